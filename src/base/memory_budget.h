@@ -1,0 +1,58 @@
+#pragma once
+// The one memory budget of a process: every byte that can grow with input is charged to a named account of it.
+// Thread-safe; a budget outlives all its charges.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace headrace::base {
+
+enum class MemoryAccount : uint8_t { kIngest, kLog, kState, kTables, kReplies, kArrow, kCount };
+std::string_view NameOf(MemoryAccount account);
+
+class MemoryBudget;
+
+// Bytes charged to an account, given back when it dies. Movable.
+class MemoryCharge {
+ public:
+  MemoryCharge() = default;
+  MemoryCharge(MemoryBudget* budget, MemoryAccount account, uint64_t bytes)
+      : budget_(budget), account_(account), bytes_(bytes) {}
+  MemoryCharge(MemoryCharge&& other) noexcept;
+  MemoryCharge& operator=(MemoryCharge&& other) noexcept;
+  ~MemoryCharge() { Release(); }
+  uint64_t bytes() const { return bytes_; }
+  void Release();
+
+ private:
+  MemoryBudget* budget_ = nullptr;
+  MemoryAccount account_ = MemoryAccount::kIngest;
+  uint64_t bytes_ = 0;
+};
+
+class MemoryBudget {
+ public:
+  // `limit_bytes` covers all accounts together.
+  explicit MemoryBudget(uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
+
+  // Errors: kResourceExhausted when the budget can't hold `bytes` more; nothing is charged then.
+  Result<MemoryCharge> TryCharge(MemoryAccount account, uint64_t bytes);
+  // For bytes that exist already and can't be refused (state under replay); may pass the limit, so that later charges fail.
+  void Force(MemoryAccount account, int64_t bytes);
+
+  uint64_t limit_bytes() const { return limit_bytes_; }
+  uint64_t used_bytes() const { return used_.load(std::memory_order_relaxed); }
+  uint64_t used_bytes(MemoryAccount account) const;
+
+ private:
+  friend class MemoryCharge;
+  const uint64_t limit_bytes_;
+  std::atomic<uint64_t> used_{0};
+  std::array<std::atomic<uint64_t>, static_cast<size_t>(MemoryAccount::kCount)> accounts_{};
+};
+
+}  // namespace headrace::base

@@ -1,0 +1,33 @@
+#pragma once
+// All that the engine sees of the outside world, in one place: real (env/real) or simulated (env/simulated).
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "env/clock.h"
+#include "env/executor.h"
+#include "env/files.h"
+
+namespace headrace::env {
+
+// Outlives everything built on it. Thread-safe.
+class Environment {
+ public:
+  virtual ~Environment() = default;
+  virtual Clock& clock() = 0;
+  virtual Files& files() = 0;
+  // Fills with random bytes (ids); the simulation's come from its seed.
+  virtual void Random(std::span<uint8_t> out) = 0;
+  // A new mailbox; `name` shows in thread lists. Destroying it runs what was posted before, then ends its thread.
+  virtual std::unique_ptr<Executor> NewExecutor(const std::string& name, Priority priority) = 0;
+  // A named place where the simulation may kill the process ("log.after_write"); does nothing outside it.
+  // Names are listed in src/env/crash_points.h.
+  virtual void CrashPoint(const char* name) = 0;
+};
+
+// The machine we run on.
+std::unique_ptr<Environment> MakeRealEnvironment();
+
+}  // namespace headrace::env

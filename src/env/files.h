@@ -1,0 +1,81 @@
+#pragma once
+// Files behind an interface, so that a whole engine can run on a simulated, faulty disk.
+// Paths are plain strings, '/'-separated. All calls are thread-safe unless said; they block. Errors: kNotFound, kAlreadyExists,
+// kStorageFull (ENOSPC, EDQUOT), kIoError (all else), each with file= and, from the system, errno=.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "env/executor.h"
+
+namespace headrace::env {
+
+// A file open for writing at offsets. One thread at a time.
+class WritableFile {
+ public:
+  virtual ~WritableFile() = default;
+  // Writes all of `bytes` at `offset`, or fails; nothing is promised about the disk.
+  virtual base::Result<void> WriteAt(uint64_t offset, std::span<const uint8_t> bytes) = 0;
+  // fdatasync: when it returns success, all earlier WriteAt of this file are on stable storage. A failure is final: the caller
+  // must not believe a later success for the same bytes.
+  virtual base::Result<void> Sync() = 0;
+  // Writes, syncs, then posts `done` to `reply_to`. The bytes must live until then. The real file does both before it returns
+  // (the reply still goes through the mailbox, behind what was posted meanwhile: that is the group commit).
+  virtual void WriteAndSync(uint64_t offset, std::span<const uint8_t> bytes, Executor& reply_to,
+                            std::move_only_function<void(base::Result<void>)> done) = 0;
+  // Reserves and zeroes [0, size), so that later syncs need no metadata write; synced on return.
+  virtual base::Result<void> Preallocate(uint64_t size) = 0;
+};
+
+// A file open for reading. Thread-safe.
+class ReadableFile {
+ public:
+  virtual ~ReadableFile() = default;
+  virtual uint64_t size() const = 0;
+  // Reads exactly `out.size()` bytes; short is kCorruption.
+  virtual base::Result<void> ReadAt(uint64_t offset, std::span<uint8_t> out) const = 0;
+};
+
+// Held while a folder is ours; released by the destructor or by the process's end.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
+class Files {
+ public:
+  virtual ~Files() = default;
+  // Creates or opens; kAlreadyExists when it must be new and is not.
+  enum class Open { kCreateNew, kExisting };
+  virtual base::Result<std::unique_ptr<WritableFile>> OpenForWriting(const std::string& path, Open mode) = 0;
+  virtual base::Result<std::unique_ptr<ReadableFile>> OpenForReading(const std::string& path) = 0;
+  virtual base::Result<std::vector<uint8_t>> ReadAll(const std::string& path) = 0;
+  virtual base::Result<bool> Exists(const std::string& path) = 0;
+  // Names (not paths) in a folder, sorted; kNotFound when there is no such folder.
+  virtual base::Result<std::vector<std::string>> List(const std::string& folder) = 0;
+  // With all parents; no error when it is there already. The new folder entries are synced.
+  virtual base::Result<void> CreateFolders(const std::string& path) = 0;
+  virtual base::Result<void> Remove(const std::string& path) = 0;
+  // Replaces `to`. The folder is not synced.
+  virtual base::Result<void> Rename(const std::string& from, const std::string& to) = 0;
+  // Makes `to` another name of `from`; kAlreadyExists when `to` is there: the put-if-absent of a local disk.
+  virtual base::Result<void> Link(const std::string& from, const std::string& to) = 0;
+  // Makes entries of a folder durable (fsync of the folder).
+  virtual base::Result<void> SyncFolder(const std::string& folder) = 0;
+  // kConflict when another process holds it.
+  virtual base::Result<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
+  virtual base::Result<uint64_t> FreeBytes(const std::string& folder) = 0;
+};
+
+// Writes a whole new file durably: temporary name, sync, link to `path` (put-if-absent), folder sync, temporary removed.
+// Errors: kAlreadyExists when `path` is there (its bytes are not touched).
+base::Result<void> PutIfAbsent(Files& files, const std::string& path, std::span<const uint8_t> bytes);
+// The same, but replaces `path` atomically.
+base::Result<void> PutAtomically(Files& files, const std::string& path, std::span<const uint8_t> bytes);
+
+}  // namespace headrace::env

@@ -1,0 +1,68 @@
+#pragma once
+// An epoch: the unit of durability, of visibility and of exactly-once. On disk whole, or it never happened.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "columns/batch.h"
+#include "columns/event_batch.h"
+
+namespace headrace::log {
+
+// The accepted rows of one stream. Row i has position (epoch, i).
+struct StreamRows {
+  base::StreamId stream;
+  columns::ColumnBatch rows;
+};
+
+struct StreamRejects {
+  base::StreamId stream;
+  std::vector<columns::RejectedRow> rows;
+};
+
+// What a request was answered: kept so that a repeat gets the same answer, across restarts too.
+struct SourceOutcome {
+  base::StreamId stream;
+  columns::BatchSource source;
+  uint32_t accepted = 0;
+  std::vector<uint32_t> rejects;  // indexes into this epoch's StreamRejects of `stream`
+};
+
+// Things other than rows that everything derived must see in order.
+struct ControlEntry {
+  enum class Kind : uint8_t {
+    kDefinition = 1,   // name: definition id; payload: the pipeline file and its contracts
+    kStream = 2,       // name: stream; payload: stream id and schema (columns::EncodeSchema)
+    kPublishPlan = 3,  // name: table; payload: tables' own bytes
+    kHeartbeat = 4,    // name: stream; payload empty: the source is alive and had nothing
+  };
+  Kind kind;
+  std::string name;
+  std::vector<uint8_t> payload;
+};
+
+struct Epoch {
+  base::EpochId id;
+  base::Timestamp clock;             // the log clock when it was sealed: the "now" of everything derived from it
+  base::Timestamp sealed_at;         // wall clock at sealing, for people and for known_at of live rows
+  base::Timestamp previous_visible;  // when epoch id-1 became visible (wall), Min() for the first after a start
+  std::vector<StreamRows> streams;   // ascending stream id, at most one a stream
+  std::vector<StreamRejects> rejects;
+  std::vector<SourceOutcome> outcomes;
+  std::vector<ControlEntry> controls;
+
+  // Nothing when the epoch has no rows of that stream.
+  const columns::ColumnBatch* RowsOf(base::StreamId stream) const {
+    for (const StreamRows& rows : streams)
+      if (rows.stream == stream) return &rows.rows;
+    return nullptr;
+  }
+};
+
+using EpochRef = std::shared_ptr<const Epoch>;
+
+}  // namespace headrace::log

@@ -1,0 +1,123 @@
+#pragma once
+// A pipeline, checked and bound: what the log's definition entry means. Built from the pipeline file by pipeline_file.h.
+// Immutable once shared; any thread may read it.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "columns/schema.h"
+#include "contract/contract.h"
+#include "log/sequencer.h"
+#include "pipeline/aggregates/aggregate_spec.h"
+#include "pipeline/expressions/expression.h"
+
+namespace headrace::pipeline {
+
+// When a row became known: decides what training may see.
+struct KnownAtRule {
+  enum class Kind : uint8_t {
+    kVisible,    // observed: its epoch's visible time
+    kEventTime,  // assumed: its event time (clock: events without `arrived`)
+    kArrived,    // assumed: a timestamp field plus an offset
+  };
+  Kind kind = Kind::kVisible;
+  size_t field = 0;
+  base::Duration offset{0};
+  bool assumed() const { return kind != Kind::kVisible; }
+};
+
+struct StreamDefinition {
+  std::string name;
+  contract::ContractRef contract;  // its schema() is the stream's
+  log::StreamTiming timing;
+  KnownAtRule known_at;
+  columns::SchemaRef schema() const { return contract->schema(); }
+};
+
+// One column of a view's answer: a feature over a window.
+struct OutputFeature {
+  std::string name;  // "mean_delay_6h"; without a window the feature's own name
+  size_t feature;    // index into ViewDefinition::features
+  size_t window;     // index into ViewDefinition::windows; unused for lifetime views
+  columns::Type type;
+};
+
+// Aggregates of one stream's rows per entity key.
+struct ViewDefinition {
+  std::string name;
+  size_t stream = 0;                     // index into PipelineDefinition::streams
+  std::string entity;                    // views with equal `by` share an entity: "origin" or "origin,destination"
+  std::vector<size_t> by;                // fields of the stream that make the key, in order
+  std::optional<Expression> where;       // rows for which it is not true are no rows of the view
+  std::vector<base::Duration> windows;   // ascending; empty: lifetime (only last() is allowed then)
+  std::vector<Expression> arguments;     // each distinct argument and feature condition once, over the stream's schema
+  std::vector<AggregateSpec> features;   // refer to arguments by index
+  std::vector<OutputFeature> outputs;    // features x windows: feature-major
+  base::Duration history = std::chrono::minutes(10);
+  std::optional<base::Duration> ttl;
+  bool lifetime() const { return windows.empty(); }
+  // Rows with an event time at or before `clock - horizon()` may be forgotten.
+  base::Duration horizon() const { return (windows.empty() ? base::Duration(0) : windows.back()) + history; }
+};
+
+// A feature computed when asked, from other features and from inputs of the request.
+struct OnRequestFeature {
+  std::string name;
+  columns::SchemaRef inputs;  // qualified feature names ("origin.mean_delay_1h"), then request inputs ("distance")
+  Expression expression;
+};
+
+// What one name in a service's answer is.
+struct FeatureReference {
+  enum class Kind : uint8_t { kView, kOnRequest } kind;
+  size_t view = 0;    // kView: index into views; kOnRequest: index into on_request
+  size_t output = 0;  // kView: index into the view's outputs
+  std::string name;   // as answered: "origin.mean_delay_6h" is asked, "mean_delay_6h" or "origin__mean_delay_6h" answered
+};
+
+struct ServiceDefinition {
+  std::string name;
+  std::vector<FeatureReference> features;  // `view.*` expanded, in the file's order
+  std::optional<base::Duration> max_lag;
+};
+
+// The promise and how its time is given to the stages.
+struct PromiseDefinition {
+  double percentile = 99.0;                     // of {p99: 200ms}
+  base::Duration budget = std::chrono::milliseconds(200);
+  std::map<std::string, base::Duration> outside;  // network, model ... : inside the promise, not inside Headrace
+};
+
+struct TableDefinition {
+  size_t stream = 0;
+  base::Duration commit = std::chrono::seconds(5);
+};
+
+struct PipelineDefinition {
+  base::DefinitionId id;
+  std::string name;
+  std::string source;  // the pipeline file's text, then each contract's: as logged (see pipeline_file.h)
+  log::ClockMode clock = log::ClockMode::kWall;
+  PromiseDefinition promise;
+  std::vector<StreamDefinition> streams;
+  std::vector<ViewDefinition> views;
+  std::vector<OnRequestFeature> on_request;
+  std::vector<ServiceDefinition> services;
+  std::vector<TableDefinition> tables;
+  uint64_t memory_bytes = 4ULL << 30;
+
+  // Nothing when there is none of that name.
+  std::optional<size_t> StreamNamed(std::string_view name) const;
+  std::optional<size_t> ViewNamed(std::string_view name) const;
+  std::optional<size_t> ServiceNamed(std::string_view name) const;
+};
+
+using PipelineRef = std::shared_ptr<const PipelineDefinition>;
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,54 @@
+#pragma once
+// The same views evaluated offline, over rows of tables and log in any order: for training sets and verification.
+// Shares the aggregate definitions with the online driver, and nothing of its state.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "columns/batch.h"
+#include "columns/position.h"
+#include "pipeline/definition.h"
+#include "pipeline/views/answer.h"
+
+namespace headrace::pipeline {
+
+// Which rows a question may see, beside event time <= as_of.
+struct Cut {
+  std::optional<base::EpochId> epoch_max;      // an answer's epoch
+  std::optional<base::Timestamp> known_at_max;  // as_known at a label's time
+  std::optional<columns::Value> without;        // leave out rows whose `without_field` equals it (the label's own row)
+};
+
+// One question about one key.
+struct Question {
+  columns::KeyBytes key;
+  base::Timestamp as_of;
+  Cut cut;
+};
+
+// Add all rows, then Prepare once, then ask from any number of threads.
+class BatchDriver {
+ public:
+  // `without_field`: index into the stream's schema of the field that Cut::without compares.
+  BatchDriver(const ViewDefinition& view, std::optional<size_t> without_field);
+  ~BatchDriver();
+  BatchDriver(BatchDriver&&) noexcept;
+
+  // Rows of the view's stream with their positions and known_at (microseconds). Any order.
+  void Add(const columns::ColumnBatch& rows, std::span<const columns::Position> positions,
+           std::span<const int64_t> known_at);
+  // Sorts by key, event time, position.
+  void Prepare();
+  ViewAnswer Answer(const Question& question) const;
+  uint64_t rows() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace headrace::pipeline

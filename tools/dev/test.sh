@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# Every test: C++ through ctest, Python through pytest; closes with `N passed, N failed`.
+
+run_test() {
+  local long=""
+  if [[ "${1:-}" == --long ]]; then
+    [[ -n "${2:-}" ]] || fail "./dev test --long NAME: which test?"
+    long="$2"
+  elif [[ $# -gt 0 ]]; then
+    fail "./dev test takes nothing but --long NAME, not '$1'"
+  fi
+  setup_build
+  setup_dev
+  build_target all
+  mkdir -p "$STATE/log"
+  if [[ -n "$long" ]]; then
+    run_long_tests "$long"
+  else
+    run_all_tests
+  fi
+}
+
+run_all_tests() {
+  local passed=0 failed=0
+  say "ctest"
+  run_ctest --timeout 300
+  say "pytest"
+  "$VENV/bin/python" -m pytest 2>&1 | tee "$STATE/log/pytest.txt" || true
+  passed=$(($(ctest_count passed) + $(pytest_count passed)))
+  failed=$(($(ctest_count failed) + $(pytest_count failed) + $(pytest_count error)))
+  report_tests "$passed" "$failed"
+}
+
+# Long runs (simulation, fuzz) take their length from HEADRACE_TEST_LONG=1.
+run_long_tests() {
+  say "ctest, long: $1"
+  HEADRACE_TEST_LONG=1 run_ctest --timeout 3600 -R "$1"
+  report_tests "$(ctest_count passed)" "$(ctest_count failed)"
+}
+
+# Shows failures whole and leaves the passing lines to the log; the counts are read from its closing line.
+run_ctest() {
+  ctest --test-dir "$BUILD" --parallel 2 --output-on-failure --no-tests=error "$@" 2>&1 |
+    tee "$STATE/log/ctest.txt" | grep -vE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test .* Passed )|^$' || true
+}
+
+# ctest closes with "97% tests passed, 3 tests failed out of 120".
+ctest_count() { # ctest_count passed|failed
+  local line failed total
+  line="$(grep -aoE '[0-9]+ tests? failed out of [0-9]+' "$STATE/log/ctest.txt" | tail -n 1)" || true
+  if [[ -z "$line" ]]; then # ctest itself did not run: one failure
+    [[ "$1" == failed ]] && echo 1 || echo 0
+    return
+  fi
+  failed="${line%% *}"
+  total="${line##* }"
+  if [[ "$1" == failed ]]; then echo "$failed"; else echo $((total - failed)); fi
+}
+
+# pytest closes with "3 failed, 41 passed in 2.1s".
+pytest_count() { # pytest_count passed|failed|error
+  local count
+  count="$(tail -n 1 "$STATE/log/pytest.txt" | grep -oE "[0-9]+ $1" | cut -d' ' -f1)" || true
+  echo "${count:-0}"
+}
+
+report_tests() { # report_tests PASSED FAILED
+  say "tests done"
+  echo "$1 passed, $2 failed"
+  [[ "$2" -eq 0 && "$1" -gt 0 ]]
+}

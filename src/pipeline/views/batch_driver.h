@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "columns/batch.h"
+#include "columns/key.h"
 #include "columns/position.h"
 #include "pipeline/definition.h"
 #include "pipeline/views/answer.h"

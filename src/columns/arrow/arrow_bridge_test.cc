@@ -1,0 +1,173 @@
+#include "columns/arrow/arrow_bridge.h"
+
+#include <arrow/array/array_binary.h>
+#include <arrow/array/array_dict.h>
+#include <arrow/array/builder_binary.h>
+#include <arrow/array/builder_primitive.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "columns/batch_builder.h"
+
+namespace headrace::columns {
+namespace {
+
+SchemaRef AllTypes() {
+  std::vector<Field> fields;
+  for (const Type type : {Type::kBool, Type::kInt32, Type::kInt64, Type::kFloat32, Type::kFloat64, Type::kString,
+                          Type::kBytes, Type::kDate, Type::kTimestamp, Type::kTimestampNtz})
+    fields.push_back({.id = static_cast<uint32_t>(fields.size() + 1), .name = std::string(NameOf(type)), .type = type});
+  return std::make_shared<const Schema>(std::move(fields));
+}
+
+SchemaRef One(std::string name, Type type) {
+  return std::make_shared<const Schema>(std::vector<Field>{{.id = 1, .name = std::move(name), .type = type}});
+}
+
+ColumnBatch RandomBatch(std::mt19937_64& random, size_t rows) {
+  BatchBuilder builder(AllTypes());
+  for (size_t row = 0; row < rows; ++row) {
+    for (size_t i = 0; i < builder.schema()->size(); ++i) {
+      ColumnBuilder& column = builder.column(i);
+      if (random() % 5 == 0) {
+        column.AppendNull();
+        continue;
+      }
+      switch (column.type()) {
+        case Type::kBool: column.AppendBool(random() % 2 == 0); break;
+        case Type::kFloat32:
+        case Type::kFloat64: column.AppendDouble(static_cast<double>(random() % 1000) / 7); break;
+        case Type::kString:
+        case Type::kBytes: column.AppendText(std::string(random() % 9, 'a' + static_cast<char>(random() % 26))); break;
+        default: column.AppendInt(static_cast<int32_t>(random())); break;
+      }
+    }
+  }
+  return builder.Finish();
+}
+
+void ExpectSame(const ColumnBatch& a, const ColumnBatch& b) {
+  ASSERT_EQ(a.rows(), b.rows());
+  for (size_t c = 0; c < a.columns().size(); ++c)
+    for (size_t row = 0; row < a.rows(); ++row)
+      ASSERT_TRUE(a.column(c).At(row).SameBits(b.column(c).At(row)))
+          << a.schema()->field(c).name << " row " << row << ": " << a.column(c).At(row).ToJson() << " "
+          << b.column(c).At(row).ToJson();
+}
+
+TEST(ArrowBridge, GivesBackEveryTypeAndEverySlice) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 50; ++round) {
+    const ColumnBatch batch = RandomBatch(random, random() % 60);
+    const auto arrow = ToArrow(batch);
+    ASSERT_TRUE(arrow);
+    ASSERT_TRUE((*arrow)->ValidateFull().ok());
+    const size_t begin = random() % (batch.rows() + 1);
+    const size_t end = begin + random() % (batch.rows() - begin + 1);
+    const auto slice = (*arrow)->Slice(static_cast<int64_t>(begin), static_cast<int64_t>(end - begin));
+    const auto back = FromArrow(*slice, batch.schema());
+    ASSERT_TRUE(back) << back.error().ToString();
+    ExpectSame(*back, batch.Slice(begin, end));
+  }
+}
+
+TEST(ArrowBridge, SharesNumbersAndText) {
+  std::mt19937_64 random(1);
+  const ColumnBatch batch = RandomBatch(random, 100);
+  const auto arrow = ToArrow(batch);
+  const auto back = FromArrow(**arrow, batch.schema());
+  ASSERT_TRUE(back);
+  for (size_t c = 0; c < batch.columns().size(); ++c)
+    EXPECT_EQ(back->column(c).values().data(), batch.column(c).values().data()) << c;
+}
+
+std::shared_ptr<arrow::RecordBatch> Batch(std::vector<std::pair<std::string, std::shared_ptr<arrow::Array>>> columns) {
+  arrow::FieldVector fields;
+  arrow::ArrayVector arrays;
+  for (auto& [name, array] : columns) {
+    fields.push_back(arrow::field(name, array->type()));
+    arrays.push_back(array);
+  }
+  const int64_t rows = arrays.empty() ? 0 : arrays[0]->length();
+  return arrow::RecordBatch::Make(arrow::schema(fields), rows, arrays);
+}
+
+template <typename Builder, typename T>
+std::shared_ptr<arrow::Array> Array(std::vector<T> values, std::shared_ptr<arrow::DataType> type) {
+  Builder builder(std::move(type), arrow::default_memory_pool());
+  for (const T& value : values) EXPECT_TRUE(builder.Append(value).ok());
+  return builder.Finish().ValueOrDie();
+}
+
+TEST(ArrowBridge, NamesTheColumnThatIsMissingExtraOrTwice) {
+  const auto a = Array<arrow::Int64Builder, int64_t>({1, 2}, arrow::int64());
+  const auto missing = FromArrow(*Batch({}), One("a", Type::kInt64));
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().message(), "column `a` (int64) is missing");
+  EXPECT_EQ(missing.error().code(), base::ErrorCode::kInvalidInput);
+  const auto extra = FromArrow(*Batch({{"a", a}, {"b", a}}), One("a", Type::kInt64));
+  ASSERT_FALSE(extra);
+  EXPECT_EQ(extra.error().message(), "unexpected column `b`: leave it out");
+  const auto twice = FromArrow(*Batch({{"a", a}, {"a", a}}), One("a", Type::kInt64));
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().message(), "column `a` appears twice");
+}
+
+TEST(ArrowBridge, WidensButNeverLoses) {
+  const auto narrow = Array<arrow::Int32Builder, int32_t>({-7, 7}, arrow::int32());
+  const auto widened = FromArrow(*Batch({{"a", narrow}}), One("a", Type::kInt64));
+  ASSERT_TRUE(widened);
+  EXPECT_EQ(widened->column(0).Int64s()[0], -7);
+  const auto wide = Array<arrow::Int64Builder, int64_t>({1}, arrow::int64());
+  EXPECT_FALSE(FromArrow(*Batch({{"a", wide}}), One("a", Type::kInt32)));
+  EXPECT_FALSE(FromArrow(*Batch({{"a", wide}}), One("a", Type::kString)));
+
+  const auto millis = Array<arrow::TimestampBuilder, int64_t>({5}, arrow::timestamp(arrow::TimeUnit::MILLI));
+  const auto time = FromArrow(*Batch({{"a", millis}}), One("a", Type::kTimestamp));
+  ASSERT_TRUE(time);
+  EXPECT_EQ(time->column(0).Int64s()[0], 5000);
+  const auto nanos = Array<arrow::TimestampBuilder, int64_t>({5000, 5001}, arrow::timestamp(arrow::TimeUnit::NANO));
+  const auto lossy = FromArrow(*Batch({{"a", nanos}}), One("a", Type::kTimestamp));
+  ASSERT_FALSE(lossy);
+  EXPECT_NE(lossy.error().ToString().find("row=1"), std::string::npos) << lossy.error().ToString();
+}
+
+TEST(ArrowBridge, TakesLargeAndDictionaryText) {
+  const auto large = Array<arrow::LargeStringBuilder, std::string>({"x", "yy"}, arrow::large_utf8());
+  const auto words = Array<arrow::StringBuilder, std::string>({"ORD", "DFW"}, arrow::utf8());
+  const auto indexes = Array<arrow::Int8Builder, int8_t>({1, 0}, arrow::int8());
+  const auto dictionary =
+      arrow::DictionaryArray::FromArrays(arrow::dictionary(arrow::int8(), arrow::utf8()), indexes, words).ValueOrDie();
+  const auto a = FromArrow(*Batch({{"a", large}}), One("a", Type::kString));
+  const auto b = FromArrow(*Batch({{"a", dictionary}}), One("a", Type::kString));
+  ASSERT_TRUE(a && b);
+  EXPECT_EQ(a->column(0).Text(1), "yy");
+  EXPECT_EQ(b->column(0).Text(0), "DFW");
+}
+
+TEST(ArrowBridge, RefusesBrokenText) {
+  const auto latin1 = Array<arrow::BinaryBuilder, std::string>({"\xff"}, arrow::binary());
+  const auto text = std::make_shared<arrow::StringArray>(1, latin1->data()->buffers[1], latin1->data()->buffers[2]);
+  EXPECT_FALSE(FromArrow(*Batch({{"a", text}}), One("a", Type::kString)));
+  const auto lying = arrow::Buffer::FromVector(std::vector<int32_t>{0, 1000});
+  const auto beyond = std::make_shared<arrow::StringArray>(1, lying, latin1->data()->buffers[2]);
+  EXPECT_FALSE(FromArrow(*Batch({{"a", beyond}}), One("a", Type::kString)));
+}
+
+TEST(ArrowBridge, SchemasTravelBothWays) {
+  const SchemaRef schema = AllTypes();
+  const auto back = FromArrowSchema(*ToArrowSchema(*schema));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(**back, *schema);
+  const auto unknown = FromArrowSchema(*arrow::schema({arrow::field("a", arrow::list(arrow::int8()))}));
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code(), base::ErrorCode::kUnsupported);
+}
+
+}  // namespace
+}  // namespace headrace::columns

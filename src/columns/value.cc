@@ -1,0 +1,183 @@
+#include "columns/value.h"
+
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "base/time.h"
+
+namespace headrace::columns {
+namespace {
+
+using base::ErrorCode;
+using base::Fail;
+
+void AppendDouble(std::string& out, double v, Type type) {
+  if (std::isnan(v)) {
+    out += "\"NaN\"";
+  } else if (std::isinf(v)) {
+    out += v > 0 ? "\"Infinity\"" : "\"-Infinity\"";
+  } else {
+    std::array<char, 32> text;
+    // float32 is answered widened, as Feast does: its double is printed.
+    (void)type;
+    const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), v);
+    std::string_view digits(text.data(), static_cast<size_t>(end - text.data()));
+    out += digits;
+    if (digits.find_first_of(".e") == std::string_view::npos) out += ".0";
+  }
+}
+
+void AppendBase64(std::string& out, std::string_view bytes) {
+  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  out += '"';
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t n = std::min<size_t>(3, bytes.size() - i);
+    uint32_t group = 0;
+    for (size_t j = 0; j < 3; ++j) group = group << 8 | (j < n ? static_cast<uint8_t>(bytes[i + j]) : 0);
+    for (size_t j = 0; j < 4; ++j) out += j <= n ? kDigits[group >> (18 - 6 * j) & 63] : '=';
+  }
+  out += '"';
+}
+
+void AppendInt(std::string& out, Type type, int64_t v) {
+  switch (type) {
+    case Type::kTimestamp: out += '"' + base::FormatTimestamp({v}) + '"'; return;
+    case Type::kTimestampNtz: {
+      std::string text = base::FormatTimestamp({v});
+      text.pop_back();  // the Z: it has no zone
+      out += '"' + text + '"';
+      return;
+    }
+    case Type::kDate: {
+      const base::CivilDate date = base::CivilFromDays(v);
+      fmt::format_to(std::back_inserter(out), "\"{:04}-{:02}-{:02}\"", date.year, date.month, date.day);
+      return;
+    }
+    default: fmt::format_to(std::back_inserter(out), "{}", v); return;
+  }
+}
+
+// The length of the valid UTF-8 sequence at the front of `text`, 0 when there is none (RFC 3629).
+size_t Utf8Length(std::string_view text) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<uint8_t>(text[i]) : 0; };
+  const auto tail = [&](size_t i) { return (byte(i) & 0xC0) == 0x80; };
+  const uint8_t a = byte(0);
+  if (a < 0x80) return 1;
+  if (a >= 0xC2 && a <= 0xDF) return tail(1) ? 2 : 0;
+  if (a >= 0xE0 && a <= 0xEF) {
+    const bool ok = tail(1) && tail(2) && !(a == 0xE0 && byte(1) < 0xA0) && !(a == 0xED && byte(1) > 0x9F);
+    return ok ? 3 : 0;
+  }
+  if (a >= 0xF0 && a <= 0xF4) {
+    const bool ok = tail(1) && tail(2) && tail(3) && !(a == 0xF0 && byte(1) < 0x90) && !(a == 0xF4 && byte(1) > 0x8F);
+    return ok ? 4 : 0;
+  }
+  return 0;
+}
+
+base::Result<int64_t> ParseInt(Type type, std::string_view text) {
+  int64_t v = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
+  const bool narrow = type == Type::kInt32 && (v < INT32_MIN || v > INT32_MAX);
+  if (error != std::errc() || end != text.data() + text.size() || narrow)
+    return Fail(ErrorCode::kInvalidInput, fmt::format("`{}` is no {}", text, NameOf(type)));
+  return v;
+}
+
+}  // namespace
+
+void AppendJsonString(std::string& out, std::string_view text) {
+  out += '"';
+  while (!text.empty()) {
+    const auto c = static_cast<unsigned char>(text.front());
+    size_t length = 1;
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += static_cast<char>(c);
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (c == '\r') {
+      out += "\\r";
+    } else if (c < 0x20) {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
+    } else if (length = Utf8Length(text); length == 0) {
+      out += "\\ufffd";
+      length = 1;
+    } else {
+      out += text.substr(0, length);
+    }
+    text.remove_prefix(length);
+  }
+  out += '"';
+}
+
+bool Value::SameBits(const Value& other) const {
+  if (type_ != other.type_ || payload_.index() != other.payload_.index()) return false;
+  if (const auto* v = std::get_if<double>(&payload_))
+    return std::bit_cast<uint64_t>(*v) == std::bit_cast<uint64_t>(std::get<double>(other.payload_));
+  return payload_ == other.payload_;
+}
+
+std::string Value::ToJson() const {
+  std::string out;
+  AppendJson(out);
+  return out;
+}
+
+void Value::AppendJson(std::string& out) const {
+  if (is_null()) {
+    out += "null";
+  } else if (const auto* b = std::get_if<bool>(&payload_)) {
+    out += *b ? "true" : "false";
+  } else if (const auto* i = std::get_if<int64_t>(&payload_)) {
+    AppendInt(out, type_, *i);
+  } else if (const auto* d = std::get_if<double>(&payload_)) {
+    AppendDouble(out, *d, type_);
+  } else if (type_ == Type::kBytes) {
+    AppendBase64(out, as_text());
+  } else {
+    AppendJsonString(out, as_text());
+  }
+}
+
+base::Result<Value> Value::FromText(Type type, std::string_view text) {
+  switch (type) {
+    case Type::kBool:
+      if (text == "true" || text == "false") return Bool(text == "true");
+      return Fail(ErrorCode::kInvalidInput, fmt::format("`{}` is no bool: write true or false", text));
+    case Type::kInt32:
+    case Type::kInt64: {
+      HR_TRY(const int64_t v, ParseInt(type, text));
+      return Value(type, v);
+    }
+    case Type::kFloat32:
+    case Type::kFloat64: {
+      double v = 0;
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
+      if (error != std::errc() || end != text.data() + text.size())
+        return Fail(ErrorCode::kInvalidInput, fmt::format("`{}` is no {}", text, NameOf(type)));
+      return Value(type, type == Type::kFloat32 ? double{static_cast<float>(v)} : v);
+    }
+    case Type::kString:
+    case Type::kBytes: return Value(type, std::string(text));
+    case Type::kDate: {
+      HR_TRY(const base::Timestamp t, base::ParseTimestamp(text));
+      if (text.size() != 10) return Fail(ErrorCode::kInvalidInput, fmt::format("`{}` is no date: write 2001-01-31", text));
+      return Value(type, t.us / 86'400'000'000);
+    }
+    case Type::kTimestamp:
+    case Type::kTimestampNtz: {
+      HR_TRY(const base::Timestamp t, base::ParseTimestamp(text));
+      return Value(type, t.us);
+    }
+  }
+  return Fail(ErrorCode::kInvalidInput, "unknown type");
+}
+
+}  // namespace headrace::columns

@@ -1,0 +1,87 @@
+#pragma once
+// A running Headrace: the log, the views, the tables and the ways in and out, built from one pipeline file.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "columns/event_batch.h"
+#include "env/environment.h"
+#include "log/sequencer.h"
+#include "pipeline/definition.h"
+#include "serving/answer.h"
+
+namespace headrace::wiring {
+
+// An address to listen on. A port that the user set must be free; a default one moves to the next free port and says so.
+struct ListenAddress {
+  std::string host = "127.0.0.1";
+  uint16_t port = 0;
+  enum class Chosen : uint8_t { kByDefault, kByUser } chosen = Chosen::kByDefault;
+};
+
+enum class DemoFaults : uint8_t { kOff, kOn };
+
+// What an engine is made of, without its ports: the core runs in simulation with just this.
+struct CoreOptions {
+  pipeline::PipelineRef definition;
+  std::string data_folder;
+  log::LogOptions log;
+  std::string answers_file;  // empty: answers are not logged
+};
+
+// The engine without sockets: EventBatches in, answers and table files out. Threads are the environment's executors.
+// Submit, Answer and Status from any thread.
+class Core {
+ public:
+  // Recovers, rebuilds the state, then begins to accept. Errors: as log::Sequencer::Open; kConflict when the definition can't
+  // follow the one in the log.
+  static base::Result<std::unique_ptr<Core>> Start(env::Environment& environment, CoreOptions options);
+  virtual ~Core() = default;
+
+  virtual void Submit(columns::EventBatch batch, log::AckCallback done) = 0;
+  virtual serving::AnswerService& answers() = 0;
+  virtual const pipeline::PipelineDefinition& definition() const = 0;
+  virtual base::Result<base::StreamId> StreamNamed(const std::string& name) const = 0;
+  virtual uint64_t LastSequence(const std::string& producer) const = 0;
+  virtual log::LogStatus log_status() const = 0;
+  // The newest epoch that answers can see.
+  virtual base::EpochId visible() const = 0;
+  // The status document: JSON.
+  virtual std::string StatusJson() const = 0;
+  // Dead letters of a stream (all when empty), oldest first from `after`, as a JSON array of at most `limit`.
+  virtual base::Result<std::string> DeadLettersJson(const std::string& stream, uint64_t after, uint64_t limit) const = 0;
+  // Demo only: see pipeline::ViewSet::CorruptForDemonstration.
+  virtual base::Result<void> CorruptForDemonstration(const std::string& view, const columns::KeyBytes& key) = 0;
+  // Asks the publishers to commit all that is durable now; `done` when it is in the tables (or a publisher stopped).
+  virtual void FlushTables(std::function<void()> done) = 0;
+  // Refuses new batches, makes what was taken durable and visible, publishes, closes. Idempotent.
+  virtual void Stop() = 0;
+};
+
+struct EngineOptions {
+  std::string pipeline_path;
+  std::string data_folder;
+  ListenAddress http{.port = 6566};
+  ListenAddress flight{.port = 8815};
+  std::string answers_file;
+  DemoFaults demo_faults = DemoFaults::kOff;
+};
+
+// A Core behind HTTP and Flight, on the real machine.
+class Engine {
+ public:
+  // Blocks until ready to serve (recovery included). Errors carry what to do.
+  static base::Result<std::unique_ptr<Engine>> Start(EngineOptions options);
+  virtual ~Engine() = default;
+  virtual uint16_t http_port() const = 0;
+  virtual uint16_t flight_port() const = 0;
+  virtual Core& core() = 0;
+  // Clean shutdown: stops taking connections, drains, publishes, syncs. Idempotent.
+  virtual void Stop() = 0;
+};
+
+}  // namespace headrace::wiring

@@ -1,0 +1,65 @@
+#pragma once
+// Bytes to requests and responses, strictly, without a socket: the grammar is Boost.Beast's, and everything lenient in it that
+// lets two readers of one stream disagree (folded lines, bare line feeds, blanks before colons, doubtful lengths) is refused first.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/memory_budget.h"
+#include "base/result.h"
+#include "protocols/http_message.h"
+
+namespace headrace::protocols {
+
+struct HttpLimits {
+  size_t header_bytes_max = 8U << 10;        // of the whole head; beyond it 431
+  size_t header_fields_max = 100;            // beyond it 431
+  size_t target_bytes_max = 4U << 10;        // beyond it 414
+  uint64_t body_bytes_max = 100ULL << 20;    // declared or received; beyond it 413
+  size_t chunk_line_bytes_max = 1U << 10;    // a chunk's size line with its extensions; beyond it 400
+};
+
+// One connection's requests. Not thread-safe.
+class HttpRequestParser {
+ public:
+  enum class State : uint8_t {
+    kIdle,      // between requests: nothing of the next one has come
+    kHead,      // in a request's head
+    kBody,      // head is whole; the body is coming
+    kComplete,  // Take() gives the request
+    kFailed,    // failure() and failure_status() say why; nothing more is read
+  };
+
+  HttpRequestParser(const HttpLimits& limits, base::MemoryBudget& budget);
+  ~HttpRequestParser();
+
+  // Uses bytes up to the end of one request; returns how many. Call Take() when complete, before the next Feed().
+  size_t Feed(std::span<const uint8_t> bytes);
+  State state() const;
+  // True once after a head with Expect: 100-continue whose body is welcome.
+  bool TakeContinue();
+  // Whether the connection stays open after this request (HTTP/1.1 unless it says close; 1.0 only with keep-alive).
+  // Valid when complete.
+  bool keep_alive() const;
+  HttpRequest Take();
+
+  const base::Error& failure() const;
+  int failure_status() const;  // 400, 408, 413, 414, 417, 431, 501, 503, 505
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Head and body of a response. `date` is the value of the Date field; `keep_alive` false adds Connection: close. For HEAD the
+// length is that of the body, and the body is left out.
+enum class BodyPart : uint8_t { kSend, kLeaveOut };
+enum class AfterResponse : uint8_t { kKeepAlive, kClose };
+void AppendResponse(const HttpResponse& response, std::string_view date, BodyPart body, AfterResponse after, std::string& out);
+
+// "Mon, 01 Jan 2001 00:00:00 GMT" of a time in microseconds since 1970.
+std::string HttpDate(int64_t unix_us);
+
+}  // namespace headrace::protocols

@@ -81,11 +81,11 @@ base::Result<void> CheckNames(const arrow::RecordBatch& batch, const Schema& sch
 // An Arrow buffer over bytes of ours.
 class SharedBuffer final : public arrow::Buffer {
  public:
-  explicit SharedBuffer(Buffer bytes)
+  explicit SharedBuffer(columns::Buffer bytes)
       : arrow::Buffer(bytes.data(), static_cast<int64_t>(bytes.size())), bytes_(std::move(bytes)) {}
 
  private:
-  Buffer bytes_;
+  columns::Buffer bytes_;
 };
 
 std::shared_ptr<arrow::Buffer> Share(const Buffer& bytes) { return std::make_shared<SharedBuffer>(bytes); }

@@ -1,0 +1,46 @@
+#include "columns/value.h"
+
+#include <cmath>
+#include <limits>
+
+#include <gtest/gtest.h>
+
+namespace headrace::columns {
+namespace {
+
+TEST(Value, JsonOfEachKind) {
+  EXPECT_EQ(Value::Null(Type::kInt64).ToJson(), "null");
+  EXPECT_EQ(Value::Bool(true).ToJson(), "true");
+  EXPECT_EQ(Value::Int64(-7).ToJson(), "-7");
+  EXPECT_EQ(Value::Float64(3).ToJson(), "3.0");
+  EXPECT_EQ(Value::Float64(0.1).ToJson(), "0.1");
+  EXPECT_EQ(Value::Float64(1e300).ToJson(), "1e+300");
+  EXPECT_EQ(Value::Float64(std::nan("")).ToJson(), "\"NaN\"");
+  EXPECT_EQ(Value::Float64(-std::numeric_limits<double>::infinity()).ToJson(), "\"-Infinity\"");
+  EXPECT_EQ(Value(Type::kFloat32, double{0.1F}).ToJson(), "0.10000000149011612");
+  EXPECT_EQ(Value::Timestamp(1'500'000).ToJson(), "\"1970-01-01T00:00:01.500Z\"");
+  EXPECT_EQ(Value(Type::kDate, int64_t{11'323}).ToJson(), "\"2001-01-01\"");
+  EXPECT_EQ(Value(Type::kBytes, std::string("\x01\x02")).ToJson(), "\"AQI=\"");
+}
+
+TEST(Value, JsonStringsEscapeAndMendBadUtf8) {
+  std::string out;
+  AppendJsonString(out, "a\"\\\n\x01 \xC3\xA9 \xFF\xC3");
+  EXPECT_EQ(out, "\"a\\\"\\\\\\n\\u0001 \xC3\xA9 \\ufffd\\ufffd\"");
+}
+
+TEST(Value, CommandLineTextIsTypedOrRefused) {
+  EXPECT_TRUE(Value::FromText(Type::kInt64, "120")->SameBits(Value::Int64(120)));
+  EXPECT_TRUE(Value::FromText(Type::kTimestamp, "1970-01-01T00:00:01Z")->SameBits(Value::Timestamp(1'000'000)));
+  EXPECT_FALSE(Value::FromText(Type::kInt64, "12x").has_value());
+  EXPECT_FALSE(Value::FromText(Type::kInt32, "3000000000").has_value());
+  EXPECT_FALSE(Value::FromText(Type::kBool, "yes").has_value());
+}
+
+TEST(Value, SameBitsTellsZerosApart) {
+  EXPECT_FALSE(Value::Float64(0.0).SameBits(Value::Float64(-0.0)));
+  EXPECT_FALSE(Value::Int64(1).SameBits(Value::Timestamp(1)));
+}
+
+}  // namespace
+}  // namespace headrace::columns

@@ -1,5 +1,6 @@
-# headrace_room(NAME [ROOMS room...] [LIBRARIES library...])
+# headrace_room(NAME [ROOMS room...] [LIBRARIES library...] [APART folder...])
 # A room is src/NAME: a static library headrace_NAME, and a test program headrace_NAME_test of its *_test.cc.
+# Folders APART are libraries of their own, headrace_part(NAME FOLDER ...), because of what they link.
 find_package(GTest QUIET)
 if(HEADRACE_TESTS)
   enable_testing()
@@ -7,8 +8,15 @@ if(HEADRACE_TESTS)
 endif()
 
 function(headrace_room name)
-  cmake_parse_arguments(ARG "" "" "ROOMS;LIBRARIES" ${ARGN})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
+  headrace_part(${name} ${name} ${ARGN})
+endfunction()
+
+function(headrace_part name folder)
+  cmake_parse_arguments(ARG "" "" "ROOMS;LIBRARIES;APART" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*.cc)
+  foreach(part ${ARG_APART})
+    list(FILTER sources EXCLUDE REGEX "/src/${folder}/${part}/")
+  endforeach()
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")

@@ -54,7 +54,7 @@ std::optional<Type> TypeFor(const arrow::DataType& type) {
     case arrow::Type::DATE64: return Type::kDate;
     case arrow::Type::TIMESTAMP:
       return static_cast<const arrow::TimestampType&>(type).timezone().empty() ? Type::kTimestampNtz
-                                                                                : Type::kTimestamp;
+                                                                               : Type::kTimestamp;
     case arrow::Type::DICTIONARY:
       return TypeFor(*static_cast<const arrow::DictionaryType&>(type).value_type());
     default: return std::nullopt;
@@ -67,12 +67,14 @@ base::Result<void> CheckNames(const arrow::RecordBatch& batch, const Schema& sch
   for (int i = 0; i < batch.num_columns(); ++i) {
     const std::string& name = batch.schema()->field(i)->name();
     if (!schema.IndexOf(name)) {
-      return Fail(base::Error(ErrorCode::kInvalidInput, fmt::format("unexpected column `{}`: leave it out", name))
+      return Fail(base::Error(ErrorCode::kInvalidInput,
+                              fmt::format("unexpected column `{}`: leave it out", name))
                       .With("column", name));
     }
     if (!seen.insert(name).second) {
       return Fail(
-          base::Error(ErrorCode::kInvalidInput, fmt::format("column `{}` appears twice", name)).With("column", name));
+          base::Error(ErrorCode::kInvalidInput, fmt::format("column `{}` appears twice", name))
+              .With("column", name));
     }
   }
   return {};
@@ -88,16 +90,21 @@ class SharedBuffer final : public arrow::Buffer {
   columns::Buffer bytes_;
 };
 
-std::shared_ptr<arrow::Buffer> Share(const Buffer& bytes) { return std::make_shared<SharedBuffer>(bytes); }
+alignas(8) constexpr uint8_t kZeros[8] = {};  // also the one offset of a text column without rows
+
+// Never a null pointer, as Arrow takes that for a missing buffer.
+std::shared_ptr<arrow::Buffer> Share(const Buffer& bytes) {
+  return std::make_shared<SharedBuffer>(bytes.data() == nullptr ? Buffer(nullptr, kZeros, 0)
+                                                                : bytes);
+}
 
 std::shared_ptr<arrow::ArrayData> ToArrowColumn(const Column& column) {
   const auto length = static_cast<int64_t>(column.length());
   std::vector<std::shared_ptr<arrow::Buffer>> buffers;
   buffers.push_back(column.has_nulls() ? Share(column.validity()) : nullptr);
   if (IsVariable(column.type())) {
-    static constexpr int32_t kNoText[1] = {0};
-    const auto* none = reinterpret_cast<const uint8_t*>(kNoText);
-    buffers.push_back(Share(column.offsets().empty() ? Buffer(nullptr, none, sizeof(kNoText)) : column.offsets()));
+    buffers.push_back(Share(column.offsets().empty() ? Buffer(nullptr, kZeros, sizeof(int32_t))
+                                                     : column.offsets()));
   }
   buffers.push_back(Share(column.values()));
   const int64_t nulls = column.has_nulls() ? arrow::kUnknownNullCount : 0;
@@ -113,8 +120,8 @@ base::Result<ColumnBatch> FromArrow(const arrow::RecordBatch& batch, const Schem
   for (const Field& field : schema->fields()) {
     const auto array = batch.GetColumnByName(field.name);
     if (array == nullptr) {
-      return Fail(base::Error(ErrorCode::kInvalidInput,
-                              fmt::format("column `{}` ({}) is missing", field.name, NameOf(field.type)))
+      return Fail(base::Error(ErrorCode::kInvalidInput, fmt::format("column `{}` ({}) is missing",
+                                                                    field.name, NameOf(field.type)))
                       .With("column", field.name));
     }
     auto column = ColumnFromArrow(*array, field.type);
@@ -128,15 +135,16 @@ base::Result<std::shared_ptr<arrow::RecordBatch>> ToArrow(const ColumnBatch& bat
   std::vector<std::shared_ptr<arrow::ArrayData>> arrays;
   arrays.reserve(batch.columns().size());
   for (const Column& column : batch.columns()) arrays.push_back(ToArrowColumn(column));
-  return arrow::RecordBatch::Make(ToArrowSchema(*batch.schema()), static_cast<int64_t>(batch.rows()),
-                                  std::move(arrays));
+  return arrow::RecordBatch::Make(ToArrowSchema(*batch.schema()),
+                                  static_cast<int64_t>(batch.rows()), std::move(arrays));
 }
 
 std::shared_ptr<arrow::Schema> ToArrowSchema(const Schema& schema) {
   arrow::FieldVector fields;
   fields.reserve(schema.size());
   for (const Field& field : schema.fields())
-    fields.push_back(arrow::field(field.name, ArrowType(field.type), field.nullable == Nullable::kYes));
+    fields.push_back(
+        arrow::field(field.name, ArrowType(field.type), field.nullable == Nullable::kYes));
   return arrow::schema(std::move(fields));
 }
 
@@ -146,8 +154,8 @@ base::Result<SchemaRef> FromArrowSchema(const arrow::Schema& schema) {
     const std::optional<Type> type = TypeFor(*field->type());
     if (!type) {
       return Fail(base::Error(ErrorCode::kUnsupported,
-                              fmt::format("column `{}` has type {}, which no column type holds", field->name(),
-                                          field->type()->ToString()))
+                              fmt::format("column `{}` has type {}, which no column type holds",
+                                          field->name(), field->type()->ToString()))
                       .With("column", field->name()));
     }
     fields.push_back({.id = static_cast<uint32_t>(fields.size() + 1),

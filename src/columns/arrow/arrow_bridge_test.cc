@@ -17,14 +17,18 @@ namespace {
 
 SchemaRef AllTypes() {
   std::vector<Field> fields;
-  for (const Type type : {Type::kBool, Type::kInt32, Type::kInt64, Type::kFloat32, Type::kFloat64, Type::kString,
-                          Type::kBytes, Type::kDate, Type::kTimestamp, Type::kTimestampNtz})
-    fields.push_back({.id = static_cast<uint32_t>(fields.size() + 1), .name = std::string(NameOf(type)), .type = type});
+  for (const Type type :
+       {Type::kBool, Type::kInt32, Type::kInt64, Type::kFloat32, Type::kFloat64, Type::kString,
+        Type::kBytes, Type::kDate, Type::kTimestamp, Type::kTimestampNtz})
+    fields.push_back({.id = static_cast<uint32_t>(fields.size() + 1),
+                      .name = std::string(NameOf(type)),
+                      .type = type});
   return std::make_shared<const Schema>(std::move(fields));
 }
 
 SchemaRef One(std::string name, Type type) {
-  return std::make_shared<const Schema>(std::vector<Field>{{.id = 1, .name = std::move(name), .type = type}});
+  return std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = std::move(name), .type = type}});
 }
 
 ColumnBatch RandomBatch(std::mt19937_64& random, size_t rows) {
@@ -41,7 +45,9 @@ ColumnBatch RandomBatch(std::mt19937_64& random, size_t rows) {
         case Type::kFloat32:
         case Type::kFloat64: column.AppendDouble(static_cast<double>(random() % 1000) / 7); break;
         case Type::kString:
-        case Type::kBytes: column.AppendText(std::string(random() % 9, 'a' + static_cast<char>(random() % 26))); break;
+        case Type::kBytes:
+          column.AppendText(std::string(random() % 9, 'a' + static_cast<char>(random() % 26)));
+          break;
         default: column.AppendInt(static_cast<int32_t>(random())); break;
       }
     }
@@ -54,8 +60,8 @@ void ExpectSame(const ColumnBatch& a, const ColumnBatch& b) {
   for (size_t c = 0; c < a.columns().size(); ++c)
     for (size_t row = 0; row < a.rows(); ++row)
       ASSERT_TRUE(a.column(c).At(row).SameBits(b.column(c).At(row)))
-          << a.schema()->field(c).name << " row " << row << ": " << a.column(c).At(row).ToJson() << " "
-          << b.column(c).At(row).ToJson();
+          << a.schema()->field(c).name << " row " << row << ": " << a.column(c).At(row).ToJson()
+          << " " << b.column(c).At(row).ToJson();
 }
 
 TEST(ArrowBridge, GivesBackEveryTypeAndEverySlice) {
@@ -66,10 +72,11 @@ TEST(ArrowBridge, GivesBackEveryTypeAndEverySlice) {
     const ColumnBatch batch = RandomBatch(random, random() % 60);
     const auto arrow = ToArrow(batch);
     ASSERT_TRUE(arrow);
-    ASSERT_TRUE((*arrow)->ValidateFull().ok());
+    ASSERT_TRUE((*arrow)->ValidateFull().ok()) << (*arrow)->ValidateFull().ToString();
     const size_t begin = random() % (batch.rows() + 1);
     const size_t end = begin + random() % (batch.rows() - begin + 1);
-    const auto slice = (*arrow)->Slice(static_cast<int64_t>(begin), static_cast<int64_t>(end - begin));
+    const auto slice =
+        (*arrow)->Slice(static_cast<int64_t>(begin), static_cast<int64_t>(end - begin));
     const auto back = FromArrow(*slice, batch.schema());
     ASSERT_TRUE(back) << back.error().ToString();
     ExpectSame(*back, batch.Slice(begin, end));
@@ -86,7 +93,8 @@ TEST(ArrowBridge, SharesNumbersAndText) {
     EXPECT_EQ(back->column(c).values().data(), batch.column(c).values().data()) << c;
 }
 
-std::shared_ptr<arrow::RecordBatch> Batch(std::vector<std::pair<std::string, std::shared_ptr<arrow::Array>>> columns) {
+std::shared_ptr<arrow::RecordBatch> Batch(
+    std::vector<std::pair<std::string, std::shared_ptr<arrow::Array>>> columns) {
   arrow::FieldVector fields;
   arrow::ArrayVector arrays;
   for (auto& [name, array] : columns) {
@@ -127,22 +135,26 @@ TEST(ArrowBridge, WidensButNeverLoses) {
   EXPECT_FALSE(FromArrow(*Batch({{"a", wide}}), One("a", Type::kInt32)));
   EXPECT_FALSE(FromArrow(*Batch({{"a", wide}}), One("a", Type::kString)));
 
-  const auto millis = Array<arrow::TimestampBuilder, int64_t>({5}, arrow::timestamp(arrow::TimeUnit::MILLI));
+  const auto millis =
+      Array<arrow::TimestampBuilder, int64_t>({5}, arrow::timestamp(arrow::TimeUnit::MILLI));
   const auto time = FromArrow(*Batch({{"a", millis}}), One("a", Type::kTimestamp));
   ASSERT_TRUE(time);
   EXPECT_EQ(time->column(0).Int64s()[0], 5000);
-  const auto nanos = Array<arrow::TimestampBuilder, int64_t>({5000, 5001}, arrow::timestamp(arrow::TimeUnit::NANO));
+  const auto nanos = Array<arrow::TimestampBuilder, int64_t>(
+      {5000, 5001}, arrow::timestamp(arrow::TimeUnit::NANO));
   const auto lossy = FromArrow(*Batch({{"a", nanos}}), One("a", Type::kTimestamp));
   ASSERT_FALSE(lossy);
   EXPECT_NE(lossy.error().ToString().find("row=1"), std::string::npos) << lossy.error().ToString();
 }
 
 TEST(ArrowBridge, TakesLargeAndDictionaryText) {
-  const auto large = Array<arrow::LargeStringBuilder, std::string>({"x", "yy"}, arrow::large_utf8());
+  const auto large =
+      Array<arrow::LargeStringBuilder, std::string>({"x", "yy"}, arrow::large_utf8());
   const auto words = Array<arrow::StringBuilder, std::string>({"ORD", "DFW"}, arrow::utf8());
   const auto indexes = Array<arrow::Int8Builder, int8_t>({1, 0}, arrow::int8());
-  const auto dictionary =
-      arrow::DictionaryArray::FromArrays(arrow::dictionary(arrow::int8(), arrow::utf8()), indexes, words).ValueOrDie();
+  const auto dictionary = arrow::DictionaryArray::FromArrays(
+                              arrow::dictionary(arrow::int8(), arrow::utf8()), indexes, words)
+                              .ValueOrDie();
   const auto a = FromArrow(*Batch({{"a", large}}), One("a", Type::kString));
   const auto b = FromArrow(*Batch({{"a", dictionary}}), One("a", Type::kString));
   ASSERT_TRUE(a && b);
@@ -152,7 +164,8 @@ TEST(ArrowBridge, TakesLargeAndDictionaryText) {
 
 TEST(ArrowBridge, RefusesBrokenText) {
   const auto latin1 = Array<arrow::BinaryBuilder, std::string>({"\xff"}, arrow::binary());
-  const auto text = std::make_shared<arrow::StringArray>(1, latin1->data()->buffers[1], latin1->data()->buffers[2]);
+  const auto text = std::make_shared<arrow::StringArray>(1, latin1->data()->buffers[1],
+                                                         latin1->data()->buffers[2]);
   EXPECT_FALSE(FromArrow(*Batch({{"a", text}}), One("a", Type::kString)));
   const auto lying = arrow::Buffer::FromVector(std::vector<int32_t>{0, 1000});
   const auto beyond = std::make_shared<arrow::StringArray>(1, lying, latin1->data()->buffers[2]);
@@ -164,7 +177,8 @@ TEST(ArrowBridge, SchemasTravelBothWays) {
   const auto back = FromArrowSchema(*ToArrowSchema(*schema));
   ASSERT_TRUE(back);
   EXPECT_EQ(**back, *schema);
-  const auto unknown = FromArrowSchema(*arrow::schema({arrow::field("a", arrow::list(arrow::int8()))}));
+  const auto unknown =
+      FromArrowSchema(*arrow::schema({arrow::field("a", arrow::list(arrow::int8()))}));
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().code(), base::ErrorCode::kUnsupported);
 }

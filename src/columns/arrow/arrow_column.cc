@@ -32,8 +32,12 @@ struct Source {
   size_t offset;
 
   explicit Source(const arrow::Array& a)
-      : array(a), length(static_cast<size_t>(a.length())), offset(static_cast<size_t>(a.offset())) {}
-  const std::shared_ptr<arrow::Buffer>& buffer(size_t index) const { return array.data()->buffers[index]; }
+      : array(a),
+        length(static_cast<size_t>(a.length())),
+        offset(static_cast<size_t>(a.offset())) {}
+  const std::shared_ptr<arrow::Buffer>& buffer(size_t index) const {
+    return array.data()->buffers[index];
+  }
 };
 
 Buffer View(const std::shared_ptr<arrow::Buffer>& owner, size_t begin, size_t size) {
@@ -50,7 +54,8 @@ Buffer Bits(const std::shared_ptr<arrow::Buffer>& bits, size_t offset, size_t le
   std::vector<uint8_t> out(bytes, 0);
   for (size_t i = 0; i < length; ++i) {
     const size_t bit = offset + i;
-    out[i >> 3] = static_cast<uint8_t>(out[i >> 3] | (((from[bit >> 3] >> (bit & 7)) & 1) << (i & 7)));
+    out[i >> 3] =
+        static_cast<uint8_t>(out[i >> 3] | (((from[bit >> 3] >> (bit & 7)) & 1) << (i & 7)));
   }
   return Buffer::Own(std::move(out));
 }
@@ -61,11 +66,13 @@ Buffer Validity(const Source& source) {
 }
 
 std::unexpected<base::Error> Mismatch(const arrow::Array& array, Type type) {
-  return Fail(ErrorCode::kInvalidInput, fmt::format("type {} where {} is wanted", array.type()->ToString(), NameOf(type)));
+  return Fail(ErrorCode::kInvalidInput,
+              fmt::format("type {} where {} is wanted", array.type()->ToString(), NameOf(type)));
 }
 
 Result<Column> Fixed(const Source& source, Type type, size_t width) {
-  return Column(type, source.length, View(source.buffer(1), source.offset * width, source.length * width),
+  return Column(type, source.length,
+                View(source.buffer(1), source.offset * width, source.length * width),
                 Validity(source));
 }
 
@@ -79,8 +86,8 @@ Result<Column> Converted(const Source& source, Type type, Convert convert) {
     const std::optional<To> value = convert(from[row]);
     if (!value) {
       return Fail(base::Error(ErrorCode::kInvalidInput,
-                              fmt::format("value {} of type {} does not fit {} without loss", from[row],
-                                          source.array.type()->ToString(), NameOf(type)))
+                              fmt::format("value {} of type {} does not fit {} without loss",
+                                          from[row], source.array.type()->ToString(), NameOf(type)))
                       .With("row", std::to_string(row)));
     }
     out[row] = *value;
@@ -90,7 +97,8 @@ Result<Column> Converted(const Source& source, Type type, Convert convert) {
 
 template <typename To, typename From>
 Result<Column> Widened(const Source& source, Type type) {
-  return Converted<To, From>(source, type, [](From v) -> std::optional<To> { return static_cast<To>(v); });
+  return Converted<To, From>(source, type,
+                             [](From v) -> std::optional<To> { return static_cast<To>(v); });
 }
 
 Result<Column> Int32FromArrow(const Source& source) {
@@ -135,7 +143,8 @@ Result<Column> TimestampFromArrow(const Source& source, Type type) {
   switch (from.unit()) {
     case arrow::TimeUnit::MICRO: return Fixed(source, type, 8);
     case arrow::TimeUnit::SECOND:
-      return Converted<int64_t, int64_t>(source, type, [](int64_t v) { return Times(v, kUsPerSecond); });
+      return Converted<int64_t, int64_t>(source, type,
+                                         [](int64_t v) { return Times(v, kUsPerSecond); });
     case arrow::TimeUnit::MILLI:
       return Converted<int64_t, int64_t>(source, type, [](int64_t v) { return Times(v, 1000); });
     case arrow::TimeUnit::NANO: return Converted<int64_t, int64_t>(source, type, WholeMicros);
@@ -148,23 +157,27 @@ Result<Column> DateFromArrow(const Source& source) {
   if (source.array.type_id() != arrow::Type::DATE64) return Mismatch(source.array, Type::kDate);
   return Converted<int32_t, int64_t>(source, Type::kDate, [](int64_t ms) -> std::optional<int32_t> {
     const int64_t days = ms / kMsPerDay;
-    if (ms % kMsPerDay != 0 || days < std::numeric_limits<int32_t>::min() || days > std::numeric_limits<int32_t>::max())
+    if (ms % kMsPerDay != 0 || days < std::numeric_limits<int32_t>::min() ||
+        days > std::numeric_limits<int32_t>::max())
       return std::nullopt;
     return static_cast<int32_t>(days);
   });
 }
 
-// Text whose offsets start at 0 is shared; else the offsets are moved down, and for large text narrowed.
+// Text whose offsets start at 0 is shared; else the offsets are moved down, and for large text
+// narrowed.
 template <typename Array>
 Result<Column> TextFromArrow(const Source& source, Type type) {
   using Offset = typename Array::offset_type;
-  if (source.length == 0) return Column(type, 0, {}, {}, Buffer::OwnValues(std::vector<int32_t>{0}));
+  if (source.length == 0)
+    return Column(type, 0, {}, {}, Buffer::OwnValues(std::vector<int32_t>{0}));
   const auto* offsets = source.array.data()->GetValues<Offset>(1);
   const Offset begin = offsets[0];
   const Offset end = offsets[source.length];
   if (end - begin > std::numeric_limits<int32_t>::max())
     return Fail(ErrorCode::kInvalidInput, "over 2 GiB of text in one batch: send smaller batches");
-  Buffer values = View(source.buffer(2), static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+  Buffer values =
+      View(source.buffer(2), static_cast<size_t>(begin), static_cast<size_t>(end - begin));
   if constexpr (std::is_same_v<Offset, int32_t>) {
     if (begin == 0) {
       const size_t skipped = source.offset * sizeof(int32_t);
@@ -173,8 +186,10 @@ Result<Column> TextFromArrow(const Source& source, Type type) {
     }
   }
   std::vector<int32_t> moved(source.length + 1);
-  for (size_t row = 0; row <= source.length; ++row) moved[row] = static_cast<int32_t>(offsets[row] - begin);
-  return Column(type, source.length, std::move(values), Validity(source), Buffer::OwnValues(std::move(moved)));
+  for (size_t row = 0; row <= source.length; ++row)
+    moved[row] = static_cast<int32_t>(offsets[row] - begin);
+  return Column(type, source.length, std::move(values), Validity(source),
+                Buffer::OwnValues(std::move(moved)));
 }
 
 // Copies text row by row; `text_at` is asked only for rows that are not null.
@@ -189,7 +204,8 @@ Result<Column> CopiedText(const Source& source, Type type, Buffer validity, Text
       const std::string_view text = text_at(static_cast<int64_t>(row));
       values.insert(values.end(), text.begin(), text.end());
       if (values.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max()))
-        return Fail(ErrorCode::kInvalidInput, "over 2 GiB of text in one batch: send smaller batches");
+        return Fail(ErrorCode::kInvalidInput,
+                    "over 2 GiB of text in one batch: send smaller batches");
     }
     offsets.push_back(static_cast<int32_t>(values.size()));
   }
@@ -205,13 +221,16 @@ Result<Column> DictionaryText(const Source& source, Type type) {
   bool any_null = false;
   for (size_t row = 0; row < source.length; ++row) {
     const auto at = static_cast<int64_t>(row);
-    const bool present = !array.IsNull(at) && !words.IsNull(static_cast<size_t>(array.GetValueIndex(at)));
+    const bool present =
+        !array.IsNull(at) && !words.IsNull(static_cast<size_t>(array.GetValueIndex(at)));
     any_null |= !present;
-    validity[row >> 3] = static_cast<uint8_t>(validity[row >> 3] | (unsigned{present} << (row & 7)));
+    validity[row >> 3] =
+        static_cast<uint8_t>(validity[row >> 3] | (unsigned{present} << (row & 7)));
   }
   Buffer bits = any_null ? Buffer::Own(std::move(validity)) : Buffer();
-  return CopiedText(source, type, std::move(bits),
-                    [&](int64_t row) { return words.Text(static_cast<size_t>(array.GetValueIndex(row))); });
+  return CopiedText(source, type, std::move(bits), [&](int64_t row) {
+    return words.Text(static_cast<size_t>(array.GetValueIndex(row)));
+  });
 }
 
 bool HoldsText(const arrow::DataType& type) {
@@ -221,7 +240,8 @@ bool HoldsText(const arrow::DataType& type) {
 Result<Column> StringFromArrow(const Source& source) {
   switch (source.array.type_id()) {
     case arrow::Type::STRING: return TextFromArrow<arrow::StringArray>(source, Type::kString);
-    case arrow::Type::LARGE_STRING: return TextFromArrow<arrow::LargeStringArray>(source, Type::kString);
+    case arrow::Type::LARGE_STRING:
+      return TextFromArrow<arrow::LargeStringArray>(source, Type::kString);
     case arrow::Type::DICTIONARY:
       if (HoldsText(*static_cast<const arrow::DictionaryType&>(*source.array.type()).value_type()))
         return DictionaryText(source, Type::kString);
@@ -233,13 +253,16 @@ Result<Column> StringFromArrow(const Source& source) {
 Result<Column> BytesFromArrow(const Source& source) {
   switch (source.array.type_id()) {
     case arrow::Type::BINARY: return TextFromArrow<arrow::BinaryArray>(source, Type::kBytes);
-    case arrow::Type::LARGE_BINARY: return TextFromArrow<arrow::LargeBinaryArray>(source, Type::kBytes);
+    case arrow::Type::LARGE_BINARY:
+      return TextFromArrow<arrow::LargeBinaryArray>(source, Type::kBytes);
     case arrow::Type::FIXED_SIZE_BINARY: {
       const auto& array = static_cast<const arrow::FixedSizeBinaryArray&>(source.array);
-      return CopiedText(source, Type::kBytes, Validity(source), [&](int64_t row) { return array.GetView(row); });
+      return CopiedText(source, Type::kBytes, Validity(source),
+                        [&](int64_t row) { return array.GetView(row); });
     }
     case arrow::Type::DICTIONARY: {
-      const auto& words = *static_cast<const arrow::DictionaryType&>(*source.array.type()).value_type();
+      const auto& words =
+          *static_cast<const arrow::DictionaryType&>(*source.array.type()).value_type();
       if (words.id() == arrow::Type::BINARY || words.id() == arrow::Type::LARGE_BINARY)
         return DictionaryText(source, Type::kBytes);
       return Mismatch(source.array, Type::kBytes);
@@ -252,7 +275,8 @@ Result<Column> Typed(const Source& source, Type type) {
   switch (type) {
     case Type::kBool:
       if (source.array.type_id() != arrow::Type::BOOL) return Mismatch(source.array, type);
-      return Column(type, source.length, Bits(source.buffer(1), source.offset, source.length), Validity(source));
+      return Column(type, source.length, Bits(source.buffer(1), source.offset, source.length),
+                    Validity(source));
     case Type::kInt32: return Int32FromArrow(source);
     case Type::kInt64: return Int64FromArrow(source);
     case Type::kFloat32:
@@ -276,7 +300,8 @@ Result<Column> Typed(const Source& source, Type type) {
 Result<Column> ColumnFromArrow(const arrow::Array& array, Type type) {
   const bool checked_by_value = IsVariable(type);
   const arrow::Status valid = checked_by_value ? array.ValidateFull() : array.Validate();
-  if (!valid.ok()) return Fail(ErrorCode::kInvalidInput, fmt::format("broken Arrow data: {}", valid.message()));
+  if (!valid.ok())
+    return Fail(ErrorCode::kInvalidInput, fmt::format("broken Arrow data: {}", valid.message()));
   return Typed(Source(array), type);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// One Arrow array as a column: shared where the layouts agree, else copied. Used by arrow_bridge.cc.
+// One Arrow array as a column: shared where the layouts agree, else copied. Used by
+// arrow_bridge.cc.
 
 #include "base/result.h"
 #include "columns/column.h"

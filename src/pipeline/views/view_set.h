@@ -57,6 +57,9 @@ class ViewSet {
   ~ViewSet();
   ViewSet(const ViewSet&) = delete;
 
+  // Says which of the log's streams is the definition's stream `stream`; rows of unbound streams are no rows of any view.
+  // Applier thread only, before an epoch with that stream's rows is applied; binding again to the same id is allowed.
+  void BindStream(size_t stream, base::StreamId id);
   // Applies epochs in order as one step and makes the last one visible. Applier thread only. Never waits for readers.
   void Apply(std::span<const log::EpochRef> epochs);
   // True when Apply would overwrite a version that a reader holds; the applier then gathers more epochs and asks again.

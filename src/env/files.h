@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -71,6 +72,10 @@ class Files {
   virtual base::Result<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
   virtual base::Result<uint64_t> FreeBytes(const std::string& folder) = 0;
 };
+
+// Whether `name` (no folder) is one that PutIfAbsent and PutAtomically use before the file is whole: left behind only by a crash,
+// hidden from readers that skip names with a leading dot, and safe to remove by whoever holds the folder's lock.
+bool IsTemporaryName(std::string_view name);
 
 // Writes a whole new file durably: temporary name, sync, link to `path` (put-if-absent), folder sync, temporary removed.
 // Errors: kAlreadyExists when `path` is there (its bytes are not touched).

@@ -1,0 +1,90 @@
+#include "env/real/executor.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/result.h"
+
+namespace headrace::env::real {
+namespace {
+
+constexpr int kBackgroundNice = 10;
+constexpr size_t kThreadNameMax = 15;  // the kernel's limit
+
+}  // namespace
+
+ThreadExecutor::ThreadExecutor(const Clock& clock, std::string name, Priority priority)
+    : clock_(clock), thread_([this, name = std::move(name), priority] { Run(name, priority); }) {}
+
+ThreadExecutor::~ThreadExecutor() {
+  HR_CHECK(std::this_thread::get_id() != thread_.get_id(), "an executor destroyed by its own task");
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void ThreadExecutor::Post(Task task) {
+  bool was_empty = false;
+  {
+    const std::lock_guard lock(mutex_);
+    was_empty = posted_.empty();
+    posted_.push_back(std::move(task));
+  }
+  if (was_empty) wake_.notify_one();
+}
+
+void ThreadExecutor::PostAt(MonotonicTime time, Task task) {
+  {
+    const std::lock_guard lock(mutex_);
+    timers_.emplace(time, std::move(task));
+  }
+  wake_.notify_one();
+}
+
+void ThreadExecutor::CollectDueTimers() {
+  if (timers_.empty()) return;
+  const MonotonicTime now = clock_.Now();
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    posted_.push_back(std::move(timers_.begin()->second));
+    timers_.erase(timers_.begin());
+  }
+}
+
+bool ThreadExecutor::WaitForWork(std::unique_lock<std::mutex>& lock) {
+  while (true) {
+    CollectDueTimers();
+    if (!posted_.empty()) return true;
+    if (stopping_) return false;
+    if (timers_.empty()) {
+      wake_.wait(lock);
+    } else {
+      wake_.wait_for(lock, timers_.begin()->first - clock_.Now());
+    }
+  }
+}
+
+void ThreadExecutor::Run(const std::string& name, Priority priority) {
+  pthread_setname_np(pthread_self(), name.substr(0, kThreadNameMax).c_str());
+  if (priority == Priority::kBackground) {
+    // On Linux the nice value belongs to the thread. Failing to be nice is no reason to fail.
+    (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kBackgroundNice);
+  }
+  std::vector<Task> batch;
+  std::unique_lock lock(mutex_);
+  while (WaitForWork(lock)) {
+    batch.swap(posted_);
+    lock.unlock();
+    for (Task& task : batch) {
+      task();
+      task = nullptr;  // what it holds is freed before the next one runs
+    }
+    batch.clear();
+    lock.lock();
+  }
+}
+
+}  // namespace headrace::env::real

@@ -1,0 +1,143 @@
+#include "env/real/files.h"
+
+#include <dirent.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include "env/real/file_descriptor.h"
+#include "env/real/open_file.h"
+
+namespace headrace::env::real {
+namespace {
+
+class FlockedFile final : public FileLock {
+ public:
+  explicit FlockedFile(FileDescriptor fd) : fd_(std::move(fd)) {}
+
+ private:
+  FileDescriptor fd_;  // closing it releases the lock
+};
+
+base::Result<void> SyncDescriptorOf(const std::string& folder) {
+  HR_TRY(const FileDescriptor fd, OpenDescriptor(folder, O_RDONLY | O_DIRECTORY));
+  if (::fsync(fd.get()) != 0) return base::Fail(SystemError("fsync of a folder", folder, errno));
+  return {};
+}
+
+// Makes one folder and its entry durable; no error when it is there.
+base::Result<void> CreateFolder(const std::string& path, const std::string& parent) {
+  if (::mkdir(path.c_str(), 0755) != 0) {
+    if (errno == EEXIST) return {};
+    return base::Fail(SystemError("mkdir", path, errno));
+  }
+  return SyncDescriptorOf(parent);
+}
+
+class LocalFiles final : public Files {
+ public:
+  base::Result<std::unique_ptr<WritableFile>> OpenForWriting(const std::string& path,
+                                                             Open mode) override {
+    const int flags = mode == Open::kCreateNew ? O_RDWR | O_CREAT | O_EXCL : O_RDWR;
+    HR_TRY(FileDescriptor fd, OpenDescriptor(path, flags));
+    return MakeWritableFile(path, std::move(fd));
+  }
+
+  base::Result<std::unique_ptr<ReadableFile>> OpenForReading(const std::string& path) override {
+    HR_TRY(FileDescriptor fd, OpenDescriptor(path, O_RDONLY));
+    return MakeReadableFile(path, std::move(fd));
+  }
+
+  base::Result<std::vector<uint8_t>> ReadAll(const std::string& path) override {
+    HR_TRY(auto file, OpenForReading(path));
+    std::vector<uint8_t> bytes(file->size());
+    HR_TRY_VOID(file->ReadAt(0, bytes));
+    return bytes;
+  }
+
+  base::Result<bool> Exists(const std::string& path) override {
+    struct stat found {};
+    if (::stat(path.c_str(), &found) == 0) return true;
+    if (errno == ENOENT || errno == ENOTDIR) return false;
+    return base::Fail(SystemError("stat", path, errno));
+  }
+
+  base::Result<std::vector<std::string>> List(const std::string& folder) override {
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(folder.c_str()), ::closedir);
+    if (!stream) return base::Fail(SystemError("opendir", folder, errno));
+    std::vector<std::string> names;
+    errno = 0;
+    while (const dirent* entry = ::readdir(stream.get())) {
+      const std::string_view name = entry->d_name;
+      if (name != "." && name != "..") names.emplace_back(name);
+      errno = 0;
+    }
+    if (errno != 0) return base::Fail(SystemError("readdir", folder, errno));
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  base::Result<void> CreateFolders(const std::string& path) override {
+    std::string parent = path.starts_with('/') ? "/" : ".";
+    for (size_t from = 1; from <= path.size();) {
+      const size_t slash = std::min(path.find('/', from), path.size());
+      std::string part = path.substr(0, slash);
+      HR_TRY_VOID(CreateFolder(part, parent));
+      parent = std::move(part);
+      from = slash + 1;
+    }
+    return {};
+  }
+
+  base::Result<void> Remove(const std::string& path) override {
+    if (::unlink(path.c_str()) != 0) return base::Fail(SystemError("unlink", path, errno));
+    return {};
+  }
+
+  base::Result<void> Rename(const std::string& from, const std::string& to) override {
+    if (::rename(from.c_str(), to.c_str()) != 0)
+      return base::Fail(SystemError("rename", from, errno).With("to", to));
+    return {};
+  }
+
+  base::Result<void> Link(const std::string& from, const std::string& to) override {
+    if (::link(from.c_str(), to.c_str()) != 0)
+      return base::Fail(SystemError("link", to, errno).With("from", from));
+    return {};
+  }
+
+  base::Result<void> SyncFolder(const std::string& folder) override {
+    return SyncDescriptorOf(folder);
+  }
+
+  base::Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override {
+    HR_TRY(FileDescriptor fd, OpenDescriptor(path, O_RDWR | O_CREAT));
+    while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EINTR) continue;
+      if (errno != EWOULDBLOCK) return base::Fail(SystemError("flock", path, errno));
+      return base::Fail(base::Error(base::ErrorCode::kConflict,
+                                    "another process holds this folder: stop it, or use another "
+                                    "folder")
+                            .With("file", path));
+    }
+    return std::make_unique<FlockedFile>(std::move(fd));
+  }
+
+  base::Result<uint64_t> FreeBytes(const std::string& folder) override {
+    struct statvfs found {};
+    if (::statvfs(folder.c_str(), &found) != 0)
+      return base::Fail(SystemError("statvfs", folder, errno));
+    return static_cast<uint64_t>(found.f_bavail) * found.f_frsize;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Files> MakeLocalFiles() { return std::make_unique<LocalFiles>(); }
+
+}  // namespace headrace::env::real

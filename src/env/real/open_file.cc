@@ -1,0 +1,116 @@
+#include "env/real/open_file.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+namespace headrace::env::real {
+namespace {
+
+constexpr uint64_t kZeroChunkBytes = 1ULL << 20;
+// Dirty zeros that a sync of another file might have to wait for stay this few.
+constexpr uint64_t kZeroBytesPerSync = 4ULL << 20;
+
+class LocalWritableFile final : public WritableFile {
+ public:
+  LocalWritableFile(std::string path, FileDescriptor fd)
+      : path_(std::move(path)), fd_(std::move(fd)) {}
+
+  base::Result<void> WriteAt(uint64_t offset, std::span<const uint8_t> bytes) override {
+    while (!bytes.empty()) {
+      const ssize_t written =
+          ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      if (written < 0) {
+        if (errno == EINTR) continue;
+        return base::Fail(SystemError("pwrite", path_, errno).With("offset", std::to_string(offset)));
+      }
+      offset += static_cast<uint64_t>(written);
+      bytes = bytes.subspan(static_cast<size_t>(written));
+    }
+    return {};
+  }
+
+  // Not repeated on EINTR: whether the first call consumed an error is unknown, so any failure counts.
+  base::Result<void> Sync() override {
+    if (::fdatasync(fd_.get()) != 0) return base::Fail(SystemError("fdatasync", path_, errno));
+    return {};
+  }
+
+  void WriteAndSync(uint64_t offset, std::span<const uint8_t> bytes, Executor& reply_to,
+                    std::move_only_function<void(base::Result<void>)> done) override {
+    auto result = WriteAt(offset, bytes);
+    if (result) result = Sync();
+    reply_to.Post([done = std::move(done), result = std::move(result)]() mutable {
+      done(std::move(result));
+    });
+  }
+
+  base::Result<void> Preallocate(uint64_t size) override {
+    const int failed = ::posix_fallocate(fd_.get(), 0, static_cast<off_t>(size));
+    if (failed != 0 && failed != EOPNOTSUPP && failed != EINVAL)
+      return base::Fail(SystemError("fallocate", path_, failed));
+    // Reserved extents are "unwritten"; the first write of each would need a metadata sync. Zeros written now make them plain.
+    const std::vector<uint8_t> zeros(std::min(kZeroChunkBytes, size), 0);
+    for (uint64_t offset = 0; offset < size; offset += zeros.size()) {
+      const uint64_t chunk = std::min<uint64_t>(zeros.size(), size - offset);
+      HR_TRY_VOID(WriteAt(offset, std::span(zeros).first(chunk)));
+      if ((offset + chunk) % kZeroBytesPerSync == 0) HR_TRY_VOID(Sync());
+    }
+    if (::fsync(fd_.get()) != 0) return base::Fail(SystemError("fsync", path_, errno));
+    return {};
+  }
+
+ private:
+  const std::string path_;
+  const FileDescriptor fd_;
+};
+
+class LocalReadableFile final : public ReadableFile {
+ public:
+  LocalReadableFile(std::string path, FileDescriptor fd, uint64_t size)
+      : path_(std::move(path)), fd_(std::move(fd)), size_(size) {}
+
+  uint64_t size() const override { return size_; }
+
+  base::Result<void> ReadAt(uint64_t offset, std::span<uint8_t> out) const override {
+    while (!out.empty()) {
+      const ssize_t got = ::pread(fd_.get(), out.data(), out.size(), static_cast<off_t>(offset));
+      if (got < 0) {
+        if (errno == EINTR) continue;
+        return base::Fail(SystemError("pread", path_, errno).With("offset", std::to_string(offset)));
+      }
+      if (got == 0) {
+        return base::Fail(base::Error(base::ErrorCode::kCorruption, "the file ends too early")
+                              .With("file", path_)
+                              .With("offset", std::to_string(offset)));
+      }
+      offset += static_cast<uint64_t>(got);
+      out = out.subspan(static_cast<size_t>(got));
+    }
+    return {};
+  }
+
+ private:
+  const std::string path_;
+  const FileDescriptor fd_;
+  const uint64_t size_;
+};
+
+}  // namespace
+
+std::unique_ptr<WritableFile> MakeWritableFile(std::string path, FileDescriptor fd) {
+  return std::make_unique<LocalWritableFile>(std::move(path), std::move(fd));
+}
+
+base::Result<std::unique_ptr<ReadableFile>> MakeReadableFile(std::string path, FileDescriptor fd) {
+  struct stat found {};
+  if (::fstat(fd.get(), &found) != 0) return base::Fail(SystemError("fstat", path, errno));
+  if (!S_ISREG(found.st_mode)) return base::Fail(SystemError("open", path, EISDIR));
+  return std::make_unique<LocalReadableFile>(std::move(path), std::move(fd),
+                                             static_cast<uint64_t>(found.st_size));
+}
+
+}  // namespace headrace::env::real

@@ -1,0 +1,79 @@
+#include "wiring/applier.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace headrace::wiring {
+namespace {
+
+// How long to wait for readers to leave before asking again: well under a pin's lifetime, far over a lookup.
+constexpr env::MonotonicTime kHeldRetry = std::chrono::microseconds(200);
+
+}  // namespace
+
+uint64_t RowsIn(const log::Epoch& epoch) {
+  uint64_t rows = 0;
+  for (const log::StreamRows& stream : epoch.streams) rows += stream.rows.rows();
+  return rows;
+}
+
+Applier::Applier(env::Environment& environment, pipeline::ViewSet& views, VisibleCallback on_visible)
+    : environment_(environment),
+      views_(views),
+      on_visible_(std::move(on_visible)),
+      executor_(environment.NewExecutor("applier", env::Priority::kRealTime)) {}
+
+Applier::~Applier() { executor_.reset(); }
+
+void Applier::Take(log::EpochRef epoch) {
+  backlog_rows_.fetch_add(RowsIn(*epoch), std::memory_order_relaxed);
+  bool schedule = false;
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back({std::move(epoch), environment_.clock().Now()});
+    schedule = !std::exchange(scheduled_, true);
+  }
+  if (schedule) executor_->Post([this] { Run(); });
+}
+
+void Applier::Run() {
+  if (views_.HeldByReaders()) {
+    executor_->PostAt(environment_.clock().Now() + kHeldRetry, [this] { Run(); });
+    return;
+  }
+  std::vector<Waiting> step;
+  {
+    const std::lock_guard lock(mutex_);
+    const size_t count = std::min(waiting_.size(), kEpochsPerStep);
+    step.assign(std::make_move_iterator(waiting_.begin()),
+                std::make_move_iterator(waiting_.begin() + static_cast<ptrdiff_t>(count)));
+    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<ptrdiff_t>(count));
+  }
+  if (!step.empty()) Step(std::move(step));
+  bool again = false;
+  {
+    const std::lock_guard lock(mutex_);
+    again = !waiting_.empty();
+    scheduled_ = again;
+  }
+  if (again) executor_->Post([this] { Run(); });
+}
+
+void Applier::Step(std::vector<Waiting> step) {
+  std::vector<log::EpochRef> epochs;
+  epochs.reserve(step.size());
+  uint64_t rows = 0;
+  for (Waiting& waiting : step) {
+    rows += RowsIn(*waiting.epoch);
+    epochs.push_back(waiting.epoch);
+  }
+  environment_.CrashPoint("applier.before_apply");
+  views_.Apply(epochs);
+  backlog_rows_.fetch_sub(rows, std::memory_order_relaxed);
+  const env::MonotonicTime now = environment_.clock().Now();
+  for (const Waiting& waiting : step)
+    visible_us_.Record(static_cast<uint64_t>((now - waiting.taken).count()) / 1000);
+  on_visible_(epochs.back()->id, environment_.clock().Wall());
+}
+
+}  // namespace headrace::wiring

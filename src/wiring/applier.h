@@ -1,0 +1,57 @@
+#pragma once
+// The actor that applies durable epochs to the views and says when they became visible.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/histogram.h"
+#include "env/environment.h"
+#include "log/epoch.h"
+#include "pipeline/views/view_set.h"
+
+namespace headrace::wiring {
+
+// Take from the sequencer's thread; the rest happens on the applier's own executor. Outlived by the environment and the views.
+class Applier {
+ public:
+  // Called on the applier's executor for each step, with its last epoch and the wall clock at the flip.
+  using VisibleCallback = std::function<void(base::EpochId, base::Timestamp)>;
+
+  static constexpr uint64_t kBacklogRowsMax = 1ULL << 20;  // durable, not yet applied; beyond it Core holds new batches back
+  static constexpr size_t kEpochsPerStep = 256;            // gathered into one step at the most
+
+  Applier(env::Environment& environment, pipeline::ViewSet& views, VisibleCallback on_visible);
+  // Applies what was taken, then returns.
+  ~Applier();
+
+  void Take(log::EpochRef epoch);
+  uint64_t backlog_rows() const { return backlog_rows_.load(std::memory_order_relaxed); }
+  // Microseconds from Take to visible, once an epoch.
+  const base::Histogram& visible_us() const { return visible_us_; }
+
+ private:
+  struct Waiting {
+    log::EpochRef epoch;
+    env::MonotonicTime taken;
+  };
+  void Run();
+  void Step(std::vector<Waiting> step);
+
+  env::Environment& environment_;
+  pipeline::ViewSet& views_;
+  VisibleCallback on_visible_;
+  base::Histogram visible_us_;
+  std::atomic<uint64_t> backlog_rows_{0};
+  std::mutex mutex_;  // guards waiting_ and scheduled_
+  std::vector<Waiting> waiting_;
+  bool scheduled_ = false;
+  std::unique_ptr<env::Executor> executor_;  // last: its destructor runs what was posted
+};
+
+// Rows of all streams of an epoch.
+uint64_t RowsIn(const log::Epoch& epoch);
+
+}  // namespace headrace::wiring

@@ -1,0 +1,39 @@
+#pragma once
+// Where refused rows are found again: the epochs that hold some, and how many of each rule a stream has.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "log/epoch.h"
+#include "log/reader.h"
+
+namespace headrace::wiring {
+
+// The rows themselves stay in the log; here are 8 bytes for each epoch that has any. Thread-safe.
+class DeadLetters {
+ public:
+  // Remembers an epoch's refused rows. In order of epochs.
+  void Note(const log::Epoch& epoch);
+
+  using RuleCounts = std::map<std::string, uint64_t>;
+  // Refused rows a stream and rule.
+  std::map<uint32_t, RuleCounts> counts() const;
+
+  // At most `limit` refused rows of `stream` (all streams when it is empty), of epochs after `after`, oldest first, as a
+  // JSON array: {"epoch","stream","row","field","rule","reason","payload"}. `name_of` gives a stream's name.
+  base::Result<std::string> ToJson(log::LogReader& reader, const std::function<std::string(base::StreamId)>& name_of,
+                                   const std::string& stream, base::EpochId after, uint64_t limit) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<base::EpochId> epochs_;
+  std::map<uint32_t, RuleCounts> counts_;
+};
+
+}  // namespace headrace::wiring

@@ -34,6 +34,9 @@ class Contract {
   const columns::SchemaRef& schema() const;
   bool restricted(size_t field) const;  // classification: restricted
   const std::string& text() const;      // the file's text, as logged
+  // A dead letter's payload with the values of restricted fields as "***": for people and replies. What is logged stays whole,
+  // as it must be replayable. A payload that is no JSON object becomes "***" when any field is restricted.
+  std::string MaskPayload(std::string_view payload) const;
 
   // Checks typed rows. Failing rows are appended to `rejected` (first failing field and rule of each, payload as JSON), their
   // numbers in request order; `accepted` gets the numbers of the good rows. The batch has this contract's schema.

@@ -1,0 +1,63 @@
+#pragma once
+// A view's features compiled to the distinct things that must be accumulated: avg(x) and sum(x) share a sum, and so on.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "pipeline/aggregates/aggregate_spec.h"
+#include "pipeline/aggregates/row_block.h"
+
+namespace headrace::pipeline {
+
+// Something accumulated over rows. `where` and `argument` index the view's arguments.
+struct Slot {
+  enum class Kind : uint8_t {
+    kRows,           // rows, or rows whose argument is not null
+    kIntegerSum,     // in 128 bits
+    kDoubleSum,      // exact
+    kIntegerRange,   // least and greatest
+    kDoubleRange,    // in total order: -0.0 below 0.0, NaN above everything
+    kBoolRange,
+    kTextRange,
+    kTruths,         // rows whose condition is true, and not null
+    kBuckets,        // the quantile bucket of each row
+    kNewest,         // the newest row's value
+  };
+  Kind kind;
+  CellKind cell = CellKind::kInteger;
+  std::optional<size_t> argument;
+  std::optional<size_t> where;
+  int bits = 0;  // kBuckets
+  bool operator==(const Slot&) const = default;
+
+  // A chunk's partial holds it in a few bytes. The others are read from the rows again.
+  bool has_partial() const {
+    return kind != Kind::kBuckets && kind != Kind::kNewest && kind != Kind::kTextRange && kind != Kind::kBoolRange;
+  }
+};
+
+// Immutable; any thread may use it.
+class AggregatePlan {
+ public:
+  // `argument_types` are those of the view's arguments, in their order.
+  AggregatePlan(std::span<const AggregateSpec> specs, std::span<const columns::Type> argument_types);
+
+  const std::vector<AggregateSpec>& specs() const { return specs_; }
+  const std::vector<Slot>& slots() const { return slots_; }
+  // The slot that answers feature `feature`.
+  size_t slot_of(size_t feature) const { return slot_of_[feature]; }
+  const std::vector<columns::Type>& argument_types() const { return argument_types_; }
+  // Slots whose rows a sealed chunk must show again.
+  bool rereads_rows() const { return rereads_rows_; }
+
+ private:
+  std::vector<AggregateSpec> specs_;
+  std::vector<columns::Type> argument_types_;
+  std::vector<Slot> slots_;
+  std::vector<size_t> slot_of_;
+  bool rereads_rows_ = false;
+};
+
+}  // namespace headrace::pipeline

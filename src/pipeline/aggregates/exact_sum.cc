@@ -1,0 +1,207 @@
+#include "pipeline/aggregates/exact_sum.h"
+
+#include <array>
+#include <limits>
+#include <span>
+
+namespace headrace::pipeline {
+namespace {
+
+using Unsigned128 = unsigned __int128;
+
+constexpr int kLowestExponent = -1074;  // weight of the full-range accumulator's first bit
+constexpr int kWordBits = 32;
+constexpr uint64_t kWordMask = 0xffffffffU;
+
+int TopBit(Unsigned128 v) {
+  const auto high = static_cast<uint64_t>(v >> 64);
+  if (high != 0) return 127 - std::countl_zero(high);
+  return 63 - std::countl_zero(static_cast<uint64_t>(v));
+}
+
+double WithSign(uint64_t bits, bool negative) {
+  return std::bit_cast<double>(bits | (negative ? 1ULL << 63 : 0));
+}
+
+// 2^exponent, a normal double.
+double PowerOfTwo(int exponent) {
+  return std::bit_cast<double>(static_cast<uint64_t>(exponent + 1023) << 52);
+}
+
+// Rounds `top` (53 bits) by the bit below it and whether anything is below that.
+uint64_t RoundHalfEven(uint64_t top, bool half, bool rest) { return top + (half && (rest || (top & 1) != 0) ? 1 : 0); }
+
+}  // namespace
+
+double RoundScaled(Int128 value, int exponent) {
+  if (value == 0) return 0.0;
+  const bool negative = value < 0;
+  const Unsigned128 magnitude = negative ? -static_cast<Unsigned128>(value) : static_cast<Unsigned128>(value);
+  const int drop = TopBit(magnitude) - 52;
+  if (drop <= 0) {
+    const double exact = static_cast<double>(static_cast<uint64_t>(magnitude)) * PowerOfTwo(exponent);
+    return negative ? -exact : exact;
+  }
+  const auto top = static_cast<uint64_t>(magnitude >> drop);
+  const bool half = ((magnitude >> (drop - 1)) & 1) != 0;
+  const bool rest = (magnitude & ((static_cast<Unsigned128>(1) << (drop - 1)) - 1)) != 0;
+  const double rounded = static_cast<double>(RoundHalfEven(top, half, rest)) * PowerOfTwo(exponent + drop);
+  return negative ? -rounded : rounded;
+}
+
+// Digits of 32 bits in 64-bit words: word i weighs 2^(32 i - 1074). Carries wait in the upper halves.
+struct ExactSum::Wide {
+  static constexpr size_t kWords = 70;           // 2098 bits of doubles, 64 spare, rounded up
+  static constexpr uint32_t kPendingMax = 1U << 29;  // additions until carries must move on
+
+  std::array<int64_t, kWords> words{};
+  uint32_t pending = 0;
+
+  // Adds `magnitude * 2^(bit - 1074)` with a sign.
+  void AddAt(Unsigned128 magnitude, unsigned bit, int sign) {
+    size_t word = bit / kWordBits;
+    const unsigned shift = bit % kWordBits;
+    uint64_t carry = 0;
+    for (; magnitude != 0 || carry != 0; ++word) {
+      const uint64_t shifted = ((static_cast<uint64_t>(magnitude) & kWordMask) << shift) | carry;
+      carry = shifted >> kWordBits;
+      const auto digit = static_cast<int64_t>(shifted & kWordMask);
+      words[word] += sign > 0 ? digit : -digit;
+      magnitude >>= kWordBits;
+    }
+    if (++pending >= kPendingMax) Normalize();
+  }
+
+  // Moves carries up: all words but the last are then digits in [0, 2^32); the last has the sign.
+  void Normalize() {
+    for (size_t i = 0; i + 1 < kWords; ++i) {
+      words[i + 1] += words[i] >> kWordBits;
+      words[i] &= static_cast<int64_t>(kWordMask);
+    }
+    pending = 1;
+  }
+
+  void Merge(const Wide& other) {
+    if (pending >= kPendingMax / 2) Normalize();
+    Wide normal = other;
+    normal.Normalize();
+    for (size_t i = 0; i < kWords; ++i) words[i] += normal.words[i];
+    ++pending;
+  }
+
+  double Round() const;
+};
+
+namespace {
+
+bool BitAt(std::span<const int64_t> words, int bit) { return ((words[bit / kWordBits] >> (bit % kWordBits)) & 1) != 0; }
+
+bool AnyBelow(std::span<const int64_t> words, int bit) {
+  const int word = bit / kWordBits;
+  for (int i = 0; i < word; ++i)
+    if (words[i] != 0) return true;
+  return (words[word] & ((int64_t{1} << (bit % kWordBits)) - 1)) != 0;
+}
+
+// Rounds the non-negative number of normalized `words`.
+uint64_t RoundWords(std::span<const int64_t> words) {
+  int word = static_cast<int>(words.size()) - 1;
+  while (word >= 0 && words[word] == 0) --word;
+  if (word < 0) return 0;
+  const int top = word * kWordBits + 63 - std::countl_zero(static_cast<uint64_t>(words[word]));
+  const int low = top > 52 ? top - 52 : 0;  // below it is rounded away; a subnormal keeps all it has
+  uint64_t mantissa = 0;
+  for (int bit = top; bit >= low; --bit) mantissa = (mantissa << 1) | (BitAt(words, bit) ? 1 : 0);
+  if (low > 0) mantissa = RoundHalfEven(mantissa, BitAt(words, low - 1), AnyBelow(words, low - 1));
+  // The hidden bit adds itself to the exponent field, and so does a mantissa that rounded up to 2^53.
+  constexpr uint64_t kInfinity = 0x7ffULL << 52;
+  if (low > 2046) return kInfinity;
+  const uint64_t bits = (static_cast<uint64_t>(low) << 52) + mantissa;
+  return bits < kInfinity ? bits : kInfinity;
+}
+
+}  // namespace
+
+double ExactSum::Wide::Round() const {
+  Wide copy = *this;
+  copy.Normalize();
+  const bool negative = copy.words[kWords - 1] < 0;
+  if (negative) {
+    for (int64_t& word : copy.words) word = -word;
+    copy.Normalize();
+  }
+  const uint64_t bits = RoundWords(copy.words);
+  return WithSign(bits, negative && bits != 0);
+}
+
+ExactSum::ExactSum() = default;
+ExactSum::ExactSum(ExactSum&&) noexcept = default;
+ExactSum& ExactSum::operator=(ExactSum&&) noexcept = default;
+ExactSum::~ExactSum() = default;
+
+ExactSum::ExactSum(const ExactSum& other)
+    : units_(other.units_),
+      nans_(other.nans_),
+      plus_(other.plus_),
+      minus_(other.minus_),
+      wide_(other.wide_ ? std::make_unique<Wide>(*other.wide_) : nullptr) {}
+
+ExactSum& ExactSum::operator=(const ExactSum& other) {
+  if (this != &other) *this = ExactSum(other);
+  return *this;
+}
+
+ExactSum::Wide& ExactSum::wide() {
+  if (wide_ == nullptr) wide_ = std::make_unique<Wide>();
+  return *wide_;
+}
+
+void ExactSum::Spill() {
+  const bool negative = units_ < 0;
+  const Unsigned128 magnitude = negative ? -static_cast<Unsigned128>(units_) : static_cast<Unsigned128>(units_);
+  wide().AddAt(magnitude, kUnitExponent - kLowestExponent, negative ? -1 : 1);
+  units_ = 0;
+}
+
+void ExactSum::AddOther(double v, int times) {
+  const auto bits = std::bit_cast<uint64_t>(v);
+  const auto exponent = static_cast<unsigned>(bits >> 52) & 0x7ffU;
+  const uint64_t fraction = bits & kMantissaMask;
+  const bool negative = (bits >> 63) != 0;
+  if (exponent == 0x7ff) {
+    (fraction != 0 ? nans_ : negative ? minus_ : plus_) += times;
+    return;
+  }
+  if (exponent == 0 && fraction == 0) return;
+  // Small values whose low bits are zeros are whole units still.
+  const uint64_t mantissa = exponent == 0 ? fraction : fraction | kHiddenBit;
+  const unsigned below = kBiasedMin - exponent;
+  if (exponent != 0 && exponent < kBiasedMin && below < 53 && (mantissa & ((1ULL << below) - 1)) == 0) {
+    const auto units = static_cast<Int128>(mantissa >> below);
+    AddUnits(negative == (times < 0) ? units : -units);
+    return;
+  }
+  wide().AddAt(mantissa, exponent == 0 ? 0 : exponent - 1, negative == (times < 0) ? 1 : -1);
+}
+
+void ExactSum::Merge(const ExactSum& other) {
+  AddUnits(other.units_);
+  nans_ += other.nans_;
+  plus_ += other.plus_;
+  minus_ += other.minus_;
+  if (other.wide_ != nullptr) wide().Merge(*other.wide_);
+}
+
+double ExactSum::Round() const {
+  if (nans_ != 0 || (plus_ != 0 && minus_ != 0)) return std::bit_cast<double>(0x7ff8000000000000ULL);
+  if (plus_ != 0) return std::numeric_limits<double>::infinity();
+  if (minus_ != 0) return -std::numeric_limits<double>::infinity();
+  if (wide_ == nullptr) return RoundScaled(units_, kUnitExponent);
+  ExactSum all = *this;
+  all.Spill();
+  return all.wide_->Round();
+}
+
+void ExactSum::Reset() { *this = ExactSum(); }
+
+}  // namespace headrace::pipeline

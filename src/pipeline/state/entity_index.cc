@@ -1,0 +1,88 @@
+#include "pipeline/state/entity_index.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "base/hash.h"
+
+namespace headrace::pipeline {
+
+EntityIndex::EntityIndex(StateMemory& memory) : memory_(memory), table_(nullptr) { table_ = NewTable(kFirstSlots - 1); }
+
+EntityIndex::~EntityIndex() {
+  Table* table = table_.load(std::memory_order_relaxed);
+  memory_.Free(table, Table::Bytes(table->mask));
+  for (const Block& block : arena_) memory_.Free(block.memory, block.bytes);
+}
+
+uint64_t EntityIndex::HashOf(std::string_view key) { return base::Hash64(key); }
+
+EntityIndex::Table* EntityIndex::NewTable(uint64_t mask) {
+  auto* table = new (memory_.Allocate(Table::Bytes(mask))) Table{mask};
+  for (uint64_t i = 0; i <= mask; ++i) new (table->slots() + i) std::atomic<uint64_t>(0);
+  bytes_.fetch_add(Table::Bytes(mask), std::memory_order_relaxed);
+  return table;
+}
+
+std::optional<uint32_t> EntityIndex::FindHashed(std::string_view key, uint64_t hash) const {
+  const Table* table = table_.load(std::memory_order_acquire);
+  for (uint64_t i = hash & table->mask;; i = (i + 1) & table->mask) {
+    const uint64_t slot = table->slots()[i].load(std::memory_order_acquire);
+    if (slot == 0) return std::nullopt;
+    if (slot >> 48 == hash >> 48 && RecordOf(slot)->key() == key) return RecordOf(slot)->number;
+  }
+}
+
+void EntityIndex::Prefetch(uint64_t hash) const {
+  const Table* table = table_.load(std::memory_order_relaxed);
+  __builtin_prefetch(table->slots() + (hash & table->mask));
+}
+
+uint32_t EntityIndex::FindOrAdd(std::string_view key, uint64_t hash, Step step) {
+  if (const auto found = FindHashed(key, hash)) return *found;
+  const uint32_t count = size_.load(std::memory_order_relaxed);
+  HR_CHECK(count < ~uint32_t{0}, "an entity has 2^32 keys");
+  if ((count + 1) * uint64_t{2} > table_.load(std::memory_order_relaxed)->mask) Grow(step);
+  Insert(*table_.load(std::memory_order_relaxed), NewRecord(key, hash));
+  size_.store(count + 1, std::memory_order_relaxed);
+  return count;
+}
+
+void EntityIndex::Insert(Table& table, const Record* record) {
+  uint64_t i = record->hash & table.mask;
+  while (table.slots()[i].load(std::memory_order_relaxed) != 0) i = (i + 1) & table.mask;
+  const auto address = reinterpret_cast<uint64_t>(record);
+  HR_CHECK((address & ~kAddressMask) == 0, "a heap address has more than 48 bits");
+  table.slots()[i].store((record->hash >> 48) << 48 | address, std::memory_order_release);
+}
+
+void EntityIndex::Grow(Step step) {
+  Table* old = table_.load(std::memory_order_relaxed);
+  Table* grown = NewTable(old->mask * 2 + 1);
+  for (uint64_t i = 0; i <= old->mask; ++i) {
+    const uint64_t slot = old->slots()[i].load(std::memory_order_relaxed);
+    if (slot != 0) Insert(*grown, RecordOf(slot));
+  }
+  table_.store(grown, std::memory_order_release);
+  bytes_.fetch_sub(Table::Bytes(old->mask), std::memory_order_relaxed);
+  memory_.Retire(old, Table::Bytes(old->mask), step);
+}
+
+const EntityIndex::Record* EntityIndex::NewRecord(std::string_view key, uint64_t hash) {
+  const size_t bytes = (sizeof(Record) + key.size() + 7) & ~size_t{7};
+  if (bytes > arena_left_) {
+    const size_t block = std::max(bytes, kArenaBlockBytes);
+    arena_.push_back({memory_.Allocate(block), block});
+    arena_next_ = static_cast<char*>(arena_.back().memory);
+    arena_left_ = block;
+    bytes_.fetch_add(block, std::memory_order_relaxed);
+  }
+  auto* record = new (arena_next_) Record{hash, size_.load(std::memory_order_relaxed), static_cast<uint32_t>(key.size())};
+  std::memcpy(record + 1, key.data(), key.size());
+  arena_next_ += bytes;
+  arena_left_ -= bytes;
+  return record;
+}
+
+}  // namespace headrace::pipeline

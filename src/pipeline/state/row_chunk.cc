@@ -1,0 +1,153 @@
+#include "pipeline/state/row_chunk.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <new>
+
+#include "columns/position.h"
+
+namespace headrace::pipeline {
+namespace {
+
+constexpr size_t RoundUp(size_t bytes, size_t alignment) { return (bytes + alignment - 1) / alignment * alignment; }
+
+size_t PartialOffset(size_t arguments) { return RoundUp(sizeof(RowChunk) + 2 * arguments * sizeof(uint64_t), 16); }
+
+void SetBits(std::atomic<uint64_t>& word, uint64_t bits) {
+  word.store(word.load(std::memory_order_relaxed) | bits, std::memory_order_relaxed);
+}
+
+template <typename From, typename To>
+void Gather(std::span<const From> from, std::span<const uint32_t> rows, uint64_t* out) {
+  for (const uint32_t row : rows) *out++ = std::bit_cast<uint64_t>(static_cast<To>(from[row]));
+}
+
+void GatherTexts(const columns::Column& column, std::span<const uint32_t> rows, uint64_t* out, StateMemory& memory) {
+  for (const uint32_t row : rows) {
+    const std::string_view text = column.IsNull(row) ? std::string_view() : column.Text(row);
+    *out++ = text.size() <= TextCell::kInlineMax ? TextCell::Inline(text)
+                                                 : TextCell::Outside(text, memory.Allocate(TextCell::BlobBytes(text)));
+  }
+}
+
+}  // namespace
+
+ChunkLayout::ChunkLayout(const AggregatePlan& plan) : plan_(&plan) {
+  for (const columns::Type type : plan.argument_types()) {
+    cells_.push_back(CellKindOf(type));
+    cell_column_.push_back(cell_columns_);
+    if (cells_.back() != CellKind::kBool) ++cell_columns_;
+    has_text_ |= cells_.back() == CellKind::kText;
+  }
+  fixed_bytes_ = PartialOffset(cells_.size()) + plan.slots().size() * sizeof(SlotPartial);
+}
+
+uint32_t RowChunk::CapacityFor(size_t rows) {
+  const auto capped = static_cast<uint32_t>(std::min<size_t>(rows, kCapacityMax));
+  return std::max(kCapacityMin, std::bit_ceil(capped));
+}
+
+size_t RowChunk::BytesFor(const ChunkLayout& layout, uint32_t capacity) {
+  return layout.fixed_bytes_ + (2 + layout.cell_columns_) * capacity * sizeof(uint64_t);
+}
+
+RowChunk* RowChunk::Make(const ChunkLayout& layout, uint32_t capacity, StateMemory& memory) {
+  auto* chunk = new (memory.Allocate(BytesFor(layout, capacity))) RowChunk(capacity);
+  for (size_t i = 0; i < 2 * layout.arguments(); ++i) new (chunk->bits(0) + i) std::atomic<uint64_t>(0);
+  return chunk;
+}
+
+SlotPartial* RowChunk::partial_area(const ChunkLayout& layout) {
+  return At<SlotPartial>(PartialOffset(layout.arguments()));
+}
+
+std::span<const SlotPartial> RowChunk::partials(const ChunkLayout& layout) const {
+  if (!has_partials_) return {};
+  return {At<const SlotPartial>(PartialOffset(layout.arguments())), layout.plan().slots().size()};
+}
+
+const int64_t* RowChunk::times(const ChunkLayout& layout) const { return At<const int64_t>(ColumnOffset(layout, 0)); }
+
+const uint64_t* RowChunk::positions(const ChunkLayout& layout) const {
+  return At<const uint64_t>(ColumnOffset(layout, 1));
+}
+
+const uint64_t* RowChunk::cells(const ChunkLayout& layout, size_t argument) const {
+  if (layout.kind(argument) == CellKind::kBool) return nullptr;
+  return At<const uint64_t>(ColumnOffset(layout, 2 + layout.cell_column_[argument]));
+}
+
+RowBlock RowChunk::Block(const ChunkLayout& layout, ArgumentBlock* arguments) const {
+  for (size_t i = 0; i < layout.arguments(); ++i) {
+    arguments[i] = {.cells = cells(layout, i),
+                    .valid = bits(i)[0].load(std::memory_order_relaxed),
+                    .truth = bits(i)[1].load(std::memory_order_relaxed)};
+  }
+  return {.times = times(layout), .positions = positions(layout), .arguments = arguments};
+}
+
+void RowChunk::Append(const ChunkLayout& layout, uint32_t at, const BatchRows& batch, std::span<const uint32_t> rows,
+                      StateMemory& memory) {
+  auto* time = At<int64_t>(ColumnOffset(layout, 0)) + at;
+  auto* position = At<uint64_t>(ColumnOffset(layout, 1)) + at;
+  const uint64_t epoch = columns::Position::Of(batch.epoch, 0).packed;
+  for (const uint32_t row : rows) {
+    *time++ = batch.times[row];
+    *position++ = epoch | row;
+  }
+  for (size_t i = 0; i < layout.arguments(); ++i) AppendArgument(layout, i, at, batch.arguments[i], rows, memory);
+}
+
+void RowChunk::AppendArgument(const ChunkLayout& layout, size_t argument, uint32_t at, const columns::Column& column,
+                              std::span<const uint32_t> rows, StateMemory& memory) {
+  uint64_t valid = RowsBetween(at, at + static_cast<uint32_t>(rows.size()));
+  if (column.has_nulls()) {
+    for (size_t i = 0; i < rows.size(); ++i)
+      if (column.IsNull(rows[i])) valid &= ~(uint64_t{1} << (at + i));
+  }
+  SetBits(bits(argument)[0], valid);
+  auto* out = const_cast<uint64_t*>(cells(layout, argument));
+  if (out != nullptr) out += at;
+  using columns::Type;
+  switch (column.type()) {
+    case Type::kBool: {
+      uint64_t truth = 0;
+      for (size_t i = 0; i < rows.size(); ++i) truth |= static_cast<uint64_t>(column.Bool(rows[i])) << (at + i);
+      return SetBits(bits(argument)[1], truth);
+    }
+    case Type::kInt32:
+    case Type::kDate: return Gather<int32_t, int64_t>(column.Int32s(), rows, out);
+    case Type::kInt64:
+    case Type::kTimestamp:
+    case Type::kTimestampNtz: return Gather<int64_t, int64_t>(column.Int64s(), rows, out);
+    case Type::kFloat32: return Gather<float, double>(column.Float32s(), rows, out);
+    case Type::kFloat64: return Gather<double, double>(column.Float64s(), rows, out);
+    case Type::kString:
+    case Type::kBytes: return GatherTexts(column, rows, out, memory);
+  }
+}
+
+void RowChunk::AppendFrom(const ChunkLayout& layout, uint32_t at, const RowChunk& from, uint32_t begin, uint32_t end) {
+  const uint32_t count = end - begin;
+  for (size_t column = 0; column < 2 + layout.cell_columns_; ++column) {
+    std::memcpy(At<uint64_t>(ColumnOffset(layout, column)) + at,
+                from.At<const uint64_t>(from.ColumnOffset(layout, column)) + begin, count * sizeof(uint64_t));
+  }
+  for (size_t i = 0; i < 2 * layout.arguments(); ++i) {
+    const uint64_t moved = from.bits(0)[i].load(std::memory_order_relaxed) >> begin & RowsBelow(count);
+    SetBits(bits(0)[i], at == 0 ? moved : moved << at);
+  }
+}
+
+void RowChunk::Seal(const ChunkLayout& layout, uint32_t count, Accumulators& scratch) {
+  count_ = count;
+  first_time_ = times(layout)[0];
+  last_time_ = times(layout)[count - 1];
+  std::vector<ArgumentBlock> arguments(layout.arguments());
+  scratch.Reset();
+  scratch.Add(Block(layout, arguments.data()), RowsBelow(count));
+  has_partials_ = scratch.WritePartials({partial_area(layout), layout.plan().slots().size()});
+}
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,105 @@
+#pragma once
+// Up to 64 rows of one key in columns: times, positions, argument cells, null and truth bits. Rows are appended in (event time,
+// position) order and never change, so a reader that knows how many rows its version has may read while more are appended.
+// A chunk that is no longer its key's last one is sealed: it then also has partial aggregates.
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/ids.h"
+#include "columns/column.h"
+#include "pipeline/aggregates/accumulator.h"
+#include "pipeline/state/state_memory.h"
+
+namespace headrace::pipeline {
+
+// Where a view's chunks keep what. Immutable.
+class ChunkLayout {
+ public:
+  explicit ChunkLayout(const AggregatePlan& plan);
+  const AggregatePlan& plan() const { return *plan_; }
+  size_t arguments() const { return cells_.size(); }
+  CellKind kind(size_t argument) const { return cells_[argument]; }
+  bool has_text() const { return has_text_; }
+
+ private:
+  friend class RowChunk;
+  const AggregatePlan* plan_;
+  std::vector<CellKind> cells_;
+  std::vector<uint32_t> cell_column_;  // of an argument among the cell columns; bools have none
+  uint32_t cell_columns_ = 0;
+  bool has_text_ = false;
+  size_t fixed_bytes_ = 0;  // before the times
+};
+
+// Rows of a batch that are to be appended: their times and arguments, by row number.
+struct BatchRows {
+  std::span<const int64_t> times;
+  base::EpochId epoch;
+  std::span<const columns::Column> arguments;
+};
+
+// Made and filled by the applier. `count` of rows is given by whoever asks: the state row's version for the last chunk, the chunk
+// itself for sealed ones.
+class RowChunk {
+ public:
+  static constexpr uint32_t kCapacityMin = 8;
+  static constexpr uint32_t kCapacityMax = kBlockRows;
+
+  // The least capacity that holds `rows` (at most kCapacityMax of them).
+  static uint32_t CapacityFor(size_t rows);
+  static RowChunk* Make(const ChunkLayout& layout, uint32_t capacity, StateMemory& memory);
+  size_t Bytes(const ChunkLayout& layout) const { return BytesFor(layout, capacity_); }
+
+  // Applier: appends after the first `at` rows; there is room. Long texts are allocated from `memory`.
+  void Append(const ChunkLayout& layout, uint32_t at, const BatchRows& batch, std::span<const uint32_t> rows,
+              StateMemory& memory);
+  // Applier: appends rows [begin, end) of another chunk; long texts are shared, so only one of the two chunks may drop them.
+  void AppendFrom(const ChunkLayout& layout, uint32_t at, const RowChunk& from, uint32_t begin, uint32_t end);
+  // Applier: after this the chunk has `count` rows for ever. `scratch` is of the layout's plan.
+  void Seal(const ChunkLayout& layout, uint32_t count, Accumulators& scratch);
+
+  uint32_t capacity() const { return capacity_; }
+  // Of a sealed chunk.
+  uint32_t count() const { return count_; }
+  int64_t first_time() const { return first_time_; }
+  int64_t last_time() const { return last_time_; }
+  // Empty when the sums do not fit: the rows must be added.
+  std::span<const SlotPartial> partials(const ChunkLayout& layout) const;
+
+  const int64_t* times(const ChunkLayout& layout) const;
+  const uint64_t* positions(const ChunkLayout& layout) const;
+  // Null for a bool.
+  const uint64_t* cells(const ChunkLayout& layout, size_t argument) const;
+  // The rows as aggregates want them; `arguments` has layout.arguments() elements and lives as long as the block.
+  RowBlock Block(const ChunkLayout& layout, ArgumentBlock* arguments) const;
+
+ private:
+  explicit RowChunk(uint32_t capacity) : capacity_(capacity) {}
+  static size_t BytesFor(const ChunkLayout& layout, uint32_t capacity);
+  void AppendArgument(const ChunkLayout& layout, size_t argument, uint32_t at, const columns::Column& column,
+                      std::span<const uint32_t> rows, StateMemory& memory);
+  // Null bits and truth bits of an argument: shared words, as neighbours of visible rows are still being appended.
+  std::atomic<uint64_t>* bits(size_t argument) { return reinterpret_cast<std::atomic<uint64_t>*>(this + 1) + 2 * argument; }
+  const std::atomic<uint64_t>* bits(size_t argument) const {
+    return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1) + 2 * argument;
+  }
+  SlotPartial* partial_area(const ChunkLayout& layout);
+  template <typename T>
+  T* At(size_t offset) const {
+    return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(this) + offset);
+  }
+  size_t ColumnOffset(const ChunkLayout& layout, size_t column) const {
+    return layout.fixed_bytes_ + column * capacity_ * sizeof(uint64_t);
+  }
+
+  uint32_t capacity_;
+  uint32_t count_ = 0;
+  bool has_partials_ = false;
+  int64_t first_time_ = 0;
+  int64_t last_time_ = 0;
+};
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,256 @@
+#include "pipeline/state/row_store.h"
+
+#include <algorithm>
+#include <new>
+
+namespace headrace::pipeline {
+namespace {
+
+std::vector<std::optional<size_t>> DistinctConditions(const AggregatePlan& plan) {
+  std::vector<std::optional<size_t>> conditions;
+  for (const Slot& slot : plan.slots())
+    if (std::find(conditions.begin(), conditions.end(), slot.where) == conditions.end()) conditions.push_back(slot.where);
+  return conditions;
+}
+
+}  // namespace
+
+RowStore::RowStore(const AggregatePlan& plan, Retention retention, StateMemory& memory)
+    : layout_(plan),
+      retention_(retention),
+      memory_(memory),
+      scratch_(plan),
+      conditions_(DistinctConditions(plan)) {}
+
+RowStore::~RowStore() {
+  PageTable* table = pages_.load(std::memory_order_relaxed);
+  if (table == nullptr) return;
+  for (uint64_t i = 0; i < table->size; ++i) {
+    Page* page = table->pages()[i].load(std::memory_order_relaxed);
+    if (page == nullptr) continue;
+    for (const StateRow& row : page->rows) {
+      const RowImage image = row.Newest();
+      for (uint32_t c = image.begin; c < image.end; ++c) {
+        RetireTexts(*image.chunk(c), RowsBelow(image.count(c)), 0);
+        memory_.Free(image.chunk(c), image.chunk(c)->Bytes(layout_));
+      }
+      if (image.directory != nullptr) memory_.Free(image.directory, Directory::Bytes(image.directory->capacity));
+    }
+    memory_.Free(page, sizeof(Page));
+  }
+  memory_.Free(table, PageTable::Bytes(table->size));
+}
+
+int64_t RowStore::Edit::forgotten(const Retention& retention) const {
+  return (base::Timestamp{clock} - retention.horizon).us;
+}
+
+const StateRow* RowStore::RowAt(uint32_t number) const {
+  PageTable* table = pages_.load(std::memory_order_acquire);
+  if (table == nullptr || number / kPageRows >= table->size) return nullptr;
+  const Page* page = table->pages()[number / kPageRows].load(std::memory_order_acquire);
+  return page == nullptr ? nullptr : &page->rows[number % kPageRows];
+}
+
+RowStore::PageTable* RowStore::GrowPages(uint32_t number, Step step) {
+  PageTable* old = pages_.load(std::memory_order_relaxed);
+  const uint64_t old_size = old == nullptr ? 0 : old->size;
+  const uint64_t size = std::max<uint64_t>({16, old_size * 2, number / kPageRows + uint64_t{1}});
+  auto* table = new (memory_.Allocate(PageTable::Bytes(size))) PageTable{size};
+  for (uint64_t i = 0; i < size; ++i) {
+    Page* page = i < old_size ? old->pages()[i].load(std::memory_order_relaxed) : nullptr;
+    new (table->pages() + i) std::atomic<Page*>(page);
+  }
+  Charge(static_cast<int64_t>(PageTable::Bytes(size)));
+  pages_.store(table, std::memory_order_release);
+  if (old != nullptr) {
+    Charge(-static_cast<int64_t>(PageTable::Bytes(old_size)));
+    memory_.Retire(old, PageTable::Bytes(old_size), step);
+  }
+  return table;
+}
+
+StateRow* RowStore::RowFor(uint32_t number, Step step) {
+  PageTable* table = pages_.load(std::memory_order_relaxed);
+  const uint64_t index = number / kPageRows;
+  if (table == nullptr || index >= table->size) table = GrowPages(number, step);
+  Page* page = table->pages()[index].load(std::memory_order_relaxed);
+  if (page == nullptr) {
+    page = new (memory_.Allocate(sizeof(Page))) Page;
+    Charge(sizeof(Page));
+    table->pages()[index].store(page, std::memory_order_release);
+  }
+  numbers_ = std::max(numbers_, number + 1);
+  return &page->rows[number % kPageRows];
+}
+
+void RowStore::Prefetch(uint32_t number) const {
+  if (const StateRow* row = RowAt(number)) {
+    __builtin_prefetch(row);
+    __builtin_prefetch(reinterpret_cast<const char*>(row) + 64);
+  }
+}
+
+std::optional<RowImage> RowStore::Find(uint32_t number, Step step) const {
+  const StateRow* row = RowAt(number);
+  if (row == nullptr) return std::nullopt;
+  return row->Find(step);
+}
+
+std::optional<RowImage> RowStore::Newest(uint32_t number) const {
+  const StateRow* row = RowAt(number);
+  if (row == nullptr || row->newest_step() == 0) return std::nullopt;
+  return row->Newest();
+}
+
+int64_t RowStore::last_time_of(const RowImage& image, uint32_t index) const {
+  return image.chunk(index)->times(layout_)[image.count(index) - 1];
+}
+
+int64_t RowStore::last_time(const RowImage& image) const { return last_time_of(image, image.end - 1); }
+
+void RowStore::Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows, base::Timestamp clock,
+                      Step step) {
+  StateRow* row = RowFor(number, step);
+  if (row->newest_step() == 0) keys_.fetch_add(1, std::memory_order_relaxed);
+  Edit edit{row->Newest(), clock.us, step};
+  edit.image.first_time = std::min(edit.image.first_time, batch.times[rows.front()]);
+  rows = SkipForgotten(edit, batch, rows);
+  if (!rows.empty() && edit.image.chunks() > 0) {
+    const int64_t newest = last_time(edit.image);
+    const auto fresh = std::partition_point(rows.begin(), rows.end(),
+                                            [&](uint32_t r) { return batch.times[r] < newest; });
+    const auto late = static_cast<size_t>(fresh - rows.begin());
+    if (late > 0) InsertLate(edit, batch, rows.first(late));
+    rows = rows.subspan(late);
+  }
+  AppendFresh(edit, batch, rows);
+  DropOld(edit);
+  row->Publish(edit.image, step);
+}
+
+// Only windowed views: in a lifetime view an old row may be the newest that there is.
+std::span<const uint32_t> RowStore::SkipForgotten(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows) {
+  if (retention_.kind == Retention::Kind::kLifetime) return rows;
+  const int64_t forgotten = edit.forgotten(retention_);
+  while (!rows.empty() && batch.times[rows.front()] <= forgotten) {
+    edit.image.dropped_time = std::max(edit.image.dropped_time, batch.times[rows.front()]);
+    rows = rows.subspan(1);
+  }
+  return rows;
+}
+
+void RowStore::AppendFresh(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows) {
+  while (!rows.empty()) {
+    if (edit.image.chunks() == 0 || edit.image.open_count == edit.image.last()->capacity()) MakeRoom(edit, rows.size());
+    RowChunk* chunk = edit.image.last();
+    const size_t count = std::min<size_t>(rows.size(), chunk->capacity() - edit.image.open_count);
+    chunk->Append(layout_, edit.image.open_count, batch, rows.first(count), memory_);
+    edit.image.open_count += static_cast<uint32_t>(count);
+    CountRows(static_cast<int64_t>(count));
+    rows = rows.subspan(count);
+  }
+}
+
+// The last chunk is full, or there is none.
+void RowStore::MakeRoom(Edit& edit, size_t rows) {
+  RowImage& image = edit.image;
+  DropOld(edit);
+  if (image.chunks() == 0) return PushChunk(edit, NewChunk(RowChunk::CapacityFor(rows)), 0);
+  if (Compact(edit) && image.open_count < image.last()->capacity()) return;
+  RowChunk* full = image.last();
+  if (full->capacity() == RowChunk::kCapacityMax) {
+    full->Seal(layout_, image.open_count, scratch_);
+    return PushChunk(edit, NewChunk(RowChunk::kCapacityMax), 0);
+  }
+  RowChunk* larger = NewChunk(RowChunk::CapacityFor(image.open_count + rows));
+  larger->AppendFrom(layout_, 0, *full, 0, image.open_count);
+  image.directory->entries()[image.end - 1].store(larger, std::memory_order_release);
+  RetireChunk(full, edit.step);
+}
+
+void RowStore::PushChunk(Edit& edit, RowChunk* chunk, uint32_t count) {
+  ReserveEntry(edit);
+  edit.image.directory->entries()[edit.image.end].store(chunk, std::memory_order_release);
+  ++edit.image.end;
+  edit.image.open_count = count;
+}
+
+void RowStore::ReserveEntry(Edit& edit) {
+  RowImage& image = edit.image;
+  if (image.directory != nullptr && image.end < image.directory->capacity) return;
+  Directory* grown = NewDirectory(std::max<uint32_t>(2, image.chunks() * 2));
+  for (uint32_t i = image.begin; i < image.end; ++i)
+    grown->entries()[i - image.begin].store(image.chunk(i), std::memory_order_relaxed);
+  if (image.directory != nullptr) RetireDirectory(image.directory, edit.step);
+  image.end = image.chunks();
+  image.begin = 0;
+  image.directory = grown;
+}
+
+void RowStore::DropOld(Edit& edit) {
+  const int64_t forgotten = edit.forgotten(retention_);
+  while (edit.image.chunks() > 0 && last_time_of(edit.image, edit.image.begin) <= forgotten) {
+    if (retention_.kind == Retention::Kind::kLifetime && !NewerRowsSuffice(edit, edit.image.begin)) return;
+    DropChunk(edit);
+  }
+}
+
+void RowStore::DropChunk(Edit& edit) {
+  RowImage& image = edit.image;
+  RowChunk* chunk = image.chunk(image.begin);
+  const uint32_t count = image.count(image.begin);
+  image.dropped_time = std::max(image.dropped_time, chunk->times(layout_)[count - 1]);
+  RetireTexts(*chunk, RowsBelow(count), edit.step);
+  CountRows(-static_cast<int64_t>(count));
+  ++image.begin;
+  if (image.chunks() == 0) image.open_count = 0;
+  RetireChunk(chunk, edit.step);
+}
+
+void RowStore::Sweep(size_t keys, base::Timestamp clock, Step step) {
+  for (size_t i = 0; i < std::min<size_t>(keys, numbers_); ++i) {
+    sweep_next_ = sweep_next_ + 1 < numbers_ ? sweep_next_ + 1 : 0;
+    auto* row = const_cast<StateRow*>(RowAt(sweep_next_));
+    if (row == nullptr || row->newest_step() == 0) continue;
+    Edit edit{row->Newest(), clock.us, step};
+    const uint32_t begin = edit.image.begin;
+    DropOld(edit);
+    if (edit.image.begin != begin) row->Publish(edit.image, step);
+  }
+}
+
+RowChunk* RowStore::NewChunk(uint32_t capacity) {
+  RowChunk* chunk = RowChunk::Make(layout_, capacity, memory_);
+  Charge(static_cast<int64_t>(chunk->Bytes(layout_)));
+  return chunk;
+}
+
+void RowStore::RetireChunk(RowChunk* chunk, Step step) {
+  Charge(-static_cast<int64_t>(chunk->Bytes(layout_)));
+  memory_.Retire(chunk, chunk->Bytes(layout_), step);
+}
+
+void RowStore::RetireTexts(const RowChunk& chunk, RowMask rows, Step step) {
+  if (!layout_.has_text()) return;
+  for (size_t i = 0; i < layout_.arguments(); ++i) {
+    if (layout_.kind(i) != CellKind::kText) continue;
+    const uint64_t* cells = chunk.cells(layout_, i);
+    ForEachRow(rows, [&](uint32_t row) {
+      if (!TextCell::IsOutside(cells[row])) return;
+      memory_.Retire(TextCell::BlobOf(cells[row]), TextCell::BlobBytes(TextCell::Read(cells[row])), step);
+    });
+  }
+}
+
+Directory* RowStore::NewDirectory(uint32_t capacity) {
+  Charge(static_cast<int64_t>(Directory::Bytes(capacity)));
+  return Directory::Make(capacity, memory_);
+}
+
+void RowStore::RetireDirectory(Directory* directory, Step step) {
+  Charge(-static_cast<int64_t>(Directory::Bytes(directory->capacity)));
+  memory_.Retire(directory, Directory::Bytes(directory->capacity), step);
+}
+
+}  // namespace headrace::pipeline

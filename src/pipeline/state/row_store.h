@@ -1,0 +1,117 @@
+#pragma once
+// The rows of one view, by the dense number of their key: appended in steps, kept as long as an answer may need them.
+//
+// Append, for the rows of one key in an epoch, sorted by (event time, position):
+// 1. rows too old for any answer only leave their event time behind;
+// 2. rows older than the key's newest one go into copies of the chunks that they belong to (late_rows.cc);
+// 3. the others are appended to the last chunk; a full one is copied to twice the size up to 64 rows, then sealed;
+// 4. chunks that no answer can need are dropped.
+// The result is published as the step's version of the state row. What readers of the step before still see is only retired.
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/time.h"
+#include "pipeline/state/row_directory.h"
+
+namespace headrace::pipeline {
+
+// How long rows are kept. A windowed view needs rows with event time > clock - horizon. A lifetime view needs rows with event
+// time > clock - horizon and, for each condition of its features, the newest row at or before it.
+struct Retention {
+  base::Duration horizon{0};
+  enum class Kind : uint8_t { kWindowed, kLifetime } kind = Kind::kWindowed;
+};
+
+// One thread writes; any thread finds, holding a pin.
+class RowStore {
+ public:
+  // `plan` and `memory` outlive it.
+  RowStore(const AggregatePlan& plan, Retention retention, StateMemory& memory);
+  ~RowStore();
+  RowStore(const RowStore&) = delete;
+  RowStore& operator=(const RowStore&) = delete;
+
+  // Writer: `rows` of `batch` belong to key `number`, by (event time, row). `clock` is the epoch's.
+  void Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows, base::Timestamp clock, Step step);
+  // Writer: asks for the memory that Append will touch first.
+  void Prefetch(uint32_t number) const;
+  // Writer: drops what is not needed any more of the next `keys` keys, round and round.
+  void Sweep(size_t keys, base::Timestamp clock, Step step);
+
+  // The version of key `number` at `step`. Any thread.
+  std::optional<RowImage> Find(uint32_t number, Step step) const;
+  // The newest version; nothing when the key has no rows in this view. Writer.
+  std::optional<RowImage> Newest(uint32_t number) const;
+
+  const ChunkLayout& layout() const { return layout_; }
+  uint64_t keys() const { return keys_.load(std::memory_order_relaxed); }
+  uint64_t rows() const { return rows_.load(std::memory_order_relaxed); }
+  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  static constexpr uint32_t kPageRows = 256;
+  struct Page {
+    std::array<StateRow, kPageRows> rows;
+  };
+  struct PageTable {  // followed by `size` page addresses
+    uint64_t size;
+    std::atomic<Page*>* pages() { return reinterpret_cast<std::atomic<Page*>*>(this + 1); }
+    static size_t Bytes(uint64_t size) { return sizeof(PageTable) + size * sizeof(std::atomic<Page*>); }
+  };
+  // What Append and its parts work on: the version in the making.
+  struct Edit {
+    RowImage image;
+    int64_t clock;
+    Step step;
+    int64_t forgotten(const Retention& retention) const;  // rows up to this event time are beyond every window
+  };
+
+  StateRow* RowFor(uint32_t number, Step step);
+  const StateRow* RowAt(uint32_t number) const;
+  PageTable* GrowPages(uint32_t number, Step step);
+  std::span<const uint32_t> SkipForgotten(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows);
+  void AppendFresh(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows);
+  void MakeRoom(Edit& edit, size_t rows);
+  void PushChunk(Edit& edit, RowChunk* chunk, uint32_t count);
+  void ReserveEntry(Edit& edit);
+  void DropOld(Edit& edit);
+  void DropChunk(Edit& edit);
+  int64_t last_time(const RowImage& image) const;
+  int64_t last_time_of(const RowImage& image, uint32_t index) const;
+
+  // late_rows.cc
+  void InsertLate(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows);
+  void MergeInto(Edit& edit, std::vector<std::pair<RowChunk*, uint32_t>>& out, const RowChunk& old, uint32_t old_count,
+                 const BatchRows& batch, std::span<const uint32_t> rows);
+
+  // compaction.cc
+  bool Compact(Edit& edit);
+  RowMask Needed(const Edit& edit, const RowChunk& chunk, uint32_t count, std::vector<uint8_t>& satisfied) const;
+  bool NewerRowsSuffice(const Edit& edit, uint32_t index) const;
+
+  RowChunk* NewChunk(uint32_t capacity);
+  void RetireChunk(RowChunk* chunk, Step step);
+  void RetireTexts(const RowChunk& chunk, RowMask rows, Step step);
+  Directory* NewDirectory(uint32_t capacity);
+  void RetireDirectory(Directory* directory, Step step);
+  void Charge(int64_t bytes) { bytes_.fetch_add(static_cast<uint64_t>(bytes), std::memory_order_relaxed); }
+  void CountRows(int64_t rows) { rows_.fetch_add(static_cast<uint64_t>(rows), std::memory_order_relaxed); }
+
+  const ChunkLayout layout_;
+  const Retention retention_;
+  StateMemory& memory_;
+  Accumulators scratch_;
+  std::vector<std::optional<size_t>> conditions_;  // distinct `where` of a lifetime view's features
+  std::atomic<PageTable*> pages_{nullptr};
+  uint32_t numbers_ = 0;     // numbers below it may have rows
+  uint32_t sweep_next_ = 0;
+  std::atomic<uint64_t> keys_{0};
+  std::atomic<uint64_t> rows_{0};
+  std::atomic<uint64_t> bytes_{0};
+};
+
+}  // namespace headrace::pipeline

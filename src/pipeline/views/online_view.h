@@ -1,0 +1,60 @@
+#pragma once
+// One view's online state and how it is answered.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "columns/batch.h"
+#include "pipeline/definition.h"
+#include "pipeline/state/row_store.h"
+#include "pipeline/views/answer.h"
+#include "pipeline/views/row_groups.h"
+#include "pipeline/views/window_outputs.h"
+
+namespace headrace::pipeline {
+
+// One thread applies; any thread reads under a pin of the step that it names.
+class OnlineView {
+ public:
+  // Both outlive it.
+  OnlineView(const ViewDefinition& view, StateMemory& memory);
+  OnlineView(const OnlineView&) = delete;
+
+  const ViewDefinition& definition() const { return view_; }
+  const RowStore& store() const { return store_; }
+
+  // The rows of the batch that are rows of this view. Lives until the next call.
+  std::span<const uint32_t> Select(const columns::ColumnBatch& batch);
+
+  // What one epoch does to the view.
+  struct EpochRows {
+    const columns::ColumnBatch& batch;
+    std::span<const int64_t> times;
+    std::span<const uint32_t> rows;     // as Select gave them
+    std::span<const uint32_t> numbers;  // by row number
+    uint32_t numbers_end;
+    base::EpochId epoch;
+    base::Timestamp clock;
+  };
+  void Apply(const EpochRows& epoch, RowGroups& groups, Step step);
+  // Drops rows that no answer needs any more, of some keys.
+  void Sweep(size_t keys, base::Timestamp clock, Step step) { store_.Sweep(keys, clock, step); }
+
+  ViewAnswer NotFound() const { return outputs_.NotFound(); }
+  ViewAnswer Answer(uint32_t number, Step step, base::Timestamp as_of) const;
+  // Flips the lowest bit of the newest row's first argument that has one. False when there is no such row.
+  bool FlipBit(uint32_t number);
+
+ private:
+  class Reading;
+
+  const ViewDefinition& view_;
+  const AggregatePlan plan_;
+  const WindowOutputs outputs_;
+  RowStore store_;
+  std::vector<uint32_t> selected_;
+};
+
+}  // namespace headrace::pipeline

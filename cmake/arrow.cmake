@@ -24,6 +24,10 @@ else()
     target_link_directories(${target} INTERFACE ${HEADRACE_ARROW_DIR})
     target_link_options(${target} INTERFACE -Wl,-rpath,${HEADRACE_ARROW_DIR})
   endforeach()
+  # The wheel's libparquet exports a simdjson of its own, of another version under the same names: whichever is loaded first is used
+  # by all, and a mixture crashes. Ours goes first; Parquet needs its own only for JSON that we never give it (encryption keys,
+  # coordinate systems of geometry columns).
+  add_link_options(LINKER:--push-state,--no-as-needed -lsimdjson LINKER:--pop-state)
   target_link_libraries(headrace_parquet INTERFACE -l:libarrow.so.${arrow_soversion} -l:libparquet.so.${arrow_soversion})
   target_link_libraries(headrace_flight INTERFACE -l:libarrow.so.${arrow_soversion} -l:libarrow_flight.so.${arrow_soversion})
 endif()

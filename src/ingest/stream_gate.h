@@ -1,0 +1,66 @@
+#pragma once
+// The gate through which every way in (HTTP, Flight, files) hands over rows. The rooms below
+// implement it over the log; this room knows only what a producer may know: streams by name, and
+// the answer to a batch.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "columns/event_batch.h"
+#include "contract/contract.h"
+
+namespace headrace::ingest {
+
+// A stream that rows can be sent to. A value; the contract is shared and immutable.
+struct StreamHandle {
+  base::StreamId id;
+  std::string name;
+  contract::ContractRef contract;
+};
+
+enum class Repeat : uint8_t { kFirst, kRepeated };
+
+// What was promised when the answer was given: on stable storage, or handed to the operating system
+// only.
+enum class Durability : uint8_t { kFsync, kOs };
+std::string_view NameOf(Durability durability);  // "fsync", "os"
+
+// The answer to one EventBatch. For a repeat it is the first answer.
+struct IngestOutcome {
+  base::EpochId epoch;  // holds the rows: the token for reading one's own writes
+  uint64_t accepted = 0;
+  std::vector<columns::RejectedRow> refused;  // in order of row number
+  Repeat repeat = Repeat::kFirst;
+  Durability durability = Durability::kFsync;
+};
+
+using OutcomeCallback = std::move_only_function<void(base::Result<IngestOutcome>)>;
+
+// Implementations are thread-safe and outlive every way in that uses them.
+class StreamGate {
+ public:
+  virtual ~StreamGate() = default;
+
+  // Errors: kNotFound, with the names there are; kUnavailable while starting or stopping.
+  virtual base::Result<StreamHandle> Find(std::string_view stream) const = 0;
+  // All streams, in the pipeline file's order.
+  virtual std::vector<StreamHandle> Streams() const = 0;
+
+  // Takes a batch in. `done` is called exactly once: on the gate's own thread when the rows are
+  // durable (it must not block), or from within Submit when the batch is refused at once. Errors:
+  // kResourceExhausted (queue full: back off, then repeat), kInvalidInput (a gap in the producer's
+  // sequence), kStorageFull, kIoError, kUnavailable (stopping).
+  virtual void Submit(columns::EventBatch batch, OutcomeCallback done) = 0;
+
+  // The last sequence number of `producer` that is durable; 0 when it is unknown.
+  virtual uint64_t LastSequence(const std::string& producer) const = 0;
+  // The log's id as 32 hexadecimal digits: a client that resumes can tell another log.
+  virtual std::string LogName() const = 0;
+};
+
+}  // namespace headrace::ingest

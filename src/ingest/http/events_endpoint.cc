@@ -1,0 +1,113 @@
+#include "ingest/http/events_endpoint.h"
+
+#include <fmt/core.h>
+
+#include <charconv>
+
+#include "ingest/http/body_rows.h"
+#include "ingest/http/json_batch.h"
+#include "ingest/outcome_json.h"
+
+namespace headrace::ingest {
+namespace {
+
+using base::ErrorCode;
+using base::Fail;
+
+constexpr size_t kNameBytesMax = 256;  // of a producer or an idempotency key
+
+base::Result<uint64_t> ParseSequence(std::string_view text) {
+  uint64_t sequence = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), sequence);
+  if (error != std::errc() || end != text.data() + text.size() || sequence == 0) {
+    return Fail(
+        ErrorCode::kInvalidInput,
+        fmt::format("Headrace-Sequence `{}` is no sequence number: count 1, 2, 3 ...", text));
+  }
+  return sequence;
+}
+
+base::Result<void> CheckName(std::string_view header, std::string_view name) {
+  if (!name.empty() && name.size() <= kNameBytesMax) return {};
+  return Fail(ErrorCode::kInvalidInput,
+              fmt::format("{} has {} bytes: give it 1 to {}", header, name.size(), kNameBytesMax));
+}
+
+base::Result<columns::BatchSource> ReadSource(EventsRequest& request) {
+  columns::BatchSource source;
+  if (request.idempotency_key) {
+    if (request.producer || request.sequence)
+      return Fail(
+          ErrorCode::kInvalidInput,
+          "send either Idempotency-Key or Headrace-Producer and Headrace-Sequence, not both");
+    HR_TRY_VOID(CheckName("Idempotency-Key", *request.idempotency_key));
+    source.idempotency_key = std::move(request.idempotency_key);
+    return source;
+  }
+  if (request.producer.has_value() != request.sequence.has_value())
+    return Fail(ErrorCode::kInvalidInput,
+                "Headrace-Producer and Headrace-Sequence belong together: send both or neither");
+  if (request.producer) {
+    HR_TRY_VOID(CheckName("Headrace-Producer", *request.producer));
+    HR_TRY(source.sequence, ParseSequence(*request.sequence));
+    source.producer = std::move(*request.producer);
+  }
+  return source;
+}
+
+BodyForm FormOf(std::string_view content_type) {
+  const std::string_view media = content_type.substr(0, content_type.find(';'));
+  return media == "application/json" ? BodyForm::kOneValue : BodyForm::kDetect;
+}
+
+base::Result<columns::EventBatch> ReadBatch(EventsRequest& request, const StreamGate& gate,
+                                            const EventsLimits& limits) {
+  HR_TRY(const StreamHandle stream, gate.Find(request.stream));
+  HR_TRY(columns::BatchSource source, ReadSource(request));
+  if (request.body.size() > limits.body_bytes_max) {
+    return Fail(ErrorCode::kInvalidInput,
+                fmt::format("the request has {} bytes, more than {}: split it into several",
+                            request.body.size(), limits.body_bytes_max));
+  }
+  HR_TRY(const auto rows, SplitBody(request.body, FormOf(request.content_type), limits.rows_max));
+  if (rows.empty())
+    return Fail(ErrorCode::kInvalidInput,
+                "the request has no rows: send one JSON object a line, or a JSON array of them");
+  const char* end = request.body.data() + request.body.capacity();  // readable, whatever it holds
+  columns::EventBatch batch =
+      ReadJsonBatch({.rows = rows, .readable_end = end}, *stream.contract, limits.row_bytes_max);
+  batch.stream = stream.id;
+  batch.source = std::move(source);
+  batch.atomicity = request.atomicity;
+  return batch;
+}
+
+EventsReply ReplyOf(const IngestOutcome& outcome, size_t refused_listed_max) {
+  EventsReply reply;
+  reply.status = outcome.accepted == 0 && !outcome.refused.empty() ? 422 : 200;
+  reply.body = "{";
+  AppendOutcomeMembers(reply.body, outcome, refused_listed_max);
+  reply.body += "}\n";
+  return reply;
+}
+
+}  // namespace
+
+void HandleEvents(EventsRequest request, StreamGate& gate, base::MemoryBudget& budget,
+                  const EventsLimits& limits, EventsCallback done) {
+  // The typed columns, until they are durable; about the size of the text. The text is charged by
+  // whoever received it.
+  auto charge = budget.TryCharge(base::MemoryAccount::kIngest, request.body.size());
+  if (!charge) return done(Fail(std::move(charge).error()));
+  auto batch = ReadBatch(request, gate, limits);
+  if (!batch) return done(Fail(std::move(batch).error()));
+  gate.Submit(std::move(*batch),
+              [done = std::move(done), charge = std::move(*charge),
+               listed = limits.refused_listed_max](base::Result<IngestOutcome> outcome) mutable {
+                charge.Release();
+                if (!outcome) return done(Fail(std::move(outcome).error()));
+                done(ReplyOf(*outcome, listed));
+              });
+}
+
+}  // namespace headrace::ingest

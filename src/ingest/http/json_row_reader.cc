@@ -1,0 +1,326 @@
+// A row is read in three steps:
+//   1. simdjson finds the structure of the whole row and checks its UTF-8;
+//   2. each field, in the order of the text, is converted into a cell of its type; the first
+//   problem ends the row;
+//   3. when all is well, fields that were not there become null, and the cells are appended to the
+//   builders.
+// A row with a problem therefore leaves no trace in the batch.
+
+#include "ingest/http/json_row_reader.h"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <cfloat>
+#include <cmath>
+#include <unordered_map>
+
+#include "base/time.h"
+#include "contract/diagnostic.h"
+#include "ingest/http/base64.h"
+
+namespace headrace::ingest {
+namespace {
+
+namespace ondemand = simdjson::ondemand;
+using columns::Field;
+using columns::Nullable;
+using columns::Type;
+
+constexpr size_t kQuotedMax = 40;  // bytes of a bad value repeated in a reason
+
+struct Cell {
+  enum class Kind : uint8_t { kNull, kBool, kInt, kDouble, kText };
+  Kind kind = Kind::kNull;
+  bool boolean = false;
+  int64_t integer = 0;
+  double floating = 0;
+  std::string_view text;  // in simdjson's buffer until the next row, or in `owned`
+  std::string owned;
+  uint64_t row = 0;  // the number of the row that set it
+};
+
+std::string_view Describe(ondemand::json_type type) {
+  switch (type) {
+    case ondemand::json_type::array: return "an array";
+    case ondemand::json_type::object: return "an object";
+    case ondemand::json_type::number: return "a number";
+    case ondemand::json_type::string: return "text";
+    case ondemand::json_type::boolean: return "a bool";
+    case ondemand::json_type::null: return "null";
+  }
+  return "something else";
+}
+
+// What a value of the type looks like, for people: "a whole number, such as 12".
+std::string Wants(Type type) {
+  switch (type) {
+    case Type::kBool: return "true or false";
+    case Type::kInt32:
+    case Type::kInt64: return fmt::format("a whole number ({})", NameOf(type));
+    case Type::kFloat32:
+    case Type::kFloat64: return fmt::format("a number ({})", NameOf(type));
+    case Type::kString: return "text";
+    case Type::kBytes: return "bytes as base64 text";
+    case Type::kDate: return "a date such as \"2001-01-31\"";
+    case Type::kTimestamp: return "a time such as \"2001-01-31T09:15:00Z\"";
+    case Type::kTimestampNtz: return "a time without a zone, such as \"2001-01-31T09:15:00\"";
+  }
+  return "something else";
+}
+
+std::string Quote(std::string_view raw) {
+  const size_t last = raw.find_last_not_of(" \t\r\n");
+  raw = raw.substr(0, last == std::string_view::npos ? 0 : last + 1);
+  if (raw.size() <= kQuotedMax) return std::string(raw);
+  size_t cut = kQuotedMax;
+  while (cut > 0 && (static_cast<uint8_t>(raw[cut]) & 0xC0) == 0x80)
+    --cut;  // not inside a character
+  return std::string(raw.substr(0, cut)) + "...";
+}
+
+RowProblem WrongKind(const Field& field, ondemand::json_type got) {
+  return {field.name, "type",
+          fmt::format("`{}` wants {}, but got {}", field.name, Wants(field.type), Describe(got))};
+}
+
+RowProblem WrongValue(const Field& field, std::string_view raw) {
+  return {field.name, "type",
+          fmt::format("`{}` wants {}, but got {}", field.name, Wants(field.type), Quote(raw))};
+}
+
+RowProblem NotJson(simdjson::error_code error) {
+  return {"", "json", fmt::format("the row is no JSON object: {}", simdjson::error_message(error))};
+}
+
+bool HasZone(std::string_view time) {
+  return time.size() > 10 && time.find_first_of("Zz+-", 10) != std::string_view::npos;
+}
+
+// The special floating values, which JSON has no numbers for.
+std::optional<double> NamedDouble(std::string_view text) {
+  if (text == "NaN") return std::nan("");
+  if (text == "Infinity") return HUGE_VAL;
+  if (text == "-Infinity") return -HUGE_VAL;
+  return std::nullopt;
+}
+
+// Text -> the cell of a field whose type travels as text; false when the text does not read so.
+bool ReadText(const Field& field, std::string_view text, Cell& cell) {
+  switch (field.type) {
+    case Type::kString:
+      cell.kind = Cell::Kind::kText;
+      cell.text = text;
+      return true;
+    case Type::kBytes: {
+      auto bytes = DecodeBase64(text);
+      if (!bytes) return false;
+      cell.kind = Cell::Kind::kText;
+      cell.owned = std::move(*bytes);
+      cell.text = cell.owned;
+      return true;
+    }
+    case Type::kDate:
+    case Type::kTimestamp:
+    case Type::kTimestampNtz: {
+      if (field.type == Type::kDate && text.size() != 10) return false;
+      if (field.type == Type::kTimestampNtz && HasZone(text)) return false;
+      const auto time = base::ParseTimestamp(text);
+      if (!time) return false;
+      cell.kind = Cell::Kind::kInt;
+      cell.integer = field.type == Type::kDate ? time->us / 86'400'000'000 : time->us;
+      return true;
+    }
+    case Type::kFloat32:
+    case Type::kFloat64: {
+      const auto named = NamedDouble(text);
+      if (!named) return false;
+      cell.kind = Cell::Kind::kDouble;
+      cell.floating = *named;
+      return true;
+    }
+    default: return false;
+  }
+}
+
+bool FitsInteger(Type type, int64_t v) {
+  return type == Type::kInt64 || (v >= INT32_MIN && v <= INT32_MAX);
+}
+
+}  // namespace
+
+struct JsonRowReader::Impl {
+  explicit Impl(columns::SchemaRef s) : schema(std::move(s)), cells(schema->size()) {
+    for (size_t i = 0; i < schema->size(); ++i) {
+      index_of.emplace(schema->field(i).name, i);
+      names.push_back(schema->field(i).name);
+    }
+  }
+
+  columns::SchemaRef schema;
+  std::unordered_map<std::string_view, size_t> index_of;
+  std::vector<std::string> names;
+  std::vector<Cell> cells;
+  ondemand::parser parser;
+  std::string padded;  // copy of a row with too few readable bytes behind it
+  uint64_t row_number = 0;
+
+  std::optional<RowProblem> ReadRow(std::string_view row, size_t readable_after);
+  std::optional<RowProblem> ReadField(ondemand::field field, size_t& expected);
+  std::optional<RowProblem> ReadValue(const Field& field, ondemand::value value, Cell& cell);
+  std::optional<RowProblem> ReadNumber(const Field& field, ondemand::value value, Cell& cell);
+  std::optional<RowProblem> ReadString(const Field& field, ondemand::value value, Cell& cell);
+  std::optional<RowProblem> FillMissing();
+  void Commit(columns::BatchBuilder& out) const;
+  RowProblem Unknown(std::string_view name) const;
+};
+
+RowProblem JsonRowReader::Impl::Unknown(std::string_view name) const {
+  std::string reason = fmt::format("the contract has no field `{}`: ", Quote(name));
+  const auto near = contract::NearestNames(name.substr(0, kQuotedMax), names);
+  reason += near.empty() ? "leave it out, or add it to the contract"
+                         : fmt::format("did you mean `{}`?", near.front());
+  return {Quote(name), "unknown_field", std::move(reason)};
+}
+
+std::optional<RowProblem> JsonRowReader::Impl::ReadNumber(const Field& field, ondemand::value value,
+                                                          Cell& cell) {
+  const auto raw = std::string_view(value.raw_json_token());
+  if (columns::IsInteger(field.type)) {
+    if (value.get_int64().get(cell.integer) != simdjson::SUCCESS ||
+        !FitsInteger(field.type, cell.integer))
+      return WrongValue(field, raw);
+    cell.kind = Cell::Kind::kInt;
+    return std::nullopt;
+  }
+  if (!columns::IsFloating(field.type)) return WrongValue(field, raw);
+  if (value.get_double().get(cell.floating) != simdjson::SUCCESS) return WrongValue(field, raw);
+  if (field.type == Type::kFloat32 && std::fabs(cell.floating) > FLT_MAX)
+    return WrongValue(field, raw);
+  cell.kind = Cell::Kind::kDouble;
+  return std::nullopt;
+}
+
+std::optional<RowProblem> JsonRowReader::Impl::ReadString(const Field& field, ondemand::value value,
+                                                          Cell& cell) {
+  const auto raw = std::string_view(value.raw_json_token());
+  std::string_view text;
+  if (const auto error = value.get_string().get(text); error != simdjson::SUCCESS)
+    return NotJson(error);
+  if (!ReadText(field, text, cell)) return WrongValue(field, raw);
+  return std::nullopt;
+}
+
+std::optional<RowProblem> JsonRowReader::Impl::ReadValue(const Field& field, ondemand::value value,
+                                                         Cell& cell) {
+  ondemand::json_type kind{};
+  if (const auto error = value.type().get(kind); error != simdjson::SUCCESS) return NotJson(error);
+  switch (kind) {
+    case ondemand::json_type::number: return ReadNumber(field, value, cell);
+    case ondemand::json_type::string: return ReadString(field, value, cell);
+    case ondemand::json_type::boolean: {
+      if (field.type != Type::kBool) return WrongKind(field, kind);
+      if (const auto error = value.get_bool().get(cell.boolean); error != simdjson::SUCCESS)
+        return NotJson(error);
+      cell.kind = Cell::Kind::kBool;
+      return std::nullopt;
+    }
+    case ondemand::json_type::null: {
+      bool null = false;
+      if (value.is_null().get(null) != simdjson::SUCCESS || !null)
+        return WrongValue(field, "nothing");
+      cell.kind = Cell::Kind::kNull;
+      if (field.nullable == Nullable::kYes) return std::nullopt;
+      return RowProblem{field.name, "required",
+                        fmt::format("`{}` is null, but must be {}", field.name, Wants(field.type))};
+    }
+    default: return WrongKind(field, kind);
+  }
+}
+
+std::optional<RowProblem> JsonRowReader::Impl::ReadField(ondemand::field field, size_t& expected) {
+  std::string_view name;
+  if (const auto error = field.unescaped_key().get(name); error != simdjson::SUCCESS)
+    return NotJson(error);
+  // Senders keep an order: the field behind the last one is tried first.
+  size_t index = expected;
+  if (index >= cells.size() || names[index] != name) {
+    const auto found = index_of.find(name);
+    if (found == index_of.end()) return Unknown(name);
+    index = found->second;
+  }
+  expected = index + 1;
+  Cell& cell = cells[index];
+  if (cell.row == row_number)
+    return RowProblem{names[index], "json", fmt::format("`{}` is given twice", names[index])};
+  cell.row = row_number;
+  return ReadValue(schema->field(index), field.value(), cell);
+}
+
+std::optional<RowProblem> JsonRowReader::Impl::FillMissing() {
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (cells[i].row == row_number) continue;
+    const Field& field = schema->field(i);
+    if (field.nullable == Nullable::kNo) {
+      return RowProblem{field.name, "required",
+                        fmt::format("`{}` is missing: send {}", field.name, Wants(field.type))};
+    }
+    cells[i].kind = Cell::Kind::kNull;
+  }
+  return std::nullopt;
+}
+
+std::optional<RowProblem> JsonRowReader::Impl::ReadRow(std::string_view row,
+                                                       size_t readable_after) {
+  ++row_number;
+  if (readable_after < simdjson::SIMDJSON_PADDING) {
+    padded.assign(row);
+    padded.append(simdjson::SIMDJSON_PADDING, ' ');
+    row = std::string_view(padded).substr(0, row.size());
+  }
+  ondemand::document document;
+  const simdjson::padded_string_view view(row.data(), row.size(),
+                                          row.size() + simdjson::SIMDJSON_PADDING);
+  if (const auto error = parser.iterate(view).get(document); error != simdjson::SUCCESS)
+    return NotJson(error);
+  ondemand::object object;
+  if (const auto error = document.get_object().get(object); error != simdjson::SUCCESS)
+    return NotJson(error);
+
+  size_t expected = 0;
+  for (auto field : object) {
+    if (field.error() != simdjson::SUCCESS) return NotJson(field.error());
+    if (auto problem = ReadField(field.value_unsafe(), expected)) return problem;
+  }
+  if (document.current_location().error() != simdjson::OUT_OF_BOUNDS)
+    return RowProblem{"", "json",
+                      "something follows the row's JSON object: send one object a line"};
+  return FillMissing();
+}
+
+void JsonRowReader::Impl::Commit(columns::BatchBuilder& out) const {
+  for (size_t i = 0; i < cells.size(); ++i) {
+    const Cell& cell = cells[i];
+    columns::ColumnBuilder& column = out.column(i);
+    switch (cell.kind) {
+      case Cell::Kind::kNull: column.AppendNull(); break;
+      case Cell::Kind::kBool: column.AppendBool(cell.boolean); break;
+      case Cell::Kind::kInt: column.AppendInt(cell.integer); break;
+      case Cell::Kind::kDouble: column.AppendDouble(cell.floating); break;
+      case Cell::Kind::kText: column.AppendText(cell.text); break;
+    }
+  }
+}
+
+JsonRowReader::JsonRowReader(columns::SchemaRef schema)
+    : impl_(std::make_unique<Impl>(std::move(schema))) {}
+JsonRowReader::~JsonRowReader() = default;
+
+std::optional<RowProblem> JsonRowReader::Append(std::string_view row, size_t readable_after,
+                                                columns::BatchBuilder& out) {
+  if (auto problem = impl_->ReadRow(row, readable_after)) return problem;
+  impl_->Commit(out);
+  return std::nullopt;
+}
+
+}  // namespace headrace::ingest

@@ -1,0 +1,222 @@
+#include "ingest/flight/flight_server.h"
+
+#include <arrow/flight/server.h>
+#include <arrow/type.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <set>
+
+#include "base/log.h"
+#include "columns/arrow/arrow_bridge.h"
+#include "columns/value.h"
+#include "ingest/flight/flight_status.h"
+#include "ingest/flight/put_stream.h"
+
+namespace headrace::ingest {
+namespace {
+
+namespace flight = arrow::flight;
+using base::Error;
+using base::ErrorCode;
+using base::Fail;
+
+// "last_sequence": where a producer stands, without opening a stream.
+FlightAction LastSequenceAction(const StreamGate& gate) {
+  return {.name = "last_sequence",
+          .description = "body: a producer; answers {\"log\":..,\"last_sequence\":n}",
+          .run = [&gate](const std::string& producer) -> base::Result<std::vector<std::string>> {
+            std::string json = R"({"log":)";
+            columns::AppendJsonString(json, gate.LogName());
+            json += fmt::format(R"(,"last_sequence":{}}})", gate.LastSequence(producer));
+            return std::vector<std::string>{std::move(json)};
+          }};
+}
+
+arrow::Result<flight::FlightInfo> InfoOf(const StreamHandle& stream) {
+  return flight::FlightInfo::Make(columns::ToArrowSchema(*stream.contract->schema()),
+                                  flight::FlightDescriptor::Path({stream.name}), /*endpoints=*/{},
+                                  /*total_records=*/-1, /*total_bytes=*/-1);
+}
+
+// Whether anybody listens there: gRPC would share the port and take every other call.
+base::Result<void> TryPort(env::Network& network, const std::string& host, uint16_t port) {
+  auto probe = network.Listen(host, port, {},
+                              [](env::Connection&) { return std::unique_ptr<env::Session>(); });
+  if (!probe) return Fail(std::move(probe).error());
+  return {};
+}
+
+}  // namespace
+
+// The verbs of Arrow Flight; each one only translates.
+class FlightServer::Service final : public flight::FlightServerBase {
+ public:
+  Service(FlightServerOptions options, StreamGate& gate, base::MemoryBudget& budget,
+          env::Environment& environment, std::vector<FlightAction> actions)
+      : options_(std::move(options)),
+        gate_(gate),
+        budget_(budget),
+        environment_(environment),
+        actions_(std::move(actions)) {
+    actions_.push_back(LastSequenceAction(gate));
+  }
+
+  arrow::Status DoPut(const flight::ServerCallContext& context,
+                      std::unique_ptr<flight::FlightMessageReader> reader,
+                      std::unique_ptr<flight::FlightMetadataWriter> writer) override;
+  arrow::Status ListFlights(const flight::ServerCallContext& context,
+                            const flight::Criteria* criteria,
+                            std::unique_ptr<flight::FlightListing>* listings) override;
+  arrow::Status GetFlightInfo(const flight::ServerCallContext& context,
+                              const flight::FlightDescriptor& request,
+                              std::unique_ptr<flight::FlightInfo>* info) override;
+  arrow::Status DoAction(const flight::ServerCallContext& context, const flight::Action& action,
+                         std::unique_ptr<flight::ResultStream>* result) override;
+  arrow::Status ListActions(const flight::ServerCallContext& context,
+                            std::vector<flight::ActionType>* actions) override;
+
+  void Stop();
+
+ private:
+  base::Result<std::shared_ptr<PutWindow>> OpenWindow();
+  void CloseWindow(const std::shared_ptr<PutWindow>& window);
+
+  const FlightServerOptions options_;
+  StreamGate& gate_;
+  base::MemoryBudget& budget_;
+  env::Environment& environment_;
+  std::vector<FlightAction> actions_;
+  std::mutex mutex_;
+  bool stopping_ = false;
+  std::set<std::shared_ptr<PutWindow>> windows_;  // of the DoPut calls that run
+};
+
+base::Result<std::shared_ptr<PutWindow>> FlightServer::Service::OpenWindow() {
+  const std::lock_guard lock(mutex_);
+  if (stopping_)
+    return Fail(ErrorCode::kUnavailable, "the server is stopping: repeat when it is back");
+  if (windows_.size() >= options_.put_streams_max) {
+    return Fail(
+        ErrorCode::kResourceExhausted,
+        fmt::format("{} DoPut streams are open, the most there may be: close one, then repeat",
+                    windows_.size()));
+  }
+  auto window = std::make_shared<PutWindow>(options_.window_batches, options_.window_bytes);
+  windows_.insert(window);
+  return window;
+}
+
+void FlightServer::Service::CloseWindow(const std::shared_ptr<PutWindow>& window) {
+  const std::lock_guard lock(mutex_);
+  windows_.erase(window);
+}
+
+arrow::Status FlightServer::Service::DoPut(const flight::ServerCallContext& /*context*/,
+                                           std::unique_ptr<flight::FlightMessageReader> reader,
+                                           std::unique_ptr<flight::FlightMetadataWriter> writer) {
+  auto window = OpenWindow();
+  if (!window) return ToFlightStatus(window.error());
+  const auto acknowledger = std::make_shared<PutAcknowledger>(
+      environment_.NewExecutor("flight-acks", env::Priority::kRealTime), *writer, *window);
+  PutStream stream(options_, gate_, budget_, *window, acknowledger, *reader);
+  const base::Result<void> done = stream.Run();
+  acknowledger->Close();
+  CloseWindow(*window);
+  if (done) return arrow::Status::OK();
+  return ToFlightStatus(done.error());
+}
+
+arrow::Status FlightServer::Service::ListFlights(const flight::ServerCallContext& /*context*/,
+                                                 const flight::Criteria* /*criteria*/,
+                                                 std::unique_ptr<flight::FlightListing>* listings) {
+  std::vector<flight::FlightInfo> infos;
+  for (const StreamHandle& stream : gate_.Streams()) {
+    ARROW_ASSIGN_OR_RAISE(flight::FlightInfo info, InfoOf(stream));
+    infos.push_back(std::move(info));
+  }
+  *listings = std::make_unique<flight::SimpleFlightListing>(std::move(infos));
+  return arrow::Status::OK();
+}
+
+arrow::Status FlightServer::Service::GetFlightInfo(const flight::ServerCallContext& /*context*/,
+                                                   const flight::FlightDescriptor& request,
+                                                   std::unique_ptr<flight::FlightInfo>* info) {
+  const auto stream = gate_.Find(request.path.empty() ? std::string_view()
+                                                      : std::string_view(request.path.front()));
+  if (!stream) return ToFlightStatus(stream.error());
+  ARROW_ASSIGN_OR_RAISE(flight::FlightInfo made, InfoOf(*stream));
+  *info = std::make_unique<flight::FlightInfo>(std::move(made));
+  return arrow::Status::OK();
+}
+
+arrow::Status FlightServer::Service::DoAction(const flight::ServerCallContext& /*context*/,
+                                              const flight::Action& action,
+                                              std::unique_ptr<flight::ResultStream>* result) {
+  const auto found = std::ranges::find(actions_, action.type, &FlightAction::name);
+  if (found == actions_.end()) {
+    return ToFlightStatus(
+        Error(ErrorCode::kNotFound,
+              fmt::format("no action `{}`: ListActions names those there are", action.type)));
+  }
+  auto texts = found->run(action.body == nullptr ? std::string() : action.body->ToString());
+  if (!texts) return ToFlightStatus(texts.error());
+  std::vector<flight::Result> results;
+  for (std::string& text : *texts) results.push_back({arrow::Buffer::FromString(std::move(text))});
+  *result = std::make_unique<flight::SimpleResultStream>(std::move(results));
+  return arrow::Status::OK();
+}
+
+arrow::Status FlightServer::Service::ListActions(const flight::ServerCallContext& /*context*/,
+                                                 std::vector<flight::ActionType>* actions) {
+  for (const FlightAction& action : actions_) actions->push_back({action.name, action.description});
+  return arrow::Status::OK();
+}
+
+void FlightServer::Service::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    stopping_ = true;
+    for (const auto& window : windows_)
+      window->Fail(
+          Error(ErrorCode::kUnavailable, "the server is stopping: repeat when it is back"));
+  }
+  // A call that waits for its client's next message notices nothing: gRPC breaks it at the
+  // deadline.
+  const std::chrono::microseconds now(environment_.clock().Wall().us);
+  const std::chrono::system_clock::time_point deadline(now + options_.drain_max);
+  arrow::Status status = Shutdown(&deadline);
+  if (status.ok()) status = Wait();
+  if (!status.ok()) base::LogWarning("ingest.flight_stop", {{"error", status.ToString()}});
+}
+
+base::Result<std::unique_ptr<FlightServer>> FlightServer::Start(
+    FlightServerOptions options, StreamGate& gate, base::MemoryBudget& budget,
+    env::Environment& environment, env::Network* network, std::vector<FlightAction> actions) {
+  if (network != nullptr && options.port != 0)
+    HR_TRY_VOID(TryPort(*network, options.host, options.port));
+  const auto location = flight::Location::ForGrpcTcp(options.host, options.port);
+  if (!location.ok())
+    return Fail(
+        Error(ErrorCode::kInvalidInput, location.status().message()).With("host", options.host));
+  const std::string address = fmt::format("{}:{}", options.host, options.port);
+  auto service =
+      std::make_unique<Service>(std::move(options), gate, budget, environment, std::move(actions));
+  const arrow::Status status = service->Init(flight::FlightServerOptions(*location));
+  if (!status.ok()) {
+    return Fail(
+        Error(ErrorCode::kIoError, fmt::format("can't listen for Flight: {}", status.message()))
+            .With("address", address));
+  }
+  return std::unique_ptr<FlightServer>(new FlightServer(std::move(service)));
+}
+
+FlightServer::FlightServer(std::unique_ptr<Service> service) : service_(std::move(service)) {}
+FlightServer::~FlightServer() { Stop(); }
+uint16_t FlightServer::port() const { return static_cast<uint16_t>(service_->port()); }
+void FlightServer::Stop() { service_->Stop(); }
+
+}  // namespace headrace::ingest

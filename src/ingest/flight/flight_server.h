@@ -1,0 +1,69 @@
+#pragma once
+// The Arrow Flight endpoint: DoPut takes record batches into streams; ListFlights and GetFlightInfo
+// show the streams with their schemas; DoAction runs what rooms have mounted. The wire protocol is
+// in docs/reference/flight.md. gRPC owns the threads of calls; acknowledgements of each DoPut are
+// written by an executor of its own.
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/memory_budget.h"
+#include "base/result.h"
+#include "env/environment.h"
+#include "env/network.h"
+#include "ingest/stream_gate.h"
+
+namespace headrace::ingest {
+
+// One verb of DoAction. `run` is called on a gRPC thread, possibly on several at once; its results
+// are sent in order.
+struct FlightAction {
+  std::string name;         // "last_sequence"
+  std::string description;  // one clause, for ListActions
+  std::function<base::Result<std::vector<std::string>>(std::string body)> run;
+};
+
+struct FlightServerOptions {
+  std::string host = "127.0.0.1";
+  uint16_t port = 8815;  // 0: the system chooses
+  // Named limits.
+  size_t put_streams_max = 64;  // DoPut calls at once; one more is kResourceExhausted
+  size_t window_batches =
+      64;  // unacknowledged batches of one DoPut; at the limit its input is not read
+  uint64_t window_bytes = 8ULL << 20;    // the same in bytes of columns; one batch may pass it
+  uint64_t batch_rows_max = 1ULL << 17;  // a batch with more rows is kInvalidInput
+  size_t refused_listed_max =
+      100;  // refused rows described in one acknowledgement; all are counted
+  std::chrono::milliseconds drain_max{500};  // Stop waits this long for calls before it breaks them
+};
+
+// Start, then Stop (or the destructor) once. Thread-safe.
+class FlightServer {
+ public:
+  // Listens when it returns. `gate`, `budget`, `environment` outlive the server. With `network` the
+  // port is first tried with it: gRPC itself would share a port that is in use. `actions` are
+  // mounted beside `last_sequence`. Errors: kAlreadyExists (port in use), kInvalidInput (host),
+  // kIoError.
+  static base::Result<std::unique_ptr<FlightServer>> Start(
+      FlightServerOptions options, StreamGate& gate, base::MemoryBudget& budget,
+      env::Environment& environment, env::Network* network, std::vector<FlightAction> actions);
+  ~FlightServer();
+  FlightServer(const FlightServer&) = delete;
+  FlightServer& operator=(const FlightServer&) = delete;
+
+  uint16_t port() const;
+  // Ends every call (kUnavailable: repeat elsewhere or later) and returns when none is left; at
+  // most drain_max for those that wait for their client. Idempotent.
+  void Stop();
+
+ private:
+  class Service;
+  explicit FlightServer(std::unique_ptr<Service> service);
+  std::unique_ptr<Service> service_;
+};
+
+}  // namespace headrace::ingest

@@ -1,0 +1,296 @@
+#include "ingest/flight/flight_server.h"
+
+#include <arrow/flight/client.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+#include <arrow/util/key_value_metadata.h>
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <thread>
+
+#include "columns/arrow/arrow_bridge.h"
+#include "columns/batch_builder.h"
+#include "ingest/flight/batch_metadata.h"
+#include "ingest/flight/flight_status.h"
+#include "ingest/testing/example_stream.h"
+#include "ingest/testing/fake_gate.h"
+
+namespace headrace::ingest {
+namespace {
+
+namespace flight = arrow::flight;
+using ::testing::HasSubstr;
+
+// `rows` landings from id `first` on; the last one has a delay out of range when asked.
+enum class LastRow { kGood, kOutOfRange };
+std::shared_ptr<arrow::RecordBatch> Batch(int64_t first, size_t rows,
+                                          LastRow last = LastRow::kGood) {
+  columns::BatchBuilder builder(testing::Landings().contract->schema());
+  for (size_t i = 0; i < rows; ++i) {
+    builder.column(0).AppendInt(first + static_cast<int64_t>(i));
+    builder.column(1).AppendInt(980'932'500'000'000);
+    builder.column(2).AppendText("ORD");
+    builder.column(3).AppendInt(last == LastRow::kOutOfRange && i + 1 == rows ? 99'999 : 5);
+  }
+  return *columns::ToArrow(builder.Finish());
+}
+
+// One DoPut from a client's side.
+struct Put {
+  flight::FlightClient::DoPutResult call;
+
+  Put(flight::FlightClient& client, const std::string& producer,
+      const std::string& stream = "landings",
+      std::shared_ptr<arrow::Schema> schema = Batch(0, 0)->schema()) {
+    schema = schema->WithMetadata(arrow::key_value_metadata({"headrace.producer"}, {producer}));
+    auto made = client.DoPut(flight::FlightDescriptor::Path({stream}), schema);
+    EXPECT_TRUE(made.ok()) << made.status().ToString();
+    call = std::move(*made);
+  }
+  ~Put() { (void)call.writer->Close(); }
+  void Write(const arrow::RecordBatch& batch, uint64_t sequence) {
+    EXPECT_TRUE(
+        call.writer
+            ->WriteWithMetadata(batch, arrow::Buffer::FromString(WriteBatchMetadata(sequence)))
+            .ok());
+  }
+  // The next message's text; empty at the end.
+  std::string Read() {
+    std::shared_ptr<arrow::Buffer> message;
+    if (!call.reader->ReadMetadata(&message).ok() || message == nullptr) return {};
+    return message->ToString();
+  }
+  base::Result<BatchAcknowledgement> ReadAck() { return ReadAcknowledgement(Read()); }
+  // How the call ends.
+  arrow::Status Finish() {
+    (void)call.writer->DoneWriting();
+    while (!Read().empty()) {
+    }
+    return call.writer->Close();
+  }
+};
+
+class FlightLoopback : public ::testing::Test {
+ protected:
+  void Start(FlightServerOptions options = {}) {
+    options.port = 0;
+    std::vector<FlightAction> actions;
+    actions.push_back({"echo", "answers its body",
+                       [](std::string body) -> base::Result<std::vector<std::string>> {
+                         return std::vector<std::string>{std::move(body)};
+                       }});
+    auto started =
+        FlightServer::Start(options, gate_, budget_, *environment_, nullptr, std::move(actions));
+    ASSERT_TRUE(started.has_value()) << started.error().ToString();
+    server_ = std::move(*started);
+    client_ =
+        *flight::FlightClient::Connect(*flight::Location::ForGrpcTcp("127.0.0.1", server_->port()));
+  }
+  std::string Act(const std::string& name, const std::string& body) {
+    auto results = client_->DoAction({name, arrow::Buffer::FromString(body)});
+    if (!results.ok()) return results.status().message();
+    auto result = (*results)->Next();
+    if (!result.ok()) return result.status().message();
+    return (*result)->body->ToString();
+  }
+
+  std::unique_ptr<env::Environment> environment_ = env::MakeRealEnvironment();
+  testing::FakeGate gate_{{testing::Landings()}};
+  base::MemoryBudget budget_{64 << 20};
+  std::unique_ptr<FlightServer> server_;
+  std::unique_ptr<flight::FlightClient> client_;
+};
+
+TEST_F(FlightLoopback, BatchesAreTakenAndAcknowledgedInOrder) {
+  Start();
+  Put put(*client_, "file-1");
+  const auto greeting = ReadGreeting(put.Read());
+  ASSERT_TRUE(greeting.has_value());
+  EXPECT_EQ(greeting->last_sequence, 0U);
+  EXPECT_EQ(greeting->stream, "landings");
+  for (uint64_t i = 1; i <= 20; ++i) put.Write(*Batch(static_cast<int64_t>(i) * 100, 10), i);
+  for (uint64_t i = 1; i <= 20; ++i) {
+    const auto ack = put.ReadAck();
+    ASSERT_TRUE(ack.has_value()) << ack.error().ToString();
+    EXPECT_EQ(ack->batch, i);
+    EXPECT_EQ(ack->sequence, i);
+    EXPECT_EQ(ack->accepted, 10U);
+    EXPECT_EQ(ack->repeat, Repeat::kFirst);
+  }
+  EXPECT_TRUE(put.Finish().ok());
+  EXPECT_EQ(gate_.rows(), 200U);
+  const auto batches = gate_.batches();
+  EXPECT_EQ(batches[19].source.producer, "file-1");
+  EXPECT_EQ(batches[19].rows.column(0).At(9).as_int(), 2009);
+  EXPECT_EQ(budget_.used_bytes(), 0U);
+}
+
+TEST_F(FlightLoopback, RefusedRowsAreListedAndKept) {
+  Start();
+  Put put(*client_, "file-1");
+  put.Read();
+  put.Write(*Batch(1, 3, LastRow::kOutOfRange), 1);
+  const auto ack = put.ReadAck();
+  ASSERT_TRUE(ack.has_value());
+  EXPECT_EQ(ack->accepted, 2U);
+  EXPECT_EQ(ack->refused_rows, 1U);
+  EXPECT_THAT(ack->first_refusal, HasSubstr("row 2, delay"));
+  EXPECT_THAT(gate_.batches()[0].rejected[0].payload, HasSubstr("99999"));
+}
+
+TEST_F(FlightLoopback, AfterABrokenConnectionTheGreetingSaysWhereToGoOn) {
+  Start();
+  {
+    Put put(*client_, "file-1");
+    put.Read();
+    put.Write(*Batch(1, 5), 1);
+    put.Write(*Batch(6, 5), 2);
+    EXPECT_TRUE(put.ReadAck().has_value());
+    EXPECT_TRUE(put.ReadAck().has_value());
+  }
+  client_ =
+      *flight::FlightClient::Connect(*flight::Location::ForGrpcTcp("127.0.0.1", server_->port()));
+  Put put(*client_, "file-1");
+  EXPECT_EQ(ReadGreeting(put.Read())->last_sequence, 2U);
+  put.Write(*Batch(6, 5), 2);
+  EXPECT_EQ(put.ReadAck()->repeat, Repeat::kRepeated);
+  put.Write(*Batch(11, 5), 3);
+  EXPECT_EQ(put.ReadAck()->repeat, Repeat::kFirst);
+  EXPECT_EQ(gate_.rows(), 15U);
+}
+
+TEST_F(FlightLoopback, ASchemaThatDoesNotFitNamesTheColumn) {
+  Start();
+  const auto schema = Batch(0, 0)->schema();
+  Put missing(*client_, "p", "landings", *schema->RemoveField(3));
+  const base::Error error = FromFlightStatus(missing.Finish());
+  EXPECT_EQ(error.code(), base::ErrorCode::kInvalidInput);
+  EXPECT_THAT(error.message(), HasSubstr("column `delay` (int64) is missing"));
+  EXPECT_THAT(error.message(), HasSubstr("GetFlightInfo"));
+
+  Put extra(*client_, "p", "landings", *schema->AddField(0, arrow::field("gate", arrow::utf8())));
+  EXPECT_THAT(FromFlightStatus(extra.Finish()).message(), HasSubstr("`gate`"));
+
+  Put unknown(*client_, "p", "takeoffs");
+  EXPECT_EQ(FromFlightStatus(unknown.Finish()).code(), base::ErrorCode::kNotFound);
+}
+
+TEST_F(FlightLoopback, ABatchWithoutItsSequenceIsRefused) {
+  Start();
+  Put put(*client_, "p");
+  put.Read();
+  EXPECT_TRUE(put.call.writer->WriteRecordBatch(*Batch(1, 1)).ok());
+  const base::Error error = FromFlightStatus(put.Finish());
+  EXPECT_EQ(error.code(), base::ErrorCode::kInvalidInput);
+  EXPECT_THAT(error.message(), HasSubstr("app_metadata"));
+}
+
+TEST_F(FlightLoopback, TheGatesErrorReachesAClientThatOnlyWaits) {
+  Start();
+  Put put(*client_, "p");
+  put.Read();
+  gate_.FailWith(base::Error(base::ErrorCode::kStorageFull, "the disk is full"));
+  put.Write(*Batch(1, 1), 1);
+  const auto refused = put.ReadAck();
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code(), base::ErrorCode::kStorageFull);
+  EXPECT_EQ(FromFlightStatus(put.Finish()).code(), base::ErrorCode::kStorageFull);
+}
+
+TEST_F(FlightLoopback, ManyStreamsAndTheirLimit) {
+  FlightServerOptions options;
+  options.put_streams_max = 2;
+  Start(options);
+  Put first(*client_, "a");
+  Put second(*client_, "b");
+  first.Read();
+  second.Read();
+  Put third(*client_, "c");
+  EXPECT_EQ(FromFlightStatus(third.Finish()).code(), base::ErrorCode::kResourceExhausted);
+}
+
+TEST_F(FlightLoopback, StreamsAndActionsAreListed) {
+  Start();
+  auto info = client_->GetFlightInfo(flight::FlightDescriptor::Path({"landings"}));
+  ASSERT_TRUE(info.ok());
+  arrow::ipc::DictionaryMemo memo;
+  EXPECT_TRUE((*(*info)->GetSchema(&memo))->Equals(*Batch(0, 0)->schema()));
+  auto listing = client_->ListFlights();
+  ASSERT_TRUE(listing.ok());
+  EXPECT_NE(*(*listing)->Next(), nullptr);
+  EXPECT_EQ(client_->ListActions()->size(), 2U);
+  EXPECT_THAT(Act("last_sequence", "nobody"), HasSubstr("\"last_sequence\":0"));
+  EXPECT_EQ(Act("echo", "x"), "x");
+  EXPECT_THAT(Act("dance", ""), HasSubstr("no action `dance`"));
+}
+
+// A gate that answers when told, behind a server with a window of 4.
+class FlightWindow : public FlightLoopback {
+ protected:
+  void StartSlow() {
+    FlightServerOptions options{.port = 0, .window_batches = 4};
+    auto started = FlightServer::Start(options, slow_, budget_, *environment_, nullptr, {});
+    ASSERT_TRUE(started.has_value());
+    server_ = std::move(*started);
+    client_ =
+        *flight::FlightClient::Connect(*flight::Location::ForGrpcTcp("127.0.0.1", server_->port()));
+  }
+  bool Eventually(const std::function<bool()>& condition) {
+    for (int i = 0; i < 500; ++i) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+  testing::FakeGate slow_{{testing::Landings()}, testing::FakeGate::Answering::kWhenTold};
+};
+
+TEST_F(FlightWindow, InputIsNotReadBeyondTheWindow) {
+  StartSlow();
+  Put put(*client_, "p");
+  put.Read();
+  for (uint64_t i = 1; i <= 8; ++i) put.Write(*Batch(static_cast<int64_t>(i), 1), i);
+  EXPECT_TRUE(Eventually([&] { return slow_.waiting() == 4; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(slow_.waiting(), 4U);
+  EXPECT_GT(budget_.used_bytes(), 0U);
+  slow_.AnswerOne();
+  EXPECT_EQ(put.ReadAck()->sequence, 1U);
+  EXPECT_TRUE(Eventually([&] { return slow_.waiting() == 4; }))
+      << "the fifth is read when the first is acknowledged";
+  for (uint64_t i = 2; i <= 8; ++i) {
+    EXPECT_TRUE(Eventually([&] { return slow_.AnswerOne(); }));
+    EXPECT_EQ(put.ReadAck()->sequence, i);
+  }
+  EXPECT_TRUE(put.Finish().ok());
+  EXPECT_EQ(budget_.used_bytes(), 0U);
+}
+
+TEST_F(FlightWindow, StopEndsCallsWithinItsDeadline) {
+  StartSlow();
+  Put waiting(*client_, "a");
+  waiting.Read();
+  waiting.Write(*Batch(1, 1), 1);
+  EXPECT_TRUE(Eventually([&] { return slow_.waiting() == 1; }));
+  const auto before = std::chrono::steady_clock::now();
+  server_->Stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(5));
+  EXPECT_EQ(FromFlightStatus(waiting.Finish()).code(), base::ErrorCode::kUnavailable);
+  EXPECT_TRUE(slow_.AnswerOne()) << "an outcome after the call has gone is dropped";
+  server_.reset();
+}
+
+TEST(FlightStatus, KeepsTheCode) {
+  for (const base::ErrorCodeRow& row : base::ErrorCodes()) {
+    const base::Error back =
+        FromFlightStatus(ToFlightStatus(base::Error(row.code, "text").With("a", "b")));
+    EXPECT_EQ(back.code(), row.code);
+    EXPECT_EQ(back.message(), "text (a=b)");
+  }
+  EXPECT_EQ(FromFlightStatus(arrow::Status::IOError("connection reset")).code(),
+            base::ErrorCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace headrace::ingest

@@ -1,0 +1,115 @@
+#pragma once
+// The commands of the one binary: each has its options here, and its work in a file of its own (ingest_command.cc ...).
+// arguments.cc turns the command line into options; main.cc runs the command that was chosen.
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace headrace::app {
+
+enum class OutputForm : uint8_t { kText, kJson };
+
+// Where a command writes and in which form. Text goes to people, JSON (one document on the last line) to programs.
+struct CommandContext {
+  std::FILE* out = stdout;
+  std::FILE* err = stderr;
+  OutputForm form = OutputForm::kText;
+  bool json() const { return form == OutputForm::kJson; }
+};
+
+// Says where, why and what next on `err`, as JSON on `out` too when that was asked for. Returns the exit code of the error table.
+int ReportError(const CommandContext& context, const base::Error& error);
+
+// A server's address on the command line: "HOST:PORT", ":PORT", "PORT" or "HOST".
+struct Address {
+  std::string host = "127.0.0.1";
+  uint16_t port = 0;
+  bool given = false;  // by the user, not by default
+  std::string ToString() const;
+};
+// Parts that are missing stay as they are in `address`. Errors: kInvalidInput.
+base::Result<Address> ParseAddress(const std::string& text, Address address);
+
+inline constexpr uint16_t kDefaultHttpPort = 6566;
+inline constexpr uint16_t kDefaultFlightPort = 8815;
+
+struct CheckOptions {
+  std::string pipeline;
+};
+int RunCheck(const CheckOptions& options, CommandContext& context);
+
+struct ServeOptions {
+  std::string pipeline;
+  std::string data;
+  Address http{.port = kDefaultHttpPort};
+  Address flight{.port = kDefaultFlightPort};
+  std::string ready_file;
+  std::string answers;
+  bool demo_faults = false;
+};
+int RunServe(const ServeOptions& options, CommandContext& context);
+
+struct IngestOptions {
+  std::string stream;
+  std::string file;
+  Address http{.port = kDefaultHttpPort};
+  Address flight{.port = kDefaultFlightPort};
+  std::string producer;   // empty: file name and content digest
+  uint64_t batch = 4096;  // rows
+  double rate = 0;        // rows a second; 0: as fast as it goes
+  uint64_t skip = 0;
+  std::optional<uint64_t> limit;
+  std::chrono::microseconds retry_for = std::chrono::seconds(60);
+};
+int RunIngest(const IngestOptions& options, CommandContext& context);
+
+struct GetOptions {
+  std::string view;               // or
+  std::string service;
+  std::vector<std::string> keys;  // "origin=ORD"
+  Address http{.port = kDefaultHttpPort};
+};
+int RunGet(const GetOptions& options, CommandContext& context);
+
+struct DeadLettersOptions {
+  std::string stream;  // empty: all
+  uint64_t limit = 20;
+  Address http{.port = kDefaultHttpPort};
+};
+int RunDeadLetters(const DeadLettersOptions& options, CommandContext& context);
+
+struct StatusOptions {
+  Address http{.port = kDefaultHttpPort};
+};
+int RunStatus(const StatusOptions& options, CommandContext& context);
+
+struct TrainOptions {
+  std::string data;
+  std::string labels;
+  std::string service;
+  std::string time_column;
+  std::string exclude_column;  // empty: a label is no row of the stream
+  std::string output;
+};
+int RunTrain(const TrainOptions& options, CommandContext& context);
+
+struct VerifyOptions {
+  std::string data;
+  std::string answers;  // empty: the answers file in the data folder
+};
+int RunVerify(const VerifyOptions& options, CommandContext& context);
+
+struct ExplainOptions {
+  std::string code;  // "HR0214"
+};
+int RunExplain(const ExplainOptions& options, CommandContext& context);
+
+int RunVersion(CommandContext& context);
+
+}  // namespace headrace::app

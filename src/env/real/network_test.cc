@@ -1,0 +1,189 @@
+#include "env/network.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include "env/environment.h"
+
+namespace headrace::env {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Sends back what comes; "bye" ends the connection.
+class EchoSession final : public Session {
+ public:
+  EchoSession(Connection& connection, std::atomic<int>& closed) : connection_(connection), closed_(closed) {}
+  void OnBytes(std::span<const uint8_t> bytes) override {
+    const std::string text(bytes.begin(), bytes.end());
+    connection_.Write(text);
+    if (text.ends_with("bye")) connection_.CloseAfterWrites();
+  }
+  void OnEndOfInput() override { connection_.CloseAfterWrites(); }
+  void OnTick(MonotonicTime) override {}
+  void OnDrain() override { connection_.CloseAfterWrites(); }
+  void OnClosed() override { ++closed_; }
+
+ private:
+  Connection& connection_;
+  std::atomic<int>& closed_;
+};
+
+class NetworkTest : public testing::Test {
+ protected:
+  std::unique_ptr<Listener> Echo(ConnectionLimits limits = {}, uint16_t port = 0) {
+    auto listener = network_->Listen("127.0.0.1", port, limits, [this](Connection& connection) {
+      return std::make_unique<EchoSession>(connection, closed_);
+    });
+    EXPECT_TRUE(listener.has_value()) << listener.error().ToString();
+    return std::move(*listener);
+  }
+  std::unique_ptr<ClientStream> Dial(uint16_t port) {
+    auto stream = network_->Connect("127.0.0.1", port, milliseconds(2000));
+    EXPECT_TRUE(stream.has_value()) << stream.error().ToString();
+    return std::move(*stream);
+  }
+  static void Say(ClientStream& stream, std::string_view text) {
+    const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
+    ASSERT_TRUE(stream.Write({bytes, text.size()}, milliseconds(5000)).has_value());
+  }
+  // Reads `size` bytes, or up to the end of the stream.
+  static std::string Hear(ClientStream& stream, size_t size) {
+    std::string text;
+    std::vector<uint8_t> buffer(1 << 16);
+    while (text.size() < size) {
+      const auto count = stream.Read(buffer, milliseconds(5000));
+      if (!count || *count == 0) break;
+      text.append(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(*count));
+    }
+    return text;
+  }
+
+  std::unique_ptr<Environment> environment_ = MakeRealEnvironment();
+  std::unique_ptr<Network> network_ = MakeRealNetwork(environment_->clock(), 2);
+  std::atomic<int> closed_{0};
+};
+
+TEST_F(NetworkTest, EchoesOnSeveralConnectionsAtOnce) {
+  const auto listener = Echo();
+  auto first = Dial(listener->port());
+  auto second = Dial(listener->port());
+  Say(*first, "one");
+  Say(*second, "two");
+  EXPECT_EQ(Hear(*second, 3), "two");
+  EXPECT_EQ(Hear(*first, 3), "one");
+  EXPECT_EQ(listener->connections(), 2);
+}
+
+TEST_F(NetworkTest, SendsWhatIsQueuedBeforeItCloses) {
+  const auto listener = Echo();
+  auto stream = Dial(listener->port());
+  Say(*stream, "good bye");
+  EXPECT_EQ(Hear(*stream, 1000), "good bye");
+}
+
+TEST_F(NetworkTest, StopsReadingAPeerThatDoesNotRead) {
+  ConnectionLimits limits;
+  limits.unsent_bytes_max = 1 << 16;
+  const auto listener = Echo(limits);
+  auto stream = Dial(listener->port());
+  const std::string piece(1 << 16, 'x');
+  size_t sent = 0;
+  const auto* bytes = reinterpret_cast<const uint8_t*>(piece.data());
+  while (sent < (64U << 20) && stream->Write({bytes, piece.size()}, milliseconds(300))) sent += piece.size();
+  EXPECT_LT(sent, 64U << 20) << "the server took everything in";
+  EXPECT_GE(Hear(*stream, sent).size(), sent) << "what was taken in comes back once the peer reads";
+}
+
+TEST_F(NetworkTest, NamesAPortInUse) {
+  const auto listener = Echo();
+  const auto again = network_->Listen("127.0.0.1", listener->port(), {}, nullptr);
+  ASSERT_FALSE(again.has_value());
+  EXPECT_EQ(again.error().code(), base::ErrorCode::kAlreadyExists);
+}
+
+TEST_F(NetworkTest, RefusesAForeignAddress) {
+  const auto listener = network_->Listen("192.0.2.1", 0, {}, nullptr);
+  ASSERT_FALSE(listener.has_value());
+  EXPECT_EQ(listener.error().code(), base::ErrorCode::kInvalidInput);
+}
+
+TEST_F(NetworkTest, SaysThatNobodyListens) {
+  uint16_t port = 0;
+  { port = Echo()->port(); }
+  const auto stream = network_->Connect("127.0.0.1", port, milliseconds(500));
+  ASSERT_FALSE(stream.has_value());
+  EXPECT_EQ(stream.error().code(), base::ErrorCode::kUnavailable);
+}
+
+TEST_F(NetworkTest, TurnsAwayConnectionsOverTheLimit) {
+  ConnectionLimits limits;
+  limits.connections_max = 1;
+  const auto listener = Echo(limits);
+  auto first = Dial(listener->port());
+  Say(*first, "a");
+  ASSERT_EQ(Hear(*first, 1), "a");
+  auto second = Dial(listener->port());
+  EXPECT_EQ(Hear(*second, 1), "");
+}
+
+TEST_F(NetworkTest, ClosesIdleConnections) {
+  ConnectionLimits limits;
+  limits.idle_max = milliseconds(200);
+  const auto listener = Echo(limits);
+  auto stream = Dial(listener->port());
+  EXPECT_EQ(Hear(*stream, 1), "");
+  for (int i = 0; i < 2000 && closed_.load() == 0; ++i) std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(closed_.load(), 1);
+}
+
+TEST_F(NetworkTest, DrainLetsSessionsFinish) {
+  auto listener = Echo();
+  auto stream = Dial(listener->port());
+  Say(*stream, "a");
+  ASSERT_EQ(Hear(*stream, 1), "a");
+  std::thread reader([&] {
+    EXPECT_EQ(Hear(*stream, 1), "");
+    stream.reset();
+  });
+  const MonotonicTime begin = environment_->clock().Now();
+  listener->Drain(milliseconds(20'000));
+  reader.join();
+  EXPECT_LT(environment_->clock().Now() - begin, milliseconds(10'000)) << "it does not wait out its grace";
+  EXPECT_EQ(listener->connections(), 0);
+  EXPECT_EQ(closed_.load(), 1);
+  const auto late = network_->Connect("127.0.0.1", listener->port(), milliseconds(500));
+  EXPECT_FALSE(late.has_value());
+}
+
+TEST_F(NetworkTest, TasksOfAClosedConnectionAreDropped) {
+  std::shared_ptr<Connection> kept;
+  std::mutex mutex;
+  auto listener = network_->Listen("127.0.0.1", 0, {}, [&](Connection& connection) {
+    std::lock_guard lock(mutex);
+    kept = connection.shared_from_this();
+    return std::make_unique<EchoSession>(connection, closed_);
+  });
+  ASSERT_TRUE(listener.has_value());
+  auto stream = Dial((*listener)->port());
+  Say(*stream, "a");
+  ASSERT_EQ(Hear(*stream, 1), "a");
+  std::atomic<bool> ran{false};
+  kept->Run([&] {
+    kept->Write("late");
+    ran = true;
+  });
+  EXPECT_EQ(Hear(*stream, 4), "late");
+  EXPECT_TRUE(ran.load());
+  listener->reset();
+  ran = false;
+  kept->Run([&] { ran = true; });
+  network_.reset();
+  EXPECT_FALSE(ran.load());
+}
+
+}  // namespace
+}  // namespace headrace::env

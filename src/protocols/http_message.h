@@ -50,7 +50,7 @@ struct HttpResponse {
   static HttpResponse Text(std::string body, int status = 200);
 };
 
-// "Not Found"; "Status 799" for a status that has no name.
+// "Not Found"; "Unnamed" for a status that this server does not send.
 std::string_view ReasonPhrase(int status);
 
 // The promise of one response. Move-only; Send exactly once, from any thread, now or later: it finds its own way to the

@@ -53,6 +53,25 @@ class HttpRequestParser {
   std::unique_ptr<Impl> impl_;
 };
 
+// One connection's responses, for clients. Not thread-safe.
+class HttpResponseParser {
+ public:
+  explicit HttpResponseParser(uint64_t body_bytes_max);
+  ~HttpResponseParser();
+  // Uses bytes up to the end of one response (interim 1xx ones are passed over); returns how many.
+  // Errors: kUnavailable (what came is no HTTP), kResourceExhausted (body over the limit).
+  base::Result<size_t> Feed(std::span<const uint8_t> bytes);
+  // The server closed: ends a body that has no length. Errors: kUnavailable when the response is cut off.
+  base::Result<void> EndOfInput();
+  bool complete() const;
+  bool keep_alive() const;
+  HttpResponse Take();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
 // Head and body of a response. `date` is the value of the Date field; `keep_alive` false adds Connection: close. For HEAD the
 // length is that of the body, and the body is left out.
 enum class BodyPart : uint8_t { kSend, kLeaveOut };

@@ -1,0 +1,44 @@
+#include "protocols/http_server.h"
+
+#include "protocols/http_session.h"
+
+namespace headrace::protocols {
+namespace {
+
+class ListeningServer final : public HttpServer {
+ public:
+  ListeningServer(env::Clock& clock, base::MemoryBudget& budget, const HttpRouter& router, HttpServerOptions options)
+      : serving_{.clock = clock, .budget = budget, .router = router, .options = options} {}
+
+  base::Result<void> Listen(env::Network& network, const std::string& host, uint16_t port) {
+    env::SessionFactory factory = [this](env::Connection& connection) {
+      return std::make_unique<HttpSession>(serving_, connection);
+    };
+    HR_TRY(listener_, network.Listen(host, port, serving_.options.connection, std::move(factory)));
+    return {};
+  }
+  uint16_t port() const override { return listener_->port(); }
+  void Drain(std::chrono::milliseconds grace) override { listener_->Drain(grace); }
+  HttpCounters counters() const override {
+    return {listener_->connections(), serving_.requests.load(std::memory_order_relaxed),
+            serving_.refused.load(std::memory_order_relaxed)};
+  }
+  const base::Histogram& serve_us() const override { return serving_.serve_us; }
+
+ private:
+  HttpServing serving_;
+  std::unique_ptr<env::Listener> listener_;  // goes first: its sessions use serving_
+};
+
+}  // namespace
+
+base::Result<std::unique_ptr<HttpServer>> HttpServer::Start(env::Network& network, env::Clock& clock,
+                                                            base::MemoryBudget& budget, const HttpRouter& router,
+                                                            const std::string& host, uint16_t port,
+                                                            HttpServerOptions options) {
+  auto server = std::make_unique<ListeningServer>(clock, budget, router, options);
+  HR_TRY_VOID(server->Listen(network, host, port));
+  return server;
+}
+
+}  // namespace headrace::protocols

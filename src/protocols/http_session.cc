@@ -1,0 +1,154 @@
+#include "protocols/http_session.h"
+
+#include "protocols/problem.h"
+
+namespace headrace::protocols {
+namespace {
+
+constexpr size_t kUnreadKept = 4096;  // capacity that an idle connection may keep
+
+}  // namespace
+
+HttpSession::HttpSession(HttpServing& serving, env::Connection& connection)
+    : serving_(serving), connection_(connection), parser_(serving.options.limits, serving.budget) {}
+
+void HttpSession::OnBytes(std::span<const uint8_t> bytes) {
+  if (input_closed_) return;
+  last_bytes_ = serving_.clock.Now();
+  unread_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  Pump();
+}
+
+void HttpSession::Pump() {
+  if (pumping_) return;
+  pumping_ = true;
+  bool further = true;
+  while (further) {
+    further = false;
+    while (Room() && unread_begin_ < unread_.size() && ParseOne()) further = true;
+    const uint64_t answered = first_slot_;
+    SendReady();
+    further = further || first_slot_ != answered;
+  }
+  unread_.erase(0, unread_begin_);
+  unread_begin_ = 0;
+  if (unread_.empty() && unread_.capacity() > kUnreadKept) unread_ = std::string();
+  const bool full = !Room() && !input_closed_;
+  if (full != paused_) {
+    paused_ = full;
+    full ? connection_.PauseReading() : connection_.ResumeReading();
+  }
+  pumping_ = false;
+}
+
+// True when a request was completed or refused: there may be more.
+bool HttpSession::ParseOne() {
+  const State before = parser_.state();
+  const std::string_view input = std::string_view(unread_).substr(unread_begin_);
+  unread_begin_ += parser_.Feed({reinterpret_cast<const uint8_t*>(input.data()), input.size()});
+  if (before == State::kIdle) head_began_ = last_bytes_;
+  switch (parser_.state()) {
+    case State::kComplete: DispatchRequest(); return true;
+    case State::kFailed: Refuse(parser_.failure(), parser_.failure_status()); return true;
+    case State::kBody:
+      if (parser_.TakeContinue()) continue_wanted_ = true;
+      return false;
+    case State::kIdle:
+    case State::kHead: return false;
+  }
+  return false;
+}
+
+void HttpSession::DispatchRequest() {
+  serving_.requests.fetch_add(1, std::memory_order_relaxed);
+  continue_wanted_ = false;
+  const uint64_t number = first_slot_ + slots_.size();
+  Slot& slot = slots_.emplace_back();
+  slot.complete_at = serving_.clock.Now();
+  if (!parser_.keep_alive()) {
+    slot.after = AfterResponse::kClose;
+    input_closed_ = true;
+  }
+  HttpRequest request = parser_.Take();
+  if (request.method == HttpMethod::kHead) slot.body = BodyPart::kLeaveOut;
+  // Run drops the task once the connection is closed, and `this` lives as long as the connection.
+  HttpReply reply([this, number, weak = connection_.weak_from_this()](HttpResponse response) {
+    if (const auto connection = weak.lock())
+      connection->Run([this, number, response = std::move(response)]() mutable { Answer(number, std::move(response)); });
+  });
+  serving_.router.Dispatch(std::move(request), std::move(reply));
+}
+
+void HttpSession::Refuse(const base::Error& error, int status) {
+  serving_.refused.fetch_add(1, std::memory_order_relaxed);
+  input_closed_ = true;
+  Slot& slot = slots_.emplace_back();
+  slot.complete_at = serving_.clock.Now();
+  slot.after = AfterResponse::kClose;
+  slot.response = ProblemResponse(error, status);
+}
+
+void HttpSession::Answer(uint64_t number, HttpResponse response) {
+  if (number < first_slot_ || number - first_slot_ >= slots_.size()) return;
+  slots_[number - first_slot_].response = std::move(response);
+  Pump();
+}
+
+void HttpSession::SendReady() {
+  if (slots_.empty() || !slots_.front().response) return SendContinue();
+  std::string out;
+  while (!slots_.empty() && slots_.front().response) {
+    Slot& slot = slots_.front();
+    if (slots_.size() == 1 && draining_) slot.after = AfterResponse::kClose;
+    AppendResponse(*slot.response, Date(), slot.body, slot.after, out);
+    const auto took = serving_.clock.Now() - slot.complete_at;
+    serving_.serve_us.Record(static_cast<uint64_t>(std::max<int64_t>(0, took.count() / 1000)));
+    const bool close = slot.after == AfterResponse::kClose;
+    slots_.pop_front();
+    ++first_slot_;
+    if (!close) continue;
+    input_closed_ = true;
+    connection_.Write(std::move(out));
+    return connection_.CloseAfterWrites();
+  }
+  connection_.Write(std::move(out));
+  SendContinue();
+}
+
+void HttpSession::SendContinue() {
+  if (!continue_wanted_ || !slots_.empty()) return;
+  continue_wanted_ = false;
+  connection_.Write("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+void HttpSession::OnEndOfInput() {
+  input_closed_ = true;
+  if (slots_.empty()) return connection_.Close();
+  slots_.back().after = AfterResponse::kClose;
+}
+
+void HttpSession::OnTick(env::MonotonicTime now) {
+  if (input_closed_) return;
+  const base::Error slow(base::ErrorCode::kDeadlineExceeded, "the request came too slowly");
+  const bool slow_head = parser_.state() == State::kHead && now - head_began_ > serving_.options.header_time_max;
+  const bool slow_body = parser_.state() == State::kBody && !paused_ && now - last_bytes_ > serving_.options.body_stall_max;
+  if (!slow_head && !slow_body) return;
+  Refuse(slow, 408);
+  Pump();
+}
+
+void HttpSession::OnDrain() {
+  draining_ = true;
+  if (slots_.empty() && parser_.state() == State::kIdle) connection_.CloseAfterWrites();
+}
+
+std::string_view HttpSession::Date() {
+  const int64_t now_us = serving_.clock.Wall().us;
+  if (now_us / 1'000'000 != date_second_) {
+    date_second_ = now_us / 1'000'000;
+    date_ = HttpDate(now_us);
+  }
+  return date_;
+}
+
+}  // namespace headrace::protocols

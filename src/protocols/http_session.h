@@ -1,0 +1,75 @@
+#pragma once
+// One HTTP connection: bytes in, requests to the router, responses out in the order of the requests.
+
+#include <atomic>
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "protocols/http_server.h"
+
+namespace headrace::protocols {
+
+// What the sessions of a server share. Outlives every open connection.
+struct HttpServing {
+  env::Clock& clock;
+  base::MemoryBudget& budget;
+  const HttpRouter& router;
+  HttpServerOptions options;
+  std::atomic<uint64_t> requests{0};
+  std::atomic<uint64_t> refused{0};
+  base::Histogram serve_us;
+};
+
+// On the connection's I/O thread; replies of other threads come through Connection::Run.
+class HttpSession final : public env::Session {
+ public:
+  HttpSession(HttpServing& serving, env::Connection& connection);
+
+  void OnBytes(std::span<const uint8_t> bytes) override;
+  void OnEndOfInput() override;
+  void OnTick(env::MonotonicTime now) override;
+  void OnDrain() override;
+  void OnClosed() override { slots_.clear(); }
+
+ private:
+  using State = HttpRequestParser::State;
+
+  // A request under way and the place of its answer in the order.
+  struct Slot {
+    std::optional<HttpResponse> response;
+    BodyPart body = BodyPart::kSend;
+    AfterResponse after = AfterResponse::kKeepAlive;
+    env::MonotonicTime complete_at{0};
+  };
+
+  // Parses while there is room, answers what is ready, until neither gets further.
+  void Pump();
+  bool ParseOne();
+  void DispatchRequest();
+  void Refuse(const base::Error& error, int status);
+  void Answer(uint64_t number, HttpResponse response);
+  void SendReady();
+  void SendContinue();
+  bool Room() const { return !input_closed_ && slots_.size() < serving_.options.pipelined_max; }
+  std::string_view Date();
+
+  HttpServing& serving_;
+  env::Connection& connection_;
+  HttpRequestParser parser_;
+  std::string unread_;        // bytes that came and are not parsed yet
+  size_t unread_begin_ = 0;
+  std::deque<Slot> slots_;
+  uint64_t first_slot_ = 0;   // number of slots_.front()
+  bool pumping_ = false;
+  bool paused_ = false;
+  bool input_closed_ = false;  // nothing more is parsed on this connection
+  bool continue_wanted_ = false;
+  bool draining_ = false;
+  env::MonotonicTime head_began_{0};
+  env::MonotonicTime last_bytes_{0};
+  int64_t date_second_ = -1;
+  std::string date_;
+};
+
+}  // namespace headrace::protocols

@@ -144,7 +144,9 @@ def run(options: argparse.Namespace, progress: Progress) -> Document:
     prepared = folder / "prepared"
     with progress.step("prepare the flights"):
         expected = prepare.prepare(options.source, prepared, quick=options.quick)
-    engine = Engine(options.headrace, PIPELINE, folder)
+    answers = folder / "answers.log"
+    faults = ("--answers", str(answers), "--demo-faults")
+    engine = Engine(options.headrace, PIPELINE, folder, options=faults)
     try:
         ready = engine.start()
         progress.say(f"headrace serves: http {ready.http}, flight {ready.flight}")
@@ -161,7 +163,7 @@ def run(options: argparse.Namespace, progress: Progress) -> Document:
     with progress.step("training set"):
         training = train(engine, prepared, folder)
     with progress.step("verify every answer"):
-        verified = proofs.verify(engine, corrupted_key, corrupted_epoch)
+        verified = proofs.verify(engine, answers, corrupted_key, corrupted_epoch)
     promised, sync = promise(done)
     assert done.kill and done.final
     first = done.parts["flights-a.parquet"]

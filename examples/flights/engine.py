@@ -39,6 +39,7 @@ class Engine:
     binary: Path
     pipeline: Path
     folder: Path
+    options: tuple[str, ...] = ()
     ready: Ready | None = None
     peak_kb: int = 0
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -46,10 +47,6 @@ class Engine:
     @property
     def data(self) -> Path:
         return self.folder / "data"
-
-    @property
-    def answers(self) -> Path:
-        return self.folder / "answers.log"
 
     @property
     def table(self) -> Path:
@@ -60,8 +57,7 @@ class Engine:
         ready_file = self.folder / "ready.json"
         ready_file.unlink(missing_ok=True)
         command = [str(self.binary), "serve", str(self.pipeline), "--data", str(self.data)]
-        command += ["--ready-file", str(ready_file), "--answers", str(self.answers)]
-        command += ["--demo-faults"]
+        command += ["--ready-file", str(ready_file), *self.options]
         if self.ready:
             command += ["--http", f"{HOST}:{self.ready.http}"]
             command += ["--flight", f"{HOST}:{self.ready.flight}"]

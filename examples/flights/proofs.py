@@ -141,10 +141,10 @@ def check_dead_letters(letters: list[dict[str, Any]], prepared: Path) -> DeadLet
     )
 
 
-def verify(engine: Engine, corrupted_key: str, corrupted_epoch: int) -> VerifyProof:
+def verify(engine: Engine, answers: Path, corrupted_key: str, corrupted_epoch: int) -> VerifyProof:
     """Exit 1 is what a found mismatch must give; the one that was made must be the only one."""
-    data, answers = str(engine.data), str(engine.answers)
-    document = engine.run_json("verify", "--data", data, "--answers", answers, exit_codes=(0, 1))
+    arguments = ["verify", "--data", str(engine.data), "--answers", str(answers)]
+    document = engine.run_json(*arguments, exit_codes=(0, 1))
     listed = document.get("differences", document.get("mismatches"))
     differences = listed if isinstance(listed, list) else []
     count = len(differences) if isinstance(listed, list) else int(listed or 0)

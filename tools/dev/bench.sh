@@ -17,6 +17,6 @@ bench_flow() {
   apt_install_list tools/apt-bench.txt
   BENCH=ON
   build_target headrace headrace_lookup_client
-  "$VENV/bin/python" bench/flow/flow.py --headrace "$BUILD/apps/headrace/headrace" \
+  PYTHONPATH="$ROOT/examples/flights" "$VENV/bin/python" bench/flow/flow.py --headrace "$BUILD/apps/headrace/headrace" \
     --lookup-client "$BUILD/bench/flow/headrace_lookup_client" --source "$FLIGHTS" --folder "$STATE/bench" "$@"
 }

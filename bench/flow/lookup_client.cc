@@ -1,0 +1,211 @@
+// An open-loop load generator for POST /get-online-features, one row a request.
+//
+// 1. Request k is due at start + k / rate, whatever became of the ones before it.
+// 2. It leaves on the first free connection; while none is free it waits, and its clock runs.
+// 3. Its latency is the time from when it was due until its answer was read whole, so that a stall
+// of the
+//    engine counts against every request that it delayed.
+//
+// lookup_client PORT RATE SECONDS KEYS [CONNECTIONS]     KEYS: lines of "origin destination"
+// Prints one JSON line: answered, errors, p50_ms, p99_ms, p999_ms, worst_ms, per_s.
+
+#include <poll.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <fstream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "http_connection.h"
+
+namespace headrace::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  uint16_t port = 0;
+  double rate = 0;
+  double seconds = 0;
+  std::string keys_file;
+  int connections = 4;
+};
+
+struct Outcome {
+  std::vector<double> latencies_ms;
+  uint64_t errors = 0;
+  double seconds = 0;
+};
+
+std::vector<std::string> MakeRequests(const std::string& keys_file) {
+  std::vector<std::string> requests;
+  std::ifstream file(keys_file);
+  std::string origin, destination;
+  while (file >> origin >> destination) {
+    const std::string body = R"({"feature_service":"departure","entities":{"origin":[")" + origin +
+                             R"("],"destination":[")" + destination + "\"]}}";
+    requests.push_back(
+        "POST /get-online-features HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
+        "application/json\r\n" +
+        ("Content-Length: " + std::to_string(body.size())) + "\r\n\r\n" + body);
+  }
+  return requests;
+}
+
+// The loop: one thread, a few connections, each with at most one request under way.
+class OpenLoop {
+ public:
+  OpenLoop(const Options& options, std::vector<std::string> requests)
+      : options_(options), requests_(std::move(requests)), dice_(2001) {
+    for (int i = 0; i < options.connections; ++i) Connect();
+  }
+
+  Outcome Run() {
+    const auto count = static_cast<uint64_t>(options_.rate * options_.seconds);
+    const Clock::time_point start = Clock::now();
+    const Clock::time_point give_up = start + Seconds(options_.seconds + 5);
+    uint64_t issued = 0;
+    while (outcome_.latencies_ms.size() + outcome_.errors < count && Clock::now() < give_up) {
+      const Clock::time_point now = Clock::now();
+      for (; issued < count && DueTime(start, issued) <= now; ++issued)
+        waiting_.push_back(DueTime(start, issued));
+      SendWaiting();
+      const Clock::time_point next = issued < count ? DueTime(start, issued) : give_up;
+      WaitUntil(next);
+    }
+    outcome_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    return std::move(outcome_);
+  }
+
+ private:
+  struct Lane {
+    HttpConnection connection;
+    bool busy = false;
+    Clock::time_point due;
+  };
+
+  static Clock::duration Seconds(double seconds) {
+    return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  }
+  Clock::time_point DueTime(Clock::time_point start, uint64_t k) const {
+    return start + Seconds(static_cast<double>(k) / options_.rate);
+  }
+
+  void Connect() {
+    HttpConnection connection("127.0.0.1", options_.port);
+    if (connection.open()) lanes_.push_back(Lane{.connection = std::move(connection), .due = {}});
+  }
+
+  void SendWaiting() {
+    for (size_t i = 0; i < lanes_.size() && !waiting_.empty(); ++i) {
+      Lane& lane = lanes_[i];
+      if (lane.busy) continue;
+      lane.due = waiting_.front();
+      waiting_.pop_front();
+      lane.busy = lane.connection.Send(requests_[dice_() % requests_.size()]);
+      if (!lane.busy) ++outcome_.errors;
+    }
+    if (!lanes_.empty()) return;
+    outcome_.errors += waiting_.size();  // nobody left to send with
+    waiting_.clear();
+  }
+
+  void WaitUntil(Clock::time_point next) {
+    std::vector<pollfd> polled;
+    polled.reserve(lanes_.size());
+    for (const Lane& lane : lanes_)
+      polled.push_back({.fd = lane.connection.fd(), .events = POLLIN, .revents = 0});
+    const auto left = std::max(Clock::duration::zero(), next - Clock::now());
+    const auto whole = std::chrono::duration_cast<std::chrono::seconds>(left);
+    const timespec timeout{
+        .tv_sec = whole.count(),
+        .tv_nsec = std::chrono::duration_cast<std::chrono::nanoseconds>(left - whole).count()};
+    if (ppoll(polled.data(), polled.size(), &timeout, nullptr) <= 0) return;
+    for (size_t i = polled.size(); i-- > 0;) {
+      if (polled[i].revents != 0) Receive(i);
+    }
+  }
+
+  void Receive(size_t i) {
+    Lane& lane = lanes_[i];
+    int status = 0;
+    const HttpConnection::Progress progress = lane.connection.Receive(status);
+    if (progress == HttpConnection::Progress::kWaiting) return;
+    if (lane.busy && progress == HttpConnection::Progress::kAnswered && status == 200) {
+      const std::chrono::duration<double, std::milli> took = Clock::now() - lane.due;
+      outcome_.latencies_ms.push_back(took.count());
+    } else if (lane.busy) {
+      ++outcome_.errors;
+    }
+    lane.busy = false;
+    if (progress == HttpConnection::Progress::kBroken) Replace(i);
+  }
+
+  void Replace(size_t i) {
+    std::vector<Lane> kept;
+    for (size_t j = 0; j < lanes_.size(); ++j) {
+      if (j != i) kept.push_back(std::move(lanes_[j]));
+    }
+    lanes_.swap(kept);
+    Connect();
+  }
+
+  Options options_;
+  std::vector<std::string> requests_;
+  std::mt19937_64 dice_;
+  std::vector<Lane> lanes_;
+  std::deque<Clock::time_point> waiting_;
+  Outcome outcome_;
+};
+
+double Percentile(const std::vector<double>& ordered, double share) {
+  const auto at = static_cast<size_t>(static_cast<double>(ordered.size()) * share);
+  return ordered[std::min(ordered.size() - 1, at)];
+}
+
+void Print(Outcome outcome) {
+  std::vector<double>& ordered = outcome.latencies_ms;
+  std::sort(ordered.begin(), ordered.end());
+  std::printf("{\"answered\":%zu,\"errors\":%llu", ordered.size(),
+              static_cast<unsigned long long>(outcome.errors));
+  if (!ordered.empty()) {
+    std::printf(
+        ",\"p50_ms\":%.4f,\"p99_ms\":%.4f,\"p999_ms\":%.4f,\"worst_ms\":%.4f,\"per_s\":%.1f",
+        Percentile(ordered, 0.5), Percentile(ordered, 0.99), Percentile(ordered, 0.999),
+        ordered.back(), static_cast<double>(ordered.size()) / outcome.seconds);
+  }
+  std::printf("}\n");
+}
+
+int Main(int count, char** arguments) {
+  if (count < 5) {
+    std::fputs("lookup_client PORT RATE SECONDS KEYS [CONNECTIONS]\n", stderr);
+    return 2;
+  }
+  Options options;
+  options.port = static_cast<uint16_t>(std::atoi(arguments[1]));
+  options.rate = std::atof(arguments[2]);
+  options.seconds = std::atof(arguments[3]);
+  options.keys_file = arguments[4];
+  if (count > 5) options.connections = std::max(1, std::atoi(arguments[5]));
+  std::vector<std::string> requests = MakeRequests(options.keys_file);
+  if (options.port == 0 || options.rate <= 0 || requests.empty()) {
+    std::fputs("lookup_client: PORT and RATE must be positive, and KEYS must hold a pair\n",
+               stderr);
+    return 2;
+  }
+  prctl(PR_SET_TIMERSLACK, 1);  // wake when due, not 50 us later
+  Print(OpenLoop(options, std::move(requests)).Run());
+  return 0;
+}
+
+}  // namespace
+}  // namespace headrace::bench
+
+int main(int count, char** arguments) { return headrace::bench::Main(count, arguments); }

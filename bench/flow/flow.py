@@ -7,9 +7,9 @@ Client and engine share the machine's cores, and the table is being committed al
    second: accept -> visible from /status, lookups from a client in C++ that counts from when each
    was due.
 3. The ceiling: pyarrow sending the same batches to a Flight server that throws them away.
-4. The peer: delta-rs appending the same rows in as many commits as ours, each file and folder synced
-   afterwards, since by itself it syncs nothing. It keeps no log, serves nothing, checks no contract.
-   Both read the rows from the same Parquet file within the time.
+4. The peer: delta-rs appending the same rows in as many commits as ours, each file and folder
+   synced afterwards, since by itself it syncs nothing. It keeps no log, serves nothing and checks
+   no contract. Both read the rows from the same Parquet file within the time.
 
 Every figure is the median of --runs (3). The last line is one JSON object; in `ratios` more than 1
 means that Headrace is better, in `targets` that the target is met.

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "columns/position.h"
+#include "pipeline/aggregates/cells.h"
 
 namespace headrace::pipeline {
 namespace {
@@ -16,19 +17,6 @@ size_t PartialOffset(size_t arguments) { return RoundUp(sizeof(RowChunk) + 2 * a
 
 void SetBits(std::atomic<uint64_t>& word, uint64_t bits) {
   word.store(word.load(std::memory_order_relaxed) | bits, std::memory_order_relaxed);
-}
-
-template <typename From, typename To>
-void Gather(std::span<const From> from, std::span<const uint32_t> rows, uint64_t* out) {
-  for (const uint32_t row : rows) *out++ = std::bit_cast<uint64_t>(static_cast<To>(from[row]));
-}
-
-void GatherTexts(const columns::Column& column, std::span<const uint32_t> rows, uint64_t* out, StateMemory& memory) {
-  for (const uint32_t row : rows) {
-    const std::string_view text = column.IsNull(row) ? std::string_view() : column.Text(row);
-    *out++ = text.size() <= TextCell::kInlineMax ? TextCell::Inline(text)
-                                                 : TextCell::Outside(text, memory.Allocate(TextCell::BlobBytes(text)));
-  }
 }
 
 }  // namespace
@@ -101,30 +89,11 @@ void RowChunk::Append(const ChunkLayout& layout, uint32_t at, const BatchRows& b
 
 void RowChunk::AppendArgument(const ChunkLayout& layout, size_t argument, uint32_t at, const columns::Column& column,
                               std::span<const uint32_t> rows, StateMemory& memory) {
-  uint64_t valid = RowsBetween(at, at + static_cast<uint32_t>(rows.size()));
-  if (column.has_nulls()) {
-    for (size_t i = 0; i < rows.size(); ++i)
-      if (column.IsNull(rows[i])) valid &= ~(uint64_t{1} << (at + i));
-  }
-  SetBits(bits(argument)[0], valid);
-  auto* out = const_cast<uint64_t*>(cells(layout, argument));
-  if (out != nullptr) out += at;
-  using columns::Type;
-  switch (column.type()) {
-    case Type::kBool: {
-      uint64_t truth = 0;
-      for (size_t i = 0; i < rows.size(); ++i) truth |= static_cast<uint64_t>(column.Bool(rows[i])) << (at + i);
-      return SetBits(bits(argument)[1], truth);
-    }
-    case Type::kInt32:
-    case Type::kDate: return Gather<int32_t, int64_t>(column.Int32s(), rows, out);
-    case Type::kInt64:
-    case Type::kTimestamp:
-    case Type::kTimestampNtz: return Gather<int64_t, int64_t>(column.Int64s(), rows, out);
-    case Type::kFloat32: return Gather<float, double>(column.Float32s(), rows, out);
-    case Type::kFloat64: return Gather<double, double>(column.Float64s(), rows, out);
-    case Type::kString:
-    case Type::kBytes: return GatherTexts(column, rows, out, memory);
+  SetBits(bits(argument)[0], GatherValid(column, rows) << at);
+  if (layout.kind(argument) == CellKind::kBool) {
+    SetBits(bits(argument)[1], GatherTruth(column, rows) << at);
+  } else {
+    GatherCells(column, rows, const_cast<uint64_t*>(cells(layout, argument)) + at, memory);
   }
 }
 

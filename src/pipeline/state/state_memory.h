@@ -1,12 +1,12 @@
 #pragma once
 // Memory of the online state: charged to the budget, and given back only when no reader can see it any more.
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 
 #include "base/memory_budget.h"
+#include "pipeline/aggregates/cells.h"
 
 namespace headrace::pipeline {
 
@@ -14,15 +14,16 @@ namespace headrace::pipeline {
 using Step = uint64_t;
 
 // Applier thread only. Memory that was retired and not collected is freed with it; memory that was not retired is its owner's.
-class StateMemory {
+class StateMemory final : public TextMemory {
  public:
   explicit StateMemory(base::MemoryBudget& budget) : budget_(budget) {}
-  ~StateMemory();
+  ~StateMemory() override;
   StateMemory(const StateMemory&) = delete;
   StateMemory& operator=(const StateMemory&) = delete;
 
   // 16-byte aligned, not initialised.
   void* Allocate(size_t bytes);
+  void* AllocateText(size_t bytes) override { return Allocate(bytes); }
   // At once: for memory that no reader has seen.
   void Free(void* memory, size_t bytes);
   // Freed when every reader has reached `step`, the first at which `memory` can't be found.

@@ -34,17 +34,21 @@ struct Question {
 // Add all rows, then Prepare once, then ask from any number of threads.
 class BatchDriver {
  public:
-  // `without_field`: index into the stream's schema of the field that Cut::without compares.
-  BatchDriver(const ViewDefinition& view, std::optional<size_t> without_field);
+  // `stream` is the view's; both outlive the driver. `without_field`: index into the stream's schema of the field that
+  // Cut::without compares (its values must have that field's type).
+  BatchDriver(const ViewDefinition& view, const StreamDefinition& stream, std::optional<size_t> without_field);
   ~BatchDriver();
   BatchDriver(BatchDriver&&) noexcept;
+  BatchDriver& operator=(BatchDriver&&) noexcept;
 
   // Rows of the view's stream with their positions and known_at (microseconds). Any order.
   void Add(const columns::ColumnBatch& rows, std::span<const columns::Position> positions,
            std::span<const int64_t> known_at);
   // Sorts by key, event time, position.
   void Prepare();
+  // Any thread.
   ViewAnswer Answer(const Question& question) const;
+  // Rows of the view so far.
   uint64_t rows() const;
 
  private:

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <numeric>
 
+#include "pipeline/views/nested_windows.h"
+
 namespace headrace::pipeline {
 namespace {
 
@@ -45,74 +47,27 @@ void OnlineView::Apply(const EpochRows& epoch, RowGroups& groups, Step step) {
   }
 }
 
-// One pass from the newest chunk to the oldest that a window reaches. Windows are nested: each is the one before it and the rows
-// between their edges, so what is accumulated at an edge is that window's answer.
-class OnlineView::Reading {
- public:
-  Reading(const OnlineView& view, base::Timestamp as_of)
-      : view_(view),
-        layout_(view.store_.layout()),
-        as_of_(as_of),
-        rows_(view.plan_),
-        arguments_(layout_.arguments()),
-        answer_(view.NotFound()) {}
-
-  ViewAnswer Run(const RowImage& image) {
-    int64_t newest = image.dropped_time;
-    bool newest_seen = false;
-    for (uint32_t i = image.end; i-- > image.begin && window_ < view_.outputs_.windows();) {
-      const RowChunk& chunk = *image.chunk(i);
-      const uint32_t count = image.count(i);
-      const int64_t* times = chunk.times(layout_);
-      const uint32_t end = RowsUpTo(times, count, as_of_.us);
-      if (end == 0) continue;
-      if (!newest_seen) newest = std::max(newest, times[end - 1]);
-      newest_seen = true;
-      AddChunk(chunk, count, end, i + 1 < image.end);
-    }
-    while (window_ < view_.outputs_.windows()) view_.outputs_.Write(window_++, rows_, answer_);
-    view_.outputs_.WriteEventTime({newest}, as_of_, answer_);
-    return std::move(answer_);
-  }
-
- private:
-  static uint32_t RowsUpTo(const int64_t* times, uint32_t count, int64_t time) {
-    if (count == 0 || times[count - 1] <= time) return count;
-    return static_cast<uint32_t>(std::upper_bound(times, times + count, time) - times);
-  }
-
-  // Adds rows [0, end), closing the windows whose edge lies among them.
-  void AddChunk(const RowChunk& chunk, uint32_t count, uint32_t end, bool sealed) {
-    const RowBlock block = chunk.Block(layout_, arguments_.data());
-    while (window_ < view_.outputs_.windows()) {
-      const int64_t edge = view_.outputs_.EdgeOf(window_, as_of_);
-      const uint32_t begin = block.times[0] > edge ? 0 : RowsUpTo(block.times, end, edge);
-      const auto partials = sealed && begin == 0 && end == count ? chunk.partials(layout_) : std::span<const SlotPartial>();
-      if (partials.empty()) {
-        rows_.Add(block, RowsBetween(begin, end));
-      } else {
-        rows_.MergePartials(partials);
-        if (view_.plan_.rereads_rows()) rows_.AddWithoutPartial(block, RowsBelow(count));
-      }
-      if (begin == 0) return;
-      end = begin;
-      view_.outputs_.Write(window_++, rows_, answer_);
-    }
-  }
-
-  const OnlineView& view_;
-  const ChunkLayout& layout_;
-  const base::Timestamp as_of_;
-  Accumulators rows_;
-  std::vector<ArgumentBlock> arguments_;
-  ViewAnswer answer_;
-  size_t window_ = 0;
-};
-
 ViewAnswer OnlineView::Answer(uint32_t number, Step step, base::Timestamp as_of) const {
   const auto image = store_.Find(number, step);
   if (!image || image->first_time > as_of.us) return NotFound();
-  return Reading(*this, as_of).Run(*image);
+  const ChunkLayout& layout = store_.layout();
+  std::vector<ArgumentBlock> arguments(layout.arguments());
+  NestedWindows windows(outputs_, plan_, as_of);
+  int64_t newest = image->dropped_time;
+  bool newest_seen = false;
+  for (uint32_t i = image->end; i-- > image->begin && !(windows.done() && newest_seen);) {
+    const RowChunk& chunk = *image->chunk(i);
+    const uint32_t count = image->count(i);
+    const RowBlock block = chunk.Block(layout, arguments.data());
+    const uint32_t end = RowsUpTo(block.times, count, as_of.us);
+    if (end == 0) continue;
+    if (!newest_seen) newest = std::max(newest, block.times[end - 1]);
+    newest_seen = true;
+    const bool sealed = i + 1 < image->end;
+    windows.Add(block, 0, end, RowsBelow(end),
+                sealed && end == count ? chunk.partials(layout) : std::span<const SlotPartial>());
+  }
+  return windows.Finish({newest});
 }
 
 bool OnlineView::FlipBit(uint32_t number) {

@@ -48,8 +48,6 @@ class OnlineView {
   bool FlipBit(uint32_t number);
 
  private:
-  class Reading;
-
   const ViewDefinition& view_;
   const AggregatePlan plan_;
   const WindowOutputs outputs_;

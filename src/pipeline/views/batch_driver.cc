@@ -1,0 +1,117 @@
+#include "pipeline/views/batch_driver.h"
+
+#include <algorithm>
+
+#include "pipeline/views/conform.h"
+#include "pipeline/views/nested_windows.h"
+#include "pipeline/views/prepared_rows.h"
+
+namespace headrace::pipeline {
+namespace {
+
+// The last position of an epoch.
+uint64_t PositionMax(base::EpochId epoch) {
+  return columns::Position::Of(epoch, columns::Position::kRowsMax - 1).packed;
+}
+
+std::optional<columns::Type> TypeOf(const StreamDefinition& stream, std::optional<size_t> field) {
+  if (!field) return std::nullopt;
+  return stream.schema()->field(*field).type;
+}
+
+}  // namespace
+
+struct BatchDriver::Impl {
+  Impl(const ViewDefinition& of_view, const StreamDefinition& of_stream, std::optional<size_t> without)
+      : view(of_view),
+        stream(of_stream),
+        without_field(without),
+        plan(PlanOf(of_view)),
+        outputs(of_view),
+        rows(plan.argument_types(), TypeOf(of_stream, without)) {}
+
+  std::vector<uint32_t> Select(const columns::ColumnBatch& batch) const;
+  // Of the rows of a mask, those inside the cut.
+  RowMask Counted(const Cut& cut, size_t block, RowMask mask) const;
+
+  const ViewDefinition& view;
+  const StreamDefinition& stream;
+  const std::optional<size_t> without_field;
+  const AggregatePlan plan;
+  const WindowOutputs outputs;
+  PreparedRows rows;
+  bool prepared = false;
+};
+
+std::vector<uint32_t> BatchDriver::Impl::Select(const columns::ColumnBatch& batch) const {
+  std::vector<uint32_t> selected;
+  selected.reserve(batch.rows());
+  const columns::Column condition = view.where ? view.where->Evaluate(batch) : columns::Column();
+  for (uint32_t row = 0; row < batch.rows(); ++row)
+    if (!view.where || (!condition.IsNull(row) && condition.Bool(row))) selected.push_back(row);
+  return selected;
+}
+
+RowMask BatchDriver::Impl::Counted(const Cut& cut, size_t block, RowMask mask) const {
+  if (cut.epoch_max) mask = rows.UpToPosition(block, PositionMax(*cut.epoch_max), mask);
+  if (cut.known_at_max) mask = rows.KnownBy(block, cut.known_at_max->us, mask);
+  if (cut.without) mask = rows.Without(block, *cut.without, mask);
+  return mask;
+}
+
+BatchDriver::BatchDriver(const ViewDefinition& view, const StreamDefinition& stream, std::optional<size_t> without_field)
+    : impl_(std::make_unique<Impl>(view, stream, without_field)) {}
+BatchDriver::~BatchDriver() = default;
+BatchDriver::BatchDriver(BatchDriver&&) noexcept = default;
+BatchDriver& BatchDriver::operator=(BatchDriver&&) noexcept = default;
+
+void BatchDriver::Add(const columns::ColumnBatch& rows, std::span<const columns::Position> positions,
+                      std::span<const int64_t> known_at) {
+  HR_CHECK(!impl_->prepared, "rows were added after Prepare");
+  HR_CHECK(positions.size() == rows.rows() && known_at.size() == rows.rows(), "a position and a known_at for each row");
+  const columns::ColumnBatch batch = ConformTo(impl_->stream.schema(), rows);
+  std::vector<columns::Column> arguments;
+  for (const Expression& argument : impl_->view.arguments) arguments.push_back(argument.Evaluate(batch));
+  const std::vector<uint32_t> selected = impl_->Select(batch);
+  impl_->rows.Add({.batch = batch,
+                   .by = impl_->view.by,
+                   .times = batch.column(impl_->stream.timing.event_time_field).Int64s(),
+                   .positions = positions,
+                   .known_at = known_at,
+                   .arguments = arguments,
+                   .without = impl_->without_field ? &batch.column(*impl_->without_field) : nullptr,
+                   .rows = selected});
+}
+
+void BatchDriver::Prepare() {
+  HR_CHECK(!impl_->prepared, "Prepare was called twice");
+  impl_->rows.Sort();
+  impl_->prepared = true;
+}
+
+uint64_t BatchDriver::rows() const { return impl_->rows.rows(); }
+
+ViewAnswer BatchDriver::Answer(const Question& question) const {
+  const PreparedRows& rows = impl_->rows;
+  HR_CHECK(impl_->prepared, "a question before Prepare");
+  const PreparedRows::Range range = rows.RangeOf(question.key);
+  const int64_t* times = rows.times();
+  const auto end =
+      static_cast<size_t>(std::upper_bound(times + range.begin, times + range.end, question.as_of.us) - times);
+  NestedWindows windows(impl_->outputs, impl_->plan, question.as_of);
+  std::vector<ArgumentBlock> arguments(impl_->plan.argument_types().size());
+  std::optional<int64_t> newest;  // of the rows inside the cut: the key is known when there is one
+  for (size_t block_end = end; block_end > range.begin && !(windows.done() && newest);) {
+    const size_t block = (block_end - 1) / kBlockRows;
+    const size_t base = block * kBlockRows;
+    const auto first = static_cast<uint32_t>(std::max(range.begin, base) - base);
+    const auto last = static_cast<uint32_t>(block_end - base);
+    const RowMask counted = impl_->Counted(question.cut, block, RowsBetween(first, last));
+    if (!newest && counted != 0) newest = times[base + 63 - static_cast<size_t>(std::countl_zero(counted))];
+    windows.Add(rows.Block(block, arguments.data()), first, last, counted, {});
+    block_end = base + first;
+  }
+  return newest ? windows.Finish({*newest}) : impl_->outputs.NotFound();
+}
+
+}  // namespace headrace::pipeline

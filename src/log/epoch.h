@@ -36,7 +36,7 @@ struct SourceOutcome {
 struct ControlEntry {
   enum class Kind : uint8_t {
     kDefinition = 1,   // name: definition id; payload: the pipeline file and its contracts
-    kStream = 2,       // name: stream; payload: stream id and schema (columns::EncodeSchema)
+    kStream = 2,       // name: stream; payload: log::StreamEntry (u32 stream id, columns::EncodeSchema, u32 event time field id)
     kPublishPlan = 3,  // name: table; payload: tables' own bytes
     kHeartbeat = 4,    // name: stream; payload empty: the source is alive and had nothing
   };
@@ -49,7 +49,12 @@ struct Epoch {
   base::EpochId id;
   base::Timestamp clock;             // the log clock when it was sealed: the "now" of everything derived from it
   base::Timestamp sealed_at;         // wall clock at sealing, for people and for known_at of live rows
-  base::Timestamp previous_visible;  // when epoch id-1 became visible (wall), Min() for the first after a start
+  // When epoch id-1 became visible (wall); Min() when it was not yet visible at sealing (load), or for the first after a start.
+  base::Timestamp previous_visible;
+  // The newest epoch known to be visible at sealing and when it became so; 0 and Min() when none is known. A row of epoch e is
+  // known from the first `visible_at` whose `visible_through` is at least e.
+  base::EpochId visible_through;
+  base::Timestamp visible_at = base::Timestamp::Min();
   std::vector<StreamRows> streams;   // ascending stream id, at most one a stream
   std::vector<StreamRejects> rejects;
   std::vector<SourceOutcome> outcomes;

@@ -1,0 +1,107 @@
+#include "log/admission.h"
+
+#include <algorithm>
+
+namespace headrace::log {
+
+using columns::Atomicity;
+using columns::ColumnBatch;
+using columns::EventBatch;
+using columns::RejectedRow;
+
+namespace {
+
+// A row as it would have come in JSON, for the dead letters.
+std::string RowAsJson(const ColumnBatch& rows, size_t row) {
+  std::string json = "{";
+  for (size_t i = 0; i < rows.columns().size(); ++i) {
+    if (i > 0) json += ',';
+    columns::AppendJsonString(json, rows.schema()->field(i).name);
+    json += ':';
+    rows.column(i).At(row).AppendJson(json);
+  }
+  return json + "}";
+}
+
+std::string_view RuleOf(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kLate: return "late";
+    case Verdict::kAhead: return "ahead_of_clock";
+    case Verdict::kNoTime: return "required";
+    case Verdict::kAccept: break;
+  }
+  return "";
+}
+
+ColumnBatch NoRows(const ColumnBatch& rows) { return rows.rows() == 0 ? rows : rows.Slice(0, 0); }
+
+}  // namespace
+
+Admission::Admission(const LogOptions& options) : gate_(options.clock), answers_(options) {}
+
+std::vector<Verdict> Admission::Judge(const EventBatch& batch, const StreamTiming& timing,
+                                      const ClockReading& now) {
+  if (batch.rows.rows() == 0) return {};
+  return gate_.Judge(batch.stream, timing, batch.rows.column(timing.event_time_field), now);
+}
+
+// Moves the rows that did not pass from `batch.rows` to `batch.rejected`.
+void Admission::Refuse(EventBatch& batch, const std::vector<Verdict>& verdicts,
+                       const StreamTiming& timing, const ClockReading& now) {
+  const columns::Column& times = batch.rows.column(timing.event_time_field);
+  std::vector<uint32_t> kept;
+  for (uint32_t row = 0; row < verdicts.size(); ++row) {
+    if (verdicts[row] == Verdict::kAccept) {
+      kept.push_back(row);
+      continue;
+    }
+    const base::Timestamp at{times.IsNull(row) ? 0 : times.Int64s()[row]};
+    batch.rejected.push_back({batch.row_numbers.empty() ? row : batch.row_numbers[row],
+                              batch.rows.schema()->field(timing.event_time_field).name,
+                              std::string(RuleOf(verdicts[row])),
+                              gate_.Reason(verdicts[row], at, batch.stream, timing, now),
+                              RowAsJson(batch.rows, row)});
+  }
+  batch.rows = batch.rows.Take(kept);
+  std::stable_sort(batch.rejected.begin(), batch.rejected.end(),
+                   [](const RejectedRow& a, const RejectedRow& b) { return a.row < b.row; });
+}
+
+Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, base::EpochId epoch,
+                          base::EpochId durable, const ClockReading& now) {
+  const bool all_or_none = batch.atomicity == Atomicity::kAllOrNone;
+  const bool spoilt = all_or_none && !batch.rejected.empty();
+  if (!spoilt) {
+    const std::optional<TimeGate> before =
+        all_or_none ? std::optional<TimeGate>(gate_) : std::nullopt;
+    const std::vector<Verdict> verdicts = Judge(batch, timing, now);
+    if (!verdicts.empty()) {
+      Refuse(batch, verdicts, timing, now);
+      if (before) gate_ = *before;  // no row of it came in
+    }
+  }
+  if (all_or_none && !batch.rejected.empty()) batch.rows = NoRows(batch.rows);
+  StoredAnswer answer{epoch, static_cast<uint32_t>(batch.rows.rows()),
+                      WithoutPayloads(batch.rejected)};
+  answers_.Put(batch.stream, batch.source, answer, now.wall, durable);
+  return {std::move(batch.rows), std::move(batch.rejected), std::move(answer)};
+}
+
+void Admission::Restore(const Epoch& epoch,
+                        const std::function<std::optional<size_t>(base::StreamId)>& event_time_field) {
+  gate_.RestoreClock(epoch.clock);
+  for (const StreamRows& rows : epoch.streams) {
+    const auto field = event_time_field(rows.stream);
+    if (field) gate_.Restore(rows.stream, rows.rows.column(*field));
+  }
+  for (const SourceOutcome& outcome : epoch.outcomes) {
+    std::vector<RejectedRow> refused;
+    for (const StreamRejects& group : epoch.rejects)
+      if (group.stream == outcome.stream)
+        for (const uint32_t index : outcome.rejects) refused.push_back(group.rows[index]);
+    answers_.Put(outcome.stream, outcome.source,
+                 {epoch.id, outcome.accepted, WithoutPayloads(refused)}, epoch.sealed_at, epoch.id);
+  }
+}
+
+}  // namespace headrace::log

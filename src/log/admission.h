@@ -1,0 +1,54 @@
+#pragma once
+// What decides about a batch before it is logged: is it a repeat, which rows are late or ahead. A state machine: the same batches and
+// clock readings give the same decisions. It is restored from the decisions that epochs hold; nothing is decided again.
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/result.h"
+#include "columns/event_batch.h"
+#include "log/answer_book.h"
+#include "log/epoch.h"
+#include "log/time_gate.h"
+
+namespace headrace::log {
+
+// What goes into the epoch for a batch that is no repeat.
+struct Admitted {
+  columns::ColumnBatch rows;                   // may have none
+  std::vector<columns::RejectedRow> rejected;  // by the contract and by time, ascending row number
+  StoredAnswer answer;
+};
+
+// Not thread-safe.
+class Admission {
+ public:
+  explicit Admission(const LogOptions& options);
+
+  // The first answer when the batch is a repeat. Errors: AnswerBook::Find's.
+  base::Result<std::optional<StoredAnswer>> FindRepeat(const columns::EventBatch& batch) const {
+    return answers_.Find(batch.stream, batch.source);
+  }
+  // Decides and remembers. FindRepeat said that the batch is none. `epoch` will hold it. Takes the batch's rows and rejects.
+  Admitted Admit(columns::EventBatch& batch, const StreamTiming& timing, base::EpochId epoch,
+                 base::EpochId durable, const ClockReading& now);
+  // Learns from a recovered epoch; `event_time_field` gives the index of a stream's event time in that epoch's schema.
+  void Restore(const Epoch& epoch,
+               const std::function<std::optional<size_t>(base::StreamId)>& event_time_field);
+
+  // The clock under kEvents.
+  base::Timestamp newest() const { return gate_.newest(); }
+  const AnswerBook& answers() const { return answers_; }
+
+ private:
+  std::vector<Verdict> Judge(const columns::EventBatch& batch, const StreamTiming& timing,
+                             const ClockReading& now);
+  void Refuse(columns::EventBatch& batch, const std::vector<Verdict>& verdicts,
+              const StreamTiming& timing, const ClockReading& now);
+
+  TimeGate gate_;
+  AnswerBook answers_;
+};
+
+}  // namespace headrace::log

@@ -1,0 +1,31 @@
+#pragma once
+// The only "now" of the engine's results under `clock: wall`: it runs on the monotonic clock and leans towards wall time. It never
+// goes back, restarts included. A step of the wall clock is reported once and not followed.
+
+#include "base/time.h"
+#include "env/clock.h"
+
+namespace headrace::log {
+
+// Not thread-safe. (Under `clock: events` the largest event time is the clock: TimeGate.)
+class LogClock {
+ public:
+  // More than this between log clock and wall is a step, not drift.
+  static constexpr base::Duration kStep = std::chrono::seconds(10);
+  // Drift is made good at one part in a thousand.
+  static constexpr int64_t kSlewDivisor = 1000;
+
+  // `floor`: the clock of the last epoch; Min() for a new log.
+  LogClock(base::Timestamp floor, env::MonotonicTime now, base::Timestamp wall);
+
+  base::Timestamp Read(env::MonotonicTime now, base::Timestamp wall);
+
+ private:
+  void ReportStep(base::Duration behind_wall);
+
+  base::Timestamp value_;
+  env::MonotonicTime read_at_;
+  bool step_reported_ = false;
+};
+
+}  // namespace headrace::log

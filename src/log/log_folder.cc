@@ -1,0 +1,92 @@
+#include "log/log_folder.h"
+
+#include <charconv>
+
+#include <fmt/core.h>
+
+#include "base/hash.h"
+
+namespace headrace::log {
+namespace {
+
+using base::ErrorCode;
+using base::Fail;
+
+constexpr std::string_view kPrefix = "epoch-";
+constexpr std::string_view kSuffix = ".log";
+constexpr size_t kDigits = 20;
+constexpr std::string_view kFormatLine = "headrace log 1\n";
+constexpr std::string_view kFormatWords = "headrace log ";
+
+std::string LogFilePath(const std::string& folder) { return folder + "/LOG"; }
+
+std::string LogFileText(base::LogId id) {
+  std::string text = fmt::format("{}{}\n", kFormatLine, id.ToString());
+  return text + fmt::format("{:016x}\n", base::Hash64(text));
+}
+
+std::unexpected<base::Error> Corrupt(const std::string& path, std::string what) {
+  return Fail(base::Error(ErrorCode::kCorruption, std::move(what)).With("file", path));
+}
+
+base::Result<base::LogId> ParseLogFile(const std::string& path, std::string_view text) {
+  if (!text.starts_with(kFormatLine)) {
+    if (text.starts_with(kFormatWords))
+      return Fail(base::Error(ErrorCode::kUnsupported,
+                              "this log was written by a newer version: use that one")
+                      .With("file", path));
+    return Corrupt(path, "this is no log: the file does not begin as one");
+  }
+  const auto id = base::LogId::Parse(text.substr(kFormatLine.size(), 32));
+  if (!id || text != LogFileText(*id)) return Corrupt(path, "the log's id fails its checksum");
+  return *id;
+}
+
+}  // namespace
+
+std::string SegmentPath(const std::string& folder, base::EpochId first) {
+  return fmt::format("{}/{}{:020}{}", folder, kPrefix, first.value, kSuffix);
+}
+
+std::optional<base::EpochId> ParseSegmentName(std::string_view name) {
+  if (name.size() != kPrefix.size() + kDigits + kSuffix.size() || !name.starts_with(kPrefix) ||
+      !name.ends_with(kSuffix))
+    return std::nullopt;
+  const char* first = name.data() + kPrefix.size();
+  base::EpochId id;
+  const auto [end, error] = std::from_chars(first, first + kDigits, id.value);
+  if (error != std::errc() || end != first + kDigits) return std::nullopt;
+  return id;
+}
+
+base::Result<std::vector<SegmentName>> ListSegments(env::Files& files, const std::string& folder) {
+  HR_TRY(const std::vector<std::string> names, files.List(folder));
+  std::vector<SegmentName> segments;
+  for (const std::string& name : names)  // sorted, and twenty digits sort as numbers
+    if (const auto first = ParseSegmentName(name)) segments.push_back({*first, folder + "/" + name});
+  return segments;
+}
+
+base::Result<base::LogId> ReadLogId(env::Files& files, const std::string& folder) {
+  const std::string path = LogFilePath(folder);
+  HR_TRY(const std::vector<uint8_t> bytes, files.ReadAll(path));
+  return ParseLogFile(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+base::Result<base::LogId> ReadOrCreateLogId(env::Environment& environment,
+                                            const std::string& folder) {
+  env::Files& files = environment.files();
+  const std::string path = LogFilePath(folder);
+  HR_TRY(const bool exists, files.Exists(path));
+  if (exists) return ReadLogId(files, folder);
+  HR_TRY(const std::vector<SegmentName> segments, ListSegments(files, folder));
+  if (!segments.empty()) return Corrupt(path, "the folder has segments, but the file LOG is gone");
+  base::LogId id;
+  environment.Random(id.bytes);
+  const std::string text = LogFileText(id);
+  HR_TRY_VOID(env::PutIfAbsent(
+      files, path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+  return id;
+}
+
+}  // namespace headrace::log

@@ -1,0 +1,152 @@
+#pragma once
+// The implementation of Sequencer; private to this room.
+//
+// One batch's way: Submit charges it to the queue and posts it; Pump admits it into the gathering epoch when the disk has room; when no
+// epoch is being synced, the gathering one is sealed (one batch a stream), encoded, written and synced; OnSynced hands it to the
+// applier, answers its waiters, and pumps again. What came in during the sync is in the mailbox before the sync's own message, so
+// it makes up the next epoch: that is the group commit.
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "log/admission.h"
+#include "log/catalogue.h"
+#include "log/log_clock.h"
+#include "log/pending_epoch.h"
+#include "log/recovery.h"
+#include "log/segment_store.h"
+#include "log/sequencer.h"
+
+namespace headrace::log {
+
+class LogSequencer final : public Sequencer {
+ public:
+  using RecoveredCallback = std::function<base::Result<void>(const Epoch&)>;
+
+  LogSequencer(env::Environment& environment, base::MemoryBudget& budget, std::string folder,
+               LogOptions options);
+  ~LogSequencer() override;
+
+  // The second half of construction. Once.
+  base::Result<void> Recover(const RecoveredCallback& on_recovered);
+
+  base::Result<base::StreamId> AddStream(const std::string& name, columns::SchemaRef schema,
+                                         StreamTiming timing) override;
+  void Start(DurableCallback on_durable) override;
+  void Submit(columns::EventBatch batch, AckCallback done) override;
+  void Append(ControlEntry entry, ControlCallback done) override;
+  void MarkVisible(base::EpochId epoch, base::Timestamp at) override;
+  uint64_t LastSequence(const std::string& producer) const override;
+  LogStatus status() const override;
+  const base::Histogram& sync_us() const override { return sync_us_; }
+  const base::Histogram& durable_us() const override { return durable_us_; }
+  void Stop() override;
+
+ private:
+  struct Stream {
+    StreamEntry entry;
+    StreamTiming timing;
+  };
+  // Sealed, and being written or waiting for room.
+  struct InFlight {
+    PendingEpoch waiters;
+    EpochRef epoch;
+    uint64_t bytes_max = 0;
+    uint64_t bytes = 0;
+    uint64_t checksum = 0;
+    bool written = false;
+  };
+  enum class Step : uint8_t { kTaken, kWait };
+
+  // Any thread.
+  base::Result<void> Charge(Submission& submission);
+  // False when stopped: `task` is then untouched.
+  bool PostFromOutside(env::Task& task);
+
+  // Before Start, on the caller's thread.
+  base::Result<void> LearnRecovered(const Epoch& epoch, const RecoveredCallback& on_recovered);
+  void PutStream(StreamEntry entry, StreamTiming timing);
+
+  // On the executor: taking in.
+  void TakeBatch(Submission submission);
+  void TakeControl(ControlWaiter waiter);
+  void Pump();
+  Step AdmitFront();
+  Step AdmitControlFront();
+  base::Result<const Stream*> CheckBatch(columns::EventBatch& batch) const;
+  bool FitsPending(const Submission& submission) const;
+  // kTaken with nothing: there is room now.
+  std::optional<base::Error> RefusalForRoom(uint64_t bytes, SegmentStore::Use use, Step& step);
+  void AdmitBatch(Submission submission, const Stream& stream);
+  void AnswerRepeat(Submission submission, const StoredAnswer& answer);
+
+  // On the executor: writing.
+  void Seal();
+  void WriteInFlight();
+  base::Result<void> WriteRecord();
+  void EncodeRecord();
+  void RetryLater(const base::Error& error);
+  void OnSynced(const base::Result<void>& synced);
+  void PublishDurable(const InFlight& done);
+  void AnswerWaiters(PendingEpoch& waiters, const base::Error* error);
+  void AnswerBatch(BatchWaiter& waiter);
+  void RefuseBatch(Submission submission, base::Error error);
+  void RefuseAll(const base::Error& error);
+  void BecomeReadOnly(const base::Error& error);
+  void Drain();
+  void SettleCharges(const Submission& submission);
+  void ChargeAdmissionState();
+
+  env::Environment& environment_;
+  base::MemoryBudget& budget_;
+  const std::string folder_;
+  const LogOptions options_;
+  std::unique_ptr<env::FileLock> lock_;
+  base::LogId log_;
+
+  // Guards what any thread may ask.
+  mutable std::mutex state_mutex_;
+  LogStatus status_;
+  base::EpochId visible_through_;
+  base::Timestamp visible_at_ = base::Timestamp::Min();
+  Admission admission_;  // written on the executor only
+
+  std::mutex post_mutex_;
+  bool started_posting_ = false;
+  bool stopped_ = false;
+  std::vector<env::Task> before_start_;
+  std::atomic<uint64_t> queued_bytes_{0};
+  base::Histogram sync_us_;
+  base::Histogram durable_us_;
+
+  // On the executor (or before Start).
+  Catalogue catalogue_;
+  uint64_t preface_bytes_ = 0;                  // at most what the catalogue takes in a record
+  std::vector<std::optional<Stream>> streams_;  // by id
+  std::unique_ptr<LogClock> clock_;
+  DurableCallback on_durable_;
+  bool started_ = false;
+  bool draining_ = false;
+  bool retry_is_posted_ = false;
+  std::optional<base::Error> read_only_;
+  std::deque<Submission> waiting_;
+  std::deque<ControlWaiter> waiting_controls_;
+  PendingEpoch pending_{base::EpochId{1}};
+  std::optional<InFlight> in_flight_;
+  std::vector<uint8_t> record_;  // bytes of the record in flight; its memory is used again
+  base::EpochId durable_;
+  uint64_t last_checksum_ = 0;
+  uint64_t log_bytes_ = 0;  // records written, the one in flight included
+  uint64_t admission_bytes_charged_ = 0;
+
+  env::Executor* self_ = nullptr;  // the executor, also while its destructor drains it
+  std::unique_ptr<SegmentStore> segments_;
+  std::unique_ptr<env::Executor> executor_;
+};
+
+}  // namespace headrace::log

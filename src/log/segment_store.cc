@@ -1,0 +1,145 @@
+#include "log/segment_store.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "log/log_folder.h"
+#include "log/record.h"
+
+namespace headrace::log {
+namespace {
+
+constexpr uint64_t kFirstSegmentBytes = 4ULL << 20;
+constexpr uint64_t kGrowth = 4;
+constexpr env::MonotonicTime kRetryAfter = std::chrono::seconds(1);
+
+constexpr uint64_t Aligned(uint64_t bytes) {
+  return (bytes + kRecordAlignment - 1) / kRecordAlignment * kRecordAlignment;
+}
+
+}  // namespace
+
+SegmentStore::SegmentStore(env::Environment& environment, std::string folder,
+                           const LogOptions& options, env::Executor& reply_to,
+                           std::function<void()> on_prepared)
+    : environment_(environment),
+      folder_(std::move(folder)),
+      options_(options),
+      reply_to_(reply_to),
+      on_prepared_(std::move(on_prepared)),
+      background_(environment.NewExecutor("log-segments", env::Priority::kBackground)),
+      next_size_(std::min(kFirstSegmentBytes, options.segment_bytes)) {}
+
+SegmentStore::~SegmentStore() { StopPreparing(); }
+
+void SegmentStore::StopPreparing() { background_.reset(); }
+
+base::Result<void> SegmentStore::Open(const LogTail& tail) {
+  if (tail.segment.empty()) {
+    HR_TRY(next_, Prepare(next_size_));
+    return {};
+  }
+  HR_TRY(const auto reader, environment_.files().OpenForReading(tail.segment));
+  HR_TRY(auto file,
+         environment_.files().OpenForWriting(tail.segment, env::Files::Open::kExisting));
+  active_ = Segment{std::move(file), reader->size() / kRecordAlignment * kRecordAlignment};
+  offset_ = tail.offset;
+  next_size_ = std::min(options_.segment_bytes, active_->size * kGrowth);
+  PrepareAhead();
+  return {};
+}
+
+uint64_t SegmentStore::Reserve() const {
+  return active_ ? std::min(options_.reserve_bytes, active_->size / 4) : 0;
+}
+
+SegmentStore::Room SegmentStore::RoomFor(uint64_t bytes, Use use) {
+  PrepareAhead();
+  const bool fits = bytes <= Remaining();
+  if (next_) {
+    if (fits || bytes <= next_->size) return Room::kHere;
+    next_.reset();  // too small for a huge epoch: prepared again, larger
+  } else if (fits && (use == Use::kControl || Remaining() - bytes >= Reserve())) {
+    return Room::kHere;
+  }
+  if (!preparing_) {
+    if (error_ && environment_.clock().Now() - failed_at_ < kRetryAfter) return Room::kNone;
+    BeginPreparing(bytes);
+  }
+  if (preparing_) return Room::kPreparing;
+  return next_ ? Room::kHere : Room::kNone;  // prepared in the foreground
+}
+
+// A full-size segment lasts while half of it prepares the next; the small ones of a young log don't.
+void SegmentStore::PrepareAhead() {
+  if (!active_ || next_ || preparing_ || error_ || !background_ || offset_ == 0) return;
+  const bool young = active_->size < options_.segment_bytes;
+  if (young || Remaining() < active_->size / 2) BeginPreparing(0);
+}
+
+void SegmentStore::BeginPreparing(uint64_t at_least_bytes) {
+  const uint64_t size = Aligned(std::max(next_size_, at_least_bytes));
+  if (!background_) {
+    EndPreparing(Prepare(size));
+    return;
+  }
+  preparing_ = true;
+  background_->Post([this, size] {
+    reply_to_.Post([this, prepared = Prepare(size)]() mutable {
+      EndPreparing(std::move(prepared));
+      on_prepared_();
+    });
+  });
+}
+
+void SegmentStore::EndPreparing(base::Result<Segment> prepared) {
+  preparing_ = false;
+  if (prepared) {
+    if (error_) base::LogInfo("log.segment_prepared", {{"folder", folder_}});
+    next_ = std::move(*prepared);
+    error_.reset();
+    return;
+  }
+  if (!error_)
+    base::LogWarning("log.segment_failed",
+                     {{"folder", folder_}, {"error", prepared.error().ToString()}});
+  error_ = std::move(prepared).error();
+  failed_at_ = environment_.clock().Now();
+}
+
+base::Result<SegmentStore::Segment> SegmentStore::Prepare(uint64_t size) {
+  env::Files& files = environment_.files();
+  const std::string path = folder_ + "/" + std::string(kNextSegmentName);
+  environment_.CrashPoint("segment.before_create");
+  HR_TRY(const bool exists, files.Exists(path));
+  if (exists) HR_TRY_VOID(files.Remove(path));
+  HR_TRY(auto file, files.OpenForWriting(path, env::Files::Open::kCreateNew));
+  auto reserved = file->Preallocate(size);
+  if (!reserved) {
+    file.reset();
+    (void)files.Remove(path);  // gives the space back; the first error is the one to tell
+    return base::Fail(std::move(reserved).error());
+  }
+  environment_.CrashPoint("segment.after_preallocate");
+  return Segment{std::move(file), size};
+}
+
+base::Result<void> SegmentStore::MakeRoom(uint64_t bytes, base::EpochId first) {
+  if (bytes <= Remaining()) return {};
+  HR_CHECK(next_.has_value(), "no segment to take");
+  // Recovery lets only the last record of the log be torn.
+  if (active_ && options_.durability == Durability::kOs) HR_TRY_VOID(active_->file->Sync());
+  environment_.CrashPoint("segment.before_rename");
+  HR_TRY_VOID(environment_.files().Rename(folder_ + "/" + std::string(kNextSegmentName),
+                                          SegmentPath(folder_, first)));
+  environment_.CrashPoint("segment.after_rename");
+  HR_TRY_VOID(environment_.files().SyncFolder(folder_));
+  environment_.CrashPoint("segment.after_folder_sync");
+  active_ = std::move(next_);
+  next_.reset();
+  offset_ = 0;
+  next_size_ = std::min(options_.segment_bytes, std::max(active_->size, kRecordAlignment) * kGrowth);
+  return {};
+}
+
+}  // namespace headrace::log

@@ -1,0 +1,227 @@
+#include "log/sequencer.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "base/log.h"
+#include "log/epoch_codec.h"
+#include "log/log_folder.h"
+#include "log/log_sequencer.h"
+
+namespace headrace::log {
+
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+
+Result<std::unique_ptr<Sequencer>> Sequencer::Open(
+    env::Environment& environment, base::MemoryBudget& budget, const std::string& folder,
+    LogOptions options, std::function<Result<void>(const Epoch&)> on_recovered) {
+  auto sequencer = std::make_unique<LogSequencer>(environment, budget, folder, options);
+  HR_TRY_VOID(sequencer->Recover(on_recovered));
+  return sequencer;
+}
+
+LogSequencer::LogSequencer(env::Environment& environment, base::MemoryBudget& budget,
+                           std::string folder, LogOptions options)
+    : environment_(environment),
+      budget_(budget),
+      folder_(std::move(folder)),
+      options_(options),
+      admission_(options_) {}
+
+LogSequencer::~LogSequencer() {
+  Stop();
+  budget_.Force(base::MemoryAccount::kLog, -static_cast<int64_t>(admission_bytes_charged_));
+}
+
+Result<void> LogSequencer::Recover(const RecoveredCallback& on_recovered) {
+  HR_TRY_VOID(environment_.files().CreateFolders(folder_));
+  HR_TRY(lock_, environment_.files().Lock(folder_ + "/" + std::string(kLockName)));
+  HR_TRY(log_, ReadOrCreateLogId(environment_, folder_));
+  HR_TRY(LogTail tail, log::Recover(environment_, folder_, log_, [&](const Epoch& epoch) {
+           return LearnRecovered(epoch, on_recovered);
+         }));
+  durable_ = tail.last;
+  last_checksum_ = tail.last_checksum;
+  log_bytes_ = tail.log_bytes;
+  pending_ = PendingEpoch(durable_.Next());
+  env::Clock& clock = environment_.clock();
+  clock_ = std::make_unique<LogClock>(status_.clock, clock.Now(), clock.Wall());
+  status_.log = log_;
+  status_.durable = durable_;
+  status_.log_bytes = log_bytes_;
+  ChargeAdmissionState();
+
+  executor_ = environment_.NewExecutor("sequencer", env::Priority::kRealTime);
+  self_ = executor_.get();
+  segments_ = std::make_unique<SegmentStore>(environment_, folder_, options_, *self_,
+                                             [this] { Pump(); });
+  HR_TRY_VOID(segments_->Open(tail));
+  base::LogInfo("log.open", {{"folder", folder_},
+                             {"log", log_.ToString()},
+                             {"epoch", std::to_string(durable_.value)},
+                             {"bytes", std::to_string(log_bytes_)}});
+  return {};
+}
+
+Result<void> LogSequencer::LearnRecovered(const Epoch& epoch,
+                                          const RecoveredCallback& on_recovered) {
+  for (const ControlEntry& control : epoch.controls) {
+    if (control.kind != ControlEntry::Kind::kStream) continue;
+    HR_TRY(StreamEntry entry, DecodeStreamEntry(control.name, control.payload));
+    catalogue_.Put(std::move(entry));
+  }
+  admission_.Restore(epoch, [&](base::StreamId stream) -> std::optional<size_t> {
+    const StreamEntry* entry = catalogue_.Find(stream);
+    for (size_t i = 0; entry != nullptr && i < entry->schema->size(); ++i)
+      if (entry->schema->field(i).id == entry->event_time_field) return i;
+    return std::nullopt;
+  });
+  status_.clock = epoch.clock;
+  for (const StreamRows& rows : epoch.streams) status_.rows_accepted += rows.rows.rows();
+  for (const StreamRejects& rejects : epoch.rejects) status_.rows_refused += rejects.rows.size();
+  return on_recovered ? on_recovered(epoch) : Result<void>();
+}
+
+void LogSequencer::PutStream(StreamEntry entry, StreamTiming timing) {
+  if (entry.id.value >= streams_.size()) streams_.resize(entry.id.value + 1);
+  streams_[entry.id.value] = Stream{entry, timing};
+  catalogue_.Put(std::move(entry));
+  preface_bytes_ = EncodedBytesMax({}, catalogue_.entries());
+}
+
+Result<base::StreamId> LogSequencer::AddStream(const std::string& name, columns::SchemaRef schema,
+                                               StreamTiming timing) {
+  HR_CHECK(!started_posting_, "AddStream after Start");
+  if (timing.event_time_field >= schema->size() ||
+      schema->field(timing.event_time_field).type != columns::Type::kTimestamp)
+    return Fail(ErrorCode::kInvalidInput,
+                fmt::format("the event time of stream `{}` must be a timestamp column", name));
+  StreamEntry entry{catalogue_.NextId(), name, schema, 0};
+  SchemaChange change = SchemaChange::kAdds;
+  if (const StreamEntry* known = catalogue_.Find(name)) {
+    entry.id = known->id;
+    HR_TRY(entry.schema, Evolve(*known, *schema, change));
+    const uint32_t field = entry.schema->field(timing.event_time_field).id;
+    if (field != known->event_time_field)
+      return Fail(ErrorCode::kConflict,
+                  fmt::format("the log has another event time for stream `{}`: give the changed "
+                              "stream a new name",
+                              name));
+  }
+  entry.event_time_field = entry.schema->field(timing.event_time_field).id;
+  const base::StreamId id = entry.id;
+  if (change == SchemaChange::kAdds)
+    pending_.Add({ControlEntry::Kind::kStream, name, EncodeStreamEntry(entry)}, nullptr);
+  PutStream(std::move(entry), timing);
+  return id;
+}
+
+void LogSequencer::Start(DurableCallback on_durable) {
+  const std::lock_guard lock(post_mutex_);
+  HR_CHECK(!started_posting_, "Start twice");
+  started_posting_ = true;
+  self_->Post([this, on_durable = std::move(on_durable)]() mutable {
+    on_durable_ = std::move(on_durable);
+    started_ = true;
+    Pump();
+  });
+  for (env::Task& task : before_start_) self_->Post(std::move(task));
+  before_start_.clear();
+}
+
+bool LogSequencer::PostFromOutside(env::Task& task) {
+  const std::lock_guard lock(post_mutex_);
+  if (stopped_) return false;
+  if (started_posting_) {
+    self_->Post(std::move(task));
+  } else {
+    before_start_.push_back(std::move(task));
+  }
+  return true;
+}
+
+Result<void> LogSequencer::Charge(Submission& submission) {
+  submission.bytes = BytesOf(submission.batch);
+  if (submission.bytes > options_.queue_bytes_max)
+    return Fail(base::Error(ErrorCode::kInvalidInput, "one batch is larger than log.queue_bytes_max: split it")
+                    .With("bytes", std::to_string(submission.bytes))
+                    .With("queue_bytes_max", std::to_string(options_.queue_bytes_max)));
+  HR_TRY(submission.charge, budget_.TryCharge(base::MemoryAccount::kLog, submission.bytes));
+  const uint64_t before = queued_bytes_.fetch_add(submission.bytes);
+  if (before + submission.bytes <= options_.queue_bytes_max) return {};
+  queued_bytes_.fetch_sub(submission.bytes);
+  submission.charge.Release();
+  return Fail(base::Error(ErrorCode::kResourceExhausted,
+                          "log.queue_bytes_max is reached: the disk is slower than the senders")
+                  .With("queued_bytes", std::to_string(before))
+                  .With("queue_bytes_max", std::to_string(options_.queue_bytes_max)));
+}
+
+namespace {
+
+base::Error Stopped() { return {ErrorCode::kUnavailable, "the engine is stopping"}; }
+
+}  // namespace
+
+// Once stopped there is no executor: the answer comes on the caller's thread.
+void LogSequencer::Submit(columns::EventBatch batch, AckCallback done) {
+  Submission submission{std::move(batch), std::move(done), environment_.clock().Now()};
+  auto charged = Charge(submission);
+  auto shared = std::make_shared<Submission>(std::move(submission));
+  env::Task task;
+  if (charged) {
+    task = [this, shared] { TakeBatch(std::move(*shared)); };
+  } else {
+    task = [shared, error = std::move(charged).error()] { shared->done(Fail(error)); };
+  }
+  if (!PostFromOutside(task)) {
+    SettleCharges(*shared);
+    shared->done(Fail(Stopped()));
+  }
+}
+
+void LogSequencer::Append(ControlEntry entry, ControlCallback done) {
+  auto waiter = std::make_shared<ControlWaiter>(ControlWaiter{std::move(entry), std::move(done)});
+  env::Task task = [this, waiter] { TakeControl(std::move(*waiter)); };
+  if (!PostFromOutside(task) && waiter->done) waiter->done(Fail(Stopped()));
+}
+
+void LogSequencer::MarkVisible(base::EpochId epoch, base::Timestamp at) {
+  const std::lock_guard lock(state_mutex_);
+  if (epoch <= visible_through_) return;
+  visible_through_ = epoch;
+  visible_at_ = at;
+}
+
+uint64_t LogSequencer::LastSequence(const std::string& producer) const {
+  const std::lock_guard lock(state_mutex_);
+  return admission_.answers().LastSequence(producer, status_.durable);
+}
+
+LogStatus LogSequencer::status() const {
+  const std::lock_guard lock(state_mutex_);
+  return status_;
+}
+
+void LogSequencer::Stop() {
+  {
+    const std::lock_guard lock(post_mutex_);
+    if (stopped_) return;
+    stopped_ = true;
+  }
+  if (!executor_) return;
+  for (env::Task& task : std::exchange(before_start_, {})) self_->Post(std::move(task));
+  self_->Post([this] { Drain(); });
+  executor_.reset();  // returns when everything posted, syncs' replies included, has run
+  if (options_.durability == Durability::kOs && !read_only_ && segments_->HasActive()) {
+    if (auto synced = segments_->file().Sync(); !synced)
+      base::LogError("log.final_sync_failed", {{"error", synced.error().ToString()}});
+  }
+  segments_.reset();
+  lock_.reset();
+}
+
+}  // namespace headrace::log

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "columns/event_batch.h"
+#include "columns/key.h"
 #include "env/environment.h"
 #include "log/sequencer.h"
 #include "pipeline/definition.h"
@@ -56,8 +57,8 @@ class Core {
   virtual base::Result<std::string> DeadLettersJson(const std::string& stream, uint64_t after, uint64_t limit) const = 0;
   // Demo only: see pipeline::ViewSet::CorruptForDemonstration.
   virtual base::Result<void> CorruptForDemonstration(const std::string& view, const columns::KeyBytes& key) = 0;
-  // Asks the publishers to commit all that is durable now; `done` when it is in the tables (or a publisher stopped).
-  virtual void FlushTables(std::function<void()> done) = 0;
+  // Asks the publishers to commit all that is durable now; `done` when it is in the tables, or with what stopped a publisher.
+  virtual void FlushTables(std::function<void(base::Result<void>)> done) = 0;
   // Refuses new batches, makes what was taken durable and visible, publishes, closes. Idempotent.
   virtual void Stop() = 0;
 };

@@ -1,0 +1,100 @@
+#include "wiring/table_publishers.h"
+
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "log/catalogue.h"
+#include "log/reader.h"
+
+namespace headrace::wiring {
+namespace {
+
+// Waits for several answers; calls `done` once, with the first error if there was one.
+struct FlushWait {
+  std::mutex mutex;
+  size_t missing;
+  std::optional<base::Error> error;
+  std::move_only_function<void(base::Result<void>)> done;
+
+  void Answer(base::Result<void> result) {
+    {
+      const std::lock_guard lock(mutex);
+      if (!result && !error) error = std::move(result).error();
+      if (--missing > 0) return;
+    }
+    if (error) {
+      done(base::Fail(std::move(*error)));
+    } else {
+      done({});
+    }
+  }
+};
+
+}  // namespace
+
+TablePublishers::TablePublishers(env::Environment& environment, base::MemoryBudget& budget,
+                                 const pipeline::PipelineDefinition& definition, std::string folder)
+    : environment_(environment), budget_(budget), definition_(definition) {
+  for (const pipeline::TableDefinition& table : definition.tables)
+    tables_.push_back({table.stream, folder + "/" + definition.streams[table.stream].name, table.commit, nullptr});
+}
+
+base::Result<void> TablePublishers::NoteRecovered(const log::Epoch& epoch) {
+  for (const log::ControlEntry& entry : epoch.controls) {
+    if (entry.kind != log::ControlEntry::Kind::kStream) continue;
+    HR_TRY(const log::StreamEntry stream, log::DecodeStreamEntry(entry.name, entry.payload));
+    Bind(stream.name, stream.id);
+  }
+  for (Table& table : tables_)
+    if (table.publisher) HR_TRY_VOID(table.publisher->NoteRecovered(epoch));
+  return {};
+}
+
+void TablePublishers::Bind(const std::string& stream, base::StreamId id) {
+  for (Table& table : tables_) {
+    const pipeline::StreamDefinition& definition = definition_.streams[table.stream];
+    if (definition.name != stream || table.publisher) continue;
+    tables::PublishedStream published{id, definition.name, definition.schema(), definition.timing.event_time_field,
+                                      definition.known_at};
+    table.publisher = std::make_unique<tables::Publisher>(
+        environment_, budget_, std::move(published),
+        tables::PublisherOptions{.folder = table.folder, .commit = table.commit});
+  }
+}
+
+base::Result<void> TablePublishers::Start(const std::string& log_folder, const tables::Publisher::Append& append) {
+  for (Table& table : tables_) {
+    HR_TRY(auto reader, log::LogReader::Open(environment_, log_folder));
+    table.publisher->Start(std::move(reader), append);
+  }
+  return {};
+}
+
+void TablePublishers::NoteDurable(const log::Epoch& epoch) {
+  for (Table& table : tables_) table.publisher->NoteDurable(epoch);
+}
+
+void TablePublishers::Flush(std::move_only_function<void(base::Result<void>)> done) {
+  if (tables_.empty()) {
+    done({});
+    return;
+  }
+  auto wait = std::make_shared<FlushWait>();
+  wait->missing = tables_.size();
+  wait->done = std::move(done);
+  for (Table& table : tables_)
+    table.publisher->Flush([wait](base::Result<void> result) { wait->Answer(std::move(result)); });
+}
+
+std::vector<TableStatus> TablePublishers::status() const {
+  std::vector<TableStatus> all;
+  for (const Table& table : tables_) {
+    const base::Histogram& commits = table.publisher->commit_us();
+    all.push_back({definition_.streams[table.stream].name, table.folder, table.publisher->status(), commits.Quantile(0.5),
+                   commits.Quantile(0.99)});
+  }
+  return all;
+}
+
+}  // namespace headrace::wiring

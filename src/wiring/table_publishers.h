@@ -1,0 +1,54 @@
+#pragma once
+// The publishers of a pipeline's tables, from recovery on: a stream's publisher begins when the log names the stream.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/memory_budget.h"
+#include "env/environment.h"
+#include "log/epoch.h"
+#include "pipeline/definition.h"
+#include "tables/publish/publisher.h"
+
+namespace headrace::wiring {
+
+struct TableStatus {
+  std::string table;
+  std::string folder;
+  tables::PublisherStatus publisher;
+  uint64_t commit_p50_us = 0;
+  uint64_t commit_p99_us = 0;
+};
+
+// NoteRecovered and Bind before Start, on one thread; the rest as tables::Publisher says.
+class TablePublishers {
+ public:
+  // `folder` holds a folder for each table. `environment`, `budget` and `definition` outlive it.
+  TablePublishers(env::Environment& environment, base::MemoryBudget& budget, const pipeline::PipelineDefinition& definition,
+                  std::string folder);
+
+  base::Result<void> NoteRecovered(const log::Epoch& epoch);
+  // The log's id of a stream; its publisher is made if the recovered epochs have not.
+  void Bind(const std::string& stream, base::StreamId id);
+  base::Result<void> Start(const std::string& log_folder, const tables::Publisher::Append& append);
+  void NoteDurable(const log::Epoch& epoch);
+  // Publishes what is durable; `done` after the last table, with what stopped the first that could not.
+  void Flush(std::move_only_function<void(base::Result<void>)> done);
+  std::vector<TableStatus> status() const;
+
+ private:
+  struct Table {
+    size_t stream;  // index into the definition's streams
+    std::string folder;
+    base::Duration commit;
+    std::unique_ptr<tables::Publisher> publisher;
+  };
+  env::Environment& environment_;
+  base::MemoryBudget& budget_;
+  const pipeline::PipelineDefinition& definition_;
+  std::vector<Table> tables_;
+};
+
+}  // namespace headrace::wiring

@@ -28,6 +28,7 @@ LOOKUPS_PER_S = 500
 BATCH_ROWS = 4096
 POLL_S = 0.1
 TABLE_WITHIN_S = 60.0
+COUNTS = ("rows", "accepted", "refused", "repeated", "epoch")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Ingested:
     accepted: int
     refused: int
     repeated: int
+    epoch: int  # of the last acknowledgement
     seconds: float
 
 
@@ -71,7 +73,7 @@ def ingest(engine: Engine, part: Path) -> subprocess.Popen[str]:
 
 
 def ingested(document: dict[str, Any]) -> Ingested:
-    figures = {name: document[name] for name in ("rows", "accepted", "refused", "repeated")}
+    figures = {name: document[name] for name in COUNTS}
     return Ingested(**{k: int(v) for k, v in figures.items()}, seconds=float(document["seconds"]))
 
 
@@ -144,19 +146,19 @@ def start_lookups(engine: Engine, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for_table(engine: Engine, progress: Progress) -> tuple[Status, float]:
-    """Until the table holds every accepted row; the final status and how long that took."""
+def wait_for_table(engine: Engine, epoch: int, progress: Progress) -> tuple[Status, float]:
+    """Until the table holds every row up to `epoch`; the status then, and how long that took."""
     started = time.monotonic()
+    progress.say("waiting for the table to hold the last row")
     while True:
         now = status.read(engine.request("GET", "/status"))
         waited = time.monotonic() - started
-        if now.table_rows is not None and now.table_rows >= now.accepted:
+        if status.table_is_complete(now, epoch):
             return now, waited
         if waited > TABLE_WITHIN_S:
-            rows = f"{now.table_rows} of {now.accepted} rows"
-            raise DemoFailure(f"the table was not complete after {TABLE_WITHIN_S:.0f} s: {rows}")
-        progress.advance("table", now.table_rows or 0, now.accepted)
-        time.sleep(POLL_S)
+            where = f"it holds epoch {now.table_epoch} of {epoch}, {now.table_pending} rows to come"
+            raise DemoFailure(f"the table was not complete after {TABLE_WITHIN_S:.0f} s: {where}")
+        time.sleep(POLL_S / 5)
 
 
 def run(engine: Engine, prepared: Path, expected: prepare.Expected, progress: Progress) -> Replay:
@@ -172,7 +174,8 @@ def run(engine: Engine, prepared: Path, expected: prepare.Expected, progress: Pr
         name = "flights-c.parquet"
         part = prepared / name
         replay.parts[name] = feed_with_kill(engine, part, before, expected, progress, replay)
-        replay.final, replay.table_lag_s = wait_for_table(engine, progress)
+        epoch = replay.parts[name].epoch
+        replay.final, replay.table_lag_s = wait_for_table(engine, epoch, progress)
     finally:
         lookups.terminate()
     replay.lookups = finish_json(lookups, "lookups")

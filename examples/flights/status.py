@@ -34,9 +34,8 @@ class Status:
     accepted: int
     refused: int
     epoch: int
-    table_rows: int | None
-    table_commits: int | None
-    table_files: int | None
+    table_epoch: int | None  # the table holds exactly the rows up to here
+    table_pending: int | None  # durable rows that are not in the table
     log_bytes: int | None
     memory_budget_mb: float | None
     memory_peak_mb: float | None
@@ -85,9 +84,8 @@ def read(document: dict[str, Any]) -> Status:
         accepted=int(find(document, "rows.accepted", "log.rows_accepted", "rows_accepted") or 0),
         refused=int(find(document, "rows.refused", "log.rows_refused", "rows_refused") or 0),
         epoch=int(find(document, "epoch", "log.epoch", "visible.epoch") or 0),
-        table_rows=whole(find(table, "rows")),
-        table_commits=whole(find(table, "commits", "version")),
-        table_files=whole(find(table, "files")),
+        table_epoch=whole(find(table, "committed_epoch", "epoch", "committed")),
+        table_pending=whole(find(table, "pending_rows")),
         log_bytes=whole(find(document, "log.bytes", "log_bytes")),
         memory_budget_mb=real(find(document, "memory.budget_mb")),
         memory_peak_mb=real(find(document, "memory.peak_mb")),
@@ -95,6 +93,11 @@ def read(document: dict[str, Any]) -> Status:
         fdatasync=percentiles(find(document, "fdatasync")),
         stages={name: figures for name, figures in stages.items() if figures},
     )
+
+
+def table_is_complete(now: Status, epoch: int) -> bool:
+    """Whether the table holds every row up to the epoch of the last acknowledgement."""
+    return (now.table_epoch or 0) >= epoch and not now.table_pending
 
 
 def worse(one: Status | None, other: Status) -> tuple[Percentiles | None, dict[str, Percentiles]]:

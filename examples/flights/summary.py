@@ -125,9 +125,7 @@ def oddities(doc: Document) -> str:
 def three_answers(doc: Document) -> list[str]:
     table, training, verify = doc["table"], doc["training"], doc["verify"]
     same = "the same multiset" if table["equal"] else "NOT the same multiset"
-    files = ""
-    if table.get("commits") is not None:
-        files = f"; {table['commits']:,} commits, {table['files']:,} files"
+    files = f"; {table['commits']:,} commits, {table['files']:,} files"
     aucs = f"AUC {training['auc']:.3f}, last delay alone {training['auc_last_delay']:.3f}"
     known = "as known just before each flight (arrival assumed = event time)"
     named = f"value corrupted on purpose: found, named ({verify['corruption']})"

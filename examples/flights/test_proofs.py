@@ -40,6 +40,8 @@ def test_a_table_in_any_order_is_the_same_multiset(tmp_path: Path, read: Any) ->
     got = proofs.compare(expected, read(tmp_path))
     assert (got.rows, got.equal, got.lost, got.doubled) == (500, True, 0, 0)
     assert got.digest == flights.digest(expected)
+    account = proofs.read_account(tmp_path)
+    assert (account.rows, account.commits, account.files) == (500, 2, 2)
 
 
 def test_a_lost_row_and_a_doubled_row_are_counted() -> None:

@@ -76,7 +76,6 @@ def test_what_was_not_measured_is_not_printed() -> None:
     document = {**copy.deepcopy(DOCUMENT), "fdatasync": None, "seconds": {"run": 41.0}}
     document["promise"]["p99_ms"] = None
     document["memory"]["budget_mb"] = None
-    document["table"]["commits"] = None
     text = text_of(document)
     assert "fdatasync" not in text
     assert "install" not in text

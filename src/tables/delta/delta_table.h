@@ -1,0 +1,81 @@
+#pragma once
+// One Delta table in a folder: its newest version, kept in memory, and appends to it.
+//
+// A version is the file _delta_log/<20 digits>.json, made by put-if-absent: whoever links the name
+// first has made that version. Opening replays all of them; after that a commit reads only what
+// others have added. Checkpoints are neither written nor needed, as long as version 0 is there.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "columns/schema.h"
+#include "env/environment.h"
+#include "tables/delta/actions.h"
+#include "tables/table_format.h"
+
+namespace headrace::tables::delta {
+
+// What a table holds at one version.
+struct Snapshot {
+  int64_t version = -1;
+  Protocol protocol;
+  Metadata metadata;
+  columns::SchemaRef schema;
+  std::map<std::string, uint64_t> transactions;  // application -> version
+  std::vector<AddFile> files;  // in the order of their commits; empty unless asked for
+};
+
+// A reader needs the files, a writer does not (they would grow with the table).
+enum class Keep : uint8_t { kFiles, kNoFiles };
+
+// Not thread-safe.
+class DeltaTable final : public TableFormat {
+ public:
+  static constexpr int kAttemptsMax =
+      1000;  // versions of others that one append goes after; then kConflict
+
+  // Reads the table. Errors: kNotFound when there is none; kUnsupported for a protocol feature,
+  // partitions, column mapping, or a log whose first commits were cleaned away; kCorruption for
+  // gaps and broken commits; each with file=.
+  static base::Result<std::unique_ptr<DeltaTable>> Open(env::Environment& environment,
+                                                        const std::string& folder, Keep keep);
+  // For appending rows of `schema`: creates the table when there is none.
+  // Errors: as Open; kConflict when the table's columns are not those of `schema`.
+  static base::Result<std::unique_ptr<DeltaTable>> OpenForAppend(env::Environment& environment,
+                                                                 const std::string& folder,
+                                                                 const std::string& name,
+                                                                 const columns::SchemaRef& schema);
+
+  const Snapshot& snapshot() const { return snapshot_; }
+  const std::string& folder() const { return folder_; }
+
+  std::vector<Marker> markers() const override;
+  base::Result<void> Refresh() override;
+  base::Result<void> Append(std::span<const DataFile> files, const Marker& marker) override;
+
+ private:
+  DeltaTable(env::Environment& environment, std::string folder, Keep keep);
+  base::Result<void> Load();
+  base::Result<void> Create(const std::string& name, const columns::Schema& schema);
+  base::Result<void> CheckAppendable(const columns::Schema& schema) const;
+  // Reads the commit after the newest that was seen, if there is one.
+  base::Result<std::optional<Commit>> ReadNext();
+  base::Result<void> Apply(Commit commit);
+  base::Result<void> ApplyForeign(Commit commit);
+  enum class Put : uint8_t { kDone, kTaken };
+  base::Result<Put> PutCommit(const Commit& commit);
+  Commit NewCommit(const char* operation);
+  std::string PathOf(int64_t version) const;
+
+  env::Environment& environment_;
+  std::string folder_;
+  Keep keep_;
+  columns::SchemaRef appended_;  // the schema that this writer appends; null for a reader
+  Snapshot snapshot_;
+};
+
+}  // namespace headrace::tables::delta

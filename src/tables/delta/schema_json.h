@@ -1,0 +1,29 @@
+#pragma once
+// Delta's JSON for schemas and for column statistics (PROTOCOL, "Schema Serialization Format",
+// "Per-file Statistics").
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "columns/schema.h"
+#include "tables/parquet/parquet_writer.h"
+
+namespace headrace::tables::delta {
+
+// The schemaString of a table.
+std::string RenderSchema(const columns::Schema& schema);
+
+// Field ids are 1, 2, 3 ... Errors: kCorruption; kUnsupported for types without a counterpart
+// (decimal, struct, ...).
+base::Result<columns::SchemaRef> ParseSchema(std::string_view schema_string);
+
+// numRecords, minValues, maxValues, nullCount. Long text is cut: the minimum to a prefix, the
+// maximum to a prefix that is raised; timestamps to milliseconds, the minimum down and the maximum
+// up.
+std::string RenderStats(const columns::Schema& schema, uint64_t rows,
+                        std::span<const ColumnStats> stats);
+
+}  // namespace headrace::tables::delta

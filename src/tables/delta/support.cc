@@ -1,0 +1,89 @@
+#include "tables/delta/support.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace headrace::tables::delta {
+namespace {
+
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+
+constexpr std::string_view kTimestampNtz = "timestampNtz";
+// deletionVectors may be named: a file that has one is refused when it is read.
+constexpr std::array<std::string_view, 3> kReaderFeatures = {kTimestampNtz, "deletionVectors",
+                                                             "vacuumProtocolCheck"};
+// Listed features bind an appender only through properties and columns, which CheckWritable looks
+// at.
+constexpr std::array<std::string_view, 5> kWriterFeatures = {
+    kTimestampNtz, "deletionVectors", "vacuumProtocolCheck", "appendOnly", "invariants"};
+
+template <size_t N>
+Result<void> CheckFeatures(const std::vector<std::string>& features,
+                           const std::array<std::string_view, N>& known, const char* what) {
+  for (const std::string& feature : features) {
+    if (std::find(known.begin(), known.end(), feature) == known.end()) {
+      return Fail(
+          base::Error(
+              ErrorCode::kUnsupported,
+              fmt::format("the table needs {} feature `{}`, which this version does not have", what,
+                          feature))
+              .With("feature", feature));
+    }
+  }
+  return {};
+}
+
+std::unexpected<base::Error> VersionTooNew(const char* what, int version) {
+  return Fail(ErrorCode::kUnsupported,
+              fmt::format("the table needs {} version {}, which this version does not have", what,
+                          version));
+}
+
+}  // namespace
+
+Protocol ProtocolFor(const columns::Schema& schema) {
+  const auto& fields = schema.fields();
+  const bool ntz = std::any_of(fields.begin(), fields.end(), [](const columns::Field& field) {
+    return field.type == columns::Type::kTimestampNtz;
+  });
+  if (!ntz) return {};
+  return {.reader_version = 3,
+          .writer_version = 7,
+          .reader_features = {std::string(kTimestampNtz)},
+          .writer_features = {std::string(kTimestampNtz), "appendOnly", "invariants"}};
+}
+
+Result<void> CheckReadable(const Protocol& protocol) {
+  if (protocol.reader_version == 1) return {};
+  if (protocol.reader_version != 3) return VersionTooNew("reader", protocol.reader_version);
+  return CheckFeatures(protocol.reader_features, kReaderFeatures, "reader");
+}
+
+Result<void> CheckPlain(const Metadata& metadata) {
+  if (!metadata.partition_columns.empty())
+    return Fail(ErrorCode::kUnsupported, "a partitioned table, which this version does not read");
+  const auto mapping = metadata.configuration.find("delta.columnMapping.mode");
+  if (mapping != metadata.configuration.end() && mapping->second != "none")
+    return Fail(ErrorCode::kUnsupported,
+                "a table with column mapping, which this version does not read");
+  return {};
+}
+
+Result<void> CheckWritable(const Protocol& protocol, const Metadata& metadata) {
+  if (protocol.writer_version == 7) {
+    HR_TRY_VOID(CheckFeatures(protocol.writer_features, kWriterFeatures, "writer"));
+  } else if (protocol.writer_version > 2) {
+    return VersionTooNew("writer", protocol.writer_version);
+  }
+  if (metadata.schema_string.find("delta.invariants") != std::string::npos)
+    return Fail(ErrorCode::kUnsupported,
+                "the table has column invariants, which this version does not check");
+  return {};
+}
+
+}  // namespace headrace::tables::delta

@@ -1,0 +1,24 @@
+#pragma once
+// Which Delta tables this version can read and append to. Everything else is refused with the
+// feature's name.
+
+#include "base/result.h"
+#include "columns/schema.h"
+#include "tables/delta/actions.h"
+
+namespace headrace::tables::delta {
+
+// (1, 2), or (3, 7) with timestampNtz where a column needs it.
+Protocol ProtocolFor(const columns::Schema& schema);
+
+// Errors: kUnsupported that names what a reader would have to understand.
+base::Result<void> CheckReadable(const Protocol& protocol);
+
+// No partitions, no column mapping. Errors: kUnsupported.
+base::Result<void> CheckPlain(const Metadata& metadata);
+
+// Whether rows may be appended without checks or columns that this version does not make. Errors:
+// kUnsupported.
+base::Result<void> CheckWritable(const Protocol& protocol, const Metadata& metadata);
+
+}  // namespace headrace::tables::delta

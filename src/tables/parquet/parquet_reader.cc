@@ -1,0 +1,221 @@
+#include "tables/parquet/parquet_reader.h"
+
+#include <arrow/buffer.h>
+#include <arrow/io/interfaces.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+#include <fmt/format.h>
+#include <parquet/arrow/reader.h>
+#include <parquet/exception.h>
+#include <parquet/file_reader.h>
+#include <parquet/properties.h>
+
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "columns/arrow/arrow_bridge.h"
+
+namespace headrace::tables {
+namespace {
+
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+
+// Arrow's view of a file of env.
+class ArrowFile final : public arrow::io::RandomAccessFile {
+ public:
+  explicit ArrowFile(std::unique_ptr<env::ReadableFile> file) : file_(std::move(file)) {}
+
+  arrow::Result<int64_t> GetSize() override { return static_cast<int64_t>(file_->size()); }
+  arrow::Status Close() override {
+    closed_ = true;
+    return arrow::Status::OK();
+  }
+  bool closed() const override { return closed_; }
+  arrow::Status Seek(int64_t position) override {
+    position_ = position;
+    return arrow::Status::OK();
+  }
+  arrow::Result<int64_t> Tell() const override { return position_; }
+  arrow::Result<int64_t> ReadAt(int64_t position, int64_t bytes, void* out) override {
+    const auto size = static_cast<int64_t>(file_->size());
+    const int64_t there = std::max<int64_t>(0, std::min(bytes, size - position));
+    const auto read =
+        file_->ReadAt(static_cast<uint64_t>(position),
+                      std::span(static_cast<uint8_t*>(out), static_cast<size_t>(there)));
+    if (!read) return arrow::Status::IOError(read.error().ToString());
+    return there;
+  }
+  arrow::Result<std::shared_ptr<arrow::Buffer>> ReadAt(int64_t position, int64_t bytes) override {
+    ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::AllocateResizableBuffer(bytes));
+    ARROW_ASSIGN_OR_RAISE(const int64_t read, ReadAt(position, bytes, buffer->mutable_data()));
+    ARROW_RETURN_NOT_OK(buffer->Resize(read));
+    return std::shared_ptr<arrow::Buffer>(std::move(buffer));
+  }
+  arrow::Result<int64_t> Read(int64_t bytes, void* out) override {
+    ARROW_ASSIGN_OR_RAISE(const int64_t read, ReadAt(position_, bytes, out));
+    position_ += read;
+    return read;
+  }
+  arrow::Result<std::shared_ptr<arrow::Buffer>> Read(int64_t bytes) override {
+    ARROW_ASSIGN_OR_RAISE(auto buffer, ReadAt(position_, bytes));
+    position_ += buffer->size();
+    return buffer;
+  }
+
+ private:
+  std::unique_ptr<env::ReadableFile> file_;
+  int64_t position_ = 0;
+  bool closed_ = false;
+};
+
+columns::Column AllNull(columns::Type type, size_t rows) {
+  const size_t width = type == columns::Type::kBool ? 1 : columns::RowOf(type).width;
+  columns::Buffer validity = columns::Buffer::Own(std::vector<uint8_t>((rows + 7) / 8, 0));
+  if (columns::IsVariable(type)) {
+    return {type,
+            rows,
+            {},
+            std::move(validity),
+            columns::Buffer::OwnValues(std::vector<int32_t>(rows + 1, 0))};
+  }
+  const size_t bytes = type == columns::Type::kBool ? (rows + 7) / 8 : rows * width;
+  return {type, rows, columns::Buffer::Own(std::vector<uint8_t>(bytes, 0)), std::move(validity)};
+}
+
+// Which of the wanted columns a file has.
+struct Selection {
+  std::vector<int> file_columns;  // to read
+  columns::SchemaRef present;     // their fields
+  std::vector<std::optional<size_t>>
+      at;  // per wanted field: index into `present`; none: null throughout
+};
+
+Result<Selection> Select(const arrow::Schema& file, const columns::Schema& wanted) {
+  Selection selection;
+  std::vector<columns::Field> present;
+  for (const columns::Field& field : wanted.fields()) {
+    const int index = file.GetFieldIndex(field.name);
+    if (index < 0 && field.nullable == columns::Nullable::kNo) {
+      return Fail(
+          base::Error(ErrorCode::kInvalidInput,
+                      fmt::format("no column `{}` ({})", field.name, columns::NameOf(field.type)))
+              .With("column", field.name));
+    }
+    if (index < 0) {
+      selection.at.emplace_back();
+      continue;
+    }
+    selection.file_columns.push_back(index);
+    selection.at.emplace_back(present.size());
+    present.push_back(field);
+  }
+  selection.present = std::make_shared<const columns::Schema>(std::move(present));
+  return selection;
+}
+
+class Reader final : public ParquetReader {
+ public:
+  Reader(std::string path, std::unique_ptr<parquet::arrow::FileReader> reader,
+         std::shared_ptr<arrow::Schema> schema)
+      : path_(std::move(path)), reader_(std::move(reader)), schema_(std::move(schema)) {}
+
+  uint64_t rows() const override {
+    return static_cast<uint64_t>(reader_->parquet_reader()->metadata()->num_rows());
+  }
+  Result<columns::SchemaRef> schema() const override { return columns::FromArrowSchema(*schema_); }
+
+  Result<void> Scan(const columns::SchemaRef& wanted, const Visit& visit) override {
+    auto selection = Select(*schema_, *wanted);
+    if (!selection) return Fail(std::move(selection).error().With("file", path_));
+    try {
+      auto scanned = ScanSelected(*selection, wanted, visit);
+      if (!scanned) return Fail(std::move(scanned).error().With("file", path_));
+      return {};
+    } catch (const parquet::ParquetException& e) {
+      return Broken(e.what());
+    }
+  }
+
+ private:
+  Result<void> ScanSelected(const Selection& selection, const columns::SchemaRef& wanted,
+                            const Visit& visit) {
+    if (selection.file_columns.empty()) return visit(Arrange(selection, wanted, {}, rows()));
+    std::vector<int> groups(static_cast<size_t>(reader_->num_row_groups()));
+    std::iota(groups.begin(), groups.end(), 0);
+    auto parts = reader_->GetRecordBatchReader(groups, selection.file_columns);
+    if (!parts.ok()) return Broken(parts.status().message());
+    for (;;) {
+      std::shared_ptr<arrow::RecordBatch> part;
+      if (const auto status = (*parts)->ReadNext(&part); !status.ok())
+        return Broken(status.message());
+      if (part == nullptr) return {};
+      HR_TRY(const columns::ColumnBatch rows, columns::FromArrow(*part, selection.present));
+      HR_TRY_VOID(visit(Arrange(selection, wanted, rows.columns(), rows.rows())));
+    }
+  }
+
+  static columns::ColumnBatch Arrange(const Selection& selection, const columns::SchemaRef& wanted,
+                                      const std::vector<columns::Column>& present, size_t rows) {
+    std::vector<columns::Column> columns;
+    for (size_t i = 0; i < wanted->size(); ++i) {
+      columns.push_back(selection.at[i] ? present[*selection.at[i]]
+                                        : AllNull(wanted->field(i).type, rows));
+    }
+    return {wanted, rows, std::move(columns)};
+  }
+
+  std::unexpected<base::Error> Broken(const std::string& why) const {
+    return Fail(base::Error(ErrorCode::kCorruption, "Parquet: " + why).With("file", path_));
+  }
+
+  std::string path_;
+  std::unique_ptr<parquet::arrow::FileReader> reader_;
+  std::shared_ptr<arrow::Schema> schema_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ParquetReader>> ParquetReader::Open(env::Files& files,
+                                                           const std::string& path) {
+  HR_TRY(auto file, files.OpenForReading(path));
+  const auto broken = [&](const std::string& why) {
+    return Fail(
+        base::Error(ErrorCode::kCorruption, "no readable Parquet file: " + why).With("file", path));
+  };
+  try {
+    parquet::arrow::FileReaderBuilder builder;
+    if (const auto opened = builder.Open(std::make_shared<ArrowFile>(std::move(file)));
+        !opened.ok())
+      return broken(opened.message());
+    parquet::ArrowReaderProperties properties(/*use_threads=*/false);
+    properties.set_batch_size(kPartRows);
+    properties.set_pre_buffer(false);
+    std::unique_ptr<parquet::arrow::FileReader> reader;
+    if (const auto built = builder.properties(properties)->Build(&reader); !built.ok())
+      return broken(built.message());
+    std::shared_ptr<arrow::Schema> schema;
+    if (const auto got = reader->GetSchema(&schema); !got.ok()) return broken(got.message());
+    return std::make_unique<Reader>(path, std::move(reader), std::move(schema));
+  } catch (const parquet::ParquetException& e) {
+    return broken(e.what());
+  }
+}
+
+Result<columns::ColumnBatch> ParquetReader::ReadAll(const columns::SchemaRef& wanted) {
+  std::vector<columns::ColumnBatch> parts;
+  HR_TRY_VOID(Scan(wanted, [&](const columns::ColumnBatch& part) -> Result<void> {
+    parts.push_back(part);
+    return {};
+  }));
+  if (parts.empty()) {
+    std::vector<columns::Column> none;
+    for (const columns::Field& field : wanted->fields()) none.push_back(AllNull(field.type, 0));
+    return columns::ColumnBatch(wanted, 0, std::move(none));
+  }
+  return columns::ColumnBatch::Concat(parts);
+}
+
+}  // namespace headrace::tables

@@ -1,0 +1,41 @@
+#pragma once
+// Reads Parquet files, ours or another engine's, as column batches: any subset of columns, a part
+// at a time.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "columns/batch.h"
+#include "env/files.h"
+
+namespace headrace::tables {
+
+// Decodes on the calling thread. Not thread-safe.
+class ParquetReader {
+ public:
+  // Rows of the parts that Scan hands out, at most.
+  static constexpr int64_t kPartRows = 1 << 16;
+
+  // Errors: those of the file; kCorruption when it is no Parquet file.
+  static base::Result<std::unique_ptr<ParquetReader>> Open(env::Files& files,
+                                                           const std::string& path);
+  virtual ~ParquetReader() = default;
+
+  virtual uint64_t rows() const = 0;
+  // All columns, ids 1, 2, 3 ... Errors: kUnsupported for a column without a counterpart.
+  virtual base::Result<columns::SchemaRef> schema() const = 0;
+
+  using Visit = std::function<base::Result<void>(const columns::ColumnBatch&)>;
+  // The columns of `wanted`, matched by name and converted as columns::FromArrow does, in the
+  // file's row order. A nullable field that the file lacks is null throughout. Errors:
+  // kInvalidInput for one that is not nullable or of another type; kCorruption, kIoError while
+  // reading; those of `visit`.
+  virtual base::Result<void> Scan(const columns::SchemaRef& wanted, const Visit& visit) = 0;
+  // The same as one batch.
+  base::Result<columns::ColumnBatch> ReadAll(const columns::SchemaRef& wanted);
+};
+
+}  // namespace headrace::tables

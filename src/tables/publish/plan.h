@@ -1,0 +1,50 @@
+#pragma once
+// A publish plan: "the rows of epochs (after, last] of this stream go into the table as one
+// version". It is in the log before its first file is written, and the files' names follow from it,
+// so that a crash is followed by the same files and the same commit.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "log/epoch.h"
+
+namespace headrace::tables {
+
+struct PublishPlan {
+  base::StreamId stream;
+  base::EpochId after;
+  base::EpochId last;
+  bool operator==(const PublishPlan&) const = default;
+};
+
+// The control entry of a plan: kPublishPlan, name `table`, payload {u8 1, u32 stream, u64 after,
+// u64 last}.
+log::ControlEntry EncodePlan(const PublishPlan& plan, const std::string& table);
+// The same with an empty payload: only there so that an epoch is sealed, which tells when those
+// before it became visible.
+log::ControlEntry SealingEntry(const std::string& table);
+// Nothing for other entries and for sealing ones. Errors: kCorruption.
+base::Result<std::optional<PublishPlan>> DecodePlan(const log::ControlEntry& entry);
+
+// "<log id>-s<stream>-<after>-<last>-<number>.parquet": the plan's `number`-th data file.
+std::string FileName(const base::LogId& log, const PublishPlan& plan, size_t number);
+// "headrace/<log id>/<stream>": the application that the table's marker is kept for.
+std::string ApplicationId(const base::LogId& log, const std::string& stream);
+
+// What a marker in the table means, given the last plan in the log.
+enum class Standing : uint8_t {
+  kFresh,          // nothing was planned, nothing is in the table
+  kCommitted,      // the last plan is in the table
+  kPlanned,        // it is not: carry it out
+  kLogRestored,    // the table is ahead of the log
+  kTableRestored,  // the table lacks what the log says was committed before the last plan
+  kForeign,        // the table has markers of other logs and none of this one
+};
+Standing Compare(const std::optional<PublishPlan>& last_plan, std::optional<base::EpochId> marker,
+                 bool other_logs);
+
+}  // namespace headrace::tables

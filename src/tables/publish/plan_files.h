@@ -1,0 +1,36 @@
+#pragma once
+// Writes the data files of a publish plan: rows in the order of their positions, cut into files by
+// size.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/memory_budget.h"
+#include "base/result.h"
+#include "env/environment.h"
+#include "log/reader.h"
+#include "tables/publish/plan.h"
+#include "tables/table_format.h"
+#include "tables/table_rows.h"
+
+namespace headrace::tables {
+
+// Named limits of a plan's files.
+struct FileLimits {
+  uint64_t file_rows_max = 4'000'000;
+  uint64_t file_raw_bytes_max = 128ULL << 20;  // of rows before encoding; what the writer may hold
+};
+
+// Reads the plan's epochs, encodes and stores the files, synced. A file that is there with the same
+// bytes is taken as written (a plan that is carried out again); one with other bytes is never
+// touched. The writer's memory is charged to `budget`. Errors: kConflict for a file with other
+// bytes; kResourceExhausted for memory; those of the log and of the disk.
+base::Result<std::vector<DataFile>> WritePlanFiles(env::Environment& environment,
+                                                   base::MemoryBudget& budget, log::LogReader& log,
+                                                   const PublishedStream& stream,
+                                                   const PublishPlan& plan,
+                                                   const std::string& folder,
+                                                   const FileLimits& limits);
+
+}  // namespace headrace::tables

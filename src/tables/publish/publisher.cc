@@ -1,0 +1,434 @@
+#include "tables/publish/publisher.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "tables/delta/delta_table.h"
+#include "tables/publish/pending_rows.h"
+#include "tables/publish/plan.h"
+
+namespace headrace::tables {
+namespace {
+
+using base::EpochId;
+using base::Error;
+using base::ErrorCode;
+using base::Result;
+using FlushDone = std::move_only_function<void(Result<void>)>;
+
+// A failure that may pass by itself or by freeing something.
+bool MayPass(ErrorCode code) {
+  return code == ErrorCode::kStorageFull || code == ErrorCode::kIoError ||
+         code == ErrorCode::kResourceExhausted || code == ErrorCode::kUnavailable;
+}
+
+std::string Explain(Standing standing, const std::optional<PublishPlan>& plan,
+                    std::optional<EpochId> marker) {
+  const auto at = marker.value_or(EpochId{0}).value;
+  switch (standing) {
+    case Standing::kForeign:
+      return "the table belongs to another log: give this one a folder of its own";
+    case Standing::kLogRestored:
+      return fmt::format(
+          "the table has epochs up to {}, but the log has planned only up to {}: the log was "
+          "restored from an older "
+          "copy; restore the table to the same time, or begin a new one",
+          at, plan ? plan->last.value : 0);
+    case Standing::kTableRestored:
+      return fmt::format(
+          "the log says that epochs up to {} were committed, but the table has them up to {}: the "
+          "table was restored "
+          "from an older copy, or another one lies in its place; restore it to the same time",
+          plan->after.value, at);
+    default: return "";
+  }
+}
+
+}  // namespace
+
+std::string_view NameOf(PublisherStatus::State state) {
+  switch (state) {
+    case PublisherStatus::State::kStarting: return "starting";
+    case PublisherStatus::State::kRunning: return "running";
+    case PublisherStatus::State::kRetrying: return "retrying";
+    case PublisherStatus::State::kStopped: return "stopped";
+  }
+  return "";
+}
+
+// Everything but what the mutex guards belongs to the executor. Callbacks that outlive the
+// publisher hold it weakly.
+class Publisher::Actor : public std::enable_shared_from_this<Actor> {
+ public:
+  Actor(env::Environment& environment, base::MemoryBudget& budget, PublishedStream stream,
+        PublisherOptions options)
+      : environment_(environment),
+        budget_(budget),
+        stream_(std::move(stream)),
+        options_(std::move(options)) {}
+
+  void SetExecutor(env::Executor* executor) {
+    const std::lock_guard lock(mutex_);
+    executor_ = executor;
+  }
+
+  Result<void> NoteRecovered(const log::Epoch& epoch) {
+    NoteDurable(epoch);
+    for (const log::ControlEntry& entry : epoch.controls) {
+      HR_TRY(const auto plan, DecodePlan(entry));
+      if (plan && plan->stream == stream_.id) last_plan_ = *plan;
+    }
+    return {};
+  }
+
+  void NoteDurable(const log::Epoch& epoch) {
+    const auto* rows = epoch.RowsOf(stream_.id);
+    const std::lock_guard lock(mutex_);
+    status_.durable = epoch.id;
+    known_through_ = std::max(known_through_, epoch.visible_through);
+    pending_.Add(epoch.id, rows == nullptr ? 0 : rows->rows(), epoch.sealed_at);
+    if (pending_.rows() < options_.rows_soon || hurried_ || !started_) return;
+    hurried_ = true;
+    PostLocked([](Actor& actor) { actor.Continue(); });
+  }
+
+  void Start(std::unique_ptr<log::LogReader> log, Append append) {
+    log_ = std::move(log);
+    append_ = std::move(append);
+    application_ = ApplicationId(log_->log(), stream_.name);
+    const std::lock_guard lock(mutex_);
+    started_ = true;
+    PostLocked([](Actor& actor) { actor.Continue(); });
+  }
+
+  void Flush(FlushDone done) {
+    const std::lock_guard lock(mutex_);
+    flushes_.push_back({status_.durable, std::move(done)});
+    PostLocked([](Actor& actor) { actor.Continue(); });
+  }
+
+  PublisherStatus status() const {
+    const std::lock_guard lock(mutex_);
+    PublisherStatus status = status_;
+    status.pending_rows = pending_.rows();
+    if (!pending_.empty())
+      status.lag = std::max(base::Duration(0), environment_.clock().Wall() - pending_.oldest());
+    return status;
+  }
+  const base::Histogram& commit_us() const { return commit_us_; }
+
+ private:
+  using State = PublisherStatus::State;
+  struct Waiter {
+    EpochId epoch;
+    FlushDone done;
+  };
+
+  // The task runs only while the actor lives.
+  template <typename Step>
+  void PostLocked(Step step) {
+    if (executor_ != nullptr) executor_->Post(Guarded(std::move(step)));
+  }
+  template <typename Step>
+  void Post(Step step) {
+    const std::lock_guard lock(mutex_);
+    PostLocked(std::move(step));
+  }
+  template <typename Step>
+  env::Task Guarded(Step step) {
+    return [weak = weak_from_this(), step = std::move(step)]() mutable {
+      if (const auto self = weak.lock()) step(*self);
+    };
+  }
+  void PostAfter(base::Duration delay) {
+    const uint64_t turn = ++timer_turn_;
+    const std::lock_guard lock(mutex_);
+    if (executor_ == nullptr) return;
+    executor_->PostAt(environment_.clock().Now() + delay, Guarded([turn](Actor& actor) {
+                        if (turn != actor.timer_turn_) return;
+                        actor.due_ = true;
+                        actor.Continue();
+                      }));
+  }
+
+  // At the start, and again after a failure that passed.
+  void OpenTable() {
+    if (auto opened = TryOpenTable(); !opened) {
+      table_.reset();
+      return Fail(opened.error());
+    }
+    Enter(State::kRunning, "");
+    due_ = true;
+    Continue();
+  }
+
+  Result<void> TryOpenTable() {
+    HR_TRY(columns::SchemaRef schema, TableSchema(*stream_.schema));
+    HR_TRY(table_,
+           delta::DeltaTable::OpenForAppend(environment_, options_.folder, stream_.name, schema));
+    HR_TRY_VOID(RemoveLeftovers());
+    return Settle();
+  }
+
+  // Temporary files of data files of this log: a crash left them, and nobody else may have made
+  // them.
+  Result<void> RemoveLeftovers() {
+    const std::string ours = "." + log_->log().ToString() + "-s" + std::to_string(stream_.id.value);
+    HR_TRY(const auto names, environment_.files().List(options_.folder));
+    for (const std::string& name : names) {
+      if (!env::IsTemporaryName(name) || !name.starts_with(ours + "-")) continue;
+      HR_TRY_VOID(environment_.files().Remove(options_.folder + "/" + name));
+    }
+    return {};
+  }
+
+  // Holds the table's marker against the last plan.
+  Result<void> Settle() {
+    std::optional<EpochId> marker;
+    bool other_logs = false;
+    for (const Marker& found : table_->markers()) {
+      if (found.application == application_) {
+        marker = EpochId{found.version};
+      } else {
+        other_logs |= found.application.starts_with("headrace/");
+      }
+    }
+    const Standing standing = Compare(last_plan_, marker, other_logs);
+    redo_ = standing == Standing::kPlanned;
+    if (standing == Standing::kFresh || standing == Standing::kCommitted || redo_) {
+      SetCommitted(marker.value_or(EpochId{0}));
+      return {};
+    }
+    return base::Fail(Error(ErrorCode::kConflict, Explain(standing, last_plan_, marker))
+                          .With("table", options_.folder));
+  }
+
+  // Decides what is next: after each step, at the timer, when much is pending, and at a flush.
+  void Continue() {
+    if (busy_) return;
+    AnswerFlushes();
+    if (stopped()) return FailFlushes(Error(ErrorCode::kFailedPrecondition, reason_));
+    if (!due_ && !Hurried()) return;
+    due_ = false;
+    started_at_ = environment_.clock().Now();
+    if (table_ == nullptr) return OpenTable();
+    if (redo_) return RunPlan();
+    PlanNext();
+  }
+
+  // Something does not wait for the timer: a flush, or, unless the last try failed, many pending
+  // rows.
+  bool Hurried() {
+    const std::lock_guard lock(mutex_);
+    hurried_ = false;
+    if (!flushes_.empty()) return true;
+    return status_.state == State::kRunning && pending_.rows() >= options_.rows_soon;
+  }
+
+  void PlanNext() {
+    const auto plan = NextPlan();
+    if (!plan) {
+      Enter(State::kRunning, "");
+      return PostAfter(options_.commit);
+    }
+    busy_ = true;
+    if (plan->last <= plan->after) return LogEntry(SealingEntry(stream_.name), std::nullopt);
+    environment_.CrashPoint("publish.before_plan");
+    LogEntry(EncodePlan(*plan, stream_.name), *plan);
+  }
+
+  // Nothing when no row is pending. An empty range when rows are, but when they became visible is
+  // not in the log yet.
+  std::optional<PublishPlan> NextPlan() const {
+    const std::lock_guard lock(mutex_);
+    if (pending_.empty()) return std::nullopt;
+    EpochId last = pending_.EndOf(options_.plan_rows_max).value_or(status_.durable);
+    if (!stream_.known_at.assumed()) last = std::min(last, known_through_);
+    if (last < pending_.first()) last = status_.committed;
+    return PublishPlan{stream_.id, status_.committed, last};
+  }
+
+  void LogEntry(log::ControlEntry entry, std::optional<PublishPlan> plan) {
+    append_(std::move(entry), [weak = weak_from_this(), plan](Result<EpochId> logged) {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      self->Post(
+          [plan, logged = std::move(logged)](Actor& actor) { actor.OnLogged(plan, logged); });
+    });
+  }
+
+  void OnLogged(const std::optional<PublishPlan>& plan, const Result<EpochId>& logged) {
+    busy_ = false;
+    if (!logged) return Fail(logged.error());
+    if (!plan) {  // sealed: the visible times are there now, or very soon
+      PostAfter(kSealedPause);
+      return;
+    }
+    environment_.CrashPoint("publish.after_plan");
+    last_plan_ = *plan;
+    redo_ = true;
+    RunPlan();
+  }
+
+  void RunPlan() {
+    auto done = TryRunPlan();
+    if (!done) return Fail(done.error());
+    redo_ = false;
+    retry_delay_ = base::Duration(0);
+    Enter(State::kRunning, "");
+    const auto took = environment_.clock().Now() - started_at_;
+    commit_us_.Record(static_cast<uint64_t>(took / std::chrono::microseconds(1)));
+    PostAfter(std::max(base::Duration(0),
+                       options_.commit - std::chrono::duration_cast<base::Duration>(took)));
+    Post([](Actor& actor) { actor.Continue(); });
+  }
+
+  Result<void> TryRunPlan() {
+    if (failed_) {  // an earlier try may have committed after all
+      HR_TRY_VOID(table_->Refresh());
+      HR_TRY_VOID(Settle());
+      failed_ = false;
+      if (!redo_) return {};
+    }
+    HR_TRY(const std::vector<DataFile> files,
+           WritePlanFiles(environment_, budget_, *log_, stream_, *last_plan_, options_.folder,
+                          options_.files));
+    environment_.CrashPoint("publish.after_files");
+    environment_.CrashPoint("publish.before_commit");
+    HR_TRY_VOID(table_->Append(files, {application_, last_plan_->last.value}));
+    environment_.CrashPoint("publish.after_commit");
+    CountCommit(files);
+    return {};
+  }
+
+  void CountCommit(const std::vector<DataFile>& files) {
+    SetCommitted(last_plan_->last);
+    const std::lock_guard lock(mutex_);
+    ++status_.commits;
+    status_.files += files.size();
+    for (const DataFile& file : files) {
+      status_.rows += file.rows;
+      status_.bytes += file.bytes;
+    }
+  }
+
+  void SetCommitted(EpochId epoch) {
+    const std::lock_guard lock(mutex_);
+    status_.committed = epoch;
+    pending_.DropThrough(epoch);
+  }
+
+  void AnswerFlushes() {
+    std::vector<FlushDone> done;
+    {
+      const std::lock_guard lock(mutex_);
+      if (redo_ || table_ == nullptr) return;
+      std::erase_if(flushes_, [&](Waiter& waiter) {
+        if (!pending_.empty() && pending_.first() <= waiter.epoch) return false;
+        done.push_back(std::move(waiter.done));
+        return true;
+      });
+    }
+    for (FlushDone& each : done) each({});
+  }
+
+  void FailFlushes(const Error& error) {
+    std::vector<Waiter> waiters;
+    {
+      const std::lock_guard lock(mutex_);
+      waiters.swap(flushes_);
+    }
+    for (Waiter& waiter : waiters) waiter.done(base::Fail(error));
+  }
+
+  void Fail(const Error& error) {
+    failed_ = true;
+    reason_ = error.ToString();
+    const bool final = !MayPass(error.code());
+    Enter(final ? State::kStopped : State::kRetrying, reason_);
+    if (final) {
+      base::LogWarning("tables.publisher_stopped", {{"stream", stream_.name}, {"reason", reason_}});
+    } else {
+      retry_delay_ = std::clamp(retry_delay_ * 2, options_.retry_min, options_.retry_max);
+      base::LogWarning("tables.publish_failed", {{"stream", stream_.name},
+                                                 {"reason", reason_},
+                                                 {"retry_in", base::FormatDuration(retry_delay_)}});
+      PostAfter(retry_delay_);
+    }
+    FailFlushes(error);
+  }
+
+  void Enter(State state, std::string reason) {
+    const std::lock_guard lock(mutex_);
+    status_.state = state;
+    status_.reason = std::move(reason);
+  }
+  bool stopped() const {
+    const std::lock_guard lock(mutex_);
+    return status_.state == State::kStopped;
+  }
+
+  static constexpr base::Duration kSealedPause = std::chrono::milliseconds(5);
+
+  env::Environment& environment_;
+  base::MemoryBudget& budget_;
+  const PublishedStream stream_;
+  const PublisherOptions options_;
+  base::Histogram commit_us_;
+
+  mutable std::mutex mutex_;  // guards from here to the blank line
+  env::Executor* executor_ = nullptr;
+  PublisherStatus status_;
+  PendingRows pending_;
+  EpochId known_through_;  // the log tells when epochs up to here became visible
+  std::vector<Waiter> flushes_;
+  bool started_ = false;
+  bool hurried_ = false;
+
+  std::unique_ptr<log::LogReader> log_;
+  Append append_;
+  std::string application_;
+  std::unique_ptr<TableFormat> table_;
+  std::optional<PublishPlan> last_plan_;
+  bool redo_ = false;    // the last plan is in the log and not in the table
+  bool busy_ = false;    // an entry is on its way into the log
+  bool due_ = true;      // the interval, or a retry's delay, is over
+  bool failed_ = false;  // the last try ended in an error
+  std::string reason_;
+  uint64_t timer_turn_ = 0;
+  env::MonotonicTime started_at_{0};
+  base::Duration retry_delay_{0};
+};
+
+Publisher::Publisher(env::Environment& environment, base::MemoryBudget& budget,
+                     PublishedStream stream, PublisherOptions options)
+    : actor_(std::make_shared<Actor>(environment, budget, std::move(stream), std::move(options))),
+      executor_(environment.NewExecutor("publish", env::Priority::kBackground)) {
+  actor_->SetExecutor(executor_.get());
+}
+
+Publisher::~Publisher() {
+  actor_->SetExecutor(nullptr);
+  executor_.reset();
+}
+
+Result<void> Publisher::NoteRecovered(const log::Epoch& epoch) {
+  return actor_->NoteRecovered(epoch);
+}
+void Publisher::Start(std::unique_ptr<log::LogReader> log, Append append) {
+  actor_->Start(std::move(log), std::move(append));
+}
+void Publisher::NoteDurable(const log::Epoch& epoch) { actor_->NoteDurable(epoch); }
+void Publisher::Flush(std::move_only_function<void(Result<void>)> done) {
+  actor_->Flush(std::move(done));
+}
+PublisherStatus Publisher::status() const { return actor_->status(); }
+const base::Histogram& Publisher::commit_us() const { return actor_->commit_us(); }
+
+}  // namespace headrace::tables

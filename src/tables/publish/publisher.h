@@ -1,0 +1,91 @@
+#pragma once
+// The actor that turns durable epochs into versions of a table, one plan at a time:
+//
+//   1. log the plan (after, last];                              crash: nothing happened, or 2 is
+//   done at the next start
+//   2. write its data files, named from the plan, and sync them; crash: they are written again,
+//   with the same bytes
+//   3. commit them with the marker `last`, by put-if-absent;    crash: the marker tells whether it
+//   happened
+//   4. only then think about the next plan.
+//
+// What was committed is known only from the marker inside the table. At a start it is held against
+// the last plan in the log: a marker behind the plan before it, or ahead of the last one, means
+// that table or log was restored from a backup; then, and when somebody else changed the table so
+// that it can't be appended to, the publisher stops and says why, and everything else goes on.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/histogram.h"
+#include "base/memory_budget.h"
+#include "base/result.h"
+#include "env/environment.h"
+#include "log/epoch.h"
+#include "log/reader.h"
+#include "tables/publish/plan_files.h"
+#include "tables/table_rows.h"
+
+namespace headrace::tables {
+
+struct PublisherOptions {
+  std::string folder;                               // the table's
+  base::Duration commit = std::chrono::seconds(5);  // from one commit's begin to the next one's
+  uint64_t rows_soon = 2'000'000;      // pending rows that do not wait for the interval
+  uint64_t plan_rows_max = 8'000'000;  // rows of one version, about
+  base::Duration retry_min =
+      std::chrono::milliseconds(500);  // after a failure that may pass; doubles
+  base::Duration retry_max = std::chrono::minutes(1);
+  FileLimits files;
+};
+
+struct PublisherStatus {
+  enum class State : uint8_t { kStarting, kRunning, kRetrying, kStopped } state = State::kStarting;
+  std::string reason;       // why it retries or stopped
+  base::EpochId committed;  // the table holds exactly the rows up to here
+  base::EpochId durable;
+  uint64_t pending_rows = 0;                             // durable, not in the table
+  base::Duration lag{0};                                 // age of the oldest of them
+  uint64_t commits = 0, files = 0, rows = 0, bytes = 0;  // since the start
+};
+std::string_view NameOf(PublisherStatus::State state);  // "running" ...
+
+// NoteRecovered, then Start, then NoteDurable; Flush and status from any thread. Runs on an
+// executor of its own.
+class Publisher {
+ public:
+  // Logs a control entry and calls back, on any thread, with the epoch that holds it
+  // (log::Sequencer::Append).
+  using Append = std::function<void(log::ControlEntry,
+                                    std::move_only_function<void(base::Result<base::EpochId>)>)>;
+
+  // `budget` and `environment` outlive it.
+  Publisher(env::Environment& environment, base::MemoryBudget& budget, PublishedStream stream,
+            PublisherOptions options);
+  // Ends after the step that is running; what is durable and not committed is published after the
+  // next start.
+  ~Publisher();
+
+  // Every epoch of the log, in order, before Start. Errors: kCorruption for a broken plan.
+  base::Result<void> NoteRecovered(const log::Epoch& epoch);
+  // Opens the table (on the executor; a failure shows in status()) and begins.
+  void Start(std::unique_ptr<log::LogReader> log, Append append);
+  // Every epoch that became durable since, in order. Cheap.
+  void NoteDurable(const log::Epoch& epoch);
+  // Publishes what is durable now, without waiting for the interval; then calls `done` on the
+  // executor: with an error when the publisher has stopped or has to retry.
+  void Flush(std::move_only_function<void(base::Result<void>)> done);
+
+  PublisherStatus status() const;
+  // Microseconds from a plan's begin to its commit.
+  const base::Histogram& commit_us() const;
+
+ private:
+  class Actor;
+  std::shared_ptr<Actor> actor_;
+  std::unique_ptr<env::Executor> executor_;
+};
+
+}  // namespace headrace::tables

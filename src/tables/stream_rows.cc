@@ -1,0 +1,83 @@
+#include "tables/stream_rows.h"
+
+#include <fmt/format.h>
+
+#include <deque>
+#include <limits>
+#include <utility>
+
+namespace headrace::tables {
+namespace {
+
+using base::EpochId;
+using base::Result;
+using base::Timestamp;
+
+constexpr EpochId kNoEnd{std::numeric_limits<uint64_t>::max() >> 24};
+
+class StreamScan {
+ public:
+  StreamScan(const PublishedStream& stream, EpochId last,
+             const std::function<Result<void>(EpochRows)>& visit)
+      : stream_(stream), last_(last), visit_(visit) {}
+
+  bool live() const { return !stream_.known_at.assumed(); }
+  bool done() const { return seen_ >= last_ && waiting_.empty(); }
+  EpochId seen() const { return seen_; }
+
+  Result<void> Take(const log::EpochRef& epoch) {
+    seen_ = epoch->id;
+    while (!waiting_.empty() && waiting_.front()->id <= epoch->visible_through)
+      HR_TRY_VOID(EmitFront(epoch->visible_at));
+    if (epoch->id > last_ || epoch->RowsOf(stream_.id) == nullptr) return {};
+    waiting_.push_back(epoch);
+    return live() ? Result<void>() : EmitFront(Timestamp::Min());
+  }
+
+  Result<void> EmitAll(Timestamp visible) {
+    while (!waiting_.empty()) HR_TRY_VOID(EmitFront(visible));
+    return {};
+  }
+
+ private:
+  Result<void> EmitFront(Timestamp visible) {
+    const log::EpochRef epoch = std::move(waiting_.front());
+    waiting_.pop_front();
+    const columns::ColumnBatch& rows = *epoch->RowsOf(stream_.id);
+    return visit_(
+        {epoch->id, rows, KnownAt(stream_.known_at, stream_.event_time_field, rows, visible)});
+  }
+
+  const PublishedStream& stream_;
+  const EpochId last_;
+  const std::function<Result<void>(EpochRows)>& visit_;
+  std::deque<log::EpochRef> waiting_;
+  EpochId seen_;
+};
+
+}  // namespace
+
+Result<void> ScanStreamRows(log::LogReader& log, const PublishedStream& stream, EpochId after,
+                            EpochId last, UnknownTime unknown,
+                            const std::function<Result<void>(EpochRows)>& visit) {
+  if (last <= after) return {};
+  StreamScan scan(stream, last, visit);
+  bool ended = false;
+  const auto take = [&](const log::EpochRef& epoch) -> Result<void> {
+    HR_TRY_VOID(scan.Take(epoch));
+    if (!scan.live() || !scan.done()) return {};
+    ended = true;  // the scan has no other way to be ended than an error
+    return base::Fail(base::ErrorCode::kUnavailable, "enough was read");
+  };
+  auto scanned = log.Scan(after.Next(), scan.live() ? kNoEnd : last, take);
+  if (!scanned && !ended) return scanned;
+  if (scan.seen() >= last && unknown == UnknownTime::kNever)
+    HR_TRY_VOID(scan.EmitAll(Timestamp::Max()));
+  if (scan.done()) return {};
+  return base::Fail(
+      base::Error(base::ErrorCode::kUnavailable, "the log does not reach that far yet: retry")
+          .With("epoch", std::to_string(last.value))
+          .With("seen", std::to_string(scan.seen().value)));
+}
+
+}  // namespace headrace::tables

@@ -1,0 +1,46 @@
+#pragma once
+// What the publisher needs of a table format: to add files to a table in one step, together with a
+// marker that says how far the log has been published. Delta implements it; the others will.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "tables/parquet/parquet_writer.h"
+
+namespace headrace::tables {
+
+// A data file that lies, synced, in the table's folder.
+struct DataFile {
+  std::string name;  // in the table's folder
+  uint64_t bytes = 0;
+  uint64_t rows = 0;
+  std::vector<ColumnStats> stats;  // one a column of the table's schema
+};
+
+// How far a writer has come, kept in the table's own metadata: the newest of each application wins.
+struct Marker {
+  std::string application;  // "headrace/<log id>/<stream>"
+  uint64_t version = 0;     // the last epoch
+  bool operator==(const Marker&) const = default;
+};
+
+// One table, seen by its one writer of a process. Not thread-safe.
+class TableFormat {
+ public:
+  virtual ~TableFormat() = default;
+  // The markers of the newest version that was seen.
+  virtual std::vector<Marker> markers() const = 0;
+  // Looks for versions that others have committed meanwhile. Errors: kConflict when they made the
+  // table one that this writer can't append to; kCorruption, kIoError.
+  virtual base::Result<void> Refresh() = 0;
+  // Adds the files and sets the marker, as one version, durably. A version that another writer
+  // commits first is read, and the append repeated after it. Cost does not depend on the table's
+  // length. An error leaves the table as it was, except kIoError, after which Refresh() tells.
+  // Errors: kConflict (as Refresh; or another process moved this marker), kIoError, kStorageFull.
+  virtual base::Result<void> Append(std::span<const DataFile> files, const Marker& marker) = 0;
+};
+
+}  // namespace headrace::tables

@@ -1,0 +1,48 @@
+#pragma once
+// Reads a table that Headrace wrote (and others may have compacted): its newest version, the rows
+// with their positions, and how far the log was published into it.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "env/environment.h"
+#include "tables/table_rows.h"
+
+namespace headrace::tables {
+
+namespace delta {
+class DeltaTable;
+}
+
+// One version of one table. Not thread-safe.
+class TableReader {
+ public:
+  // Errors: kNotFound when there is no table; those of delta::DeltaTable::Open.
+  static base::Result<std::unique_ptr<TableReader>> Open(env::Environment& environment,
+                                                         const std::string& folder);
+  ~TableReader();
+
+  int64_t version() const;
+  uint64_t rows() const;
+  size_t files() const;
+  // The last epoch of `log` whose rows of `stream` are all in this version; nothing when none is.
+  std::optional<base::EpochId> Marker(const base::LogId& log, const std::string& stream) const;
+
+  // Calls `visit` with the columns of `wanted` of every row, with positions and known_at. Files
+  // come in the order of their commits, so rows of one log do in the order of their positions,
+  // unless the table was rewritten. Errors: kUnsupported for files with deletion vectors;
+  // kCorruption; kInvalidInput for a column that is not there.
+  base::Result<void> Scan(const columns::SchemaRef& wanted, const VisitRows& visit) const;
+
+ private:
+  TableReader(env::Environment& environment, std::unique_ptr<delta::DeltaTable> table);
+  env::Environment& environment_;
+  std::unique_ptr<delta::DeltaTable> table_;
+};
+
+}  // namespace headrace::tables

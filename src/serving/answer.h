@@ -28,6 +28,7 @@ namespace headrace::serving {
 struct InputColumn {
   std::string name;
   std::vector<columns::Value> values;
+  enum class Use : uint8_t { kJoinKey, kRequestInput } use = Use::kJoinKey;  // set in answers
 };
 
 // A question about `rows` entity rows. All input columns are equally long.
@@ -60,7 +61,7 @@ struct FeatureAnswer {
   base::Duration lag{0};  // as_of minus the epoch's clock, not below 0: how far the answer may be behind
   std::string service;    // empty for a list of features
   size_t rows = 0;
-  std::vector<InputColumn> inputs;                             // those that were needed, of their columns' types
+  std::vector<InputColumn> inputs;  // those that were needed, of their columns' types, in the request's order
   std::shared_ptr<const std::vector<AnswerColumn>> columns;
   // Row-major, rows x columns.
   std::vector<columns::Value> values;

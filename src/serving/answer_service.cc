@@ -1,0 +1,250 @@
+// A request, step by step:
+// 1. Its plan: compiled when the service was made, or kept from an earlier request for the same features.
+// 2. Its input columns, each value converted to its column's type.
+// 3. One pin; for each row the key of each view, one Get a view, then the on-request features.
+// 4. If the pin was taken away meanwhile, all of it again under a new one.
+#include <algorithm>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+
+#include "columns/key.h"
+#include "serving/answer.h"
+#include "serving/answer_plan.h"
+#include "serving/epoch_waiters.h"
+#include "serving/input_values.h"
+#include "serving/on_request.h"
+
+namespace headrace::serving {
+namespace {
+
+using base::ErrorCode;
+using pipeline::FeatureStatus;
+
+base::Error InputError(std::string message, const std::string& field) {
+  return base::Error(ErrorCode::kInvalidInput, std::move(message)).With("field", field);
+}
+
+// The plan's inputs, converted, in the plan's order.
+struct BoundInputs {
+  size_t rows = 0;
+  std::vector<std::vector<columns::Value>> values;
+};
+
+base::Result<BoundInputs> Bind(const AnswerPlan& plan, const FeatureQuery& query, size_t rows_max) {
+  BoundInputs bound;
+  for (const PlanInput& input : plan.inputs) {
+    const auto given = std::find_if(query.inputs.begin(), query.inputs.end(),
+                                    [&](const InputColumn& column) { return column.name == input.name; });
+    if (given == query.inputs.end()) {
+      const bool key = input.use == InputColumn::Use::kJoinKey;
+      return base::Fail(InputError((key ? "missing join key `" : "missing request input `") + input.name + "`", input.name)
+                            .With("missing", key ? "join_key" : "request_input"));
+    }
+    if (!bound.values.empty() && given->values.size() != bound.rows)
+      return base::Fail(InputError("`" + input.name + "` has " + std::to_string(given->values.size()) +
+                                       " values, the columns before it " + std::to_string(bound.rows), input.name));
+    bound.rows = given->values.size();
+    if (bound.rows > rows_max)
+      return base::Fail(InputError("more than " + std::to_string(rows_max) + " rows in one request: ask in parts", input.name));
+    std::vector<columns::Value>& values = bound.values.emplace_back();
+    values.reserve(bound.rows);
+    for (const columns::Value& value : given->values) {
+      auto converted = ConvertInput(value, input.type);
+      if (!converted) return base::Fail(std::move(converted).error().With("field", input.name));
+      values.push_back(std::move(*converted));
+    }
+  }
+  return bound;
+}
+
+class PinnedAnswerService final : public AnswerService {
+ public:
+  PinnedAnswerService(AnswerSources sources, AnswerLimits limits)
+      : sources_(std::move(sources)), limits_(limits), definition_(sources_.views->definition()),
+        waiters_(std::make_shared<EpochWaiters>(*sources_.waiting, *sources_.clock, limits.waiters_max)) {}
+  ~PinnedAnswerService() override { waiters_->Stop(); }
+
+  base::Result<void> CompileServices() {
+    for (const pipeline::ServiceDefinition& service : definition_.services) {
+      HR_TRY(services_[service.name], CompileService(definition_, service));
+    }
+    return {};
+  }
+
+  base::Result<FeatureAnswer> Answer(const FeatureQuery& query) override {
+    if (query.min_epoch && sources_.views->visible() < *query.min_epoch)
+      return base::Fail(base::Error(ErrorCode::kUnavailable, "the epoch is not visible yet")
+                            .With("epoch", std::to_string(query.min_epoch->value)));
+    return AnswerNow(query);
+  }
+  void AnswerWhenVisible(FeatureQuery query, Done done) override;
+  void MarkVisible(base::EpochId epoch) override { waiters_->MarkVisible(epoch); }
+  const base::Histogram& serve_us() const override { return serve_us_; }
+  uint64_t revoked_pins() const override { return revoked_.load(std::memory_order_relaxed); }
+  const pipeline::PipelineDefinition& definition() const override { return definition_; }
+
+ private:
+  base::Result<FeatureAnswer> AnswerNow(const FeatureQuery& query);
+  base::Result<AnswerPlanRef> PlanFor(const FeatureQuery& query);
+  base::Result<AnswerPlanRef> PlanForFeatures(const std::vector<std::string>& features);
+  base::Result<bool> AnswerUnderPin(const AnswerPlan& plan, const BoundInputs& inputs, const FeatureQuery& query,
+                                    FeatureAnswer& answer);
+  base::Result<void> AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs, const pipeline::Pin& pin, size_t row,
+                               FeatureAnswer& answer) const;
+  base::Timestamp AsOf(const FeatureQuery& query, const pipeline::Pin& pin) const {
+    if (query.as_of) return *query.as_of;
+    if (definition_.clock == log::ClockMode::kEvents) return pin.clock();
+    return std::max(pin.clock(), sources_.log_clock());
+  }
+
+  AnswerSources sources_;
+  AnswerLimits limits_;
+  const pipeline::PipelineDefinition& definition_;
+  std::shared_ptr<EpochWaiters> waiters_;
+  std::unordered_map<std::string, AnswerPlanRef> services_;  // filled before the first request
+  std::shared_mutex plans_mutex_;
+  std::unordered_map<std::string, AnswerPlanRef> plans_;  // by the features' names, a line each
+  base::Histogram serve_us_;
+  std::atomic<uint64_t> revoked_{0};
+};
+
+base::Result<AnswerPlanRef> PinnedAnswerService::PlanFor(const FeatureQuery& query) {
+  if (query.service.empty()) return PlanForFeatures(query.features);
+  const auto found = services_.find(query.service);
+  if (found != services_.end()) return found->second;
+  return base::Fail(base::Error(ErrorCode::kNotFound, "no service `" + query.service + "`")
+                        .With("object", "service")
+                        .With("name", query.service));
+}
+
+base::Result<AnswerPlanRef> PinnedAnswerService::PlanForFeatures(const std::vector<std::string>& features) {
+  if (features.empty()) return base::Fail(InputError("name a service or some features", "features"));
+  std::string key;
+  for (const std::string& feature : features) key.append(feature).append("\n");
+  {
+    std::shared_lock lock(plans_mutex_);
+    const auto found = plans_.find(key);
+    if (found != plans_.end()) return found->second;
+  }
+  HR_TRY(AnswerPlanRef plan, CompileFeatures(definition_, features, limits_.features_max));
+  std::unique_lock lock(plans_mutex_);
+  if (plans_.size() >= limits_.plans_max) plans_.clear();
+  plans_.emplace(std::move(key), plan);
+  return plan;
+}
+
+base::Result<FeatureAnswer> PinnedAnswerService::AnswerNow(const FeatureQuery& query) {
+  const env::MonotonicTime begin = sources_.clock->Now();
+  HR_TRY(const AnswerPlanRef plan, PlanFor(query));
+  HR_TRY(BoundInputs inputs, Bind(*plan, query, limits_.rows_max));
+  FeatureAnswer answer;
+  answer.log = sources_.log;
+  answer.definition = definition_.id;
+  answer.clock = definition_.clock;
+  answer.service = plan->service;
+  answer.rows = inputs.rows;
+  answer.columns = plan->columns;
+  bool held = false;
+  for (int attempt = 0; !held && attempt <= limits_.revoked_retries; ++attempt) {
+    HR_TRY(held, AnswerUnderPin(*plan, inputs, query, answer));
+    if (!held) revoked_.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (!held) return base::Fail(ErrorCode::kUnavailable, "the state moved on faster than the answer was read: ask again");
+  for (const InputColumn& column : query.inputs)
+    for (size_t i = 0; i < plan->inputs.size(); ++i)
+      if (plan->inputs[i].name == column.name)
+        answer.inputs.push_back({column.name, std::move(inputs.values[i]), plan->inputs[i].use});
+  if (sources_.on_answer) sources_.on_answer(answer);
+  serve_us_.Record(static_cast<uint64_t>((sources_.clock->Now() - begin).count() / 1000));
+  return answer;
+}
+
+// False when the pin was revoked, so that nothing of the answer may be used.
+base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan, const BoundInputs& inputs,
+                                                       const FeatureQuery& query, FeatureAnswer& answer) {
+  HR_TRY(const pipeline::Pin pin, sources_.views->PinNewest());
+  answer.epoch = pin.epoch();
+  answer.as_of = AsOf(query, pin);
+  answer.lag = std::max(base::Duration(0), answer.as_of - pin.clock());
+  const size_t cells = inputs.rows * plan.columns->size();
+  answer.values.clear();
+  answer.statuses.clear();
+  answer.event_times.clear();
+  answer.values.reserve(cells);
+  answer.statuses.reserve(cells);
+  answer.event_times.reserve(cells);
+  for (size_t row = 0; row < inputs.rows; ++row) {
+    const auto answered = AnswerRow(plan, inputs, pin, row, answer);
+    if (pin.revoked()) return false;
+    if (!answered) return base::Fail(answered.error());
+  }
+  if (pin.revoked()) return false;
+  if (plan.max_lag && answer.lag > *plan.max_lag)
+    for (FeatureStatus& status : answer.statuses)
+      if (status == FeatureStatus::kPresent || status == FeatureStatus::kNullValue) status = FeatureStatus::kOutsideMaxAge;
+  return true;
+}
+
+base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
+                                                  const pipeline::Pin& pin, size_t row, FeatureAnswer& answer) const {
+  std::vector<pipeline::ViewAnswer> views;
+  views.reserve(plan.views.size());
+  columns::KeyBytes key;
+  for (const PlanView& view : plan.views) {
+    key.clear();
+    for (const size_t input : view.key_inputs) columns::AppendKeyValue(key, inputs.values[input][row]);
+    HR_TRY(pipeline::ViewAnswer got, sources_.views->Get(pin, view.view, key, answer.as_of));
+    views.push_back(std::move(got));
+  }
+  const auto read = [&](const PlanSource& source) -> FeatureValue {
+    if (source.kind == PlanSource::Kind::kInput) {
+      const columns::Value& value = inputs.values[source.slot][row];
+      return {value, value.is_null() ? FeatureStatus::kNullValue : FeatureStatus::kPresent, std::nullopt};
+    }
+    if (source.kind == PlanSource::Kind::kOnRequest) return {};  // a field that the expression does not read
+    const pipeline::ViewAnswer& view = views[source.slot];
+    return {view.values[source.output], view.statuses[source.output], view.event_time};
+  };
+  std::vector<FeatureValue> on_request;
+  std::vector<FeatureValue> arguments;
+  for (const PlanOnRequest& planned : plan.on_request) {
+    arguments.clear();
+    for (const PlanSource& source : planned.sources) arguments.push_back(read(source));
+    on_request.push_back(EvaluateOnRequest(definition_.on_request[planned.feature], arguments));
+  }
+  for (const PlanSource& source : plan.sources) {
+    FeatureValue value = source.kind == PlanSource::Kind::kOnRequest ? on_request[source.slot] : read(source);
+    answer.values.push_back(std::move(value.value));
+    answer.statuses.push_back(value.status);
+    answer.event_times.push_back(value.event_time);
+  }
+  return {};
+}
+
+void PinnedAnswerService::AnswerWhenVisible(FeatureQuery query, Done done) {
+  if (!query.min_epoch || sources_.views->visible() >= *query.min_epoch) return done(AnswerNow(query));
+  const base::EpochId epoch = *query.min_epoch;
+  const auto deadline = std::min(query.deadline, limits_.wait_max);
+  auto shared_done = std::make_shared<Done>(std::move(done));
+  auto woken = [this, query = std::move(query), shared_done](EpochWaiters::Outcome outcome) {
+    if (outcome == EpochWaiters::Outcome::kVisible) return (*shared_done)(AnswerNow(query));
+    if (outcome == EpochWaiters::Outcome::kStopped)
+      return (*shared_done)(base::Fail(ErrorCode::kUnavailable, "the engine is stopping"));
+    (*shared_done)(base::Fail(base::Error(ErrorCode::kDeadlineExceeded, "the epoch did not become visible in time")
+                                  .With("epoch", std::to_string(query.min_epoch->value))));
+  };
+  if (!waiters_->Wait(epoch, deadline, std::move(woken)))
+    (*shared_done)(base::Fail(ErrorCode::kResourceExhausted, "too many requests wait for an epoch: ask again without min_epoch"));
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<AnswerService>> AnswerService::Make(AnswerSources sources, AnswerLimits limits) {
+  HR_CHECK(sources.views != nullptr && sources.waiting != nullptr && sources.clock != nullptr, "an answer service reads views");
+  auto service = std::make_unique<PinnedAnswerService>(std::move(sources), limits);
+  HR_TRY_VOID(service->CompileServices());
+  return service;
+}
+
+}  // namespace headrace::serving

@@ -1,0 +1,36 @@
+#pragma once
+// The body of POST /get-online-features, as Feast 0.67 takes it, with our own fields beside.
+
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocols/http_message.h"
+#include "serving/answer.h"
+
+namespace headrace::serving {
+
+// kStrict tells NULL_VALUE and OUTSIDE_MAX_AGE; kFeast says PRESENT for both, as Feast's own server does.
+enum class StatusMode : uint8_t { kStrict, kFeast };
+
+struct FeastRequest {
+  FeatureQuery query;
+  bool full_feature_names = false;
+  bool view_metadata = false;  // include_feature_view_version_metadata
+  StatusMode mode = StatusMode::kStrict;
+};
+
+// One thing wrong with a request, as pydantic says it.
+struct FieldProblem {
+  std::string type;                   // "missing", "list_type" ...
+  std::vector<std::string> location;  // {"entities", "origin"}, below "body"
+  std::string message;
+};
+
+// Reads the body (whatever its content type; it has 64 bytes of spare capacity) and as_of, min_epoch, deadline_ms and mode from
+// the query string, which wins over fields of the same names.
+std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::HttpRequest& request);
+
+}  // namespace headrace::serving

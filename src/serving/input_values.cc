@@ -1,0 +1,66 @@
+#include "serving/input_values.h"
+
+#include <cmath>
+#include <limits>
+
+namespace headrace::serving {
+namespace {
+
+using columns::Type;
+using columns::Value;
+
+constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
+
+std::unexpected<base::Error> Refuse(const Value& given, Type wanted) {
+  return base::Fail(base::ErrorCode::kInvalidInput,
+                    "expected " + std::string(columns::NameOf(wanted)) + ", got " + given.ToJson());
+}
+
+bool FitsInt32(int64_t value) {
+  return value >= std::numeric_limits<int32_t>::min() && value <= std::numeric_limits<int32_t>::max();
+}
+
+base::Result<Value> FromInteger(const Value& given, Type wanted) {
+  const int64_t value = given.as_int();
+  switch (wanted) {
+    case Type::kInt64:
+    case Type::kTimestamp:
+    case Type::kTimestampNtz: return Value(wanted, value);
+    case Type::kInt32:
+    case Type::kDate: return FitsInt32(value) ? base::Result<Value>(Value(wanted, value)) : Refuse(given, wanted);
+    case Type::kFloat32:
+    case Type::kFloat64:
+      if (std::abs(static_cast<double>(value)) > kExactIntegers) return Refuse(given, wanted);
+      return Value(wanted, static_cast<double>(value));
+    default: return Refuse(given, wanted);
+  }
+}
+
+base::Result<Value> FromDouble(const Value& given, Type wanted) {
+  const double value = given.as_double();
+  if (wanted == Type::kFloat64) return Value(wanted, value);
+  if (wanted == Type::kFloat32) return Value(wanted, static_cast<double>(static_cast<float>(value)));
+  const bool whole = std::trunc(value) == value && std::abs(value) <= kExactIntegers;
+  if (!columns::IsInteger(wanted) || !whole) return Refuse(given, wanted);
+  return FromInteger(Value::Int64(static_cast<int64_t>(value)), wanted);
+}
+
+}  // namespace
+
+base::Result<Value> ConvertInput(const Value& given, Type wanted) {
+  if (given.is_null()) return Value::Null(wanted);
+  switch (given.type()) {
+    case Type::kBool:
+      if (wanted == Type::kBool) return given;
+      return Refuse(given, wanted);
+    case Type::kString:
+    case Type::kBytes:
+      if (given.type() == wanted) return given;
+      return Value::FromText(wanted, given.as_text());
+    case Type::kFloat32:
+    case Type::kFloat64: return FromDouble(given, wanted);
+    default: return FromInteger(given, wanted);
+  }
+}
+
+}  // namespace headrace::serving

@@ -1,0 +1,60 @@
+#include "plan/budget.h"
+
+#include <gtest/gtest.h>
+
+namespace headrace::plan {
+namespace {
+
+using std::chrono::milliseconds;
+
+pipeline::PromiseDefinition Promise() {
+  pipeline::PromiseDefinition promise;
+  promise.budget = milliseconds(200);
+  promise.outside = {{"network", milliseconds(15)}, {"model", milliseconds(35)}};
+  return promise;
+}
+
+TEST(BudgetTest, DividesWhatIsLeftInThirds) {
+  const LatencyBudget budget = DivideBudget(Promise());
+  EXPECT_EQ(budget.outside, milliseconds(50));
+  EXPECT_EQ(budget.ours, milliseconds(150));
+  for (const base::Duration given : budget.given) EXPECT_EQ(given, milliseconds(50));
+  EXPECT_DOUBLE_EQ(budget.quantile, 0.99);
+}
+
+TEST(BudgetTest, NothingIsLeftWhenTheOutsideTakesAll) {
+  pipeline::PromiseDefinition promise = Promise();
+  promise.outside["model"] = std::chrono::seconds(1);
+  EXPECT_EQ(DivideBudget(promise).ours, base::Duration(0));
+}
+
+TEST(BudgetTest, JudgesEachStageAndTheWhole) {
+  base::Histogram ingest, transform, serve, visible;
+  for (int i = 0; i < 1000; ++i) {
+    ingest.Record(60'000);
+    transform.Record(1'000);
+    serve.Record(100);
+    visible.Record(61'000);
+  }
+  const LatencyBudget budget = DivideBudget(Promise());
+  PromiseVerdict verdict = Judge(budget, {&ingest, &transform, &serve, &visible});
+  EXPECT_EQ(verdict.stages[0].state, StageVerdict::State::kSlipped);
+  EXPECT_EQ(verdict.stages[1].state, StageVerdict::State::kKept);
+  EXPECT_EQ(verdict.stages[2].state, StageVerdict::State::kKept);
+  EXPECT_EQ(verdict.together.state, StageVerdict::State::kKept) << "what one stage leaves over is the others'";
+  EXPECT_NEAR(static_cast<double>(verdict.together.measured.count()), 61'100, 2'000);
+  for (int i = 0; i < 100; ++i) visible.Record(180'000);
+  verdict = Judge(budget, {&ingest, &transform, &serve, &visible});
+  EXPECT_EQ(verdict.together.state, StageVerdict::State::kSlipped);
+}
+
+TEST(BudgetTest, SaysWhenNothingWasMeasured) {
+  const base::Histogram empty;
+  const PromiseVerdict verdict = Judge(DivideBudget(Promise()), {&empty, nullptr, nullptr, &empty});
+  EXPECT_EQ(verdict.stages[0].state, StageVerdict::State::kUnmeasured);
+  EXPECT_EQ(verdict.together.state, StageVerdict::State::kUnmeasured);
+  EXPECT_EQ(NameOf(verdict.together.state), "unmeasured");
+}
+
+}  // namespace
+}  // namespace headrace::plan

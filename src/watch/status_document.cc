@@ -1,0 +1,155 @@
+#include "watch/status_document.h"
+
+#include <nlohmann/json.hpp>
+
+#include "plan/budget.h"
+
+namespace headrace::watch {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr double kMegabyte = 1024.0 * 1024.0;
+
+double Milliseconds(uint64_t us) { return static_cast<double>(us) / 1000.0; }
+double Milliseconds(base::Duration d) { return static_cast<double>(d.count()) / 1000.0; }
+double Megabytes(uint64_t bytes) { return static_cast<double>(bytes) / kMegabyte; }
+
+Json Times(const base::Histogram& us) {
+  const double worst = Milliseconds(us.max());
+  return {{"count", us.count()},
+          {"p50_ms", Milliseconds(us.Quantile(0.5))},
+          {"p99_ms", Milliseconds(us.Quantile(0.99))},
+          {"p999_ms", Milliseconds(us.Quantile(0.999))},
+          {"worst_ms", worst},
+          {"max_ms", worst}};
+}
+
+Json VerdictJson(const plan::StageVerdict& verdict) {
+  Json json = {{"given_ms", Milliseconds(verdict.given)}, {"verdict", plan::NameOf(verdict.state)}};
+  if (verdict.state != plan::StageVerdict::State::kUnmeasured) json["measured_ms"] = Milliseconds(verdict.measured);
+  return json;
+}
+
+Json PromiseJson(const StatusFigures& figures) {
+  const plan::LatencyBudget budget = plan::DivideBudget(figures.definition.promise);
+  const plan::PromiseVerdict verdict =
+      plan::Judge(budget, {&figures.durable_us, &figures.visible_us, &figures.serve_us, &figures.end_to_end_us});
+  Json stages = Json::object();
+  for (size_t i = 0; i < plan::kStages; ++i)
+    stages[std::string(plan::NameOf(static_cast<plan::Stage>(i)))] = VerdictJson(verdict.stages[i]);
+  return {{"percentile", figures.definition.promise.percentile},
+          {"budget_ms", Milliseconds(budget.promised)},
+          {"outside_ms", Milliseconds(budget.outside)},
+          {"ours_ms", Milliseconds(budget.ours)},
+          {"stages", std::move(stages)},
+          {"together", VerdictJson(verdict.together)}};
+}
+
+Json LogJson(const StatusFigures& figures) {
+  const log::LogStatus& log = figures.log;
+  Json json = {{"id", log.log.ToString()},
+               {"epoch", log.durable.value},
+               {"clock", base::FormatTimestamp(log.clock)},
+               {"bytes", log.log_bytes},
+               {"durability", figures.durability == log::Durability::kFsync ? "fsync" : "os"},
+               {"read_only", log.read_only}};
+  if (log.read_only) json["read_only_reason"] = log.read_only_reason;
+  return json;
+}
+
+Json MemoryJson(const StatusFigures& figures) {
+  Json accounts = Json::object();
+  for (int i = 0; i < static_cast<int>(base::MemoryAccount::kCount); ++i) {
+    const auto account = static_cast<base::MemoryAccount>(i);
+    accounts[std::string(base::NameOf(account))] = Megabytes(figures.budget.used_bytes(account));
+  }
+  return {{"used_mb", Megabytes(figures.memory.resident_bytes)},
+          {"peak_mb", Megabytes(figures.memory.peak_bytes)},
+          {"budget_mb", Megabytes(figures.budget.limit_bytes())},
+          {"charged_mb", Megabytes(figures.budget.used_bytes())},
+          {"state_mb", Megabytes(figures.budget.used_bytes(base::MemoryAccount::kState))},
+          {"accounts_mb", std::move(accounts)}};
+}
+
+Json ViewsJson(const StatusFigures& figures) {
+  Json views = Json::array();
+  for (const pipeline::ViewStatus& view : figures.views)
+    views.push_back({{"name", view.name}, {"keys", view.keys}, {"rows", view.rows}, {"bytes", view.bytes}});
+  return views;
+}
+
+Json TablesJson(const StatusFigures& figures) {
+  Json tables = Json::array();
+  for (const TableFigures& table : figures.tables) {
+    Json json = {{"name", table.name},           {"folder", table.folder},
+                 {"state", table.state},         {"committed_epoch", table.committed.value},
+                 {"pending_rows", table.pending_rows}, {"lag_ms", Milliseconds(table.lag)},
+                 {"commits", table.commits},     {"files", table.files},
+                 {"rows", table.rows},           {"bytes", table.bytes},
+                 {"commit_p50_ms", Milliseconds(table.commit_p50_us)},
+                 {"commit_p99_ms", Milliseconds(table.commit_p99_us)}};
+    if (!table.reason.empty()) json["reason"] = table.reason;
+    tables.push_back(std::move(json));
+  }
+  return tables;
+}
+
+}  // namespace
+
+std::string StatusJson(const StatusFigures& figures) {
+  const Json times = Times(figures.end_to_end_us);
+  const Json json = {
+      {"pipeline", figures.definition.name},
+      {"definition", figures.definition.id.ToString()},
+      {"clock", figures.definition.clock == log::ClockMode::kEvents ? "events" : "wall"},
+      {"uptime_s", static_cast<double>(figures.uptime.count()) / 1e6},
+      {"epoch", figures.visible.value},
+      {"backlog_rows", figures.backlog_rows},
+      {"rows", {{"accepted", figures.log.rows_accepted}, {"refused", figures.log.rows_refused},
+                {"batches_repeated", figures.log.batches_repeated}}},
+      {"log", LogJson(figures)},
+      {"fdatasync", Times(figures.sync_us)},
+      {"stages", {{"ingest", Times(figures.durable_us)}, {"transform", Times(figures.visible_us)},
+                  {"serve", Times(figures.serve_us)}, {"visible", times}, {"together", times}}},
+      {"promise", PromiseJson(figures)},
+      {"memory", MemoryJson(figures)},
+      {"views", ViewsJson(figures)},
+      {"tables", TablesJson(figures)},
+      {"dead_letters", figures.dead_letters},
+      {"revoked_pins", figures.revoked_pins},
+  };
+  return json.dump();
+}
+
+std::string StatusMetrics(const StatusFigures& figures) {
+  MetricsText text;
+  const log::LogStatus& log = figures.log;
+  text.Counter("headrace_log_rows_accepted_total", "Rows accepted since the log began.", log.rows_accepted);
+  text.Counter("headrace_log_rows_refused_total", "Rows refused since the log began.", log.rows_refused);
+  text.Counter("headrace_log_batches_repeated_total", "Batches that were repeats, since the start.", log.batches_repeated);
+  text.Gauge("headrace_log_durable_epoch", "The newest durable epoch.", static_cast<double>(log.durable.value));
+  text.Gauge("headrace_log_bytes", "Bytes of the log on disk.", static_cast<double>(log.log_bytes));
+  text.Gauge("headrace_log_read_only", "1 when the log refuses writes.", log.read_only ? 1 : 0);
+  text.Summary("headrace_log_fdatasync_seconds", "Time of an fdatasync.", figures.sync_us);
+  text.Summary("headrace_ingest_durable_seconds", "From accepted to durable.", figures.durable_us);
+  text.Summary("headrace_pipeline_visible_seconds", "From durable to visible.", figures.visible_us);
+  text.Summary("headrace_pipeline_end_to_end_seconds", "From accepted to visible, per batch.", figures.end_to_end_us);
+  text.Gauge("headrace_pipeline_visible_epoch", "The newest visible epoch.", static_cast<double>(figures.visible.value));
+  text.Gauge("headrace_pipeline_backlog_rows", "Rows durable and not yet visible.", static_cast<double>(figures.backlog_rows));
+  for (const pipeline::ViewStatus& view : figures.views)
+    text.Gauge("headrace_pipeline_view_keys", "Keys of a view.", static_cast<double>(view.keys), {{"view", view.name}});
+  for (const pipeline::ViewStatus& view : figures.views)
+    text.Gauge("headrace_pipeline_view_bytes", "Bytes of a view's state.", static_cast<double>(view.bytes), {{"view", view.name}});
+  text.Summary("headrace_serving_answer_seconds", "Time of an answer inside the engine.", figures.serve_us);
+  text.Counter("headrace_serving_pins_revoked_total", "Pins taken away from slow readers.", figures.revoked_pins);
+  for (const TableFigures& table : figures.tables)
+    text.Gauge("headrace_tables_pending_rows", "Durable rows not in the table.", static_cast<double>(table.pending_rows),
+               {{"table", table.name}});
+  text.Gauge("headrace_base_memory_charged_bytes", "Bytes charged to the budget.", static_cast<double>(figures.budget.used_bytes()));
+  text.Gauge("headrace_base_memory_resident_bytes", "Resident memory of the process.",
+             static_cast<double>(figures.memory.resident_bytes));
+  return text.Take();
+}
+
+}  // namespace headrace::watch

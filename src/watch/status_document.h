@@ -1,0 +1,59 @@
+#pragma once
+// GET /status: is it well, in one JSON document. wiring gathers the figures; the shape is decided here (docs/reference/http.md).
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/histogram.h"
+#include "base/ids.h"
+#include "base/memory_budget.h"
+#include "env/process_memory.h"
+#include "log/sequencer.h"
+#include "pipeline/definition.h"
+#include "pipeline/views/view_set.h"
+#include "watch/metrics_text.h"
+
+namespace headrace::watch {
+
+// A table and its publisher.
+struct TableFigures {
+  std::string name;
+  std::string folder;
+  std::string state;   // "running", "stopped" ...
+  std::string reason;  // why it stopped
+  base::EpochId committed;
+  uint64_t pending_rows = 0;
+  base::Duration lag{0};  // age of the oldest row that is not in the table
+  uint64_t commits = 0, files = 0, rows = 0, bytes = 0;
+  uint64_t commit_p50_us = 0, commit_p99_us = 0;
+};
+
+// One moment of an engine. References live during the call that it is made for.
+struct StatusFigures {
+  const pipeline::PipelineDefinition& definition;
+  base::Duration uptime{0};
+  log::LogStatus log;
+  log::Durability durability = log::Durability::kFsync;
+  base::EpochId visible;
+  uint64_t backlog_rows = 0;  // durable, not yet visible
+  // Microseconds.
+  const base::Histogram& sync_us;       // each fdatasync
+  const base::Histogram& durable_us;    // accepted -> durable: ingest
+  const base::Histogram& visible_us;    // durable -> visible: transform
+  const base::Histogram& end_to_end_us; // accepted -> visible, per batch
+  const base::Histogram& serve_us;      // a request inside the engine
+  std::vector<pipeline::ViewStatus> views;
+  std::vector<TableFigures> tables;
+  std::map<std::string, std::map<std::string, uint64_t>> dead_letters;  // stream -> rule -> rows
+  uint64_t revoked_pins = 0;
+  const base::MemoryBudget& budget;
+  env::ProcessMemory memory;
+};
+
+std::string StatusJson(const StatusFigures& figures);
+// The same figures for GET /metrics.
+std::string StatusMetrics(const StatusFigures& figures);
+
+}  // namespace headrace::watch

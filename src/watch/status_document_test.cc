@@ -1,0 +1,92 @@
+#include "watch/status_document.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace headrace::watch {
+namespace {
+
+class StatusDocumentTest : public testing::Test {
+ protected:
+  StatusDocumentTest() {
+    definition_.name = "flights";
+    definition_.clock = log::ClockMode::kEvents;
+    definition_.promise.outside = {{"model", std::chrono::milliseconds(50)}};
+    for (int i = 0; i < 100; ++i) {
+      sync_.Record(1500);
+      durable_.Record(2000);
+      visible_.Record(100);
+      end_to_end_.Record(2100);
+    }
+  }
+  StatusFigures Figures() {
+    StatusFigures figures{.definition = definition_,
+                          .uptime = std::chrono::seconds(3),
+                          .visible = {7},
+                          .sync_us = sync_,
+                          .durable_us = durable_,
+                          .visible_us = visible_,
+                          .end_to_end_us = end_to_end_,
+                          .serve_us = serve_,
+                          .budget = budget_,
+                          .memory = {100U << 20, 200U << 20}};
+    figures.log.rows_accepted = 10;
+    figures.log.durable = {8};
+    figures.views = {{"origin", 5, 50, 500}};
+    figures.tables.push_back({.name = "flights", .folder = "tables/flights", .state = "running", .reason = {}, .committed = {6},
+                              .pending_rows = 2});
+    figures.dead_letters["flights"]["range"] = 3;
+    return figures;
+  }
+
+  pipeline::PipelineDefinition definition_;
+  base::MemoryBudget budget_{1U << 30};
+  base::Histogram sync_, durable_, visible_, end_to_end_, serve_;
+};
+
+TEST_F(StatusDocumentTest, HasWhatTheDemoReads) {
+  const auto json = nlohmann::json::parse(StatusJson(Figures()));
+  EXPECT_EQ(json["rows"]["accepted"], 10);
+  EXPECT_EQ(json["epoch"], 7);
+  EXPECT_EQ(json["log"]["epoch"], 8);
+  EXPECT_NEAR(json["fdatasync"]["p99_ms"].get<double>(), 1.5, 0.06);
+  EXPECT_NEAR(json["stages"]["ingest"]["p50_ms"].get<double>(), 2.0, 0.1);
+  EXPECT_TRUE(json["stages"]["visible"].contains("worst_ms"));
+  EXPECT_EQ(json["stages"]["serve"]["count"], 0);
+  EXPECT_EQ(json["memory"]["peak_mb"], 200.0);
+  EXPECT_EQ(json["memory"]["budget_mb"], 1024.0);
+  EXPECT_EQ(json["tables"][0]["name"], "flights");
+  EXPECT_EQ(json["tables"][0]["committed_epoch"], 6);
+  EXPECT_EQ(json["tables"][0]["pending_rows"], 2);
+  EXPECT_EQ(json["dead_letters"]["flights"]["range"], 3);
+}
+
+TEST_F(StatusDocumentTest, JudgesThePromise) {
+  const auto promise = nlohmann::json::parse(StatusJson(Figures()))["promise"];
+  EXPECT_EQ(promise["ours_ms"], 150.0);
+  EXPECT_EQ(promise["together"]["verdict"], "kept");
+  EXPECT_EQ(promise["stages"]["ingest"]["given_ms"], 50.0);
+  EXPECT_EQ(promise["stages"]["serve"]["verdict"], "unmeasured");
+}
+
+TEST_F(StatusDocumentTest, WritesPrometheusText) {
+  const std::string text = StatusMetrics(Figures());
+  EXPECT_NE(text.find("# TYPE headrace_log_rows_accepted_total counter\nheadrace_log_rows_accepted_total 10\n"),
+            std::string::npos);
+  EXPECT_NE(text.find("headrace_pipeline_view_keys{view=\"origin\"} 5\n"), std::string::npos);
+  EXPECT_NE(text.find("headrace_log_fdatasync_seconds_count 100\n"), std::string::npos);
+  EXPECT_NE(text.find("headrace_tables_pending_rows{table=\"flights\"} 2\n"), std::string::npos);
+}
+
+TEST(MetricsTextTest, WritesHelpOnceAndEscapesLabels) {
+  MetricsText text;
+  text.Counter("headrace_x_y_total", "What.", 1, {{"name", "a\"b\\c"}});
+  text.Counter("headrace_x_y_total", "What.", 2, {{"name", "d"}});
+  EXPECT_EQ(text.Take(),
+            "# HELP headrace_x_y_total What.\n# TYPE headrace_x_y_total counter\n"
+            "headrace_x_y_total{name=\"a\\\"b\\\\c\"} 1\nheadrace_x_y_total{name=\"d\"} 2\n");
+}
+
+}  // namespace
+}  // namespace headrace::watch

@@ -35,10 +35,8 @@ class Record:
     epoch_went_back: int = 0
 
 
-def epoch_of(answer: dict[str, Any]) -> int | None:
-    metadata = answer.get("metadata", {})
-    value = answer.get("epoch", metadata.get("epoch", metadata.get("headrace", {}).get("epoch")))
-    return None if value is None else int(value)
+def epoch_of(answer: dict[str, Any]) -> int:
+    return int(answer["headrace"]["epoch"])
 
 
 def body(service: str, route: list[str]) -> bytes:
@@ -74,9 +72,8 @@ class Client:
         for result in results:
             self._record.statuses.update(result["statuses"])
         epoch = epoch_of(answer)
-        if epoch is not None:
-            self._record.epoch_went_back += epoch < self._last_epoch
-            self._last_epoch = epoch
+        self._record.epoch_went_back += epoch < self._last_epoch
+        self._last_epoch = epoch
 
     def _reconnect(self) -> None:
         """A new connection is a new promise: what was seen on the old one may be ahead of it."""

@@ -29,7 +29,11 @@ class Answers(http.server.BaseHTTPRequestHandler):
             {"values": [None], "statuses": ["NOT_FOUND"]},
         ]
         names = ["origin.flights_1h", "origin.mean_delay_1h"]
-        answer = {"metadata": {"feature_names": names}, "results": results, "epoch": epoch}
+        answer = {
+            "metadata": {"feature_names": names},
+            "results": results,
+            "headrace": {"epoch": epoch},
+        }
         body = json.dumps(answer).encode()
         self.send_response(200 if epoch else 503)
         self.send_header("Content-Length", str(len(body)))

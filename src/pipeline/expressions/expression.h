@@ -15,12 +15,16 @@
 
 namespace headrace::pipeline {
 
+// What kind of mistake it is, so that diagnostics can give it a code.
+enum class ExpressionErrorKind : uint8_t { kSyntax, kType, kUnknownColumn, kUnknownFunction, kNotInThisVersion };
+
 // Where in an expression's text something is wrong: bytes [begin, end).
 struct ExpressionError {
   size_t begin = 0;
   size_t end = 0;
   std::string message;                  // "no column `ammount` in payments"
   std::vector<std::string> candidates;  // "amount": nearest names first
+  ExpressionErrorKind kind = ExpressionErrorKind::kSyntax;
 };
 
 // Compiled and typed. Immutable; any thread may evaluate it (the error counter is atomic).

@@ -1,0 +1,19 @@
+#include "pipeline/definition.h"
+
+namespace headrace::pipeline {
+namespace {
+
+template <typename T>
+std::optional<size_t> IndexOf(const std::vector<T>& things, std::string_view name) {
+  for (size_t i = 0; i < things.size(); ++i)
+    if (things[i].name == name) return i;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<size_t> PipelineDefinition::StreamNamed(std::string_view wanted) const { return IndexOf(streams, wanted); }
+std::optional<size_t> PipelineDefinition::ViewNamed(std::string_view wanted) const { return IndexOf(views, wanted); }
+std::optional<size_t> PipelineDefinition::ServiceNamed(std::string_view wanted) const { return IndexOf(services, wanted); }
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,163 @@
+// Text functions count and cut in code points; upper and lower know ASCII letters alone, so that no table or locale can
+// change a result.
+#include <re2/re2.h>
+
+#include <cstring>
+
+#include "pipeline/expressions/kernels.h"
+
+namespace headrace::pipeline {
+namespace {
+
+using Text = std::string_view;
+
+bool Continues(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+
+// Byte offset of code point `index`; text.size() when there are fewer.
+size_t OffsetOf(Text text, int64_t index) {
+  size_t at = 0;
+  for (; at < text.size() && index > 0; --index) {
+    ++at;
+    while (at < text.size() && Continues(text[at])) ++at;
+  }
+  return at;
+}
+
+struct Length {
+  static int64_t Do(Text a) {
+    int64_t n = 0;
+    for (const char c : a) n += Continues(c) ? 0 : 1;
+    return n;
+  }
+};
+struct StartsWith {
+  static uint8_t Do(Text a, Text b) { return a.starts_with(b); }
+};
+struct EndsWith {
+  static uint8_t Do(Text a, Text b) { return a.ends_with(b); }
+};
+struct Contains {
+  static uint8_t Do(Text a, Text b) { return a.find(b) != Text::npos; }
+};
+struct Trim {
+  static Text Do(Text a) {
+    while (!a.empty() && a.front() == ' ') a.remove_prefix(1);
+    while (!a.empty() && a.back() == ' ') a.remove_suffix(1);
+    return a;
+  }
+};
+
+// % is any text, _ any one code point. Two pointers: on a mismatch the last % takes one more.
+struct Like {
+  static uint8_t Do(Text text, Text pattern) {
+    size_t t = 0, p = 0, star = Text::npos, retry = 0;
+    while (t < text.size()) {
+      if (p < pattern.size() && pattern[p] == '%') {
+        star = p++;
+        retry = t;
+      } else if (p < pattern.size() && pattern[p] == '_') {
+        ++p;
+        ++t;
+        while (t < text.size() && Continues(text[t])) ++t;
+      } else if (p < pattern.size() && pattern[p] == text[t]) {
+        ++p;
+        ++t;
+      } else if (star != Text::npos) {
+        p = star + 1;
+        t = ++retry;
+      } else {
+        return 0;
+      }
+    }
+    while (p < pattern.size() && pattern[p] == '%') ++p;
+    return p == pattern.size();
+  }
+};
+
+template <char kFirst, char kLast, int kShift>
+void ShiftLetters(const Step& step, Frame& frame) {
+  const auto a = frame.In<Text>(step.arguments[0]);
+  Text* out = frame.Out<Text>(step.self);
+  for (size_t row = 0; row < frame.rows(); ++row) {
+    char* text = frame.Text(a[row].size());
+    for (size_t i = 0; i < a[row].size(); ++i) {
+      const char c = a[row][i];
+      text[i] = c >= kFirst && c <= kLast ? static_cast<char>(c + kShift) : c;
+    }
+    out[row] = {text, a[row].size()};
+  }
+  frame.JoinNulls(step);
+}
+
+void Concat(const Step& step, Frame& frame) {
+  const auto a = frame.In<Text>(step.arguments[0]);
+  const auto b = frame.In<Text>(step.arguments[1]);
+  Text* out = frame.Out<Text>(step.self);
+  for (size_t row = 0; row < frame.rows(); ++row) {
+    const size_t size = a[row].size() + b[row].size();
+    char* text = frame.Text(size);
+    if (!a[row].empty()) std::memcpy(text, a[row].data(), a[row].size());
+    if (!b[row].empty()) std::memcpy(text + a[row].size(), b[row].data(), b[row].size());
+    out[row] = {text, size};
+  }
+  frame.JoinNulls(step);
+}
+
+// substr(text, start from 1, length). A start before the text counts against the length, as in SQL.
+void Substring(const Step& step, Frame& frame) {
+  const auto a = frame.In<Text>(step.arguments[0]);
+  const auto start = frame.In<int64_t>(step.arguments[1]);
+  const auto length = frame.In<int64_t>(step.arguments[2]);
+  Text* out = frame.Out<Text>(step.self);
+  constexpr int64_t kFar = 1LL << 40;  // past every text, and sums of two of it do not overflow
+  for (size_t row = 0; row < frame.rows(); ++row) {
+    const int64_t first = std::clamp<int64_t>(start[row], -kFar, kFar);
+    const int64_t end = first + std::clamp<int64_t>(length[row], 0, kFar);
+    const size_t from = OffsetOf(a[row], first - 1);
+    const size_t to = OffsetOf(a[row], end - 1);
+    out[row] = to > from ? a[row].substr(from, to - from) : Text();
+  }
+  frame.JoinNulls(step);
+}
+
+struct RegularExpression : StepData {
+  explicit RegularExpression(const std::string& pattern, const RE2::Options& options) : re(pattern, options) {}
+  RE2 re;
+};
+
+void Match(const Step& step, Frame& frame) {
+  const auto& data = static_cast<const RegularExpression&>(*step.data);
+  const auto a = frame.In<Text>(step.arguments[0]);
+  uint8_t* out = frame.Out<uint8_t>(step.self);
+  for (size_t row = 0; row < frame.rows(); ++row)
+    out[row] = RE2::PartialMatch(re2::StringPiece(a[row].data(), a[row].size()), data.re);
+  frame.JoinNulls(step);
+}
+
+}  // namespace
+
+Kernel TextKernel(std::string_view function) {
+  if (function == "length") return &Total1<Length, Text, int64_t>;
+  if (function == "lower") return &ShiftLetters<'A', 'Z', 'a' - 'A'>;
+  if (function == "upper") return &ShiftLetters<'a', 'z', 'A' - 'a'>;
+  if (function == "trim") return &Total1<Trim, Text, Text>;
+  if (function == "concat") return &Concat;
+  if (function == "substr") return &Substring;
+  if (function == "starts_with") return &Total2<StartsWith, Text, Text, uint8_t>;
+  if (function == "ends_with") return &Total2<EndsWith, Text, Text, uint8_t>;
+  if (function == "contains") return &Total2<Contains, Text, Text, uint8_t>;
+  return function == "like" ? &Total2<Like, Text, Text, uint8_t> : nullptr;
+}
+
+std::expected<std::shared_ptr<const StepData>, std::string> MakeRegularExpression(const std::string& pattern) {
+  RE2::Options options;
+  options.set_log_errors(false);
+  options.set_max_mem(8 << 20);
+  auto data = std::make_shared<RegularExpression>(pattern, options);
+  if (!data->re.ok()) return std::unexpected(data->re.error());
+  return data;
+}
+
+Kernel RegularExpressionKernel() { return &Match; }
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,118 @@
+#include "pipeline/pipeline_file_keys.h"
+
+#include <algorithm>
+#include <array>
+
+namespace headrace::pipeline {
+namespace {
+
+using enum Section;
+using enum Shape;
+constexpr Support kLater = Support::kLater;
+
+constexpr std::array kKeys = {
+    KeyRow{kPipeline, "headrace", kInteger, "Version of the file's format. Always 1.", "1"},
+    KeyRow{kPipeline, "pipeline", kName, "The pipeline's name.", "flights"},
+    KeyRow{kPipeline, "promise", kSection, "What is promised, how fast, and what a miss costs.", "{budget: {p99: 200ms}}", {}, kPromise},
+    KeyRow{kPipeline, "clock", kChoice, "What \"now\" is: the wall clock, or the largest event time so far (for replays).", "events", "wall events"},
+    KeyRow{kPipeline, "memory", kSize, "Budget of the whole process; 4GiB unless said.", "4GiB"},
+    KeyRow{kPipeline, "consumers", kMapOfSection, "Who reads, how, how stale, how wrong.", "{board: {reads: flights, staleness: 5m}}", {}, kConsumer},
+    KeyRow{kPipeline, "streams", kMapOfSection, "Events that come in.", "{flights: {contract: contracts/flights.yaml, source: {flight: push}, time: {event: landed_at}}}", {}, kStream},
+    KeyRow{kPipeline, "views", kMapOfSection, "Aggregates of a stream's rows per key.", "{origin: {from: flights, by: origin, over: 1h, features: {flights: count(*)}}}", {}, kView},
+    KeyRow{kPipeline, "inputs", kMapOfText, "Names and types of what only the request knows, for on_request.", "{distance: int64}"},
+    KeyRow{kPipeline, "on_request", kMapOfText, "Features computed when asked, from view.feature names and inputs.", "{trend: origin.flights_1h - origin.flights_24h}"},
+    KeyRow{kPipeline, "services", kMapOfSection, "Named lists of features that are answered together.", "{departure: {features: [origin.*]}}", {}, kService},
+    KeyRow{kPipeline, "tables", kMapOfSection, "Streams that are published as open tables.", "{flights: {commit: 2s}}", {}, kTable},
+    KeyRow{kPipeline, "releases", kMapOfSection, "Vectors that switch together.", "", {}, kPipeline, kLater},
+    KeyRow{kPipeline, "pin", kMapOfText, "Overrides what the plan derives.", "", {}, kPipeline, kLater},
+
+    KeyRow{kPromise, "budget", kMapOfDuration, "One percentile and its time, from the event sent to the answer possible.", "{p99: 200ms}"},
+    KeyRow{kPromise, "outside", kMapOfDuration, "Time inside the promise that is spent outside Headrace.", "{network: 15ms, model: 35ms}"},
+    KeyRow{kPromise, "on_miss", kSection, "What a late answer costs.", "{costs: $85, in: 0.84%, because: we eat the chargeback}", {}, kOnMiss},
+    KeyRow{kPromise, "at_deadline", kChoice, "What is answered when time is up.", "last_known", "last_known defaults error"},
+    KeyRow{kOnMiss, "costs", kMoney, "Cost of one miss that matters.", "$85"},
+    KeyRow{kOnMiss, "in", kPercent, "Share of misses that matter.", "0.84%"},
+    KeyRow{kOnMiss, "because", kText, "Why, for people.", "we eat the chargeback"},
+
+    KeyRow{kConsumer, "reads", kText, "A stream, a view, or `service NAME`.", "service departure"},
+    KeyRow{kConsumer, "pattern", kText, "How it reads, in words or as a predicate.", "one airport"},
+    KeyRow{kConsumer, "sees", kText, "What it must see.", "own event"},
+    KeyRow{kConsumer, "staleness", kDuration, "How old its data may be.", "5m"},
+    KeyRow{kConsumer, "error", kPercent, "How wrong its numbers may be.", "1%"},
+    KeyRow{kConsumer, "keep", kDuration, "How long it needs the rows; here y is a year of 365 days.", "7y"},
+    KeyRow{kConsumer, "model", kText, "The model behind it.", "models/fraud.onnx"},
+
+    KeyRow{kStream, "contract", kText, "File of its ODCS contract, relative to this file; #NAME picks a schema object.", "contracts/flights.yaml"},
+    KeyRow{kStream, "source", kSection, "How events come in.", "{flight: push}", {}, kSource},
+    KeyRow{kStream, "time", kSection, "Which field is the event time, and how late it may be.", "{event: landed_at, late: 1d}", {}, kTime},
+    KeyRow{kStream, "rate", kSection, "Events a second and numbers of keys, for planning and memory.", "{mean: 25/s, peak: 300/s, cards: 2M}", {}, kRate},
+    KeyRow{kStream, "history", kSection, "Past rows, and when they became known.", "{arrived: landed_at + 3s}", {}, kHistory},
+    KeyRow{kSource, "flight", kChoice, "Arrow Flight DoPut.", "push", "push"},
+    KeyRow{kSource, "http", kChoice, "POST of JSON.", "push", "push"},
+    KeyRow{kSource, "kafka", kText, "Brokers.", "", {}, kPipeline, kLater},
+    KeyRow{kSource, "topic", kText, "Topic in Kafka.", "", {}, kPipeline, kLater},
+    KeyRow{kSource, "files", kText, "A folder that is watched.", "", {}, kPipeline, kLater},
+    KeyRow{kTime, "event", kName, "The field with the event time: a required timestamp.", "landed_at"},
+    KeyRow{kTime, "late", kDuration, "How far behind the newest event time a row may be; 10m unless said.", "1d"},
+    KeyRow{kTime, "max_ahead", kDuration, "How far ahead of the clock a row may be; 1m, or 1d under clock: events, unless said.", "1m"},
+    KeyRow{kTime, "idle_after", kDuration, "When a quiet partition stops holding the watermark.", "", {}, kPipeline, kLater},
+    KeyRow{kRate, "mean", kAmount, "Events on average.", "25/s"},
+    KeyRow{kRate, "peak", kAmount, "Events at the busiest.", "300/s"},
+    KeyRow{kHistory, "files", kText, "Where past rows are; feed them with `headrace ingest`.", "history/"},
+    KeyRow{kHistory, "arrived", kText, "When a past row became known: a timestamp field, plus a duration. Assumed, and said so.", "landed_at + 3s"},
+
+    KeyRow{kView, "from", kName, "The stream.", "flights"},
+    KeyRow{kView, "by", kTexts, "The fields that make the key.", "[origin, destination]"},
+    KeyRow{kView, "where", kText, "Rows for which it is not true are left out.", "status = 'authorised'"},
+    KeyRow{kView, "over", kDurations, "Sliding windows; features are named feature_window. Without it: since the beginning, last() alone.", "[1h, 6h, 24h]"},
+    KeyRow{kView, "features", kMapOfText, "Names and aggregates: count(*), sum(amount) where status = 'paid'.", "{flights: count(*)}"},
+    KeyRow{kView, "ttl", kDuration, "A key whose newest event is older answers OUTSIDE_MAX_AGE.", "7d"},
+    KeyRow{kView, "history", kDuration, "How far back an earlier epoch is answered from memory; 10m unless said.", "10m"},
+    KeyRow{kView, "self", kChoice, "Whether the event being scored counts itself.", "", "included excluded", kPipeline, kLater},
+    KeyRow{kView, "ending", kText, "A window that ends before now.", "", {}, kPipeline, kLater},
+    KeyRow{kView, "last", kMapOfText, "The last N rows.", "", {}, kPipeline, kLater},
+    KeyRow{kView, "precision", kDuration, "Coarser window edges for less memory.", "", {}, kPipeline, kLater},
+
+    KeyRow{kService, "features", kTexts, "view.feature, view.* or a name of on_request.", "[origin.*, trend]"},
+    KeyRow{kService, "max_lag", kDuration, "A source further behind makes its features OUTSIDE_MAX_AGE.", "5s"},
+    KeyRow{kService, "candidates", kMapOfText, "Nearest neighbours.", "", {}, kPipeline, kLater},
+
+    KeyRow{kTable, "commit", kDuration, "How often the table is committed; 5s unless said.", "2s"},
+    KeyRow{kTable, "format", kChoice, "The table format.", "delta", "delta"},
+};
+
+}  // namespace
+
+std::span<const KeyRow> KeyTable() { return kKeys; }
+
+const KeyRow* KeyNamed(Section section, std::string_view key) {
+  const auto row = std::find_if(kKeys.begin(), kKeys.end(), [&](const KeyRow& r) { return r.section == section && r.key == key; });
+  return row == kKeys.end() ? nullptr : &*row;
+}
+
+std::vector<std::string_view> KeysOf(Section section) {
+  std::vector<std::string_view> keys;
+  for (const KeyRow& row : kKeys)
+    if (row.section == section) keys.push_back(row.key);
+  return keys;
+}
+
+std::string_view NameOf(Section section) {
+  switch (section) {
+    case kPipeline: return "pipeline";
+    case kPromise: return "promise";
+    case kOnMiss: return "on_miss";
+    case kConsumer: return "consumer";
+    case kStream: return "stream";
+    case kSource: return "source";
+    case kTime: return "time";
+    case kRate: return "rate";
+    case kHistory: return "history";
+    case kView: return "view";
+    case kService: return "service";
+    case kTable: return "table";
+  }
+  return "section";
+}
+
+}  // namespace headrace::pipeline

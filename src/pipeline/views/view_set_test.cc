@@ -1,0 +1,244 @@
+#include "pipeline/views/view_set.h"
+
+#include <gtest/gtest.h>
+
+#include "pipeline/views/batch_driver.h"
+#include "pipeline/views/events_fixture.h"
+
+namespace headrace::pipeline {
+namespace {
+
+using namespace fixture;  // NOLINT: the test is written in the fixture's words
+
+class ManualClock final : public env::Clock {
+ public:
+  env::MonotonicTime Now() const override { return now; }
+  base::Timestamp Wall() const override { return {0}; }
+  env::MonotonicTime now{1'000'000'000};
+};
+
+// A view set that is fed random epochs, with all rows kept for the oracle.
+class Replay {
+ public:
+  Replay(uint64_t seed, size_t keys)
+      : random_(seed), keys_(keys), pipeline_(EventsPipeline()), views_(pipeline_, budget_, clock_) {
+    views_.BindStream(0, kStream);
+  }
+
+  // One to three epochs in a step. Most rows come in order; some are late, a few older than every window, some ahead.
+  void Step(size_t rows_max) {
+    std::vector<log::EpochRef> epochs;
+    for (uint64_t n = 1 + random_() % 3; n > 0; --n) {
+      now_ += static_cast<int64_t>(random_() % 4) * kSecond;
+      std::vector<Event> events;
+      for (uint64_t row = random_() % (rows_max + 1); row > 0; --row) {
+        Event event = RandomEvent(random_, keys_);
+        event.at = now_ - static_cast<int64_t>(random_() % 2) * kSecond;
+        if (random_() % 10 == 0) event.at = now_ - static_cast<int64_t>(random_() % 120) * kSecond;
+        if (random_() % 50 == 0) event.at = now_ - static_cast<int64_t>(random_() % 1200) * kSecond;
+        if (random_() % 20 == 0) event.at = now_ + static_cast<int64_t>(random_() % 30) * kSecond;
+        events.push_back(std::move(event));
+      }
+      epochs.push_back(ToEpoch(pipeline_->streams[0].schema(), ++epoch_, now_, events));
+      rows_.insert(rows_.end(), events.begin(), events.end());
+    }
+    views_.Apply(epochs);
+  }
+
+  struct Question {
+    size_t view;
+    std::string key;
+    std::optional<int64_t> region;
+    base::Timestamp as_of;
+  };
+  Question RandomQuestion() {
+    const size_t view = random_() % pipeline_->views.size();
+    Question question{.view = view, .key = "key-" + std::to_string(random_() % (keys_ + 1)), .region = {}, .as_of = {now_}};
+    if (random_() % 4 != 0) question.region = static_cast<int64_t>(random_() % 3);
+    if (random_() % 2 == 0) question.as_of.us += (static_cast<int64_t>(random_() % 60) - 20) * kSecond;
+    return question;
+  }
+  // What the view set answers differently from the oracle; empty when nothing.
+  std::string Check(const Question& question) {
+    const ViewDefinition& view = pipeline_->views[question.view];
+    const auto pin = views_.PinNewest();
+    if (!pin) return pin.error().ToString();
+    const auto answer = views_.Get(*pin, question.view, KeyOf(view, question.key, question.region), question.as_of);
+    if (!answer) return answer.error().ToString();
+    const ViewAnswer naive =
+        NaiveAnswer(view, FeaturesOf(question.view), rows_, question.key, question.region, question.as_of.us);
+    const std::string difference = Difference(view, *answer, naive);
+    return difference.empty() ? "" : view.name + " " + question.key + " " + difference;
+  }
+
+  std::mt19937_64 random_;
+  size_t keys_;
+  ManualClock clock_;
+  base::MemoryBudget budget_{1ULL << 40};
+  std::shared_ptr<PipelineDefinition> pipeline_;
+  ViewSet views_;
+  std::vector<Event> rows_;
+  int64_t now_ = 1'000'000 * kSecond;
+  uint64_t epoch_ = 0;
+};
+
+TEST(ViewSet, AgreesWithNaiveRecomputationUnderLateFutureTiedAndNullRows) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    Replay replay(seed, 1 + seed % 7 * 6);
+    for (int step = 0; step < 60; ++step) {
+      replay.Step(seed % 5 == 0 ? 400 : 40);
+      for (int i = 0; i < 6; ++i) ASSERT_EQ(replay.Check(replay.RandomQuestion()), "") << "seed " << seed << " step " << step;
+    }
+  }
+}
+
+TEST(ViewSet, BatchDriverGivesTheSameBitsForEveryCut) {
+  for (uint64_t seed = 100; seed < 110; ++seed) {
+    Replay replay(seed, 5);
+    std::vector<std::pair<Replay::Question, ViewAnswer>> served;
+    std::vector<base::EpochId> epochs;
+    for (int step = 0; step < 60; ++step) {
+      replay.Step(60);
+      const auto pin = replay.views_.PinNewest();
+      for (int i = 0; i < 4; ++i) {
+        const auto question = replay.RandomQuestion();
+        const auto key = KeyOf(replay.pipeline_->views[question.view], question.key, question.region);
+        served.emplace_back(question, *replay.views_.Get(*pin, question.view, key, question.as_of));
+        epochs.push_back(pin->epoch());
+      }
+    }
+    std::shuffle(replay.rows_.begin(), replay.rows_.end(), replay.random_);
+    for (size_t v = 0; v < replay.pipeline_->views.size(); ++v) {
+      const ViewDefinition& view = replay.pipeline_->views[v];
+      BatchDriver driver(view, replay.pipeline_->streams[0], std::nullopt);
+      for (size_t begin = 0; begin < replay.rows_.size(); begin += 97) {
+        const std::vector<Event> some(replay.rows_.begin() + static_cast<ptrdiff_t>(begin),
+                                      replay.rows_.begin() + static_cast<ptrdiff_t>(std::min(begin + 97, replay.rows_.size())));
+        std::vector<columns::Position> positions;
+        for (const Event& event : some) positions.push_back({event.position});
+        driver.Add(ToBatch(replay.pipeline_->streams[0].schema(), some), positions, std::vector<int64_t>(some.size(), 0));
+      }
+      driver.Prepare();
+      for (size_t i = 0; i < served.size(); ++i) {
+        const auto& [question, answer] = served[i];
+        if (question.view != v) continue;
+        const ViewAnswer offline = driver.Answer({.key = KeyOf(view, question.key, question.region),
+                                                  .as_of = question.as_of,
+                                                  .cut = {.epoch_max = epochs[i], .known_at_max = {}, .without = {}}});
+        ASSERT_EQ(Difference(view, answer, offline), "") << "seed " << seed << " view " << view.name << " key " << question.key;
+      }
+    }
+  }
+}
+
+TEST(ViewSet, GivesAllItsMemoryBack) {
+  base::MemoryBudget* budget = nullptr;
+  auto replay = std::make_unique<Replay>(3, 50);
+  for (int step = 0; step < 40; ++step) replay->Step(200);
+  budget = &replay->budget_;
+  EXPECT_GT(budget->used_bytes(base::MemoryAccount::kState), 50'000U);
+  ManualClock clock;
+  base::MemoryBudget other(1ULL << 30);
+  {
+    ViewSet views(EventsPipeline(), other, clock);
+    views.BindStream(0, kStream);
+    for (uint64_t e = 1; e <= 30; ++e) {
+      std::vector<Event> events;
+      for (int row = 0; row < 100; ++row) events.push_back(RandomEvent(replay->random_, 20));
+      for (Event& event : events) event.at = static_cast<int64_t>(e * 50 - replay->random_() % 60) * kSecond;
+      const log::EpochRef epoch =
+          ToEpoch(views.definition().streams[0].schema(), e, static_cast<int64_t>(e) * 50 * kSecond, events);
+      views.Apply({&epoch, 1});
+    }
+  }
+  EXPECT_EQ(other.used_bytes(base::MemoryAccount::kState), 0U);
+}
+
+TEST(ViewSet, ForgetsRowsBehindTheHorizonAlsoOfKeysThatFellSilent) {
+  Replay replay(5, 200);
+  for (int step = 0; step < 30; ++step) replay.Step(300);
+  const uint64_t before = replay.views_.status()[0].rows;
+  ASSERT_GT(before, 1'000U);
+  replay.now_ += 3600 * kSecond;
+  replay.keys_ = 1;
+  for (int step = 0; step < 20; ++step) replay.Step(5);
+  EXPECT_LT(replay.views_.status()[0].rows, 500U);
+  // What was forgotten is still known: count 0 and the event time of its newest row.
+  for (int i = 0; i < 200; ++i) {
+    replay.keys_ = 200;
+    ASSERT_EQ(replay.Check(replay.RandomQuestion()), "");
+  }
+}
+
+TEST(ViewSet, RefusesTimesBeforeItsHistory) {
+  Replay replay(6, 1);
+  replay.Step(10);
+  const auto pin = replay.views_.PinNewest();
+  const auto key = KeyOf(replay.pipeline_->views[0], "key-0", {});
+  EXPECT_TRUE(replay.views_.Get(*pin, 0, key, pin->clock() - std::chrono::seconds(20)).has_value());
+  const auto refused = replay.views_.Get(*pin, 0, key, pin->clock() - std::chrono::seconds(21));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code(), base::ErrorCode::kFailedPrecondition);
+}
+
+TEST(ViewSet, NothingIsVisibleBeforeTheFirstEpoch) {
+  Replay replay(7, 1);
+  EXPECT_EQ(replay.views_.visible(), base::EpochId{0});
+  EXPECT_EQ(replay.views_.PinNewest().error().code(), base::ErrorCode::kUnavailable);
+  replay.Step(3);
+  EXPECT_EQ(replay.views_.visible().value, replay.epoch_);
+  EXPECT_EQ(replay.views_.PinNewest()->epoch().value, replay.epoch_);
+  EXPECT_EQ(replay.views_.PinNewest()->clock().us, replay.now_);
+}
+
+TEST(ViewSet, APinSeesOneVersionUntilItEnds) {
+  Replay replay(8, 1);
+  replay.Step(40);
+  const auto key = KeyOf(replay.pipeline_->views[0], "key-0", {});
+  const auto pin = replay.views_.PinNewest();
+  const auto first = replay.views_.Get(*pin, 0, key, pin->clock());
+  EXPECT_FALSE(replay.views_.HeldByReaders());
+  replay.Step(40);
+  EXPECT_TRUE(replay.views_.HeldByReaders());
+  const auto again = replay.views_.Get(*pin, 0, key, pin->clock());
+  EXPECT_EQ(Difference(replay.pipeline_->views[0], *first, *again), "");
+  EXPECT_FALSE(pin->revoked());
+}
+
+TEST(ViewSet, RevokesAPinThatIsHeldTooLong) {
+  Replay replay(9, 1);
+  replay.Step(40);
+  const auto key = KeyOf(replay.pipeline_->views[0], "key-0", {});
+  const auto pin = replay.views_.PinNewest();
+  replay.Step(40);
+  EXPECT_TRUE(replay.views_.HeldByReaders());
+  replay.clock_.now += ViewSet::kPinLifetime;
+  EXPECT_FALSE(replay.views_.HeldByReaders());
+  EXPECT_TRUE(pin->revoked());
+  EXPECT_EQ(replay.views_.Get(*pin, 0, key, pin->clock()).error().code(), base::ErrorCode::kUnavailable);
+}
+
+TEST(ViewSet, HasRoomForALimitedNumberOfPins) {
+  Replay replay(10, 1);
+  replay.Step(3);
+  std::vector<Pin> pins;
+  for (size_t i = 0; i < ViewSet::kPinsMax; ++i) pins.push_back(*replay.views_.PinNewest());
+  EXPECT_EQ(replay.views_.PinNewest().error().code(), base::ErrorCode::kResourceExhausted);
+  pins.pop_back();
+  EXPECT_TRUE(replay.views_.PinNewest().has_value());
+}
+
+TEST(ViewSet, AFlippedBitShowsInTheAnswer) {
+  Replay replay(11, 1);
+  replay.Step(40);
+  replay.Step(40);
+  const auto key = KeyOf(replay.pipeline_->views[0], "key-0", {});
+  const auto before = replay.views_.Get(*replay.views_.PinNewest(), 0, key, base::Timestamp{replay.now_ + 60 * kSecond});
+  ASSERT_TRUE(replay.views_.CorruptForDemonstration(0, key).has_value());
+  const auto after = replay.views_.Get(*replay.views_.PinNewest(), 0, key, base::Timestamp{replay.now_ + 60 * kSecond});
+  EXPECT_NE(Difference(replay.pipeline_->views[0], *before, *after), "");
+  EXPECT_EQ(replay.views_.CorruptForDemonstration(0, "no such key").error().code(), base::ErrorCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace headrace::pipeline

@@ -40,12 +40,13 @@ uint64_t SealRecord(RecordHeader header, std::vector<uint8_t>& record) {
   return bytes.checksum;
 }
 
-std::optional<RecordHeader> ParseRecordHeader(std::span<const uint8_t> bytes, base::LogId log) {
+std::optional<RecordHeader> ParseRecordHeader(std::span<const uint8_t> bytes) {
   HeaderBytes raw;
   if (bytes.size() < sizeof(raw)) return std::nullopt;
   std::memcpy(&raw, bytes.data(), sizeof(raw));
   if (raw.magic != kMagic || raw.reserved != 0) return std::nullopt;
-  if (std::memcmp(raw.log, log.bytes.data(), sizeof(raw.log)) != 0) return std::nullopt;
+  base::LogId log;
+  std::memcpy(log.bytes.data(), raw.log, sizeof(raw.log));
   return RecordHeader{.checksum = raw.checksum,
                       .flags = raw.flags,
                       .payload_bytes = raw.payload_bytes,

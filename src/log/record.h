@@ -38,8 +38,8 @@ constexpr uint64_t RecordBytes(uint64_t payload_bytes) {
 // Sets header's payload_bytes and checksum and returns the checksum.
 uint64_t SealRecord(RecordHeader header, std::vector<uint8_t>& record);
 
-// Reads a header. Nothing when `bytes` (at least kRecordHeaderBytes) begin no record of `log`. The checksum is not looked at.
-std::optional<RecordHeader> ParseRecordHeader(std::span<const uint8_t> bytes, base::LogId log);
+// Reads a header, of whatever log. Nothing when `bytes` (at least kRecordHeaderBytes) begin no record. The checksum is not looked at.
+std::optional<RecordHeader> ParseRecordHeader(std::span<const uint8_t> bytes);
 
 // Whether the whole record (RecordBytes long) is what was sealed.
 bool ChecksumMatches(const RecordHeader& header, std::span<const uint8_t> record);

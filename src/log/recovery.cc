@@ -71,18 +71,21 @@ Result<void> ZeroTail(env::Environment& environment, env::WritableFile& file, ui
   return {};
 }
 
+std::string WhyNoEnd(base::EpochId missing, const RecordHeader& found, base::LogId log) {
+  if (found.log != log) return fmt::format("there are records of another log, {}", found.log.ToString());
+  return fmt::format("epoch {} is damaged: epoch {} after it is whole", missing.value, found.epoch.value);
+}
+
 // Steps 3 to 5 for the last segment.
-Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, const LogTail& tail) {
+Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, const LogTail& tail,
+                       base::LogId log) {
   HR_TRY(auto file,
          environment.files().OpenForWriting(cursor.path(), env::Files::Open::kExisting));
   HR_TRY(const uint64_t end_of_dirt, cursor.EndOfDirt());
   const uint64_t torn_bytes = end_of_dirt - cursor.offset();
   if (torn_bytes > 0) {
     HR_TRY(const auto later, cursor.FindLater(tail.last.Next()));
-    if (later)
-      return Corrupt(cursor, cursor.offset(),
-                     fmt::format("epoch {} is damaged: epoch {} after it is whole",
-                                 tail.last.Next().value, later->header.epoch.value));
+    if (later) return Corrupt(cursor, cursor.offset(), WhyNoEnd(tail.last.Next(), later->header, log));
     base::LogWarning("log.torn_tail_zeroed",
                      {{"file", cursor.path()},
                       {"offset", std::to_string(cursor.offset())},
@@ -118,7 +121,7 @@ Result<LogTail> Recover(env::Environment& environment, const std::string& folder
                                  tail.last.Next().value, segments[i].first.value - 1));
     HR_TRY_VOID(ReadRecords(cursor, tail, visit));
     const bool is_last = i + 1 == segments.size();
-    HR_TRY_VOID(is_last ? CloseTail(environment, cursor, tail) : CheckSealed(cursor));
+    HR_TRY_VOID(is_last ? CloseTail(environment, cursor, tail, log) : CheckSealed(cursor));
     tail.segment = cursor.path();
     tail.offset = cursor.offset();
   }

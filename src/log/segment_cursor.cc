@@ -48,7 +48,7 @@ base::Result<std::span<const uint8_t>> SegmentCursor::Bytes(uint64_t offset, uin
 base::Result<std::optional<RecordHeader>> SegmentCursor::HeaderAt(uint64_t offset) {
   if (offset + kRecordAlignment > size_) return std::nullopt;
   HR_TRY(const auto bytes, Bytes(offset, kRecordAlignment));
-  auto header = ParseRecordHeader(bytes, log_);
+  auto header = ParseRecordHeader(bytes);
   if (!header || header->payload_bytes > size_ - offset ||
       RecordBytes(header->payload_bytes) > size_ - offset)
     return std::nullopt;
@@ -66,6 +66,7 @@ base::Result<std::optional<Record>> SegmentCursor::RecordAt(uint64_t offset) {
 
 base::Result<std::optional<Record>> SegmentCursor::Next() {
   HR_TRY(auto record, RecordAt(offset_));
+  if (record && record->header.log != log_) record.reset();
   if (!record) {
     chunk_ = {};  // the next call looks at the disk again
   } else {
@@ -76,6 +77,7 @@ base::Result<std::optional<Record>> SegmentCursor::Next() {
 
 base::Result<std::optional<RecordHeader>> SegmentCursor::Peek() {
   HR_TRY(auto header, HeaderAt(offset_));
+  if (header && header->log != log_) header.reset();
   if (!header) chunk_ = {};
   return header;
 }
@@ -87,9 +89,11 @@ base::Result<bool> SegmentCursor::IsBlank() {
 }
 
 base::Result<std::optional<Record>> SegmentCursor::FindLater(base::EpochId epoch) {
-  for (uint64_t at = offset_ + kRecordAlignment; at < size_; at += kRecordAlignment) {
+  for (uint64_t at = offset_; at < size_; at += kRecordAlignment) {
     HR_TRY(const auto header, HeaderAt(at));
-    if (!header || header->epoch <= epoch || (header->flags & kPreviousUnsynced) != 0) continue;
+    if (!header) continue;
+    const bool proves_loss = header->log != log_ || (header->epoch > epoch && (header->flags & kPreviousUnsynced) == 0);
+    if (!proves_loss) continue;
     HR_TRY(auto record, RecordAt(at));
     if (record) return record;
   }

@@ -39,8 +39,8 @@ class SegmentCursor {
 
   // Whether the 512 bytes at offset() are zeros, or the file ends there.
   base::Result<bool> IsBlank();
-  // The first whole record behind offset() whose epoch is above `epoch`: the sign that what lies at offset() was on stable storage
-  // once. Records written before their predecessor was synced (kPreviousUnsynced) are no such sign.
+  // The first whole record at or behind offset() that proves that this is not the log's end: one of an epoch above `epoch`, or of
+  // another log. Records written before their predecessor was synced (kPreviousUnsynced) prove nothing.
   base::Result<std::optional<Record>> FindLater(base::EpochId epoch);
   // The end of the last 512 bytes at or behind offset() that are not all zero; offset() when there are none.
   base::Result<uint64_t> EndOfDirt();

@@ -1,0 +1,121 @@
+#include "env/simulated/disk.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace headrace::env::simulated {
+namespace {
+
+bool Coin(std::mt19937_64& random) { return (random() & 1) != 0; }
+
+}  // namespace
+
+void DiskFile::Write(uint64_t offset, std::span<const uint8_t> bytes) {
+  if (bytes.empty()) return;
+  if (offset + bytes.size() > seen_.size()) seen_.resize(offset + bytes.size(), 0);
+  std::memcpy(seen_.data() + offset, bytes.data(), bytes.size());
+  const uint64_t last = (offset + bytes.size() - 1) / kSectorBytes;
+  for (uint64_t sector = offset / kSectorBytes; sector <= last; ++sector) dirty_.insert(sector);
+}
+
+void DiskFile::PersistSector(uint64_t sector) {
+  const uint64_t begin = sector * kSectorBytes;
+  const uint64_t end = std::min<uint64_t>(begin + kSectorBytes, seen_.size());
+  if (begin >= end) return;
+  if (durable_.size() < end) durable_.resize(end, 0);
+  std::memcpy(durable_.data() + begin, seen_.data() + begin, end - begin);
+}
+
+void DiskFile::Persist(const std::set<uint64_t>& sectors) {
+  for (const uint64_t sector : std::set(sectors)) {
+    PersistSector(sector);
+    dirty_.erase(sector);
+  }
+}
+
+void DiskFile::PersistSome(const std::set<uint64_t>& sectors, std::mt19937_64& random) {
+  for (const uint64_t sector : std::set(sectors)) {
+    if (Coin(random)) PersistSector(sector);
+    dirty_.erase(sector);
+  }
+}
+
+void DiskFile::Crash(std::mt19937_64& random) {
+  // Most crashes lose or keep nearly all: the shares themselves are drawn.
+  const uint64_t kept_of_eight = random() % 9;
+  for (const uint64_t sector : dirty_)
+    if (random() % 8 < kept_of_eight) PersistSector(sector);
+  dirty_.clear();
+  seen_ = durable_;
+}
+
+void DiskFile::FlipBit(uint64_t offset, int bit) {
+  HR_CHECK(offset < seen_.size() && offset < durable_.size(), "a flip outside the durable file");
+  seen_[offset] ^= static_cast<uint8_t>(1 << bit);
+  durable_[offset] ^= static_cast<uint8_t>(1 << bit);
+}
+
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
+}
+
+DiskFileRef Disk::Find(const std::string& path) const {
+  const auto found = seen_.find(path);
+  return found == seen_.end() ? nullptr : found->second;
+}
+
+std::vector<std::string> Disk::List(const std::string& folder) const {
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& path) {
+    if (path != folder && FolderOf(path) == folder) names.push_back(path.substr(folder.size() + 1));
+  };
+  for (const auto& [path, file] : seen_) add(path);
+  for (const std::string& path : folders_) add(path);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void Disk::Apply(const Change& change, Names& names) {
+  if (!change.from.empty()) names.erase(change.from);
+  if (!change.to.empty()) names[change.to] = change.file;
+}
+
+void Disk::Do(Change change) {
+  Apply(change, seen_);
+  pending_.push_back(std::move(change));
+}
+
+void Disk::Enter(const std::string& path, DiskFileRef file) { Do({"", path, std::move(file)}); }
+void Disk::Remove(const std::string& path) { Do({path, "", nullptr}); }
+void Disk::Rename(const std::string& from, const std::string& to) { Do({from, to, Find(from)}); }
+
+void Disk::SyncFolder(const std::string& folder) {
+  std::erase_if(pending_, [&](const Change& change) {
+    const bool here = FolderOf(change.to.empty() ? change.from : change.to) == folder;
+    if (here) Apply(change, durable_);
+    return here;
+  });
+}
+
+uint64_t Disk::used_bytes() const {
+  std::set<const DiskFile*> files;  // a file with two names counts once
+  uint64_t total = 0;
+  for (const auto& [path, file] : seen_)
+    if (files.insert(file.get()).second) total += file->size();
+  return total;
+}
+
+void Disk::Crash(std::mt19937_64& random) {
+  for (const Change& change : pending_)
+    if (Coin(random)) Apply(change, durable_);
+  pending_.clear();
+  seen_ = durable_;
+  std::set<DiskFile*> crashed;
+  for (const auto& [path, file] : seen_)
+    if (crashed.insert(file.get()).second) file->Crash(random);
+  locks_.clear();
+  ++generation_;
+}
+
+}  // namespace headrace::env::simulated

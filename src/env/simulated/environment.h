@@ -1,0 +1,76 @@
+#pragma once
+// A whole machine in one thread: simulated time, a faulty disk, every actor on one seeded loop. The same seed, faults and program
+// give the same run, bit for bit. docs/internals/simulation.md tells how to write and replay one.
+//
+//   auto machine = std::make_unique<SimulatedEnvironment>(seed, faults);
+//   if (machine->Run([&] { ...open the engine, submit... })) machine->RunUntilIdle();
+//   machine->Crash();                              // unless a crash point did
+//   engine.reset();                                // the dead process's memory
+//   machine = machine->Reboot(seed + 1, faults);   // the disk is what the crash left
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "env/environment.h"
+#include "env/simulated/disk.h"
+#include "env/simulated/faults.h"
+#include "env/simulated/files.h"
+#include "env/simulated/loop.h"
+
+namespace headrace::env::simulated {
+
+// One life of a simulated process. One thread only. Outlives everything built on it.
+class SimulatedEnvironment final : public Environment {
+ public:
+  explicit SimulatedEnvironment(uint64_t seed, Faults faults = {});
+  ~SimulatedEnvironment() override;
+
+  Clock& clock() override;
+  Files& files() override { return *files_; }
+  void Random(std::span<uint8_t> out) override;
+  std::unique_ptr<Executor> NewExecutor(const std::string& name, Priority priority) override;
+  // At the planned visit the process dies here: SimulatedCrash is thrown. The name must be in env/crash_points.h.
+  void CrashPoint(const char* name) override;
+
+  // Runs `main` as the process's own first thread. False: the process died in it.
+  bool Run(const std::function<void()>& main);
+  // One task. False: nothing is left to do, or the process is dead.
+  bool Step() { return loop_.Step(); }
+  // Until no task is ready and no sync is under way; timers that are not due stay. False: the process died.
+  bool RunUntilIdle();
+  // Lets so much simulated time pass, timers included. False: the process died.
+  bool RunFor(MonotonicTime span);
+  // Until `done` holds. False: the process died, or nothing is left to do.
+  bool RunUntil(const std::function<bool()>& done);
+
+  // The power goes, now. The caller then drops what was built on this machine, and calls Reboot.
+  void Crash();
+  bool crashed() const { return loop_.dead(); }
+  // A new life on the same disk; wall time goes on. A life that did not crash is shut down cleanly: its disk keeps all.
+  std::unique_ptr<SimulatedEnvironment> Reboot(uint64_t seed, Faults faults = {});
+
+  // The wall clock jumps; the monotonic one does not.
+  void StepWall(base::Duration by);
+  Disk& disk() { return *disk_; }
+  Faults& faults() { return life_->faults; }
+  uint64_t syncs() const { return life_->syncs; }
+  // Visits of each crash point in this life.
+  const std::map<std::string, uint64_t, std::less<>>& crash_point_visits() const { return visits_; }
+  // Of all choices, times and written bytes of this life.
+  uint64_t trace_hash() const { return loop_.trace_hash(); }
+
+ private:
+  class SimulatedClock;
+  SimulatedEnvironment(uint64_t seed, Faults faults, std::shared_ptr<Disk> disk, base::Timestamp wall);
+
+  Loop loop_;
+  std::shared_ptr<Disk> disk_;
+  std::shared_ptr<Life> life_;
+  std::unique_ptr<SimulatedClock> clock_;
+  std::unique_ptr<Files> files_;
+  std::map<std::string, uint64_t, std::less<>> visits_;
+};
+
+}  // namespace headrace::env::simulated

@@ -1,0 +1,309 @@
+#include "log/sequencer.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "log/log_fixture.h"
+
+namespace headrace::log {
+namespace {
+
+using base::ErrorCode;
+using env::simulated::SimulatedEnvironment;
+using Repeat = Acknowledgement::Repeat;
+
+TEST(Sequencer, AnswersAfterTheEpochIsDurableAndReadable) {
+  SimulatedEnvironment machine(1);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  const auto answer = log.Submit({{100, 1}, {101, 2}}, "p", 1);
+  ASSERT_TRUE(answer) << answer.error().ToString();
+  EXPECT_EQ(answer->accepted, 2U);
+  EXPECT_EQ(answer->repeat, Repeat::kFirst);
+  EXPECT_EQ(log.durable.back()->id, answer->epoch);
+  EXPECT_EQ(log.durable.back()->clock.us, 101'000'000);
+  EXPECT_EQ(log.sequencer->status().rows_accepted, 2U);
+  EXPECT_EQ(*ReadIds(machine), (std::vector<int64_t>{1, 2}));
+}
+
+TEST(Sequencer, WhatArrivesDuringASyncIsOneEpochWithOneBatchAStream) {
+  SimulatedEnvironment machine(2);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  ASSERT_TRUE(machine.RunUntilIdle());
+  const size_t before = log.durable.size();
+  int answers = 0;
+  for (int64_t id = 0; id < 40; ++id)
+    log.sequencer->Submit(BatchOf(log.stream, {{100, id}}), [&](const TestLog::Ack& ack) {
+      ASSERT_TRUE(ack);
+      ++answers;
+    });
+  ASSERT_TRUE(machine.RunUntilIdle());
+  EXPECT_EQ(answers, 40);
+  EXPECT_LE(log.durable.size(), before + 3);
+  for (const EpochRef& epoch : log.durable) EXPECT_LE(epoch->streams.size(), 1U);
+  std::vector<int64_t> expected(40);
+  for (size_t i = 0; i < expected.size(); ++i) expected[i] = static_cast<int64_t>(i);
+  EXPECT_EQ(*ReadIds(machine), expected);
+}
+
+TEST(Sequencer, ARepeatGetsTheFirstAnswerAlsoAfterARestart) {
+  SimulatedEnvironment machine(3);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  auto batch = BatchOf(log.stream, {{1000, 1}, {10, 2}}, "p", 1);  // the second is late
+  const auto first = log.Submit(batch);
+  ASSERT_TRUE(first);
+  ASSERT_EQ(first->refused.size(), 1U);
+  EXPECT_EQ(first->refused[0].rule, "late");
+  const auto again = log.Submit(batch);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->repeat, Repeat::kRepeated);
+  EXPECT_EQ(again->refused, first->refused);
+  EXPECT_EQ(log.sequencer->status().batches_repeated, 1U);
+  log.sequencer.reset();
+
+  const auto rebooted = machine.Reboot(4);
+  TestLog second(*rebooted);
+  ASSERT_TRUE(second.Open());
+  EXPECT_EQ(second.sequencer->LastSequence("p"), 1U);
+  const auto later = second.Submit(batch);
+  ASSERT_TRUE(later);
+  EXPECT_EQ(later->repeat, Repeat::kRepeated);
+  EXPECT_EQ(later->epoch, first->epoch);
+  EXPECT_EQ(later->accepted, 1U);
+  EXPECT_EQ(later->refused, first->refused);
+  EXPECT_EQ(*ReadIds(*rebooted), (std::vector<int64_t>{1}));
+}
+
+TEST(Sequencer, ARepeatOfABatchStillInFlightIsAnsweredOnceDurable) {
+  SimulatedEnvironment machine(5);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  std::vector<Acknowledgement> answers;
+  for (int i = 0; i < 3; ++i)
+    log.sequencer->Submit(BatchOf(log.stream, {{100, 7}}, "p", 1), [&](const TestLog::Ack& ack) {
+      ASSERT_TRUE(ack);
+      EXPECT_LE(ack->epoch, log.sequencer->status().durable);
+      answers.push_back(*ack);
+    });
+  ASSERT_TRUE(machine.RunUntilIdle());
+  ASSERT_EQ(answers.size(), 3U);
+  EXPECT_EQ(answers[0].epoch, answers[2].epoch);
+  EXPECT_EQ(std::ranges::count(answers, Repeat::kFirst, &Acknowledgement::repeat), 1);
+  EXPECT_EQ(*ReadIds(machine), (std::vector<int64_t>{7}));
+}
+
+TEST(Sequencer, AGapIsRefusedAndNamesWhatIsExpected) {
+  SimulatedEnvironment machine(6);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  ASSERT_TRUE(log.Submit({{100, 1}}, "p", 1));
+  const auto gap = log.Submit({{100, 3}}, "p", 3);
+  ASSERT_FALSE(gap);
+  EXPECT_EQ(gap.error().code(), ErrorCode::kInvalidInput);
+  EXPECT_EQ(gap.error().context().back().second, "2");
+  EXPECT_TRUE(log.Submit({{100, 2}}, "p", 2));
+}
+
+TEST(Sequencer, AnIdempotencyKeyCountsOncePerStream) {
+  SimulatedEnvironment machine(7);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  auto batch = BatchOf(log.stream, {{100, 1}});
+  batch.source.idempotency_key = "order-17";
+  EXPECT_EQ(log.Submit(batch)->repeat, Repeat::kFirst);
+  EXPECT_EQ(log.Submit(batch)->repeat, Repeat::kRepeated);
+  EXPECT_EQ(*ReadIds(machine), (std::vector<int64_t>{1}));
+}
+
+TEST(Sequencer, AnAtomicBatchWithOneLateRowPutsNoRowIn) {
+  SimulatedEnvironment machine(8);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  ASSERT_TRUE(log.Submit({{1000, 1}}));
+  auto batch = BatchOf(log.stream, {{2000, 2}, {10, 3}, {2001, 4}}, "p", 1);
+  batch.atomicity = columns::Atomicity::kAllOrNone;
+  const auto answer = log.Submit(batch);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->accepted, 0U);
+  ASSERT_EQ(answer->refused.size(), 1U);
+  EXPECT_EQ(answer->refused[0].row, 1U);
+  // Its good rows did not move the watermark either: 960 is not late against 1000.
+  EXPECT_EQ(log.Submit({{960, 5}})->accepted, 1U);
+  EXPECT_EQ(*ReadIds(machine), (std::vector<int64_t>{1, 5}));
+}
+
+TEST(Sequencer, RejectedRowsKeepTheirRequestNumbersAndTheirPayload) {
+  SimulatedEnvironment machine(9);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  ASSERT_TRUE(log.Submit({{1000, 1}}));
+  auto batch = BatchOf(log.stream, {{1001, 2}, {5, 3}, {1002, 4}});
+  batch.row_numbers = {0, 2, 3};
+  batch.rejected.push_back({1, "id", "required", "no id", "{}"});
+  const auto answer = log.Submit(batch);
+  ASSERT_EQ(answer->refused.size(), 2U);
+  EXPECT_EQ(answer->refused[0].row, 1U);
+  EXPECT_EQ(answer->refused[1].row, 2U);
+  const Epoch& epoch = *log.durable.back();
+  ASSERT_EQ(epoch.rejects.size(), 1U);
+  EXPECT_EQ(epoch.rejects[0].rows[1].payload,
+            R"({"at":"1970-01-01T00:00:05Z","id":3,"note":null})");
+}
+
+TEST(Sequencer, RefusesMoreThanTheQueueHolds) {
+  SimulatedEnvironment machine(10);
+  LogOptions options = TestOptions();
+  options.queue_bytes_max = 4'000;
+  TestLog log(machine, options);
+  ASSERT_TRUE(log.Open());
+  std::vector<ErrorCode> refusals;
+  for (int64_t id = 0; id < 20; ++id)
+    log.sequencer->Submit(BatchOf(log.stream, {{100, id}}), [&](const TestLog::Ack& ack) {
+      if (!ack) refusals.push_back(ack.error().code());
+    });
+  ASSERT_TRUE(machine.RunUntilIdle());
+  ASSERT_FALSE(refusals.empty());
+  for (const ErrorCode code : refusals) EXPECT_EQ(code, ErrorCode::kResourceExhausted);
+  EXPECT_EQ(ReadIds(machine)->size(), 20 - refusals.size());
+  EXPECT_TRUE(log.Submit({{100, 99}}));  // the queue is empty again
+}
+
+TEST(Sequencer, ManyEpochsRollOverSegmentsAndComeBackInOrder) {
+  SimulatedEnvironment machine(11);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  std::vector<int64_t> expected;
+  for (int64_t id = 0; id < 300; ++id) {
+    std::vector<TestRow> rows(20, {100, id});
+    ASSERT_TRUE(log.Submit(rows, "p", static_cast<uint64_t>(id + 1)));
+    expected.insert(expected.end(), rows.size(), id);
+  }
+  EXPECT_GT(SegmentsOf(machine).size(), 3U);
+  EXPECT_EQ(*ReadIds(machine), expected);
+  log.sequencer.reset();
+  const auto rebooted = machine.Reboot(12);
+  TestLog second(*rebooted);
+  ASSERT_TRUE(second.Open());
+  EXPECT_EQ(second.recovered_ids, expected);
+  ASSERT_TRUE(second.Submit({{100, 1000}}, "p", 301));
+}
+
+TEST(Sequencer, StopMakesDurableWhatWasSubmitted) {
+  SimulatedEnvironment machine(13);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  int accepted = 0;
+  for (int64_t id = 0; id < 10; ++id)
+    log.sequencer->Submit(BatchOf(log.stream, {{100, id}}),
+                          [&](const TestLog::Ack& ack) { accepted += ack ? 1 : 0; });
+  log.sequencer->Stop();
+  EXPECT_EQ(accepted, 10);
+  EXPECT_EQ(ReadIds(machine)->size(), 10U);
+  EXPECT_EQ(log.Submit({{100, 11}}).error().code(), ErrorCode::kUnavailable);
+}
+
+TEST(Sequencer, AStreamKeepsItsIdAndTakesNewNullableFields) {
+  using columns::Field;
+  using columns::Nullable;
+  using columns::Type;
+  SimulatedEnvironment machine(14);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  ASSERT_TRUE(log.Submit({{100, 1}}));
+  log.sequencer.reset();
+
+  const auto rebooted = machine.Reboot(15);
+  base::MemoryBudget budget(1 << 30);
+  auto sequencer = *Sequencer::Open(*rebooted, budget, "data", TestOptions(), nullptr);
+  auto fields = TestSchema()->fields();
+  fields.insert(fields.begin() + 1, Field{2, "extra", Type::kInt64, Nullable::kYes});
+  const auto wider = std::make_shared<const columns::Schema>(fields);
+  EXPECT_EQ(sequencer->AddStream("events", wider, TestTiming())->value, log.stream.value);
+  EXPECT_NE(sequencer->AddStream("other", wider, TestTiming())->value, log.stream.value);
+  fields[1].type = Type::kString;
+  const auto retyped = sequencer->AddStream(
+      "events", std::make_shared<const columns::Schema>(fields), TestTiming());
+  EXPECT_EQ(retyped.error().code(), ErrorCode::kConflict);
+}
+
+TEST(Sequencer, TwoProcessesCantHaveOneFolder) {
+  SimulatedEnvironment machine(16);
+  TestLog first(machine);
+  ASSERT_TRUE(first.Open());
+  TestLog second(machine);
+  ASSERT_TRUE(second.Open());
+  ASSERT_TRUE(second.error);
+  EXPECT_EQ(second.error->code(), ErrorCode::kConflict);
+}
+
+TEST(Sequencer, TheNextEpochSaysWhenTheOneBeforeBecameVisible) {
+  SimulatedEnvironment machine(17);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  const auto first = log.Submit({{100, 1}});
+  log.sequencer->MarkVisible(first->epoch, {42});
+  ASSERT_TRUE(log.Submit({{100, 2}}));
+  EXPECT_EQ(log.durable.back()->previous_visible.us, 42);
+  EXPECT_EQ(log.durable.back()->visible_through, first->epoch);
+  ASSERT_TRUE(log.Submit({{100, 3}}));
+  EXPECT_EQ(log.durable.back()->previous_visible, base::Timestamp::Min());
+  EXPECT_EQ(log.durable.back()->visible_through, first->epoch);
+}
+
+TEST(Sequencer, ControlEntriesComeBackInOrder) {
+  SimulatedEnvironment machine(18);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  const auto epoch = log.Append({ControlEntry::Kind::kDefinition, "d1", {1, 2, 3}});
+  ASSERT_TRUE(epoch);
+  const auto reader = *LogReader::Open(machine, "data");
+  std::vector<std::string> names;
+  ASSERT_TRUE(reader->Scan({1}, *epoch, [&](const EpochRef& read) {
+    for (const ControlEntry& control : read->controls) names.push_back(control.name);
+    return base::Result<void>();
+  }));
+  EXPECT_EQ(names, (std::vector<std::string>{"events", "d1"}));
+}
+
+TEST(Sequencer, LogBytesMaxRefusesRowsAndStillTakesControlEntries) {
+  SimulatedEnvironment machine(19);
+  LogOptions options = TestOptions();
+  options.log_bytes_max = 40'000;
+  TestLog log(machine, options);
+  ASSERT_TRUE(log.Open());
+  TestLog::Ack answer = log.Submit({{100, 0}});
+  uint64_t sequence = 0;
+  while (answer && sequence < 1'000) answer = log.Submit({{100, 1}}, "p", ++sequence);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code(), ErrorCode::kStorageFull);
+  EXPECT_LE(log.sequencer->status().log_bytes, options.log_bytes_max);
+  EXPECT_TRUE(log.Append({ControlEntry::Kind::kPublishPlan, "t", {1}}));
+  // A repeat is still answered, and the refused batch did not use up its sequence.
+  EXPECT_EQ(log.Submit({{100, 1}}, "p", sequence - 1)->repeat, Repeat::kRepeated);
+  EXPECT_EQ(log.sequencer->LastSequence("p"), sequence - 1);
+}
+
+TEST(Sequencer, AFullDiskRefusesRetryablyTakesControlEntriesAndRecovers) {
+  SimulatedEnvironment machine(20);
+  machine.faults().capacity_bytes = 150'000;  // two segments and a little
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  uint64_t sequence = 1;
+  TestLog::Ack answer = log.Submit({{100, 1}}, "p", sequence);
+  while (answer && sequence < 1'000) answer = log.Submit({{100, 1}}, "p", ++sequence);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code(), ErrorCode::kStorageFull);
+  EXPECT_FALSE(log.sequencer->status().read_only);
+  EXPECT_TRUE(log.Append({ControlEntry::Kind::kPublishPlan, "t", {1}}));
+
+  machine.faults().capacity_bytes = std::numeric_limits<uint64_t>::max();
+  ASSERT_TRUE(machine.RunFor(std::chrono::seconds(2)));
+  EXPECT_TRUE(log.Submit({{100, 1}}, "p", sequence));
+  EXPECT_EQ(ReadIds(machine)->size(), sequence);
+}
+
+}  // namespace
+}  // namespace headrace::log

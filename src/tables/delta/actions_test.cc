@@ -1,0 +1,117 @@
+#include "tables/delta/actions.h"
+
+#include <gtest/gtest.h>
+
+#include "tables/delta/schema_json.h"
+
+namespace headrace::tables::delta {
+namespace {
+
+using base::ErrorCode;
+using columns::Type;
+using columns::Value;
+
+std::span<const uint8_t> Bytes(const std::string& text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+TEST(Actions, ReadBackWhatWasWritten) {
+  Commit commit;
+  commit.protocol = Protocol{.reader_version = 3,
+                             .writer_version = 7,
+                             .reader_features = {"timestampNtz"},
+                             .writer_features = {"timestampNtz", "appendOnly"}};
+  commit.metadata = Metadata{.id = "id",
+                             .name = "flights",
+                             .schema_string = "{}",
+                             .partition_columns = {},
+                             .configuration = {{"delta.appendOnly", "true"}},
+                             .created_ms = 5};
+  commit.transactions = {{"headrace/ab/flights", 77}};
+  commit.adds = {
+      {.path = "a b/%41.parquet", .size = 10, .modified_ms = 6, .stats = R"({"numRecords":3})"}};
+  commit.transaction_id = "mine";
+  const std::string text = RenderCommit(commit);
+  const auto back = ParseCommit(Bytes(text));
+  ASSERT_TRUE(back) << back.error().ToString();
+  EXPECT_EQ(back->protocol, commit.protocol);
+  EXPECT_EQ(back->metadata->configuration, commit.metadata->configuration);
+  EXPECT_EQ(back->transactions[0].application, "headrace/ab/flights");
+  EXPECT_EQ(back->transactions[0].version, 77U);
+  EXPECT_EQ(back->adds[0].path, "a b/%41.parquet");
+  EXPECT_EQ(back->adds[0].rows, 3U);
+  EXPECT_EQ(back->transaction_id, "mine");
+  EXPECT_NE(text.find("a%20b/%2541.parquet"), std::string::npos);
+}
+
+TEST(Actions, PassOverWhatTheyDoNotKnow) {
+  const auto commit = ParseCommit(Bytes(R"({"future":{"x":1}}
+{"add":{"path":"x.parquet","size":1,"modificationTime":1,"dataChange":true,"partitionValues":{},"new":[]}}
+
+)"));
+  ASSERT_TRUE(commit) << commit.error().ToString();
+  EXPECT_EQ(commit->adds.size(), 1U);
+}
+
+TEST(Actions, RefusePathsThatLeaveTheTable) {
+  const auto code = [](const std::string& path) {
+    const std::string text = R"({"add":{"path":")" + path + R"(","size":1,"dataChange":true}})";
+    const auto commit = ParseCommit(Bytes(text));
+    return commit ? ErrorCode::kInternal : commit.error().code();
+  };
+  EXPECT_EQ(code("../x.parquet"), ErrorCode::kCorruption);
+  EXPECT_EQ(code("a/%2e%2e/%2E%2E/x.parquet"), ErrorCode::kCorruption);
+  EXPECT_EQ(code("%2Fetc/passwd"), ErrorCode::kUnsupported);
+  EXPECT_EQ(code("s3://bucket/x"), ErrorCode::kUnsupported);
+  EXPECT_EQ(code("bad%2"), ErrorCode::kCorruption);
+  EXPECT_EQ(code(""), ErrorCode::kCorruption);
+}
+
+TEST(Actions, SayThatACommitIsBroken) {
+  for (const char* text :
+       {"{\"add\":", "[]", "{\"add\":{\"size\":1}}", "{\"txn\":{\"appId\":5}}"}) {
+    const auto commit = ParseCommit(Bytes(text));
+    ASSERT_FALSE(commit) << text;
+    EXPECT_EQ(commit.error().code(), ErrorCode::kCorruption) << text;
+  }
+}
+
+TEST(SchemaJson, TravelsBothWays) {
+  std::vector<columns::Field> fields;
+  for (const columns::TypeRow& row : columns::TypeTable()) {
+    fields.push_back({.id = static_cast<uint32_t>(fields.size() + 1),
+                      .name = "the " + std::string(row.name),
+                      .type = row.type,
+                      .nullable = columns::Nullable::kNo});
+  }
+  const columns::Schema schema(std::move(fields));
+  const auto back = ParseSchema(RenderSchema(schema));
+  ASSERT_TRUE(back) << back.error().ToString();
+  EXPECT_EQ(**back, schema);
+  const auto nested = ParseSchema(
+      R"({"type":"struct","fields":[{"name":"a","type":{"type":"array"},"nullable":true}]})");
+  ASSERT_FALSE(nested);
+  EXPECT_EQ(nested.error().code(), ErrorCode::kUnsupported);
+}
+
+std::string Stats(Type type, Value min, Value max) {
+  const columns::Schema schema({{.id = 1, .name = "c", .type = type}});
+  const ColumnStats stats{true, std::move(min), std::move(max), 0};
+  return RenderStats(schema, 1, std::span(&stats, 1));
+}
+
+TEST(SchemaJson, RoundsBoundsOutwards) {
+  EXPECT_EQ(Stats(Type::kTimestamp, Value::Timestamp(-1), Value::Timestamp(1'001)),
+            R"({"numRecords":1,"minValues":{"c":"1969-12-31T23:59:59.999Z"},)"
+            R"("maxValues":{"c":"1970-01-01T00:00:00.002Z"},"nullCount":{"c":0}})");
+  const std::string umlauts =
+      std::string(31, 'x') + "\xC3\xA4\xC3\xA4";  // a cut at byte 32 would split one
+  EXPECT_EQ(Stats(Type::kString, Value::String(umlauts), Value::String(umlauts)),
+            R"({"numRecords":1,"minValues":{"c":")" + std::string(31, 'x') +
+                R"("},"maxValues":{"c":")" + std::string(31, 'x') +
+                "\xF4\x8F\xBF\xBF"
+                R"("},"nullCount":{"c":0}})");
+}
+
+}  // namespace
+}  // namespace headrace::tables::delta

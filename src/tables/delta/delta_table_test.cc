@@ -1,0 +1,150 @@
+#include "tables/delta/delta_table.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <random>
+
+namespace headrace::tables::delta {
+namespace {
+
+using base::ErrorCode;
+using columns::Field;
+using columns::Nullable;
+using columns::Schema;
+using columns::SchemaRef;
+using columns::Type;
+
+SchemaRef TwoColumns() {
+  return std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = "a", .type = Type::kInt64, .nullable = Nullable::kNo},
+                         {.id = 2, .name = "b", .type = Type::kString}});
+}
+
+class DeltaTableTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = testing::TempDir() + "headrace-delta-" + std::to_string(std::random_device{}());
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<DeltaTable> OpenForAppend(const SchemaRef& schema = TwoColumns()) {
+    auto table = DeltaTable::OpenForAppend(*environment_, folder_, "t", schema);
+    EXPECT_TRUE(table) << table.error().ToString();
+    return table ? std::move(*table) : nullptr;
+  }
+  ErrorCode OpenError() {
+    const auto table = DeltaTable::Open(*environment_, folder_, Keep::kFiles);
+    return table ? ErrorCode::kInternal : table.error().code();
+  }
+  void PutCommit(int version, const std::string& text) {
+    char name[32];
+    std::snprintf(name, sizeof(name), "%020d.json", version);
+    ASSERT_TRUE(env::PutIfAbsent(environment_->files(), folder_ + "/_delta_log/" + name,
+                                 {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+  }
+  static DataFile File(const std::string& name, uint64_t rows) {
+    return {.name = name, .bytes = 10, .rows = rows, .stats = {ColumnStats{}, ColumnStats{}}};
+  }
+
+  std::unique_ptr<env::Environment> environment_ = env::MakeRealEnvironment();
+  std::string folder_;
+};
+
+TEST_F(DeltaTableTest, AppendsAreReadBack) {
+  const auto table = OpenForAppend();
+  const std::vector<DataFile> first = {File("x.parquet", 3), File("y.parquet", 4)};
+  ASSERT_TRUE(table->Append(first, {"headrace/l/s", 5}));
+  ASSERT_TRUE(table->Append({}, {"headrace/l/s", 9}));
+  const auto read = DeltaTable::Open(*environment_, folder_, Keep::kFiles);
+  ASSERT_TRUE(read) << read.error().ToString();
+  const Snapshot& snapshot = (*read)->snapshot();
+  EXPECT_EQ(snapshot.version, 2);
+  ASSERT_EQ(snapshot.files.size(), 2U);
+  EXPECT_EQ(snapshot.files[1].path, "y.parquet");
+  EXPECT_EQ(snapshot.files[1].rows, 4U);
+  EXPECT_EQ((*read)->markers(), (std::vector<Marker>{{"headrace/l/s", 9}}));
+  EXPECT_EQ(*snapshot.schema, *TwoColumns());
+}
+
+TEST_F(DeltaTableTest, AppendsAfterTheCommitsOfOthers) {
+  const auto table = OpenForAppend();
+  const auto other = OpenForAppend();
+  ASSERT_TRUE(other->Append(std::vector{File("o1.parquet", 1)}, {"else", 1}));
+  ASSERT_TRUE(other->Append(std::vector{File("o2.parquet", 1)}, {"else", 2}));
+  PutCommit(3, R"({"remove":{"path":"o1.parquet","dataChange":true}})");
+  ASSERT_TRUE(table->Append(std::vector{File("mine.parquet", 1)}, {"headrace/l/s", 5}));
+  const auto read = DeltaTable::Open(*environment_, folder_, Keep::kFiles);
+  ASSERT_TRUE(read);
+  EXPECT_EQ((*read)->snapshot().version, 4);
+  ASSERT_EQ((*read)->snapshot().files.size(), 2U);
+  EXPECT_EQ((*read)->snapshot().files[0].path, "o2.parquet");
+  EXPECT_EQ((*read)->snapshot().files[1].path, "mine.parquet");
+}
+
+TEST_F(DeltaTableTest, StopsWhenAnotherMovesItsMarker) {
+  const auto table = OpenForAppend();
+  ASSERT_TRUE(table->Append({}, {"headrace/l/s", 5}));
+  const auto twin = OpenForAppend();
+  ASSERT_TRUE(twin->Append({}, {"headrace/l/s", 6}));
+  const auto late = table->Append({}, {"headrace/l/s", 7});
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code(), ErrorCode::kConflict);
+}
+
+TEST_F(DeltaTableTest, StopsWhenAnotherChangesTheColumns) {
+  const auto table = OpenForAppend();
+  PutCommit(
+      1,
+      R"({"metaData":{"id":"x","schemaString":"{\"type\":\"struct\",\"fields\":[]}","partitionColumns":[],"configuration":{}}})");
+  const auto refused = table->Append({}, {"headrace/l/s", 7});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kConflict);
+}
+
+TEST_F(DeltaTableTest, StopsAtAProtocolItDoesNotKnow) {
+  const auto table = OpenForAppend();
+  PutCommit(
+      1,
+      R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["columnMapping"],"writerFeatures":["columnMapping"]}})");
+  const auto refused = table->Append({}, {"headrace/l/s", 7});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kUnsupported);
+  EXPECT_NE(refused.error().message().find("columnMapping"), std::string::npos);
+  EXPECT_EQ(OpenError(), ErrorCode::kUnsupported);
+}
+
+TEST_F(DeltaTableTest, RefusesATableWithOtherColumns) {
+  OpenForAppend();
+  const auto other = std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = "a", .type = Type::kFloat64}});
+  const auto table = DeltaTable::OpenForAppend(*environment_, folder_, "t", other);
+  ASSERT_FALSE(table);
+  EXPECT_EQ(table.error().code(), ErrorCode::kConflict);
+  EXPECT_NE(table.error().message().find("a int64 not null, b string"), std::string::npos)
+      << table.error().message();
+}
+
+TEST_F(DeltaTableTest, SaysWhatIsWrongWithALog) {
+  EXPECT_EQ(OpenError(), ErrorCode::kNotFound);
+  const auto table = OpenForAppend();
+  ASSERT_TRUE(table->Append({}, {"headrace/l/s", 1}));
+  ASSERT_TRUE(table->Append({}, {"headrace/l/s", 2}));
+  const std::string log = folder_ + "/_delta_log/";
+  std::filesystem::rename(log + "00000000000000000001.json", log + "kept");
+  EXPECT_EQ(OpenError(), ErrorCode::kCorruption);
+  std::filesystem::remove(log + "00000000000000000000.json");
+  EXPECT_EQ(OpenError(), ErrorCode::kUnsupported);
+}
+
+TEST_F(DeltaTableTest, NamesItsTimestampFeature) {
+  const auto ntz = std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = "a", .type = Type::kTimestampNtz}});
+  const auto table = OpenForAppend(ntz);
+  EXPECT_EQ(table->snapshot().protocol.reader_version, 3);
+  EXPECT_EQ(table->snapshot().protocol.reader_features, std::vector<std::string>{"timestampNtz"});
+  ASSERT_TRUE(OpenForAppend(ntz));
+}
+
+}  // namespace
+}  // namespace headrace::tables::delta

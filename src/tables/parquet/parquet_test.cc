@@ -1,0 +1,192 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "columns/batch_builder.h"
+#include "env/environment.h"
+#include "tables/parquet/parquet_reader.h"
+#include "tables/parquet/parquet_writer.h"
+
+namespace headrace::tables {
+namespace {
+
+using columns::BatchBuilder;
+using columns::ColumnBatch;
+using columns::ColumnBuilder;
+using columns::Field;
+using columns::Nullable;
+using columns::Schema;
+using columns::SchemaRef;
+using columns::Type;
+
+SchemaRef AllTypes() {
+  std::vector<Field> fields;
+  for (const columns::TypeRow& row : columns::TypeTable()) {
+    fields.push_back({.id = static_cast<uint32_t>(fields.size() + 1),
+                      .name = std::string(row.name),
+                      .type = row.type});
+  }
+  fields.push_back({.id = 99, .name = "required", .type = Type::kInt64, .nullable = Nullable::kNo});
+  return std::make_shared<const Schema>(std::move(fields));
+}
+
+void AppendRandom(std::mt19937_64& random, ColumnBuilder& column) {
+  switch (column.type()) {
+    case Type::kBool: column.AppendBool(random() % 2 == 0); break;
+    case Type::kInt32:
+    case Type::kDate: column.AppendInt(static_cast<int32_t>(random())); break;
+    case Type::kFloat32:
+    case Type::kFloat64: column.AppendDouble(static_cast<double>(random() % 1000) / 7 - 50); break;
+    case Type::kString:
+    case Type::kBytes:
+      column.AppendText(std::string(random() % 9, static_cast<char>('a' + random() % 26)));
+      break;
+    default: column.AppendInt(static_cast<int64_t>(random())); break;
+  }
+}
+
+ColumnBatch RandomRows(std::mt19937_64& random, const SchemaRef& schema, size_t rows) {
+  BatchBuilder builder(schema);
+  for (size_t row = 0; row < rows; ++row) {
+    for (size_t i = 0; i < schema->size(); ++i) {
+      if (schema->field(i).nullable == Nullable::kYes && random() % 5 == 0) {
+        builder.column(i).AppendNull();
+      } else {
+        AppendRandom(random, builder.column(i));
+      }
+    }
+  }
+  return builder.Finish();
+}
+
+EncodedFile Encode(const SchemaRef& schema, const std::vector<ColumnBatch>& parts) {
+  auto writer = ParquetWriter::Make(schema);
+  EXPECT_TRUE(writer) << writer.error().ToString();
+  for (const ColumnBatch& part : parts) EXPECT_TRUE((*writer)->Write(part));
+  auto file = (*writer)->Finish();
+  EXPECT_TRUE(file) << file.error().ToString();
+  return std::move(*file);
+}
+
+class ParquetTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    seed_ = std::random_device{}();
+    random_.seed(seed_);
+    path_ = testing::TempDir() + "headrace-parquet-" + std::to_string(seed_) + ".parquet";
+  }
+  void TearDown() override { (void)environment_->files().Remove(path_); }
+
+  std::unique_ptr<ParquetReader> Store(const EncodedFile& file) {
+    EXPECT_TRUE(env::PutAtomically(environment_->files(), path_, file.bytes.bytes()));
+    auto reader = ParquetReader::Open(environment_->files(), path_);
+    EXPECT_TRUE(reader) << reader.error().ToString();
+    return std::move(*reader);
+  }
+
+  uint64_t seed_ = 0;
+  std::mt19937_64 random_;
+  std::string path_;
+  std::unique_ptr<env::Environment> environment_ = env::MakeRealEnvironment();
+};
+
+void ExpectSame(const ColumnBatch& a, const ColumnBatch& b) {
+  ASSERT_EQ(a.rows(), b.rows());
+  for (size_t c = 0; c < a.columns().size(); ++c)
+    for (size_t row = 0; row < a.rows(); ++row)
+      ASSERT_TRUE(a.column(c).At(row).SameBits(b.column(c).At(row)))
+          << a.schema()->field(c).name << " row " << row;
+}
+
+TEST_F(ParquetTest, GivesBackEveryTypeInAnyParts) {
+  SCOPED_TRACE("seed " + std::to_string(seed_));
+  const SchemaRef schema = AllTypes();
+  for (const size_t rows : {size_t{1}, size_t{100}, size_t{40'000}}) {
+    const ColumnBatch all = RandomRows(random_, schema, rows);
+    std::vector<ColumnBatch> parts;
+    for (size_t begin = 0; begin < rows;) {
+      const size_t end = std::min(rows, begin + 1 + random_() % 9000);
+      parts.push_back(all.Slice(begin, end));
+      begin = end;
+    }
+    const auto reader = Store(Encode(schema, parts));
+    EXPECT_EQ(reader->rows(), rows);
+    const auto found = reader->schema();
+    ASSERT_TRUE(found);
+    for (size_t i = 0; i < schema->size(); ++i) {
+      EXPECT_EQ((*found)->field(i).name, schema->field(i).name);
+      EXPECT_EQ((*found)->field(i).type, schema->field(i).type);
+      EXPECT_EQ((*found)->field(i).nullable, schema->field(i).nullable);
+    }
+    const auto back = reader->ReadAll(schema);
+    ASSERT_TRUE(back) << back.error().ToString();
+    ExpectSame(*back, all);
+  }
+}
+
+TEST_F(ParquetTest, SameRowsGiveTheSameBytes) {
+  SCOPED_TRACE("seed " + std::to_string(seed_));
+  const SchemaRef schema = AllTypes();
+  const ColumnBatch rows = RandomRows(random_, schema, 20'000);
+  const std::vector<ColumnBatch> parts = {rows.Slice(0, 7000), rows.Slice(7000, 20'000)};
+  const EncodedFile a = Encode(schema, parts);
+  const EncodedFile b = Encode(schema, parts);
+  EXPECT_TRUE(std::ranges::equal(a.bytes.bytes(), b.bytes.bytes()));
+}
+
+TEST_F(ParquetTest, ReadsAnySubsetAndFillsWhatTheFileLacks) {
+  const SchemaRef schema = AllTypes();
+  const ColumnBatch rows = RandomRows(random_, schema, 50);
+  const auto reader = Store(Encode(schema, {rows}));
+  const auto wanted = std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = "later", .type = Type::kString},
+                         {.id = 2, .name = "required", .type = Type::kInt64}});
+  const auto back = reader->ReadAll(wanted);
+  ASSERT_TRUE(back) << back.error().ToString();
+  EXPECT_TRUE(back->column(0).IsNull(49));
+  const size_t required = *schema->IndexOf("required");
+  EXPECT_EQ(back->column(1).Int64s()[49], rows.column(required).Int64s()[49]);
+
+  const auto absent = std::make_shared<const Schema>(std::vector<Field>{
+      {.id = 1, .name = "later", .type = Type::kString, .nullable = Nullable::kNo}});
+  const auto refused = reader->ReadAll(absent);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message().find("later"), std::string::npos);
+}
+
+TEST_F(ParquetTest, TellsBoundsAndNullsButNoBoundsOfNan) {
+  const auto schema = std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = "i", .type = Type::kInt64},
+                         {.id = 2, .name = "t", .type = Type::kString},
+                         {.id = 3, .name = "f", .type = Type::kFloat64}});
+  BatchBuilder builder(schema);
+  for (const int64_t v : {3, -5, 9}) {
+    builder.column(0).AppendInt(v);
+    builder.column(1).AppendText("x" + std::to_string(v));
+    builder.column(2).AppendDouble(v == 9 ? std::nan("") : 1.0);
+  }
+  builder.column(0).AppendNull();
+  builder.column(1).AppendNull();
+  builder.column(2).AppendDouble(2.0);
+  const EncodedFile file = Encode(schema, {builder.Finish()});
+  EXPECT_EQ(file.rows, 4U);
+  ASSERT_TRUE(file.stats[0].bounded);
+  EXPECT_EQ(file.stats[0].min.as_int(), -5);
+  EXPECT_EQ(file.stats[0].max.as_int(), 9);
+  EXPECT_EQ(file.stats[0].nulls, 1U);
+  EXPECT_EQ(file.stats[1].min.as_text(), "x-5");
+  EXPECT_EQ(file.stats[1].max.as_text(), "x9");
+  EXPECT_FALSE(file.stats[2].bounded);
+}
+
+TEST_F(ParquetTest, SaysThatAFileIsNone) {
+  const std::vector<uint8_t> text = {'n', 'o', 't', ' ', 'p', 'a', 'r', 'q', 'u', 'e', 't'};
+  ASSERT_TRUE(env::PutAtomically(environment_->files(), path_, text));
+  const auto reader = ParquetReader::Open(environment_->files(), path_);
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().code(), base::ErrorCode::kCorruption);
+}
+
+}  // namespace
+}  // namespace headrace::tables

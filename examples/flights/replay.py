@@ -27,7 +27,7 @@ from status import Status
 LOOKUPS_PER_S = 500
 BATCH_ROWS = 4096
 POLL_S = 0.1
-# A part this small is over before a kill can land in its middle: it is fed at a steady rate instead.
+# A part this small is over before a kill can land in its middle: it is fed at a steady rate.
 SMALL_PART_ROWS, SMALL_PART_RATE = 500_000, 25_000
 TABLE_WITHIN_S = 60.0
 COUNTS = ("rows", "accepted", "refused", "repeated", "epoch")

@@ -1,7 +1,7 @@
-"""Two other engines read a table that we wrote: every type, nulls, extremes, three versions, odd file names.
+"""Two other engines read a table that we wrote: every type, nulls, extremes, versions, odd names.
 
-The expected rows are computed here from their numbers alone. HEADRACE_SAMPLE_WRITER names the program that writes
-the table; without it the one of ./dev build is taken.
+The expected rows are computed here from their numbers alone. HEADRACE_SAMPLE_WRITER names the
+program that writes the table; without it the one of ./dev test is taken.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <unordered_map>
 
 namespace headrace::contract {
 namespace {
@@ -44,7 +45,6 @@ class TreeBuilder : public YAML::EventHandler {
     node.text = value;
     node.style = tag == "!" ? YamlNode::Style::kQuoted : YamlNode::Style::kPlain;
     Locate(mark, node);
-    Close(node);
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                        YAML::EmitterStyle::value style) override {
@@ -74,7 +74,62 @@ class TreeBuilder : public YAML::EventHandler {
     open_.push_back(&node);
   }
 
-  void Shut() { open_.pop_back(); }
+  void Shut() {
+    YamlNode& node = *open_.back();
+    open_.pop_back();
+    if (!node.is_map()) return;
+    if (node.flow) RejoinAtCommas(node);
+    RefuseDuplicates(node);
+  }
+
+  static void RefuseDuplicates(const YamlNode& map) {
+    std::unordered_map<std::string_view, size_t> lines;
+    for (const YamlNode& key : map.keys) {
+      const auto [first, added] = lines.emplace(key.text, key.place.line);
+      if (!added)
+        throw Refusal{DiagnosticCode::kDuplicateKey, key.place,
+                      fmt::format("`{}` is written twice, first in line {}", key.text, first->second)};
+    }
+  }
+
+  // {ratio: nullif(a, 0), b: ...}: YAML ends the text at the comma and reads `0)` as a key without a value. A text with an
+  // open parenthesis goes on through such keys until it is closed; if it never is, everything stays as YAML says.
+  static void RejoinAtCommas(YamlNode& map) {
+    std::vector<YamlNode> keys, items;
+    for (size_t i = 0, end = 0; i < map.items.size(); i = end) {
+      end = EndOfCutText(map, i);
+      for (size_t cut = i + 1; cut < end; ++cut) Append(map.items[i], map.keys[cut]);
+      keys.push_back(std::move(map.keys[i]));
+      items.push_back(std::move(map.items[i]));
+    }
+    map.keys = std::move(keys);
+    map.items = std::move(items);
+  }
+
+  static std::ptrdiff_t OpenParentheses(std::string_view text) {
+    return std::count(text.begin(), text.end(), '(') - std::count(text.begin(), text.end(), ')');
+  }
+
+  // One past the last key that belongs to the text of item `i`.
+  static size_t EndOfCutText(const YamlNode& map, size_t i) {
+    const YamlNode& text = map.items[i];
+    if (!text.is_scalar() || text.style == YamlNode::Style::kQuoted) return i + 1;
+    std::ptrdiff_t open = OpenParentheses(text.text);
+    size_t end = i + 1;
+    for (; open > 0 && end < map.items.size() && map.items[end].is_null(); ++end) open += OpenParentheses(map.keys[end].text);
+    return open == 0 ? end : i + 1;
+  }
+
+  // Keeps the blanks of the file where both stand on one line, so that places inside the text stay true.
+  static void Append(YamlNode& text, const YamlNode& key) {
+    const bool one_line = text.text_column != 0 && key.text_column != 0 && text.place.line == key.place.line;
+    const size_t end = text.text_column + text.text.size();
+    const size_t blanks = one_line && key.text_column > end + 1 ? key.text_column - end - 1 : 1;
+    if (!one_line) text.text_column = 0;
+    text.text += "," + std::string(blanks, ' ') + (key.style == YamlNode::Style::kQuoted ? "'" + key.text + "'" : key.text);
+    text.place.length = std::max(text.place.length, text.text.size());
+    if (key.style == YamlNode::Style::kQuoted) text.text_column = 0;
+  }
 
   // A place in the parent for a new node: pointers stay good, as a parent grows only while its children are complete.
   YamlNode& Add(const YAML::Mark& mark, YamlNode::Kind kind) {
@@ -94,17 +149,6 @@ class TreeBuilder : public YAML::EventHandler {
     if (kind != YamlNode::Kind::kScalar)
       throw Refusal{DiagnosticCode::kKeyNotText, PlaceAt(mark), "a key must be a plain text"};
     return parent.keys.emplace_back();
-  }
-
-  // A key that is there already is refused as soon as its text is known.
-  void Close(const YamlNode& node) {
-    if (open_.empty() || !open_.back()->is_map()) return;
-    const YamlNode& parent = *open_.back();
-    if (parent.keys.empty() || &parent.keys.back() != &node) return;
-    for (size_t i = 0; i + 1 < parent.keys.size(); ++i)
-      if (parent.keys[i].text == node.text)
-        throw Refusal{DiagnosticCode::kDuplicateKey, node.place,
-                      fmt::format("`{}` is written twice, first in line {}", node.text, parent.keys[i].place.line)};
   }
 
   void Locate(const YAML::Mark& mark, YamlNode& node) const {

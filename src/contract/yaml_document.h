@@ -1,6 +1,7 @@
 #pragma once
 // A YAML file as a tree that remembers where everything stood. A subset on purpose: no anchors, aliases, tags or second
-// document, no key twice, bounded in size and depth, so that what a reviewer sees is what is read.
+// document, no key twice, bounded in size and depth, so that what a reviewer sees is what is read. One liberty: inside {braces}
+// a plain text with an open parenthesis goes on after a comma, {p90: quantile(delay, 0.9)}, where YAML would cut it.
 
 #include <cstdint>
 #include <optional>

@@ -9,16 +9,17 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "env/process_memory.h"
 #include "log/log_clock.h"
 #include "log/reader.h"
 #include "pipeline/pipeline_file.h"
+#include "watch/status_document.h"
 #include "wiring/answer_file.h"
 #include "wiring/applier.h"
 #include "wiring/dead_letters.h"
 #include "wiring/end_to_end.h"
 #include "wiring/engine.h"
 #include "wiring/held_batches.h"
-#include "wiring/status.h"
 #include "wiring/table_publishers.h"
 
 namespace headrace::wiring {
@@ -74,6 +75,8 @@ class RunningCore final : public Core {
                 sequencer_->Submit(std::move(batch), std::move(done));
               }) {}
 
+  ~RunningCore() override { publishers_.Close(); }
+
   Result<void> Open() {
     HR_TRY_VOID(environment_.files().CreateFolders(options_.data_folder));
     HR_TRY_VOID(Recover());
@@ -99,6 +102,7 @@ class RunningCore final : public Core {
   }
 
   serving::AnswerService& answers() override { return *answers_; }
+  base::MemoryBudget& budget() override { return budget_; }
   const pipeline::PipelineDefinition& definition() const override { return *definition_; }
   uint64_t LastSequence(const std::string& producer) const override { return sequencer_->LastSequence(producer); }
   log::LogStatus log_status() const override { return sequencer_->status(); }
@@ -110,25 +114,8 @@ class RunningCore final : public Core {
     return stream_ids_[*index];
   }
 
-  std::string StatusJson() const override {
-    return RenderStatus({.definition = *definition_,
-                         .clock = environment_.clock().Now(),
-                         .started = started_,
-                         .log = sequencer_->status(),
-                         .sync_us = sequencer_->sync_us(),
-                         .durable_us = sequencer_->durable_us(),
-                         .visible_us = applier_->visible_us(),
-                         .end_to_end_us = end_to_end_.visible_us(),
-                         .serve_us = answers_->serve_us(),
-                         .visible = views_.visible(),
-                         .backlog_rows = applier_->backlog_rows(),
-                         .views = views_.status(),
-                         .tables = publishers_.status(),
-                         .dead_letters = dead_letters_.counts(),
-                         .stream_ids = stream_ids_,
-                         .revoked_pins = answers_->revoked_pins(),
-                         .budget = budget_});
-  }
+  std::string StatusJson() const override { return watch::StatusJson(Figures()); }
+  std::string MetricsText() const override { return watch::StatusMetrics(Figures()); }
 
   Result<std::string> DeadLettersJson(const std::string& stream, uint64_t after, uint64_t limit) const override {
     if (!stream.empty()) HR_TRY_VOID(StreamNamed(stream));
@@ -155,6 +142,7 @@ class RunningCore final : public Core {
       });
     });
     sequencer_->Stop();
+    publishers_.Close();
     if (answer_file_) answer_file_->Flush();
   }
 
@@ -165,6 +153,32 @@ class RunningCore final : public Core {
     for (size_t i = 0; i < stream_ids_.size(); ++i)
       if (stream_ids_[i] == id) return definition_->streams[i].name;
     return fmt::format("stream {}", id.value);
+  }
+
+  watch::StatusFigures Figures() const {
+    return {.definition = *definition_,
+            .uptime = std::chrono::duration_cast<base::Duration>(environment_.clock().Now() - started_),
+            .log = sequencer_->status(),
+            .durability = options_.log.durability,
+            .visible = views_.visible(),
+            .backlog_rows = applier_->backlog_rows(),
+            .sync_us = sequencer_->sync_us(),
+            .durable_us = sequencer_->durable_us(),
+            .visible_us = applier_->visible_us(),
+            .end_to_end_us = end_to_end_.visible_us(),
+            .serve_us = answers_->serve_us(),
+            .views = views_.status(),
+            .tables = publishers_.Figures(),
+            .dead_letters = DeadLetterCounts(),
+            .revoked_pins = answers_->revoked_pins(),
+            .budget = budget_,
+            .memory = env::ReadProcessMemory()};
+  }
+
+  std::map<std::string, std::map<std::string, uint64_t>> DeadLetterCounts() const {
+    std::map<std::string, std::map<std::string, uint64_t>> counts;
+    for (const auto& [stream, rules] : dead_letters_.counts()) counts[NameOf({stream})] = rules;
+    return counts;
   }
 
   // Step 1. The log's folder holds what every one of them needs, so that nothing else has to be read.
@@ -199,8 +213,8 @@ class RunningCore final : public Core {
   Result<void> BindStreams() {
     for (const pipeline::StreamDefinition& stream : definition_->streams) {
       HR_TRY(const base::StreamId id, sequencer_->AddStream(stream.name, stream.schema(), stream.timing));
+      views_.BindStream(stream_ids_.size(), id);
       stream_ids_.push_back(id);
-      views_.BindStream(stream.name, id);
       publishers_.Bind(stream.name, id);
     }
     return {};

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "base/memory_budget.h"
 #include "base/result.h"
 #include "columns/event_batch.h"
 #include "columns/key.h"
@@ -45,6 +46,7 @@ class Core {
 
   virtual void Submit(columns::EventBatch batch, log::AckCallback done) = 0;
   virtual serving::AnswerService& answers() = 0;
+  virtual base::MemoryBudget& budget() = 0;
   virtual const pipeline::PipelineDefinition& definition() const = 0;
   virtual base::Result<base::StreamId> StreamNamed(const std::string& name) const = 0;
   virtual uint64_t LastSequence(const std::string& producer) const = 0;
@@ -53,6 +55,8 @@ class Core {
   virtual base::EpochId visible() const = 0;
   // The status document: JSON.
   virtual std::string StatusJson() const = 0;
+  // The same figures in Prometheus' text format.
+  virtual std::string MetricsText() const = 0;
   // Dead letters of a stream (all when empty), oldest first from `after`, as a JSON array of at most `limit`.
   virtual base::Result<std::string> DeadLettersJson(const std::string& stream, uint64_t after, uint64_t limit) const = 0;
   // Demo only: see pipeline::ViewSet::CorruptForDemonstration.

@@ -72,7 +72,8 @@ base::Result<void> TablePublishers::Start(const std::string& log_folder, const t
 }
 
 void TablePublishers::NoteDurable(const log::Epoch& epoch) {
-  for (Table& table : tables_) table.publisher->NoteDurable(epoch);
+  for (Table& table : tables_)
+    if (table.publisher) table.publisher->NoteDurable(epoch);
 }
 
 void TablePublishers::Flush(std::move_only_function<void(base::Result<void>)> done) {
@@ -87,12 +88,29 @@ void TablePublishers::Flush(std::move_only_function<void(base::Result<void>)> do
     table.publisher->Flush([wait](base::Result<void> result) { wait->Answer(std::move(result)); });
 }
 
-std::vector<TableStatus> TablePublishers::status() const {
-  std::vector<TableStatus> all;
+void TablePublishers::Close() {
+  for (Table& table : tables_) table.publisher.reset();
+}
+
+std::vector<watch::TableFigures> TablePublishers::Figures() const {
+  std::vector<watch::TableFigures> all;
   for (const Table& table : tables_) {
+    if (!table.publisher) continue;
+    const tables::PublisherStatus status = table.publisher->status();
     const base::Histogram& commits = table.publisher->commit_us();
-    all.push_back({definition_.streams[table.stream].name, table.folder, table.publisher->status(), commits.Quantile(0.5),
-                   commits.Quantile(0.99)});
+    all.push_back({.name = definition_.streams[table.stream].name,
+                   .folder = table.folder,
+                   .state = std::string(tables::NameOf(status.state)),
+                   .reason = status.reason,
+                   .committed = status.committed,
+                   .pending_rows = status.pending_rows,
+                   .lag = status.lag,
+                   .commits = status.commits,
+                   .files = status.files,
+                   .rows = status.rows,
+                   .bytes = status.bytes,
+                   .commit_p50_us = commits.Quantile(0.5),
+                   .commit_p99_us = commits.Quantile(0.99)});
   }
   return all;
 }

@@ -11,16 +11,9 @@
 #include "log/epoch.h"
 #include "pipeline/definition.h"
 #include "tables/publish/publisher.h"
+#include "watch/status_document.h"
 
 namespace headrace::wiring {
-
-struct TableStatus {
-  std::string table;
-  std::string folder;
-  tables::PublisherStatus publisher;
-  uint64_t commit_p50_us = 0;
-  uint64_t commit_p99_us = 0;
-};
 
 // NoteRecovered and Bind before Start, on one thread; the rest as tables::Publisher says.
 class TablePublishers {
@@ -36,7 +29,9 @@ class TablePublishers {
   void NoteDurable(const log::Epoch& epoch);
   // Publishes what is durable; `done` after the last table, with what stopped the first that could not.
   void Flush(std::move_only_function<void(base::Result<void>)> done);
-  std::vector<TableStatus> status() const;
+  // Ends the publishers, which call into the log; when nothing calls NoteDurable or Flush any more. Idempotent.
+  void Close();
+  std::vector<watch::TableFigures> Figures() const;
 
  private:
   struct Table {

@@ -1,12 +1,14 @@
 #pragma once
-// The commands of the one binary: each has its options here, and its work in a file of its own (ingest_command.cc ...).
-// arguments.cc turns the command line into options; main.cc runs the command that was chosen.
+// The commands of the one binary: each has its options here, and its work in a file of its own
+// (ingest_command.cc ...). arguments.cc turns the command line into options; main.cc runs the
+// command that was chosen.
 
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -15,7 +17,8 @@ namespace headrace::app {
 
 enum class OutputForm : uint8_t { kText, kJson };
 
-// Where a command writes and in which form. Text goes to people, JSON (one document on the last line) to programs.
+// Where a command writes and in which form. Text goes to people, JSON (one document on the last
+// line) to programs.
 struct CommandContext {
   std::FILE* out = stdout;
   std::FILE* err = stderr;
@@ -23,7 +26,8 @@ struct CommandContext {
   bool json() const { return form == OutputForm::kJson; }
 };
 
-// Says where, why and what next on `err`, as JSON on `out` too when that was asked for. Returns the exit code of the error table.
+// Says where, why and what next on `err`, as JSON on `out` too when that was asked for. Returns the
+// exit code of the error table.
 int ReportError(const CommandContext& context, const base::Error& error);
 
 // A server's address on the command line: "HOST:PORT", ":PORT", "PORT" or "HOST".
@@ -36,6 +40,7 @@ struct Address {
 // Parts that are missing stay as they are in `address`. Errors: kInvalidInput.
 base::Result<Address> ParseAddress(const std::string& text, Address address);
 
+inline constexpr std::string_view kVersion = "0.1.0";
 inline constexpr uint16_t kDefaultHttpPort = 6566;
 inline constexpr uint16_t kDefaultFlightPort = 8815;
 
@@ -70,7 +75,7 @@ struct IngestOptions {
 int RunIngest(const IngestOptions& options, CommandContext& context);
 
 struct GetOptions {
-  std::string view;               // or
+  std::string view;  // or
   std::string service;
   std::vector<std::string> keys;  // "origin=ORD"
   Address http{.port = kDefaultHttpPort};

@@ -1,0 +1,336 @@
+#include "arguments.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <functional>
+
+#include "base/time.h"
+#include "text_file.h"
+
+namespace headrace::app {
+namespace {
+
+constexpr std::string_view kOverview =
+    R"(Headrace takes events in once, and gives features, an open table and training sets back from one log.
+
+  headrace check pipeline.yaml                     what is wrong with it, and where
+  headrace serve pipeline.yaml --data ./data       runs it; Ctrl-C stops it
+  headrace ingest flights flights.parquet          a file into a stream
+  headrace get origin origin=ORD                   an answer
+  headrace status                                  is it well?
+
+All commands: headrace --help. One command: headrace ingest --help.
+)";
+
+// What a command wants to be called with, wrong or not: CLI11's own exit code for mistakes is
+// replaced by that of the error table.
+int ExitCodeOf(const CLI::Error& error) {
+  return error.get_exit_code() == 0 ? 0 : base::RowOf(base::ErrorCode::kInvalidInput).exit_code;
+}
+
+void AddAddress(CLI::App& command, const std::string& name, const std::string& what,
+                Address& address) {
+  const std::string shown = address.ToString();
+  command
+      .add_option_function<std::string>(
+          name,
+          [&address](const std::string& text) {
+            auto parsed = ParseAddress(text, address);
+            if (!parsed) throw CLI::ValidationError(parsed.error().message());
+            address = std::move(*parsed);
+          },
+          fmt::format("{} (default {})", what, shown))
+      ->type_name("HOST:PORT");
+}
+
+void AddDuration(CLI::App& command, const std::string& name, const std::string& what,
+                 std::chrono::microseconds& duration) {
+  command
+      .add_option_function<std::string>(
+          name,
+          [&duration](const std::string& text) {
+            const auto parsed = base::ParseDuration(text);
+            if (!parsed) throw CLI::ValidationError(parsed.error().message());
+            duration = *parsed;
+          },
+          what)
+      ->type_name("DURATION");
+}
+
+}  // namespace
+
+struct Arguments::Impl {
+  CLI::App program{"Events in once; features, open tables and training sets out, from one log.",
+                   "headrace"};
+  bool json = false;
+  std::function<int(CommandContext&)> run;
+  std::string reference_file;
+
+  CheckOptions check;
+  ServeOptions serve;
+  IngestOptions ingest;
+  GetOptions get;
+  DeadLettersOptions dead_letters;
+  StatusOptions status;
+  TrainOptions train;
+  VerifyOptions verify;
+  ExplainOptions explain;
+
+  Impl();
+  CLI::App& Add(const std::string& name, const std::string& says,
+                std::function<int(CommandContext&)> body);
+  void AddCheck();
+  void AddServe();
+  void AddIngest();
+  void AddGet();
+  void AddLooks();
+  void AddTraining();
+  void AddExplain();
+  int CompareReference(CommandContext& context, const std::string& text) const;
+};
+
+CLI::App& Arguments::Impl::Add(const std::string& name, const std::string& says,
+                               std::function<int(CommandContext&)> body) {
+  CLI::App* command = program.add_subcommand(name, says);
+  command->add_flag("--json", json, "One JSON document on the last line of standard output");
+  command->callback([this, body = std::move(body)] { run = body; });
+  return *command;
+}
+
+void Arguments::Impl::AddCheck() {
+  CLI::App& command = Add("check", "Say what is wrong in a pipeline file and its contracts",
+                          [this](CommandContext& context) { return RunCheck(check, context); });
+  command.add_option("PIPELINE", check.pipeline, "The pipeline file")->required();
+}
+
+void Arguments::Impl::AddServe() {
+  CLI::App& command = Add("serve", "Run a pipeline until SIGTERM or Ctrl-C",
+                          [this](CommandContext& context) { return RunServe(serve, context); });
+  command.add_option("PIPELINE", serve.pipeline, "The pipeline file")->required();
+  command
+      .add_option("--data", serve.data,
+                  "Folder of the log and the tables; made when it is not there")
+      ->required()
+      ->type_name("DIR");
+  AddAddress(
+      command, "--http",
+      "Where to listen for HTTP; the default port moves when it is taken, one given here does not",
+      serve.http);
+  AddAddress(command, "--flight", "Where to listen for Arrow Flight, likewise", serve.flight);
+  command
+      .add_option("--ready-file", serve.ready_file,
+                  "Written when ready: {\"http\",\"flight\",\"log\",\"epoch\",\"pid\"}")
+      ->type_name("FILE");
+  command.add_option("--answers", serve.answers, "Log every answer here, for `headrace verify`")
+      ->type_name("FILE");
+  command.add_flag("--demo-faults", serve.demo_faults,
+                   "Allow POST /debug/flip, which corrupts state on purpose");
+}
+
+void Arguments::Impl::AddIngest() {
+  CLI::App& command = Add("ingest",
+                          "Send a file to a stream: .parquet over Arrow Flight, .ndjson over HTTP; "
+                          "sent twice, it counts once",
+                          [this](CommandContext& context) { return RunIngest(ingest, context); });
+  command.add_option("STREAM", ingest.stream, "The stream")->required();
+  command.add_option("FILE", ingest.file, "The file: .parquet, .ndjson or .jsonl")->required();
+  AddAddress(command, "--flight", "The engine's Arrow Flight address", ingest.flight);
+  AddAddress(command, "--http", "The engine's HTTP address", ingest.http);
+  command
+      .add_option("--producer", ingest.producer,
+                  "Name under which batches are numbered; by default of the file's name and "
+                  "content and the cut into batches. "
+                  "Use the same --batch, --rate, --skip and --limit with the same name")
+      ->type_name("ID");
+  command.add_option("--batch", ingest.batch, "Rows in a batch")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 17))
+      ->type_name("ROWS");
+  command
+      .add_option("--rate", ingest.rate,
+                  "Rows a second, evenly, in smaller batches; 0 is as fast as it goes")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("ROWS");
+  command.add_option("--skip", ingest.skip, "Leave out this many rows at the begin")
+      ->capture_default_str()
+      ->type_name("ROWS");
+  command.add_option("--limit", ingest.limit, "Send at most this many rows")->type_name("ROWS");
+  AddDuration(command, "--retry-for", "How long to try again without progress (default 60s)",
+              ingest.retry_for);
+}
+
+void Arguments::Impl::AddGet() {
+  CLI::App& command = Add("get", "Answer for one key: a view's features, or a service's",
+                          [this](CommandContext& context) { return RunGet(get, context); });
+  command.add_option("--service", get.service, "Ask a service instead of a view")
+      ->type_name("NAME");
+  // The first argument is the view, unless it is a key already.
+  command
+      .add_option_function<std::vector<std::string>>(
+          "VIEW",
+          [this](const std::vector<std::string>& words) {
+            for (const std::string& word : words) {
+              if (word.find('=') != std::string::npos)
+                get.keys.push_back(word);
+              else if (get.view.empty())
+                get.view = word;
+              else
+                throw CLI::ValidationError(fmt::format("`{}` is no key: write NAME=VALUE", word));
+            }
+          },
+          "The view (not with --service), then keys as NAME=VALUE")
+      ->type_name("");
+  AddAddress(command, "--http", "The engine's HTTP address", get.http);
+}
+
+void Arguments::Impl::AddLooks() {
+  CLI::App& letters =
+      Add("deadletters", "The refused rows, with field, rule, reason and payload",
+          [this](CommandContext& context) { return RunDeadLetters(dead_letters, context); });
+  letters.add_option("STREAM", dead_letters.stream, "Only of this stream");
+  letters.add_option("--limit", dead_letters.limit, "At most this many rows, the oldest first")
+      ->capture_default_str()
+      ->type_name("ROWS");
+  AddAddress(letters, "--http", "The engine's HTTP address", dead_letters.http);
+
+  CLI::App& look = Add("status", "What a running engine says of itself",
+                       [this](CommandContext& context) { return RunStatus(status, context); });
+  AddAddress(look, "--http", "The engine's HTTP address", status.http);
+}
+
+void Arguments::Impl::AddTraining() {
+  CLI::App& training = Add("train", "Features as they were known at each label's time",
+                           [this](CommandContext& context) { return RunTrain(train, context); });
+  training.add_option("--data", train.data, "The engine's data folder")
+      ->required()
+      ->type_name("DIR");
+  training
+      .add_option("--labels", train.labels, "Parquet file: keys, time and whatever else is kept")
+      ->required()
+      ->type_name("FILE");
+  training.add_option("--service", train.service, "The service whose features are wanted")
+      ->required()
+      ->type_name("NAME");
+  training
+      .add_option("--time", train.time_column, "The labels' column with the time of the question")
+      ->required()
+      ->type_name("COLUMN");
+  training
+      .add_option("--exclude", train.exclude_column,
+                  "A column of labels and stream that names a label's own row, which is left out")
+      ->type_name("COLUMN");
+  training.add_option("-o,--output", train.output, "The training set to write (Parquet)")
+      ->required()
+      ->type_name("FILE");
+
+  CLI::App& verification =
+      Add("verify", "Compute the logged answers again from table and log, and compare every bit",
+          [this](CommandContext& context) { return RunVerify(verify, context); });
+  verification.add_option("--data", verify.data, "The engine's data folder")
+      ->required()
+      ->type_name("DIR");
+  verification.add_option("--answers", verify.answers, "The file that `serve --answers` wrote")
+      ->type_name("FILE");
+}
+
+void Arguments::Impl::AddExplain() {
+  CLI::App& command = Add("explain", "What an error code means, and what to do",
+                          [this](CommandContext& context) { return RunExplain(explain, context); });
+  command.add_option("CODE", explain.code, "Such as HR0214")->required();
+  Add("version", "The version of this binary",
+      [](CommandContext& context) { return RunVersion(context); });
+}
+
+Arguments::Impl::Impl() {
+  program.require_subcommand(0, 1);
+  AddCheck();
+  AddServe();
+  AddIngest();
+  AddGet();
+  AddLooks();
+  AddTraining();
+  AddExplain();
+}
+
+Arguments::Arguments() : impl_(std::make_unique<Impl>()) {
+  CLI::App* hidden = impl_->program.add_subcommand(
+      "reference", "Compare the committed command reference with this binary");
+  hidden->group("");  // for the tests: not in help
+  hidden->add_option("FILE", impl_->reference_file)->required();
+  hidden->callback([this] {
+    impl_->run = [this](CommandContext& context) {
+      return impl_->CompareReference(context, Reference());
+    };
+  });
+}
+Arguments::~Arguments() = default;
+
+int Arguments::Impl::CompareReference(CommandContext& context, const std::string& text) const {
+  const char* rewrite = std::getenv("HEADRACE_REWRITE");
+  if (rewrite != nullptr && std::string_view(rewrite) == "1") {
+    const auto written = WriteTextFile(reference_file, text);
+    return written ? 0 : ReportError(context, written.error());
+  }
+  const auto committed = ReadTextFile(reference_file);
+  if (!committed) return ReportError(context, committed.error());
+  if (*committed == text) return 0;
+  return ReportError(
+      context,
+      base::Error(base::ErrorCode::kFailedPrecondition,
+                  "the command reference is out of date: HEADRACE_REWRITE=1 writes it anew")
+          .With("file", reference_file));
+}
+
+int Arguments::Run(int argc, const char* const* argv, CommandContext& context) {
+  if (argc <= 1) {
+    fmt::print(context.out, "{}", kOverview);
+    return 0;
+  }
+  try {
+    impl_->program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    impl_->program.exit(error);
+    return ExitCodeOf(error);
+  }
+  if (!impl_->run) {
+    fmt::print(context.out, "{}", kOverview);
+    return 0;
+  }
+  context.form = impl_->json ? OutputForm::kJson : OutputForm::kText;
+  return impl_->run(context);
+}
+
+namespace {
+
+std::string OptionLine(const CLI::Option& option) {
+  std::string name = option.get_positional() ? option.get_name(true) : option.get_name(false, true);
+  if (!option.get_positional() && option.get_expected_max() > 0 && !option.get_type_name().empty())
+    name += " " + option.get_type_name();
+  std::string says = option.get_description();
+  if (!option.get_default_str().empty())
+    says += fmt::format(" (default {})", option.get_default_str());
+  if (option.get_required()) says += " (required)";
+  return fmt::format("| `{}` | {} |\n", name, says);
+}
+
+}  // namespace
+
+std::string Arguments::Reference() const {
+  std::string out =
+      "# The command line\n\nMade from the binary: `HEADRACE_REWRITE=1 ctest -R cli_reference` "
+      "writes it anew.\n"
+      "Exit codes are those of the error table in [errors.md](errors.md); 0 is success.\n";
+  for (const CLI::App* command : impl_->program.get_subcommands(
+           [](const CLI::App* app) { return !app->get_group().empty(); })) {
+    out += fmt::format("\n## headrace {}\n{}.\n\n| option | what |\n|---|---|\n",
+                       command->get_name(), command->get_description());
+    for (const CLI::Option* option : command->get_options())
+      if (option->get_name() != "--help") out += OptionLine(*option);
+  }
+  return out;
+}
+
+}  // namespace headrace::app

@@ -1,0 +1,127 @@
+#include "http_calls.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+namespace headrace::app {
+
+using base::Error;
+using base::ErrorCode;
+using base::Fail;
+using nlohmann::json;
+using protocols::HttpMethod;
+using protocols::HttpResponse;
+
+namespace {
+
+std::string TextAt(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+// By the problem's title, which is the code's name; else by the status, which several codes may
+// share.
+ErrorCode CodeOf(const std::string& title, int status) {
+  for (const base::ErrorCodeRow& row : base::ErrorCodes())
+    if (row.name == title) return row.code;
+  if (status == 404) return ErrorCode::kNotFound;
+  if (status >= 400 && status < 500) return ErrorCode::kInvalidInput;
+  return status == 503 ? ErrorCode::kUnavailable : ErrorCode::kInternal;
+}
+
+// The answers that follow Feast have errors of Feast's shapes: a string that holds {"message":..},
+// or {"detail":[{"msg":..}]}.
+std::string FeastMessage(const json& answer) {
+  if (answer.is_string()) {
+    const json inner = json::parse(answer.get<std::string>(), nullptr, /*allow_exceptions=*/false);
+    return inner.is_object() ? TextAt(inner, "message") : answer.get<std::string>();
+  }
+  if (!answer.is_object()) return {};
+  const auto detail = answer.find("detail");
+  const bool listed = detail != answer.end() && detail->is_array() && !detail->empty() &&
+                      detail->front().is_object();
+  return listed ? TextAt(detail->front(), "msg") : std::string();
+}
+
+Error ErrorOf(const HttpResponse& response) {
+  const json problem = json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+  if (const std::string message = FeastMessage(problem); !message.empty())
+    return {CodeOf("", response.status), message};
+  if (!problem.is_object())
+    return {CodeOf("", response.status), fmt::format("the server answered {}: {}", response.status,
+                                                     response.body.substr(0, 200))};
+  const std::string detail = TextAt(problem, "detail");
+  Error error(CodeOf(TextAt(problem, "title"), response.status),
+              detail.empty() ? fmt::format("the server answered {}", response.status) : detail);
+  if (const auto context = problem.find("context");
+      context != problem.end() && context->is_object()) {
+    for (const auto& [name, value] : context->items())
+      if (value.is_string()) error.With(name, value.get<std::string>());
+  }
+  return error;
+}
+
+}  // namespace
+
+HttpCalls::HttpCalls(const Address& address)
+    : address_(address),
+      environment_(env::MakeRealEnvironment()),
+      network_(env::MakeRealNetwork(environment_->clock())),
+      client_(*network_, address.host, address.port) {}
+
+Error HttpCalls::NotReached(Error error) const {
+  if (error.code() == ErrorCode::kUnavailable)
+    error =
+        Error(error.code(),
+              fmt::format(
+                  "no engine at {} ({}): start one with `headrace serve`, or give --http HOST:PORT",
+                  address_.ToString(), error.message()));
+  return error;
+}
+
+base::Result<std::string> HttpCalls::Get(std::string_view target) {
+  auto response = client_.Get(target);
+  if (!response) return Fail(NotReached(std::move(response).error()));
+  if (response->status / 100 != 2) return Fail(ErrorOf(*response));
+  return std::move(response->body);
+}
+
+base::Result<std::string> HttpCalls::PostJson(std::string_view target, std::string_view text) {
+  auto response = client_.Post(target, text);
+  if (!response) return Fail(NotReached(std::move(response).error()));
+  if (response->status / 100 != 2) return Fail(ErrorOf(*response));
+  return std::move(response->body);
+}
+
+base::Result<std::string> HttpCalls::PostEvents(const std::string& stream, std::string_view lines,
+                                                const std::string& producer, uint64_t sequence) {
+  auto response = client_.Send(HttpMethod::kPost,
+                               fmt::format("/streams/{}/events", PercentEncode(stream)), lines,
+                               {{"Content-Type", "application/x-ndjson"},
+                                {"Headrace-Producer", producer},
+                                {"Headrace-Sequence", std::to_string(sequence)}});
+  if (!response) return Fail(NotReached(std::move(response).error()));
+  const bool outcome =
+      response->status == 422 && response->body.find("\"accepted\"") != std::string::npos;
+  if (response->status != 200 && !outcome) return Fail(ErrorOf(*response));
+  return std::move(response->body);
+}
+
+std::string PercentEncode(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       c == '-' || c == '_' || c == '.' || c == '~';
+    if (plain) {
+      out += c;
+    } else {
+      fmt::format_to(std::back_inserter(out), "%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
+}
+
+}  // namespace headrace::app

@@ -1,0 +1,44 @@
+#pragma once
+// Calls to a running engine over HTTP.
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/result.h"
+#include "commands.h"
+#include "env/environment.h"
+#include "env/network.h"
+#include "protocols/http_client.h"
+
+namespace headrace::app {
+
+// A kept-alive connection to one engine. One thread at a time.
+class HttpCalls {
+ public:
+  explicit HttpCalls(const Address& address);
+
+  // The body of a 2xx answer. Every other answer is the error that its problem document names;
+  // connection errors say which address was tried.
+  base::Result<std::string> Get(std::string_view target);
+  base::Result<std::string> PostJson(std::string_view target, std::string_view json);
+  // Any answer with status 200 or 422 and a JSON outcome is a body: rows may be refused and the
+  // request be fine.
+  base::Result<std::string> PostEvents(const std::string& stream, std::string_view lines,
+                                       const std::string& producer, uint64_t sequence);
+
+ private:
+  base::Error NotReached(base::Error error) const;
+
+  const Address address_;
+  std::unique_ptr<env::Environment> environment_;
+  std::unique_ptr<env::Network> network_;
+  protocols::HttpClient client_;
+};
+
+// Percent-encodes what may not stand in a path segment or a query value.
+std::string PercentEncode(std::string_view text);
+
+}  // namespace headrace::app

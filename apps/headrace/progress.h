@@ -1,0 +1,45 @@
+#pragma once
+// How far an ingest run is: one line that rewrites itself on a terminal, a plain line now and then
+// otherwise.
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace headrace::app {
+
+// One thread. Cheap to call for every batch.
+class Progress {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // `total` rows are expected, when that is known.
+  Progress(std::FILE* out, std::string name, std::optional<uint64_t> total);
+  // Erases the line that rewrites itself.
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void Update(uint64_t rows);
+  // A line of its own: "connection lost, trying again".
+  void Say(std::string_view text);
+
+ private:
+  std::string Line(uint64_t rows, double seconds) const;
+
+  std::FILE* out_;
+  const std::string name_;
+  const std::optional<uint64_t> total_;
+  const bool terminal_;
+  const Clock::time_point start_ = Clock::now();
+  Clock::time_point next_;
+  bool line_shown_ = false;
+};
+
+// 1234567 -> "1,234,567".
+std::string WithCommas(uint64_t number);
+
+}  // namespace headrace::app

@@ -2,6 +2,7 @@
 // The names in a log's folder, and the file `LOG` that gives the log its id.
 //
 //   LOG                              text: format version, log id, checksum; written once, put-if-absent
+//   DURABLE                          the newest durable epoch, for readers in other processes (durable_mark.h)
 //   LOCK                             held by the process that writes
 //   epoch-<20 digits first>.log      segments
 //   next.segment                     the segment being prepared; worthless after a restart

@@ -16,6 +16,7 @@
 
 #include "log/admission.h"
 #include "log/catalogue.h"
+#include "log/durable_mark.h"
 #include "log/log_clock.h"
 #include "log/pending_epoch.h"
 #include "log/recovery.h"
@@ -67,6 +68,7 @@ class LogSequencer final : public Sequencer {
   base::Result<void> Charge(Submission& submission);
   // False when stopped: `task` is then untouched.
   bool PostFromOutside(env::Task& task);
+  base::Result<void> SyncAtEnd();
 
   // Before Start, on the caller's thread.
   base::Result<void> LearnRecovered(const Epoch& epoch, const RecoveredCallback& on_recovered);
@@ -129,6 +131,7 @@ class LogSequencer final : public Sequencer {
   uint64_t preface_bytes_ = 0;                  // at most what the catalogue takes in a record
   std::vector<std::optional<Stream>> streams_;  // by id
   std::unique_ptr<LogClock> clock_;
+  std::optional<DurableMark> mark_;
   DurableCallback on_durable_;
   bool started_ = false;
   bool draining_ = false;

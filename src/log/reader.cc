@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "log/durable_mark.h"
 #include "log/epoch_codec.h"
 #include "log/log_folder.h"
 #include "log/segment_cursor.h"
@@ -46,7 +47,6 @@ class FolderReader final : public LogReader {
   Result<void> WalkSegment(SegmentCursor& cursor, End& end);
   Result<bool> IsWholeAt(const std::string& path, uint64_t offset);
   Result<void> CheckEnd(const End& end);
-  Result<void> SyncSegment(const std::string& path);
   Result<void> ScanSegment(SegmentCursor& cursor, EpochId& next, EpochId first, EpochId last,
                            const Visitor& visit);
 
@@ -54,7 +54,7 @@ class FolderReader final : public LogReader {
   const std::string folder_;
   const base::LogId log_;
   std::mutex mutex_;
-  End end_;                 // under mutex_; everything up to it is on stable storage
+  End end_;                 // under mutex_
   bool looked_behind_blank_end_ = false;  // under mutex_
 };
 
@@ -120,25 +120,15 @@ Result<void> FolderReader::CheckEnd(const End& end) {
                              end.newest.Next().value, later->header.epoch.value));
 }
 
-// A whole record may have been written and not yet synced by the engine; it counts once it is on stable storage. A folder that
-// can't be written to has no engine that writes.
-Result<void> FolderReader::SyncSegment(const std::string& path) {
-  auto file = files_.OpenForWriting(path, env::Files::Open::kExisting);
-  if (!file) return {};
-  HR_TRY_VOID((*file)->Sync());
-  return files_.SyncFolder(folder_);
-}
-
 Result<EpochId> FolderReader::Newest() {
   const std::lock_guard lock(mutex_);
-  End end = end_;
-  HR_TRY_VOID(WalkToEnd(end));
-  HR_TRY_VOID(CheckEnd(end));
-  if (end.newest > end_.newest) {
-    HR_TRY_VOID(SyncSegment(end.segment));
-    end_ = end;
-  }
-  return end_.newest;
+  // The mark first: what it covers is in the file by the time that is read.
+  const EpochId marked = ReadDurableMark(files_, folder_, log_);
+  HR_TRY_VOID(WalkToEnd(end_));
+  HR_TRY_VOID(CheckEnd(end_));
+  // A record with a successor was synced before that was written. The last one may still fail to be.
+  const EpochId proven{end_.newest.value - std::min<uint64_t>(end_.newest.value, 1)};
+  return std::max(proven, std::min(marked, end_.newest));
 }
 
 Result<void> FolderReader::ScanSegment(SegmentCursor& cursor, EpochId& next, EpochId first,

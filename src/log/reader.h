@@ -12,7 +12,8 @@
 
 namespace headrace::log {
 
-// Thread-safe. Sees what was durable when it looked; a record still being written ends the range, it is no error.
+// Thread-safe. Sees what was durable when it looked; a record still being written ends the range, it is no error. After a power cut
+// the last epoch may be seen only once an engine has recovered the log (durable_mark.h). Damage is kCorruption with file and offset.
 class LogReader {
  public:
   static base::Result<std::unique_ptr<LogReader>> Open(env::Environment& environment, const std::string& folder);

@@ -46,6 +46,7 @@ Result<void> CheckSuccession(const SegmentCursor& cursor, const Record& record,
 // Reads all whole records of a segment.
 Result<void> ReadRecords(SegmentCursor& cursor, LogTail& tail,
                          const std::function<Result<void>(const Epoch&)>& visit) {
+  tail.last_bytes = 0;
   while (true) {
     HR_TRY(const auto record, cursor.Next());
     if (!record) return {};
@@ -57,7 +58,8 @@ Result<void> ReadRecords(SegmentCursor& cursor, LogTail& tail,
     HR_TRY_VOID(visit(*epoch));
     tail.last = record->header.epoch;
     tail.last_checksum = record->header.checksum;
-    tail.log_bytes += RecordBytes(record->header.payload_bytes);
+    tail.last_bytes = RecordBytes(record->header.payload_bytes);
+    tail.log_bytes += tail.last_bytes;
   }
 }
 
@@ -69,6 +71,16 @@ Result<void> ZeroTail(env::Environment& environment, env::WritableFile& file, ui
   for (uint64_t at = begin; at < end; at += zeros.size())
     HR_TRY_VOID(file.WriteAt(at, std::span(zeros).first(std::min<uint64_t>(zeros.size(), end - at))));
   return {};
+}
+
+Result<void> RewriteLast(env::Files& files, env::WritableFile& file, const SegmentCursor& cursor,
+                         const LogTail& tail) {
+  if (tail.last_bytes == 0) return {};
+  std::vector<uint8_t> record(tail.last_bytes);
+  const uint64_t offset = cursor.offset() - tail.last_bytes;
+  HR_TRY(const auto reader, files.OpenForReading(cursor.path()));
+  HR_TRY_VOID(reader->ReadAt(offset, record));
+  return file.WriteAt(offset, record);
 }
 
 std::string WhyNoEnd(base::EpochId missing, const RecordHeader& found, base::LogId log) {
@@ -93,6 +105,7 @@ Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, con
                       {"after_epoch", std::to_string(tail.last.value)}});
     HR_TRY_VOID(ZeroTail(environment, *file, cursor.offset(), end_of_dirt));
   }
+  HR_TRY_VOID(RewriteLast(environment.files(), *file, cursor, tail));
   HR_TRY_VOID(file->Sync());
   if (torn_bytes > 0) environment.CrashPoint("recovery.after_zero_tail");
   return {};

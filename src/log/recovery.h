@@ -6,7 +6,8 @@
 // 3. Where no whole record follows: one epoch at most was unsynced, so only the last record can be torn. A later whole record, a
 //    later segment, or a missing epoch means damage: kCorruption with file and offset, and nothing is changed.
 // 4. A torn tail is overwritten with zeros and synced, so that its remains can't be taken for a record after the next crash.
-// 5. File and folder are synced: what was read may not have been on stable storage yet, and is answered for from now on.
+// 5. The last record is written again, and file and folder are synced. It may be in memory only, and if its sync failed in an earlier
+//    life the system believes it clean: only a new write makes a sync mean anything. From now on it is answered for.
 
 #include <functional>
 #include <string>
@@ -26,6 +27,7 @@ struct LogTail {
   uint64_t log_bytes = 0;      // of all records
   std::string segment;         // path of the segment to append to; empty when there is none
   uint64_t offset = 0;         // where in it
+  uint64_t last_bytes = 0;     // of the last record; 0 when it is not in this segment
 };
 
 // The caller holds the folder's lock. `visit` sees every epoch in order; its error ends the recovery.

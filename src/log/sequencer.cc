@@ -43,6 +43,8 @@ Result<void> LogSequencer::Recover(const RecoveredCallback& on_recovered) {
   HR_TRY(LogTail tail, log::Recover(environment_, folder_, log_, [&](const Epoch& epoch) {
            return LearnRecovered(epoch, on_recovered);
          }));
+  HR_TRY(mark_, DurableMark::Open(environment_.files(), folder_, log_));
+  HR_TRY_VOID(mark_->Set(tail.last));
   durable_ = tail.last;
   last_checksum_ = tail.last_checksum;
   log_bytes_ = tail.log_bytes;
@@ -206,6 +208,13 @@ LogStatus LogSequencer::status() const {
   return status_;
 }
 
+// What was not promised to be on stable storage and might as well be.
+Result<void> LogSequencer::SyncAtEnd() {
+  if (read_only_ || !segments_ || !segments_->HasActive()) return {};
+  if (options_.durability == Durability::kOs) HR_TRY_VOID(segments_->file().Sync());
+  return mark_->Sync();
+}
+
 void LogSequencer::Stop() {
   {
     const std::lock_guard lock(post_mutex_);
@@ -216,10 +225,8 @@ void LogSequencer::Stop() {
   for (env::Task& task : std::exchange(before_start_, {})) self_->Post(std::move(task));
   self_->Post([this] { Drain(); });
   executor_.reset();  // returns when everything posted, syncs' replies included, has run
-  if (options_.durability == Durability::kOs && !read_only_ && segments_->HasActive()) {
-    if (auto synced = segments_->file().Sync(); !synced)
-      base::LogError("log.final_sync_failed", {{"error", synced.error().ToString()}});
-  }
+  if (auto synced = SyncAtEnd(); !synced)
+    base::LogWarning("log.final_sync_failed", {{"error", synced.error().ToString()}});
   segments_.reset();
   lock_.reset();
 }

@@ -124,6 +124,8 @@ void LogSequencer::OnSynced(const Result<void>& synced) {
   in_flight_.reset();
   durable_ = done.epoch->id;
   last_checksum_ = done.checksum;
+  // A reader that misses a mark sees the epoch a little later.
+  (void)mark_->Set(durable_);
   PublishDurable(done);
   if (on_durable_) on_durable_(done.epoch);
   environment_.CrashPoint("log.before_ack");

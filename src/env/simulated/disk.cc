@@ -114,6 +114,10 @@ void Disk::Crash(std::mt19937_64& random) {
   std::set<DiskFile*> crashed;
   for (const auto& [path, file] : seen_)
     if (crashed.insert(file.get()).second) file->Crash(random);
+  EndLife();
+}
+
+void Disk::EndLife() {
   locks_.clear();
   ++generation_;
 }

@@ -65,7 +65,9 @@ class Disk {
   uint64_t used_bytes() const;
 
   void Crash(std::mt19937_64& random);
-  // Goes up at each crash; what was open before is dead.
+  // The process was killed; its locks are free and its open files dead.
+  void EndLife();
+  // Goes up at each end of a life; what was open before is dead.
   uint64_t generation() const { return generation_; }
   std::set<std::string>& locks() { return locks_; }
 

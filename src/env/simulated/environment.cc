@@ -57,7 +57,7 @@ void SimulatedEnvironment::CrashPoint(const char* name) {
   if (loop_.dead()) return;
   const uint64_t visit = ++visits_[name];
   if (name != life_->faults.crash_point || visit != life_->faults.crash_hit) return;
-  Crash();
+  Crash(life_->faults.crash_kind);
   throw SimulatedCrash{};
 }
 
@@ -89,9 +89,13 @@ bool SimulatedEnvironment::RunUntil(const std::function<bool()>& done) {
   return true;
 }
 
-void SimulatedEnvironment::Crash() {
+void SimulatedEnvironment::Crash(CrashKind kind) {
   if (loop_.dead()) return;
-  disk_->Crash(loop_.random());
+  if (kind == CrashKind::kPowerCut) {
+    disk_->Crash(loop_.random());
+  } else {
+    disk_->EndLife();
+  }
   loop_.Die();
 }
 

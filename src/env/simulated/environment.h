@@ -45,8 +45,8 @@ class SimulatedEnvironment final : public Environment {
   // Until `done` holds. False: the process died, or nothing is left to do.
   bool RunUntil(const std::function<bool()>& done);
 
-  // The power goes, now. The caller then drops what was built on this machine, and calls Reboot.
-  void Crash();
+  // The process dies, now. The caller then drops what was built on this machine, and calls Reboot.
+  void Crash(CrashKind kind = CrashKind::kPowerCut);
   bool crashed() const { return loop_.dead(); }
   // A new life on the same disk; wall time goes on. A life that did not crash is shut down cleanly: its disk keeps all.
   std::unique_ptr<SimulatedEnvironment> Reboot(uint64_t seed, Faults faults = {});

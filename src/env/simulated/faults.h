@@ -10,10 +10,16 @@
 
 namespace headrace::env::simulated {
 
+enum class CrashKind : uint8_t {
+  kPowerCut,  // what was not synced may be lost or torn
+  kKill,      // SIGKILL: the machine goes on, all writes are seen by the next life
+};
+
 struct Faults {
   // The process dies at the `crash_hit`-th visit (from 1) of this point (env/crash_points.h); empty: it does not.
   std::string crash_point;
   uint64_t crash_hit = 1;
+  CrashKind crash_kind = CrashKind::kPowerCut;
 
   // The Nth sync of a file (from 1; Sync, WriteAndSync and Preallocate count) fails; 0: none does.
   uint64_t fail_sync_number = 0;

@@ -1,0 +1,88 @@
+#include "log/answer_book.h"
+
+#include <gtest/gtest.h>
+
+namespace headrace::log {
+namespace {
+
+using columns::BatchSource;
+
+constexpr base::StreamId kStream{1};
+
+StoredAnswer AnswerAt(uint64_t epoch) { return {{epoch}, static_cast<uint32_t>(epoch), nullptr}; }
+
+TEST(AnswerBook, RetiresTheProducerIdleLongest) {
+  LogOptions options;
+  options.producers_max = 2;
+  AnswerBook book(options);
+  for (const char* name : {"a", "b"}) book.Put(kStream, {name, 1, {}}, AnswerAt(1), {}, {9});
+  book.Put(kStream, {"a", 2, {}}, AnswerAt(2), {}, {9});
+  book.Put(kStream, {"c", 1, {}}, AnswerAt(3), {}, {9});
+  EXPECT_EQ(book.LastSequence("a", {9}), 2U);
+  EXPECT_EQ(book.LastSequence("b", {9}), 0U);
+  // It must not go on as if it were known: its rows could count twice.
+  EXPECT_FALSE(book.Find(kStream, {"b", 2, {}}));
+}
+
+TEST(AnswerBook, AnOldRepeatIsStillARepeat) {
+  LogOptions options;
+  options.outcomes_per_producer = 3;
+  AnswerBook book(options);
+  for (uint64_t i = 1; i <= 10; ++i) book.Put(kStream, {"p", i, {}}, AnswerAt(i), {}, {i});
+  EXPECT_EQ((*book.Find(kStream, {"p", 8, {}}))->accepted, 8U);
+  const auto old = book.Find(kStream, {"p", 2, {}});
+  ASSERT_TRUE(old && *old);
+  EXPECT_EQ((*old)->accepted, 0U);
+  EXPECT_GE((*old)->epoch.value, 2U);
+  EXPECT_FALSE(*book.Find(kStream, {"p", 11, {}}));
+}
+
+TEST(AnswerBook, LastSequenceCountsDurableEpochsOnly) {
+  LogOptions options;
+  options.outcomes_per_producer = 2;
+  AnswerBook book(options);
+  for (uint64_t i = 1; i <= 10; ++i) book.Put(kStream, {"p", i, {}}, AnswerAt(i), {}, {4});
+  EXPECT_EQ(book.LastSequence("p", {4}), 4U);
+  EXPECT_EQ(book.LastSequence("p", {7}), 7U);
+}
+
+TEST(AnswerBook, ForgetsKeysByAgeAndCount) {
+  LogOptions options;
+  options.idempotency_keys_max = 3;
+  AnswerBook book(options);
+  const auto put = [&](const std::string& key, int64_t hours) {
+    book.Put(kStream, {"", 0, key}, AnswerAt(1), base::Timestamp{} + std::chrono::hours(hours), {9});
+  };
+  const auto knows = [&](const std::string& key) { return book.Find(kStream, {"", 0, key})->has_value(); };
+  put("a", 0);
+  put("b", 20);
+  EXPECT_TRUE(knows("a"));
+  put("c", 25);
+  EXPECT_FALSE(knows("a"));
+  put("d", 26);
+  put("e", 27);
+  EXPECT_FALSE(knows("b"));
+  EXPECT_TRUE(knows("c"));
+  EXPECT_FALSE(book.Find({2}, {"", 0, "c"})->has_value()) << "keys belong to a stream";
+}
+
+TEST(AnswerBook, ItsSizeComesBackToNothing) {
+  LogOptions options;
+  options.producers_max = 1;
+  options.outcomes_per_producer = 2;
+  AnswerBook book(options);
+  book.Put(kStream, {"a", 1, {}}, AnswerAt(1), {}, {9});
+  const uint64_t one = book.byte_size();
+  for (int i = 0; i < 100; ++i) book.Put(kStream, {std::string(1, "bcdefg"[i % 6]), 1, {}}, AnswerAt(1), {}, {9});
+  EXPECT_EQ(book.byte_size(), one);
+}
+
+TEST(AnswerBook, RefusesAmbiguousSources) {
+  const LogOptions options;
+  AnswerBook book(options);
+  EXPECT_FALSE(book.Find(kStream, {"p", 0, {}}));
+  EXPECT_FALSE(book.Find(kStream, {"p", 1, "key"}));
+}
+
+}  // namespace
+}  // namespace headrace::log

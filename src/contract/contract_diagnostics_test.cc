@@ -57,29 +57,29 @@ TEST(ContractDiagnostics, RulesThatCannotBeKept) {
        "  10 |       - {name: x, logicalType: integer, logicalTypeOptions: {exclusiveMinimum: true}}\n"
        "                                                                                      ^^^^  exclusiveMinimum: 0 means more than 0\n"},
       {"{name: x, logicalType: text}",
-       "error[HR0132] c.yaml:10:31  field x: no logicalType `text`\n"
+       "error[HR0132] c.yaml:10:32  field x: no logicalType `text`\n"
        "  10 |       - {name: x, logicalType: text}\n"
-       "                                     ^^^^  one of: string, integer, number, boolean, date, timestamp\n"},
+       "                                      ^^^^  one of: string, integer, number, boolean, date, timestamp\n"},
       {"{name: x, logicalType: array}",
-       "error[HR0133] c.yaml:10:31  field x: logicalType array is not in this version\n"
+       "error[HR0133] c.yaml:10:32  field x: logicalType array is not in this version\n"
        "  10 |       - {name: x, logicalType: array}\n"
-       "                                     ^^^^^  carry it as a string\n"},
+       "                                      ^^^^^  carry it as a string\n"},
       {"{name: x, logicalType: integer, physicalType: float64}",
-       "error[HR0134] c.yaml:10:54  field x: physicalType float64 contradicts logicalType integer\n"
+       "error[HR0134] c.yaml:10:55  field x: physicalType float64 contradicts logicalType integer\n"
        "  10 |       - {name: x, logicalType: integer, physicalType: float64}\n"
-       "                                                            ^^^^^^^\n"},
+       "                                                             ^^^^^^^\n"},
       {"{name: _row, logicalType: integer}",
        "error[HR0140] c.yaml:10:16  `_row` is a column that Headrace adds to tables\n"
        "  10 |       - {name: _row, logicalType: integer}\n"
        "                      ^^^^\n"},
       {"{name: x, logicalType: integer, requierd: true}",
-       "error[HR0110] c.yaml:10:40  field x: no key `requierd`\n"
+       "error[HR0110] c.yaml:10:41  field x: no key `requierd`\n"
        "  10 |       - {name: x, logicalType: integer, requierd: true}\n"
-       "                                              ^^^^^^^^  did you mean: required?\n"},
+       "                                               ^^^^^^^^  did you mean: required?\n"},
       {"{name: x, logicalType: string, unique: true}",
-       "warning[HR0141] c.yaml:10:47  field x: `unique` is not enforced at ingest\n"
+       "warning[HR0141] c.yaml:10:48  field x: `unique` is not enforced at ingest\n"
        "  10 |       - {name: x, logicalType: string, unique: true}\n"
-       "                                                     ^^^^\n"},
+       "                                                      ^^^^\n"},
       {"{name: x, logicalType: string, quality: [{metric: rowCount, mustBe: 0}]}",
        "warning[HR0141] c.yaml:10:50  field x: `rowCount` is not enforced at ingest\n"
        "  10 |       - {name: x, logicalType: string, quality: [{metric: rowCount, mustBe: 0}]}\n"

@@ -9,7 +9,7 @@ namespace {
 using columns::Type;
 using columns::Value;
 
-constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
+constexpr int64_t kExactIntegers = 1LL << 53;  // up to here every integer is a double
 
 std::unexpected<base::Error> Refuse(const Value& given, Type wanted) {
   return base::Fail(base::ErrorCode::kInvalidInput,
@@ -30,7 +30,7 @@ base::Result<Value> FromInteger(const Value& given, Type wanted) {
     case Type::kDate: return FitsInt32(value) ? base::Result<Value>(Value(wanted, value)) : Refuse(given, wanted);
     case Type::kFloat32:
     case Type::kFloat64:
-      if (std::abs(static_cast<double>(value)) > kExactIntegers) return Refuse(given, wanted);
+      if (value > kExactIntegers || value < -kExactIntegers) return Refuse(given, wanted);
       return Value(wanted, static_cast<double>(value));
     default: return Refuse(given, wanted);
   }
@@ -40,7 +40,7 @@ base::Result<Value> FromDouble(const Value& given, Type wanted) {
   const double value = given.as_double();
   if (wanted == Type::kFloat64) return Value(wanted, value);
   if (wanted == Type::kFloat32) return Value(wanted, static_cast<double>(static_cast<float>(value)));
-  const bool whole = std::trunc(value) == value && std::abs(value) <= kExactIntegers;
+  const bool whole = std::trunc(value) == value && std::abs(value) <= static_cast<double>(kExactIntegers);
   if (!columns::IsInteger(wanted) || !whole) return Refuse(given, wanted);
   return FromInteger(Value::Int64(static_cast<int64_t>(value)), wanted);
 }

@@ -1,0 +1,125 @@
+#include "training/history.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "log/catalogue.h"
+#include "pipeline/pipeline_file.h"
+#include "tables/stream_rows.h"
+#include "tables/table_reader.h"
+
+namespace headrace::training {
+namespace {
+
+using base::EpochId;
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+
+columns::SchemaRef Selected(const columns::Schema& schema, const std::vector<size_t>& fields) {
+  std::vector<columns::Field> selected;
+  for (const size_t field : fields) selected.push_back(schema.field(field));
+  return std::make_shared<const columns::Schema>(std::move(selected));
+}
+
+}  // namespace
+
+History::History(env::Environment& environment, std::string data_folder)
+    : environment_(environment), data_folder_(std::move(data_folder)) {}
+
+Result<std::unique_ptr<History>> History::Open(env::Environment& environment,
+                                               const std::string& data_folder) {
+  std::unique_ptr<History> history(new History(environment, data_folder));
+  HR_TRY(history->log_, log::LogReader::Open(environment, data_folder + "/log"));
+  HR_TRY(history->newest_, history->log_->Newest());
+  HR_TRY_VOID(history->ReadControls());
+  return history;
+}
+
+Result<void> History::ReadControls() {
+  const auto learn = [this](const log::EpochRef& epoch) -> Result<void> {
+    for (const log::ControlEntry& entry : epoch->controls) {
+      if (entry.kind == log::ControlEntry::Kind::kStream) {
+        HR_TRY(const log::StreamEntry stream, log::DecodeStreamEntry(entry.name, entry.payload));
+        streams_[stream.name] = stream.id;
+      } else if (entry.kind == log::ControlEntry::Kind::kDefinition) {
+        HR_TRY(last_definition_, pipeline::DecodeDefinition(entry.payload));
+        definitions_[last_definition_->id] = last_definition_;
+      }
+    }
+    return {};
+  };
+  return log_->Scan(EpochId{1}, newest_, learn);
+}
+
+Result<pipeline::PipelineRef> History::Newest() const {
+  if (last_definition_ != nullptr) return last_definition_;
+  return Fail(ErrorCode::kNotFound, "the log names no pipeline: serve one with this folder first");
+}
+
+Result<pipeline::PipelineRef> History::Named(base::DefinitionId id) const {
+  const auto found = definitions_.find(id);
+  if (found != definitions_.end()) return found->second;
+  return Fail(base::Error(ErrorCode::kNotFound, "the log does not name this definition")
+                  .With("definition", id.ToString()));
+}
+
+Result<ScannedRows> History::ScanRows(const pipeline::StreamDefinition& stream,
+                                      const std::vector<size_t>& fields,
+                                      const tables::VisitRows& visit) const {
+  ScannedRows scanned;
+  const auto id = streams_.find(stream.name);
+  if (id == streams_.end()) return scanned;
+  HR_TRY(const EpochId marker, ScanTable(stream, fields, visit, scanned));
+  HR_TRY_VOID(ScanTail(stream, id->second, marker, visit, scanned));
+  scanned.through = newest_;
+  return scanned;
+}
+
+// Gives the table's marker: 0 when there is no table, or nothing of this log in it.
+Result<EpochId> History::ScanTable(const pipeline::StreamDefinition& stream,
+                                   const std::vector<size_t>& fields,
+                                   const tables::VisitRows& visit, ScannedRows& scanned) const {
+  const std::string folder = data_folder_ + "/tables/" + stream.name;
+  const auto table = tables::TableReader::Open(environment_, folder);
+  if (!table && table.error().code() == ErrorCode::kNotFound) return EpochId{0};
+  if (!table) return Fail(table.error());
+  const auto marker = (*table)->Marker(log(), stream.name);
+  if (!marker) return EpochId{0};
+  if (*marker > newest_) {
+    return Fail(
+        base::Error(
+            ErrorCode::kConflict,
+            fmt::format("the table has epochs up to {}, the log up to {}: one of them was restored "
+                        "from an older copy",
+                        marker->value, newest_.value))
+            .With("table", folder));
+  }
+  scanned.table_version = (*table)->version();
+  const auto counted = [&](const tables::PositionedRows& rows) {
+    scanned.from_table += rows.rows.rows();
+    return visit(rows);
+  };
+  HR_TRY_VOID((*table)->Scan(Selected(*stream.schema(), fields), counted));
+  return *marker;
+}
+
+Result<void> History::ScanTail(const pipeline::StreamDefinition& stream, base::StreamId id,
+                               EpochId after, const tables::VisitRows& visit,
+                               ScannedRows& scanned) const {
+  const tables::PublishedStream published{id, stream.name, stream.schema(),
+                                          stream.timing.event_time_field, stream.known_at};
+  const auto hand_out = [&](tables::EpochRows epoch) -> Result<void> {
+    tables::PositionedRows rows{std::move(epoch.rows), {}, std::move(epoch.known_at)};
+    rows.positions.reserve(rows.rows.rows());
+    for (size_t row = 0; row < rows.rows.rows(); ++row)
+      rows.positions.push_back(columns::Position::Of(epoch.epoch, row));
+    scanned.from_log += rows.rows.rows();
+    return visit(rows);
+  };
+  return tables::ScanStreamRows(*log_, published, after, newest_, tables::UnknownTime::kNever,
+                                hand_out);
+}
+
+}  // namespace headrace::training

@@ -1,0 +1,70 @@
+#pragma once
+// All rows of a stream, wherever they lie: in the table up to its marker, in the log after it. None
+// twice, none missing.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "env/environment.h"
+#include "log/reader.h"
+#include "pipeline/definition.h"
+#include "tables/table_rows.h"
+
+namespace headrace::training {
+
+// Where the rows of one scan came from.
+struct ScannedRows {
+  uint64_t from_table = 0;
+  uint64_t from_log = 0;
+  int64_t table_version = -1;  // -1: there is no table
+  base::EpochId through;       // the last epoch that was looked at
+};
+
+// Reads a data folder beside a running engine or without one. Not thread-safe.
+class History {
+ public:
+  // Reads the log's control entries. Errors: kNotFound when there is no log; kCorruption;
+  // kInvalidInput for a logged definition that this version refuses.
+  static base::Result<std::unique_ptr<History>> Open(env::Environment& environment,
+                                                     const std::string& data_folder);
+
+  base::LogId log() const { return log_->log(); }
+  base::EpochId newest() const { return newest_; }
+  // The definition that the log named last. Errors: kNotFound when it names none.
+  base::Result<pipeline::PipelineRef> Newest() const;
+  // Errors: kNotFound when the log does not name it.
+  base::Result<pipeline::PipelineRef> Named(base::DefinitionId id) const;
+
+  // Calls `visit` with the rows of a stream, with at least the columns `fields` (indexes into its
+  // schema). Live rows at the log's end of which nothing tells yet when they became visible are
+  // known at Timestamp::Max(). Errors: kConflict when the table is ahead of the log; those of
+  // table, log and `visit`.
+  base::Result<ScannedRows> ScanRows(const pipeline::StreamDefinition& stream,
+                                     const std::vector<size_t>& fields,
+                                     const tables::VisitRows& visit) const;
+
+ private:
+  History(env::Environment& environment, std::string data_folder);
+  base::Result<void> ReadControls();
+  base::Result<base::EpochId> ScanTable(const pipeline::StreamDefinition& stream,
+                                        const std::vector<size_t>& fields,
+                                        const tables::VisitRows& visit, ScannedRows& scanned) const;
+  base::Result<void> ScanTail(const pipeline::StreamDefinition& stream, base::StreamId id,
+                              base::EpochId after, const tables::VisitRows& visit,
+                              ScannedRows& scanned) const;
+
+  env::Environment& environment_;
+  const std::string data_folder_;
+  std::unique_ptr<log::LogReader> log_;
+  base::EpochId newest_;
+  std::map<std::string, base::StreamId> streams_;
+  std::map<base::DefinitionId, pipeline::PipelineRef> definitions_;
+  pipeline::PipelineRef last_definition_;
+};
+
+}  // namespace headrace::training

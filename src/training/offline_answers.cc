@@ -1,0 +1,133 @@
+#include "training/offline_answers.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "training/workers.h"
+
+namespace headrace::training {
+namespace {
+
+using base::Result;
+using serving::FeatureValue;
+using serving::PlanSource;
+
+// The columns of a stream that views read.
+std::vector<size_t> FieldsOf(const pipeline::PipelineDefinition& definition,
+                             const pipeline::StreamDefinition& stream,
+                             const std::vector<size_t>& views, std::optional<size_t> without) {
+  std::set<size_t> fields = {stream.timing.event_time_field};
+  const auto add = [&](const std::vector<size_t>& more) {
+    fields.insert(more.begin(), more.end());
+  };
+  for (const size_t index : views) {
+    const pipeline::ViewDefinition& view = definition.views[index];
+    add(view.by);
+    if (view.where) add(view.where->inputs());
+    for (const pipeline::Expression& argument : view.arguments) add(argument.inputs());
+  }
+  if (without) fields.insert(*without);
+  return {fields.begin(), fields.end()};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<OfflineAnswers>> OfflineAnswers::Build(
+    env::Environment& environment, size_t workers, const History& history,
+    pipeline::PipelineRef definition, const std::vector<size_t>& views,
+    const std::optional<std::string>& without_field) {
+  std::unique_ptr<OfflineAnswers> answers(new OfflineAnswers(std::move(definition)));
+  answers->drivers_.resize(answers->definition_->views.size());
+  for (size_t stream = 0; stream < answers->definition_->streams.size(); ++stream) {
+    std::vector<size_t> of_stream;
+    for (const size_t view : views)
+      if (answers->definition_->views[view].stream == stream) of_stream.push_back(view);
+    if (of_stream.empty()) continue;
+    HR_TRY_VOID(
+        answers->AddStream(environment, workers, history, stream, of_stream, without_field));
+  }
+  return answers;
+}
+
+Result<void> OfflineAnswers::AddStream(env::Environment& environment, size_t workers,
+                                       const History& history, size_t stream,
+                                       const std::vector<size_t>& views,
+                                       const std::optional<std::string>& without_field) {
+  const pipeline::StreamDefinition& definition = definition_->streams[stream];
+  std::optional<size_t> without;
+  if (without_field) {
+    without = definition.schema()->IndexOf(*without_field);
+    if (!without) {
+      return base::Fail(base::Error(base::ErrorCode::kInvalidInput,
+                                    fmt::format("stream {} has no column `{}` to leave rows out by",
+                                                definition.name, *without_field))
+                            .With("column", *without_field));
+    }
+  }
+  std::vector<tables::PositionedRows> parts;
+  const auto keep = [&](const tables::PositionedRows& rows) -> Result<void> {
+    parts.push_back(rows);
+    return {};
+  };
+  const auto fields = FieldsOf(*definition_, definition, views, without);
+  HR_TRY(const ScannedRows scanned, history.ScanRows(definition, fields, keep));
+  scanned_.from_table += scanned.from_table;
+  scanned_.from_log += scanned.from_log;
+  scanned_.table_version = std::max(scanned_.table_version, scanned.table_version);
+  scanned_.through = scanned.through;
+  return InPieces(environment, workers, views.size(), [&](size_t i) -> Result<void> {
+    const size_t view = views[i];
+    auto driver =
+        std::make_unique<pipeline::BatchDriver>(definition_->views[view], definition, without);
+    for (const tables::PositionedRows& part : parts)
+      driver->Add(part.rows, part.positions, part.known_at);
+    driver->Prepare();
+    drivers_[view] = std::move(driver);
+    return {};
+  });
+}
+
+std::vector<FeatureValue> OfflineAnswers::Answer(const serving::AnswerPlan& plan,
+                                                 std::span<const columns::Value> inputs,
+                                                 base::Timestamp as_of,
+                                                 const pipeline::Cut& cut) const {
+  std::vector<pipeline::ViewAnswer> views;
+  views.reserve(plan.views.size());
+  pipeline::Question question{{}, as_of, cut};
+  for (const serving::PlanView& view : plan.views) {
+    question.key.clear();
+    for (const size_t input : view.key_inputs) columns::AppendKeyValue(question.key, inputs[input]);
+    views.push_back(drivers_[view.view]->Answer(question));
+  }
+  const auto read = [&](const PlanSource& source) -> FeatureValue {
+    if (source.kind == PlanSource::Kind::kOnRequest) return {};  // not read by the expression
+    if (source.kind == PlanSource::Kind::kInput) {
+      const columns::Value& value = inputs[source.slot];
+      return {
+          value,
+          value.is_null() ? pipeline::FeatureStatus::kNullValue : pipeline::FeatureStatus::kPresent,
+          std::nullopt};
+    }
+    const pipeline::ViewAnswer& view = views[source.slot];
+    return {view.values[source.output], view.statuses[source.output], view.event_time};
+  };
+  std::vector<FeatureValue> answers;
+  answers.reserve(plan.sources.size());
+  for (const PlanSource& source : plan.sources) {
+    if (source.kind != PlanSource::Kind::kOnRequest) {
+      answers.push_back(read(source));
+      continue;
+    }
+    const serving::PlanOnRequest& planned = plan.on_request[source.slot];
+    std::vector<FeatureValue> arguments;
+    for (const PlanSource& argument : planned.sources) arguments.push_back(read(argument));
+    answers.push_back(
+        serving::EvaluateOnRequest(definition_->on_request[planned.feature], arguments));
+  }
+  return answers;
+}
+
+}  // namespace headrace::training

@@ -1,6 +1,7 @@
 #include "serving/answer_plan.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace headrace::serving {
 namespace {
@@ -37,24 +38,33 @@ class PlanCompiler {
       const ViewDefinition& view = definition_.views[reference.view];
       HR_TRY(const size_t slot, ViewSlot(reference.view));
       plan_.sources.push_back({PlanSource::Kind::kView, slot, reference.output});
-      columns_.push_back({view.name, view.outputs[reference.output].name, view.outputs[reference.output].type});
+      const pipeline::OutputFeature& output = view.outputs[reference.output];
+      columns_.push_back({view.name, output.name, output.type, {}, view.name + "__" + output.name});
       return {};
     }
     const pipeline::OnRequestFeature& feature = definition_.on_request[reference.view];
     HR_TRY(const size_t slot, OnRequestSlot(reference.view));
     plan_.sources.push_back({PlanSource::Kind::kOnRequest, slot});
-    columns_.push_back({{}, feature.name, feature.expression.type()});
+    columns_.push_back({{}, feature.name, feature.expression.type(), {}, feature.name});
     return {};
   }
   size_t size() const { return columns_.size(); }
   AnswerPlanRef Finish(std::string service, std::optional<base::Duration> max_lag) {
     plan_.service = std::move(service);
     plan_.max_lag = max_lag;
+    NameColumns();
     plan_.columns = std::make_shared<const std::vector<AnswerColumn>>(std::move(columns_));
     return std::make_shared<const AnswerPlan>(std::move(plan_));
   }
 
  private:
+  // A short name that two columns, or a column and an input, would share is given up for the full one.
+  void NameColumns() {
+    std::unordered_map<std::string_view, int> uses;
+    for (const AnswerColumn& column : columns_) ++uses[column.name];
+    for (const PlanInput& input : plan_.inputs) ++uses[input.name];
+    for (AnswerColumn& column : columns_) column.shown = uses[column.name] > 1 ? column.full : column.name;
+  }
   base::Result<size_t> InputSlot(const std::string& name, columns::Type type, InputColumn::Use use) {
     for (size_t i = 0; i < plan_.inputs.size(); ++i) {
       PlanInput& input = plan_.inputs[i];

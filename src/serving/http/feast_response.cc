@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "protocols/problem.h"
 
@@ -25,19 +24,6 @@ void AppendArray(std::string& out, size_t count, const Append& append) {
     append(i);
   }
   out += ']';
-}
-
-std::vector<std::string> ColumnNames(const FeatureAnswer& answer, bool full) {
-  std::unordered_map<std::string_view, int> uses;
-  for (const AnswerColumn& column : *answer.columns) ++uses[column.name];
-  for (const InputColumn& input : answer.inputs) ++uses[input.name];
-  std::vector<std::string> names;
-  names.reserve(answer.columns->size());
-  for (const AnswerColumn& column : *answer.columns) {
-    const bool qualified = !column.view.empty() && (full || uses[column.name] > 1);
-    names.push_back(qualified ? column.view + "__" + column.name : column.name);
-  }
-  return names;
 }
 
 FeatureStatus Shown(FeatureStatus status, StatusMode mode) {
@@ -66,7 +52,24 @@ void AppendKeyColumn(std::string& out, const InputColumn& key) {
   out += '}';
 }
 
-void AppendFeatureColumn(std::string& out, const FeatureAnswer& answer, size_t column, StatusMode mode) {
+// Formats times; neighbours in an answer are mostly of one view and key, so of one time.
+class TimeText {
+ public:
+  std::string_view Of(const std::optional<base::Timestamp>& time) {
+    if (!time) return kNoTime;
+    if (time != last_) {
+      last_ = time;
+      text_ = "\"" + base::FormatTimestamp(*time) + "\"";
+    }
+    return text_;
+  }
+
+ private:
+  std::optional<base::Timestamp> last_;
+  std::string text_;
+};
+
+void AppendFeatureColumn(std::string& out, const FeatureAnswer& answer, size_t column, StatusMode mode, TimeText& times) {
   out += "{\"values\":";
   AppendArray(out, answer.rows, [&](size_t row) {
     const size_t at = answer.At(row, column);
@@ -80,23 +83,23 @@ void AppendFeatureColumn(std::string& out, const FeatureAnswer& answer, size_t c
   });
   out += ",\"event_timestamps\":";
   AppendArray(out, answer.rows, [&](size_t row) {
-    const auto& time = answer.event_times[answer.At(row, column)];
-    if (time) out.append("\"").append(base::FormatTimestamp(*time)).append("\"");
-    else out += kNoTime;
+    out += times.Of(answer.event_times[answer.At(row, column)]);
   });
   out += '}';
 }
 
 void AppendMetadata(std::string& out, const FeatureAnswer& answer, const FeastRequest& request,
                     const std::vector<const InputColumn*>& keys) {
-  const std::vector<std::string> names = ColumnNames(answer, request.full_feature_names);
+  const std::vector<AnswerColumn>& columns = *answer.columns;
   out += "\"metadata\":{\"feature_names\":";
-  AppendArray(out, keys.size() + names.size(), [&](size_t i) {
-    AppendJsonString(out, i < keys.size() ? keys[i]->name : names[i - keys.size()]);
+  AppendArray(out, keys.size() + columns.size(), [&](size_t i) {
+    if (i < keys.size()) return AppendJsonString(out, keys[i]->name);
+    const AnswerColumn& column = columns[i - keys.size()];
+    AppendJsonString(out, request.full_feature_names ? column.full : column.shown);
   });
   if (request.view_metadata) {
     std::vector<std::string_view> views;
-    for (const AnswerColumn& column : *answer.columns)
+    for (const AnswerColumn& column : columns)
       if (!column.view.empty() && std::find(views.begin(), views.end(), column.view) == views.end()) views.push_back(column.view);
     out += ",\"feature_view_metadata\":";
     AppendArray(out, views.size(), [&](size_t i) {
@@ -142,10 +145,11 @@ std::string FeastAnswerJson(const FeatureAnswer& answer, const FeastRequest& req
   const size_t features = answer.columns->size();
   std::string out;
   out.reserve(512 + (keys.size() + features) * (64 + answer.rows * 48));
+  TimeText times;
   out += "{\"results\":";
   AppendArray(out, keys.size() + features, [&](size_t i) {
     if (i < keys.size()) AppendKeyColumn(out, *keys[i]);
-    else AppendFeatureColumn(out, answer, i - keys.size(), request.mode);
+    else AppendFeatureColumn(out, answer, i - keys.size(), request.mode, times);
   });
   out += ',';
   AppendMetadata(out, answer, request, keys);

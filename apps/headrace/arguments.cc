@@ -144,15 +144,15 @@ void Arguments::Impl::AddIngest() {
                   "content and the cut into batches. "
                   "Use the same --batch, --rate, --skip and --limit with the same name")
       ->type_name("ID");
-  command.add_option("--batch", ingest.batch, "Rows in a batch")
+  command.add_option("--batch", ingest.batch, "Rows in a batch, at most 131072")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 17))
+      ->check(CLI::Range(1, 1 << 17).description(""))
       ->type_name("ROWS");
   command
       .add_option("--rate", ingest.rate,
                   "Rows a second, evenly, in smaller batches; 0 is as fast as it goes")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0.0, 1e12).description(""))
       ->type_name("ROWS");
   command.add_option("--skip", ingest.skip, "Leave out this many rows at the begin")
       ->capture_default_str()

@@ -105,7 +105,8 @@ void PrintTotals(const CommandContext& context, const IngestOptions& options,
                                  WithCommas(totals.accepted), WithCommas(totals.refused));
   if (totals.repeated > 0)
     line += fmt::format(" + {} in the log before", WithCommas(totals.repeated));
-  fmt::print(context.out, "{}   {:.1f} s   epoch {}\n", line, seconds, WithCommas(totals.epoch));
+  if (totals.epoch > 0) line += "   epoch " + WithCommas(totals.epoch);
+  fmt::print(context.out, "{}   {:.1f} s\n", line, seconds);
   if (totals.refused > 0) {
     fmt::print(context.out, "first refused: {}\nall of them:   headrace deadletters {}\n",
                totals.first_refusal, options.stream);

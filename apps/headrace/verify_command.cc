@@ -1,0 +1,115 @@
+// headrace verify: the logged answers computed again from table and log, and compared to the last
+// bit.
+
+#include <fmt/core.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "env/environment.h"
+#include "training/verify.h"
+
+namespace headrace::app {
+namespace {
+
+using nlohmann::ordered_json;
+using training::Difference;
+using training::VerifyReport;
+
+constexpr int kFoundDifferences = 1;
+constexpr size_t kShownDifferences = 10;
+constexpr const char* kDefaultAnswers = "/answers.jsonl";
+
+double Seconds(base::Duration d) { return std::chrono::duration<double>(d).count(); }
+
+// The view of "origin.mean_delay_6h"; empty for a feature computed on request.
+std::string ViewOf(const std::string& feature) {
+  const size_t dot = feature.find('.');
+  return dot == std::string::npos ? "" : feature.substr(0, dot);
+}
+
+ordered_json DifferenceJson(const Difference& difference) {
+  ordered_json json = {{"line", difference.line},
+                       {"epoch", difference.epoch.value},
+                       {"as_of", base::FormatTimestamp(difference.as_of)},
+                       {"service", difference.service},
+                       {"key", difference.key}};
+  if (!difference.reason.empty()) json["reason"] = difference.reason;
+  if (!difference.features.empty()) {
+    json["view"] = ViewOf(difference.features[0].feature);
+    json["feature"] = difference.features[0].feature;
+  }
+  json["features"] = ordered_json::array();
+  for (const training::DifferentFeature& feature : difference.features) {
+    json["features"].push_back({{"feature", feature.feature},
+                                {"served", feature.served},
+                                {"recomputed", feature.recomputed}});
+  }
+  return json;
+}
+
+void PrintJson(const CommandContext& context, const VerifyReport& report) {
+  ordered_json json = {{"checked", report.checked},
+                       {"values", report.values},
+                       {"mismatches", report.mismatches},
+                       {"unreadable", report.unreadable},
+                       {"other_log", report.other_log},
+                       {"rows_from_table", report.scanned.from_table},
+                       {"rows_from_log", report.scanned.from_log},
+                       {"table_version", report.scanned.table_version},
+                       {"seconds", Seconds(report.took)},
+                       {"differences", ordered_json::array()}};
+  for (const Difference& difference : report.differences)
+    json["differences"].push_back(DifferenceJson(difference));
+  fmt::print(context.out, "{}\n",
+             json.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+}
+
+void PrintDifference(const CommandContext& context, const Difference& difference) {
+  fmt::print(context.out, "  line {}: {}, epoch {}, as of {}\n", difference.line, difference.key,
+             difference.epoch.value, base::FormatTimestamp(difference.as_of));
+  if (!difference.reason.empty()) fmt::print(context.out, "    {}\n", difference.reason);
+  for (const training::DifferentFeature& feature : difference.features) {
+    fmt::print(context.out, "    {:<28} served {}, recomputed {}\n", feature.feature,
+               feature.served, feature.recomputed);
+  }
+}
+
+void PrintText(const CommandContext& context, const VerifyReport& report) {
+  fmt::print(context.out, "{} answers, {} values: {}, in {:.1f} s\n", report.checked, report.values,
+             report.mismatches == 0 ? "every bit as served"
+                                    : fmt::format("{} answers differ", report.mismatches),
+             Seconds(report.took));
+  fmt::print(context.out, "  from {} rows of the table and {} of the log after it\n",
+             report.scanned.from_table, report.scanned.from_log);
+  if (report.unreadable > 0)
+    fmt::print(context.out, "  {} lines were torn by a crash\n", report.unreadable);
+  if (report.other_log > 0)
+    fmt::print(context.out, "  {} answers are of another log and were left out\n",
+               report.other_log);
+  for (size_t i = 0; i < report.differences.size() && i < kShownDifferences; ++i)
+    PrintDifference(context, report.differences[i]);
+  if (report.mismatches > kShownDifferences)
+    fmt::print(context.out, "  ... and {} more (--json has them)\n",
+               report.mismatches - kShownDifferences);
+}
+
+}  // namespace
+
+int RunVerify(const VerifyOptions& options, CommandContext& context) {
+  const auto environment = env::MakeRealEnvironment();
+  training::VerifyOptions verify;
+  verify.data_folder = options.data;
+  verify.answers = options.answers.empty() ? options.data + kDefaultAnswers : options.answers;
+  const auto report = training::Verify(*environment, verify);
+  if (!report) return ReportError(context, report.error());
+  if (context.json()) {
+    PrintJson(context, *report);
+  } else {
+    PrintText(context, *report);
+  }
+  return report->mismatches == 0 ? 0 : kFoundDifferences;
+}
+
+}  // namespace headrace::app

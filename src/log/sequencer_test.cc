@@ -95,6 +95,20 @@ TEST(Sequencer, ARepeatOfABatchStillInFlightIsAnsweredOnceDurable) {
   EXPECT_EQ(*ReadIds(machine), (std::vector<int64_t>{7}));
 }
 
+TEST(Sequencer, AClientThatResumesIsToldDurableSequencesOnly) {
+  SimulatedEnvironment machine(50);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  ASSERT_TRUE(machine.RunUntilIdle());
+  const base::EpochId before = log.sequencer->status().durable;
+  log.sequencer->Submit(BatchOf(log.stream, {{100, 1}}, "p", 1), [](const TestLog::Ack&) {});
+  do {
+    const bool durable = log.sequencer->status().durable > before;
+    EXPECT_EQ(log.sequencer->LastSequence("p"), durable ? 1U : 0U);
+  } while (machine.Step());
+  EXPECT_EQ(log.sequencer->LastSequence("p"), 1U);
+}
+
 TEST(Sequencer, AGapIsRefusedAndNamesWhatIsExpected) {
   SimulatedEnvironment machine(6);
   TestLog log(machine);
@@ -189,6 +203,21 @@ TEST(Sequencer, ManyEpochsRollOverSegmentsAndComeBackInOrder) {
   ASSERT_TRUE(second.Open());
   EXPECT_EQ(second.recovered_ids, expected);
   ASSERT_TRUE(second.Submit({{100, 1000}}, "p", 301));
+}
+
+TEST(Sequencer, AnEpochLargerThanASegmentGetsASegmentOfItsOwn) {
+  SimulatedEnvironment machine(51);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  ASSERT_TRUE(log.Submit({{100, 1}}));
+  ASSERT_TRUE(log.Submit(std::vector<TestRow>(10'000, {100, 2})));
+  ASSERT_TRUE(log.Submit({{100, 3}}));
+  log.sequencer.reset();
+  const auto rebooted = machine.Reboot(52);
+  TestLog second(*rebooted);
+  ASSERT_TRUE(second.Open());
+  EXPECT_EQ(second.recovered_ids.size(), 10'002U);
+  EXPECT_EQ(second.recovered_ids.back(), 3);
 }
 
 TEST(Sequencer, StopMakesDurableWhatWasSubmitted) {

@@ -34,14 +34,16 @@ namespace {
 constexpr uint16_t kNoFailure = 0;  // otherwise the failing field's index plus one
 
 // Which field fails first in each row; empty when every row passes.
-std::vector<uint16_t> FirstFailures(const std::vector<FieldRules>& fields, const columns::ColumnBatch& rows) {
+std::vector<uint16_t> FirstFailures(const std::vector<FieldRules>& fields,
+                                    const columns::ColumnBatch& rows) {
   std::vector<uint16_t> failures;
   for (size_t i = 0; i < fields.size(); ++i) {
     const columns::Column& column = rows.column(i);
     if (fields[i].AllPass(column)) continue;
     if (failures.empty()) failures.resize(rows.rows(), kNoFailure);
     for (size_t row = 0; row < rows.rows(); ++row)
-      if (failures[row] == kNoFailure && !fields[i].Passes(column, row)) failures[row] = static_cast<uint16_t>(i + 1);
+      if (failures[row] == kNoFailure && !fields[i].Passes(column, row))
+        failures[row] = static_cast<uint16_t>(i + 1);
   }
   return failures;
 }
@@ -56,7 +58,8 @@ bool IsIota(const std::vector<uint32_t>& numbers) {
 
 void Contract::Check(const columns::ColumnBatch& rows, std::vector<uint32_t>& accepted,
                      std::vector<columns::RejectedRow>& rejected) const {
-  HR_CHECK(rows.columns().size() == impl_->fields.size(), "batch does not have the contract's schema");
+  HR_CHECK(rows.columns().size() == impl_->fields.size(),
+           "batch does not have the contract's schema");
   const std::vector<uint16_t> failures = FirstFailures(impl_->fields, rows);
   if (failures.empty()) {
     const size_t begin = accepted.size();
@@ -71,15 +74,19 @@ void Contract::Check(const columns::ColumnBatch& rows, std::vector<uint32_t>& ac
     }
     const FieldRules& field = impl_->fields[failures[row] - 1];
     RuleFailure failure = field.Explain(rows.column(failures[row] - 1), row);
-    rejected.push_back({row, field.name, std::string(failure.rule), std::move(failure.reason), RowToJson(rows, row)});
+    rejected.push_back({row, field.name, std::string(failure.rule), std::move(failure.reason),
+                        RowToJson(rows, row)});
   }
 }
 
-columns::EventBatch Contract::Enforce(columns::ColumnBatch rows) const { return Enforce(std::move(rows), {}, {}); }
+columns::EventBatch Contract::Enforce(columns::ColumnBatch rows) const {
+  return Enforce(std::move(rows), {}, {});
+}
 
 columns::EventBatch Contract::Enforce(columns::ColumnBatch rows, std::vector<uint32_t> row_numbers,
                                       std::vector<columns::RejectedRow> untyped) const {
-  HR_CHECK(row_numbers.empty() || row_numbers.size() == rows.rows(), "a number for each row, or none");
+  HR_CHECK(row_numbers.empty() || row_numbers.size() == rows.rows(),
+           "a number for each row, or none");
   columns::EventBatch batch;
   std::vector<uint32_t> accepted;
   Check(rows, accepted, batch.rejected);
@@ -98,7 +105,8 @@ columns::EventBatch Contract::Enforce(columns::ColumnBatch rows, std::vector<uin
 }
 
 std::string Contract::MaskPayload(std::string_view payload) const {
-  const bool any = std::any_of(impl_->fields.begin(), impl_->fields.end(), [](const auto& f) { return f.restricted; });
+  const bool any = std::any_of(impl_->fields.begin(), impl_->fields.end(),
+                               [](const auto& f) { return f.restricted; });
   if (!any) return std::string(payload);
   simdjson::dom::parser parser;
   simdjson::dom::object object;

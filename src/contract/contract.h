@@ -1,5 +1,6 @@
 #pragma once
-// What an event must be: an Open Data Contract Standard 3.1/3.2 document, bound to a schema, checked on columns.
+// What an event must be: an Open Data Contract Standard 3.1/3.2 document, bound to a schema,
+// checked on columns.
 
 #include <cstdint>
 #include <memory>
@@ -26,27 +27,31 @@ struct ParsedContract {
 // Immutable; any thread may check with it.
 class Contract {
  public:
-  // Reads ODCS YAML (the first schema object, or the one called `object` if not empty). Unknown rules are errors, not ignored.
-  static ParsedContract Parse(std::string_view file_name, std::string_view text, std::string_view object);
+  // Reads ODCS YAML (the first schema object, or the one called `object` if not empty). Unknown
+  // rules are errors, not ignored.
+  static ParsedContract Parse(std::string_view file_name, std::string_view text,
+                              std::string_view object);
 
   const std::string& id() const;
   const std::string& version() const;
   const columns::SchemaRef& schema() const;
   bool restricted(size_t field) const;  // classification: restricted
   const std::string& text() const;      // the file's text, as logged
-  // A dead letter's payload with the values of restricted fields as "***": for people and replies. What is logged stays whole,
-  // as it must be replayable. A payload that is no JSON object becomes "***" when any field is restricted.
+  // A dead letter's payload with the values of restricted fields as "***": for people and replies.
+  // What is logged stays whole, as it must be replayable. A payload that is no JSON object becomes
+  // "***" when any field is restricted.
   std::string MaskPayload(std::string_view payload) const;
 
-  // Checks typed rows. Failing rows are appended to `rejected` (first failing field and rule of each, payload as JSON), their
-  // numbers in request order; `accepted` gets the numbers of the good rows. The batch has this contract's schema.
+  // Checks typed rows. Failing rows are appended to `rejected` (first failing field and rule of
+  // each, payload as JSON), their numbers in request order; `accepted` gets the numbers of the good
+  // rows. The batch has this contract's schema.
   void Check(const columns::ColumnBatch& rows, std::vector<uint32_t>& accepted,
              std::vector<columns::RejectedRow>& rejected) const;
 
   // Splits the batch into an EventBatch (stream and source are left to the caller).
   columns::EventBatch Enforce(columns::ColumnBatch rows) const;
-  // Rows with known reasons already (JSON that does not parse or type): merged in order of row number.
-  // `row_numbers[i]` is the request's number of row i of `rows`.
+  // Rows with known reasons already (JSON that does not parse or type): merged in order of row
+  // number. `row_numbers[i]` is the request's number of row i of `rows`.
   columns::EventBatch Enforce(columns::ColumnBatch rows, std::vector<uint32_t> row_numbers,
                               std::vector<columns::RejectedRow> untyped) const;
 

@@ -16,23 +16,77 @@ using columns::Type;
 constexpr size_t kFieldsMax = 1000;
 constexpr size_t kNameBytesMax = 128;
 
-constexpr std::array<std::string_view, 21> kRootKeys = {
-    "apiVersion", "kind", "id", "name", "version", "status", "tenant", "domain", "dataProduct", "description", "tags",
-    "schema", "servers", "support", "price", "team", "roles", "slaDefaultElement", "slaProperties",
-    "authoritativeDefinitions", "customProperties"};
+constexpr std::array<std::string_view, 21> kRootKeys = {"apiVersion",
+                                                        "kind",
+                                                        "id",
+                                                        "name",
+                                                        "version",
+                                                        "status",
+                                                        "tenant",
+                                                        "domain",
+                                                        "dataProduct",
+                                                        "description",
+                                                        "tags",
+                                                        "schema",
+                                                        "servers",
+                                                        "support",
+                                                        "price",
+                                                        "team",
+                                                        "roles",
+                                                        "slaDefaultElement",
+                                                        "slaProperties",
+                                                        "authoritativeDefinitions",
+                                                        "customProperties"};
 constexpr std::array<std::string_view, 2> kRootKeysNew = {"contractCreatedTs", "context"};
 
-constexpr std::array<std::string_view, 18> kObjectKeys = {
-    "id", "name", "physicalName", "physicalType", "logicalType", "logicalTypeOptions", "businessName", "description",
-    "dataGranularityDescription", "properties", "quality", "tags", "relationships", "authoritativeDefinitions",
-    "customProperties", "context", "deprecated", "examples"};
+constexpr std::array<std::string_view, 18> kObjectKeys = {"id",
+                                                          "name",
+                                                          "physicalName",
+                                                          "physicalType",
+                                                          "logicalType",
+                                                          "logicalTypeOptions",
+                                                          "businessName",
+                                                          "description",
+                                                          "dataGranularityDescription",
+                                                          "properties",
+                                                          "quality",
+                                                          "tags",
+                                                          "relationships",
+                                                          "authoritativeDefinitions",
+                                                          "customProperties",
+                                                          "context",
+                                                          "deprecated",
+                                                          "examples"};
 
-constexpr std::array<std::string_view, 29> kPropertyKeys = {
-    "id", "name", "physicalName", "physicalType", "logicalType", "logicalTypeOptions", "businessName", "description",
-    "required", "unique", "primaryKey", "primaryKeyPosition", "partitioned", "partitionKeyPosition", "classification",
-    "encryptedName", "transformSourceObjects", "transformLogic", "transformDescription", "examples", "enum",
-    "criticalDataElement", "relationships", "quality", "tags", "authoritativeDefinitions", "customProperties", "context",
-    "deprecated"};
+constexpr std::array<std::string_view, 29> kPropertyKeys = {"id",
+                                                            "name",
+                                                            "physicalName",
+                                                            "physicalType",
+                                                            "logicalType",
+                                                            "logicalTypeOptions",
+                                                            "businessName",
+                                                            "description",
+                                                            "required",
+                                                            "unique",
+                                                            "primaryKey",
+                                                            "primaryKeyPosition",
+                                                            "partitioned",
+                                                            "partitionKeyPosition",
+                                                            "classification",
+                                                            "encryptedName",
+                                                            "transformSourceObjects",
+                                                            "transformLogic",
+                                                            "transformDescription",
+                                                            "examples",
+                                                            "enum",
+                                                            "criticalDataElement",
+                                                            "relationships",
+                                                            "quality",
+                                                            "tags",
+                                                            "authoritativeDefinitions",
+                                                            "customProperties",
+                                                            "context",
+                                                            "deprecated"};
 
 constexpr std::array<std::string_view, 3> kReservedNames = {"_epoch", "_row", "_known_at"};
 
@@ -69,7 +123,9 @@ bool Refines(Type physical, std::string_view logical) {
   return false;
 }
 
-std::string TextOf(const YamlNode* node) { return node != nullptr && node->is_scalar() ? node->text : std::string(); }
+std::string TextOf(const YamlNode* node) {
+  return node != nullptr && node->is_scalar() ? node->text : std::string();
+}
 
 // `format: i32`, `timezone: false`: options that narrow the logical type when no physicalType does.
 Type NarrowedByOptions(const YamlNode& property, Type type) {
@@ -78,13 +134,15 @@ Type NarrowedByOptions(const YamlNode& property, Type type) {
   const std::string format = TextOf(options->Find("format"));
   if (type == Type::kInt64 && format == "i32") return Type::kInt32;
   if (type == Type::kFloat64 && format == "f32") return Type::kFloat32;
-  if (type == Type::kTimestamp && TextOf(options->Find("timezone")) == "false") return Type::kTimestampNtz;
+  if (type == Type::kTimestamp && TextOf(options->Find("timezone")) == "false")
+    return Type::kTimestampNtz;
   return type;
 }
 
 }  // namespace
 
-ParsedContract Contract::Parse(std::string_view file_name, std::string_view text, std::string_view object) {
+ParsedContract Contract::Parse(std::string_view file_name, std::string_view text,
+                               std::string_view object) {
   return ContractParser(file_name, text).Parse(object);
 }
 
@@ -113,17 +171,21 @@ void ContractParser::Root(const YamlNode& root, Contract::Impl& impl) {
   if (const YamlNode* node = Require(root, "apiVersion", "contract", report_)) {
     const std::string version = TextOf(node);
     if (!version.starts_with("v3.1.") && !version.starts_with("v3.2."))
-      report_.Error(DiagnosticCode::kContractVersion, node->place, fmt::format("apiVersion `{}` is not read here", version),
+      report_.Error(DiagnosticCode::kContractVersion, node->place,
+                    fmt::format("apiVersion `{}` is not read here", version),
                     "v3.1.0 and v3.2.0 are");
   }
-  if (const YamlNode* node = Require(root, "kind", "contract", report_); node != nullptr && TextOf(node) != "DataContract")
+  if (const YamlNode* node = Require(root, "kind", "contract", report_);
+      node != nullptr && TextOf(node) != "DataContract")
     report_.Error(DiagnosticCode::kContractVersion, node->place, "kind must be DataContract");
-  if (const YamlNode* node = Require(root, "id", "contract", report_)) impl.id = ReadText(*node, "`id`", report_).value_or("");
+  if (const YamlNode* node = Require(root, "id", "contract", report_))
+    impl.id = ReadText(*node, "`id`", report_).value_or("");
   if (const YamlNode* node = Require(root, "version", "contract", report_))
     impl.version = ReadText(*node, "`version`", report_).value_or("");
   if (const YamlNode* node = root.Find("description"); node != nullptr && node->is_map())
     impl.description = TextOf(node->Find("purpose"));
-  if (const YamlNode* node = root.Find("team"); node != nullptr && node->is_map()) impl.owner = TextOf(node->Find("name"));
+  if (const YamlNode* node = root.Find("team"); node != nullptr && node->is_map())
+    impl.owner = TextOf(node->Find("name"));
 }
 
 const YamlNode* ContractParser::FindObject(const YamlNode& root, std::string_view object) {
@@ -136,7 +198,8 @@ const YamlNode* ContractParser::FindObject(const YamlNode& root, std::string_vie
     if (object.empty() || names.back() == object) return &item;
   }
   report_.Error(DiagnosticCode::kContractObject, schema->place,
-                object.empty() ? "`schema` has no object" : fmt::format("`schema` has no object `{}`", object),
+                object.empty() ? "`schema` has no object"
+                               : fmt::format("`schema` has no object `{}`", object),
                 DidYouMean(object, names));
   return nullptr;
 }
@@ -144,16 +207,20 @@ const YamlNode* ContractParser::FindObject(const YamlNode& root, std::string_vie
 void ContractParser::Object(const YamlNode& object, Contract::Impl& impl) {
   ExpectKeys(object, kObjectKeys, "schema object", report_);
   Require(object, "name", "schema object", report_);
-  if (const YamlNode* type = object.Find("logicalType"); type != nullptr && TextOf(type) != "object")
-    report_.Error(DiagnosticCode::kContractObject, type->place, "a schema object has logicalType object");
+  if (const YamlNode* type = object.Find("logicalType");
+      type != nullptr && TextOf(type) != "object")
+    report_.Error(DiagnosticCode::kContractObject, type->place,
+                  "a schema object has logicalType object");
   if (const YamlNode* quality = object.Find("quality"); quality != nullptr && !quality->is_null())
     report_.Warning(DiagnosticCode::kRuleNotEnforced, quality->place,
-                    "quality of the whole object is not enforced at ingest", "events are checked one by one");
+                    "quality of the whole object is not enforced at ingest",
+                    "events are checked one by one");
   const YamlNode* properties = Require(object, "properties", "schema object", report_);
   if (properties == nullptr || !ExpectList(*properties, "`properties`", report_)) return;
   if (properties->items.empty() || properties->items.size() > kFieldsMax) {
     report_.Error(DiagnosticCode::kContractObject, properties->place,
-                  fmt::format("an event has 1 to {} fields, here are {}", kFieldsMax, properties->items.size()));
+                  fmt::format("an event has 1 to {} fields, here are {}", kFieldsMax,
+                              properties->items.size()));
     return;
   }
   for (const YamlNode& property : properties->items)
@@ -166,45 +233,56 @@ std::string ContractParser::PropertyName(const YamlNode& property) {
   const auto name = ReadText(*node, "`name`", report_);
   if (!name) return {};
   if (name->empty() || name->size() > kNameBytesMax) {
-    report_.Error(DiagnosticCode::kBadName, node->place, fmt::format("a field's name has 1 to {} bytes", kNameBytesMax));
+    report_.Error(DiagnosticCode::kBadName, node->place,
+                  fmt::format("a field's name has 1 to {} bytes", kNameBytesMax));
     return {};
   }
   if (std::find(kReservedNames.begin(), kReservedNames.end(), *name) != kReservedNames.end()) {
-    report_.Error(DiagnosticCode::kReservedName, node->place, fmt::format("`{}` is a column that Headrace adds to tables", *name));
+    report_.Error(DiagnosticCode::kReservedName, node->place,
+                  fmt::format("`{}` is a column that Headrace adds to tables", *name));
     return {};
   }
   if (!names_.insert(*name).second) {
-    report_.Error(DiagnosticCode::kDuplicateField, node->place, fmt::format("field {} is there twice", *name));
+    report_.Error(DiagnosticCode::kDuplicateField, node->place,
+                  fmt::format("field {} is there twice", *name));
     return {};
   }
   return *name;
 }
 
-std::optional<Type> ContractParser::PropertyType(const YamlNode& property, const std::string& name) {
+std::optional<Type> ContractParser::PropertyType(const YamlNode& property,
+                                                 const std::string& name) {
   const YamlNode* logical = property.Find("logicalType");
   const YamlNode* physical = property.Find("physicalType");
   const auto ours = columns::TypeNamed(TextOf(physical));
   if (logical == nullptr) {
     if (ours) return ours;
-    report_.Error(DiagnosticCode::kMissingKey, property.place, fmt::format("field {}: `logicalType` is missing", name));
+    report_.Error(DiagnosticCode::kMissingKey, property.place,
+                  fmt::format("field {}: `logicalType` is missing", name));
     return std::nullopt;
   }
   const std::string text = TextOf(logical);
-  const auto* row = std::find_if(kLogicalTypes.begin(), kLogicalTypes.end(), [&](const auto& t) { return t.name == text; });
+  const auto* row = std::find_if(kLogicalTypes.begin(), kLogicalTypes.end(),
+                                 [&](const auto& t) { return t.name == text; });
   if (row == kLogicalTypes.end()) {
-    report_.Error(DiagnosticCode::kUnknownType, logical->place, fmt::format("field {}: no logicalType `{}`", name, text),
+    report_.Error(DiagnosticCode::kUnknownType, logical->place,
+                  fmt::format("field {}: no logicalType `{}`", name, text),
                   "one of: string, integer, number, boolean, date, timestamp");
     return std::nullopt;
   }
   if (!row->type) {
     report_.Error(DiagnosticCode::kTypeNotHere, logical->place,
-                  fmt::format("field {}: logicalType {} is not in this version", name, text), "carry it as a string");
+                  fmt::format("field {}: logicalType {} is not in this version", name, text),
+                  "carry it as a string");
     return std::nullopt;
   }
-  if (!ours) return NarrowedByOptions(property, *row->type);  // another system's name for its column: not ours to judge
+  if (!ours)
+    return NarrowedByOptions(
+        property, *row->type);  // another system's name for its column: not ours to judge
   if (Refines(*ours, text)) return ours;
   report_.Error(DiagnosticCode::kTypeContradiction, physical->place,
-                fmt::format("field {}: physicalType {} contradicts logicalType {}", name, columns::NameOf(*ours), text));
+                fmt::format("field {}: physicalType {} contradicts logicalType {}", name,
+                            columns::NameOf(*ours), text));
   return std::nullopt;
 }
 
@@ -217,12 +295,16 @@ void ContractParser::Property(const YamlNode& property, Contract::Impl& impl) {
   FieldRules rules;
   rules.name = name;
   rules.type = *type;
-  if (const YamlNode* node = property.Find("required")) rules.required = ReadBool(*node, "`required`", report_).value_or(false);
+  if (const YamlNode* node = property.Find("required"))
+    rules.required = ReadBool(*node, "`required`", report_).value_or(false);
   rules.restricted = TextOf(property.Find("classification")) == "restricted";
   bool primary = false;
-  if (const YamlNode* node = property.Find("primaryKey")) primary = ReadBool(*node, "`primaryKey`", report_).value_or(false);
-  if (const YamlNode* node = property.Find("unique"); node != nullptr && ReadBool(*node, "`unique`", report_).value_or(false) && !primary)
-    report_.Warning(DiagnosticCode::kRuleNotEnforced, node->place, fmt::format("field {}: `unique` is not enforced at ingest", name));
+  if (const YamlNode* node = property.Find("primaryKey"))
+    primary = ReadBool(*node, "`primaryKey`", report_).value_or(false);
+  if (const YamlNode* node = property.Find("unique");
+      node != nullptr && ReadBool(*node, "`unique`", report_).value_or(false) && !primary)
+    report_.Warning(DiagnosticCode::kRuleNotEnforced, node->place,
+                    fmt::format("field {}: `unique` is not enforced at ingest", name));
   ParseRules(property, rules, report_);
   fields_.push_back({static_cast<uint32_t>(fields_.size() + 1), name, *type,
                      rules.required ? columns::Nullable::kNo : columns::Nullable::kYes});

@@ -19,7 +19,9 @@ constexpr std::string_view kHead =
     "apiVersion: v3.2.0\nkind: DataContract\nid: orders\nversion: 1.2.0\nstatus: active\n"
     "schema:\n  - name: orders\n    logicalType: object\n    properties:\n";
 
-std::string With(std::string_view properties) { return std::string(kHead) + std::string(properties); }
+std::string With(std::string_view properties) {
+  return std::string(kHead) + std::string(properties);
+}
 
 ContractRef Parsed(std::string_view text) {
   ParsedContract parsed = Contract::Parse("orders.yaml", text, "");
@@ -31,16 +33,22 @@ ContractRef Parsed(std::string_view text) {
 
 constexpr std::string_view kOrders =
     "      - {name: id, logicalType: integer, required: true, primaryKey: true, unique: true}\n"
-    "      - {name: amount, logicalType: number, logicalTypeOptions: {exclusiveMinimum: 0, maximum: 1000.5}}\n"
-    "      - {name: quantity, logicalType: integer, physicalType: int32, logicalTypeOptions: {minimum: 1, maximum: 99, multipleOf: 3}}\n"
-    "      - {name: sku, logicalType: string, required: true, logicalTypeOptions: {minLength: 2, maxLength: 5, pattern: '[A-Z]+'}}\n"
+    "      - {name: amount, logicalType: number, logicalTypeOptions: {exclusiveMinimum: 0, "
+    "maximum: 1000.5}}\n"
+    "      - {name: quantity, logicalType: integer, physicalType: int32, logicalTypeOptions: "
+    "{minimum: 1, maximum: 99, multipleOf: 3}}\n"
+    "      - {name: sku, logicalType: string, required: true, logicalTypeOptions: {minLength: 2, "
+    "maxLength: 5, pattern: '[A-Z]+'}}\n"
     "      - name: status\n        logicalType: string\n        quality:\n"
-    "          - {type: library, metric: invalidValues, mustBe: 0, arguments: {validValues: [open, paid, sent]}}\n"
-    "      - {name: card, logicalType: string, classification: restricted, logicalTypeOptions: {minLength: 3}}\n"
+    "          - {type: library, metric: invalidValues, mustBe: 0, arguments: {validValues: [open, "
+    "paid, sent]}}\n"
+    "      - {name: card, logicalType: string, classification: restricted, logicalTypeOptions: "
+    "{minLength: 3}}\n"
     "      - {name: day, logicalType: date, logicalTypeOptions: {minimum: '2001-01-01'}}\n"
     "      - {name: grade, logicalType: integer, enum: [{value: 1}, {value: 5}]}\n";
 
-ColumnBatch OneRow(const ContractRef& contract, const std::function<void(columns::BatchBuilder&)>& change) {
+ColumnBatch OneRow(const ContractRef& contract,
+                   const std::function<void(columns::BatchBuilder&)>& change) {
   columns::BatchBuilder builder(contract->schema());
   change(builder);
   return builder.Finish();
@@ -58,8 +66,12 @@ struct Order {
   std::optional<int64_t> grade = 5;
 
   void AppendTo(columns::BatchBuilder& builder) const {
-    const auto number = [&](size_t i, const std::optional<int64_t>& v) { v ? builder.column(i).AppendInt(*v) : builder.column(i).AppendNull(); };
-    const auto text = [&](size_t i, const std::optional<std::string>& v) { v ? builder.column(i).AppendText(*v) : builder.column(i).AppendNull(); };
+    const auto number = [&](size_t i, const std::optional<int64_t>& v) {
+      v ? builder.column(i).AppendInt(*v) : builder.column(i).AppendNull();
+    };
+    const auto text = [&](size_t i, const std::optional<std::string>& v) {
+      v ? builder.column(i).AppendText(*v) : builder.column(i).AppendNull();
+    };
     number(0, id);
     amount ? builder.column(1).AppendDouble(*amount) : builder.column(1).AppendNull();
     number(2, quantity);
@@ -75,14 +87,16 @@ std::vector<RejectedRow> Refused(const Order& order) {
   const ContractRef contract = Parsed(With(kOrders));
   std::vector<uint32_t> accepted;
   std::vector<RejectedRow> rejected;
-  contract->Check(OneRow(contract, [&](auto& builder) { order.AppendTo(builder); }), accepted, rejected);
+  contract->Check(OneRow(contract, [&](auto& builder) { order.AppendTo(builder); }), accepted,
+                  rejected);
   EXPECT_EQ(accepted.size() + rejected.size(), 1U);
   return rejected;
 }
 
 std::string Reason(const Order& order) {
   const auto rejected = Refused(order);
-  return rejected.empty() ? "" : rejected[0].field + " " + rejected[0].rule + ": " + rejected[0].reason;
+  return rejected.empty() ? ""
+                          : rejected[0].field + " " + rejected[0].rule + ": " + rejected[0].reason;
 }
 
 TEST(Contract, ReadsTypesAndNullability) {
@@ -93,43 +107,64 @@ TEST(Contract, ReadsTypesAndNullability) {
   ASSERT_EQ(schema.size(), 8U);
   EXPECT_EQ(schema.field(0), (columns::Field{1, "id", Type::kInt64, columns::Nullable::kNo}));
   EXPECT_EQ(schema.field(1).type, Type::kFloat64);
-  EXPECT_EQ(schema.field(2), (columns::Field{3, "quantity", Type::kInt32, columns::Nullable::kYes}));
+  EXPECT_EQ(schema.field(2),
+            (columns::Field{3, "quantity", Type::kInt32, columns::Nullable::kYes}));
   EXPECT_EQ(schema.field(6).type, Type::kDate);
   EXPECT_TRUE(contract->restricted(5));
   EXPECT_FALSE(contract->restricted(0));
 }
 
 TEST(Contract, EveryPhysicalTypeThatRefines) {
-  const std::pair<std::string_view, Type> types[] = {{"string, physicalType: bytes", Type::kBytes},
-                                                     {"number, physicalType: float32", Type::kFloat32},
-                                                     {"timestamp, physicalType: timestamp_ntz", Type::kTimestampNtz},
-                                                     {"timestamp, logicalTypeOptions: {timezone: false}", Type::kTimestampNtz},
-                                                     {"integer, logicalTypeOptions: {format: i32}", Type::kInt32},
-                                                     {"string, physicalType: VARCHAR(12)", Type::kString},
-                                                     {"boolean", Type::kBool}};
+  const std::pair<std::string_view, Type> types[] = {
+      {"string, physicalType: bytes", Type::kBytes},
+      {"number, physicalType: float32", Type::kFloat32},
+      {"timestamp, physicalType: timestamp_ntz", Type::kTimestampNtz},
+      {"timestamp, logicalTypeOptions: {timezone: false}", Type::kTimestampNtz},
+      {"integer, logicalTypeOptions: {format: i32}", Type::kInt32},
+      {"string, physicalType: VARCHAR(12)", Type::kString},
+      {"boolean", Type::kBool}};
   for (const auto& [text, type] : types)
-    EXPECT_EQ(Parsed(With("      - {name: x, logicalType: " + std::string(text) + "}\n"))->schema()->field(0).type, type) << text;
+    EXPECT_EQ(Parsed(With("      - {name: x, logicalType: " + std::string(text) + "}\n"))
+                  ->schema()
+                  ->field(0)
+                  .type,
+              type)
+        << text;
 }
 
 TEST(Contract, SaysWhatIsWrongAndHowToMendIt) {
   EXPECT_EQ(Reason({}), "");
   EXPECT_EQ(Reason({.id = std::nullopt}), "id required: id is missing; the contract requires it");
   EXPECT_EQ(Reason({.amount = 0.0}), "amount range: amount is 0.0; the contract wants more than 0");
-  EXPECT_EQ(Reason({.amount = 1000.75}), "amount range: amount is 1000.75; the contract wants at most 1000.5");
-  EXPECT_EQ(Reason({.amount = std::nan("")}), "amount range: amount is not a number; the contract wants one within its bounds");
-  EXPECT_EQ(Reason({.quantity = -5}), "quantity range: quantity is -5; the contract wants at least 1");
-  EXPECT_EQ(Reason({.quantity = 102}), "quantity range: quantity is 102; the contract wants at most 99");
-  EXPECT_EQ(Reason({.quantity = 4}), "quantity multiple: quantity is 4; the contract wants a multiple of 3");
-  EXPECT_EQ(Reason({.sku = "A"}), "sku length: sku is \"A\", 1 characters; the contract wants at least 2");
-  EXPECT_EQ(Reason({.sku = "ABCDEF"}), "sku length: sku is \"ABCDEF\", 6 characters; the contract wants at most 5");
-  EXPECT_EQ(Reason({.sku = "ab"}), "sku pattern: sku is \"ab\"; the contract wants text like [A-Z]+");
-  EXPECT_EQ(Reason({.sku = "AB1"}), "sku pattern: sku is \"AB1\"; the contract wants text like [A-Z]+") << "the whole text must match";
-  EXPECT_EQ(Reason({.status = "payd"}), "status enum: status is \"payd\"; the contract wants one of: open, paid, sent");
-  EXPECT_EQ(Reason({.card = "12"}), "card length: card is ***, 2 characters; the contract wants at least 3");
-  EXPECT_EQ(Reason({.day = 11322}), "day range: day is \"2000-12-31\"; the contract wants at least \"2001-01-01\"");
+  EXPECT_EQ(Reason({.amount = 1000.75}),
+            "amount range: amount is 1000.75; the contract wants at most 1000.5");
+  EXPECT_EQ(Reason({.amount = std::nan("")}),
+            "amount range: amount is not a number; the contract wants one within its bounds");
+  EXPECT_EQ(Reason({.quantity = -5}),
+            "quantity range: quantity is -5; the contract wants at least 1");
+  EXPECT_EQ(Reason({.quantity = 102}),
+            "quantity range: quantity is 102; the contract wants at most 99");
+  EXPECT_EQ(Reason({.quantity = 4}),
+            "quantity multiple: quantity is 4; the contract wants a multiple of 3");
+  EXPECT_EQ(Reason({.sku = "A"}),
+            "sku length: sku is \"A\", 1 characters; the contract wants at least 2");
+  EXPECT_EQ(Reason({.sku = "ABCDEF"}),
+            "sku length: sku is \"ABCDEF\", 6 characters; the contract wants at most 5");
+  EXPECT_EQ(Reason({.sku = "ab"}),
+            "sku pattern: sku is \"ab\"; the contract wants text like [A-Z]+");
+  EXPECT_EQ(Reason({.sku = "AB1"}),
+            "sku pattern: sku is \"AB1\"; the contract wants text like [A-Z]+")
+      << "the whole text must match";
+  EXPECT_EQ(Reason({.status = "payd"}),
+            "status enum: status is \"payd\"; the contract wants one of: open, paid, sent");
+  EXPECT_EQ(Reason({.card = "12"}),
+            "card length: card is ***, 2 characters; the contract wants at least 3");
+  EXPECT_EQ(Reason({.day = 11322}),
+            "day range: day is \"2000-12-31\"; the contract wants at least \"2001-01-01\"");
   EXPECT_EQ(Reason({.grade = 2}), "grade enum: grade is 2; the contract wants one of: 1, 5");
   EXPECT_EQ(Reason({.status = "\xff"}), "status type: status is not UTF-8; send it as UTF-8 text");
-  EXPECT_EQ(Reason({.amount = std::nullopt, .quantity = std::nullopt, .status = std::nullopt}), "") << "what is not required may be missing";
+  EXPECT_EQ(Reason({.amount = std::nullopt, .quantity = std::nullopt, .status = std::nullopt}), "")
+      << "what is not required may be missing";
 }
 
 TEST(Contract, LengthsAreCodePoints) {
@@ -140,9 +175,11 @@ TEST(Contract, LengthsAreCodePoints) {
 TEST(Contract, PayloadsStayWholeAndAreMaskedForReaders) {
   const auto rejected = Refused({.card = "12"});
   ASSERT_EQ(rejected.size(), 1U);
-  EXPECT_NE(rejected[0].payload.find("\"card\":\"12\""), std::string::npos) << "a dead letter must be replayable";
+  EXPECT_NE(rejected[0].payload.find("\"card\":\"12\""), std::string::npos)
+      << "a dead letter must be replayable";
   const ContractRef contract = Parsed(With(kOrders));
-  EXPECT_EQ(contract->MaskPayload(R"({"id":1,"card":"12","more":[1, {"a":2}]})"), R"({"id":1,"card":"***","more":[1,{"a":2}]})");
+  EXPECT_EQ(contract->MaskPayload(R"({"id":1,"card":"12","more":[1, {"a":2}]})"),
+            R"({"id":1,"card":"***","more":[1,{"a":2}]})");
   EXPECT_EQ(contract->MaskPayload("not json 12"), "***");
 }
 
@@ -193,16 +230,20 @@ TEST(ContractProperty, ColumnsAndRowsAgree) {
       if (!mostly_good || random() % 10 == 0) {
         order.amount = pick(9.5, 0.0, -1.0, 1000.5, 1001.0, std::nan(""));
         order.quantity = pick(3, 0, 99, 100, 4);
-        order.sku = pick(std::string("AB"), std::string("A"), std::string("ab"), std::string("ABCDEF"), std::string("\xc3"));
-        order.status = pick(std::string("open"), std::string("paid"), std::string(""), std::string("opened"));
+        order.sku = pick(std::string("AB"), std::string("A"), std::string("ab"),
+                         std::string("ABCDEF"), std::string("\xc3"));
+        order.status =
+            pick(std::string("open"), std::string("paid"), std::string(""), std::string("opened"));
         if (random() % 4 == 0) order.id.reset();
         if (random() % 4 == 0) order.status.reset();
       }
       order.AppendTo(builder);
       const bool amount = *order.amount > 0 && *order.amount <= 1000.5;
-      const bool quantity = *order.quantity >= 1 && *order.quantity <= 99 && *order.quantity % 3 == 0;
+      const bool quantity =
+          *order.quantity >= 1 && *order.quantity <= 99 && *order.quantity % 3 == 0;
       const bool sku = order.sku == "AB";
-      const bool status = !order.status || *order.status == "open" || *order.status == "paid" || *order.status == "sent";
+      const bool status = !order.status || *order.status == "open" || *order.status == "paid" ||
+                          *order.status == "sent";
       good.push_back(order.id && amount && quantity && sku && status);
     }
     std::vector<uint32_t> accepted;
@@ -228,9 +269,11 @@ TEST(FieldRules, Utf8IsCheckedPerRowNotOverTheJoin) {
 }
 
 TEST(ValueSet, FindsShortAndLongTextsAndNothingElse) {
-  const ValueSet set({"", "a", "ab", "abc", "abcd", "abcdefgh", "abcdefghi", std::string("a\0", 2)});
+  const ValueSet set(
+      {"", "a", "ab", "abc", "abcd", "abcdefgh", "abcdefghi", std::string("a\0", 2)});
   for (const std::string& value : set.values()) EXPECT_TRUE(set.Contains(value)) << value;
-  for (const std::string_view other : {"b", "aa", "abd", "abcdefgi", "abcdefghj", "abcdefg"}) EXPECT_FALSE(set.Contains(other)) << other;
+  for (const std::string_view other : {"b", "aa", "abd", "abcdefgi", "abcdefghj", "abcdefg"})
+    EXPECT_FALSE(set.Contains(other)) << other;
   EXPECT_FALSE(set.Contains(std::string_view("ab\0", 3)));
   EXPECT_FALSE(ValueSet().Contains(""));
 }

@@ -26,7 +26,8 @@ bool Continues(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; 
 
 // Code points, which is how wide most text is on a terminal.
 size_t Width(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !Continues(c); }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !Continues(c); }));
 }
 
 // Control characters would move the caret, or worse.
@@ -64,15 +65,18 @@ Shown Show(std::string_view line, size_t column, size_t length) {
 }  // namespace
 
 std::string Render(const Diagnostic& diagnostic, std::string_view file_text) {
-  std::string out = fmt::format("{}[{}] {}", diagnostic.severity == Severity::kError ? "error" : "warning",
-                                diagnostic.code, diagnostic.file);
+  std::string out =
+      fmt::format("{}[{}] {}", diagnostic.severity == Severity::kError ? "error" : "warning",
+                  diagnostic.code, diagnostic.file);
   if (diagnostic.line == 0) {
     out += fmt::format("  {}\n", Printable(diagnostic.message));
     if (!diagnostic.hint.empty()) out += fmt::format("  {}\n", Printable(diagnostic.hint));
     return out;
   }
-  out += fmt::format(":{}:{}  {}\n", diagnostic.line, diagnostic.column, Printable(diagnostic.message));
-  const Shown shown = Show(LineOf(file_text, diagnostic.line), diagnostic.column, diagnostic.length);
+  out += fmt::format(":{}:{}  {}\n", diagnostic.line, diagnostic.column,
+                     Printable(diagnostic.message));
+  const Shown shown =
+      Show(LineOf(file_text, diagnostic.line), diagnostic.column, diagnostic.length);
   const std::string gutter = fmt::format("  {} | ", diagnostic.line);
   out += gutter + shown.text + "\n";
   out += std::string(gutter.size() + shown.caret, ' ') + std::string(shown.length, '^');
@@ -84,7 +88,8 @@ namespace {
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-// Edit distance with neighbours swapped as one step (Damerau, optimal string alignment); case does not count.
+// Edit distance with neighbours swapped as one step (Damerau, optimal string alignment); case does
+// not count.
 size_t Distance(std::string_view a, std::string_view b) {
   std::vector<size_t> before(b.size() + 1), last(b.size() + 1), now(b.size() + 1);
   std::iota(last.begin(), last.end(), size_t{0});
@@ -93,7 +98,8 @@ size_t Distance(std::string_view a, std::string_view b) {
     for (size_t j = 1; j <= b.size(); ++j) {
       const bool same = Lower(a[i - 1]) == Lower(b[j - 1]);
       now[j] = std::min({last[j] + 1, now[j - 1] + 1, last[j - 1] + (same ? 0 : 1)});
-      const bool swapped = i > 1 && j > 1 && Lower(a[i - 1]) == Lower(b[j - 2]) && Lower(a[i - 2]) == Lower(b[j - 1]);
+      const bool swapped = i > 1 && j > 1 && Lower(a[i - 1]) == Lower(b[j - 2]) &&
+                           Lower(a[i - 2]) == Lower(b[j - 1]);
       if (swapped) now[j] = std::min(now[j], before[j - 2] + 1);
     }
     std::swap(before, last);
@@ -114,7 +120,8 @@ std::vector<std::string> NearestNames(std::string_view wanted, std::span<const s
     const size_t distance = Distance(wanted, name);
     if (distance <= distance_max) near.emplace_back(distance, &name);
   }
-  std::stable_sort(near.begin(), near.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(near.begin(), near.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> result;
   for (const auto& [distance, name] : near) {
     if (result.size() == kNamesMax) break;

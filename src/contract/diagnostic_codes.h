@@ -1,6 +1,7 @@
 #pragma once
-// The one table of diagnostic codes: every complaint about a pipeline file or a contract has a row here, and
-// docs/reference/errors.md is generated from it. Numbers are stable: never change or reuse one.
+// The one table of diagnostic codes: every complaint about a pipeline file or a contract has a row
+// here, and docs/reference/errors.md is generated from it. Numbers are stable: never change or
+// reuse one.
 
 #include <cstdint>
 #include <span>
@@ -75,9 +76,9 @@ enum class DiagnosticCode : uint16_t {
 
 struct DiagnosticRow {
   DiagnosticCode code;
-  std::string_view title;    // "Unknown column"
-  std::string_view says;     // what it means
-  std::string_view mend;     // what to do
+  std::string_view title;  // "Unknown column"
+  std::string_view says;   // what it means
+  std::string_view mend;   // what to do
 };
 
 // Ascending by code.
@@ -86,7 +87,8 @@ const DiagnosticRow& RowOf(DiagnosticCode code);
 
 // "HR0214".
 std::string CodeText(DiagnosticCode code);
-// The code of an error at run time, for problem+json and the command line: "HR0900" + its place in base::ErrorCodes().
+// The code of an error at run time, for problem+json and the command line: "HR0900" + its place in
+// base::ErrorCodes().
 std::string CodeText(base::ErrorCode code);
 
 // docs/reference/errors.md as it must be committed.

@@ -6,20 +6,22 @@
 
 namespace headrace::contract {
 
-void DiagnosticReport::Error(DiagnosticCode code, const Place& place, std::string message, std::string hint) {
+void DiagnosticReport::Error(DiagnosticCode code, const Place& place, std::string message,
+                             std::string hint) {
   ++errors_;
   Add(Severity::kError, code, place, std::move(message), std::move(hint));
 }
 
-void DiagnosticReport::Warning(DiagnosticCode code, const Place& place, std::string message, std::string hint) {
+void DiagnosticReport::Warning(DiagnosticCode code, const Place& place, std::string message,
+                               std::string hint) {
   Add(Severity::kWarning, code, place, std::move(message), std::move(hint));
 }
 
-void DiagnosticReport::Add(Severity severity, DiagnosticCode code, const Place& place, std::string message,
-                           std::string hint) {
+void DiagnosticReport::Add(Severity severity, DiagnosticCode code, const Place& place,
+                           std::string message, std::string hint) {
   if (kept_.size() >= kKeptMax) return;
-  kept_.push_back({severity, CodeText(code), file_, place.line, place.column, std::max<size_t>(1, place.length),
-                   std::move(message), std::move(hint)});
+  kept_.push_back({severity, CodeText(code), file_, place.line, place.column,
+                   std::max<size_t>(1, place.length), std::move(message), std::move(hint)});
 }
 
 std::vector<Diagnostic> DiagnosticReport::Take() {
@@ -30,7 +32,8 @@ std::vector<Diagnostic> DiagnosticReport::Take() {
   return std::exchange(kept_, {});
 }
 
-std::string DidYouMean(std::string_view wanted, const std::vector<std::string>& names, std::string_view otherwise) {
+std::string DidYouMean(std::string_view wanted, const std::vector<std::string>& names,
+                       std::string_view otherwise) {
   const std::vector<std::string> near = NearestNames(wanted, names);
   if (near.empty()) return std::string(otherwise);
   return fmt::format("did you mean: {}?", fmt::join(near, ", "));

@@ -36,13 +36,15 @@ class DiagnosticReport {
   static constexpr size_t kKeptMax = 100;
 
  private:
-  void Add(Severity severity, DiagnosticCode code, const Place& place, std::string message, std::string hint);
+  void Add(Severity severity, DiagnosticCode code, const Place& place, std::string message,
+           std::string hint);
   std::string file_;
   size_t errors_ = 0;
   std::vector<Diagnostic> kept_;
 };
 
 // "did you mean: amount, amount_eur?", or `otherwise` when nothing is near.
-std::string DidYouMean(std::string_view wanted, const std::vector<std::string>& names, std::string_view otherwise = {});
+std::string DidYouMean(std::string_view wanted, const std::vector<std::string>& names,
+                       std::string_view otherwise = {});
 
 }  // namespace headrace::contract

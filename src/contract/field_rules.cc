@@ -18,8 +18,9 @@ using columns::Type;
 using columns::Value;
 
 size_t LengthInCodePoints(std::string_view text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
 }
 
 namespace {
@@ -30,7 +31,8 @@ bool StartsInsideCodePoint(std::string_view text) {
 
 bool ValidUtf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
 
-// All rows at once: the joined bytes are valid and no row begins inside a code point, so each row is valid.
+// All rows at once: the joined bytes are valid and no row begins inside a code point, so each row
+// is valid.
 bool AllValidUtf8(const Column& column) {
   if (column.length() == 0) return true;
   const auto offsets = column.offsets().as<int32_t>();
@@ -42,7 +44,9 @@ bool AllValidUtf8(const Column& column) {
   bool bad = false;
   for (size_t row = 0; row < column.length(); ++row) {
     const auto at = static_cast<size_t>(offsets[row]);
-    if (at < end) bad |= (static_cast<unsigned char>(bytes[at]) & 0xC0) == 0x80 && offsets[row] != offsets[row + 1];
+    if (at < end)
+      bad |= (static_cast<unsigned char>(bytes[at]) & 0xC0) == 0x80 &&
+             offsets[row] != offsets[row + 1];
   }
   return !bad;
 }
@@ -64,7 +68,8 @@ bool AllInside(std::span<const T> values, const IntegerBounds& bounds) {
   for (const T value : values) outside |= (value < bounds.minimum) | (value > bounds.maximum);
   if (outside) return false;
   if (bounds.multiple_of == 1) return true;
-  return std::all_of(values.begin(), values.end(), [&](T value) { return value % bounds.multiple_of == 0; });
+  return std::all_of(values.begin(), values.end(),
+                     [&](T value) { return value % bounds.multiple_of == 0; });
 }
 
 // Texts seen a moment ago, so that a pattern runs once for each of a handful of values.
@@ -82,7 +87,8 @@ class RecentTexts {
 bool AllTextsPass(const FieldRules& rules, const Column& column) {
   if (rules.type == Type::kString && !AllValidUtf8(column)) return false;
   const bool lengths_or_pattern = rules.length.any() || rules.pattern != nullptr;
-  if (!rules.texts.empty()) {  // every listed value keeps the other rules: the parser has seen to it
+  if (!rules.texts
+           .empty()) {  // every listed value keeps the other rules: the parser has seen to it
     for (size_t row = 0; row < column.length(); ++row)
       if (!rules.texts.Contains(column.Text(row))) return false;
     return true;
@@ -101,7 +107,9 @@ bool AllTextsPass(const FieldRules& rules, const Column& column) {
 bool AllFloatsPass(const FieldRules& rules, const Column& column) {
   if (!rules.floats.any()) return true;
   for (size_t row = 0; row < column.length(); ++row)
-    if (!rules.FloatPasses(rules.type == Type::kFloat32 ? column.Float32s()[row] : column.Float64s()[row])) return false;
+    if (!rules.FloatPasses(rules.type == Type::kFloat32 ? column.Float32s()[row]
+                                                        : column.Float64s()[row]))
+      return false;
   return true;
 }
 
@@ -112,12 +120,14 @@ bool FieldRules::TextPasses(std::string_view text) const {
     const size_t n = type == Type::kString ? LengthInCodePoints(text) : text.size();
     if (n < length.minimum || n > length.maximum) return false;
   }
-  if (pattern != nullptr && !RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *pattern)) return false;
+  if (pattern != nullptr && !RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *pattern))
+    return false;
   return texts.empty() || texts.Contains(text);
 }
 
 bool FieldRules::IntegerPasses(int64_t value) const {
-  if (value < integers.minimum || value > integers.maximum || value % integers.multiple_of != 0) return false;
+  if (value < integers.minimum || value > integers.maximum || value % integers.multiple_of != 0)
+    return false;
   return numbers.empty() || std::binary_search(numbers.begin(), numbers.end(), value);
 }
 
@@ -198,13 +208,15 @@ std::string Listed(std::string_view text, const std::vector<std::string>& values
   if (values.size() <= kValuesListedMax) return fmt::format("one of: {}", fmt::join(values, ", "));
   const auto near = may_show ? NearestNames(text, values) : std::vector<std::string>{};
   if (near.empty()) return fmt::format("one of the {} values that it lists", values.size());
-  return fmt::format("one of the {} values that it lists, as {}", values.size(), fmt::join(near, " or "));
+  return fmt::format("one of the {} values that it lists, as {}", values.size(),
+                     fmt::join(near, " or "));
 }
 
 }  // namespace
 
 RuleFailure FieldRules::Explain(const Column& column, size_t row) const {
-  if (column.IsNull(row)) return {"required", fmt::format("{} is missing; the contract requires it", name)};
+  if (column.IsNull(row))
+    return {"required", fmt::format("{} is missing; the contract requires it", name)};
   const Value value = column.At(row);
   const std::string shown = Show(*this, value);
   if (columns::IsVariable(type)) return ExplainText(column.Text(row), shown);
@@ -213,40 +225,52 @@ RuleFailure FieldRules::Explain(const Column& column, size_t row) const {
 }
 
 RuleFailure FieldRules::ExplainText(std::string_view text, const std::string& shown) const {
-  if (type == Type::kString && !ValidUtf8(text)) return {"type", fmt::format("{} is not UTF-8; send it as UTF-8 text", name)};
+  if (type == Type::kString && !ValidUtf8(text))
+    return {"type", fmt::format("{} is not UTF-8; send it as UTF-8 text", name)};
   const size_t n = type == Type::kString ? LengthInCodePoints(text) : text.size();
   const std::string_view unit = type == Type::kString ? "characters" : "bytes";
   if (n < length.minimum)
-    return {"length", fmt::format("{} is {}, {} {}; the contract wants at least {}", name, shown, n, unit, length.minimum)};
+    return {"length", fmt::format("{} is {}, {} {}; the contract wants at least {}", name, shown, n,
+                                  unit, length.minimum)};
   if (n > length.maximum)
-    return {"length", fmt::format("{} is {}, {} {}; the contract wants at most {}", name, shown, n, unit, length.maximum)};
+    return {"length", fmt::format("{} is {}, {} {}; the contract wants at most {}", name, shown, n,
+                                  unit, length.maximum)};
   if (pattern != nullptr && !RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *pattern))
-    return {"pattern", fmt::format("{} is {}; the contract wants text like {}", name, shown, pattern->pattern())};
-  return {"enum", fmt::format("{} is {}; the contract wants {}", name, shown, Listed(text, texts.values(), !restricted))};
+    return {"pattern", fmt::format("{} is {}; the contract wants text like {}", name, shown,
+                                   pattern->pattern())};
+  return {"enum", fmt::format("{} is {}; the contract wants {}", name, shown,
+                              Listed(text, texts.values(), !restricted))};
 }
 
 RuleFailure FieldRules::ExplainInteger(int64_t value, const std::string& shown) const {
   if (value < integers.minimum)
-    return {"range", fmt::format("{} is {}; the contract wants at least {}", name, shown, Show(type, integers.minimum))};
+    return {"range", fmt::format("{} is {}; the contract wants at least {}", name, shown,
+                                 Show(type, integers.minimum))};
   if (value > integers.maximum)
-    return {"range", fmt::format("{} is {}; the contract wants at most {}", name, shown, Show(type, integers.maximum))};
+    return {"range", fmt::format("{} is {}; the contract wants at most {}", name, shown,
+                                 Show(type, integers.maximum))};
   if (value % integers.multiple_of != 0)
-    return {"multiple", fmt::format("{} is {}; the contract wants a multiple of {}", name, shown, integers.multiple_of)};
+    return {"multiple", fmt::format("{} is {}; the contract wants a multiple of {}", name, shown,
+                                    integers.multiple_of)};
   std::vector<std::string> values;
   for (const int64_t allowed : numbers) values.push_back(Show(type, allowed));
-  return {"enum", fmt::format("{} is {}; the contract wants {}", name, shown, Listed({}, values, false))};
+  return {"enum",
+          fmt::format("{} is {}; the contract wants {}", name, shown, Listed({}, values, false))};
 }
 
 RuleFailure FieldRules::ExplainFloat(double value, const std::string& shown) const {
   const bool low = floats.minimum_excluded ? value <= floats.minimum : value < floats.minimum;
   if (low)
-    return {"range", fmt::format("{} is {}; the contract wants {} {}", name, shown,
-                                 floats.minimum_excluded ? "more than" : "at least", floats.minimum)};
+    return {"range",
+            fmt::format("{} is {}; the contract wants {} {}", name, shown,
+                        floats.minimum_excluded ? "more than" : "at least", floats.minimum)};
   const bool high = floats.maximum_excluded ? value >= floats.maximum : value > floats.maximum;
   if (high)
-    return {"range", fmt::format("{} is {}; the contract wants {} {}", name, shown,
-                                 floats.maximum_excluded ? "less than" : "at most", floats.maximum)};
-  return {"range", fmt::format("{} is not a number; the contract wants one within its bounds", name)};
+    return {"range",
+            fmt::format("{} is {}; the contract wants {} {}", name, shown,
+                        floats.maximum_excluded ? "less than" : "at most", floats.maximum)};
+  return {"range",
+          fmt::format("{} is not a number; the contract wants one within its bounds", name)};
 }
 
 }  // namespace headrace::contract

@@ -30,8 +30,8 @@ struct IntegerBounds {
   int64_t maximum = std::numeric_limits<int64_t>::max();
   int64_t multiple_of = 1;
   bool any() const {
-    return minimum != std::numeric_limits<int64_t>::min() || maximum != std::numeric_limits<int64_t>::max() ||
-           multiple_of != 1;
+    return minimum != std::numeric_limits<int64_t>::min() ||
+           maximum != std::numeric_limits<int64_t>::max() || multiple_of != 1;
   }
 };
 
@@ -41,7 +41,8 @@ struct FloatBounds {
   bool minimum_excluded = false;
   bool maximum_excluded = false;
   bool any() const {
-    return minimum != -std::numeric_limits<double>::infinity() || maximum != std::numeric_limits<double>::infinity();
+    return minimum != -std::numeric_limits<double>::infinity() ||
+           maximum != std::numeric_limits<double>::infinity();
   }
 };
 
@@ -65,14 +66,16 @@ struct FieldRules {
   ValueSet texts;                           // enumeration of a text field
   std::vector<int64_t> numbers;             // enumeration of an integer field, ascending
 
-  // True when every value passes: the usual case, in one tight loop. `column` has this field's type.
+  // True when every value passes: the usual case, in one tight loop. `column` has this field's
+  // type.
   bool AllPass(const columns::Column& column) const;
   // One row.
   bool Passes(const columns::Column& column, size_t row) const;
   // Why row `row`, which does not pass, does not.
   RuleFailure Explain(const columns::Column& column, size_t row) const;
 
-  // A single value against bounds, length, pattern and enumeration; used by Passes and when rules are checked for sense.
+  // A single value against bounds, length, pattern and enumeration; used by Passes and when rules
+  // are checked for sense.
   bool TextPasses(std::string_view text) const;
   bool IntegerPasses(int64_t value) const;
   bool FloatPasses(double value) const;

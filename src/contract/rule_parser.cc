@@ -43,47 +43,62 @@ class RuleParser {
   void CheckBounds(const YamlNode& property);
   void CheckEnumeration();
 
-  bool integral() const { return !columns::IsVariable(rules_.type) && !columns::IsFloating(rules_.type) && rules_.type != Type::kBool; }
+  bool integral() const {
+    return !columns::IsVariable(rules_.type) && !columns::IsFloating(rules_.type) &&
+           rules_.type != Type::kBool;
+  }
   bool whole_number() const { return columns::IsInteger(rules_.type); }
-  std::string What(std::string_view rule) const { return fmt::format("field {}: `{}`", rules_.name, rule); }
+  std::string What(std::string_view rule) const {
+    return fmt::format("field {}: `{}`", rules_.name, rule);
+  }
   std::optional<int64_t> IntegralValue(const YamlNode& value, std::string_view rule);
   void Unfit(const YamlNode& at, std::string_view rule);
 
   FieldRules& rules_;
   DiagnosticReport& report_;
   std::vector<std::string> texts_;
-  std::vector<std::pair<std::string, Place>> listed_;  // texts_ with their places, for contradictions
+  std::vector<std::pair<std::string, Place>>
+      listed_;  // texts_ with their places, for contradictions
   std::vector<std::pair<int64_t, Place>> numbers_;
 };
 
 void RuleParser::Unfit(const YamlNode& at, std::string_view rule) {
-  report_.Error(DiagnosticCode::kUnknownRule, at.place,
-                fmt::format("{} does not apply to type {}", What(rule), columns::NameOf(rules_.type)));
+  report_.Error(
+      DiagnosticCode::kUnknownRule, at.place,
+      fmt::format("{} does not apply to type {}", What(rule), columns::NameOf(rules_.type)));
 }
 
 void RuleParser::Options(const YamlNode& options) {
-  if (!ExpectMap(options, fmt::format("field {}: `logicalTypeOptions`", rules_.name), report_)) return;
+  if (!ExpectMap(options, fmt::format("field {}: `logicalTypeOptions`", rules_.name), report_))
+    return;
   for (size_t i = 0; i < options.items.size(); ++i) Option(options.keys[i], options.items[i]);
 }
 
 void RuleParser::Option(const YamlNode& key, const YamlNode& value) {
-  static constexpr std::array<std::string_view, 4> kBounds = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"};
-  if (std::find(kBounds.begin(), kBounds.end(), key.text) != kBounds.end()) return Bound(key, value);
+  static constexpr std::array<std::string_view, 4> kBounds = {
+      "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"};
+  if (std::find(kBounds.begin(), kBounds.end(), key.text) != kBounds.end())
+    return Bound(key, value);
   if (key.text == "minLength" || key.text == "maxLength")
     return columns::IsVariable(rules_.type) ? Length(key.text, value) : Unfit(key, key.text);
-  if (key.text == "pattern") return rules_.type == Type::kString ? Pattern(value) : Unfit(key, key.text);
+  if (key.text == "pattern")
+    return rules_.type == Type::kString ? Pattern(value) : Unfit(key, key.text);
   if (key.text == "multipleOf") return whole_number() ? MultipleOf(value) : Unfit(key, key.text);
-  if (key.text == "format" || key.text == "timezone" || key.text == "defaultTimezone") return;  // the type's, read with it
-  static const std::vector<std::string> kKnown = {"minimum",   "maximum",   "exclusiveMinimum", "exclusiveMaximum",
-                                                  "minLength", "maxLength", "pattern",          "multipleOf",
-                                                  "format",    "timezone",  "defaultTimezone"};
-  report_.Error(DiagnosticCode::kUnknownRule, key.place, fmt::format("field {}: no rule `{}`", rules_.name, key.text),
+  if (key.text == "format" || key.text == "timezone" || key.text == "defaultTimezone")
+    return;  // the type's, read with it
+  static const std::vector<std::string> kKnown = {
+      "minimum",   "maximum",   "exclusiveMinimum", "exclusiveMaximum",
+      "minLength", "maxLength", "pattern",          "multipleOf",
+      "format",    "timezone",  "defaultTimezone"};
+  report_.Error(DiagnosticCode::kUnknownRule, key.place,
+                fmt::format("field {}: no rule `{}`", rules_.name, key.text),
                 DidYouMean(key.text, kKnown, fmt::format("rules: {}", fmt::join(kKnown, ", "))));
 }
 
 void RuleParser::Bound(const YamlNode& key, const YamlNode& value) {
   if (value.text == "true" || value.text == "false") {
-    report_.Error(DiagnosticCode::kBadBound, value.place, fmt::format("{} is a value, not a switch", What(key.text)),
+    report_.Error(DiagnosticCode::kBadBound, value.place,
+                  fmt::format("{} is a value, not a switch", What(key.text)),
                   "exclusiveMinimum: 0 means more than 0");
     return;
   }
@@ -96,13 +111,16 @@ std::optional<int64_t> RuleParser::IntegralValue(const YamlNode& value, std::str
   if (!text) return std::nullopt;
   if (whole_number()) {
     if (const auto number = IntegerIn(*text)) return number;
-    if (const auto number = NumberIn(*text); number && std::trunc(*number) == *number && std::fabs(*number) < 0x1p53)
-      return static_cast<int64_t>(*number);  // the standard writes bounds of integers as numbers: 0.0
+    if (const auto number = NumberIn(*text);
+        number && std::trunc(*number) == *number && std::fabs(*number) < 0x1p53)
+      return static_cast<int64_t>(
+          *number);  // the standard writes bounds of integers as numbers: 0.0
   } else if (const auto time = columns::Value::FromText(rules_.type, *text)) {
     return time->as_int();
   }
-  report_.Error(DiagnosticCode::kBadBound, value.place,
-                fmt::format("{} is `{}`, which is no {}", What(rule), *text, columns::NameOf(rules_.type)));
+  report_.Error(
+      DiagnosticCode::kBadBound, value.place,
+      fmt::format("{} is `{}`, which is no {}", What(rule), *text, columns::NameOf(rules_.type)));
   return std::nullopt;
 }
 
@@ -112,8 +130,10 @@ void RuleParser::IntegerBound(std::string_view name, const YamlNode& value) {
   IntegerBounds& bounds = rules_.integers;
   constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
   constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
-  if ((name == "exclusiveMinimum" && *bound == kMax) || (name == "exclusiveMaximum" && *bound == kMin)) {
-    report_.Error(DiagnosticCode::kRuleContradiction, value.place, fmt::format("{} leaves no value", What(name)));
+  if ((name == "exclusiveMinimum" && *bound == kMax) ||
+      (name == "exclusiveMaximum" && *bound == kMin)) {
+    report_.Error(DiagnosticCode::kRuleContradiction, value.place,
+                  fmt::format("{} leaves no value", What(name)));
     return;
   }
   if (name == "minimum") bounds.minimum = std::max(bounds.minimum, *bound);
@@ -128,10 +148,12 @@ void RuleParser::FloatBound(std::string_view name, const YamlNode& value) {
   FloatBounds& bounds = rules_.floats;
   const bool excluded = name.starts_with("exclusive");
   if (name == "minimum" || name == "exclusiveMinimum") {
-    if (*bound > bounds.minimum || (*bound == bounds.minimum && excluded)) bounds.minimum_excluded = excluded;
+    if (*bound > bounds.minimum || (*bound == bounds.minimum && excluded))
+      bounds.minimum_excluded = excluded;
     bounds.minimum = std::max(bounds.minimum, *bound);
   } else {
-    if (*bound < bounds.maximum || (*bound == bounds.maximum && excluded)) bounds.maximum_excluded = excluded;
+    if (*bound < bounds.maximum || (*bound == bounds.maximum && excluded))
+      bounds.maximum_excluded = excluded;
     bounds.maximum = std::min(bounds.maximum, *bound);
   }
 }
@@ -140,10 +162,12 @@ void RuleParser::Length(std::string_view name, const YamlNode& value) {
   const auto length = ReadInteger(value, What(name), report_);
   if (!length) return;
   if (*length < 0) {
-    report_.Error(DiagnosticCode::kBadBound, value.place, fmt::format("{} is {}; a length is 0 or more", What(name), *length));
+    report_.Error(DiagnosticCode::kBadBound, value.place,
+                  fmt::format("{} is {}; a length is 0 or more", What(name), *length));
     return;
   }
-  (name == "minLength" ? rules_.length.minimum : rules_.length.maximum) = static_cast<size_t>(*length);
+  (name == "minLength" ? rules_.length.minimum : rules_.length.maximum) =
+      static_cast<size_t>(*length);
 }
 
 void RuleParser::Pattern(const YamlNode& value) {
@@ -157,7 +181,8 @@ void RuleParser::Pattern(const YamlNode& value) {
     rules_.pattern = std::move(pattern);
     return;
   }
-  report_.Error(DiagnosticCode::kBadPattern, value.place, fmt::format("{}: {}", What("pattern"), pattern->error()),
+  report_.Error(DiagnosticCode::kBadPattern, value.place,
+                fmt::format("{}: {}", What("pattern"), pattern->error()),
                 "RE2 has no look-around and no back-references");
 }
 
@@ -168,7 +193,8 @@ void RuleParser::MultipleOf(const YamlNode& value) {
     rules_.integers.multiple_of = *step;
     return;
   }
-  report_.Error(DiagnosticCode::kBadBound, value.place, fmt::format("{} must be more than 0", What("multipleOf")));
+  report_.Error(DiagnosticCode::kBadBound, value.place,
+                fmt::format("{} must be more than 0", What("multipleOf")));
 }
 
 // ODCS 3.2: enum: [{value: paid}, ...]; a bare value is taken as well.
@@ -192,7 +218,8 @@ void RuleParser::AllowValue(const YamlNode& value) {
     Unfit(value, "enum");
   }
   if (listed_.size() + numbers_.size() == kEnumerationMax + 1)
-    report_.Error(DiagnosticCode::kTooMany, value.place, fmt::format("{} lists more than {} values", What("enum"), kEnumerationMax));
+    report_.Error(DiagnosticCode::kTooMany, value.place,
+                  fmt::format("{} lists more than {} values", What("enum"), kEnumerationMax));
 }
 
 void RuleParser::NotEnforced(const YamlNode& at, std::string_view what) {
@@ -207,37 +234,64 @@ void RuleParser::Quality(const YamlNode& list) {
 }
 
 void RuleParser::Check(const YamlNode& check) {
-  static constexpr std::array<std::string_view, 27> kKeys = {
-      "id", "authoritativeDefinitions", "businessImpact", "customProperties", "description", "dimension", "method", "name",
-      "schedule", "scheduler", "severity", "tags", "type", "unit", "metric", "arguments", "mustBe", "mustNotBe",
-      "mustBeGreaterThan", "mustBeGreaterOrEqualTo", "mustBeLessThan", "mustBeLessOrEqualTo", "mustBeBetween",
-      "mustNotBeBetween", "query", "engine", "implementation"};
+  static constexpr std::array<std::string_view, 27> kKeys = {"id",
+                                                             "authoritativeDefinitions",
+                                                             "businessImpact",
+                                                             "customProperties",
+                                                             "description",
+                                                             "dimension",
+                                                             "method",
+                                                             "name",
+                                                             "schedule",
+                                                             "scheduler",
+                                                             "severity",
+                                                             "tags",
+                                                             "type",
+                                                             "unit",
+                                                             "metric",
+                                                             "arguments",
+                                                             "mustBe",
+                                                             "mustNotBe",
+                                                             "mustBeGreaterThan",
+                                                             "mustBeGreaterOrEqualTo",
+                                                             "mustBeLessThan",
+                                                             "mustBeLessOrEqualTo",
+                                                             "mustBeBetween",
+                                                             "mustNotBeBetween",
+                                                             "query",
+                                                             "engine",
+                                                             "implementation"};
   ExpectKeys(check, kKeys, fmt::format("field {}: quality", rules_.name), report_);
   std::string type = "library";
   if (const YamlNode* node = check.Find("type")) {
-    const auto choice = ReadChoice(*node, {"library", "text", "sql", "custom"}, What("type"), report_);
+    const auto choice =
+        ReadChoice(*node, {"library", "text", "sql", "custom"}, What("type"), report_);
     if (!choice) return;
     type = *choice;
   }
   if (type == "text") return;  // prose for people
   if (type != "library") return NotEnforced(check, fmt::format("a quality check of type {}", type));
-  const YamlNode* metric = Require(check, "metric", fmt::format("field {}: quality", rules_.name), report_);
+  const YamlNode* metric =
+      Require(check, "metric", fmt::format("field {}: quality", rules_.name), report_);
   if (metric == nullptr) return;
-  const auto name = ReadChoice(*metric, {"nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount"},
-                               What("metric"), report_);
+  const auto name = ReadChoice(
+      *metric, {"nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount"},
+      What("metric"), report_);
   if (name) LibraryCheck(check, *name);
 }
 
 void RuleParser::LibraryCheck(const YamlNode& check, const std::string& metric) {
   const YamlNode* must_be = check.Find("mustBe");
   const bool none = must_be != nullptr && (must_be->text == "0" || must_be->text == "0.0");
-  if (!none || (metric != "nullValues" && metric != "invalidValues")) return NotEnforced(check, fmt::format("`{}`", metric));
+  if (!none || (metric != "nullValues" && metric != "invalidValues"))
+    return NotEnforced(check, fmt::format("`{}`", metric));
   if (metric == "nullValues") {
     rules_.required = true;
     return;
   }
   const YamlNode* arguments = Require(check, "arguments", What("invalidValues"), report_);
-  if (arguments != nullptr && ExpectMap(*arguments, What("arguments"), report_)) InvalidValues(*arguments);
+  if (arguments != nullptr && ExpectMap(*arguments, What("arguments"), report_))
+    InvalidValues(*arguments);
 }
 
 void RuleParser::InvalidValues(const YamlNode& arguments) {
@@ -250,12 +304,16 @@ void RuleParser::InvalidValues(const YamlNode& arguments) {
 
 void RuleParser::CheckBounds(const YamlNode& property) {
   const auto contradiction = [&](std::string text) {
-    report_.Error(DiagnosticCode::kRuleContradiction, property.place, fmt::format("field {}: {}", rules_.name, text));
+    report_.Error(DiagnosticCode::kRuleContradiction, property.place,
+                  fmt::format("field {}: {}", rules_.name, text));
   };
-  if (rules_.integers.minimum > rules_.integers.maximum) contradiction("the minimum is above the maximum");
+  if (rules_.integers.minimum > rules_.integers.maximum)
+    contradiction("the minimum is above the maximum");
   const FloatBounds& floats = rules_.floats;
-  const bool touching = floats.minimum == floats.maximum && (floats.minimum_excluded || floats.maximum_excluded);
-  if (floats.minimum > floats.maximum || touching) contradiction("the minimum is above the maximum");
+  const bool touching =
+      floats.minimum == floats.maximum && (floats.minimum_excluded || floats.maximum_excluded);
+  if (floats.minimum > floats.maximum || touching)
+    contradiction("the minimum is above the maximum");
   if (rules_.length.minimum > rules_.length.maximum) contradiction("minLength is above maxLength");
 }
 
@@ -263,8 +321,10 @@ void RuleParser::CheckBounds(const YamlNode& property) {
 void RuleParser::CheckEnumeration() {
   for (const auto& [text, place] : listed_) {
     if (!rules_.TextPasses(text))
-      report_.Error(DiagnosticCode::kRuleContradiction, place,
-                    fmt::format("field {}: the listed value `{}` breaks the field's length or pattern", rules_.name, text));
+      report_.Error(
+          DiagnosticCode::kRuleContradiction, place,
+          fmt::format("field {}: the listed value `{}` breaks the field's length or pattern",
+                      rules_.name, text));
   }
   for (const auto& [number, place] : numbers_) {
     if (!rules_.IntegerPasses(number))

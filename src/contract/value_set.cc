@@ -15,7 +15,8 @@ uint64_t Load(const char* at) {
   return value;
 }
 
-// Up to 8 bytes as a number; together with the length it is the text. Two overlapping loads instead of a loop.
+// Up to 8 bytes as a number; together with the length it is the text. Two overlapping loads instead
+// of a loop.
 uint64_t Pack(std::string_view text) {
   const size_t n = text.size();
   const char* p = text.data();
@@ -42,7 +43,9 @@ ValueSet::Slot ValueSet::Describe(std::string_view text) {
   return {bytes, static_cast<uint32_t>(text.size()), 0};
 }
 
-size_t ValueSet::Home(const Slot& slot) const { return base::Mix64(slot.bytes + slot.length) & (slots_.size() - 1); }
+size_t ValueSet::Home(const Slot& slot) const {
+  return base::Mix64(slot.bytes + slot.length) & (slots_.size() - 1);
+}
 
 bool ValueSet::Same(const Slot& slot, const Slot& wanted, std::string_view text) const {
   if (slot.bytes != wanted.bytes || slot.length != wanted.length) return false;

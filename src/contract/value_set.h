@@ -9,8 +9,8 @@
 
 namespace headrace::contract {
 
-// Texts, in an open-addressing table. Up to 8 bytes a text is compared as one number, without touching other memory.
-// Immutable once made; any thread may ask.
+// Texts, in an open-addressing table. Up to 8 bytes a text is compared as one number, without
+// touching other memory. Immutable once made; any thread may ask.
 class ValueSet {
  public:
   ValueSet() = default;
@@ -22,9 +22,9 @@ class ValueSet {
 
  private:
   struct Slot {
-    uint64_t bytes = 0;   // up to 8 bytes: the text itself; longer: its hash
+    uint64_t bytes = 0;  // up to 8 bytes: the text itself; longer: its hash
     uint32_t length = 0;
-    uint32_t value = 0;   // index into values_ plus one; 0: the slot is free
+    uint32_t value = 0;  // index into values_ plus one; 0: the slot is free
   };
   static Slot Describe(std::string_view text);
   bool Same(const Slot& slot, const Slot& wanted, std::string_view text) const;

@@ -25,7 +25,8 @@ Place PlaceAt(const YAML::Mark& mark, size_t length = 1) {
   return {static_cast<size_t>(mark.line) + 1, static_cast<size_t>(mark.column) + 1, length};
 }
 
-// Builds the tree from yaml-cpp's events. `open_` holds the containers on the way down to the current place.
+// Builds the tree from yaml-cpp's events. `open_` holds the containers on the way down to the
+// current place.
 class TreeBuilder : public YAML::EventHandler {
  public:
   explicit TreeBuilder(std::string_view text) : text_(text) {}
@@ -39,7 +40,8 @@ class TreeBuilder : public YAML::EventHandler {
   void OnAnchor(const YAML::Mark& mark, const std::string&) override {
     throw Refusal{DiagnosticCode::kYamlFeature, PlaceAt(mark), "anchors are not allowed"};
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
+                const std::string& value) override {
     RefuseTag(mark, tag);
     YamlNode& node = Add(mark, YamlNode::Kind::kScalar);
     node.text = value;
@@ -62,13 +64,17 @@ class TreeBuilder : public YAML::EventHandler {
  private:
   static void RefuseTag(const YAML::Mark& mark, const std::string& tag) {
     const bool own = !tag.empty() && tag != "?" && tag != "!";
-    if (own) throw Refusal{DiagnosticCode::kYamlFeature, PlaceAt(mark), fmt::format("tags are not allowed: {}", tag)};
+    if (own)
+      throw Refusal{DiagnosticCode::kYamlFeature, PlaceAt(mark),
+                    fmt::format("tags are not allowed: {}", tag)};
   }
 
-  void Open(const YAML::Mark& mark, const std::string& tag, YamlNode::Kind kind, YAML::EmitterStyle::value style) {
+  void Open(const YAML::Mark& mark, const std::string& tag, YamlNode::Kind kind,
+            YAML::EmitterStyle::value style) {
     RefuseTag(mark, tag);
     if (open_.size() >= kYamlDepthMax)
-      throw Refusal{DiagnosticCode::kTooLarge, PlaceAt(mark), fmt::format("nested deeper than {}", kYamlDepthMax)};
+      throw Refusal{DiagnosticCode::kTooLarge, PlaceAt(mark),
+                    fmt::format("nested deeper than {}", kYamlDepthMax)};
     YamlNode& node = Add(mark, kind);
     node.flow = style == YAML::EmitterStyle::Flow;
     open_.push_back(&node);
@@ -87,13 +93,15 @@ class TreeBuilder : public YAML::EventHandler {
     for (const YamlNode& key : map.keys) {
       const auto [first, added] = lines.emplace(key.text, key.place.line);
       if (!added)
-        throw Refusal{DiagnosticCode::kDuplicateKey, key.place,
-                      fmt::format("`{}` is written twice, first in line {}", key.text, first->second)};
+        throw Refusal{
+            DiagnosticCode::kDuplicateKey, key.place,
+            fmt::format("`{}` is written twice, first in line {}", key.text, first->second)};
     }
   }
 
-  // {ratio: nullif(a, 0), b: ...}: YAML ends the text at the comma and reads `0)` as a key without a value. A text with an
-  // open parenthesis goes on through such keys until it is closed; if it never is, everything stays as YAML says.
+  // {ratio: nullif(a, 0), b: ...}: YAML ends the text at the comma and reads `0)` as a key without
+  // a value. A text with an open parenthesis goes on through such keys until it is closed; if it
+  // never is, everything stays as YAML says.
   static void RejoinAtCommas(YamlNode& map) {
     std::vector<YamlNode> keys, items;
     for (size_t i = 0, end = 0; i < map.items.size(); i = end) {
@@ -116,25 +124,31 @@ class TreeBuilder : public YAML::EventHandler {
     if (!text.is_scalar() || text.style == YamlNode::Style::kQuoted) return i + 1;
     std::ptrdiff_t open = OpenParentheses(text.text);
     size_t end = i + 1;
-    for (; open > 0 && end < map.items.size() && map.items[end].is_null(); ++end) open += OpenParentheses(map.keys[end].text);
+    for (; open > 0 && end < map.items.size() && map.items[end].is_null(); ++end)
+      open += OpenParentheses(map.keys[end].text);
     return open == 0 ? end : i + 1;
   }
 
-  // Keeps the blanks of the file where both stand on one line, so that places inside the text stay true.
+  // Keeps the blanks of the file where both stand on one line, so that places inside the text stay
+  // true.
   static void Append(YamlNode& text, const YamlNode& key) {
-    const bool one_line = text.text_column != 0 && key.text_column != 0 && text.place.line == key.place.line;
+    const bool one_line =
+        text.text_column != 0 && key.text_column != 0 && text.place.line == key.place.line;
     const size_t end = text.text_column + text.text.size();
     const size_t blanks = one_line && key.text_column > end + 1 ? key.text_column - end - 1 : 1;
     if (!one_line) text.text_column = 0;
-    text.text += "," + std::string(blanks, ' ') + (key.style == YamlNode::Style::kQuoted ? "'" + key.text + "'" : key.text);
+    text.text += "," + std::string(blanks, ' ') +
+                 (key.style == YamlNode::Style::kQuoted ? "'" + key.text + "'" : key.text);
     text.place.length = std::max(text.place.length, text.text.size());
     if (key.style == YamlNode::Style::kQuoted) text.text_column = 0;
   }
 
-  // A place in the parent for a new node: pointers stay good, as a parent grows only while its children are complete.
+  // A place in the parent for a new node: pointers stay good, as a parent grows only while its
+  // children are complete.
   YamlNode& Add(const YAML::Mark& mark, YamlNode::Kind kind) {
     if (++nodes_ > kYamlNodesMax)
-      throw Refusal{DiagnosticCode::kTooLarge, PlaceAt(mark), fmt::format("more than {} values", kYamlNodesMax)};
+      throw Refusal{DiagnosticCode::kTooLarge, PlaceAt(mark),
+                    fmt::format("more than {} values", kYamlNodesMax)};
     YamlNode& node = Slot(mark, kind);
     node.kind = kind;
     node.place = PlaceAt(mark);
@@ -145,7 +159,8 @@ class TreeBuilder : public YAML::EventHandler {
   YamlNode& Slot(const YAML::Mark& mark, YamlNode::Kind kind) {
     if (open_.empty()) return root_;
     YamlNode& parent = *open_.back();
-    if (parent.is_list() || parent.keys.size() > parent.items.size()) return parent.items.emplace_back();
+    if (parent.is_list() || parent.keys.size() > parent.items.size())
+      return parent.items.emplace_back();
     if (kind != YamlNode::Kind::kScalar)
       throw Refusal{DiagnosticCode::kKeyNotText, PlaceAt(mark), "a key must be a plain text"};
     return parent.keys.emplace_back();
@@ -161,7 +176,8 @@ class TreeBuilder : public YAML::EventHandler {
       return;
     }
     const size_t end = text_.find_first_of("\r\n", std::min(at, text_.size()));
-    node.place.length = std::max<size_t>(1, std::min(end, text_.size()) - std::min(at, text_.size()));
+    node.place.length =
+        std::max<size_t>(1, std::min(end, text_.size()) - std::min(at, text_.size()));
   }
 
   std::string_view text_;
@@ -173,10 +189,13 @@ class TreeBuilder : public YAML::EventHandler {
 // What yaml-cpp accepts silently and we do not.
 bool RefuseBytes(std::string_view text, DiagnosticReport& report) {
   if (text.size() > kYamlBytesMax) {
-    report.Error(DiagnosticCode::kTooLarge, {}, fmt::format("the file has {} bytes; at most {} are read", text.size(), kYamlBytesMax));
+    report.Error(
+        DiagnosticCode::kTooLarge, {},
+        fmt::format("the file has {} bytes; at most {} are read", text.size(), kYamlBytesMax));
     return true;
   }
-  if (text.find('\0') != std::string_view::npos || !simdjson::validate_utf8(text.data(), text.size())) {
+  if (text.find('\0') != std::string_view::npos ||
+      !simdjson::validate_utf8(text.data(), text.size())) {
     report.Error(DiagnosticCode::kNotText, {}, "the file is not UTF-8 text", "save it as UTF-8");
     return true;
   }
@@ -186,7 +205,8 @@ bool RefuseBytes(std::string_view text, DiagnosticReport& report) {
 void ParseInto(std::string_view text, TreeBuilder& builder) {
   std::istringstream stream{std::string(text)};
   YAML::Parser parser(stream);
-  if (!parser.HandleNextDocument(builder)) throw Refusal{DiagnosticCode::kEmptyFile, {}, "the file is empty"};
+  if (!parser.HandleNextDocument(builder))
+    throw Refusal{DiagnosticCode::kEmptyFile, {}, "the file is empty"};
   TreeBuilder second(text);
   if (parser.HandleNextDocument(second))
     throw Refusal{DiagnosticCode::kYamlFeature, {}, "the file holds more than one document"};

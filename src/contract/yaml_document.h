@@ -1,7 +1,8 @@
 #pragma once
-// A YAML file as a tree that remembers where everything stood. A subset on purpose: no anchors, aliases, tags or second
-// document, no key twice, bounded in size and depth, so that what a reviewer sees is what is read. One liberty: inside {braces}
-// a plain text with an open parenthesis goes on after a comma, {p90: quantile(delay, 0.9)}, where YAML would cut it.
+// A YAML file as a tree that remembers where everything stood. A subset on purpose: no anchors,
+// aliases, tags or second document, no key twice, bounded in size and depth, so that what a
+// reviewer sees is what is read. One liberty: inside {braces} a plain text with an open parenthesis
+// goes on after a comma, {p90: quantile(delay, 0.9)}, where YAML would cut it.
 
 #include <cstdint>
 #include <optional>
@@ -23,7 +24,8 @@ struct YamlNode {
   bool in_flow = false;  // inside one
   std::string text;      // of a scalar
   Place place;
-  // Where `text` itself begins when it stands in one piece on one line; 0 when it does not (folded, escaped).
+  // Where `text` itself begins when it stands in one piece on one line; 0 when it does not (folded,
+  // escaped).
   size_t text_column = 0;
   std::vector<YamlNode> keys;
   std::vector<YamlNode> items;

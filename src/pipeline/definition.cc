@@ -12,8 +12,14 @@ std::optional<size_t> IndexOf(const std::vector<T>& things, std::string_view nam
 
 }  // namespace
 
-std::optional<size_t> PipelineDefinition::StreamNamed(std::string_view wanted) const { return IndexOf(streams, wanted); }
-std::optional<size_t> PipelineDefinition::ViewNamed(std::string_view wanted) const { return IndexOf(views, wanted); }
-std::optional<size_t> PipelineDefinition::ServiceNamed(std::string_view wanted) const { return IndexOf(services, wanted); }
+std::optional<size_t> PipelineDefinition::StreamNamed(std::string_view wanted) const {
+  return IndexOf(streams, wanted);
+}
+std::optional<size_t> PipelineDefinition::ViewNamed(std::string_view wanted) const {
+  return IndexOf(views, wanted);
+}
+std::optional<size_t> PipelineDefinition::ServiceNamed(std::string_view wanted) const {
+  return IndexOf(services, wanted);
+}
 
 }  // namespace headrace::pipeline

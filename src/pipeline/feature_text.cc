@@ -15,8 +15,9 @@ using contract::YamlNode;
 
 namespace {
 
-constexpr std::array<std::string_view, 12> kLaterAggregates = {"approx_distinct", "distinct", "count_distinct", "first", "stddev", "variance",
-                                                               "median", "top", "decay", "collect", "any", "every"};
+constexpr std::array<std::string_view, 12> kLaterAggregates = {
+    "approx_distinct", "distinct", "count_distinct", "first",   "stddev", "variance",
+    "median",          "top",      "decay",          "collect", "any",    "every"};
 
 const AggregateRow* RowNamed(std::string_view name) {
   for (const AggregateRow& row : AggregateTable())
@@ -36,29 +37,38 @@ std::vector<std::string> AggregateNames() {
 }  // namespace
 
 bool FeatureReader::IsSymbol(size_t index, std::string_view symbol) const {
-  return index < tokens_.size() && tokens_[index].kind == Token::Kind::kSymbol && tokens_[index].text == symbol;
+  return index < tokens_.size() && tokens_[index].kind == Token::Kind::kSymbol &&
+         tokens_[index].text == symbol;
 }
 
-void FeatureReader::Fail(DiagnosticCode code, const YamlNode& node, Range range, std::string message, std::string hint) {
+void FeatureReader::Fail(DiagnosticCode code, const YamlNode& node, Range range,
+                         std::string message, std::string hint) {
   const size_t last = range.empty() ? range.begin : range.end - 1;
   const bool known = range.begin < tokens_.size() && last < tokens_.size();
-  report_.Error(code, known ? node.PlaceOf(tokens_[range.begin].begin, tokens_[last].end) : node.place, What() + ": " + message, std::move(hint));
+  report_.Error(code,
+                known ? node.PlaceOf(tokens_[range.begin].begin, tokens_[last].end) : node.place,
+                What() + ": " + message, std::move(hint));
 }
 
 bool FeatureReader::Unclosed(const YamlNode& node) {
   if (node.in_flow && node.style == YamlNode::Style::kPlain) {
-    report_.Error(DiagnosticCode::kCommaInFlowMap, node.place, fmt::format("{}: a comma inside {{braces}} ended the text at `{}`", What(), node.text),
-                  "quote the whole expression: \"...\"");
+    report_.Error(
+        DiagnosticCode::kCommaInFlowMap, node.place,
+        fmt::format("{}: a comma inside {{braces}} ended the text at `{}`", What(), node.text),
+        "quote the whole expression: \"...\"");
     return false;
   }
-  report_.Error(DiagnosticCode::kFeatureText, node.place, fmt::format("{}: `{}` has no closing )", What(), node.text));
+  report_.Error(DiagnosticCode::kFeatureText, node.place,
+                fmt::format("{}: `{}` has no closing )", What(), node.text));
   return true;
 }
 
 bool FeatureReader::Read(const YamlNode& name, const YamlNode& node) {
   if (node.is_map() || node.is_list() || node.is_null()) {
     report_.Error(DiagnosticCode::kWrongShape, node.is_null() ? name.place : node.place,
-                  fmt::format("{}: feature {} must be a text, here is {}", What(), name.text, contract::NameOf(node.kind)), "as count(*)");
+                  fmt::format("{}: feature {} must be a text, here is {}", What(), name.text,
+                              contract::NameOf(node.kind)),
+                  "as count(*)");
     return true;
   }
   auto tokens = Tokenize(node.text);
@@ -67,8 +77,12 @@ bool FeatureReader::Read(const YamlNode& name, const YamlNode& node) {
     return true;
   }
   tokens_ = std::move(*tokens);
-  const auto opened = std::count_if(tokens_.begin(), tokens_.end(), [](const Token& t) { return t.kind == Token::Kind::kSymbol && t.text == "("; });
-  const auto closed = std::count_if(tokens_.begin(), tokens_.end(), [](const Token& t) { return t.kind == Token::Kind::kSymbol && t.text == ")"; });
+  const auto opened = std::count_if(tokens_.begin(), tokens_.end(), [](const Token& t) {
+    return t.kind == Token::Kind::kSymbol && t.text == "(";
+  });
+  const auto closed = std::count_if(tokens_.begin(), tokens_.end(), [](const Token& t) {
+    return t.kind == Token::Kind::kSymbol && t.text == ")";
+  });
   if (opened > closed) return Unclosed(node);
   AggregateSpec spec;
   spec.name = name.text;
@@ -78,7 +92,8 @@ bool FeatureReader::Read(const YamlNode& name, const YamlNode& node) {
     spec.where = Argument(node, parts.where);
     if (!spec.where) return true;
     if (view_.arguments[*spec.where].type() != columns::Type::kBool) {
-      Fail(DiagnosticCode::kConditionNotBool, node, parts.where, "the condition is not true or false");
+      Fail(DiagnosticCode::kConditionNotBool, node, parts.where,
+           "the condition is not true or false");
       return true;
     }
   }
@@ -88,7 +103,8 @@ bool FeatureReader::Read(const YamlNode& name, const YamlNode& node) {
 
 bool FeatureReader::Aggregate(const YamlNode& node, AggregateSpec& spec) {
   if (At(0).kind != Token::Kind::kName || !IsSymbol(1, "(")) {
-    Fail(DiagnosticCode::kFeatureText, node, {0, tokens_.size() - 1}, "a feature is one aggregate, here is `" + node.text + "`",
+    Fail(DiagnosticCode::kFeatureText, node, {0, tokens_.size() - 1},
+         "a feature is one aggregate, here is `" + node.text + "`",
          "as sum(amount); combine features under on_request");
     return false;
   }
@@ -99,10 +115,13 @@ bool FeatureReader::Aggregate(const YamlNode& node, AggregateSpec& spec) {
     return true;
   }
   if (std::find(kLaterAggregates.begin(), kLaterAggregates.end(), name) != kLaterAggregates.end())
-    Fail(DiagnosticCode::kNotInThisVersion, node, {0, 1}, fmt::format("{}() is not in this version", name), fmt::format("there are: {}", fmt::join(AggregateNames(), ", ")));
+    Fail(DiagnosticCode::kNotInThisVersion, node, {0, 1},
+         fmt::format("{}() is not in this version", name),
+         fmt::format("there are: {}", fmt::join(AggregateNames(), ", ")));
   else
     Fail(DiagnosticCode::kUnknownAggregate, node, {0, 1}, fmt::format("no aggregate {}()", name),
-         contract::DidYouMean(name, AggregateNames(), fmt::format("there are: {}", fmt::join(AggregateNames(), ", "))));
+         contract::DidYouMean(name, AggregateNames(),
+                              fmt::format("there are: {}", fmt::join(AggregateNames(), ", "))));
   return false;
 }
 
@@ -115,7 +134,8 @@ bool FeatureReader::Split(const YamlNode& node, Parts& parts) {
     if (IsSymbol(close, "(")) ++depth;
     const bool ends = IsSymbol(close, ")") && --depth == 0;
     if (ends || (depth == 1 && IsSymbol(close, ","))) {
-      if (!ends || close > begin || !parts.arguments.empty()) parts.arguments.push_back({begin, close});
+      if (!ends || close > begin || !parts.arguments.empty())
+        parts.arguments.push_back({begin, close});
       begin = close + 1;
     }
     if (ends) break;
@@ -128,13 +148,16 @@ bool FeatureReader::Split(const YamlNode& node, Parts& parts) {
     parts.has_where = true;
     return true;
   }
-  Fail(DiagnosticCode::kFeatureText, node, {after, end}, "after the aggregate only `where` and a condition may follow", "combine features under on_request");
+  Fail(DiagnosticCode::kFeatureText, node, {after, end},
+       "after the aggregate only `where` and a condition may follow",
+       "combine features under on_request");
   return false;
 }
 
 std::optional<size_t> FeatureReader::Argument(const YamlNode& node, Range range) {
   if (range.empty()) {
-    Fail(DiagnosticCode::kAggregateArgument, node, {range.begin, range.begin + 1}, fmt::format("{}() has an empty argument", row_->name));
+    Fail(DiagnosticCode::kAggregateArgument, node, {range.begin, range.begin + 1},
+         fmt::format("{}() has an empty argument", row_->name));
     return std::nullopt;
   }
   const size_t begin = At(range.begin).begin;
@@ -152,19 +175,26 @@ std::optional<size_t> FeatureReader::Argument(const YamlNode& node, Range range)
 
 bool FeatureReader::Arguments(const YamlNode& node, const Parts& parts, AggregateSpec& spec) {
   const size_t count = parts.arguments.size();
-  const bool star = count == 1 && parts.arguments[0].end - parts.arguments[0].begin == 1 && IsSymbol(parts.arguments[0].begin, "*");
+  const bool star = count == 1 && parts.arguments[0].end - parts.arguments[0].begin == 1 &&
+                    IsSymbol(parts.arguments[0].begin, "*");
   if (star && spec.kind != AggregateKind::kCount) {
-    Fail(DiagnosticCode::kAggregateArgument, node, parts.arguments[0], fmt::format("{}() takes {}", row_->name, row_->takes), fmt::format("as {}", row_->example));
+    Fail(DiagnosticCode::kAggregateArgument, node, parts.arguments[0],
+         fmt::format("only count() takes *, not {}()", row_->name),
+         fmt::format("as {}", row_->example));
     return false;
   }
   if (view_.lifetime() && spec.kind != AggregateKind::kLast) {
-    Fail(DiagnosticCode::kLifetimeView, node, {0, 1}, fmt::format("without `over` only last() is possible, not {}()", row_->name), "add `over: 24h`");
+    Fail(DiagnosticCode::kLifetimeView, node, {0, 1},
+         fmt::format("without `over` only last() is possible, not {}()", row_->name),
+         "add `over: 24h`");
     return false;
   }
   if (star) return true;
   if (spec.kind == AggregateKind::kQuantile) return Quantile(node, parts, spec);
   if (count != 1) {
-    Fail(DiagnosticCode::kAggregateArgument, node, {0, tokens_.size() - 1}, fmt::format("{}() takes one argument, here are {}", row_->name, count), fmt::format("as {}", row_->example));
+    Fail(DiagnosticCode::kAggregateArgument, node, {0, tokens_.size() - 1},
+         fmt::format("{}() takes one argument, here are {}", row_->name, count),
+         fmt::format("as {}", row_->example));
     return false;
   }
   spec.argument = Argument(node, parts.arguments[0]);
@@ -181,13 +211,17 @@ bool FeatureReader::ResultOf(const YamlNode& node, Range argument, AggregateSpec
   }
   const std::string_view name = columns::NameOf(spec.argument_type);
   if (spec.kind == AggregateKind::kShare) {
-    Fail(DiagnosticCode::kConditionNotBool, node, argument, fmt::format("share() takes a condition, `{}` is {}", expression.text(), name), "as share(delay > 15)");
+    Fail(DiagnosticCode::kConditionNotBool, node, argument,
+         fmt::format("share() takes a condition, `{}` is {}", expression.text(), name),
+         "as share(delay > 15)");
   } else if (argument.end - argument.begin == 1 && At(argument.begin).kind == Token::Kind::kName) {
     Fail(DiagnosticCode::kContractContradictsView, node, argument,
-         fmt::format("{}() takes a {}, the contract says that `{}` is {}", row_->name, row_->takes, expression.text(), name),
+         fmt::format("{}() takes a number, the contract says that `{}` is {}", row_->name,
+                     expression.text(), name),
          "change its type in the contract, or CAST it here");
   } else {
-    Fail(DiagnosticCode::kAggregateArgument, node, argument, fmt::format("{}() takes a {}, this is {}", row_->name, row_->takes, name));
+    Fail(DiagnosticCode::kAggregateArgument, node, argument,
+         fmt::format("{}() takes a number, this is {}", row_->name, name));
   }
   return false;
 }
@@ -196,9 +230,11 @@ bool FeatureReader::Quantile(const YamlNode& node, const Parts& parts, Aggregate
   const size_t count = parts.arguments.size();
   const bool shape = count == 2 || count == 3;
   const Range rank = shape ? parts.arguments[1] : Range{};
-  const auto value = shape && rank.end - rank.begin == 1 ? contract::NumberIn(At(rank.begin).text) : std::nullopt;
+  const auto value =
+      shape && rank.end - rank.begin == 1 ? contract::NumberIn(At(rank.begin).text) : std::nullopt;
   if (!value || *value <= 0 || *value > 1) {
-    Fail(DiagnosticCode::kAggregateArgument, node, shape ? rank : Range{0, tokens_.size() - 1}, "quantile() takes a number and a rank in (0, 1]", "as quantile(delay, 0.9)");
+    Fail(DiagnosticCode::kAggregateArgument, node, shape ? rank : Range{0, tokens_.size() - 1},
+         "quantile() takes a number and a rank in (0, 1]", "as quantile(delay, 0.9)");
     return false;
   }
   spec.quantile = *value;
@@ -217,7 +253,8 @@ bool FeatureReader::QuantileError(const YamlNode& node, Range range, AggregateSp
   constexpr double kLeast = 0x1p-20;
   const double error = number ? *number / (percent ? 100 : 1) : 0;
   if (!number || (size == 3 && !percent) || size > 3 || error < kLeast || error > 0.25) {
-    Fail(DiagnosticCode::kAggregateArgument, node, range, "the error of quantile() is from 0.0001% to 25%", "as quantile(delay, 0.9, error 1%)");
+    Fail(DiagnosticCode::kAggregateArgument, node, range,
+         "the error of quantile() is from 0.0001% to 25%", "as quantile(delay, 0.9, error 1%)");
     return false;
   }
   int bits = 1;

@@ -1,5 +1,6 @@
 #pragma once
-// Reads the text of a feature, one aggregate with an optional condition: quantile(delay, 0.9, error 1%) where kind = 'paid'.
+// Reads the text of a feature, one aggregate with an optional condition: quantile(delay, 0.9, error
+// 1%) where kind = 'paid'.
 
 #include <functional>
 #include <string>
@@ -14,11 +15,17 @@ namespace headrace::pipeline {
 // Adds features to one view. Used while its map is read.
 class FeatureReader {
  public:
-  // Reports an expression's error: node, offset of the expression in its text, the error, "view origin", "flights".
-  using ReportExpression = std::function<void(const contract::YamlNode&, size_t, const ExpressionError&, const std::string&,
-                                              const std::string&)>;
-  FeatureReader(ViewDefinition& view, const StreamDefinition& stream, contract::DiagnosticReport& report, ReportExpression report_expression)
-      : view_(view), stream_(stream), report_(report), report_expression_(std::move(report_expression)) {}
+  // Reports an expression's error: node, offset of the expression in its text, the error, "view
+  // origin", "flights".
+  using ReportExpression =
+      std::function<void(const contract::YamlNode&, size_t, const ExpressionError&,
+                         const std::string&, const std::string&)>;
+  FeatureReader(ViewDefinition& view, const StreamDefinition& stream,
+                contract::DiagnosticReport& report, ReportExpression report_expression)
+      : view_(view),
+        stream_(stream),
+        report_(report),
+        report_expression_(std::move(report_expression)) {}
 
   // Errors are reported. False when the rest of the map makes no sense either.
   bool Read(const contract::YamlNode& name, const contract::YamlNode& node);
@@ -45,7 +52,8 @@ class FeatureReader {
   bool Unclosed(const contract::YamlNode& node);
   // The index of the expression in the view's arguments, where each text is once.
   std::optional<size_t> Argument(const contract::YamlNode& node, Range range);
-  void Fail(contract::DiagnosticCode code, const contract::YamlNode& node, Range range, std::string message, std::string hint = {});
+  void Fail(contract::DiagnosticCode code, const contract::YamlNode& node, Range range,
+            std::string message, std::string hint = {});
   std::string What() const { return "view " + view_.name; }
   const Token& At(size_t index) const { return tokens_[index]; }
   bool IsSymbol(size_t index, std::string_view symbol) const;

@@ -14,19 +14,21 @@ namespace headrace::pipeline {
 using contract::DiagnosticCode;
 using contract::YamlNode;
 
-CheckedPipeline CheckPipeline(std::string_view file_name, std::string_view text, const FileSource& files) {
+CheckedPipeline CheckPipeline(std::string_view file_name, std::string_view text,
+                              const FileSource& files) {
   return PipelineReader(file_name, text, files).Run();
 }
 
 CheckedPipeline PipelineReader::Run() {
   const auto root = contract::ParseYaml(text_, report_);
   if (root && contract::ExpectMap(*root, "a pipeline file", report_)) Root(*root);
-  const bool contracts_good = std::none_of(contract_diagnostics_.begin(), contract_diagnostics_.end(), [](const auto& d) {
-    return d.severity == contract::Severity::kError;
-  });
+  const bool contracts_good =
+      std::none_of(contract_diagnostics_.begin(), contract_diagnostics_.end(),
+                   [](const auto& d) { return d.severity == contract::Severity::kError; });
   const bool good = !report_.has_errors() && contracts_good;
   CheckedPipeline result{nullptr, report_.Take()};
-  result.diagnostics.insert(result.diagnostics.end(), contract_diagnostics_.begin(), contract_diagnostics_.end());
+  result.diagnostics.insert(result.diagnostics.end(), contract_diagnostics_.begin(),
+                            contract_diagnostics_.end());
   if (!good) return result;
   definition_.source = PackSource(text_, contract_texts_);
   definition_.id = {base::Hash64(definition_.source)};
@@ -40,7 +42,8 @@ bool PipelineReader::CheckSection(const Node& node, Section section, const std::
   for (const YamlNode& key : node.keys) {
     const KeyRow* row = KeyNamed(section, key.text);
     if (row != nullptr && row->support == Support::kLater)
-      report_.Error(DiagnosticCode::kNotInThisVersion, key.place, fmt::format("{}: `{}` is not in this version", what, key.text));
+      report_.Error(DiagnosticCode::kNotInThisVersion, key.place,
+                    fmt::format("{}: `{}` is not in this version", what, key.text));
   }
   return true;
 }
@@ -48,19 +51,24 @@ bool PipelineReader::CheckSection(const Node& node, Section section, const std::
 const YamlNode* PipelineReader::Find(const Node& map, Section section, std::string_view key) const {
   const KeyRow* row = KeyNamed(section, key);
   const YamlNode* node = map.Find(key);
-  return row == nullptr || row->support == Support::kLater || node == nullptr || node->is_null() ? nullptr : node;
+  return row == nullptr || row->support == Support::kLater || node == nullptr || node->is_null()
+             ? nullptr
+             : node;
 }
 
 bool PipelineReader::TooMany(const Node& node, size_t count, size_t limit, std::string_view what) {
   if (count <= limit) return false;
-  report_.Error(DiagnosticCode::kTooMany, node.place, fmt::format("{} {}; at most {} are allowed", count, what, limit));
+  report_.Error(DiagnosticCode::kTooMany, node.place,
+                fmt::format("{} {}; at most {} are allowed", count, what, limit));
   return true;
 }
 
 void PipelineReader::FileVersion(const Node& root) {
   const YamlNode* node = contract::Require(root, "headrace", "pipeline", report_);
   if (node != nullptr && node->text != "1")
-    report_.Error(DiagnosticCode::kFileVersion, node->place, fmt::format("format `{}` is not read by this version", node->text), "headrace: 1");
+    report_.Error(DiagnosticCode::kFileVersion, node->place,
+                  fmt::format("format `{}` is not read by this version", node->text),
+                  "headrace: 1");
 }
 
 void PipelineReader::Root(const Node& root) {
@@ -70,18 +78,23 @@ void PipelineReader::Root(const Node& root) {
     // Names of pipelines may have dashes; they name folders, not features.
     definition_.name = contract::ReadText(*name, "`pipeline`", report_).value_or("");
   if (const YamlNode* node = Find(root, Section::kPipeline, "clock"))
-    if (contract::ReadChoice(*node, {"wall", "events"}, "`clock`", report_) == "events") definition_.clock = log::ClockMode::kEvents;
-  if (const YamlNode* node = Find(root, Section::kPipeline, "memory")) definition_.memory_bytes = Size(*node).value_or(definition_.memory_bytes);
+    if (contract::ReadChoice(*node, {"wall", "events"}, "`clock`", report_) == "events")
+      definition_.clock = log::ClockMode::kEvents;
+  if (const YamlNode* node = Find(root, Section::kPipeline, "memory"))
+    definition_.memory_bytes = Size(*node).value_or(definition_.memory_bytes);
   if (const YamlNode* node = Find(root, Section::kPipeline, "promise")) Promise(*node);
 
-  const auto each = [&](std::string_view key, size_t limit, void (PipelineReader::*read)(const Node&, const Node&)) {
+  const auto each = [&](std::string_view key, size_t limit,
+                        void (PipelineReader::*read)(const Node&, const Node&)) {
     const YamlNode* map = Find(root, Section::kPipeline, key);
     if (map == nullptr || !contract::ExpectMap(*map, fmt::format("`{}`", key), report_)) return;
     if (TooMany(*map, map->items.size(), limit, key)) return;
     for (size_t i = 0; i < map->items.size(); ++i)
-      if (contract::ExpectName(map->keys[i], fmt::format("`{}`", key), report_)) (this->*read)(map->keys[i], map->items[i]);
+      if (contract::ExpectName(map->keys[i], fmt::format("`{}`", key), report_))
+        (this->*read)(map->keys[i], map->items[i]);
   };
-  if (contract::Require(root, "streams", "pipeline", report_) != nullptr) each("streams", kStreamsMax, &PipelineReader::Stream);
+  if (contract::Require(root, "streams", "pipeline", report_) != nullptr)
+    each("streams", kStreamsMax, &PipelineReader::Stream);
   each("views", kViewsMax, &PipelineReader::View);
   if (const YamlNode* node = Find(root, Section::kPipeline, "inputs")) Inputs(*node);
   if (const YamlNode* node = Find(root, Section::kPipeline, "on_request")) OnRequest(*node);
@@ -107,13 +120,18 @@ DiagnosticCode CodeOf(ExpressionErrorKind kind) {
 
 }  // namespace
 
-void PipelineReader::ReportExpression(const Node& node, size_t offset, const ExpressionError& error, const std::string& what,
-                                      const std::string& of_what) {
+void PipelineReader::ReportExpression(const Node& node, size_t offset, const ExpressionError& error,
+                                      const std::string& what, const std::string& of_what) {
   const bool column = error.kind == ExpressionErrorKind::kUnknownColumn;
   std::string message = fmt::format("{}: {}", what, error.message);
   if (column) message += " in " + of_what;
-  const std::string hint = error.candidates.empty() ? "" : fmt::format("did you mean: {}?", fmt::join(error.candidates, ", "));
-  report_.Error(CodeOf(error.kind), node.PlaceOf(offset + error.begin, std::min(offset + error.end, node.text.size())), std::move(message), hint);
+  const std::string hint =
+      error.candidates.empty()
+          ? ""
+          : fmt::format("did you mean: {}?", fmt::join(error.candidates, ", "));
+  report_.Error(CodeOf(error.kind),
+                node.PlaceOf(offset + error.begin, std::min(offset + error.end, node.text.size())),
+                std::move(message), hint);
 }
 
 }  // namespace headrace::pipeline

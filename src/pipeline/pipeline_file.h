@@ -1,5 +1,6 @@
 #pragma once
-// Reads and checks the pipeline file: one YAML file that is the whole deployment, with its contracts beside it.
+// Reads and checks the pipeline file: one YAML file that is the whole deployment, with its
+// contracts beside it.
 
 #include <functional>
 #include <string>
@@ -12,21 +13,23 @@
 
 namespace headrace::pipeline {
 
-// Gives the text of a file named in the pipeline file (relative to it). `check` and `serve` read the disk through env;
-// text cases and the log's definition entry hand out what they hold.
+// Gives the text of a file named in the pipeline file (relative to it). `check` and `serve` read
+// the disk through env; text cases and the log's definition entry hand out what they hold.
 using FileSource = std::function<base::Result<std::string>(const std::string& name)>;
 
 struct CheckedPipeline {
-  PipelineRef definition;                        // null when there is any error
+  PipelineRef definition;                         // null when there is any error
   std::vector<contract::Diagnostic> diagnostics;  // errors and warnings, in the order of the file
 };
 
-// Checks everything before it gives up: unknown keys, types, names (with suggestions), expressions, contracts that contradict
-// views. `file_name` is only for diagnostics.
-CheckedPipeline CheckPipeline(std::string_view file_name, std::string_view text, const FileSource& files);
+// Checks everything before it gives up: unknown keys, types, names (with suggestions), expressions,
+// contracts that contradict views. `file_name` is only for diagnostics.
+CheckedPipeline CheckPipeline(std::string_view file_name, std::string_view text,
+                              const FileSource& files);
 
-// The definition as one byte string for the log: pipeline text and every contract's text, and back (used at recovery,
-// by train and verify). Errors: kCorruption; kInvalidInput when this version refuses what an earlier one accepted.
+// The definition as one byte string for the log: pipeline text and every contract's text, and back
+// (used at recovery, by train and verify). Errors: kCorruption; kInvalidInput when this version
+// refuses what an earlier one accepted.
 std::vector<uint8_t> EncodeDefinition(const PipelineDefinition& definition);
 base::Result<PipelineRef> DecodeDefinition(std::span<const uint8_t> bytes);
 

@@ -1,4 +1,5 @@
-// Whether what is asked can be kept at all: the budget holds what is outside, the memory holds the rows of the windows.
+// Whether what is asked can be kept at all: the budget holds what is outside, the memory holds the
+// rows of the windows.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,7 +14,8 @@ using contract::YamlNode;
 
 namespace {
 
-// Event time, position and each argument take 8 bytes a row; texts more, which is why this is a bound from below.
+// Event time, position and each argument take 8 bytes a row; texts more, which is why this is a
+// bound from below.
 constexpr double kRowBytes = 16;
 constexpr double kArgumentBytes = 8;
 
@@ -28,7 +30,8 @@ void PipelineReader::CheckBudget(const Node& root) {
   if (outside < promise.budget) return;
   const YamlNode* node = root.Find("promise");
   report_.Error(DiagnosticCode::kPromiseInfeasible, node->place,
-                fmt::format("promise: {} are spent outside, the budget is {}", base::FormatDuration(outside), base::FormatDuration(promise.budget)),
+                fmt::format("promise: {} are spent outside, the budget is {}",
+                            base::FormatDuration(outside), base::FormatDuration(promise.budget)),
                 "raise the budget, or spend less outside");
 }
 
@@ -40,7 +43,8 @@ void PipelineReader::CheckMemory(const Node& root) {
     const auto rate = rows_per_second_.find(definition_.streams[view.stream].name);
     if (view.lifetime() || rate == rows_per_second_.end()) continue;
     const double rows = rate->second * std::chrono::duration<double>(view.horizon()).count();
-    const double bytes = rows * (kRowBytes + kArgumentBytes * static_cast<double>(view.arguments.size()));
+    const double bytes =
+        rows * (kRowBytes + kArgumentBytes * static_cast<double>(view.arguments.size()));
     total += bytes;
     if (bytes <= largest) continue;
     largest = bytes;
@@ -50,7 +54,8 @@ void PipelineReader::CheckMemory(const Node& root) {
   const YamlNode* memory = root.Find("memory");
   const YamlNode* views = root.Find("views");
   report_.Error(DiagnosticCode::kMemoryExceeded, (memory != nullptr ? memory : views)->place,
-                fmt::format("the views need at least {}, memory is {}: {}", Gibibytes(total), Gibibytes(static_cast<double>(definition_.memory_bytes)), why),
+                fmt::format("the views need at least {}, memory is {}: {}", Gibibytes(total),
+                            Gibibytes(static_cast<double>(definition_.memory_bytes)), why),
                 "shorten windows, raise `memory`, or correct `rate`");
 }
 

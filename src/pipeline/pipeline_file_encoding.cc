@@ -11,7 +11,8 @@ namespace {
 constexpr uint32_t kEncodingVersion = 1;
 }
 
-std::string PackSource(std::string_view pipeline, const std::map<std::string, std::string>& contracts) {
+std::string PackSource(std::string_view pipeline,
+                       const std::map<std::string, std::string>& contracts) {
   std::vector<uint8_t> bytes;
   columns::ByteWriter out(bytes);
   out.U32(kEncodingVersion);
@@ -28,7 +29,8 @@ base::Result<SourceTexts> UnpackSource(std::string_view bytes) {
   columns::ByteReader in({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
   HR_TRY(const uint32_t version, in.U32());
   if (version != kEncodingVersion)
-    return base::Fail(base::ErrorCode::kCorruption, fmt::format("a definition of encoding {}; this version reads 1", version));
+    return base::Fail(base::ErrorCode::kCorruption,
+                      fmt::format("a definition of encoding {}; this version reads 1", version));
   SourceTexts texts;
   HR_TRY(texts.pipeline, in.Text());
   HR_TRY(const uint32_t count, in.U32());
@@ -37,7 +39,8 @@ base::Result<SourceTexts> UnpackSource(std::string_view bytes) {
     HR_TRY(const std::string_view text, in.Text());
     texts.contracts.emplace(name, text);
   }
-  if (in.remaining() != 0) return base::Fail(base::ErrorCode::kCorruption, "a definition with bytes after its end");
+  if (in.remaining() != 0)
+    return base::Fail(base::ErrorCode::kCorruption, "a definition with bytes after its end");
   return texts;
 }
 
@@ -46,18 +49,22 @@ std::vector<uint8_t> EncodeDefinition(const PipelineDefinition& definition) {
 }
 
 base::Result<PipelineRef> DecodeDefinition(std::span<const uint8_t> bytes) {
-  HR_TRY(const SourceTexts texts, UnpackSource({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+  HR_TRY(const SourceTexts texts,
+         UnpackSource({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
   const FileSource files = [&](const std::string& name) -> base::Result<std::string> {
     const auto found = texts.contracts.find(name);
-    if (found == texts.contracts.end()) return base::Fail(base::ErrorCode::kNotFound, "not in the log's definition");
+    if (found == texts.contracts.end())
+      return base::Fail(base::ErrorCode::kNotFound, "not in the log's definition");
     return found->second;
   };
   CheckedPipeline checked = CheckPipeline("the log's definition", texts.pipeline, files);
   if (checked.definition != nullptr) return checked.definition;
-  base::Error error(base::ErrorCode::kInvalidInput, "this version refuses the definition in the log");
+  base::Error error(base::ErrorCode::kInvalidInput,
+                    "this version refuses the definition in the log");
   for (const contract::Diagnostic& diagnostic : checked.diagnostics)
     if (diagnostic.severity == contract::Severity::kError)
-      return base::Fail(std::move(error).With("code", diagnostic.code).With("reason", diagnostic.message));
+      return base::Fail(
+          std::move(error).With("code", diagnostic.code).With("reason", diagnostic.message));
   return base::Fail(std::move(error));
 }
 

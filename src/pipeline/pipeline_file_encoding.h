@@ -1,6 +1,6 @@
 #pragma once
-// A definition's bytes: the pipeline file's text and the text of every contract that it names. docs/internals/log-format.md
-// has the layout.
+// A definition's bytes: the pipeline file's text and the text of every contract that it names.
+// docs/internals/log-format.md has the layout.
 
 #include <map>
 #include <string>
@@ -15,8 +15,10 @@ struct SourceTexts {
   std::map<std::string, std::string> contracts;  // by the name in the pipeline file
 };
 
-// u32 version 1, text pipeline, u32 count, then per contract text name, text content; in the order of names.
-std::string PackSource(std::string_view pipeline, const std::map<std::string, std::string>& contracts);
+// u32 version 1, text pipeline, u32 count, then per contract text name, text content; in the order
+// of names.
+std::string PackSource(std::string_view pipeline,
+                       const std::map<std::string, std::string>& contracts);
 // Errors: kCorruption.
 base::Result<SourceTexts> UnpackSource(std::string_view bytes);
 

@@ -1,6 +1,6 @@
 #pragma once
-// The one table of the pipeline file's keys. The reader checks keys against it; the reference page and the JSON schema for
-// editors are generated from it.
+// The one table of the pipeline file's keys. The reader checks keys against it; the reference page
+// and the JSON schema for editors are generated from it.
 
 #include <cstdint>
 #include <span>
@@ -12,26 +12,37 @@ namespace headrace::pipeline {
 
 // A map of the file, by what it describes.
 enum class Section : uint8_t {
-  kPipeline, kPromise, kOnMiss, kConsumer, kStream, kSource, kTime, kRate, kHistory, kView, kService, kTable
+  kPipeline,
+  kPromise,
+  kOnMiss,
+  kConsumer,
+  kStream,
+  kSource,
+  kTime,
+  kRate,
+  kHistory,
+  kView,
+  kService,
+  kTable
 };
 
 // What a value looks like.
 enum class Shape : uint8_t {
   kText,
   kInteger,
-  kDuration,      // 250ms, 10m, 7d
-  kSize,          // 4GiB
-  kPercent,       // 0.84%
-  kMoney,         // $85
-  kAmount,        // 25/s
-  kChoice,        // one of KeyRow::choices, separated by blanks
-  kName,          // of something else in the file
-  kTexts,         // a text or a list of texts
-  kDurations,     // a duration or a list of them
-  kMapOfText,     // names to texts
-  kMapOfDuration, // names to durations
-  kSection,       // a map with the keys of KeyRow::of
-  kMapOfSection,  // names to such maps
+  kDuration,       // 250ms, 10m, 7d
+  kSize,           // 4GiB
+  kPercent,        // 0.84%
+  kMoney,          // $85
+  kAmount,         // 25/s
+  kChoice,         // one of KeyRow::choices, separated by blanks
+  kName,           // of something else in the file
+  kTexts,          // a text or a list of texts
+  kDurations,      // a duration or a list of them
+  kMapOfText,      // names to texts
+  kMapOfDuration,  // names to durations
+  kSection,        // a map with the keys of KeyRow::of
+  kMapOfSection,   // names to such maps
 };
 
 enum class Support : uint8_t { kHere, kLater };  // kLater: refused as not in this version

@@ -1,4 +1,5 @@
-// The promise and the consumers: what they say is checked here and used by `plan`; only budget and outside are in the definition.
+// The promise and the consumers: what they say is checked here and used by `plan`; only budget and
+// outside are in the definition.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,7 +14,8 @@ using contract::YamlNode;
 
 void PipelineReader::Promise(const Node& node) {
   if (!CheckSection(node, Section::kPromise, "promise")) return;
-  if (const YamlNode* budget = contract::Require(node, "budget", "promise", report_)) Budget(*budget);
+  if (const YamlNode* budget = contract::Require(node, "budget", "promise", report_))
+    Budget(*budget);
   if (const YamlNode* outside = Find(node, Section::kPromise, "outside")) Outside(*outside);
   if (const YamlNode* on_miss = Find(node, Section::kPromise, "on_miss")) OnMiss(*on_miss);
   if (const YamlNode* deadline = Find(node, Section::kPromise, "at_deadline"))
@@ -23,19 +25,23 @@ void PipelineReader::Promise(const Node& node) {
 void PipelineReader::Budget(const Node& node) {
   const bool one = node.is_map() && node.items.size() == 1;
   const std::string key = one ? node.keys[0].text : "";
-  const auto percentile = key.starts_with('p') ? contract::NumberIn(std::string_view(key).substr(1)) : std::nullopt;
+  const auto percentile =
+      key.starts_with('p') ? contract::NumberIn(std::string_view(key).substr(1)) : std::nullopt;
   if (!percentile || *percentile <= 0 || *percentile >= 100) {
-    report_.Error(DiagnosticCode::kPromiseShape, node.place, "a budget is one percentile below p100 and its time", "budget: {p99: 200ms}");
+    report_.Error(DiagnosticCode::kPromiseShape, node.place,
+                  "a budget is one percentile below p100 and its time", "budget: {p99: 200ms}");
     return;
   }
   definition_.promise.percentile = *percentile;
-  if (const auto time = contract::ReadDuration(node.items[0], fmt::format("`{}`", key), report_)) definition_.promise.budget = *time;
+  if (const auto time = contract::ReadDuration(node.items[0], fmt::format("`{}`", key), report_))
+    definition_.promise.budget = *time;
 }
 
 void PipelineReader::Outside(const Node& node) {
   if (!contract::ExpectMap(node, "`outside`", report_)) return;
   for (size_t i = 0; i < node.items.size(); ++i) {
-    const auto time = contract::ReadDuration(node.items[i], fmt::format("`{}`", node.keys[i].text), report_);
+    const auto time =
+        contract::ReadDuration(node.items[i], fmt::format("`{}`", node.keys[i].text), report_);
     if (time) definition_.promise.outside[node.keys[i].text] = *time;
   }
 }
@@ -46,7 +52,9 @@ std::optional<double> PipelineReader::Percent(const Node& node, const std::strin
   if (sign) text.remove_suffix(1);
   const auto value = sign ? contract::NumberIn(text) : std::nullopt;
   if (value && *value >= 0 && *value <= 100) return *value / 100;
-  report_.Error(DiagnosticCode::kBadNumber, node.place, fmt::format("{} must be a percentage, here is `{}`", what, node.text), "write it like 0.84%");
+  report_.Error(DiagnosticCode::kBadNumber, node.place,
+                fmt::format("{} must be a percentage, here is `{}`", what, node.text),
+                "write it like 0.84%");
   return std::nullopt;
 }
 
@@ -56,10 +64,13 @@ void PipelineReader::OnMiss(const Node& node) {
     const std::string_view text = costs->text;
     const auto money = text.starts_with('$') ? contract::NumberIn(text.substr(1)) : std::nullopt;
     if (!money || *money < 0)
-      report_.Error(DiagnosticCode::kBadNumber, costs->place, fmt::format("`costs` must be dollars, here is `{}`", text), "write it like $85");
+      report_.Error(DiagnosticCode::kBadNumber, costs->place,
+                    fmt::format("`costs` must be dollars, here is `{}`", text),
+                    "write it like $85");
   }
   if (const YamlNode* in = Find(node, Section::kOnMiss, "in")) Percent(*in, "`in`");
-  if (const YamlNode* because = Find(node, Section::kOnMiss, "because")) contract::ReadText(*because, "`because`", report_);
+  if (const YamlNode* because = Find(node, Section::kOnMiss, "because"))
+    contract::ReadText(*because, "`because`", report_);
 }
 
 namespace {
@@ -84,36 +95,50 @@ void PipelineReader::Consumer(const Node& name, const Node& node) {
       if (!definition_.ServiceNamed(service) && !broken_views_.contains("service " + service)) {
         std::vector<std::string> names;
         for (const ServiceDefinition& known : definition_.services) names.push_back(known.name);
-        report_.Error(DiagnosticCode::kUnknownService, reads->place, fmt::format("{}: no service `{}`", what, service), contract::DidYouMean(service, names));
+        report_.Error(DiagnosticCode::kUnknownService, reads->place,
+                      fmt::format("{}: no service `{}`", what, service),
+                      contract::DidYouMean(service, names));
       }
-    } else if (!definition_.StreamNamed(text) && !definition_.ViewNamed(text) && !broken_streams_.contains(text) && !broken_views_.contains(text)) {
+    } else if (!definition_.StreamNamed(text) && !definition_.ViewNamed(text) &&
+               !broken_streams_.contains(text) && !broken_views_.contains(text)) {
       std::vector<std::string> names;
       for (const StreamDefinition& known : definition_.streams) names.push_back(known.name);
       for (const ViewDefinition& known : definition_.views) names.push_back(known.name);
-      for (const ServiceDefinition& known : definition_.services) names.push_back("service " + known.name);
-      report_.Error(DiagnosticCode::kUnknownStream, reads->place, fmt::format("{}: `{}` is no stream, view or service", what, text), contract::DidYouMean(text, names));
+      for (const ServiceDefinition& known : definition_.services)
+        names.push_back("service " + known.name);
+      report_.Error(DiagnosticCode::kUnknownStream, reads->place,
+                    fmt::format("{}: `{}` is no stream, view or service", what, text),
+                    contract::DidYouMean(text, names));
     }
   }
   for (const std::string_view key : {"pattern", "sees", "model"})
-    if (const YamlNode* text = Find(node, Section::kConsumer, key)) contract::ReadText(*text, fmt::format("{}: `{}`", what, key), report_);
-  if (const YamlNode* staleness = Find(node, Section::kConsumer, "staleness")) contract::ReadDuration(*staleness, what + ": `staleness`", report_);
-  if (const YamlNode* error = Find(node, Section::kConsumer, "error")) Percent(*error, what + ": `error`");
-  if (const YamlNode* keep = Find(node, Section::kConsumer, "keep"); keep != nullptr && !IsYears(keep->text))
+    if (const YamlNode* text = Find(node, Section::kConsumer, key))
+      contract::ReadText(*text, fmt::format("{}: `{}`", what, key), report_);
+  if (const YamlNode* staleness = Find(node, Section::kConsumer, "staleness"))
+    contract::ReadDuration(*staleness, what + ": `staleness`", report_);
+  if (const YamlNode* error = Find(node, Section::kConsumer, "error"))
+    Percent(*error, what + ": `error`");
+  if (const YamlNode* keep = Find(node, Section::kConsumer, "keep");
+      keep != nullptr && !IsYears(keep->text))
     contract::ReadDuration(*keep, what + ": `keep`", report_);
 }
 
 std::optional<uint64_t> PipelineReader::Size(const Node& node) {
-  static constexpr std::pair<std::string_view, double> kUnits[] = {{"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40},
-                                                                  {"KB", 1e3},     {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12}};
+  static constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40},
+      {"KB", 1e3},     {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12}};
   constexpr double kLeast = 64 << 20;
   const std::string_view text = node.text;
   for (const auto& [unit, bytes] : kUnits) {
     if (!text.ends_with(unit)) continue;
     const auto number = contract::NumberIn(text.substr(0, text.size() - unit.size()));
-    if (number && *number * bytes >= kLeast && *number * bytes < 0x1p50) return static_cast<uint64_t>(*number * bytes);
+    if (number && *number * bytes >= kLeast && *number * bytes < 0x1p50)
+      return static_cast<uint64_t>(*number * bytes);
     break;
   }
-  report_.Error(DiagnosticCode::kBadNumber, node.place, fmt::format("`memory` must be at least 64MiB, here is `{}`", text), "write it like 4GiB");
+  report_.Error(DiagnosticCode::kBadNumber, node.place,
+                fmt::format("`memory` must be at least 64MiB, here is `{}`", text),
+                "write it like 4GiB");
   return std::nullopt;
 }
 

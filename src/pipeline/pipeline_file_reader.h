@@ -1,5 +1,6 @@
 #pragma once
-// Reads one pipeline file into a definition. Private to pipeline_file*.cc; a part of the file to each of them.
+// Reads one pipeline file into a definition. Private to pipeline_file*.cc; a part of the file to
+// each of them.
 
 #include <map>
 #include <optional>
@@ -19,11 +20,12 @@ namespace headrace::pipeline {
 constexpr size_t kStreamsMax = 100;
 constexpr size_t kViewsMax = 200;
 constexpr size_t kWindowsMax = 16;
-constexpr size_t kFeaturesMax = 500;  // of a view, of a service after view.* is written out, and under on_request
+constexpr size_t kFeaturesMax =
+    500;  // of a view, of a service after view.* is written out, and under on_request
 constexpr size_t kKeyFieldsMax = 8;
 
-// Used once: Run. What was wrong with one part does not stop the others; names that depend on a broken part are not
-// complained about again.
+// Used once: Run. What was wrong with one part does not stop the others; names that depend on a
+// broken part are not complained about again.
 class PipelineReader {
  public:
   PipelineReader(std::string_view file_name, std::string_view text, const FileSource& files)
@@ -40,8 +42,8 @@ class PipelineReader {
   bool CheckSection(const Node& node, Section section, const std::string& what);
   // The key's value when it is there and this version has it.
   const Node* Find(const Node& map, Section section, std::string_view key) const;
-  void ReportExpression(const Node& node, size_t offset, const ExpressionError& error, const std::string& what,
-                        const std::string& of_what);
+  void ReportExpression(const Node& node, size_t offset, const ExpressionError& error,
+                        const std::string& what, const std::string& of_what);
   bool TooMany(const Node& node, size_t count, size_t limit, std::string_view what);
 
   // Promise and consumers (pipeline_file_promise.cc).
@@ -61,7 +63,8 @@ class PipelineReader {
   void Rate(const Node& node, const std::string& stream);
   void History(const Node& node, StreamDefinition& stream);
   bool Arrived(const Node& node, StreamDefinition& stream);
-  std::optional<size_t> TimestampField(const Node& node, const std::string& name, const StreamDefinition& stream);
+  std::optional<size_t> TimestampField(const Node& node, const std::string& name,
+                                       const StreamDefinition& stream);
 
   // Views (pipeline_file_views.cc) and their features (pipeline_file_features.cc).
   void View(const Node& name, const Node& node);
@@ -69,8 +72,10 @@ class PipelineReader {
   bool KeyFields(const Node& node, ViewDefinition& view);
   bool Windows(const Node& node, ViewDefinition& view, std::vector<std::string>& names);
   bool Where(const Node& node, ViewDefinition& view);
-  bool Features(const Node& node, ViewDefinition& view, const std::vector<std::string>& window_names);
-  void Outputs(ViewDefinition& view, const std::vector<std::string>& window_names, const Node& node);
+  bool Features(const Node& node, ViewDefinition& view,
+                const std::vector<std::string>& window_names);
+  void Outputs(ViewDefinition& view, const std::vector<std::string>& window_names,
+               const Node& node);
 
   // Requests and tables (pipeline_file_services.cc).
   void Inputs(const Node& node);
@@ -91,11 +96,11 @@ class PipelineReader {
   const FileSource& files_;
   PipelineDefinition definition_;
   std::vector<contract::Diagnostic> contract_diagnostics_;
-  std::map<std::string, std::string> contract_texts_;             // by the name in the file
-  std::map<std::string, contract::ContractRef> contracts_;        // null: has errors
+  std::map<std::string, std::string> contract_texts_;       // by the name in the file
+  std::map<std::string, contract::ContractRef> contracts_;  // null: has errors
   std::set<std::string, std::less<>> broken_streams_;
-  std::set<std::string, std::less<>> broken_views_;               // and on_request features
-  std::map<std::string, double, std::less<>> rows_per_second_;    // by stream, where the file says it
+  std::set<std::string, std::less<>> broken_views_;             // and on_request features
+  std::map<std::string, double, std::less<>> rows_per_second_;  // by stream, where the file says it
   std::vector<columns::Field> inputs_;
 };
 

@@ -12,8 +12,10 @@
 namespace headrace::pipeline {
 namespace {
 
-constexpr Section kSections[] = {Section::kPipeline, Section::kPromise, Section::kOnMiss, Section::kConsumer, Section::kStream, Section::kSource,
-                                 Section::kTime,     Section::kRate,    Section::kHistory, Section::kView,    Section::kService, Section::kTable};
+constexpr Section kSections[] = {Section::kPipeline, Section::kPromise, Section::kOnMiss,
+                                 Section::kConsumer, Section::kStream,  Section::kSource,
+                                 Section::kTime,     Section::kRate,    Section::kHistory,
+                                 Section::kView,     Section::kService, Section::kTable};
 
 std::string_view NameOf(Shape shape) {
   switch (shape) {
@@ -39,7 +41,8 @@ std::string_view NameOf(Shape shape) {
 std::string ShapeText(const KeyRow& row) {
   if (row.shape == Shape::kChoice) return fmt::format("one of: {}", row.choices);
   if (row.shape == Shape::kSection) return fmt::format("map, see {}", NameOf(row.of));
-  if (row.shape == Shape::kMapOfSection && row.support == Support::kHere) return fmt::format("names to maps, see {}", NameOf(row.of));
+  if (row.shape == Shape::kMapOfSection && row.support == Support::kHere)
+    return fmt::format("names to maps, see {}", NameOf(row.of));
   return std::string(NameOf(row.shape));
 }
 
@@ -81,18 +84,23 @@ std::string SchemaOf(const KeyRow& row) {
       std::string values;
       for (size_t begin = 0; begin < row.choices.size();) {
         const size_t end = std::min(row.choices.find(' ', begin), row.choices.size());
-        values += fmt::format("{}\"{}\"", values.empty() ? "" : ", ", row.choices.substr(begin, end - begin));
+        values += fmt::format("{}\"{}\"", values.empty() ? "" : ", ",
+                              row.choices.substr(begin, end - begin));
         begin = end + 1;
       }
       return fmt::format("{{\"enum\": [{}]}}", values);
     }
-    case Shape::kTexts: return R"({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})";
+    case Shape::kTexts:
+      return R"({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})";
     case Shape::kDurations:
       return R"({"oneOf": [{"$ref": "#/$defs/duration"}, {"type": "array", "items": {"$ref": "#/$defs/duration"}}]})";
-    case Shape::kMapOfText: return R"({"type": "object", "additionalProperties": {"type": "string"}})";
-    case Shape::kMapOfDuration: return R"({"type": "object", "additionalProperties": {"$ref": "#/$defs/duration"}})";
+    case Shape::kMapOfText:
+      return R"({"type": "object", "additionalProperties": {"type": "string"}})";
+    case Shape::kMapOfDuration:
+      return R"({"type": "object", "additionalProperties": {"$ref": "#/$defs/duration"}})";
     case Shape::kSection: return ref;
-    case Shape::kMapOfSection: return fmt::format("{{\"type\": \"object\", \"additionalProperties\": {}}}", ref);
+    case Shape::kMapOfSection:
+      return fmt::format("{{\"type\": \"object\", \"additionalProperties\": {}}}", ref);
     case Shape::kText:
     case Shape::kName: return R"({"type": "string"})";
   }
@@ -104,7 +112,8 @@ std::string Property(const KeyRow& row) {
   std::string description, key;
   columns::AppendJsonString(description, row.says);
   columns::AppendJsonString(key, row.key);
-  return fmt::format("        {}: {{\"description\": {}, \"allOf\": [{}]}}", key, description, SchemaOf(row));
+  return fmt::format("        {}: {{\"description\": {}, \"allOf\": [{}]}}", key, description,
+                     SchemaOf(row));
 }
 
 // `rate` takes names of keys beside its own.
@@ -118,8 +127,10 @@ std::string SectionSchema(Section section) {
     if (row.section != section || row.support == Support::kLater) continue;
     properties += fmt::format("{}{}", properties.empty() ? "" : ",\n", Property(row));
   }
-  return fmt::format("    \"{}\": {{\n      \"type\": \"object\",\n      \"additionalProperties\": {},\n      \"properties\": {{\n{}\n      }}\n    }}",
-                     NameOf(section), AdditionalProperties(section), properties);
+  return fmt::format(
+      "    \"{}\": {{\n      \"type\": \"object\",\n      \"additionalProperties\": {},\n      "
+      "\"properties\": {{\n{}\n      }}\n    }}",
+      NameOf(section), AdditionalProperties(section), properties);
 }
 
 }  // namespace
@@ -130,9 +141,11 @@ std::string PipelineFileReference() {
     page += "\n" + Heading(section) + "| key | takes | meaning | example |\n|---|---|---|---|\n";
     for (const KeyRow& row : KeyTable()) {
       if (row.section != section) continue;
-      const std::string_view later = row.support == Support::kLater ? " *Not in this version.*" : "";
+      const std::string_view later =
+          row.support == Support::kLater ? " *Not in this version.*" : "";
       const std::string example = row.example.empty() ? "" : fmt::format("`{}`", row.example);
-      fmt::format_to(std::back_inserter(page), "| `{}` | {} | {}{} | {} |\n", row.key, ShapeText(row), row.says, later, example);
+      fmt::format_to(std::back_inserter(page), "| `{}` | {} | {}{} | {} |\n", row.key,
+                     ShapeText(row), row.says, later, example);
     }
   }
   return page;
@@ -140,9 +153,11 @@ std::string PipelineFileReference() {
 
 std::string PipelineFileSchema() {
   std::string schema =
-      "{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n  \"title\": \"Headrace pipeline file\",\n"
+      "{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n  \"title\": "
+      "\"Headrace pipeline file\",\n"
       "  \"$ref\": \"#/$defs/pipeline\",\n  \"$defs\": {\n"
-      "    \"duration\": {\"type\": \"string\", \"pattern\": \"^([0-9]+(us|ms|s|m|h|d|w|y))+$\"},\n";
+      "    \"duration\": {\"type\": \"string\", \"pattern\": "
+      "\"^([0-9]+(us|ms|s|m|h|d|w|y))+$\"},\n";
   for (const Section section : kSections) {
     schema += SectionSchema(section);
     schema += section == Section::kTable ? "\n" : ",\n";
@@ -152,13 +167,18 @@ std::string PipelineFileSchema() {
 
 std::string AggregatesReference() {
   std::string page =
-      "# Aggregates\n\nEvery aggregate is a function of the set of rows in its window: order, splits, eviction and restarts can't change a\n"
-      "bit of it. NULLs are passed over, except by `count(*)` and `last`. A condition may follow: `count(*) where kind = 'buy'`.\n"
+      "# Aggregates\n\nEvery aggregate is a function of the set of rows in its window: order, "
+      "splits, eviction and restarts can't change a\n"
+      "bit of it. NULLs are passed over, except by `count(*)` and `last`. A condition may follow: "
+      "`count(*) where kind = 'buy'`.\n"
       "This page is generated from `src/pipeline/aggregates/aggregate_spec.cc`.\n\n"
-      "| aggregate | takes | gives | over no rows | meaning | example |\n|---|---|---|---|---|---|\n";
+      "| aggregate | takes | gives | over no rows | meaning | example "
+      "|\n|---|---|---|---|---|---|\n";
   for (const AggregateRow& row : AggregateTable()) {
-    const std::string name = row.alias.empty() ? fmt::format("`{}`", row.name) : fmt::format("`{}`, `{}`", row.name, row.alias);
-    fmt::format_to(std::back_inserter(page), "| {} | {} | {} | {} | {} | `{}` |\n", name, row.takes, row.gives, row.empty, row.says, row.example);
+    const std::string name = row.alias.empty() ? fmt::format("`{}`", row.name)
+                                               : fmt::format("`{}`, `{}`", row.name, row.alias);
+    fmt::format_to(std::back_inserter(page), "| {} | {} | {} | {} | {} | `{}` |\n", name, row.takes,
+                   row.gives, row.empty, row.says, row.example);
   }
   return page;
 }

@@ -12,7 +12,9 @@ using contract::DiagnosticCode;
 using contract::YamlNode;
 
 void PipelineReader::Inputs(const Node& node) {
-  if (!contract::ExpectMap(node, "`inputs`", report_) || TooMany(node, node.items.size(), kFeaturesMax, "inputs")) return;
+  if (!contract::ExpectMap(node, "`inputs`", report_) ||
+      TooMany(node, node.items.size(), kFeaturesMax, "inputs"))
+    return;
   for (size_t i = 0; i < node.items.size(); ++i) {
     if (!contract::ExpectName(node.keys[i], "`inputs`", report_)) continue;
     const auto text = contract::ReadText(node.items[i], "the type of an input", report_);
@@ -21,8 +23,10 @@ void PipelineReader::Inputs(const Node& node) {
     if (!type) {
       std::vector<std::string> names;
       for (const columns::TypeRow& row : columns::TypeTable()) names.emplace_back(row.name);
-      report_.Error(DiagnosticCode::kUnknownType, node.items[i].place, fmt::format("input {}: no type `{}`", node.keys[i].text, *text),
-                    contract::DidYouMean(*text, names, fmt::format("types: {}", fmt::join(names, ", "))));
+      report_.Error(
+          DiagnosticCode::kUnknownType, node.items[i].place,
+          fmt::format("input {}: no type `{}`", node.keys[i].text, *text),
+          contract::DidYouMean(*text, names, fmt::format("types: {}", fmt::join(names, ", "))));
       continue;
     }
     inputs_.push_back({0, node.keys[i].text, *type, columns::Nullable::kYes});
@@ -33,27 +37,35 @@ void PipelineReader::Inputs(const Node& node) {
 columns::SchemaRef PipelineReader::AllFeatures() const {
   std::vector<columns::Field> fields;
   for (const ViewDefinition& view : definition_.views)
-    for (const OutputFeature& output : view.outputs) fields.push_back({0, view.name + "." + output.name, output.type, columns::Nullable::kYes});
+    for (const OutputFeature& output : view.outputs)
+      fields.push_back({0, view.name + "." + output.name, output.type, columns::Nullable::kYes});
   fields.insert(fields.end(), inputs_.begin(), inputs_.end());
   for (size_t i = 0; i < fields.size(); ++i) fields[i].id = static_cast<uint32_t>(i + 1);
   return std::make_shared<const columns::Schema>(std::move(fields));
 }
 
 void PipelineReader::OnRequest(const Node& node) {
-  if (!contract::ExpectMap(node, "`on_request`", report_) || TooMany(node, node.items.size(), kFeaturesMax, "features")) return;
+  if (!contract::ExpectMap(node, "`on_request`", report_) ||
+      TooMany(node, node.items.size(), kFeaturesMax, "features"))
+    return;
   const columns::SchemaRef all = AllFeatures();
   for (size_t i = 0; i < node.items.size(); ++i)
-    if (contract::ExpectName(node.keys[i], "`on_request`", report_)) OnRequestFeatureNamed(node.keys[i], node.items[i], all);
+    if (contract::ExpectName(node.keys[i], "`on_request`", report_))
+      OnRequestFeatureNamed(node.keys[i], node.items[i], all);
 }
 
 // A name that belongs to a part with errors of its own: one complaint is enough.
-bool PipelineReader::Broken(std::string_view feature) const { return broken_views_.contains(feature.substr(0, feature.find('.'))); }
+bool PipelineReader::Broken(std::string_view feature) const {
+  return broken_views_.contains(feature.substr(0, feature.find('.')));
+}
 
-void PipelineReader::OnRequestFeatureNamed(const Node& name, const Node& node, const columns::SchemaRef& all) {
+void PipelineReader::OnRequestFeatureNamed(const Node& name, const Node& node,
+                                           const columns::SchemaRef& all) {
   const std::string what = fmt::format("on_request {}", name.text);
   broken_views_.insert(name.text);
   if (definition_.ViewNamed(name.text) || all->IndexOf(name.text)) {
-    report_.Error(DiagnosticCode::kNameTaken, name.place, fmt::format("{}: a view or an input has this name", what));
+    report_.Error(DiagnosticCode::kNameTaken, name.place,
+                  fmt::format("{}: a view or an input has this name", what));
     return;
   }
   const auto text = contract::ReadText(node, what, report_);
@@ -64,14 +76,28 @@ void PipelineReader::OnRequestFeatureNamed(const Node& name, const Node& node, c
     const std::string wanted = text->substr(error.begin, error.end - error.begin);
     const bool column = error.kind == ExpressionErrorKind::kUnknownColumn;
     if (column && Broken(wanted)) return;
-    const bool on_request = std::any_of(definition_.on_request.begin(), definition_.on_request.end(), [&](const auto& f) { return f.name == wanted; });
+    const bool on_request =
+        std::any_of(definition_.on_request.begin(), definition_.on_request.end(),
+                    [&](const auto& f) { return f.name == wanted; });
     if (column && on_request) {
-      report_.Error(DiagnosticCode::kNotInThisVersion, node.PlaceOf(error.begin, error.end), fmt::format("{}: on_request features of on_request features are not in this version", what), "write the expression out");
+      report_.Error(
+          DiagnosticCode::kNotInThisVersion, node.PlaceOf(error.begin, error.end),
+          fmt::format("{}: on_request features of on_request features are not in this version",
+                      what),
+          "write the expression out");
     } else if (column) {
-      report_.Error(DiagnosticCode::kUnknownFeature, node.PlaceOf(error.begin, error.end), fmt::format("{}: no feature or input `{}`", what, wanted),
-                    error.candidates.empty() ? "what the request brings is declared under `inputs`" : fmt::format("did you mean: {}?", fmt::join(error.candidates, ", ")));
-    } else if (node.in_flow && node.style == Node::Style::kPlain && std::count(text->begin(), text->end(), '(') > std::count(text->begin(), text->end(), ')')) {
-      report_.Error(DiagnosticCode::kCommaInFlowMap, node.place, fmt::format("{}: a comma inside {{braces}} ended the text at `{}`", what, *text), "quote the whole expression: \"...\"");
+      report_.Error(DiagnosticCode::kUnknownFeature, node.PlaceOf(error.begin, error.end),
+                    fmt::format("{}: no feature or input `{}`", what, wanted),
+                    error.candidates.empty()
+                        ? "what the request brings is declared under `inputs`"
+                        : fmt::format("did you mean: {}?", fmt::join(error.candidates, ", ")));
+    } else if (node.in_flow && node.style == Node::Style::kPlain &&
+               std::count(text->begin(), text->end(), '(') >
+                   std::count(text->begin(), text->end(), ')')) {
+      report_.Error(
+          DiagnosticCode::kCommaInFlowMap, node.place,
+          fmt::format("{}: a comma inside {{braces}} ended the text at `{}`", what, *text),
+          "quote the whole expression: \"...\"");
     } else {
       ReportExpression(node, 0, error, what, "the features");
     }
@@ -84,7 +110,8 @@ void PipelineReader::OnRequestFeatureNamed(const Node& name, const Node& node, c
   }
   auto schema = std::make_shared<const columns::Schema>(std::move(used));
   auto expression = Expression::Compile(*text, schema);
-  HR_CHECK(expression.has_value(), "an expression that compiled does not compile over its own inputs");
+  HR_CHECK(expression.has_value(),
+           "an expression that compiled does not compile over its own inputs");
   broken_views_.erase(name.text);
   definition_.on_request.push_back({name.text, std::move(schema), std::move(*expression)});
 }
@@ -95,12 +122,16 @@ void PipelineReader::Service(const Node& name, const Node& node) {
   if (!CheckSection(node, Section::kService, what)) return;
   ServiceDefinition service;
   service.name = name.text;
-  if (const YamlNode* lag = Find(node, Section::kService, "max_lag")) service.max_lag = contract::ReadDuration(*lag, what + ": `max_lag`", report_);
+  if (const YamlNode* lag = Find(node, Section::kService, "max_lag"))
+    service.max_lag = contract::ReadDuration(*lag, what + ": `max_lag`", report_);
   const YamlNode* features = contract::Require(node, "features", what, report_);
-  const auto names = features == nullptr ? std::nullopt : contract::ReadTexts(*features, what + ": `features`", report_);
+  const auto names = features == nullptr
+                         ? std::nullopt
+                         : contract::ReadTexts(*features, what + ": `features`", report_);
   if (!names) return;
   const size_t errors = report_.errors();
-  if (names->empty()) report_.Error(DiagnosticCode::kNothingToServe, features->place, what + " answers no feature");
+  if (names->empty())
+    report_.Error(DiagnosticCode::kNothingToServe, features->place, what + " answers no feature");
   for (const YamlNode* feature : *names) ServiceFeature(*feature, service);
   TooMany(*features, service.features.size(), kFeaturesMax, "features");
   if (report_.errors() != errors) return;
@@ -113,34 +144,47 @@ void PipelineReader::ServiceFeature(const Node& node, ServiceDefinition& service
   const std::string& text = node.text;
   if (Broken(text)) return;
   const auto add = [&](FeatureReference reference) {
-    const bool twice = std::any_of(service.features.begin(), service.features.end(), [&](const FeatureReference& f) { return f.name == reference.name; });
-    if (twice) report_.Error(DiagnosticCode::kNameTaken, node.place, fmt::format("{}: `{}` is there twice", what, reference.name));
-    else service.features.push_back(std::move(reference));
+    const bool twice =
+        std::any_of(service.features.begin(), service.features.end(),
+                    [&](const FeatureReference& f) { return f.name == reference.name; });
+    if (twice)
+      report_.Error(DiagnosticCode::kNameTaken, node.place,
+                    fmt::format("{}: `{}` is there twice", what, reference.name));
+    else
+      service.features.push_back(std::move(reference));
   };
   const size_t dot = text.find('.');
   std::vector<std::string> known;
   for (size_t i = 0; i < definition_.on_request.size(); ++i) {
-    if (definition_.on_request[i].name == text) return add({FeatureReference::Kind::kOnRequest, i, 0, text});
+    if (definition_.on_request[i].name == text)
+      return add({FeatureReference::Kind::kOnRequest, i, 0, text});
     known.push_back(definition_.on_request[i].name);
   }
   const auto view = definition_.ViewNamed(std::string_view(text).substr(0, dot));
   if (dot != std::string::npos && !view) {
     std::vector<std::string> views;
     for (const ViewDefinition& other : definition_.views) views.push_back(other.name);
-    report_.Error(DiagnosticCode::kUnknownView, node.PlaceOf(0, dot), fmt::format("{}: no view `{}`", what, text.substr(0, dot)), contract::DidYouMean(text.substr(0, dot), views));
+    report_.Error(DiagnosticCode::kUnknownView, node.PlaceOf(0, dot),
+                  fmt::format("{}: no view `{}`", what, text.substr(0, dot)),
+                  contract::DidYouMean(text.substr(0, dot), views));
     return;
   }
   bool found = false;
   for (size_t i = 0; i < definition_.views.size(); ++i) {
     for (size_t output = 0; output < definition_.views[i].outputs.size(); ++output) {
-      const std::string name = definition_.views[i].name + "." + definition_.views[i].outputs[output].name;
+      const std::string name =
+          definition_.views[i].name + "." + definition_.views[i].outputs[output].name;
       known.push_back(name);
-      const bool wanted = name == text || (view == i && dot != std::string::npos && text.substr(dot) == ".*");
+      const bool wanted =
+          name == text || (view == i && dot != std::string::npos && text.substr(dot) == ".*");
       if (wanted) add({FeatureReference::Kind::kView, i, output, name});
       found |= wanted;
     }
   }
-  if (!found) report_.Error(DiagnosticCode::kUnknownFeature, node.place, fmt::format("{}: no feature `{}`", what, text), contract::DidYouMean(text, known));
+  if (!found)
+    report_.Error(DiagnosticCode::kUnknownFeature, node.place,
+                  fmt::format("{}: no feature `{}`", what, text),
+                  contract::DidYouMean(text, known));
 }
 
 void PipelineReader::Table(const Node& name, const Node& node) {
@@ -148,9 +192,13 @@ void PipelineReader::Table(const Node& name, const Node& node) {
   if (!CheckSection(node, Section::kTable, what)) return;
   TableDefinition table;
   if (const YamlNode* commit = Find(node, Section::kTable, "commit"))
-    table.commit = contract::ReadDuration(*commit, what + ": `commit`", report_).value_or(table.commit);
-  if (const YamlNode* format = Find(node, Section::kTable, "format"); format != nullptr && format->text != "delta")
-    report_.Error(DiagnosticCode::kNotInThisVersion, format->place, fmt::format("{}: format `{}` is not in this version", what, format->text), "format: delta");
+    table.commit =
+        contract::ReadDuration(*commit, what + ": `commit`", report_).value_or(table.commit);
+  if (const YamlNode* format = Find(node, Section::kTable, "format");
+      format != nullptr && format->text != "delta")
+    report_.Error(DiagnosticCode::kNotInThisVersion, format->place,
+                  fmt::format("{}: format `{}` is not in this version", what, format->text),
+                  "format: delta");
   const auto stream = definition_.StreamNamed(name.text);
   if (stream) {
     table.stream = *stream;
@@ -158,7 +206,9 @@ void PipelineReader::Table(const Node& name, const Node& node) {
   } else if (!broken_streams_.contains(name.text)) {
     std::vector<std::string> names;
     for (const StreamDefinition& known : definition_.streams) names.push_back(known.name);
-    report_.Error(DiagnosticCode::kUnknownStream, name.place, fmt::format("{}: no stream of that name", what), contract::DidYouMean(name.text, names));
+    report_.Error(DiagnosticCode::kUnknownStream, name.place,
+                  fmt::format("{}: no stream of that name", what),
+                  contract::DidYouMean(name.text, names));
   }
 }
 

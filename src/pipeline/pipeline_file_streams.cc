@@ -22,7 +22,8 @@ void PipelineReader::Stream(const Node& name, const Node& node) {
     stream.timing.max_ahead = std::chrono::hours(24);
     stream.known_at.kind = KnownAtRule::Kind::kEventTime;
   }
-  if (const YamlNode* source = contract::Require(node, "source", what, report_)) Source(*source, what);
+  if (const YamlNode* source = contract::Require(node, "source", what, report_))
+    Source(*source, what);
   if (const YamlNode* rate = Find(node, Section::kStream, "rate")) Rate(*rate, stream.name);
   const YamlNode* contract_name = contract::Require(node, "contract", what, report_);
   if (contract_name != nullptr) stream.contract = ReadContract(*contract_name);
@@ -44,12 +45,14 @@ contract::ContractRef PipelineReader::ReadContract(const Node& node) {
   const std::string object = hash == std::string::npos ? "" : text->substr(hash + 1);
   auto content = files_(file);
   if (!content) {
-    report_.Error(DiagnosticCode::kContractUnreadable, node.place, fmt::format("contract `{}`: {}", file, content.error().message()),
+    report_.Error(DiagnosticCode::kContractUnreadable, node.place,
+                  fmt::format("contract `{}`: {}", file, content.error().message()),
                   "the path is relative to the pipeline file");
     return nullptr;
   }
   contract::ParsedContract parsed = contract::Contract::Parse(file, *content, object);
-  contract_diagnostics_.insert(contract_diagnostics_.end(), parsed.diagnostics.begin(), parsed.diagnostics.end());
+  contract_diagnostics_.insert(contract_diagnostics_.end(), parsed.diagnostics.begin(),
+                               parsed.diagnostics.end());
   contract_texts_[file] = std::move(*content);
   return contracts_[*text] = parsed.contract;
 }
@@ -57,26 +60,33 @@ contract::ContractRef PipelineReader::ReadContract(const Node& node) {
 void PipelineReader::Source(const Node& node, const std::string& what) {
   if (!CheckSection(node, Section::kSource, what + ": source")) return;
   if (node.items.empty())
-    report_.Error(DiagnosticCode::kMissingKey, node.place, what + ": source names no way in", "source: {flight: push}");
+    report_.Error(DiagnosticCode::kMissingKey, node.place, what + ": source names no way in",
+                  "source: {flight: push}");
   for (const std::string_view key : {"flight", "http"})
-    if (const YamlNode* way = Find(node, Section::kSource, key)) contract::ReadChoice(*way, {"push"}, fmt::format("{}: `{}`", what, key), report_);
+    if (const YamlNode* way = Find(node, Section::kSource, key))
+      contract::ReadChoice(*way, {"push"}, fmt::format("{}: `{}`", what, key), report_);
 }
 
-std::optional<size_t> PipelineReader::TimestampField(const Node& node, const std::string& name, const StreamDefinition& stream) {
+std::optional<size_t> PipelineReader::TimestampField(const Node& node, const std::string& name,
+                                                     const StreamDefinition& stream) {
   const auto field = stream.schema()->IndexOf(name);
   if (!field) {
     std::vector<std::string> names;
     for (const columns::Field& known : stream.schema()->fields()) names.push_back(known.name);
-    report_.Error(DiagnosticCode::kUnknownColumn, node.place, fmt::format("stream {}: no column `{}` in its contract", stream.name, name),
-                  contract::DidYouMean(name, names));
+    report_.Error(
+        DiagnosticCode::kUnknownColumn, node.place,
+        fmt::format("stream {}: no column `{}` in its contract", stream.name, name),
+        contract::DidYouMean(name, names, fmt::format("columns: {}", fmt::join(names, ", "))));
     return std::nullopt;
   }
   const columns::Field& found = stream.schema()->field(*field);
   if (found.type == Type::kTimestamp && found.nullable == columns::Nullable::kNo) return field;
   report_.Error(DiagnosticCode::kTimeField, node.place,
                 found.type != Type::kTimestamp
-                    ? fmt::format("stream {}: `{}` is {}, a time must be a timestamp", stream.name, name, columns::NameOf(found.type))
-                    : fmt::format("stream {}: `{}` may be missing, a time must be required", stream.name, name),
+                    ? fmt::format("stream {}: `{}` is {}, a time must be a timestamp", stream.name,
+                                  name, columns::NameOf(found.type))
+                    : fmt::format("stream {}: `{}` may be missing, a time must be required",
+                                  stream.name, name),
                 found.type != Type::kTimestamp ? "" : "write `required: true` in the contract");
   return std::nullopt;
 }
@@ -85,11 +95,14 @@ bool PipelineReader::Time(const Node& node, StreamDefinition& stream) {
   const std::string what = fmt::format("stream {}: time", stream.name);
   if (!CheckSection(node, Section::kTime, what)) return false;
   if (const YamlNode* late = Find(node, Section::kTime, "late"))
-    stream.timing.late = contract::ReadDuration(*late, what + ": `late`", report_).value_or(stream.timing.late);
+    stream.timing.late =
+        contract::ReadDuration(*late, what + ": `late`", report_).value_or(stream.timing.late);
   if (const YamlNode* ahead = Find(node, Section::kTime, "max_ahead"))
-    stream.timing.max_ahead = contract::ReadDuration(*ahead, what + ": `max_ahead`", report_).value_or(stream.timing.max_ahead);
+    stream.timing.max_ahead = contract::ReadDuration(*ahead, what + ": `max_ahead`", report_)
+                                  .value_or(stream.timing.max_ahead);
   const YamlNode* event = contract::Require(node, "event", what, report_);
-  const auto name = event == nullptr ? std::nullopt : contract::ReadText(*event, what + ": `event`", report_);
+  const auto name =
+      event == nullptr ? std::nullopt : contract::ReadText(*event, what + ": `event`", report_);
   if (!name) return false;
   const auto field = TimestampField(*event, *name, stream);
   if (field) stream.timing.event_time_field = *field;
@@ -110,7 +123,8 @@ std::optional<double> Amount(std::string_view text, bool per_time) {
     text = text.substr(0, slash);
   }
   double scale = 1;
-  for (const auto& [suffix, factor] : {std::pair{'k', 1e3}, std::pair{'M', 1e6}, std::pair{'G', 1e9}}) {
+  for (const auto& [suffix, factor] :
+       {std::pair{'k', 1e3}, std::pair{'M', 1e6}, std::pair{'G', 1e9}}) {
     if (!text.ends_with(suffix)) continue;
     scale = factor;
     text.remove_suffix(1);
@@ -131,18 +145,21 @@ void PipelineReader::Rate(const Node& node, const std::string& stream) {
     const bool per_time = key == "mean" || key == "peak";
     const auto amount = Amount(node.items[i].text, per_time);
     if (!amount)
-      report_.Error(DiagnosticCode::kBadNumber, node.items[i].place,
-                    fmt::format("stream {}: rate `{}` can't be `{}`", stream, key, node.items[i].text),
-                    per_time ? "write it like 25/s or 2k/s" : "write the number of keys like 2M");
+      report_.Error(
+          DiagnosticCode::kBadNumber, node.items[i].place,
+          fmt::format("stream {}: rate `{}` can't be `{}`", stream, key, node.items[i].text),
+          per_time ? "write it like 25/s or 2k/s" : "write the number of keys like 2M");
     else if (key == "mean")
       rows_per_second_[stream] = *amount;
   }
 }
 
 void PipelineReader::History(const Node& node, StreamDefinition& stream) {
-  if (!CheckSection(node, Section::kHistory, fmt::format("stream {}: history", stream.name))) return;
+  if (!CheckSection(node, Section::kHistory, fmt::format("stream {}: history", stream.name)))
+    return;
   if (const YamlNode* files = Find(node, Section::kHistory, "files"))
-    report_.Warning(DiagnosticCode::kHistoryNotRead, files->place, fmt::format("stream {}: this version does not read history.files", stream.name),
+    report_.Warning(DiagnosticCode::kHistoryNotRead, files->place,
+                    fmt::format("stream {}: this version does not read history.files", stream.name),
                     fmt::format("feed them with `headrace ingest {} FILE`", stream.name));
   if (const YamlNode* arrived = Find(node, Section::kHistory, "arrived")) Arrived(*arrived, stream);
 }
@@ -152,16 +169,20 @@ bool PipelineReader::Arrived(const Node& node, StreamDefinition& stream) {
   const auto tokens = Tokenize(node.text);
   const auto kind = [&](size_t i) { return (*tokens)[i].kind; };
   const bool field_alone = tokens && tokens->size() == 2 && kind(0) == Token::Kind::kName;
-  const bool with_offset = tokens && tokens->size() == 4 && kind(0) == Token::Kind::kName && (*tokens)[1].text == "+" && kind(2) == Token::Kind::kDuration;
-  const auto offset = with_offset ? base::ParseDuration((*tokens)[2].text) : base::Result<base::Duration>(base::Duration(0));
+  const bool with_offset = tokens && tokens->size() == 4 && kind(0) == Token::Kind::kName &&
+                           (*tokens)[1].text == "+" && kind(2) == Token::Kind::kDuration;
+  const auto offset = with_offset ? base::ParseDuration((*tokens)[2].text)
+                                  : base::Result<base::Duration>(base::Duration(0));
   if ((!field_alone && !with_offset) || !offset) {
-    report_.Error(DiagnosticCode::kArrived, node.place, fmt::format("stream {}: `arrived` can't be `{}`", stream.name, node.text),
+    report_.Error(DiagnosticCode::kArrived, node.place,
+                  fmt::format("stream {}: `arrived` can't be `{}`", stream.name, node.text),
                   "a timestamp field, or one plus a span of time: paid_at + 3s");
     return false;
   }
   const auto field = TimestampField(node, (*tokens)[0].text, stream);
   if (!field) return false;
-  if (definition_.clock == log::ClockMode::kEvents) stream.known_at = {KnownAtRule::Kind::kArrived, *field, *offset};
+  if (definition_.clock == log::ClockMode::kEvents)
+    stream.known_at = {KnownAtRule::Kind::kArrived, *field, *offset};
   return true;
 }
 

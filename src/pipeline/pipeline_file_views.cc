@@ -19,14 +19,23 @@ void PipelineReader::View(const Node& name, const Node& node) {
   view.name = name.text;
   std::vector<std::string> window_names;
   const bool windows = Windows(node, view, window_names);
-  if (const YamlNode* ttl = Find(node, Section::kView, "ttl")) view.ttl = contract::ReadDuration(*ttl, what + ": `ttl`", report_);
+  if (!windows) {  // one that stands for those that were meant, so that features are still checked
+                   // as windowed
+    view.windows = {std::chrono::hours(1)};
+    window_names = {"1h"};
+  }
+  if (const YamlNode* ttl = Find(node, Section::kView, "ttl"))
+    view.ttl = contract::ReadDuration(*ttl, what + ": `ttl`", report_);
   if (const YamlNode* history = Find(node, Section::kView, "history"))
-    view.history = contract::ReadDuration(*history, what + ": `history`", report_).value_or(view.history);
+    view.history =
+        contract::ReadDuration(*history, what + ": `history`", report_).value_or(view.history);
   if (!ViewStream(node, view)) return;
   const bool keys = KeyFields(node, view);
   const bool where = Where(node, view);
   const YamlNode* features = contract::Require(node, "features", what, report_);
-  if (features == nullptr || !Features(*features, view, window_names) || !windows || !keys || !where) return;
+  if (features == nullptr || !Features(*features, view, window_names) || !windows || !keys ||
+      !where)
+    return;
   broken_views_.erase(name.text);
   definition_.views.push_back(std::move(view));
 }
@@ -34,7 +43,8 @@ void PipelineReader::View(const Node& name, const Node& node) {
 bool PipelineReader::ViewStream(const Node& node, ViewDefinition& view) {
   const std::string what = fmt::format("view {}", view.name);
   const YamlNode* from = contract::Require(node, "from", what, report_);
-  const auto text = from == nullptr ? std::nullopt : contract::ReadText(*from, what + ": `from`", report_);
+  const auto text =
+      from == nullptr ? std::nullopt : contract::ReadText(*from, what + ": `from`", report_);
   if (!text) return false;
   if (const auto stream = definition_.StreamNamed(*text)) {
     view.stream = *stream;
@@ -42,39 +52,47 @@ bool PipelineReader::ViewStream(const Node& node, ViewDefinition& view) {
   }
   if (broken_streams_.contains(*text)) return false;
   if (text->find(" join ") != std::string::npos) {
-    report_.Error(DiagnosticCode::kNotInThisVersion, from->place, what + ": joins are not in this version", "one stream a view");
+    report_.Error(DiagnosticCode::kNotInThisVersion, from->place,
+                  what + ": joins are not in this version", "one stream a view");
     return false;
   }
   std::vector<std::string> names(broken_streams_.begin(), broken_streams_.end());
   for (const StreamDefinition& stream : definition_.streams) names.push_back(stream.name);
-  report_.Error(DiagnosticCode::kUnknownStream, from->place, fmt::format("{}: no stream `{}`", what, *text), contract::DidYouMean(*text, names));
+  report_.Error(DiagnosticCode::kUnknownStream, from->place,
+                fmt::format("{}: no stream `{}`", what, *text), contract::DidYouMean(*text, names));
   return false;
 }
 
 bool PipelineReader::KeyFields(const Node& node, ViewDefinition& view) {
   const std::string what = fmt::format("view {}", view.name);
   const YamlNode* by = contract::Require(node, "by", what, report_);
-  const auto fields = by == nullptr ? std::nullopt : contract::ReadTexts(*by, what + ": `by`", report_);
+  const auto fields =
+      by == nullptr ? std::nullopt : contract::ReadTexts(*by, what + ": `by`", report_);
   if (!fields) return false;
   const StreamDefinition& stream = definition_.streams[view.stream];
   const size_t errors = report_.errors();
-  if (fields->empty()) report_.Error(DiagnosticCode::kKeyField, by->place, what + ": a key has at least one field");
+  if (fields->empty())
+    report_.Error(DiagnosticCode::kKeyField, by->place, what + ": a key has at least one field");
   if (TooMany(*by, fields->size(), kKeyFieldsMax, "key fields")) return false;
   for (const YamlNode* field : *fields) {
     const auto index = stream.schema()->IndexOf(field->text);
     if (!index) {
       std::vector<std::string> names;
       for (const columns::Field& known : stream.schema()->fields()) names.push_back(known.name);
-      report_.Error(DiagnosticCode::kUnknownColumn, field->place, fmt::format("{}: no column `{}` in {}", what, field->text, stream.name),
-                    contract::DidYouMean(field->text, names));
+      report_.Error(DiagnosticCode::kUnknownColumn, field->place,
+                    fmt::format("{}: no column `{}` in {}", what, field->text, stream.name),
+                    contract::DidYouMean(field->text, names,
+                                         fmt::format("columns: {}", fmt::join(names, ", "))));
       continue;
     }
     if (columns::IsFloating(stream.schema()->field(*index).type))
       report_.Error(DiagnosticCode::kKeyField, field->place,
-                    fmt::format("{}: `{}` is {} in the contract, and a key can't be a float", what, field->text, columns::NameOf(stream.schema()->field(*index).type)),
+                    fmt::format("{}: `{}` is {} in the contract, and a key can't be a float", what,
+                                field->text, columns::NameOf(stream.schema()->field(*index).type)),
                     "CAST is not possible here; make it an integer or a string in the contract");
     if (std::find(view.by.begin(), view.by.end(), *index) != view.by.end())
-      report_.Error(DiagnosticCode::kKeyField, field->place, fmt::format("{}: `{}` is in the key twice", what, field->text));
+      report_.Error(DiagnosticCode::kKeyField, field->place,
+                    fmt::format("{}: `{}` is in the key twice", what, field->text));
     if (!view.entity.empty()) view.entity += ',';
     view.entity += field->text;
     view.by.push_back(*index);
@@ -82,7 +100,8 @@ bool PipelineReader::KeyFields(const Node& node, ViewDefinition& view) {
   return report_.errors() == errors;
 }
 
-bool PipelineReader::Windows(const Node& node, ViewDefinition& view, std::vector<std::string>& names) {
+bool PipelineReader::Windows(const Node& node, ViewDefinition& view,
+                             std::vector<std::string>& names) {
   const YamlNode* over = Find(node, Section::kView, "over");
   if (over == nullptr) return true;
   const std::string what = fmt::format("view {}: `over`", view.name);
@@ -93,17 +112,21 @@ bool PipelineReader::Windows(const Node& node, ViewDefinition& view, std::vector
   for (const YamlNode* text : *texts) {
     const auto window = contract::ReadDuration(*text, what, report_);
     if (!window) return false;
-    const auto same = std::find_if(windows.begin(), windows.end(), [&](const auto& w) { return w.first == *window; });
+    const auto same = std::find_if(windows.begin(), windows.end(),
+                                   [&](const auto& w) { return w.first == *window; });
     if (same != windows.end() || *window > kLongest) {
-      report_.Error(DiagnosticCode::kWindow, text->place,
-                    same != windows.end() ? fmt::format("{}: {} and {} are the same window", what, same->second, text->text)
-                                          : fmt::format("{}: {} is longer than ten years", what, text->text));
+      report_.Error(
+          DiagnosticCode::kWindow, text->place,
+          same != windows.end()
+              ? fmt::format("{}: {} and {} are the same window", what, same->second, text->text)
+              : fmt::format("{}: {} is longer than ten years", what, text->text));
       return false;
     }
     windows.emplace_back(*window, text->text);
   }
   if (windows.empty()) {
-    report_.Error(DiagnosticCode::kWindow, over->place, what + " has no window", "leave it out to count from the beginning");
+    report_.Error(DiagnosticCode::kWindow, over->place, what + " has no window",
+                  "leave it out to count from the beginning");
     return false;
   }
   std::sort(windows.begin(), windows.end());
@@ -127,41 +150,51 @@ bool PipelineReader::Where(const Node& node, ViewDefinition& view) {
     return false;
   }
   if (expression->type() != columns::Type::kBool) {
-    report_.Error(DiagnosticCode::kConditionNotBool, where->place, fmt::format("{}: `where` is {}, not true or false", what, columns::NameOf(expression->type())));
+    report_.Error(DiagnosticCode::kConditionNotBool, where->place,
+                  fmt::format("{}: `where` is {}, not true or false", what,
+                              columns::NameOf(expression->type())));
     return false;
   }
   view.where = std::move(*expression);
   return true;
 }
 
-bool PipelineReader::Features(const Node& node, ViewDefinition& view, const std::vector<std::string>& window_names) {
+bool PipelineReader::Features(const Node& node, ViewDefinition& view,
+                              const std::vector<std::string>& window_names) {
   const std::string what = fmt::format("view {}", view.name);
   if (!contract::ExpectMap(node, what + ": `features`", report_)) return false;
   const size_t errors = report_.errors();
-  if (node.items.empty()) report_.Error(DiagnosticCode::kFeatureText, node.place, what + " has no features");
-  if (TooMany(node, node.items.size() * std::max<size_t>(1, view.windows.size()), kFeaturesMax, "features")) return false;
-  FeatureReader reader(view, definition_.streams[view.stream], report_,
-                       [this](const Node& at, size_t offset, const ExpressionError& error, const std::string& who, const std::string& of) {
-                         ReportExpression(at, offset, error, who, of);
-                       });
+  if (node.items.empty())
+    report_.Error(DiagnosticCode::kFeatureText, node.place, what + " has no features");
+  if (TooMany(node, node.items.size() * std::max<size_t>(1, view.windows.size()), kFeaturesMax,
+              "features"))
+    return false;
+  FeatureReader reader(
+      view, definition_.streams[view.stream], report_,
+      [this](const Node& at, size_t offset, const ExpressionError& error, const std::string& who,
+             const std::string& of) { ReportExpression(at, offset, error, who, of); });
   for (size_t i = 0; i < node.items.size(); ++i) {
     if (!contract::ExpectName(node.keys[i], what + ": feature", report_)) continue;
-    if (!reader.Read(node.keys[i], node.items[i])) break;  // a comma cut the map: what follows is rubble
+    if (!reader.Read(node.keys[i], node.items[i]))
+      break;  // a comma cut the map: what follows is rubble
   }
   if (report_.errors() != errors) return false;
   Outputs(view, window_names, node);
   return report_.errors() == errors;
 }
 
-void PipelineReader::Outputs(ViewDefinition& view, const std::vector<std::string>& window_names, const Node& node) {
+void PipelineReader::Outputs(ViewDefinition& view, const std::vector<std::string>& window_names,
+                             const Node& node) {
   std::set<std::string> names;
   for (size_t feature = 0; feature < view.features.size(); ++feature) {
     const AggregateSpec& spec = view.features[feature];
     const size_t windows = std::max<size_t>(1, window_names.size());
     for (size_t window = 0; window < windows; ++window) {
-      std::string name = view.lifetime() ? spec.name : fmt::format("{}_{}", spec.name, window_names[window]);
+      std::string name =
+          view.lifetime() ? spec.name : fmt::format("{}_{}", spec.name, window_names[window]);
       if (!names.insert(name).second)
-        report_.Error(DiagnosticCode::kNameTaken, node.place, fmt::format("view {}: two features are named `{}`", view.name, name));
+        report_.Error(DiagnosticCode::kNameTaken, node.place,
+                      fmt::format("view {}: two features are named `{}`", view.name, name));
       view.outputs.push_back({std::move(name), feature, window, spec.result_type});
     }
   }

@@ -1,6 +1,6 @@
 #pragma once
-// The generated pages of docs/reference that this room and `contract` own. A test fails when the committed ones differ;
-// HEADRACE_REWRITE=1 makes it write them.
+// The generated pages of docs/reference that this room and `contract` own. A test fails when the
+// committed ones differ; HEADRACE_REWRITE=1 makes it write them.
 
 #include <string>
 #include <vector>

@@ -12,7 +12,10 @@ namespace headrace::pipeline {
 namespace {
 
 // This file is src/pipeline/reference_test.cc of the checkout.
-std::filesystem::path Folder() { return std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() / "docs" / "reference"; }
+std::filesystem::path Folder() {
+  return std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() / "docs" /
+         "reference";
+}
 
 std::string ReadFile(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -25,8 +28,10 @@ TEST(Reference, CommittedPagesAreWhatTheCodeSays) {
   const char* rewrite = std::getenv("HEADRACE_REWRITE");
   for (const ReferencePage& page : ReferencePages()) {
     const std::filesystem::path path = Folder() / page.file;
-    if (rewrite != nullptr && std::string_view(rewrite) == "1") std::ofstream(path, std::ios::binary) << page.text;
-    EXPECT_TRUE(ReadFile(path) == page.text) << page.file << " is out of date: run the tests once with HEADRACE_REWRITE=1";
+    if (rewrite != nullptr && std::string_view(rewrite) == "1")
+      std::ofstream(path, std::ios::binary) << page.text;
+    EXPECT_TRUE(ReadFile(path) == page.text)
+        << page.file << " is out of date: run the tests once with HEADRACE_REWRITE=1";
   }
 }
 

@@ -16,7 +16,9 @@ struct MultiplyInt {
   static bool Do(int64_t a, int64_t b, int64_t* out) { return !__builtin_mul_overflow(a, b, out); }
 };
 // The one quotient that does not fit is that of the smallest integer and -1.
-bool Divides(int64_t a, int64_t b) { return b != 0 && (b != -1 || a != std::numeric_limits<int64_t>::min()); }
+bool Divides(int64_t a, int64_t b) {
+  return b != 0 && (b != -1 || a != std::numeric_limits<int64_t>::min());
+}
 struct QuotientInt {
   static bool Do(int64_t a, int64_t b, int64_t* out) {
     const bool good = Divides(a, b);
@@ -101,17 +103,20 @@ Kernel ArithmeticKernel(std::string_view operation, MachineType type) {
   if (operation == "+") return ints ? kInts<AddInt> : kFloats<AddFloat>;
   if (operation == "-") return ints ? kInts<SubtractInt> : kFloats<SubtractFloat>;
   if (operation == "*") return ints ? kInts<MultiplyInt> : kFloats<MultiplyFloat>;
-  if (operation == "%") return ints ? kInts<RemainderInt> : &Partial2<RemainderFloat, double, double, double>;
+  if (operation == "%")
+    return ints ? kInts<RemainderInt> : &Partial2<RemainderFloat, double, double, double>;
   if (operation == "div") return kInts<QuotientInt>;
   return &Partial2<DivideFloat, double, double, double>;
 }
 
 Kernel NegateKernel(MachineType type) {
-  return type == MachineType::kInt ? &Partial1<NegateInt, int64_t, int64_t> : &Total1<NegateFloat, double, double>;
+  return type == MachineType::kInt ? &Partial1<NegateInt, int64_t, int64_t>
+                                   : &Total1<NegateFloat, double, double>;
 }
 
 Kernel AbsKernel(MachineType type) {
-  return type == MachineType::kInt ? &Partial1<AbsInt, int64_t, int64_t> : &Total1<AbsFloat, double, double>;
+  return type == MachineType::kInt ? &Partial1<AbsInt, int64_t, int64_t>
+                                   : &Total1<AbsFloat, double, double>;
 }
 
 Kernel RoundingKernel(std::string_view function) {

@@ -25,30 +25,35 @@ constexpr ValueType kTextType{Type::kString};
 constexpr ValueType kDurationType{Type::kInt64, true};
 constexpr ValueType kAnyType{Type::kInt64, false, true};
 
-bool IsNumber(const ValueType& type) { return !type.duration && !type.any && columns::IsNumeric(type.type); }
+bool IsNumber(const ValueType& type) {
+  return !type.duration && !type.any && columns::IsNumeric(type.type);
+}
 bool IsInt(const ValueType& type) { return IsNumber(type) && columns::IsInteger(type.type); }
-bool IsInstant(const ValueType& type) { return type.type == Type::kTimestamp || type.type == Type::kTimestampNtz; }
+bool IsInstant(const ValueType& type) {
+  return type.type == Type::kTimestamp || type.type == Type::kTimestampNtz;
+}
 bool IsDate(const ValueType& type) { return type.type == Type::kDate; }
 
 bool IsAggregateName(std::string_view name) {
-  static constexpr std::array<std::string_view, 10> kNames = {"count", "sum", "avg", "mean", "min",
-                                                              "max", "share", "quantile", "last", "approx_distinct"};
+  static constexpr std::array<std::string_view, 10> kNames = {
+      "count", "sum", "avg", "mean", "min", "max", "share", "quantile", "last", "approx_distinct"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
 // Names that SQL engines give our types.
 std::optional<Type> CastType(std::string_view name) {
-  static constexpr std::array<std::pair<std::string_view, Type>, 11> kAliases = {{{"bigint", Type::kInt64},
-                                                                                 {"integer", Type::kInt32},
-                                                                                 {"int", Type::kInt32},
-                                                                                 {"double", Type::kFloat64},
-                                                                                 {"real", Type::kFloat32},
-                                                                                 {"float", Type::kFloat32},
-                                                                                 {"varchar", Type::kString},
-                                                                                 {"text", Type::kString},
-                                                                                 {"boolean", Type::kBool},
-                                                                                 {"long", Type::kInt64},
-                                                                                 {"timestamptz", Type::kTimestamp}}};
+  static constexpr std::array<std::pair<std::string_view, Type>, 11> kAliases = {
+      {{"bigint", Type::kInt64},
+       {"integer", Type::kInt32},
+       {"int", Type::kInt32},
+       {"double", Type::kFloat64},
+       {"real", Type::kFloat32},
+       {"float", Type::kFloat32},
+       {"varchar", Type::kString},
+       {"text", Type::kString},
+       {"boolean", Type::kBool},
+       {"long", Type::kInt64},
+       {"timestamptz", Type::kTimestamp}}};
   if (const auto type = columns::TypeNamed(name)) return type;
   for (const auto& [alias, type] : kAliases)
     if (alias == name) return type;
@@ -62,12 +67,15 @@ std::string NameOf(const ValueType& type) {
   return type.duration ? "duration" : std::string(columns::NameOf(type.type));
 }
 
-std::unexpected<ExpressionError> Binder::Fail(const Syntax& at, std::string message, ExpressionErrorKind kind) {
-  return std::unexpected(ExpressionError{at.begin, std::max(at.end, at.begin + 1), std::move(message), {}, kind});
+std::unexpected<ExpressionError> Binder::Fail(const Syntax& at, std::string message,
+                                              ExpressionErrorKind kind) {
+  return std::unexpected(
+      ExpressionError{at.begin, std::max(at.end, at.begin + 1), std::move(message), {}, kind});
 }
 
 Bound Binder::Push(const Syntax& at, Step step) {
-  if (steps_.size() >= kStepsMax) return Fail(at, fmt::format("more than {} steps", kStepsMax), ExpressionErrorKind::kSyntax);
+  if (steps_.size() >= kStepsMax)
+    return Fail(at, fmt::format("more than {} steps", kStepsMax), ExpressionErrorKind::kSyntax);
   step.self = static_cast<uint32_t>(steps_.size());
   steps_.push_back(std::move(step));
   return steps_.back().self;
@@ -127,12 +135,14 @@ Bound Binder::Convert(const Syntax& at, uint32_t step, ValueType type) {
                      (columns::IsFloating(from.type) && type.type == Type::kFloat64);
   const bool plain = !from.duration && !type.duration;
   if (plain && wider) return step;
-  const bool lossless = (IsInt(from) && type.type == Type::kFloat64) || (IsDate(from) && IsInstant(type));
+  const bool lossless =
+      (IsInt(from) && type.type == Type::kFloat64) || (IsDate(from) && IsInstant(type));
   if (plain && lossless) return Emit(at, ConversionKernel(from.type, type.type), type, {step});
   return Fail(at, fmt::format("{} where {} is wanted", NameOf(from), NameOf(type)));
 }
 
-std::expected<ValueType, ExpressionError> Binder::Unify(const Syntax& at, std::vector<uint32_t>& arguments) {
+std::expected<ValueType, ExpressionError> Binder::Unify(const Syntax& at,
+                                                        std::vector<uint32_t>& arguments) {
   ValueType common = kAnyType;
   for (const uint32_t argument : arguments) {
     const ValueType& type = steps_[argument].type;
@@ -146,10 +156,13 @@ std::expected<ValueType, ExpressionError> Binder::Unify(const Syntax& at, std::v
     } else if (IsInstant(type) && IsDate(common)) {
       common = type;
     } else {
-      std::string message = fmt::format("{} and {} do not go together", NameOf(common), NameOf(type));
-      const bool text_for_time = (common == kTextType && (IsInstant(type) || IsDate(type))) || (type == kTextType && (IsInstant(common) || IsDate(common)));
+      std::string message =
+          fmt::format("{} and {} do not go together", NameOf(common), NameOf(type));
+      const bool text_for_time = (common == kTextType && (IsInstant(type) || IsDate(type))) ||
+                                 (type == kTextType && (IsInstant(common) || IsDate(common)));
       if (text_for_time) message += "; write TIMESTAMP '2001-01-01T00:00:00Z' or DATE '2001-01-01'";
-      const bool number_for_span = (common.duration && IsNumber(type)) || (type.duration && IsNumber(common));
+      const bool number_for_span =
+          (common.duration && IsNumber(type)) || (type.duration && IsNumber(common));
       if (number_for_span) message += "; write a span of time as 30m or 1h";
       return Fail(at, std::move(message));
     }
@@ -190,7 +203,9 @@ Bound Binder::Literal(const Syntax& syntax) {
     case Kind::kText: return Constant(kTextType, Value::String(syntax.text));
     case Kind::kInteger: {
       const auto value = contract::IntegerIn(syntax.text);
-      if (!value) return Fail(syntax, fmt::format("{} is no int64; write {}.0 for a float", syntax.text, syntax.text));
+      if (!value)
+        return Fail(syntax, fmt::format("{} is no int64; write {}.0 for a float", syntax.text,
+                                        syntax.text));
       return Constant(kIntType, Value::Int64(*value));
     }
     default: {
@@ -204,7 +219,11 @@ Bound Binder::Literal(const Syntax& syntax) {
 Bound Binder::Moment(const Syntax& syntax) {
   if (syntax.kind == Kind::kDuration) {
     const auto span = base::ParseDuration(syntax.text);
-    if (!span) return Fail(syntax, fmt::format("`{}` is neither a number nor a span of time such as 3s or 1h", syntax.text), ExpressionErrorKind::kSyntax);
+    if (!span)
+      return Fail(
+          syntax,
+          fmt::format("`{}` is neither a number nor a span of time such as 3s or 1h", syntax.text),
+          ExpressionErrorKind::kSyntax);
     return Constant(kDurationType, Value::Int64(span->count()));
   }
   const Type type = syntax.kind == Kind::kDate ? Type::kDate : Type::kTimestamp;
@@ -218,8 +237,9 @@ Bound Binder::Column(const Syntax& syntax) {
   if (!index) {
     std::vector<std::string> names;
     for (const columns::Field& field : inputs_.fields()) names.push_back(field.name);
-    return std::unexpected(ExpressionError{syntax.begin, syntax.end, fmt::format("no column `{}`", syntax.text),
-                                           contract::NearestNames(syntax.text, names), ExpressionErrorKind::kUnknownColumn});
+    return std::unexpected(ExpressionError{
+        syntax.begin, syntax.end, fmt::format("no column `{}`", syntax.text),
+        contract::NearestNames(syntax.text, names), ExpressionErrorKind::kUnknownColumn});
   }
   if (const auto found = columns_.find(*index); found != columns_.end()) return found->second;
   Step step;
@@ -239,13 +259,15 @@ Bound Binder::Condition(const Syntax& syntax, uint32_t step) {
 
 Bound Binder::Unary(const Syntax& syntax) {
   HR_TRY(uint32_t child, Bind(*syntax.children[0]));
-  if (syntax.text.starts_with("is")) return Emit(syntax, IsNullKernel(syntax.text), kBoolType, {child});
+  if (syntax.text.starts_with("is"))
+    return Emit(syntax, IsNullKernel(syntax.text), kBoolType, {child});
   if (syntax.text == "not") {
     HR_TRY(child, Condition(*syntax.children[0], child));
     return Emit(syntax, LogicKernel("not"), kBoolType, {child});
   }
   const ValueType type = steps_[child].type;
-  if (!IsNumber(type) && !type.duration) return Fail(syntax, fmt::format("`{}` wants a number, this is {}", syntax.text, NameOf(type)));
+  if (!IsNumber(type) && !type.duration)
+    return Fail(syntax, fmt::format("`{}` wants a number, this is {}", syntax.text, NameOf(type)));
   if (syntax.text == "+") return child;
   const ValueType result = type.duration ? kDurationType : IsInt(type) ? kIntType : kFloatType;
   return Emit(syntax, NegateKernel(MachineTypeOf(result.type)), result, {child});
@@ -262,24 +284,29 @@ Bound Binder::Binary(const Syntax& syntax) {
     return Emit(syntax, TextKernel(like ? "like" : "concat"), like ? kBoolType : kTextType, {a, b});
   }
   static constexpr std::string_view kComparisons = "= <> < <= > >=";
-  if (kComparisons.find(syntax.text) != std::string_view::npos) return Compare(syntax, syntax.text, left, right);
+  if (kComparisons.find(syntax.text) != std::string_view::npos)
+    return Compare(syntax, syntax.text, left, right);
   return Arithmetic(syntax, left, right);
 }
 
-Bound Binder::Logic(const Syntax& syntax, std::string_view operation, uint32_t left, uint32_t right) {
+Bound Binder::Logic(const Syntax& syntax, std::string_view operation, uint32_t left,
+                    uint32_t right) {
   const bool plain = syntax.children.size() == 2;
   HR_TRY(const uint32_t a, Condition(plain ? *syntax.children[0] : syntax, left));
   HR_TRY(const uint32_t b, Condition(plain ? *syntax.children[1] : syntax, right));
   return Emit(syntax, LogicKernel(operation), kBoolType, {a, b});
 }
 
-Bound Binder::Compare(const Syntax& syntax, std::string_view operation, uint32_t left, uint32_t right) {
+Bound Binder::Compare(const Syntax& syntax, std::string_view operation, uint32_t left,
+                      uint32_t right) {
   std::vector<uint32_t> sides = {left, right};
   HR_TRY(const ValueType type, Unify(syntax, sides));
-  return Emit(syntax, ComparisonKernel(operation, MachineTypeOf(type.type)), kBoolType, std::move(sides));
+  return Emit(syntax, ComparisonKernel(operation, MachineTypeOf(type.type)), kBoolType,
+              std::move(sides));
 }
 
-// Instants and spans: instant ± span, instant - instant, date ± days, span ± span, span * number, span / span.
+// Instants and spans: instant ± span, instant - instant, date ± days, span ± span, span * number,
+// span / span.
 Bound Binder::TimeArithmetic(const Syntax& syntax, uint32_t left, uint32_t right) {
   const std::string& op = syntax.text;
   const ValueType a = steps_[left].type;
@@ -290,10 +317,13 @@ Bound Binder::TimeArithmetic(const Syntax& syntax, uint32_t left, uint32_t right
   if (op == "+" && a.duration && IsInstant(b)) return Emit(syntax, kernel, b, {left, right});
   if (sum && a.duration && b.duration) return Emit(syntax, kernel, kDurationType, {left, right});
   if (op == "-" && IsDate(a) && IsDate(b)) return Emit(syntax, kernel, kIntType, {left, right});
-  if (op == "*" && ((a.duration && IsInt(b)) || (IsInt(a) && b.duration))) return Emit(syntax, kernel, kDurationType, {left, right});
+  if (op == "*" && ((a.duration && IsInt(b)) || (IsInt(a) && b.duration)))
+    return Emit(syntax, kernel, kDurationType, {left, right});
   if (op == "/" && a.duration && b.duration) {
-    HR_TRY(const uint32_t x, Emit(syntax, ConversionKernel(Type::kInt64, Type::kFloat64), kFloatType, {left}));
-    HR_TRY(const uint32_t y, Emit(syntax, ConversionKernel(Type::kInt64, Type::kFloat64), kFloatType, {right}));
+    HR_TRY(const uint32_t x,
+           Emit(syntax, ConversionKernel(Type::kInt64, Type::kFloat64), kFloatType, {left}));
+    HR_TRY(const uint32_t y,
+           Emit(syntax, ConversionKernel(Type::kInt64, Type::kFloat64), kFloatType, {right}));
     return Emit(syntax, ArithmeticKernel("/", MachineType::kFloat), kFloatType, {x, y});
   }
   const bool instants = op == "-" && (IsInstant(a) || IsDate(a)) && (IsInstant(b) || IsDate(b));
@@ -304,7 +334,8 @@ Bound Binder::TimeArithmetic(const Syntax& syntax, uint32_t left, uint32_t right
   }
   if (sum && IsDate(a) && IsInt(b)) {
     HR_TRY(const uint32_t days, Emit(syntax, kernel, kIntType, {left, right}));
-    HR_TRY(const uint32_t fits, Emit(syntax, ConversionKernel(Type::kInt64, Type::kInt32), {Type::kDate}, {days}));
+    HR_TRY(const uint32_t fits,
+           Emit(syntax, ConversionKernel(Type::kInt64, Type::kInt32), {Type::kDate}, {days}));
     return fits;
   }
   return Fail(syntax, fmt::format("`{}` can't take {} and {}", op, NameOf(a), NameOf(b)));
@@ -318,7 +349,8 @@ Bound Binder::Arithmetic(const Syntax& syntax, uint32_t left, uint32_t right) {
     if (type.any) type = kIntType;
     if (IsNumber(type)) return Constant(type, Value::Null(type.type));
   }
-  if (!IsNumber(steps_[left].type) || !IsNumber(steps_[right].type)) return TimeArithmetic(syntax, left, right);
+  if (!IsNumber(steps_[left].type) || !IsNumber(steps_[right].type))
+    return TimeArithmetic(syntax, left, right);
   HR_TRY(ValueType type, Unify(syntax, sides));
   type = columns::IsInteger(type.type) ? kIntType : kFloatType;
   if (syntax.text == "/" && type == kIntType) {
@@ -327,24 +359,36 @@ Bound Binder::Arithmetic(const Syntax& syntax, uint32_t left, uint32_t right) {
       HR_TRY(side, Convert(syntax, side, kFloatType));
     }
   }
-  return Emit(syntax, ArithmeticKernel(syntax.text, MachineTypeOf(type.type)), type, std::move(sides));
+  return Emit(syntax, ArithmeticKernel(syntax.text, MachineTypeOf(type.type)), type,
+              std::move(sides));
 }
 
 Bound Binder::CallOf(const Syntax& syntax) {
   const FunctionRow* row = FunctionNamed(syntax.text);
   if (row == nullptr) {
     if (IsUnpinnedFunction(syntax.text))
-      return Fail(syntax, fmt::format("{}() is not in this version: the C library's differs between CPUs, and one pinned implementation is yet to come", syntax.text), ExpressionErrorKind::kNotInThisVersion);
+      return Fail(syntax,
+                  fmt::format("{}() is not in this version: the C library's differs between CPUs, "
+                              "and one pinned implementation is yet to come",
+                              syntax.text),
+                  ExpressionErrorKind::kNotInThisVersion);
     if (IsAggregateName(syntax.text))
-      return Fail(syntax, fmt::format("{}() is an aggregate: it stands alone as a feature; combine features under on_request", syntax.text), ExpressionErrorKind::kUnknownFunction);
+      return Fail(syntax,
+                  fmt::format("{}() is an aggregate: it stands alone as a feature; combine "
+                              "features under on_request",
+                              syntax.text),
+                  ExpressionErrorKind::kUnknownFunction);
     std::vector<std::string> names;
     for (const FunctionRow& known : FunctionTable()) names.emplace_back(known.name);
-    return std::unexpected(ExpressionError{syntax.begin, syntax.begin + syntax.text.size(), fmt::format("no function {}()", syntax.text),
-                                           contract::NearestNames(syntax.text, names), ExpressionErrorKind::kUnknownFunction});
+    return std::unexpected(ExpressionError{syntax.begin, syntax.begin + syntax.text.size(),
+                                           fmt::format("no function {}()", syntax.text),
+                                           contract::NearestNames(syntax.text, names),
+                                           ExpressionErrorKind::kUnknownFunction});
   }
   const size_t given = syntax.children.size();
   if (given < row->arguments_min || given > row->arguments_max)
-    return Fail(syntax, fmt::format("{} has {} argument{}; write {}", row->name, given, given == 1 ? "" : "s", row->signature));
+    return Fail(syntax, fmt::format("{} has {} argument{}; write {}", row->name, given,
+                                    given == 1 ? "" : "s", row->signature));
   Call call{syntax, row->name, {}};
   for (const SyntaxPtr& child : syntax.children) {
     HR_TRY(const uint32_t argument, Bind(*child));
@@ -361,7 +405,8 @@ Bound Binder::Cast(const Syntax& syntax) {
   if (from.any) return Constant({*type}, Value::Null(*type));
   if (from.type == *type && !from.duration) return value;
   const Kernel kernel = ConversionKernel(from.type, *type);
-  if (kernel == nullptr) return Fail(syntax, fmt::format("{} can't become {}", NameOf(from), columns::NameOf(*type)));
+  if (kernel == nullptr)
+    return Fail(syntax, fmt::format("{} can't become {}", NameOf(from), columns::NameOf(*type)));
   return Emit(syntax, kernel, {*type}, {value});
 }
 
@@ -388,7 +433,8 @@ Bound Binder::Case(const Syntax& syntax, bool with_subject) {
   HR_TRY(const ValueType type, Unify(syntax, values));
   uint32_t result = values.back();
   for (size_t i = conditions.size(); i-- > 0;) {
-    HR_TRY(result, Emit(syntax, SelectKernel(MachineTypeOf(type.type)), type, {conditions[i], values[i], result}));
+    HR_TRY(result, Emit(syntax, SelectKernel(MachineTypeOf(type.type)), type,
+                        {conditions[i], values[i], result}));
   }
   return result;
 }
@@ -405,11 +451,14 @@ Bound Binder::In(const Syntax& syntax) {
   for (size_t i = 1; i < sides.size(); ++i)
     if (steps_[sides[i]].kind == Step::Kind::kConstant && !steps_[sides[i]].constant.is_null())
       constants.push_back(steps_[sides[i]].constant);
-  const bool set = (machine == MachineType::kInt || machine == MachineType::kText) && constants.size() + 1 == sides.size();
-  if (set && constants.size() > 2) return Emit(syntax, InSetKernel(machine), kBoolType, {sides[0]}, MakeConstantSet(constants));
+  const bool set = (machine == MachineType::kInt || machine == MachineType::kText) &&
+                   constants.size() + 1 == sides.size();
+  if (set && constants.size() > 2)
+    return Emit(syntax, InSetKernel(machine), kBoolType, {sides[0]}, MakeConstantSet(constants));
   uint32_t result = 0;
   for (size_t i = 1; i < sides.size(); ++i) {
-    HR_TRY(const uint32_t same, Emit(syntax, ComparisonKernel("=", machine), kBoolType, {sides[0], sides[i]}));
+    HR_TRY(const uint32_t same,
+           Emit(syntax, ComparisonKernel("=", machine), kBoolType, {sides[0], sides[i]}));
     if (i == 1) {
       result = same;
       continue;

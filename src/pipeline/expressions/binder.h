@@ -15,7 +15,8 @@ namespace headrace::pipeline {
 // Used once. Steps over constants alone are computed here (constant folding).
 class Binder {
  public:
-  Binder(const columns::Schema& inputs, std::vector<Step>& steps) : inputs_(inputs), steps_(steps) {}
+  Binder(const columns::Schema& inputs, std::vector<Step>& steps)
+      : inputs_(inputs), steps_(steps) {}
 
   // The step that gives the value of `syntax`.
   Bound Bind(const Syntax& syntax);
@@ -27,11 +28,12 @@ class Binder {
   // The argument as `type`: widened without loss, a bare NULL taking any type. Errors: it can't be.
   Bound Convert(const Syntax& at, uint32_t step, ValueType type);
   // All arguments brought to the one type that holds each. Errors: there is none.
-  std::expected<ValueType, ExpressionError> Unify(const Syntax& at, std::vector<uint32_t>& arguments);
+  std::expected<ValueType, ExpressionError> Unify(const Syntax& at,
+                                                  std::vector<uint32_t>& arguments);
 
   const Step& step(uint32_t index) const { return steps_[index]; }
-  static std::unexpected<ExpressionError> Fail(const Syntax& at, std::string message,
-                                               ExpressionErrorKind kind = ExpressionErrorKind::kType);
+  static std::unexpected<ExpressionError> Fail(
+      const Syntax& at, std::string message, ExpressionErrorKind kind = ExpressionErrorKind::kType);
 
  private:
   Bound Literal(const Syntax& syntax);

@@ -10,38 +10,54 @@ namespace {
 // NaN equals NaN and comes after every number, so that comparing is an order for floats too.
 template <typename T>
 bool Less(T a, T b) {
-  if constexpr (std::is_same_v<T, double>) return a < b || (b != b && a == a);
-  else return a < b;
+  if constexpr (std::is_same_v<T, double>)
+    return a < b || (b != b && a == a);
+  else
+    return a < b;
 }
 template <typename T>
 bool Equal(T a, T b) {
-  if constexpr (std::is_same_v<T, double>) return a == b || (a != a && b != b);
-  else return a == b;
+  if constexpr (std::is_same_v<T, double>)
+    return a == b || (a != a && b != b);
+  else
+    return a == b;
 }
 
 struct IsEqual {
   template <typename T>
-  static uint8_t Do(T a, T b) { return Equal(a, b); }
+  static uint8_t Do(T a, T b) {
+    return Equal(a, b);
+  }
 };
 struct IsUnequal {
   template <typename T>
-  static uint8_t Do(T a, T b) { return !Equal(a, b); }
+  static uint8_t Do(T a, T b) {
+    return !Equal(a, b);
+  }
 };
 struct IsLess {
   template <typename T>
-  static uint8_t Do(T a, T b) { return Less(a, b); }
+  static uint8_t Do(T a, T b) {
+    return Less(a, b);
+  }
 };
 struct IsLessOrEqual {
   template <typename T>
-  static uint8_t Do(T a, T b) { return !Less(b, a); }
+  static uint8_t Do(T a, T b) {
+    return !Less(b, a);
+  }
 };
 struct IsMore {
   template <typename T>
-  static uint8_t Do(T a, T b) { return Less(b, a); }
+  static uint8_t Do(T a, T b) {
+    return Less(b, a);
+  }
 };
 struct IsMoreOrEqual {
   template <typename T>
-  static uint8_t Do(T a, T b) { return !Less(a, b); }
+  static uint8_t Do(T a, T b) {
+    return !Less(a, b);
+  }
 };
 
 template <typename Op>
@@ -55,15 +71,19 @@ Kernel Compare(MachineType type) {
   return nullptr;
 }
 
-uint8_t NullAt(const uint8_t* nulls, size_t row) { return nulls == nullptr ? kIsPresent : nulls[row]; }
+uint8_t NullAt(const uint8_t* nulls, size_t row) {
+  return nulls == nullptr ? kIsPresent : nulls[row];
+}
 
-// Three-valued: `decides` (false for AND, true for OR) on either side decides, whatever the other side is.
+// Three-valued: `decides` (false for AND, true for OR) on either side decides, whatever the other
+// side is.
 template <uint8_t kDecides>
 void Logic(const Step& step, Frame& frame) {
   const auto a = frame.In<uint8_t>(step.arguments[0]);
   const auto b = frame.In<uint8_t>(step.arguments[1]);
   uint8_t* out = frame.Out<uint8_t>(step.self);
-  for (size_t row = 0; row < frame.rows(); ++row) out[row] = kDecides == 0 ? a[row] & b[row] : a[row] | b[row];
+  for (size_t row = 0; row < frame.rows(); ++row)
+    out[row] = kDecides == 0 ? a[row] & b[row] : a[row] | b[row];
   frame.JoinNulls(step);
   if (frame.Nulls(step.self) == nullptr) return;
   const uint8_t* a_nulls = frame.Nulls(step.arguments[0]);
@@ -72,7 +92,8 @@ void Logic(const Step& step, Frame& frame) {
   for (size_t row = 0; row < frame.rows(); ++row) {
     const uint8_t a_null = NullAt(a_nulls, row);
     const uint8_t b_null = NullAt(b_nulls, row);
-    const bool decided = (a_null == kIsPresent && a[row] == kDecides) || (b_null == kIsPresent && b[row] == kDecides);
+    const bool decided = (a_null == kIsPresent && a[row] == kDecides) ||
+                         (b_null == kIsPresent && b[row] == kDecides);
     nulls[row] = decided ? kIsPresent : a_null | b_null;
     if (decided) out[row] = kDecides;
   }
@@ -86,7 +107,8 @@ template <uint8_t kWhenNull>
 void IsNull(const Step& step, Frame& frame) {
   const uint8_t* nulls = frame.Nulls(step.arguments[0]);
   uint8_t* out = frame.Out<uint8_t>(step.self);
-  for (size_t row = 0; row < frame.rows(); ++row) out[row] = NullAt(nulls, row) != kIsPresent ? kWhenNull : kWhenNull ^ 1;
+  for (size_t row = 0; row < frame.rows(); ++row)
+    out[row] = NullAt(nulls, row) != kIsPresent ? kWhenNull : kWhenNull ^ 1;
   frame.SetNulls(step.self, nullptr);
 }
 
@@ -112,14 +134,16 @@ template <typename T>
 void Select(const Step& step, Frame& frame) {
   const auto condition = frame.In<uint8_t>(step.arguments[0]);
   const uint8_t* condition_nulls = frame.Nulls(step.arguments[0]);
-  Choose<T>(step, frame, step.arguments[1], step.arguments[2],
-            [&](size_t row) { return NullAt(condition_nulls, row) == kIsPresent && condition[row] != 0; });
+  Choose<T>(step, frame, step.arguments[1], step.arguments[2], [&](size_t row) {
+    return NullAt(condition_nulls, row) == kIsPresent && condition[row] != 0;
+  });
 }
 
 template <typename T>
 void Coalesce(const Step& step, Frame& frame) {
   const uint8_t* nulls = frame.Nulls(step.arguments[0]);
-  Choose<T>(step, frame, step.arguments[0], step.arguments[1], [&](size_t row) { return NullAt(nulls, row) == kIsPresent; });
+  Choose<T>(step, frame, step.arguments[0], step.arguments[1],
+            [&](size_t row) { return NullAt(nulls, row) == kIsPresent; });
 }
 
 template <typename T>
@@ -133,7 +157,8 @@ void NullIf(const Step& step, Frame& frame) {
   for (size_t row = 0; row < frame.rows(); ++row) {
     out[row] = a[row];
     const uint8_t null = NullAt(a_nulls, row);
-    const bool same = null == kIsPresent && NullAt(b_nulls, row) == kIsPresent && Equal(a[row], b[row]);
+    const bool same =
+        null == kIsPresent && NullAt(b_nulls, row) == kIsPresent && Equal(a[row], b[row]);
     nulls[row] = same ? kIsNull : null;
   }
 }
@@ -151,9 +176,13 @@ void ExtremeOf(const Step& step, Frame& frame) {
   });
 }
 template <typename T>
-void Least(const Step& step, Frame& frame) { ExtremeOf<T, true>(step, frame); }
+void Least(const Step& step, Frame& frame) {
+  ExtremeOf<T, true>(step, frame);
+}
 template <typename T>
-void Greatest(const Step& step, Frame& frame) { ExtremeOf<T, false>(step, frame); }
+void Greatest(const Step& step, Frame& frame) {
+  ExtremeOf<T, false>(step, frame);
+}
 
 struct ConstantSet : StepData {
   std::unordered_set<int64_t> numbers;
@@ -167,8 +196,10 @@ void InSet(const Step& step, Frame& frame) {
   const auto a = frame.In<T>(step.arguments[0]);
   uint8_t* out = frame.Out<uint8_t>(step.self);
   for (size_t row = 0; row < frame.rows(); ++row) {
-    if constexpr (std::is_same_v<T, int64_t>) out[row] = set.numbers.contains(a[row]);
-    else out[row] = set.texts.contains(a[row]);
+    if constexpr (std::is_same_v<T, int64_t>)
+      out[row] = set.numbers.contains(a[row]);
+    else
+      out[row] = set.texts.contains(a[row]);
   }
   frame.JoinNulls(step);
 }
@@ -189,20 +220,25 @@ Kernel LogicKernel(std::string_view operation) {
   return operation == "and" ? &Logic<0> : &Logic<1>;
 }
 
-Kernel IsNullKernel(std::string_view operation) { return operation == "is null" ? &IsNull<1> : &IsNull<0>; }
+Kernel IsNullKernel(std::string_view operation) {
+  return operation == "is null" ? &IsNull<1> : &IsNull<0>;
+}
 
 Kernel SelectKernel(MachineType type) { return HEADRACE_PICK_BY_MACHINE(type, Select); }
 Kernel CoalesceKernel(MachineType type) { return HEADRACE_PICK_BY_MACHINE(type, Coalesce); }
 Kernel NullIfKernel(MachineType type) { return HEADRACE_PICK_BY_MACHINE(type, NullIf); }
 Kernel ExtremeKernel(std::string_view function, MachineType type) {
-  return function == "least" ? HEADRACE_PICK_BY_MACHINE(type, Least) : HEADRACE_PICK_BY_MACHINE(type, Greatest);
+  return function == "least" ? HEADRACE_PICK_BY_MACHINE(type, Least)
+                             : HEADRACE_PICK_BY_MACHINE(type, Greatest);
 }
 
 std::shared_ptr<const StepData> MakeConstantSet(const std::vector<columns::Value>& values) {
   auto set = std::make_shared<ConstantSet>();
   for (const columns::Value& value : values) {
-    if (MachineTypeOf(value.type()) == MachineType::kInt) set->numbers.insert(value.as_int());
-    else set->kept.push_back(value.as_text());
+    if (MachineTypeOf(value.type()) == MachineType::kInt)
+      set->numbers.insert(value.as_int());
+    else
+      set->kept.push_back(value.as_text());
   }
   set->texts.insert(set->kept.begin(), set->kept.end());
   return set;

@@ -14,7 +14,9 @@ constexpr int64_t kDayUs = 86'400'000'000;
 
 struct Same {
   template <typename T>
-  static T Do(T a) { return a; }
+  static T Do(T a) {
+    return a;
+  }
 };
 struct IntToFloat {
   static double Do(int64_t a) { return static_cast<double>(a); }
@@ -37,7 +39,9 @@ struct FloatToInt {
   }
 };
 struct FloatToInt32 {
-  static bool Do(double a, int64_t* out) { return FloatToInt::Do(a, out) && ToInt32::Do(*out, out); }
+  static bool Do(double a, int64_t* out) {
+    return FloatToInt::Do(a, out) && ToInt32::Do(*out, out);
+  }
 };
 struct ToFloat32 {
   static bool Do(double a, double* out) {
@@ -62,8 +66,10 @@ void ToText(const Step& step, Frame& frame) {
   auto* out = frame.Out<std::string_view>(step.self);
   for (size_t row = 0; row < frame.rows(); ++row) {
     std::string json;
-    if constexpr (std::is_same_v<T, uint8_t>) json = a[row] != 0 ? "true" : "false";
-    else json = Value(step.from, a[row]).ToJson();
+    if constexpr (std::is_same_v<T, uint8_t>)
+      json = a[row] != 0 ? "true" : "false";
+    else
+      json = Value(step.from, a[row]).ToJson();
     const size_t quote = !json.empty() && json[0] == '"' ? 1 : 0;
     const size_t size = json.size() - 2 * quote;
     char* text = frame.Text(size);
@@ -78,9 +84,12 @@ bool Read(Type type, std::string_view text, T* out) {
   *out = T{};
   const auto value = Value::FromText(type, text);
   if (!value || value->is_null()) return false;
-  if constexpr (std::is_same_v<T, uint8_t>) *out = value->as_bool() ? 1 : 0;
-  else if constexpr (std::is_same_v<T, int64_t>) *out = value->as_int();
-  else *out = value->as_double();
+  if constexpr (std::is_same_v<T, uint8_t>)
+    *out = value->as_bool() ? 1 : 0;
+  else if constexpr (std::is_same_v<T, int64_t>)
+    *out = value->as_int();
+  else
+    *out = value->as_double();
   return true;
 }
 
@@ -143,7 +152,8 @@ Kernel ConversionKernel(Type from, Type to) {
     }
   }
   if (from == Type::kString) return OfText(to);
-  if (from == Type::kBool) return columns::IsInteger(to) ? &Total1<BoolToInt, uint8_t, int64_t> : nullptr;
+  if (from == Type::kBool)
+    return columns::IsInteger(to) ? &Total1<BoolToInt, uint8_t, int64_t> : nullptr;
   if (columns::IsInteger(from)) return FromInt(to);
   if (columns::IsFloating(from)) return FromFloat(to);
   return FromMoment(from, to);

@@ -23,7 +23,8 @@ columns::Type Expression::type() const { return program_->steps[program_->root].
 const std::vector<size_t>& Expression::inputs() const { return program_->inputs; }
 uint64_t Expression::errors() const { return program_->errors.load(std::memory_order_relaxed); }
 
-std::expected<Expression, ExpressionError> Expression::Compile(std::string_view text, const columns::SchemaRef& inputs) {
+std::expected<Expression, ExpressionError> Expression::Compile(std::string_view text,
+                                                               const columns::SchemaRef& inputs) {
   HR_TRY(const SyntaxPtr syntax, ParseExpression(text));
   auto program = std::make_unique<Program>();
   program->text = text;
@@ -53,7 +54,8 @@ Column Expression::Evaluate(const columns::ColumnBatch& batch) const {
   for (size_t begin = 0; begin < batch.rows(); begin += kChunkRows) {
     frame.set_rows(std::min(kChunkRows, batch.rows() - begin));
     for (const Step& step : program_->steps)
-      if (step.kind == Step::Kind::kColumn) LoadColumn(step, batch.column(step.input), begin, frame);
+      if (step.kind == Step::Kind::kColumn)
+        LoadColumn(step, batch.column(step.input), begin, frame);
     RunKernels(program_->steps, frame);
     output.Append(frame, program_->root);
     errors += CountErrors(frame, program_->root);
@@ -69,7 +71,8 @@ Value Expression::Evaluate(std::span<const Value> row) const {
   for (const Step& step : program_->steps)
     if (step.kind == Step::Kind::kColumn) LoadValue(step, row[step.input], frame);
   RunKernels(program_->steps, frame);
-  if (CountErrors(frame, program_->root) != 0) program_->errors.fetch_add(1, std::memory_order_relaxed);
+  if (CountErrors(frame, program_->root) != 0)
+    program_->errors.fetch_add(1, std::memory_order_relaxed);
   return ValueAt(root, frame, 0);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// A documented subset of SQL over the columns of a batch or over one row: total (an error in a row is NULL, and counted),
-// deterministic (no wall clock, no locale, no platform maths). docs/reference/expressions.md is generated from the registry.
+// A documented subset of SQL over the columns of a batch or over one row: total (an error in a row
+// is NULL, and counted), deterministic (no wall clock, no locale, no platform maths).
+// docs/reference/expressions.md is generated from the registry.
 
 #include <atomic>
 #include <cstdint>
@@ -16,7 +17,13 @@
 namespace headrace::pipeline {
 
 // What kind of mistake it is, so that diagnostics can give it a code.
-enum class ExpressionErrorKind : uint8_t { kSyntax, kType, kUnknownColumn, kUnknownFunction, kNotInThisVersion };
+enum class ExpressionErrorKind : uint8_t {
+  kSyntax,
+  kType,
+  kUnknownColumn,
+  kUnknownFunction,
+  kNotInThisVersion
+};
 
 // Where in an expression's text something is wrong: bytes [begin, end).
 struct ExpressionError {
@@ -30,8 +37,10 @@ struct ExpressionError {
 // Compiled and typed. Immutable; any thread may evaluate it (the error counter is atomic).
 class Expression {
  public:
-  // `inputs` names what the text may use; names may be qualified with dots ("origin.mean_delay_1h").
-  static std::expected<Expression, ExpressionError> Compile(std::string_view text, const columns::SchemaRef& inputs);
+  // `inputs` names what the text may use; names may be qualified with dots
+  // ("origin.mean_delay_1h").
+  static std::expected<Expression, ExpressionError> Compile(std::string_view text,
+                                                            const columns::SchemaRef& inputs);
 
   Expression(Expression&&) noexcept;
   Expression& operator=(Expression&&) noexcept;
@@ -42,7 +51,8 @@ class Expression {
   // Indexes of the inputs that it reads, ascending, each once.
   const std::vector<size_t>& inputs() const;
 
-  // One value a row. `batch` has the schema given to Compile. A plain column reference shares the batch's buffers.
+  // One value a row. `batch` has the schema given to Compile. A plain column reference shares the
+  // batch's buffers.
   columns::Column Evaluate(const columns::ColumnBatch& batch) const;
   // One row: `row[i]` is the value of input i (only those in inputs() are read).
   columns::Value Evaluate(std::span<const columns::Value> row) const;

@@ -26,15 +26,18 @@ std::string Calculate(std::string_view text) {
 }
 
 TEST(Expression, ExamplesOfFunctionsHold) {
-  for (const FunctionRow& row : FunctionTable()) EXPECT_EQ(Calculate(row.example), row.result) << row.example;
+  for (const FunctionRow& row : FunctionTable())
+    EXPECT_EQ(Calculate(row.example), row.result) << row.example;
 }
 
 TEST(Expression, ExamplesOfFormsHold) {
-  for (const FormRow& row : FormTable()) EXPECT_EQ(Calculate(row.example), row.result) << row.example;
+  for (const FormRow& row : FormTable())
+    EXPECT_EQ(Calculate(row.example), row.result) << row.example;
 }
 
 TEST(Expression, FunctionsAreSortedAndUnique) {
-  for (size_t i = 1; i < FunctionTable().size(); ++i) EXPECT_LT(FunctionTable()[i - 1].name, FunctionTable()[i].name);
+  for (size_t i = 1; i < FunctionTable().size(); ++i)
+    EXPECT_LT(FunctionTable()[i - 1].name, FunctionTable()[i].name);
 }
 
 TEST(Expression, Precedence) {
@@ -101,8 +104,10 @@ TEST(Expression, TimesAndSpans) {
   EXPECT_EQ(Calculate("hour(TIMESTAMP '1969-12-31T23:30:00Z')"), "23");
   EXPECT_EQ(Calculate("day_of_week(DATE '1969-12-28')"), "7");
   EXPECT_EQ(Calculate("date_trunc('week', DATE '2001-01-07')"), "\"2001-01-01T00:00:00Z\"");
-  EXPECT_EQ(Calculate("date_trunc('month', TIMESTAMP '1969-12-31T23:30:00Z')"), "\"1969-12-01T00:00:00Z\"");
-  EXPECT_EQ(Calculate("1h > 5"), "error: duration and int64 do not go together; write a span of time as 30m or 1h");
+  EXPECT_EQ(Calculate("date_trunc('month', TIMESTAMP '1969-12-31T23:30:00Z')"),
+            "\"1969-12-01T00:00:00Z\"");
+  EXPECT_EQ(Calculate("1h > 5"),
+            "error: duration and int64 do not go together; write a span of time as 30m or 1h");
 }
 
 TEST(Expression, TextFunctionsCountCodePoints) {
@@ -119,7 +124,8 @@ TEST(Expression, TextFunctionsCountCodePoints) {
 }
 
 TEST(Expression, CaseTakesOnlyTheChosenBranchsFailure) {
-  auto schema = std::make_shared<const columns::Schema>(std::vector<columns::Field>{{1, "n", Type::kInt64}});
+  auto schema =
+      std::make_shared<const columns::Schema>(std::vector<columns::Field>{{1, "n", Type::kInt64}});
   auto expression = Expression::Compile("CASE WHEN n <> 0 THEN 10 / n ELSE 0 END", schema);
   ASSERT_TRUE(expression);
   EXPECT_EQ(expression->Evaluate(std::vector<Value>{Value::Int64(0)}).ToJson(), "0.0");
@@ -132,7 +138,8 @@ TEST(Expression, CaseTakesOnlyTheChosenBranchsFailure) {
 }
 
 TEST(Expression, ColumnReferenceSharesItsBuffers) {
-  auto schema = std::make_shared<const columns::Schema>(std::vector<columns::Field>{{1, "n", Type::kInt64}});
+  auto schema =
+      std::make_shared<const columns::Schema>(std::vector<columns::Field>{{1, "n", Type::kInt64}});
   columns::BatchBuilder builder(schema);
   for (int i = 0; i < 10; ++i) builder.column(0).AppendInt(i);
   const ColumnBatch batch = builder.Finish();
@@ -143,7 +150,9 @@ TEST(Expression, ColumnReferenceSharesItsBuffers) {
 
 TEST(Expression, QuotedAndQualifiedNames) {
   auto schema = std::make_shared<const columns::Schema>(
-      std::vector<columns::Field>{{1, "origin.mean_delay_1h", Type::kFloat64}, {2, "odd name", Type::kInt64}, {3, "date", Type::kTimestamp}});
+      std::vector<columns::Field>{{1, "origin.mean_delay_1h", Type::kFloat64},
+                                  {2, "odd name", Type::kInt64},
+                                  {3, "date", Type::kTimestamp}});
   auto expression = Expression::Compile("origin.mean_delay_1h + \"odd name\"", schema);
   ASSERT_TRUE(expression) << expression.error().message;
   EXPECT_EQ(expression->inputs(), (std::vector<size_t>{0, 1}));
@@ -166,24 +175,37 @@ TEST(Expression, MistakesSayWhereAndWhat) {
       {"'abc", "the quoted text has no end", "'abc"},
       {"a ? b", "`?` means nothing here", "?"},
       {"delai > 1", "no column `delai`", "delai"},
-      {"exp(1)", "exp() is not in this version: the C library's differs between CPUs, and one pinned implementation is yet to come", "exp(1)"},
-      {"sum(1)", "sum() is an aggregate: it stands alone as a feature; combine features under on_request", "sum(1)"},
+      {"exp(1)",
+       "exp() is not in this version: the C library's differs between CPUs, and one pinned "
+       "implementation is yet to come",
+       "exp(1)"},
+      {"sum(1)",
+       "sum() is an aggregate: it stands alone as a feature; combine features under on_request",
+       "sum(1)"},
       {"lowr('a')", "no function lowr()", "lowr"},
       {"substr('a')", "substr has 1 argument; write substr(text, start, length)", "substr('a')"},
       {"'a' + 1", "`+` can't take string and int64", "'a' + 1"},
       {"1 AND TRUE", "a condition is wanted, this is int64", "1"},
       {"TIMESTAMP 'noon'", "'noon' is no timestamp", "TIMESTAMP 'noon'"},
-      {"TIMESTAMP '2001-01-01' > '2001'", "timestamp and string do not go together; write TIMESTAMP '2001-01-01T00:00:00Z' or DATE '2001-01-01'", "TIMESTAMP '2001-01-01' > '2001'"},
-      {"3parsecs", "`3parsecs` is neither a number nor a span of time such as 3s or 1h", "3parsecs"},
-      {"99999999999999999999", "99999999999999999999 is no int64; write 99999999999999999999.0 for a float", "99999999999999999999"},
+      {"TIMESTAMP '2001-01-01' > '2001'",
+       "timestamp and string do not go together; write TIMESTAMP '2001-01-01T00:00:00Z' or DATE "
+       "'2001-01-01'",
+       "TIMESTAMP '2001-01-01' > '2001'"},
+      {"3parsecs", "`3parsecs` is neither a number nor a span of time such as 3s or 1h",
+       "3parsecs"},
+      {"99999999999999999999",
+       "99999999999999999999 is no int64; write 99999999999999999999.0 for a float",
+       "99999999999999999999"},
       {"CASE WHEN TRUE THEN 1", "the text ends where WHEN, ELSE or END should be", ""},
-      {"CASE WHEN TRUE THEN 1 ELSE 'a' END", "int64 and string do not go together", "CASE WHEN TRUE THEN 1 ELSE 'a' END"},
+      {"CASE WHEN TRUE THEN 1 ELSE 'a' END", "int64 and string do not go together",
+       "CASE WHEN TRUE THEN 1 ELSE 'a' END"},
       {"regexp_match('a', '(')", "no regular expression: missing ): (", "'('"},
       {"1 IS 2", "`2` where NULL should be", "2"},
       {"CAST(1 AS money)", "no type `money`", "CAST(1 AS money)"},
       {"NOT 3", "a condition is wanted, this is int64", "3"},
   };
-  auto schema = std::make_shared<const columns::Schema>(std::vector<columns::Field>{{1, "delay", Type::kInt64}});
+  auto schema = std::make_shared<const columns::Schema>(
+      std::vector<columns::Field>{{1, "delay", Type::kInt64}});
   for (const Mistake& mistake : mistakes) {
     auto expression = Expression::Compile(mistake.text, schema);
     ASSERT_FALSE(expression) << mistake.text;
@@ -193,12 +215,15 @@ TEST(Expression, MistakesSayWhereAndWhat) {
     const size_t begin = std::min(error.begin, mistake.text.size());
     EXPECT_EQ(mistake.text.substr(begin, error.end - error.begin), mistake.marked) << mistake.text;
   }
-  EXPECT_EQ(Expression::Compile("delai", schema).error().candidates, std::vector<std::string>{"delay"});
+  EXPECT_EQ(Expression::Compile("delai", schema).error().candidates,
+            std::vector<std::string>{"delay"});
 }
 
 TEST(Expression, DepthAndLengthAreBounded) {
-  EXPECT_EQ(Calculate(std::string(1000, '(') + "1" + std::string(1000, ')')), "error: nested deeper than 60");
-  EXPECT_EQ(Calculate(std::string(20'000, ' ')), "error: the expression has 20000 bytes; at most 16384 are read");
+  EXPECT_EQ(Calculate(std::string(1000, '(') + "1" + std::string(1000, ')')),
+            "error: nested deeper than 60");
+  EXPECT_EQ(Calculate(std::string(20'000, ' ')),
+            "error: the expression has 20000 bytes; at most 16384 are read");
   std::string sum = "1";
   for (int i = 0; i < 1000; ++i) sum += "+1";
   EXPECT_EQ(Calculate(sum), "error: more than 300 operators in a row");
@@ -225,7 +250,8 @@ TEST(ExpressionProperty, ColumnsAndRowsAgree) {
       std::vector<Value> values;
       for (const Column& input : batch.columns()) values.push_back(input.At(row));
       const Value value = expression->Evaluate(values);
-      ASSERT_TRUE(value.SameBits(column.At(row))) << text << " row " << row << ": " << value.ToJson() << " and " << column.At(row).ToJson();
+      ASSERT_TRUE(value.SameBits(column.At(row)))
+          << text << " row " << row << ": " << value.ToJson() << " and " << column.At(row).ToJson();
     }
     ASSERT_EQ(expression->errors(), 2 * errors) << text;
   }

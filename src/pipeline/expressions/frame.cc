@@ -21,7 +21,8 @@ size_t WidthOf(MachineType type) {
 
 namespace {
 
-// Room for `rows` values and as many null bytes, in multiples of 16 so that everything stays aligned.
+// Room for `rows` values and as many null bytes, in multiples of 16 so that everything stays
+// aligned.
 size_t SlotBytes(const Step& step, size_t rows) {
   const size_t values = (rows * WidthOf(step.machine()) + 15) / 16 * 16;
   return values + (rows + 15) / 16 * 16;
@@ -29,9 +30,11 @@ size_t SlotBytes(const Step& step, size_t rows) {
 
 }  // namespace
 
-Frame::Frame(const std::vector<Step>& steps, size_t rows_max) : rows_(rows_max), rows_max_(rows_max), slots_(steps.size()) {
+Frame::Frame(const std::vector<Step>& steps, size_t rows_max)
+    : rows_(rows_max), rows_max_(rows_max), slots_(steps.size()) {
   size_t bytes = 0;
-  for (const Step& step : steps) bytes += SlotBytes(step, step.kind == Step::Kind::kConstant ? 1 : rows_max);
+  for (const Step& step : steps)
+    bytes += SlotBytes(step, step.kind == Step::Kind::kConstant ? 1 : rows_max);
   memory_ = std::make_unique_for_overwrite<std::byte[]>(bytes + 16);
   auto at = reinterpret_cast<uintptr_t>(memory_.get());
   at = (at + 15) / 16 * 16;
@@ -39,7 +42,8 @@ Frame::Frame(const std::vector<Step>& steps, size_t rows_max) : rows_(rows_max),
     const size_t rows = step.kind == Step::Kind::kConstant ? 1 : rows_max;
     Slot& slot = slots_[step.self];
     slot.own_values = reinterpret_cast<void*>(at);
-    slot.own_nulls = reinterpret_cast<uint8_t*>(at + (rows * WidthOf(step.machine()) + 15) / 16 * 16);
+    slot.own_nulls =
+        reinterpret_cast<uint8_t*>(at + (rows * WidthOf(step.machine()) + 15) / 16 * 16);
     at += SlotBytes(step, rows);
     if (step.kind == Step::Kind::kConstant) LoadValue(step, step.constant, *this);
   }
@@ -97,7 +101,8 @@ Value ValueAt(const Step& step, const Frame& frame, size_t row) {
     case MachineType::kBool: return Value::Bool(frame.In<uint8_t>(step.self)[row] != 0);
     case MachineType::kInt: return Value(step.type.type, frame.In<int64_t>(step.self)[row]);
     case MachineType::kFloat: return Value(step.type.type, frame.In<double>(step.self)[row]);
-    case MachineType::kText: return Value(step.type.type, std::string(frame.In<std::string_view>(step.self)[row]));
+    case MachineType::kText:
+      return Value(step.type.type, std::string(frame.In<std::string_view>(step.self)[row]));
   }
   return {};
 }
@@ -105,11 +110,14 @@ Value ValueAt(const Step& step, const Frame& frame, size_t row) {
 void LoadValue(const Step& step, const Value& value, Frame& frame) {
   const bool null = value.is_null();
   switch (step.machine()) {
-    case MachineType::kBool: *frame.Out<uint8_t>(step.self) = !null && value.as_bool() ? 1 : 0; break;
+    case MachineType::kBool:
+      *frame.Out<uint8_t>(step.self) = !null && value.as_bool() ? 1 : 0;
+      break;
     case MachineType::kInt: *frame.Out<int64_t>(step.self) = null ? 0 : value.as_int(); break;
     case MachineType::kFloat: *frame.Out<double>(step.self) = null ? 0.0 : value.as_double(); break;
     case MachineType::kText:
-      *frame.Out<std::string_view>(step.self) = null ? std::string_view() : std::string_view(value.as_text());
+      *frame.Out<std::string_view>(step.self) =
+          null ? std::string_view() : std::string_view(value.as_text());
       break;
   }
   frame.SetConstant(step.self, null);

@@ -1,6 +1,7 @@
 #pragma once
-// The single list of what an expression can say: functions with how they are bound, operators and forms with their syntax.
-// docs/reference/expressions.md is generated from it, and every example runs as a test.
+// The single list of what an expression can say: functions with how they are bound, operators and
+// forms with their syntax. docs/reference/expressions.md is generated from it, and every example
+// runs as a test.
 
 #include <cstdint>
 #include <span>
@@ -28,8 +29,8 @@ struct FunctionRow {
   std::string_view name;
   std::string_view signature;  // "abs(number)"
   std::string_view says;
-  std::string_view example;    // an expression without columns
-  std::string_view result;     // its value as JSON
+  std::string_view example;  // an expression without columns
+  std::string_view result;   // its value as JSON
   size_t arguments_min;
   size_t arguments_max;
   Bound (*bind)(Binder&, const Call&);

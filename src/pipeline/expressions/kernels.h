@@ -7,7 +7,8 @@
 
 namespace headrace::pipeline {
 
-// out[row] = f(a[row], b[row]), with loops of their own for a constant side so that the compiler can use wide instructions.
+// out[row] = f(a[row], b[row]), with loops of their own for a constant side so that the compiler
+// can use wide instructions.
 template <typename A, typename B, typename R, typename F>
 void MapPairs(size_t rows, Values<A> a, Values<B> b, R* out, F f) {
   if (a.stride == 1 && b.stride == 1) {
@@ -31,13 +32,13 @@ void Total1(const Step& step, Frame& frame) {
 
 template <typename Op, typename A, typename B, typename R>
 void Total2(const Step& step, Frame& frame) {
-  MapPairs(frame.rows(), frame.In<A>(step.arguments[0]), frame.In<B>(step.arguments[1]), frame.Out<R>(step.self),
-           [](A a, B b) { return Op::Do(a, b); });
+  MapPairs(frame.rows(), frame.In<A>(step.arguments[0]), frame.In<B>(step.arguments[1]),
+           frame.Out<R>(step.self), [](A a, B b) { return Op::Do(a, b); });
   frame.JoinNulls(step);
 }
 
-// Takes over the failures of a partial operator: `failed` has rows() bytes, 1 where it failed on values that need not have
-// been there.
+// Takes over the failures of a partial operator: `failed` has rows() bytes, 1 where it failed on
+// values that need not have been there.
 inline void AddFailures(const Step& step, Frame& frame, const uint8_t* failed, uint8_t any) {
   frame.JoinNulls(step);
   if (any == 0) return;
@@ -55,7 +56,8 @@ void Partial1(const Step& step, Frame& frame) {
   R* out = frame.Out<R>(step.self);
   uint8_t failed[kChunkRows];
   uint8_t any = 0;
-  for (size_t row = 0; row < frame.rows(); ++row) any |= failed[row] = Op::Do(a[row], out + row) ? 0 : 1;
+  for (size_t row = 0; row < frame.rows(); ++row)
+    any |= failed[row] = Op::Do(a[row], out + row) ? 0 : 1;
   AddFailures(step, frame, failed, any);
 }
 
@@ -66,29 +68,33 @@ void Partial2(const Step& step, Frame& frame) {
   R* out = frame.Out<R>(step.self);
   uint8_t failed[kChunkRows];
   uint8_t any = 0;
-  for (size_t row = 0; row < frame.rows(); ++row) any |= failed[row] = Op::Do(a[row], b[row], out + row) ? 0 : 1;
+  for (size_t row = 0; row < frame.rows(); ++row)
+    any |= failed[row] = Op::Do(a[row], b[row], out + row) ? 0 : 1;
   AddFailures(step, frame, failed, any);
 }
 
-// Picks the instance of a template over the machine type: Pick<Select>(type) gives &Select<int64_t> and so on.
-#define HEADRACE_PICK_BY_MACHINE(type, template_name)                       \
-  ((type) == MachineType::kBool    ? &template_name<uint8_t>                \
-   : (type) == MachineType::kInt   ? &template_name<int64_t>                \
-   : (type) == MachineType::kFloat ? &template_name<double>                 \
+// Picks the instance of a template over the machine type: Pick<Select>(type) gives &Select<int64_t>
+// and so on.
+#define HEADRACE_PICK_BY_MACHINE(type, template_name)        \
+  ((type) == MachineType::kBool    ? &template_name<uint8_t> \
+   : (type) == MachineType::kInt   ? &template_name<int64_t> \
+   : (type) == MachineType::kFloat ? &template_name<double>  \
                                    : &template_name<std::string_view>)
 
 // The kernels, by family. Null for what there is none of.
-Kernel ArithmeticKernel(std::string_view operation, MachineType type);  // + - * / % and div, for kInt or kFloat
+Kernel ArithmeticKernel(std::string_view operation,
+                        MachineType type);  // + - * / % and div, for kInt or kFloat
 Kernel NegateKernel(MachineType type);
 Kernel AbsKernel(MachineType type);
-Kernel RoundingKernel(std::string_view function);                       // round floor ceil trunc sqrt, floats
+Kernel RoundingKernel(std::string_view function);  // round floor ceil trunc sqrt, floats
 Kernel ComparisonKernel(std::string_view operation, MachineType type);  // = <> < <= > >=
 Kernel LogicKernel(std::string_view operation);                         // and, or, not
 Kernel IsNullKernel(std::string_view operation);                        // "is null", "is not null"
-Kernel SelectKernel(MachineType type);                                  // CASE: condition, value, otherwise
-Kernel CoalesceKernel(MachineType type);                                // two arguments
+Kernel SelectKernel(MachineType type);    // CASE: condition, value, otherwise
+Kernel CoalesceKernel(MachineType type);  // two arguments
 Kernel NullIfKernel(MachineType type);
-Kernel ExtremeKernel(std::string_view function, MachineType type);      // least, greatest of two; a null is passed over
+Kernel ExtremeKernel(std::string_view function,
+                     MachineType type);  // least, greatest of two; a null is passed over
 Kernel ConversionKernel(columns::Type from, columns::Type to);
 Kernel TextKernel(std::string_view function);
 Kernel TimeKernel(std::string_view function);
@@ -98,7 +104,8 @@ std::shared_ptr<const StepData> MakeConstantSet(const std::vector<columns::Value
 Kernel InSetKernel(MachineType type);  // kInt or kText; the step's data is the set
 
 // regexp_match with a constant pattern. Errors: what RE2 says.
-std::expected<std::shared_ptr<const StepData>, std::string> MakeRegularExpression(const std::string& pattern);
+std::expected<std::shared_ptr<const StepData>, std::string> MakeRegularExpression(
+    const std::string& pattern);
 Kernel RegularExpressionKernel();
 
 }  // namespace headrace::pipeline

@@ -33,7 +33,9 @@ class Lexer {
   }
 
  private:
-  char Peek(size_t ahead = 0) const { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0'; }
+  char Peek(size_t ahead = 0) const {
+    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
+  }
 
   Step Next() {
     if (at_ == text_.size()) return Token{Token::Kind::kEnd, "", at_, at_};
@@ -97,7 +99,8 @@ class Lexer {
       }
       value += text_[at_++];
     }
-    return std::unexpected(ExpressionError{begin, text_.size(), fmt::format("the quoted {} has no end", what), {}});
+    return std::unexpected(
+        ExpressionError{begin, text_.size(), fmt::format("the quoted {} has no end", what), {}});
   }
 
   Step Symbol() {
@@ -111,7 +114,10 @@ class Lexer {
       while (++at_ < text_.size() && (static_cast<unsigned char>(text_[at_]) & 0xC0) == 0x80) {
       }
       return std::unexpected(
-          ExpressionError{begin, at_, fmt::format("`{}` means nothing here", text_.substr(begin, at_ - begin)), {}});
+          ExpressionError{begin,
+                          at_,
+                          fmt::format("`{}` means nothing here", text_.substr(begin, at_ - begin)),
+                          {}});
     }
     Token token = Make(Token::Kind::kSymbol, begin);
     if (token.text == "!=") token.text = "<>";
@@ -126,8 +132,12 @@ class Lexer {
 
 std::expected<std::vector<Token>, ExpressionError> Tokenize(std::string_view text) {
   if (text.size() > kExpressionBytesMax)
-    return std::unexpected(ExpressionError{
-        0, 1, fmt::format("the expression has {} bytes; at most {} are read", text.size(), kExpressionBytesMax), {}});
+    return std::unexpected(
+        ExpressionError{0,
+                        1,
+                        fmt::format("the expression has {} bytes; at most {} are read", text.size(),
+                                    kExpressionBytesMax),
+                        {}});
   return Lexer(text).Run();
 }
 
@@ -139,7 +149,8 @@ std::string LowerAscii(std::string_view text) {
 }
 
 bool IsKeyword(const Token& token, std::string_view word) {
-  return token.kind == Token::Kind::kName && token.text.size() == word.size() && LowerAscii(token.text) == word;
+  return token.kind == Token::Kind::kName && token.text.size() == word.size() &&
+         LowerAscii(token.text) == word;
 }
 
 }  // namespace headrace::pipeline

@@ -18,9 +18,9 @@ struct Token {
     kQuotedName,  // never a keyword or a function
     kInteger,
     kFloat,
-    kText,        // 'it''s': `text` is it's
-    kDuration,    // 3s
-    kSymbol,      // ( ) , + - * / % = <> != < <= > >= ||
+    kText,      // 'it''s': `text` is it's
+    kDuration,  // 3s
+    kSymbol,    // ( ) , + - * / % = <> != < <= > >= ||
   };
   Kind kind = Kind::kEnd;
   std::string text;

@@ -27,8 +27,10 @@ void OutputColumn::AppendNulls(const uint8_t* nulls, size_t rows) {
     const size_t end = std::min(rows, byte * 8 + 8);
     uint8_t bits = 0;
     for (size_t row = byte * 8; row < end; ++row)
-      bits |= static_cast<uint8_t>((nulls == nullptr || nulls[row] == kIsPresent ? 1 : 0) << (row % 8));
-    const auto full = static_cast<uint8_t>(end - byte * 8 == 8 ? 0xFF : (1U << (end - byte * 8)) - 1);
+      bits |=
+          static_cast<uint8_t>((nulls == nullptr || nulls[row] == kIsPresent ? 1 : 0) << (row % 8));
+    const auto full =
+        static_cast<uint8_t>(end - byte * 8 == 8 ? 0xFF : (1U << (end - byte * 8)) - 1);
     any_null_ |= bits != full;
     out[byte] = bits;
   }
@@ -39,7 +41,8 @@ void OutputColumn::AppendBools(Values<uint8_t> values, size_t rows) {
   for (size_t row = 0; row < rows; row += 8) {
     const size_t end = std::min<size_t>(8, rows - row);
     uint8_t bits = 0;
-    for (size_t bit = 0; bit < end; ++bit) bits |= static_cast<uint8_t>((values[row + bit] != 0 ? 1 : 0) << bit);
+    for (size_t bit = 0; bit < end; ++bit)
+      bits |= static_cast<uint8_t>((values[row + bit] != 0 ? 1 : 0) << bit);
     out[row / 8] = bits;
   }
 }
@@ -56,7 +59,8 @@ void OutputColumn::AppendTexts(Values<std::string_view> values, const uint8_t* n
       const std::string_view text = values[row];
       values_.insert(values_.end(), text.begin(), text.end());
     }
-    HR_CHECK(values_.size() <= std::numeric_limits<int32_t>::max(), "texts of one batch exceed 2 GiB");
+    HR_CHECK(values_.size() <= std::numeric_limits<int32_t>::max(),
+             "texts of one batch exceed 2 GiB");
     offsets_.push_back(static_cast<int32_t>(values_.size()));
   }
 }
@@ -81,9 +85,13 @@ void OutputColumn::Append(const Frame& frame, uint32_t step) {
 }
 
 columns::Column OutputColumn::Finish() {
-  columns::Buffer validity = any_null_ ? columns::Buffer::Own(std::move(validity_)) : columns::Buffer();
-  columns::Buffer offsets = columns::IsVariable(type_) ? columns::Buffer::OwnValues(std::move(offsets_)) : columns::Buffer();
-  return columns::Column(type_, length_, columns::Buffer::Own(std::move(values_)), std::move(validity), std::move(offsets));
+  columns::Buffer validity =
+      any_null_ ? columns::Buffer::Own(std::move(validity_)) : columns::Buffer();
+  columns::Buffer offsets = columns::IsVariable(type_)
+                                ? columns::Buffer::OwnValues(std::move(offsets_))
+                                : columns::Buffer();
+  return columns::Column(type_, length_, columns::Buffer::Own(std::move(values_)),
+                         std::move(validity), std::move(offsets));
 }
 
 }  // namespace headrace::pipeline

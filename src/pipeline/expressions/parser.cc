@@ -18,8 +18,9 @@ using Kind = Syntax::Kind;
 enum Level : int { kOr = 1, kAnd = 2, kNot = 3, kCompare = 4, kSum = 5, kProduct = 6, kSign = 7 };
 
 // Each has a meaning of its own, so none is a column without quotes.
-constexpr std::array<std::string_view, 17> kKeywords = {"and",  "or",   "not",  "is",   "null", "in",   "between", "case", "when",
-                                                        "then", "else", "end",  "cast", "as",   "true", "false",   "like"};
+constexpr std::array<std::string_view, 17> kKeywords = {
+    "and",  "or",   "not", "is",   "null", "in",   "between", "case", "when",
+    "then", "else", "end", "cast", "as",   "true", "false",   "like"};
 
 bool IsAnyKeyword(const Token& token) {
   for (const std::string_view word : kKeywords)
@@ -58,16 +59,20 @@ class Parser {
   const Token& Ahead() const { return tokens_[std::min(at_ + 1, tokens_.size() - 1)]; }
   const Token& Take() { return tokens_[at_ + 1 < tokens_.size() ? at_++ : at_]; }
   size_t LastEnd() const { return at_ == 0 ? 0 : tokens_[at_ - 1].end; }
-  bool AtSymbol(std::string_view symbol) const { return Now().kind == Token::Kind::kSymbol && Now().text == symbol; }
+  bool AtSymbol(std::string_view symbol) const {
+    return Now().kind == Token::Kind::kSymbol && Now().text == symbol;
+  }
   bool TakeSymbol(std::string_view symbol) { return AtSymbol(symbol) && (Take(), true); }
   bool TakeKeyword(std::string_view word) { return IsKeyword(Now(), word) && (Take(), true); }
 
   std::unexpected<ExpressionError> Fail(size_t begin, size_t end, std::string message) const {
-    return std::unexpected(ExpressionError{begin, std::max(end, begin + 1), std::move(message), {}});
+    return std::unexpected(
+        ExpressionError{begin, std::max(end, begin + 1), std::move(message), {}});
   }
   std::unexpected<ExpressionError> Unexpected(std::string_view wanted) const {
     const Token& token = Now();
-    if (token.kind == Token::Kind::kEnd) return Fail(token.begin, token.end, fmt::format("the text ends where {} should be", wanted));
+    if (token.kind == Token::Kind::kEnd)
+      return Fail(token.begin, token.end, fmt::format("the text ends where {} should be", wanted));
     return Fail(token.begin, token.end, fmt::format("`{}` where {} should be", token.text, wanted));
   }
 
@@ -91,11 +96,14 @@ class Parser {
 };
 
 Parsed Parser::Expression(int level) {
-  if (++depth_ > kSyntaxDepthMax) return Fail(Now().begin, Now().end, fmt::format("nested deeper than {}", kSyntaxDepthMax));
+  if (++depth_ > kSyntaxDepthMax)
+    return Fail(Now().begin, Now().end, fmt::format("nested deeper than {}", kSyntaxDepthMax));
   HR_TRY(SyntaxPtr left, Prefix());
   int operators = 0;
   for (bool done = false; !done; ++operators) {
-    if (operators > kOperatorsInARowMax) return Fail(Now().begin, Now().end, fmt::format("more than {} operators in a row", kOperatorsInARowMax));
+    if (operators > kOperatorsInARowMax)
+      return Fail(Now().begin, Now().end,
+                  fmt::format("more than {} operators in a row", kOperatorsInARowMax));
     HR_TRY(left, Infix(std::move(left), level, done));
   }
   --depth_;
@@ -230,7 +238,8 @@ Parsed Parser::NameOrCall() {
   if (IsKeyword(token, "cast")) return Cast();
   if (IsKeyword(token, "null")) return Take(), Make(Kind::kNull, "null", token.begin, token.end);
   for (const std::string_view word : {"true", "false"})
-    if (IsKeyword(token, word)) return Take(), Make(Kind::kBool, std::string(word), token.begin, token.end);
+    if (IsKeyword(token, word))
+      return Take(), Make(Kind::kBool, std::string(word), token.begin, token.end);
   if (IsAnyKeyword(token)) return Unexpected("a value");
   Take();
   if (AtSymbol("(")) return Call(token);

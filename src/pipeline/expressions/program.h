@@ -1,10 +1,15 @@
 #pragma once
-// A compiled expression: steps in order, each reading earlier ones, run over a chunk of rows at a time.
+// A compiled expression: steps in order, each reading earlier ones, run over a chunk of rows at a
+// time.
 //
-// 1. Every value is one of four machine types: bool as uint8_t, integers, dates and timestamps as int64_t, floats as double,
-//    texts as string_view. Columns are widened on the way in and narrowed on the way out, which loses nothing.
-// 2. A step's nulls are bytes: 0 present, kIsNull, or kIsError (null because a cast, a division or an overflow failed). Strict
-//    operators join them with `|`, so that a failure is seen at the end only if it made the result null.
+// 1. Every value is one of four machine types: bool as uint8_t, integers, dates and timestamps as
+// int64_t, floats as double,
+//    texts as string_view. Columns are widened on the way in and narrowed on the way out, which
+//    loses nothing.
+// 2. A step's nulls are bytes: 0 present, kIsNull, or kIsError (null because a cast, a division or
+// an overflow failed). Strict
+//    operators join them with `|`, so that a failure is seen at the end only if it made the result
+//    null.
 // 3. One row runs the same kernels as a column, with one row in the chunk: the bits can't differ.
 
 #include <cstdint>
@@ -32,7 +37,8 @@ constexpr uint8_t kIsPresent = 0;
 constexpr uint8_t kIsNull = 1;
 constexpr uint8_t kIsError = 3;  // includes the bit of kIsNull
 
-// A type as expressions see it: a span of time is an int64 of microseconds, but must not be mixed up with a number.
+// A type as expressions see it: a span of time is an int64 of microseconds, but must not be mixed
+// up with a number.
 struct ValueType {
   columns::Type type = columns::Type::kInt64;
   bool duration = false;
@@ -44,7 +50,8 @@ class Frame;
 struct Step;
 using Kernel = void (*)(const Step&, Frame&);
 
-// Something a kernel needs beside its arguments, made once when compiling (a regular expression, a set of values).
+// Something a kernel needs beside its arguments, made once when compiling (a regular expression, a
+// set of values).
 struct StepData {
   virtual ~StepData() = default;
 };
@@ -53,18 +60,19 @@ struct Step {
   enum class Kind : uint8_t { kColumn, kConstant, kCompute };
   Kind kind = Kind::kCompute;
   ValueType type;
-  size_t input = 0;            // kColumn
-  columns::Value constant;     // kConstant
+  size_t input = 0;                            // kColumn
+  columns::Value constant;                     // kConstant
   columns::Type from = columns::Type::kInt64;  // of a conversion to text: what is converted
-  Kernel kernel = nullptr;     // kCompute
+  Kernel kernel = nullptr;                     // kCompute
   std::vector<uint32_t> arguments;
   std::shared_ptr<const StepData> data;
-  uint32_t self = 0;           // its own number
+  uint32_t self = 0;  // its own number
 
   MachineType machine() const { return MachineTypeOf(type.type); }
 };
 
-constexpr size_t kChunkRows = 1024;  // all of a small program's values stay in the first cache levels
+constexpr size_t kChunkRows =
+    1024;  // all of a small program's values stay in the first cache levels
 constexpr size_t kStepsMax = 4096;
 
 // The values of a step in a chunk: `stride` 0 means one value for all rows.
@@ -75,7 +83,8 @@ struct Values {
   T operator[](size_t row) const { return data[row * stride]; }
 };
 
-// The values of all steps of a program over one chunk. Not thread-safe; lives as long as one evaluation.
+// The values of all steps of a program over one chunk. Not thread-safe; lives as long as one
+// evaluation.
 class Frame {
  public:
   Frame(const std::vector<Step>& steps, size_t rows_max);

@@ -39,11 +39,15 @@ std::string ExpressionsReference() {
   std::string page(kHead);
   page += "\n| form | meaning | example | gives |\n|---|---|---|---|\n";
   for (const FormRow& row : FormTable())
-    fmt::format_to(std::back_inserter(page), "| `{}` | {} | `{}` | `{}` |\n", Cell(row.syntax), Cell(row.says), Cell(row.example), Cell(row.result));
-  page += "\nFrom loose to tight: `OR`, `AND`, `NOT`, comparisons (with `IS`, `IN`, `BETWEEN`, `LIKE`), `+ - ||`, `* / %`, sign.\n\n## Functions\n\n";
+    fmt::format_to(std::back_inserter(page), "| `{}` | {} | `{}` | `{}` |\n", Cell(row.syntax),
+                   Cell(row.says), Cell(row.example), Cell(row.result));
+  page +=
+      "\nFrom loose to tight: `OR`, `AND`, `NOT`, comparisons (with `IS`, `IN`, `BETWEEN`, "
+      "`LIKE`), `+ - ||`, `* / %`, sign.\n\n## Functions\n\n";
   page += "| function | meaning | example | gives |\n|---|---|---|---|\n";
   for (const FunctionRow& row : FunctionTable())
-    fmt::format_to(std::back_inserter(page), "| `{}` | {} | `{}` | `{}` |\n", Cell(row.signature), Cell(row.says), Cell(row.example), Cell(row.result));
+    fmt::format_to(std::back_inserter(page), "| `{}` | {} | `{}` | `{}` |\n", Cell(row.signature),
+                   Cell(row.says), Cell(row.example), Cell(row.result));
   return page;
 }
 

@@ -1,5 +1,5 @@
-// Text functions count and cut in code points; upper and lower know ASCII letters alone, so that no table or locale can
-// change a result.
+// Text functions count and cut in code points; upper and lower know ASCII letters alone, so that no
+// table or locale can change a result.
 #include <re2/re2.h>
 
 #include <cstring>
@@ -121,7 +121,8 @@ void Substring(const Step& step, Frame& frame) {
 }
 
 struct RegularExpression : StepData {
-  explicit RegularExpression(const std::string& pattern, const RE2::Options& options) : re(pattern, options) {}
+  explicit RegularExpression(const std::string& pattern, const RE2::Options& options)
+      : re(pattern, options) {}
   RE2 re;
 };
 
@@ -149,7 +150,8 @@ Kernel TextKernel(std::string_view function) {
   return function == "like" ? &Total2<Like, Text, Text, uint8_t> : nullptr;
 }
 
-std::expected<std::shared_ptr<const StepData>, std::string> MakeRegularExpression(const std::string& pattern) {
+std::expected<std::shared_ptr<const StepData>, std::string> MakeRegularExpression(
+    const std::string& pattern) {
   RE2::Options options;
   options.set_log_errors(false);
   options.set_max_mem(8 << 20);

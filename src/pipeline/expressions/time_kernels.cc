@@ -1,4 +1,5 @@
-// Parts of a time: microseconds since 1970-01-01 in UTC, or of a wall clock without a zone; the arithmetic is the same.
+// Parts of a time: microseconds since 1970-01-01 in UTC, or of a wall clock without a zone; the
+// arithmetic is the same.
 #include "base/time.h"
 #include "pipeline/expressions/kernels.h"
 
@@ -44,7 +45,9 @@ struct DayOfWeek {
 // The start of the unit; before the first representable instant there is none.
 template <int64_t kUnit>
 struct TruncateTo {
-  static bool Do(int64_t us, int64_t* out) { return !__builtin_mul_overflow(FloorDivide(us, kUnit), kUnit, out); }
+  static bool Do(int64_t us, int64_t* out) {
+    return !__builtin_mul_overflow(FloorDivide(us, kUnit), kUnit, out);
+  }
 };
 struct TruncateToWeek {
   static bool Do(int64_t us, int64_t* out) {

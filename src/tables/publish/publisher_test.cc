@@ -1,0 +1,466 @@
+// The publisher on the simulated machine: a real log, a table on its faulty disk, and a crash at
+// each of its named points. The oracle is the log itself: the table must hold its rows, in its
+// order, up to the marker.
+
+#include "tables/publish/publisher.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "columns/batch_builder.h"
+#include "env/crash_points.h"
+#include "env/simulated/environment.h"
+#include "log/sequencer.h"
+#include "tables/delta/delta_table.h"
+#include "tables/publish/plan.h"
+#include "tables/stream_rows.h"
+#include "tables/table_reader.h"
+
+namespace headrace::tables {
+namespace {
+
+using base::EpochId;
+using columns::Field;
+using columns::Nullable;
+using columns::Schema;
+using columns::SchemaRef;
+using columns::Type;
+using env::simulated::CrashKind;
+using env::simulated::Faults;
+using env::simulated::SimulatedEnvironment;
+using std::chrono::milliseconds;
+using State = PublisherStatus::State;
+
+constexpr const char* kTable = "data/tables/events";
+
+SchemaRef EventSchema() {
+  return std::make_shared<const Schema>(std::vector<Field>{
+      {.id = 1, .name = "at", .type = Type::kTimestamp, .nullable = Nullable::kNo},
+      {.id = 2, .name = "n", .type = Type::kInt64, .nullable = Nullable::kNo},
+      {.id = 3, .name = "s", .type = Type::kString}});
+}
+
+struct TableRow {
+  uint64_t position;
+  int64_t n;
+  int64_t known_at;
+  bool operator==(const TableRow&) const = default;
+};
+std::ostream& operator<<(std::ostream& out, const TableRow& row) {
+  return out << "(" << row.position << ", " << row.n << ", " << row.known_at << ")";
+}
+
+// One life of log and publisher on a machine.
+class Life {
+ public:
+  Life(SimulatedEnvironment& machine, pipeline::KnownAtRule::Kind known_at,
+       PublisherOptions options)
+      : machine_(machine), known_at_(known_at), options_(std::move(options)) {}
+  ~Life() {
+    publisher.reset();
+    sequencer.reset();
+  }
+
+  // False: the process died.
+  bool Open() {
+    return machine_.Run([&] {
+      std::vector<log::Epoch> recovered;
+      log::LogOptions log_options;
+      log_options.clock = log::ClockMode::kEvents;
+      log_options.segment_bytes = 1 << 20;
+      auto opened = log::Sequencer::Open(machine_, budget_, "data/log", log_options,
+                                         [&](const log::Epoch& epoch) -> base::Result<void> {
+                                           recovered.push_back(epoch);
+                                           return {};
+                                         });
+      ASSERT_TRUE(opened) << opened.error().ToString();
+      sequencer = std::move(*opened);
+      const auto id = sequencer->AddStream("events", EventSchema(), {.event_time_field = 0});
+      ASSERT_TRUE(id) << id.error().ToString();
+      stream = {*id, "events", EventSchema(), 0, {.kind = known_at_}};
+      publisher = std::make_unique<Publisher>(machine_, budget_, stream, options_);
+      for (const log::Epoch& epoch : recovered) ASSERT_TRUE(publisher->NoteRecovered(epoch));
+      sequencer->Start([this](const log::EpochRef& epoch) {
+        publisher->NoteDurable(*epoch);
+        sequencer->MarkVisible(epoch->id, machine_.clock().Wall());
+      });
+      auto reader = log::LogReader::Open(machine_, "data/log");
+      ASSERT_TRUE(reader) << reader.error().ToString();
+      publisher->Start(std::move(*reader), [this](log::ControlEntry entry, auto done) {
+        sequencer->Append(std::move(entry), std::move(done));
+      });
+    });
+  }
+
+  void Submit(int64_t first, int64_t count) {
+    columns::BatchBuilder builder(stream.schema);
+    for (int64_t n = first; n < first + count; ++n) {
+      builder.column(0).AppendInt(1'000'000'000 + n * 1000);
+      builder.column(1).AppendInt(n);
+      builder.column(2).AppendText("row " + std::to_string(n % 10));
+    }
+    columns::EventBatch batch;
+    batch.stream = stream.id;
+    batch.rows = builder.Finish();
+    machine_.Run([&] {
+      sequencer->Submit(std::move(batch), [this, count](base::Result<log::Acknowledgement> ack) {
+        if (ack) acknowledged += count;
+      });
+    });
+  }
+
+  // What the flush said; nothing when the process died, or it never answered.
+  std::optional<base::Result<void>> Flush() {
+    std::optional<base::Result<void>> answer;
+    machine_.Run([&] {
+      publisher->Flush([&answer](base::Result<void> done) { answer = std::move(done); });
+    });
+    machine_.RunUntil([&] { return answer.has_value(); });
+    return answer;
+  }
+
+  base::Result<std::vector<TableRow>> RowsOfLog(EpochId last) {
+    HR_TRY(const auto reader, log::LogReader::Open(machine_, "data/log"));
+    std::vector<TableRow> rows;
+    const auto keep = [&](EpochRows epoch) -> base::Result<void> {
+      for (size_t i = 0; i < epoch.rows.rows(); ++i)
+        rows.push_back({columns::Position::Of(epoch.epoch, i).packed,
+                        epoch.rows.column(1).Int64s()[i], epoch.known_at[i]});
+      return {};
+    };
+    HR_TRY_VOID(ScanStreamRows(*reader, stream, EpochId{0}, last, UnknownTime::kNever, keep));
+    return rows;
+  }
+
+  base::Result<std::vector<TableRow>> RowsOfTable() {
+    HR_TRY(const auto table, TableReader::Open(machine_, kTable));
+    std::vector<TableRow> rows;
+    HR_TRY_VOID(table->Scan(stream.schema, [&](const PositionedRows& part) -> base::Result<void> {
+      for (size_t i = 0; i < part.rows.rows(); ++i)
+        rows.push_back(
+            {part.positions[i].packed, part.rows.column(1).Int64s()[i], part.known_at[i]});
+      return {};
+    }));
+    return rows;
+  }
+
+  // The table is a prefix of the log: none missing, none twice, in order.
+  void ExpectTableIsLog() {
+    const EpochId committed = publisher->status().committed;
+    const auto log = RowsOfLog(committed);
+    const auto table = RowsOfTable();
+    ASSERT_TRUE(log) << log.error().ToString();
+    ASSERT_TRUE(table) << table.error().ToString();
+    EXPECT_EQ(*table, *log);
+  }
+
+  SimulatedEnvironment& machine_;
+  const pipeline::KnownAtRule::Kind known_at_;
+  const PublisherOptions options_;
+  base::MemoryBudget budget_{1ULL << 30};
+  PublishedStream stream;
+  std::unique_ptr<log::Sequencer> sequencer;
+  std::unique_ptr<Publisher> publisher;
+  int64_t acknowledged = 0;
+};
+
+PublisherOptions Quick() {
+  PublisherOptions options;
+  options.folder = kTable;
+  options.commit = milliseconds(100);
+  return options;
+}
+
+std::unique_ptr<Life> OpenLife(
+    SimulatedEnvironment& machine,
+    pipeline::KnownAtRule::Kind kind = pipeline::KnownAtRule::Kind::kEventTime,
+    PublisherOptions options = Quick()) {
+  auto life = std::make_unique<Life>(machine, kind, std::move(options));
+  EXPECT_TRUE(life->Open());
+  return life;
+}
+
+// Sends and lets time pass, until the end or the crash.
+void Work(SimulatedEnvironment& machine, Life& life, int64_t& next, int batches) {
+  for (int i = 0; i < batches && !machine.crashed(); ++i) {
+    const int64_t count = 1 + (next * 7 + i) % 40;
+    life.Submit(next, count);
+    next += count;
+    machine.RunFor(milliseconds(20));
+  }
+}
+
+TEST(Publisher, PublishesEveryRowInOrder) {
+  SimulatedEnvironment machine(1);
+  auto life = OpenLife(machine);
+  int64_t next = 0;
+  Work(machine, *life, next, 50);
+  const auto flushed = life->Flush();
+  ASSERT_TRUE(flushed && *flushed) << (flushed ? flushed->error().ToString() : "no answer");
+  life->ExpectTableIsLog();
+  EXPECT_EQ(life->RowsOfTable()->size(), static_cast<size_t>(next));
+  const PublisherStatus status = life->publisher->status();
+  EXPECT_EQ(status.state, State::kRunning);
+  EXPECT_EQ(status.pending_rows, 0U);
+  EXPECT_EQ(status.lag.count(), 0);
+  EXPECT_GT(status.commits, 3U) << "not all at the flush";
+}
+
+TEST(Publisher, SurvivesACrashAtEachOfItsPoints) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (const std::string_view point : env::kCrashPoints) {
+    if (!point.starts_with("publish.")) continue;
+    for (uint64_t hit = 1; hit <= 3; ++hit) {
+      for (const CrashKind kind : {CrashKind::kPowerCut, CrashKind::kKill}) {
+        SCOPED_TRACE(std::string(point) + " at visit " + std::to_string(hit));
+        Faults faults;
+        faults.crash_point = point;
+        faults.crash_hit = hit;
+        faults.crash_kind = kind;
+        auto machine = std::make_unique<SimulatedEnvironment>(random(), faults);
+        int64_t next = 0;
+        int64_t acknowledged = 0;
+        {
+          auto life = OpenLife(*machine);
+          Work(*machine, *life, next, 60);
+          ASSERT_TRUE(machine->crashed()) << "the point was not reached";
+          acknowledged = life->acknowledged;
+        }
+        machine = machine->Reboot(random());
+        auto life = OpenLife(*machine);
+        Work(*machine, *life, next, 10);
+        const auto flushed = life->Flush();
+        ASSERT_TRUE(flushed && *flushed) << (flushed ? flushed->error().ToString() : "no answer");
+        life->ExpectTableIsLog();
+        EXPECT_GE(static_cast<int64_t>(life->RowsOfTable()->size()), acknowledged);
+      }
+    }
+  }
+}
+
+TEST(Publisher, SurvivesAnyCrashes) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 20; ++round) {
+    auto machine = std::make_unique<SimulatedEnvironment>(random());
+    int64_t next = 0;
+    for (int lives = 0; lives < 5; ++lives) {
+      {
+        auto life = OpenLife(*machine);
+        Work(*machine, *life, next, static_cast<int>(random() % 20));
+        for (uint64_t step = random() % 50; step > 0; --step) machine->Step();
+        machine->Crash(random() % 2 == 0 ? CrashKind::kKill : CrashKind::kPowerCut);
+      }
+      machine = machine->Reboot(random());
+    }
+    auto life = OpenLife(*machine);
+    const auto flushed = life->Flush();
+    ASSERT_TRUE(flushed && *flushed) << (flushed ? flushed->error().ToString() : "no answer");
+    life->ExpectTableIsLog();
+  }
+}
+
+TEST(Publisher, LiveRowsAreKnownFromWhenTheyWereVisible) {
+  SimulatedEnvironment machine(3);
+  auto life = OpenLife(machine, pipeline::KnownAtRule::Kind::kVisible);
+  int64_t next = 0;
+  Work(machine, *life, next, 20);
+  const auto flushed = life->Flush();
+  ASSERT_TRUE(flushed && *flushed) << (flushed ? flushed->error().ToString() : "no answer");
+  life->ExpectTableIsLog();
+  const auto rows = life->RowsOfTable();
+  ASSERT_EQ(rows->size(), static_cast<size_t>(next));
+  const int64_t now = machine.clock().Wall().us;
+  for (size_t i = 0; i < rows->size(); ++i) {
+    EXPECT_LE((*rows)[i].known_at, now);
+    EXPECT_LE((*rows)[i == 0 ? 0 : i - 1].known_at, (*rows)[i].known_at);
+  }
+}
+
+TEST(Publisher, GoesOnAfterAForeignCommit) {
+  SimulatedEnvironment machine(4);
+  auto life = OpenLife(machine);
+  int64_t next = 0;
+  for (int i = 0; i < 5; ++i) {
+    Work(machine, *life, next, 10);
+    machine.Run([&] {
+      auto other = delta::DeltaTable::Open(machine, kTable, delta::Keep::kNoFiles);
+      ASSERT_TRUE(other) << other.error().ToString();
+      char name[64];
+      std::snprintf(name, sizeof(name), "%s/_delta_log/%020lld.json", kTable,
+                    static_cast<long long>((*other)->snapshot().version + 1));
+      const std::string text = R"({"commitInfo":{"operation":"SOMETHING"}})";
+      ASSERT_TRUE(env::PutIfAbsent(machine.files(), name,
+                                   {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+    });
+  }
+  const auto flushed = life->Flush();
+  ASSERT_TRUE(flushed && *flushed) << (flushed ? flushed->error().ToString() : "no answer");
+  life->ExpectTableIsLog();
+}
+
+// The publisher stopped for `reason`, and the log goes on.
+void ExpectStopped(SimulatedEnvironment& machine, Life& life, const std::string& reason) {
+  const auto flushed = life.Flush();
+  ASSERT_TRUE(flushed);
+  EXPECT_FALSE(*flushed);
+  EXPECT_EQ(life.publisher->status().state, State::kStopped);
+  EXPECT_NE(life.publisher->status().reason.find(reason), std::string::npos)
+      << life.publisher->status().reason;
+  const int64_t before = life.acknowledged;
+  life.Submit(1'000'000, 5);
+  machine.RunFor(milliseconds(50));
+  EXPECT_EQ(life.acknowledged, before + 5);
+}
+
+void PutMarker(SimulatedEnvironment& machine, const Marker& marker) {
+  machine.Run([&] {
+    const auto schema = TableSchema(*EventSchema());
+    auto table = delta::DeltaTable::OpenForAppend(machine, kTable, "events", *schema);
+    ASSERT_TRUE(table) << table.error().ToString();
+    ASSERT_TRUE((*table)->Append({}, marker));
+  });
+}
+
+TEST(Publisher, StopsAtATableOfAnotherLog) {
+  SimulatedEnvironment machine(5);
+  PutMarker(machine, {"headrace/00112233445566778899aabbccddeeff/events", 12});
+  auto life = OpenLife(machine);
+  ExpectStopped(machine, *life, "another log");
+}
+
+TEST(Publisher, StopsAtATableAheadOfTheLog) {
+  auto machine = std::make_unique<SimulatedEnvironment>(6);
+  int64_t next = 0;
+  std::string application;
+  {
+    auto life = OpenLife(*machine);
+    Work(*machine, *life, next, 20);
+    ASSERT_TRUE(life->Flush());
+    application = ApplicationId(life->sequencer->status().log, "events");
+    machine->Crash();
+  }
+  machine = machine->Reboot(7);
+  PutMarker(*machine, {application, 1'000'000});
+  auto life = OpenLife(*machine);
+  ExpectStopped(*machine, *life, "the log was restored");
+}
+
+TEST(Publisher, StopsAtATableThatWasRestored) {
+  auto machine = std::make_unique<SimulatedEnvironment>(8);
+  int64_t next = 0;
+  {
+    auto life = OpenLife(*machine);
+    Work(*machine, *life, next, 50);
+    ASSERT_TRUE(life->Flush());
+    machine->Crash();
+  }
+  machine = machine->Reboot(9);
+  const std::string log = std::string(kTable) + "/_delta_log";
+  auto names = machine->files().List(log);
+  ASSERT_TRUE(names);
+  std::erase_if(*names, [](const std::string& name) { return env::IsTemporaryName(name); });
+  ASSERT_GT(names->size(), 4U);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(machine->files().Remove(log + "/" + names->back()));
+    names->pop_back();
+  }
+  auto life = OpenLife(*machine);
+  ExpectStopped(*machine, *life, "the table was restored");
+}
+
+TEST(Publisher, NeverOverwritesAFileWithOtherBytes) {
+  Faults faults;
+  faults.crash_point = "publish.after_plan";
+  faults.crash_kind = CrashKind::kKill;
+  auto machine = std::make_unique<SimulatedEnvironment>(10, faults);
+  int64_t next = 0;
+  {
+    auto life = OpenLife(*machine);
+    Work(*machine, *life, next, 20);
+    ASSERT_TRUE(machine->crashed());
+  }
+  machine = machine->Reboot(11);
+  std::string name;
+  {  // what the plan in the log wants to write
+    auto reader = log::LogReader::Open(*machine, "data/log");
+    ASSERT_TRUE(reader);
+    ASSERT_TRUE((*reader)->Scan(EpochId{1}, *(*reader)->Newest(),
+                                [&](const log::EpochRef& epoch) -> base::Result<void> {
+                                  for (const auto& entry : epoch->controls)
+                                    if (const auto plan = DecodePlan(entry); plan && *plan)
+                                      name = FileName((*reader)->log(), **plan, 0);
+                                  return {};
+                                }));
+  }
+  ASSERT_FALSE(name.empty());
+  const std::vector<uint8_t> other = {1, 2, 3};
+  const std::string path = std::string(kTable) + "/" + name;
+  ASSERT_TRUE(env::PutIfAbsent(machine->files(), path, other));
+  auto life = OpenLife(*machine);
+  ExpectStopped(*machine, *life, "other bytes");
+  EXPECT_EQ(*machine->files().ReadAll(path), other);
+}
+
+TEST(Publisher, SurvivesAFailedSync) {
+  auto machine = std::make_unique<SimulatedEnvironment>(12);
+  auto life = OpenLife(*machine);
+  int64_t next = 0;
+  Work(*machine, *life, next, 10);
+  machine->faults().fail_sync_number = machine->syncs() + 40;  // some sync, of log or table
+  Work(*machine, *life, next, 30);
+  machine->Crash();
+  life.reset();
+  machine = machine->Reboot(13);
+  life = OpenLife(*machine);
+  const auto flushed = life->Flush();
+  ASSERT_TRUE(flushed && *flushed) << (flushed ? flushed->error().ToString() : "no answer");
+  life->ExpectTableIsLog();
+}
+
+TEST(Publisher, WaitsOutAFullDisk) {
+  SimulatedEnvironment machine(15);
+  auto life = OpenLife(machine);
+  int64_t next = 0;
+  Work(machine, *life, next, 10);
+  const uint64_t capacity = machine.faults().capacity_bytes;
+  machine.faults().capacity_bytes = 0;  // the log has its segment already
+  Work(machine, *life, next, 20);
+  EXPECT_EQ(life->publisher->status().state, State::kRetrying);
+  EXPECT_GT(life->publisher->status().pending_rows, 0U);
+  EXPECT_GT(life->publisher->status().lag.count(), 0);
+  const auto failed = life->Flush();
+  ASSERT_TRUE(failed);
+  EXPECT_FALSE(*failed);
+  machine.faults().capacity_bytes = capacity;
+  machine.RunFor(std::chrono::minutes(2));  // by itself, at the next retry
+  EXPECT_EQ(life->publisher->status().state, State::kRunning);
+  EXPECT_EQ(life->publisher->status().pending_rows, 0U);
+  life->ExpectTableIsLog();
+}
+
+TEST(Publisher, CutsLongPlansIntoFilesAndVersions) {
+  SimulatedEnvironment machine(14);
+  PublisherOptions options = Quick();
+  options.commit = std::chrono::seconds(3600);
+  options.plan_rows_max = 20'000;
+  options.files.file_rows_max = 3000;
+  auto life = OpenLife(machine, pipeline::KnownAtRule::Kind::kEventTime, options);
+  for (int64_t next = 0; next < 100'000; next += 500) {
+    life->Submit(next, 500);
+    machine.RunFor(milliseconds(5));
+  }
+  const auto flushed = life->Flush();
+  ASSERT_TRUE(flushed && *flushed) << (flushed ? flushed->error().ToString() : "no answer");
+  life->ExpectTableIsLog();
+  EXPECT_GE(life->publisher->status().commits, 4U);
+  EXPECT_GE(life->publisher->status().files, 30U);
+  EXPECT_EQ(life->publisher->status().rows, 100'000U);
+}
+
+}  // namespace
+}  // namespace headrace::tables

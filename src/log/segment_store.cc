@@ -70,11 +70,10 @@ SegmentStore::Room SegmentStore::RoomFor(uint64_t bytes, Use use) {
   return next_ ? Room::kHere : Room::kNone;  // prepared in the foreground
 }
 
-// A full-size segment lasts while half of it prepares the next; the small ones of a young log don't.
+// From a segment's first record on, so that there is a whole segment's time for it.
 void SegmentStore::PrepareAhead() {
   if (!active_ || next_ || preparing_ || error_ || !background_ || offset_ == 0) return;
-  const bool young = active_->size < options_.segment_bytes;
-  if (young || Remaining() < active_->size / 2) BeginPreparing(0);
+  BeginPreparing(0);
 }
 
 void SegmentStore::BeginPreparing(uint64_t at_least_bytes) {

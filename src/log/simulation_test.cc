@@ -74,10 +74,14 @@ class History {
     for (const std::string_view point : env::kCrashPoints)
       if (IsOfThisRoom(point)) points.push_back(point);
     faults.crash_point = points[random_() % points.size()];
+    // A tail to zero needs a torn record in the life before.
+    if (previous_point_ == "log.after_write" && random_() % 2 == 0)
+      faults.crash_point = random_() % 2 == 0 ? "recovery.before_zero_tail" : "recovery.after_zero_tail";
+    previous_point_ = faults.crash_point;
     const bool rare = faults.crash_point.starts_with("segment.") ||
                       faults.crash_point.starts_with("recovery.");
     faults.crash_hit = 1 + (rare ? 0 : random_() % 30);
-    if (random_() % 3 == 0) faults.crash_kind = CrashKind::kKill;
+    if (random_() % 4 == 0) faults.crash_kind = CrashKind::kKill;
     if (random_() % 8 == 0) faults.fail_sync_number = 1 + random_() % 60;
     if (random_() % 8 == 0) faults.capacity_bytes = 200'000 + random_() % 400'000;
     return faults;
@@ -234,6 +238,7 @@ class History {
   const uint64_t seed_;
   std::mt19937_64 random_;
   std::vector<Sender> senders_;
+  std::string previous_point_;
   int64_t next_id_ = 0;
   std::vector<int64_t> shown_;  // rows that somebody saw as durable
   std::unique_ptr<TestLog> log_;

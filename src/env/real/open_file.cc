@@ -5,14 +5,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 #include <vector>
 
 namespace headrace::env::real {
 namespace {
 
+// So many zeros at most stand between another file's sync and the disk; then the disk is left alone for half as long as they took.
 constexpr uint64_t kZeroChunkBytes = 1ULL << 20;
-// Dirty zeros that a sync of another file might have to wait for stay this few.
-constexpr uint64_t kZeroBytesPerSync = 4ULL << 20;
 
 class LocalWritableFile final : public WritableFile {
  public:
@@ -55,9 +56,11 @@ class LocalWritableFile final : public WritableFile {
     // Reserved extents are "unwritten"; the first write of each would need a metadata sync. Zeros written now make them plain.
     const std::vector<uint8_t> zeros(std::min(kZeroChunkBytes, size), 0);
     for (uint64_t offset = 0; offset < size; offset += zeros.size()) {
+      const auto begin = std::chrono::steady_clock::now();
       const uint64_t chunk = std::min<uint64_t>(zeros.size(), size - offset);
       HR_TRY_VOID(WriteAt(offset, std::span(zeros).first(chunk)));
-      if ((offset + chunk) % kZeroBytesPerSync == 0) HR_TRY_VOID(Sync());
+      HR_TRY_VOID(Sync());
+      std::this_thread::sleep_for((std::chrono::steady_clock::now() - begin) / 2);
     }
     if (::fsync(fd_.get()) != 0) return base::Fail(SystemError("fsync", path_, errno));
     return {};

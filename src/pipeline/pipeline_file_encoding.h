@@ -1,6 +1,5 @@
 #pragma once
-// A definition's bytes: the pipeline file's text and the text of every contract that it names.
-// docs/internals/log-format.md has the layout.
+// A definition as bytes: the pipeline file and every contract that it names, as they were written.
 
 #include <map>
 #include <string>

@@ -1,5 +1,7 @@
 #include "pipeline/expressions/output.h"
 
+#include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "base/result.h"
@@ -20,31 +22,46 @@ OutputColumn::OutputColumn(Type type, size_t rows) : type_(type) {
   validity_.resize((rows + 7) / 8);
 }
 
+namespace {
+
+// Eight bytes of 0 or 1 as eight bits, the first one lowest: each multiplied copy moves one byte's
+// bit to its place on top.
+uint8_t PackBits(const uint8_t* bytes) {
+  uint64_t eight;
+  std::memcpy(&eight, bytes, sizeof(eight));
+  return static_cast<uint8_t>((eight * 0x0102040810204080ULL) >> 56);
+}
+
+void PackBits(const uint8_t* bytes, size_t rows, uint8_t* out) {
+  for (size_t row = 0; row + 8 <= rows; row += 8) out[row / 8] = PackBits(bytes + row);
+  const size_t rest = rows % 8;
+  if (rest == 0) return;
+  uint8_t last[8] = {};
+  std::memcpy(last, bytes + rows - rest, rest);
+  out[rows / 8] = PackBits(last);
+}
+
+}  // namespace
+
 // Chunks begin at a multiple of kChunkRows, so at a whole byte of bits.
 void OutputColumn::AppendNulls(const uint8_t* nulls, size_t rows) {
   uint8_t* out = validity_.data() + length_ / 8;
-  for (size_t byte = 0; byte < (rows + 7) / 8; ++byte) {
-    const size_t end = std::min(rows, byte * 8 + 8);
-    uint8_t bits = 0;
-    for (size_t row = byte * 8; row < end; ++row)
-      bits |=
-          static_cast<uint8_t>((nulls == nullptr || nulls[row] == kIsPresent ? 1 : 0) << (row % 8));
-    const auto full =
-        static_cast<uint8_t>(end - byte * 8 == 8 ? 0xFF : (1U << (end - byte * 8)) - 1);
-    any_null_ |= bits != full;
-    out[byte] = bits;
+  if (nulls == nullptr) {
+    std::memset(out, 0xFF, (rows + 7) / 8);
+    return;
   }
+  uint8_t valid[kChunkRows];
+  for (size_t row = 0; row < rows; ++row) {
+    valid[row] = nulls[row] == kIsPresent ? 1 : 0;
+    any_null_ |= valid[row] == 0;
+  }
+  PackBits(valid, rows, out);
 }
 
 void OutputColumn::AppendBools(Values<uint8_t> values, size_t rows) {
   uint8_t* out = values_.data() + length_ / 8;
-  for (size_t row = 0; row < rows; row += 8) {
-    const size_t end = std::min<size_t>(8, rows - row);
-    uint8_t bits = 0;
-    for (size_t bit = 0; bit < end; ++bit)
-      bits |= static_cast<uint8_t>((values[row + bit] != 0 ? 1 : 0) << bit);
-    out[row / 8] = bits;
-  }
+  if (values.stride == 1) return PackBits(values.data, rows, out);
+  std::memset(out, *values.data != 0 ? 0xFF : 0, (rows + 7) / 8);
 }
 
 template <typename To, typename From>
@@ -85,6 +102,11 @@ void OutputColumn::Append(const Frame& frame, uint32_t step) {
 }
 
 columns::Column OutputColumn::Finish() {
+  if (const size_t rest = length_ % 8; rest != 0) {  // bits after the last row are 0, as elsewhere
+    const auto kept = static_cast<uint8_t>((1U << rest) - 1);
+    validity_.back() &= kept;
+    if (type_ == Type::kBool) values_.back() &= kept;
+  }
   columns::Buffer validity =
       any_null_ ? columns::Buffer::Own(std::move(validity_)) : columns::Buffer();
   columns::Buffer offsets = columns::IsVariable(type_)

@@ -33,7 +33,7 @@ constexpr size_t kProducerBytesMax = 256;
 
 // Nothing when the schema has no such metadata.
 std::optional<std::string> MetadataOf(const arrow::Schema& schema, std::string_view key) {
-  const auto metadata = schema.metadata();
+  const auto& metadata = schema.metadata();
   if (metadata == nullptr) return std::nullopt;
   const int index = metadata->FindKey(std::string(key));
   if (index < 0) return std::nullopt;

@@ -249,6 +249,10 @@ AggregateResult Accumulators::Result(size_t feature) {
   return {Value::Null(spec.result_type)};
 }
 
+bool Accumulators::AllHaveRows() const {
+  return std::all_of(states_.begin(), states_.end(), [](const State& state) { return state.count > 0; });
+}
+
 void Accumulators::Reset() {
   for (State& state : states_) {
     std::vector<Bucket> buckets = std::move(state.buckets);

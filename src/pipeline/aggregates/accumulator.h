@@ -54,6 +54,8 @@ class Accumulators {
   //   last      of the newest row by (event time, position), null if it is null there
   AggregateResult Result(size_t feature);
 
+  // Every slot has at least one row.
+  bool AllHaveRows() const;
   void Reset();
 
  private:

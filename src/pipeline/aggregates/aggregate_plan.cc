@@ -55,6 +55,8 @@ AggregatePlan::AggregatePlan(std::span<const AggregateSpec> specs, std::span<con
     slot_of_.push_back(static_cast<size_t>(found - slots_.begin()));
     if (found == slots_.end()) slots_.push_back(slot);
   }
+  only_newest_ =
+      std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.kind == Slot::Kind::kNewest; });
   rereads_rows_ = std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return !slot.has_partial(); });
 }
 

@@ -51,6 +51,8 @@ class AggregatePlan {
   const std::vector<columns::Type>& argument_types() const { return argument_types_; }
   // Slots whose rows a sealed chunk must show again.
   bool rereads_rows() const { return rereads_rows_; }
+  // Every feature is last(): rows older than one that counts change nothing.
+  bool only_newest() const { return only_newest_; }
 
  private:
   std::vector<AggregateSpec> specs_;
@@ -58,6 +60,7 @@ class AggregatePlan {
   std::vector<Slot> slots_;
   std::vector<size_t> slot_of_;
   bool rereads_rows_ = false;
+  bool only_newest_ = false;
 };
 
 }  // namespace headrace::pipeline

@@ -85,6 +85,7 @@ bool RowStore::Compact(Edit& edit) {
     });
     RetireChunk(old.chunk(i), edit.step);
   }
+  image.oldest_until = last_time_of(image, image.begin);
   RetireDirectory(old.directory, edit.step);
   CountRows(static_cast<int64_t>(after) - static_cast<int64_t>(before));
   return true;

@@ -52,6 +52,7 @@ void RowStore::InsertLate(Edit& edit, const BatchRows& batch, std::span<const ui
   image.begin = 0;
   image.end = static_cast<uint32_t>(chunks.size());
   image.open_count = chunks.back().second;
+  image.oldest_until = last_time_of(image, 0);
 }
 
 void RowStore::MergeInto(Edit&, std::vector<std::pair<RowChunk*, uint32_t>>& out, const RowChunk& old, uint32_t old_count,

@@ -43,6 +43,8 @@ struct RowImage {
   uint32_t open_count = 0;
   int64_t first_time = std::numeric_limits<int64_t>::max();  // earliest event time the key ever had
   int64_t dropped_time = kNever;                             // latest event time among rows that were dropped
+  int64_t newest_time = kNever;                              // of the last row, if there is one
+  int64_t oldest_until = kNever;                             // of the last row of the first chunk: when it can be dropped
 
   uint32_t chunks() const { return end - begin; }
   RowChunk* chunk(uint32_t index) const { return directory->at(index); }
@@ -69,6 +71,8 @@ class StateRow {
     version.open_count.store(image.open_count, std::memory_order_release);
     version.first_time.store(image.first_time, std::memory_order_release);
     version.dropped_time.store(image.dropped_time, std::memory_order_release);
+    version.newest_time.store(image.newest_time, std::memory_order_release);
+    version.oldest_until.store(image.oldest_until, std::memory_order_release);
     version.step.store(step, std::memory_order_release);
   }
 
@@ -91,7 +95,7 @@ class StateRow {
 
  private:
   static constexpr Step kBeingWritten = ~Step{0};
-  struct Version {
+  struct alignas(64) Version {
     std::atomic<Step> step{0};
     std::atomic<Directory*> directory{nullptr};
     std::atomic<uint32_t> begin{0};
@@ -99,14 +103,19 @@ class StateRow {
     std::atomic<uint32_t> open_count{0};
     std::atomic<int64_t> first_time{std::numeric_limits<int64_t>::max()};
     std::atomic<int64_t> dropped_time{RowImage::kNever};
+    std::atomic<int64_t> newest_time{RowImage::kNever};
+    std::atomic<int64_t> oldest_until{RowImage::kNever};
   };
+  static_assert(sizeof(Version) == 64);
   static RowImage Load(const Version& version) {
     return {.directory = version.directory.load(std::memory_order_acquire),
             .begin = version.begin.load(std::memory_order_acquire),
             .end = version.end.load(std::memory_order_acquire),
             .open_count = version.open_count.load(std::memory_order_acquire),
             .first_time = version.first_time.load(std::memory_order_acquire),
-            .dropped_time = version.dropped_time.load(std::memory_order_acquire)};
+            .dropped_time = version.dropped_time.load(std::memory_order_acquire),
+            .newest_time = version.newest_time.load(std::memory_order_acquire),
+            .oldest_until = version.oldest_until.load(std::memory_order_acquire)};
   }
   size_t bodies_index() const {
     return versions_[1].step.load(std::memory_order_relaxed) > versions_[0].step.load(std::memory_order_relaxed) ? 1 : 0;

@@ -84,11 +84,29 @@ StateRow* RowStore::RowFor(uint32_t number, Step step) {
   return &page->rows[number % kPageRows];
 }
 
-void RowStore::Prefetch(uint32_t number) const {
+void RowStore::PrefetchRow(uint32_t number) const {
   if (const StateRow* row = RowAt(number)) {
     __builtin_prefetch(row);
     __builtin_prefetch(reinterpret_cast<const char*>(row) + 64);
   }
+}
+
+void RowStore::PrefetchDirectory(uint32_t number) const {
+  const StateRow* row = RowAt(number);
+  if (row == nullptr) return;
+  const RowImage image = row->Newest();
+  if (image.chunks() > 0) __builtin_prefetch(image.directory->entries() + image.end - 1);
+  if (image.chunks() > 0) __builtin_prefetch(image.directory);
+}
+
+void RowStore::PrefetchChunk(uint32_t number) const {
+  const StateRow* row = RowAt(number);
+  if (row == nullptr) return;
+  const RowImage image = row->Newest();
+  if (image.chunks() == 0) return;
+  const RowChunk* chunk = image.last();
+  __builtin_prefetch(chunk);
+  __builtin_prefetch(chunk->times(layout_) + image.open_count, 1);
 }
 
 std::optional<RowImage> RowStore::Find(uint32_t number, Step step) const {
@@ -107,8 +125,6 @@ int64_t RowStore::last_time_of(const RowImage& image, uint32_t index) const {
   return image.chunk(index)->times(layout_)[image.count(index) - 1];
 }
 
-int64_t RowStore::last_time(const RowImage& image) const { return last_time_of(image, image.end - 1); }
-
 void RowStore::Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows, base::Timestamp clock,
                       Step step) {
   StateRow* row = RowFor(number, step);
@@ -117,7 +133,7 @@ void RowStore::Append(uint32_t number, const BatchRows& batch, std::span<const u
   edit.image.first_time = std::min(edit.image.first_time, batch.times[rows.front()]);
   rows = SkipForgotten(edit, batch, rows);
   if (!rows.empty() && edit.image.chunks() > 0) {
-    const int64_t newest = last_time(edit.image);
+    const int64_t newest = edit.image.newest_time;
     const auto fresh = std::partition_point(rows.begin(), rows.end(),
                                             [&](uint32_t r) { return batch.times[r] < newest; });
     const auto late = static_cast<size_t>(fresh - rows.begin());
@@ -147,6 +163,8 @@ void RowStore::AppendFresh(Edit& edit, const BatchRows& batch, std::span<const u
     const size_t count = std::min<size_t>(rows.size(), chunk->capacity() - edit.image.open_count);
     chunk->Append(layout_, edit.image.open_count, batch, rows.first(count), memory_);
     edit.image.open_count += static_cast<uint32_t>(count);
+    edit.image.newest_time = batch.times[rows[count - 1]];
+    if (edit.image.chunks() == 1) edit.image.oldest_until = edit.image.newest_time;
     CountRows(static_cast<int64_t>(count));
     rows = rows.subspan(count);
   }
@@ -190,7 +208,7 @@ void RowStore::ReserveEntry(Edit& edit) {
 
 void RowStore::DropOld(Edit& edit) {
   const int64_t forgotten = edit.forgotten(retention_);
-  while (edit.image.chunks() > 0 && last_time_of(edit.image, edit.image.begin) <= forgotten) {
+  while (edit.image.chunks() > 0 && edit.image.oldest_until <= forgotten) {
     if (retention_.kind == Retention::Kind::kLifetime && !NewerRowsSuffice(edit, edit.image.begin)) return;
     DropChunk(edit);
   }
@@ -200,11 +218,15 @@ void RowStore::DropChunk(Edit& edit) {
   RowImage& image = edit.image;
   RowChunk* chunk = image.chunk(image.begin);
   const uint32_t count = image.count(image.begin);
-  image.dropped_time = std::max(image.dropped_time, chunk->times(layout_)[count - 1]);
+  image.dropped_time = std::max(image.dropped_time, image.oldest_until);
   RetireTexts(*chunk, RowsBelow(count), edit.step);
   CountRows(-static_cast<int64_t>(count));
   ++image.begin;
-  if (image.chunks() == 0) image.open_count = 0;
+  if (image.chunks() == 0) {
+    image.open_count = 0;
+  } else {
+    image.oldest_until = last_time_of(image, image.begin);
+  }
   RetireChunk(chunk, edit.step);
 }
 

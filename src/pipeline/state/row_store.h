@@ -37,8 +37,11 @@ class RowStore {
 
   // Writer: `rows` of `batch` belong to key `number`, by (event time, row). `clock` is the epoch's.
   void Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows, base::Timestamp clock, Step step);
-  // Writer: asks for the memory that Append will touch first.
-  void Prefetch(uint32_t number) const;
+  // Writer: asks for the memory that Append will touch. Each stage reads what the one before asked for, so they are called with
+  // some other keys' work between them.
+  void PrefetchRow(uint32_t number) const;
+  void PrefetchDirectory(uint32_t number) const;
+  void PrefetchChunk(uint32_t number) const;
   // Writer: drops what is not needed any more of the next `keys` keys, round and round.
   void Sweep(size_t keys, base::Timestamp clock, Step step);
 
@@ -80,7 +83,6 @@ class RowStore {
   void ReserveEntry(Edit& edit);
   void DropOld(Edit& edit);
   void DropChunk(Edit& edit);
-  int64_t last_time(const RowImage& image) const;
   int64_t last_time_of(const RowImage& image, uint32_t index) const;
 
   // late_rows.cc

@@ -1,23 +1,51 @@
 #include "pipeline/state/state_memory.h"
 
 #include <new>
+#include <utility>
 
 namespace headrace::pipeline {
 
 StateMemory::~StateMemory() {
   Collect(~Step{0});
+  HR_CHECK(bytes_in_use_ == 0, "state memory was neither retired nor freed");
+  for (void* slab : slabs_) ::operator delete(slab, std::align_val_t{kAlignment});
+  unsettled_bytes_ -= static_cast<int64_t>(slabs_.size() * kSlabBytes);
   SettleCharges();
-  HR_CHECK(charged_bytes_ == 0, "state memory was neither retired nor freed");
+  HR_CHECK(charged_bytes_ == 0, "state memory was charged and not given back");
+}
+
+void* StateMemory::System(size_t bytes) {
+  unsettled_bytes_ += static_cast<int64_t>(bytes);
+  return ::operator new(bytes, std::align_val_t{kAlignment});
+}
+
+void* StateMemory::FromSlab(size_t bytes) {
+  if (bytes > slab_left_) {
+    slabs_.push_back(System(kSlabBytes));
+    slab_next_ = static_cast<char*>(slabs_.back());
+    slab_left_ = kSlabBytes;
+  }
+  slab_left_ -= bytes;
+  return std::exchange(slab_next_, slab_next_ + bytes);
 }
 
 void* StateMemory::Allocate(size_t bytes) {
-  unsettled_bytes_ += static_cast<int64_t>(bytes);
-  return ::operator new(bytes);
+  bytes_in_use_ += bytes;
+  if (!Pooled(bytes)) return System(bytes);
+  FreeBlock*& free = free_[ClassOf(bytes)];
+  if (free == nullptr) return FromSlab(ClassOf(bytes) * kClassBytes);
+  return std::exchange(free, free->next);
 }
 
 void StateMemory::Free(void* memory, size_t bytes) {
+  bytes_in_use_ -= bytes;
+  if (Pooled(bytes)) {
+    FreeBlock*& free = free_[ClassOf(bytes)];
+    free = new (memory) FreeBlock{free};
+    return;
+  }
   unsettled_bytes_ -= static_cast<int64_t>(bytes);
-  ::operator delete(memory);
+  ::operator delete(memory, std::align_val_t{kAlignment});
 }
 
 void StateMemory::Retire(void* memory, size_t bytes, Step step) { retired_.push_back({memory, bytes, step}); }

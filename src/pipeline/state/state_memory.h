@@ -1,9 +1,11 @@
 #pragma once
 // Memory of the online state: charged to the budget, and given back only when no reader can see it any more.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <vector>
 
 #include "base/memory_budget.h"
 #include "pipeline/aggregates/cells.h"
@@ -13,6 +15,8 @@ namespace headrace::pipeline {
 // State advances in steps: step n is what readers see after the n-th ViewSet::Apply. 0 is "never".
 using Step = uint64_t;
 
+// Sizes up to kPooledMax come from slabs with a free list per 16 bytes of size: the state allocates and frees the same few sizes
+// at the pace of the rows. Slabs stay until the end, so what is charged is the most that was ever in use per size.
 // Applier thread only. Memory that was retired and not collected is freed with it; memory that was not retired is its owner's.
 class StateMemory final : public TextMemory {
  public:
@@ -21,10 +25,10 @@ class StateMemory final : public TextMemory {
   StateMemory(const StateMemory&) = delete;
   StateMemory& operator=(const StateMemory&) = delete;
 
-  // 16-byte aligned, not initialised.
+  // Not initialised; 16-byte aligned, 64-byte aligned beyond kPooledMax.
   void* Allocate(size_t bytes);
   void* AllocateText(size_t bytes) override { return Allocate(bytes); }
-  // At once: for memory that no reader has seen.
+  // At once: for memory that no reader has seen. `bytes` as in Allocate.
   void Free(void* memory, size_t bytes);
   // Freed when every reader has reached `step`, the first at which `memory` can't be found.
   void Retire(void* memory, size_t bytes, Step step);
@@ -33,16 +37,40 @@ class StateMemory final : public TextMemory {
   // Tells the budget what changed since the last time (once a step instead of once an allocation).
   void SettleCharges();
 
-  size_t retired() const { return retired_.size(); }
+  // Bytes asked for and not freed yet.
+  uint64_t bytes_in_use() const { return bytes_in_use_; }
 
  private:
+  static constexpr size_t kAlignment = 64;     // of slabs and of what does not come from one
+  static constexpr size_t kClassBytes = 16;
+  static constexpr size_t kPooledMax = 8 << 10;
+  static constexpr size_t kSlabBytes = 256 << 10;
   struct Retired {
     void* memory;
     size_t bytes;
     Step step;
   };
+  struct FreeBlock {
+    FreeBlock* next;
+  };
+  // Under the address sanitizer every allocation is its own, so that it sees what is used after it was freed.
+#if defined(__SANITIZE_ADDRESS__)
+  static constexpr bool kPools = false;
+#else
+  static constexpr bool kPools = true;
+#endif
+  static size_t ClassOf(size_t bytes) { return (bytes + kClassBytes - 1) / kClassBytes; }
+  static bool Pooled(size_t bytes) { return kPools && bytes <= kPooledMax; }
+  void* System(size_t bytes);
+  void* FromSlab(size_t bytes);
+
   base::MemoryBudget& budget_;
+  std::array<FreeBlock*, kPooledMax / kClassBytes + 1> free_{};
+  std::vector<void*> slabs_;
+  char* slab_next_ = nullptr;
+  size_t slab_left_ = 0;
   std::deque<Retired> retired_;  // ascending step
+  uint64_t bytes_in_use_ = 0;
   int64_t unsettled_bytes_ = 0;
   int64_t charged_bytes_ = 0;
 };

@@ -33,6 +33,8 @@ struct BatchDriver::Impl {
   std::vector<uint32_t> Select(const columns::ColumnBatch& batch) const;
   // Of the rows of a mask, those inside the cut.
   RowMask Counted(const Cut& cut, size_t block, RowMask mask) const;
+  void ComputePartials();
+  std::span<const SlotPartial> PartialsOf(size_t block, RowMask counted) const;
 
   const ViewDefinition& view;
   const StreamDefinition& stream;
@@ -40,8 +42,28 @@ struct BatchDriver::Impl {
   const AggregatePlan plan;
   const WindowOutputs outputs;
   PreparedRows rows;
+  std::vector<SlotPartial> partials;  // per block, for questions that all its rows count for
+  std::vector<uint8_t> has_partials;
   bool prepared = false;
 };
+
+void BatchDriver::Impl::ComputePartials() {
+  const size_t slots = plan.slots().size();
+  std::vector<ArgumentBlock> arguments(plan.argument_types().size());
+  partials.resize(rows.rows() / kBlockRows * slots);
+  has_partials.resize(rows.rows() / kBlockRows);
+  Accumulators block(plan);
+  for (size_t i = 0; i < has_partials.size(); ++i) {
+    block.Reset();
+    block.Add(rows.Block(i, arguments.data()), ~RowMask{0});
+    has_partials[i] = block.WritePartials({partials.data() + i * slots, slots}) ? 1 : 0;
+  }
+}
+
+std::span<const SlotPartial> BatchDriver::Impl::PartialsOf(size_t block, RowMask counted) const {
+  if (counted != ~RowMask{0} || has_partials[block] == 0) return {};
+  return {partials.data() + block * plan.slots().size(), plan.slots().size()};
+}
 
 std::vector<uint32_t> BatchDriver::Impl::Select(const columns::ColumnBatch& batch) const {
   std::vector<uint32_t> selected;
@@ -86,6 +108,7 @@ void BatchDriver::Add(const columns::ColumnBatch& rows, std::span<const columns:
 void BatchDriver::Prepare() {
   HR_CHECK(!impl_->prepared, "Prepare was called twice");
   impl_->rows.Sort();
+  impl_->ComputePartials();
   impl_->prepared = true;
 }
 
@@ -108,7 +131,7 @@ ViewAnswer BatchDriver::Answer(const Question& question) const {
     const auto last = static_cast<uint32_t>(block_end - base);
     const RowMask counted = impl_->Counted(question.cut, block, RowsBetween(first, last));
     if (!newest && counted != 0) newest = times[base + 63 - static_cast<size_t>(std::countl_zero(counted))];
-    windows.Add(rows.Block(block, arguments.data()), first, last, counted, {});
+    windows.Add(rows.Block(block, arguments.data()), first, last, counted, impl_->PartialsOf(block, counted));
     block_end = base + first;
   }
   return newest ? windows.Finish({*newest}) : impl_->outputs.NotFound();

@@ -18,14 +18,17 @@ void NestedWindows::Add(const RowBlock& block, uint32_t first, uint32_t end, Row
         block.times[first] > edge ? first : first + RowsUpTo(block.times + first, end - first, edge);
     if (begin == first && end == all && !partials.empty()) {
       rows_.MergePartials(partials);
-      if (rereads_rows_) rows_.AddWithoutPartial(block, counted);
+      if (plan_.rereads_rows()) rows_.AddWithoutPartial(block, counted);
     } else {
       rows_.Add(block, counted & RowsBetween(begin, end));
     }
-    if (begin == first) return;
+    if (begin == first) break;
     end = begin;
     outputs_.Write(window_++, rows_, answer_);
   }
+  // Only older rows follow, and last() of the open windows needs none of them.
+  if (plan_.only_newest() && rows_.AllHaveRows())
+    while (!done()) outputs_.Write(window_++, rows_, answer_);
 }
 
 ViewAnswer NestedWindows::Finish(base::Timestamp newest) {

@@ -15,7 +15,7 @@ class NestedWindows {
  public:
   // Both outlive it.
   NestedWindows(const WindowOutputs& outputs, const AggregatePlan& plan, base::Timestamp as_of)
-      : outputs_(outputs), rereads_rows_(plan.rereads_rows()), as_of_(as_of), rows_(plan), answer_(outputs.NotFound()) {}
+      : outputs_(outputs), plan_(plan), as_of_(as_of), rows_(plan), answer_(outputs.NotFound()) {}
 
   // All windows are closed: older rows change nothing.
   bool done() const { return window_ == outputs_.windows(); }
@@ -29,7 +29,7 @@ class NestedWindows {
 
  private:
   const WindowOutputs& outputs_;
-  const bool rereads_rows_;
+  const AggregatePlan& plan_;
   const base::Timestamp as_of_;
   Accumulators rows_;
   ViewAnswer answer_;

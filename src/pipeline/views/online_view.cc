@@ -14,8 +14,10 @@ Retention RetentionOf(const ViewDefinition& view) {
           .kind = view.lifetime() ? Retention::Kind::kLifetime : Retention::Kind::kWindowed};
 }
 
-// Groups ahead whose state row is asked for.
-constexpr size_t kGroupsAhead = 4;
+// How many groups ahead each part of a key's state is asked for.
+constexpr size_t kRowsAhead = 9;
+constexpr size_t kDirectoriesAhead = 6;
+constexpr size_t kChunksAhead = 3;
 
 }  // namespace
 
@@ -42,7 +44,9 @@ void OnlineView::Apply(const EpochRows& epoch, RowGroups& groups, Step step) {
   const BatchRows batch{.times = epoch.times, .epoch = epoch.epoch, .arguments = arguments};
   const auto grouped = groups.Build(epoch.rows, epoch.numbers, epoch.numbers_end, epoch.times);
   for (size_t i = 0; i < grouped.size(); ++i) {
-    if (i + kGroupsAhead < grouped.size()) store_.Prefetch(grouped[i + kGroupsAhead].number);
+    if (i + kRowsAhead < grouped.size()) store_.PrefetchRow(grouped[i + kRowsAhead].number);
+    if (i + kDirectoriesAhead < grouped.size()) store_.PrefetchDirectory(grouped[i + kDirectoriesAhead].number);
+    if (i + kChunksAhead < grouped.size()) store_.PrefetchChunk(grouped[i + kChunksAhead].number);
     store_.Append(grouped[i].number, batch, grouped[i].rows, epoch.clock, step);
   }
 }

@@ -156,13 +156,19 @@ void PreparedRows::Sort() {
 }
 
 void PreparedRows::SummarizeBlocks() {
-  const size_t blocks = (rows() + kBlockRows - 1) / kBlockRows;
-  block_position_max_.assign(blocks, 0);
-  block_known_max_.assign(blocks, std::numeric_limits<int64_t>::min());
+  block_position_max_.assign(blocks(), 0);
+  block_known_max_.assign(blocks(), std::numeric_limits<int64_t>::min());
   for (size_t row = 0; row < rows(); ++row) {
     const size_t block = row / kBlockRows;
     block_position_max_[block] = std::max(block_position_max_[block], positions_[row]);
     block_known_max_[block] = std::max(block_known_max_[block], known_at_[row]);
+  }
+  if (!without_ || without_->kind != CellKind::kInteger) return;
+  block_without_.assign(blocks(), {std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min()});
+  for (size_t row = 0; row < rows(); ++row) {
+    auto& [least, greatest] = block_without_[row / kBlockRows];
+    least = std::min(least, static_cast<int64_t>(without_->cells[row]));
+    greatest = std::max(greatest, static_cast<int64_t>(without_->cells[row]));
   }
 }
 
@@ -205,6 +211,8 @@ RowMask PreparedRows::Without(size_t block, const columns::Value& value, RowMask
     const std::string_view text = value.as_text();
     return rows & ~(valid & Filter(rows, [=](uint32_t row) { return TextCell::Read(cells[row]) == text; }));
   }
+  if (!block_without_.empty() && (value.as_int() < block_without_[block].first || value.as_int() > block_without_[block].second))
+    return rows;
   const auto cell = without_->kind == CellKind::kDouble ? std::bit_cast<uint64_t>(value.as_double())
                                                         : static_cast<uint64_t>(value.as_int());
   return rows & ~(valid & Filter(rows, [=](uint32_t row) { return cells[row] == cell; }));

@@ -36,6 +36,7 @@ class PreparedRows {
   void Sort();
 
   size_t rows() const { return times_.size(); }
+  size_t blocks() const { return (rows() + kBlockRows - 1) / kBlockRows; }
 
   // Rows [begin, end) of a key, sorted by (event time, position); empty for an unknown key.
   struct Range {
@@ -80,6 +81,7 @@ class PreparedRows {
   std::optional<ArgumentColumn> without_;
   std::vector<uint64_t> block_position_max_;
   std::vector<int64_t> block_known_max_;
+  std::vector<std::pair<int64_t, int64_t>> block_without_;  // least and greatest; only of an integer column
 };
 
 }  // namespace headrace::pipeline

@@ -23,7 +23,7 @@ namespace {
 
 static_assert(PinTable::kSlots == ViewSet::kPinsMax);
 
-constexpr size_t kSweepMin = 64;        // keys looked at per step, at least
+constexpr size_t kSweepMin = 16;        // keys looked at per step, at least
 constexpr size_t kRowsPerSweptKey = 8;  // and one more per so many rows applied
 
 }  // namespace

@@ -87,8 +87,7 @@ class TrainingRun {
                                                         options_.service, definition_->name))
               .With("service", options_.service));
     }
-    service_ = &definition_->services[*index];
-    HR_TRY(plan_, serving::CompileService(*definition_, *service_));
+    HR_TRY(plan_, serving::CompileService(*definition_, definition_->services[*index]));
     HR_TRY(labels_, ReadLabels(environment_, options_));
     for (const serving::PlanInput& input : plan_->inputs) {
       HR_TRY(const size_t column, LabelColumn(input.name));
@@ -121,7 +120,7 @@ class TrainingRun {
     const auto id = [&] { return static_cast<uint32_t>(features.size() + 1); };
     for (size_t i = 0; i < plan_->columns->size(); ++i)
       features.push_back(
-          {.id = id(), .name = service_->features[i].name, .type = (*plan_->columns)[i].type});
+          {.id = id(), .name = (*plan_->columns)[i].shown, .type = (*plan_->columns)[i].type});
     features.push_back({.id = id(),
                         .name = kKnownColumn,
                         .type = Type::kString,
@@ -253,7 +252,6 @@ class TrainingRun {
   TrainReport report_;
   std::unique_ptr<History> history_;
   pipeline::PipelineRef definition_;
-  const pipeline::ServiceDefinition* service_ = nullptr;
   serving::AnswerPlanRef plan_;
   ColumnBatch labels_;
   std::vector<size_t> input_columns_;  // of the labels, by plan input

@@ -1,0 +1,224 @@
+// Training sets against a naive recomputation: for each label, over all orders ever sent.
+
+#include "training/train.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+
+#include "columns/batch_builder.h"
+#include "tables/parquet/parquet_reader.h"
+#include "tables/parquet/parquet_writer.h"
+#include "training/testing/shop.h"
+
+namespace headrace::training {
+namespace {
+
+using base::ErrorCode;
+using columns::ColumnBatch;
+using columns::Field;
+using columns::Schema;
+using columns::SchemaRef;
+using columns::Type;
+using columns::Value;
+using testing::kStartUs;
+using testing::Order;
+using testing::Shop;
+
+constexpr const char* kLabels = "labels.parquet";
+constexpr const char* kOutput = "training.parquet";
+
+// What a label asks.
+struct Label {
+  int64_t id;  // of the order to leave out
+  std::string customer;
+  int64_t at_s;
+};
+
+SchemaRef LabelSchema() {
+  return std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = "id", .type = Type::kInt64},
+                         {.id = 2, .name = "customer", .type = Type::kString},
+                         {.id = 3, .name = "when", .type = Type::kTimestamp},
+                         {.id = 4, .name = "basket", .type = Type::kFloat64},
+                         {.id = 5, .name = "fraud", .type = Type::kBool}});
+}
+
+void WriteParquet(Shop& shop, const ColumnBatch& rows, const std::string& path) {
+  const auto writer = tables::ParquetWriter::Make(rows.schema());
+  ASSERT_TRUE((*writer)->Write(rows));
+  const auto file = (*writer)->Finish();
+  ASSERT_TRUE(file);
+  ASSERT_TRUE(env::PutAtomically(shop.machine.files(), path, file->bytes.bytes()));
+}
+
+void WriteLabels(Shop& shop, const std::vector<Label>& labels) {
+  columns::BatchBuilder builder(LabelSchema());
+  for (const Label& label : labels) {
+    builder.column(0).AppendInt(label.id);
+    builder.column(1).AppendText(label.customer);
+    builder.column(2).AppendInt(kStartUs + label.at_s * 1'000'000);
+    builder.column(3).AppendDouble(100);
+    builder.column(4).AppendBool(label.id % 2 == 0);
+  }
+  WriteParquet(shop, builder.Finish(), kLabels);
+}
+
+TrainOptions Options() {
+  return {.data_folder = testing::kDataFolder,
+          .labels = kLabels,
+          .service = "checkout",
+          .time_column = "when",
+          .exclude_column = "id",
+          .output = kOutput};
+}
+
+// The features of a label by their names; a missing name is null.
+std::map<std::string, Value> Naive(const std::vector<Order>& orders, const Label& label) {
+  std::map<std::string, Value> features;
+  std::vector<Order> known;
+  for (const Order& order : orders) {
+    const bool in_cut = order.at_s + 3 <= label.at_s && order.id != label.id;
+    if (in_cut && order.customer == label.customer) known.push_back(order);
+  }
+  if (known.empty()) return features;
+  for (const auto& [window, span] : {std::pair("10m", 600), std::pair("1h", 3600)}) {
+    int64_t count = 0;
+    int64_t sum = 0;
+    for (const Order& order : known) {
+      if (order.at_s <= label.at_s - span) continue;
+      ++count;
+      sum += order.amount;
+    }
+    features[std::string("orders_") + window] = Value::Int64(count);
+    if (count == 0) continue;
+    features[std::string("spend_") + window] = Value::Int64(sum);
+    features[std::string("quarters_") + window] = Value::Float64(static_cast<double>(sum) / 4);
+  }
+  // The last by event time; of equals the one that was sent last.
+  const auto last = std::ranges::max_element(known, std::less<>(), &Order::at_s);
+  const auto same = [&](const Order& order) { return order.at_s == last->at_s; };
+  features["last_amount"] = Value::Int64(std::find_if(known.rbegin(), known.rend(), same)->amount);
+  features["over"] = Value::Float64(100 - static_cast<double>(features["last_amount"].as_int()));
+  return features;
+}
+
+std::vector<Order> RandomOrders(std::mt19937_64& random, size_t count) {
+  std::vector<Order> orders;
+  for (size_t i = 0; i < count; ++i) {
+    const auto back = static_cast<int64_t>(random() % 1800);  // inside the allowed lateness
+    orders.push_back({.id = static_cast<int64_t>(i),
+                      .at_s = static_cast<int64_t>(2000 + i * 20) - back,
+                      .customer = "c" + std::to_string(random() % 7),
+                      .amount = static_cast<int64_t>(random() % 1000) - 200});
+  }
+  return orders;
+}
+
+ColumnBatch ReadOutput(Shop& shop) {
+  const auto reader = tables::ParquetReader::Open(shop.machine.files(), kOutput);
+  EXPECT_TRUE(reader);
+  auto rows = (*reader)->ReadAll(*(*reader)->schema());
+  EXPECT_TRUE(rows) << rows.error().ToString();
+  return std::move(*rows);
+}
+
+TEST(Train, EqualsANaiveRecomputation) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  Shop shop(seed);
+  const std::vector<Order> orders = RandomOrders(random, 600);
+  for (size_t begin = 0; begin < orders.size(); begin += 20) {
+    const auto first = orders.begin() + static_cast<ptrdiff_t>(begin);
+    shop.Send({first, first + 20});
+    if (begin == 400) shop.Publish();  // a part of the rows in the table, the rest in the log only
+  }
+  std::vector<Label> labels;
+  for (int64_t i = 0; i < 500; ++i) {
+    const Order& order = orders[random() % orders.size()];
+    const int64_t at = random() % 2 == 0 ? order.at_s + 3 : static_cast<int64_t>(random() % 16'000);
+    labels.push_back({order.id, random() % 20 == 0 ? "nobody" : order.customer, at});
+  }
+  WriteLabels(shop, labels);
+
+  const auto report = Train(shop.machine, Options());
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_EQ(report->rows, labels.size());
+  EXPECT_TRUE(report->assumed);
+  EXPECT_EQ(report->scanned.from_table, 420U);
+  EXPECT_EQ(report->scanned.from_log, 180U);
+
+  const ColumnBatch out = ReadOutput(shop);
+  ASSERT_EQ(out.rows(), labels.size());
+  const Schema& schema = *out.schema();
+  for (size_t row = 0; row < labels.size(); ++row) {
+    const auto expected = Naive(orders, labels[row]);
+    EXPECT_EQ(out.column(0).Int64s()[row], labels[row].id);
+    for (const char* name : {"orders_10m", "orders_1h", "spend_10m", "spend_1h", "quarters_10m",
+                             "quarters_1h", "last_amount", "over"}) {
+      const auto index = schema.IndexOf(name);
+      ASSERT_TRUE(index) << name;
+      const auto found = expected.find(name);
+      const Value got = out.column(*index).At(row);
+      if (found == expected.end()) {
+        EXPECT_TRUE(got.is_null()) << name << " of label " << row << ": " << got.ToJson();
+      } else {
+        EXPECT_TRUE(got.SameBits(found->second))
+            << name << " of label " << row << ": " << got.ToJson() << ", expected "
+            << found->second.ToJson();
+      }
+    }
+    EXPECT_EQ(out.column(*schema.IndexOf("_known")).Text(row), "assumed");
+  }
+}
+
+TEST(Train, LooksNeitherPastTheTimeNorAtItsOwnRow) {
+  Shop shop(2);
+  shop.Send({{1, 100, "a", 10}, {2, 200, "a", 20}, {3, 300, "a", 30}});
+  // Order 2 is known from 203 on; at 202 only order 1 is. Label 3 is order 3 itself, at its own
+  // arrival.
+  WriteLabels(shop, {{99, "a", 202}, {99, "a", 203}, {3, "a", 303}});
+  ASSERT_TRUE(Train(shop.machine, Options()));
+  const ColumnBatch out = ReadOutput(shop);
+  const auto spend = out.column(*out.schema()->IndexOf("spend_1h")).Int64s();
+  EXPECT_EQ(spend[0], 10);
+  EXPECT_EQ(spend[1], 30);
+  EXPECT_EQ(spend[2], 30);
+}
+
+TEST(Train, SaysWhatIsWrongWithTheLabels) {
+  Shop shop(3);
+  shop.Send({{1, 100, "a", 10}});
+  WriteLabels(shop, {{99, "a", 202}});
+  const auto error = [&](const TrainOptions& options) {
+    const auto report = Train(shop.machine, options);
+    return report ? base::Error(ErrorCode::kInternal, "it worked") : report.error();
+  };
+  TrainOptions options = Options();
+  options.service = "nothing";
+  EXPECT_EQ(error(options).code(), ErrorCode::kNotFound);
+  options = Options();
+  options.time_column = "who";
+  EXPECT_NE(error(options).message().find("`who`"), std::string::npos);
+  options.time_column = "customer";
+  EXPECT_EQ(error(options).code(), ErrorCode::kInvalidInput);
+  options = Options();
+  options.exclude_column = "fraud";
+  EXPECT_NE(error(options).message().find("stream orders has no column `fraud`"), std::string::npos)
+      << error(options).ToString();
+  options = Options();
+  options.labels_max = 0;
+  EXPECT_EQ(error(options).code(), ErrorCode::kResourceExhausted);
+  options = Options();
+  options.labels = "missing.parquet";
+  EXPECT_EQ(error(options).code(), ErrorCode::kNotFound);
+  options.labels = kOutput;  // a training set again: the features are there already
+  ASSERT_TRUE(Train(shop.machine, Options()));
+  EXPECT_NE(error(options).message().find("rename"), std::string::npos) << error(options).message();
+}
+
+}  // namespace
+}  // namespace headrace::training

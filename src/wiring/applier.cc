@@ -74,6 +74,7 @@ void Applier::Step(std::vector<Waiting> step) {
   for (const Waiting& waiting : step)
     visible_us_.Record(static_cast<uint64_t>((now - waiting.taken).count()) / 1000);
   on_visible_(epochs.back()->id, environment_.clock().Wall());
+  environment_.CrashPoint("applier.after_visible");
 }
 
 }  // namespace headrace::wiring

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "env/process_memory.h"
+#include "log/catalogue.h"
 #include "log/log_clock.h"
 #include "log/reader.h"
 #include "pipeline/pipeline_file.h"
@@ -203,8 +204,12 @@ class RunningCore final : public Core {
   }
 
   Result<void> NoteRecovered(const log::Epoch& epoch) {
-    for (const log::ControlEntry& entry : epoch.controls)
+    for (const log::ControlEntry& entry : epoch.controls) {
       if (entry.kind == log::ControlEntry::Kind::kDefinition) logged_definition_ = entry.name;
+      if (entry.kind != log::ControlEntry::Kind::kStream) continue;
+      HR_TRY(const log::StreamEntry stream, log::DecodeStreamEntry(entry.name, entry.payload));
+      if (const auto index = definition_->StreamNamed(stream.name)) views_.BindStream(*index, stream.id);
+    }
     dead_letters_.Note(epoch);
     return publishers_.NoteRecovered(epoch);
   }

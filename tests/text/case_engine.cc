@@ -1,0 +1,277 @@
+#include "text/case_engine.h"
+
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "ingest/http/events_endpoint.h"
+#include "pipeline/pipeline_file.h"
+#include "protocols/http_router.h"
+#include "tables/table_reader.h"
+#include "wiring/http_verbs.h"
+#include "wiring/log_gate.h"
+
+namespace headrace::tests {
+namespace {
+
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+using env::simulated::SimulatedEnvironment;
+
+constexpr const char* kData = "data";
+// The wall clock at the start of every case: events of the first half of 2026 lie in the past.
+constexpr base::Timestamp kWall{1'782'864'000'000'000};  // 2026-07-01T00:00:00Z
+
+std::string ShowRefused(const nlohmann::json& row) {
+  return fmt::format("row {}: {} {}: {}", row.at("row").get<uint64_t>(), row.value("field", ""),
+                     row.at("rule").get<std::string>(), row.at("reason").get<std::string>());
+}
+
+// {"accepted":2,"refused":[..],...} as lines: epochs are left out, as a case should not depend on how batches were grouped.
+std::string ShowOutcome(const std::string& body) {
+  const auto document = nlohmann::json::parse(body);
+  const auto& refused = document.at("refused");
+  std::string text = fmt::format("accepted {}, refused {}", document.at("accepted").get<uint64_t>(), refused.size());
+  if (document.value("repeated", false)) text += ", repeated";
+  for (const auto& row : refused) text += "\n" + ShowRefused(row);
+  return text;
+}
+
+// `name` of the section as a value of the type that the stream's field has.
+Result<columns::Value> KeyValue(const pipeline::PipelineDefinition& definition, const std::string& name,
+                                const std::string& text) {
+  for (const pipeline::StreamDefinition& stream : definition.streams)
+    if (const auto index = stream.schema()->IndexOf(name))
+      return columns::Value::FromText(stream.schema()->field(*index).type, text);
+  // A request input that no stream has: a number if it reads as one.
+  if (auto number = columns::Value::FromText(columns::Type::kFloat64, text)) return number;
+  return columns::Value::String(text);
+}
+
+}  // namespace
+
+CaseEngine::CaseEngine(std::string pipeline, std::map<std::string, std::string> files)
+    : pipeline_(std::move(pipeline)),
+      files_(std::move(files)),
+      machine_(std::make_unique<SimulatedEnvironment>(kSeed)) {
+  machine_->StepWall(kWall - machine_->clock().Wall());
+}
+
+CaseEngine::~CaseEngine() {
+  machine_->Crash();
+  core_.reset();
+}
+
+const std::map<std::string, CaseEngine::Command>& CaseEngine::Commands() {
+  static const std::map<std::string, Command> commands = {
+      {"check", &CaseEngine::Check},     {"ingest", &CaseEngine::Ingest},
+      {"get", &CaseEngine::Get},         {"http", &CaseEngine::Http},
+      {"deadletters", &CaseEngine::DeadLetters}, {"table", &CaseEngine::Table},
+      {"kill", &CaseEngine::Kill},       {"power-cut", &CaseEngine::Kill},
+      {"wait", &CaseEngine::Wait},       {"step-wall", &CaseEngine::StepWall}};
+  return commands;
+}
+
+Result<std::string> CaseEngine::Run(const CaseSection& section) {
+  const auto found = Commands().find(section.verb);
+  if (found == Commands().end())
+    return Fail(ErrorCode::kInvalidInput, fmt::format("line {}: no command [{}]", section.line, section.verb));
+  return (this->*found->second)(section);
+}
+
+Result<pipeline::PipelineRef> CaseEngine::Definition() const {
+  const auto source = [&](const std::string& name) -> Result<std::string> {
+    const auto file = files_.find(name);
+    if (file == files_.end()) return Fail(ErrorCode::kNotFound, fmt::format("no file {}", name));
+    return file->second;
+  };
+  const pipeline::CheckedPipeline checked = pipeline::CheckPipeline("pipeline.yaml", pipeline_, source);
+  if (checked.definition) return checked.definition;
+  std::string text;
+  for (const contract::Diagnostic& diagnostic : checked.diagnostics) {
+    const auto file = files_.find(diagnostic.file);
+    text += contract::Render(diagnostic, file == files_.end() ? pipeline_ : file->second) + "\n";
+  }
+  while (text.ends_with('\n')) text.pop_back();
+  return Fail(ErrorCode::kInvalidInput, text);
+}
+
+Result<void> CaseEngine::Start() {
+  if (core_) return {};
+  HR_TRY(pipeline::PipelineRef definition, Definition());
+  Result<void> started;
+  const bool alive = machine_->Run([&] {
+    auto core = wiring::Core::Start(
+        *machine_, {.definition = definition, .data_folder = kData, .log = {}, .answers_file = {}});
+    if (core) {
+      core_ = std::move(*core);
+    } else {
+      started = Fail(core.error());
+    }
+  });
+  HR_CHECK(alive, "no crash was planned");
+  HR_TRY_VOID(started);
+  machine_->RunUntilIdle();
+  return {};
+}
+
+Result<std::string> CaseEngine::Check(const CaseSection&) {
+  const auto definition = Definition();
+  return definition ? std::string("ok") : definition.error().message();
+}
+
+Result<std::string> CaseEngine::Ingest(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  if (section.words.size() != 1) return Fail(ErrorCode::kInvalidInput, "write [ingest STREAM]");
+  wiring::LogGate gate(*core_);
+  ingest::EventsRequest request{.stream = section.words[0], .body = section.body, .content_type = {},
+                                .producer = {}, .sequence = {}, .idempotency_key = {}};
+  request.body.reserve(request.body.size() + 64);
+  if (section.options.contains("producer")) request.producer = section.Option("producer");
+  if (section.options.contains("sequence")) request.sequence = section.Option("sequence");
+  if (section.options.contains("key")) request.idempotency_key = section.Option("key");
+  if (section.Option("atomic") == "yes") request.atomicity = columns::Atomicity::kAllOrNone;
+  std::optional<std::string> shown;
+  machine_->Run([&] {
+    ingest::HandleEvents(std::move(request), gate, core_->budget(), {}, [&](Result<ingest::EventsReply> reply) {
+      shown = reply ? ShowOutcome(reply->body) : reply.error().ToString();
+    });
+  });
+  machine_->RunUntil([&] { return shown.has_value(); });
+  machine_->RunUntilIdle();  // visible
+  return shown.value_or("no answer");
+}
+
+Result<std::string> CaseEngine::Get(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  serving::FeatureQuery query;
+  std::vector<std::string> only;
+  for (const std::string& word : section.words) {
+    if (core_->definition().ServiceNamed(word)) {
+      query.service = word;
+    } else if (core_->definition().ViewNamed(word)) {
+      query.features.push_back(word + ".*");
+    } else {
+      only.push_back(word);
+    }
+  }
+  if (query.service.empty() && query.features.empty()) query.features = std::exchange(only, {});
+  for (const auto& [name, text] : section.options) {
+    if (name == "as_of") {
+      HR_TRY(query.as_of, base::ParseTimestamp(text));
+    } else {
+      HR_TRY(columns::Value value, KeyValue(core_->definition(), name, text));
+      query.inputs.push_back({name, {std::move(value)}});
+    }
+  }
+  return Answer(query, only);
+}
+
+Result<std::string> CaseEngine::Answer(const serving::FeatureQuery& query, const std::vector<std::string>& only) {
+  Result<serving::FeatureAnswer> answer = Fail(ErrorCode::kInternal, "not asked");
+  machine_->Run([&] { answer = core_->answers().Answer(query); });
+  if (!answer) return answer.error().ToString();
+  std::string text;
+  for (size_t i = 0; i < answer->columns->size(); ++i) {
+    const serving::AnswerColumn& column = (*answer->columns)[i];
+    const std::string name = column.Reference();
+    if (!only.empty() && std::ranges::find(only, name) == only.end() && std::ranges::find(only, column.name) == only.end())
+      continue;
+    if (!text.empty()) text += '\n';
+    text += fmt::format("{} {} {}", name, answer->values[i].ToJson(), NameOf(answer->statuses[i]));
+  }
+  return text;
+}
+
+Result<std::string> CaseEngine::Http(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  if (section.words.size() != 2) return Fail(ErrorCode::kInvalidInput, "write [http GET /path] or [http POST /path]");
+  wiring::LogGate gate(*core_);
+  protocols::HttpRouter router;
+  wiring::MountVerbs(router, *core_, gate, wiring::DemoFaults::kOff);
+  protocols::HttpRequest request;
+  request.method = section.words[0] == "POST" ? protocols::HttpMethod::kPost : protocols::HttpMethod::kGet;
+  request.path = section.words[1];
+  for (const auto& [name, value] : section.options) request.query.emplace_back(name, value);
+  request.body = section.body;
+  request.body.reserve(request.body.size() + 64);
+  std::optional<std::string> shown;
+  machine_->Run([&] {
+    router.Dispatch(std::move(request), protocols::HttpReply([&](const protocols::HttpResponse& response) {
+                      shown = fmt::format("{} {}", response.status, response.body);
+                    }));
+  });
+  machine_->RunUntil([&] { return shown.has_value(); });
+  while (shown && shown->ends_with('\n')) shown->pop_back();
+  return shown.value_or("no answer");
+}
+
+Result<std::string> CaseEngine::DeadLetters(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  const std::string stream = section.words.empty() ? "" : section.words[0];
+  Result<std::string> letters = Fail(ErrorCode::kInternal, "not asked");
+  machine_->Run([&] { letters = core_->DeadLettersJson(stream, 0, 1000); });
+  if (!letters) return letters.error().ToString();
+  std::string text;
+  for (const auto& row : nlohmann::json::parse(*letters)) {
+    if (!text.empty()) text += '\n';
+    text += fmt::format("{} {} | {}", row.at("stream").get<std::string>(), ShowRefused(row),
+                        row.at("payload").get<std::string>());
+  }
+  return text.empty() ? std::string("none") : text;
+}
+
+// Rows in the order of their positions, without the positions themselves.
+Result<std::string> CaseEngine::Table(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  if (section.words.size() != 1) return Fail(ErrorCode::kInvalidInput, "write [table STREAM]");
+  const auto stream = core_->definition().StreamNamed(section.words[0]);
+  if (!stream) return Fail(ErrorCode::kInvalidInput, "no such stream");
+  std::optional<Result<void>> flushed;
+  machine_->Run([&] { core_->FlushTables([&](Result<void> result) { flushed = std::move(result); }); });
+  machine_->RunUntil([&] { return flushed.has_value(); });
+  if (!flushed || !*flushed) return flushed ? flushed->error().ToString() : std::string("not flushed");
+  std::string text;
+  Result<void> read;
+  machine_->Run([&] {
+    read = [&]() -> Result<void> {
+      HR_TRY(const auto table, tables::TableReader::Open(*machine_, std::string(kData) + "/tables/" + section.words[0]));
+      text = fmt::format("{} rows", table->rows());
+      return table->Scan(core_->definition().streams[*stream].schema(), [&](const tables::PositionedRows& part) -> Result<void> {
+        for (size_t row = 0; row < part.rows.rows(); ++row) text += "\n" + contract::RowToJson(part.rows, row);
+        return {};
+      });
+    }();
+  });
+  return read ? text : read.error().ToString();
+}
+
+Result<std::string> CaseEngine::Kill(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  machine_->Crash(section.verb == "kill" ? env::simulated::CrashKind::kKill : env::simulated::CrashKind::kPowerCut);
+  core_.reset();
+  machine_ = machine_->Reboot(kSeed + ++life_);
+  HR_TRY_VOID(Start());
+  return std::string("back");
+}
+
+Result<std::string> CaseEngine::Wait(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  if (section.words.size() != 1) return Fail(ErrorCode::kInvalidInput, "write [wait 5s]");
+  HR_TRY(const base::Duration span, base::ParseDuration(section.words[0]));
+  machine_->RunFor(span);
+  return std::string("waited");
+}
+
+Result<std::string> CaseEngine::StepWall(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  if (section.words.size() != 2) return Fail(ErrorCode::kInvalidInput, "write [step-wall forward 1h] or [step-wall back 1h]");
+  HR_TRY(const base::Duration span, base::ParseDuration(section.words[1]));
+  machine_->StepWall(section.words[0] == "back" ? -span : span);
+  return std::string("stepped");
+}
+
+}  // namespace headrace::tests

@@ -1,0 +1,56 @@
+#pragma once
+// A whole engine on a simulated machine, driven by the commands of a text case.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "env/simulated/environment.h"
+#include "text/case_file.h"
+#include "wiring/engine.h"
+
+namespace headrace::tests {
+
+// One case's engine. Not thread-safe; everything happens on the simulation's loop.
+class CaseEngine {
+ public:
+  static constexpr uint64_t kSeed = 1;
+
+  // `pipeline` and `files` (contracts by name) are used from the first command on.
+  CaseEngine(std::string pipeline, std::map<std::string, std::string> files);
+  ~CaseEngine();
+
+  // Runs one command (tests/cases/README.md lists them) and returns what it shows. Errors: kInvalidInput for an unknown command or
+  // option; what the engine itself refuses is part of the text that is returned.
+  base::Result<std::string> Run(const CaseSection& section);
+
+ private:
+  using Command = base::Result<std::string> (CaseEngine::*)(const CaseSection&);
+  static const std::map<std::string, Command>& Commands();
+
+  base::Result<std::string> Check(const CaseSection& section);
+  base::Result<std::string> Ingest(const CaseSection& section);
+  base::Result<std::string> Get(const CaseSection& section);
+  base::Result<std::string> Http(const CaseSection& section);
+  base::Result<std::string> DeadLetters(const CaseSection& section);
+  base::Result<std::string> Table(const CaseSection& section);
+  base::Result<std::string> Kill(const CaseSection& section);
+  base::Result<std::string> Wait(const CaseSection& section);
+  base::Result<std::string> StepWall(const CaseSection& section);
+
+  // The definition, or every diagnostic as `headrace check` prints it.
+  base::Result<pipeline::PipelineRef> Definition() const;
+  // Starts the engine if it is not running.
+  base::Result<void> Start();
+  base::Result<std::string> Answer(const serving::FeatureQuery& query, const std::vector<std::string>& only);
+
+  const std::string pipeline_;
+  const std::map<std::string, std::string> files_;
+  uint64_t life_ = 0;
+  std::unique_ptr<env::simulated::SimulatedEnvironment> machine_;
+  std::unique_ptr<wiring::Core> core_;
+};
+
+}  // namespace headrace::tests

@@ -1,5 +1,6 @@
 #pragma once
-// The two clocks of the outside world. Results never depend on either; the log clock is made of them once, and recorded.
+// The two clocks of the outside world. Results never depend on either; the log clock is made of
+// them once, and recorded.
 
 #include <chrono>
 

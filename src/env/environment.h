@@ -1,5 +1,6 @@
 #pragma once
-// All that the engine sees of the outside world, in one place: real (env/real) or simulated (env/simulated).
+// All that the engine sees of the outside world, in one place: real (env/real) or simulated
+// (env/simulated).
 
 #include <cstdint>
 #include <memory>
@@ -20,10 +21,11 @@ class Environment {
   virtual Files& files() = 0;
   // Fills with random bytes (ids); the simulation's come from its seed.
   virtual void Random(std::span<uint8_t> out) = 0;
-  // A new mailbox; `name` shows in thread lists. Destroying it runs what was posted before, then ends its thread.
+  // A new mailbox; `name` shows in thread lists. Destroying it runs what was posted before, then
+  // ends its thread.
   virtual std::unique_ptr<Executor> NewExecutor(const std::string& name, Priority priority) = 0;
-  // A named place where the simulation may kill the process ("log.after_write"); does nothing outside it.
-  // Names are listed in src/env/crash_points.h.
+  // A named place where the simulation may kill the process ("log.after_write"); does nothing
+  // outside it. Names are listed in src/env/crash_points.h.
   virtual void CrashPoint(const char* name) = 0;
 };
 

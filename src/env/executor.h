@@ -1,5 +1,6 @@
 #pragma once
-// An actor's mailbox: tasks run one at a time, in the order of posting. Real: a thread each; simulated: all on one seeded loop.
+// An actor's mailbox: tasks run one at a time, in the order of posting. Real: a thread each;
+// simulated: all on one seeded loop.
 
 #include <functional>
 #include <memory>
@@ -11,8 +12,8 @@ namespace headrace::env {
 
 using Task = std::move_only_function<void()>;
 
-// Post and PostAt from any thread. Tasks of one executor never overlap. The queue is not bounded here:
-// actors bound what they accept (log::Sequencer, pipeline::Applier).
+// Post and PostAt from any thread. Tasks of one executor never overlap. The queue is not bounded
+// here: actors bound what they accept (log::Sequencer, pipeline::Applier).
 class Executor {
  public:
   virtual ~Executor() = default;

@@ -23,8 +23,7 @@ std::string FolderOf(const std::string& path) {
 base::Result<TemporaryFile> CreateTemporary(Files& files, const std::string& path) {
   const std::string name = path.substr(path.rfind('/') + 1);
   for (int number = 0; number < kTemporaryNamesMax; ++number) {
-    std::string temporary =
-        fmt::format("{}/.{}{}{}", FolderOf(path), name, kTemporaryMark, number);
+    std::string temporary = fmt::format("{}/.{}{}{}", FolderOf(path), name, kTemporaryMark, number);
     auto file = files.OpenForWriting(temporary, Files::Open::kCreateNew);
     if (file) return TemporaryFile{std::move(temporary), std::move(*file)};
     if (file.error().code() != base::ErrorCode::kAlreadyExists) {
@@ -59,7 +58,8 @@ base::Result<void> PutIfAbsent(Files& files, const std::string& path,
                                std::span<const uint8_t> bytes) {
   HR_TRY(const std::string temporary, WriteTemporary(files, path, bytes));
   auto linked = files.Link(temporary, path);
-  // When the folder sync fails the caller does not know whether the file will be there after a power cut: an error says so.
+  // When the folder sync fails the caller does not know whether the file will be there after a
+  // power cut: an error says so.
   if (linked) linked = files.SyncFolder(FolderOf(path));
   auto removed = files.Remove(temporary);
   return linked ? std::move(removed) : std::move(linked);

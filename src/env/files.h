@@ -1,7 +1,8 @@
 #pragma once
 // Files behind an interface, so that a whole engine can run on a simulated, faulty disk.
-// Paths are plain strings, '/'-separated. All calls are thread-safe unless said; they block. Errors: kNotFound, kAlreadyExists,
-// kStorageFull (ENOSPC, EDQUOT), kIoError (all else), each with file= and, from the system, errno=.
+// Paths are plain strings, '/'-separated. All calls are thread-safe unless said; they block.
+// Errors: kNotFound, kAlreadyExists, kStorageFull (ENOSPC, EDQUOT), kIoError (all else), each with
+// file= and, from the system, errno=.
 
 #include <cstdint>
 #include <functional>
@@ -22,11 +23,12 @@ class WritableFile {
   virtual ~WritableFile() = default;
   // Writes all of `bytes` at `offset`, or fails; nothing is promised about the disk.
   virtual base::Result<void> WriteAt(uint64_t offset, std::span<const uint8_t> bytes) = 0;
-  // fdatasync: when it returns success, all earlier WriteAt of this file are on stable storage. A failure is final: the caller
-  // must not believe a later success for the same bytes.
+  // fdatasync: when it returns success, all earlier WriteAt of this file are on stable storage. A
+  // failure is final: the caller must not believe a later success for the same bytes.
   virtual base::Result<void> Sync() = 0;
-  // Writes, syncs, then posts `done` to `reply_to`. The bytes must live until then. The real file does both before it returns
-  // (the reply still goes through the mailbox, behind what was posted meanwhile: that is the group commit).
+  // Writes, syncs, then posts `done` to `reply_to`. The bytes must live until then. The real file
+  // does both before it returns (the reply still goes through the mailbox, behind what was posted
+  // meanwhile: that is the group commit).
   virtual void WriteAndSync(uint64_t offset, std::span<const uint8_t> bytes, Executor& reply_to,
                             std::move_only_function<void(base::Result<void>)> done) = 0;
   // Reserves and zeroes [0, size), so that later syncs need no metadata write; synced on return.
@@ -53,7 +55,8 @@ class Files {
   virtual ~Files() = default;
   // Creates or opens; kAlreadyExists when it must be new and is not.
   enum class Open { kCreateNew, kExisting };
-  virtual base::Result<std::unique_ptr<WritableFile>> OpenForWriting(const std::string& path, Open mode) = 0;
+  virtual base::Result<std::unique_ptr<WritableFile>> OpenForWriting(const std::string& path,
+                                                                     Open mode) = 0;
   virtual base::Result<std::unique_ptr<ReadableFile>> OpenForReading(const std::string& path) = 0;
   virtual base::Result<std::vector<uint8_t>> ReadAll(const std::string& path) = 0;
   virtual base::Result<bool> Exists(const std::string& path) = 0;
@@ -64,7 +67,8 @@ class Files {
   virtual base::Result<void> Remove(const std::string& path) = 0;
   // Replaces `to`. The folder is not synced.
   virtual base::Result<void> Rename(const std::string& from, const std::string& to) = 0;
-  // Makes `to` another name of `from`; kAlreadyExists when `to` is there: the put-if-absent of a local disk.
+  // Makes `to` another name of `from`; kAlreadyExists when `to` is there: the put-if-absent of a
+  // local disk.
   virtual base::Result<void> Link(const std::string& from, const std::string& to) = 0;
   // Makes entries of a folder durable (fsync of the folder).
   virtual base::Result<void> SyncFolder(const std::string& folder) = 0;
@@ -73,14 +77,17 @@ class Files {
   virtual base::Result<uint64_t> FreeBytes(const std::string& folder) = 0;
 };
 
-// Whether `name` (no folder) is one that PutIfAbsent and PutAtomically use before the file is whole: left behind only by a crash,
-// hidden from readers that skip names with a leading dot, and safe to remove by whoever holds the folder's lock.
+// Whether `name` (no folder) is one that PutIfAbsent and PutAtomically use before the file is
+// whole: left behind only by a crash, hidden from readers that skip names with a leading dot, and
+// safe to remove by whoever holds the folder's lock.
 bool IsTemporaryName(std::string_view name);
 
-// Writes a whole new file durably: temporary name, sync, link to `path` (put-if-absent), folder sync, temporary removed.
-// Errors: kAlreadyExists when `path` is there (its bytes are not touched).
-base::Result<void> PutIfAbsent(Files& files, const std::string& path, std::span<const uint8_t> bytes);
+// Writes a whole new file durably: temporary name, sync, link to `path` (put-if-absent), folder
+// sync, temporary removed. Errors: kAlreadyExists when `path` is there (its bytes are not touched).
+base::Result<void> PutIfAbsent(Files& files, const std::string& path,
+                               std::span<const uint8_t> bytes);
 // The same, but replaces `path` atomically.
-base::Result<void> PutAtomically(Files& files, const std::string& path, std::span<const uint8_t> bytes);
+base::Result<void> PutAtomically(Files& files, const std::string& path,
+                                 std::span<const uint8_t> bytes);
 
 }  // namespace headrace::env

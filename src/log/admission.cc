@@ -87,8 +87,9 @@ Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, base::E
   return {std::move(batch.rows), std::move(batch.rejected), std::move(answer)};
 }
 
-void Admission::Restore(const Epoch& epoch,
-                        const std::function<std::optional<size_t>(base::StreamId)>& event_time_field) {
+void Admission::Restore(
+    const Epoch& epoch,
+    const std::function<std::optional<size_t>(base::StreamId)>& event_time_field) {
   gate_.RestoreClock(epoch.clock);
   for (const StreamRows& rows : epoch.streams) {
     const auto field = event_time_field(rows.stream);

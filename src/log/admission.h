@@ -1,6 +1,7 @@
 #pragma once
-// What decides about a batch before it is logged: is it a repeat, which rows are late or ahead. A state machine: the same batches and
-// clock readings give the same decisions. It is restored from the decisions that epochs hold; nothing is decided again.
+// What decides about a batch before it is logged: is it a repeat, which rows are late or ahead. A
+// state machine: the same batches and clock readings give the same decisions. It is restored from
+// the decisions that epochs hold; nothing is decided again.
 
 #include <cstdint>
 #include <optional>
@@ -30,10 +31,12 @@ class Admission {
   base::Result<std::optional<StoredAnswer>> FindRepeat(const columns::EventBatch& batch) const {
     return answers_.Find(batch.stream, batch.source);
   }
-  // Decides and remembers. FindRepeat said that the batch is none. `epoch` will hold it. Takes the batch's rows and rejects.
+  // Decides and remembers. FindRepeat said that the batch is none. `epoch` will hold it. Takes the
+  // batch's rows and rejects.
   Admitted Admit(columns::EventBatch& batch, const StreamTiming& timing, base::EpochId epoch,
                  base::EpochId durable, const ClockReading& now);
-  // Learns from a recovered epoch; `event_time_field` gives the index of a stream's event time in that epoch's schema.
+  // Learns from a recovered epoch; `event_time_field` gives the index of a stream's event time in
+  // that epoch's schema.
   void Restore(const Epoch& epoch,
                const std::function<std::optional<size_t>(base::StreamId)>& event_time_field);
 

@@ -56,7 +56,8 @@ std::shared_ptr<const std::vector<RejectedRow>> WithoutPayloads(std::span<const 
   if (rows.empty()) return nullptr;
   auto bare = std::make_shared<std::vector<RejectedRow>>();
   bare->reserve(rows.size());
-  for (const RejectedRow& row : rows) bare->push_back({row.row, row.field, row.rule, row.reason, {}});
+  for (const RejectedRow& row : rows)
+    bare->push_back({row.row, row.field, row.rule, row.reason, {}});
   return bare;
 }
 
@@ -104,8 +105,7 @@ void AnswerBook::PutProducer(const BatchSource& source, StoredAnswer answer,
   producer.answers.push_back(std::move(answer));
   // LastSequence needs the answers that are not durable yet.
   const size_t kept = std::max<size_t>(options_.outcomes_per_producer, 1);
-  while (producer.answers.size() > kept &&
-         producer.answers.front().epoch <= durable) {
+  while (producer.answers.size() > kept && producer.answers.front().epoch <= durable) {
     bytes_ -= BytesOf(producer.answers.front());
     producer.answers.pop_front();
   }
@@ -149,7 +149,8 @@ uint64_t AnswerBook::LastSequence(const std::string& producer, base::EpochId dur
   if (found == by_name_.end()) return 0;
   uint64_t last = found->second->last_sequence;
   const auto& answers = found->second->answers;
-  for (auto answer = answers.rbegin(); answer != answers.rend() && answer->epoch > durable; ++answer)
+  for (auto answer = answers.rbegin(); answer != answers.rend() && answer->epoch > durable;
+       ++answer)
     --last;
   return last;
 }

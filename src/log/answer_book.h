@@ -1,6 +1,6 @@
 #pragma once
-// Remembers what batches were answered, so that a repeat gets the first answer: by (producer, sequence), and by idempotency key.
-// Rebuilt at start from the outcomes of all epochs.
+// Remembers what batches were answered, so that a repeat gets the first answer: by (producer,
+// sequence), and by idempotency key. Rebuilt at start from the outcomes of all epochs.
 
 #include <cstdint>
 #include <deque>
@@ -32,12 +32,13 @@ class AnswerBook {
  public:
   explicit AnswerBook(const LogOptions& options) : options_(options) {}
 
-  // The first answer when the batch is a repeat; nothing when it is the next of its producer, or new.
-  // A repeat older than the kept answers is answered without rows, under the newest epoch it can be in.
-  // Errors: kInvalidInput for a gap (expected=), sequence 0, or both kinds of source.
+  // The first answer when the batch is a repeat; nothing when it is the next of its producer, or
+  // new. A repeat older than the kept answers is answered without rows, under the newest epoch it
+  // can be in. Errors: kInvalidInput for a gap (expected=), sequence 0, or both kinds of source.
   base::Result<std::optional<StoredAnswer>> Find(base::StreamId stream,
                                                  const columns::BatchSource& source) const;
-  // Remembers an answer. `at`: wall clock, for idempotency_keep. `durable`: answers of later epochs are all kept.
+  // Remembers an answer. `at`: wall clock, for idempotency_keep. `durable`: answers of later epochs
+  // are all kept.
   void Put(base::StreamId stream, const columns::BatchSource& source, StoredAnswer answer,
            base::Timestamp at, base::EpochId durable);
   // The last sequence of a producer whose epoch is at most `durable`; 0 when there is none.

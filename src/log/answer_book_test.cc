@@ -51,9 +51,12 @@ TEST(AnswerBook, ForgetsKeysByAgeAndCount) {
   options.idempotency_keys_max = 3;
   AnswerBook book(options);
   const auto put = [&](const std::string& key, int64_t hours) {
-    book.Put(kStream, {"", 0, key}, AnswerAt(1), base::Timestamp{} + std::chrono::hours(hours), {9});
+    book.Put(kStream, {"", 0, key}, AnswerAt(1), base::Timestamp{} + std::chrono::hours(hours),
+             {9});
   };
-  const auto knows = [&](const std::string& key) { return book.Find(kStream, {"", 0, key})->has_value(); };
+  const auto knows = [&](const std::string& key) {
+    return book.Find(kStream, {"", 0, key})->has_value();
+  };
   put("a", 0);
   put("b", 20);
   EXPECT_TRUE(knows("a"));
@@ -73,7 +76,8 @@ TEST(AnswerBook, ItsSizeComesBackToNothing) {
   AnswerBook book(options);
   book.Put(kStream, {"a", 1, {}}, AnswerAt(1), {}, {9});
   const uint64_t one = book.byte_size();
-  for (int i = 0; i < 100; ++i) book.Put(kStream, {std::string(1, "bcdefg"[i % 6]), 1, {}}, AnswerAt(1), {}, {9});
+  for (int i = 0; i < 100; ++i)
+    book.Put(kStream, {std::string(1, "bcdefg"[i % 6]), 1, {}}, AnswerAt(1), {}, {9});
   EXPECT_EQ(book.byte_size(), one);
 }
 

@@ -45,9 +45,9 @@ const StreamEntry* Catalogue::Find(const std::string& name) const {
 }
 
 void Catalogue::Put(StreamEntry entry) {
-  const auto place = std::lower_bound(
-      entries_.begin(), entries_.end(), entry.id,
-      [](const StreamEntry& known, base::StreamId id) { return known.id < id; });
+  const auto place =
+      std::lower_bound(entries_.begin(), entries_.end(), entry.id,
+                       [](const StreamEntry& known, base::StreamId id) { return known.id < id; });
   if (place != entries_.end() && place->id == entry.id) {
     *place = std::move(entry);
   } else {
@@ -74,13 +74,15 @@ base::Result<Field> Successor(const StreamEntry& known, const Field& wanted, uin
   Field field = wanted;
   const auto index = known.schema->IndexOf(wanted.name);
   if (!index) {
-    if (wanted.nullable == Nullable::kNo) return Conflict(known, wanted.name, "is new and required");
+    if (wanted.nullable == Nullable::kNo)
+      return Conflict(known, wanted.name, "is new and required");
     field.id = next_id++;
     change = SchemaChange::kAdds;
     return field;
   }
   const Field& before = known.schema->field(*index);
-  if (before.type != wanted.type) return Conflict(known, wanted.name, "has another type in the log");
+  if (before.type != wanted.type)
+    return Conflict(known, wanted.name, "has another type in the log");
   if (before.nullable == Nullable::kYes && wanted.nullable == Nullable::kNo)
     return Conflict(known, wanted.name, "may be null in the log and is required now");
   if (before.nullable != wanted.nullable) change = SchemaChange::kAdds;
@@ -95,7 +97,8 @@ base::Result<columns::SchemaRef> Evolve(const StreamEntry& known, const columns:
   change = SchemaChange::kNone;
   uint32_t next_id = 1;
   for (const Field& field : known.schema->fields()) {
-    if (!wanted.IndexOf(field.name)) return Conflict(known, field.name, "is in the log and gone now");
+    if (!wanted.IndexOf(field.name))
+      return Conflict(known, field.name, "is in the log and gone now");
     next_id = std::max(next_id, field.id + 1);
   }
   std::vector<Field> fields;

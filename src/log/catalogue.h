@@ -1,6 +1,7 @@
 #pragma once
-// The streams that a log knows: id, name, schema, and which field is the event time. Learned from kStream control entries and
-// repeated at the head of every segment, so that a segment can be read without those before it.
+// The streams that a log knows: id, name, schema, and which field is the event time. Learned from
+// kStream control entries and repeated at the head of every segment, so that a segment can be read
+// without those before it.
 
 #include <cstdint>
 #include <string>
@@ -44,9 +45,10 @@ class Catalogue {
 
 enum class SchemaChange : uint8_t { kNone, kAdds };
 
-// Makes `wanted` (a contract's schema, field ids in its order) the successor of `known`: fields that are known by name keep their
-// ids, new ones get fresh ids. `change` says whether anything new is in it.
-// Errors: kConflict when a field was removed, retyped, renamed away, made not null, or added as not null.
+// Makes `wanted` (a contract's schema, field ids in its order) the successor of `known`: fields
+// that are known by name keep their ids, new ones get fresh ids. `change` says whether anything new
+// is in it. Errors: kConflict when a field was removed, retyped, renamed away, made not null, or
+// added as not null.
 base::Result<columns::SchemaRef> Evolve(const StreamEntry& known, const columns::Schema& wanted,
                                         SchemaChange& change);
 

@@ -30,8 +30,8 @@ base::Result<DurableMark> DurableMark::Open(env::Files& files, const std::string
                                             base::LogId log) {
   const std::string path = MarkPath(folder);
   HR_TRY(const bool exists, files.Exists(path));
-  HR_TRY(auto file, files.OpenForWriting(path, exists ? env::Files::Open::kExisting
-                                                      : env::Files::Open::kCreateNew));
+  HR_TRY(auto file, files.OpenForWriting(
+                        path, exists ? env::Files::Open::kExisting : env::Files::Open::kCreateNew));
   return DurableMark(std::move(file), log);
 }
 

@@ -1,9 +1,10 @@
 #pragma once
-// How a writer tells readers in other processes which epochs are durable: 16 bytes in the file `DURABLE`, rewritten after each sync
-// and never synced itself until the log is closed. It may be behind after a power cut, never ahead.
+// How a writer tells readers in other processes which epochs are durable: 16 bytes in the file
+// `DURABLE`, rewritten after each sync and never synced itself until the log is closed. It may be
+// behind after a power cut, never ahead.
 //
-// Without it the last whole record of a log says nothing: it may be written and not synced, or its sync may have failed, and a
-// reader's own sync would succeed without proving anything.
+// Without it the last whole record of a log says nothing: it may be written and not synced, or its
+// sync may have failed, and a reader's own sync would succeed without proving anything.
 
 #include <memory>
 #include <string>
@@ -17,7 +18,8 @@ namespace headrace::log {
 // The writer's side; one thread at a time.
 class DurableMark {
  public:
-  static base::Result<DurableMark> Open(env::Files& files, const std::string& folder, base::LogId log);
+  static base::Result<DurableMark> Open(env::Files& files, const std::string& folder,
+                                        base::LogId log);
   base::Result<void> Set(base::EpochId durable);
   // Makes the mark itself durable, at a clean end.
   base::Result<void> Sync() { return file_->Sync(); }

@@ -1,5 +1,6 @@
 #pragma once
-// An epoch: the unit of durability, of visibility and of exactly-once. On disk whole, or it never happened.
+// An epoch: the unit of durability, of visibility and of exactly-once. On disk whole, or it never
+// happened.
 
 #include <cstdint>
 #include <memory>
@@ -35,8 +36,9 @@ struct SourceOutcome {
 // Things other than rows that everything derived must see in order.
 struct ControlEntry {
   enum class Kind : uint8_t {
-    kDefinition = 1,   // name: definition id; payload: the pipeline file and its contracts
-    kStream = 2,       // name: stream; payload: log::StreamEntry (u32 stream id, columns::EncodeSchema, u32 event time field id)
+    kDefinition = 1,  // name: definition id; payload: the pipeline file and its contracts
+    kStream = 2,  // name: stream; payload: log::StreamEntry (u32 stream id, columns::EncodeSchema,
+                  // u32 event time field id)
     kPublishPlan = 3,  // name: table; payload: tables' own bytes
     kHeartbeat = 4,    // name: stream; payload empty: the source is alive and had nothing
   };
@@ -47,15 +49,18 @@ struct ControlEntry {
 
 struct Epoch {
   base::EpochId id;
-  base::Timestamp clock;             // the log clock when it was sealed: the "now" of everything derived from it
-  base::Timestamp sealed_at;         // wall clock at sealing, for people and for known_at of live rows
-  // When epoch id-1 became visible (wall); Min() when it was not yet visible at sealing (load), or for the first after a start.
+  base::Timestamp
+      clock;  // the log clock when it was sealed: the "now" of everything derived from it
+  base::Timestamp sealed_at;  // wall clock at sealing, for people and for known_at of live rows
+  // When epoch id-1 became visible (wall); Min() when it was not yet visible at sealing (load), or
+  // for the first after a start.
   base::Timestamp previous_visible;
-  // The newest epoch known to be visible at sealing and when it became so; 0 and Min() when none is known. A row of epoch e is
-  // known from the first `visible_at` whose `visible_through` is at least e.
+  // The newest epoch known to be visible at sealing and when it became so; 0 and Min() when none is
+  // known. A row of epoch e is known from the first `visible_at` whose `visible_through` is at
+  // least e.
   base::EpochId visible_through;
   base::Timestamp visible_at = base::Timestamp::Min();
-  std::vector<StreamRows> streams;   // ascending stream id, at most one a stream
+  std::vector<StreamRows> streams;  // ascending stream id, at most one a stream
   std::vector<StreamRejects> rejects;
   std::vector<SourceOutcome> outcomes;
   std::vector<ControlEntry> controls;

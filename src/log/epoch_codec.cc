@@ -14,7 +14,8 @@ using columns::RejectedRow;
 
 constexpr size_t kBatchAlignment = 8;
 constexpr uint8_t kHasKey = 1;
-// Upper bounds of framing, for EncodedBytesMax: generous, as they only decide when a segment is full.
+// Upper bounds of framing, for EncodedBytesMax: generous, as they only decide when a segment is
+// full.
 constexpr uint64_t kEpochFrameBytes = 128;
 constexpr uint64_t kItemFrameBytes = 64;
 constexpr uint64_t kColumnFrameBytes = 128;
@@ -106,8 +107,8 @@ Result<ControlEntry> DecodeControl(ByteReader& in) {
   HR_TRY(const std::string_view name, in.Text());
   HR_TRY(const uint32_t size, in.U32());
   HR_TRY(const auto bytes, in.Bytes(size));
-  return ControlEntry{static_cast<ControlEntry::Kind>(kind), std::string(name),
-                      {bytes.begin(), bytes.end()}};
+  return ControlEntry{
+      static_cast<ControlEntry::Kind>(kind), std::string(name), {bytes.begin(), bytes.end()}};
 }
 
 Result<void> DecodeControls(ByteReader& in, Epoch& epoch, Catalogue& catalogue) {
@@ -182,7 +183,8 @@ Result<void> DecodeOutcomes(ByteReader& in, Epoch& epoch) {
   return {};
 }
 
-// A batch may claim many rows and bring no column for them; a bit a row is the least that an honest one has.
+// A batch may claim many rows and bring no column for them; a bit a row is the least that an honest
+// one has.
 Result<void> CheckRowClaim(ByteReader in) {
   HR_TRY(const uint32_t rows, in.U32());
   if (rows / 8 > in.remaining()) return Corrupt(fmt::format("a batch claims {} rows", rows));
@@ -245,7 +247,8 @@ uint64_t EncodedBytesMax(const Epoch& epoch, std::span<const StreamEntry> prefac
   }
   for (const SourceOutcome& outcome : epoch.outcomes) total += OutcomeBytesMax(outcome);
   for (const StreamRows& rows : epoch.streams)
-    total += kItemFrameBytes + rows.rows.ByteSize() + rows.rows.columns().size() * kColumnFrameBytes;
+    total +=
+        kItemFrameBytes + rows.rows.ByteSize() + rows.rows.columns().size() * kColumnFrameBytes;
   return total;
 }
 

@@ -14,13 +14,15 @@ namespace headrace::log {
 // At least as many bytes as EncodeEpoch will write for this epoch with these preface entries.
 uint64_t EncodedBytesMax(const Epoch& epoch, std::span<const StreamEntry> preface);
 
-// Appends the epoch. `preface`: the streams known before it, for the first record of a segment; else empty.
+// Appends the epoch. `preface`: the streams known before it, for the first record of a segment;
+// else empty.
 void EncodeEpoch(const Epoch& epoch, std::span<const StreamEntry> preface,
                  columns::ByteWriter& out);
 
-// Reads it back. `catalogue` is extended by the preface and by the epoch's own kStream entries. `owner` keeps `payload` alive; the
-// batches point into it. `payload` must begin at an address that is a multiple of 8, or columns are copied.
-// Errors: kCorruption for anything that EncodeEpoch does not write.
+// Reads it back. `catalogue` is extended by the preface and by the epoch's own kStream entries.
+// `owner` keeps `payload` alive; the batches point into it. `payload` must begin at an address that
+// is a multiple of 8, or columns are copied. Errors: kCorruption for anything that EncodeEpoch does
+// not write.
 base::Result<Epoch> DecodeEpoch(std::span<const uint8_t> payload, Catalogue& catalogue,
                                 const std::shared_ptr<const void>& owner);
 

@@ -31,8 +31,7 @@ Epoch RandomEpoch(std::mt19937_64& random, Catalogue& catalogue) {
     if (random() % 2 == 0) {
       catalogue.Put(entry);
     } else {
-      epoch.controls.push_back(
-          {ControlEntry::Kind::kStream, entry.name, EncodeStreamEntry(entry)});
+      epoch.controls.push_back({ControlEntry::Kind::kStream, entry.name, EncodeStreamEntry(entry)});
     }
     if (random() % 2 == 0)
       epoch.streams.push_back({{id}, columns::RandomBatch(schema, random() % 50, 0.2, random)});
@@ -42,7 +41,8 @@ Epoch RandomEpoch(std::mt19937_64& random, Catalogue& catalogue) {
       epoch.rejects.back().rows.push_back({static_cast<uint32_t>(random()), RandomText(random),
                                            RandomText(random), RandomText(random),
                                            RandomText(random)});
-    SourceOutcome outcome{{id}, {RandomText(random), random(), {}}, static_cast<uint32_t>(random()), {}};
+    SourceOutcome outcome{
+        {id}, {RandomText(random), random(), {}}, static_cast<uint32_t>(random()), {}};
     if (random() % 2 == 0) outcome.source.idempotency_key = RandomText(random);
     for (uint32_t i = 0; i < epoch.rejects.back().rows.size(); ++i) outcome.rejects.push_back(i);
     epoch.outcomes.push_back(std::move(outcome));
@@ -74,7 +74,8 @@ void ExpectSame(const Epoch& a, const Epoch& b) {
     EXPECT_EQ(a.outcomes[i].rejects, b.outcomes[i].rejects);
   }
   ASSERT_EQ(a.controls.size(), b.controls.size());
-  for (size_t i = 0; i < a.controls.size(); ++i) EXPECT_EQ(a.controls[i].payload, b.controls[i].payload);
+  for (size_t i = 0; i < a.controls.size(); ++i)
+    EXPECT_EQ(a.controls[i].payload, b.controls[i].payload);
 }
 
 TEST(EpochCodec, RoundTripsAnyEpochWithinItsBound) {
@@ -112,7 +113,8 @@ TEST(EpochCodec, DamagedBytesAreAnErrorOrAnotherEpochAndNeverMore) {
       auto damaged = std::make_shared<std::vector<uint8_t>>(bytes);
       if (random() % 4 == 0) damaged->resize(random() % (bytes.size() + 1));
       for (uint64_t i = random() % 4; i > 0 && !damaged->empty(); --i)
-        (*damaged)[random() % damaged->size()] = random() % 3 == 0 ? 0xff : static_cast<uint8_t>(random());
+        (*damaged)[random() % damaged->size()] =
+            random() % 3 == 0 ? 0xff : static_cast<uint8_t>(random());
       Catalogue learned;
       const auto decoded = DecodeEpoch(*damaged, learned, damaged);
       if (!decoded) {
@@ -120,7 +122,8 @@ TEST(EpochCodec, DamagedBytesAreAnErrorOrAnotherEpochAndNeverMore) {
         continue;
       }
       // Whatever was read must be readable: every value is touched.
-      for (const StreamRows& rows : decoded->streams) EXPECT_TRUE(columns::SameRows(rows.rows, rows.rows));
+      for (const StreamRows& rows : decoded->streams)
+        EXPECT_TRUE(columns::SameRows(rows.rows, rows.rows));
     }
   }
 }
@@ -129,10 +132,11 @@ TEST(EpochCodec, ClaimsOfManyRowsWithoutBytesAreRefused) {
   Catalogue catalogue;
   catalogue.Put({{1}, "s", columns::SchemaOfAllTypes(), 9});
   Epoch epoch;
-  epoch.streams.push_back({{1}, columns::ColumnBatch(columns::SchemaOfAllTypes(), 0, [] {
-                             std::mt19937_64 random(1);
-                             return columns::RandomBatch(columns::SchemaOfAllTypes(), 0, 0, random).columns();
-                           }())});
+  epoch.streams.push_back(
+      {{1}, columns::ColumnBatch(columns::SchemaOfAllTypes(), 0, [] {
+         std::mt19937_64 random(1);
+         return columns::RandomBatch(columns::SchemaOfAllTypes(), 0, 0, random).columns();
+       }())});
   std::vector<uint8_t> bytes;
   columns::ByteWriter out(bytes);
   EncodeEpoch(epoch, {}, out);

@@ -13,8 +13,8 @@ LogClock::LogClock(base::Timestamp floor, env::MonotonicTime now, base::Timestam
 
 base::Timestamp LogClock::Read(env::MonotonicTime now, base::Timestamp wall) {
   // Whole microseconds only; the rest stays for the next reading.
-  const auto elapsed = std::max(
-      std::chrono::duration_cast<base::Duration>(now - read_at_), base::Duration::zero());
+  const auto elapsed =
+      std::max(std::chrono::duration_cast<base::Duration>(now - read_at_), base::Duration::zero());
   read_at_ += elapsed;
   value_ = value_ + elapsed;
   const base::Duration behind = wall - value_;

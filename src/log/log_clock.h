@@ -1,6 +1,7 @@
 #pragma once
-// The only "now" of the engine's results under `clock: wall`: it runs on the monotonic clock and leans towards wall time. It never
-// goes back, restarts included. A step of the wall clock is reported once and not followed.
+// The only "now" of the engine's results under `clock: wall`: it runs on the monotonic clock and
+// leans towards wall time. It never goes back, restarts included. A step of the wall clock is
+// reported once and not followed.
 
 #include "base/time.h"
 #include "env/clock.h"

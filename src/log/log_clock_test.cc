@@ -15,7 +15,8 @@ using std::chrono::seconds;
 class LogClockTest : public testing::Test {
  protected:
   void SetUp() override {
-    base::SetLogSink([this](const base::LogLine& line) { steps_ += line.event == "log.clock_step" ? 1 : 0; });
+    base::SetLogSink(
+        [this](const base::LogLine& line) { steps_ += line.event == "log.clock_step" ? 1 : 0; });
   }
   void TearDown() override { base::SetLogSink({}); }
   // Both clocks go on.

@@ -16,10 +16,10 @@ namespace headrace::log {
 inline columns::SchemaRef TestSchema() {
   using columns::Nullable;
   using columns::Type;
-  static const auto schema = std::make_shared<const columns::Schema>(std::vector<columns::Field>{
-      {1, "at", Type::kTimestamp, Nullable::kNo},
-      {2, "id", Type::kInt64, Nullable::kNo},
-      {3, "note", Type::kString, Nullable::kYes}});
+  static const auto schema = std::make_shared<const columns::Schema>(
+      std::vector<columns::Field>{{1, "at", Type::kTimestamp, Nullable::kNo},
+                                  {2, "id", Type::kInt64, Nullable::kNo},
+                                  {3, "note", Type::kString, Nullable::kYes}});
   return schema;
 }
 
@@ -54,13 +54,15 @@ inline columns::EventBatch BatchOf(base::StreamId stream, const std::vector<Test
 inline std::vector<int64_t> IdsOf(const Epoch& epoch) {
   std::vector<int64_t> ids;
   for (const StreamRows& stream : epoch.streams)
-    for (const int64_t id : stream.rows.column(1).Int64s().first(stream.rows.rows())) ids.push_back(id);
+    for (const int64_t id : stream.rows.column(1).Int64s().first(stream.rows.rows()))
+      ids.push_back(id);
   return ids;
 }
 
 // Late by a minute, ahead by a day.
 inline StreamTiming TestTiming() {
-  return {.event_time_field = 0, .late = std::chrono::minutes(1), .max_ahead = std::chrono::hours(24)};
+  return {
+      .event_time_field = 0, .late = std::chrono::minutes(1), .max_ahead = std::chrono::hours(24)};
 }
 
 // Small segments, event-time clock.
@@ -77,8 +79,8 @@ class TestLog {
  public:
   using Ack = base::Result<Acknowledgement>;
 
-  explicit TestLog(env::simulated::SimulatedEnvironment& machine, LogOptions options = TestOptions(),
-                   std::string folder = "data")
+  explicit TestLog(env::simulated::SimulatedEnvironment& machine,
+                   LogOptions options = TestOptions(), std::string folder = "data")
       : machine_(machine), options_(options), folder_(std::move(folder)) {}
 
   // False: the machine died while opening. error() says why an open failed otherwise.
@@ -98,7 +100,8 @@ class TestLog {
       sequencer->Start([&](const EpochRef& epoch) { durable.push_back(epoch); });
     });
   }
-  // Submits and runs the machine until the answer is there. An answer that never comes is kUnavailable.
+  // Submits and runs the machine until the answer is there. An answer that never comes is
+  // kUnavailable.
   Ack Submit(columns::EventBatch batch) {
     Ack answer = base::Fail(base::ErrorCode::kUnavailable, "no answer");
     bool answered = false;

@@ -63,7 +63,8 @@ base::Result<std::vector<SegmentName>> ListSegments(env::Files& files, const std
   HR_TRY(const std::vector<std::string> names, files.List(folder));
   std::vector<SegmentName> segments;
   for (const std::string& name : names)  // sorted, and twenty digits sort as numbers
-    if (const auto first = ParseSegmentName(name)) segments.push_back({*first, folder + "/" + name});
+    if (const auto first = ParseSegmentName(name))
+      segments.push_back({*first, folder + "/" + name});
   return segments;
 }
 
@@ -84,8 +85,8 @@ base::Result<base::LogId> ReadOrCreateLogId(env::Environment& environment,
   base::LogId id;
   environment.Random(id.bytes);
   const std::string text = LogFileText(id);
-  HR_TRY_VOID(env::PutIfAbsent(
-      files, path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+  HR_TRY_VOID(
+      env::PutIfAbsent(files, path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
   return id;
 }
 

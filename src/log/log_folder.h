@@ -1,9 +1,9 @@
 #pragma once
 // The names in a log's folder, and the file `LOG` that gives the log its id.
 //
-//   LOG                              text: format version, log id, checksum; written once, put-if-absent
-//   DURABLE                          the newest durable epoch, for readers in other processes (durable_mark.h)
-//   LOCK                             held by the process that writes
+//   LOG                              text: format version, log id, checksum; written once,
+//   put-if-absent DURABLE                          the newest durable epoch, for readers in other
+//   processes (durable_mark.h) LOCK                             held by the process that writes
 //   epoch-<20 digits first>.log      segments
 //   next.segment                     the segment being prepared; worthless after a restart
 
@@ -35,7 +35,8 @@ base::Result<std::vector<SegmentName>> ListSegments(env::Files& files, const std
 
 // Reads the id. Errors: kNotFound (no log here), kCorruption, kUnsupported (a newer format).
 base::Result<base::LogId> ReadLogId(env::Files& files, const std::string& folder);
-// Reads the id, or gives the folder a new random one. Errors: kCorruption when there are segments but no LOG.
+// Reads the id, or gives the folder a new random one. Errors: kCorruption when there are segments
+// but no LOG.
 base::Result<base::LogId> ReadOrCreateLogId(env::Environment& environment,
                                             const std::string& folder);
 

@@ -1,10 +1,11 @@
 #pragma once
 // The implementation of Sequencer; private to this room.
 //
-// One batch's way: Submit charges it to the queue and posts it; Pump admits it into the gathering epoch when the disk has room; when no
-// epoch is being synced, the gathering one is sealed (one batch a stream), encoded, written and synced; OnSynced hands it to the
-// applier, answers its waiters, and pumps again. What came in during the sync is in the mailbox before the sync's own message, so
-// it makes up the next epoch: that is the group commit.
+// One batch's way: Submit charges it to the queue and posts it; Pump admits it into the gathering
+// epoch when the disk has room; when no epoch is being synced, the gathering one is sealed (one
+// batch a stream), encoded, written and synced; OnSynced hands it to the applier, answers its
+// waiters, and pumps again. What came in during the sync is in the mailbox before the sync's own
+// message, so it makes up the next epoch: that is the group commit.
 
 #include <atomic>
 #include <deque>

@@ -37,7 +37,8 @@ void PendingEpoch::Add(Admitted admitted, Submission submission) {
   rows_ += admitted.rows.rows();
   bytes_ += BytesOf(admitted.rows, admitted.rejected) + BytesOf(submission.batch.source);
   Stream& stream = streams_[submission.batch.stream];
-  SourceOutcome outcome{submission.batch.stream, submission.batch.source, admitted.answer.accepted, {}};
+  SourceOutcome outcome{
+      submission.batch.stream, submission.batch.source, admitted.answer.accepted, {}};
   for (columns::RejectedRow& row : admitted.rejected) {
     outcome.rejects.push_back(static_cast<uint32_t>(stream.rejects.size()));
     stream.rejects.push_back(std::move(row));

@@ -1,5 +1,6 @@
 #pragma once
-// An epoch under way: first it gathers what was admitted, then it is sealed and written; who waits for it goes with it.
+// An epoch under way: first it gathers what was admitted, then it is sealed and written; who waits
+// for it goes with it.
 
 #include <cstdint>
 #include <map>

@@ -54,7 +54,7 @@ class FolderReader final : public LogReader {
   const std::string folder_;
   const base::LogId log_;
   std::mutex mutex_;
-  End end_;                 // under mutex_
+  End end_;                               // under mutex_
   bool looked_behind_blank_end_ = false;  // under mutex_
 };
 
@@ -71,7 +71,8 @@ Result<bool> FolderReader::IsWholeAt(const std::string& path, uint64_t offset) {
   return record.has_value();
 }
 
-// Steps over records by their headers; only the last one's checksum is looked at, as it alone may be half written.
+// Steps over records by their headers; only the last one's checksum is looked at, as it alone may
+// be half written.
 Result<void> FolderReader::WalkSegment(SegmentCursor& cursor, End& end) {
   while (true) {
     const uint64_t offset = cursor.offset();
@@ -97,14 +98,14 @@ Result<void> FolderReader::WalkToEnd(End& end) {
                        fmt::format("epoch {} is damaged or missing", end.newest.Next().value));
       end = {segment.path, 0, end.newest};
     }
-    HR_TRY(SegmentCursor cursor,
-           SegmentCursor::Open(files_, segment.path, log_, end.offset));
+    HR_TRY(SegmentCursor cursor, SegmentCursor::Open(files_, segment.path, log_, end.offset));
     HR_TRY_VOID(WalkSegment(cursor, end));
   }
   return {};
 }
 
-// What lies at the end is nothing, or a record being written; a whole record behind it says that it is a damaged one.
+// What lies at the end is nothing, or a record being written; a whole record behind it says that it
+// is a damaged one.
 Result<void> FolderReader::CheckEnd(const End& end) {
   if (end.segment.empty()) return {};
   HR_TRY(SegmentCursor cursor, SegmentCursor::Open(files_, end.segment, log_, end.offset));
@@ -126,7 +127,8 @@ Result<EpochId> FolderReader::Newest() {
   const EpochId marked = ReadDurableMark(files_, folder_, log_);
   HR_TRY_VOID(WalkToEnd(end_));
   HR_TRY_VOID(CheckEnd(end_));
-  // A record with a successor was synced before that was written. The last one may still fail to be.
+  // A record with a successor was synced before that was written. The last one may still fail to
+  // be.
   const EpochId proven{end_.newest.value - std::min<uint64_t>(end_.newest.value, 1)};
   return std::max(proven, std::min(marked, end_.newest));
 }
@@ -137,7 +139,8 @@ Result<void> FolderReader::ScanSegment(SegmentCursor& cursor, EpochId& next, Epo
   for (; next <= last; next = next.Next()) {
     const uint64_t offset = cursor.offset();
     HR_TRY(const auto header, cursor.Peek());
-    if (!header || header->epoch != next) return {};  // it is in the next segment, or Scan misses it
+    if (!header || header->epoch != next)
+      return {};  // it is in the next segment, or Scan misses it
     if (next < first && (header->flags & kChangesCatalogue) == 0) {
       cursor.Skip(*header);
       continue;

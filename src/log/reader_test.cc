@@ -25,10 +25,11 @@ class ReaderBesideWriter : public testing::Test {
   std::unique_ptr<Sequencer> OpenLog() {
     LogOptions options = TestOptions();
     options.segment_bytes = 256 << 10;
-    auto opened = Sequencer::Open(*environment_, budget_, folder_, options, [&](const Epoch& epoch) {
-      for (const int64_t id : IdsOf(epoch)) recovered_.push_back(id);
-      return base::Result<void>();
-    });
+    auto opened =
+        Sequencer::Open(*environment_, budget_, folder_, options, [&](const Epoch& epoch) {
+          for (const int64_t id : IdsOf(epoch)) recovered_.push_back(id);
+          return base::Result<void>();
+        });
     EXPECT_TRUE(opened) << opened.error().ToString();
     return std::move(*opened);
   }

@@ -1,6 +1,6 @@
 #pragma once
-// One epoch's bytes in a segment: a header of 64 bytes, the payload (epoch_codec.h), zeros up to a multiple of 512.
-// docs/internals/log-format.md has the layout.
+// One epoch's bytes in a segment: a header of 64 bytes, the payload (epoch_codec.h), zeros up to a
+// multiple of 512. docs/internals/log-format.md has the layout.
 
 #include <cstdint>
 #include <optional>
@@ -15,8 +15,10 @@ inline constexpr size_t kRecordHeaderBytes = 64;
 inline constexpr size_t kRecordAlignment = 512;  // what a disk writes whole or not at all
 
 // Bits of RecordHeader::flags.
-inline constexpr uint32_t kChangesCatalogue = 1;   // it tells of streams: a reader that skips rows must still look at it
-inline constexpr uint32_t kPreviousUnsynced = 2;   // written before the previous record was synced (durability `os`)
+inline constexpr uint32_t kChangesCatalogue =
+    1;  // it tells of streams: a reader that skips rows must still look at it
+inline constexpr uint32_t kPreviousUnsynced =
+    2;  // written before the previous record was synced (durability `os`)
 
 // A value.
 struct RecordHeader {
@@ -34,11 +36,13 @@ constexpr uint64_t RecordBytes(uint64_t payload_bytes) {
          kRecordAlignment;
 }
 
-// Completes a record: `record` holds kRecordHeaderBytes of room and the payload behind it; afterwards header and padding too.
-// Sets header's payload_bytes and checksum and returns the checksum.
+// Completes a record: `record` holds kRecordHeaderBytes of room and the payload behind it;
+// afterwards header and padding too. Sets header's payload_bytes and checksum and returns the
+// checksum.
 uint64_t SealRecord(RecordHeader header, std::vector<uint8_t>& record);
 
-// Reads a header, of whatever log. Nothing when `bytes` (at least kRecordHeaderBytes) begin no record. The checksum is not looked at.
+// Reads a header, of whatever log. Nothing when `bytes` (at least kRecordHeaderBytes) begin no
+// record. The checksum is not looked at.
 std::optional<RecordHeader> ParseRecordHeader(std::span<const uint8_t> bytes);
 
 // Whether the whole record (RecordBytes long) is what was sealed.

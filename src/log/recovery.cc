@@ -38,8 +38,9 @@ Result<void> CheckSuccession(const SegmentCursor& cursor, const Record& record,
                    fmt::format("epoch {} stands where {} belongs", record.header.epoch.value,
                                tail.last.Next().value));
   if (record.header.previous_checksum != tail.last_checksum)
-    return Corrupt(cursor, record.offset,
-                   fmt::format("epoch {} does not follow the one before it", record.header.epoch.value));
+    return Corrupt(
+        cursor, record.offset,
+        fmt::format("epoch {} does not follow the one before it", record.header.epoch.value));
   return {};
 }
 
@@ -69,7 +70,8 @@ Result<void> ZeroTail(env::Environment& environment, env::WritableFile& file, ui
   environment.CrashPoint("recovery.before_zero_tail");
   const std::vector<uint8_t> zeros(std::min(kChunkBytes, end - begin), 0);
   for (uint64_t at = begin; at < end; at += zeros.size())
-    HR_TRY_VOID(file.WriteAt(at, std::span(zeros).first(std::min<uint64_t>(zeros.size(), end - at))));
+    HR_TRY_VOID(
+        file.WriteAt(at, std::span(zeros).first(std::min<uint64_t>(zeros.size(), end - at))));
   return {};
 }
 
@@ -84,25 +86,26 @@ Result<void> RewriteLast(env::Files& files, env::WritableFile& file, const Segme
 }
 
 std::string WhyNoEnd(base::EpochId missing, const RecordHeader& found, base::LogId log) {
-  if (found.log != log) return fmt::format("there are records of another log, {}", found.log.ToString());
-  return fmt::format("epoch {} is damaged: epoch {} after it is whole", missing.value, found.epoch.value);
+  if (found.log != log)
+    return fmt::format("there are records of another log, {}", found.log.ToString());
+  return fmt::format("epoch {} is damaged: epoch {} after it is whole", missing.value,
+                     found.epoch.value);
 }
 
 // Steps 3 to 5 for the last segment.
 Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, const LogTail& tail,
                        base::LogId log) {
-  HR_TRY(auto file,
-         environment.files().OpenForWriting(cursor.path(), env::Files::Open::kExisting));
+  HR_TRY(auto file, environment.files().OpenForWriting(cursor.path(), env::Files::Open::kExisting));
   HR_TRY(const uint64_t end_of_dirt, cursor.EndOfDirt());
   const uint64_t torn_bytes = end_of_dirt - cursor.offset();
   if (torn_bytes > 0) {
     HR_TRY(const auto later, cursor.FindLater(tail.last.Next()));
-    if (later) return Corrupt(cursor, cursor.offset(), WhyNoEnd(tail.last.Next(), later->header, log));
-    base::LogWarning("log.torn_tail_zeroed",
-                     {{"file", cursor.path()},
-                      {"offset", std::to_string(cursor.offset())},
-                      {"bytes", std::to_string(torn_bytes)},
-                      {"after_epoch", std::to_string(tail.last.value)}});
+    if (later)
+      return Corrupt(cursor, cursor.offset(), WhyNoEnd(tail.last.Next(), later->header, log));
+    base::LogWarning("log.torn_tail_zeroed", {{"file", cursor.path()},
+                                              {"offset", std::to_string(cursor.offset())},
+                                              {"bytes", std::to_string(torn_bytes)},
+                                              {"after_epoch", std::to_string(tail.last.value)}});
     HR_TRY_VOID(ZeroTail(environment, *file, cursor.offset(), end_of_dirt));
   }
   HR_TRY_VOID(RewriteLast(environment.files(), *file, cursor, tail));

@@ -1,13 +1,20 @@
 #pragma once
-// Opens a log folder after whatever happened to it: checks every record, hands every epoch on, and leaves a clean end to append to.
+// Opens a log folder after whatever happened to it: checks every record, hands every epoch on, and
+// leaves a clean end to append to.
 //
 // 1. Names that only a crash leaves behind (temporaries, the unfinished next segment) are removed.
-// 2. Segments are read in order. Records must follow one another by epoch and by the checksum of the one before.
-// 3. Where no whole record follows: one epoch at most was unsynced, so only the last record can be torn. A later whole record, a
-//    later segment, or a missing epoch means damage: kCorruption with file and offset, and nothing is changed.
-// 4. A torn tail is overwritten with zeros and synced, so that its remains can't be taken for a record after the next crash.
-// 5. The last record is written again, and file and folder are synced. It may be in memory only, and if its sync failed in an earlier
-//    life the system believes it clean: only a new write makes a sync mean anything. From now on it is answered for.
+// 2. Segments are read in order. Records must follow one another by epoch and by the checksum of
+// the one before.
+// 3. Where no whole record follows: one epoch at most was unsynced, so only the last record can be
+// torn. A later whole record, a
+//    later segment, or a missing epoch means damage: kCorruption with file and offset, and nothing
+//    is changed.
+// 4. A torn tail is overwritten with zeros and synced, so that its remains can't be taken for a
+// record after the next crash.
+// 5. The last record is written again, and file and folder are synced. It may be in memory only,
+// and if its sync failed in an earlier
+//    life the system believes it clean: only a new write makes a sync mean anything. From now on it
+//    is answered for.
 
 #include <functional>
 #include <string>
@@ -30,8 +37,8 @@ struct LogTail {
   uint64_t last_bytes = 0;     // of the last record; 0 when it is not in this segment
 };
 
-// The caller holds the folder's lock. `visit` sees every epoch in order; its error ends the recovery.
-// Errors: kCorruption (file=, offset=), kIoError, visit's.
+// The caller holds the folder's lock. `visit` sees every epoch in order; its error ends the
+// recovery. Errors: kCorruption (file=, offset=), kIoError, visit's.
 base::Result<LogTail> Recover(env::Environment& environment, const std::string& folder,
                               base::LogId log,
                               const std::function<base::Result<void>(const Epoch&)>& visit);

@@ -17,7 +17,9 @@ using env::simulated::SimulatedEnvironment;
 // Keeps expected warnings and errors out of the test's output.
 class Recovery : public testing::Test {
  protected:
-  void SetUp() override { base::SetLogSink([](const base::LogLine&) {}); }
+  void SetUp() override {
+    base::SetLogSink([](const base::LogLine&) {});
+  }
   void TearDown() override { base::SetLogSink({}); }
 };
 
@@ -51,8 +53,9 @@ std::vector<uint64_t> RecordOffsets(SimulatedEnvironment& machine) {
 }
 
 TEST_F(Recovery, ATornTailIsZeroedSoThatItsRemainsNeverCountAgain) {
-  // Crash while a long record is unsynced, reopen, write short ones over it until the segment is full, crash again: all that was
-  // acknowledged must be there, and the remains of the torn record must not look like damage.
+  // Crash while a long record is unsynced, reopen, write short ones over it until the segment is
+  // full, crash again: all that was acknowledged must be there, and the remains of the torn record
+  // must not look like damage.
   bool some_torn = false;
   for (uint64_t seed = 0; seed < 60; ++seed) {
     SCOPED_TRACE(seed);
@@ -81,6 +84,7 @@ TEST_F(Recovery, ATornTailIsZeroedSoThatItsRemainsNeverCountAgain) {
     TestLog last(*third);
     ASSERT_TRUE(last.Open());
     ASSERT_TRUE(last.sequencer) << last.error->ToString();
+    ASSERT_FALSE(last.recovered_ids.empty());
     EXPECT_EQ(last.recovered_ids.front(), 1);
     EXPECT_EQ(last.recovered_ids.back(), id - 1);
     EXPECT_EQ(std::ranges::count(last.recovered_ids, 2), torn_rows);
@@ -168,8 +172,8 @@ TEST_F(Recovery, ASegmentOfAnotherLogIsRefused) {
 }
 
 TEST_F(Recovery, NoSyncThatFailedIsBelieved) {
-  // Every sync in turn fails once. What was acknowledged must be there after a power cut; the failing epoch must not be
-  // acknowledged, nor anything after it in that life.
+  // Every sync in turn fails once. What was acknowledged must be there after a power cut; the
+  // failing epoch must not be acknowledged, nor anything after it in that life.
   uint64_t syncs = 0;
   for (uint64_t failing = 1; failing == 1 || failing <= syncs; ++failing) {
     SCOPED_TRACE(failing);
@@ -179,12 +183,14 @@ TEST_F(Recovery, NoSyncThatFailedIsBelieved) {
     bool failed = false;
     ASSERT_TRUE(log.Open());
     for (int64_t id = 1; id <= 200 && log.sequencer; ++id) {
-      const auto answer = log.Submit(std::vector<TestRow>(10, {100, id}), "p", static_cast<uint64_t>(acknowledged.size() + 1));
+      const auto answer = log.Submit(std::vector<TestRow>(10, {100, id}), "p",
+                                     static_cast<uint64_t>(acknowledged.size() + 1));
       if (answer) {
         EXPECT_FALSE(failed) << "acknowledged after a failed sync";
         acknowledged.push_back(id);
       } else {
-        // A segment that can't be prepared is no doubt about rows: that may be retried. A failed sync of rows is final.
+        // A segment that can't be prepared is no doubt about rows: that may be retried. A failed
+        // sync of rows is final.
         if (log.sequencer->status().read_only) failed = true;
         EXPECT_EQ(answer.error().code(), ErrorCode::kIoError);
       }
@@ -197,7 +203,8 @@ TEST_F(Recovery, NoSyncThatFailedIsBelieved) {
     ASSERT_TRUE(reopened.Open());
     ASSERT_FALSE(reopened.error) << reopened.error->ToString();
     std::vector<int64_t> found;
-    for (size_t i = 0; i < reopened.recovered_ids.size(); i += 10) found.push_back(reopened.recovered_ids[i]);
+    for (size_t i = 0; i < reopened.recovered_ids.size(); i += 10)
+      found.push_back(reopened.recovered_ids[i]);
     ASSERT_GE(found.size(), acknowledged.size());
     EXPECT_LE(found.size(), acknowledged.size() + 1);
     EXPECT_TRUE(std::equal(acknowledged.begin(), acknowledged.end(), found.begin()));

@@ -66,12 +66,11 @@ base::Result<std::optional<Record>> SegmentCursor::RecordAt(uint64_t offset) {
 
 base::Result<std::optional<Record>> SegmentCursor::Next() {
   HR_TRY(auto record, RecordAt(offset_));
-  if (record && record->header.log != log_) record.reset();
-  if (!record) {
+  if (!record || record->header.log != log_) {
     chunk_ = {};  // the next call looks at the disk again
-  } else {
-    Skip(record->header);
+    return std::nullopt;
   }
+  Skip(record->header);
   return record;
 }
 
@@ -92,7 +91,8 @@ base::Result<std::optional<Record>> SegmentCursor::FindLater(base::EpochId epoch
   for (uint64_t at = offset_; at < size_; at += kRecordAlignment) {
     HR_TRY(const auto header, HeaderAt(at));
     if (!header) continue;
-    const bool proves_loss = header->log != log_ || (header->epoch > epoch && (header->flags & kPreviousUnsynced) == 0);
+    const bool proves_loss =
+        header->log != log_ || (header->epoch > epoch && (header->flags & kPreviousUnsynced) == 0);
     if (!proves_loss) continue;
     HR_TRY(auto record, RecordAt(at));
     if (record) return record;

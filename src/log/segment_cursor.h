@@ -20,8 +20,8 @@ struct Record {
   std::shared_ptr<const void> owner;
 };
 
-// Not thread-safe. Beside a running writer it may meet a record that is half there: that one is "none", and may be a record at
-// the next call.
+// Not thread-safe. Beside a running writer it may meet a record that is half there: that one is
+// "none", and may be a record at the next call.
 class SegmentCursor {
  public:
   static base::Result<SegmentCursor> Open(env::Files& files, std::string path, base::LogId log,
@@ -29,7 +29,8 @@ class SegmentCursor {
 
   // The record at offset(), and steps over it. Nothing (and no step) when there is no whole record.
   base::Result<std::optional<Record>> Next();
-  // The header at offset() without its checksum, when the record would fit the file. Skip steps over it.
+  // The header at offset() without its checksum, when the record would fit the file. Skip steps
+  // over it.
   base::Result<std::optional<RecordHeader>> Peek();
   void Skip(const RecordHeader& header) { offset_ += RecordBytes(header.payload_bytes); }
 
@@ -39,10 +40,12 @@ class SegmentCursor {
 
   // Whether the 512 bytes at offset() are zeros, or the file ends there.
   base::Result<bool> IsBlank();
-  // The first whole record at or behind offset() that proves that this is not the log's end: one of an epoch above `epoch`, or of
-  // another log. Records written before their predecessor was synced (kPreviousUnsynced) prove nothing.
+  // The first whole record at or behind offset() that proves that this is not the log's end: one of
+  // an epoch above `epoch`, or of another log. Records written before their predecessor was synced
+  // (kPreviousUnsynced) prove nothing.
   base::Result<std::optional<Record>> FindLater(base::EpochId epoch);
-  // The end of the last 512 bytes at or behind offset() that are not all zero; offset() when there are none.
+  // The end of the last 512 bytes at or behind offset() that are not all zero; offset() when there
+  // are none.
   base::Result<uint64_t> EndOfDirt();
 
  private:

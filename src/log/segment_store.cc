@@ -40,8 +40,7 @@ base::Result<void> SegmentStore::Open(const LogTail& tail) {
     return {};
   }
   HR_TRY(const auto reader, environment_.files().OpenForReading(tail.segment));
-  HR_TRY(auto file,
-         environment_.files().OpenForWriting(tail.segment, env::Files::Open::kExisting));
+  HR_TRY(auto file, environment_.files().OpenForWriting(tail.segment, env::Files::Open::kExisting));
   active_ = Segment{std::move(file), reader->size() / kRecordAlignment * kRecordAlignment};
   offset_ = tail.offset;
   next_size_ = std::min(options_.segment_bytes, active_->size * kGrowth);
@@ -137,7 +136,8 @@ base::Result<void> SegmentStore::MakeRoom(uint64_t bytes, base::EpochId first) {
   active_ = std::move(next_);
   next_.reset();
   offset_ = 0;
-  next_size_ = std::min(options_.segment_bytes, std::max(active_->size, kRecordAlignment) * kGrowth);
+  next_size_ =
+      std::min(options_.segment_bytes, std::max(active_->size, kRecordAlignment) * kGrowth);
   return {};
 }
 

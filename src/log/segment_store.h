@@ -1,9 +1,12 @@
 #pragma once
-// The segment being appended to, and the next one, which is reserved and zeroed in the background before it is needed.
+// The segment being appended to, and the next one, which is reserved and zeroed in the background
+// before it is needed.
 //
-// A segment's life: `next.segment` is created, reserved, zeroed and synced on a background executor; when the active one is full it
-// is renamed to epoch-<first>.log and the folder is synced; then records go in. So a full disk shows when a segment is prepared,
-// not when an epoch is written. Sizes: 4 MiB first, then four times the one before, up to segment_bytes; more for a huge epoch.
+// A segment's life: `next.segment` is created, reserved, zeroed and synced on a background
+// executor; when the active one is full it is renamed to epoch-<first>.log and the folder is
+// synced; then records go in. So a full disk shows when a segment is prepared, not when an epoch is
+// written. Sizes: 4 MiB first, then four times the one before, up to segment_bytes; more for a huge
+// epoch.
 
 #include <cstdint>
 #include <functional>
@@ -18,8 +21,8 @@
 
 namespace headrace::log {
 
-// Lives on the sequencer's executor (`reply_to`, which must end first or StopPreparing be called); only the preparation runs
-// elsewhere.
+// Lives on the sequencer's executor (`reply_to`, which must end first or StopPreparing be called);
+// only the preparation runs elsewhere.
 class SegmentStore {
  public:
   // `on_prepared` runs on `reply_to` whenever a preparation ended, well or not.
@@ -27,7 +30,8 @@ class SegmentStore {
                env::Executor& reply_to, std::function<void()> on_prepared);
   ~SegmentStore();
 
-  // Goes on at the end of a recovered log, or prepares the first segment of a new one. Blocks. Errors: as Files.
+  // Goes on at the end of a recovered log, or prepares the first segment of a new one. Blocks.
+  // Errors: as Files.
   base::Result<void> Open(const LogTail& tail);
 
   enum class Use : uint8_t {
@@ -43,8 +47,9 @@ class SegmentStore {
   // Why the last preparation failed.
   const base::Error& error() const { return *error_; }
 
-  // Makes the active segment able to hold `bytes`, taking the next one when needed; its first epoch will be `first`.
-  // RoomFor said kHere. Errors are final: whether the new name is on stable storage is unknown.
+  // Makes the active segment able to hold `bytes`, taking the next one when needed; its first epoch
+  // will be `first`. RoomFor said kHere. Errors are final: whether the new name is on stable
+  // storage is unknown.
   base::Result<void> MakeRoom(uint64_t bytes, base::EpochId first);
 
   // Only after a MakeRoom, or of a recovered log.

@@ -58,8 +58,8 @@ Result<void> LogSequencer::Recover(const RecoveredCallback& on_recovered) {
 
   executor_ = environment_.NewExecutor("sequencer", env::Priority::kRealTime);
   self_ = executor_.get();
-  segments_ = std::make_unique<SegmentStore>(environment_, folder_, options_, *self_,
-                                             [this] { Pump(); });
+  segments_ =
+      std::make_unique<SegmentStore>(environment_, folder_, options_, *self_, [this] { Pump(); });
   HR_TRY_VOID(segments_->Open(tail));
   base::LogInfo("log.open", {{"folder", folder_},
                              {"log", log_.ToString()},
@@ -148,7 +148,8 @@ bool LogSequencer::PostFromOutside(env::Task& task) {
 Result<void> LogSequencer::Charge(Submission& submission) {
   submission.bytes = BytesOf(submission.batch);
   if (submission.bytes > options_.queue_bytes_max)
-    return Fail(base::Error(ErrorCode::kInvalidInput, "one batch is larger than log.queue_bytes_max: split it")
+    return Fail(base::Error(ErrorCode::kInvalidInput,
+                            "one batch is larger than log.queue_bytes_max: split it")
                     .With("bytes", std::to_string(submission.bytes))
                     .With("queue_bytes_max", std::to_string(options_.queue_bytes_max)));
   HR_TRY(submission.charge, budget_.TryCharge(base::MemoryAccount::kLog, submission.bytes));

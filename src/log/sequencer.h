@@ -1,6 +1,7 @@
 #pragma once
-// The actor that owns the log: it admits batches (order, repeats, lateness), seals epochs, writes and syncs them, answers, and
-// hands durable epochs to the applier. One epoch is being synced at a time; what arrives meanwhile is the next one.
+// The actor that owns the log: it admits batches (order, repeats, lateness), seals epochs, writes
+// and syncs them, answers, and hands durable epochs to the applier. One epoch is being synced at a
+// time; what arrives meanwhile is the next one.
 
 #include <cstdint>
 #include <functional>
@@ -24,9 +25,10 @@ enum class ClockMode : uint8_t { kWall, kEvents };
 
 // How a stream's rows are placed in time. Fields by index into the stream's schema.
 struct StreamTiming {
-  size_t event_time_field = 0;                                     // a timestamp column, not null
-  base::Duration late = std::chrono::minutes(10);                  // allowed lateness behind the newest event time
-  base::Duration max_ahead = std::chrono::minutes(1);              // ahead of the log clock; 1 d past the newest under kEvents
+  size_t event_time_field = 0;                     // a timestamp column, not null
+  base::Duration late = std::chrono::minutes(10);  // allowed lateness behind the newest event time
+  base::Duration max_ahead =
+      std::chrono::minutes(1);  // ahead of the log clock; 1 d past the newest under kEvents
 };
 
 // What the sequencer must know of a stream.
@@ -41,16 +43,19 @@ struct StreamSpec {
 struct LogOptions {
   Durability durability = Durability::kFsync;
   ClockMode clock = ClockMode::kWall;
-  uint64_t segment_bytes = 64ULL << 20;        // preallocated and zeroed one ahead
-  uint64_t log_bytes_max = 64ULL << 30;        // reached: ingest is refused (kStorageFull), reads go on
-  uint64_t reserve_bytes = 4ULL << 20;         // kept free so that control entries work on a full disk
-  uint64_t epoch_rows_max = 1ULL << 17;        // an epoch is sealed at this many rows or bytes at the latest
+  uint64_t segment_bytes = 64ULL << 20;  // preallocated and zeroed one ahead
+  uint64_t log_bytes_max = 64ULL << 30;  // reached: ingest is refused (kStorageFull), reads go on
+  uint64_t reserve_bytes = 4ULL << 20;   // kept free so that control entries work on a full disk
+  uint64_t epoch_rows_max =
+      1ULL << 17;  // an epoch is sealed at this many rows or bytes at the latest
   uint64_t epoch_bytes_max = 16ULL << 20;
-  uint64_t queue_bytes_max = 64ULL << 20;      // submitted, not yet durable; beyond it Submit answers kResourceExhausted
-  uint32_t producers_max = 100'000;            // remembered; the oldest idle one is retired first
-  uint32_t idempotency_keys_max = 1'000'000;   // remembered for idempotency_keep
+  uint64_t queue_bytes_max =
+      64ULL << 20;  // submitted, not yet durable; beyond it Submit answers kResourceExhausted
+  uint32_t producers_max = 100'000;           // remembered; the oldest idle one is retired first
+  uint32_t idempotency_keys_max = 1'000'000;  // remembered for idempotency_keep
   base::Duration idempotency_keep = std::chrono::hours(24);
-  uint32_t outcomes_per_producer = 64;         // first answers kept for repeats; an older repeat is answered as such, without rows
+  uint32_t outcomes_per_producer =
+      64;  // first answers kept for repeats; an older repeat is answered as such, without rows
 };
 
 // The answer to one EventBatch.
@@ -69,7 +74,8 @@ struct LogStatus {
   base::EpochId durable;
   base::Timestamp clock;
   uint64_t log_bytes = 0;
-  uint64_t rows_accepted = 0, rows_refused = 0, batches_repeated = 0;  // since the log began, repeats since the start
+  uint64_t rows_accepted = 0, rows_refused = 0,
+           batches_repeated = 0;  // since the log began, repeats since the start
   bool read_only = false;
   std::string read_only_reason;
 };
@@ -77,29 +83,34 @@ struct LogStatus {
 // Submit, Append and status from any thread; everything else happens on the sequencer's executor.
 class Sequencer {
  public:
-  // Called on the sequencer's executor for each durable epoch, in order, exactly once (recovered ones are delivered by Open's
-  // `on_recovered` instead). Must not block.
+  // Called on the sequencer's executor for each durable epoch, in order, exactly once (recovered
+  // ones are delivered by Open's `on_recovered` instead). Must not block.
   using DurableCallback = std::function<void(EpochRef)>;
 
-  // Opens or creates the log in `folder`, recovers, and rebuilds the admission state by reading every epoch, each handed to
-  // `on_recovered` in order. Errors: kConflict (another process has the folder), kCorruption with file and offset, kIoError.
-  static base::Result<std::unique_ptr<Sequencer>> Open(env::Environment& environment, base::MemoryBudget& budget,
-                                                       const std::string& folder, LogOptions options,
-                                                       std::function<base::Result<void>(const Epoch&)> on_recovered);
+  // Opens or creates the log in `folder`, recovers, and rebuilds the admission state by reading
+  // every epoch, each handed to `on_recovered` in order. Errors: kConflict (another process has the
+  // folder), kCorruption with file and offset, kIoError.
+  static base::Result<std::unique_ptr<Sequencer>> Open(
+      env::Environment& environment, base::MemoryBudget& budget, const std::string& folder,
+      LogOptions options, std::function<base::Result<void>(const Epoch&)> on_recovered);
   virtual ~Sequencer() = default;
 
-  // Streams must be added before Start (idempotent by name: a known stream keeps its id; a changed schema that is not an
-  // addition of nullable fields is kConflict). Writes a kStream control entry for new ones.
+  // Streams must be added before Start (idempotent by name: a known stream keeps its id; a changed
+  // schema that is not an addition of nullable fields is kConflict). Writes a kStream control entry
+  // for new ones.
   virtual base::Result<base::StreamId> AddStream(const std::string& name, columns::SchemaRef schema,
                                                  StreamTiming timing) = 0;
   // Begins to accept. `on_durable` sees each new epoch.
   virtual void Start(DurableCallback on_durable) = 0;
 
-  // Takes a batch in. `done` is called once, on the sequencer's executor, after the epoch is durable, or with
-  // kResourceExhausted (queue), kInvalidInput (sequence gap; unknown stream), kStorageFull, kIoError (read-only).
+  // Takes a batch in. `done` is called once, on the sequencer's executor, after the epoch is
+  // durable, or with kResourceExhausted (queue), kInvalidInput (sequence gap; unknown stream),
+  // kStorageFull, kIoError (read-only).
   virtual void Submit(columns::EventBatch batch, AckCallback done) = 0;
-  // Logs a control entry; `done` gets the epoch that holds it. Uses the reserve when the disk is full.
-  virtual void Append(ControlEntry entry, std::move_only_function<void(base::Result<base::EpochId>)> done) = 0;
+  // Logs a control entry; `done` gets the epoch that holds it. Uses the reserve when the disk is
+  // full.
+  virtual void Append(ControlEntry entry,
+                      std::move_only_function<void(base::Result<base::EpochId>)> done) = 0;
   // The applier says when an epoch became visible (wall clock), to be stored in the next one.
   virtual void MarkVisible(base::EpochId epoch, base::Timestamp at) = 0;
   // The last sequence number of a producer, 0 when unknown (a client that resumes asks).

@@ -50,7 +50,8 @@ Result<void> CheckSize(const ColumnBatch& rows) {
               fmt::format("a batch of {} rows is too large for an epoch: split it", rows.rows()));
 }
 
-// The contract's schema and the log's differ in field ids only: what the batch was made by is replaced by the log's.
+// The contract's schema and the log's differ in field ids only: what the batch was made by is
+// replaced by the log's.
 Result<void> AdoptSchema(ColumnBatch& rows, const StreamEntry& stream) {
   if (rows.schema() == stream.schema || rows.schema() == nullptr) return {};
   const auto& fields = rows.schema()->fields();
@@ -93,8 +94,10 @@ LogSequencer::Step LogSequencer::AdmitFront() {
   if (!refusal && !repeat) refusal = repeat.error();
   const Stream* stream = nullptr;
   if (!refusal) {
-    if (auto checked = CheckBatch(front.batch)) stream = *checked;
-    else refusal = checked.error();
+    if (auto checked = CheckBatch(front.batch))
+      stream = *checked;
+    else
+      refusal = checked.error();
   }
   if (!refusal) {
     if (!FitsPending(front)) return Step::kWait;

@@ -253,8 +253,8 @@ TEST(Sequencer, AStreamKeepsItsIdAndTakesNewNullableFields) {
   EXPECT_EQ(sequencer->AddStream("events", wider, TestTiming())->value, log.stream.value);
   EXPECT_NE(sequencer->AddStream("other", wider, TestTiming())->value, log.stream.value);
   fields[1].type = Type::kString;
-  const auto retyped = sequencer->AddStream(
-      "events", std::make_shared<const columns::Schema>(fields), TestTiming());
+  const auto retyped =
+      sequencer->AddStream("events", std::make_shared<const columns::Schema>(fields), TestTiming());
   EXPECT_EQ(retyped.error().code(), ErrorCode::kConflict);
 }
 

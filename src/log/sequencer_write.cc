@@ -47,14 +47,13 @@ void LogSequencer::Seal() {
   pending_ = PendingEpoch(next);
 }
 
-// Room was found before the rows were admitted; it can still be missing when rows became longer refusals. Then the epoch waits, and
-// whatever comes is refused, until there is space.
+// Room was found before the rows were admitted; it can still be missing when rows became longer
+// refusals. Then the epoch waits, and whatever comes is refused, until there is space.
 void LogSequencer::WriteInFlight() {
   switch (segments_->RoomFor(in_flight_->bytes_max, SegmentStore::Use::kControl)) {
     case SegmentStore::Room::kHere: break;
     case SegmentStore::Room::kPreparing: return;
-    case SegmentStore::Room::kNone:
-      return RetryLater(segments_->error());
+    case SegmentStore::Room::kNone: return RetryLater(segments_->error());
   }
   auto written = WriteRecord();
   if (written) return;
@@ -92,7 +91,8 @@ Result<void> LogSequencer::WriteRecord() {
     return {};
   }
   const env::MonotonicTime begin = environment_.clock().Now();
-  // The bytes are written: what remains is the sync, whose time is measured here (the real file syncs before it returns).
+  // The bytes are written: what remains is the sync, whose time is measured here (the real file
+  // syncs before it returns).
   segments_->file().WriteAndSync(offset, {}, *self_,
                                  [this](Result<void> synced) { OnSynced(synced); });
   sync_us_.Record(MicrosecondsOf(environment_.clock().Now() - begin));
@@ -176,8 +176,7 @@ void LogSequencer::AnswerBatch(BatchWaiter& waiter) {
   answer.repeat = waiter.repeat;
   answer.durability = options_.durability;
   SettleCharges(waiter.submission);
-  durable_us_.Record(
-      MicrosecondsOf(environment_.clock().Now() - waiter.submission.submitted_at));
+  durable_us_.Record(MicrosecondsOf(environment_.clock().Now() - waiter.submission.submitted_at));
   waiter.submission.done(std::move(answer));
 }
 
@@ -192,13 +191,15 @@ void LogSequencer::RefuseAll(const base::Error& error) {
     if (waiter.done) waiter.done(Fail(error));
 }
 
-// For good: after a failed sync nobody knows which bytes are on stable storage, and a later success would not tell.
+// For good: after a failed sync nobody knows which bytes are on stable storage, and a later success
+// would not tell.
 void LogSequencer::BecomeReadOnly(const base::Error& error) {
   base::LogError("log.read_only", {{"folder", folder_}, {"error", error.ToString()}});
-  read_only_ = base::Error(ErrorCode::kIoError,
-                           "the log is read-only since a write or sync failed: check the disk, then "
-                           "restart")
-                   .With("cause", error.ToString());
+  read_only_ =
+      base::Error(ErrorCode::kIoError,
+                  "the log is read-only since a write or sync failed: check the disk, then "
+                  "restart")
+          .With("cause", error.ToString());
   {
     const std::lock_guard lock(state_mutex_);
     status_.read_only = true;
@@ -207,7 +208,8 @@ void LogSequencer::BecomeReadOnly(const base::Error& error) {
   RefuseAll(*read_only_);
 }
 
-// Nothing may be left to wait for but a sync under way: its reply comes through the mailbox and pumps the rest.
+// Nothing may be left to wait for but a sync under way: its reply comes through the mailbox and
+// pumps the rest.
 void LogSequencer::Drain() {
   draining_ = true;
   if (segments_) segments_->StopPreparing();

@@ -1,7 +1,9 @@
-// The log under crashes, torn writes, lost folder entries, failed syncs, full disks and clock steps, from a seed.
+// The log under crashes, torn writes, lost folder entries, failed syncs, full disks and clock
+// steps, from a seed.
 //
-// Senders keep their own record of what they sent and what was acknowledged. After every reboot the log must hold each acknowledged
-// row once, each other row at most once, each sender's rows in the order of sending, and everything that a LogReader had shown.
+// Senders keep their own record of what they sent and what was acknowledged. After every reboot the
+// log must hold each acknowledged row once, each other row at most once, each sender's rows in the
+// order of sending, and everything that a LogReader had shown.
 
 #include <gtest/gtest.h>
 
@@ -26,7 +28,8 @@ constexpr int64_t kIdsPerSender = 1'000'000;
 constexpr int64_t kLateRow = 7;  // event time of rows that must be refused
 
 bool IsOfThisRoom(std::string_view point) {
-  return point.starts_with("log.") || point.starts_with("segment.") || point.starts_with("recovery.");
+  return point.starts_with("log.") || point.starts_with("segment.") ||
+         point.starts_with("recovery.");
 }
 
 // What one batch was, and what it was told.
@@ -76,10 +79,11 @@ class History {
     faults.crash_point = points[random_() % points.size()];
     // A tail to zero needs a torn record in the life before.
     if (previous_point_ == "log.after_write" && random_() % 2 == 0)
-      faults.crash_point = random_() % 2 == 0 ? "recovery.before_zero_tail" : "recovery.after_zero_tail";
+      faults.crash_point =
+          random_() % 2 == 0 ? "recovery.before_zero_tail" : "recovery.after_zero_tail";
     previous_point_ = faults.crash_point;
-    const bool rare = faults.crash_point.starts_with("segment.") ||
-                      faults.crash_point.starts_with("recovery.");
+    const bool rare =
+        faults.crash_point.starts_with("segment.") || faults.crash_point.starts_with("recovery.");
     faults.crash_hit = 1 + (rare ? 0 : random_() % 30);
     if (random_() % 4 == 0) faults.crash_kind = CrashKind::kKill;
     if (random_() % 8 == 0) faults.fail_sync_number = 1 + random_() % 60;
@@ -115,7 +119,9 @@ class History {
       case 0:
       case 1:
       case 2: Send(machine, senders_[random_() % kSenders]); break;
-      case 3: machine.StepWall(std::chrono::seconds(static_cast<int64_t>(random_() % 7200) - 3600)); break;
+      case 3:
+        machine.StepWall(std::chrono::seconds(static_cast<int64_t>(random_() % 7200) - 3600));
+        break;
       case 4: ReadBeside(machine); break;
       case 5: machine.RunFor(std::chrono::milliseconds(random_() % 5)); break;
       default:
@@ -249,7 +255,8 @@ class LogSimulation : public testing::Test {
   void SetUp() override {
     base::SetLogSink([this](const base::LogLine& line) {
       if (line.level != base::LogLevel::kError) return;
-      const bool expected = run_ != nullptr && run_->read_only_expected_ && line.event == "log.read_only";
+      const bool expected =
+          run_ != nullptr && run_->read_only_expected_ && line.event == "log.read_only";
       EXPECT_TRUE(expected) << line.event << " " << line.fields;
     });
   }

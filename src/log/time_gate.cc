@@ -49,7 +49,8 @@ void TimeGate::Restore(base::StreamId stream, const Column& times) {
   newest_ = std::max(newest_, span->max);
 }
 
-// Sufficient, whatever the order of the rows: none is late even against the newest of its own batch.
+// Sufficient, whatever the order of the rows: none is late even against the newest of its own
+// batch.
 bool TimeGate::AllPass(const Span& span, Timestamp newest, const StreamTiming& timing,
                        const ClockReading& now) const {
   if (span.min < std::max(newest, span.max) - timing.late) return false;
@@ -129,12 +130,14 @@ std::string TimeGate::Reason(Verdict verdict, Timestamp at, base::StreamId strea
   if (verdict == Verdict::kNoTime) return "the row has no event time: send one";
   if (verdict == Verdict::kLate)
     return fmt::format(
-        "{} is more than {} behind {}, the newest event time of the stream: raise `late`, or replay "
+        "{} is more than {} behind {}, the newest event time of the stream: raise `late`, or "
+        "replay "
         "the row from the dead letters",
         time, base::FormatDuration(timing.late), base::FormatTimestamp(newest(stream)));
   if (mode_ == ClockMode::kWall)
-    return fmt::format("{} is more than {} ahead of the log clock, {}: mend the sender's clock", time,
-                       base::FormatDuration(timing.max_ahead), base::FormatTimestamp(now.log));
+    return fmt::format("{} is more than {} ahead of the log clock, {}: mend the sender's clock",
+                       time, base::FormatDuration(timing.max_ahead),
+                       base::FormatTimestamp(now.log));
   if (at > now.wall) return fmt::format("{} lies in the future: mend the row's time", time);
   return fmt::format(
       "{} is more than {} past the newest event time, {}, and the rows after it do not confirm the "

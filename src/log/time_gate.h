@@ -1,12 +1,15 @@
 #pragma once
-// Decides by event time whether rows come in: late (behind the stream's watermark) or ahead (of the log clock).
+// Decides by event time whether rows come in: late (behind the stream's watermark) or ahead (of the
+// log clock).
 //
-// late: event time < newest event time of the stream so far - allowed lateness. Rows of one batch count in their order.
-// ahead under kWall: event time > log clock + max_ahead.
-// ahead under kEvents: event time > wall clock; or, as the clock is the largest event time so far, a jump of more than max_ahead
-//   past it that the rows after it don't confirm. A jump to t is confirmed when, of the next kConfirmRows rows of the batch, more
-//   than half are at t - max_ahead or later. A jump at the end of its batch has no rows after it: it is refused, unless it is the
-//   log's first row or kConfirmBatches such rows, each within max_ahead of the next, were refused just before.
+// late: event time < newest event time of the stream so far - allowed lateness. Rows of one batch
+// count in their order. ahead under kWall: event time > log clock + max_ahead. ahead under kEvents:
+// event time > wall clock; or, as the clock is the largest event time so far, a jump of more than
+// max_ahead
+//   past it that the rows after it don't confirm. A jump to t is confirmed when, of the next
+//   kConfirmRows rows of the batch, more than half are at t - max_ahead or later. A jump at the end
+//   of its batch has no rows after it: it is refused, unless it is the log's first row or
+//   kConfirmBatches such rows, each within max_ahead of the next, were refused just before.
 
 #include <cstdint>
 #include <optional>
@@ -22,7 +25,7 @@ namespace headrace::log {
 
 // What the clocks say when a batch is judged.
 struct ClockReading {
-  base::Timestamp log;   // kWall: the log clock; kEvents: not looked at
+  base::Timestamp log;  // kWall: the log clock; kEvents: not looked at
   base::Timestamp wall;
 };
 
@@ -36,8 +39,8 @@ class TimeGate {
 
   explicit TimeGate(ClockMode mode) : mode_(mode) {}
 
-  // Judges rows in order and moves the watermark by the accepted ones. Empty: every row is accepted (the common case, found by
-  // minimum and maximum alone). `times` is a timestamp column.
+  // Judges rows in order and moves the watermark by the accepted ones. Empty: every row is accepted
+  // (the common case, found by minimum and maximum alone). `times` is a timestamp column.
   std::vector<Verdict> Judge(base::StreamId stream, const StreamTiming& timing,
                              const columns::Column& times, const ClockReading& now);
   // For rows that were accepted before a restart.
@@ -45,7 +48,8 @@ class TimeGate {
   // The clock of a recovered epoch.
   void RestoreClock(base::Timestamp clock) { newest_ = std::max(newest_, clock); }
 
-  // The largest accepted event time of all streams: the clock under kEvents. Min() before the first.
+  // The largest accepted event time of all streams: the clock under kEvents. Min() before the
+  // first.
   base::Timestamp newest() const { return newest_; }
   // Of one stream.
   base::Timestamp newest(base::StreamId stream) const;

@@ -12,7 +12,8 @@
 namespace headrace::env {
 
 // As Network::Connect; tries the host's addresses in turn.
-base::Result<std::unique_ptr<ClientStream>> ConnectClientStream(const std::string& host, uint16_t port,
+base::Result<std::unique_ptr<ClientStream>> ConnectClientStream(const std::string& host,
+                                                                uint16_t port,
                                                                 std::chrono::milliseconds timeout);
 
 }  // namespace headrace::env

@@ -19,7 +19,8 @@ std::chrono::nanoseconds ReadClock(clockid_t id) {
 
 class SystemClock final : public Clock {
  public:
-  // The boot-time clock goes on while a laptop sleeps, so that the log clock does not fall behind the wall.
+  // The boot-time clock goes on while a laptop sleeps, so that the log clock does not fall behind
+  // the wall.
   MonotonicTime Now() const override { return ReadClock(CLOCK_BOOTTIME); }
   base::Timestamp Wall() const override {
     return {std::chrono::duration_cast<base::Duration>(ReadClock(CLOCK_REALTIME)).count()};

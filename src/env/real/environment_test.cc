@@ -77,7 +77,8 @@ TEST_F(RealEnvironment, OfManyThatPutOneWins) {
     for (int i = 0; i < 8; ++i)
       writers.emplace_back([&, i] {
         start.arrive_and_wait();
-        if (PutIfAbsent(files(), Path("v"), Bytes(std::string(100, static_cast<char>('a' + i))))) ++won;
+        if (PutIfAbsent(files(), Path("v"), Bytes(std::string(100, static_cast<char>('a' + i)))))
+          ++won;
       });
   }
   EXPECT_EQ(won, 1);

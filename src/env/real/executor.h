@@ -12,8 +12,9 @@
 
 namespace headrace::env::real {
 
-// Post and PostAt from any thread. The destructor (never on the own thread) runs all that was posted, what those tasks
-// post included, then joins; timers that are not due by then are dropped unrun.
+// Post and PostAt from any thread. The destructor (never on the own thread) runs all that was
+// posted, what those tasks post included, then joins; timers that are not due by then are dropped
+// unrun.
 class ThreadExecutor final : public Executor {
  public:
   ThreadExecutor(const Clock& clock, std::string name, Priority priority);

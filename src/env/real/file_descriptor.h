@@ -23,7 +23,8 @@ class FileDescriptor {
   int fd_ = -1;
 };
 
-// The error for `errno_value` after `what` failed on `file`: kNotFound, kAlreadyExists, kStorageFull or kIoError.
+// The error for `errno_value` after `what` failed on `file`: kNotFound, kAlreadyExists,
+// kStorageFull or kIoError.
 base::Error SystemError(const char* what, const std::string& file, int errno_value);
 
 // open(2) with O_CLOEXEC; new files get mode 0644.

@@ -61,7 +61,7 @@ class LocalFiles final : public Files {
   }
 
   base::Result<bool> Exists(const std::string& path) override {
-    struct stat found {};
+    struct stat found{};
     if (::stat(path.c_str(), &found) == 0) return true;
     if (errno == ENOENT || errno == ENOTDIR) return false;
     return base::Fail(SystemError("stat", path, errno));
@@ -129,7 +129,7 @@ class LocalFiles final : public Files {
   }
 
   base::Result<uint64_t> FreeBytes(const std::string& folder) override {
-    struct statvfs found {};
+    struct statvfs found{};
     if (::statvfs(folder.c_str(), &found) != 0)
       return base::Fail(SystemError("statvfs", folder, errno));
     return static_cast<uint64_t>(found.f_bavail) * found.f_frsize;

@@ -12,7 +12,8 @@
 namespace headrace::env::real {
 namespace {
 
-// So many zeros at most stand between another file's sync and the disk; then the disk is left alone for half as long as they took.
+// So many zeros at most stand between another file's sync and the disk; then the disk is left alone
+// for half as long as they took.
 constexpr uint64_t kZeroChunkBytes = 1ULL << 20;
 
 class LocalWritableFile final : public WritableFile {
@@ -26,7 +27,8 @@ class LocalWritableFile final : public WritableFile {
           ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
       if (written < 0) {
         if (errno == EINTR) continue;
-        return base::Fail(SystemError("pwrite", path_, errno).With("offset", std::to_string(offset)));
+        return base::Fail(
+            SystemError("pwrite", path_, errno).With("offset", std::to_string(offset)));
       }
       offset += static_cast<uint64_t>(written);
       bytes = bytes.subspan(static_cast<size_t>(written));
@@ -34,7 +36,8 @@ class LocalWritableFile final : public WritableFile {
     return {};
   }
 
-  // Not repeated on EINTR: whether the first call consumed an error is unknown, so any failure counts.
+  // Not repeated on EINTR: whether the first call consumed an error is unknown, so any failure
+  // counts.
   base::Result<void> Sync() override {
     if (::fdatasync(fd_.get()) != 0) return base::Fail(SystemError("fdatasync", path_, errno));
     return {};
@@ -53,7 +56,8 @@ class LocalWritableFile final : public WritableFile {
     const int failed = ::posix_fallocate(fd_.get(), 0, static_cast<off_t>(size));
     if (failed != 0 && failed != EOPNOTSUPP && failed != EINVAL)
       return base::Fail(SystemError("fallocate", path_, failed));
-    // Reserved extents are "unwritten"; the first write of each would need a metadata sync. Zeros written now make them plain.
+    // Reserved extents are "unwritten"; the first write of each would need a metadata sync. Zeros
+    // written now make them plain.
     const std::vector<uint8_t> zeros(std::min(kZeroChunkBytes, size), 0);
     for (uint64_t offset = 0; offset < size; offset += zeros.size()) {
       const auto begin = std::chrono::steady_clock::now();
@@ -83,7 +87,8 @@ class LocalReadableFile final : public ReadableFile {
       const ssize_t got = ::pread(fd_.get(), out.data(), out.size(), static_cast<off_t>(offset));
       if (got < 0) {
         if (errno == EINTR) continue;
-        return base::Fail(SystemError("pread", path_, errno).With("offset", std::to_string(offset)));
+        return base::Fail(
+            SystemError("pread", path_, errno).With("offset", std::to_string(offset)));
       }
       if (got == 0) {
         return base::Fail(base::Error(base::ErrorCode::kCorruption, "the file ends too early")
@@ -109,7 +114,7 @@ std::unique_ptr<WritableFile> MakeWritableFile(std::string path, FileDescriptor 
 }
 
 base::Result<std::unique_ptr<ReadableFile>> MakeReadableFile(std::string path, FileDescriptor fd) {
-  struct stat found {};
+  struct stat found{};
   if (::fstat(fd.get(), &found) != 0) return base::Fail(SystemError("fstat", path, errno));
   if (!S_ISREG(found.st_mode)) return base::Fail(SystemError("open", path, EISDIR));
   return std::make_unique<LocalReadableFile>(std::move(path), std::move(fd),

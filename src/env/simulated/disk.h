@@ -1,10 +1,12 @@
 #pragma once
 // A disk that survives simulated crashes, and what a crash may do to it.
 //
-// A file has what readers see (the page cache) and what is on stable storage. A write changes the first and marks 512-byte sectors
-// dirty; a sync makes them durable. Folder entries (create, link, rename, remove) are pending until their folder is synced. At a
-// crash each dirty sector is kept or lost on its own (torn writes), each pending entry as well, and everybody sees what is left.
-// A failed sync leaves the sectors clean though not all of them are durable, as Linux does: a later sync that succeeds proves nothing.
+// A file has what readers see (the page cache) and what is on stable storage. A write changes the
+// first and marks 512-byte sectors dirty; a sync makes them durable. Folder entries (create, link,
+// rename, remove) are pending until their folder is synced. At a crash each dirty sector is kept or
+// lost on its own (torn writes), each pending entry as well, and everybody sees what is left. A
+// failed sync leaves the sectors clean though not all of them are durable, as Linux does: a later
+// sync that succeeds proves nothing.
 
 #include <cstdint>
 #include <map>
@@ -72,7 +74,9 @@ class Disk {
   std::set<std::string>& locks() { return locks_; }
 
   // Damage on demand, durable and seen at once.
-  void FlipBit(const std::string& path, uint64_t offset, int bit) { Find(path)->FlipBit(offset, bit); }
+  void FlipBit(const std::string& path, uint64_t offset, int bit) {
+    Find(path)->FlipBit(offset, bit);
+  }
 
  private:
   using Names = std::map<std::string, DiskFileRef>;

@@ -1,6 +1,7 @@
 #pragma once
-// A whole machine in one thread: simulated time, a faulty disk, every actor on one seeded loop. The same seed, faults and program
-// give the same run, bit for bit. docs/internals/simulation.md tells how to write and replay one.
+// A whole machine in one thread: simulated time, a faulty disk, every actor on one seeded loop. The
+// same seed, faults and program give the same run, bit for bit. docs/internals/simulation.md tells
+// how to write and replay one.
 //
 //   auto machine = std::make_unique<SimulatedEnvironment>(seed, faults);
 //   if (machine->Run([&] { ...open the engine, submit... })) machine->RunUntilIdle();
@@ -31,14 +32,16 @@ class SimulatedEnvironment final : public Environment {
   Files& files() override { return *files_; }
   void Random(std::span<uint8_t> out) override;
   std::unique_ptr<Executor> NewExecutor(const std::string& name, Priority priority) override;
-  // At the planned visit the process dies here: SimulatedCrash is thrown. The name must be in env/crash_points.h.
+  // At the planned visit the process dies here: SimulatedCrash is thrown. The name must be in
+  // env/crash_points.h.
   void CrashPoint(const char* name) override;
 
   // Runs `main` as the process's own first thread. False: the process died in it.
   bool Run(const std::function<void()>& main);
   // One task. False: nothing is left to do, or the process is dead.
   bool Step() { return loop_.Step(); }
-  // Until no task is ready and no sync is under way; timers that are not due stay. False: the process died.
+  // Until no task is ready and no sync is under way; timers that are not due stay. False: the
+  // process died.
   bool RunUntilIdle();
   // Lets so much simulated time pass, timers included. False: the process died.
   bool RunFor(MonotonicTime span);
@@ -48,7 +51,8 @@ class SimulatedEnvironment final : public Environment {
   // The process dies, now. The caller then drops what was built on this machine, and calls Reboot.
   void Crash(CrashKind kind = CrashKind::kPowerCut);
   bool crashed() const { return loop_.dead(); }
-  // A new life on the same disk; wall time goes on. A life that did not crash is shut down cleanly: its disk keeps all.
+  // A new life on the same disk; wall time goes on. A life that did not crash is shut down cleanly:
+  // its disk keeps all.
   std::unique_ptr<SimulatedEnvironment> Reboot(uint64_t seed, Faults faults = {});
 
   // The wall clock jumps; the monotonic one does not.
@@ -63,7 +67,8 @@ class SimulatedEnvironment final : public Environment {
 
  private:
   class SimulatedClock;
-  SimulatedEnvironment(uint64_t seed, Faults faults, std::shared_ptr<Disk> disk, base::Timestamp wall);
+  SimulatedEnvironment(uint64_t seed, Faults faults, std::shared_ptr<Disk> disk,
+                       base::Timestamp wall);
 
   Loop loop_;
   std::shared_ptr<Disk> disk_;

@@ -31,7 +31,8 @@ TEST(SimulatedDisk, ACrashKeepsWhatWasSyncedAndTearsTheRestAtSectors) {
     std::string outcome;
     for (size_t sector = 0; sector < 3; ++sector) {
       const auto begin = bytes.begin() + static_cast<ptrdiff_t>(sector * kSectorBytes);
-      EXPECT_EQ(std::count(begin, begin + kSectorBytes, *begin), static_cast<ptrdiff_t>(kSectorBytes));
+      EXPECT_EQ(std::count(begin, begin + kSectorBytes, *begin),
+                static_cast<ptrdiff_t>(kSectorBytes));
       outcome += static_cast<char>('0' + *begin);
     }
     outcomes.insert(outcome);
@@ -108,7 +109,8 @@ TEST(SimulatedDisk, LinkIsPutIfAbsent) {
   SimulatedEnvironment machine(1);
   ASSERT_TRUE(machine.files().CreateFolders("d"));
   ASSERT_TRUE(PutIfAbsent(machine.files(), "d/v", Filled(3, 1)));
-  EXPECT_EQ(PutIfAbsent(machine.files(), "d/v", Filled(3, 2)).error().code(), ErrorCode::kAlreadyExists);
+  EXPECT_EQ(PutIfAbsent(machine.files(), "d/v", Filled(3, 2)).error().code(),
+            ErrorCode::kAlreadyExists);
   machine.Crash();
   EXPECT_EQ(*machine.Reboot(2)->files().ReadAll("d/v"), Filled(3, 1));
 }
@@ -156,7 +158,8 @@ TEST(SimulatedLoop, DestroyingAnExecutorWaitsForItsSyncs) {
   auto executor = machine.NewExecutor("a", Priority::kRealTime);
   Executor& self = *executor;
   executor->Post([&] {
-    file->WriteAndSync(0, bytes, self, [&](base::Result<void> result) { synced = result.has_value(); });
+    file->WriteAndSync(0, bytes, self,
+                       [&](base::Result<void> result) { synced = result.has_value(); });
   });
   executor.reset();
   EXPECT_TRUE(synced);

@@ -16,7 +16,8 @@ enum class CrashKind : uint8_t {
 };
 
 struct Faults {
-  // The process dies at the `crash_hit`-th visit (from 1) of this point (env/crash_points.h); empty: it does not.
+  // The process dies at the `crash_hit`-th visit (from 1) of this point (env/crash_points.h);
+  // empty: it does not.
   std::string crash_point;
   uint64_t crash_hit = 1;
   CrashKind crash_kind = CrashKind::kPowerCut;

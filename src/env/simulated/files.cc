@@ -27,14 +27,14 @@ class SimulatedWritableFile final : public WritableFile {
 
   Result<void> WriteAt(uint64_t offset, std::span<const uint8_t> bytes) override {
     if (life_->over()) return Dead(path_);
-    const uint64_t growth = offset + bytes.size() > file_->size()
-                                ? offset + bytes.size() - file_->size()
-                                : 0;
+    const uint64_t growth =
+        offset + bytes.size() > file_->size() ? offset + bytes.size() - file_->size() : 0;
     const uint64_t free = FreeBytes();
     const bool full = growth > free;
     // Like a real disk, it takes what fits before it says no.
-    file_->Write(offset, full ? bytes.first(bytes.size() - std::min<uint64_t>(growth - free, bytes.size()))
-                              : bytes);
+    file_->Write(
+        offset,
+        full ? bytes.first(bytes.size() - std::min<uint64_t>(growth - free, bytes.size())) : bytes);
     life_->loop.Trace(base::Hash64(bytes));
     if (full) return Failed(ErrorCode::kStorageFull, "the simulated disk is full", path_);
     return {};
@@ -51,8 +51,7 @@ class SimulatedWritableFile final : public WritableFile {
     if (life_->over()) return;  // nobody is there to hear
     auto written = WriteAt(offset, bytes);
     Loop& loop = life_->loop;
-    const MonotonicTime at =
-        loop.now() + loop.Draw(life_->faults.sync_min, life_->faults.sync_max);
+    const MonotonicTime at = loop.now() + loop.Draw(life_->faults.sync_min, life_->faults.sync_max);
     // What is dirty now is durable at `at`; the file may be closed by then, the disk goes on.
     loop.ReplyAt(at, reply_to,
                  [self = SimulatedWritableFile(life_, path_, file_), sectors = file_->dirty(),
@@ -129,7 +128,8 @@ class SimulatedFiles final : public Files {
  public:
   explicit SimulatedFiles(LifeRef life) : life_(std::move(life)) {}
 
-  Result<std::unique_ptr<WritableFile>> OpenForWriting(const std::string& path, Open mode) override {
+  Result<std::unique_ptr<WritableFile>> OpenForWriting(const std::string& path,
+                                                       Open mode) override {
     HR_TRY_VOID(CheckParent(path));
     DiskFileRef file = disk().Find(path);
     if (mode == Open::kExisting && file == nullptr) return NoSuchFile(path);
@@ -164,7 +164,8 @@ class SimulatedFiles final : public Files {
 
   Result<void> CreateFolders(const std::string& path) override {
     if (life_->over()) return Dead(path);
-    for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
+    for (size_t slash = path.find('/', 1); slash != std::string::npos;
+         slash = path.find('/', slash + 1))
       disk().AddFolder(path.substr(0, slash));
     disk().AddFolder(path);
     return {};
@@ -186,7 +187,8 @@ class SimulatedFiles final : public Files {
   Result<void> Link(const std::string& from, const std::string& to) override {
     HR_TRY(DiskFileRef file, Find(from));
     HR_TRY_VOID(CheckParent(to));
-    if (disk().Find(to) != nullptr) return Failed(ErrorCode::kAlreadyExists, "the file is there", to);
+    if (disk().Find(to) != nullptr)
+      return Failed(ErrorCode::kAlreadyExists, "the file is there", to);
     disk().Enter(to, std::move(file));
     return {};
   }

@@ -10,7 +10,8 @@
 
 namespace headrace::env::simulated {
 
-// Shared by all that is open in one life; outlives it. After the life's crash every operation fails with kIoError.
+// Shared by all that is open in one life; outlives it. After the life's crash every operation fails
+// with kIoError.
 struct Life {
   Loop& loop;
   std::shared_ptr<Disk> disk;

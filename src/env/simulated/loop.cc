@@ -110,7 +110,8 @@ void Loop::Die() {
   dead_ = true;
   // What tasks hold is freed after the containers are empty: their destructors may post.
   auto events = std::exchange(events_, {});
-  for (const MailboxRef& mailbox : std::vector(mailboxes_)) auto dropped = std::exchange(mailbox->ready, {});
+  for (const MailboxRef& mailbox : std::vector(mailboxes_))
+    auto dropped = std::exchange(mailbox->ready, {});
 }
 
 void Loop::Close(const MailboxRef& mailbox) {

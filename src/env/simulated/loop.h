@@ -1,5 +1,6 @@
 #pragma once
-// All mailboxes of a simulated machine on one seeded loop: which of the ready ones goes next is drawn, time passes only here.
+// All mailboxes of a simulated machine on one seeded loop: which of the ready ones goes next is
+// drawn, time passes only here.
 
 #include <deque>
 #include <map>
@@ -11,8 +12,8 @@
 
 namespace headrace::env::simulated {
 
-// Thrown by Environment::CrashPoint at the planned visit, through whatever the dying process was doing. Only the loop and
-// SimulatedEnvironment::Run catch it; code under test never does.
+// Thrown by Environment::CrashPoint at the planned visit, through whatever the dying process was
+// doing. Only the loop and SimulatedEnvironment::Run catch it; code under test never does.
 struct SimulatedCrash {};
 
 // Not thread-safe.
@@ -27,10 +28,12 @@ class Loop {
   MonotonicTime Draw(MonotonicTime from, MonotonicTime to);
 
   std::unique_ptr<Executor> NewExecutor(std::string name);
-  // `task` goes to `executor` (one of NewExecutor's) at `time`: something outside the process replies.
+  // `task` goes to `executor` (one of NewExecutor's) at `time`: something outside the process
+  // replies.
   void ReplyAt(MonotonicTime time, Executor& executor, Task task);
 
-  // Runs one task; when none is ready, time jumps to the next reply or timer. False: nothing is left, or the process is dead.
+  // Runs one task; when none is ready, time jumps to the next reply or timer. False: nothing is
+  // left, or the process is dead.
   bool Step();
   // True while a task is ready or a reply is on its way; timers that are not due don't count.
   bool busy() const;

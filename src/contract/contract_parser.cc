@@ -16,7 +16,7 @@ using columns::Type;
 constexpr size_t kFieldsMax = 1000;
 constexpr size_t kNameBytesMax = 128;
 
-constexpr std::array<std::string_view, 21> kRootKeys = {"apiVersion",
+constexpr std::array<std::string_view, 23> kRootKeys = {"apiVersion",
                                                         "kind",
                                                         "id",
                                                         "name",
@@ -36,8 +36,9 @@ constexpr std::array<std::string_view, 21> kRootKeys = {"apiVersion",
                                                         "slaDefaultElement",
                                                         "slaProperties",
                                                         "authoritativeDefinitions",
-                                                        "customProperties"};
-constexpr std::array<std::string_view, 2> kRootKeysNew = {"contractCreatedTs", "context"};
+                                                        "customProperties",
+                                                        "contractCreatedTs",
+                                                        "context"};
 
 constexpr std::array<std::string_view, 18> kObjectKeys = {"id",
                                                           "name",
@@ -56,9 +57,9 @@ constexpr std::array<std::string_view, 18> kObjectKeys = {"id",
                                                           "customProperties",
                                                           "context",
                                                           "deprecated",
-                                                          "examples"};
+                                                          "synonyms"};
 
-constexpr std::array<std::string_view, 29> kPropertyKeys = {"id",
+constexpr std::array<std::string_view, 30> kPropertyKeys = {"id",
                                                             "name",
                                                             "physicalName",
                                                             "physicalType",
@@ -85,8 +86,9 @@ constexpr std::array<std::string_view, 29> kPropertyKeys = {"id",
                                                             "tags",
                                                             "authoritativeDefinitions",
                                                             "customProperties",
-                                                            "context",
-                                                            "deprecated"};
+                                                            "deprecated",
+                                                            "synonyms",
+                                                            "semanticType"};
 
 constexpr std::array<std::string_view, 3> kReservedNames = {"_epoch", "_row", "_known_at"};
 
@@ -165,9 +167,7 @@ ParsedContract ContractParser::Parse(std::string_view object) {
 }
 
 void ContractParser::Root(const YamlNode& root, Contract::Impl& impl) {
-  std::vector<std::string_view> keys(kRootKeys.begin(), kRootKeys.end());
-  keys.insert(keys.end(), kRootKeysNew.begin(), kRootKeysNew.end());
-  ExpectKeys(root, keys, "contract", report_);
+  ExpectKeys(root, kRootKeys, "contract", report_);
   if (const YamlNode* node = Require(root, "apiVersion", "contract", report_)) {
     const std::string version = TextOf(node);
     if (!version.starts_with("v3.1.") && !version.starts_with("v3.2."))
@@ -290,6 +290,12 @@ void ContractParser::Property(const YamlNode& property, Contract::Impl& impl) {
   const std::string name = PropertyName(property);
   if (name.empty()) return;
   ExpectKeys(property, kPropertyKeys, fmt::format("field {}", name), report_);
+  if (const YamlNode* role = property.Find("semanticType"); TextOf(role) == "measure") {
+    report_.Error(DiagnosticCode::kTypeNotHere, role->place,
+                  fmt::format("field {}: a measure is computed, no event brings it", name),
+                  "make it a feature of a view");
+    return;
+  }
   const auto type = PropertyType(property, name);
   if (!type) return;
   FieldRules rules;

@@ -219,6 +219,14 @@ TEST(Expression, MistakesSayWhereAndWhat) {
             std::vector<std::string>{"delay"});
 }
 
+TEST(Expression, TextsThatAreMadeAreBounded) {
+  const std::string kilobyte = "'" + std::string(1024, 'x') + "'";
+  std::string eight = kilobyte;
+  for (int i = 1; i < 8; ++i) eight += " || " + kilobyte;
+  EXPECT_EQ(Calculate("length(" + eight + ")"), "8192");
+  EXPECT_EQ(Calculate("length(" + eight + " || 'x')"), "null");
+}
+
 TEST(Expression, DepthAndLengthAreBounded) {
   EXPECT_EQ(Calculate(std::string(1000, '(') + "1" + std::string(1000, ')')),
             "error: nested deeper than 60");

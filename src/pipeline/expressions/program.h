@@ -74,6 +74,7 @@ struct Step {
 constexpr size_t kChunkRows =
     1024;  // all of a small program's values stay in the first cache levels
 constexpr size_t kStepsMax = 4096;
+constexpr size_t kMadeTextBytesMax = 8 << 10;  // of a text that || or concat makes; longer is NULL
 
 // The values of a step in a chunk: `stride` 0 means one value for all rows.
 template <typename T>

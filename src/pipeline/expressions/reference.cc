@@ -14,7 +14,8 @@ Expressions are total and deterministic: no wall clock, no locale, no platform m
 a division by zero, a cast that does not fit) gives NULL, and rows whose result is NULL for that reason are counted.
 Evaluation has no order that you could see: a branch of CASE that is not taken never fails.
 
-Limits: 16 KiB of text, 60 levels deep, 300 operators in a row. This page is generated from the registry in
+Limits: 16 KiB of text, 60 levels deep, 300 operators in a row; a text that `||` or concat makes has at most 8 KiB, longer
+gives NULL. This page is generated from the registry in
 `src/pipeline/expressions/functions.cc`; every example on it runs as a test.
 
 Not in this version: exp, ln, log, pow and the trigonometric functions. The C library's differ between CPUs, which would let two

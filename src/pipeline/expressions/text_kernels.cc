@@ -89,18 +89,24 @@ void ShiftLetters(const Step& step, Frame& frame) {
   frame.JoinNulls(step);
 }
 
+// A text longer than kMadeTextBytesMax is NULL by failure: joins of joins could grow without bound.
 void Concat(const Step& step, Frame& frame) {
   const auto a = frame.In<Text>(step.arguments[0]);
   const auto b = frame.In<Text>(step.arguments[1]);
   Text* out = frame.Out<Text>(step.self);
+  uint8_t failed[kChunkRows];
+  uint8_t any = 0;
   for (size_t row = 0; row < frame.rows(); ++row) {
     const size_t size = a[row].size() + b[row].size();
+    out[row] = {};
+    any |= failed[row] = size > kMadeTextBytesMax ? 1 : 0;
+    if (failed[row] != 0 || size == 0) continue;
     char* text = frame.Text(size);
     if (!a[row].empty()) std::memcpy(text, a[row].data(), a[row].size());
     if (!b[row].empty()) std::memcpy(text + a[row].size(), b[row].data(), b[row].size());
     out[row] = {text, size};
   }
-  frame.JoinNulls(step);
+  AddFailures(step, frame, failed, any);
 }
 
 // substr(text, start from 1, length). A start before the text counts against the length, as in SQL.

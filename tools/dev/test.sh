@@ -2,12 +2,14 @@
 # Every test: C++ through ctest, Python through pytest; closes with `N passed, N failed`.
 
 run_test() {
-  local long=""
+  local long="" only=""
   if [[ "${1:-}" == --long ]]; then
     [[ -n "${2:-}" ]] || fail "./dev test --long NAME: which test?"
     long="$2"
-  elif [[ $# -gt 0 ]]; then
-    fail "./dev test takes nothing but --long NAME, not '$1'"
+  elif [[ $# -gt 1 || "${1:-}" == -* ]]; then
+    fail "./dev test takes a NAME or --long NAME, not '$*'"
+  else
+    only="${1:-}"
   fi
   setup_build
   setup_dev
@@ -15,6 +17,9 @@ run_test() {
   mkdir -p "$STATE/log"
   if [[ -n "$long" ]]; then
     run_long_tests "$long"
+  elif [[ -n "$only" ]]; then
+    run_ctest --timeout 300 -R "$only"
+    report_tests "$(ctest_count passed)" "$(ctest_count failed)"
   else
     run_all_tests
   fi

@@ -5,6 +5,8 @@
 #include <arrow/type.h>
 #include <arrow/util/key_value_metadata.h>
 
+#include <tuple>
+
 #include "ingest/flight/flight_status.h"
 
 namespace headrace::app {
@@ -93,6 +95,6 @@ base::Result<void> FlightSender::Close() {
 }
 
 FlightSender::FlightSender(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-FlightSender::~FlightSender() { (void)Close(); }
+FlightSender::~FlightSender() { std::ignore = Close(); }  // nobody is left to tell
 
 }  // namespace headrace::app

@@ -9,10 +9,12 @@ namespace {
 
 constexpr std::array kRows = {
     ErrorCodeRow{ErrorCode::kInvalidInput, "InvalidInput", 422, 2, "ValueError", "mend the input"},
-    ErrorCodeRow{ErrorCode::kNotFound, "NotFound", 404, 3, "KeyError", "name something that exists"},
+    ErrorCodeRow{ErrorCode::kNotFound, "NotFound", 404, 3, "KeyError",
+                 "name something that exists"},
     ErrorCodeRow{ErrorCode::kAlreadyExists, "AlreadyExists", 409, 4, "FileExistsError",
                  "use what is there, or choose another name"},
-    ErrorCodeRow{ErrorCode::kConflict, "Conflict", 409, 5, "ConflictError", "refresh and decide again"},
+    ErrorCodeRow{ErrorCode::kConflict, "Conflict", 409, 5, "ConflictError",
+                 "refresh and decide again"},
     ErrorCodeRow{ErrorCode::kFailedPrecondition, "FailedPrecondition", 412, 6, "RuntimeError",
                  "bring the named thing into the named state, then repeat"},
     ErrorCodeRow{ErrorCode::kResourceExhausted, "ResourceExhausted", 429, 7, "OverloadError",
@@ -25,8 +27,10 @@ constexpr std::array kRows = {
     ErrorCodeRow{ErrorCode::kUnsupported, "Unsupported", 501, 11, "NotImplementedError",
                  "see the documentation for what this version can do"},
     ErrorCodeRow{ErrorCode::kIoError, "IoError", 500, 12, "OSError", "stop and alert"},
-    ErrorCodeRow{ErrorCode::kStorageFull, "StorageFull", 507, 13, "OSError", "free space, then retry"},
-    ErrorCodeRow{ErrorCode::kCorruption, "Corruption", 500, 14, "CorruptionError", "stop and alert"},
+    ErrorCodeRow{ErrorCode::kStorageFull, "StorageFull", 507, 13, "OSError",
+                 "free space, then retry"},
+    ErrorCodeRow{ErrorCode::kCorruption, "Corruption", 500, 14, "CorruptionError",
+                 "stop and alert"},
     ErrorCodeRow{ErrorCode::kInternal, "Internal", 500, 15, "RuntimeError", "stop and report"},
 };
 

@@ -1,5 +1,6 @@
 #pragma once
-// What can go wrong, as values. One table (ErrorCodes) maps a code to HTTP, CLI and Python, and says what the caller should do.
+// What can go wrong, as values. One table (ErrorCodes) maps a code to HTTP, CLI and Python, and
+// says what the caller should do.
 
 #include <cstdint>
 #include <span>
@@ -12,20 +13,20 @@ namespace headrace::base {
 
 // What the caller should do is part of each code's meaning; ErrorCodes() repeats it for people.
 enum class ErrorCode : uint8_t {
-  kInvalidInput,       // mend the input: it can never succeed as it is
-  kNotFound,           // name something that exists
-  kAlreadyExists,      // use what is there, or choose another name
-  kConflict,           // somebody else won: refresh and decide again
-  kFailedPrecondition, // bring the named thing into the named state, then repeat
-  kResourceExhausted,  // back off and retry: a named limit is reached
-  kUnavailable,        // retry: starting, stopping, or the pin was revoked
-  kDeadlineExceeded,   // retry with more time, or accept an older answer
-  kUnauthorized,       // present a token with the scope
-  kUnsupported,        // this version can't: see the documentation for what it can
-  kIoError,            // stop and alert: the system refused a read, write or sync
-  kStorageFull,        // free space, then retry
-  kCorruption,         // stop and alert: bytes are not what was written
-  kInternal,           // stop and report: a bug
+  kInvalidInput,        // mend the input: it can never succeed as it is
+  kNotFound,            // name something that exists
+  kAlreadyExists,       // use what is there, or choose another name
+  kConflict,            // somebody else won: refresh and decide again
+  kFailedPrecondition,  // bring the named thing into the named state, then repeat
+  kResourceExhausted,   // back off and retry: a named limit is reached
+  kUnavailable,         // retry: starting, stopping, or the pin was revoked
+  kDeadlineExceeded,    // retry with more time, or accept an older answer
+  kUnauthorized,        // present a token with the scope
+  kUnsupported,         // this version can't: see the documentation for what it can
+  kIoError,             // stop and alert: the system refused a read, write or sync
+  kStorageFull,         // free space, then retry
+  kCorruption,          // stop and alert: bytes are not what was written
+  kInternal,            // stop and report: a bug
 };
 
 // One row of the error table.

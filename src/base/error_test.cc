@@ -25,7 +25,8 @@ TEST(ErrorTable, EachCodeHasItsOwnNameExitCodeAndAdvice) {
 }
 
 Result<int> Half(int v) {
-  if (v % 2 != 0) return Fail(Error(ErrorCode::kInvalidInput, "odd").With("value", std::to_string(v)));
+  if (v % 2 != 0)
+    return Fail(Error(ErrorCode::kInvalidInput, "odd").With("value", std::to_string(v)));
   return v / 2;
 }
 Result<int> Quarter(int v) {
@@ -42,7 +43,8 @@ TEST(LogId, ReadsBackAndRefusesOtherText) {
   LogId id;
   for (size_t i = 0; i < id.bytes.size(); ++i) id.bytes[i] = static_cast<uint8_t>(17 * i);
   EXPECT_EQ(LogId::Parse(id.ToString()), id);
-  for (const char* text : {"", "00", "zz112233445566778899aabbccddeeff", "+0112233445566778899aabbccddeef1"})
+  for (const char* text :
+       {"", "00", "zz112233445566778899aabbccddeeff", "+0112233445566778899aabbccddeef1"})
     EXPECT_FALSE(LogId::Parse(text).has_value()) << text;
 }
 
@@ -51,7 +53,8 @@ TEST(MemoryBudget, RefusesPastItsLimitAndGivesBack) {
   {
     const auto first = budget.TryCharge(MemoryAccount::kIngest, 60);
     ASSERT_TRUE(first.has_value());
-    EXPECT_EQ(budget.TryCharge(MemoryAccount::kState, 41).error().code(), ErrorCode::kResourceExhausted);
+    EXPECT_EQ(budget.TryCharge(MemoryAccount::kState, 41).error().code(),
+              ErrorCode::kResourceExhausted);
     EXPECT_EQ(budget.used_bytes(MemoryAccount::kIngest), 60U);
   }
   EXPECT_EQ(budget.used_bytes(), 0U);

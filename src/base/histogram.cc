@@ -20,13 +20,16 @@ uint64_t Histogram::count() const {
 
 double Histogram::mean() const {
   const uint64_t n = count();
-  return n == 0 ? 0 : static_cast<double>(sum_.load(std::memory_order_relaxed)) / static_cast<double>(n);
+  return n == 0
+             ? 0
+             : static_cast<double>(sum_.load(std::memory_order_relaxed)) / static_cast<double>(n);
 }
 
 uint64_t Histogram::Quantile(double q) const {
   const uint64_t total = count();
   if (total == 0) return 0;
-  const auto rank = std::clamp<uint64_t>(static_cast<uint64_t>(std::ceil(q * static_cast<double>(total))), 1, total);
+  const auto rank = std::clamp<uint64_t>(
+      static_cast<uint64_t>(std::ceil(q * static_cast<double>(total))), 1, total);
   uint64_t seen = 0;
   for (size_t i = 0; i < kBuckets; ++i) {
     seen += buckets_[i].load(std::memory_order_relaxed);

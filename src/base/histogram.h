@@ -1,6 +1,7 @@
 #pragma once
-// Latency distribution in log-linear buckets (1/32 relative width), for percentiles of running stages.
-// Record from any thread; reading while others record gives a slightly torn but usable picture.
+// Latency distribution in log-linear buckets (1/32 relative width), for percentiles of running
+// stages. Record from any thread; reading while others record gives a slightly torn but usable
+// picture.
 
 #include <array>
 #include <atomic>
@@ -24,7 +25,8 @@ class Histogram {
   uint64_t count() const;
   uint64_t max() const { return max_.load(std::memory_order_relaxed); }
   double mean() const;
-  // Upper edge of the bucket that holds the given quantile in [0, 1]; 0 when empty; never above max().
+  // Upper edge of the bucket that holds the given quantile in [0, 1]; 0 when empty; never above
+  // max().
   uint64_t Quantile(double q) const;
   // Forgets everything (between the phases of a measurement).
   void Reset();
@@ -35,7 +37,8 @@ class Histogram {
   static size_t IndexOf(uint64_t value) {
     if (value < (1U << kSubBits)) return value;
     const int shift = 63 - std::countl_zero(value) - kSubBits;
-    return (static_cast<size_t>(shift + 1) << kSubBits) + ((value >> shift) & ((1U << kSubBits) - 1));
+    return (static_cast<size_t>(shift + 1) << kSubBits) +
+           ((value >> shift) & ((1U << kSubBits) - 1));
   }
   static uint64_t UpperEdge(size_t index);
 

@@ -22,7 +22,8 @@ TEST(Histogram, QuantilesStayWithinABucketOfTheTruth) {
   std::ranges::sort(values);
   for (const double q : {0.01, 0.5, 0.9, 0.99, 0.9999}) {
     const auto truth = static_cast<double>(values[static_cast<size_t>(q * 49'999)]);
-    EXPECT_NEAR(static_cast<double>(histogram.Quantile(q)), truth, truth / 25 + 1) << q << " seed " << kSeed;
+    EXPECT_NEAR(static_cast<double>(histogram.Quantile(q)), truth, truth / 25 + 1)
+        << q << " seed " << kSeed;
   }
   EXPECT_EQ(histogram.Quantile(1), values.back());
   EXPECT_EQ(histogram.count(), values.size());

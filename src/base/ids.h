@@ -18,7 +18,8 @@ struct EpochId {
   EpochId Next() const { return {value + 1}; }
 };
 
-// The id of a stream, field or view, given by the log in the order of first appearance; never reused.
+// The id of a stream, field or view, given by the log in the order of first appearance; never
+// reused.
 struct StreamId {
   uint32_t value = 0;
   auto operator<=>(const StreamId&) const = default;
@@ -34,7 +35,8 @@ struct LogId {
   static Result<LogId> Parse(std::string_view text);
 };
 
-// The hash of a pipeline file and its contracts: an answer names the definition that it was computed under.
+// The hash of a pipeline file and its contracts: an answer names the definition that it was
+// computed under.
 struct DefinitionId {
   uint64_t value = 0;
   auto operator<=>(const DefinitionId&) const = default;

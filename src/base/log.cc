@@ -22,7 +22,8 @@ constexpr std::string_view NameOf(LogLevel level) {
   return "error";
 }
 
-// The stamp of an operational line is the one place outside `env` that reads the wall clock: nothing is derived from it.
+// The stamp of an operational line is the one place outside `env` that reads the wall clock:
+// nothing is derived from it.
 std::string Stamp() {
   std::timespec now{};
   std::timespec_get(&now, TIME_UTC);
@@ -46,8 +47,8 @@ void Log(LogLevel level, std::string_view event, std::initializer_list<LogField>
   if (sink_function) {
     sink_function(line);
   } else if (level >= LogLevel::kInfo) {
-    std::fprintf(stderr, "%s %s %s %s\n", Stamp().c_str(), std::string(NameOf(level)).c_str(), line.event.c_str(),
-                 line.fields.c_str());
+    std::fprintf(stderr, "%s %s %s %s\n", Stamp().c_str(), std::string(NameOf(level)).c_str(),
+                 line.event.c_str(), line.fields.c_str());
   }
 }
 

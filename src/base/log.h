@@ -21,14 +21,18 @@ using LogField = std::pair<std::string_view, std::string>;
 
 // Writes a line; values with blanks are quoted.
 void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields);
-inline void LogInfo(std::string_view event, std::initializer_list<LogField> fields) { Log(LogLevel::kInfo, event, fields); }
+inline void LogInfo(std::string_view event, std::initializer_list<LogField> fields) {
+  Log(LogLevel::kInfo, event, fields);
+}
 inline void LogWarning(std::string_view event, std::initializer_list<LogField> fields) {
   Log(LogLevel::kWarning, event, fields);
 }
-inline void LogError(std::string_view event, std::initializer_list<LogField> fields) { Log(LogLevel::kError, event, fields); }
+inline void LogError(std::string_view event, std::initializer_list<LogField> fields) {
+  Log(LogLevel::kError, event, fields);
+}
 
-// Replaces where lines go (default: standard error, from kInfo up); an empty sink restores the default.
-// The simulation installs one that fails the run at an unexpected error line.
+// Replaces where lines go (default: standard error, from kInfo up); an empty sink restores the
+// default. The simulation installs one that fails the run at an unexpected error line.
 void SetLogSink(std::function<void(const LogLine&)> sink);
 
 }  // namespace headrace::base

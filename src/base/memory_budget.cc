@@ -36,9 +36,10 @@ Result<MemoryCharge> MemoryBudget::TryCharge(MemoryAccount account, uint64_t byt
   uint64_t used = used_.load(std::memory_order_relaxed);
   do {
     if (bytes > limit_bytes_ || used > limit_bytes_ - bytes)
-      return Fail(ErrorCode::kResourceExhausted,
-                  fmt::format("the memory budget is used up: {} wants {} bytes, {} of {} are in use", NameOf(account),
-                              bytes, used, limit_bytes_));
+      return Fail(
+          ErrorCode::kResourceExhausted,
+          fmt::format("the memory budget is used up: {} wants {} bytes, {} of {} are in use",
+                      NameOf(account), bytes, used, limit_bytes_));
   } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
   accounts_[static_cast<size_t>(account)].fetch_add(bytes, std::memory_order_relaxed);
   return MemoryCharge(this, account, bytes);
@@ -46,7 +47,8 @@ Result<MemoryCharge> MemoryBudget::TryCharge(MemoryAccount account, uint64_t byt
 
 void MemoryBudget::Force(MemoryAccount account, int64_t bytes) {
   used_.fetch_add(static_cast<uint64_t>(bytes), std::memory_order_relaxed);
-  accounts_[static_cast<size_t>(account)].fetch_add(static_cast<uint64_t>(bytes), std::memory_order_relaxed);
+  accounts_[static_cast<size_t>(account)].fetch_add(static_cast<uint64_t>(bytes),
+                                                    std::memory_order_relaxed);
 }
 
 uint64_t MemoryBudget::used_bytes(MemoryAccount account) const {

@@ -1,6 +1,6 @@
 #pragma once
-// The one memory budget of a process: every byte that can grow with input is charged to a named account of it.
-// Thread-safe; a budget outlives all its charges.
+// The one memory budget of a process: every byte that can grow with input is charged to a named
+// account of it. Thread-safe; a budget outlives all its charges.
 
 #include <array>
 #include <atomic>
@@ -41,7 +41,8 @@ class MemoryBudget {
 
   // Errors: kResourceExhausted when the budget can't hold `bytes` more; nothing is charged then.
   Result<MemoryCharge> TryCharge(MemoryAccount account, uint64_t bytes);
-  // For bytes that exist already and can't be refused (state under replay); may pass the limit, so that later charges fail.
+  // For bytes that exist already and can't be refused (state under replay); may pass the limit, so
+  // that later charges fail.
   void Force(MemoryAccount account, int64_t bytes);
 
   uint64_t limit_bytes() const { return limit_bytes_; }

@@ -14,14 +14,21 @@ struct Unit {
   int64_t us;
 };
 // Longest first where one name begins another ("ms" before "m").
-constexpr std::array kUnits = {Unit{"us", 1},           Unit{"ms", 1'000},          Unit{"s", 1'000'000},
-                               Unit{"m", 60'000'000},   Unit{"h", 3'600'000'000},   Unit{"d", 86'400'000'000},
+constexpr std::array kUnits = {Unit{"us", 1},
+                               Unit{"ms", 1'000},
+                               Unit{"s", 1'000'000},
+                               Unit{"m", 60'000'000},
+                               Unit{"h", 3'600'000'000},
+                               Unit{"d", 86'400'000'000},
                                Unit{"w", 604'800'000'000}};
 constexpr int64_t kDayUs = 86'400'000'000;
 
 std::unexpected<Error> BadDuration(std::string_view text) {
-  return Fail(ErrorCode::kInvalidInput,
-              fmt::format("`{}` is no duration: write a number and us, ms, s, m, h, d or w, such as 90s or 1h30m", text));
+  return Fail(
+      ErrorCode::kInvalidInput,
+      fmt::format(
+          "`{}` is no duration: write a number and us, ms, s, m, h, d or w, such as 90s or 1h30m",
+          text));
 }
 
 std::unexpected<Error> BadTimestamp(std::string_view text) {
@@ -32,7 +39,8 @@ std::unexpected<Error> BadTimestamp(std::string_view text) {
 const Unit* UnitAt(std::string_view text) {
   const Unit* best = nullptr;
   for (const Unit& unit : kUnits) {
-    if (text.starts_with(unit.name) && (best == nullptr || unit.name.size() > best->name.size())) best = &unit;
+    if (text.starts_with(unit.name) && (best == nullptr || unit.name.size() > best->name.size()))
+      best = &unit;
   }
   return best;
 }
@@ -61,7 +69,8 @@ bool TakeFraction(std::string_view& text, int64_t& us) {
   size_t digits = 0;
   while (!text.empty() && std::isdigit(static_cast<unsigned char>(text.front())) != 0) {
     const int64_t digit = text.front() - '0';
-    if (scale == 0 && digit != 0) return false;  // finer than a microsecond would be lost in silence
+    if (scale == 0 && digit != 0)
+      return false;  // finer than a microsecond would be lost in silence
     us += digit * scale;
     scale /= 10;
     ++digits;
@@ -87,7 +96,8 @@ bool TakeOffset(std::string_view& text, int64_t& offset_us) {
 bool IsDate(int year, int month, int day) {
   if (month < 1 || month > 12 || day < 1) return false;
   const CivilDate back = CivilFromDays(DaysFromCivil(year, month, day));
-  return back.year == year && back.month == static_cast<unsigned>(month) && back.day == static_cast<unsigned>(day);
+  return back.year == year && back.month == static_cast<unsigned>(month) &&
+         back.day == static_cast<unsigned>(day);
 }
 
 }  // namespace
@@ -117,7 +127,8 @@ Result<Duration> ParseDuration(std::string_view text) {
     if (unit == nullptr) return BadDuration(text);
     rest.remove_prefix(unit->name.size());
     int64_t part = 0;
-    if (__builtin_mul_overflow(number, unit->us, &part) || __builtin_add_overflow(total, part, &total))
+    if (__builtin_mul_overflow(number, unit->us, &part) ||
+        __builtin_add_overflow(total, part, &total))
       return BadDuration(text);
   }
   return Duration(total);
@@ -127,7 +138,8 @@ std::string FormatDuration(Duration d) {
   if (d.count() == 0) return "0s";
   for (size_t i = kUnits.size(); i-- > 0;) {
     if (kUnits[i].name == "w") continue;
-    if (d.count() % kUnits[i].us == 0) return fmt::format("{}{}", d.count() / kUnits[i].us, kUnits[i].name);
+    if (d.count() % kUnits[i].us == 0)
+      return fmt::format("{}{}", d.count() / kUnits[i].us, kUnits[i].name);
   }
   return fmt::format("{}us", d.count());
 }
@@ -137,11 +149,12 @@ Result<Timestamp> ParseTimestamp(std::string_view text) {
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
   int64_t fraction_us = 0;
   int64_t offset_us = 0;
-  if (!TakeNumber(rest, 4, year) || !TakeChar(rest, "-") || !TakeNumber(rest, 2, month) || !TakeChar(rest, "-") ||
-      !TakeNumber(rest, 2, day) || !IsDate(year, month, day))
+  if (!TakeNumber(rest, 4, year) || !TakeChar(rest, "-") || !TakeNumber(rest, 2, month) ||
+      !TakeChar(rest, "-") || !TakeNumber(rest, 2, day) || !IsDate(year, month, day))
     return BadTimestamp(text);
   if (!rest.empty()) {
-    if (!TakeChar(rest, "Tt ") || !TakeNumber(rest, 2, hour) || !TakeChar(rest, ":") || !TakeNumber(rest, 2, minute))
+    if (!TakeChar(rest, "Tt ") || !TakeNumber(rest, 2, hour) || !TakeChar(rest, ":") ||
+        !TakeNumber(rest, 2, minute))
       return BadTimestamp(text);
     if (TakeChar(rest, ":") && !TakeNumber(rest, 2, second)) return BadTimestamp(text);
     if (TakeChar(rest, ".") && !TakeFraction(rest, fraction_us)) return BadTimestamp(text);
@@ -149,7 +162,8 @@ Result<Timestamp> ParseTimestamp(std::string_view text) {
       return BadTimestamp(text);
   }
   const int64_t day_us = DaysFromCivil(year, month, day) * kDayUs;
-  const int64_t clock_us = hour * 3'600'000'000LL + minute * 60'000'000LL + second * 1'000'000LL + fraction_us;
+  const int64_t clock_us =
+      hour * 3'600'000'000LL + minute * 60'000'000LL + second * 1'000'000LL + fraction_us;
   return Timestamp{day_us + clock_us - offset_us};
 }
 
@@ -158,8 +172,9 @@ std::string FormatTimestamp(Timestamp t) {
   const int64_t in_day = t.us - days * kDayUs;
   const CivilDate date = CivilFromDays(days);
   const int64_t fraction = in_day % 1'000'000;
-  std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", date.year, date.month, date.day,
-                                 in_day / 3'600'000'000, in_day / 60'000'000 % 60, in_day / 1'000'000 % 60);
+  std::string text =
+      fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", date.year, date.month, date.day,
+                  in_day / 3'600'000'000, in_day / 60'000'000 % 60, in_day / 1'000'000 % 60);
   if (fraction % 1'000 != 0) {
     text += fmt::format(".{:06}", fraction);
   } else if (fraction != 0) {
@@ -168,12 +183,14 @@ std::string FormatTimestamp(Timestamp t) {
   return text + "Z";
 }
 
-// Both follow the era arithmetic of a 400-year Gregorian cycle (146,097 days) counted from 0000-03-01.
+// Both follow the era arithmetic of a 400-year Gregorian cycle (146,097 days) counted from
+// 0000-03-01.
 int64_t DaysFromCivil(int year, unsigned month, unsigned day) {
   const int64_t y = month <= 2 ? year - 1 : year;
   const int64_t era = (y >= 0 ? y : y - 399) / 400;
   const int64_t year_of_era = y - era * 400;
-  const int64_t day_of_year = (153 * (static_cast<int64_t>(month) + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+  const int64_t day_of_year =
+      (153 * (static_cast<int64_t>(month) + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
   const int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
   return era * 146'097 + day_of_era - 719'468;
 }
@@ -182,8 +199,10 @@ CivilDate CivilFromDays(int64_t days) {
   const int64_t shifted = days + 719'468;
   const int64_t era = (shifted >= 0 ? shifted : shifted - 146'096) / 146'097;
   const int64_t day_of_era = shifted - era * 146'097;
-  const int64_t year_of_era = (day_of_era - day_of_era / 1'460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
-  const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const int64_t year_of_era =
+      (day_of_era - day_of_era / 1'460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
+  const int64_t day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const int64_t month_index = (5 * day_of_year + 2) / 153;
   const auto day = static_cast<unsigned>(day_of_year - (153 * month_index + 2) / 5 + 1);
   const auto month = static_cast<unsigned>(month_index < 10 ? month_index + 3 : month_index - 9);

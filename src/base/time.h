@@ -1,5 +1,6 @@
 #pragma once
-// Points in time as microseconds since 1970-01-01T00:00:00Z, and spans of time as people write them.
+// Points in time as microseconds since 1970-01-01T00:00:00Z, and spans of time as people write
+// them.
 
 #include <chrono>
 #include <compare>
@@ -33,8 +34,9 @@ Result<Duration> ParseDuration(std::string_view text);
 // The shortest text that ParseDuration reads back: "1h", "90s", "1h30m" becomes "90m".
 std::string FormatDuration(Duration d);
 
-// Parses RFC 3339 ("2001-01-01T00:01:00Z", any offset, up to 6 fraction digits used; further digits are refused unless 0),
-// also a blank for the T and a bare date. A time without an offset is read as UTC.
+// Parses RFC 3339 ("2001-01-01T00:01:00Z", any offset, up to 6 fraction digits used; further digits
+// are refused unless 0), also a blank for the T and a bare date. A time without an offset is read
+// as UTC.
 Result<Timestamp> ParseTimestamp(std::string_view text);
 
 // RFC 3339 in UTC with 0, 3 or 6 fraction digits as needed.

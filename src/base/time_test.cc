@@ -34,8 +34,9 @@ TEST(Timestamp, ReadsRfc3339) {
 }
 
 TEST(Timestamp, RefusesWhatIsNoTime) {
-  for (const char* text : {"", "2001", "2001-13-01", "2001-02-29", "2001-01-01T24:00:00Z", "2001-01-01T00:00:00.1234567Z",
-                           "2001-01-01T00:00:00Zjunk", "2001-01-01T00:00:00+25:00", "01-01-2001"})
+  for (const char* text : {"", "2001", "2001-13-01", "2001-02-29", "2001-01-01T24:00:00Z",
+                           "2001-01-01T00:00:00.1234567Z", "2001-01-01T00:00:00Zjunk",
+                           "2001-01-01T00:00:00+25:00", "01-01-2001"})
     EXPECT_FALSE(ParseTimestamp(text).has_value()) << text;
 }
 
@@ -45,7 +46,8 @@ TEST(Timestamp, FormatReadsBackForRandomTimes) {
   std::uniform_int_distribution<int64_t> times(-62'000'000'000'000'000, 253'000'000'000'000'000);
   for (int i = 0; i < 20'000; ++i) {
     const Timestamp t{times(random)};
-    ASSERT_EQ(ParseTimestamp(FormatTimestamp(t)), t) << "seed " << kSeed << " " << FormatTimestamp(t);
+    ASSERT_EQ(ParseTimestamp(FormatTimestamp(t)), t)
+        << "seed " << kSeed << " " << FormatTimestamp(t);
   }
 }
 

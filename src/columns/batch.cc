@@ -10,7 +10,9 @@ namespace {
 
 size_t WidthOf(const Column& column) { return RowOf(column.type()).width; }
 
-void SetBit(std::vector<uint8_t>& bits, size_t index) { bits[index >> 3] |= static_cast<uint8_t>(1U << (index & 7)); }
+void SetBit(std::vector<uint8_t>& bits, size_t index) {
+  bits[index >> 3] |= static_cast<uint8_t>(1U << (index & 7));
+}
 
 // Gathers bits of `from` (a bitmap) at `rows`.
 Buffer TakeBits(const Buffer& from, std::span<const uint32_t> rows) {
@@ -52,7 +54,8 @@ Column TakeColumn(const Column& column, std::span<const uint32_t> rows) {
   if (column.type() == Type::kBool) {
     values = TakeBits(column.values(), rows);
   } else {
-    values = WidthOf(column) == 4 ? TakeFixed<uint32_t>(column.values(), rows) : TakeFixed<uint64_t>(column.values(), rows);
+    values = WidthOf(column) == 4 ? TakeFixed<uint32_t>(column.values(), rows)
+                                  : TakeFixed<uint64_t>(column.values(), rows);
   }
   return {column.type(), rows.size(), std::move(values), std::move(validity)};
 }
@@ -84,7 +87,8 @@ Buffer ConcatFixed(std::span<const ColumnBatch> batches, size_t index, size_t ro
   return Buffer::Own(std::move(out));
 }
 
-Column ConcatText(std::span<const ColumnBatch> batches, size_t index, size_t rows, Buffer validity) {
+Column ConcatText(std::span<const ColumnBatch> batches, size_t index, size_t rows,
+                  Buffer validity) {
   std::vector<int32_t> offsets;
   offsets.reserve(rows + 1);
   offsets.push_back(0);
@@ -96,11 +100,12 @@ Column ConcatText(std::span<const ColumnBatch> batches, size_t index, size_t row
     const size_t end = static_cast<size_t>(from[batch.rows()]);
     const int64_t shift = static_cast<int64_t>(bytes.size()) - static_cast<int64_t>(begin);
     HR_CHECK(bytes.size() + (end - begin) <= INT32_MAX, "text column over 2 GiB");
-    for (size_t row = 1; row <= batch.rows(); ++row) offsets.push_back(static_cast<int32_t>(from[row] + shift));
+    for (size_t row = 1; row <= batch.rows(); ++row)
+      offsets.push_back(static_cast<int32_t>(from[row] + shift));
     bytes.insert(bytes.end(), column.values().data() + begin, column.values().data() + end);
   }
-  return {batches.front().column(index).type(), rows, Buffer::Own(std::move(bytes)), std::move(validity),
-          Buffer::OwnValues(std::move(offsets))};
+  return {batches.front().column(index).type(), rows, Buffer::Own(std::move(bytes)),
+          std::move(validity), Buffer::OwnValues(std::move(offsets))};
 }
 
 Column ConcatColumn(std::span<const ColumnBatch> batches, size_t index, size_t rows) {
@@ -109,12 +114,16 @@ Column ConcatColumn(std::span<const ColumnBatch> batches, size_t index, size_t r
   for (const ColumnBatch& batch : batches) nulls = nulls || batch.column(index).has_nulls();
   Buffer validity;
   if (nulls)
-    validity = ConcatBits(batches, rows, [&](const ColumnBatch& b) -> const Buffer& { return b.column(index).validity(); });
+    validity = ConcatBits(batches, rows, [&](const ColumnBatch& b) -> const Buffer& {
+      return b.column(index).validity();
+    });
   if (IsVariable(first.type())) return ConcatText(batches, index, rows, std::move(validity));
-  Buffer values =
-      first.type() == Type::kBool
-          ? ConcatBits(batches, rows, [&](const ColumnBatch& b) -> const Buffer& { return b.column(index).values(); })
-          : ConcatFixed(batches, index, rows, WidthOf(first));
+  Buffer values = first.type() == Type::kBool
+                      ? ConcatBits(batches, rows,
+                                   [&](const ColumnBatch& b) -> const Buffer& {
+                                     return b.column(index).values();
+                                   })
+                      : ConcatFixed(batches, index, rows, WidthOf(first));
   return {first.type(), rows, std::move(values), std::move(validity)};
 }
 
@@ -122,7 +131,8 @@ Column ConcatColumn(std::span<const ColumnBatch> batches, size_t index, size_t r
 
 ColumnBatch::ColumnBatch(SchemaRef schema, size_t rows, std::vector<Column> columns)
     : schema_(std::move(schema)), rows_(rows), columns_(std::move(columns)) {
-  HR_CHECK(schema_ != nullptr && columns_.size() == schema_->size(), "batch: columns do not match the schema");
+  HR_CHECK(schema_ != nullptr && columns_.size() == schema_->size(),
+           "batch: columns do not match the schema");
   for (size_t i = 0; i < columns_.size(); ++i) {
     HR_CHECK(columns_[i].length() == rows_, "batch: a column has another length");
     HR_CHECK(columns_[i].type() == schema_->field(i).type, "batch: a column has another type");
@@ -155,13 +165,15 @@ ColumnBatch ColumnBatch::Concat(std::span<const ColumnBatch> batches) {
   if (batches.size() == 1) return batches.front();
   size_t rows = 0;
   for (const ColumnBatch& batch : batches) {
-    HR_CHECK(batch.schema() == batches.front().schema() || *batch.schema() == *batches.front().schema(),
-             "concat of batches of two schemas");
+    HR_CHECK(
+        batch.schema() == batches.front().schema() || *batch.schema() == *batches.front().schema(),
+        "concat of batches of two schemas");
     rows += batch.rows();
   }
   std::vector<Column> columns;
   columns.reserve(batches.front().columns().size());
-  for (size_t i = 0; i < batches.front().columns().size(); ++i) columns.push_back(ConcatColumn(batches, i, rows));
+  for (size_t i = 0; i < batches.front().columns().size(); ++i)
+    columns.push_back(ConcatColumn(batches, i, rows));
   return {batches.front().schema(), rows, std::move(columns)};
 }
 

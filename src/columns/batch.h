@@ -27,7 +27,8 @@ class ColumnBatch {
   ColumnBatch Take(std::span<const uint32_t> rows) const;
   // Rows [begin, end).
   ColumnBatch Slice(size_t begin, size_t end) const;
-  // All rows of all batches in order; all of one schema (an invariant). One batch is returned as it is.
+  // All rows of all batches in order; all of one schema (an invariant). One batch is returned as it
+  // is.
   static ColumnBatch Concat(std::span<const ColumnBatch> batches);
 
  private:

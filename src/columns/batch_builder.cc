@@ -123,7 +123,8 @@ BatchBuilder::BatchBuilder(SchemaRef schema) : schema_(std::move(schema)) {
 
 size_t BatchBuilder::rows() const {
   const size_t rows = columns_.empty() ? 0 : columns_.front().length();
-  for (const ColumnBuilder& column : columns_) HR_CHECK(column.length() == rows, "builder: columns of unequal length");
+  for (const ColumnBuilder& column : columns_)
+    HR_CHECK(column.length() == rows, "builder: columns of unequal length");
   return rows;
 }
 

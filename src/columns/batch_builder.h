@@ -16,8 +16,9 @@ class ColumnBuilder {
 
   void AppendNull();
   void AppendBool(bool v);
-  void AppendInt(int64_t v);       // kInt32, kInt64, kDate, kTimestamp*; a value too wide for the type is an invariant
-  void AppendDouble(double v);     // kFloat32, kFloat64
+  void AppendInt(int64_t v);    // kInt32, kInt64, kDate, kTimestamp*; a value too wide for the type
+                                // is an invariant
+  void AppendDouble(double v);  // kFloat32, kFloat64
   void AppendText(std::string_view v);
   void AppendValue(const Value& v);  // null or the column's type
   // Row `row` of `column`, which has this type.

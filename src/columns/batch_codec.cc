@@ -17,7 +17,9 @@ static_assert(std::endian::native == std::endian::little, "the log's bytes are l
 constexpr uint8_t kHasValidity = 1;
 constexpr size_t kAlignment = 8;
 
-std::unexpected<base::Error> Corrupt(std::string what) { return Fail(ErrorCode::kCorruption, std::move(what)); }
+std::unexpected<base::Error> Corrupt(std::string what) {
+  return Fail(ErrorCode::kCorruption, std::move(what));
+}
 
 void EncodeBuffer(const uint8_t* data, size_t size, ByteWriter& out) {
   out.U64(size);
@@ -35,16 +37,21 @@ void EncodeText(const Column& column, ByteWriter& out) {
   } else {
     std::vector<int32_t> rebased(offsets.begin(), offsets.end());
     for (int32_t& offset : rebased) offset -= begin;
-    EncodeBuffer(reinterpret_cast<const uint8_t*>(rebased.data()), rebased.size() * sizeof(int32_t), out);
+    EncodeBuffer(reinterpret_cast<const uint8_t*>(rebased.data()), rebased.size() * sizeof(int32_t),
+                 out);
   }
   EncodeBuffer(column.values().data() + begin, static_cast<size_t>(offsets.back() - begin), out);
 }
 
-size_t FixedBytes(Type type, size_t rows) { return type == Type::kBool ? (rows + 7) / 8 : rows * RowOf(type).width; }
+size_t FixedBytes(Type type, size_t rows) {
+  return type == Type::kBool ? (rows + 7) / 8 : rows * RowOf(type).width;
+}
 
-Result<Buffer> DecodeBuffer(ByteReader& in, size_t expected, const std::shared_ptr<const void>& owner) {
+Result<Buffer> DecodeBuffer(ByteReader& in, size_t expected,
+                            const std::shared_ptr<const void>& owner) {
   HR_TRY(const uint64_t size, in.U64());
-  if (size != expected) return Corrupt(fmt::format("a buffer has {} bytes where {} belong", size, expected));
+  if (size != expected)
+    return Corrupt(fmt::format("a buffer has {} bytes where {} belong", size, expected));
   HR_TRY_VOID(in.SkipPad(kAlignment));
   HR_TRY(const auto bytes, in.Bytes(size));
   HR_TRY_VOID(in.SkipPad(kAlignment));
@@ -60,11 +67,13 @@ Result<void> CheckOffsets(std::span<const int32_t> offsets) {
   return {};
 }
 
-Result<Column> DecodeColumn(ByteReader& in, const Field& field, size_t rows, const std::shared_ptr<const void>& owner) {
+Result<Column> DecodeColumn(ByteReader& in, const Field& field, size_t rows,
+                            const std::shared_ptr<const void>& owner) {
   HR_TRY(const uint8_t type, in.U8());
   HR_TRY(const uint8_t flags, in.U8());
   if (type != static_cast<uint8_t>(field.type))
-    return Corrupt(fmt::format("field {} has type number {}, its schema says {}", field.id, type, NameOf(field.type)));
+    return Corrupt(fmt::format("field {} has type number {}, its schema says {}", field.id, type,
+                               NameOf(field.type)));
   if ((flags & ~kHasValidity) != 0) return Corrupt(fmt::format("unknown column flags {}", flags));
   Buffer validity;
   if ((flags & kHasValidity) != 0) {
@@ -90,8 +99,10 @@ const Field* FieldWithId(const Schema& schema, uint32_t id, size_t& index) {
 Column AllNull(Type type, size_t rows) {
   Buffer validity = Buffer::Own(std::vector<uint8_t>((rows + 7) / 8, 0));
   if (IsVariable(type))
-    return {type, rows, Buffer(), std::move(validity), Buffer::OwnValues(std::vector<int32_t>(rows + 1, 0))};
-  return {type, rows, Buffer::Own(std::vector<uint8_t>(FixedBytes(type, rows), 0)), std::move(validity)};
+    return {type, rows, Buffer(), std::move(validity),
+            Buffer::OwnValues(std::vector<int32_t>(rows + 1, 0))};
+  return {type, rows, Buffer::Own(std::vector<uint8_t>(FixedBytes(type, rows), 0)),
+          std::move(validity)};
 }
 
 }  // namespace
@@ -106,10 +117,13 @@ void ByteWriter::Text(std::string_view v) {
   Raw(v.data(), v.size());
 }
 
-void ByteWriter::Pad(size_t alignment) { out_.resize((out_.size() + alignment - 1) / alignment * alignment, 0); }
+void ByteWriter::Pad(size_t alignment) {
+  out_.resize((out_.size() + alignment - 1) / alignment * alignment, 0);
+}
 
 Result<std::span<const uint8_t>> ByteReader::Bytes(size_t size) {
-  if (size > remaining()) return Corrupt(fmt::format("{} bytes are missing at byte {}", size - remaining(), position_));
+  if (size > remaining())
+    return Corrupt(fmt::format("{} bytes are missing at byte {}", size - remaining(), position_));
   const auto bytes = bytes_.subspan(position_, size);
   position_ += size;
   return bytes;
@@ -161,7 +175,8 @@ void EncodeBatch(const ColumnBatch& batch, ByteWriter& out) {
   }
 }
 
-Result<ColumnBatch> DecodeBatch(ByteReader& in, const SchemaRef& schema, std::shared_ptr<const void> owner) {
+Result<ColumnBatch> DecodeBatch(ByteReader& in, const SchemaRef& schema,
+                                std::shared_ptr<const void> owner) {
   HR_TRY(const uint32_t rows, in.U32());
   HR_TRY(const uint32_t count, in.U32());
   if (rows > (1U << 24) || count > schema->size())
@@ -172,7 +187,8 @@ Result<ColumnBatch> DecodeBatch(ByteReader& in, const SchemaRef& schema, std::sh
     HR_TRY(const uint32_t id, in.U32());
     size_t index = 0;
     const Field* field = FieldWithId(*schema, id, index);
-    if (field == nullptr || seen[index] != 0) return Corrupt(fmt::format("field id {} is unknown or doubled", id));
+    if (field == nullptr || seen[index] != 0)
+      return Corrupt(fmt::format("field id {} is unknown or doubled", id));
     HR_TRY(columns[index], DecodeColumn(in, *field, rows, owner));
     seen[index] = 1;
   }
@@ -200,7 +216,8 @@ Result<SchemaRef> DecodeSchema(ByteReader& in) {
     HR_TRY(const std::string_view name, in.Text());
     HR_TRY(const uint8_t type, in.U8());
     HR_TRY(const uint8_t nullable, in.U8());
-    if (type < 1 || type > TypeTable().size() || nullable > 1) return Corrupt(fmt::format("no field type has number {}", type));
+    if (type < 1 || type > TypeTable().size() || nullable > 1)
+      return Corrupt(fmt::format("no field type has number {}", type));
     field.name = name;
     field.type = static_cast<Type>(type);
     field.nullable = static_cast<Nullable>(nullable);

@@ -1,5 +1,6 @@
 #pragma once
-// A batch's bytes in log and snapshot: Arrow's buffers in our own framing, schema by id. docs/internals/log-format.md has the layout.
+// A batch's bytes in log and snapshot: Arrow's buffers in our own framing, schema by id.
+// docs/internals/log-format.md has the layout.
 
 #include <cstdint>
 #include <span>
@@ -31,7 +32,8 @@ class ByteWriter {
   std::vector<uint8_t>& out_;
 };
 
-// Little-endian reading with bounds: a short or lying input is kCorruption, never undefined behaviour.
+// Little-endian reading with bounds: a short or lying input is kCorruption, never undefined
+// behaviour.
 class ByteReader {
  public:
   // `owner` keeps `bytes` alive in the buffers that are handed out.
@@ -52,13 +54,15 @@ class ByteReader {
   size_t position_ = 0;
 };
 
-// Appends the batch: u32 rows, u32 columns, per column {u32 field id, u8 type, u8 flags, buffers each u64 length + bytes padded to 8}.
+// Appends the batch: u32 rows, u32 columns, per column {u32 field id, u8 type, u8 flags, buffers
+// each u64 length + bytes padded to 8}.
 void EncodeBatch(const ColumnBatch& batch, ByteWriter& out);
 
-// Reads what EncodeBatch wrote. Buffers point into `owner`'s bytes (no copy) where they are aligned.
-// Fields are matched to `schema` by id. Errors: kCorruption for lying lengths, offsets that go back or past the values,
-// unknown ids or types.
-base::Result<ColumnBatch> DecodeBatch(ByteReader& in, const SchemaRef& schema, std::shared_ptr<const void> owner);
+// Reads what EncodeBatch wrote. Buffers point into `owner`'s bytes (no copy) where they are
+// aligned. Fields are matched to `schema` by id. Errors: kCorruption for lying lengths, offsets
+// that go back or past the values, unknown ids or types.
+base::Result<ColumnBatch> DecodeBatch(ByteReader& in, const SchemaRef& schema,
+                                      std::shared_ptr<const void> owner);
 
 // A schema: u32 fields, per field {u32 id, text name, u8 type, u8 nullable}.
 void EncodeSchema(const Schema& schema, ByteWriter& out);

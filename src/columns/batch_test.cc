@@ -54,9 +54,10 @@ TEST(BatchCodec, CutBytesAreCorruptionAndFlippedOnesNeverCrash) {
 
 TEST(BatchCodec, AFieldAddedLaterReadsAsNull) {
   std::mt19937_64 random(kSeed);
-  const auto narrow = std::make_shared<const Schema>(std::vector<Field>{{1, "a", Type::kInt64, Nullable::kNo}});
-  const auto wide = std::make_shared<const Schema>(
-      std::vector<Field>{{1, "a", Type::kInt64, Nullable::kNo}, {2, "b", Type::kString, Nullable::kYes}});
+  const auto narrow =
+      std::make_shared<const Schema>(std::vector<Field>{{1, "a", Type::kInt64, Nullable::kNo}});
+  const auto wide = std::make_shared<const Schema>(std::vector<Field>{
+      {1, "a", Type::kInt64, Nullable::kNo}, {2, "b", Type::kString, Nullable::kYes}});
   const std::vector<uint8_t> bytes = Encoded(RandomBatch(narrow, 5, 0, random));
   ByteReader reader(bytes);
   const auto batch = DecodeBatch(reader, wide, nullptr);
@@ -81,10 +82,12 @@ TEST(Batch, TakeSliceAndConcatAgreeWithRowByRow) {
     const std::vector<ColumnBatch> parts = {a, b};
     const ColumnBatch both = ColumnBatch::Concat(parts);
     ASSERT_TRUE(SameRows(both.Slice(0, a.rows()), a)) << "seed " << kSeed << " round " << i;
-    ASSERT_TRUE(SameRows(both.Slice(a.rows(), both.rows()), b)) << "seed " << kSeed << " round " << i;
+    ASSERT_TRUE(SameRows(both.Slice(a.rows(), both.rows()), b))
+        << "seed " << kSeed << " round " << i;
     std::vector<uint32_t> reversed;
     for (size_t row = both.rows(); row-- > 0;) reversed.push_back(static_cast<uint32_t>(row));
-    ASSERT_TRUE(SameRows(both.Take(reversed).Take(reversed), both)) << "seed " << kSeed << " round " << i;
+    ASSERT_TRUE(SameRows(both.Take(reversed).Take(reversed), both))
+        << "seed " << kSeed << " round " << i;
   }
 }
 

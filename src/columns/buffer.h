@@ -1,5 +1,6 @@
 #pragma once
-// A run of immutable bytes and whoever keeps them alive (our own vector, an Arrow buffer, a mapped log segment).
+// A run of immutable bytes and whoever keeps them alive (our own vector, an Arrow buffer, a mapped
+// log segment).
 
 #include <cstdint>
 #include <memory>

@@ -1,5 +1,6 @@
 #pragma once
-// The values of one field over the rows of a batch, in Arrow's layout: validity bits, offsets, values.
+// The values of one field over the rows of a batch, in Arrow's layout: validity bits, offsets,
+// values.
 
 #include <cstdint>
 #include <span>
@@ -11,8 +12,9 @@
 
 namespace headrace::columns {
 
-// Immutable; any thread may read it. Bits are least significant first; a set validity bit means "present".
-// Offsets are int32, length + 1 of them, the first 0. All buffers start at row 0 (no slice offset).
+// Immutable; any thread may read it. Bits are least significant first; a set validity bit means
+// "present". Offsets are int32, length + 1 of them, the first 0. All buffers start at row 0 (no
+// slice offset).
 class Column {
  public:
   Column() = default;
@@ -26,10 +28,13 @@ class Column {
     return !validity_.empty() && ((validity_.data()[row >> 3] >> (row & 7)) & 1) == 0;
   }
 
-  // The value at `row`; the caller has checked type and nullness (a null's bytes are unspecified but readable).
+  // The value at `row`; the caller has checked type and nullness (a null's bytes are unspecified
+  // but readable).
   bool Bool(size_t row) const { return ((values_.data()[row >> 3] >> (row & 7)) & 1) != 0; }
   std::span<const int32_t> Int32s() const { return values_.as<int32_t>(); }  // kInt32, kDate
-  std::span<const int64_t> Int64s() const { return values_.as<int64_t>(); }  // kInt64, kTimestamp, kTimestampNtz
+  std::span<const int64_t> Int64s() const {
+    return values_.as<int64_t>();
+  }  // kInt64, kTimestamp, kTimestampNtz
   std::span<const float> Float32s() const { return values_.as<float>(); }
   std::span<const double> Float64s() const { return values_.as<double>(); }
   // Lives as long as the column. kString and kBytes.

@@ -1,5 +1,6 @@
 #pragma once
-// What every way in (HTTP, Flight, files) ends in: rows that passed the contract, and those that did not, of one stream.
+// What every way in (HTTP, Flight, files) ends in: rows that passed the contract, and those that
+// did not, of one stream.
 
 #include <cstdint>
 #include <optional>
@@ -14,11 +15,12 @@ namespace headrace::columns {
 
 // A row that was refused, with all that is needed to explain it and to replay it.
 struct RejectedRow {
-  uint32_t row = 0;        // its number in the request
-  std::string field;       // empty: the row as a whole
-  std::string rule;        // stable: "required", "type", "range", "pattern", "enum", "length", "late", "ahead_of_clock", "json"
-  std::string reason;      // a sentence: what is wrong and how to mend it
-  std::string payload;     // the row as JSON (or as it came, when it is no JSON)
+  uint32_t row = 0;     // its number in the request
+  std::string field;    // empty: the row as a whole
+  std::string rule;     // stable: "required", "type", "range", "pattern", "enum", "length", "late",
+                        // "ahead_of_clock", "json"
+  std::string reason;   // a sentence: what is wrong and how to mend it
+  std::string payload;  // the row as JSON (or as it came, when it is no JSON)
   bool operator==(const RejectedRow&) const = default;
 };
 
@@ -34,8 +36,8 @@ enum class Atomicity : uint8_t { kGoodRowsIn, kAllOrNone };
 // Movable, built once, then read-only.
 struct EventBatch {
   base::StreamId stream;
-  ColumnBatch rows;                        // passed the contract, in request order
-  std::vector<uint32_t> row_numbers;       // each accepted row's number in the request; empty: 0..rows-1
+  ColumnBatch rows;                   // passed the contract, in request order
+  std::vector<uint32_t> row_numbers;  // each accepted row's number in the request; empty: 0..rows-1
   std::vector<RejectedRow> rejected;
   BatchSource source;
   Atomicity atomicity = Atomicity::kGoodRowsIn;

@@ -15,7 +15,9 @@ void AppendBigEndian(KeyBytes& out, uint64_t v) {
   for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(v >> shift & 0xFF);
 }
 
-void AppendInt(KeyBytes& out, int64_t v) { AppendBigEndian(out, static_cast<uint64_t>(v) ^ kSignBit); }
+void AppendInt(KeyBytes& out, int64_t v) {
+  AppendBigEndian(out, static_cast<uint64_t>(v) ^ kSignBit);
+}
 
 void AppendDouble(KeyBytes& out, double v) {
   if (std::isnan(v)) v = std::numeric_limits<double>::quiet_NaN();
@@ -54,13 +56,15 @@ base::Result<std::string> TakeText(std::string_view& key) {
     const char next = key[zero + 1];
     key.remove_prefix(zero + 2);
     if (next == '\0') return text;
-    if (next != '\xFF') return base::Fail(base::ErrorCode::kCorruption, "a key has a stray zero byte");
+    if (next != '\xFF')
+      return base::Fail(base::ErrorCode::kCorruption, "a key has a stray zero byte");
     text += '\0';
   }
 }
 
 base::Result<Value> TakeValue(Type type, std::string_view& key) {
-  if (key.empty() || key[0] > kPresentTag) return base::Fail(base::ErrorCode::kCorruption, "a key lacks a tag");
+  if (key.empty() || key[0] > kPresentTag)
+    return base::Fail(base::ErrorCode::kCorruption, "a key lacks a tag");
   const char tag = key[0];
   key.remove_prefix(1);
   if (tag == kNullTag) return Value::Null(type);
@@ -118,7 +122,8 @@ void AppendKeyColumn(KeyBytes& out, const Column& column, size_t row) {
   }
 }
 
-void KeyOfRow(const ColumnBatch& batch, std::span<const size_t> columns, size_t row, KeyBytes& out) {
+void KeyOfRow(const ColumnBatch& batch, std::span<const size_t> columns, size_t row,
+              KeyBytes& out) {
   out.clear();
   for (const size_t column : columns) AppendKeyColumn(out, batch.column(column), row);
 }

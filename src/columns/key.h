@@ -1,11 +1,13 @@
 #pragma once
-// A key is the canonical ordered bytes of a typed tuple: equal tuples have equal bytes, and bytes order as the tuples do.
+// A key is the canonical ordered bytes of a typed tuple: equal tuples have equal bytes, and bytes
+// order as the tuples do.
 //
 // Per value: a tag (0 null, 1 present), then
 //   bool         one byte 0 or 1
-//   integers     8 bytes big-endian with the sign bit flipped (int32, date and timestamps widen to 64 bits)
-//   floats       widened to double, -0.0 made 0.0, NaN made one NaN; big-endian with the sign folded so that bytes order
-//   text, bytes  each 0x00 written as 0x00 0xFF, closed by 0x00 0x00
+//   integers     8 bytes big-endian with the sign bit flipped (int32, date and timestamps widen to
+//   64 bits) floats       widened to double, -0.0 made 0.0, NaN made one NaN; big-endian with the
+//   sign folded so that bytes order text, bytes  each 0x00 written as 0x00 0xFF, closed by 0x00
+//   0x00
 
 #include <cstdint>
 #include <span>

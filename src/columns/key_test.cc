@@ -26,15 +26,18 @@ TEST(Key, BytesOrderAsTuplesAndReadBack) {
   const ColumnBatch rows = RandomBatch(schema, 300, 0.1, random);
   for (size_t i = 0; i < schema->size(); ++i) {
     const std::vector<size_t> columns = {i, (i + 1) % schema->size()};
-    const std::vector<Type> types = {schema->field(columns[0]).type, schema->field(columns[1]).type};
+    const std::vector<Type> types = {schema->field(columns[0]).type,
+                                     schema->field(columns[1]).type};
     KeyBytes a;
     KeyBytes b;
     for (size_t row = 1; row < rows.rows(); ++row) {
       KeyOfRow(rows, columns, row - 1, a);
       KeyOfRow(rows, columns, row, b);
       auto expected = Order(rows.column(columns[0]).At(row - 1), rows.column(columns[0]).At(row));
-      if (expected == 0) expected = Order(rows.column(columns[1]).At(row - 1), rows.column(columns[1]).At(row));
-      ASSERT_EQ(a.compare(b) <=> 0, expected) << "seed " << kSeed << " type " << NameOf(types[0]) << " row " << row;
+      if (expected == 0)
+        expected = Order(rows.column(columns[1]).At(row - 1), rows.column(columns[1]).At(row));
+      ASSERT_EQ(a.compare(b) <=> 0, expected)
+          << "seed " << kSeed << " type " << NameOf(types[0]) << " row " << row;
       const auto back = DecodeKey(types, b);
       ASSERT_TRUE(back.has_value());
       ASSERT_TRUE((*back)[0].SameBits(rows.column(columns[0]).At(row)));

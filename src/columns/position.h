@@ -1,5 +1,6 @@
 #pragma once
-// Where a row stands in the log: (epoch, row), packed so that positions of one stream order as numbers.
+// Where a row stands in the log: (epoch, row), packed so that positions of one stream order as
+// numbers.
 
 #include <compare>
 #include <cstdint>
@@ -9,7 +10,8 @@
 
 namespace headrace::columns {
 
-// 40 bits of epoch (34 years at an epoch a millisecond), 24 bits of row within the stream's batch of that epoch.
+// 40 bits of epoch (34 years at an epoch a millisecond), 24 bits of row within the stream's batch
+// of that epoch.
 struct Position {
   static constexpr int kRowBits = 24;
   static constexpr uint64_t kRowsMax = 1ULL << kRowBits;  // rows a stream may have in one epoch

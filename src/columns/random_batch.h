@@ -11,7 +11,8 @@ namespace headrace::columns {
 inline SchemaRef SchemaOfAllTypes() {
   std::vector<Field> fields;
   for (const TypeRow& row : TypeTable())
-    fields.push_back({static_cast<uint32_t>(fields.size() + 1), std::string(row.name), row.type, Nullable::kYes});
+    fields.push_back({static_cast<uint32_t>(fields.size() + 1), std::string(row.name), row.type,
+                      Nullable::kYes});
   return std::make_shared<const Schema>(std::move(fields));
 }
 
@@ -26,7 +27,8 @@ inline Value RandomValue(Type type, std::mt19937_64& random) {
     case Type::kString:
     case Type::kBytes: {
       std::string text;
-      for (int64_t i = bits & 15; i > 0; --i) text += static_cast<char>(type == Type::kString ? 'a' + random() % 26 : random() % 4);
+      for (int64_t i = bits & 15; i > 0; --i)
+        text += static_cast<char>(type == Type::kString ? 'a' + random() % 26 : random() % 4);
       return Value(type, std::move(text));
     }
     default: return Value(type, bits);
@@ -34,7 +36,8 @@ inline Value RandomValue(Type type, std::mt19937_64& random) {
 }
 
 // `null_share` in [0, 1].
-inline ColumnBatch RandomBatch(const SchemaRef& schema, size_t rows, double null_share, std::mt19937_64& random) {
+inline ColumnBatch RandomBatch(const SchemaRef& schema, size_t rows, double null_share,
+                               std::mt19937_64& random) {
   BatchBuilder builder(schema);
   std::bernoulli_distribution null(null_share);
   for (size_t row = 0; row < rows; ++row) {

@@ -13,13 +13,14 @@ constexpr std::array kTypes = {
     TypeRow{Type::kInt64, "int64", 8, "int64", "INT64", "long", "12", "INT64"},
     TypeRow{Type::kFloat32, "float32", 4, "float", "FLOAT", "float", "1.5", "FLOAT"},
     TypeRow{Type::kFloat64, "float64", 8, "double", "DOUBLE", "double", "1.5", "DOUBLE"},
-    TypeRow{Type::kString, "string", 0, "utf8", "BYTE_ARRAY (STRING)", "string", "\"text\"", "STRING"},
+    TypeRow{Type::kString, "string", 0, "utf8", "BYTE_ARRAY (STRING)", "string", "\"text\"",
+            "STRING"},
     TypeRow{Type::kBytes, "bytes", 0, "binary", "BYTE_ARRAY", "binary", "base64", "BYTES"},
     TypeRow{Type::kDate, "date", 4, "date32", "INT32 (DATE)", "date", "\"2001-01-31\"", "STRING"},
-    TypeRow{Type::kTimestamp, "timestamp", 8, "timestamp[us, UTC]", "INT64 (TIMESTAMP, UTC, us)", "timestamp",
-            "\"2001-01-31T09:15:00Z\"", "UNIX_TIMESTAMP"},
-    TypeRow{Type::kTimestampNtz, "timestamp_ntz", 8, "timestamp[us]", "INT64 (TIMESTAMP, local, us)", "timestamp_ntz",
-            "\"2001-01-31T09:15:00\"", "STRING"},
+    TypeRow{Type::kTimestamp, "timestamp", 8, "timestamp[us, UTC]", "INT64 (TIMESTAMP, UTC, us)",
+            "timestamp", "\"2001-01-31T09:15:00Z\"", "UNIX_TIMESTAMP"},
+    TypeRow{Type::kTimestampNtz, "timestamp_ntz", 8, "timestamp[us]",
+            "INT64 (TIMESTAMP, local, us)", "timestamp_ntz", "\"2001-01-31T09:15:00\"", "STRING"},
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
-// What a field can hold. One table (TypeTable) gives each type's name, width and spelling elsewhere.
+// What a field can hold. One table (TypeTable) gives each type's name, width and spelling
+// elsewhere.
 
 #include <cstdint>
 #include <optional>
@@ -8,31 +9,31 @@
 
 namespace headrace::columns {
 
-// The numbers are on disk: never change or reuse one. 12 to 15 are kept for decimal, list, struct, map and vector, which this
-// version names in errors but does not hold.
+// The numbers are on disk: never change or reuse one. 12 to 15 are kept for decimal, list, struct,
+// map and vector, which this version names in errors but does not hold.
 enum class Type : uint8_t {
   kBool = 1,
   kInt32 = 2,
   kInt64 = 3,
   kFloat32 = 4,
   kFloat64 = 5,
-  kString = 6,        // UTF-8
+  kString = 6,  // UTF-8
   kBytes = 7,
-  kDate = 8,          // days since 1970-01-01, int32
-  kTimestamp = 9,     // microseconds since 1970-01-01T00:00:00Z, int64
-  kTimestampNtz = 10, // microseconds of a wall clock without a zone, int64
+  kDate = 8,           // days since 1970-01-01, int32
+  kTimestamp = 9,      // microseconds since 1970-01-01T00:00:00Z, int64
+  kTimestampNtz = 10,  // microseconds of a wall clock without a zone, int64
 };
 
 // One row of the type table; docs/reference/types.md is generated from it.
 struct TypeRow {
   Type type;
-  std::string_view name;      // in pipeline files and errors: "int64"
-  uint8_t width;              // bytes a value; 0: one bit (bool) or variable (string, bytes), see IsVariable
-  std::string_view arrow;     // "int64"
-  std::string_view parquet;   // "INT64"
-  std::string_view delta;     // "long"
-  std::string_view json;      // how a value looks in JSON
-  std::string_view feast;     // ValueType name
+  std::string_view name;  // in pipeline files and errors: "int64"
+  uint8_t width;  // bytes a value; 0: one bit (bool) or variable (string, bytes), see IsVariable
+  std::string_view arrow;    // "int64"
+  std::string_view parquet;  // "INT64"
+  std::string_view delta;    // "long"
+  std::string_view json;     // how a value looks in JSON
+  std::string_view feast;    // ValueType name
 };
 
 std::span<const TypeRow> TypeTable();

@@ -32,12 +32,14 @@ void AppendDouble(std::string& out, double v, Type type) {
 }
 
 void AppendBase64(std::string& out, std::string_view bytes) {
-  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   out += '"';
   for (size_t i = 0; i < bytes.size(); i += 3) {
     const size_t n = std::min<size_t>(3, bytes.size() - i);
     uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j) group = group << 8 | (j < n ? static_cast<uint8_t>(bytes[i + j]) : 0);
+    for (size_t j = 0; j < 3; ++j)
+      group = group << 8 | (j < n ? static_cast<uint8_t>(bytes[i + j]) : 0);
     for (size_t j = 0; j < 4; ++j) out += j <= n ? kDigits[group >> (18 - 6 * j) & 63] : '=';
   }
   out += '"';
@@ -54,7 +56,8 @@ void AppendInt(std::string& out, Type type, int64_t v) {
     }
     case Type::kDate: {
       const base::CivilDate date = base::CivilFromDays(v);
-      fmt::format_to(std::back_inserter(out), "\"{:04}-{:02}-{:02}\"", date.year, date.month, date.day);
+      fmt::format_to(std::back_inserter(out), "\"{:04}-{:02}-{:02}\"", date.year, date.month,
+                     date.day);
       return;
     }
     default: fmt::format_to(std::back_inserter(out), "{}", v); return;
@@ -69,11 +72,13 @@ size_t Utf8Length(std::string_view text) {
   if (a < 0x80) return 1;
   if (a >= 0xC2 && a <= 0xDF) return tail(1) ? 2 : 0;
   if (a >= 0xE0 && a <= 0xEF) {
-    const bool ok = tail(1) && tail(2) && !(a == 0xE0 && byte(1) < 0xA0) && !(a == 0xED && byte(1) > 0x9F);
+    const bool ok =
+        tail(1) && tail(2) && !(a == 0xE0 && byte(1) < 0xA0) && !(a == 0xED && byte(1) > 0x9F);
     return ok ? 3 : 0;
   }
   if (a >= 0xF0 && a <= 0xF4) {
-    const bool ok = tail(1) && tail(2) && tail(3) && !(a == 0xF0 && byte(1) < 0x90) && !(a == 0xF4 && byte(1) > 0x8F);
+    const bool ok = tail(1) && tail(2) && tail(3) && !(a == 0xF0 && byte(1) < 0x90) &&
+                    !(a == 0xF4 && byte(1) > 0x8F);
     return ok ? 4 : 0;
   }
   return 0;
@@ -150,7 +155,8 @@ base::Result<Value> Value::FromText(Type type, std::string_view text) {
   switch (type) {
     case Type::kBool:
       if (text == "true" || text == "false") return Bool(text == "true");
-      return Fail(ErrorCode::kInvalidInput, fmt::format("`{}` is no bool: write true or false", text));
+      return Fail(ErrorCode::kInvalidInput,
+                  fmt::format("`{}` is no bool: write true or false", text));
     case Type::kInt32:
     case Type::kInt64: {
       HR_TRY(const int64_t v, ParseInt(type, text));
@@ -168,7 +174,9 @@ base::Result<Value> Value::FromText(Type type, std::string_view text) {
     case Type::kBytes: return Value(type, std::string(text));
     case Type::kDate: {
       HR_TRY(const base::Timestamp t, base::ParseTimestamp(text));
-      if (text.size() != 10) return Fail(ErrorCode::kInvalidInput, fmt::format("`{}` is no date: write 2001-01-31", text));
+      if (text.size() != 10)
+        return Fail(ErrorCode::kInvalidInput,
+                    fmt::format("`{}` is no date: write 2001-01-31", text));
       return Value(type, t.us / 86'400'000'000);
     }
     case Type::kTimestamp:

@@ -1,5 +1,6 @@
 #pragma once
-// One value of any type, or null: for single rows, keys, answers and errors; never on a columnar path.
+// One value of any type, or null: for single rows, keys, answers and errors; never on a columnar
+// path.
 
 #include <compare>
 #include <cstdint>
@@ -11,8 +12,8 @@
 
 namespace headrace::columns {
 
-// The alternatives: null, bool, integers (also date and timestamps), floats, text (also bytes). The type is carried beside it,
-// as a date and an int32 share a C++ type.
+// The alternatives: null, bool, integers (also date and timestamps), floats, text (also bytes). The
+// type is carried beside it, as a date and an int32 share a C++ type.
 class Value {
  public:
   using Payload = std::variant<std::monostate, bool, int64_t, double, std::string>;
@@ -29,15 +30,18 @@ class Value {
   Type type() const { return type_; }
   bool is_null() const { return std::holds_alternative<std::monostate>(payload_); }
   bool as_bool() const { return std::get<bool>(payload_); }
-  int64_t as_int() const { return std::get<int64_t>(payload_); }         // kInt32, kInt64, kDate, kTimestamp*
-  double as_double() const { return std::get<double>(payload_); }        // kFloat32, kFloat64
+  int64_t as_int() const {
+    return std::get<int64_t>(payload_);
+  }  // kInt32, kInt64, kDate, kTimestamp*
+  double as_double() const { return std::get<double>(payload_); }  // kFloat32, kFloat64
   const std::string& as_text() const { return std::get<std::string>(payload_); }
 
   // Same type and same bits (NaN equals the same NaN, 0.0 differs from -0.0).
   bool SameBits(const Value& other) const;
 
-  // JSON as in the type table: numbers, "text", RFC 3339 times, base64 bytes, "NaN"/"Infinity"/"-Infinity", null.
-  // Doubles are printed with the fewest digits that read back to the same bits.
+  // JSON as in the type table: numbers, "text", RFC 3339 times, base64 bytes,
+  // "NaN"/"Infinity"/"-Infinity", null. Doubles are printed with the fewest digits that read back
+  // to the same bits.
   std::string ToJson() const;
   void AppendJson(std::string& out) const;
 
@@ -50,7 +54,8 @@ class Value {
   Payload payload_;
 };
 
-// Appends `text` as a JSON string with quotes; control characters and invalid UTF-8 are escaped (invalid bytes as U+FFFD).
+// Appends `text` as a JSON string with quotes; control characters and invalid UTF-8 are escaped
+// (invalid bytes as U+FFFD).
 void AppendJsonString(std::string& out, std::string_view text);
 
 }  // namespace headrace::columns

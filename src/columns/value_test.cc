@@ -31,7 +31,8 @@ TEST(Value, JsonStringsEscapeAndMendBadUtf8) {
 
 TEST(Value, CommandLineTextIsTypedOrRefused) {
   EXPECT_TRUE(Value::FromText(Type::kInt64, "120")->SameBits(Value::Int64(120)));
-  EXPECT_TRUE(Value::FromText(Type::kTimestamp, "1970-01-01T00:00:01Z")->SameBits(Value::Timestamp(1'000'000)));
+  EXPECT_TRUE(Value::FromText(Type::kTimestamp, "1970-01-01T00:00:01Z")
+                  ->SameBits(Value::Timestamp(1'000'000)));
   EXPECT_FALSE(Value::FromText(Type::kInt64, "12x").has_value());
   EXPECT_FALSE(Value::FromText(Type::kInt32, "3000000000").has_value());
   EXPECT_FALSE(Value::FromText(Type::kBool, "yes").has_value());

@@ -7,7 +7,8 @@
 
 namespace headrace::wiring {
 
-base::Result<std::unique_ptr<AnswerFile>> AnswerFile::Open(env::Environment& environment, const std::string& path) {
+base::Result<std::unique_ptr<AnswerFile>> AnswerFile::Open(env::Environment& environment,
+                                                           const std::string& path) {
   env::Files& files = environment.files();
   HR_TRY(const bool exists, files.Exists(path));
   uint64_t size = 0;
@@ -15,11 +16,13 @@ base::Result<std::unique_ptr<AnswerFile>> AnswerFile::Open(env::Environment& env
     HR_TRY(const auto old, files.OpenForReading(path));
     size = old->size();
   }
-  HR_TRY(auto file, files.OpenForWriting(path, exists ? env::Files::Open::kExisting : env::Files::Open::kCreateNew));
+  HR_TRY(auto file, files.OpenForWriting(
+                        path, exists ? env::Files::Open::kExisting : env::Files::Open::kCreateNew));
   return std::unique_ptr<AnswerFile>(new AnswerFile(environment, std::move(file), size));
 }
 
-AnswerFile::AnswerFile(env::Environment& environment, std::unique_ptr<env::WritableFile> file, uint64_t size)
+AnswerFile::AnswerFile(env::Environment& environment, std::unique_ptr<env::WritableFile> file,
+                       uint64_t size)
     : environment_(environment),
       file_(std::move(file)),
       size_(size),
@@ -42,7 +45,8 @@ void AnswerFile::Write(const serving::FeatureAnswer& answer) {
 void AnswerFile::Schedule() {
   const bool now = buffer_.size() >= kFlushBytes;
   scheduled_ = true;
-  executor_->PostAt(environment_.clock().Now() + (now ? env::MonotonicTime(0) : kFlushEvery), [this] { Save(); });
+  executor_->PostAt(environment_.clock().Now() + (now ? env::MonotonicTime(0) : kFlushEvery),
+                    [this] { Save(); });
 }
 
 void AnswerFile::Flush() { Save(); }

@@ -1,5 +1,6 @@
 #pragma once
-// Appends every answer to the answers file (serving/answer_log.h), so that `headrace verify` can compute it again.
+// Appends every answer to the answers file (serving/answer_log.h), so that `headrace verify` can
+// compute it again.
 
 #include <cstdint>
 #include <memory>
@@ -12,17 +13,19 @@
 
 namespace headrace::wiring {
 
-// Write from any thread. Lines are buffered and handed to the system on an executor of its own; they are evidence, not state: a
-// crash loses at most the last kFlushEvery, and a torn last line is skipped by its reader. A failed write is logged once and ends
-// the recording.
+// Write from any thread. Lines are buffered and handed to the system on an executor of its own;
+// they are evidence, not state: a crash loses at most the last kFlushEvery, and a torn last line is
+// skipped by its reader. A failed write is logged once and ends the recording.
 class AnswerFile {
  public:
   static constexpr size_t kFlushBytes = 256U << 10;
   static constexpr env::MonotonicTime kFlushEvery = std::chrono::milliseconds(200);
-  static constexpr size_t kBufferedBytesMax = 64U << 20;  // beyond it answers are not recorded, and counted
+  static constexpr size_t kBufferedBytesMax =
+      64U << 20;  // beyond it answers are not recorded, and counted
 
   // Appends to the file when it exists.
-  static base::Result<std::unique_ptr<AnswerFile>> Open(env::Environment& environment, const std::string& path);
+  static base::Result<std::unique_ptr<AnswerFile>> Open(env::Environment& environment,
+                                                        const std::string& path);
   ~AnswerFile();
 
   void Write(const serving::FeatureAnswer& answer);

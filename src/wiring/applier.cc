@@ -6,7 +6,8 @@
 namespace headrace::wiring {
 namespace {
 
-// How long to wait for readers to leave before asking again: well under a pin's lifetime, far over a lookup.
+// How long to wait for readers to leave before asking again: well under a pin's lifetime, far over
+// a lookup.
 constexpr env::MonotonicTime kHeldRetry = std::chrono::microseconds(200);
 
 }  // namespace
@@ -17,7 +18,8 @@ uint64_t RowsIn(const log::Epoch& epoch) {
   return rows;
 }
 
-Applier::Applier(env::Environment& environment, pipeline::ViewSet& views, VisibleCallback on_visible)
+Applier::Applier(env::Environment& environment, pipeline::ViewSet& views,
+                 VisibleCallback on_visible)
     : environment_(environment),
       views_(views),
       on_visible_(std::move(on_visible)),

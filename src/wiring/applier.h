@@ -14,14 +14,17 @@
 
 namespace headrace::wiring {
 
-// Take from the sequencer's thread; the rest happens on the applier's own executor. Outlived by the environment and the views.
+// Take from the sequencer's thread; the rest happens on the applier's own executor. Outlived by the
+// environment and the views.
 class Applier {
  public:
-  // Called on the applier's executor for each step, with its last epoch and the wall clock at the flip.
+  // Called on the applier's executor for each step, with its last epoch and the wall clock at the
+  // flip.
   using VisibleCallback = std::function<void(base::EpochId, base::Timestamp)>;
 
-  static constexpr uint64_t kBacklogRowsMax = 1ULL << 20;  // durable, not yet applied; beyond it Core holds new batches back
-  static constexpr size_t kEpochsPerStep = 256;            // gathered into one step at the most
+  static constexpr uint64_t kBacklogRowsMax =
+      1ULL << 20;  // durable, not yet applied; beyond it Core holds new batches back
+  static constexpr size_t kEpochsPerStep = 256;  // gathered into one step at the most
 
   Applier(env::Environment& environment, pipeline::ViewSet& views, VisibleCallback on_visible);
   // Applies what was taken, then returns.

@@ -1,5 +1,6 @@
 // How a core starts:
-//  1. The log is opened and recovered; each epoch goes to the state, the dead letters and the publishers as it did when it was new.
+//  1. The log is opened and recovered; each epoch goes to the state, the dead letters and the
+//  publishers as it did when it was new.
 //  2. The pipeline's streams get their ids; a definition that the log does not name last is logged.
 //  3. The sequencer begins to accept; each durable epoch goes to the applier and to the publishers.
 #include <condition_variable>
@@ -36,7 +37,8 @@ constexpr size_t kRecoveryStep = 64;
 // "Now" under `clock: wall` for answers; the sequencer has its own for epochs.
 class SharedLogClock {
  public:
-  SharedLogClock(env::Clock& clock, base::Timestamp floor) : clock_(clock), log_clock_(floor, clock.Now(), clock.Wall()) {}
+  SharedLogClock(env::Clock& clock, base::Timestamp floor)
+      : clock_(clock), log_clock_(floor, clock.Now(), clock.Wall()) {}
   base::Timestamp Now() {
     const std::lock_guard lock(mutex_);
     return log_clock_.Read(clock_.Now(), clock_.Wall());
@@ -87,8 +89,9 @@ class RunningCore final : public Core {
     HR_TRY_VOID(publishers_.Start(LogFolder(), [this](log::ControlEntry entry, auto done) {
       sequencer_->Append(std::move(entry), std::move(done));
     }));
-    applier_ = std::make_unique<Applier>(environment_, views_,
-                                         [this](base::EpochId epoch, base::Timestamp at) { OnVisible(epoch, at); });
+    applier_ = std::make_unique<Applier>(
+        environment_, views_,
+        [this](base::EpochId epoch, base::Timestamp at) { OnVisible(epoch, at); });
     sequencer_->Start([this](log::EpochRef epoch) { OnDurable(std::move(epoch)); });
     LogDefinition();
     return {};
@@ -96,49 +99,62 @@ class RunningCore final : public Core {
 
   void Submit(columns::EventBatch batch, log::AckCallback done) override {
     const env::MonotonicTime accepted = environment_.clock().Now();
-    held_.Take(std::move(batch), [this, accepted, done = std::move(done)](Result<log::Acknowledgement> ack) mutable {
-      if (ack && ack->accepted > 0) end_to_end_.NoteDurable(ack->epoch, accepted, environment_.clock().Now());
-      done(std::move(ack));
-    });
+    held_.Take(std::move(batch),
+               [this, accepted, done = std::move(done)](Result<log::Acknowledgement> ack) mutable {
+                 if (ack && ack->accepted > 0)
+                   end_to_end_.NoteDurable(ack->epoch, accepted, environment_.clock().Now());
+                 done(std::move(ack));
+               });
   }
 
   serving::AnswerService& answers() override { return *answers_; }
   base::MemoryBudget& budget() override { return budget_; }
   const pipeline::PipelineDefinition& definition() const override { return *definition_; }
-  uint64_t LastSequence(const std::string& producer) const override { return sequencer_->LastSequence(producer); }
+  uint64_t LastSequence(const std::string& producer) const override {
+    return sequencer_->LastSequence(producer);
+  }
   log::LogStatus log_status() const override { return sequencer_->status(); }
   base::EpochId visible() const override { return views_.visible(); }
 
   Result<base::StreamId> StreamNamed(const std::string& name) const override {
     const auto index = definition_->StreamNamed(name);
-    if (!index) return Fail(ErrorCode::kNotFound, fmt::format("no stream `{}` in pipeline {}", name, definition_->name));
+    if (!index)
+      return Fail(ErrorCode::kNotFound,
+                  fmt::format("no stream `{}` in pipeline {}", name, definition_->name));
     return stream_ids_[*index];
   }
 
   std::string StatusJson() const override { return watch::StatusJson(Figures()); }
   std::string MetricsText() const override { return watch::StatusMetrics(Figures()); }
 
-  Result<std::string> DeadLettersJson(const std::string& stream, uint64_t after, uint64_t limit) const override {
+  Result<std::string> DeadLettersJson(const std::string& stream, uint64_t after,
+                                      uint64_t limit) const override {
     if (!stream.empty()) HR_TRY_VOID(StreamNamed(stream));
     return dead_letters_.ToJson(
         *reader_, [this](base::StreamId id) { return NameOf(id); }, stream, {after}, limit);
   }
 
-  Result<void> CorruptForDemonstration(const std::string& view, const columns::KeyBytes& key) override {
+  Result<void> CorruptForDemonstration(const std::string& view,
+                                       const columns::KeyBytes& key) override {
     const auto index = definition_->ViewNamed(view);
     if (!index) return Fail(ErrorCode::kNotFound, fmt::format("no view `{}`", view));
     return views_.CorruptForDemonstration(*index, key);
   }
 
-  void FlushTables(std::function<void(Result<void>)> done) override { publishers_.Flush(std::move(done)); }
+  void FlushTables(std::function<void(Result<void>)> done) override {
+    publishers_.Flush(std::move(done));
+  }
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
     held_.Close();
-    WaitFor([this](std::function<void()> done) { WhenVisible(sequencer_->status().durable, std::move(done)); });
+    WaitFor([this](std::function<void()> done) {
+      WhenVisible(sequencer_->status().durable, std::move(done));
+    });
     WaitFor([this](std::function<void()> done) {
       FlushTables([done = std::move(done)](const Result<void>& flushed) {
-        if (!flushed) base::LogWarning("wiring.table_not_flushed", {{"error", flushed.error().ToString()}});
+        if (!flushed)
+          base::LogWarning("wiring.table_not_flushed", {{"error", flushed.error().ToString()}});
         done();
       });
     });
@@ -157,23 +173,24 @@ class RunningCore final : public Core {
   }
 
   watch::StatusFigures Figures() const {
-    return {.definition = *definition_,
-            .uptime = std::chrono::duration_cast<base::Duration>(environment_.clock().Now() - started_),
-            .log = sequencer_->status(),
-            .durability = options_.log.durability,
-            .visible = views_.visible(),
-            .backlog_rows = applier_->backlog_rows(),
-            .sync_us = sequencer_->sync_us(),
-            .durable_us = sequencer_->durable_us(),
-            .visible_us = applier_->visible_us(),
-            .end_to_end_us = end_to_end_.visible_us(),
-            .serve_us = answers_->serve_us(),
-            .views = views_.status(),
-            .tables = publishers_.Figures(),
-            .dead_letters = DeadLetterCounts(),
-            .revoked_pins = answers_->revoked_pins(),
-            .budget = budget_,
-            .memory = env::ReadProcessMemory()};
+    return {
+        .definition = *definition_,
+        .uptime = std::chrono::duration_cast<base::Duration>(environment_.clock().Now() - started_),
+        .log = sequencer_->status(),
+        .durability = options_.log.durability,
+        .visible = views_.visible(),
+        .backlog_rows = applier_->backlog_rows(),
+        .sync_us = sequencer_->sync_us(),
+        .durable_us = sequencer_->durable_us(),
+        .visible_us = applier_->visible_us(),
+        .end_to_end_us = end_to_end_.visible_us(),
+        .serve_us = answers_->serve_us(),
+        .views = views_.status(),
+        .tables = publishers_.Figures(),
+        .dead_letters = DeadLetterCounts(),
+        .revoked_pins = answers_->revoked_pins(),
+        .budget = budget_,
+        .memory = env::ReadProcessMemory()};
   }
 
   std::map<std::string, std::map<std::string, uint64_t>> DeadLetterCounts() const {
@@ -182,7 +199,8 @@ class RunningCore final : public Core {
     return counts;
   }
 
-  // Step 1. The log's folder holds what every one of them needs, so that nothing else has to be read.
+  // Step 1. The log's folder holds what every one of them needs, so that nothing else has to be
+  // read.
   Result<void> Recover() {
     started_ = environment_.clock().Now();
     std::vector<log::EpochRef> step;
@@ -192,7 +210,8 @@ class RunningCore final : public Core {
       if (step.size() >= kRecoveryStep) views_.Apply(std::exchange(step, {}));
       return {};
     };
-    HR_TRY(sequencer_, log::Sequencer::Open(environment_, budget_, LogFolder(), options_.log, on_recovered));
+    HR_TRY(sequencer_,
+           log::Sequencer::Open(environment_, budget_, LogFolder(), options_.log, on_recovered));
     views_.Apply(step);
     const log::LogStatus status = sequencer_->status();
     const env::MonotonicTime took = environment_.clock().Now() - started_;
@@ -208,7 +227,8 @@ class RunningCore final : public Core {
       if (entry.kind == log::ControlEntry::Kind::kDefinition) logged_definition_ = entry.name;
       if (entry.kind != log::ControlEntry::Kind::kStream) continue;
       HR_TRY(const log::StreamEntry stream, log::DecodeStreamEntry(entry.name, entry.payload));
-      if (const auto index = definition_->StreamNamed(stream.name)) views_.BindStream(*index, stream.id);
+      if (const auto index = definition_->StreamNamed(stream.name))
+        views_.BindStream(*index, stream.id);
     }
     dead_letters_.Note(epoch);
     return publishers_.NoteRecovered(epoch);
@@ -217,7 +237,8 @@ class RunningCore final : public Core {
   // Step 2.
   Result<void> BindStreams() {
     for (const pipeline::StreamDefinition& stream : definition_->streams) {
-      HR_TRY(const base::StreamId id, sequencer_->AddStream(stream.name, stream.schema(), stream.timing));
+      HR_TRY(const base::StreamId id,
+             sequencer_->AddStream(stream.name, stream.schema(), stream.timing));
       views_.BindStream(stream_ids_.size(), id);
       stream_ids_.push_back(id);
       publishers_.Bind(stream.name, id);
@@ -231,7 +252,8 @@ class RunningCore final : public Core {
     log::ControlEntry entry{log::ControlEntry::Kind::kDefinition, definition_->id.ToString(),
                             pipeline::EncodeDefinition(*definition_)};
     sequencer_->Append(std::move(entry), [](const Result<base::EpochId>& epoch) {
-      if (!epoch) base::LogError("wiring.definition_not_logged", {{"error", epoch.error().ToString()}});
+      if (!epoch)
+        base::LogError("wiring.definition_not_logged", {{"error", epoch.error().ToString()}});
     });
   }
 
@@ -246,7 +268,9 @@ class RunningCore final : public Core {
                                    .on_answer = {}};
     if (!options_.answers_file.empty()) {
       HR_TRY(answer_file_, AnswerFile::Open(environment_, options_.answers_file));
-      sources.on_answer = [this](const serving::FeatureAnswer& answer) { answer_file_->Write(answer); };
+      sources.on_answer = [this](const serving::FeatureAnswer& answer) {
+        answer_file_->Write(answer);
+      };
     }
     HR_TRY(answers_, serving::AnswerService::Make(std::move(sources)));
     return {};

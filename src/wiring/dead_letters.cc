@@ -9,7 +9,8 @@
 namespace headrace::wiring {
 namespace {
 
-void AppendLetter(std::string& out, base::EpochId epoch, const std::string& stream, const columns::RejectedRow& row) {
+void AppendLetter(std::string& out, base::EpochId epoch, const std::string& stream,
+                  const columns::RejectedRow& row) {
   if (out.size() > 1) out += ",\n ";
   fmt::format_to(std::back_inserter(out), "{{\"epoch\":{},\"stream\":", epoch.value);
   columns::AppendJsonString(out, stream);
@@ -39,9 +40,9 @@ std::map<uint32_t, DeadLetters::RuleCounts> DeadLetters::counts() const {
   return counts_;
 }
 
-base::Result<std::string> DeadLetters::ToJson(log::LogReader& reader,
-                                              const std::function<std::string(base::StreamId)>& name_of,
-                                              const std::string& stream, base::EpochId after, uint64_t limit) const {
+base::Result<std::string> DeadLetters::ToJson(
+    log::LogReader& reader, const std::function<std::string(base::StreamId)>& name_of,
+    const std::string& stream, base::EpochId after, uint64_t limit) const {
   std::vector<base::EpochId> epochs;
   {
     const std::lock_guard lock(mutex_);

@@ -1,5 +1,6 @@
 #pragma once
-// Where refused rows are found again: the epochs that hold some, and how many of each rule a stream has.
+// Where refused rows are found again: the epochs that hold some, and how many of each rule a stream
+// has.
 
 #include <cstdint>
 #include <functional>
@@ -25,10 +26,13 @@ class DeadLetters {
   // Refused rows a stream and rule.
   std::map<uint32_t, RuleCounts> counts() const;
 
-  // At most `limit` refused rows of `stream` (all streams when it is empty), of epochs after `after`, oldest first, as a
-  // JSON array: {"epoch","stream","row","field","rule","reason","payload"}. `name_of` gives a stream's name.
-  base::Result<std::string> ToJson(log::LogReader& reader, const std::function<std::string(base::StreamId)>& name_of,
-                                   const std::string& stream, base::EpochId after, uint64_t limit) const;
+  // At most `limit` refused rows of `stream` (all streams when it is empty), of epochs after
+  // `after`, oldest first, as a JSON array:
+  // {"epoch","stream","row","field","rule","reason","payload"}. `name_of` gives a stream's name.
+  base::Result<std::string> ToJson(log::LogReader& reader,
+                                   const std::function<std::string(base::StreamId)>& name_of,
+                                   const std::string& stream, base::EpochId after,
+                                   uint64_t limit) const;
 
  private:
   mutable std::mutex mutex_;

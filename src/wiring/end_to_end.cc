@@ -2,7 +2,8 @@
 
 namespace headrace::wiring {
 
-void EndToEnd::NoteDurable(base::EpochId epoch, env::MonotonicTime accepted, env::MonotonicTime now) {
+void EndToEnd::NoteDurable(base::EpochId epoch, env::MonotonicTime accepted,
+                           env::MonotonicTime now) {
   const std::lock_guard lock(mutex_);
   const Batch batch{epoch, accepted};
   if (epoch <= visible_) {

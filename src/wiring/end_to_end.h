@@ -1,5 +1,6 @@
 #pragma once
-// Measures accept -> visible for every batch, the time that a promise is about; beside it the stages it is made of.
+// Measures accept -> visible for every batch, the time that a promise is about; beside it the
+// stages it is made of.
 
 #include <deque>
 #include <mutex>

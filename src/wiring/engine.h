@@ -1,5 +1,6 @@
 #pragma once
-// A running Headrace: the log, the views, the tables and the ways in and out, built from one pipeline file.
+// A running Headrace: the log, the views, the tables and the ways in and out, built from one
+// pipeline file.
 
 #include <cstdint>
 #include <functional>
@@ -18,7 +19,8 @@
 
 namespace headrace::wiring {
 
-// An address to listen on. A port that the user set must be free; a default one moves to the next free port and says so.
+// An address to listen on. A port that the user set must be free; a default one moves to the next
+// free port and says so.
 struct ListenAddress {
   std::string host = "127.0.0.1";
   uint16_t port = 0;
@@ -35,13 +37,14 @@ struct CoreOptions {
   std::string answers_file;  // empty: answers are not logged
 };
 
-// The engine without sockets: EventBatches in, answers and table files out. Threads are the environment's executors.
-// Submit, Answer and Status from any thread.
+// The engine without sockets: EventBatches in, answers and table files out. Threads are the
+// environment's executors. Submit, Answer and Status from any thread.
 class Core {
  public:
-  // Recovers, rebuilds the state, then begins to accept. Errors: as log::Sequencer::Open; kConflict when the definition can't
-  // follow the one in the log.
-  static base::Result<std::unique_ptr<Core>> Start(env::Environment& environment, CoreOptions options);
+  // Recovers, rebuilds the state, then begins to accept. Errors: as log::Sequencer::Open; kConflict
+  // when the definition can't follow the one in the log.
+  static base::Result<std::unique_ptr<Core>> Start(env::Environment& environment,
+                                                   CoreOptions options);
   virtual ~Core() = default;
 
   virtual void Submit(columns::EventBatch batch, log::AckCallback done) = 0;
@@ -57,11 +60,15 @@ class Core {
   virtual std::string StatusJson() const = 0;
   // The same figures in Prometheus' text format.
   virtual std::string MetricsText() const = 0;
-  // Dead letters of a stream (all when empty), oldest first from `after`, as a JSON array of at most `limit`.
-  virtual base::Result<std::string> DeadLettersJson(const std::string& stream, uint64_t after, uint64_t limit) const = 0;
+  // Dead letters of a stream (all when empty), oldest first from `after`, as a JSON array of at
+  // most `limit`.
+  virtual base::Result<std::string> DeadLettersJson(const std::string& stream, uint64_t after,
+                                                    uint64_t limit) const = 0;
   // Demo only: see pipeline::ViewSet::CorruptForDemonstration.
-  virtual base::Result<void> CorruptForDemonstration(const std::string& view, const columns::KeyBytes& key) = 0;
-  // Asks the publishers to commit all that is durable now; `done` when it is in the tables, or with what stopped a publisher.
+  virtual base::Result<void> CorruptForDemonstration(const std::string& view,
+                                                     const columns::KeyBytes& key) = 0;
+  // Asks the publishers to commit all that is durable now; `done` when it is in the tables, or with
+  // what stopped a publisher.
   virtual void FlushTables(std::function<void(base::Result<void>)> done) = 0;
   // Refuses new batches, makes what was taken durable and visible, publishes, closes. Idempotent.
   virtual void Stop() = 0;

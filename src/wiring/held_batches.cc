@@ -10,7 +10,8 @@ void HeldBatches::Take(columns::EventBatch batch, log::AckCallback done) {
   std::unique_lock lock(mutex_);
   if (closed_) {
     lock.unlock();
-    done(base::Fail(ErrorCode::kUnavailable, "the engine is stopping: send the batch again when it is back"));
+    done(base::Fail(ErrorCode::kUnavailable,
+                    "the engine is stopping: send the batch again when it is back"));
     return;
   }
   if (held_.empty() && !behind_()) {
@@ -21,8 +22,10 @@ void HeldBatches::Take(columns::EventBatch batch, log::AckCallback done) {
   if (held_.size() >= kBatchesMax || held_bytes_ + bytes > kBytesMax) {
     const size_t count = held_.size();
     lock.unlock();
-    done(base::Fail(ErrorCode::kResourceExhausted,
-                    fmt::format("{} batches wait for the views to catch up: back off, then send it again", count)));
+    done(base::Fail(
+        ErrorCode::kResourceExhausted,
+        fmt::format("{} batches wait for the views to catch up: back off, then send it again",
+                    count)));
     return;
   }
   held_bytes_ += bytes;

@@ -1,5 +1,6 @@
 #pragma once
-// Holds new batches back while the applier is too far behind the log, so that what is durable but not applied stays bounded.
+// Holds new batches back while the applier is too far behind the log, so that what is durable but
+// not applied stays bounded.
 
 #include <cstdint>
 #include <deque>
@@ -15,11 +16,12 @@ namespace headrace::wiring {
 // Thread-safe. Batches leave in the order in which they came.
 class HeldBatches {
  public:
-  static constexpr size_t kBatchesMax = 4096;        // one more is refused, retryably
+  static constexpr size_t kBatchesMax = 4096;         // one more is refused, retryably
   static constexpr uint64_t kBytesMax = 64ULL << 20;  // so is one over these bytes
 
   // `behind` says whether the applier is too far behind; `pass` hands a batch on to the log.
-  HeldBatches(std::function<bool()> behind, std::function<void(columns::EventBatch, log::AckCallback)> pass)
+  HeldBatches(std::function<bool()> behind,
+              std::function<void(columns::EventBatch, log::AckCallback)> pass)
       : behind_(std::move(behind)), pass_(std::move(pass)) {}
 
   void Take(columns::EventBatch batch, log::AckCallback done);

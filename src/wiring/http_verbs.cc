@@ -40,20 +40,24 @@ ingest::EventsRequest ToEvents(HttpRequest& request) {
 
 void PostEvents(HttpRequest request, HttpReply reply, Core& core, ingest::StreamGate& gate) {
   // The body's charge lives until the answer, as its typed rows do.
-  auto held = std::make_shared<std::pair<HttpReply, base::MemoryCharge>>(std::move(reply), std::move(request.charge));
-  ingest::HandleEvents(ToEvents(request), gate, core.budget(), {}, [held](base::Result<ingest::EventsReply> answer) {
-    held->first.Send(answer ? HttpResponse::Json(std::move(answer->body), answer->status)
-                            : protocols::ProblemResponse(answer.error()));
-  });
+  auto held = std::make_shared<std::pair<HttpReply, base::MemoryCharge>>(std::move(reply),
+                                                                         std::move(request.charge));
+  ingest::HandleEvents(
+      ToEvents(request), gate, core.budget(), {}, [held](base::Result<ingest::EventsReply> answer) {
+        held->first.Send(answer ? HttpResponse::Json(std::move(answer->body), answer->status)
+                                : protocols::ProblemResponse(answer.error()));
+      });
 }
 
-base::Result<uint64_t> NumberFrom(const HttpRequest& request, std::string_view name, uint64_t otherwise) {
+base::Result<uint64_t> NumberFrom(const HttpRequest& request, std::string_view name,
+                                  uint64_t otherwise) {
   const auto text = request.Query(name);
   if (!text) return otherwise;
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
   if (error != std::errc() || end != text->data() + text->size())
-    return base::Fail(base::ErrorCode::kInvalidInput, fmt::format("`{}` of {} is no whole number", *text, name));
+    return base::Fail(base::ErrorCode::kInvalidInput,
+                      fmt::format("`{}` of {} is no whole number", *text, name));
   return value;
 }
 
@@ -61,25 +65,35 @@ base::Result<std::string> DeadLetters(const HttpRequest& request, const Core& co
   HR_TRY(const uint64_t limit, NumberFrom(request, "limit", kDeadLettersDefault));
   HR_TRY(const uint64_t after, NumberFrom(request, "after", 0));
   if (limit > kDeadLettersMax)
-    return base::Fail(base::ErrorCode::kInvalidInput,
-                      fmt::format("at most {} dead letters at a time: go on with after=EPOCH", kDeadLettersMax));
+    return base::Fail(
+        base::ErrorCode::kInvalidInput,
+        fmt::format("at most {} dead letters at a time: go on with after=EPOCH", kDeadLettersMax));
   const std::string stream(request.Query("stream").value_or(""));
   return core.DeadLettersJson(stream, after, limit);
 }
 
-void MountOwn(protocols::HttpRouter& router, Core& core, ingest::StreamGate& gate) {
-  router.Add(HttpMethod::kPost, "/streams/{stream}/events", [&core, &gate](HttpRequest request, HttpReply reply) {
-    PostEvents(std::move(request), std::move(reply), core, gate);
-  });
-  router.Add(HttpMethod::kGet, "/deadletters", [&core](const HttpRequest& request, HttpReply reply) {
-    auto letters = DeadLetters(request, core);
-    reply.Send(letters ? HttpResponse::Json(std::move(*letters)) : protocols::ProblemResponse(letters.error()));
+void MountOwn(protocols::HttpRouter& router, Core& core, ingest::StreamGate& gate,
+              env::Executor& events) {
+  router.Add(
+      HttpMethod::kPost, "/streams/{stream}/events", [&](HttpRequest request, HttpReply reply) {
+        events.Post(
+            [&core, &gate, request = std::move(request), reply = std::move(reply)]() mutable {
+              PostEvents(std::move(request), std::move(reply), core, gate);
+            });
+      });
+  router.Add(HttpMethod::kGet, "/deadletters", [&](HttpRequest request, HttpReply reply) {
+    events.Post([&core, request = std::move(request), reply = std::move(reply)]() mutable {
+      auto letters = DeadLetters(request, core);
+      reply.Send(letters ? HttpResponse::Json(std::move(*letters))
+                         : protocols::ProblemResponse(letters.error()));
+    });
   });
 }
 
 }  // namespace
 
-void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& gate, DemoFaults faults) {
+void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& gate,
+                env::Executor& events, DemoFaults faults) {
   serving::ServingVerbs verbs{.answers = &core.answers(),
                               .ready = [] { return base::Result<void>(); },
                               .status = [&core] { return core.StatusJson(); },
@@ -90,7 +104,7 @@ void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& g
       return core.CorruptForDemonstration(view, key);
     };
   serving::MountServing(router, std::move(verbs));
-  MountOwn(router, core, gate);
+  MountOwn(router, core, gate, events);
 }
 
 }  // namespace headrace::wiring

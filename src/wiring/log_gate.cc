@@ -10,8 +10,10 @@ ingest::IngestOutcome ToOutcome(log::Acknowledgement ack) {
   return {.epoch = ack.epoch,
           .accepted = ack.accepted,
           .refused = std::move(ack.refused),
-          .repeat = ack.repeat == Acknowledgement::Repeat::kRepeated ? ingest::Repeat::kRepeated : ingest::Repeat::kFirst,
-          .durability = ack.durability == log::Durability::kFsync ? ingest::Durability::kFsync : ingest::Durability::kOs};
+          .repeat = ack.repeat == Acknowledgement::Repeat::kRepeated ? ingest::Repeat::kRepeated
+                                                                     : ingest::Repeat::kFirst,
+          .durability = ack.durability == log::Durability::kFsync ? ingest::Durability::kFsync
+                                                                  : ingest::Durability::kOs};
 }
 
 }  // namespace
@@ -23,8 +25,8 @@ base::Result<ingest::StreamHandle> LogGate::Find(std::string_view stream) const 
     std::vector<std::string> names;
     for (const pipeline::StreamDefinition& known : definition.streams) names.push_back(known.name);
     return base::Fail(base::ErrorCode::kNotFound,
-                      fmt::format("no stream `{}` in pipeline {}; there are: {}", stream, definition.name,
-                                  fmt::join(names, ", ")));
+                      fmt::format("no stream `{}` in pipeline {}; there are: {}", stream,
+                                  definition.name, fmt::join(names, ", ")));
   }
   const pipeline::StreamDefinition& found = definition.streams[*index];
   HR_TRY(const base::StreamId id, core_.StreamNamed(found.name));
@@ -39,13 +41,14 @@ std::vector<ingest::StreamHandle> LogGate::Streams() const {
 }
 
 void LogGate::Submit(columns::EventBatch batch, ingest::OutcomeCallback done) {
-  core_.Submit(std::move(batch), [done = std::move(done)](base::Result<log::Acknowledgement> ack) mutable {
-    if (ack) {
-      done(ToOutcome(std::move(*ack)));
-    } else {
-      done(base::Fail(std::move(ack).error()));
-    }
-  });
+  core_.Submit(std::move(batch),
+               [done = std::move(done)](base::Result<log::Acknowledgement> ack) mutable {
+                 if (ack) {
+                   done(ToOutcome(std::move(*ack)));
+                 } else {
+                   done(base::Fail(std::move(ack).error()));
+                 }
+               });
 }
 
 }  // namespace headrace::wiring

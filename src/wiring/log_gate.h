@@ -19,7 +19,9 @@ class LogGate : public ingest::StreamGate {
   base::Result<ingest::StreamHandle> Find(std::string_view stream) const override;
   std::vector<ingest::StreamHandle> Streams() const override;
   void Submit(columns::EventBatch batch, ingest::OutcomeCallback done) override;
-  uint64_t LastSequence(const std::string& producer) const override { return core_.LastSequence(producer); }
+  uint64_t LastSequence(const std::string& producer) const override {
+    return core_.LastSequence(producer);
+  }
   std::string LogName() const override { return core_.log_status().log.ToString(); }
 
  private:

@@ -26,7 +26,8 @@ base::Result<pipeline::PipelineRef> ReadPipeline(env::Files& files, const std::s
   HR_TRY(const std::string text, ReadText(files, path));
   std::map<std::string, std::string> texts = {{path, text}};  // for the source lines of diagnostics
   const auto source = [&](const std::string& name) -> base::Result<std::string> {
-    HR_TRY(std::string content, ReadText(files, name.starts_with('/') ? name : FolderOf(path) + "/" + name));
+    HR_TRY(std::string content,
+           ReadText(files, name.starts_with('/') ? name : FolderOf(path) + "/" + name));
     return texts[name] = std::move(content);
   };
   const pipeline::CheckedPipeline checked = pipeline::CheckPipeline(path, text, source);
@@ -34,15 +35,16 @@ base::Result<pipeline::PipelineRef> ReadPipeline(env::Files& files, const std::s
   size_t count = 0;
   for (const contract::Diagnostic& diagnostic : checked.diagnostics) {
     if (diagnostic.severity == contract::Severity::kWarning) {
-      base::LogWarning("wiring.pipeline", {{"file", diagnostic.file}, {"message", diagnostic.message}});
+      base::LogWarning("wiring.pipeline",
+                       {{"file", diagnostic.file}, {"message", diagnostic.message}});
       continue;
     }
     errors += "\n" + contract::Render(diagnostic, texts[diagnostic.file]);
     ++count;
   }
   if (checked.definition) return checked.definition;
-  return base::Fail(base::ErrorCode::kInvalidInput,
-                    fmt::format("{} has {} error{}:{}", path, count, count == 1 ? "" : "s", errors));
+  return base::Fail(base::ErrorCode::kInvalidInput, fmt::format("{} has {} error{}:{}", path, count,
+                                                                count == 1 ? "" : "s", errors));
 }
 
 }  // namespace headrace::wiring

@@ -9,8 +9,8 @@
 
 namespace headrace::wiring {
 
-// Errors: kNotFound (no such file); kInvalidInput whose message is every diagnostic as `headrace check` prints it.
-// Warnings are logged.
+// Errors: kNotFound (no such file); kInvalidInput whose message is every diagnostic as `headrace
+// check` prints it. Warnings are logged.
 base::Result<pipeline::PipelineRef> ReadPipeline(env::Files& files, const std::string& path);
 
 }  // namespace headrace::wiring

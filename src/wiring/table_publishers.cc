@@ -37,7 +37,8 @@ TablePublishers::TablePublishers(env::Environment& environment, base::MemoryBudg
                                  const pipeline::PipelineDefinition& definition, std::string folder)
     : environment_(environment), budget_(budget), definition_(definition) {
   for (const pipeline::TableDefinition& table : definition.tables)
-    tables_.push_back({table.stream, folder + "/" + definition.streams[table.stream].name, table.commit, nullptr});
+    tables_.push_back({table.stream, folder + "/" + definition.streams[table.stream].name,
+                       table.commit, nullptr});
 }
 
 base::Result<void> TablePublishers::NoteRecovered(const log::Epoch& epoch) {
@@ -55,15 +56,16 @@ void TablePublishers::Bind(const std::string& stream, base::StreamId id) {
   for (Table& table : tables_) {
     const pipeline::StreamDefinition& definition = definition_.streams[table.stream];
     if (definition.name != stream || table.publisher) continue;
-    tables::PublishedStream published{id, definition.name, definition.schema(), definition.timing.event_time_field,
-                                      definition.known_at};
+    tables::PublishedStream published{id, definition.name, definition.schema(),
+                                      definition.timing.event_time_field, definition.known_at};
     table.publisher = std::make_unique<tables::Publisher>(
         environment_, budget_, std::move(published),
         tables::PublisherOptions{.folder = table.folder, .commit = table.commit});
   }
 }
 
-base::Result<void> TablePublishers::Start(const std::string& log_folder, const tables::Publisher::Append& append) {
+base::Result<void> TablePublishers::Start(const std::string& log_folder,
+                                          const tables::Publisher::Append& append) {
   for (Table& table : tables_) {
     HR_TRY(auto reader, log::LogReader::Open(environment_, log_folder));
     table.publisher->Start(std::move(reader), append);

@@ -1,5 +1,6 @@
 #pragma once
-// The publishers of a pipeline's tables, from recovery on: a stream's publisher begins when the log names the stream.
+// The publishers of a pipeline's tables, from recovery on: a stream's publisher begins when the log
+// names the stream.
 
 #include <functional>
 #include <memory>
@@ -19,17 +20,19 @@ namespace headrace::wiring {
 class TablePublishers {
  public:
   // `folder` holds a folder for each table. `environment`, `budget` and `definition` outlive it.
-  TablePublishers(env::Environment& environment, base::MemoryBudget& budget, const pipeline::PipelineDefinition& definition,
-                  std::string folder);
+  TablePublishers(env::Environment& environment, base::MemoryBudget& budget,
+                  const pipeline::PipelineDefinition& definition, std::string folder);
 
   base::Result<void> NoteRecovered(const log::Epoch& epoch);
   // The log's id of a stream; its publisher is made if the recovered epochs have not.
   void Bind(const std::string& stream, base::StreamId id);
   base::Result<void> Start(const std::string& log_folder, const tables::Publisher::Append& append);
   void NoteDurable(const log::Epoch& epoch);
-  // Publishes what is durable; `done` after the last table, with what stopped the first that could not.
+  // Publishes what is durable; `done` after the last table, with what stopped the first that could
+  // not.
   void Flush(std::move_only_function<void(base::Result<void>)> done);
-  // Ends the publishers, which call into the log; when nothing calls NoteDurable or Flush any more. Idempotent.
+  // Ends the publishers, which call into the log; when nothing calls NoteDurable or Flush any more.
+  // Idempotent.
   void Close();
   std::vector<watch::TableFigures> Figures() const;
 

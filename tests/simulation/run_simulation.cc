@@ -1,5 +1,6 @@
-// headrace_simulation [--seeds N] [--seed S]: runs N histories from seed 1 on, or one history alone. Fails when a history does, when a
-// named crash point was never reached, or when a seed does not replay to the same trace.
+// headrace_simulation [--seeds N] [--seed S]: runs N histories from seed 1 on, or one history
+// alone. Fails when a history does, when a named crash point was never reached, or when a seed does
+// not replay to the same trace.
 
 #include <charconv>
 #include <cstdio>
@@ -30,7 +31,8 @@ bool RunSeed(uint64_t seed, Totals& totals) {
   totals.simulated += outcome.simulated;
   for (const auto& [name, visits] : outcome.crash_point_visits) totals.visits[name] += visits;
   if (outcome.failure.empty()) return true;
-  fmt::print(stderr, "seed {} failed: {}\nreplay: headrace_simulation --seed {}\n", seed, outcome.failure, seed);
+  fmt::print(stderr, "seed {} failed: {}\nreplay: headrace_simulation --seed {}\n", seed,
+             outcome.failure, seed);
   ++totals.failed;
   return false;
 }
@@ -49,8 +51,11 @@ int RunMany(uint64_t seeds) {
     fmt::print(stderr, "seed 1 does not replay to the same trace\n");
     ++totals.failed;
   }
-  fmt::print("{} seeds, {} lives, {} acknowledged rows, {} answers checked, {:.0f} simulated s, {} failed\n", seeds,
-             totals.lives, totals.rows, totals.answers, static_cast<double>(totals.simulated.count()) / 1e9, totals.failed);
+  fmt::print(
+      "{} seeds, {} lives, {} acknowledged rows, {} answers checked, {:.0f} simulated s, {} "
+      "failed\n",
+      seeds, totals.lives, totals.rows, totals.answers,
+      static_cast<double>(totals.simulated.count()) / 1e9, totals.failed);
   return totals.failed == 0 ? 0 : 1;
 }
 

@@ -20,7 +20,8 @@ using env::simulated::Faults;
 using env::simulated::SimulatedEnvironment;
 
 constexpr const char* kData = "data";
-constexpr int64_t kBehindWallUs = 40 * 86'400'000'000;  // events begin this long ago, and stay in the past
+constexpr int64_t kBehindWallUs =
+    40 * 86'400'000'000;  // events begin this long ago, and stay in the past
 constexpr int64_t kHourUs = 3'600'000'000;
 constexpr int kLives = 5;
 constexpr int kCards = 7;
@@ -76,7 +77,8 @@ World::World(uint64_t seed)
       definition_(Definition()),
       machine_(std::make_unique<SimulatedEnvironment>(seed)),
       now_us_(machine_->clock().Wall().us - kBehindWallUs) {
-  for (int i = 0; i < 3; ++i) producers_.push_back({.name = fmt::format("producer-{}", i), .unanswered = {}});
+  for (int i = 0; i < 3; ++i)
+    producers_.push_back({.name = fmt::format("producer-{}", i), .unanswered = {}});
   base::SetLogSink([this](const base::LogLine& line) {
     if (line.level == base::LogLevel::kError) errors_.push_back(line.event + " " + line.fields);
   });
@@ -92,7 +94,8 @@ void World::Fail(std::string what) {
   if (!Failed()) outcome_.failure = fmt::format("life {}: {}", outcome_.lives, std::move(what));
 }
 
-// Most lives end at a named crash point, the rest at any moment; half of them with the loss of what was not synced.
+// Most lives end at a named crash point, the rest at any moment; half of them with the loss of what
+// was not synced.
 Faults World::PlanFaults() {
   Faults faults;
   faults.crash_kind = random_() % 2 == 0 ? CrashKind::kPowerCut : CrashKind::kKill;
@@ -109,7 +112,9 @@ void World::StartLife() {
     if (attempt > 20) return Fail("the engine does not come up again");
     std::optional<base::Error> error;
     const bool alive = machine_->Run([&] {
-      auto core = wiring::Core::Start(*machine_, {.definition = definition_, .data_folder = kData, .log = {}, .answers_file = {}});
+      auto core = wiring::Core::Start(
+          *machine_,
+          {.definition = definition_, .data_folder = kData, .log = {}, .answers_file = {}});
       if (core) {
         core_ = std::move(*core);
       } else {
@@ -122,8 +127,10 @@ void World::StartLife() {
 }
 
 void World::EndLife() {
-  if (!machine_->crashed()) machine_->Crash(random_() % 2 == 0 ? CrashKind::kPowerCut : CrashKind::kKill);
-  for (const auto& [name, visits] : machine_->crash_point_visits()) outcome_.crash_point_visits[name] += visits;
+  if (!machine_->crashed())
+    machine_->Crash(random_() % 2 == 0 ? CrashKind::kPowerCut : CrashKind::kKill);
+  for (const auto& [name, visits] : machine_->crash_point_visits())
+    outcome_.crash_point_visits[name] += visits;
   outcome_.trace_hash = outcome_.trace_hash * 31 + machine_->trace_hash();
   outcome_.simulated += machine_->clock().Now();
   core_.reset();
@@ -170,7 +177,9 @@ void World::Send(Producer& producer) {
   producer.waiting = true;
   machine_->Run([&] {
     core_->Submit(ToEventBatch(producer, *producer.unanswered),
-                  [this, &producer](base::Result<log::Acknowledgement> ack) { OnAnswer(producer, std::move(ack)); });
+                  [this, &producer](base::Result<log::Acknowledgement> ack) {
+                    OnAnswer(producer, std::move(ack));
+                  });
   });
 }
 
@@ -189,7 +198,8 @@ void World::OnAnswer(Producer& producer, base::Result<log::Acknowledgement> ack)
     if (batch.rows[i].broken && !refused.contains(i)) Fail("a broken row was accepted");
     (refused.contains(i) ? refused_ : acknowledged_).insert(batch.rows[i].id);
   }
-  if (ack->accepted + refused.size() != batch.rows.size()) Fail("accepted and refused do not add up");
+  if (ack->accepted + refused.size() != batch.rows.size())
+    Fail("accepted and refused do not add up");
   if (ack->repeat == log::Acknowledgement::Repeat::kRepeated) ++outcome_.repeated_batches;
   outcome_.acknowledged_rows += ack->accepted;
   ++producer.next_sequence;
@@ -212,13 +222,17 @@ void World::Drain() {
   if (Failed()) return;
   for (Producer& producer : producers_) {
     if (producer.unanswered) Send(producer);
-    if (!machine_->RunUntil([&] { return !producer.waiting; })) Fail("a producer is never answered");
+    if (!machine_->RunUntil([&] { return !producer.waiting; }))
+      Fail("a producer is never answered");
   }
   machine_->RunUntilIdle();
   std::optional<base::Result<void>> flushed;
-  machine_->Run([&] { core_->FlushTables([&](base::Result<void> result) { flushed = std::move(result); }); });
+  machine_->Run(
+      [&] { core_->FlushTables([&](base::Result<void> result) { flushed = std::move(result); }); });
   machine_->RunUntil([&] { return flushed.has_value(); });
-  if (!flushed || !*flushed) Fail("tables are not flushed: " + (flushed ? flushed->error().ToString() : std::string("no answer")));
+  if (!flushed || !*flushed)
+    Fail("tables are not flushed: " +
+         (flushed ? flushed->error().ToString() : std::string("no answer")));
 }
 
 void World::CheckRows(const char* where, const std::map<int64_t, uint64_t>& counts) {
@@ -228,7 +242,8 @@ void World::CheckRows(const char* where, const std::map<int64_t, uint64_t>& coun
     if (!sent_.contains(id)) Fail(fmt::format("row {} in the {} was never sent", id, where));
   }
   for (const int64_t id : acknowledged_)
-    if (!counts.contains(id)) Fail(fmt::format("row {} was acknowledged and is not in the {}", id, where));
+    if (!counts.contains(id))
+      Fail(fmt::format("row {} was acknowledged and is not in the {}", id, where));
 }
 
 void World::CheckLog() {
@@ -236,15 +251,16 @@ void World::CheckLog() {
   machine_->Run([&] {
     const auto reader = log::LogReader::Open(*machine_, std::string(kData) + "/log");
     if (!reader) return Fail("log reader: " + reader.error().ToString());
-    const auto scanned = (*reader)->Scan({1}, {~0ULL >> 1}, [&](const log::EpochRef& epoch) -> base::Result<void> {
-      for (const log::StreamRows& stream : epoch->streams)
-        for (size_t row = 0; row < stream.rows.rows(); ++row) {
-          const int64_t id = stream.rows.column(0).Int64s()[row];
-          ++counts[id];
-          if (sent_.contains(id)) accepted_[id] = sent_[id];
-        }
-      return {};
-    });
+    const auto scanned =
+        (*reader)->Scan({1}, {~0ULL >> 1}, [&](const log::EpochRef& epoch) -> base::Result<void> {
+          for (const log::StreamRows& stream : epoch->streams)
+            for (size_t row = 0; row < stream.rows.rows(); ++row) {
+              const int64_t id = stream.rows.column(0).Int64s()[row];
+              ++counts[id];
+              if (sent_.contains(id)) accepted_[id] = sent_[id];
+            }
+          return {};
+        });
     if (!scanned) Fail("log scan: " + scanned.error().ToString());
   });
   CheckRows("log", counts);
@@ -253,26 +269,30 @@ void World::CheckLog() {
 void World::CheckTable() {
   std::map<int64_t, uint64_t> counts;
   machine_->Run([&] {
-    const auto table = tables::TableReader::Open(*machine_, std::string(kData) + "/tables/payments");
+    const auto table =
+        tables::TableReader::Open(*machine_, std::string(kData) + "/tables/payments");
     if (!table) return Fail("table: " + table.error().ToString());
     const auto scanned =
-        (*table)->Scan(definition_->streams[0].schema(), [&](const tables::PositionedRows& part) -> base::Result<void> {
-          for (size_t row = 0; row < part.rows.rows(); ++row) ++counts[part.rows.column(0).Int64s()[row]];
-          return {};
-        });
+        (*table)->Scan(definition_->streams[0].schema(),
+                       [&](const tables::PositionedRows& part) -> base::Result<void> {
+                         for (size_t row = 0; row < part.rows.rows(); ++row)
+                           ++counts[part.rows.column(0).Int64s()[row]];
+                         return {};
+                       });
     if (!scanned) Fail("table scan: " + scanned.error().ToString());
   });
   CheckRows("table", counts);
 }
 
-// The oracle knows nothing of tiles, versions or exact sums: it adds up in long double, which is exact enough to tell a lost or a
-// doubled payment.
+// The oracle knows nothing of tiles, versions or exact sums: it adds up in long double, which is
+// exact enough to tell a lost or a doubled payment.
 void World::CheckAnswers() {
   for (int64_t card = 0; card < kCards; ++card) {
     serving::FeatureQuery query;
     query.service = "scoring";
     query.inputs = {{"card", {columns::Value::Int64(card)}}};
-    base::Result<serving::FeatureAnswer> answer = base::Fail(base::ErrorCode::kInternal, "not asked");
+    base::Result<serving::FeatureAnswer> answer =
+        base::Fail(base::ErrorCode::kInternal, "not asked");
     machine_->Run([&] { answer = core_->answers().Answer(query); });
     if (!answer) return Fail("no answer: " + answer.error().ToString());
     for (size_t window = 0; window < 2; ++window) {
@@ -289,11 +309,12 @@ void World::CheckAnswers() {
       }
       if (!known) continue;
       if (answer->values[window].is_null() || answer->values[window].as_int() != n)
-        return Fail(fmt::format("card {} window {}: n is {}, {} rows are in the log", card, window, answer->values[window].ToJson(), n));
+        return Fail(fmt::format("card {} window {}: n is {}, {} rows are in the log", card, window,
+                                answer->values[window].ToJson(), n));
       const columns::Value& sum = answer->values[2 + window];
       if (n > 0 && std::abs(sum.as_double() - static_cast<double>(spend)) > 1e-6)
-        return Fail(fmt::format("card {} window {}: spend is {}, the rows add up to {}", card, window, sum.ToJson(),
-                                static_cast<double>(spend)));
+        return Fail(fmt::format("card {} window {}: spend is {}, the rows add up to {}", card,
+                                window, sum.ToJson(), static_cast<double>(spend)));
       ++outcome_.answers_checked;
     }
   }
@@ -308,10 +329,12 @@ Outcome World::Run() {
   if (!Failed()) CheckLog();
   if (!Failed()) CheckTable();
   if (!Failed()) CheckAnswers();
-  for (const auto& [name, visits] : machine_->crash_point_visits()) outcome_.crash_point_visits[name] += visits;
+  for (const auto& [name, visits] : machine_->crash_point_visits())
+    outcome_.crash_point_visits[name] += visits;
   outcome_.trace_hash = outcome_.trace_hash * 31 + machine_->trace_hash();
   outcome_.simulated += machine_->clock().Now();
-  if (!Failed() && acknowledged_.size() < 100) Fail("hardly any row was accepted: the run shows nothing");
+  if (!Failed() && acknowledged_.size() < 100)
+    Fail("hardly any row was accepted: the run shows nothing");
   if (!errors_.empty()) Fail("unexpected error line: " + errors_.front());
   return outcome_;
 }

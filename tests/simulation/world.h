@@ -1,6 +1,6 @@
 #pragma once
-// One simulated history: producers send payments to an engine that dies and comes back, and an independent record says what must
-// be true afterwards.
+// One simulated history: producers send payments to an engine that dies and comes back, and an
+// independent record says what must be true afterwards.
 
 #include <cstdint>
 #include <map>
@@ -28,7 +28,8 @@ struct Outcome {
   uint64_t trace_hash = 0;
 };
 
-// Everything follows from the seed: two runs of one seed give the same outcome, trace hash included.
+// Everything follows from the seed: two runs of one seed give the same outcome, trace hash
+// included.
 class World {
  public:
   explicit World(uint64_t seed);
@@ -78,12 +79,12 @@ class World {
   std::unique_ptr<wiring::Core> core_;
   std::vector<Producer> producers_;
   int64_t next_id_ = 1;
-  int64_t now_us_;  // event time goes on by this
-  std::map<int64_t, Row> sent_;          // every good row that was ever sent
-  std::set<int64_t> acknowledged_;       // ids that must be there exactly once
-  std::set<int64_t> refused_;            // ids that must not be there
-  std::map<int64_t, Row> accepted_;      // as the log has them, filled by CheckLog
-  std::vector<std::string> errors_;      // error-level log lines of this run
+  int64_t now_us_;                   // event time goes on by this
+  std::map<int64_t, Row> sent_;      // every good row that was ever sent
+  std::set<int64_t> acknowledged_;   // ids that must be there exactly once
+  std::set<int64_t> refused_;        // ids that must not be there
+  std::map<int64_t, Row> accepted_;  // as the log has them, filled by CheckLog
+  std::vector<std::string> errors_;  // error-level log lines of this run
   Outcome outcome_;
 };
 

@@ -30,19 +30,21 @@ std::string ShowRefused(const nlohmann::json& row) {
                      row.at("rule").get<std::string>(), row.at("reason").get<std::string>());
 }
 
-// {"accepted":2,"refused":[..],...} as lines: epochs are left out, as a case should not depend on how batches were grouped.
+// {"accepted":2,"refused":[..],...} as lines: epochs are left out, as a case should not depend on
+// how batches were grouped.
 std::string ShowOutcome(const std::string& body) {
   const auto document = nlohmann::json::parse(body);
   const auto& refused = document.at("refused");
-  std::string text = fmt::format("accepted {}, refused {}", document.at("accepted").get<uint64_t>(), refused.size());
+  std::string text = fmt::format("accepted {}, refused {}", document.at("accepted").get<uint64_t>(),
+                                 refused.size());
   if (document.value("repeated", false)) text += ", repeated";
   for (const auto& row : refused) text += "\n" + ShowRefused(row);
   return text;
 }
 
 // `name` of the section as a value of the type that the stream's field has.
-Result<columns::Value> KeyValue(const pipeline::PipelineDefinition& definition, const std::string& name,
-                                const std::string& text) {
+Result<columns::Value> KeyValue(const pipeline::PipelineDefinition& definition,
+                                const std::string& name, const std::string& text) {
   for (const pipeline::StreamDefinition& stream : definition.streams)
     if (const auto index = stream.schema()->IndexOf(name))
       return columns::Value::FromText(stream.schema()->field(*index).type, text);
@@ -66,19 +68,24 @@ CaseEngine::~CaseEngine() {
 }
 
 const std::map<std::string, CaseEngine::Command>& CaseEngine::Commands() {
-  static const std::map<std::string, Command> commands = {
-      {"check", &CaseEngine::Check},     {"ingest", &CaseEngine::Ingest},
-      {"get", &CaseEngine::Get},         {"http", &CaseEngine::Http},
-      {"deadletters", &CaseEngine::DeadLetters}, {"table", &CaseEngine::Table},
-      {"kill", &CaseEngine::Kill},       {"power-cut", &CaseEngine::Kill},
-      {"wait", &CaseEngine::Wait},       {"step-wall", &CaseEngine::StepWall}};
+  static const std::map<std::string, Command> commands = {{"check", &CaseEngine::Check},
+                                                          {"ingest", &CaseEngine::Ingest},
+                                                          {"get", &CaseEngine::Get},
+                                                          {"http", &CaseEngine::Http},
+                                                          {"deadletters", &CaseEngine::DeadLetters},
+                                                          {"table", &CaseEngine::Table},
+                                                          {"kill", &CaseEngine::Kill},
+                                                          {"power-cut", &CaseEngine::Kill},
+                                                          {"wait", &CaseEngine::Wait},
+                                                          {"step-wall", &CaseEngine::StepWall}};
   return commands;
 }
 
 Result<std::string> CaseEngine::Run(const CaseSection& section) {
   const auto found = Commands().find(section.verb);
   if (found == Commands().end())
-    return Fail(ErrorCode::kInvalidInput, fmt::format("line {}: no command [{}]", section.line, section.verb));
+    return Fail(ErrorCode::kInvalidInput,
+                fmt::format("line {}: no command [{}]", section.line, section.verb));
   return (this->*found->second)(section);
 }
 
@@ -88,7 +95,8 @@ Result<pipeline::PipelineRef> CaseEngine::Definition() const {
     if (file == files_.end()) return Fail(ErrorCode::kNotFound, fmt::format("no file {}", name));
     return file->second;
   };
-  const pipeline::CheckedPipeline checked = pipeline::CheckPipeline("pipeline.yaml", pipeline_, source);
+  const pipeline::CheckedPipeline checked =
+      pipeline::CheckPipeline("pipeline.yaml", pipeline_, source);
   if (checked.definition) return checked.definition;
   std::string text;
   for (const contract::Diagnostic& diagnostic : checked.diagnostics) {
@@ -127,8 +135,12 @@ Result<std::string> CaseEngine::Ingest(const CaseSection& section) {
   HR_TRY_VOID(Start());
   if (section.words.size() != 1) return Fail(ErrorCode::kInvalidInput, "write [ingest STREAM]");
   wiring::LogGate gate(*core_);
-  ingest::EventsRequest request{.stream = section.words[0], .body = section.body, .content_type = {},
-                                .producer = {}, .sequence = {}, .idempotency_key = {}};
+  ingest::EventsRequest request{.stream = section.words[0],
+                                .body = section.body,
+                                .content_type = {},
+                                .producer = {},
+                                .sequence = {},
+                                .idempotency_key = {}};
   request.body.reserve(request.body.size() + 64);
   if (section.options.contains("producer")) request.producer = section.Option("producer");
   if (section.options.contains("sequence")) request.sequence = section.Option("sequence");
@@ -136,9 +148,10 @@ Result<std::string> CaseEngine::Ingest(const CaseSection& section) {
   if (section.Option("atomic") == "yes") request.atomicity = columns::Atomicity::kAllOrNone;
   std::optional<std::string> shown;
   machine_->Run([&] {
-    ingest::HandleEvents(std::move(request), gate, core_->budget(), {}, [&](Result<ingest::EventsReply> reply) {
-      shown = reply ? ShowOutcome(reply->body) : reply.error().ToString();
-    });
+    ingest::HandleEvents(std::move(request), gate, core_->budget(), {},
+                         [&](Result<ingest::EventsReply> reply) {
+                           shown = reply ? ShowOutcome(reply->body) : reply.error().ToString();
+                         });
   });
   machine_->RunUntil([&] { return shown.has_value(); });
   machine_->RunUntilIdle();  // visible
@@ -170,7 +183,8 @@ Result<std::string> CaseEngine::Get(const CaseSection& section) {
   return Answer(query, only);
 }
 
-Result<std::string> CaseEngine::Answer(const serving::FeatureQuery& query, const std::vector<std::string>& only) {
+Result<std::string> CaseEngine::Answer(const serving::FeatureQuery& query,
+                                       const std::vector<std::string>& only) {
   Result<serving::FeatureAnswer> answer = Fail(ErrorCode::kInternal, "not asked");
   machine_->Run([&] { answer = core_->answers().Answer(query); });
   if (!answer) return answer.error().ToString();
@@ -178,7 +192,8 @@ Result<std::string> CaseEngine::Answer(const serving::FeatureQuery& query, const
   for (size_t i = 0; i < answer->columns->size(); ++i) {
     const serving::AnswerColumn& column = (*answer->columns)[i];
     const std::string name = column.Reference();
-    if (!only.empty() && std::ranges::find(only, name) == only.end() && std::ranges::find(only, column.name) == only.end())
+    if (!only.empty() && std::ranges::find(only, name) == only.end() &&
+        std::ranges::find(only, column.name) == only.end())
       continue;
     if (!text.empty()) text += '\n';
     text += fmt::format("{} {} {}", name, answer->values[i].ToJson(), NameOf(answer->statuses[i]));
@@ -188,19 +203,24 @@ Result<std::string> CaseEngine::Answer(const serving::FeatureQuery& query, const
 
 Result<std::string> CaseEngine::Http(const CaseSection& section) {
   HR_TRY_VOID(Start());
-  if (section.words.size() != 2) return Fail(ErrorCode::kInvalidInput, "write [http GET /path] or [http POST /path]");
+  if (section.words.size() != 2)
+    return Fail(ErrorCode::kInvalidInput, "write [http GET /path] or [http POST /path]");
   wiring::LogGate gate(*core_);
+  const std::unique_ptr<env::Executor> events =
+      machine_->NewExecutor("events", env::Priority::kRealTime);
   protocols::HttpRouter router;
-  wiring::MountVerbs(router, *core_, gate, wiring::DemoFaults::kOff);
+  wiring::MountVerbs(router, *core_, gate, *events, wiring::DemoFaults::kOff);
   protocols::HttpRequest request;
-  request.method = section.words[0] == "POST" ? protocols::HttpMethod::kPost : protocols::HttpMethod::kGet;
+  request.method =
+      section.words[0] == "POST" ? protocols::HttpMethod::kPost : protocols::HttpMethod::kGet;
   request.path = section.words[1];
   for (const auto& [name, value] : section.options) request.query.emplace_back(name, value);
   request.body = section.body;
   request.body.reserve(request.body.size() + 64);
   std::optional<std::string> shown;
   machine_->Run([&] {
-    router.Dispatch(std::move(request), protocols::HttpReply([&](const protocols::HttpResponse& response) {
+    router.Dispatch(std::move(request),
+                    protocols::HttpReply([&](const protocols::HttpResponse& response) {
                       shown = fmt::format("{} {}", response.status, response.body);
                     }));
   });
@@ -231,19 +251,24 @@ Result<std::string> CaseEngine::Table(const CaseSection& section) {
   const auto stream = core_->definition().StreamNamed(section.words[0]);
   if (!stream) return Fail(ErrorCode::kInvalidInput, "no such stream");
   std::optional<Result<void>> flushed;
-  machine_->Run([&] { core_->FlushTables([&](Result<void> result) { flushed = std::move(result); }); });
+  machine_->Run(
+      [&] { core_->FlushTables([&](Result<void> result) { flushed = std::move(result); }); });
   machine_->RunUntil([&] { return flushed.has_value(); });
-  if (!flushed || !*flushed) return flushed ? flushed->error().ToString() : std::string("not flushed");
+  if (!flushed || !*flushed)
+    return flushed ? flushed->error().ToString() : std::string("not flushed");
   std::string text;
   Result<void> read;
   machine_->Run([&] {
     read = [&]() -> Result<void> {
-      HR_TRY(const auto table, tables::TableReader::Open(*machine_, std::string(kData) + "/tables/" + section.words[0]));
+      HR_TRY(const auto table, tables::TableReader::Open(
+                                   *machine_, std::string(kData) + "/tables/" + section.words[0]));
       text = fmt::format("{} rows", table->rows());
-      return table->Scan(core_->definition().streams[*stream].schema(), [&](const tables::PositionedRows& part) -> Result<void> {
-        for (size_t row = 0; row < part.rows.rows(); ++row) text += "\n" + contract::RowToJson(part.rows, row);
-        return {};
-      });
+      return table->Scan(core_->definition().streams[*stream].schema(),
+                         [&](const tables::PositionedRows& part) -> Result<void> {
+                           for (size_t row = 0; row < part.rows.rows(); ++row)
+                             text += "\n" + contract::RowToJson(part.rows, row);
+                           return {};
+                         });
     }();
   });
   return read ? text : read.error().ToString();
@@ -251,7 +276,8 @@ Result<std::string> CaseEngine::Table(const CaseSection& section) {
 
 Result<std::string> CaseEngine::Kill(const CaseSection& section) {
   HR_TRY_VOID(Start());
-  machine_->Crash(section.verb == "kill" ? env::simulated::CrashKind::kKill : env::simulated::CrashKind::kPowerCut);
+  machine_->Crash(section.verb == "kill" ? env::simulated::CrashKind::kKill
+                                         : env::simulated::CrashKind::kPowerCut);
   core_.reset();
   machine_ = machine_->Reboot(kSeed + ++life_);
   HR_TRY_VOID(Start());
@@ -268,7 +294,8 @@ Result<std::string> CaseEngine::Wait(const CaseSection& section) {
 
 Result<std::string> CaseEngine::StepWall(const CaseSection& section) {
   HR_TRY_VOID(Start());
-  if (section.words.size() != 2) return Fail(ErrorCode::kInvalidInput, "write [step-wall forward 1h] or [step-wall back 1h]");
+  if (section.words.size() != 2)
+    return Fail(ErrorCode::kInvalidInput, "write [step-wall forward 1h] or [step-wall back 1h]");
   HR_TRY(const base::Duration span, base::ParseDuration(section.words[1]));
   machine_->StepWall(section.words[0] == "back" ? -span : span);
   return std::string("stepped");

@@ -22,8 +22,9 @@ class CaseEngine {
   CaseEngine(std::string pipeline, std::map<std::string, std::string> files);
   ~CaseEngine();
 
-  // Runs one command (tests/cases/README.md lists them) and returns what it shows. Errors: kInvalidInput for an unknown command or
-  // option; what the engine itself refuses is part of the text that is returned.
+  // Runs one command (tests/cases/README.md lists them) and returns what it shows. Errors:
+  // kInvalidInput for an unknown command or option; what the engine itself refuses is part of the
+  // text that is returned.
   base::Result<std::string> Run(const CaseSection& section);
 
  private:
@@ -44,7 +45,8 @@ class CaseEngine {
   base::Result<pipeline::PipelineRef> Definition() const;
   // Starts the engine if it is not running.
   base::Result<void> Start();
-  base::Result<std::string> Answer(const serving::FeatureQuery& query, const std::vector<std::string>& only);
+  base::Result<std::string> Answer(const serving::FeatureQuery& query,
+                                   const std::vector<std::string>& only);
 
   const std::string pipeline_;
   const std::map<std::string, std::string> files_;

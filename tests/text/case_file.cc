@@ -24,7 +24,9 @@ std::vector<std::string> Words(std::string_view text) {
   return words;
 }
 
-std::string Quoted(const std::string& word) { return word.find(' ') == std::string::npos ? word : "'" + word + "'"; }
+std::string Quoted(const std::string& word) {
+  return word.find(' ') == std::string::npos ? word : "'" + word + "'";
+}
 
 CaseSection ParseHeader(std::string_view inside, size_t line) {
   CaseSection section;
@@ -56,19 +58,22 @@ base::Result<CaseFile> CaseFile::Parse(std::string path, std::string_view text) 
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     ++number;
-    if (line.size() > 2 && line[0] == '[' && line[1] >= 'a' && line[1] <= 'z' && line.ends_with(']')) {
+    if (line.size() > 2 && line[0] == '[' && line[1] >= 'a' && line[1] <= 'z' &&
+        line.ends_with(']')) {
       file.sections.push_back(ParseHeader(line.substr(1, line.size() - 2), number));
     } else if (!file.sections.empty()) {
       file.sections.back().body += std::string(line) + "\n";
     } else if (line.starts_with("#")) {
       file.heading += std::string(line) + "\n";
     } else if (!line.empty()) {
-      return base::Fail(base::ErrorCode::kInvalidInput,
-                        fmt::format("{}:{}: a case begins with # comments, then [sections]", file.path, number));
+      return base::Fail(
+          base::ErrorCode::kInvalidInput,
+          fmt::format("{}:{}: a case begins with # comments, then [sections]", file.path, number));
     }
   }
   if (file.heading.empty())
-    return base::Fail(base::ErrorCode::kInvalidInput, fmt::format("{}:1: say in a # comment what the case shows", file.path));
+    return base::Fail(base::ErrorCode::kInvalidInput,
+                      fmt::format("{}:1: say in a # comment what the case shows", file.path));
   for (CaseSection& section : file.sections) TrimEnd(section.body);
   return file;
 }

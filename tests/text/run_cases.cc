@@ -1,5 +1,6 @@
-// Runs text cases: run_cases FILE... compares each [expect] with what the command before it showed; --rewrite writes what was
-// shown into the files instead, for review. Exit 1 when a case differs or can't be read.
+// Runs text cases: run_cases FILE... compares each [expect] with what the command before it showed;
+// --rewrite writes what was shown into the files instead, for review. Exit 1 when a case differs or
+// can't be read.
 
 #include <cstdio>
 #include <filesystem>
@@ -73,10 +74,13 @@ base::Result<bool> RunCase(const std::string& path, Mode mode) {
       section.body = shown;
     } else {
       same = false;
-      fmt::print(stderr, "{}:{}: expected\n{}\n--- but it shows\n{}\n", path, section.line, section.body, shown);
+      fmt::print(stderr, "{}:{}: expected\n{}\n--- but it shows\n{}\n", path, section.line,
+                 section.body, shown);
     }
   }
-  if (expectations == 0) return base::Fail(base::ErrorCode::kInvalidInput, fmt::format("{}: a case without [expect] can't fail", path));
+  if (expectations == 0)
+    return base::Fail(base::ErrorCode::kInvalidInput,
+                      fmt::format("{}: a case without [expect] can't fail", path));
   if (mode == Mode::kRewrite) std::ofstream(path) << file.ToText();
   return same;
 }

@@ -12,15 +12,19 @@ namespace {
 constexpr size_t kSizeDigitsMax = 15;
 
 size_t TokenLength(std::string_view text) {
-  return static_cast<size_t>(std::find_if_not(text.begin(), text.end(), IsTokenCharacter) - text.begin());
+  return static_cast<size_t>(std::find_if_not(text.begin(), text.end(), IsTokenCharacter) -
+                             text.begin());
 }
 
-// Length of a quoted string with both quotes, 0 when it is none. Control characters were refused with the line.
+// Length of a quoted string with both quotes, 0 when it is none. Control characters were refused
+// with the line.
 size_t QuotedLength(std::string_view text) {
   if (!text.starts_with('"')) return 0;
   for (size_t i = 1; i < text.size(); ++i) {
-    if (text[i] == '\\') ++i;
-    else if (text[i] == '"') return i + 1;
+    if (text[i] == '\\')
+      ++i;
+    else if (text[i] == '"')
+      return i + 1;
   }
   return 0;
 }
@@ -66,7 +70,8 @@ size_t ChunkDecoder::FeedLine(std::string_view bytes) {
   const size_t size = feed == std::string_view::npos ? bytes.size() : feed + 1;
   line_.append(bytes.substr(0, std::min(size, limits_.line_bytes_max + 1)));
   const size_t carriage = line_.find('\r');
-  const bool bare_carriage = carriage != std::string::npos && carriage + 1 < line_.size() && line_[carriage + 1] != '\n';
+  const bool bare_carriage =
+      carriage != std::string::npos && carriage + 1 < line_.size() && line_[carriage + 1] != '\n';
   if (line_.size() > limits_.line_bytes_max || bare_carriage) {
     state_ = State::kMalformed;
   } else if (feed != std::string_view::npos) {
@@ -91,12 +96,16 @@ void ChunkDecoder::LineDone() {
 }
 
 void ChunkDecoder::SizeLine() {
-  const auto hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); };
+  const auto hex = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+  };
   const auto end = std::find_if_not(line_.begin(), line_.end(), hex);
   const size_t digits = static_cast<size_t>(end - line_.begin());
   const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
   state_ = State::kMalformed;
-  if (digits == 0 || std::any_of(end, line_.end(), control) || !AreExtensions(std::string_view(line_).substr(digits))) return;
+  if (digits == 0 || std::any_of(end, line_.end(), control) ||
+      !AreExtensions(std::string_view(line_).substr(digits)))
+    return;
   if (digits > kSizeDigitsMax) {
     state_ = State::kTooLarge;
     return;
@@ -114,9 +123,11 @@ void ChunkDecoder::TrailerLine() {
     return;
   }
   const std::string_view name = std::string_view(line_).substr(0, line_.find(':'));
-  const bool frames = EqualsIgnoringCase(name, "content-length") || EqualsIgnoringCase(name, "transfer-encoding") ||
+  const bool frames = EqualsIgnoringCase(name, "content-length") ||
+                      EqualsIgnoringCase(name, "transfer-encoding") ||
                       EqualsIgnoringCase(name, "host");
-  if (CheckFieldLine(line_) || frames || trailer_ > limits_.trailer_bytes_max) state_ = State::kMalformed;
+  if (CheckFieldLine(line_) || frames || trailer_ > limits_.trailer_bytes_max)
+    state_ = State::kMalformed;
 }
 
 }  // namespace headrace::protocols

@@ -1,6 +1,7 @@
 #pragma once
-// The chunked transfer coding (RFC 9112, 7.1), one strict reading of it: exact line ends, no blanks around sizes, well-formed
-// extensions (passed over), trailers that are fields and do not frame (dropped).
+// The chunked transfer coding (RFC 9112, 7.1), one strict reading of it: exact line ends, no blanks
+// around sizes, well-formed extensions (passed over), trailers that are fields and do not frame
+// (dropped).
 
 #include <cstdint>
 #include <functional>

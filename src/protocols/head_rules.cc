@@ -16,7 +16,8 @@ std::optional<HeadRefusal> CheckHost(std::string_view host) {
     return static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f ||
            std::string_view("\"#,/<>?@\\^`{|}").find(c) != std::string_view::npos;
   };
-  if (std::any_of(host.begin(), host.end(), foreign)) return HeadRefusal{400, "a Host that is no host"};
+  if (std::any_of(host.begin(), host.end(), foreign))
+    return HeadRefusal{400, "a Host that is no host"};
   return std::nullopt;
 }
 
@@ -62,7 +63,8 @@ std::optional<HeadRefusal> CheckField(const HttpField& field, int version, Count
 
 bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::optional<HeadRefusal> CheckFields(const std::vector<HttpField>& fields, int version) {

@@ -1,5 +1,6 @@
 #pragma once
-// What a request's fields must say beyond the grammar: one host, one honest length, a coding that this server reads.
+// What a request's fields must say beyond the grammar: one host, one honest length, a coding that
+// this server reads.
 
 #include <cstdint>
 #include <optional>

@@ -5,14 +5,19 @@
 namespace headrace::protocols {
 namespace {
 
-constexpr uint64_t kReserveMax = 1U << 20;   // at most this is reserved on a length's word alone
-constexpr size_t kPadding = 64;              // HttpRequest::body promises it
-constexpr uint64_t kUncharged = 16U << 10;   // smaller bodies are covered by the limit on connections
+constexpr uint64_t kReserveMax = 1U << 20;  // at most this is reserved on a length's word alone
+constexpr size_t kPadding = 64;             // HttpRequest::body promises it
+constexpr uint64_t kUncharged = 16U
+                                << 10;  // smaller bodies are covered by the limit on connections
 
 }  // namespace
 
 HttpBody::HttpBody(Framing framing, uint64_t length, ChunkLimits limits, base::MemoryBudget* budget)
-    : framing_(framing), length_(length), chunks_(limits), bytes_max_(limits.body_bytes_max), budget_(budget) {
+    : framing_(framing),
+      length_(length),
+      chunks_(limits),
+      bytes_max_(limits.body_bytes_max),
+      budget_(budget) {
   if (framing == Framing::kNone) state_ = State::kComplete;
   if (framing == Framing::kLength && length > bytes_max_) state_ = State::kTooLarge;
   if (state_ == State::kMore) bytes_.reserve(std::min(length, kReserveMax) + kPadding);
@@ -30,15 +35,18 @@ size_t HttpBody::Feed(std::string_view bytes) {
   }
   const uint64_t wanted = framing_ == Framing::kLength ? length_ - bytes_.size() : bytes.size();
   const size_t used = static_cast<size_t>(std::min<uint64_t>(wanted, bytes.size()));
-  if (bytes_.size() + used > bytes_max_) state_ = State::kTooLarge;
-  else if (Keep(bytes.substr(0, used)) && framing_ == Framing::kLength && bytes_.size() == length_) state_ = State::kComplete;
+  if (bytes_.size() + used > bytes_max_)
+    state_ = State::kTooLarge;
+  else if (Keep(bytes.substr(0, used)) && framing_ == Framing::kLength && bytes_.size() == length_)
+    state_ = State::kComplete;
   return used;
 }
 
 bool HttpBody::Keep(std::string_view piece) {
   const uint64_t size = bytes_.size() + piece.size();
   if (budget_ != nullptr && size > kUncharged && size > charge_.bytes()) {
-    auto grown = budget_->TryCharge(base::MemoryAccount::kIngest, std::max(size, 2 * charge_.bytes()));
+    auto grown =
+        budget_->TryCharge(base::MemoryAccount::kIngest, std::max(size, 2 * charge_.bytes()));
     if (!grown) {
       state_ = State::kOverBudget;
       return false;
@@ -50,7 +58,8 @@ bool HttpBody::Keep(std::string_view piece) {
 }
 
 void HttpBody::EndOfInput() {
-  if (state_ == State::kMore) state_ = framing_ == Framing::kToTheEnd ? State::kComplete : State::kMalformed;
+  if (state_ == State::kMore)
+    state_ = framing_ == Framing::kToTheEnd ? State::kComplete : State::kMalformed;
 }
 
 std::string HttpBody::Take() {

@@ -4,15 +4,18 @@
 
 namespace headrace::protocols {
 
-HttpClient::HttpClient(env::Network& network, std::string host, uint16_t port, HttpClientOptions options)
+HttpClient::HttpClient(env::Network& network, std::string host, uint16_t port,
+                       HttpClientOptions options)
     : network_(network), host_(std::move(host)), port_(port), options_(options) {}
 
-base::Result<HttpResponse> HttpClient::Send(HttpMethod method, std::string_view target, std::string_view body,
+base::Result<HttpResponse> HttpClient::Send(HttpMethod method, std::string_view target,
+                                            std::string_view body,
                                             const std::vector<HttpField>& fields) {
   std::string request(NameOf(method));
   request.append(" ").append(target).append(" HTTP/1.1\r\nHost: ");
   request.append(host_).append(":").append(std::to_string(port_)).append("\r\n");
-  for (const HttpField& field : fields) request.append(field.name).append(": ").append(field.value).append("\r\n");
+  for (const HttpField& field : fields)
+    request.append(field.name).append(": ").append(field.value).append("\r\n");
   if (method == HttpMethod::kPost || !body.empty())
     request.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");
   request.append("\r\n").append(body);

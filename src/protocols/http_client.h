@@ -1,5 +1,6 @@
 #pragma once
-// A blocking HTTP client on one kept-alive connection: for the command line, tests and measurements.
+// A blocking HTTP client on one kept-alive connection: for the command line, tests and
+// measurements.
 
 #include <chrono>
 #include <memory>
@@ -18,15 +19,17 @@ struct HttpClientOptions {
   uint64_t body_bytes_max = 256ULL << 20;
 };
 
-// One thread at a time. Connects at the first request, and anew after the connection broke; a request is never repeated by
-// itself (repeating is the caller's, who knows whether it is safe).
+// One thread at a time. Connects at the first request, and anew after the connection broke; a
+// request is never repeated by itself (repeating is the caller's, who knows whether it is safe).
 class HttpClient {
  public:
-  HttpClient(env::Network& network, std::string host, uint16_t port, HttpClientOptions options = {});
+  HttpClient(env::Network& network, std::string host, uint16_t port,
+             HttpClientOptions options = {});
 
-  // `target` is sent as it is ("/status?x=1"). Any status is a response. Errors: kUnavailable (nobody listens, broken, no HTTP),
-  // kDeadlineExceeded.
-  base::Result<HttpResponse> Send(HttpMethod method, std::string_view target, std::string_view body = {},
+  // `target` is sent as it is ("/status?x=1"). Any status is a response. Errors: kUnavailable
+  // (nobody listens, broken, no HTTP), kDeadlineExceeded.
+  base::Result<HttpResponse> Send(HttpMethod method, std::string_view target,
+                                  std::string_view body = {},
                                   const std::vector<HttpField>& fields = {});
   base::Result<HttpResponse> Get(std::string_view target) { return Send(HttpMethod::kGet, target); }
   base::Result<HttpResponse> Post(std::string_view target, std::string_view json) {

@@ -44,7 +44,8 @@ class Grammar final : public http::basic_parser<kRequest> {
   Head head;
 
  private:
-  void on_request_impl(http::verb verb, string_view, string_view target, int version, error_code&) override {
+  void on_request_impl(http::verb verb, string_view, string_view target, int version,
+                       error_code&) override {
     if constexpr (kRequest) {
       head.method = MethodOf(verb);
       head.target = View(target);
@@ -75,15 +76,22 @@ std::expected<Head, std::string> Read(std::string_view bytes) {
   Head& head = grammar.head;
   head.keep_alive = grammar.keep_alive();
   head.length = grammar.content_length().value_or(0);
-  if (grammar.chunked()) head.framing = Framing::kChunked;
-  else if (head.length > 0) head.framing = Framing::kLength;
-  else if (!grammar.is_done()) head.framing = Framing::kToTheEnd;
+  if (grammar.chunked())
+    head.framing = Framing::kChunked;
+  else if (head.length > 0)
+    head.framing = Framing::kLength;
+  else if (!grammar.is_done())
+    head.framing = Framing::kToTheEnd;
   return std::move(head);
 }
 
 }  // namespace
 
-std::expected<RequestHead, std::string> ReadRequestHead(std::string_view head) { return Read<true, RequestHead>(head); }
-std::expected<ResponseHead, std::string> ReadResponseHead(std::string_view head) { return Read<false, ResponseHead>(head); }
+std::expected<RequestHead, std::string> ReadRequestHead(std::string_view head) {
+  return Read<true, RequestHead>(head);
+}
+std::expected<ResponseHead, std::string> ReadResponseHead(std::string_view head) {
+  return Read<false, ResponseHead>(head);
+}
 
 }  // namespace headrace::protocols

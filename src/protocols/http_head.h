@@ -18,10 +18,10 @@ enum class Framing : uint8_t { kNone, kLength, kChunked, kToTheEnd };
 struct RequestHead {
   std::optional<HttpMethod> method;  // nothing: a method that this server does not know
   std::string target;
-  int version = 0;                   // 10 or 11
-  std::vector<HttpField> fields;     // names in lower case
+  int version = 0;                // 10 or 11
+  std::vector<HttpField> fields;  // names in lower case
   Framing framing = Framing::kNone;
-  uint64_t length = 0;               // kLength
+  uint64_t length = 0;  // kLength
   bool keep_alive = true;
 };
 

@@ -40,10 +40,11 @@ constexpr std::array kPhrases = {
     Phrase{505, "HTTP Version Not Supported"},
     Phrase{507, "Insufficient Storage"},
 };
-constexpr std::array<std::string_view, 7> kMethods = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"};
+constexpr std::array<std::string_view, 7> kMethods = {"GET",    "HEAD",    "POST", "PUT",
+                                                      "DELETE", "OPTIONS", "PATCH"};
 
-std::optional<std::string_view> FirstOf(const std::vector<std::pair<std::string, std::string>>& pairs,
-                                        std::string_view name) {
+std::optional<std::string_view> FirstOf(
+    const std::vector<std::pair<std::string, std::string>>& pairs, std::string_view name) {
   for (const auto& [key, value] : pairs)
     if (key == name) return value;
   return std::nullopt;
@@ -65,7 +66,9 @@ std::optional<std::string_view> HttpRequest::Field(std::string_view name) const 
   return std::nullopt;
 }
 
-std::optional<std::string_view> HttpRequest::Query(std::string_view name) const { return FirstOf(query, name); }
+std::optional<std::string_view> HttpRequest::Query(std::string_view name) const {
+  return FirstOf(query, name);
+}
 
 std::string_view HttpRequest::Parameter(std::string_view name) const {
   const auto found = FirstOf(parameters, name);
@@ -83,7 +86,8 @@ HttpResponse HttpResponse::Text(std::string body, int status) {
 
 HttpReply::~HttpReply() {
   if (!sink_) return;
-  Send(ProblemResponse(base::Error(base::ErrorCode::kInternal, "the request was dropped without an answer")));
+  Send(ProblemResponse(
+      base::Error(base::ErrorCode::kInternal, "the request was dropped without an answer")));
 }
 
 void HttpReply::Send(HttpResponse response) {

@@ -25,14 +25,16 @@ struct HttpField {
 // A whole request, body included, already checked against the limits (http_parser.h). Movable.
 struct HttpRequest {
   HttpMethod method = HttpMethod::kGet;
-  std::string path;                                           // percent-decoded, without the query: "/streams/a/events"
-  std::vector<std::pair<std::string, std::string>> query;     // decoded, in order
-  std::vector<std::pair<std::string, std::string>> parameters;  // of the route's pattern: {"stream", "a"}
+  std::string path;  // percent-decoded, without the query: "/streams/a/events"
+  std::vector<std::pair<std::string, std::string>> query;  // decoded, in order
+  std::vector<std::pair<std::string, std::string>>
+      parameters;  // of the route's pattern: {"stream", "a"}
   std::vector<HttpField> fields;
-  std::string body;  // its capacity is at least 64 bytes over its size, as simdjson wants
+  std::string body;           // its capacity is at least 64 bytes over its size, as simdjson wants
   base::MemoryCharge charge;  // the body's bytes in the one budget; ends with the request
 
-  // Views into the request. Nothing when it is absent; the first when there are several. `name` in lower case.
+  // Views into the request. Nothing when it is absent; the first when there are several. `name` in
+  // lower case.
   std::optional<std::string_view> Field(std::string_view name) const;
   std::optional<std::string_view> Query(std::string_view name) const;
   // Of the route's pattern; it must be in the pattern (an invariant).
@@ -53,8 +55,9 @@ struct HttpResponse {
 // "Not Found"; "Unnamed" for a status that this server does not send.
 std::string_view ReasonPhrase(int status);
 
-// The promise of one response. Move-only; Send exactly once, from any thread, now or later: it finds its own way to the
-// connection, in the order of the requests. Destroyed unsent it answers 500, so no client waits for ever.
+// The promise of one response. Move-only; Send exactly once, from any thread, now or later: it
+// finds its own way to the connection, in the order of the requests. Destroyed unsent it answers
+// 500, so no client waits for ever.
 class HttpReply {
  public:
   using Sink = std::move_only_function<void(HttpResponse)>;

@@ -1,6 +1,8 @@
 // A request, step by step:
-// 1. Its head is gathered up to the empty line, within the limits; HeadLines looks at each line as it comes.
-// 2. Beast's grammar reads the whole head (http_head.h); CheckFields and ParseTarget refuse what it lets pass.
+// 1. Its head is gathered up to the empty line, within the limits; HeadLines looks at each line as
+// it comes.
+// 2. Beast's grammar reads the whole head (http_head.h); CheckFields and ParseTarget refuse what it
+// lets pass.
 // 3. The body is read by its length or by chunks (http_body.h).
 #include "protocols/http_parser.h"
 
@@ -20,13 +22,14 @@ using base::ErrorCode;
 
 constexpr size_t kResponseHeadMax = 64U << 10;
 
-// "HTTP/2.0" and its like, as opposed to what is no version at all. The request line has two blanks.
+// "HTTP/2.0" and its like, as opposed to what is no version at all. The request line has two
+// blanks.
 bool IsForeignVersion(std::string_view head) {
   const std::string_view line = head.substr(0, head.find('\r'));
   const std::string_view version = line.substr(line.rfind(' ') + 1);
   const auto digit = [](char c) { return c >= '0' && c <= '9'; };
-  return version.size() == 8 && version.starts_with("HTTP/") && digit(version[5]) && version[6] == '.' &&
-         digit(version[7]) && version != "HTTP/1.1" && version != "HTTP/1.0";
+  return version.size() == 8 && version.starts_with("HTTP/") && digit(version[5]) &&
+         version[6] == '.' && digit(version[7]) && version != "HTTP/1.1" && version != "HTTP/1.0";
 }
 
 }  // namespace
@@ -110,33 +113,39 @@ class HttpRequestParser::Impl {
   }
   void TooLong() {
     const bool in_request_line = text_.find('\n') == std::string::npos;
-    Fail(in_request_line ? 414 : 431, std::string(in_request_line ? "a target" : "header fields") + " over the limit of " +
+    Fail(in_request_line ? 414 : 431, std::string(in_request_line ? "a target" : "header fields") +
+                                          " over the limit of " +
                                           std::to_string(limits_.header_bytes_max) + " bytes");
   }
 
   void HeadDone() {
-    if (IsForeignVersion(text_)) return Fail(505, "only HTTP/1.1 and HTTP/1.0 are spoken here", ErrorCode::kUnsupported);
+    if (IsForeignVersion(text_))
+      return Fail(505, "only HTTP/1.1 and HTTP/1.0 are spoken here", ErrorCode::kUnsupported);
     auto head = ReadRequestHead(text_);
     if (!head) return Malformed(head.error());
     if (const auto refusal = CheckFields(head->fields, head->version))
       return Fail(refusal->status, "malformed request: " + std::string(refusal->message));
-    if (!head->method) return Fail(501, "a method that this server does not know", ErrorCode::kUnsupported);
+    if (!head->method)
+      return Fail(501, "a method that this server does not know", ErrorCode::kUnsupported);
     head_ = std::move(*head);
     TakeTarget();
     if (state_ == State::kFailed) return;
     keep_alive_ = head_.keep_alive;
-    const ChunkLimits limits{limits_.body_bytes_max, limits_.chunk_line_bytes_max, limits_.header_bytes_max};
+    const ChunkLimits limits{limits_.body_bytes_max, limits_.chunk_line_bytes_max,
+                             limits_.header_bytes_max};
     body_.emplace(head_.framing, head_.length, limits, &budget_);
     state_ = State::kBody;
     JudgeBody();
     continue_ = state_ == State::kBody && head_.version == 11 && Has("expect");
   }
   bool Has(std::string_view name) const {
-    return std::any_of(head_.fields.begin(), head_.fields.end(), [&](const HttpField& f) { return f.name == name; });
+    return std::any_of(head_.fields.begin(), head_.fields.end(),
+                       [&](const HttpField& f) { return f.name == name; });
   }
   void TakeTarget() {
     if (head_.target.size() > limits_.target_bytes_max)
-      return Fail(414, "a target over the limit of " + std::to_string(limits_.target_bytes_max) + " bytes");
+      return Fail(
+          414, "a target over the limit of " + std::to_string(limits_.target_bytes_max) + " bytes");
     auto target = ParseTarget(head_.target);
     if (!target || (target->path == "*" && head_.method != HttpMethod::kOptions))
       return Malformed("a target that is no path, or has a broken escape");
@@ -148,9 +157,11 @@ class HttpRequestParser::Impl {
       case HttpBody::State::kComplete: state_ = State::kComplete; return;
       case HttpBody::State::kMalformed: return Malformed("a chunk that breaks the chunked coding");
       case HttpBody::State::kTooLarge:
-        return Fail(413, "a body over the limit of " + std::to_string(limits_.body_bytes_max) + " bytes: send it in pieces");
+        return Fail(413, "a body over the limit of " + std::to_string(limits_.body_bytes_max) +
+                             " bytes: send it in pieces");
       case HttpBody::State::kOverBudget:
-        return Fail(503, "no memory left for this body: repeat it later, or in smaller pieces", ErrorCode::kResourceExhausted);
+        return Fail(503, "no memory left for this body: repeat it later, or in smaller pieces",
+                    ErrorCode::kResourceExhausted);
     }
   }
 
@@ -180,7 +191,8 @@ int HttpRequestParser::failure_status() const { return impl_->failure_status_; }
 
 class HttpResponseParser::Impl {
  public:
-  explicit Impl(uint64_t body_bytes_max) : limits_{body_bytes_max, kResponseHeadMax, kResponseHeadMax} {}
+  explicit Impl(uint64_t body_bytes_max)
+      : limits_{body_bytes_max, kResponseHeadMax, kResponseHeadMax} {}
   bool complete() const { return body_ && body_->state() == HttpBody::State::kComplete; }
 
   base::Result<size_t> Feed(std::string_view bytes) {
@@ -199,7 +211,8 @@ class HttpResponseParser::Impl {
   base::Result<void> EndOfInput() {
     if (body_) body_->EndOfInput();
     if (complete()) return {};
-    return base::Fail(ErrorCode::kUnavailable, "the server closed the connection before its answer was whole");
+    return base::Fail(ErrorCode::kUnavailable,
+                      "the server closed the connection before its answer was whole");
   }
   HttpResponse Take() {
     HR_CHECK(complete(), "a response is taken when it is complete");
@@ -218,11 +231,14 @@ class HttpResponseParser::Impl {
     text_.append(bytes);
     const size_t end = text_.find("\r\n\r\n");
     if (end == std::string::npos) {
-      if (text_.size() > kResponseHeadMax) return base::Fail(ErrorCode::kUnavailable, "what the server sent is no HTTP");
+      if (text_.size() > kResponseHeadMax)
+        return base::Fail(ErrorCode::kUnavailable, "what the server sent is no HTTP");
       return bytes.size();
     }
     auto head = ReadResponseHead(std::string_view(text_).substr(0, end + 4));
-    if (!head) return base::Fail(ErrorCode::kUnavailable, "what the server sent is no HTTP: " + head.error());
+    if (!head)
+      return base::Fail(ErrorCode::kUnavailable,
+                        "what the server sent is no HTTP: " + head.error());
     text_.clear();
     if (head->status >= 200) {
       head_ = std::move(*head);
@@ -242,7 +258,8 @@ class HttpResponseParser::Impl {
   std::optional<HttpBody> body_;
 };
 
-HttpResponseParser::HttpResponseParser(uint64_t body_bytes_max) : impl_(std::make_unique<Impl>(body_bytes_max)) {}
+HttpResponseParser::HttpResponseParser(uint64_t body_bytes_max)
+    : impl_(std::make_unique<Impl>(body_bytes_max)) {}
 HttpResponseParser::~HttpResponseParser() = default;
 base::Result<size_t> HttpResponseParser::Feed(std::span<const uint8_t> bytes) {
   return impl_->Feed({reinterpret_cast<const char*>(bytes.data()), bytes.size()});

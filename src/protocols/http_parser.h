@@ -1,6 +1,7 @@
 #pragma once
-// Bytes to requests and responses, strictly, without a socket: the grammar is Boost.Beast's, and everything lenient in it that
-// lets two readers of one stream disagree (folded lines, bare line feeds, blanks before colons, doubtful lengths) is refused first.
+// Bytes to requests and responses, strictly, without a socket: the grammar is Boost.Beast's, and
+// everything lenient in it that lets two readers of one stream disagree (folded lines, bare line
+// feeds, blanks before colons, doubtful lengths) is refused first.
 
 #include <cstdint>
 #include <memory>
@@ -14,11 +15,11 @@
 namespace headrace::protocols {
 
 struct HttpLimits {
-  size_t header_bytes_max = 8U << 10;        // of the whole head; beyond it 431
-  size_t header_fields_max = 100;            // beyond it 431
-  size_t target_bytes_max = 4U << 10;        // beyond it 414
-  uint64_t body_bytes_max = 100ULL << 20;    // declared or received; beyond it 413
-  size_t chunk_line_bytes_max = 1U << 10;    // a chunk's size line with its extensions; beyond it 400
+  size_t header_bytes_max = 8U << 10;      // of the whole head; beyond it 431
+  size_t header_fields_max = 100;          // beyond it 431
+  size_t target_bytes_max = 4U << 10;      // beyond it 414
+  uint64_t body_bytes_max = 100ULL << 20;  // declared or received; beyond it 413
+  size_t chunk_line_bytes_max = 1U << 10;  // a chunk's size line with its extensions; beyond it 400
 };
 
 // One connection's requests. Not thread-safe.
@@ -35,13 +36,14 @@ class HttpRequestParser {
   HttpRequestParser(const HttpLimits& limits, base::MemoryBudget& budget);
   ~HttpRequestParser();
 
-  // Uses bytes up to the end of one request; returns how many. Call Take() when complete, before the next Feed().
+  // Uses bytes up to the end of one request; returns how many. Call Take() when complete, before
+  // the next Feed().
   size_t Feed(std::span<const uint8_t> bytes);
   State state() const;
   // True once after a head with Expect: 100-continue whose body is welcome.
   bool TakeContinue();
-  // Whether the connection stays open after this request (HTTP/1.1 unless it says close; 1.0 only with keep-alive).
-  // Valid when complete.
+  // Whether the connection stays open after this request (HTTP/1.1 unless it says close; 1.0 only
+  // with keep-alive). Valid when complete.
   bool keep_alive() const;
   HttpRequest Take();
 
@@ -61,7 +63,8 @@ class HttpResponseParser {
   // Uses bytes up to the end of one response (interim 1xx ones are passed over); returns how many.
   // Errors: kUnavailable (what came is no HTTP), kResourceExhausted (body over the limit).
   base::Result<size_t> Feed(std::span<const uint8_t> bytes);
-  // The server closed: ends a body that has no length. Errors: kUnavailable when the response is cut off.
+  // The server closed: ends a body that has no length. Errors: kUnavailable when the response is
+  // cut off.
   base::Result<void> EndOfInput();
   bool complete() const;
   bool keep_alive() const;
@@ -72,11 +75,12 @@ class HttpResponseParser {
   std::unique_ptr<Impl> impl_;
 };
 
-// Head and body of a response. `date` is the value of the Date field; `keep_alive` false adds Connection: close. For HEAD the
-// length is that of the body, and the body is left out.
+// Head and body of a response. `date` is the value of the Date field; `keep_alive` false adds
+// Connection: close. For HEAD the length is that of the body, and the body is left out.
 enum class BodyPart : uint8_t { kSend, kLeaveOut };
 enum class AfterResponse : uint8_t { kKeepAlive, kClose };
-void AppendResponse(const HttpResponse& response, std::string_view date, BodyPart body, AfterResponse after, std::string& out);
+void AppendResponse(const HttpResponse& response, std::string_view date, BodyPart body,
+                    AfterResponse after, std::string& out);
 
 // "Mon, 01 Jan 2001 00:00:00 GMT" of a time in microseconds since 1970.
 std::string HttpDate(int64_t unix_us);

@@ -18,7 +18,8 @@ class HttpParserTest : public testing::Test {
   // Feeds in pieces of `piece` bytes until complete or failed; returns the bytes used.
   static size_t FeedAll(HttpRequestParser& parser, std::string_view text, size_t piece = 1 << 20) {
     size_t used = 0;
-    while (used < text.size() && parser.state() != State::kComplete && parser.state() != State::kFailed)
+    while (used < text.size() && parser.state() != State::kComplete &&
+           parser.state() != State::kFailed)
       used += parser.Feed(Bytes(text.substr(used, piece)));
     return used;
   }
@@ -40,7 +41,8 @@ class HttpParserTest : public testing::Test {
 
 TEST_F(HttpParserTest, ReadsARequestWhateverThePieces) {
   const std::string text =
-      "POST /streams/fl%20y/events?atomic=true&x=a+b%26c&flag HTTP/1.1\r\nHost: h:1\r\nX-Thing:  two words \r\n"
+      "POST /streams/fl%20y/events?atomic=true&x=a+b%26c&flag HTTP/1.1\r\nHost: h:1\r\nX-Thing:  "
+      "two words \r\n"
       "Content-Length: 11\r\n\r\n{\"a\":1}\n{}\n";
   for (const size_t piece : {1, 2, 3, 7, 64, 4096}) {
     HttpRequest request = Parse(text, piece);
@@ -71,7 +73,8 @@ TEST_F(HttpParserTest, GivesBackTheNextRequestsBytes) {
   const std::string first = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nxy";
   const std::string second = "GET /b HTTP/1.1\r\nHost: h\r\n\r\n";
   HttpRequestParser parser(limits_, budget_);
-  const std::string both = first + "\r\n" + second;  // an empty line between requests is passed over
+  const std::string both =
+      first + "\r\n" + second;  // an empty line between requests is passed over
   EXPECT_EQ(parser.Feed(Bytes(both)), first.size());
   EXPECT_EQ(parser.Take().body, "xy");
   EXPECT_EQ(FeedAll(parser, std::string_view(both).substr(first.size())), second.size() + 2);
@@ -95,7 +98,8 @@ TEST_F(HttpParserTest, KnowsWhetherTheConnectionStays) {
 
 TEST_F(HttpParserTest, AsksForTheBodyOnce) {
   HttpRequestParser parser(limits_, budget_);
-  parser.Feed(Bytes("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"));
+  parser.Feed(
+      Bytes("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"));
   EXPECT_EQ(parser.state(), State::kBody);
   EXPECT_TRUE(parser.TakeContinue());
   EXPECT_FALSE(parser.TakeContinue());
@@ -121,7 +125,8 @@ TEST_F(HttpParserTest, RefusesChunksThatTogetherPassTheLimit) {
 TEST_F(HttpParserTest, ChargesBodiesToTheBudgetAndGivesBack) {
   const std::string body(200'000, 'x');
   {
-    const HttpRequest request = Parse("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n" + body, 4096);
+    const HttpRequest request =
+        Parse("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n" + body, 4096);
     EXPECT_EQ(request.body, body);
     EXPECT_GE(budget_.used_bytes(base::MemoryAccount::kIngest), body.size());
   }
@@ -227,7 +232,8 @@ std::vector<Malformed> MalformedRequests() {
       {400, post + "Transfer-Encoding: chunked, chunked\r\n\r\n"},
       {400, post + "Transfer-Encoding: xchunked\r\n\r\n"},
       {400, post + "Transfer-Encoding: chunked;a\r\n\r\n"},
-      {400, post + "Transfer-Encoding: \x0b" "chunked\r\n\r\n"},
+      {400, post + "Transfer-Encoding: \x0b"
+                   "chunked\r\n\r\n"},
       {400, post + "Transfer-Encoding:\r\n\r\n"},
       {400, post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"},
       {400, post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n"},
@@ -279,7 +285,8 @@ TEST_F(HttpParserTest, RandomBytesNeverComplete) {
   const unsigned seed = std::random_device{}();
   RecordProperty("seed", static_cast<int>(seed));
   std::mt19937 random(seed);
-  const std::string good = "POST /a?b=c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+  const std::string good =
+      "POST /a?b=c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
   for (int round = 0; round < 20'000; ++round) {
     std::string text = good;
     for (int i = 0; i < 3; ++i) text[random() % text.size()] = static_cast<char>(random());
@@ -287,7 +294,8 @@ TEST_F(HttpParserTest, RandomBytesNeverComplete) {
     HttpRequestParser pieces(limits_, budget_);
     FeedAll(whole, text);
     FeedAll(pieces, text, 1 + random() % 9);
-    ASSERT_EQ(whole.state(), pieces.state()) << "seed " << seed << " round " << round << "\n" << text;
+    ASSERT_EQ(whole.state(), pieces.state()) << "seed " << seed << " round " << round << "\n"
+                                             << text;
     if (whole.state() == State::kFailed) {
       ASSERT_EQ(whole.failure_status(), pieces.failure_status()) << "seed " << seed << "\n" << text;
     }
@@ -301,10 +309,12 @@ TEST(HttpResponseTest, IsWrittenAndReadBack) {
   HttpResponse response = HttpResponse::Json("{\"a\":1}", 422);
   response.fields.push_back({"X-One", "two"});
   std::string bytes;
-  AppendResponse(response, HttpDate(978'307'200'000'000), BodyPart::kSend, AfterResponse::kClose, bytes);
+  AppendResponse(response, HttpDate(978'307'200'000'000), BodyPart::kSend, AfterResponse::kClose,
+                 bytes);
   EXPECT_EQ(bytes,
             "HTTP/1.1 422 Unprocessable Content\r\nDate: Mon, 01 Jan 2001 00:00:00 GMT\r\n"
-            "Content-Type: application/json\r\nX-One: two\r\nConnection: close\r\nContent-Length: 7\r\n\r\n{\"a\":1}");
+            "Content-Type: application/json\r\nX-One: two\r\nConnection: close\r\nContent-Length: "
+            "7\r\n\r\n{\"a\":1}");
   for (size_t piece = 1; piece <= bytes.size(); ++piece) {
     HttpResponseParser parser(1000);
     const std::string text = "HTTP/1.1 100 Continue\r\n\r\n" + bytes;

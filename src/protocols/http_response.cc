@@ -33,12 +33,13 @@ std::string HttpDate(int64_t unix_us) {
   const int64_t days = seconds / kDaySeconds;
   const int64_t of_day = seconds % kDaySeconds;
   const base::CivilDate date = base::CivilFromDays(days);
-  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", kDays[static_cast<size_t>((days + 4) % 7)], date.day,
-                     kMonths[date.month - 1], date.year, of_day / 3600, of_day / 60 % 60, of_day % 60);
+  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+                     kDays[static_cast<size_t>((days + 4) % 7)], date.day, kMonths[date.month - 1],
+                     date.year, of_day / 3600, of_day / 60 % 60, of_day % 60);
 }
 
-void AppendResponse(const HttpResponse& response, std::string_view date, BodyPart body, AfterResponse after,
-                    std::string& out) {
+void AppendResponse(const HttpResponse& response, std::string_view date, BodyPart body,
+                    AfterResponse after, std::string& out) {
   out.reserve(out.size() + response.body.size() + 256);
   out += "HTTP/1.1 ";
   AppendNumber(out, static_cast<uint64_t>(response.status));

@@ -7,7 +7,9 @@
 namespace headrace::protocols {
 namespace {
 
-bool IsName(std::string_view segment) { return segment.size() > 2 && segment.front() == '{' && segment.back() == '}'; }
+bool IsName(std::string_view segment) {
+  return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
+}
 
 // "/a/b" is {"a", "b"}, "/" is {""}.
 std::vector<std::string_view> Split(std::string_view path) {
@@ -21,7 +23,8 @@ std::vector<std::string_view> Split(std::string_view path) {
   }
 }
 
-bool Matches(const std::vector<std::string>& pattern, const std::vector<std::string_view>& segments) {
+bool Matches(const std::vector<std::string>& pattern,
+             const std::vector<std::string_view>& segments) {
   return std::equal(pattern.begin(), pattern.end(), segments.begin(), segments.end(),
                     [](const std::string& wanted, std::string_view given) {
                       return IsName(wanted) ? !given.empty() : wanted == given;
@@ -37,15 +40,19 @@ void HttpRouter::Add(HttpMethod method, std::string_view pattern, HttpHandler ha
     route.names += IsName(segment) ? 1 : 0;
   }
   for (const Route& other : routes_)
-    HR_CHECK(other.method != method || other.segments != route.segments, "two handlers for one route");
+    HR_CHECK(other.method != method || other.segments != route.segments,
+             "two handlers for one route");
   routes_.push_back(std::move(route));
 }
 
-const HttpRouter::Route* HttpRouter::Find(HttpMethod method, const std::vector<std::string_view>& segments,
+const HttpRouter::Route* HttpRouter::Find(HttpMethod method,
+                                          const std::vector<std::string_view>& segments,
                                           std::string& allowed) const {
   const Route* best = nullptr;
   const Route* best_get = nullptr;
-  auto better = [](const Route& route, const Route* than) { return than == nullptr || route.names < than->names; };
+  auto better = [](const Route& route, const Route* than) {
+    return than == nullptr || route.names < than->names;
+  };
   for (const Route& route : routes_) {
     if (!Matches(route.segments, segments)) continue;
     if (route.method == method && better(route, best)) best = &route;
@@ -65,17 +72,20 @@ void HttpRouter::Dispatch(HttpRequest request, HttpReply reply) const {
   if (route != nullptr) {
     for (size_t i = 0; i < segments.size(); ++i) {
       const std::string& name = route->segments[i];
-      if (IsName(name)) request.parameters.emplace_back(name.substr(1, name.size() - 2), segments[i]);
+      if (IsName(name))
+        request.parameters.emplace_back(name.substr(1, name.size() - 2), segments[i]);
     }
     return route->handler(std::move(request), std::move(reply));
   }
   if (allowed.empty())
-    return reply.Send(ProblemResponse(Error(ErrorCode::kNotFound, "there is no such path").With("path", request.path)));
-  HttpResponse response = ProblemResponse(
-      Error(ErrorCode::kInvalidInput, "this path does not take " + std::string(NameOf(request.method)))
-          .With("path", request.path)
-          .With("allowed", allowed),
-      405);
+    return reply.Send(ProblemResponse(
+        Error(ErrorCode::kNotFound, "there is no such path").With("path", request.path)));
+  HttpResponse response =
+      ProblemResponse(Error(ErrorCode::kInvalidInput,
+                            "this path does not take " + std::string(NameOf(request.method)))
+                          .With("path", request.path)
+                          .With("allowed", allowed),
+                      405);
   response.fields.push_back({"Allow", std::move(allowed)});
   reply.Send(std::move(response));
 }

@@ -1,5 +1,6 @@
 #pragma once
-// Which handler answers which method and path. Several rooms mount their verbs on one router, and so on one port.
+// Which handler answers which method and path. Several rooms mount their verbs on one router, and
+// so on one port.
 
 #include <string>
 #include <string_view>
@@ -12,12 +13,14 @@ namespace headrace::protocols {
 // Filled before the server starts, then read by every I/O thread.
 class HttpRouter {
  public:
-  // `pattern` is a path whose segments may be names in braces, each of which takes one non-empty segment:
-  // "/streams/{stream}/events". A pattern without braces wins over one with. Mounting the same twice is an invariant.
+  // `pattern` is a path whose segments may be names in braces, each of which takes one non-empty
+  // segment:
+  // "/streams/{stream}/events". A pattern without braces wins over one with. Mounting the same
+  // twice is an invariant.
   void Add(HttpMethod method, std::string_view pattern, HttpHandler handler);
 
-  // Answers through the handler, or with a problem: 404 (no such path) or 405 with Allow (no such method there). HEAD falls
-  // back to GET; the connection leaves the body out.
+  // Answers through the handler, or with a problem: 404 (no such path) or 405 with Allow (no such
+  // method there). HEAD falls back to GET; the connection leaves the body out.
   void Dispatch(HttpRequest request, HttpReply reply) const;
 
  private:
@@ -28,7 +31,8 @@ class HttpRouter {
     HttpHandler handler;
   };
   // Best route for the path; `allowed` gathers the methods of all that match.
-  const Route* Find(HttpMethod method, const std::vector<std::string_view>& segments, std::string& allowed) const;
+  const Route* Find(HttpMethod method, const std::vector<std::string_view>& segments,
+                    std::string& allowed) const;
 
   std::vector<Route> routes_;
 };

@@ -11,7 +11,8 @@ class HttpRouterTest : public testing::Test {
     const auto named = [](std::string name) {
       return [name](HttpRequest request, HttpReply reply) {
         std::string text = name;
-        for (const auto& [key, value] : request.parameters) text.append(" ").append(key).append("=").append(value);
+        for (const auto& [key, value] : request.parameters)
+          text.append(" ").append(key).append("=").append(value);
         reply.Send(HttpResponse::Text(text));
       };
     };
@@ -26,7 +27,8 @@ class HttpRouterTest : public testing::Test {
     HttpRequest request;
     request.method = method;
     request.path = std::move(path);
-    router_.Dispatch(std::move(request), HttpReply([&](HttpResponse response) { given = std::move(response); }));
+    router_.Dispatch(std::move(request),
+                     HttpReply([&](HttpResponse response) { given = std::move(response); }));
     return given;
   }
   HttpRouter router_;
@@ -44,7 +46,8 @@ TEST_F(HttpRouterTest, FindsByMethodAndPath) {
 TEST_F(HttpRouterTest, AnswersProblemsForTheRest) {
   EXPECT_EQ(Ask(HttpMethod::kGet, "/nowhere").status, 404);
   EXPECT_EQ(Ask(HttpMethod::kGet, "/health/").status, 404);
-  EXPECT_EQ(Ask(HttpMethod::kPost, "/streams//events").status, 404) << "a name takes one non-empty segment";
+  EXPECT_EQ(Ask(HttpMethod::kPost, "/streams//events").status, 404)
+      << "a name takes one non-empty segment";
   const HttpResponse refused = Ask(HttpMethod::kDelete, "/streams/x/events");
   EXPECT_EQ(refused.status, 405);
   ASSERT_EQ(refused.fields.size(), 1);
@@ -55,7 +58,9 @@ TEST_F(HttpRouterTest, AnswersProblemsForTheRest) {
 
 TEST(HttpReplyTest, AnswersWhenDropped) {
   HttpResponse given;
-  { HttpReply reply([&](HttpResponse response) { given = std::move(response); }); }
+  {
+    HttpReply reply([&](HttpResponse response) { given = std::move(response); });
+  }
   EXPECT_EQ(given.status, 500);
   given.status = 0;
   {

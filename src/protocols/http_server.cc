@@ -7,7 +7,8 @@ namespace {
 
 class ListeningServer final : public HttpServer {
  public:
-  ListeningServer(env::Clock& clock, base::MemoryBudget& budget, const HttpRouter& router, HttpServerOptions options)
+  ListeningServer(env::Clock& clock, base::MemoryBudget& budget, const HttpRouter& router,
+                  HttpServerOptions options)
       : serving_{.clock = clock, .budget = budget, .router = router, .options = options} {}
 
   base::Result<void> Listen(env::Network& network, const std::string& host, uint16_t port) {
@@ -32,10 +33,9 @@ class ListeningServer final : public HttpServer {
 
 }  // namespace
 
-base::Result<std::unique_ptr<HttpServer>> HttpServer::Start(env::Network& network, env::Clock& clock,
-                                                            base::MemoryBudget& budget, const HttpRouter& router,
-                                                            const std::string& host, uint16_t port,
-                                                            HttpServerOptions options) {
+base::Result<std::unique_ptr<HttpServer>> HttpServer::Start(
+    env::Network& network, env::Clock& clock, base::MemoryBudget& budget, const HttpRouter& router,
+    const std::string& host, uint16_t port, HttpServerOptions options) {
   auto server = std::make_unique<ListeningServer>(clock, budget, router, options);
   HR_TRY_VOID(server->Listen(network, host, port));
   return server;

@@ -1,5 +1,6 @@
 #pragma once
-// HTTP/1.1 on a listener: a session per connection that parses, routes, and answers in the order of the requests.
+// HTTP/1.1 on a listener: a session per connection that parses, routes, and answers in the order of
+// the requests.
 
 #include <chrono>
 #include <cstdint>
@@ -19,9 +20,11 @@ namespace headrace::protocols {
 struct HttpServerOptions {
   HttpLimits limits;
   env::ConnectionLimits connection;
-  size_t pipelined_max = 32;                       // requests under way on a connection; beyond it, it is not read
-  std::chrono::milliseconds header_time_max{10'000};  // from a request's first byte to the end of its head, else 408 and close
-  std::chrono::milliseconds body_stall_max{30'000};   // between two pieces of a body, else 408 and close
+  size_t pipelined_max = 32;  // requests under way on a connection; beyond it, it is not read
+  std::chrono::milliseconds header_time_max{
+      10'000};  // from a request's first byte to the end of its head, else 408 and close
+  std::chrono::milliseconds body_stall_max{
+      30'000};  // between two pieces of a body, else 408 and close
 };
 
 // Thread-safe counters of a running server.
@@ -34,10 +37,12 @@ struct HttpCounters {
 // Outlived by network, router, clock and budget. Destroying it closes its connections.
 class HttpServer {
  public:
-  // Errors: those of env::Network::Listen. `budget` is charged for bodies (MemoryAccount::kIngest); a body that does not fit
-  // is answered 503 with Retry-After.
-  static base::Result<std::unique_ptr<HttpServer>> Start(env::Network& network, env::Clock& clock, base::MemoryBudget& budget,
-                                                         const HttpRouter& router, const std::string& host, uint16_t port,
+  // Errors: those of env::Network::Listen. `budget` is charged for bodies (MemoryAccount::kIngest);
+  // a body that does not fit is answered 503 with Retry-After.
+  static base::Result<std::unique_ptr<HttpServer>> Start(env::Network& network, env::Clock& clock,
+                                                         base::MemoryBudget& budget,
+                                                         const HttpRouter& router,
+                                                         const std::string& host, uint16_t port,
                                                          HttpServerOptions options = {});
   virtual ~HttpServer() = default;
   virtual uint16_t port() const = 0;

@@ -28,7 +28,8 @@ class HttpServerTest : public testing::Test {
     router_.Add(HttpMethod::kGet, "/dropped", [](HttpRequest, HttpReply) {});
   }
   void Start(HttpServerOptions options = {}) {
-    auto server = HttpServer::Start(*network_, environment_->clock(), budget_, router_, "127.0.0.1", 0, options);
+    auto server = HttpServer::Start(*network_, environment_->clock(), budget_, router_, "127.0.0.1",
+                                    0, options);
     ASSERT_TRUE(server.has_value()) << server.error().ToString();
     server_ = std::move(*server);
   }
@@ -36,7 +37,8 @@ class HttpServerTest : public testing::Test {
   std::string Exchange(std::string_view bytes, size_t answers) {
     auto stream = network_->Connect("127.0.0.1", server_->port(), milliseconds(2000));
     EXPECT_TRUE(stream.has_value());
-    const auto written = (*stream)->Write({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, milliseconds(9000));
+    const auto written = (*stream)->Write(
+        {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, milliseconds(9000));
     EXPECT_TRUE(written.has_value()) << written.error().ToString();
     return ReadAnswers(**stream, answers);
   }
@@ -52,7 +54,8 @@ class HttpServerTest : public testing::Test {
   }
   static size_t Count(std::string_view text, std::string_view part) {
     size_t count = 0;
-    for (size_t at = text.find(part); at != std::string_view::npos; at = text.find(part, at + 1)) ++count;
+    for (size_t at = text.find(part); at != std::string_view::npos; at = text.find(part, at + 1))
+      ++count;
     return count;
   }
   void WaitForLater(size_t count) {
@@ -95,8 +98,10 @@ TEST_F(HttpServerTest, AnswersPipelinedRequestsInOrderAcrossThreads) {
   auto stream = network_->Connect("127.0.0.1", server_->port(), milliseconds(2000));
   ASSERT_TRUE(stream.has_value());
   const std::string bytes =
-      "GET /later/a HTTP/1.1\r\nHost: h\r\n\r\nGET /later/b HTTP/1.1\r\nHost: h\r\n\r\nGET /hello HTTP/1.1\r\nHost: h\r\n\r\n";
-  ASSERT_TRUE((*stream)->Write({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, milliseconds(2000)));
+      "GET /later/a HTTP/1.1\r\nHost: h\r\n\r\nGET /later/b HTTP/1.1\r\nHost: h\r\n\r\nGET /hello "
+      "HTTP/1.1\r\nHost: h\r\n\r\n";
+  ASSERT_TRUE((*stream)->Write({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()},
+                               milliseconds(2000)));
   WaitForLater(2);
   std::thread second([&] { later_[1].second.Send(HttpResponse::Text("second")); });
   second.join();
@@ -114,8 +119,10 @@ TEST_F(HttpServerTest, TakesNoMoreThanItsPipelineAndThenTheRest) {
   auto stream = network_->Connect("127.0.0.1", server_->port(), milliseconds(2000));
   ASSERT_TRUE(stream.has_value());
   std::string bytes;
-  for (int i = 0; i < 12; ++i) bytes += "GET /later/" + std::to_string(i) + " HTTP/1.1\r\nHost: h\r\n\r\n";
-  ASSERT_TRUE((*stream)->Write({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, milliseconds(2000)));
+  for (int i = 0; i < 12; ++i)
+    bytes += "GET /later/" + std::to_string(i) + " HTTP/1.1\r\nHost: h\r\n\r\n";
+  ASSERT_TRUE((*stream)->Write({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()},
+                               milliseconds(2000)));
   for (size_t i = 0; i < 12; ++i) {
     WaitForLater(i + 1);
     if (i == 0) std::this_thread::sleep_for(milliseconds(50));
@@ -131,7 +138,8 @@ TEST_F(HttpServerTest, TakesNoMoreThanItsPipelineAndThenTheRest) {
 
 TEST_F(HttpServerTest, RefusesMalformedRequestsAndCloses) {
   Start();
-  const std::string text = Exchange("GET / HTTP/1.1\r\nBad Field: x\r\n\r\nGET /hello HTTP/1.1\r\nHost: h\r\n\r\n", 9);
+  const std::string text =
+      Exchange("GET / HTTP/1.1\r\nBad Field: x\r\n\r\nGET /hello HTTP/1.1\r\nHost: h\r\n\r\n", 9);
   EXPECT_TRUE(text.starts_with("HTTP/1.1 400 Bad Request\r\n")) << text;
   EXPECT_NE(text.find("application/problem+json"), std::string::npos);
   EXPECT_NE(text.find("Connection: close"), std::string::npos);
@@ -150,18 +158,21 @@ TEST_F(HttpServerTest, A200MegabyteRequestReadsItsRefusal) {
 
 TEST_F(HttpServerTest, SaysContinueOnlyForAWelcomeBody) {
   Start();
-  const std::string expect = "POST /size HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: ";
+  const std::string expect =
+      "POST /size HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: ";
   auto stream = network_->Connect("127.0.0.1", server_->port(), milliseconds(2000));
   ASSERT_TRUE(stream.has_value());
   const std::string head = expect + "3\r\n\r\n";
-  ASSERT_TRUE((*stream)->Write({reinterpret_cast<const uint8_t*>(head.data()), head.size()}, milliseconds(2000)));
+  ASSERT_TRUE((*stream)->Write({reinterpret_cast<const uint8_t*>(head.data()), head.size()},
+                               milliseconds(2000)));
   std::vector<uint8_t> buffer(1000);
   const auto count = (*stream)->Read(buffer, milliseconds(5000));
   ASSERT_TRUE(count.has_value());
   EXPECT_EQ(std::string(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(*count)),
             "HTTP/1.1 100 Continue\r\n\r\n");
   const std::string body = "abc";
-  ASSERT_TRUE((*stream)->Write({reinterpret_cast<const uint8_t*>(body.data()), body.size()}, milliseconds(2000)));
+  ASSERT_TRUE((*stream)->Write({reinterpret_cast<const uint8_t*>(body.data()), body.size()},
+                               milliseconds(2000)));
   EXPECT_TRUE(ReadAnswers(**stream, 1).ends_with("3"));
   EXPECT_TRUE(Exchange(expect + "999999999\r\n\r\n", 1).starts_with("HTTP/1.1 413"));
 }
@@ -173,7 +184,8 @@ TEST_F(HttpServerTest, AnswersEvenWhenAHandlerDoesNot) {
 
 TEST_F(HttpServerTest, LeavesTheBodyOutForHead) {
   Start();
-  const std::string text = Exchange("HEAD /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 9);
+  const std::string text =
+      Exchange("HEAD /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 9);
   EXPECT_NE(text.find("Content-Length: 5"), std::string::npos);
   EXPECT_TRUE(text.ends_with("\r\n\r\n"));
 }
@@ -206,7 +218,8 @@ TEST_F(HttpServerTest, RepliesMayOutliveTheServer) {
   auto stream = network_->Connect("127.0.0.1", server_->port(), milliseconds(2000));
   ASSERT_TRUE(stream.has_value());
   const std::string bytes = "GET /later/x HTTP/1.1\r\nHost: h\r\n\r\n";
-  ASSERT_TRUE((*stream)->Write({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, milliseconds(2000)));
+  ASSERT_TRUE((*stream)->Write({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()},
+                               milliseconds(2000)));
   WaitForLater(1);
   server_.reset();
   later_[0].second.Send(HttpResponse::Text("too late"));

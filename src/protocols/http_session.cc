@@ -74,7 +74,9 @@ void HttpSession::DispatchRequest() {
   // Run drops the task once the connection is closed, and `this` lives as long as the connection.
   HttpReply reply([this, number, weak = connection_.weak_from_this()](HttpResponse response) {
     if (const auto connection = weak.lock())
-      connection->Run([this, number, response = std::move(response)]() mutable { Answer(number, std::move(response)); });
+      connection->Run([this, number, response = std::move(response)]() mutable {
+        Answer(number, std::move(response));
+      });
   });
   serving_.router.Dispatch(std::move(request), std::move(reply));
 }
@@ -130,8 +132,10 @@ void HttpSession::OnEndOfInput() {
 void HttpSession::OnTick(env::MonotonicTime now) {
   if (input_closed_) return;
   const base::Error slow(base::ErrorCode::kDeadlineExceeded, "the request came too slowly");
-  const bool slow_head = parser_.state() == State::kHead && now - head_began_ > serving_.options.header_time_max;
-  const bool slow_body = parser_.state() == State::kBody && !paused_ && now - last_bytes_ > serving_.options.body_stall_max;
+  const bool slow_head =
+      parser_.state() == State::kHead && now - head_began_ > serving_.options.header_time_max;
+  const bool slow_body = parser_.state() == State::kBody && !paused_ &&
+                         now - last_bytes_ > serving_.options.body_stall_max;
   if (!slow_head && !slow_body) return;
   Refuse(slow, 408);
   Pump();

@@ -1,5 +1,6 @@
 #pragma once
-// One HTTP connection: bytes in, requests to the router, responses out in the order of the requests.
+// One HTTP connection: bytes in, requests to the router, responses out in the order of the
+// requests.
 
 #include <atomic>
 #include <deque>
@@ -57,10 +58,10 @@ class HttpSession final : public env::Session {
   HttpServing& serving_;
   env::Connection& connection_;
   HttpRequestParser parser_;
-  std::string unread_;        // bytes that came and are not parsed yet
+  std::string unread_;  // bytes that came and are not parsed yet
   size_t unread_begin_ = 0;
   std::deque<Slot> slots_;
-  uint64_t first_slot_ = 0;   // number of slots_.front()
+  uint64_t first_slot_ = 0;  // number of slots_.front()
   bool pumping_ = false;
   bool paused_ = false;
   bool input_closed_ = false;  // nothing more is parsed on this connection

@@ -1,10 +1,13 @@
 #include "protocols/problem.h"
 
 #include "columns/value.h"
+#include "contract/diagnostic_codes.h"
 
 namespace headrace::protocols {
 
-std::string ProblemCode(base::ErrorCode code) { return "HR" + std::to_string(1001 + static_cast<int>(code)); }
+std::string ProblemCode(base::ErrorCode code) {
+  return contract::CodeText(code);
+}
 
 HttpResponse ProblemResponse(const base::Error& error, std::optional<int> status) {
   const base::ErrorCodeRow& row = base::RowOf(error.code());
@@ -22,11 +25,13 @@ HttpResponse ProblemResponse(const base::Error& error, std::optional<int> status
     columns::AppendJsonString(context, value);
   }
   std::string body = "{\"type\":\"urn:headrace:error:" + std::string(row.name) + "\",\"title\":\"" +
-                     std::string(row.name) + "\",\"status\":" + std::to_string(sent_status) + ",\"detail\":";
+                     std::string(row.name) + "\",\"status\":" + std::to_string(sent_status) +
+                     ",\"detail\":";
   columns::AppendJsonString(body, error.message());
   body += ",\"code\":";
   columns::AppendJsonString(body, code);
-  body += ",\"caller_should\":\"" + std::string(row.caller_should) + "\",\"context\":{" + context + "}}";
+  body += ",\"caller_should\":\"" + std::string(row.caller_should) + "\",\"context\":{" + context +
+          "}}";
 
   HttpResponse response{sent_status, "application/problem+json", std::move(body), {}};
   if (sent_status == 429 || sent_status == 503) response.fields.push_back({"Retry-After", "1"});

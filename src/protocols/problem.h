@@ -9,11 +9,13 @@
 
 namespace headrace::protocols {
 
-// "HR1001" ...: 1001 plus the code's number. A context entry named "code" (a diagnostic's own) takes its place in a problem.
+// "HR0901" ...: contract::CodeText. A context entry named "code" (a diagnostic's own)
+// takes its place in a problem.
 std::string ProblemCode(base::ErrorCode code);
 
-// {"type","title","status","detail","code","caller_should","context":{...}} as application/problem+json.
-// `status` replaces the one of the error table where HTTP has a closer one (400, 413, 431 ...).
+// {"type","title","status","detail","code","caller_should","context":{...}} as
+// application/problem+json. `status` replaces the one of the error table where HTTP has a closer
+// one (400, 413, 431 ...).
 HttpResponse ProblemResponse(const base::Error& error, std::optional<int> status = std::nullopt);
 
 }  // namespace headrace::protocols

@@ -42,7 +42,8 @@ bool ParseQuery(std::string_view text, std::vector<std::pair<std::string, std::s
     const size_t equals = std::min(pair.find('='), pair.size());
     std::pair<std::string, std::string> decoded;
     if (!Decode(pair.substr(0, equals), Part::kQuery, decoded.first)) return false;
-    if (equals < pair.size() && !Decode(pair.substr(equals + 1), Part::kQuery, decoded.second)) return false;
+    if (equals < pair.size() && !Decode(pair.substr(equals + 1), Part::kQuery, decoded.second))
+      return false;
     out.push_back(std::move(decoded));
   }
   return true;
@@ -62,7 +63,8 @@ std::optional<Target> ParseTarget(std::string_view target) {
   Target parsed;
   const size_t question = std::min(target.find('?'), target.size());
   if (!Decode(target.substr(0, question), Part::kPath, parsed.path)) return std::nullopt;
-  if (question < target.size() && !ParseQuery(target.substr(question + 1), parsed.query)) return std::nullopt;
+  if (question < target.size() && !ParseQuery(target.substr(question + 1), parsed.query))
+    return std::nullopt;
   return parsed;
 }
 

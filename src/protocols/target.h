@@ -14,8 +14,9 @@ struct Target {
   std::vector<std::pair<std::string, std::string>> query;
 };
 
-// Origin form ("/a/b?c=d"), absolute form ("http://host/a"), or "*". In the query '+' is a blank. Nothing when it is none of
-// these, when an escape is broken or means NUL, '/' within a segment, or when it has a fragment.
+// Origin form ("/a/b?c=d"), absolute form ("http://host/a"), or "*". In the query '+' is a blank.
+// Nothing when it is none of these, when an escape is broken or means NUL, '/' within a segment, or
+// when it has a fragment.
 std::optional<Target> ParseTarget(std::string_view target);
 
 }  // namespace headrace::protocols

@@ -9,7 +9,7 @@
 
 namespace headrace::protocols {
 
-// "HR0901" ...: contract::CodeText. A context entry named "code" (a diagnostic's own)
+// "HR0900" ...: contract::CodeText. A context entry named "code" (a diagnostic's own)
 // takes its place in a problem.
 std::string ProblemCode(base::ErrorCode code);
 

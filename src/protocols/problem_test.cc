@@ -17,7 +17,7 @@ TEST(ProblemTest, SaysWhatIsWrongAndWhatToDo) {
   EXPECT_EQ(
       response.body,
       R"({"type":"urn:headrace:error:NotFound","title":"NotFound","status":404,"detail":"no view \"cart\"",)"
-      R"("code":"HR0902","caller_should":"name something that exists",)"
+      R"("code":"HR0901","caller_should":"name something that exists",)"
       R"("context":{"view":"cart","did_you_mean":"card"}})");
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// The named places where the simulation may kill the process. Code marks one with Environment::CrashPoint(name); a name that is
-// not in this list stops the simulation, and tests go through the list to prove that each one is hit.
+// The named places where the simulation may kill the process. Code marks one with
+// Environment::CrashPoint(name); a name that is not in this list stops the simulation, and tests go
+// through the list to prove that each one is hit.
 
 #include <array>
 #include <string_view>
@@ -22,6 +23,9 @@ inline constexpr std::array kCrashPoints = {
     // log: opening after a crash
     std::string_view("recovery.before_zero_tail"),
     std::string_view("recovery.after_zero_tail"),
+    // wiring: a durable epoch on its way to the state
+    std::string_view("applier.before_apply"),
+    std::string_view("applier.after_visible"),
     // tables: a publish plan on its way to a commit
     std::string_view("publish.before_plan"),
     std::string_view("publish.after_plan"),

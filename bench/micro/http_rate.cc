@@ -1,4 +1,5 @@
-// What the HTTP server costs by itself: closed loop over loopback, a constant reply, one I/O thread.
+// What the HTTP server costs by itself: closed loop over loopback, a constant reply, one I/O
+// thread.
 //   http_rate [connections] [seconds]     prints one JSON line
 #include <fmt/format.h>
 
@@ -49,21 +50,26 @@ int main(int count, char** arguments) {
   base::MemoryBudget budget(1U << 30);
   protocols::HttpRouter router;
   const std::string reply(kReplyBytes, 'x');
-  router.Add(protocols::HttpMethod::kPost, "/constant", [&](protocols::HttpRequest, protocols::HttpReply to) {
-    to.Send(protocols::HttpResponse::Json(reply));
-  });
-  const auto server = protocols::HttpServer::Start(*network, environment->clock(), budget, router, "127.0.0.1", 0);
+  router.Add(protocols::HttpMethod::kPost, "/constant",
+             [&](protocols::HttpRequest, protocols::HttpReply to) {
+               to.Send(protocols::HttpResponse::Json(reply));
+             });
+  const auto server =
+      protocols::HttpServer::Start(*network, environment->clock(), budget, router, "127.0.0.1", 0);
   if (!server) std::abort();
   Load load;
   std::vector<std::thread> clients;
   for (int i = 0; i < connections; ++i)
-    clients.emplace_back([&] { RunClient(*network, environment->clock(), (*server)->port(), load); });
+    clients.emplace_back(
+        [&] { RunClient(*network, environment->clock(), (*server)->port(), load); });
   std::this_thread::sleep_for(std::chrono::seconds(seconds));
   load.stopped = true;
   for (std::thread& client : clients) client.join();
-  fmt::print(R"({{"connections":{},"requests_per_s":{:.0f},"p50_us":{},"p99_us":{},"server_p50_us":{},"server_p99_us":{}}})"
-             "\n",
-             connections, static_cast<double>(load.requests) / seconds, load.round_trip_us.Quantile(0.5),
-             load.round_trip_us.Quantile(0.99), (*server)->serve_us().Quantile(0.5), (*server)->serve_us().Quantile(0.99));
+  fmt::print(
+      R"({{"connections":{},"requests_per_s":{:.0f},"p50_us":{},"p99_us":{},"server_p50_us":{},"server_p99_us":{}}})"
+      "\n",
+      connections, static_cast<double>(load.requests) / seconds, load.round_trip_us.Quantile(0.5),
+      load.round_trip_us.Quantile(0.99), (*server)->serve_us().Quantile(0.5),
+      (*server)->serve_us().Quantile(0.99));
   return 0;
 }

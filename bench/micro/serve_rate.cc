@@ -1,5 +1,5 @@
-// What a lookup costs: the flights' service (25 features of 3 views, one computed on request) over loopback, closed loop, one I/O thread,
-// on a state of synthetic rows.
+// What a lookup costs: the flights' service (25 features of 3 views, one computed on request) over
+// loopback, closed loop, one I/O thread, on a state of synthetic rows.
 //   serve_rate PIPELINE_FOLDER [connections] [seconds] [rows]     prints one JSON line
 #include <fmt/format.h>
 
@@ -39,7 +39,9 @@ struct Load {
   base::Histogram round_trip_us;
 };
 
-std::string Airport(int number) { return fmt::format("A{:02}", number % 100) + static_cast<char>('A' + number / 100); }
+std::string Airport(int number) {
+  return fmt::format("A{:02}", number % 100) + static_cast<char>('A' + number / 100);
+}
 
 base::Result<std::string> ReadText(const std::string& path) {
   std::ifstream file(path);
@@ -52,13 +54,17 @@ base::Result<std::string> ReadText(const std::string& path) {
 pipeline::PipelineRef ReadPipeline(const std::string& folder) {
   const auto text = ReadText(folder + "/pipeline.yaml");
   if (!text) std::abort();
-  return pipeline::CheckPipeline("pipeline.yaml", *text, [&](const std::string& name) { return ReadText(folder + "/" + name); })
+  return pipeline::CheckPipeline(
+             "pipeline.yaml", *text,
+             [&](const std::string& name) { return ReadText(folder + "/" + name); })
       .definition;
 }
 
 log::EpochRef MakeEpoch(const columns::SchemaRef& schema, uint64_t id, std::mt19937_64& random) {
   columns::BatchBuilder builder(schema);
-  const auto column = [&](std::string_view name) -> columns::ColumnBuilder& { return builder.column(*schema->IndexOf(name)); };
+  const auto column = [&](std::string_view name) -> columns::ColumnBuilder& {
+    return builder.column(*schema->IndexOf(name));
+  };
   int64_t newest = 0;
   for (size_t i = 0; i < kEpochRows; ++i) {
     const int64_t row = static_cast<int64_t>((id - 1) * kEpochRows + i);
@@ -82,9 +88,10 @@ void RunClient(env::Network& network, env::Clock& clock, uint16_t port, uint64_t
   protocols::HttpClient client(network, "127.0.0.1", port);
   std::mt19937_64 random(seed);
   while (!load.stopped) {
-    const std::string body = fmt::format(R"({{"feature_service":"departure","entities":{{"origin":["{}"],"destination":["{}"]}}}})",
-                                         Airport(static_cast<int>(random() % kAirports)),
-                                         Airport(static_cast<int>(random() % kAirports)));
+    const std::string body = fmt::format(
+        R"({{"feature_service":"departure","entities":{{"origin":["{}"],"destination":["{}"]}}}})",
+        Airport(static_cast<int>(random() % kAirports)),
+        Airport(static_cast<int>(random() % kAirports)));
     const env::MonotonicTime begin = clock.Now();
     const auto response = client.Post("/get-online-features", body);
     if (!response || response->status != 200) std::abort();
@@ -108,7 +115,8 @@ int main(int count, char** arguments) {
   views.BindStream(0, base::StreamId{1});
   std::mt19937_64 random(kSeed);
   for (uint64_t id = 1; id * kEpochRows <= rows; ++id) {
-    const std::vector<log::EpochRef> epochs = {MakeEpoch(definition->streams[0].schema(), id, random)};
+    const std::vector<log::EpochRef> epochs = {
+        MakeEpoch(definition->streams[0].schema(), id, random)};
     views.Apply(epochs);
   }
 
@@ -124,23 +132,29 @@ int main(int count, char** arguments) {
   protocols::HttpRouter router;
   serving::MountServing(router, std::move(verbs));
   const auto network = env::MakeRealNetwork(environment->clock());
-  const auto server = protocols::HttpServer::Start(*network, environment->clock(), budget, router, "127.0.0.1", 0);
+  const auto server =
+      protocols::HttpServer::Start(*network, environment->clock(), budget, router, "127.0.0.1", 0);
   if (!server) std::abort();
 
   Load load;
   std::vector<std::thread> clients;
   for (int i = 0; i < connections; ++i)
-    clients.emplace_back([&, i] { RunClient(*network, environment->clock(), (*server)->port(), kSeed + 1 + static_cast<uint64_t>(i), load); });
+    clients.emplace_back([&, i] {
+      RunClient(*network, environment->clock(), (*server)->port(),
+                kSeed + 1 + static_cast<uint64_t>(i), load);
+    });
   std::this_thread::sleep_for(std::chrono::seconds(seconds));
   load.stopped = true;
   for (std::thread& client : clients) client.join();
   const base::Histogram& server_us = (*server)->serve_us();
   const base::Histogram& answer_us = (*answers)->serve_us();
-  fmt::print(R"({{"connections":{},"rows":{},"requests_per_s":{:.0f},"round_trip_p50_us":{},"round_trip_p99_us":{},)"
-             R"("server_p50_us":{},"server_p99_us":{},"answer_p50_us":{},"answer_p99_us":{},"resident_mb":{}}})"
-             "\n",
-             connections, rows, static_cast<double>(load.requests) / seconds, load.round_trip_us.Quantile(0.5),
-             load.round_trip_us.Quantile(0.99), server_us.Quantile(0.5), server_us.Quantile(0.99), answer_us.Quantile(0.5),
-             answer_us.Quantile(0.99), env::ReadProcessMemory().resident_bytes >> 20);
+  fmt::print(
+      R"({{"connections":{},"rows":{},"requests_per_s":{:.0f},"round_trip_p50_us":{},"round_trip_p99_us":{},)"
+      R"("server_p50_us":{},"server_p99_us":{},"answer_p50_us":{},"answer_p99_us":{},"resident_mb":{}}})"
+      "\n",
+      connections, rows, static_cast<double>(load.requests) / seconds,
+      load.round_trip_us.Quantile(0.5), load.round_trip_us.Quantile(0.99), server_us.Quantile(0.5),
+      server_us.Quantile(0.99), answer_us.Quantile(0.5), answer_us.Quantile(0.99),
+      env::ReadProcessMemory().resident_bytes >> 20);
   return 0;
 }

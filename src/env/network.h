@@ -1,6 +1,7 @@
 #pragma once
-// Sockets behind an interface: listeners whose connections are byte streams, served on a few I/O threads of the network's own.
-// The protocol on top (protocols/http_server.h) is a Session: it sees bytes, writes bytes, and knows no socket.
+// Sockets behind an interface: listeners whose connections are byte streams, served on a few I/O
+// threads of the network's own. The protocol on top (protocols/http_server.h) is a Session: it sees
+// bytes, writes bytes, and knows no socket.
 
 #include <chrono>
 #include <cstdint>
@@ -17,22 +18,24 @@ namespace headrace::env {
 
 // Named limits of a listener; each one closes or pauses, never grows without end.
 struct ConnectionLimits {
-  size_t connections_max = 1024;         // one more is accepted and closed at once
-  size_t unsent_bytes_max = 4U << 20;    // beyond it the connection is not read until half of it is sent
-  size_t read_bytes = 64U << 10;         // handed to a session at a time
+  size_t connections_max = 1024;  // one more is accepted and closed at once
+  size_t unsent_bytes_max =
+      4U << 20;                   // beyond it the connection is not read until half of it is sent
+  size_t read_bytes = 64U << 10;  // handed to a session at a time
   std::chrono::milliseconds idle_max{300'000};  // neither a byte in nor out: closed
   std::chrono::milliseconds stall_max{30'000};  // unsent bytes and none taken by the peer: closed
-  std::chrono::milliseconds linger_max{5'000};  // after the last write, input is thrown away this long, so that the peer
-                                                // reads the answer instead of a reset
+  std::chrono::milliseconds linger_max{
+      5'000};  // after the last write, input is thrown away this long, so that the peer
+               // reads the answer instead of a reset
 };
 
-// One peer. Lives until its last reference goes, which may be after it is closed (everything is a no-op then).
-// Shared because an answer may come from another thread after the peer has left.
+// One peer. Lives until its last reference goes, which may be after it is closed (everything is a
+// no-op then). Shared because an answer may come from another thread after the peer has left.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   virtual ~Connection() = default;
-  // From any thread: runs `task` on this connection's I/O thread, at once if this is it. The task is dropped, not run, when the
-  // network has stopped.
+  // From any thread: runs `task` on this connection's I/O thread, at once if this is it. The task
+  // is dropped, not run, when the network has stopped.
   virtual void Run(Task task) = 0;
 
   // The rest on the I/O thread only.
@@ -49,7 +52,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   virtual const std::string& peer() const = 0;
 };
 
-// What a protocol does with one connection. All calls on the connection's I/O thread; destroyed with the connection.
+// What a protocol does with one connection. All calls on the connection's I/O thread; destroyed
+// with the connection.
 class Session {
  public:
   virtual ~Session() = default;
@@ -68,7 +72,8 @@ class Session {
 // Called on the new connection's I/O thread.
 using SessionFactory = std::function<std::unique_ptr<Session>(Connection&)>;
 
-// Accepts until it is drained or destroyed. Any thread, but no I/O thread, may drain and destroy it.
+// Accepts until it is drained or destroyed. Any thread, but no I/O thread, may drain and destroy
+// it.
 class Listener {
  public:
   // Closes what is left; when it returns no session of this listener runs any more.
@@ -79,12 +84,14 @@ class Listener {
   virtual void Drain(std::chrono::milliseconds grace) = 0;
 };
 
-// A connection that the caller drives, for clients: each call blocks, up to its timeout. One thread at a time.
+// A connection that the caller drives, for clients: each call blocks, up to its timeout. One thread
+// at a time.
 class ClientStream {
  public:
   virtual ~ClientStream() = default;
   // Errors: kDeadlineExceeded, kUnavailable (reset, closed).
-  virtual base::Result<void> Write(std::span<const uint8_t> bytes, std::chrono::milliseconds timeout) = 0;
+  virtual base::Result<void> Write(std::span<const uint8_t> bytes,
+                                   std::chrono::milliseconds timeout) = 0;
   // At least one byte, or 0 at the end of the stream.
   virtual base::Result<size_t> Read(std::span<uint8_t> out, std::chrono::milliseconds timeout) = 0;
 };
@@ -93,17 +100,19 @@ class ClientStream {
 class Network {
  public:
   virtual ~Network() = default;
-  // Binds `host` ("127.0.0.1", "::1", "localhost") and `port` (0: the system chooses). Errors: kAlreadyExists when the port is
-  // in use, kInvalidInput for a host that is no address of this machine, kIoError.
-  virtual base::Result<std::unique_ptr<Listener>> Listen(const std::string& host, uint16_t port, ConnectionLimits limits,
+  // Binds `host` ("127.0.0.1", "::1", "localhost") and `port` (0: the system chooses). Errors:
+  // kAlreadyExists when the port is in use, kInvalidInput for a host that is no address of this
+  // machine, kIoError.
+  virtual base::Result<std::unique_ptr<Listener>> Listen(const std::string& host, uint16_t port,
+                                                         ConnectionLimits limits,
                                                          SessionFactory factory) = 0;
   // Errors: kUnavailable (nobody listens), kDeadlineExceeded, kInvalidInput (unknown host).
-  virtual base::Result<std::unique_ptr<ClientStream>> Connect(const std::string& host, uint16_t port,
-                                                              std::chrono::milliseconds timeout) = 0;
+  virtual base::Result<std::unique_ptr<ClientStream>> Connect(
+      const std::string& host, uint16_t port, std::chrono::milliseconds timeout) = 0;
 };
 
-// Sockets of this machine with `io_threads` threads (one serves well over 15,000 small requests a second); connections are
-// dealt to them in turn.
+// Sockets of this machine with `io_threads` threads (one serves well over 15,000 small requests a
+// second); connections are dealt to them in turn.
 std::unique_ptr<Network> MakeRealNetwork(Clock& clock, size_t io_threads = 1);
 
 }  // namespace headrace::env

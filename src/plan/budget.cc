@@ -11,7 +11,9 @@ base::Duration At(const base::Histogram& histogram, double quantile) {
   return base::Duration(static_cast<int64_t>(histogram.Quantile(quantile)));
 }
 
-bool IsMeasured(const base::Histogram* histogram) { return histogram != nullptr && histogram->count() > 0; }
+bool IsMeasured(const base::Histogram* histogram) {
+  return histogram != nullptr && histogram->count() > 0;
+}
 
 StageVerdict VerdictOf(base::Duration given, base::Duration measured) {
   return {given, measured, measured <= given ? State::kKept : State::kSlipped};
@@ -41,10 +43,12 @@ LatencyBudget DivideBudget(const pipeline::PromiseDefinition& promise) {
 
 PromiseVerdict Judge(const LatencyBudget& budget, const StageMeasurements& measured) {
   PromiseVerdict verdict;
-  const std::array<const base::Histogram*, kStages> stages = {measured.ingest, measured.transform, measured.serve};
+  const std::array<const base::Histogram*, kStages> stages = {measured.ingest, measured.transform,
+                                                              measured.serve};
   for (size_t i = 0; i < kStages; ++i) {
     verdict.stages[i].given = budget.given[i];
-    if (IsMeasured(stages[i])) verdict.stages[i] = VerdictOf(budget.given[i], At(*stages[i], budget.quantile));
+    if (IsMeasured(stages[i]))
+      verdict.stages[i] = VerdictOf(budget.given[i], At(*stages[i], budget.quantile));
   }
   verdict.together.given = budget.ours;
   if (!IsMeasured(measured.visible)) return verdict;

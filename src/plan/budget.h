@@ -1,5 +1,6 @@
 #pragma once
-// The promise as a cascade: what is spent outside, what is left, which stage may use how much of it, and whether it was kept.
+// The promise as a cascade: what is spent outside, what is left, which stage may use how much of
+// it, and whether it was kept.
 
 #include <array>
 #include <cstdint>
@@ -19,20 +20,22 @@ std::string_view NameOf(Stage stage);
 
 // A value; thirds until measurements say better.
 struct LatencyBudget {
-  double quantile = 0.99;             // of the promise: p99 is 0.99
-  base::Duration promised{0};         // whole
-  base::Duration outside{0};          // network, model ...
-  base::Duration ours{0};             // the rest, never below 0
+  double quantile = 0.99;      // of the promise: p99 is 0.99
+  base::Duration promised{0};  // whole
+  base::Duration outside{0};   // network, model ...
+  base::Duration ours{0};      // the rest, never below 0
   std::array<base::Duration, kStages> given{};
 };
 LatencyBudget DivideBudget(const pipeline::PromiseDefinition& promise);
 
-// Running measurements in microseconds. Pointers that are null, and empty histograms, are "not measured".
+// Running measurements in microseconds. Pointers that are null, and empty histograms, are "not
+// measured".
 struct StageMeasurements {
   const base::Histogram* ingest = nullptr;
   const base::Histogram* transform = nullptr;
   const base::Histogram* serve = nullptr;
-  const base::Histogram* visible = nullptr;  // accepted -> visible, per batch: ingest and transform as one
+  const base::Histogram* visible =
+      nullptr;  // accepted -> visible, per batch: ingest and transform as one
 };
 
 struct StageVerdict {
@@ -45,8 +48,9 @@ std::string_view NameOf(StageVerdict::State state);  // "unmeasured", "kept", "s
 // Stages may slip while the whole is kept: time that one leaves over is the others'.
 struct PromiseVerdict {
   std::array<StageVerdict, kStages> stages;
-  // The promise's quantile of accepted -> visible, plus that of serve. Percentiles do not add: this is what both take when both are
-  // slow at once, so it is on the careful side unless slow moments coincide.
+  // The promise's quantile of accepted -> visible, plus that of serve. Percentiles do not add: this
+  // is what both take when both are slow at once, so it is on the careful side unless slow moments
+  // coincide.
   StageVerdict together;
 };
 PromiseVerdict Judge(const LatencyBudget& budget, const StageMeasurements& measured);

@@ -41,7 +41,8 @@ TEST(BudgetTest, JudgesEachStageAndTheWhole) {
   EXPECT_EQ(verdict.stages[0].state, StageVerdict::State::kSlipped);
   EXPECT_EQ(verdict.stages[1].state, StageVerdict::State::kKept);
   EXPECT_EQ(verdict.stages[2].state, StageVerdict::State::kKept);
-  EXPECT_EQ(verdict.together.state, StageVerdict::State::kKept) << "what one stage leaves over is the others'";
+  EXPECT_EQ(verdict.together.state, StageVerdict::State::kKept)
+      << "what one stage leaves over is the others'";
   EXPECT_NEAR(static_cast<double>(verdict.together.measured.count()), 61'100, 2'000);
   for (int i = 0; i < 100; ++i) visible.Record(180'000);
   verdict = Judge(budget, {&ingest, &transform, &serve, &visible});

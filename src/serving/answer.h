@@ -23,8 +23,9 @@
 
 namespace headrace::serving {
 
-// One column of a request: a join key ("origin") or an input known only now ("distance"). One value an entity row; a value of
-// another type than the column's is converted where nothing is lost (5.0 to 5, "2001-01-01" to a date), else refused.
+// One column of a request: a join key ("origin") or an input known only now ("distance"). One value
+// an entity row; a value of another type than the column's is converted where nothing is lost (5.0
+// to 5, "2001-01-01" to a date), else refused.
 struct InputColumn {
   std::string name;
   std::vector<columns::Value> values;
@@ -33,54 +34,60 @@ struct InputColumn {
 
 // A question about `rows` entity rows. All input columns are equally long.
 struct FeatureQuery {
-  std::string service;                // a service's name, or, when empty, features:
-  std::vector<std::string> features;  // "view:feature", "view.feature", "view.*" or the name of an on-request feature
+  std::string service;  // a service's name, or, when empty, features:
+  std::vector<std::string>
+      features;  // "view:feature", "view.feature", "view.*" or the name of an on-request feature
   std::vector<InputColumn> inputs;
   std::optional<base::Timestamp> as_of;
-  std::optional<base::EpochId> min_epoch;    // read-your-writes: an epoch token of an acknowledgement
+  std::optional<base::EpochId> min_epoch;  // read-your-writes: an epoch token of an acknowledgement
   std::chrono::milliseconds deadline{1000};  // how long min_epoch is waited for
 };
 
 // What one column of an answer is.
 struct AnswerColumn {
-  std::string view;   // "origin"; empty: computed on request
-  std::string name;   // "mean_delay_6h"
+  std::string view;  // "origin"; empty: computed on request
+  std::string name;  // "mean_delay_6h"
   columns::Type type = columns::Type::kInt64;
-  std::string shown;  // `name`, or "view__name" when another column or input of the answer has that name
-  std::string full;   // "origin__mean_delay_6h", or the bare name of an on-request feature
+  std::string
+      shown;  // `name`, or "view__name" when another column or input of the answer has that name
+  std::string full;  // "origin__mean_delay_6h", or the bare name of an on-request feature
   // "origin.mean_delay_6h", or the bare name of an on-request feature.
   std::string Reference() const { return view.empty() ? name : view + "." + name; }
 };
 
-// Everything needed to read the answer, and to compute it again: (log, epoch, as_of, definition) and the inputs.
-// A value; columns are in the order of the request.
+// Everything needed to read the answer, and to compute it again: (log, epoch, as_of, definition)
+// and the inputs. A value; columns are in the order of the request.
 struct FeatureAnswer {
   base::LogId log;
   base::EpochId epoch;
   base::Timestamp as_of;
   base::DefinitionId definition;
   log::ClockMode clock = log::ClockMode::kWall;
-  base::Duration lag{0};  // as_of minus the epoch's clock, not below 0: how far the answer may be behind
-  std::string service;    // empty for a list of features
+  base::Duration lag{
+      0};  // as_of minus the epoch's clock, not below 0: how far the answer may be behind
+  std::string service;  // empty for a list of features
   size_t rows = 0;
-  std::vector<InputColumn> inputs;  // those that were needed, of their columns' types, in the request's order
+  std::vector<InputColumn>
+      inputs;  // those that were needed, of their columns' types, in the request's order
   std::shared_ptr<const std::vector<AnswerColumn>> columns;
   // Row-major, rows x columns.
   std::vector<columns::Value> values;
   std::vector<pipeline::FeatureStatus> statuses;
-  std::vector<std::optional<base::Timestamp>> event_times;  // of the key's newest row; of the newest input's, on request
+  std::vector<std::optional<base::Timestamp>>
+      event_times;  // of the key's newest row; of the newest input's, on request
 
   size_t At(size_t row, size_t column) const { return row * columns->size() + column; }
 };
 
 // Named limits of the answer service.
 struct AnswerLimits {
-  size_t rows_max = 4096;         // entity rows a request; more is kInvalidInput
-  size_t features_max = 4096;     // columns a request
-  size_t plans_max = 1024;        // compiled lists of features kept; at the limit all are dropped and compiled anew
-  size_t waiters_max = 10'000;    // requests waiting for an epoch; more get kResourceExhausted
+  size_t rows_max = 4096;      // entity rows a request; more is kInvalidInput
+  size_t features_max = 4096;  // columns a request
+  size_t plans_max =
+      1024;  // compiled lists of features kept; at the limit all are dropped and compiled anew
+  size_t waiters_max = 10'000;  // requests waiting for an epoch; more get kResourceExhausted
   std::chrono::milliseconds wait_max{60'000};  // a longer deadline is cut to this
-  int revoked_retries = 3;        // pins taken away before the answer is kUnavailable
+  int revoked_retries = 3;                     // pins taken away before the answer is kUnavailable
 };
 
 // What the service reads. References outlive it.
@@ -92,27 +99,32 @@ struct AnswerSources {
   // Where requests that waited for an epoch are answered; its clock times the deadlines.
   env::Executor* waiting = nullptr;
   env::Clock* clock = nullptr;
-  // Sees each answer before the caller does (the answer log). May be empty. Any thread, several at once.
+  // Sees each answer before the caller does (the answer log). May be empty. Any thread, several at
+  // once.
   std::function<void(const FeatureAnswer&)> on_answer;
 };
 
-// Answer and MarkVisible from any thread. Services are compiled once, when it is made; lists of features at first use.
+// Answer and MarkVisible from any thread. Services are compiled once, when it is made; lists of
+// features at first use.
 class AnswerService {
  public:
   using Done = std::move_only_function<void(base::Result<FeatureAnswer>)>;
 
   // Errors: kInvalidInput when a service of the definition can't be compiled.
-  static base::Result<std::unique_ptr<AnswerService>> Make(AnswerSources sources, AnswerLimits limits = {});
+  static base::Result<std::unique_ptr<AnswerService>> Make(AnswerSources sources,
+                                                           AnswerLimits limits = {});
   virtual ~AnswerService() = default;
 
-  // Answers now. Errors: kNotFound (service, view, feature; context object= and name=), kInvalidInput (context field=: a missing
-  // join key or input, a wrong type, lengths that differ), kFailedPrecondition (as_of before the views' history),
-  // kUnavailable (revoked too often, nothing visible, min_epoch not visible yet), kResourceExhausted.
+  // Answers now. Errors: kNotFound (service, view, feature; context object= and name=),
+  // kInvalidInput (context field=: a missing join key or input, a wrong type, lengths that differ),
+  // kFailedPrecondition (as_of before the views' history), kUnavailable (revoked too often, nothing
+  // visible, min_epoch not visible yet), kResourceExhausted.
   virtual base::Result<FeatureAnswer> Answer(const FeatureQuery& query) = 0;
-  // The same, but waits for min_epoch: `done` runs at once on this thread, or later on the waiting executor.
-  // Also kDeadlineExceeded: the epoch did not become visible in time.
+  // The same, but waits for min_epoch: `done` runs at once on this thread, or later on the waiting
+  // executor. Also kDeadlineExceeded: the epoch did not become visible in time.
   virtual void AnswerWhenVisible(FeatureQuery query, Done done) = 0;
-  // The applier says that an epoch became visible; wakes those who waited for it. Cheap when nobody waits.
+  // The applier says that an epoch became visible; wakes those who waited for it. Cheap when nobody
+  // waits.
   virtual void MarkVisible(base::EpochId epoch) = 0;
 
   // Microseconds an answer took, waiting left out.

@@ -11,22 +11,26 @@ using pipeline::FeatureReference;
 using pipeline::PipelineDefinition;
 using pipeline::ViewDefinition;
 
-std::unexpected<base::Error> NotFound(std::string_view object, std::string_view name, std::string message) {
+std::unexpected<base::Error> NotFound(std::string_view object, std::string_view name,
+                                      std::string message) {
   return base::Fail(base::Error(ErrorCode::kNotFound, std::move(message))
                         .With("object", std::string(object))
                         .With("name", std::string(name)));
 }
 
 // A view and an output of it by its qualified name; nothing when the name is no such thing.
-std::optional<FeatureReference> Qualified(const PipelineDefinition& definition, std::string_view name) {
+std::optional<FeatureReference> Qualified(const PipelineDefinition& definition,
+                                          std::string_view name) {
   const size_t dot = name.find_first_of(".:");
   if (dot == std::string_view::npos) return std::nullopt;
   const auto view = definition.ViewNamed(name.substr(0, dot));
   if (!view) return std::nullopt;
   const auto& outputs = definition.views[*view].outputs;
-  const auto output = std::find_if(outputs.begin(), outputs.end(), [&](const auto& o) { return o.name == name.substr(dot + 1); });
+  const auto output = std::find_if(outputs.begin(), outputs.end(),
+                                   [&](const auto& o) { return o.name == name.substr(dot + 1); });
   if (output == outputs.end()) return std::nullopt;
-  return FeatureReference{FeatureReference::Kind::kView, *view, static_cast<size_t>(output - outputs.begin()), {}};
+  return FeatureReference{
+      FeatureReference::Kind::kView, *view, static_cast<size_t>(output - outputs.begin()), {}};
 }
 
 class PlanCompiler {
@@ -58,21 +62,26 @@ class PlanCompiler {
   }
 
  private:
-  // A short name that two columns, or a column and an input, would share is given up for the full one.
+  // A short name that two columns, or a column and an input, would share is given up for the full
+  // one.
   void NameColumns() {
     std::unordered_map<std::string_view, int> uses;
     for (const AnswerColumn& column : columns_) ++uses[column.name];
     for (const PlanInput& input : plan_.inputs) ++uses[input.name];
-    for (AnswerColumn& column : columns_) column.shown = uses[column.name] > 1 ? column.full : column.name;
+    for (AnswerColumn& column : columns_)
+      column.shown = uses[column.name] > 1 ? column.full : column.name;
   }
-  base::Result<size_t> InputSlot(const std::string& name, columns::Type type, InputColumn::Use use) {
+  base::Result<size_t> InputSlot(const std::string& name, columns::Type type,
+                                 InputColumn::Use use) {
     for (size_t i = 0; i < plan_.inputs.size(); ++i) {
       PlanInput& input = plan_.inputs[i];
       if (input.name != name) continue;
       if (input.type != type)
-        return base::Fail(base::Error(ErrorCode::kInvalidInput, "these features want `" + name + "` as " +
-                                                                    std::string(columns::NameOf(input.type)) + " and as " +
-                                                                    std::string(columns::NameOf(type)) + ": ask for them apart")
+        return base::Fail(base::Error(ErrorCode::kInvalidInput,
+                                      "these features want `" + name + "` as " +
+                                          std::string(columns::NameOf(input.type)) + " and as " +
+                                          std::string(columns::NameOf(type)) +
+                                          ": ask for them apart")
                               .With("field", name));
       if (use == InputColumn::Use::kJoinKey) input.use = use;
       return i;
@@ -87,7 +96,8 @@ class PlanCompiler {
     const auto& schema = *definition_.streams[definition.stream].schema();
     PlanView planned{view, {}};
     for (const size_t by : definition.by) {
-      HR_TRY(const size_t input, InputSlot(schema.field(by).name, schema.field(by).type, InputColumn::Use::kJoinKey));
+      HR_TRY(const size_t input,
+             InputSlot(schema.field(by).name, schema.field(by).type, InputColumn::Use::kJoinKey));
       planned.key_inputs.push_back(input);
     }
     plan_.views.push_back(std::move(planned));
@@ -98,14 +108,16 @@ class PlanCompiler {
       if (plan_.on_request[i].feature == feature) return i;
     const pipeline::OnRequestFeature& definition = definition_.on_request[feature];
     const std::vector<size_t>& read = definition.expression.inputs();
-    PlanOnRequest planned{feature, std::vector<PlanSource>(definition.inputs->size(), {PlanSource::Kind::kOnRequest})};
+    PlanOnRequest planned{feature, std::vector<PlanSource>(definition.inputs->size(),
+                                                           {PlanSource::Kind::kOnRequest})};
     for (const size_t i : read) {
       const columns::Field& field = definition.inputs->field(i);
       if (const auto qualified = Qualified(definition_, field.name)) {
         HR_TRY(const size_t slot, ViewSlot(qualified->view));
         planned.sources[i] = {PlanSource::Kind::kView, slot, qualified->output};
       } else {
-        HR_TRY(const size_t slot, InputSlot(field.name, field.type, InputColumn::Use::kRequestInput));
+        HR_TRY(const size_t slot,
+               InputSlot(field.name, field.type, InputColumn::Use::kRequestInput));
         planned.sources[i] = {PlanSource::Kind::kInput, slot};
       }
     }
@@ -118,14 +130,17 @@ class PlanCompiler {
   std::vector<AnswerColumn> columns_;
 };
 
-base::Result<void> AddNamed(const PipelineDefinition& definition, std::string_view name, PlanCompiler& compiler) {
+base::Result<void> AddNamed(const PipelineDefinition& definition, std::string_view name,
+                            PlanCompiler& compiler) {
   for (size_t i = 0; i < definition.on_request.size(); ++i)
-    if (definition.on_request[i].name == name) return compiler.Add({FeatureReference::Kind::kOnRequest, i, 0, {}});
+    if (definition.on_request[i].name == name)
+      return compiler.Add({FeatureReference::Kind::kOnRequest, i, 0, {}});
   const size_t mark = name.find_first_of(".:");
   const std::string_view view_name = name.substr(0, mark);
   const auto view = definition.ViewNamed(view_name);
   if (mark == std::string_view::npos)
-    return NotFound("feature", name, "no feature `" + std::string(name) + "`: name it as view:feature");
+    return NotFound("feature", name,
+                    "no feature `" + std::string(name) + "`: name it as view:feature");
   if (!view) return NotFound("view", view_name, "no view `" + std::string(view_name) + "`");
   if (name.substr(mark + 1) == "*") {
     for (size_t i = 0; i < definition.views[*view].outputs.size(); ++i)
@@ -134,8 +149,9 @@ base::Result<void> AddNamed(const PipelineDefinition& definition, std::string_vi
   }
   const auto reference = Qualified(definition, name);
   if (!reference)
-    return NotFound("feature", name, "view `" + std::string(view_name) + "` has no feature `" +
-                                         std::string(name.substr(mark + 1)) + "`");
+    return NotFound("feature", name,
+                    "view `" + std::string(view_name) + "` has no feature `" +
+                        std::string(name.substr(mark + 1)) + "`");
   return compiler.Add(*reference);
 }
 
@@ -148,13 +164,15 @@ base::Result<AnswerPlanRef> CompileService(const PipelineDefinition& definition,
   return compiler.Finish(service.name, service.max_lag);
 }
 
-base::Result<AnswerPlanRef> CompileFeatures(const PipelineDefinition& definition, const std::vector<std::string>& features,
+base::Result<AnswerPlanRef> CompileFeatures(const PipelineDefinition& definition,
+                                            const std::vector<std::string>& features,
                                             size_t features_max) {
   PlanCompiler compiler(definition);
   for (const std::string& name : features) {
     HR_TRY_VOID(AddNamed(definition, name, compiler));
     if (compiler.size() > features_max)
-      return base::Fail(ErrorCode::kInvalidInput, "more than " + std::to_string(features_max) + " features in one request");
+      return base::Fail(ErrorCode::kInvalidInput,
+                        "more than " + std::to_string(features_max) + " features in one request");
   }
   return compiler.Finish({}, std::nullopt);
 }

@@ -1,5 +1,6 @@
 #pragma once
-// A service or a list of features, compiled: which views to ask with which keys, and where each value goes.
+// A service or a list of features, compiled: which views to ask with which keys, and where each
+// value goes.
 
 #include <cstdint>
 #include <memory>
@@ -31,7 +32,8 @@ struct PlanView {
 // Where a value comes from.
 struct PlanSource {
   enum class Kind : uint8_t { kView, kInput, kOnRequest } kind;
-  size_t slot = 0;    // kView: index into AnswerPlan::views; kInput: into inputs; kOnRequest: into on_request
+  size_t slot =
+      0;  // kView: index into AnswerPlan::views; kInput: into inputs; kOnRequest: into on_request
   size_t output = 0;  // kView: index into the view's outputs
 };
 
@@ -57,6 +59,7 @@ base::Result<AnswerPlanRef> CompileService(const pipeline::PipelineDefinition& d
                                            const pipeline::ServiceDefinition& service);
 // Errors: also kNotFound, with context object= ("view", "feature") and name=.
 base::Result<AnswerPlanRef> CompileFeatures(const pipeline::PipelineDefinition& definition,
-                                            const std::vector<std::string>& features, size_t features_max);
+                                            const std::vector<std::string>& features,
+                                            size_t features_max);
 
 }  // namespace headrace::serving

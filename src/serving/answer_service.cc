@@ -1,5 +1,6 @@
 // A request, step by step:
-// 1. Its plan: compiled when the service was made, or kept from an earlier request for the same features.
+// 1. Its plan: compiled when the service was made, or kept from an earlier request for the same
+// features.
 // 2. Its input columns, each value converted to its column's type.
 // 3. One pin; for each row the key of each view, one Get a view, then the on-request features.
 // 4. If the pin was taken away meanwhile, all of it again under a new one.
@@ -34,19 +35,26 @@ struct BoundInputs {
 base::Result<BoundInputs> Bind(const AnswerPlan& plan, const FeatureQuery& query, size_t rows_max) {
   BoundInputs bound;
   for (const PlanInput& input : plan.inputs) {
-    const auto given = std::find_if(query.inputs.begin(), query.inputs.end(),
-                                    [&](const InputColumn& column) { return column.name == input.name; });
+    const auto given =
+        std::find_if(query.inputs.begin(), query.inputs.end(),
+                     [&](const InputColumn& column) { return column.name == input.name; });
     if (given == query.inputs.end()) {
       const bool key = input.use == InputColumn::Use::kJoinKey;
-      return base::Fail(InputError((key ? "missing join key `" : "missing request input `") + input.name + "`", input.name)
-                            .With("missing", key ? "join_key" : "request_input"));
+      return base::Fail(
+          InputError((key ? "missing join key `" : "missing request input `") + input.name + "`",
+                     input.name)
+              .With("missing", key ? "join_key" : "request_input"));
     }
     if (!bound.values.empty() && given->values.size() != bound.rows)
-      return base::Fail(InputError("`" + input.name + "` has " + std::to_string(given->values.size()) +
-                                       " values, the columns before it " + std::to_string(bound.rows), input.name));
+      return base::Fail(
+          InputError("`" + input.name + "` has " + std::to_string(given->values.size()) +
+                         " values, the columns before it " + std::to_string(bound.rows),
+                     input.name));
     bound.rows = given->values.size();
     if (bound.rows > rows_max)
-      return base::Fail(InputError("more than " + std::to_string(rows_max) + " rows in one request: ask in parts", input.name));
+      return base::Fail(
+          InputError("more than " + std::to_string(rows_max) + " rows in one request: ask in parts",
+                     input.name));
     std::vector<columns::Value>& values = bound.values.emplace_back();
     values.reserve(bound.rows);
     for (const columns::Value& value : given->values) {
@@ -61,8 +69,11 @@ base::Result<BoundInputs> Bind(const AnswerPlan& plan, const FeatureQuery& query
 class PinnedAnswerService final : public AnswerService {
  public:
   PinnedAnswerService(AnswerSources sources, AnswerLimits limits)
-      : sources_(std::move(sources)), limits_(limits), definition_(sources_.views->definition()),
-        waiters_(std::make_shared<EpochWaiters>(*sources_.waiting, *sources_.clock, limits.waiters_max)) {}
+      : sources_(std::move(sources)),
+        limits_(limits),
+        definition_(sources_.views->definition()),
+        waiters_(std::make_shared<EpochWaiters>(*sources_.waiting, *sources_.clock,
+                                                limits.waiters_max)) {}
   ~PinnedAnswerService() override { waiters_->Stop(); }
 
   base::Result<void> CompileServices() {
@@ -88,10 +99,10 @@ class PinnedAnswerService final : public AnswerService {
   base::Result<FeatureAnswer> AnswerNow(const FeatureQuery& query);
   base::Result<AnswerPlanRef> PlanFor(const FeatureQuery& query);
   base::Result<AnswerPlanRef> PlanForFeatures(const std::vector<std::string>& features);
-  base::Result<bool> AnswerUnderPin(const AnswerPlan& plan, const BoundInputs& inputs, const FeatureQuery& query,
-                                    FeatureAnswer& answer);
-  base::Result<void> AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs, const pipeline::Pin& pin, size_t row,
-                               FeatureAnswer& answer) const;
+  base::Result<bool> AnswerUnderPin(const AnswerPlan& plan, const BoundInputs& inputs,
+                                    const FeatureQuery& query, FeatureAnswer& answer);
+  base::Result<void> AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
+                               const pipeline::Pin& pin, size_t row, FeatureAnswer& answer) const;
   base::Timestamp AsOf(const FeatureQuery& query, const pipeline::Pin& pin) const {
     if (query.as_of) return *query.as_of;
     if (definition_.clock == log::ClockMode::kEvents) return pin.clock();
@@ -118,8 +129,10 @@ base::Result<AnswerPlanRef> PinnedAnswerService::PlanFor(const FeatureQuery& que
                         .With("name", query.service));
 }
 
-base::Result<AnswerPlanRef> PinnedAnswerService::PlanForFeatures(const std::vector<std::string>& features) {
-  if (features.empty()) return base::Fail(InputError("name a service or some features", "features"));
+base::Result<AnswerPlanRef> PinnedAnswerService::PlanForFeatures(
+    const std::vector<std::string>& features) {
+  if (features.empty())
+    return base::Fail(InputError("name a service or some features", "features"));
   std::string key;
   for (const std::string& feature : features) key.append(feature).append("\n");
   {
@@ -150,7 +163,9 @@ base::Result<FeatureAnswer> PinnedAnswerService::AnswerNow(const FeatureQuery& q
     HR_TRY(held, AnswerUnderPin(*plan, inputs, query, answer));
     if (!held) revoked_.fetch_add(1, std::memory_order_relaxed);
   }
-  if (!held) return base::Fail(ErrorCode::kUnavailable, "the state moved on faster than the answer was read: ask again");
+  if (!held)
+    return base::Fail(ErrorCode::kUnavailable,
+                      "the state moved on faster than the answer was read: ask again");
   for (const InputColumn& column : query.inputs)
     for (size_t i = 0; i < plan->inputs.size(); ++i)
       if (plan->inputs[i].name == column.name)
@@ -161,8 +176,10 @@ base::Result<FeatureAnswer> PinnedAnswerService::AnswerNow(const FeatureQuery& q
 }
 
 // False when the pin was revoked, so that nothing of the answer may be used.
-base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan, const BoundInputs& inputs,
-                                                       const FeatureQuery& query, FeatureAnswer& answer) {
+base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
+                                                       const BoundInputs& inputs,
+                                                       const FeatureQuery& query,
+                                                       FeatureAnswer& answer) {
   HR_TRY(const pipeline::Pin pin, sources_.views->PinNewest());
   answer.epoch = pin.epoch();
   answer.as_of = AsOf(query, pin);
@@ -182,27 +199,32 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan, c
   if (pin.revoked()) return false;
   if (plan.max_lag && answer.lag > *plan.max_lag)
     for (FeatureStatus& status : answer.statuses)
-      if (status == FeatureStatus::kPresent || status == FeatureStatus::kNullValue) status = FeatureStatus::kOutsideMaxAge;
+      if (status == FeatureStatus::kPresent || status == FeatureStatus::kNullValue)
+        status = FeatureStatus::kOutsideMaxAge;
   return true;
 }
 
 base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
-                                                  const pipeline::Pin& pin, size_t row, FeatureAnswer& answer) const {
+                                                  const pipeline::Pin& pin, size_t row,
+                                                  FeatureAnswer& answer) const {
   std::vector<pipeline::ViewAnswer> views;
   views.reserve(plan.views.size());
   columns::KeyBytes key;
   for (const PlanView& view : plan.views) {
     key.clear();
-    for (const size_t input : view.key_inputs) columns::AppendKeyValue(key, inputs.values[input][row]);
+    for (const size_t input : view.key_inputs)
+      columns::AppendKeyValue(key, inputs.values[input][row]);
     HR_TRY(pipeline::ViewAnswer got, sources_.views->Get(pin, view.view, key, answer.as_of));
     views.push_back(std::move(got));
   }
   const auto read = [&](const PlanSource& source) -> FeatureValue {
     if (source.kind == PlanSource::Kind::kInput) {
       const columns::Value& value = inputs.values[source.slot][row];
-      return {value, value.is_null() ? FeatureStatus::kNullValue : FeatureStatus::kPresent, std::nullopt};
+      return {value, value.is_null() ? FeatureStatus::kNullValue : FeatureStatus::kPresent,
+              std::nullopt};
     }
-    if (source.kind == PlanSource::Kind::kOnRequest) return {};  // a field that the expression does not read
+    if (source.kind == PlanSource::Kind::kOnRequest)
+      return {};  // a field that the expression does not read
     const pipeline::ViewAnswer& view = views[source.slot];
     return {view.values[source.output], view.statuses[source.output], view.event_time};
   };
@@ -214,7 +236,8 @@ base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const 
     on_request.push_back(EvaluateOnRequest(definition_.on_request[planned.feature], arguments));
   }
   for (const PlanSource& source : plan.sources) {
-    FeatureValue value = source.kind == PlanSource::Kind::kOnRequest ? on_request[source.slot] : read(source);
+    FeatureValue value =
+        source.kind == PlanSource::Kind::kOnRequest ? on_request[source.slot] : read(source);
     answer.values.push_back(std::move(value.value));
     answer.statuses.push_back(value.status);
     answer.event_times.push_back(value.event_time);
@@ -223,7 +246,8 @@ base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const 
 }
 
 void PinnedAnswerService::AnswerWhenVisible(FeatureQuery query, Done done) {
-  if (!query.min_epoch || sources_.views->visible() >= *query.min_epoch) return done(AnswerNow(query));
+  if (!query.min_epoch || sources_.views->visible() >= *query.min_epoch)
+    return done(AnswerNow(query));
   const base::EpochId epoch = *query.min_epoch;
   const auto deadline = std::min(query.deadline, limits_.wait_max);
   auto shared_done = std::make_shared<Done>(std::move(done));
@@ -231,17 +255,21 @@ void PinnedAnswerService::AnswerWhenVisible(FeatureQuery query, Done done) {
     if (outcome == EpochWaiters::Outcome::kVisible) return (*shared_done)(AnswerNow(query));
     if (outcome == EpochWaiters::Outcome::kStopped)
       return (*shared_done)(base::Fail(ErrorCode::kUnavailable, "the engine is stopping"));
-    (*shared_done)(base::Fail(base::Error(ErrorCode::kDeadlineExceeded, "the epoch did not become visible in time")
-                                  .With("epoch", std::to_string(query.min_epoch->value))));
+    (*shared_done)(base::Fail(
+        base::Error(ErrorCode::kDeadlineExceeded, "the epoch did not become visible in time")
+            .With("epoch", std::to_string(query.min_epoch->value))));
   };
   if (!waiters_->Wait(epoch, deadline, std::move(woken)))
-    (*shared_done)(base::Fail(ErrorCode::kResourceExhausted, "too many requests wait for an epoch: ask again without min_epoch"));
+    (*shared_done)(base::Fail(ErrorCode::kResourceExhausted,
+                              "too many requests wait for an epoch: ask again without min_epoch"));
 }
 
 }  // namespace
 
-base::Result<std::unique_ptr<AnswerService>> AnswerService::Make(AnswerSources sources, AnswerLimits limits) {
-  HR_CHECK(sources.views != nullptr && sources.waiting != nullptr && sources.clock != nullptr, "an answer service reads views");
+base::Result<std::unique_ptr<AnswerService>> AnswerService::Make(AnswerSources sources,
+                                                                 AnswerLimits limits) {
+  HR_CHECK(sources.views != nullptr && sources.waiting != nullptr && sources.clock != nullptr,
+           "an answer service reads views");
   auto service = std::make_unique<PinnedAnswerService>(std::move(sources), limits);
   HR_TRY_VOID(service->CompileServices());
   return service;

@@ -18,7 +18,8 @@ using testing::ServedTrips;
 std::string Text(const FeatureAnswer& answer, size_t row = 0) {
   std::string text;
   for (size_t i = 0; i < answer.columns->size(); ++i) {
-    text += (i == 0 ? "" : " ") + (*answer.columns)[i].Reference() + "=" + answer.values[answer.At(row, i)].ToJson();
+    text += (i == 0 ? "" : " ") + (*answer.columns)[i].Reference() + "=" +
+            answer.values[answer.At(row, i)].ToJson();
     if (answer.statuses[answer.At(row, i)] != FeatureStatus::kPresent)
       text += ":" + std::string(pipeline::NameOf(answer.statuses[answer.At(row, i)]));
   }
@@ -38,10 +39,11 @@ base::Error ErrorOf(const base::Result<FeatureAnswer>& answer) {
 TEST(AnswerServiceTest, AnswersAServiceFromOneEpoch) {
   ServedTrips trips;
   trips.Apply({{0, "ORD", "ATL", 1, 10}, {90, "ORD", "SFO", 1, 40}, {100, "ORD", "ATL", 2, 20}});
-  const FeatureAnswer answer =
-      Must(trips.service->Answer(Ask("trip", {{"origin", Value::String("ORD")}, {"destination", Value::String("ATL")}})));
+  const FeatureAnswer answer = Must(trips.service->Answer(
+      Ask("trip", {{"origin", Value::String("ORD")}, {"destination", Value::String("ATL")}})));
   EXPECT_EQ(Text(answer),
-            "origin.trips_1h=2 origin.trips_24h=3 origin.mean_delay_1h=30.0 origin.mean_delay_24h=23.333333333333332 "
+            "origin.trips_1h=2 origin.trips_24h=3 origin.mean_delay_1h=30.0 "
+            "origin.mean_delay_24h=23.333333333333332 "
             "route.trips_24h=2 trend=6.666666666666668");
   EXPECT_EQ(answer.epoch.value, 1);
   EXPECT_EQ(answer.as_of, Minute(100)) << "under `clock: events` now is the largest event time";
@@ -59,16 +61,18 @@ TEST(AnswerServiceTest, KeepsTheRequestsOrderOfRowsAndFeatures) {
   trips.Apply({{0, "ORD", "ATL", 1, 10}, {1, "ATL", "ORD", 2, 20}});
   FeatureQuery query;
   query.features = {"route:trips_24h", "origin.trips_1h", "origin:mean_delay_1h"};
-  query.inputs = {{"destination", {Value::String("ORD"), Value::String("ATL"), Value::String("ATL")}},
-                  {"unneeded", {Value::Bool(true), Value(), Value()}},
-                  {"origin", {Value::String("ATL"), Value::String("ORD"), Value::String("???")}}};
+  query.inputs = {
+      {"destination", {Value::String("ORD"), Value::String("ATL"), Value::String("ATL")}},
+      {"unneeded", {Value::Bool(true), Value(), Value()}},
+      {"origin", {Value::String("ATL"), Value::String("ORD"), Value::String("???")}}};
   for (int i = 0; i < 2; ++i) {  // the second time from the kept plan
     const FeatureAnswer answer = Must(trips.service->Answer(query));
     ASSERT_EQ(answer.rows, 3);
     EXPECT_EQ(Text(answer, 0), "route.trips_24h=1 origin.trips_1h=1 origin.mean_delay_1h=20.0");
     EXPECT_EQ(Text(answer, 1), "route.trips_24h=1 origin.trips_1h=1 origin.mean_delay_1h=10.0");
     EXPECT_EQ(Text(answer, 2),
-              "route.trips_24h=null:NOT_FOUND origin.trips_1h=null:NOT_FOUND origin.mean_delay_1h=null:NOT_FOUND");
+              "route.trips_24h=null:NOT_FOUND origin.trips_1h=null:NOT_FOUND "
+              "origin.mean_delay_1h=null:NOT_FOUND");
     ASSERT_EQ(answer.inputs.size(), 2);
     EXPECT_EQ(answer.inputs[0].name, "destination");
     EXPECT_EQ(answer.inputs[1].name, "origin");
@@ -78,10 +82,11 @@ TEST(AnswerServiceTest, KeepsTheRequestsOrderOfRowsAndFeatures) {
 TEST(AnswerServiceTest, AKnownKeyWithAnEmptyWindowCountsZero) {
   ServedTrips trips;
   trips.Apply({{0, "ORD", "ATL", 1, 10}, {300, "ATL", "ORD", 2, 20}});
-  const FeatureAnswer answer =
-      Must(trips.service->Answer(Ask("trip", {{"origin", Value::String("ORD")}, {"destination", Value::String("ATL")}})));
+  const FeatureAnswer answer = Must(trips.service->Answer(
+      Ask("trip", {{"origin", Value::String("ORD")}, {"destination", Value::String("ATL")}})));
   EXPECT_EQ(Text(answer),
-            "origin.trips_1h=0 origin.trips_24h=1 origin.mean_delay_1h=null:NULL_VALUE origin.mean_delay_24h=10.0 "
+            "origin.trips_1h=0 origin.trips_24h=1 origin.mean_delay_1h=null:NULL_VALUE "
+            "origin.mean_delay_24h=10.0 "
             "route.trips_24h=1 trend=null:NULL_VALUE");
 }
 
@@ -99,7 +104,9 @@ TEST(AnswerServiceTest, ComputesFromRequestInputs) {
   EXPECT_EQ(answer.inputs[1].use, InputColumn::Use::kRequestInput);
   query.inputs.pop_back();
   const base::Error error = ErrorOf(trips.service->Answer(query));
-  EXPECT_EQ(error.ToString(), "InvalidInput: missing request input `distance` (field=distance, missing=request_input)");
+  EXPECT_EQ(
+      error.ToString(),
+      "InvalidInput: missing request input `distance` (field=distance, missing=request_input)");
 }
 
 TEST(AnswerServiceTest, AsOfMayBeGiven) {
@@ -108,11 +115,13 @@ TEST(AnswerServiceTest, AsOfMayBeGiven) {
   FeatureQuery query = Ask("", {{"origin", Value::String("ORD")}});
   query.features = {"origin.trips_1h"};
   query.as_of = Minute(3);
-  EXPECT_EQ(Text(Must(trips.service->Answer(query))), "origin.trips_1h=1") << "a later row is not in the answer yet";
+  EXPECT_EQ(Text(Must(trips.service->Answer(query))), "origin.trips_1h=1")
+      << "a later row is not in the answer yet";
   query.as_of = Minute(200);
   EXPECT_EQ(Text(Must(trips.service->Answer(query))), "origin.trips_1h=0");
   query.as_of = Minute(-100);
-  EXPECT_EQ(ErrorOf(trips.service->Answer(query)).code(), ErrorCode::kFailedPrecondition) << "before the view's history";
+  EXPECT_EQ(ErrorOf(trips.service->Answer(query)).code(), ErrorCode::kFailedPrecondition)
+      << "before the view's history";
 }
 
 TEST(AnswerServiceTest, TheLogClockIsNowUnderWall) {
@@ -123,17 +132,20 @@ TEST(AnswerServiceTest, TheLogClockIsNowUnderWall) {
   FeatureAnswer answer = Must(trips.service->Answer(query));
   EXPECT_EQ(answer.as_of, Minute(30));
   EXPECT_EQ(answer.lag, std::chrono::minutes(30));
-  EXPECT_EQ(Text(answer), "origin.trips_1h=1:OUTSIDE_MAX_AGE") << "the source is further behind than max_lag";
+  EXPECT_EQ(Text(answer), "origin.trips_1h=1:OUTSIDE_MAX_AGE")
+      << "the source is further behind than max_lag";
   trips.clock.wall = Minute(9);
   EXPECT_EQ(Text(Must(trips.service->Answer(query))), "origin.trips_1h=1");
   trips.clock.wall = Minute(-5);
-  EXPECT_EQ(Must(trips.service->Answer(query)).as_of, Minute(0)) << "never before the epoch's clock";
+  EXPECT_EQ(Must(trips.service->Answer(query)).as_of, Minute(0))
+      << "never before the epoch's clock";
 }
 
 TEST(AnswerServiceTest, TtlExpiresAKey) {
   ServedTrips trips;
   trips.Apply({{0, "ORD", "ATL", 1, 10}, {200, "ORD", "ATL", 2, 10}});
-  FeatureQuery query = Ask("", {{"driver", Value::String("1")}});  // text that reads as the key's type
+  FeatureQuery query =
+      Ask("", {{"driver", Value::String("1")}});  // text that reads as the key's type
   query.features = {"driver.*"};
   const FeatureAnswer answer = Must(trips.service->Answer(query));
   EXPECT_EQ(answer.statuses[0], FeatureStatus::kOutsideMaxAge);
@@ -143,7 +155,9 @@ TEST(AnswerServiceTest, NamesWhatIsWrong) {
   ServedTrips trips;
   trips.Apply({{0, "ORD", "ATL", 1, 10}});
   const auto origin = Value::String("ORD");
-  const auto error = [&](FeatureQuery query) { return ErrorOf(trips.service->Answer(query)).ToString(); };
+  const auto error = [&](FeatureQuery query) {
+    return ErrorOf(trips.service->Answer(query)).ToString();
+  };
   const auto features = [&](std::vector<std::string> names) {
     FeatureQuery query = Ask("", {{"origin", Value::String("ORD")}});
     query.features = std::move(names);
@@ -153,11 +167,13 @@ TEST(AnswerServiceTest, NamesWhatIsWrong) {
   EXPECT_EQ(error(features({"nope:x"})), "NotFound: no view `nope` (object=view, name=nope)");
   EXPECT_EQ(error(features({"origin:nope"})),
             "NotFound: view `origin` has no feature `nope` (object=feature, name=origin:nope)");
-  EXPECT_EQ(error(features({"nope"})), "NotFound: no feature `nope`: name it as view:feature (object=feature, name=nope)");
+  EXPECT_EQ(error(features({"nope"})),
+            "NotFound: no feature `nope`: name it as view:feature (object=feature, name=nope)");
   EXPECT_EQ(error(features({})), "InvalidInput: name a service or some features (field=features)");
   EXPECT_EQ(error(Ask("trip", {{"origin", origin}})),
             "InvalidInput: missing join key `destination` (field=destination, missing=join_key)");
-  EXPECT_EQ(error(Ask("fresh", {{"origin", Value::Int64(5)}})), "InvalidInput: expected string, got 5 (field=origin)");
+  EXPECT_EQ(error(Ask("fresh", {{"origin", Value::Int64(5)}})),
+            "InvalidInput: expected string, got 5 (field=origin)");
   FeatureQuery uneven = Ask("trip", {{"origin", origin}, {"destination", origin}});
   uneven.inputs[1].values.push_back(origin);
   EXPECT_EQ(ErrorOf(trips.service->Answer(uneven)).code(), ErrorCode::kInvalidInput);
@@ -178,7 +194,8 @@ TEST(AnswerServiceTest, KeepsPlansOfListsUpToTheLimit) {
   limits.plans_max = 2;
   ServedTrips trips(ClockOf::kEvents, limits);
   trips.Apply({{0, "ORD", "ATL", 1, 10}});
-  for (const char* name : {"origin.trips_1h", "origin.trips_24h", "origin.mean_delay_1h", "origin.trips_1h"}) {
+  for (const char* name :
+       {"origin.trips_1h", "origin.trips_24h", "origin.mean_delay_1h", "origin.trips_1h"}) {
     FeatureQuery query = Ask("", {{"origin", Value::String("ORD")}});
     query.features = {name};
     EXPECT_EQ(Must(trips.service->Answer(query)).columns->front().Reference(), name);
@@ -217,13 +234,15 @@ class WaitingTest : public ::testing::Test {
     FeatureQuery query = testing::Ask("fresh", {{"origin", Value::String("ORD")}});
     query.min_epoch = base::EpochId{min_epoch};
     query.deadline = std::chrono::milliseconds(deadline_ms);
-    trips_->service->AnswerWhenVisible(std::move(query), [this](base::Result<FeatureAnswer> answer) {
-      outcomes_.push_back(answer ? std::to_string(answer->epoch.value)
-                                 : std::string(base::RowOf(answer.error().code()).name));
-    });
+    trips_->service->AnswerWhenVisible(
+        std::move(query), [this](base::Result<FeatureAnswer> answer) {
+          outcomes_.push_back(answer ? std::to_string(answer->epoch.value)
+                                     : std::string(base::RowOf(answer.error().code()).name));
+        });
   }
   std::vector<std::string> outcomes_;
-  std::unique_ptr<ServedTrips> trips_ = std::make_unique<ServedTrips>();  // answers those who wait when it goes
+  std::unique_ptr<ServedTrips> trips_ =
+      std::make_unique<ServedTrips>();  // answers those who wait when it goes
 };
 
 TEST_F(WaitingTest, AnswersAtOnceWhatIsVisible) {

@@ -11,7 +11,8 @@ bool EpochWaiters::Wait(base::EpochId epoch, std::chrono::milliseconds deadline,
     waiters_.emplace(key, std::move(woken));
     waiting_.store(waiters_.size());
   }
-  // MarkVisible stores first and counts then; this counts first and looks then: one of the two sees the other.
+  // MarkVisible stores first and counts then; this counts first and looks then: one of the two sees
+  // the other.
   if (stopped_.load()) {
     Wake(key, Outcome::kStopped);
   } else if (visible_.load() >= epoch.value) {
@@ -47,7 +48,9 @@ void EpochWaiters::Wake(const Key& key, Outcome outcome) {
     if (node.empty()) return;
     woken = std::move(node.mapped());
   }
-  executor_.Post([self = shared_from_this(), woken = std::move(woken), outcome]() mutable { self->Run(woken, outcome); });
+  executor_.Post([self = shared_from_this(), woken = std::move(woken), outcome]() mutable {
+    self->Run(woken, outcome);
+  });
 }
 
 void EpochWaiters::Run(Woken& woken, Outcome outcome) {

@@ -26,7 +26,8 @@ class EpochWaiters : public std::enable_shared_from_this<EpochWaiters> {
   EpochWaiters(env::Executor& executor, env::Clock& clock, size_t waiters_max)
       : executor_(executor), clock_(clock), waiters_max_(waiters_max) {}
 
-  // `woken` runs once, on the executor (or in Stop). False when waiters_max wait already; `woken` is dropped then.
+  // `woken` runs once, on the executor (or in Stop). False when waiters_max wait already; `woken`
+  // is dropped then.
   bool Wait(base::EpochId epoch, std::chrono::milliseconds deadline, Woken woken);
   // Cheap when nobody waits.
   void MarkVisible(base::EpochId epoch);
@@ -43,10 +44,10 @@ class EpochWaiters : public std::enable_shared_from_this<EpochWaiters> {
   const size_t waiters_max_;
   std::atomic<uint64_t> visible_{0};
   std::atomic<size_t> waiting_{0};
-  std::mutex mutex_;                 // guards the next two
-  std::map<Key, Woken> waiters_;     // by epoch
+  std::mutex mutex_;              // guards the next two
+  std::map<Key, Woken> waiters_;  // by epoch
   uint64_t next_ = 0;
-  std::mutex running_;               // held while a woken request is answered
+  std::mutex running_;  // held while a woken request is answered
   std::atomic<bool> stopped_{false};
 };
 

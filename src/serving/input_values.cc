@@ -17,7 +17,8 @@ std::unexpected<base::Error> Refuse(const Value& given, Type wanted) {
 }
 
 bool FitsInt32(int64_t value) {
-  return value >= std::numeric_limits<int32_t>::min() && value <= std::numeric_limits<int32_t>::max();
+  return value >= std::numeric_limits<int32_t>::min() &&
+         value <= std::numeric_limits<int32_t>::max();
 }
 
 base::Result<Value> FromInteger(const Value& given, Type wanted) {
@@ -27,7 +28,8 @@ base::Result<Value> FromInteger(const Value& given, Type wanted) {
     case Type::kTimestamp:
     case Type::kTimestampNtz: return Value(wanted, value);
     case Type::kInt32:
-    case Type::kDate: return FitsInt32(value) ? base::Result<Value>(Value(wanted, value)) : Refuse(given, wanted);
+    case Type::kDate:
+      return FitsInt32(value) ? base::Result<Value>(Value(wanted, value)) : Refuse(given, wanted);
     case Type::kFloat32:
     case Type::kFloat64:
       if (value > kExactIntegers || value < -kExactIntegers) return Refuse(given, wanted);
@@ -39,8 +41,10 @@ base::Result<Value> FromInteger(const Value& given, Type wanted) {
 base::Result<Value> FromDouble(const Value& given, Type wanted) {
   const double value = given.as_double();
   if (wanted == Type::kFloat64) return Value(wanted, value);
-  if (wanted == Type::kFloat32) return Value(wanted, static_cast<double>(static_cast<float>(value)));
-  const bool whole = std::trunc(value) == value && std::abs(value) <= static_cast<double>(kExactIntegers);
+  if (wanted == Type::kFloat32)
+    return Value(wanted, static_cast<double>(static_cast<float>(value)));
+  const bool whole =
+      std::trunc(value) == value && std::abs(value) <= static_cast<double>(kExactIntegers);
   if (!columns::IsInteger(wanted) || !whole) return Refuse(given, wanted);
   return FromInteger(Value::Int64(static_cast<int64_t>(value)), wanted);
 }

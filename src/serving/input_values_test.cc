@@ -20,7 +20,8 @@ TEST(InputValuesTest, ConvertsWhatLosesNothing) {
   EXPECT_EQ(Converted(Value::Int64(5), Type::kFloat64), "5.0");
   EXPECT_EQ(Converted(Value::Int64(5), Type::kInt32), "5");
   EXPECT_EQ(Converted(Value::String("5"), Type::kInt64), "5");
-  EXPECT_EQ(Converted(Value::String("2001-01-01T00:00:00Z"), Type::kTimestamp), "\"2001-01-01T00:00:00Z\"");
+  EXPECT_EQ(Converted(Value::String("2001-01-01T00:00:00Z"), Type::kTimestamp),
+            "\"2001-01-01T00:00:00Z\"");
   EXPECT_EQ(Converted(Value::Bool(true), Type::kBool), "true");
   EXPECT_EQ(Converted(Value(), Type::kString), "null");
 }

@@ -21,14 +21,19 @@ int Weight(FeatureStatus status) {
 
 }  // namespace
 
-FeatureValue EvaluateOnRequest(const pipeline::OnRequestFeature& feature, std::span<const FeatureValue> inputs) {
+FeatureValue EvaluateOnRequest(const pipeline::OnRequestFeature& feature,
+                               std::span<const FeatureValue> inputs) {
   std::vector<columns::Value> row(inputs.size());
   FeatureValue answer;
   for (const size_t i : feature.expression.inputs()) {
     const FeatureValue& input = inputs[i];
-    row[i] = input.status == FeatureStatus::kPresent ? input.value : columns::Value::Null(feature.inputs->field(i).type);
+    row[i] = input.status == FeatureStatus::kPresent
+                 ? input.value
+                 : columns::Value::Null(feature.inputs->field(i).type);
     if (Weight(input.status) > Weight(answer.status)) answer.status = input.status;
-    if (input.event_time) answer.event_time = std::max(answer.event_time.value_or(base::Timestamp::Min()), *input.event_time);
+    if (input.event_time)
+      answer.event_time =
+          std::max(answer.event_time.value_or(base::Timestamp::Min()), *input.event_time);
   }
   answer.value = feature.expression.Evaluate(row);
   if (!answer.value.is_null()) answer.status = FeatureStatus::kPresent;

@@ -1,5 +1,6 @@
 #pragma once
-// Features that are computed when asked, one row at a time; online answers and training sets share this.
+// Features that are computed when asked, one row at a time; online answers and training sets share
+// this.
 
 #include <optional>
 #include <span>
@@ -19,9 +20,11 @@ struct FeatureValue {
   std::optional<base::Timestamp> event_time;  // of the newest input
 };
 
-// `inputs[i]` answers feature.inputs->field(i); those that the expression does not read are not looked at. An input that is not
-// PRESENT is NULL to the expression. A result is PRESENT; NULL takes the most telling status of the inputs: OUTSIDE_MAX_AGE, INVALID,
-// NOT_FOUND, else NULL_VALUE.
-FeatureValue EvaluateOnRequest(const pipeline::OnRequestFeature& feature, std::span<const FeatureValue> inputs);
+// `inputs[i]` answers feature.inputs->field(i); those that the expression does not read are not
+// looked at. An input that is not PRESENT is NULL to the expression. A result is PRESENT; NULL
+// takes the most telling status of the inputs: OUTSIDE_MAX_AGE, INVALID, NOT_FOUND, else
+// NULL_VALUE.
+FeatureValue EvaluateOnRequest(const pipeline::OnRequestFeature& feature,
+                               std::span<const FeatureValue> inputs);
 
 }  // namespace headrace::serving

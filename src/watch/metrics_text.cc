@@ -10,8 +10,10 @@ constexpr double kMicro = 1e-6;
 void AppendEscaped(std::string& out, std::string_view text) {
   for (const char c : text) {
     if (c == '\\' || c == '"') out += '\\';
-    if (c == '\n') out += "\\n";
-    else out += c;
+    if (c == '\n')
+      out += "\\n";
+    else
+      out += c;
   }
 }
 
@@ -23,8 +25,8 @@ void MetricsText::Head(std::string_view name, std::string_view help, std::string
   text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
 }
 
-void MetricsText::Sample(std::string_view name, std::string_view suffix, MetricLabels labels, std::string_view quantile,
-                         std::string_view value) {
+void MetricsText::Sample(std::string_view name, std::string_view suffix, MetricLabels labels,
+                         std::string_view quantile, std::string_view value) {
   text_ += name;
   text_ += suffix;
   std::string inside;
@@ -43,23 +45,29 @@ void MetricsText::Sample(std::string_view name, std::string_view suffix, MetricL
   text_ += '\n';
 }
 
-void MetricsText::Counter(std::string_view name, std::string_view help, uint64_t value, MetricLabels labels) {
+void MetricsText::Counter(std::string_view name, std::string_view help, uint64_t value,
+                          MetricLabels labels) {
   Head(name, help, "counter");
   Sample(name, "", labels, "", std::to_string(value));
 }
 
-void MetricsText::Gauge(std::string_view name, std::string_view help, double value, MetricLabels labels) {
+void MetricsText::Gauge(std::string_view name, std::string_view help, double value,
+                        MetricLabels labels) {
   Head(name, help, "gauge");
   Sample(name, "", labels, "", fmt::format("{}", value));
 }
 
-void MetricsText::Summary(std::string_view name, std::string_view help, const base::Histogram& us, MetricLabels labels) {
+void MetricsText::Summary(std::string_view name, std::string_view help, const base::Histogram& us,
+                          MetricLabels labels) {
   Head(name, help, "summary");
-  constexpr std::pair<std::string_view, double> kQuantiles[] = {{"0.5", 0.5}, {"0.99", 0.99}, {"0.999", 0.999}};
+  constexpr std::pair<std::string_view, double> kQuantiles[] = {
+      {"0.5", 0.5}, {"0.99", 0.99}, {"0.999", 0.999}};
   for (const auto& [quantile, q] : kQuantiles)
-    Sample(name, "", labels, quantile, fmt::format("{}", static_cast<double>(us.Quantile(q)) * kMicro));
+    Sample(name, "", labels, quantile,
+           fmt::format("{}", static_cast<double>(us.Quantile(q)) * kMicro));
   const auto count = us.count();
-  Sample(name, "_sum", labels, "", fmt::format("{}", us.mean() * static_cast<double>(count) * kMicro));
+  Sample(name, "_sum", labels, "",
+         fmt::format("{}", us.mean() * static_cast<double>(count) * kMicro));
   Sample(name, "_count", labels, "", std::to_string(count));
 }
 

@@ -27,14 +27,16 @@ Json Times(const base::Histogram& us) {
 
 Json VerdictJson(const plan::StageVerdict& verdict) {
   Json json = {{"given_ms", Milliseconds(verdict.given)}, {"verdict", plan::NameOf(verdict.state)}};
-  if (verdict.state != plan::StageVerdict::State::kUnmeasured) json["measured_ms"] = Milliseconds(verdict.measured);
+  if (verdict.state != plan::StageVerdict::State::kUnmeasured)
+    json["measured_ms"] = Milliseconds(verdict.measured);
   return json;
 }
 
 Json PromiseJson(const StatusFigures& figures) {
   const plan::LatencyBudget budget = plan::DivideBudget(figures.definition.promise);
-  const plan::PromiseVerdict verdict =
-      plan::Judge(budget, {&figures.durable_us, &figures.visible_us, &figures.serve_us, &figures.end_to_end_us});
+  const plan::PromiseVerdict verdict = plan::Judge(
+      budget,
+      {&figures.durable_us, &figures.visible_us, &figures.serve_us, &figures.end_to_end_us});
   Json stages = Json::object();
   for (size_t i = 0; i < plan::kStages; ++i)
     stages[std::string(plan::NameOf(static_cast<plan::Stage>(i)))] = VerdictJson(verdict.stages[i]);
@@ -75,18 +77,24 @@ Json MemoryJson(const StatusFigures& figures) {
 Json ViewsJson(const StatusFigures& figures) {
   Json views = Json::array();
   for (const pipeline::ViewStatus& view : figures.views)
-    views.push_back({{"name", view.name}, {"keys", view.keys}, {"rows", view.rows}, {"bytes", view.bytes}});
+    views.push_back(
+        {{"name", view.name}, {"keys", view.keys}, {"rows", view.rows}, {"bytes", view.bytes}});
   return views;
 }
 
 Json TablesJson(const StatusFigures& figures) {
   Json tables = Json::array();
   for (const TableFigures& table : figures.tables) {
-    Json json = {{"name", table.name},           {"folder", table.folder},
-                 {"state", table.state},         {"committed_epoch", table.committed.value},
-                 {"pending_rows", table.pending_rows}, {"lag_ms", Milliseconds(table.lag)},
-                 {"commits", table.commits},     {"files", table.files},
-                 {"rows", table.rows},           {"bytes", table.bytes},
+    Json json = {{"name", table.name},
+                 {"folder", table.folder},
+                 {"state", table.state},
+                 {"committed_epoch", table.committed.value},
+                 {"pending_rows", table.pending_rows},
+                 {"lag_ms", Milliseconds(table.lag)},
+                 {"commits", table.commits},
+                 {"files", table.files},
+                 {"rows", table.rows},
+                 {"bytes", table.bytes},
                  {"commit_p50_ms", Milliseconds(table.commit_p50_us)},
                  {"commit_p99_ms", Milliseconds(table.commit_p99_us)}};
     if (!table.reason.empty()) json["reason"] = table.reason;
@@ -106,12 +114,18 @@ std::string StatusJson(const StatusFigures& figures) {
       {"uptime_s", static_cast<double>(figures.uptime.count()) / 1e6},
       {"epoch", figures.visible.value},
       {"backlog_rows", figures.backlog_rows},
-      {"rows", {{"accepted", figures.log.rows_accepted}, {"refused", figures.log.rows_refused},
-                {"batches_repeated", figures.log.batches_repeated}}},
+      {"rows",
+       {{"accepted", figures.log.rows_accepted},
+        {"refused", figures.log.rows_refused},
+        {"batches_repeated", figures.log.batches_repeated}}},
       {"log", LogJson(figures)},
       {"fdatasync", Times(figures.sync_us)},
-      {"stages", {{"ingest", Times(figures.durable_us)}, {"transform", Times(figures.visible_us)},
-                  {"serve", Times(figures.serve_us)}, {"visible", times}, {"together", times}}},
+      {"stages",
+       {{"ingest", Times(figures.durable_us)},
+        {"transform", Times(figures.visible_us)},
+        {"serve", Times(figures.serve_us)},
+        {"visible", times},
+        {"together", times}}},
       {"promise", PromiseJson(figures)},
       {"memory", MemoryJson(figures)},
       {"views", ViewsJson(figures)},
@@ -125,28 +139,40 @@ std::string StatusJson(const StatusFigures& figures) {
 std::string StatusMetrics(const StatusFigures& figures) {
   MetricsText text;
   const log::LogStatus& log = figures.log;
-  text.Counter("headrace_log_rows_accepted_total", "Rows accepted since the log began.", log.rows_accepted);
-  text.Counter("headrace_log_rows_refused_total", "Rows refused since the log began.", log.rows_refused);
-  text.Counter("headrace_log_batches_repeated_total", "Batches that were repeats, since the start.", log.batches_repeated);
-  text.Gauge("headrace_log_durable_epoch", "The newest durable epoch.", static_cast<double>(log.durable.value));
+  text.Counter("headrace_log_rows_accepted_total", "Rows accepted since the log began.",
+               log.rows_accepted);
+  text.Counter("headrace_log_rows_refused_total", "Rows refused since the log began.",
+               log.rows_refused);
+  text.Counter("headrace_log_batches_repeated_total", "Batches that were repeats, since the start.",
+               log.batches_repeated);
+  text.Gauge("headrace_log_durable_epoch", "The newest durable epoch.",
+             static_cast<double>(log.durable.value));
   text.Gauge("headrace_log_bytes", "Bytes of the log on disk.", static_cast<double>(log.log_bytes));
   text.Gauge("headrace_log_read_only", "1 when the log refuses writes.", log.read_only ? 1 : 0);
   text.Summary("headrace_log_fdatasync_seconds", "Time of an fdatasync.", figures.sync_us);
   text.Summary("headrace_ingest_durable_seconds", "From accepted to durable.", figures.durable_us);
   text.Summary("headrace_pipeline_visible_seconds", "From durable to visible.", figures.visible_us);
-  text.Summary("headrace_pipeline_end_to_end_seconds", "From accepted to visible, per batch.", figures.end_to_end_us);
-  text.Gauge("headrace_pipeline_visible_epoch", "The newest visible epoch.", static_cast<double>(figures.visible.value));
-  text.Gauge("headrace_pipeline_backlog_rows", "Rows durable and not yet visible.", static_cast<double>(figures.backlog_rows));
+  text.Summary("headrace_pipeline_end_to_end_seconds", "From accepted to visible, per batch.",
+               figures.end_to_end_us);
+  text.Gauge("headrace_pipeline_visible_epoch", "The newest visible epoch.",
+             static_cast<double>(figures.visible.value));
+  text.Gauge("headrace_pipeline_backlog_rows", "Rows durable and not yet visible.",
+             static_cast<double>(figures.backlog_rows));
   for (const pipeline::ViewStatus& view : figures.views)
-    text.Gauge("headrace_pipeline_view_keys", "Keys of a view.", static_cast<double>(view.keys), {{"view", view.name}});
+    text.Gauge("headrace_pipeline_view_keys", "Keys of a view.", static_cast<double>(view.keys),
+               {{"view", view.name}});
   for (const pipeline::ViewStatus& view : figures.views)
-    text.Gauge("headrace_pipeline_view_bytes", "Bytes of a view's state.", static_cast<double>(view.bytes), {{"view", view.name}});
-  text.Summary("headrace_serving_answer_seconds", "Time of an answer inside the engine.", figures.serve_us);
-  text.Counter("headrace_serving_pins_revoked_total", "Pins taken away from slow readers.", figures.revoked_pins);
+    text.Gauge("headrace_pipeline_view_bytes", "Bytes of a view's state.",
+               static_cast<double>(view.bytes), {{"view", view.name}});
+  text.Summary("headrace_serving_answer_seconds", "Time of an answer inside the engine.",
+               figures.serve_us);
+  text.Counter("headrace_serving_pins_revoked_total", "Pins taken away from slow readers.",
+               figures.revoked_pins);
   for (const TableFigures& table : figures.tables)
-    text.Gauge("headrace_tables_pending_rows", "Durable rows not in the table.", static_cast<double>(table.pending_rows),
-               {{"table", table.name}});
-  text.Gauge("headrace_base_memory_charged_bytes", "Bytes charged to the budget.", static_cast<double>(figures.budget.used_bytes()));
+    text.Gauge("headrace_tables_pending_rows", "Durable rows not in the table.",
+               static_cast<double>(table.pending_rows), {{"table", table.name}});
+  text.Gauge("headrace_base_memory_charged_bytes", "Bytes charged to the budget.",
+             static_cast<double>(figures.budget.used_bytes()));
   text.Gauge("headrace_base_memory_resident_bytes", "Resident memory of the process.",
              static_cast<double>(figures.memory.resident_bytes));
   return text.Take();

@@ -1,5 +1,6 @@
 #pragma once
-// GET /status: is it well, in one JSON document. wiring gathers the figures; the shape is decided here (docs/reference/http.md).
+// GET /status: is it well, in one JSON document. wiring gathers the figures; the shape is decided
+// here (docs/reference/http.md).
 
 #include <cstdint>
 #include <map>
@@ -39,11 +40,11 @@ struct StatusFigures {
   base::EpochId visible;
   uint64_t backlog_rows = 0;  // durable, not yet visible
   // Microseconds.
-  const base::Histogram& sync_us;       // each fdatasync
-  const base::Histogram& durable_us;    // accepted -> durable: ingest
-  const base::Histogram& visible_us;    // durable -> visible: transform
-  const base::Histogram& end_to_end_us; // accepted -> visible, per batch
-  const base::Histogram& serve_us;      // a request inside the engine
+  const base::Histogram& sync_us;        // each fdatasync
+  const base::Histogram& durable_us;     // accepted -> durable: ingest
+  const base::Histogram& visible_us;     // durable -> visible: transform
+  const base::Histogram& end_to_end_us;  // accepted -> visible, per batch
+  const base::Histogram& serve_us;       // a request inside the engine
   std::vector<pipeline::ViewStatus> views;
   std::vector<TableFigures> tables;
   std::map<std::string, std::map<std::string, uint64_t>> dead_letters;  // stream -> rule -> rows

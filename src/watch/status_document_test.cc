@@ -34,7 +34,11 @@ class StatusDocumentTest : public testing::Test {
     figures.log.rows_accepted = 10;
     figures.log.durable = {8};
     figures.views = {{"origin", 5, 50, 500}};
-    figures.tables.push_back({.name = "flights", .folder = "tables/flights", .state = "running", .reason = {}, .committed = {6},
+    figures.tables.push_back({.name = "flights",
+                              .folder = "tables/flights",
+                              .state = "running",
+                              .reason = {},
+                              .committed = {6},
                               .pending_rows = 2});
     figures.dead_letters["flights"]["range"] = 3;
     return figures;
@@ -72,8 +76,10 @@ TEST_F(StatusDocumentTest, JudgesThePromise) {
 
 TEST_F(StatusDocumentTest, WritesPrometheusText) {
   const std::string text = StatusMetrics(Figures());
-  EXPECT_NE(text.find("# TYPE headrace_log_rows_accepted_total counter\nheadrace_log_rows_accepted_total 10\n"),
-            std::string::npos);
+  EXPECT_NE(
+      text.find(
+          "# TYPE headrace_log_rows_accepted_total counter\nheadrace_log_rows_accepted_total 10\n"),
+      std::string::npos);
   EXPECT_NE(text.find("headrace_pipeline_view_keys{view=\"origin\"} 5\n"), std::string::npos);
   EXPECT_NE(text.find("headrace_log_fdatasync_seconds_count 100\n"), std::string::npos);
   EXPECT_NE(text.find("headrace_tables_pending_rows{table=\"flights\"} 2\n"), std::string::npos);

@@ -1,7 +1,9 @@
 // Sockets on Boost.Asio's epoll loop, one io_context a thread.
 // 1. The listener accepts on the first thread and deals connections to the threads in turn.
-// 2. A connection waits for readiness, then reads into its thread's one buffer: an idle connection costs no buffer.
-// 3. Whatever a session writes during one turn (bytes in, a task, a tick) is sent by one call at the turn's end; what the socket
+// 2. A connection waits for readiness, then reads into its thread's one buffer: an idle connection
+// costs no buffer.
+// 3. Whatever a session writes during one turn (bytes in, a task, a tick) is sent by one call at
+// the turn's end; what the socket
 //    does not take waits for writability, and above the limit the peer is not read.
 #include "env/network.h"
 
@@ -31,8 +33,9 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr std::chrono::seconds kTick{1};
-constexpr std::chrono::milliseconds kAcceptRetry{100};  // after an accept that failed (no free descriptor)
-constexpr int kReadsPerTurn = 4;                        // then the other connections of the thread have theirs
+constexpr std::chrono::milliseconds kAcceptRetry{
+    100};                         // after an accept that failed (no free descriptor)
+constexpr int kReadsPerTurn = 4;  // then the other connections of the thread have theirs
 
 // One thread and its loop.
 struct IoThread {
@@ -61,10 +64,14 @@ struct ListenerState {
 
 class TcpConnection final : public Connection {
  public:
-  TcpConnection(std::shared_ptr<ListenerState> listener, std::shared_ptr<IoThread> io, size_t thread_index,
-                tcp::socket socket, std::string peer)
-      : listener_(std::move(listener)), io_(std::move(io)), thread_index_(thread_index), socket_(std::move(socket)),
-        peer_(std::move(peer)), last_byte_(listener_->clock->Now()) {}
+  TcpConnection(std::shared_ptr<ListenerState> listener, std::shared_ptr<IoThread> io,
+                size_t thread_index, tcp::socket socket, std::string peer)
+      : listener_(std::move(listener)),
+        io_(std::move(io)),
+        thread_index_(thread_index),
+        socket_(std::move(socket)),
+        peer_(std::move(peer)),
+        last_byte_(listener_->clock->Now()) {}
 
   void Start() {
     listener_->open[thread_index_].insert(Self());
@@ -145,7 +152,9 @@ class TcpConnection final : public Connection {
     std::shared_ptr<TcpConnection> alive_;
   };
 
-  std::shared_ptr<TcpConnection> Self() { return std::static_pointer_cast<TcpConnection>(shared_from_this()); }
+  std::shared_ptr<TcpConnection> Self() {
+    return std::static_pointer_cast<TcpConnection>(shared_from_this());
+  }
 
   bool MayRead() const {
     return !closed_ && !input_ended_ && (lingering_ || (!paused_ && !choked_ && !closing_));
@@ -165,7 +174,8 @@ class TcpConnection final : public Connection {
     buffer.resize(std::max(buffer.size(), listener_->limits.read_bytes));
     for (int i = 0; i < kReadsPerTurn && MayRead(); ++i) {
       error_code error;
-      const size_t count = socket_.read_some(asio::buffer(buffer.data(), listener_->limits.read_bytes), error);
+      const size_t count =
+          socket_.read_some(asio::buffer(buffer.data(), listener_->limits.read_bytes), error);
       if (error == asio::error::would_block) break;
       if (error == asio::error::eof) return InputEnded();
       if (error) return Close();
@@ -185,7 +195,8 @@ class TcpConnection final : public Connection {
   void Flush() {
     while (unsent_bytes() > 0) {
       error_code error;
-      const size_t count = socket_.write_some(asio::buffer(out_.data() + out_sent_, unsent_bytes()), error);
+      const size_t count =
+          socket_.write_some(asio::buffer(out_.data() + out_sent_, unsent_bytes()), error);
       if (error == asio::error::would_block) return WriteLater();
       if (error) return Close();
       out_sent_ += count;
@@ -232,10 +243,10 @@ class TcpConnection final : public Connection {
   int turns_ = 0;
   MonotonicTime last_byte_;
   MonotonicTime last_byte_out_{0};
-  bool paused_ = false;          // by the session
-  bool choked_ = false;          // too much unsent
-  bool closing_ = false;         // CloseAfterWrites
-  bool lingering_ = false;       // output ended, input thrown away
+  bool paused_ = false;     // by the session
+  bool choked_ = false;     // too much unsent
+  bool closing_ = false;    // CloseAfterWrites
+  bool lingering_ = false;  // output ended, input thrown away
   bool input_ended_ = false;
   bool closed_ = false;
   bool waiting_to_read_ = false;
@@ -248,11 +259,15 @@ std::string Describe(const tcp::endpoint& endpoint) {
 
 class TcpListener final : public Listener {
  public:
-  TcpListener(std::vector<std::shared_ptr<IoThread>> threads, tcp::acceptor acceptor, std::shared_ptr<ListenerState> state)
-      : threads_(std::move(threads)), accepting_(std::make_shared<Accepting>(std::move(acceptor))), state_(std::move(state)),
+  TcpListener(std::vector<std::shared_ptr<IoThread>> threads, tcp::acceptor acceptor,
+              std::shared_ptr<ListenerState> state)
+      : threads_(std::move(threads)),
+        accepting_(std::make_shared<Accepting>(std::move(acceptor))),
+        state_(std::move(state)),
         port_(accepting_->acceptor.local_endpoint().port()) {
     state_->open.resize(threads_.size());
-    for (size_t i = 0; i < threads_.size(); ++i) tickers_.push_back(std::make_shared<Ticker>(threads_[i]->context));
+    for (size_t i = 0; i < threads_.size(); ++i)
+      tickers_.push_back(std::make_shared<Ticker>(threads_[i]->context));
   }
   ~TcpListener() override {
     Everywhere([this](size_t i) {
@@ -339,8 +354,8 @@ class TcpListener final : public Listener {
       });
     });
   }
-  static void Welcome(tcp::socket socket, const std::shared_ptr<ListenerState>& state, const std::shared_ptr<IoThread>& io,
-                      size_t index) {
+  static void Welcome(tcp::socket socket, const std::shared_ptr<ListenerState>& state,
+                      const std::shared_ptr<IoThread>& io, size_t index) {
     if (state->connections.fetch_add(1) >= state->limits.connections_max) {
       state->connections.fetch_sub(1);
       return;
@@ -349,18 +364,20 @@ class TcpListener final : public Listener {
     socket.set_option(tcp::no_delay(true), error);
     socket.non_blocking(true, error);
     const tcp::endpoint peer = socket.remote_endpoint(error);
-    auto connection = std::make_shared<TcpConnection>(state, io, index, std::move(socket), Describe(peer));
+    auto connection =
+        std::make_shared<TcpConnection>(state, io, index, std::move(socket), Describe(peer));
     asio::post(io->context, [connection = std::move(connection)] { connection->Start(); });
   }
   static void Tick(std::shared_ptr<Ticker> ticker, std::shared_ptr<ListenerState> state, size_t i) {
     ticker->timer.expires_after(kTick);
     asio::steady_timer& timer = ticker->timer;
-    timer.async_wait([ticker = std::move(ticker), state = std::move(state), i](error_code error) mutable {
-      if (error || ticker->stopped) return;
-      const MonotonicTime now = state->clock->Now();
-      for (const auto& connection : Open(*state, i)) connection->Tick(now);
-      Tick(std::move(ticker), std::move(state), i);
-    });
+    timer.async_wait(
+        [ticker = std::move(ticker), state = std::move(state), i](error_code error) mutable {
+          if (error || ticker->stopped) return;
+          const MonotonicTime now = state->clock->Now();
+          for (const auto& connection : Open(*state, i)) connection->Tick(now);
+          Tick(std::move(ticker), std::move(state), i);
+        });
   }
 
   std::vector<std::shared_ptr<IoThread>> threads_;
@@ -374,10 +391,13 @@ base::Error ListenError(const std::string& host, uint16_t port, const error_code
   using base::ErrorCode;
   const std::string where = host + ":" + std::to_string(port);
   auto named = [&](ErrorCode code, const std::string& message) {
-    return base::Error(code, message).With("address", where).With("errno", std::to_string(error.value()));
+    return base::Error(code, message)
+        .With("address", where)
+        .With("errno", std::to_string(error.value()));
   };
   if (error == asio::error::address_in_use)
-    return named(ErrorCode::kAlreadyExists, "the port is in use: stop what listens there, or choose another port");
+    return named(ErrorCode::kAlreadyExists,
+                 "the port is in use: stop what listens there, or choose another port");
   if (error.value() == EADDRNOTAVAIL || error.category() == asio::error::get_netdb_category())
     return named(ErrorCode::kInvalidInput, "this machine has no such address to listen on");
   if (error == asio::error::access_denied)
@@ -403,17 +423,20 @@ class RealNetwork final : public Network {
       io->work.reset();
       io->context.stop();
       io->thread.join();
-      // Tasks that were still queued hold connections, which hold the loop: run them (all closed, so they do nothing).
+      // Tasks that were still queued hold connections, which hold the loop: run them (all closed,
+      // so they do nothing).
       io->context.restart();
       io->context.poll();
     }
   }
 
-  base::Result<std::unique_ptr<Listener>> Listen(const std::string& host, uint16_t port, ConnectionLimits limits,
+  base::Result<std::unique_ptr<Listener>> Listen(const std::string& host, uint16_t port,
+                                                 ConnectionLimits limits,
                                                  SessionFactory factory) override {
     error_code error;
     asio::io_context& context = threads_[0]->context;
-    const auto found = tcp::resolver(context).resolve(host, std::to_string(port), tcp::resolver::passive, error);
+    const auto found =
+        tcp::resolver(context).resolve(host, std::to_string(port), tcp::resolver::passive, error);
     if (error) return base::Fail(ListenError(host, port, error));
     const tcp::endpoint endpoint = found.begin()->endpoint();
     tcp::acceptor acceptor(context);

@@ -16,7 +16,8 @@ using std::chrono::milliseconds;
 // Sends back what comes; "bye" ends the connection.
 class EchoSession final : public Session {
  public:
-  EchoSession(Connection& connection, std::atomic<int>& closed) : connection_(connection), closed_(closed) {}
+  EchoSession(Connection& connection, std::atomic<int>& closed)
+      : connection_(connection), closed_(closed) {}
   void OnBytes(std::span<const uint8_t> bytes) override {
     const std::string text(bytes.begin(), bytes.end());
     connection_.Write(text);
@@ -93,7 +94,8 @@ TEST_F(NetworkTest, StopsReadingAPeerThatDoesNotRead) {
   const std::string piece(1 << 16, 'x');
   size_t sent = 0;
   const auto* bytes = reinterpret_cast<const uint8_t*>(piece.data());
-  while (sent < (64U << 20) && stream->Write({bytes, piece.size()}, milliseconds(300))) sent += piece.size();
+  while (sent < (64U << 20) && stream->Write({bytes, piece.size()}, milliseconds(300)))
+    sent += piece.size();
   EXPECT_LT(sent, 64U << 20) << "the server took everything in";
   EXPECT_GE(Hear(*stream, sent).size(), sent) << "what was taken in comes back once the peer reads";
 }
@@ -113,7 +115,9 @@ TEST_F(NetworkTest, RefusesAForeignAddress) {
 
 TEST_F(NetworkTest, SaysThatNobodyListens) {
   uint16_t port = 0;
-  { port = Echo()->port(); }
+  {
+    port = Echo()->port();
+  }
   const auto stream = network_->Connect("127.0.0.1", port, milliseconds(500));
   ASSERT_FALSE(stream.has_value());
   EXPECT_EQ(stream.error().code(), base::ErrorCode::kUnavailable);
@@ -136,7 +140,8 @@ TEST_F(NetworkTest, ClosesIdleConnections) {
   const auto listener = Echo(limits);
   auto stream = Dial(listener->port());
   EXPECT_EQ(Hear(*stream, 1), "");
-  for (int i = 0; i < 2000 && closed_.load() == 0; ++i) std::this_thread::sleep_for(milliseconds(1));
+  for (int i = 0; i < 2000 && closed_.load() == 0; ++i)
+    std::this_thread::sleep_for(milliseconds(1));
   EXPECT_EQ(closed_.load(), 1);
 }
 
@@ -152,7 +157,8 @@ TEST_F(NetworkTest, DrainLetsSessionsFinish) {
   const MonotonicTime begin = environment_->clock().Now();
   listener->Drain(milliseconds(20'000));
   reader.join();
-  EXPECT_LT(environment_->clock().Now() - begin, milliseconds(10'000)) << "it does not wait out its grace";
+  EXPECT_LT(environment_->clock().Now() - begin, milliseconds(10'000))
+      << "it does not wait out its grace";
   EXPECT_EQ(listener->connections(), 0);
   EXPECT_EQ(closed_.load(), 1);
   const auto late = network_->Connect("127.0.0.1", listener->port(), milliseconds(500));

@@ -13,9 +13,11 @@ TEST(ProcessMemoryTest, SeesWhatIsAllocated) {
   EXPECT_GE(before.peak_bytes, before.resident_bytes);
   {
     std::vector<char> block(96U << 20, 'x');
-    EXPECT_GE(ReadProcessMemory().resident_bytes, before.resident_bytes + (64U << 20)) << block.back();
+    EXPECT_GE(ReadProcessMemory().resident_bytes, before.resident_bytes + (64U << 20))
+        << block.back();
   }
-  EXPECT_GE(ReadProcessMemory().peak_bytes, before.resident_bytes + (64U << 20)) << "the peak stays";
+  EXPECT_GE(ReadProcessMemory().peak_bytes, before.resident_bytes + (64U << 20))
+      << "the peak stays";
 }
 
 }  // namespace

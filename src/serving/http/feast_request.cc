@@ -15,7 +15,8 @@ constexpr size_t kCapacityAtFirst = 1U << 16;  // grows with the bodies that com
 
 using Checked = std::expected<void, FieldProblem>;
 
-std::unexpected<FieldProblem> Wrong(std::string type, std::vector<std::string> location, std::string message) {
+std::unexpected<FieldProblem> Wrong(std::string type, std::vector<std::string> location,
+                                    std::string message) {
   return std::unexpected(FieldProblem{std::move(type), std::move(location), std::move(message)});
 }
 
@@ -25,20 +26,24 @@ std::optional<Value> Scalar(const dom::element& element) {
     case dom::element_type::NULL_VALUE: return Value();
     case dom::element_type::BOOL: return Value::Bool(element.get_bool().value_unsafe());
     case dom::element_type::INT64: return Value::Int64(element.get_int64().value_unsafe());
-    case dom::element_type::UINT64: return Value::Float64(static_cast<double>(element.get_uint64().value_unsafe()));
+    case dom::element_type::UINT64:
+      return Value::Float64(static_cast<double>(element.get_uint64().value_unsafe()));
     case dom::element_type::DOUBLE: return Value::Float64(element.get_double().value_unsafe());
-    case dom::element_type::STRING: return Value::String(std::string(element.get_string().value_unsafe()));
+    case dom::element_type::STRING:
+      return Value::String(std::string(element.get_string().value_unsafe()));
     default: return std::nullopt;
   }
 }
 
 Checked ReadEntities(const dom::element& element, FeastRequest& out) {
   dom::object entities;
-  if (element.get(entities)) return Wrong("dict_type", {"entities"}, "Input should be a valid dictionary");
+  if (element.get(entities))
+    return Wrong("dict_type", {"entities"}, "Input should be a valid dictionary");
   for (const auto& [name, given] : entities) {
     InputColumn column{std::string(name), {}};
     dom::array values;
-    if (given.get(values)) return Wrong("list_type", {"entities", column.name}, "Input should be a valid list");
+    if (given.get(values))
+      return Wrong("list_type", {"entities", column.name}, "Input should be a valid list");
     for (const dom::element value : values) {
       auto scalar = Scalar(value);
       if (!scalar)
@@ -54,11 +59,13 @@ Checked ReadEntities(const dom::element& element, FeastRequest& out) {
 Checked ReadFeatures(const dom::element& element, FeastRequest& out) {
   dom::array features;
   if (element.is_null()) return {};
-  if (element.get(features)) return Wrong("list_type", {"features"}, "Input should be a valid list");
+  if (element.get(features))
+    return Wrong("list_type", {"features"}, "Input should be a valid list");
   for (const dom::element feature : features) {
     std::string_view name;
     if (feature.get(name))
-      return Wrong("string_type", {"features", std::to_string(out.query.features.size())}, "Input should be a valid string");
+      return Wrong("string_type", {"features", std::to_string(out.query.features.size())},
+                   "Input should be a valid string");
     out.query.features.emplace_back(name);
   }
   return {};
@@ -85,20 +92,24 @@ Checked SetAsOf(std::string_view text, FeastRequest& out) {
 }
 
 Checked SetMode(std::string_view text, FeastRequest& out) {
-  if (text != "strict" && text != "feast") return Wrong("enum", {"mode"}, "Input should be 'strict' or 'feast'");
+  if (text != "strict" && text != "feast")
+    return Wrong("enum", {"mode"}, "Input should be 'strict' or 'feast'");
   out.mode = text == "feast" ? StatusMode::kFeast : StatusMode::kStrict;
   return {};
 }
 
 Checked SetCount(const char* field, uint64_t count, FeastRequest& out) {
-  if (std::string_view(field) == "min_epoch") out.query.min_epoch = base::EpochId{count};
-  else out.query.deadline = std::chrono::milliseconds(std::min<uint64_t>(count, 86'400'000));
+  if (std::string_view(field) == "min_epoch")
+    out.query.min_epoch = base::EpochId{count};
+  else
+    out.query.deadline = std::chrono::milliseconds(std::min<uint64_t>(count, 86'400'000));
   return {};
 }
 
 Checked ReadCount(const dom::element& element, const char* field, FeastRequest& out) {
   uint64_t count = 0;
-  if (element.get(count)) return Wrong("int_type", {field}, "Input should be a non-negative integer");
+  if (element.get(count))
+    return Wrong("int_type", {field}, "Input should be a non-negative integer");
   return SetCount(field, count, out);
 }
 
@@ -106,7 +117,8 @@ Checked ReadField(std::string_view name, const dom::element& element, FeastReque
   if (name == "entities") return ReadEntities(element, out);
   if (name == "features") return ReadFeatures(element, out);
   if (name == "feature_service") return ReadText(element, "feature_service", out.query.service);
-  if (name == "full_feature_names") return ReadBool(element, "full_feature_names", out.full_feature_names);
+  if (name == "full_feature_names")
+    return ReadBool(element, "full_feature_names", out.full_feature_names);
   if (name == "include_feature_view_version_metadata")
     return ReadBool(element, "include_feature_view_version_metadata", out.view_metadata);
   if (name == "min_epoch") return ReadCount(element, "min_epoch", out);
@@ -157,19 +169,24 @@ std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::Htt
   dom::parser& parser = ThreadParser();
   const bool padded = request.body.capacity() >= request.body.size() + simdjson::SIMDJSON_PADDING;
   const auto error = parser.parse(request.body.data(), request.body.size(), !padded).get(document);
-  if (error) return Wrong("json_invalid", {}, std::string("JSON decode error: ") + simdjson::error_message(error));
+  if (error)
+    return Wrong("json_invalid", {},
+                 std::string("JSON decode error: ") + simdjson::error_message(error));
   dom::object fields;
-  if (document.get(fields)) return Wrong("model_attributes_type", {}, "Input should be a valid dictionary");
+  if (document.get(fields))
+    return Wrong("model_attributes_type", {}, "Input should be a valid dictionary");
   FeastRequest out;
   bool entities = false;
   for (const auto& [name, element] : fields) {
     entities = entities || name == "entities";
-    if (auto read = ReadField(name, element, out); !read) return std::unexpected(std::move(read).error());
+    if (auto read = ReadField(name, element, out); !read)
+      return std::unexpected(std::move(read).error());
   }
   if (!entities) return Wrong("missing", {"entities"}, "Field required");
   if (out.query.service.empty() && out.query.features.empty())
     return Wrong("missing", {"features"}, "Name a feature_service or some features");
-  if (auto read = ReadQueryString(request, out); !read) return std::unexpected(std::move(read).error());
+  if (auto read = ReadQueryString(request, out); !read)
+    return std::unexpected(std::move(read).error());
   return out;
 }
 

@@ -12,7 +12,8 @@
 
 namespace headrace::serving {
 
-// kStrict tells NULL_VALUE and OUTSIDE_MAX_AGE; kFeast says PRESENT for both, as Feast's own server does.
+// kStrict tells NULL_VALUE and OUTSIDE_MAX_AGE; kFeast says PRESENT for both, as Feast's own server
+// does.
 enum class StatusMode : uint8_t { kStrict, kFeast };
 
 struct FeastRequest {
@@ -29,8 +30,8 @@ struct FieldProblem {
   std::string message;
 };
 
-// Reads the body (whatever its content type; it has 64 bytes of spare capacity) and as_of, min_epoch, deadline_ms and mode from
-// the query string, which wins over fields of the same names.
+// Reads the body (whatever its content type; it has 64 bytes of spare capacity) and as_of,
+// min_epoch, deadline_ms and mode from the query string, which wins over fields of the same names.
 std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::HttpRequest& request);
 
 }  // namespace headrace::serving

@@ -27,11 +27,13 @@ void AppendArray(std::string& out, size_t count, const Append& append) {
 }
 
 FeatureStatus Shown(FeatureStatus status, StatusMode mode) {
-  const bool hidden = status == FeatureStatus::kNullValue || status == FeatureStatus::kOutsideMaxAge;
+  const bool hidden =
+      status == FeatureStatus::kNullValue || status == FeatureStatus::kOutsideMaxAge;
   return mode == StatusMode::kFeast && hidden ? FeatureStatus::kPresent : status;
 }
 
-void AppendValue(std::string& out, const columns::Value& value, FeatureStatus shown, StatusMode mode) {
+void AppendValue(std::string& out, const columns::Value& value, FeatureStatus shown,
+                 StatusMode mode) {
   if (shown != FeatureStatus::kPresent || value.is_null()) {
     out += "null";
   } else if (mode == StatusMode::kFeast && value.type() == columns::Type::kTimestamp) {
@@ -69,7 +71,8 @@ class TimeText {
   std::string text_;
 };
 
-void AppendFeatureColumn(std::string& out, const FeatureAnswer& answer, size_t column, StatusMode mode, TimeText& times) {
+void AppendFeatureColumn(std::string& out, const FeatureAnswer& answer, size_t column,
+                         StatusMode mode, TimeText& times) {
   out += "{\"values\":";
   AppendArray(out, answer.rows, [&](size_t row) {
     const size_t at = answer.At(row, column);
@@ -82,9 +85,8 @@ void AppendFeatureColumn(std::string& out, const FeatureAnswer& answer, size_t c
     out += '"';
   });
   out += ",\"event_timestamps\":";
-  AppendArray(out, answer.rows, [&](size_t row) {
-    out += times.Of(answer.event_times[answer.At(row, column)]);
-  });
+  AppendArray(out, answer.rows,
+              [&](size_t row) { out += times.Of(answer.event_times[answer.At(row, column)]); });
   out += '}';
 }
 
@@ -100,7 +102,8 @@ void AppendMetadata(std::string& out, const FeatureAnswer& answer, const FeastRe
   if (request.view_metadata) {
     std::vector<std::string_view> views;
     for (const AnswerColumn& column : columns)
-      if (!column.view.empty() && std::find(views.begin(), views.end(), column.view) == views.end()) views.push_back(column.view);
+      if (!column.view.empty() && std::find(views.begin(), views.end(), column.view) == views.end())
+        views.push_back(column.view);
     out += ",\"feature_view_metadata\":";
     AppendArray(out, views.size(), [&](size_t i) {
       out += "{\"name\":";
@@ -112,10 +115,12 @@ void AppendMetadata(std::string& out, const FeatureAnswer& answer, const FeastRe
 }
 
 void AppendProvenance(std::string& out, const FeatureAnswer& answer) {
-  fmt::format_to(std::back_inserter(out),
-                 R"("headrace":{{"epoch":{},"as_of":"{}","lag_ms":{},"log":"{}","definition":"{}","clock":"{}"}})",
-                 answer.epoch.value, base::FormatTimestamp(answer.as_of), answer.lag.count() / 1000, answer.log.ToString(),
-                 answer.definition.ToString(), answer.clock == log::ClockMode::kEvents ? "events" : "wall");
+  fmt::format_to(
+      std::back_inserter(out),
+      R"("headrace":{{"epoch":{},"as_of":"{}","lag_ms":{},"log":"{}","definition":"{}","clock":"{}"}})",
+      answer.epoch.value, base::FormatTimestamp(answer.as_of), answer.lag.count() / 1000,
+      answer.log.ToString(), answer.definition.ToString(),
+      answer.clock == log::ClockMode::kEvents ? "events" : "wall");
 }
 
 std::string ContextOf(const base::Error& error, std::string_view name) {
@@ -125,7 +130,8 @@ std::string ContextOf(const base::Error& error, std::string_view name) {
 }
 
 // A JSON string whose text is a JSON document: how Feast's server sends its own errors.
-protocols::HttpResponse FeastError(int status, std::string_view error_class, std::string_view message) {
+protocols::HttpResponse FeastError(int status, std::string_view error_class,
+                                   std::string_view message) {
   std::string document = "{\"module\": \"feast.errors\", \"class\": ";
   AppendJsonString(document, error_class);
   document += ", \"message\": ";
@@ -148,8 +154,10 @@ std::string FeastAnswerJson(const FeatureAnswer& answer, const FeastRequest& req
   TimeText times;
   out += "{\"results\":";
   AppendArray(out, keys.size() + features, [&](size_t i) {
-    if (i < keys.size()) AppendKeyColumn(out, *keys[i]);
-    else AppendFeatureColumn(out, answer, i - keys.size(), request.mode, times);
+    if (i < keys.size())
+      AppendKeyColumn(out, *keys[i]);
+    else
+      AppendFeatureColumn(out, answer, i - keys.size(), request.mode, times);
   });
   out += ',';
   AppendMetadata(out, answer, request, keys);
@@ -163,9 +171,8 @@ protocols::HttpResponse FieldProblemResponse(const FieldProblem& problem) {
   std::string body = "{\"detail\":[{\"type\":";
   AppendJsonString(body, problem.type);
   body += ",\"loc\":";
-  AppendArray(body, problem.location.size() + 1, [&](size_t i) {
-    AppendJsonString(body, i == 0 ? "body" : problem.location[i - 1]);
-  });
+  AppendArray(body, problem.location.size() + 1,
+              [&](size_t i) { AppendJsonString(body, i == 0 ? "body" : problem.location[i - 1]); });
   body += ",\"msg\":";
   AppendJsonString(body, problem.message);
   body += "}]}";
@@ -176,22 +183,27 @@ protocols::HttpResponse AnswerErrorResponse(const base::Error& error, StatusMode
   const std::string object = ContextOf(error, "object");
   const std::string name = ContextOf(error, "name");
   if (error.code() == ErrorCode::kNotFound && object == "view")
-    return FeastError(404, "FeatureViewNotFoundException", "Feature view " + name + " does not exist");
+    return FeastError(404, "FeatureViewNotFoundException",
+                      "Feature view " + name + " does not exist");
   if (error.code() == ErrorCode::kNotFound && object == "service")
-    return FeastError(404, "FeatureServiceNotFoundException", "Feature service " + name + " does not exist");
+    return FeastError(404, "FeatureServiceNotFoundException",
+                      "Feature service " + name + " does not exist");
   const std::string field = ContextOf(error, "field");
   if (error.code() == ErrorCode::kInvalidInput && ContextOf(error, "missing") == "request_input")
-    return FeastError(404, "RequestDataNotFoundInEntityRowsException",
-                      "Required request data source features ['" + field + "'] not found in the entity rows");
+    return FeastError(
+        404, "RequestDataNotFoundInEntityRowsException",
+        "Required request data source features ['" + field + "'] not found in the entity rows");
   const bool bare_in_feast = object == "feature" || error.code() == ErrorCode::kInvalidInput;
   if (bare_in_feast && mode == StatusMode::kFeast) {
     std::string body;
     AppendJsonString(body, error.message());
     return protocols::HttpResponse::Json(std::move(body), 500);
   }
-  if (object == "feature") return FieldProblemResponse({"value_error", {"features"}, error.message()});
+  if (object == "feature")
+    return FieldProblemResponse({"value_error", {"features"}, error.message()});
   if (error.code() == ErrorCode::kInvalidInput) {
-    if (field == "features") return FieldProblemResponse({"value_error", {"features"}, error.message()});
+    if (field == "features")
+      return FieldProblemResponse({"value_error", {"features"}, error.message()});
     return FieldProblemResponse({"value_error", {"entities", field}, error.message()});
   }
   return protocols::ProblemResponse(error);

@@ -16,6 +16,7 @@ struct FlipRequest {
 };
 
 // Errors: kInvalidInput (no JSON, a key column missing or of a wrong type), kNotFound (view).
-base::Result<FlipRequest> ParseFlipRequest(const pipeline::PipelineDefinition& definition, std::string_view body);
+base::Result<FlipRequest> ParseFlipRequest(const pipeline::PipelineDefinition& definition,
+                                           std::string_view body);
 
 }  // namespace headrace::serving

@@ -20,23 +20,27 @@ void GetOnlineFeatures(AnswerService& answers, const HttpRequest& request, HttpR
   auto parsed = ParseFeastRequest(request);
   if (!parsed) return reply.Send(FieldProblemResponse(parsed.error()));
   FeatureQuery query = std::move(parsed->query);
-  answers.AnswerWhenVisible(std::move(query), [parsed = std::move(*parsed), reply = std::move(reply)](
-                                                  base::Result<FeatureAnswer> answer) mutable {
-    if (!answer) return reply.Send(AnswerErrorResponse(answer.error(), parsed.mode));
-    reply.Send(HttpResponse::Json(FeastAnswerJson(*answer, parsed)));
-  });
+  answers.AnswerWhenVisible(std::move(query),
+                            [parsed = std::move(*parsed),
+                             reply = std::move(reply)](base::Result<FeatureAnswer> answer) mutable {
+                              if (!answer)
+                                return reply.Send(AnswerErrorResponse(answer.error(), parsed.mode));
+                              reply.Send(HttpResponse::Json(FeastAnswerJson(*answer, parsed)));
+                            });
 }
 
 HttpResponse Ready(const ServingVerbs& verbs) {
   const auto ready = verbs.ready();
-  return ready ? HttpResponse::Json("{\"ready\":true}") : protocols::ProblemResponse(ready.error(), 503);
+  return ready ? HttpResponse::Json("{\"ready\":true}")
+               : protocols::ProblemResponse(ready.error(), 503);
 }
 
 HttpResponse Flip(const ServingVerbs& verbs, const HttpRequest& request) {
   const auto flip = ParseFlipRequest(verbs.answers->definition(), request.body);
   if (!flip) return protocols::ProblemResponse(flip.error());
   const auto flipped = verbs.flip(flip->view, flip->key);
-  return flipped ? HttpResponse::Json("{\"flipped\":true}") : protocols::ProblemResponse(flipped.error());
+  return flipped ? HttpResponse::Json("{\"flipped\":true}")
+                 : protocols::ProblemResponse(flipped.error());
 }
 
 }  // namespace
@@ -44,13 +48,18 @@ HttpResponse Flip(const ServingVerbs& verbs, const HttpRequest& request) {
 void MountServing(protocols::HttpRouter& router, ServingVerbs mounted) {
   const auto verbs = std::make_shared<const ServingVerbs>(std::move(mounted));
   const auto answer = [&](HttpMethod method, std::string_view path, auto make) {
-    router.Add(method, path, [verbs, make](HttpRequest request, HttpReply reply) { reply.Send(make(*verbs, request)); });
+    router.Add(method, path, [verbs, make](HttpRequest request, HttpReply reply) {
+      reply.Send(make(*verbs, request));
+    });
   };
-  router.Add(HttpMethod::kPost, "/get-online-features", [verbs](HttpRequest request, HttpReply reply) {
-    GetOnlineFeatures(*verbs->answers, request, std::move(reply));
-  });
-  answer(HttpMethod::kGet, "/health", [](const ServingVerbs&, const HttpRequest&) { return HttpResponse{}; });
-  answer(HttpMethod::kGet, "/ready", [](const ServingVerbs& v, const HttpRequest&) { return Ready(v); });
+  router.Add(HttpMethod::kPost, "/get-online-features",
+             [verbs](HttpRequest request, HttpReply reply) {
+               GetOnlineFeatures(*verbs->answers, request, std::move(reply));
+             });
+  answer(HttpMethod::kGet, "/health",
+         [](const ServingVerbs&, const HttpRequest&) { return HttpResponse{}; });
+  answer(HttpMethod::kGet, "/ready",
+         [](const ServingVerbs& v, const HttpRequest&) { return Ready(v); });
   answer(HttpMethod::kGet, "/status",
          [](const ServingVerbs& v, const HttpRequest&) { return HttpResponse::Json(v.status()); });
   answer(HttpMethod::kGet, "/metrics", [](const ServingVerbs& v, const HttpRequest&) {
@@ -60,7 +69,8 @@ void MountServing(protocols::HttpRouter& router, ServingVerbs mounted) {
     return HttpResponse::Json(ViewsJson(v.answers->definition()));
   });
   if (verbs->flip)
-    answer(HttpMethod::kPost, "/debug/flip", [](const ServingVerbs& v, const HttpRequest& r) { return Flip(v, r); });
+    answer(HttpMethod::kPost, "/debug/flip",
+           [](const ServingVerbs& v, const HttpRequest& r) { return Flip(v, r); });
 }
 
 }  // namespace headrace::serving

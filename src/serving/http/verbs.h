@@ -14,9 +14,9 @@ namespace headrace::serving {
 // What the verbs ask; all from I/O threads, so none may block. They outlive the server.
 struct ServingVerbs {
   AnswerService* answers = nullptr;
-  std::function<base::Result<void>()> ready;   // the error says why not: GET /ready answers 503
-  std::function<std::string()> status;         // the JSON of GET /status
-  std::function<std::string()> metrics;        // Prometheus text
+  std::function<base::Result<void>()> ready;  // the error says why not: GET /ready answers 503
+  std::function<std::string()> status;        // the JSON of GET /status
+  std::function<std::string()> metrics;       // Prometheus text
   // Demonstration only; empty: POST /debug/flip does not exist.
   std::function<base::Result<void>(const std::string& view, const columns::KeyBytes& key)> flip;
 };

@@ -29,15 +29,20 @@ class VerbsTest : public ::testing::Test {
     };
     MountServing(router_, std::move(verbs));
   }
-  HttpResponse Send(HttpMethod method, std::string path, std::string body = {}, std::string query = {}) {
+  HttpResponse Send(HttpMethod method, std::string path, std::string body = {},
+                    std::string query = {}) {
     protocols::HttpRequest request;
     request.method = method;
     request.path = std::move(path);
     request.body = std::move(body);
-    if (!query.empty()) request.query.emplace_back(query.substr(0, query.find('=')), query.substr(query.find('=') + 1));
+    if (!query.empty())
+      request.query.emplace_back(query.substr(0, query.find('=')),
+                                 query.substr(query.find('=') + 1));
     HttpResponse given;
     given.status = 0;
-    router_.Dispatch(std::move(request), protocols::HttpReply([&](HttpResponse response) { given = std::move(response); }));
+    router_.Dispatch(std::move(request), protocols::HttpReply([&](HttpResponse response) {
+                       given = std::move(response);
+                     }));
     return given;
   }
   HttpResponse Ask(std::string body, std::string query = {}) {
@@ -55,8 +60,8 @@ class VerbsTest : public ::testing::Test {
 };
 
 TEST_F(VerbsTest, AnswersInFeastsShape) {
-  const HttpResponse response =
-      Ask(R"({"features": ["origin:trips_1h", "origin:mean_delay_24h"], "entities": {"origin": ["ORD", "???"]}})");
+  const HttpResponse response = Ask(
+      R"({"features": ["origin:trips_1h", "origin:mean_delay_24h"], "entities": {"origin": ["ORD", "???"]}})");
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(response.content_type, "application/json");
   EXPECT_EQ(
@@ -71,22 +76,31 @@ TEST_F(VerbsTest, AnswersInFeastsShape) {
 TEST_F(VerbsTest, TellsFeaturesOfOneNameApart) {
   const std::string entities = R"("entities": {"origin": ["ORD"], "destination": ["ATL"]}})";
   const HttpResponse service = Ask(R"({"feature_service": "trip", )" + entities);
-  EXPECT_NE(service.body.find(R"("feature_names":["origin","destination","trips_1h","origin__trips_24h","mean_delay_1h",)"
-                              R"("mean_delay_24h","route__trips_24h","trend"])"),
-            std::string::npos)
+  EXPECT_NE(
+      service.body.find(
+          R"("feature_names":["origin","destination","trips_1h","origin__trips_24h","mean_delay_1h",)"
+          R"("mean_delay_24h","route__trips_24h","trend"])"),
+      std::string::npos)
       << service.body;
-  const HttpResponse full = Ask(R"({"feature_service": "trip", "full_feature_names": true, )" + entities);
-  EXPECT_NE(full.body.find(R"("origin__trips_1h","origin__trips_24h","origin__mean_delay_1h","origin__mean_delay_24h",)"
-                           R"("route__trips_24h","trend"])"),
-            std::string::npos)
+  const HttpResponse full =
+      Ask(R"({"feature_service": "trip", "full_feature_names": true, )" + entities);
+  EXPECT_NE(
+      full.body.find(
+          R"("origin__trips_1h","origin__trips_24h","origin__mean_delay_1h","origin__mean_delay_24h",)"
+          R"("route__trips_24h","trend"])"),
+      std::string::npos)
       << full.body;
 }
 
 TEST_F(VerbsTest, HasAStrictAndAFeastMode) {
-  const std::string body = R"({"features": ["origin:mean_delay_1h"], "entities": {"origin": ["ORD"]}, "as_of": "2001-01-01T09:00:00Z"})";
-  EXPECT_NE(Ask(body).body.find(R"({"values":[null],"statuses":["NULL_VALUE"])"), std::string::npos) << Ask(body).body;
-  EXPECT_NE(Ask(body, "mode=feast").body.find(R"({"values":[null],"statuses":["PRESENT"])"), std::string::npos);
-  EXPECT_NE(Ask(body, "as_of=2001-01-01T01:30:00Z").body.find(R"({"values":[40.0])"), std::string::npos)
+  const std::string body =
+      R"({"features": ["origin:mean_delay_1h"], "entities": {"origin": ["ORD"]}, "as_of": "2001-01-01T09:00:00Z"})";
+  EXPECT_NE(Ask(body).body.find(R"({"values":[null],"statuses":["NULL_VALUE"])"), std::string::npos)
+      << Ask(body).body;
+  EXPECT_NE(Ask(body, "mode=feast").body.find(R"({"values":[null],"statuses":["PRESENT"])"),
+            std::string::npos);
+  EXPECT_NE(Ask(body, "as_of=2001-01-01T01:30:00Z").body.find(R"({"values":[40.0])"),
+            std::string::npos)
       << "the query string wins";
 }
 
@@ -94,18 +108,23 @@ TEST_F(VerbsTest, NamesViewsWhenAsked) {
   const HttpResponse response = Ask(
       R"({"features": ["origin:trips_1h"], "entities": {"origin": []}, "include_feature_view_version_metadata": true})");
   EXPECT_EQ(response.status, 200);
-  EXPECT_NE(response.body.find(R"("metadata":{"feature_names":["origin","trips_1h"],"feature_view_metadata":[{"name":"origin"}]})"),
-            std::string::npos)
+  EXPECT_NE(
+      response.body.find(
+          R"("metadata":{"feature_names":["origin","trips_1h"],"feature_view_metadata":[{"name":"origin"}]})"),
+      std::string::npos)
       << response.body;
-  EXPECT_NE(response.body.find(R"({"values":[],"statuses":[],"event_timestamps":[]})"), std::string::npos);
+  EXPECT_NE(response.body.find(R"({"values":[],"statuses":[],"event_timestamps":[]})"),
+            std::string::npos);
 }
 
 TEST_F(VerbsTest, AnswersUnknownThingsAsFeastDoes) {
   const HttpResponse view = Ask(R"({"features": ["cart:x"], "entities": {"origin": ["ORD"]}})");
   EXPECT_EQ(view.status, 404);
-  EXPECT_EQ(view.body, R"("{\"module\": \"feast.errors\", \"class\": \"FeatureViewNotFoundException\", )"
-                       R"(\"message\": \"Feature view cart does not exist\"}")");
-  const HttpResponse service = Ask(R"({"feature_service": "cart", "entities": {"origin": ["ORD"]}})");
+  EXPECT_EQ(view.body,
+            R"("{\"module\": \"feast.errors\", \"class\": \"FeatureViewNotFoundException\", )"
+            R"(\"message\": \"Feature view cart does not exist\"}")");
+  const HttpResponse service =
+      Ask(R"({"feature_service": "cart", "entities": {"origin": ["ORD"]}})");
   EXPECT_EQ(service.status, 404);
   EXPECT_NE(service.body.find("FeatureServiceNotFoundException"), std::string::npos);
   const HttpResponse input = Ask(R"({"features": ["late_by"], "entities": {"origin": ["ORD"]}})");
@@ -123,42 +142,59 @@ TEST_F(VerbsTest, SaysWhatIsWrongWithABody) {
       {"", R"("type":"json_invalid","loc":["body"])"},
       {"{", R"("type":"json_invalid","loc":["body"])"},
       {"[]", R"("type":"model_attributes_type","loc":["body"])"},
-      {R"({"features": ["origin:trips_1h"]})", R"("type":"missing","loc":["body","entities"],"msg":"Field required")"},
-      {R"({"entities": [], "features": ["a:b"]})", R"("type":"dict_type","loc":["body","entities"])"},
-      {R"({"entities": {"origin": "ORD"}, "features": ["a:b"]})", R"("type":"list_type","loc":["body","entities","origin"])"},
-      {R"({"entities": {"origin": [["ORD"]]}, "features": ["a:b"]})", R"("loc":["body","entities","origin","0"])"},
+      {R"({"features": ["origin:trips_1h"]})",
+       R"("type":"missing","loc":["body","entities"],"msg":"Field required")"},
+      {R"({"entities": [], "features": ["a:b"]})",
+       R"("type":"dict_type","loc":["body","entities"])"},
+      {R"({"entities": {"origin": "ORD"}, "features": ["a:b"]})",
+       R"("type":"list_type","loc":["body","entities","origin"])"},
+      {R"({"entities": {"origin": [["ORD"]]}, "features": ["a:b"]})",
+       R"("loc":["body","entities","origin","0"])"},
       {R"({"entities": {"origin": ["ORD"]}})", R"("type":"missing","loc":["body","features"])"},
-      {R"({"entities": {"origin": ["ORD"]}, "features": "a:b"})", R"("type":"list_type","loc":["body","features"])"},
-      {R"({"entities": {"origin": ["ORD"]}, "features": [1]})", R"("type":"string_type","loc":["body","features","0"])"},
+      {R"({"entities": {"origin": ["ORD"]}, "features": "a:b"})",
+       R"("type":"list_type","loc":["body","features"])"},
+      {R"({"entities": {"origin": ["ORD"]}, "features": [1]})",
+       R"("type":"string_type","loc":["body","features","0"])"},
       {R"({"entities": {}, "feature_service": 1})", R"("loc":["body","feature_service"])"},
-      {R"({"entities": {}, "feature_service": "trip", "full_feature_names": "x"})", R"("type":"bool_type")"},
-      {R"({"entities": {}, "feature_service": "trip", "as_of": "noon"})", R"("loc":["body","as_of"])"},
-      {R"({"entities": {}, "feature_service": "trip", "min_epoch": -1})", R"("loc":["body","min_epoch"])"},
+      {R"({"entities": {}, "feature_service": "trip", "full_feature_names": "x"})",
+       R"("type":"bool_type")"},
+      {R"({"entities": {}, "feature_service": "trip", "as_of": "noon"})",
+       R"("loc":["body","as_of"])"},
+      {R"({"entities": {}, "feature_service": "trip", "min_epoch": -1})",
+       R"("loc":["body","min_epoch"])"},
       {R"({"entities": {}, "feature_service": "trip", "mode": "x"})", R"("loc":["body","mode"])"},
-      {R"({"entities": {}, "feature_service": "trip"})", R"("loc":["body","entities","origin"],"msg":"missing join key `origin`")"},
-      {R"({"entities": {"origin": [1]}, "features": ["origin:trips_1h"]})", R"("msg":"expected string, got 1")"},
-      {R"({"entities": {"origin": ["ORD"]}, "features": ["origin:x"]})", R"("loc":["body","features"])"},
+      {R"({"entities": {}, "feature_service": "trip"})",
+       R"("loc":["body","entities","origin"],"msg":"missing join key `origin`")"},
+      {R"({"entities": {"origin": [1]}, "features": ["origin:trips_1h"]})",
+       R"("msg":"expected string, got 1")"},
+      {R"({"entities": {"origin": ["ORD"]}, "features": ["origin:x"]})",
+       R"("loc":["body","features"])"},
   };
   for (const BadBody& bad : cases) {
     const HttpResponse response = Ask(bad.body);
     EXPECT_EQ(response.status, 422) << bad.body;
     EXPECT_TRUE(response.body.starts_with(R"({"detail":[{)")) << response.body;
-    EXPECT_NE(response.body.find(bad.detail), std::string::npos) << bad.body << "\n" << response.body;
+    EXPECT_NE(response.body.find(bad.detail), std::string::npos) << bad.body << "\n"
+                                                                 << response.body;
   }
-  const HttpResponse feast = Ask(R"({"entities": {"x": ["ORD"]}, "features": ["origin:trips_1h"]})", "mode=feast");
+  const HttpResponse feast =
+      Ask(R"({"entities": {"x": ["ORD"]}, "features": ["origin:trips_1h"]})", "mode=feast");
   EXPECT_EQ(feast.status, 500);
   EXPECT_EQ(feast.body, R"("missing join key `origin`")");
 }
 
 TEST_F(VerbsTest, WaitsForAnEpochUpToADeadline) {
-  const std::string body = R"({"features": ["origin:trips_1h"], "entities": {"origin": ["ORD"]}, "min_epoch": 2, "deadline_ms": 100})";
+  const std::string body =
+      R"({"features": ["origin:trips_1h"], "entities": {"origin": ["ORD"]}, "min_epoch": 2, "deadline_ms": 100})";
   HttpResponse given;
   given.status = 0;
   protocols::HttpRequest request;
   request.method = HttpMethod::kPost;
   request.path = "/get-online-features";
   request.body = body;
-  router_.Dispatch(std::move(request), protocols::HttpReply([&](HttpResponse response) { given = std::move(response); }));
+  router_.Dispatch(std::move(request), protocols::HttpReply([&](HttpResponse response) {
+                     given = std::move(response);
+                   }));
   EXPECT_EQ(given.status, 0) << "not yet";
   trips_.Apply({{101, "ORD", "ATL", 1, 10}});
   trips_.executor.RunDue();
@@ -177,23 +213,35 @@ TEST_F(VerbsTest, TellsHealthFromReadiness) {
 
 TEST_F(VerbsTest, ServesStatusMetricsAndViews) {
   EXPECT_EQ(Send(HttpMethod::kGet, "/status").body, "{\"epoch\":1}");
-  EXPECT_EQ(Send(HttpMethod::kGet, "/metrics").content_type, "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_EQ(Send(HttpMethod::kGet, "/metrics").content_type,
+            "text/plain; version=0.0.4; charset=utf-8");
   const std::string views = Send(HttpMethod::kGet, "/views").body;
-  EXPECT_NE(views.find(R"({"name":"route","stream":"trips","join_keys":[{"name":"origin","type":"string"},)"
-                       R"({"name":"destination","type":"string"}],"windows":["1d"],)"
-                       R"("features":[{"name":"trips_24h","type":"int64"}]})"),
+  EXPECT_NE(
+      views.find(
+          R"({"name":"route","stream":"trips","join_keys":[{"name":"origin","type":"string"},)"
+          R"({"name":"destination","type":"string"}],"windows":["1d"],)"
+          R"("features":[{"name":"trips_24h","type":"int64"}]})"),
+      std::string::npos)
+      << views;
+  EXPECT_NE(views.find(R"({"name":"fresh","features":["origin:trips_1h"],"max_lag":"10m"})"),
             std::string::npos)
       << views;
-  EXPECT_NE(views.find(R"({"name":"fresh","features":["origin:trips_1h"],"max_lag":"10m"})"), std::string::npos) << views;
 }
 
 TEST_F(VerbsTest, FlipsABitOnlyForTheDemonstration) {
-  EXPECT_EQ(Send(HttpMethod::kPost, "/debug/flip", R"({"view": "origin", "key": {"origin": "ORD"}})").status, 200);
+  EXPECT_EQ(
+      Send(HttpMethod::kPost, "/debug/flip", R"({"view": "origin", "key": {"origin": "ORD"}})")
+          .status,
+      200);
   EXPECT_EQ(flipped_, "origin");
-  EXPECT_NE(Ask(R"({"features": ["origin:mean_delay_1h"], "entities": {"origin": ["ORD"]}})").body.find(R"({"values":[30.5])"),
+  EXPECT_NE(Ask(R"({"features": ["origin:mean_delay_1h"], "entities": {"origin": ["ORD"]}})")
+                .body.find(R"({"values":[30.5])"),
             std::string::npos)
       << "20 became 21";
-  EXPECT_EQ(Send(HttpMethod::kPost, "/debug/flip", R"({"view": "origin", "key": {"origin": "???"}})").status, 404);
+  EXPECT_EQ(
+      Send(HttpMethod::kPost, "/debug/flip", R"({"view": "origin", "key": {"origin": "???"}})")
+          .status,
+      404);
   EXPECT_EQ(Send(HttpMethod::kPost, "/debug/flip", R"({"view": "cart", "key": {}})").status, 404);
   EXPECT_EQ(Send(HttpMethod::kPost, "/debug/flip", R"({"view": "origin", "key": {}})").status, 422);
   EXPECT_EQ(Send(HttpMethod::kPost, "/debug/flip", "x").status, 422);
@@ -205,7 +253,9 @@ TEST_F(VerbsTest, FlipsABitOnlyForTheDemonstration) {
   protocols::HttpRequest request;
   request.method = HttpMethod::kPost;
   request.path = "/debug/flip";
-  without.Dispatch(std::move(request), protocols::HttpReply([&](HttpResponse response) { given = std::move(response); }));
+  without.Dispatch(std::move(request), protocols::HttpReply([&](HttpResponse response) {
+                     given = std::move(response);
+                   }));
   EXPECT_EQ(given.status, 404);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// A small pipeline with a state to ask, for this room's tests: clock and executor are driven by hand.
+// A small pipeline with a state to ask, for this room's tests: clock and executor are driven by
+// hand.
 
 #include <memory>
 #include <string>
@@ -26,8 +27,12 @@ class HandClock final : public env::Clock {
 class HandExecutor final : public env::Executor {
  public:
   explicit HandExecutor(HandClock& clock) : clock_(clock) {}
-  void Post(env::Task task) override { tasks_.emplace_back(env::MonotonicTime(0), std::move(task)); }
-  void PostAt(env::MonotonicTime time, env::Task task) override { tasks_.emplace_back(time, std::move(task)); }
+  void Post(env::Task task) override {
+    tasks_.emplace_back(env::MonotonicTime(0), std::move(task));
+  }
+  void PostAt(env::MonotonicTime time, env::Task task) override {
+    tasks_.emplace_back(time, std::move(task));
+  }
   void RunDue();
 
  private:
@@ -46,8 +51,8 @@ struct Trip {
 
 enum class ClockOf : uint8_t { kEvents, kWall };
 
-// Views origin (1h, 24h), route (24h) and driver (1h, ttl 2h) of one stream; on_request trend and late_by; services trip and
-// fresh (max_lag 10m).
+// Views origin (1h, 24h), route (24h) and driver (1h, ttl 2h) of one stream; on_request trend and
+// late_by; services trip and fresh (max_lag 10m).
 class ServedTrips {
  public:
   explicit ServedTrips(ClockOf clock = ClockOf::kEvents, AnswerLimits limits = {});
@@ -59,8 +64,8 @@ class ServedTrips {
   base::MemoryBudget budget{1U << 30};
   pipeline::PipelineRef definition;
   std::unique_ptr<pipeline::ViewSet> views;
-  std::vector<FeatureAnswer> answered;             // what on_answer saw
-  std::function<base::Timestamp()> log_clock;      // replaceable
+  std::vector<FeatureAnswer> answered;         // what on_answer saw
+  std::function<base::Timestamp()> log_clock;  // replaceable
   std::unique_ptr<AnswerService> service;
 
  private:

@@ -51,7 +51,8 @@ pipeline::PipelineRef Definition(ClockOf clock) {
   std::string text(kPipeline);
   text.replace(text.find("CLOCK"), 5, clock == ClockOf::kEvents ? "events" : "wall");
   const auto checked = pipeline::CheckPipeline(
-      "trips.yaml", text, [](const std::string&) -> base::Result<std::string> { return std::string(kContract); });
+      "trips.yaml", text,
+      [](const std::string&) -> base::Result<std::string> { return std::string(kContract); });
   for (const contract::Diagnostic& diagnostic : checked.diagnostics)
     ADD_FAILURE() << contract::Render(diagnostic, text);
   return checked.definition;

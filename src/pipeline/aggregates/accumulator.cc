@@ -10,11 +10,15 @@ namespace {
 using columns::Type;
 using columns::Value;
 
-// A double's bits as an integer that orders as IEEE 754's totalOrder does, all NaNs being one. Its own inverse on the bits.
-int64_t FlipNegative(int64_t bits) { return bits ^ static_cast<int64_t>(static_cast<uint64_t>(bits >> 63) >> 1); }
+// A double's bits as an integer that orders as IEEE 754's totalOrder does, all NaNs being one. Its
+// own inverse on the bits.
+int64_t FlipNegative(int64_t bits) {
+  return bits ^ static_cast<int64_t>(static_cast<uint64_t>(bits >> 63) >> 1);
+}
 
 int64_t OrderedBits(uint64_t cell) {
-  if ((cell & ~(1ULL << 63)) > (0x7ffULL << 52)) [[unlikely]] cell = 0x7ff8ULL << 48;
+  if ((cell & ~(1ULL << 63)) > (0x7ffULL << 52)) [[unlikely]]
+    cell = 0x7ff8ULL << 48;
   return FlipNegative(static_cast<int64_t>(cell));
 }
 
@@ -38,14 +42,19 @@ void SumDoubles(const uint64_t* cells, RowMask rows, ExactSum& sum) {
   sum.AddUnits(units);
 }
 
-void AppendBuckets(const uint64_t* cells, RowMask rows, const Slot& slot, std::vector<Bucket>& out) {
+void AppendBuckets(const uint64_t* cells, RowMask rows, const Slot& slot,
+                   std::vector<Bucket>& out) {
   const size_t before = out.size();
   out.resize(before + static_cast<size_t>(std::popcount(rows)));
   Bucket* next = out.data() + before;
   if (slot.cell == CellKind::kDouble) {
-    ForEachRow(rows, [&](uint32_t row) { *next++ = BucketOf(std::bit_cast<double>(cells[row]), slot.bits); });
+    ForEachRow(rows, [&](uint32_t row) {
+      *next++ = BucketOf(std::bit_cast<double>(cells[row]), slot.bits);
+    });
   } else {
-    ForEachRow(rows, [&](uint32_t row) { *next++ = BucketOf(static_cast<int64_t>(cells[row]), slot.bits); });
+    ForEachRow(rows, [&](uint32_t row) {
+      *next++ = BucketOf(static_cast<int64_t>(cells[row]), slot.bits);
+    });
   }
 }
 
@@ -61,7 +70,8 @@ Value ValueOfCell(Type type, const uint64_t& cell) {
   HR_CHECK(false, "a bool has no cell");
 }
 
-Accumulators::Accumulators(const AggregatePlan& plan) : plan_(&plan), states_(plan.slots().size()) {}
+Accumulators::Accumulators(const AggregatePlan& plan)
+    : plan_(&plan), states_(plan.slots().size()) {}
 
 void Accumulators::Add(const RowBlock& block, RowMask rows) {
   for (size_t i = 0; i < states_.size(); ++i) AddSlot(plan_->slots()[i], block, rows, states_[i]);
@@ -77,7 +87,8 @@ void Accumulators::AddWithoutPartial(const RowBlock& block, RowMask rows) {
 void Accumulators::AddSlot(const Slot& slot, const RowBlock& block, RowMask rows, State& state) {
   if (slot.where) rows &= block.arguments[*slot.where].valid & block.arguments[*slot.where].truth;
   if (slot.kind == Slot::Kind::kNewest) return AddNewest(state, block, slot, rows);
-  const ArgumentBlock argument = slot.argument ? block.arguments[*slot.argument] : ArgumentBlock{.valid = ~RowMask{0}};
+  const ArgumentBlock argument =
+      slot.argument ? block.arguments[*slot.argument] : ArgumentBlock{.valid = ~RowMask{0}};
   rows &= argument.valid;
   if (rows == 0) return;
   const auto count = static_cast<uint64_t>(std::popcount(rows));
@@ -88,11 +99,14 @@ void Accumulators::AddSlot(const Slot& slot, const RowBlock& block, RowMask rows
     case Slot::Kind::kRows: break;
     case Slot::Kind::kIntegerSum: state.integers += SumIntegers(cells, rows); break;
     case Slot::Kind::kDoubleSum: SumDoubles(cells, rows, state.doubles); break;
-    case Slot::Kind::kTruths: state.truths += static_cast<uint64_t>(std::popcount(rows & argument.truth)); break;
+    case Slot::Kind::kTruths:
+      state.truths += static_cast<uint64_t>(std::popcount(rows & argument.truth));
+      break;
     case Slot::Kind::kBuckets: AppendBuckets(cells, rows, slot, state.buckets); break;
     case Slot::Kind::kTextRange: return AddTextRange(state, block, slot, rows);
     case Slot::Kind::kBoolRange:
-      return AddRange(state, (rows & ~argument.truth) == 0 ? 1 : 0, (rows & argument.truth) != 0 ? 1 : 0, count);
+      return AddRange(state, (rows & ~argument.truth) == 0 ? 1 : 0,
+                      (rows & argument.truth) != 0 ? 1 : 0, count);
     case Slot::Kind::kIntegerRange:
       ForEachRow(rows, [&](uint32_t row) {
         least = std::min(least, static_cast<int64_t>(cells[row]));
@@ -117,7 +131,8 @@ void Accumulators::AddRange(State& state, int64_t least, int64_t greatest, uint6
   state.count += count;
 }
 
-void Accumulators::AddTextRange(State& state, const RowBlock& block, const Slot& slot, RowMask rows) {
+void Accumulators::AddTextRange(State& state, const RowBlock& block, const Slot& slot,
+                                RowMask rows) {
   const uint64_t* cells = block.arguments[*slot.argument].cells;
   ForEachRow(rows, [&](uint32_t row) {
     const std::string_view text = TextCell::Read(cells[row]);
@@ -140,7 +155,8 @@ void Accumulators::AddNewest(State& state, const RowBlock& block, const Slot& sl
   state.newest_time = time;
   state.newest_position = position;
   state.newest_valid = ((argument.valid >> row) & 1) != 0;
-  state.newest_cell = slot.cell == CellKind::kBool ? (argument.truth >> row) & 1 : argument.cells[row];
+  state.newest_cell =
+      slot.cell == CellKind::kBool ? (argument.truth >> row) & 1 : argument.cells[row];
 }
 
 void Accumulators::MergePartials(std::span<const SlotPartial> partials) {
@@ -149,7 +165,9 @@ void Accumulators::MergePartials(std::span<const SlotPartial> partials) {
     State& state = states_[i];
     switch (plan_->slots()[i].kind) {
       case Slot::Kind::kIntegerRange:
-      case Slot::Kind::kDoubleRange: AddRange(state, partial.least, partial.greatest, partial.count); continue;
+      case Slot::Kind::kDoubleRange:
+        AddRange(state, partial.least, partial.greatest, partial.count);
+        continue;
       case Slot::Kind::kIntegerSum: state.integers += partial.sum; break;
       case Slot::Kind::kDoubleSum: state.doubles.AddUnits(partial.sum); break;
       case Slot::Kind::kTruths: state.truths += partial.truths; break;
@@ -164,7 +182,8 @@ bool Accumulators::WritePartials(std::span<SlotPartial> out) const {
   for (size_t i = 0; i < states_.size(); ++i) {
     const State& state = states_[i];
     if (!state.doubles.fits_units()) return false;
-    const Int128 sum = plan_->slots()[i].kind == Slot::Kind::kDoubleSum ? state.doubles.units() : state.integers;
+    const Int128 sum =
+        plan_->slots()[i].kind == Slot::Kind::kDoubleSum ? state.doubles.units() : state.integers;
     out[i] = {.sum = sum,
               .least = state.least,
               .greatest = state.greatest,
@@ -201,7 +220,8 @@ AggregateResult Accumulators::Sum(const AggregateSpec& spec, const Slot& slot, c
   const bool integers = slot.kind == Slot::Kind::kIntegerSum;
   if (spec.kind == AggregateKind::kMean || !columns::IsInteger(spec.result_type)) {
     const double sum = integers ? RoundScaled(state.integers, 0) : state.doubles.Round();
-    if (spec.kind == AggregateKind::kMean) return {Value(spec.result_type, sum / static_cast<double>(state.count))};
+    if (spec.kind == AggregateKind::kMean)
+      return {Value(spec.result_type, sum / static_cast<double>(state.count))};
     return {Value(spec.result_type, sum)};
   }
   constexpr Int128 kMin = std::numeric_limits<int64_t>::min();
@@ -211,13 +231,16 @@ AggregateResult Accumulators::Sum(const AggregateSpec& spec, const Slot& slot, c
   return {Value(spec.result_type, static_cast<int64_t>(state.integers))};
 }
 
-AggregateResult Accumulators::RangeEnd(const AggregateSpec& spec, const Slot& slot, const State& state) {
+AggregateResult Accumulators::RangeEnd(const AggregateSpec& spec, const Slot& slot,
+                                       const State& state) {
   const bool least = spec.kind == AggregateKind::kMin;
   const int64_t end = least ? state.least : state.greatest;
   switch (slot.cell) {
-    case CellKind::kText: return {Value(spec.result_type, std::string(least ? state.least_text : state.greatest_text))};
+    case CellKind::kText:
+      return {Value(spec.result_type, std::string(least ? state.least_text : state.greatest_text))};
     case CellKind::kBool: return {Value::Bool(end != 0)};
-    case CellKind::kDouble: return {Value(spec.result_type, std::bit_cast<double>(FlipNegative(end)))};
+    case CellKind::kDouble:
+      return {Value(spec.result_type, std::bit_cast<double>(FlipNegative(end)))};
     case CellKind::kInteger: break;
   }
   return {Value(spec.result_type, end)};
@@ -236,7 +259,8 @@ AggregateResult Accumulators::Result(size_t feature) {
     case AggregateKind::kMin:
     case AggregateKind::kMax: return RangeEnd(spec, slot, state);
     case AggregateKind::kShare:
-      return {Value(spec.result_type, static_cast<double>(state.truths) / static_cast<double>(state.count))};
+      return {Value(spec.result_type,
+                    static_cast<double>(state.truths) / static_cast<double>(state.count))};
     case AggregateKind::kQuantile: {
       const double edge = EdgeOf(BucketAtQuantile(state.buckets, spec.quantile), slot.bits);
       return {Value(spec.result_type, edge)};
@@ -250,7 +274,8 @@ AggregateResult Accumulators::Result(size_t feature) {
 }
 
 bool Accumulators::AllHaveRows() const {
-  return std::all_of(states_.begin(), states_.end(), [](const State& state) { return state.count > 0; });
+  return std::all_of(states_.begin(), states_.end(),
+                     [](const State& state) { return state.count > 0; });
 }
 
 void Accumulators::Reset() {

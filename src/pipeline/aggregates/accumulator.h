@@ -1,6 +1,6 @@
 #pragma once
-// A view's aggregates over a set of rows. Every one is a function of the set: rows may be added in any order, in any grouping,
-// directly or through partials, and the results have the same bits.
+// A view's aggregates over a set of rows. Every one is a function of the set: rows may be added in
+// any order, in any grouping, directly or through partials, and the results have the same bits.
 
 #include <cstdint>
 #include <span>
@@ -17,16 +17,17 @@ namespace headrace::pipeline {
 
 // What a sealed chunk keeps of a slot (only of slots with has_partial()).
 struct SlotPartial {
-  Int128 sum = 0;        // kIntegerSum; kDoubleSum in ExactSum's units
-  int64_t least = 0;     // ranges: the value, or the double's ordered bits
+  Int128 sum = 0;     // kIntegerSum; kDoubleSum in ExactSum's units
+  int64_t least = 0;  // ranges: the value, or the double's ordered bits
   int64_t greatest = 0;
-  uint32_t count = 0;    // rows that counted
+  uint32_t count = 0;  // rows that counted
   uint32_t truths = 0;
 };
 
 struct AggregateResult {
   columns::Value value;  // null over no rows (0 for counts)
-  // The value is outside what its type can hold: an integer sum beyond int64. The value is null then.
+  // The value is outside what its type can hold: an integer sum beyond int64. The value is null
+  // then.
   enum class Range : uint8_t { kInside, kOutside } range = Range::kInside;
 };
 
@@ -44,7 +45,8 @@ class Accumulators {
   void MergePartials(std::span<const SlotPartial> partials);
   void Merge(const Accumulators& other);
 
-  // Fills `out` (one per slot). False when a sum does not fit: then the rows have to be added again instead.
+  // Fills `out` (one per slot). False when a sum does not fit: then the rows have to be added again
+  // instead.
   bool WritePartials(std::span<SlotPartial> out) const;
 
   // The answer of feature `feature` over the rows so far; more rows may follow.

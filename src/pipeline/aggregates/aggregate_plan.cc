@@ -24,7 +24,8 @@ Slot::Kind SumOver(CellKind cell) {
 }
 
 Slot SlotFor(const AggregateSpec& spec, CellKind cell) {
-  Slot slot{.kind = Slot::Kind::kRows, .cell = cell, .argument = spec.argument, .where = spec.where};
+  Slot slot{
+      .kind = Slot::Kind::kRows, .cell = cell, .argument = spec.argument, .where = spec.where};
   switch (spec.kind) {
     case AggregateKind::kCount: break;
     case AggregateKind::kSum:
@@ -34,7 +35,8 @@ Slot SlotFor(const AggregateSpec& spec, CellKind cell) {
     case AggregateKind::kShare: slot.kind = Slot::Kind::kTruths; break;
     case AggregateKind::kQuantile:
       SumOver(cell);
-      HR_CHECK(spec.quantile_bits >= 1 && spec.quantile_bits <= kQuantileBitsMax, "quantile bits out of range");
+      HR_CHECK(spec.quantile_bits >= 1 && spec.quantile_bits <= kQuantileBitsMax,
+               "quantile bits out of range");
       slot.kind = Slot::Kind::kBuckets;
       slot.bits = spec.quantile_bits;
       break;
@@ -45,19 +47,23 @@ Slot SlotFor(const AggregateSpec& spec, CellKind cell) {
 
 }  // namespace
 
-AggregatePlan::AggregatePlan(std::span<const AggregateSpec> specs, std::span<const columns::Type> argument_types)
-    : specs_(specs.begin(), specs.end()), argument_types_(argument_types.begin(), argument_types.end()) {
+AggregatePlan::AggregatePlan(std::span<const AggregateSpec> specs,
+                             std::span<const columns::Type> argument_types)
+    : specs_(specs.begin(), specs.end()),
+      argument_types_(argument_types.begin(), argument_types.end()) {
   for (const AggregateSpec& spec : specs_) {
     HR_CHECK(spec.argument || spec.kind == AggregateKind::kCount, "only count(*) has no argument");
-    const CellKind cell = spec.argument ? CellKindOf(argument_types_.at(*spec.argument)) : CellKind::kInteger;
+    const CellKind cell =
+        spec.argument ? CellKindOf(argument_types_.at(*spec.argument)) : CellKind::kInteger;
     const Slot slot = SlotFor(spec, cell);
     const auto found = std::find(slots_.begin(), slots_.end(), slot);
     slot_of_.push_back(static_cast<size_t>(found - slots_.begin()));
     if (found == slots_.end()) slots_.push_back(slot);
   }
-  only_newest_ =
-      std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.kind == Slot::Kind::kNewest; });
-  rereads_rows_ = std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return !slot.has_partial(); });
+  only_newest_ = std::all_of(slots_.begin(), slots_.end(),
+                             [](const Slot& slot) { return slot.kind == Slot::Kind::kNewest; });
+  rereads_rows_ = std::any_of(slots_.begin(), slots_.end(),
+                              [](const Slot& slot) { return !slot.has_partial(); });
 }
 
 }  // namespace headrace::pipeline

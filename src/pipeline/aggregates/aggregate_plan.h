@@ -1,5 +1,6 @@
 #pragma once
-// A view's features compiled to the distinct things that must be accumulated: avg(x) and sum(x) share a sum, and so on.
+// A view's features compiled to the distinct things that must be accumulated: avg(x) and sum(x)
+// share a sum, and so on.
 
 #include <cstdint>
 #include <optional>
@@ -14,16 +15,16 @@ namespace headrace::pipeline {
 // Something accumulated over rows. `where` and `argument` index the view's arguments.
 struct Slot {
   enum class Kind : uint8_t {
-    kRows,           // rows, or rows whose argument is not null
-    kIntegerSum,     // in 128 bits
-    kDoubleSum,      // exact
-    kIntegerRange,   // least and greatest
-    kDoubleRange,    // in total order: -0.0 below 0.0, NaN above everything
+    kRows,          // rows, or rows whose argument is not null
+    kIntegerSum,    // in 128 bits
+    kDoubleSum,     // exact
+    kIntegerRange,  // least and greatest
+    kDoubleRange,   // in total order: -0.0 below 0.0, NaN above everything
     kBoolRange,
     kTextRange,
-    kTruths,         // rows whose condition is true, and not null
-    kBuckets,        // the quantile bucket of each row
-    kNewest,         // the newest row's value
+    kTruths,   // rows whose condition is true, and not null
+    kBuckets,  // the quantile bucket of each row
+    kNewest,   // the newest row's value
   };
   Kind kind;
   CellKind cell = CellKind::kInteger;
@@ -34,7 +35,8 @@ struct Slot {
 
   // A chunk's partial holds it in a few bytes. The others are read from the rows again.
   bool has_partial() const {
-    return kind != Kind::kBuckets && kind != Kind::kNewest && kind != Kind::kTextRange && kind != Kind::kBoolRange;
+    return kind != Kind::kBuckets && kind != Kind::kNewest && kind != Kind::kTextRange &&
+           kind != Kind::kBoolRange;
   }
 };
 
@@ -42,7 +44,8 @@ struct Slot {
 class AggregatePlan {
  public:
   // `argument_types` are those of the view's arguments, in their order.
-  AggregatePlan(std::span<const AggregateSpec> specs, std::span<const columns::Type> argument_types);
+  AggregatePlan(std::span<const AggregateSpec> specs,
+                std::span<const columns::Type> argument_types);
 
   const std::vector<AggregateSpec>& specs() const { return specs_; }
   const std::vector<Slot>& slots() const { return slots_; }

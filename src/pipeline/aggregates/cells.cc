@@ -10,7 +10,8 @@ void Gather(std::span<const From> from, std::span<const uint32_t> rows, uint64_t
   for (const uint32_t row : rows) *out++ = std::bit_cast<uint64_t>(static_cast<To>(from[row]));
 }
 
-void GatherTexts(const columns::Column& column, std::span<const uint32_t> rows, uint64_t* out, TextMemory& texts) {
+void GatherTexts(const columns::Column& column, std::span<const uint32_t> rows, uint64_t* out,
+                 TextMemory& texts) {
   for (const uint32_t row : rows) {
     const std::string_view text = column.IsNull(row) ? std::string_view() : column.Text(row);
     *out++ = text.size() <= TextCell::kInlineMax
@@ -21,7 +22,8 @@ void GatherTexts(const columns::Column& column, std::span<const uint32_t> rows, 
 
 }  // namespace
 
-void GatherCells(const columns::Column& column, std::span<const uint32_t> rows, uint64_t* out, TextMemory& texts) {
+void GatherCells(const columns::Column& column, std::span<const uint32_t> rows, uint64_t* out,
+                 TextMemory& texts) {
   using columns::Type;
   switch (column.type()) {
     case Type::kBool: HR_CHECK(false, "a bool has no cell");

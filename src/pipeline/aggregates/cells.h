@@ -17,8 +17,10 @@ class TextMemory {
   virtual void* AllocateText(size_t bytes) = 0;
 };
 
-// Writes a cell for each of `rows` of a column that is not bool; a null's cell is unspecified (an empty text for text).
-void GatherCells(const columns::Column& column, std::span<const uint32_t> rows, uint64_t* out, TextMemory& texts);
+// Writes a cell for each of `rows` of a column that is not bool; a null's cell is unspecified (an
+// empty text for text).
+void GatherCells(const columns::Column& column, std::span<const uint32_t> rows, uint64_t* out,
+                 TextMemory& texts);
 
 // Bit i of the result is about rows[i]; at most 64 rows.
 RowMask GatherValid(const columns::Column& column, std::span<const uint32_t> rows);

@@ -29,29 +29,35 @@ double PowerOfTwo(int exponent) {
 }
 
 // Rounds `top` (53 bits) by the bit below it and whether anything is below that.
-uint64_t RoundHalfEven(uint64_t top, bool half, bool rest) { return top + (half && (rest || (top & 1) != 0) ? 1 : 0); }
+uint64_t RoundHalfEven(uint64_t top, bool half, bool rest) {
+  return top + (half && (rest || (top & 1) != 0) ? 1 : 0);
+}
 
 }  // namespace
 
 double RoundScaled(Int128 value, int exponent) {
   if (value == 0) return 0.0;
   const bool negative = value < 0;
-  const Unsigned128 magnitude = negative ? -static_cast<Unsigned128>(value) : static_cast<Unsigned128>(value);
+  const Unsigned128 magnitude =
+      negative ? -static_cast<Unsigned128>(value) : static_cast<Unsigned128>(value);
   const int drop = TopBit(magnitude) - 52;
   if (drop <= 0) {
-    const double exact = static_cast<double>(static_cast<uint64_t>(magnitude)) * PowerOfTwo(exponent);
+    const double exact =
+        static_cast<double>(static_cast<uint64_t>(magnitude)) * PowerOfTwo(exponent);
     return negative ? -exact : exact;
   }
   const auto top = static_cast<uint64_t>(magnitude >> drop);
   const bool half = ((magnitude >> (drop - 1)) & 1) != 0;
   const bool rest = (magnitude & ((static_cast<Unsigned128>(1) << (drop - 1)) - 1)) != 0;
-  const double rounded = static_cast<double>(RoundHalfEven(top, half, rest)) * PowerOfTwo(exponent + drop);
+  const double rounded =
+      static_cast<double>(RoundHalfEven(top, half, rest)) * PowerOfTwo(exponent + drop);
   return negative ? -rounded : rounded;
 }
 
-// Digits of 32 bits in 64-bit words: word i weighs 2^(32 i - 1074). Carries wait in the upper halves.
+// Digits of 32 bits in 64-bit words: word i weighs 2^(32 i - 1074). Carries wait in the upper
+// halves.
 struct ExactSum::Wide {
-  static constexpr size_t kWords = 70;           // 2098 bits of doubles, 64 spare, rounded up
+  static constexpr size_t kWords = 70;               // 2098 bits of doubles, 64 spare, rounded up
   static constexpr uint32_t kPendingMax = 1U << 29;  // additions until carries must move on
 
   std::array<int64_t, kWords> words{};
@@ -94,7 +100,9 @@ struct ExactSum::Wide {
 
 namespace {
 
-bool BitAt(std::span<const int64_t> words, int bit) { return ((words[bit / kWordBits] >> (bit % kWordBits)) & 1) != 0; }
+bool BitAt(std::span<const int64_t> words, int bit) {
+  return ((words[bit / kWordBits] >> (bit % kWordBits)) & 1) != 0;
+}
 
 bool AnyBelow(std::span<const int64_t> words, int bit) {
   const int word = bit / kWordBits;
@@ -109,11 +117,13 @@ uint64_t RoundWords(std::span<const int64_t> words) {
   while (word >= 0 && words[word] == 0) --word;
   if (word < 0) return 0;
   const int top = word * kWordBits + 63 - std::countl_zero(static_cast<uint64_t>(words[word]));
-  const int low = top > 52 ? top - 52 : 0;  // below it is rounded away; a subnormal keeps all it has
+  const int low =
+      top > 52 ? top - 52 : 0;  // below it is rounded away; a subnormal keeps all it has
   uint64_t mantissa = 0;
   for (int bit = top; bit >= low; --bit) mantissa = (mantissa << 1) | (BitAt(words, bit) ? 1 : 0);
   if (low > 0) mantissa = RoundHalfEven(mantissa, BitAt(words, low - 1), AnyBelow(words, low - 1));
-  // The hidden bit adds itself to the exponent field, and so does a mantissa that rounded up to 2^53.
+  // The hidden bit adds itself to the exponent field, and so does a mantissa that rounded up to
+  // 2^53.
   constexpr uint64_t kInfinity = 0x7ffULL << 52;
   if (low > 2046) return kInfinity;
   const uint64_t bits = (static_cast<uint64_t>(low) << 52) + mantissa;
@@ -158,7 +168,8 @@ ExactSum::Wide& ExactSum::wide() {
 
 void ExactSum::Spill() {
   const bool negative = units_ < 0;
-  const Unsigned128 magnitude = negative ? -static_cast<Unsigned128>(units_) : static_cast<Unsigned128>(units_);
+  const Unsigned128 magnitude =
+      negative ? -static_cast<Unsigned128>(units_) : static_cast<Unsigned128>(units_);
   wide().AddAt(magnitude, kUnitExponent - kLowestExponent, negative ? -1 : 1);
   units_ = 0;
 }
@@ -176,7 +187,8 @@ void ExactSum::AddOther(double v, int times) {
   // Small values whose low bits are zeros are whole units still.
   const uint64_t mantissa = exponent == 0 ? fraction : fraction | kHiddenBit;
   const unsigned below = kBiasedMin - exponent;
-  if (exponent != 0 && exponent < kBiasedMin && below < 53 && (mantissa & ((1ULL << below) - 1)) == 0) {
+  if (exponent != 0 && exponent < kBiasedMin && below < 53 &&
+      (mantissa & ((1ULL << below) - 1)) == 0) {
     const auto units = static_cast<Int128>(mantissa >> below);
     AddUnits(negative == (times < 0) ? units : -units);
     return;
@@ -193,7 +205,8 @@ void ExactSum::Merge(const ExactSum& other) {
 }
 
 double ExactSum::Round() const {
-  if (nans_ != 0 || (plus_ != 0 && minus_ != 0)) return std::bit_cast<double>(0x7ff8000000000000ULL);
+  if (nans_ != 0 || (plus_ != 0 && minus_ != 0))
+    return std::bit_cast<double>(0x7ff8000000000000ULL);
   if (plus_ != 0) return std::numeric_limits<double>::infinity();
   if (minus_ != 0) return -std::numeric_limits<double>::infinity();
   if (wide_ == nullptr) return RoundScaled(units_, kUnitExponent);

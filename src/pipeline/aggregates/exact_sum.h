@@ -1,8 +1,11 @@
 #pragma once
-// An exact sum of doubles, rounded once: the answer is a function of the set of addends, never of their order or grouping.
+// An exact sum of doubles, rounded once: the answer is a function of the set of addends, never of
+// their order or grouping.
 //
-// 1. Most addends are multiples of 2^-75 below 2^48: they are added as integers in 128 bits ("units").
-// 2. What does not fit (tiny, huge, or a sum that outgrows 128 bits) goes to a full-range accumulator of 2^-1074 .. 2^1024
+// 1. Most addends are multiples of 2^-75 below 2^48: they are added as integers in 128 bits
+// ("units").
+// 2. What does not fit (tiny, huge, or a sum that outgrows 128 bits) goes to a full-range
+// accumulator of 2^-1074 .. 2^1024
 //    with 64 spare bits, allocated at its first use.
 // 3. Infinities and NaNs are counted, so that they can be removed again.
 // The sizes and the alternatives are in docs/adr/0004-exact-accumulators.md.
@@ -15,14 +18,16 @@ namespace headrace::pipeline {
 
 using Int128 = __int128;
 
-// `value * 2^exponent` as the nearest double, ties to even. The result must be a normal double or zero.
+// `value * 2^exponent` as the nearest double, ties to even. The result must be a normal double or
+// zero.
 double RoundScaled(Int128 value, int exponent);
 
 // A value; copying it copies the full-range accumulator if there is one. Not thread-safe.
 class ExactSum {
  public:
   static constexpr int kUnitExponent = -75;  // a unit is 2^-75
-  // An addend of up to this biased exponent takes at most 2^119 units: 64 of them can't overflow 128 bits.
+  // An addend of up to this biased exponent takes at most 2^119 units: 64 of them can't overflow
+  // 128 bits.
   static constexpr unsigned kBiasedMin = 1023 + kUnitExponent + 52;
   static constexpr unsigned kBiasedMax = kBiasedMin + 66;
 
@@ -33,11 +38,13 @@ class ExactSum {
   ExactSum& operator=(ExactSum&&) noexcept;
   ~ExactSum();
 
-  // True when `v` is a normal double that is a whole number of units for its exponent alone; `units` is then exact.
+  // True when `v` is a normal double that is a whole number of units for its exponent alone;
+  // `units` is then exact.
   static bool UnitsOf(double v, Int128& units) {
     const auto bits = std::bit_cast<uint64_t>(v);
     const unsigned shift = (static_cast<unsigned>(bits >> 52) & 0x7ffU) - kBiasedMin;
-    if (shift > kBiasedMax - kBiasedMin) [[unlikely]] return false;
+    if (shift > kBiasedMax - kBiasedMin) [[unlikely]]
+      return false;
     const auto magnitude = static_cast<Int128>((bits & kMantissaMask) | kHiddenBit) << shift;
     units = (bits >> 63) != 0 ? -magnitude : magnitude;
     return true;
@@ -70,8 +77,8 @@ class ExactSum {
   }
   void Merge(const ExactSum& other);
 
-  // The sum rounded to nearest, ties to even: overflow gives an infinity, an exact zero is +0.0, any NaN or infinities of both
-  // signs give the one quiet NaN.
+  // The sum rounded to nearest, ties to even: overflow gives an infinity, an exact zero is +0.0,
+  // any NaN or infinities of both signs give the one quiet NaN.
   double Round() const;
 
   // True while the sum is `units()` alone: then it can be kept in 16 bytes.

@@ -49,8 +49,8 @@ TEST(ExactSum, AgreesWithTheReferenceOverEveryRangeOfExponents) {
   const uint64_t seed = 20260701;
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937_64 random(seed);
-  constexpr std::pair<int, int> kRanges[] = {{-23, 40},   {-30, 60},      {-1074, -1000}, {-1074, 900},
-                                             {900, 990},  {-80, -10},     {40, 70},       {-1, 0}};
+  constexpr std::pair<int, int> kRanges[] = {{-23, 40},  {-30, 60},  {-1074, -1000}, {-1074, 900},
+                                             {900, 990}, {-80, -10}, {40, 70},       {-1, 0}};
   for (int trial = 0; trial < 20'000; ++trial) {
     const auto [low, high] = kRanges[trial % std::size(kRanges)];
     const std::vector<double> values = RandomValues(random, low, high);
@@ -145,7 +145,8 @@ TEST(RoundScaled, MatchesTheCompilersConversionOf128Bits) {
   for (int trial = 0; trial < 100'000; ++trial) {
     const auto bits = static_cast<unsigned __int128>(random()) << 64 | random();
     const auto value = static_cast<Int128>(bits) >> (random() % 127);
-    ASSERT_EQ(RoundScaled(value, 0), static_cast<double>(value)) << "seed " << seed << " trial " << trial;
+    ASSERT_EQ(RoundScaled(value, 0), static_cast<double>(value))
+        << "seed " << seed << " trial " << trial;
   }
 }
 

@@ -1,8 +1,9 @@
 #pragma once
-// Log-spaced buckets for quantiles: a bucket is a sign, an exponent and the top k mantissa bits, so its number is cut out of
-// the double's bits and orders as the values do. All values of a bucket lie within 2^-k of its edge nearest zero, which is the
-// answer; integers below 2^(k+1) have a bucket each. Subnormals are within 2^(-1022-k) of the edge instead.
-// -0.0 falls in with 0.0; NaN is one bucket above +infinity.
+// Log-spaced buckets for quantiles: a bucket is a sign, an exponent and the top k mantissa bits, so
+// its number is cut out of the double's bits and orders as the values do. All values of a bucket
+// lie within 2^-k of its edge nearest zero, which is the answer; integers below 2^(k+1) have a
+// bucket each. Subnormals are within 2^(-1022-k) of the edge instead. -0.0 falls in with 0.0; NaN
+// is one bucket above +infinity.
 
 #include <bit>
 #include <cstdint>
@@ -29,8 +30,10 @@ inline Bucket BucketOf(double v, int bits) {
 // Exact for every int64: the bits that a double can't hold are cut, not rounded.
 inline Bucket BucketOf(int64_t v, int bits) {
   uint64_t magnitude = v < 0 ? ~static_cast<uint64_t>(v) + 1 : static_cast<uint64_t>(v);
-  if (magnitude >> 53 != 0) [[unlikely]] magnitude &= ~0ULL << (11 - std::countl_zero(magnitude));
-  const auto index = static_cast<Bucket>(std::bit_cast<uint64_t>(static_cast<double>(magnitude)) >> (52 - bits));
+  if (magnitude >> 53 != 0) [[unlikely]]
+    magnitude &= ~0ULL << (11 - std::countl_zero(magnitude));
+  const auto index =
+      static_cast<Bucket>(std::bit_cast<uint64_t>(static_cast<double>(magnitude)) >> (52 - bits));
   return v < 0 ? -index : index;
 }
 
@@ -41,8 +44,9 @@ inline double EdgeOf(Bucket bucket, int bits) {
   return bucket < 0 ? -edge : edge;
 }
 
-// The nearest rank of quantile q in (0, 1] among `count` > 0 values: 1 .. count. It is ceil(q * count), where a product within
-// 1e-12 of a whole number is that number (0.07 of 100 is 7, although the double 0.07 * 100 is a little more).
+// The nearest rank of quantile q in (0, 1] among `count` > 0 values: 1 .. count. It is ceil(q *
+// count), where a product within 1e-12 of a whole number is that number (0.07 of 100 is 7, although
+// the double 0.07 * 100 is a little more).
 uint64_t NearestRank(double q, uint64_t count);
 
 // The bucket of that rank. Reorders `buckets`, which must not be empty.

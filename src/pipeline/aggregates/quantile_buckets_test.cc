@@ -20,7 +20,8 @@ TEST(QuantileBuckets, EdgeIsWithinTheRelativeErrorAndNearerToZero) {
     for (const int bits : {1, 7, kQuantileBitsMax}) {
       const double edge = EdgeOf(BucketOf(v, bits), bits);
       ASSERT_LE(std::abs(edge), std::abs(v)) << "seed " << seed;
-      ASSERT_LT(std::abs(v - edge), std::abs(v) * std::ldexp(1.0, -bits)) << "seed " << seed << " value " << v;
+      ASSERT_LT(std::abs(v - edge), std::abs(v) * std::ldexp(1.0, -bits))
+          << "seed " << seed << " value " << v;
     }
   }
 }
@@ -52,8 +53,10 @@ TEST(QuantileBuckets, LargeIntegersAreCutNotRounded) {
 
 TEST(QuantileBuckets, ZerosInfinitiesAndNans) {
   EXPECT_EQ(BucketOf(-0.0, 7), BucketOf(0.0, 7));
-  EXPECT_EQ(EdgeOf(BucketOf(std::numeric_limits<double>::infinity(), 7), 7), std::numeric_limits<double>::infinity());
-  EXPECT_EQ(EdgeOf(BucketOf(-std::numeric_limits<double>::infinity(), 7), 7), -std::numeric_limits<double>::infinity());
+  EXPECT_EQ(EdgeOf(BucketOf(std::numeric_limits<double>::infinity(), 7), 7),
+            std::numeric_limits<double>::infinity());
+  EXPECT_EQ(EdgeOf(BucketOf(-std::numeric_limits<double>::infinity(), 7), 7),
+            -std::numeric_limits<double>::infinity());
   const Bucket nan = BucketOf(std::numeric_limits<double>::quiet_NaN(), 7);
   EXPECT_EQ(nan, BucketOf(-std::numeric_limits<double>::quiet_NaN(), 7));
   EXPECT_GT(nan, BucketOf(std::numeric_limits<double>::infinity(), 7));
@@ -64,7 +67,8 @@ TEST(QuantileBuckets, NearestRankIsTheCeilingOfWhatWasWritten) {
   for (uint64_t percent = 1; percent <= 100; ++percent) {
     for (uint64_t count = 1; count <= 1'000; ++count) {
       const uint64_t expected = (percent * count + 99) / 100;
-      ASSERT_EQ(NearestRank(static_cast<double>(percent) / 100, count), expected) << percent << " % of " << count;
+      ASSERT_EQ(NearestRank(static_cast<double>(percent) / 100, count), expected)
+          << percent << " % of " << count;
     }
   }
 }
@@ -75,12 +79,15 @@ TEST(QuantileBuckets, QuantileIsTheBucketOfTheSortedValueAtTheRank) {
   for (int trial = 0; trial < 500; ++trial) {
     std::vector<double> values(1 + random() % 300);
     std::vector<Bucket> buckets;
-    for (double& v : values) v = std::round(std::exp(static_cast<double>(random() % 1000) / 100)) * (random() % 3 == 0 ? -1 : 1);
+    for (double& v : values)
+      v = std::round(std::exp(static_cast<double>(random() % 1000) / 100)) *
+          (random() % 3 == 0 ? -1 : 1);
     for (const double v : values) buckets.push_back(BucketOf(v, 7));
     std::sort(values.begin(), values.end());
     const double q = static_cast<double>(1 + random() % 100) / 100;
     const double exact = values[NearestRank(q, values.size()) - 1];
-    ASSERT_EQ(BucketAtQuantile(buckets, q), BucketOf(exact, 7)) << "seed " << seed << " trial " << trial;
+    ASSERT_EQ(BucketAtQuantile(buckets, q), BucketOf(exact, 7))
+        << "seed " << seed << " trial " << trial;
   }
 }
 

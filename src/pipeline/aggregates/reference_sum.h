@@ -1,6 +1,7 @@
 #pragma once
-// For tests: a correctly rounded sum by other means than ExactSum's, after Shewchuk (1997). It is kept as non-overlapping
-// doubles, the largest last, and rounded once, a tie being broken by what lies below. Partial sums must stay below 2^1023.
+// For tests: a correctly rounded sum by other means than ExactSum's, after Shewchuk (1997). It is
+// kept as non-overlapping doubles, the largest last, and rounded once, a tie being broken by what
+// lies below. Partial sums must stay below 2^1023.
 
 #include <bit>
 #include <cmath>

@@ -1,6 +1,7 @@
 #pragma once
-// Up to 64 rows of a view in columns, ordered by (event time, position): what aggregates are computed from, online and offline.
-// A set of rows is a 64-bit mask. A block owns nothing: its memory is a chunk of the state or a batch driver's columns.
+// Up to 64 rows of a view in columns, ordered by (event time, position): what aggregates are
+// computed from, online and offline. A set of rows is a 64-bit mask. A block owns nothing: its
+// memory is a chunk of the state or a batch driver's columns.
 
 #include <bit>
 #include <cstdint>
@@ -16,8 +17,12 @@ namespace headrace::pipeline {
 constexpr uint32_t kBlockRows = 64;
 using RowMask = uint64_t;
 
-constexpr RowMask RowsBelow(uint32_t count) { return count >= kBlockRows ? ~RowMask{0} : (RowMask{1} << count) - 1; }
-constexpr RowMask RowsBetween(uint32_t begin, uint32_t end) { return RowsBelow(end) & ~RowsBelow(begin); }
+constexpr RowMask RowsBelow(uint32_t count) {
+  return count >= kBlockRows ? ~RowMask{0} : (RowMask{1} << count) - 1;
+}
+constexpr RowMask RowsBetween(uint32_t begin, uint32_t end) {
+  return RowsBelow(end) & ~RowsBelow(begin);
+}
 
 // Calls `body(row)` for each row of the mask; a run without holes becomes a plain loop.
 template <typename Body>
@@ -33,8 +38,8 @@ inline void ForEachRow(RowMask rows, Body body) {
   for (; rows != 0; rows &= rows - 1) body(static_cast<uint32_t>(std::countr_zero(rows)));
 }
 
-// A cell is 8 bytes: an int64 (integers, dates, timestamps), a double (floats widened), or a text cell. A bool has no cell:
-// its value is a bit of `truth`.
+// A cell is 8 bytes: an int64 (integers, dates, timestamps), a double (floats widened), or a text
+// cell. A bool has no cell: its value is a bit of `truth`.
 enum class CellKind : uint8_t { kInteger, kDouble, kBool, kText };
 
 inline CellKind CellKindOf(columns::Type type) {
@@ -43,7 +48,8 @@ inline CellKind CellKindOf(columns::Type type) {
   return columns::IsVariable(type) ? CellKind::kText : CellKind::kInteger;
 }
 
-// One argument's values over the rows of a block. Bits of rows that are null or beyond the block are unspecified.
+// One argument's values over the rows of a block. Bits of rows that are null or beyond the block
+// are unspecified.
 struct ArgumentBlock {
   const uint64_t* cells = nullptr;
   RowMask valid = 0;
@@ -56,8 +62,8 @@ struct RowBlock {
   const ArgumentBlock* arguments = nullptr;
 };
 
-// Text in a cell: up to 7 bytes inline (the top byte is the length), longer ones behind a pointer to {uint32 length, bytes} in
-// memory that outlives the cell. Little-endian machines only.
+// Text in a cell: up to 7 bytes inline (the top byte is the length), longer ones behind a pointer
+// to {uint32 length, bytes} in memory that outlives the cell. Little-endian machines only.
 static_assert(std::endian::native == std::endian::little);
 
 struct TextCell {

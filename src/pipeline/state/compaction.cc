@@ -1,8 +1,8 @@
 // Which rows a key may forget, inside chunks too.
 //
-// A windowed view needs the rows above the edge (clock - horizon). A lifetime view needs them and, for each distinct condition of
-// its features, the newest row at or below the edge for which it holds: last(x) as of the edge is that row's x, and no reader may
-// ask for an earlier time.
+// A windowed view needs the rows above the edge (clock - horizon). A lifetime view needs them and,
+// for each distinct condition of its features, the newest row at or below the edge for which it
+// holds: last(x) as of the edge is that row's x, and no reader may ask for an earlier time.
 
 #include <algorithm>
 #include <bit>
@@ -20,8 +20,10 @@ RowMask Holding(const RowBlock& block, const std::optional<size_t>& condition, R
 
 }  // namespace
 
-// Marks in `satisfied` the conditions whose newest row at or below the edge is in this chunk. Chunks come newest first.
-RowMask RowStore::Needed(const Edit& edit, const RowChunk& chunk, uint32_t count, std::vector<uint8_t>& satisfied) const {
+// Marks in `satisfied` the conditions whose newest row at or below the edge is in this chunk.
+// Chunks come newest first.
+RowMask RowStore::Needed(const Edit& edit, const RowChunk& chunk, uint32_t count,
+                         std::vector<uint8_t>& satisfied) const {
   std::vector<ArgumentBlock> arguments(layout_.arguments());
   const RowBlock block = chunk.Block(layout_, arguments.data());
   const auto below = static_cast<uint32_t>(
@@ -50,12 +52,14 @@ bool RowStore::NewerRowsSuffice(const Edit& edit, uint32_t index) const {
   return std::all_of(satisfied.begin(), satisfied.end(), [](uint8_t s) { return s != 0; });
 }
 
-// The last chunk is full. Rewrites the key's rows without those that are not needed, if that frees half of them. Tried when the
-// number of chunks is a power of two, so that its cost stays a constant per row. True when it was done.
+// The last chunk is full. Rewrites the key's rows without those that are not needed, if that frees
+// half of them. Tried when the number of chunks is a power of two, so that its cost stays a
+// constant per row. True when it was done.
 bool RowStore::Compact(Edit& edit) {
   RowImage& image = edit.image;
   if (!std::has_single_bit(image.chunks())) return false;
-  if (retention_.kind == Retention::Kind::kWindowed && image.chunks() > 1) return false;  // whole chunks are dropped in time
+  if (retention_.kind == Retention::Kind::kWindowed && image.chunks() > 1)
+    return false;  // whole chunks are dropped in time
   std::vector<uint8_t> satisfied(conditions_.size(), 0);
   std::vector<RowMask> needed(image.chunks());
   size_t before = 0;
@@ -75,11 +79,15 @@ bool RowStore::Compact(Edit& edit) {
     const RowMask dropped = RowsBelow(old.count(i)) & ~needed[i - old.begin];
     RetireTexts(chunk, dropped, edit.step);
     if (dropped != 0)
-      image.dropped_time = std::max(image.dropped_time, chunk.times(layout_)[63 - std::countl_zero(dropped)]);
+      image.dropped_time =
+          std::max(image.dropped_time, chunk.times(layout_)[63 - std::countl_zero(dropped)]);
     ForEachRow(needed[i - old.begin], [&](uint32_t row) {
       if (image.chunks() == 0 || image.open_count == image.last()->capacity()) {
         if (image.chunks() > 0) image.last()->Seal(layout_, image.open_count, scratch_);
-        PushChunk(edit, NewChunk(image.chunks() > 0 ? RowChunk::kCapacityMax : RowChunk::CapacityFor(after)), 0);
+        PushChunk(
+            edit,
+            NewChunk(image.chunks() > 0 ? RowChunk::kCapacityMax : RowChunk::CapacityFor(after)),
+            0);
       }
       image.last()->AppendFrom(layout_, image.open_count++, chunk, row, row + 1);
     });

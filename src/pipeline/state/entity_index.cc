@@ -8,7 +8,9 @@
 
 namespace headrace::pipeline {
 
-EntityIndex::EntityIndex(StateMemory& memory) : memory_(memory), table_(nullptr) { table_ = NewTable(kFirstSlots - 1); }
+EntityIndex::EntityIndex(StateMemory& memory) : memory_(memory), table_(nullptr) {
+  table_ = NewTable(kFirstSlots - 1);
+}
 
 EntityIndex::~EntityIndex() {
   Table* table = table_.load(std::memory_order_relaxed);
@@ -78,7 +80,8 @@ const EntityIndex::Record* EntityIndex::NewRecord(std::string_view key, uint64_t
     arena_left_ = block;
     bytes_.fetch_add(block, std::memory_order_relaxed);
   }
-  auto* record = new (arena_next_) Record{hash, size_.load(std::memory_order_relaxed), static_cast<uint32_t>(key.size())};
+  auto* record = new (arena_next_)
+      Record{hash, size_.load(std::memory_order_relaxed), static_cast<uint32_t>(key.size())};
   std::memcpy(record + 1, key.data(), key.size());
   arena_next_ += bytes;
   arena_left_ -= bytes;

@@ -1,6 +1,6 @@
 #pragma once
-// Key bytes of one entity -> dense numbers 0, 1, 2 ... in the order of first appearance. Numbers are never reused: a key that
-// was seen stays known.
+// Key bytes of one entity -> dense numbers 0, 1, 2 ... in the order of first appearance. Numbers
+// are never reused: a key that was seen stays known.
 
 #include <atomic>
 #include <cstdint>
@@ -12,9 +12,10 @@
 
 namespace headrace::pipeline {
 
-// Open addressing over 8-byte slots: 16 bits of hash beside the address of the key's record. One thread adds; any thread finds,
-// without locks, as long as it holds a pin. Growth publishes a new table and retires the old one. A number found may belong to
-// a key that only a later step knows: state rows decide visibility.
+// Open addressing over 8-byte slots: 16 bits of hash beside the address of the key's record. One
+// thread adds; any thread finds, without locks, as long as it holds a pin. Growth publishes a new
+// table and retires the old one. A number found may belong to a key that only a later step knows:
+// state rows decide visibility.
 class EntityIndex {
  public:
   explicit EntityIndex(StateMemory& memory);
@@ -45,14 +46,20 @@ class EntityIndex {
   struct Table {  // followed by `mask + 1` slots
     uint64_t mask;
     std::atomic<uint64_t>* slots() { return reinterpret_cast<std::atomic<uint64_t>*>(this + 1); }
-    const std::atomic<uint64_t>* slots() const { return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1); }
-    static size_t Bytes(uint64_t mask) { return sizeof(Table) + (mask + 1) * sizeof(std::atomic<uint64_t>); }
+    const std::atomic<uint64_t>* slots() const {
+      return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1);
+    }
+    static size_t Bytes(uint64_t mask) {
+      return sizeof(Table) + (mask + 1) * sizeof(std::atomic<uint64_t>);
+    }
   };
   static constexpr size_t kFirstSlots = 64;
   static constexpr size_t kArenaBlockBytes = 64 << 10;
   static constexpr uint64_t kAddressMask = (1ULL << 48) - 1;
 
-  static const Record* RecordOf(uint64_t slot) { return reinterpret_cast<const Record*>(slot & kAddressMask); }
+  static const Record* RecordOf(uint64_t slot) {
+    return reinterpret_cast<const Record*>(slot & kAddressMask);
+  }
   Table* NewTable(uint64_t mask);
   void Grow(Step step);
   const Record* NewRecord(std::string_view key, uint64_t hash);

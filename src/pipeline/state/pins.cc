@@ -8,22 +8,26 @@ namespace {
 // Threads begin to look at different slots, so that they rarely meet.
 size_t FirstSlotOfThread() {
   static std::atomic<size_t> next{0};
-  thread_local const size_t first = next.fetch_add(17, std::memory_order_relaxed) % PinTable::kSlots;
+  thread_local const size_t first =
+      next.fetch_add(17, std::memory_order_relaxed) % PinTable::kSlots;
   return first;
 }
 
 }  // namespace
 
-std::optional<PinTable::Taken> PinTable::Take(const std::atomic<Step>& visible, env::MonotonicTime now) {
+std::optional<PinTable::Taken> PinTable::Take(const std::atomic<Step>& visible,
+                                              env::MonotonicTime now) {
   const size_t first = FirstSlotOfThread();
   for (size_t i = 0; i < kSlots; ++i) {
     const size_t index = (first + i) % kSlots;
     Slot& slot = slots_[index];
     uint64_t free = kFree;
-    if (slot.word.load(std::memory_order_relaxed) != kFree || !slot.word.compare_exchange_strong(free, kClaimed)) continue;
+    if (slot.word.load(std::memory_order_relaxed) != kFree ||
+        !slot.word.compare_exchange_strong(free, kClaimed))
+      continue;
     slot.taken_ns.store(now.count(), std::memory_order_relaxed);
-    // Sequentially consistent store, then load: either the applier's look at the slots sees the announcement, or this load
-    // sees the step that the applier published before it looked.
+    // Sequentially consistent store, then load: either the applier's look at the slots sees the
+    // announcement, or this load sees the step that the applier published before it looked.
     Step step = visible.load();
     while (true) {
       slot.word.store(Announce(step));

@@ -11,9 +11,13 @@
 namespace headrace::pipeline {
 namespace {
 
-constexpr size_t RoundUp(size_t bytes, size_t alignment) { return (bytes + alignment - 1) / alignment * alignment; }
+constexpr size_t RoundUp(size_t bytes, size_t alignment) {
+  return (bytes + alignment - 1) / alignment * alignment;
+}
 
-size_t PartialOffset(size_t arguments) { return RoundUp(sizeof(RowChunk) + 2 * arguments * sizeof(uint64_t), 16); }
+size_t PartialOffset(size_t arguments) {
+  return RoundUp(sizeof(RowChunk) + 2 * arguments * sizeof(uint64_t), 16);
+}
 
 void SetBits(std::atomic<uint64_t>& word, uint64_t bits) {
   word.store(word.load(std::memory_order_relaxed) | bits, std::memory_order_relaxed);
@@ -42,7 +46,8 @@ size_t RowChunk::BytesFor(const ChunkLayout& layout, uint32_t capacity) {
 
 RowChunk* RowChunk::Make(const ChunkLayout& layout, uint32_t capacity, StateMemory& memory) {
   auto* chunk = new (memory.Allocate(BytesFor(layout, capacity))) RowChunk(capacity);
-  for (size_t i = 0; i < 2 * layout.arguments(); ++i) new (chunk->bits(0) + i) std::atomic<uint64_t>(0);
+  for (size_t i = 0; i < 2 * layout.arguments(); ++i)
+    new (chunk->bits(0) + i) std::atomic<uint64_t>(0);
   return chunk;
 }
 
@@ -55,7 +60,9 @@ std::span<const SlotPartial> RowChunk::partials(const ChunkLayout& layout) const
   return {At<const SlotPartial>(PartialOffset(layout.arguments())), layout.plan().slots().size()};
 }
 
-const int64_t* RowChunk::times(const ChunkLayout& layout) const { return At<const int64_t>(ColumnOffset(layout, 0)); }
+const int64_t* RowChunk::times(const ChunkLayout& layout) const {
+  return At<const int64_t>(ColumnOffset(layout, 0));
+}
 
 const uint64_t* RowChunk::positions(const ChunkLayout& layout) const {
   return At<const uint64_t>(ColumnOffset(layout, 1));
@@ -75,8 +82,8 @@ RowBlock RowChunk::Block(const ChunkLayout& layout, ArgumentBlock* arguments) co
   return {.times = times(layout), .positions = positions(layout), .arguments = arguments};
 }
 
-void RowChunk::Append(const ChunkLayout& layout, uint32_t at, const BatchRows& batch, std::span<const uint32_t> rows,
-                      StateMemory& memory) {
+void RowChunk::Append(const ChunkLayout& layout, uint32_t at, const BatchRows& batch,
+                      std::span<const uint32_t> rows, StateMemory& memory) {
   auto* time = At<int64_t>(ColumnOffset(layout, 0)) + at;
   auto* position = At<uint64_t>(ColumnOffset(layout, 1)) + at;
   const uint64_t epoch = columns::Position::Of(batch.epoch, 0).packed;
@@ -84,11 +91,13 @@ void RowChunk::Append(const ChunkLayout& layout, uint32_t at, const BatchRows& b
     *time++ = batch.times[row];
     *position++ = epoch | row;
   }
-  for (size_t i = 0; i < layout.arguments(); ++i) AppendArgument(layout, i, at, batch.arguments[i], rows, memory);
+  for (size_t i = 0; i < layout.arguments(); ++i)
+    AppendArgument(layout, i, at, batch.arguments[i], rows, memory);
 }
 
-void RowChunk::AppendArgument(const ChunkLayout& layout, size_t argument, uint32_t at, const columns::Column& column,
-                              std::span<const uint32_t> rows, StateMemory& memory) {
+void RowChunk::AppendArgument(const ChunkLayout& layout, size_t argument, uint32_t at,
+                              const columns::Column& column, std::span<const uint32_t> rows,
+                              StateMemory& memory) {
   SetBits(bits(argument)[0], GatherValid(column, rows) << at);
   if (layout.kind(argument) == CellKind::kBool) {
     SetBits(bits(argument)[1], GatherTruth(column, rows) << at);
@@ -97,14 +106,17 @@ void RowChunk::AppendArgument(const ChunkLayout& layout, size_t argument, uint32
   }
 }
 
-void RowChunk::AppendFrom(const ChunkLayout& layout, uint32_t at, const RowChunk& from, uint32_t begin, uint32_t end) {
+void RowChunk::AppendFrom(const ChunkLayout& layout, uint32_t at, const RowChunk& from,
+                          uint32_t begin, uint32_t end) {
   const uint32_t count = end - begin;
   for (size_t column = 0; column < 2 + layout.cell_columns_; ++column) {
     std::memcpy(At<uint64_t>(ColumnOffset(layout, column)) + at,
-                from.At<const uint64_t>(from.ColumnOffset(layout, column)) + begin, count * sizeof(uint64_t));
+                from.At<const uint64_t>(from.ColumnOffset(layout, column)) + begin,
+                count * sizeof(uint64_t));
   }
   for (size_t i = 0; i < 2 * layout.arguments(); ++i) {
-    const uint64_t moved = from.bits(0)[i].load(std::memory_order_relaxed) >> begin & RowsBelow(count);
+    const uint64_t moved =
+        from.bits(0)[i].load(std::memory_order_relaxed) >> begin & RowsBelow(count);
     SetBits(bits(0)[i], at == 0 ? moved : moved << at);
   }
 }

@@ -1,7 +1,8 @@
 #pragma once
-// Up to 64 rows of one key in columns: times, positions, argument cells, null and truth bits. Rows are appended in (event time,
-// position) order and never change, so a reader that knows how many rows its version has may read while more are appended.
-// A chunk that is no longer its key's last one is sealed: it then also has partial aggregates.
+// Up to 64 rows of one key in columns: times, positions, argument cells, null and truth bits. Rows
+// are appended in (event time, position) order and never change, so a reader that knows how many
+// rows its version has may read while more are appended. A chunk that is no longer its key's last
+// one is sealed: it then also has partial aggregates.
 
 #include <atomic>
 #include <cstdint>
@@ -41,8 +42,8 @@ struct BatchRows {
   std::span<const columns::Column> arguments;
 };
 
-// Made and filled by the applier. `count` of rows is given by whoever asks: the state row's version for the last chunk, the chunk
-// itself for sealed ones.
+// Made and filled by the applier. `count` of rows is given by whoever asks: the state row's version
+// for the last chunk, the chunk itself for sealed ones.
 class RowChunk {
  public:
   static constexpr uint32_t kCapacityMin = 8;
@@ -53,11 +54,14 @@ class RowChunk {
   static RowChunk* Make(const ChunkLayout& layout, uint32_t capacity, StateMemory& memory);
   size_t Bytes(const ChunkLayout& layout) const { return BytesFor(layout, capacity_); }
 
-  // Applier: appends after the first `at` rows; there is room. Long texts are allocated from `memory`.
-  void Append(const ChunkLayout& layout, uint32_t at, const BatchRows& batch, std::span<const uint32_t> rows,
-              StateMemory& memory);
-  // Applier: appends rows [begin, end) of another chunk; long texts are shared, so only one of the two chunks may drop them.
-  void AppendFrom(const ChunkLayout& layout, uint32_t at, const RowChunk& from, uint32_t begin, uint32_t end);
+  // Applier: appends after the first `at` rows; there is room. Long texts are allocated from
+  // `memory`.
+  void Append(const ChunkLayout& layout, uint32_t at, const BatchRows& batch,
+              std::span<const uint32_t> rows, StateMemory& memory);
+  // Applier: appends rows [begin, end) of another chunk; long texts are shared, so only one of the
+  // two chunks may drop them.
+  void AppendFrom(const ChunkLayout& layout, uint32_t at, const RowChunk& from, uint32_t begin,
+                  uint32_t end);
   // Applier: after this the chunk has `count` rows for ever. `scratch` is of the layout's plan.
   void Seal(const ChunkLayout& layout, uint32_t count, Accumulators& scratch);
 
@@ -73,16 +77,21 @@ class RowChunk {
   const uint64_t* positions(const ChunkLayout& layout) const;
   // Null for a bool.
   const uint64_t* cells(const ChunkLayout& layout, size_t argument) const;
-  // The rows as aggregates want them; `arguments` has layout.arguments() elements and lives as long as the block.
+  // The rows as aggregates want them; `arguments` has layout.arguments() elements and lives as long
+  // as the block.
   RowBlock Block(const ChunkLayout& layout, ArgumentBlock* arguments) const;
 
  private:
   explicit RowChunk(uint32_t capacity) : capacity_(capacity) {}
   static size_t BytesFor(const ChunkLayout& layout, uint32_t capacity);
-  void AppendArgument(const ChunkLayout& layout, size_t argument, uint32_t at, const columns::Column& column,
-                      std::span<const uint32_t> rows, StateMemory& memory);
-  // Null bits and truth bits of an argument: shared words, as neighbours of visible rows are still being appended.
-  std::atomic<uint64_t>* bits(size_t argument) { return reinterpret_cast<std::atomic<uint64_t>*>(this + 1) + 2 * argument; }
+  void AppendArgument(const ChunkLayout& layout, size_t argument, uint32_t at,
+                      const columns::Column& column, std::span<const uint32_t> rows,
+                      StateMemory& memory);
+  // Null bits and truth bits of an argument: shared words, as neighbours of visible rows are still
+  // being appended.
+  std::atomic<uint64_t>* bits(size_t argument) {
+    return reinterpret_cast<std::atomic<uint64_t>*>(this + 1) + 2 * argument;
+  }
   const std::atomic<uint64_t>* bits(size_t argument) const {
     return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1) + 2 * argument;
   }

@@ -1,5 +1,6 @@
 #pragma once
-// A key's chunks in (event time, position) order, and the two versions of what a reader needs to find its rows.
+// A key's chunks in (event time, position) order, and the two versions of what a reader needs to
+// find its rows.
 
 #include <array>
 #include <atomic>
@@ -13,17 +14,21 @@
 
 namespace headrace::pipeline {
 
-// An array of chunk addresses. Entries beyond a version's end may be added, and the last chunk replaced by a larger one with the
-// same first rows, without harm to readers; anything else makes a new directory.
+// An array of chunk addresses. Entries beyond a version's end may be added, and the last chunk
+// replaced by a larger one with the same first rows, without harm to readers; anything else makes a
+// new directory.
 struct Directory {
   uint32_t capacity;
   std::atomic<RowChunk*>* entries() { return reinterpret_cast<std::atomic<RowChunk*>*>(this + 1); }
   RowChunk* at(uint32_t index) { return entries()[index].load(std::memory_order_acquire); }
 
-  static size_t Bytes(uint32_t capacity) { return sizeof(uint64_t) + capacity * sizeof(std::atomic<RowChunk*>); }
+  static size_t Bytes(uint32_t capacity) {
+    return sizeof(uint64_t) + capacity * sizeof(std::atomic<RowChunk*>);
+  }
   static Directory* Make(uint32_t capacity, StateMemory& memory) {
     auto* directory = new (memory.Allocate(Bytes(capacity))) Directory{capacity};
-    for (uint32_t i = 0; i < capacity; ++i) new (directory->entries() + i) std::atomic<RowChunk*>(nullptr);
+    for (uint32_t i = 0; i < capacity; ++i)
+      new (directory->entries() + i) std::atomic<RowChunk*>(nullptr);
     return directory;
   }
 
@@ -33,7 +38,8 @@ struct Directory {
 };
 static_assert(sizeof(Directory) == sizeof(uint64_t));
 
-// One version of a key's rows: the chunks [begin, end) of a directory, the last with `open_count` rows, all others sealed.
+// One version of a key's rows: the chunks [begin, end) of a directory, the last with `open_count`
+// rows, all others sealed.
 struct RowImage {
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::min();
 
@@ -42,14 +48,16 @@ struct RowImage {
   uint32_t end = 0;
   uint32_t open_count = 0;
   int64_t first_time = std::numeric_limits<int64_t>::max();  // earliest event time the key ever had
-  int64_t dropped_time = kNever;                             // latest event time among rows that were dropped
-  int64_t newest_time = kNever;                              // of the last row, if there is one
-  int64_t oldest_until = kNever;                             // of the last row of the first chunk: when it can be dropped
+  int64_t dropped_time = kNever;  // latest event time among rows that were dropped
+  int64_t newest_time = kNever;   // of the last row, if there is one
+  int64_t oldest_until = kNever;  // of the last row of the first chunk: when it can be dropped
 
   uint32_t chunks() const { return end - begin; }
   RowChunk* chunk(uint32_t index) const { return directory->at(index); }
   RowChunk* last() const { return chunk(end - 1); }
-  uint32_t count(uint32_t index) const { return index + 1 == end ? open_count : chunk(index)->count(); }
+  uint32_t count(uint32_t index) const {
+    return index + 1 == end ? open_count : chunk(index)->count();
+  }
 };
 
 // A state row: two versions. The applier overwrites the older one while readers use the newer one.
@@ -57,14 +65,20 @@ class StateRow {
  public:
   // The newest version. Applier only.
   RowImage Newest() const { return Load(versions_[bodies_index()]); }
-  Step newest_step() const { return versions_[bodies_index()].step.load(std::memory_order_relaxed); }
+  Step newest_step() const {
+    return versions_[bodies_index()].step.load(std::memory_order_relaxed);
+  }
 
-  // Makes `image` the version of `step`: over the older version, or over the one of this same step. Applier only.
+  // Makes `image` the version of `step`: over the older version, or over the one of this same step.
+  // Applier only.
   void Publish(const RowImage& image, Step step) {
     const size_t newest = bodies_index();
-    Version& version = versions_[versions_[newest].step.load(std::memory_order_relaxed) == step ? newest : 1 - newest];
+    Version& version =
+        versions_[versions_[newest].step.load(std::memory_order_relaxed) == step ? newest
+                                                                                 : 1 - newest];
     version.step.store(kBeingWritten, std::memory_order_relaxed);
-    // Each release keeps the mark above before it: a reader that sees a new field sees the mark, or the new step.
+    // Each release keeps the mark above before it: a reader that sees a new field sees the mark, or
+    // the new step.
     version.directory.store(image.directory, std::memory_order_release);
     version.begin.store(image.begin, std::memory_order_release);
     version.end.store(image.end, std::memory_order_release);
@@ -76,8 +90,8 @@ class StateRow {
     version.step.store(step, std::memory_order_release);
   }
 
-  // The version that readers of `step` see. Nothing when the key has none there, or (only for a revoked pin) when the version was
-  // overwritten meanwhile.
+  // The version that readers of `step` see. Nothing when the key has none there, or (only for a
+  // revoked pin) when the version was overwritten meanwhile.
   std::optional<RowImage> Find(Step step) const {
     const Version* best = nullptr;
     Step best_step = 0;
@@ -118,7 +132,10 @@ class StateRow {
             .oldest_until = version.oldest_until.load(std::memory_order_acquire)};
   }
   size_t bodies_index() const {
-    return versions_[1].step.load(std::memory_order_relaxed) > versions_[0].step.load(std::memory_order_relaxed) ? 1 : 0;
+    return versions_[1].step.load(std::memory_order_relaxed) >
+                   versions_[0].step.load(std::memory_order_relaxed)
+               ? 1
+               : 0;
   }
 
   std::array<Version, 2> versions_;

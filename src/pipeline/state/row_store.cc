@@ -9,7 +9,8 @@ namespace {
 std::vector<std::optional<size_t>> DistinctConditions(const AggregatePlan& plan) {
   std::vector<std::optional<size_t>> conditions;
   for (const Slot& slot : plan.slots())
-    if (std::find(conditions.begin(), conditions.end(), slot.where) == conditions.end()) conditions.push_back(slot.where);
+    if (std::find(conditions.begin(), conditions.end(), slot.where) == conditions.end())
+      conditions.push_back(slot.where);
   return conditions;
 }
 
@@ -34,7 +35,8 @@ RowStore::~RowStore() {
         RetireTexts(*image.chunk(c), RowsBelow(image.count(c)), 0);
         memory_.Free(image.chunk(c), image.chunk(c)->Bytes(layout_));
       }
-      if (image.directory != nullptr) memory_.Free(image.directory, Directory::Bytes(image.directory->capacity));
+      if (image.directory != nullptr)
+        memory_.Free(image.directory, Directory::Bytes(image.directory->capacity));
     }
     memory_.Free(page, sizeof(Page));
   }
@@ -125,8 +127,8 @@ int64_t RowStore::last_time_of(const RowImage& image, uint32_t index) const {
   return image.chunk(index)->times(layout_)[image.count(index) - 1];
 }
 
-void RowStore::Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows, base::Timestamp clock,
-                      Step step) {
+void RowStore::Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows,
+                      base::Timestamp clock, Step step) {
   StateRow* row = RowFor(number, step);
   if (row->newest_step() == 0) keys_.fetch_add(1, std::memory_order_relaxed);
   Edit edit{row->Newest(), clock.us, step};
@@ -146,7 +148,8 @@ void RowStore::Append(uint32_t number, const BatchRows& batch, std::span<const u
 }
 
 // Only windowed views: in a lifetime view an old row may be the newest that there is.
-std::span<const uint32_t> RowStore::SkipForgotten(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows) {
+std::span<const uint32_t> RowStore::SkipForgotten(Edit& edit, const BatchRows& batch,
+                                                  std::span<const uint32_t> rows) {
   if (retention_.kind == Retention::Kind::kLifetime) return rows;
   const int64_t forgotten = edit.forgotten(retention_);
   while (!rows.empty() && batch.times[rows.front()] <= forgotten) {
@@ -158,7 +161,8 @@ std::span<const uint32_t> RowStore::SkipForgotten(Edit& edit, const BatchRows& b
 
 void RowStore::AppendFresh(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows) {
   while (!rows.empty()) {
-    if (edit.image.chunks() == 0 || edit.image.open_count == edit.image.last()->capacity()) MakeRoom(edit, rows.size());
+    if (edit.image.chunks() == 0 || edit.image.open_count == edit.image.last()->capacity())
+      MakeRoom(edit, rows.size());
     RowChunk* chunk = edit.image.last();
     const size_t count = std::min<size_t>(rows.size(), chunk->capacity() - edit.image.open_count);
     chunk->Append(layout_, edit.image.open_count, batch, rows.first(count), memory_);
@@ -209,7 +213,8 @@ void RowStore::ReserveEntry(Edit& edit) {
 void RowStore::DropOld(Edit& edit) {
   const int64_t forgotten = edit.forgotten(retention_);
   while (edit.image.chunks() > 0 && edit.image.oldest_until <= forgotten) {
-    if (retention_.kind == Retention::Kind::kLifetime && !NewerRowsSuffice(edit, edit.image.begin)) return;
+    if (retention_.kind == Retention::Kind::kLifetime && !NewerRowsSuffice(edit, edit.image.begin))
+      return;
     DropChunk(edit);
   }
 }
@@ -260,7 +265,8 @@ void RowStore::RetireTexts(const RowChunk& chunk, RowMask rows, Step step) {
     const uint64_t* cells = chunk.cells(layout_, i);
     ForEachRow(rows, [&](uint32_t row) {
       if (!TextCell::IsOutside(cells[row])) return;
-      memory_.Retire(TextCell::BlobOf(cells[row]), TextCell::BlobBytes(TextCell::Read(cells[row])), step);
+      memory_.Retire(TextCell::BlobOf(cells[row]), TextCell::BlobBytes(TextCell::Read(cells[row])),
+                     step);
     });
   }
 }

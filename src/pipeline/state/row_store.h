@@ -1,12 +1,16 @@
 #pragma once
-// The rows of one view, by the dense number of their key: appended in steps, kept as long as an answer may need them.
+// The rows of one view, by the dense number of their key: appended in steps, kept as long as an
+// answer may need them.
 //
 // Append, for the rows of one key in an epoch, sorted by (event time, position):
 // 1. rows too old for any answer only leave their event time behind;
-// 2. rows older than the key's newest one go into copies of the chunks that they belong to (late_rows.cc);
-// 3. the others are appended to the last chunk; a full one is copied to twice the size up to 64 rows, then sealed;
+// 2. rows older than the key's newest one go into copies of the chunks that they belong to
+// (late_rows.cc);
+// 3. the others are appended to the last chunk; a full one is copied to twice the size up to 64
+// rows, then sealed;
 // 4. chunks that no answer can need are dropped.
-// The result is published as the step's version of the state row. What readers of the step before still see is only retired.
+// The result is published as the step's version of the state row. What readers of the step before
+// still see is only retired.
 
 #include <atomic>
 #include <cstdint>
@@ -19,8 +23,9 @@
 
 namespace headrace::pipeline {
 
-// How long rows are kept. A windowed view needs rows with event time > clock - horizon. A lifetime view needs rows with event
-// time > clock - horizon and, for each condition of its features, the newest row at or before it.
+// How long rows are kept. A windowed view needs rows with event time > clock - horizon. A lifetime
+// view needs rows with event time > clock - horizon and, for each condition of its features, the
+// newest row at or before it.
 struct Retention {
   base::Duration horizon{0};
   enum class Kind : uint8_t { kWindowed, kLifetime } kind = Kind::kWindowed;
@@ -36,9 +41,10 @@ class RowStore {
   RowStore& operator=(const RowStore&) = delete;
 
   // Writer: `rows` of `batch` belong to key `number`, by (event time, row). `clock` is the epoch's.
-  void Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows, base::Timestamp clock, Step step);
-  // Writer: asks for the memory that Append will touch. Each stage reads what the one before asked for, so they are called with
-  // some other keys' work between them.
+  void Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows,
+              base::Timestamp clock, Step step);
+  // Writer: asks for the memory that Append will touch. Each stage reads what the one before asked
+  // for, so they are called with some other keys' work between them.
   void PrefetchRow(uint32_t number) const;
   void PrefetchDirectory(uint32_t number) const;
   void PrefetchChunk(uint32_t number) const;
@@ -63,20 +69,24 @@ class RowStore {
   struct PageTable {  // followed by `size` page addresses
     uint64_t size;
     std::atomic<Page*>* pages() { return reinterpret_cast<std::atomic<Page*>*>(this + 1); }
-    static size_t Bytes(uint64_t size) { return sizeof(PageTable) + size * sizeof(std::atomic<Page*>); }
+    static size_t Bytes(uint64_t size) {
+      return sizeof(PageTable) + size * sizeof(std::atomic<Page*>);
+    }
   };
   // What Append and its parts work on: the version in the making.
   struct Edit {
     RowImage image;
     int64_t clock;
     Step step;
-    int64_t forgotten(const Retention& retention) const;  // rows up to this event time are beyond every window
+    int64_t forgotten(
+        const Retention& retention) const;  // rows up to this event time are beyond every window
   };
 
   StateRow* RowFor(uint32_t number, Step step);
   const StateRow* RowAt(uint32_t number) const;
   PageTable* GrowPages(uint32_t number, Step step);
-  std::span<const uint32_t> SkipForgotten(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows);
+  std::span<const uint32_t> SkipForgotten(Edit& edit, const BatchRows& batch,
+                                          std::span<const uint32_t> rows);
   void AppendFresh(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows);
   void MakeRoom(Edit& edit, size_t rows);
   void PushChunk(Edit& edit, RowChunk* chunk, uint32_t count);
@@ -87,12 +97,13 @@ class RowStore {
 
   // late_rows.cc
   void InsertLate(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows);
-  void MergeInto(Edit& edit, std::vector<std::pair<RowChunk*, uint32_t>>& out, const RowChunk& old, uint32_t old_count,
-                 const BatchRows& batch, std::span<const uint32_t> rows);
+  void MergeInto(Edit& edit, std::vector<std::pair<RowChunk*, uint32_t>>& out, const RowChunk& old,
+                 uint32_t old_count, const BatchRows& batch, std::span<const uint32_t> rows);
 
   // compaction.cc
   bool Compact(Edit& edit);
-  RowMask Needed(const Edit& edit, const RowChunk& chunk, uint32_t count, std::vector<uint8_t>& satisfied) const;
+  RowMask Needed(const Edit& edit, const RowChunk& chunk, uint32_t count,
+                 std::vector<uint8_t>& satisfied) const;
   bool NewerRowsSuffice(const Edit& edit, uint32_t index) const;
 
   RowChunk* NewChunk(uint32_t capacity);
@@ -100,8 +111,12 @@ class RowStore {
   void RetireTexts(const RowChunk& chunk, RowMask rows, Step step);
   Directory* NewDirectory(uint32_t capacity);
   void RetireDirectory(Directory* directory, Step step);
-  void Charge(int64_t bytes) { bytes_.fetch_add(static_cast<uint64_t>(bytes), std::memory_order_relaxed); }
-  void CountRows(int64_t rows) { rows_.fetch_add(static_cast<uint64_t>(rows), std::memory_order_relaxed); }
+  void Charge(int64_t bytes) {
+    bytes_.fetch_add(static_cast<uint64_t>(bytes), std::memory_order_relaxed);
+  }
+  void CountRows(int64_t rows) {
+    rows_.fetch_add(static_cast<uint64_t>(rows), std::memory_order_relaxed);
+  }
 
   const ChunkLayout layout_;
   const Retention retention_;
@@ -109,7 +124,7 @@ class RowStore {
   Accumulators scratch_;
   std::vector<std::optional<size_t>> conditions_;  // distinct `where` of a lifetime view's features
   std::atomic<PageTable*> pages_{nullptr};
-  uint32_t numbers_ = 0;     // numbers below it may have rows
+  uint32_t numbers_ = 0;  // numbers below it may have rows
   uint32_t sweep_next_ = 0;
   std::atomic<uint64_t> keys_{0};
   std::atomic<uint64_t> rows_{0};

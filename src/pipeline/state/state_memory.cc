@@ -48,7 +48,9 @@ void StateMemory::Free(void* memory, size_t bytes) {
   ::operator delete(memory, std::align_val_t{kAlignment});
 }
 
-void StateMemory::Retire(void* memory, size_t bytes, Step step) { retired_.push_back({memory, bytes, step}); }
+void StateMemory::Retire(void* memory, size_t bytes, Step step) {
+  retired_.push_back({memory, bytes, step});
+}
 
 void StateMemory::Collect(Step oldest_pinned) {
   while (!retired_.empty() && retired_.front().step <= oldest_pinned) {

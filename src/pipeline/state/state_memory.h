@@ -1,5 +1,6 @@
 #pragma once
-// Memory of the online state: charged to the budget, and given back only when no reader can see it any more.
+// Memory of the online state: charged to the budget, and given back only when no reader can see it
+// any more.
 
 #include <array>
 #include <cstddef>
@@ -15,9 +16,10 @@ namespace headrace::pipeline {
 // State advances in steps: step n is what readers see after the n-th ViewSet::Apply. 0 is "never".
 using Step = uint64_t;
 
-// Sizes up to kPooledMax come from slabs with a free list per 16 bytes of size: the state allocates and frees the same few sizes
-// at the pace of the rows. Slabs stay until the end, so what is charged is the most that was ever in use per size.
-// Applier thread only. Memory that was retired and not collected is freed with it; memory that was not retired is its owner's.
+// Sizes up to kPooledMax come from slabs with a free list per 16 bytes of size: the state allocates
+// and frees the same few sizes at the pace of the rows. Slabs stay until the end, so what is
+// charged is the most that was ever in use per size. Applier thread only. Memory that was retired
+// and not collected is freed with it; memory that was not retired is its owner's.
 class StateMemory final : public TextMemory {
  public:
   explicit StateMemory(base::MemoryBudget& budget) : budget_(budget) {}
@@ -41,7 +43,7 @@ class StateMemory final : public TextMemory {
   uint64_t bytes_in_use() const { return bytes_in_use_; }
 
  private:
-  static constexpr size_t kAlignment = 64;     // of slabs and of what does not come from one
+  static constexpr size_t kAlignment = 64;  // of slabs and of what does not come from one
   static constexpr size_t kClassBytes = 16;
   static constexpr size_t kPooledMax = 8 << 10;
   static constexpr size_t kSlabBytes = 256 << 10;
@@ -53,7 +55,8 @@ class StateMemory final : public TextMemory {
   struct FreeBlock {
     FreeBlock* next;
   };
-  // Under the address sanitizer every allocation is its own, so that it sees what is used after it was freed.
+  // Under the address sanitizer every allocation is its own, so that it sees what is used after it
+  // was freed.
 #if defined(__SANITIZE_ADDRESS__)
   static constexpr bool kPools = false;
 #else

@@ -13,11 +13,12 @@ namespace headrace::pipeline {
 
 // Feast's enumeration, with its numbers.
 enum class FeatureStatus : uint8_t {
-  kInvalid = 0,        // computed, but outside what its type can hold
+  kInvalid = 0,  // computed, but outside what its type can hold
   kPresent = 1,
-  kNullValue = 2,      // the key is known; the answer is null
-  kNotFound = 3,       // no row of the key with event time <= as_of
-  kOutsideMaxAge = 4,  // the key's newest event is older than ttl, or the source is further behind than max_lag
+  kNullValue = 2,  // the key is known; the answer is null
+  kNotFound = 3,   // no row of the key with event time <= as_of
+  kOutsideMaxAge =
+      4,  // the key's newest event is older than ttl, or the source is further behind than max_lag
 };
 std::string_view NameOf(FeatureStatus status);  // "PRESENT" ...
 

@@ -22,7 +22,8 @@ std::optional<columns::Type> TypeOf(const StreamDefinition& stream, std::optiona
 }  // namespace
 
 struct BatchDriver::Impl {
-  Impl(const ViewDefinition& of_view, const StreamDefinition& of_stream, std::optional<size_t> without)
+  Impl(const ViewDefinition& of_view, const StreamDefinition& of_stream,
+       std::optional<size_t> without)
       : view(of_view),
         stream(of_stream),
         without_field(without),
@@ -81,19 +82,23 @@ RowMask BatchDriver::Impl::Counted(const Cut& cut, size_t block, RowMask mask) c
   return mask;
 }
 
-BatchDriver::BatchDriver(const ViewDefinition& view, const StreamDefinition& stream, std::optional<size_t> without_field)
+BatchDriver::BatchDriver(const ViewDefinition& view, const StreamDefinition& stream,
+                         std::optional<size_t> without_field)
     : impl_(std::make_unique<Impl>(view, stream, without_field)) {}
 BatchDriver::~BatchDriver() = default;
 BatchDriver::BatchDriver(BatchDriver&&) noexcept = default;
 BatchDriver& BatchDriver::operator=(BatchDriver&&) noexcept = default;
 
-void BatchDriver::Add(const columns::ColumnBatch& rows, std::span<const columns::Position> positions,
+void BatchDriver::Add(const columns::ColumnBatch& rows,
+                      std::span<const columns::Position> positions,
                       std::span<const int64_t> known_at) {
   HR_CHECK(!impl_->prepared, "rows were added after Prepare");
-  HR_CHECK(positions.size() == rows.rows() && known_at.size() == rows.rows(), "a position and a known_at for each row");
+  HR_CHECK(positions.size() == rows.rows() && known_at.size() == rows.rows(),
+           "a position and a known_at for each row");
   const columns::ColumnBatch batch = ConformTo(impl_->stream.schema(), rows);
   std::vector<columns::Column> arguments;
-  for (const Expression& argument : impl_->view.arguments) arguments.push_back(argument.Evaluate(batch));
+  for (const Expression& argument : impl_->view.arguments)
+    arguments.push_back(argument.Evaluate(batch));
   const std::vector<uint32_t> selected = impl_->Select(batch);
   impl_->rows.Add({.batch = batch,
                    .by = impl_->view.by,
@@ -119,8 +124,8 @@ ViewAnswer BatchDriver::Answer(const Question& question) const {
   HR_CHECK(impl_->prepared, "a question before Prepare");
   const PreparedRows::Range range = rows.RangeOf(question.key);
   const int64_t* times = rows.times();
-  const auto end =
-      static_cast<size_t>(std::upper_bound(times + range.begin, times + range.end, question.as_of.us) - times);
+  const auto end = static_cast<size_t>(
+      std::upper_bound(times + range.begin, times + range.end, question.as_of.us) - times);
   NestedWindows windows(impl_->outputs, impl_->plan, question.as_of);
   std::vector<ArgumentBlock> arguments(impl_->plan.argument_types().size());
   std::optional<int64_t> newest;  // of the rows inside the cut: the key is known when there is one
@@ -130,8 +135,10 @@ ViewAnswer BatchDriver::Answer(const Question& question) const {
     const auto first = static_cast<uint32_t>(std::max(range.begin, base) - base);
     const auto last = static_cast<uint32_t>(block_end - base);
     const RowMask counted = impl_->Counted(question.cut, block, RowsBetween(first, last));
-    if (!newest && counted != 0) newest = times[base + 63 - static_cast<size_t>(std::countl_zero(counted))];
-    windows.Add(rows.Block(block, arguments.data()), first, last, counted, impl_->PartialsOf(block, counted));
+    if (!newest && counted != 0)
+      newest = times[base + 63 - static_cast<size_t>(std::countl_zero(counted))];
+    windows.Add(rows.Block(block, arguments.data()), first, last, counted,
+                impl_->PartialsOf(block, counted));
     block_end = base + first;
   }
   return newest ? windows.Finish({*newest}) : impl_->outputs.NotFound();

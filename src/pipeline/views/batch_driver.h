@@ -1,6 +1,6 @@
 #pragma once
-// The same views evaluated offline, over rows of tables and log in any order: for training sets and verification.
-// Shares the aggregate definitions with the online driver, and nothing of its state.
+// The same views evaluated offline, over rows of tables and log in any order: for training sets and
+// verification. Shares the aggregate definitions with the online driver, and nothing of its state.
 
 #include <cstdint>
 #include <memory>
@@ -19,9 +19,10 @@ namespace headrace::pipeline {
 
 // Which rows a question may see, beside event time <= as_of.
 struct Cut {
-  std::optional<base::EpochId> epoch_max;      // an answer's epoch
+  std::optional<base::EpochId> epoch_max;       // an answer's epoch
   std::optional<base::Timestamp> known_at_max;  // as_known at a label's time
-  std::optional<columns::Value> without;        // leave out rows whose `without_field` equals it (the label's own row)
+  std::optional<columns::Value>
+      without;  // leave out rows whose `without_field` equals it (the label's own row)
 };
 
 // One question about one key.
@@ -34,9 +35,10 @@ struct Question {
 // Add all rows, then Prepare once, then ask from any number of threads.
 class BatchDriver {
  public:
-  // `stream` is the view's; both outlive the driver. `without_field`: index into the stream's schema of the field that
-  // Cut::without compares (its values must have that field's type).
-  BatchDriver(const ViewDefinition& view, const StreamDefinition& stream, std::optional<size_t> without_field);
+  // `stream` is the view's; both outlive the driver. `without_field`: index into the stream's
+  // schema of the field that Cut::without compares (its values must have that field's type).
+  BatchDriver(const ViewDefinition& view, const StreamDefinition& stream,
+              std::optional<size_t> without_field);
   ~BatchDriver();
   BatchDriver(BatchDriver&&) noexcept;
   BatchDriver& operator=(BatchDriver&&) noexcept;

@@ -15,7 +15,8 @@ columns::Column AllNull(columns::Type type, size_t rows) {
 
 }  // namespace
 
-columns::ColumnBatch ConformTo(const columns::SchemaRef& schema, const columns::ColumnBatch& batch) {
+columns::ColumnBatch ConformTo(const columns::SchemaRef& schema,
+                               const columns::ColumnBatch& batch) {
   if (batch.schema() == schema || *batch.schema() == *schema) return batch;
   std::vector<columns::Column> conformed;
   for (const columns::Field& field : schema->fields()) {

@@ -6,7 +6,8 @@
 
 namespace headrace::pipeline {
 
-std::span<const uint32_t> EntityKeys::Resolve(const columns::ColumnBatch& batch, std::span<const uint32_t> rows, Step step) {
+std::span<const uint32_t> EntityKeys::Resolve(const columns::ColumnBatch& batch,
+                                              std::span<const uint32_t> rows, Step step) {
   numbers_.resize(batch.rows());
   for (size_t begin = 0; begin < rows.size(); begin += kProbes) {
     const size_t count = std::min(kProbes, rows.size() - begin);
@@ -15,7 +16,8 @@ std::span<const uint32_t> EntityKeys::Resolve(const columns::ColumnBatch& batch,
       hashes_[i] = EntityIndex::HashOf(keys_[i]);
       index_->Prefetch(hashes_[i]);
     }
-    for (size_t i = 0; i < count; ++i) numbers_[rows[begin + i]] = index_->FindOrAdd(keys_[i], hashes_[i], step);
+    for (size_t i = 0; i < count; ++i)
+      numbers_[rows[begin + i]] = index_->FindOrAdd(keys_[i], hashes_[i], step);
   }
   return numbers_;
 }

@@ -1,5 +1,6 @@
 #pragma once
-// One stream's rows -> dense numbers of one entity's keys. Views of the stream with equal `by` share the result.
+// One stream's rows -> dense numbers of one entity's keys. Views of the stream with equal `by`
+// share the result.
 
 #include <cstdint>
 #include <span>
@@ -17,8 +18,10 @@ class EntityKeys {
   // `index` outlives it. `by`: fields of the stream that make the key, in order.
   EntityKeys(EntityIndex& index, std::vector<size_t> by) : index_(&index), by_(std::move(by)) {}
 
-  // The number of the key of each of `rows`, by row number (others are unspecified); new keys are added. Lives until the next call.
-  std::span<const uint32_t> Resolve(const columns::ColumnBatch& batch, std::span<const uint32_t> rows, Step step);
+  // The number of the key of each of `rows`, by row number (others are unspecified); new keys are
+  // added. Lives until the next call.
+  std::span<const uint32_t> Resolve(const columns::ColumnBatch& batch,
+                                    std::span<const uint32_t> rows, Step step);
 
   const EntityIndex& index() const { return *index_; }
   const std::vector<size_t>& by() const { return by_; }

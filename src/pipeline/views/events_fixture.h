@@ -1,5 +1,6 @@
 #pragma once
-// For tests: a stream `events` of random rows, a pipeline with every aggregate over it, and the answers recomputed naively.
+// For tests: a stream `events` of random rows, a pipeline with every aggregate over it, and the
+// answers recomputed naively.
 
 #include <algorithm>
 #include <cmath>
@@ -7,10 +8,12 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "columns/batch_builder.h"
 #include "columns/key.h"
+#include "columns/position.h"
 #include "log/epoch.h"
 #include "pipeline/aggregates/quantile_buckets.h"
 #include "pipeline/aggregates/reference_sum.h"
@@ -58,7 +61,8 @@ schema:
 enum Field : size_t { kKey, kRegion, kAt, kX, kF, kB, kS, kI };
 
 // Adds an argument once; its index.
-inline size_t ArgumentOf(ViewDefinition& view, const columns::SchemaRef& schema, const std::string& text) {
+inline size_t ArgumentOf(ViewDefinition& view, const columns::SchemaRef& schema,
+                         const std::string& text) {
   for (size_t i = 0; i < view.arguments.size(); ++i)
     if (view.arguments[i].text() == text) return i;
   auto compiled = Expression::Compile(text, schema);
@@ -75,57 +79,69 @@ struct Feature {
   double quantile = 0.5;
 };
 
-inline void AddFeature(ViewDefinition& view, const columns::SchemaRef& schema, const Feature& feature) {
+inline void AddFeature(ViewDefinition& view, const columns::SchemaRef& schema,
+                       const Feature& feature) {
   AggregateSpec spec{.name = feature.name, .kind = feature.kind, .quantile = feature.quantile};
   if (!feature.argument.empty()) {
     spec.argument = ArgumentOf(view, schema, feature.argument);
     spec.argument_type = view.arguments[*spec.argument].type();
   }
   if (!feature.where.empty()) spec.where = ArgumentOf(view, schema, feature.where);
-  const auto result = ResultType(spec.kind, spec.argument ? std::optional(spec.argument_type) : std::nullopt);
+  const auto result =
+      ResultType(spec.kind, spec.argument ? std::optional(spec.argument_type) : std::nullopt);
   HR_CHECK(result.has_value(), "no such aggregate");
   spec.result_type = *result;
   view.features.push_back(spec);
   for (size_t w = 0; w < std::max<size_t>(1, view.windows.size()); ++w)
-    view.outputs.push_back({feature.name + "_" + std::to_string(w), view.features.size() - 1, w, spec.result_type});
+    view.outputs.push_back(
+        {feature.name + "_" + std::to_string(w), view.features.size() - 1, w, spec.result_type});
 }
 
 inline std::vector<Feature> EveryAggregate() {
   using enum AggregateKind;
-  return {{"rows", kCount, "", ""},        {"xs", kCount, "x", ""},          {"trues", kCount, "", "b"},
-          {"sum_x", kSum, "x", ""},        {"sum_x_b", kSum, "x", "b"},      {"mean_x", kMean, "x", ""},
-          {"min_x", kMin, "x", ""},        {"max_x", kMax, "x", ""},         {"sum_f", kSum, "f", ""},
-          {"mean_f", kMean, "f", ""},      {"min_f", kMin, "f", ""},         {"max_f", kMax, "f", "b"},
-          {"sum_i", kSum, "i", ""},        {"share_b", kShare, "b", ""},     {"share_x", kShare, "x > 10", ""},
-          {"p90_x", kQuantile, "x", "", 0.9}, {"p50_f", kQuantile, "f", "", 0.5}, {"p10_i", kQuantile, "i", "b", 0.1},
-          {"min_s", kMin, "s", ""},        {"max_s", kMax, "s", ""},         {"max_b", kMax, "b", ""},
-          {"last_x", kLast, "x", ""},      {"last_s", kLast, "s", ""},       {"last_b", kLast, "b", "x > 10"},
+  return {{"rows", kCount, "", ""},           {"xs", kCount, "x", ""},
+          {"trues", kCount, "", "b"},         {"sum_x", kSum, "x", ""},
+          {"sum_x_b", kSum, "x", "b"},        {"mean_x", kMean, "x", ""},
+          {"min_x", kMin, "x", ""},           {"max_x", kMax, "x", ""},
+          {"sum_f", kSum, "f", ""},           {"mean_f", kMean, "f", ""},
+          {"min_f", kMin, "f", ""},           {"max_f", kMax, "f", "b"},
+          {"sum_i", kSum, "i", ""},           {"share_b", kShare, "b", ""},
+          {"share_x", kShare, "x > 10", ""},  {"p90_x", kQuantile, "x", "", 0.9},
+          {"p50_f", kQuantile, "f", "", 0.5}, {"p10_i", kQuantile, "i", "b", 0.1},
+          {"min_s", kMin, "s", ""},           {"max_s", kMax, "s", ""},
+          {"max_b", kMax, "b", ""},           {"last_x", kLast, "x", ""},
+          {"last_s", kLast, "s", ""},         {"last_b", kLast, "b", "x > 10"},
           {"thirds", kSum, "x / 480.0", ""}};
 }
 
-inline ViewDefinition MakeView(const columns::SchemaRef& schema, std::string name, std::vector<size_t> by,
-                               std::vector<int64_t> window_seconds, const std::vector<Feature>& features) {
+inline ViewDefinition MakeView(const columns::SchemaRef& schema, std::string name,
+                               std::vector<size_t> by, std::vector<int64_t> window_seconds,
+                               const std::vector<Feature>& features) {
   ViewDefinition view;
   view.name = std::move(name);
-  for (const size_t field : by) view.entity += (view.entity.empty() ? "" : ",") + schema->field(field).name;
+  for (const size_t field : by)
+    view.entity += (view.entity.empty() ? "" : ",") + schema->field(field).name;
   view.by = std::move(by);
-  for (const int64_t seconds : window_seconds) view.windows.push_back(std::chrono::seconds(seconds));
+  for (const int64_t seconds : window_seconds)
+    view.windows.push_back(std::chrono::seconds(seconds));
   view.history = std::chrono::seconds(20);
   for (const Feature& feature : features) AddFeature(view, schema, feature);
   return view;
 }
 
-// Views: 0 `keyed` every aggregate over 3 windows; 1 `positive` where x > 0, with a ttl; 2 `forever` last() with and without
-// conditions; 3 `pair` by key and region.
+// Views: 0 `keyed` every aggregate over 3 windows; 1 `positive` where x > 0, with a ttl; 2
+// `forever` last() with and without conditions; 3 `pair` by key and region.
 inline std::shared_ptr<PipelineDefinition> EventsPipeline() {
   auto pipeline = std::make_shared<PipelineDefinition>();
   const auto parsed = contract::Contract::Parse("events.yaml", kContract, "");
   HR_CHECK(parsed.contract != nullptr, "the fixture's contract is broken");
-  StreamDefinition stream{.name = "events", .contract = parsed.contract, .timing = {.event_time_field = kAt}};
+  StreamDefinition stream{
+      .name = "events", .contract = parsed.contract, .timing = {.event_time_field = kAt}};
   const columns::SchemaRef schema = stream.schema();
   pipeline->streams.push_back(stream);
   pipeline->views.push_back(MakeView(schema, "keyed", {kKey}, {10, 60, 300}, EveryAggregate()));
-  ViewDefinition positive = MakeView(schema, "positive", {kKey}, {30}, {{"rows", AggregateKind::kCount, "", ""}});
+  ViewDefinition positive =
+      MakeView(schema, "positive", {kKey}, {30}, {{"rows", AggregateKind::kCount, "", ""}});
   auto where = Expression::Compile("x > 0", schema);
   HR_CHECK(where.has_value(), "the fixture's condition is broken");
   positive.where = std::move(*where);
@@ -135,12 +151,14 @@ inline std::shared_ptr<PipelineDefinition> EventsPipeline() {
                                      {{"last_x", AggregateKind::kLast, "x", ""},
                                       {"last_s", AggregateKind::kLast, "s", ""},
                                       {"last_rare", AggregateKind::kLast, "f", "x > 480"}}));
-  pipeline->views.push_back(MakeView(schema, "pair", {kKey, kRegion}, {60, 600},
-                                     {{"rows", AggregateKind::kCount, "", ""}, {"sum_f", AggregateKind::kSum, "f", ""}}));
+  pipeline->views.push_back(
+      MakeView(schema, "pair", {kKey, kRegion}, {60, 600},
+               {{"rows", AggregateKind::kCount, "", ""}, {"sum_f", AggregateKind::kSum, "f", ""}}));
   return pipeline;
 }
 
-inline columns::ColumnBatch ToBatch(const columns::SchemaRef& schema, const std::vector<Event>& events) {
+inline columns::ColumnBatch ToBatch(const columns::SchemaRef& schema,
+                                    const std::vector<Event>& events) {
   columns::BatchBuilder builder(schema);
   const auto append = [&](size_t field, const auto& value, auto with) {
     if (value) {
@@ -165,11 +183,13 @@ inline columns::ColumnBatch ToBatch(const columns::SchemaRef& schema, const std:
 }
 
 // An epoch of these rows; their positions are filled in.
-inline log::EpochRef ToEpoch(const columns::SchemaRef& schema, uint64_t id, int64_t clock, std::vector<Event>& events) {
+inline log::EpochRef ToEpoch(const columns::SchemaRef& schema, uint64_t id, int64_t clock,
+                             std::vector<Event>& events) {
   auto epoch = std::make_shared<log::Epoch>();
   epoch->id = {id};
   epoch->clock = {clock};
-  for (size_t row = 0; row < events.size(); ++row) events[row].position = columns::Position::Of({id}, row).packed;
+  for (size_t row = 0; row < events.size(); ++row)
+    events[row].position = columns::Position::Of({id}, row).packed;
   if (!events.empty()) epoch->streams.push_back({kStream, ToBatch(schema, events)});
   return epoch;
 }
@@ -186,7 +206,9 @@ inline Event RandomEvent(std::mt19937_64& random, size_t keys) {
     case 0: event.f = 1e300; break;
     case 1: event.f = -1e-300; break;
     case 2: event.f = random() % 2 == 0 ? -0.0 : 0x1p-1074; break;
-    case 3: event.f = random() % 2 == 0 ? std::numeric_limits<double>::infinity() : std::nan(""); break;
+    case 3:
+      event.f = random() % 2 == 0 ? std::numeric_limits<double>::infinity() : std::nan("");
+      break;
     default: break;
   }
   if (!null()) event.b = random() % 3 == 0;
@@ -195,13 +217,15 @@ inline Event RandomEvent(std::mt19937_64& random, size_t keys) {
   return event;
 }
 
-// ---- The naive oracle: sorts the rows of a window and computes each aggregate from its definition. ----
+// ---- The naive oracle: sorts the rows of a window and computes each aggregate from its
+// definition. ----
 
 inline std::optional<double> Number(const Event& event, const std::string& argument) {
   if (argument == "x") return event.x ? std::optional(static_cast<double>(*event.x)) : std::nullopt;
   if (argument == "i") return event.i ? std::optional(static_cast<double>(*event.i)) : std::nullopt;
   if (argument == "f") return event.f;
-  if (argument == "x / 480.0") return event.x ? std::optional(static_cast<double>(*event.x) / 480.0) : std::nullopt;
+  if (argument == "x / 480.0")
+    return event.x ? std::optional(static_cast<double>(*event.x) / 480.0) : std::nullopt;
   return std::nullopt;
 }
 
@@ -216,7 +240,8 @@ inline Value ArgumentValue(const Event& event, const std::string& argument) {
   if (argument == "s") return event.s ? Value::String(*event.s) : Value::Null(Type::kString);
   if (argument == "b") return event.b ? Value::Bool(*event.b) : Value::Null(Type::kBool);
   if (argument == "x") return event.x ? Value::Int64(*event.x) : Value::Null(Type::kInt64);
-  if (argument == "i") return event.i ? Value(Type::kInt32, int64_t{*event.i}) : Value::Null(Type::kInt32);
+  if (argument == "i")
+    return event.i ? Value(Type::kInt32, int64_t{*event.i}) : Value::Null(Type::kInt32);
   return event.f ? Value::Float64(*event.f) : Value::Null(Type::kFloat64);
 }
 
@@ -227,11 +252,13 @@ inline bool Less(const Value& a, const Value& b) {
   if (a.type() != Type::kFloat64) return a.as_int() < b.as_int();
   if (std::isnan(a.as_double())) return false;
   if (std::isnan(b.as_double())) return true;
-  if (a.as_double() == b.as_double()) return std::signbit(a.as_double()) && !std::signbit(b.as_double());
+  if (a.as_double() == b.as_double())
+    return std::signbit(a.as_double()) && !std::signbit(b.as_double());
   return a.as_double() < b.as_double();
 }
 
-inline Value NaiveSum(const std::vector<Event>& rows, const Feature& feature, bool mean, FeatureStatus& status) {
+inline Value NaiveSum(const std::vector<Event>& rows, const Feature& feature, bool mean,
+                      FeatureStatus& status) {
   const bool integers = feature.argument == "x" || feature.argument == "i";
   __int128 sum = 0;
   ReferenceSum exact;
@@ -247,7 +274,9 @@ inline Value NaiveSum(const std::vector<Event>& rows, const Feature& feature, bo
     }
   }
   if (count == 0) return Value::Null(mean || !integers ? Type::kFloat64 : Type::kInt64);
-  if (mean) return Value::Float64((integers ? static_cast<double>(sum) : exact.Round()) / static_cast<double>(count));
+  if (mean)
+    return Value::Float64((integers ? static_cast<double>(sum) : exact.Round()) /
+                          static_cast<double>(count));
   if (!integers) return Value::Float64(exact.Round());
   if (sum != static_cast<int64_t>(sum)) {
     status = FeatureStatus::kInvalid;
@@ -283,7 +312,8 @@ inline Value NaiveEnd(const std::vector<Event>& rows, const Feature& feature, bo
 // `rows`: of the window, sorted by (event time, position).
 inline Value NaiveValue(std::vector<Event> rows, const Feature& feature, FeatureStatus& status) {
   if (!feature.where.empty())
-    std::erase_if(rows, [&](const Event& event) { return !Condition(event, feature.where).value_or(false); });
+    std::erase_if(
+        rows, [&](const Event& event) { return !Condition(event, feature.where).value_or(false); });
   switch (feature.kind) {
     case AggregateKind::kCount: {
       const auto nulls = std::count_if(rows.begin(), rows.end(), [&](const Event& event) {
@@ -296,8 +326,9 @@ inline Value NaiveValue(std::vector<Event> rows, const Feature& feature, Feature
     case AggregateKind::kMin: return NaiveEnd(rows, feature, true);
     case AggregateKind::kMax: return NaiveEnd(rows, feature, false);
     case AggregateKind::kQuantile: return NaiveQuantile(rows, feature);
-    case AggregateKind::kLast: return rows.empty() ? ArgumentValue(Event{}, feature.argument)
-                                                   : ArgumentValue(rows.back(), feature.argument);
+    case AggregateKind::kLast:
+      return rows.empty() ? ArgumentValue(Event{}, feature.argument)
+                          : ArgumentValue(rows.back(), feature.argument);
     case AggregateKind::kShare: {
       double truths = 0;
       double known = 0;
@@ -313,8 +344,9 @@ inline Value NaiveValue(std::vector<Event> rows, const Feature& feature, Feature
 }
 
 // The answer over `rows`: all rows that the question may see, of all keys.
-inline ViewAnswer NaiveAnswer(const ViewDefinition& view, const std::vector<Feature>& features, const std::vector<Event>& all,
-                              const std::string& key, std::optional<int64_t> region, int64_t as_of) {
+inline ViewAnswer NaiveAnswer(const ViewDefinition& view, const std::vector<Feature>& features,
+                              const std::vector<Event>& all, const std::string& key,
+                              std::optional<int64_t> region, int64_t as_of) {
   std::vector<Event> known;
   for (const Event& event : all) {
     if (event.key != key || event.at > as_of) continue;
@@ -334,7 +366,8 @@ inline ViewAnswer NaiveAnswer(const ViewDefinition& view, const std::vector<Feat
       std::erase_if(rows, [&](const Event& event) { return event.at <= edge; });
     }
     FeatureStatus status = FeatureStatus::kPresent;
-    Value value = known.empty() ? Value::Null(output.type) : NaiveValue(rows, features[output.feature], status);
+    Value value = known.empty() ? Value::Null(output.type)
+                                : NaiveValue(rows, features[output.feature], status);
     if (known.empty()) {
       status = FeatureStatus::kNotFound;
     } else if (view.ttl && as_of - known.back().at > view.ttl->count()) {
@@ -349,20 +382,24 @@ inline ViewAnswer NaiveAnswer(const ViewDefinition& view, const std::vector<Feat
 }
 
 // Empty when the answers have the same bits; else what differs.
-inline std::string Difference(const ViewDefinition& view, const ViewAnswer& a, const ViewAnswer& b) {
+inline std::string Difference(const ViewDefinition& view, const ViewAnswer& a,
+                              const ViewAnswer& b) {
   if (a.event_time != b.event_time) return "event_time";
   for (size_t i = 0; i < view.outputs.size(); ++i) {
     if (a.statuses[i] == b.statuses[i] && a.values[i].SameBits(b.values[i])) continue;
-    return view.outputs[i].name + ": " + a.values[i].ToJson() + " " + std::string(NameOf(a.statuses[i])) + " is not " +
-           b.values[i].ToJson() + " " + std::string(NameOf(b.statuses[i]));
+    return view.outputs[i].name + ": " + a.values[i].ToJson() + " " +
+           std::string(NameOf(a.statuses[i])) + " is not " + b.values[i].ToJson() + " " +
+           std::string(NameOf(b.statuses[i]));
   }
   return "";
 }
 
-inline columns::KeyBytes KeyOf(const ViewDefinition& view, const std::string& key, std::optional<int64_t> region) {
+inline columns::KeyBytes KeyOf(const ViewDefinition& view, const std::string& key,
+                               std::optional<int64_t> region) {
   columns::KeyBytes bytes;
   columns::AppendKeyValue(bytes, Value::String(key));
-  if (view.by.size() == 2) columns::AppendKeyValue(bytes, region ? Value::Int64(*region) : Value::Null(Type::kInt64));
+  if (view.by.size() == 2)
+    columns::AppendKeyValue(bytes, region ? Value::Int64(*region) : Value::Null(Type::kInt64));
   return bytes;
 }
 

@@ -14,8 +14,9 @@ void NestedWindows::Add(const RowBlock& block, uint32_t first, uint32_t end, Row
   const uint32_t all = end;
   while (!done() && end > first) {
     const int64_t edge = outputs_.EdgeOf(window_, as_of_);
-    const uint32_t begin =
-        block.times[first] > edge ? first : first + RowsUpTo(block.times + first, end - first, edge);
+    const uint32_t begin = block.times[first] > edge
+                               ? first
+                               : first + RowsUpTo(block.times + first, end - first, edge);
     if (begin == first && end == all && !partials.empty()) {
       rows_.MergePartials(partials);
       if (plan_.rereads_rows()) rows_.AddWithoutPartial(block, counted);

@@ -1,6 +1,7 @@
 #pragma once
-// One pass over a key's rows from the newest to the oldest answers all windows of a view: each window is the one before it and
-// the rows between their edges, so what is accumulated at an edge is that window's answer. Used online and offline.
+// One pass over a key's rows from the newest to the oldest answers all windows of a view: each
+// window is the one before it and the rows between their edges, so what is accumulated at an edge
+// is that window's answer. Used online and offline.
 
 #include <cstdint>
 #include <span>
@@ -20,9 +21,11 @@ class NestedWindows {
   // All windows are closed: older rows change nothing.
   bool done() const { return window_ == outputs_.windows(); }
 
-  // Adds rows [first, end) of a block, no row of which is newer than any added before or than as_of. `counted`: those among them
-  // that count. `partials`: of exactly the rows [first, end) when all of them count, or empty.
-  void Add(const RowBlock& block, uint32_t first, uint32_t end, RowMask counted, std::span<const SlotPartial> partials);
+  // Adds rows [first, end) of a block, no row of which is newer than any added before or than
+  // as_of. `counted`: those among them that count. `partials`: of exactly the rows [first, end)
+  // when all of them count, or empty.
+  void Add(const RowBlock& block, uint32_t first, uint32_t end, RowMask counted,
+           std::span<const SlotPartial> partials);
 
   // Closes the windows that are still open. `newest`: event time of the key's newest counted row.
   ViewAnswer Finish(base::Timestamp newest);

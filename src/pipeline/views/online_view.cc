@@ -40,12 +40,14 @@ std::span<const uint32_t> OnlineView::Select(const columns::ColumnBatch& batch) 
 void OnlineView::Apply(const EpochRows& epoch, RowGroups& groups, Step step) {
   if (epoch.rows.empty()) return;
   std::vector<columns::Column> arguments;
-  for (const Expression& argument : view_.arguments) arguments.push_back(argument.Evaluate(epoch.batch));
+  for (const Expression& argument : view_.arguments)
+    arguments.push_back(argument.Evaluate(epoch.batch));
   const BatchRows batch{.times = epoch.times, .epoch = epoch.epoch, .arguments = arguments};
   const auto grouped = groups.Build(epoch.rows, epoch.numbers, epoch.numbers_end, epoch.times);
   for (size_t i = 0; i < grouped.size(); ++i) {
     if (i + kRowsAhead < grouped.size()) store_.PrefetchRow(grouped[i + kRowsAhead].number);
-    if (i + kDirectoriesAhead < grouped.size()) store_.PrefetchDirectory(grouped[i + kDirectoriesAhead].number);
+    if (i + kDirectoriesAhead < grouped.size())
+      store_.PrefetchDirectory(grouped[i + kDirectoriesAhead].number);
     if (i + kChunksAhead < grouped.size()) store_.PrefetchChunk(grouped[i + kChunksAhead].number);
     store_.Append(grouped[i].number, batch, grouped[i].rows, epoch.clock, step);
   }

@@ -44,7 +44,8 @@ class OnlineView {
 
   ViewAnswer NotFound() const { return outputs_.NotFound(); }
   ViewAnswer Answer(uint32_t number, Step step, base::Timestamp as_of) const;
-  // Flips the lowest bit of the newest row's first argument that has one. False when there is no such row.
+  // Flips the lowest bit of the newest row's first argument that has one. False when there is no
+  // such row.
   bool FlipBit(uint32_t number);
 
  private:

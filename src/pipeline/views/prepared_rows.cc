@@ -1,7 +1,8 @@
 // Sorting takes three steps, all linear for rows that come in event order:
 // 1. a counting sort by key number, which keeps the order of arrival within a key;
 // 2. a comparison sort by (event time, position) of the keys whose rows are not in that order yet;
-// 3. every column is permuted, and each block of 64 rows remembers its largest position and known_at.
+// 3. every column is permuted, and each block of 64 rows remembers its largest position and
+// known_at.
 
 #include "pipeline/views/prepared_rows.h"
 
@@ -29,7 +30,9 @@ void PermuteValues(std::vector<T>& values, std::span<const uint32_t> order) {
   values = std::move(permuted);
 }
 
-bool BitAt(const std::vector<RowMask>& words, size_t row) { return ((words[row / kBlockRows] >> (row % kBlockRows)) & 1) != 0; }
+bool BitAt(const std::vector<RowMask>& words, size_t row) {
+  return ((words[row / kBlockRows] >> (row % kBlockRows)) & 1) != 0;
+}
 
 void PermuteBits(std::vector<RowMask>& words, std::span<const uint32_t> order) {
   std::vector<RowMask> permuted(words.size(), 0);
@@ -80,7 +83,8 @@ class PreparedRows::TextArena final : public TextMemory {
   size_t left_ = 0;
 };
 
-PreparedRows::PreparedRows(std::vector<columns::Type> argument_types, std::optional<columns::Type> without_type)
+PreparedRows::PreparedRows(std::vector<columns::Type> argument_types,
+                           std::optional<columns::Type> without_type)
     : keys_(std::make_unique<Keys>()), texts_(std::make_unique<TextArena>()) {
   for (const columns::Type type : argument_types) arguments_.emplace_back(type);
   if (without_type) without_.emplace(*without_type);
@@ -89,15 +93,18 @@ PreparedRows::PreparedRows(std::vector<columns::Type> argument_types, std::optio
 PreparedRows::~PreparedRows() = default;
 
 void PreparedRows::Add(const Source& source) {
-  HR_CHECK(times_.size() + source.rows.size() <= std::numeric_limits<uint32_t>::max(), "a view has 2^32 rows");
+  HR_CHECK(times_.size() + source.rows.size() <= std::numeric_limits<uint32_t>::max(),
+           "a view has 2^32 rows");
   columns::KeyBytes key;
-  for (size_t i = 0; i < arguments_.size(); ++i) AppendColumn(arguments_[i], source.arguments[i], source.rows);
+  for (size_t i = 0; i < arguments_.size(); ++i)
+    AppendColumn(arguments_[i], source.arguments[i], source.rows);
   if (without_) AppendColumn(*without_, *source.without, source.rows);
   for (const uint32_t row : source.rows) {
     columns::KeyOfRow(source.batch, source.by, row, key);
     auto& numbers = keys_->number_of;
     auto found = numbers.find(std::string_view(key));
-    if (found == numbers.end()) found = numbers.emplace(key, static_cast<uint32_t>(numbers.size())).first;
+    if (found == numbers.end())
+      found = numbers.emplace(key, static_cast<uint32_t>(numbers.size())).first;
     key_of_.push_back(found->second);
     times_.push_back(source.times[row]);
     positions_.push_back(source.positions[row].packed);
@@ -105,12 +112,14 @@ void PreparedRows::Add(const Source& source) {
   }
 }
 
-void PreparedRows::AppendColumn(ArgumentColumn& column, const columns::Column& from, std::span<const uint32_t> rows) {
+void PreparedRows::AppendColumn(ArgumentColumn& column, const columns::Column& from,
+                                std::span<const uint32_t> rows) {
   const size_t before = times_.size();
   for (size_t begin = 0; begin < rows.size(); begin += kBlockRows) {
     const auto some = rows.subspan(begin, std::min<size_t>(kBlockRows, rows.size() - begin));
     AppendBits(column.valid, before + begin, GatherValid(from, some), some.size());
-    if (column.kind == CellKind::kBool) AppendBits(column.truth, before + begin, GatherTruth(from, some), some.size());
+    if (column.kind == CellKind::kBool)
+      AppendBits(column.truth, before + begin, GatherTruth(from, some), some.size());
   }
   if (column.kind == CellKind::kBool) return;
   column.cells.resize(before + rows.size());
@@ -164,7 +173,8 @@ void PreparedRows::SummarizeBlocks() {
     block_known_max_[block] = std::max(block_known_max_[block], known_at_[row]);
   }
   if (!without_ || without_->kind != CellKind::kInteger) return;
-  block_without_.assign(blocks(), {std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min()});
+  block_without_.assign(blocks(),
+                        {std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min()});
   for (size_t row = 0; row < rows(); ++row) {
     auto& [least, greatest] = block_without_[row / kBlockRows];
     least = std::min(least, static_cast<int64_t>(without_->cells[row]));
@@ -187,7 +197,9 @@ RowBlock PreparedRows::Block(size_t i, ArgumentBlock* arguments) const {
                     .valid = column.valid[i],
                     .truth = truths ? column.truth[i] : 0};
   }
-  return {.times = times_.data() + first, .positions = positions_.data() + first, .arguments = arguments};
+  return {.times = times_.data() + first,
+          .positions = positions_.data() + first,
+          .arguments = arguments};
 }
 
 RowMask PreparedRows::UpToPosition(size_t block, uint64_t position_max, RowMask rows) const {
@@ -205,13 +217,16 @@ RowMask PreparedRows::KnownBy(size_t block, int64_t known_at_max, RowMask rows) 
 RowMask PreparedRows::Without(size_t block, const columns::Value& value, RowMask rows) const {
   if (!without_ || value.is_null()) return rows;
   const RowMask valid = without_->valid[block];
-  if (without_->kind == CellKind::kBool) return rows & ~(valid & (value.as_bool() ? without_->truth[block] : ~without_->truth[block]));
+  if (without_->kind == CellKind::kBool)
+    return rows & ~(valid & (value.as_bool() ? without_->truth[block] : ~without_->truth[block]));
   const uint64_t* cells = without_->cells.data() + block * kBlockRows;
   if (without_->kind == CellKind::kText) {
     const std::string_view text = value.as_text();
-    return rows & ~(valid & Filter(rows, [=](uint32_t row) { return TextCell::Read(cells[row]) == text; }));
+    return rows & ~(valid &
+                    Filter(rows, [=](uint32_t row) { return TextCell::Read(cells[row]) == text; }));
   }
-  if (!block_without_.empty() && (value.as_int() < block_without_[block].first || value.as_int() > block_without_[block].second))
+  if (!block_without_.empty() && (value.as_int() < block_without_[block].first ||
+                                  value.as_int() > block_without_[block].second))
     return rows;
   const auto cell = without_->kind == CellKind::kDouble ? std::bit_cast<uint64_t>(value.as_double())
                                                         : static_cast<uint64_t>(value.as_int());

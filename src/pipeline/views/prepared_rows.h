@@ -1,5 +1,6 @@
 #pragma once
-// A view's rows for the batch driver: gathered in any order, then sorted by (key, event time, position) in columns.
+// A view's rows for the batch driver: gathered in any order, then sorted by (key, event time,
+// position) in columns.
 
 #include <cstdint>
 #include <memory>
@@ -18,19 +19,20 @@ namespace headrace::pipeline {
 class PreparedRows {
  public:
   // Types of the argument columns, and of the column that a cut may compare.
-  PreparedRows(std::vector<columns::Type> argument_types, std::optional<columns::Type> without_type);
+  PreparedRows(std::vector<columns::Type> argument_types,
+               std::optional<columns::Type> without_type);
   ~PreparedRows();
   PreparedRows(const PreparedRows&) = delete;
 
   struct Source {
-    const columns::ColumnBatch& batch;           // of the view's stream
-    std::span<const size_t> by;                  // its key fields
-    std::span<const int64_t> times;              // by row number, like all below
+    const columns::ColumnBatch& batch;  // of the view's stream
+    std::span<const size_t> by;         // its key fields
+    std::span<const int64_t> times;     // by row number, like all below
     std::span<const columns::Position> positions;
     std::span<const int64_t> known_at;
     std::span<const columns::Column> arguments;
-    const columns::Column* without;              // null when there is none
-    std::span<const uint32_t> rows;              // the rows to take
+    const columns::Column* without;  // null when there is none
+    std::span<const uint32_t> rows;  // the rows to take
   };
   void Add(const Source& source);
   void Sort();
@@ -58,22 +60,23 @@ class PreparedRows {
     explicit ArgumentColumn(columns::Type of) : type(of), kind(CellKindOf(of)) {}
     columns::Type type;
     CellKind kind;
-    std::vector<uint64_t> cells;   // none for bool
-    std::vector<RowMask> valid;    // a word per block
-    std::vector<RowMask> truth;    // bool only
+    std::vector<uint64_t> cells;  // none for bool
+    std::vector<RowMask> valid;   // a word per block
+    std::vector<RowMask> truth;   // bool only
   };
   struct Keys;  // key bytes -> number
   class TextArena;
 
-  void AppendColumn(ArgumentColumn& column, const columns::Column& from, std::span<const uint32_t> rows);
+  void AppendColumn(ArgumentColumn& column, const columns::Column& from,
+                    std::span<const uint32_t> rows);
   static void Permute(ArgumentColumn& column, std::span<const uint32_t> order);
   std::vector<uint32_t> SortedOrder();
   void SummarizeBlocks();
 
   std::unique_ptr<Keys> keys_;
   std::unique_ptr<TextArena> texts_;
-  std::vector<uint32_t> key_of_;       // by row, until sorted
-  std::vector<size_t> begin_of_;       // by key number, and one past the last
+  std::vector<uint32_t> key_of_;  // by row, until sorted
+  std::vector<size_t> begin_of_;  // by key number, and one past the last
   std::vector<int64_t> times_;
   std::vector<uint64_t> positions_;
   std::vector<int64_t> known_at_;
@@ -81,7 +84,8 @@ class PreparedRows {
   std::optional<ArgumentColumn> without_;
   std::vector<uint64_t> block_position_max_;
   std::vector<int64_t> block_known_max_;
-  std::vector<std::pair<int64_t, int64_t>> block_without_;  // least and greatest; only of an integer column
+  std::vector<std::pair<int64_t, int64_t>>
+      block_without_;  // least and greatest; only of an integer column
 };
 
 }  // namespace headrace::pipeline

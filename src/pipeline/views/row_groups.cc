@@ -5,9 +5,12 @@
 
 namespace headrace::pipeline {
 
-std::span<const RowGroups::Group> RowGroups::Build(std::span<const uint32_t> rows, std::span<const uint32_t> numbers,
-                                                   uint32_t numbers_end, std::span<const int64_t> times) {
-  if (group_of_.size() < numbers_end) group_of_.resize(std::max<size_t>(numbers_end, group_of_.size() * 2), 0);
+std::span<const RowGroups::Group> RowGroups::Build(std::span<const uint32_t> rows,
+                                                   std::span<const uint32_t> numbers,
+                                                   uint32_t numbers_end,
+                                                   std::span<const int64_t> times) {
+  if (group_of_.size() < numbers_end)
+    group_of_.resize(std::max<size_t>(numbers_end, group_of_.size() * 2), 0);
   groups_.clear();
   sizes_.clear();
   grouped_.resize(rows.size());

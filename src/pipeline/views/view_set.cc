@@ -1,6 +1,8 @@
 // Applying, in steps:
-// 1. pins of older versions than the visible one are revoked (HeldByReaders has given them their time);
-// 2. per epoch and stream: select rows, resolve keys once per entity, append to each view, all under the next step's number;
+// 1. pins of older versions than the visible one are revoked (HeldByReaders has given them their
+// time);
+// 2. per epoch and stream: select rows, resolve keys once per entity, append to each view, all
+// under the next step's number;
 // 3. some keys are swept for rows that time has left behind;
 // 4. the step is published: one sequentially consistent store that every reader begins with;
 // 5. memory that no pin can see any more is freed, and the budget is told.
@@ -32,7 +34,8 @@ struct ViewSet::Impl {
   Impl(PipelineRef pipeline, base::MemoryBudget& budget, env::Clock& monotonic);
 
   void ApplyEpoch(const log::Epoch& epoch, Step step);
-  void ApplyStream(size_t stream, const columns::ColumnBatch& rows, const log::Epoch& epoch, Step step);
+  void ApplyStream(size_t stream, const columns::ColumnBatch& rows, const log::Epoch& epoch,
+                   Step step);
   std::span<const uint32_t> WantedRows(const std::vector<size_t>& of_views, size_t batch_rows);
   void Publish(const log::Epoch& last, Step step);
   EntityIndex& IndexOf(size_t view) { return *indexes.at(definition->views[view].entity); }
@@ -51,7 +54,7 @@ struct ViewSet::Impl {
 
   const PipelineRef definition;
   env::Clock& clock;
-  StateMemory memory;  // outlives what is in it
+  StateMemory memory;                                           // outlives what is in it
   std::map<std::string, std::unique_ptr<EntityIndex>> indexes;  // by entity
   std::deque<OnlineView> views;
   std::deque<Keying> keyings;
@@ -68,14 +71,18 @@ struct ViewSet::Impl {
 };
 
 ViewSet::Impl::Impl(PipelineRef pipeline, base::MemoryBudget& budget, env::Clock& monotonic)
-    : definition(std::move(pipeline)), clock(monotonic), memory(budget), stream_ids(definition->streams.size()) {
+    : definition(std::move(pipeline)),
+      clock(monotonic),
+      memory(budget),
+      stream_ids(definition->streams.size()) {
   for (size_t i = 0; i < definition->views.size(); ++i) {
     const ViewDefinition& view = definition->views[i];
     views.emplace_back(view, memory);
     auto& index = indexes[view.entity];
     if (index == nullptr) index = std::make_unique<EntityIndex>(memory);
     const auto same = std::find_if(keyings.begin(), keyings.end(), [&](const Keying& keying) {
-      return keying.stream == view.stream && keying.keys.by() == view.by && &keying.keys.index() == index.get();
+      return keying.stream == view.stream && keying.keys.by() == view.by &&
+             &keying.keys.index() == index.get();
     });
     if (same != keyings.end()) {
       same->views.push_back(i);
@@ -96,7 +103,8 @@ void ViewSet::Impl::ApplyEpoch(const log::Epoch& epoch, Step step) {
 }
 
 // Rows that at least one of the views selects: others must not bring in keys.
-std::span<const uint32_t> ViewSet::Impl::WantedRows(const std::vector<size_t>& of_views, size_t batch_rows) {
+std::span<const uint32_t> ViewSet::Impl::WantedRows(const std::vector<size_t>& of_views,
+                                                    size_t batch_rows) {
   for (const size_t view : of_views)
     if (selections[view].size() == batch_rows) return selections[view];
   wanted.assign(batch_rows, 0);
@@ -108,7 +116,8 @@ std::span<const uint32_t> ViewSet::Impl::WantedRows(const std::vector<size_t>& o
   return wanted_rows;
 }
 
-void ViewSet::Impl::ApplyStream(size_t stream, const columns::ColumnBatch& rows, const log::Epoch& epoch, Step step) {
+void ViewSet::Impl::ApplyStream(size_t stream, const columns::ColumnBatch& rows,
+                                const log::Epoch& epoch, Step step) {
   const StreamDefinition& of = definition->streams[stream];
   const columns::ColumnBatch batch = ConformTo(of.schema(), rows);
   const auto times = batch.column(of.timing.event_time_field).Int64s();
@@ -167,18 +176,21 @@ bool ViewSet::HeldByReaders() {
   const Step visible_step = impl_->visible.load(std::memory_order_relaxed);
   if (!impl_->pins.AnyBefore(visible_step)) return false;
   const size_t revoked = impl_->pins.RevokeBefore(visible_step, impl_->clock.Now() - kPinLifetime);
-  if (revoked > 0) base::LogWarning("pipeline.pins_revoked", {{"pins", std::to_string(revoked)}});
+  if (revoked > 0)
+    base::Log(base::LogLevel::kDebug, "pipeline.pins_revoked", {{"pins", std::to_string(revoked)}});
   return impl_->pins.AnyBefore(visible_step);
 }
 
 base::Result<Pin> ViewSet::PinNewest() {
   const auto taken = impl_->pins.Take(impl_->visible, impl_->clock.Now());
   if (!taken)
-    return base::Fail(base::ErrorCode::kResourceExhausted,
-                      "256 requests are reading the online state already: retry, or send fewer at once");
+    return base::Fail(
+        base::ErrorCode::kResourceExhausted,
+        "256 requests are reading the online state already: retry, or send fewer at once");
   if (taken->step == 0) {
     impl_->pins.Release(taken->slot);
-    return base::Fail(base::ErrorCode::kUnavailable, "nothing is visible yet: the engine is starting");
+    return base::Fail(base::ErrorCode::kUnavailable,
+                      "nothing is visible yet: the engine is starting");
   }
   const Impl::Snapshot& snapshot = impl_->snapshots[taken->step % Impl::kSnapshots];
   return Pin(this, taken->slot, {snapshot.epoch.load(std::memory_order_relaxed)},
@@ -189,33 +201,40 @@ base::EpochId ViewSet::visible() const {
   while (true) {
     const Step step = impl_->visible.load();
     if (step == 0) return {0};
-    const uint64_t epoch = impl_->snapshots[step % Impl::kSnapshots].epoch.load(std::memory_order_acquire);
+    const uint64_t epoch =
+        impl_->snapshots[step % Impl::kSnapshots].epoch.load(std::memory_order_acquire);
     if (impl_->visible.load() == step) return {epoch};
   }
 }
 
-base::Result<ViewAnswer> ViewSet::Get(const Pin& pin, size_t view, std::string_view key, base::Timestamp as_of) const {
+base::Result<ViewAnswer> ViewSet::Get(const Pin& pin, size_t view, std::string_view key,
+                                      base::Timestamp as_of) const {
   HR_CHECK(view < impl_->views.size(), "no such view");
   const OnlineView& online = impl_->views[view];
   if (as_of < pin.clock() - online.definition().history) {
-    return base::Fail(base::Error(base::ErrorCode::kFailedPrecondition,
-                                  "as_of is before the history that the online state keeps: raise the view's history, or "
-                                  "ask for training rows")
-                          .With("view", online.definition().name)
-                          .With("as_of", base::FormatTimestamp(as_of))
-                          .With("history", base::FormatDuration(online.definition().history)));
+    return base::Fail(
+        base::Error(
+            base::ErrorCode::kFailedPrecondition,
+            "as_of is before the history that the online state keeps: raise the view's history, or "
+            "ask for training rows")
+            .With("view", online.definition().name)
+            .With("as_of", base::FormatTimestamp(as_of))
+            .With("history", base::FormatDuration(online.definition().history)));
   }
   const auto number = impl_->IndexOf(view).Find(key);
-  ViewAnswer answer = number ? online.Answer(*number, impl_->pins.StepOfSlot(pin.slot_), as_of) : online.NotFound();
+  ViewAnswer answer =
+      number ? online.Answer(*number, impl_->pins.StepOfSlot(pin.slot_), as_of) : online.NotFound();
   if (pin.revoked())
-    return base::Fail(base::ErrorCode::kUnavailable, "the read took longer than 5 ms and its version was taken away: retry");
+    return base::Fail(base::ErrorCode::kUnavailable,
+                      "the read took longer than 5 ms and its version was taken away: retry");
   return answer;
 }
 
 std::vector<ViewStatus> ViewSet::status() const {
   std::vector<ViewStatus> all;
   for (const OnlineView& view : impl_->views)
-    all.push_back({view.definition().name, view.store().keys(), view.store().rows(), view.store().bytes()});
+    all.push_back(
+        {view.definition().name, view.store().keys(), view.store().rows(), view.store().bytes()});
   return all;
 }
 
@@ -230,7 +249,10 @@ base::Result<void> ViewSet::CorruptForDemonstration(size_t view, std::string_vie
 }
 
 Pin::Pin(Pin&& other) noexcept
-    : views_(std::exchange(other.views_, nullptr)), slot_(other.slot_), epoch_(other.epoch_), clock_(other.clock_) {}
+    : views_(std::exchange(other.views_, nullptr)),
+      slot_(other.slot_),
+      epoch_(other.epoch_),
+      clock_(other.clock_) {}
 
 Pin::~Pin() {
   if (views_ != nullptr) views_->impl_->pins.Release(slot_);

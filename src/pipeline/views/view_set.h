@@ -1,5 +1,6 @@
 #pragma once
-// Online state: all views of a pipeline, S(n) = apply(S(n-1), epoch n). One thread applies; any thread reads under a pin.
+// Online state: all views of a pipeline, S(n) = apply(S(n-1), epoch n). One thread applies; any
+// thread reads under a pin.
 
 #include <cstdint>
 #include <memory>
@@ -19,7 +20,8 @@ namespace headrace::pipeline {
 
 class ViewSet;
 
-// A reader's hold on one version of all views. Short-lived (under 5 ms, else it may be revoked). Not copyable; ends with its scope.
+// A reader's hold on one version of all views. Short-lived (under 5 ms, else it may be revoked).
+// Not copyable; ends with its scope.
 class Pin {
  public:
   Pin(Pin&& other) noexcept;
@@ -28,7 +30,8 @@ class Pin {
   base::EpochId epoch() const { return epoch_; }
   // The epoch's log clock.
   base::Timestamp clock() const { return clock_; }
-  // True when the applier took the version away: everything read under this pin must be thrown away (kUnavailable, retry).
+  // True when the applier took the version away: everything read under this pin must be thrown away
+  // (kUnavailable, retry).
   bool revoked() const;
 
  private:
@@ -57,27 +60,32 @@ class ViewSet {
   ~ViewSet();
   ViewSet(const ViewSet&) = delete;
 
-  // Says which of the log's streams is the definition's stream `stream`; rows of unbound streams are no rows of any view.
-  // Applier thread only, before an epoch with that stream's rows is applied; binding again to the same id is allowed.
+  // Says which of the log's streams is the definition's stream `stream`; rows of unbound streams
+  // are no rows of any view. Applier thread only, before an epoch with that stream's rows is
+  // applied; binding again to the same id is allowed.
   void BindStream(size_t stream, base::StreamId id);
-  // Applies epochs in order as one step and makes the last one visible. Applier thread only. Never waits for readers.
+  // Applies epochs in order as one step and makes the last one visible. Applier thread only. Never
+  // waits for readers.
   void Apply(std::span<const log::EpochRef> epochs);
-  // True when Apply would overwrite a version that a reader holds; the applier then gathers more epochs and asks again.
-  // After kPinLifetime it revokes those pins and answers false. Applier thread only.
+  // True when Apply would overwrite a version that a reader holds; the applier then gathers more
+  // epochs and asks again. After kPinLifetime it revokes those pins and answers false. Applier
+  // thread only.
   bool HeldByReaders();
 
-  // Pins the newest visible epoch. Errors: kResourceExhausted (kPinsMax), kUnavailable (nothing visible yet).
+  // Pins the newest visible epoch. Errors: kResourceExhausted (kPinsMax), kUnavailable (nothing
+  // visible yet).
   base::Result<Pin> PinNewest();
   base::EpochId visible() const;
-  // The key's features. `view` indexes the definition's views; `key` is columns::KeyBytes of its `by` fields.
-  // as_of must be >= pin.clock() - the view's history, else kFailedPrecondition (ask the offline path).
-  // The answer is worthless if pin.revoked() afterwards.
-  base::Result<ViewAnswer> Get(const Pin& pin, size_t view, std::string_view key, base::Timestamp as_of) const;
+  // The key's features. `view` indexes the definition's views; `key` is columns::KeyBytes of its
+  // `by` fields. as_of must be >= pin.clock() - the view's history, else kFailedPrecondition (ask
+  // the offline path). The answer is worthless if pin.revoked() afterwards.
+  base::Result<ViewAnswer> Get(const Pin& pin, size_t view, std::string_view key,
+                               base::Timestamp as_of) const;
 
   std::vector<ViewStatus> status() const;
   const PipelineDefinition& definition() const;
-  // Demo and tests only: flips the lowest bit of a stored argument of the key's newest row, so that verification has something
-  // to find. kNotFound when the key has no rows.
+  // Demo and tests only: flips the lowest bit of a stored argument of the key's newest row, so that
+  // verification has something to find. kNotFound when the key has no rows.
   base::Result<void> CorruptForDemonstration(size_t view, std::string_view key);
 
  private:

@@ -21,11 +21,15 @@ class ManualClock final : public env::Clock {
 class Replay {
  public:
   Replay(uint64_t seed, size_t keys)
-      : random_(seed), keys_(keys), pipeline_(EventsPipeline()), views_(pipeline_, budget_, clock_) {
+      : random_(seed),
+        keys_(keys),
+        pipeline_(EventsPipeline()),
+        views_(pipeline_, budget_, clock_) {
     views_.BindStream(0, kStream);
   }
 
-  // One to three epochs in a step. Most rows come in order; some are late, a few older than every window, some ahead.
+  // One to three epochs in a step. Most rows come in order; some are late, a few older than every
+  // window, some ahead.
   void Step(size_t rows_max) {
     std::vector<log::EpochRef> epochs;
     for (uint64_t n = 1 + random_() % 3; n > 0; --n) {
@@ -53,9 +57,13 @@ class Replay {
   };
   Question RandomQuestion() {
     const size_t view = random_() % pipeline_->views.size();
-    Question question{.view = view, .key = "key-" + std::to_string(random_() % (keys_ + 1)), .region = {}, .as_of = {now_}};
+    Question question{.view = view,
+                      .key = "key-" + std::to_string(random_() % (keys_ + 1)),
+                      .region = {},
+                      .as_of = {now_}};
     if (random_() % 4 != 0) question.region = static_cast<int64_t>(random_() % 3);
-    if (random_() % 2 == 0) question.as_of.us += (static_cast<int64_t>(random_() % 60) - 20) * kSecond;
+    if (random_() % 2 == 0)
+      question.as_of.us += (static_cast<int64_t>(random_() % 60) - 20) * kSecond;
     return question;
   }
   // What the view set answers differently from the oracle; empty when nothing.
@@ -63,10 +71,11 @@ class Replay {
     const ViewDefinition& view = pipeline_->views[question.view];
     const auto pin = views_.PinNewest();
     if (!pin) return pin.error().ToString();
-    const auto answer = views_.Get(*pin, question.view, KeyOf(view, question.key, question.region), question.as_of);
+    const auto answer =
+        views_.Get(*pin, question.view, KeyOf(view, question.key, question.region), question.as_of);
     if (!answer) return answer.error().ToString();
-    const ViewAnswer naive =
-        NaiveAnswer(view, FeaturesOf(question.view), rows_, question.key, question.region, question.as_of.us);
+    const ViewAnswer naive = NaiveAnswer(view, FeaturesOf(question.view), rows_, question.key,
+                                         question.region, question.as_of.us);
     const std::string difference = Difference(view, *answer, naive);
     return difference.empty() ? "" : view.name + " " + question.key + " " + difference;
   }
@@ -87,7 +96,8 @@ TEST(ViewSet, AgreesWithNaiveRecomputationUnderLateFutureTiedAndNullRows) {
     Replay replay(seed, 1 + seed % 7 * 6);
     for (int step = 0; step < 60; ++step) {
       replay.Step(seed % 5 == 0 ? 400 : 40);
-      for (int i = 0; i < 6; ++i) ASSERT_EQ(replay.Check(replay.RandomQuestion()), "") << "seed " << seed << " step " << step;
+      for (int i = 0; i < 6; ++i)
+        ASSERT_EQ(replay.Check(replay.RandomQuestion()), "") << "seed " << seed << " step " << step;
     }
   }
 }
@@ -102,7 +112,8 @@ TEST(ViewSet, BatchDriverGivesTheSameBitsForEveryCut) {
       const auto pin = replay.views_.PinNewest();
       for (int i = 0; i < 4; ++i) {
         const auto question = replay.RandomQuestion();
-        const auto key = KeyOf(replay.pipeline_->views[question.view], question.key, question.region);
+        const auto key =
+            KeyOf(replay.pipeline_->views[question.view], question.key, question.region);
         served.emplace_back(question, *replay.views_.Get(*pin, question.view, key, question.as_of));
         epochs.push_back(pin->epoch());
       }
@@ -113,19 +124,23 @@ TEST(ViewSet, BatchDriverGivesTheSameBitsForEveryCut) {
       BatchDriver driver(view, replay.pipeline_->streams[0], std::nullopt);
       for (size_t begin = 0; begin < replay.rows_.size(); begin += 97) {
         const std::vector<Event> some(replay.rows_.begin() + static_cast<ptrdiff_t>(begin),
-                                      replay.rows_.begin() + static_cast<ptrdiff_t>(std::min(begin + 97, replay.rows_.size())));
+                                      replay.rows_.begin() + static_cast<ptrdiff_t>(std::min(
+                                                                 begin + 97, replay.rows_.size())));
         std::vector<columns::Position> positions;
         for (const Event& event : some) positions.push_back({event.position});
-        driver.Add(ToBatch(replay.pipeline_->streams[0].schema(), some), positions, std::vector<int64_t>(some.size(), 0));
+        driver.Add(ToBatch(replay.pipeline_->streams[0].schema(), some), positions,
+                   std::vector<int64_t>(some.size(), 0));
       }
       driver.Prepare();
       for (size_t i = 0; i < served.size(); ++i) {
         const auto& [question, answer] = served[i];
         if (question.view != v) continue;
-        const ViewAnswer offline = driver.Answer({.key = KeyOf(view, question.key, question.region),
-                                                  .as_of = question.as_of,
-                                                  .cut = {.epoch_max = epochs[i], .known_at_max = {}, .without = {}}});
-        ASSERT_EQ(Difference(view, answer, offline), "") << "seed " << seed << " view " << view.name << " key " << question.key;
+        const ViewAnswer offline =
+            driver.Answer({.key = KeyOf(view, question.key, question.region),
+                           .as_of = question.as_of,
+                           .cut = {.epoch_max = epochs[i], .known_at_max = {}, .without = {}}});
+        ASSERT_EQ(Difference(view, answer, offline), "")
+            << "seed " << seed << " view " << view.name << " key " << question.key;
       }
     }
   }
@@ -145,9 +160,10 @@ TEST(ViewSet, GivesAllItsMemoryBack) {
     for (uint64_t e = 1; e <= 30; ++e) {
       std::vector<Event> events;
       for (int row = 0; row < 100; ++row) events.push_back(RandomEvent(replay->random_, 20));
-      for (Event& event : events) event.at = static_cast<int64_t>(e * 50 - replay->random_() % 60) * kSecond;
-      const log::EpochRef epoch =
-          ToEpoch(views.definition().streams[0].schema(), e, static_cast<int64_t>(e) * 50 * kSecond, events);
+      for (Event& event : events)
+        event.at = static_cast<int64_t>(e * 50 - replay->random_() % 60) * kSecond;
+      const log::EpochRef epoch = ToEpoch(views.definition().streams[0].schema(), e,
+                                          static_cast<int64_t>(e) * 50 * kSecond, events);
       views.Apply({&epoch, 1});
     }
   }
@@ -215,7 +231,8 @@ TEST(ViewSet, RevokesAPinThatIsHeldTooLong) {
   replay.clock_.now += ViewSet::kPinLifetime;
   EXPECT_FALSE(replay.views_.HeldByReaders());
   EXPECT_TRUE(pin->revoked());
-  EXPECT_EQ(replay.views_.Get(*pin, 0, key, pin->clock()).error().code(), base::ErrorCode::kUnavailable);
+  EXPECT_EQ(replay.views_.Get(*pin, 0, key, pin->clock()).error().code(),
+            base::ErrorCode::kUnavailable);
 }
 
 TEST(ViewSet, HasRoomForALimitedNumberOfPins) {
@@ -233,11 +250,14 @@ TEST(ViewSet, AFlippedBitShowsInTheAnswer) {
   replay.Step(40);
   replay.Step(40);
   const auto key = KeyOf(replay.pipeline_->views[0], "key-0", {});
-  const auto before = replay.views_.Get(*replay.views_.PinNewest(), 0, key, base::Timestamp{replay.now_ + 60 * kSecond});
+  const auto before = replay.views_.Get(*replay.views_.PinNewest(), 0, key,
+                                        base::Timestamp{replay.now_ + 60 * kSecond});
   ASSERT_TRUE(replay.views_.CorruptForDemonstration(0, key).has_value());
-  const auto after = replay.views_.Get(*replay.views_.PinNewest(), 0, key, base::Timestamp{replay.now_ + 60 * kSecond});
+  const auto after = replay.views_.Get(*replay.views_.PinNewest(), 0, key,
+                                       base::Timestamp{replay.now_ + 60 * kSecond});
   EXPECT_NE(Difference(replay.pipeline_->views[0], *before, *after), "");
-  EXPECT_EQ(replay.views_.CorruptForDemonstration(0, "no such key").error().code(), base::ErrorCode::kNotFound);
+  EXPECT_EQ(replay.views_.CorruptForDemonstration(0, "no such key").error().code(),
+            base::ErrorCode::kNotFound);
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ int64_t WindowOutputs::EdgeOf(size_t window, base::Timestamp as_of) const {
 ViewAnswer WindowOutputs::NotFound() const {
   ViewAnswer answer;
   answer.values.reserve(view_->outputs.size());
-  for (const OutputFeature& output : view_->outputs) answer.values.push_back(columns::Value::Null(output.type));
+  for (const OutputFeature& output : view_->outputs)
+    answer.values.push_back(columns::Value::Null(output.type));
   answer.statuses.assign(view_->outputs.size(), FeatureStatus::kNotFound);
   return answer;
 }
@@ -44,7 +45,8 @@ void WindowOutputs::Write(size_t window, Accumulators& rows, ViewAnswer& answer)
   }
 }
 
-void WindowOutputs::WriteEventTime(base::Timestamp newest, base::Timestamp as_of, ViewAnswer& answer) const {
+void WindowOutputs::WriteEventTime(base::Timestamp newest, base::Timestamp as_of,
+                                   ViewAnswer& answer) const {
   answer.event_time = newest;
   if (!view_->ttl || newest + *view_->ttl >= as_of) return;
   std::fill(answer.statuses.begin(), answer.statuses.end(), FeatureStatus::kOutsideMaxAge);

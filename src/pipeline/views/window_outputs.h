@@ -1,5 +1,6 @@
 #pragma once
-// From accumulated rows to a view's answer: the one place where values become statuses, online and offline.
+// From accumulated rows to a view's answer: the one place where values become statuses, online and
+// offline.
 
 #include <cstdint>
 #include <vector>
@@ -26,7 +27,8 @@ class WindowOutputs {
   ViewAnswer NotFound() const;
   // Fills the outputs of `window` from `rows`, which holds exactly the window's rows.
   void Write(size_t window, Accumulators& rows, ViewAnswer& answer) const;
-  // Sets the event time of the key's newest row, and OUTSIDE_MAX_AGE when it is older than the view's ttl.
+  // Sets the event time of the key's newest row, and OUTSIDE_MAX_AGE when it is older than the
+  // view's ttl.
   void WriteEventTime(base::Timestamp newest, base::Timestamp as_of, ViewAnswer& answer) const;
 
  private:

@@ -1,0 +1,159 @@
+#include "pipeline/aggregates/accumulator.h"
+
+#include <deque>
+#include <limits>
+
+#include <gtest/gtest.h>
+
+#include "pipeline/aggregates/random_rows.h"
+
+namespace headrace::pipeline {
+namespace {
+
+using columns::Type;
+using columns::Value;
+
+std::vector<AggregateResult> Results(const AggregatePlan& plan, Accumulators& rows) {
+  std::vector<AggregateResult> results;
+  for (size_t i = 0; i < plan.specs().size(); ++i) results.push_back(rows.Result(i));
+  return results;
+}
+
+// One row at a time, in the order given.
+std::vector<AggregateResult> OneByOne(const AggregatePlan& plan,
+                                      const std::vector<RandomRow>& rows) {
+  Accumulators all(plan);
+  std::deque<BlockOfRows> blocks;
+  for (const RandomRow& row : rows) all.Add(blocks.emplace_back(std::vector{row}).block(), 1);
+  return Results(plan, all);
+}
+
+// In blocks of random sizes, each added whole, by two masks, or as a partial, to one of three sets
+// that are merged at last.
+std::vector<AggregateResult> Split(const AggregatePlan& plan, const std::vector<RandomRow>& rows,
+                                   std::mt19937_64& random) {
+  std::deque<Accumulators> parts;
+  for (int i = 0; i < 3; ++i) parts.emplace_back(plan);
+  std::deque<BlockOfRows> blocks;
+  for (size_t begin = 0; begin < rows.size();) {
+    const size_t end = std::min(rows.size(), begin + 1 + random() % kBlockRows);
+    const BlockOfRows& block = blocks.emplace_back(std::vector(
+        rows.begin() + static_cast<ptrdiff_t>(begin), rows.begin() + static_cast<ptrdiff_t>(end)));
+    begin = end;
+    Accumulators& part = parts[random() % parts.size()];
+    const RowMask some = random() & block.rows();
+    std::vector<SlotPartial> partials(plan.slots().size());
+    Accumulators alone(plan);
+    alone.Add(block.block(), block.rows());
+    if (random() % 2 == 0 && alone.WritePartials(partials)) {
+      part.MergePartials(partials);
+      part.AddWithoutPartial(block.block(), block.rows());
+    } else {
+      part.Add(block.block(), some);
+      part.Add(block.block(), block.rows() & ~some);
+    }
+  }
+  parts[2].Merge(parts[0]);
+  parts[2].Merge(parts[1]);
+  return Results(plan, parts[2]);
+}
+
+TEST(Accumulators, ThousandOrdersAndSplitsChangeNoBitOfAnyAggregate) {
+  const AggregatePlan plan(EverySpec(), kRandomRowTypes);
+  const uint64_t seed = 20260702;
+  std::mt19937_64 random(seed);
+  std::vector<RandomRow> rows = RandomRows(seed, 300);
+  // Few enough wide values that some partials fit and some do not.
+  for (size_t i = 0; i < rows.size(); ++i) rows[i].valid[4] = rows[i].valid[4] && i % 40 == 0;
+  const std::vector<AggregateResult> expected = OneByOne(plan, rows);
+  for (int order = 0; order < 1'000; ++order) {
+    std::shuffle(rows.begin(), rows.end(), random);
+    const std::vector<AggregateResult> results = Split(plan, rows, random);
+    for (size_t i = 0; i < results.size(); ++i) {
+      ASSERT_TRUE(results[i].value.SameBits(expected[i].value))
+          << "seed " << seed << " order " << order << " aggregate " << i << ": "
+          << results[i].value.ToJson() << " is not " << expected[i].value.ToJson();
+      ASSERT_EQ(results[i].range, expected[i].range);
+    }
+  }
+}
+
+TEST(Accumulators, OverNoRowsCountsAreZeroAndAllElseIsNull) {
+  const AggregatePlan plan(EverySpec(), kRandomRowTypes);
+  Accumulators none(plan);
+  for (size_t i = 0; i < plan.specs().size(); ++i) {
+    const AggregateResult result = none.Result(i);
+    EXPECT_EQ(result.range, AggregateResult::Range::kInside);
+    if (plan.specs()[i].kind == AggregateKind::kCount) {
+      EXPECT_TRUE(result.value.SameBits(Value::Int64(0)));
+    } else {
+      EXPECT_TRUE(result.value.is_null()) << i;
+      EXPECT_EQ(result.value.type(), plan.specs()[i].result_type);
+    }
+  }
+}
+
+// Adds these values as rows of one argument and gives feature 0.
+AggregateResult Over(AggregateKind kind, Type type, Type result,
+                     const std::vector<uint64_t>& cells) {
+  const std::vector<AggregateSpec> specs = {{.name = "f",
+                                             .kind = kind,
+                                             .argument = 0,
+                                             .argument_type = type,
+                                             .where = {},
+                                             .result_type = result}};
+  const AggregatePlan plan(specs, std::array{type});
+  Accumulators rows(plan);
+  const std::vector<int64_t> times(cells.size(), 0);
+  const std::vector<uint64_t> positions(cells.size(), 0);
+  const ArgumentBlock argument{.cells = cells.data(), .valid = ~RowMask{0}};
+  rows.Add({times.data(), positions.data(), &argument},
+           RowsBelow(static_cast<uint32_t>(cells.size())));
+  return rows.Result(0);
+}
+
+TEST(Accumulators, AnIntegerSumBeyondInt64IsOutsideButItsMeanIsNot) {
+  const auto greatest = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+  const std::vector<uint64_t> cells = {greatest, greatest, greatest};
+  const AggregateResult sum = Over(AggregateKind::kSum, Type::kInt64, Type::kInt64, cells);
+  EXPECT_EQ(sum.range, AggregateResult::Range::kOutside);
+  EXPECT_TRUE(sum.value.is_null());
+  EXPECT_EQ(Over(AggregateKind::kMean, Type::kInt64, Type::kFloat64, cells).value.as_double(),
+            0x1p63);
+  // It comes back when other rows bring it back.
+  const auto least = static_cast<uint64_t>(std::numeric_limits<int64_t>::min());
+  EXPECT_EQ(
+      Over(AggregateKind::kSum, Type::kInt64, Type::kInt64, {greatest, greatest, least, least})
+          .value.as_int(),
+      -2);
+}
+
+TEST(Accumulators, RangesOrderZerosAndNansTotally) {
+  const auto cell = [](double v) { return std::bit_cast<uint64_t>(v); };
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const auto ends = [&](const std::vector<uint64_t>& cells) {
+    return std::pair(
+        Over(AggregateKind::kMin, Type::kFloat64, Type::kFloat64, cells).value.as_double(),
+        Over(AggregateKind::kMax, Type::kFloat64, Type::kFloat64, cells).value.as_double());
+  };
+  EXPECT_TRUE(std::signbit(ends({cell(0.0), cell(-0.0)}).first));
+  EXPECT_FALSE(std::signbit(ends({cell(0.0), cell(-0.0)}).second));
+  EXPECT_EQ(ends({cell(1.5), cell(-nan)}).first, 1.5);
+  EXPECT_EQ(cell(ends({cell(1.5), cell(-nan)}).second), cell(nan));
+  EXPECT_EQ(ends({cell(-1.5), cell(-2.5)}), std::pair(-2.5, -1.5));
+}
+
+TEST(AggregatePlan, FeaturesShareWhatTheyAccumulate) {
+  std::vector<AggregateSpec> specs;
+  for (const AggregateKind kind :
+       {AggregateKind::kSum, AggregateKind::kMean, AggregateKind::kMin, AggregateKind::kMax})
+    specs.push_back(
+        {.name = "f", .kind = kind, .argument = 0, .argument_type = Type::kInt64, .where = {}});
+  for (const double q : {0.5, 0.9})
+    specs.push_back(
+        {.name = "q", .kind = AggregateKind::kQuantile, .argument = 0, .where = {}, .quantile = q});
+  EXPECT_EQ(AggregatePlan(specs, std::array{Type::kInt64}).slots().size(), 3U);
+}
+
+}  // namespace
+}  // namespace headrace::pipeline

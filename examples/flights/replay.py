@@ -188,14 +188,14 @@ def run(engine: Engine, prepared: Path, expected: prepare.Expected, progress: Pr
 
 
 def pick_key_to_corrupt(engine: Engine) -> tuple[str, str]:
-    """A route whose origin had a flight in its last hour, so that a wrong row must show."""
+    """A route whose origin had a flight in its last six hours, so that a wrong row must show."""
     for origin in ("ORD", "DFW", "ATL", "LAX", "PHX"):
         answer = ask(engine, origin, "LAX" if origin != "LAX" else "ORD")
         values = dict(zip(answer["metadata"]["feature_names"], answer["results"], strict=True))
-        count = next(v for k, v in values.items() if k.endswith("flights_1h"))["values"][0]
+        count = next(v for k, v in values.items() if k.endswith("flights_6h"))["values"][0]
         if count:
             return origin, "LAX" if origin != "LAX" else "ORD"
-    raise DemoFailure("no airport had a flight in its last hour: nothing to corrupt")
+    raise DemoFailure("no airport had a flight in its last six hours: nothing to corrupt")
 
 
 def ask(engine: Engine, origin: str, destination: str) -> Any:

@@ -37,7 +37,12 @@ bool RunSeed(uint64_t seed, Totals& totals) {
   return false;
 }
 
-bool Replays(uint64_t seed) { return World(seed).Run().trace_hash == World(seed).Run().trace_hash; }
+uint64_t TraceOf(uint64_t seed) { return World(seed).Run().trace_hash; }
+
+bool Replays(uint64_t seed) {
+  const uint64_t first = TraceOf(seed);
+  return TraceOf(seed) == first;
+}
 
 int RunMany(uint64_t seeds) {
   Totals totals;

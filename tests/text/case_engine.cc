@@ -26,7 +26,8 @@ constexpr const char* kData = "data";
 constexpr base::Timestamp kWall{1'782'864'000'000'000};  // 2026-07-01T00:00:00Z
 
 std::string ShowRefused(const nlohmann::json& row) {
-  return fmt::format("row {}: {} {}: {}", row.at("row").get<uint64_t>(), row.value("field", ""),
+  const std::string field = row.value("field", "");
+  return fmt::format("row {}: {}{}{}: {}", row.at("row").get<uint64_t>(), field, field.empty() ? "" : " ",
                      row.at("rule").get<std::string>(), row.at("reason").get<std::string>());
 }
 

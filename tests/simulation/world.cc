@@ -23,6 +23,7 @@ constexpr const char* kData = "data";
 constexpr int64_t kBehindWallUs =
     40 * 86'400'000'000;  // events begin this long ago, and stay in the past
 constexpr int64_t kHourUs = 3'600'000'000;
+constexpr uint64_t kSegmentBytes = 256U << 10;  // small, so that lives see new segments
 constexpr int kLives = 5;
 constexpr int kCards = 7;
 
@@ -99,7 +100,10 @@ void World::Fail(std::string what) {
 Faults World::PlanFaults() {
   Faults faults;
   faults.crash_kind = random_() % 2 == 0 ? CrashKind::kPowerCut : CrashKind::kKill;
-  if (random_() % 4 != 0) {
+  if (random_() % 3 == 0) {
+    faults.crash_point = random_() % 2 == 0 ? "log.after_write" : "recovery.before_zero_tail";
+    faults.crash_kind = CrashKind::kPowerCut;
+  } else if (random_() % 4 != 0) {
     faults.crash_point = env::kCrashPoints[random_() % env::kCrashPoints.size()];
     faults.crash_hit = 1 + random_() % 6;
   }
@@ -112,9 +116,10 @@ void World::StartLife() {
     if (attempt > 20) return Fail("the engine does not come up again");
     std::optional<base::Error> error;
     const bool alive = machine_->Run([&] {
-      auto core = wiring::Core::Start(
-          *machine_,
-          {.definition = definition_, .data_folder = kData, .log = {}, .answers_file = {}});
+      auto core = wiring::Core::Start(*machine_, {.definition = definition_,
+                                                  .data_folder = kData,
+                                                  .log = {.segment_bytes = kSegmentBytes},
+                                                  .answers_file = {}});
       if (core) {
         core_ = std::move(*core);
       } else {
@@ -214,6 +219,10 @@ void World::LiveOnce() {
     if (machine_->crashed()) break;
     machine_->RunFor(std::chrono::microseconds(random_() % 200'000));
   }
+  // The life ends in the middle of things: with batches under way, perhaps in a sync.
+  for (Producer& producer : producers_)
+    if (!Failed() && !machine_->crashed()) Send(producer);
+  if (!machine_->crashed()) machine_->RunFor(std::chrono::microseconds(random_() % 3'000));
 }
 
 // The last life has no faults: everything unanswered is sent again, then published.

@@ -27,8 +27,9 @@ constexpr base::Timestamp kWall{1'782'864'000'000'000};  // 2026-07-01T00:00:00Z
 
 std::string ShowRefused(const nlohmann::json& row) {
   const std::string field = row.value("field", "");
-  return fmt::format("row {}: {}{}{}: {}", row.at("row").get<uint64_t>(), field, field.empty() ? "" : " ",
-                     row.at("rule").get<std::string>(), row.at("reason").get<std::string>());
+  return fmt::format("row {}: {}{}{}: {}", row.at("row").get<uint64_t>(), field,
+                     field.empty() ? "" : " ", row.at("rule").get<std::string>(),
+                     row.at("reason").get<std::string>());
 }
 
 // {"accepted":2,"refused":[..],...} as lines: epochs are left out, as a case should not depend on

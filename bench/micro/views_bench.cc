@@ -1,5 +1,6 @@
-// The online state's costs with the three views of examples/flights, on generated flights: 229 airports with skewed traffic,
-// about 16,700 flights a day, landing times in order. No disk, no network, one thread.
+// The online state's costs with the three views of examples/flights, on generated flights: 229
+// airports with skewed traffic, about 16,700 flights a day, landing times in order. No disk, no
+// network, one thread.
 //   Apply/N        rows/s into all views, N rows an epoch
 //   Get/view/...   ns a lookup of a random flight's key, as of the clock
 //   Answer         ns a question to the batch driver, cut by epoch, own row left out
@@ -51,13 +52,15 @@ size_t Argument(ViewDefinition& view, const columns::SchemaRef& schema, std::str
   return view.arguments.size() - 1;
 }
 
-void Feature(ViewDefinition& view, const columns::SchemaRef& schema, AggregateKind kind, std::string_view argument) {
+void Feature(ViewDefinition& view, const columns::SchemaRef& schema, AggregateKind kind,
+             std::string_view argument) {
   AggregateSpec spec{.name = "feature", .kind = kind, .quantile = 0.9};
   if (!argument.empty()) {
     spec.argument = Argument(view, schema, argument);
     spec.argument_type = view.arguments[*spec.argument].type();
   }
-  spec.result_type = *ResultType(kind, spec.argument ? std::optional(spec.argument_type) : std::nullopt);
+  spec.result_type =
+      *ResultType(kind, spec.argument ? std::optional(spec.argument_type) : std::nullopt);
   view.features.push_back(spec);
   for (size_t w = 0; w < std::max<size_t>(1, view.windows.size()); ++w)
     view.outputs.push_back({"output", view.features.size() - 1, w, spec.result_type});
@@ -68,16 +71,22 @@ PipelineRef Flights() {
   auto pipeline = std::make_shared<PipelineDefinition>();
   const auto parsed = contract::Contract::Parse("flights.yaml", kContract, "");
   HR_CHECK(parsed.contract != nullptr, "the benchmark's contract is broken");
-  pipeline->streams.push_back({.name = "flights", .contract = parsed.contract, .timing = {.event_time_field = kLandedAt}});
+  pipeline->streams.push_back(
+      {.name = "flights", .contract = parsed.contract, .timing = {.event_time_field = kLandedAt}});
   const columns::SchemaRef schema = pipeline->streams[0].schema();
-  ViewDefinition origin{.name = "origin", .entity = "origin", .by = {kOrigin}, .windows = {hours(1), hours(6), hours(24)}};
+  ViewDefinition origin{.name = "origin",
+                        .entity = "origin",
+                        .by = {kOrigin},
+                        .windows = {hours(1), hours(6), hours(24)}};
   Feature(origin, schema, AggregateKind::kCount, "");
   Feature(origin, schema, AggregateKind::kMean, "delay");
   Feature(origin, schema, AggregateKind::kMax, "delay");
   Feature(origin, schema, AggregateKind::kShare, "delay > 15");
   Feature(origin, schema, AggregateKind::kQuantile, "delay");
   Feature(origin, schema, AggregateKind::kSum, "distance / 480.0");
-  ViewDefinition route{.name = "route", .entity = "origin,destination", .by = {kOrigin, kDestination},
+  ViewDefinition route{.name = "route",
+                       .entity = "origin,destination",
+                       .by = {kOrigin, kDestination},
                        .windows = {hours(24), hours(168)}};
   Feature(route, schema, AggregateKind::kCount, "");
   Feature(route, schema, AggregateKind::kMean, "delay");
@@ -96,7 +105,9 @@ int RandomRank(std::mt19937_64& random) {
   return static_cast<int>(4 * (std::pow(58.0, u) - 1));
 }
 
-std::string Airport(int rank) { return {static_cast<char>('A' + rank / 26), static_cast<char>('A' + rank % 26), 'X'}; }
+std::string Airport(int rank) {
+  return {static_cast<char>('A' + rank / 26), static_cast<char>('A' + rank % 26), 'X'};
+}
 
 struct Route {
   std::string origin;
@@ -109,7 +120,8 @@ Route RandomRoute(std::mt19937_64& random) {
   return {Airport(origin), Airport((origin + 7 * (RandomRank(random) % 20) + 1) % 229)};
 }
 
-columns::ColumnBatch Batch(const columns::SchemaRef& schema, std::mt19937_64& random, int64_t first, size_t rows) {
+columns::ColumnBatch Batch(const columns::SchemaRef& schema, std::mt19937_64& random, int64_t first,
+                           size_t rows) {
   columns::BatchBuilder builder(schema);
   for (size_t i = 0; i < rows; ++i) {
     const int64_t flight = first + static_cast<int64_t>(i);
@@ -130,14 +142,16 @@ class ZeroClock final : public env::Clock {
   base::Timestamp Wall() const override { return {0}; }
 };
 
-std::vector<log::EpochRef> Epochs(const columns::SchemaRef& schema, size_t total, size_t per_epoch) {
+std::vector<log::EpochRef> Epochs(const columns::SchemaRef& schema, size_t total,
+                                  size_t per_epoch) {
   std::mt19937_64 random(kSeed);
   std::vector<log::EpochRef> epochs;
   for (size_t first = 0; first < total; first += per_epoch) {
     auto epoch = std::make_shared<log::Epoch>();
     epoch->id = {epochs.size() + 1};
     epoch->clock = {static_cast<int64_t>(first + per_epoch - 1) * kMicrosPerFlight};
-    epoch->streams.push_back({kStream, Batch(schema, random, static_cast<int64_t>(first), per_epoch)});
+    epoch->streams.push_back(
+        {kStream, Batch(schema, random, static_cast<int64_t>(first), per_epoch)});
     epochs.push_back(std::move(epoch));
   }
   return epochs;
@@ -146,7 +160,8 @@ std::vector<log::EpochRef> Epochs(const columns::SchemaRef& schema, size_t total
 void Apply(benchmark::State& state) {
   const PipelineRef pipeline = Flights();
   const auto per_epoch = static_cast<size_t>(state.range(0));
-  const auto epochs = Epochs(pipeline->streams[0].schema(), 300'000 / per_epoch * per_epoch, per_epoch);
+  const auto epochs =
+      Epochs(pipeline->streams[0].schema(), 300'000 / per_epoch * per_epoch, per_epoch);
   ZeroClock clock;
   base::MemoryBudget budget(4ULL << 30);
   uint64_t rows = 0;
@@ -177,7 +192,8 @@ void Get(benchmark::State& state) {
   base::MemoryBudget budget(4ULL << 30);
   ViewSet views(pipeline, budget, clock);
   views.BindStream(0, kStream);
-  for (const auto& epoch : Epochs(pipeline->streams[0].schema(), 200'000, 1000)) views.Apply({&epoch, 1});
+  for (const auto& epoch : Epochs(pipeline->streams[0].schema(), 200'000, 1000))
+    views.Apply({&epoch, 1});
   const auto view = static_cast<size_t>(state.range(0));
   std::mt19937_64 random(kSeed);
   std::vector<std::string> keys(1024);
@@ -198,7 +214,8 @@ void Answer(benchmark::State& state) {
   constexpr size_t kRows = 500'000;
   for (const auto& epoch : Epochs(pipeline->streams[0].schema(), kRows, 10'000)) {
     std::vector<columns::Position> positions;
-    for (size_t row = 0; row < 10'000; ++row) positions.push_back(columns::Position::Of(epoch->id, row));
+    for (size_t row = 0; row < 10'000; ++row)
+      positions.push_back(columns::Position::Of(epoch->id, row));
     const auto times = epoch->streams[0].rows.column(kLandedAt).Int64s();
     driver.Add(epoch->streams[0].rows, positions, times);
   }

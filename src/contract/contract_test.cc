@@ -215,7 +215,7 @@ TEST(ContractProperty, ColumnsAndRowsAgree) {
   const uint64_t seed = static_cast<uint64_t>(testing::UnitTest::GetInstance()->random_seed()) + 99;
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937_64 random(seed);
-  const auto pick = [&](auto... choices) {
+  const auto pick = [&](const auto&... choices) {
     const std::common_type_t<decltype(choices)...> all[] = {choices...};
     return all[random() % sizeof...(choices)];
   };

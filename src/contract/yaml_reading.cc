@@ -69,7 +69,7 @@ std::optional<std::string> ReadText(const YamlNode& node, std::string_view what,
 std::optional<std::string> ReadChoice(const YamlNode& node,
                                       std::initializer_list<std::string_view> choices,
                                       std::string_view what, DiagnosticReport& report) {
-  const auto text = ReadText(node, what, report);
+  auto text = ReadText(node, what, report);
   if (!text) return std::nullopt;
   if (std::find(choices.begin(), choices.end(), *text) != choices.end()) return text;
   const std::vector<std::string> names(choices.begin(), choices.end());

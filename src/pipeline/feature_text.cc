@@ -42,7 +42,7 @@ bool FeatureReader::IsSymbol(size_t index, std::string_view symbol) const {
 }
 
 void FeatureReader::Fail(DiagnosticCode code, const YamlNode& node, Range range,
-                         std::string message, std::string hint) {
+                         const std::string& message, std::string hint) {
   const size_t last = range.empty() ? range.begin : range.end - 1;
   const bool known = range.begin < tokens_.size() && last < tokens_.size();
   report_.Error(code,

@@ -53,7 +53,7 @@ class FeatureReader {
   // The index of the expression in the view's arguments, where each text is once.
   std::optional<size_t> Argument(const contract::YamlNode& node, Range range);
   void Fail(contract::DiagnosticCode code, const contract::YamlNode& node, Range range,
-            std::string message, std::string hint = {});
+            const std::string& message, std::string hint = {});
   std::string What() const { return "view " + view_.name; }
   const Token& At(size_t index) const { return tokens_[index]; }
   bool IsSymbol(size_t index, std::string_view symbol) const;

@@ -72,7 +72,7 @@ std::string Heading(Section section) {
 
 // A JSON schema for what a key may hold.
 std::string SchemaOf(const KeyRow& row) {
-  const std::string ref = fmt::format("{{\"$ref\": \"#/$defs/{}\"}}", NameOf(row.of));
+  std::string ref = fmt::format("{{\"$ref\": \"#/$defs/{}\"}}", NameOf(row.of));
   switch (row.shape) {
     case Shape::kInteger: return R"({"type": "integer"})";
     case Shape::kDuration: return R"({"$ref": "#/$defs/duration"})";

@@ -1,5 +1,5 @@
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "pipeline/expressions/kernels.h"
@@ -73,7 +73,7 @@ void ToText(const Step& step, Frame& frame) {
     const size_t quote = !json.empty() && json[0] == '"' ? 1 : 0;
     const size_t size = json.size() - 2 * quote;
     char* text = frame.Text(size);
-    std::memcpy(text, json.data() + quote, size);
+    std::copy_n(json.data() + quote, size, text);
     out[row] = {text, size};
   }
   frame.JoinNulls(step);

@@ -111,8 +111,9 @@ class Lexer {
     } else if (kOneByteSymbols.find(Peek()) != std::string_view::npos) {
       ++at_;
     } else {
-      while (++at_ < text_.size() && (static_cast<unsigned char>(text_[at_]) & 0xC0) == 0x80) {
-      }
+      const auto continues = [this] { return (static_cast<unsigned char>(Peek()) & 0xC0) == 0x80; };
+      do ++at_;
+      while (continues());
       return std::unexpected(
           ExpressionError{begin,
                           at_,

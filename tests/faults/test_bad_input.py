@@ -1,4 +1,4 @@
-"""Bad input and faults against the real binary: each is a clear error, and the engine keeps serving.
+"""Bad input and faults against the real binary: clear errors, and the engine keeps serving.
 
 HEADRACE names the binary; without it the one of ./dev build is taken.
 """
@@ -287,7 +287,9 @@ def test_full_disk_refuses_and_comes_back(folder: Path) -> None:
             refusals = set()
             accepted = 1
             for _ in range(80):
-                status, body = server.request("POST", "/streams/events/events", "\n".join([row] * 20))
+                status, body = server.request(
+                    "POST", "/streams/events/events", "\n".join([row] * 20)
+                )
                 if status == 200:
                     accepted += json.loads(body)["accepted"]
                 else:

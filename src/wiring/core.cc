@@ -131,7 +131,7 @@ class RunningCore final : public Core {
                                       uint64_t limit) const override {
     if (!stream.empty()) HR_TRY_VOID(StreamNamed(stream));
     return dead_letters_.ToJson(
-        *reader_, [this](base::StreamId id) { return NameOf(id); }, stream, {after}, limit);
+        *reader_, [this](base::StreamId id) { return Described(id); }, stream, {after}, limit);
   }
 
   Result<void> CorruptForDemonstration(const std::string& view,
@@ -170,6 +170,13 @@ class RunningCore final : public Core {
     for (size_t i = 0; i < stream_ids_.size(); ++i)
       if (stream_ids_[i] == id) return definition_->streams[i].name;
     return fmt::format("stream {}", id.value);
+  }
+
+  DeadLetters::Stream Described(base::StreamId id) const {
+    for (size_t i = 0; i < stream_ids_.size(); ++i)
+      if (stream_ids_[i] == id)
+        return {definition_->streams[i].name, definition_->streams[i].contract.get()};
+    return {NameOf(id), nullptr};
   }
 
   watch::StatusFigures Figures() const {

@@ -9,11 +9,16 @@
 namespace headrace::wiring {
 namespace {
 
-void AppendLetter(std::string& out, base::EpochId epoch, const std::string& stream,
+// Neighbouring epochs are read in one scan, as finding an epoch costs about as much as reading a
+// few.
+constexpr uint64_t kGapMax = 16;
+constexpr size_t kEpochsPerScan = 64;
+
+void AppendLetter(std::string& out, base::EpochId epoch, const DeadLetters::Stream& stream,
                   const columns::RejectedRow& row) {
   if (out.size() > 1) out += ",\n ";
   fmt::format_to(std::back_inserter(out), "{{\"epoch\":{},\"stream\":", epoch.value);
-  columns::AppendJsonString(out, stream);
+  columns::AppendJsonString(out, stream.name);
   fmt::format_to(std::back_inserter(out), ",\"row\":{},\"field\":", row.row);
   columns::AppendJsonString(out, row.field);
   out += ",\"rule\":";
@@ -21,7 +26,8 @@ void AppendLetter(std::string& out, base::EpochId epoch, const std::string& stre
   out += ",\"reason\":";
   columns::AppendJsonString(out, row.reason);
   out += ",\"payload\":";
-  columns::AppendJsonString(out, row.payload);
+  columns::AppendJsonString(
+      out, stream.contract == nullptr ? row.payload : stream.contract->MaskPayload(row.payload));
   out += '}';
 }
 
@@ -40,9 +46,10 @@ std::map<uint32_t, DeadLetters::RuleCounts> DeadLetters::counts() const {
   return counts_;
 }
 
-base::Result<std::string> DeadLetters::ToJson(
-    log::LogReader& reader, const std::function<std::string(base::StreamId)>& name_of,
-    const std::string& stream, base::EpochId after, uint64_t limit) const {
+base::Result<std::string> DeadLetters::ToJson(log::LogReader& reader,
+                                              const std::function<Stream(base::StreamId)>& describe,
+                                              const std::string& stream, base::EpochId after,
+                                              uint64_t limit) const {
   std::vector<base::EpochId> epochs;
   {
     const std::lock_guard lock(mutex_);
@@ -50,17 +57,22 @@ base::Result<std::string> DeadLetters::ToJson(
   }
   std::string out = "[";
   uint64_t count = 0;
-  for (const base::EpochId id : epochs) {
-    if (count >= limit) break;
-    HR_TRY_VOID(reader.Scan(id, id, [&](const log::EpochRef& epoch) -> base::Result<void> {
-      for (const log::StreamRejects& rejects : epoch->rejects) {
-        const std::string name = name_of(rejects.stream);
-        if (!stream.empty() && name != stream) continue;
-        for (const columns::RejectedRow& row : rejects.rows)
-          if (count++ < limit) AppendLetter(out, id, name, row);
-      }
-      return {};
-    }));
+  const auto visit = [&](const log::EpochRef& epoch) -> base::Result<void> {
+    for (const log::StreamRejects& rejects : epoch->rejects) {
+      const Stream of = describe(rejects.stream);
+      if (!stream.empty() && of.name != stream) continue;
+      for (const columns::RejectedRow& row : rejects.rows)
+        if (count++ < limit) AppendLetter(out, epoch->id, of, row);
+    }
+    return {};
+  };
+  for (size_t begin = 0; begin < epochs.size() && count < limit;) {
+    size_t end = begin + 1;
+    while (end < epochs.size() && end - begin < kEpochsPerScan &&
+           epochs[end].value - epochs[end - 1].value < kGapMax)
+      ++end;
+    HR_TRY_VOID(reader.Scan(epochs[begin], epochs[end - 1], visit));
+    begin = end;
   }
   return out + "]";
 }

@@ -11,6 +11,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "contract/contract.h"
 #include "log/epoch.h"
 #include "log/reader.h"
 
@@ -26,11 +27,19 @@ class DeadLetters {
   // Refused rows a stream and rule.
   std::map<uint32_t, RuleCounts> counts() const;
 
+  // What is shown of a stream: its name, and the contract that says which fields are masked (null:
+  // none).
+  struct Stream {
+    std::string name;
+    const contract::Contract* contract = nullptr;
+  };
+
   // At most `limit` refused rows of `stream` (all streams when it is empty), of epochs after
   // `after`, oldest first, as a JSON array:
-  // {"epoch","stream","row","field","rule","reason","payload"}. `name_of` gives a stream's name.
+  // {"epoch","stream","row","field","rule","reason","payload"}. Restricted fields are masked; the
+  // log keeps them for a replay.
   base::Result<std::string> ToJson(log::LogReader& reader,
-                                   const std::function<std::string(base::StreamId)>& name_of,
+                                   const std::function<Stream(base::StreamId)>& describe,
                                    const std::string& stream, base::EpochId after,
                                    uint64_t limit) const;
 

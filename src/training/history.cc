@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "log/catalogue.h"
@@ -73,7 +74,7 @@ Result<ScannedRows> History::ScanRows(const pipeline::StreamDefinition& stream,
   if (id == streams_.end()) return scanned;
   HR_TRY(const EpochId marker, ScanTable(stream, fields, visit, scanned));
   HR_TRY_VOID(ScanTail(stream, id->second, marker, visit, scanned));
-  scanned.through = newest_;
+  scanned.through = std::max(newest_, marker);
   return scanned;
 }
 
@@ -87,14 +88,18 @@ Result<EpochId> History::ScanTable(const pipeline::StreamDefinition& stream,
   if (!table) return Fail(table.error());
   const auto marker = (*table)->Marker(log(), stream.name);
   if (!marker) return EpochId{0};
-  if (*marker > newest_) {
-    return Fail(
-        base::Error(
-            ErrorCode::kConflict,
-            fmt::format("the table has epochs up to {}, the log up to {}: one of them was restored "
-                        "from an older copy",
-                        marker->value, newest_.value))
-            .With("table", folder));
+  if (*marker > newest_) {  // an engine may have gone on since the log was looked at
+    HR_TRY(const EpochId now, log_->Newest());
+    if (*marker > now) {
+      return Fail(
+          base::Error(
+              ErrorCode::kConflict,
+              fmt::format(
+                  "the table has epochs up to {}, the log up to {}: one of them was restored "
+                  "from an older copy",
+                  marker->value, now.value))
+              .With("table", folder));
+    }
   }
   scanned.table_version = (*table)->version();
   const auto counted = [&](const tables::PositionedRows& rows) {

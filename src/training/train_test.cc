@@ -189,6 +189,24 @@ TEST(Train, LooksNeitherPastTheTimeNorAtItsOwnRow) {
   EXPECT_EQ(spend[2], 30);
 }
 
+TEST(History, GoesOnWhenTheTableIsNewerThanItsLookAtTheLog) {
+  Shop shop(4);
+  shop.Send({{1, 100, "a", 10}});
+  const auto history = History::Open(shop.machine, testing::kDataFolder);
+  ASSERT_TRUE(history);
+  shop.Send({{2, 200, "a", 20}, {3, 300, "a", 30}});
+  shop.Publish();
+  uint64_t rows = 0;
+  const auto count = [&](const tables::PositionedRows& part) -> base::Result<void> {
+    rows += part.rows.rows();
+    return {};
+  };
+  const auto scanned = (*history)->ScanRows(shop.definition->streams[0], {0, 1}, count);
+  ASSERT_TRUE(scanned) << scanned.error().ToString();
+  EXPECT_EQ(rows, 3U);
+  EXPECT_GT(scanned->through, (*history)->newest());
+}
+
 TEST(Train, SaysWhatIsWrongWithTheLabels) {
   Shop shop(3);
   shop.Send({{1, 100, "a", 10}});

@@ -160,8 +160,10 @@ class Verification {
 
   Result<VerifyReport> Run() {
     const env::MonotonicTime begin = environment_.clock().Now();
-    HR_TRY(history_, History::Open(environment_, options_.data_folder));
+    // The answers first: what they were given from is then in the log, also beside a running
+    // engine.
     HR_TRY(const auto file, environment_.files().OpenForReading(options_.answers));
+    HR_TRY(history_, History::Open(environment_, options_.data_folder));
     LineParts parts(*file, options_.part_bytes);
     std::vector<std::string_view> lines;
     for (;;) {

@@ -240,7 +240,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     busy_ = true;
     if (plan->last <= plan->after) return LogEntry(SealingEntry(stream_.name), std::nullopt);
     environment_.CrashPoint("publish.before_plan");
-    LogEntry(EncodePlan(*plan, stream_.name), *plan);
+    LogEntry(EncodePlan(*plan, stream_.name), plan);
   }
 
   // Nothing when no row is pending. An empty range when rows are, but when they became visible is

@@ -125,7 +125,8 @@ void LogSequencer::OnSynced(const Result<void>& synced) {
   durable_ = done.epoch->id;
   last_checksum_ = done.checksum;
   // A reader that misses a mark sees the epoch a little later.
-  (void)mark_->Set(durable_);
+  if (auto marked = mark_->Set(durable_); !marked)
+    base::LogWarning("log.mark_failed", {{"error", marked.error().ToString()}});
   PublishDurable(done);
   if (on_durable_) on_durable_(done.epoch);
   environment_.CrashPoint("log.before_ack");

@@ -126,7 +126,7 @@ class TcpConnection final : public Connection {
     if (closed_) return;
     closed_ = true;
     error_code ignored;
-    socket_.close(ignored);
+    static_cast<void>(socket_.close(ignored));
     if (session_) session_->OnClosed();
     listener_->open[thread_index_].erase(Self());
     if (listener_->connections.fetch_sub(1) == 1) {
@@ -227,8 +227,7 @@ class TcpConnection final : public Connection {
     lingering_ = true;
     last_byte_out_ = listener_->clock->Now();
     error_code error;
-    socket_.shutdown(tcp::socket::shutdown_send, error);
-    if (error || input_ended_) return Close();
+    if (socket_.shutdown(tcp::socket::shutdown_send, error) || input_ended_) return Close();
     ReadMore();
   }
 
@@ -329,7 +328,7 @@ class TcpListener final : public Listener {
   }
   void StopAccepting() {
     error_code ignored;
-    accepting_->acceptor.close(ignored);
+    static_cast<void>(accepting_->acceptor.close(ignored));
     accepting_->retry.cancel();
   }
   void CloseAll(size_t i) {
@@ -361,8 +360,10 @@ class TcpListener final : public Listener {
       return;
     }
     error_code error;
-    socket.set_option(tcp::no_delay(true), error);
-    socket.non_blocking(true, error);
+    if (socket.set_option(tcp::no_delay(true), error) || socket.non_blocking(true, error)) {
+      state->connections.fetch_sub(1);  // it was gone before we looked
+      return;
+    }
     const tcp::endpoint peer = socket.remote_endpoint(error);
     auto connection =
         std::make_shared<TcpConnection>(state, io, index, std::move(socket), Describe(peer));
@@ -440,11 +441,11 @@ class RealNetwork final : public Network {
     if (error) return base::Fail(ListenError(host, port, error));
     const tcp::endpoint endpoint = found.begin()->endpoint();
     tcp::acceptor acceptor(context);
-    acceptor.open(endpoint.protocol(), error);
-    if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-    if (!error) acceptor.bind(endpoint, error);
-    if (!error) acceptor.listen(tcp::acceptor::max_listen_connections, error);
-    if (error) return base::Fail(ListenError(host, port, error));
+    const bool failed = acceptor.open(endpoint.protocol(), error) ||
+                        acceptor.set_option(tcp::acceptor::reuse_address(true), error) ||
+                        acceptor.bind(endpoint, error) ||
+                        acceptor.listen(tcp::acceptor::max_listen_connections, error);
+    if (failed) return base::Fail(ListenError(host, port, error));
     auto state = std::make_shared<ListenerState>();
     state->limits = limits;
     state->factory = std::move(factory);

@@ -5,9 +5,7 @@
 
 namespace headrace::protocols {
 
-std::string ProblemCode(base::ErrorCode code) {
-  return contract::CodeText(code);
-}
+std::string ProblemCode(base::ErrorCode code) { return contract::CodeText(code); }
 
 HttpResponse ProblemResponse(const base::Error& error, std::optional<int> status) {
   const base::ErrorCodeRow& row = base::RowOf(error.code());

@@ -48,6 +48,11 @@ struct IoThread {
   bool IsCurrent() const { return thread.get_id() == std::this_thread::get_id(); }
 };
 
+// The descriptor is given back all the same.
+void LogCloseFailed(const error_code& error) {
+  base::Log(base::LogLevel::kDebug, "env.close_failed", {{"reason", error.message()}});
+}
+
 class TcpConnection;
 
 // What a listener's connections share; outlives the listener while a connection is referenced.
@@ -125,8 +130,8 @@ class TcpConnection final : public Connection {
   void Close() override {
     if (closed_) return;
     closed_ = true;
-    error_code ignored;
-    static_cast<void>(socket_.close(ignored));
+    error_code error;
+    if (socket_.close(error)) LogCloseFailed(error);
     if (session_) session_->OnClosed();
     listener_->open[thread_index_].erase(Self());
     if (listener_->connections.fetch_sub(1) == 1) {
@@ -327,8 +332,8 @@ class TcpListener final : public Listener {
     done.wait();
   }
   void StopAccepting() {
-    error_code ignored;
-    static_cast<void>(accepting_->acceptor.close(ignored));
+    error_code error;
+    if (accepting_->acceptor.close(error)) LogCloseFailed(error);
     accepting_->retry.cancel();
   }
   void CloseAll(size_t i) {

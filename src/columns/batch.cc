@@ -41,7 +41,7 @@ Column TakeText(const Column& column, std::span<const uint32_t> rows, Buffer val
   std::vector<uint8_t> bytes(total);
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::string_view text = column.Text(rows[i]);
-    std::memcpy(bytes.data() + offsets[i], text.data(), text.size());
+    if (!text.empty()) std::memcpy(bytes.data() + offsets[i], text.data(), text.size());
   }
   return {column.type(), rows.size(), Buffer::Own(std::move(bytes)), std::move(validity),
           Buffer::OwnValues(std::move(offsets))};

@@ -4,6 +4,7 @@
 // Errors: kNotFound, kAlreadyExists, kStorageFull (ENOSPC, EDQUOT), kIoError (all else), each with
 // file= and, from the system, errno=.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -31,8 +32,9 @@ class WritableFile {
   // meanwhile: that is the group commit).
   virtual void WriteAndSync(uint64_t offset, std::span<const uint8_t> bytes, Executor& reply_to,
                             std::move_only_function<void(base::Result<void>)> done) = 0;
-  // Reserves and zeroes [0, size), so that later syncs need no metadata write; synced on return.
-  virtual base::Result<void> Preallocate(uint64_t size) = 0;
+  // Reserves [0, size), which reads as zeros, and writes zeros to it, so that later syncs need no
+  // metadata write; synced on return. Once `hurry` is true it leaves the rest reserved only.
+  virtual base::Result<void> Preallocate(uint64_t size, const std::atomic<bool>& hurry) = 0;
 };
 
 // A file open for reading. Thread-safe.

@@ -9,8 +9,8 @@
 namespace headrace::log {
 namespace {
 
-constexpr uint64_t kFirstSegmentBytes = 4ULL << 20;
-constexpr uint64_t kGrowth = 4;
+constexpr uint64_t kFirstSegmentBytes = 8ULL << 20;
+constexpr uint64_t kGrowth = 2;
 constexpr env::MonotonicTime kRetryAfter = std::chrono::seconds(1);
 
 constexpr uint64_t Aligned(uint64_t bytes) {
@@ -65,7 +65,10 @@ SegmentStore::Room SegmentStore::RoomFor(uint64_t bytes, Use use) {
     if (error_ && environment_.clock().Now() - failed_at_ < kRetryAfter) return Room::kNone;
     BeginPreparing(bytes);
   }
-  if (preparing_) return Room::kPreparing;
+  if (preparing_) {
+    hurry_ = true;
+    return Room::kPreparing;
+  }
   return next_ ? Room::kHere : Room::kNone;  // prepared in the foreground
 }
 
@@ -82,6 +85,7 @@ void SegmentStore::BeginPreparing(uint64_t at_least_bytes) {
     return;
   }
   preparing_ = true;
+  hurry_ = false;
   background_->Post([this, size] {
     reply_to_.Post([this, prepared = Prepare(size)]() mutable {
       EndPreparing(std::move(prepared));
@@ -112,7 +116,7 @@ base::Result<SegmentStore::Segment> SegmentStore::Prepare(uint64_t size) {
   HR_TRY(const bool exists, files.Exists(path));
   if (exists) HR_TRY_VOID(files.Remove(path));
   HR_TRY(auto file, files.OpenForWriting(path, env::Files::Open::kCreateNew));
-  auto reserved = file->Preallocate(size);
+  auto reserved = file->Preallocate(size, hurry_);
   if (!reserved) {
     file.reset();
     (void)files.Remove(path);  // gives the space back; the first error is the one to tell

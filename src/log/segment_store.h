@@ -5,9 +5,11 @@
 // A segment's life: `next.segment` is created, reserved, zeroed and synced on a background
 // executor; when the active one is full it is renamed to epoch-<first>.log and the folder is
 // synced; then records go in. So a full disk shows when a segment is prepared, not when an epoch is
-// written. Sizes: 4 MiB first, then four times the one before, up to segment_bytes; more for a huge
-// epoch.
+// written. Sizes: 8 MiB first, then twice the one before, up to segment_bytes; more for a huge
+// epoch. A log that fills faster than the disk takes zeros gets segments that are only reserved: a
+// slower sync is better than none.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -85,6 +87,7 @@ class SegmentStore {
   uint64_t offset_ = 0;
   std::optional<Segment> next_;
   bool preparing_ = false;
+  std::atomic<bool> hurry_{false};  // the log waits for the segment that is being zeroed
   uint64_t next_size_;
   std::optional<base::Error> error_;
   env::MonotonicTime failed_at_{0};

@@ -1,6 +1,6 @@
 #pragma once
-// A pipeline, checked and bound: what the log's definition entry means. Built from the pipeline file by pipeline_file.h.
-// Immutable once shared; any thread may read it.
+// A pipeline, checked and bound: what the log's definition entry means. Built from the pipeline
+// file by pipeline_file.h. Immutable once shared; any thread may read it.
 
 #include <cstdint>
 #include <map>
@@ -51,25 +51,29 @@ struct OutputFeature {
 // Aggregates of one stream's rows per entity key.
 struct ViewDefinition {
   std::string name;
-  size_t stream = 0;                     // index into PipelineDefinition::streams
-  std::string entity;                    // views with equal `by` share an entity: "origin" or "origin,destination"
-  std::vector<size_t> by;                // fields of the stream that make the key, in order
-  std::optional<Expression> where;       // rows for which it is not true are no rows of the view
-  std::vector<base::Duration> windows;   // ascending; empty: lifetime (only last() is allowed then)
-  std::vector<Expression> arguments;     // each distinct argument and feature condition once, over the stream's schema
-  std::vector<AggregateSpec> features;   // refer to arguments by index
-  std::vector<OutputFeature> outputs;    // features x windows: feature-major
+  size_t stream = 0;   // index into PipelineDefinition::streams
+  std::string entity;  // views with equal `by` share an entity: "origin" or "origin,destination"
+  std::vector<size_t> by;               // fields of the stream that make the key, in order
+  std::optional<Expression> where;      // rows for which it is not true are no rows of the view
+  std::vector<base::Duration> windows;  // ascending; empty: lifetime (only last() is allowed then)
+  std::vector<Expression>
+      arguments;  // each distinct argument and feature condition once, over the stream's schema
+  std::vector<AggregateSpec> features;  // refer to arguments by index
+  std::vector<OutputFeature> outputs;   // features x windows: feature-major
   base::Duration history = std::chrono::minutes(10);
   std::optional<base::Duration> ttl;
   bool lifetime() const { return windows.empty(); }
   // Rows with an event time at or before `clock - horizon()` may be forgotten.
-  base::Duration horizon() const { return (windows.empty() ? base::Duration(0) : windows.back()) + history; }
+  base::Duration horizon() const {
+    return (windows.empty() ? base::Duration(0) : windows.back()) + history;
+  }
 };
 
 // A feature computed when asked, from other features and from inputs of the request.
 struct OnRequestFeature {
   std::string name;
-  columns::SchemaRef inputs;  // qualified feature names ("origin.mean_delay_1h"), then request inputs ("distance")
+  columns::SchemaRef
+      inputs;  // qualified feature names ("origin.mean_delay_1h"), then request inputs ("distance")
   Expression expression;
 };
 
@@ -78,7 +82,8 @@ struct FeatureReference {
   enum class Kind : uint8_t { kView, kOnRequest } kind;
   size_t view = 0;    // kView: index into views; kOnRequest: index into on_request
   size_t output = 0;  // kView: index into the view's outputs
-  std::string name;   // as answered: "origin.mean_delay_6h" is asked, "mean_delay_6h" or "origin__mean_delay_6h" answered
+  std::string name;   // as answered: "origin.mean_delay_6h" is asked, "mean_delay_6h" or
+                      // "origin__mean_delay_6h" answered
 };
 
 struct ServiceDefinition {
@@ -89,9 +94,10 @@ struct ServiceDefinition {
 
 // The promise and how its time is given to the stages.
 struct PromiseDefinition {
-  double percentile = 99.0;                     // of {p99: 200ms}
+  double percentile = 99.0;  // of {p99: 200ms}
   base::Duration budget = std::chrono::milliseconds(200);
-  std::map<std::string, base::Duration> outside;  // network, model ... : inside the promise, not inside Headrace
+  std::map<std::string, base::Duration>
+      outside;  // network, model ... : inside the promise, not inside Headrace
 };
 
 struct TableDefinition {
@@ -102,7 +108,8 @@ struct TableDefinition {
 struct PipelineDefinition {
   base::DefinitionId id;
   std::string name;
-  std::string source;  // the pipeline file's text, then each contract's: as logged (see pipeline_file.h)
+  std::string
+      source;  // the pipeline file's text, then each contract's: as logged (see pipeline_file.h)
   log::ClockMode clock = log::ClockMode::kWall;
   PromiseDefinition promise;
   std::vector<StreamDefinition> streams;

@@ -23,7 +23,7 @@ class Applier {
   using VisibleCallback = std::function<void(base::EpochId, base::Timestamp)>;
 
   static constexpr uint64_t kBacklogRowsMax =
-      1ULL << 20;  // durable, not yet applied; beyond it Core holds new batches back
+      1ULL << 15;  // durable, not yet applied; beyond it Core holds new batches back
   static constexpr size_t kEpochsPerStep = 256;  // gathered into one step at the most
 
   Applier(env::Environment& environment, pipeline::ViewSet& views, VisibleCallback on_visible);

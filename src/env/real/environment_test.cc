@@ -32,7 +32,7 @@ std::vector<uint8_t> Bytes(std::string_view text) { return {text.begin(), text.e
 
 TEST_F(RealEnvironment, WritesAtOffsetsAndReadsBack) {
   auto file = *files().OpenForWriting(Path("a"), Files::Open::kCreateNew);
-  ASSERT_TRUE(file->Preallocate(10'000));
+  ASSERT_TRUE(file->Preallocate(10'000, false));
   ASSERT_TRUE(file->WriteAt(5'000, Bytes("hello")));
   ASSERT_TRUE(file->Sync());
   const auto reader = *files().OpenForReading(Path("a"));

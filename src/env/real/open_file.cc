@@ -52,19 +52,19 @@ class LocalWritableFile final : public WritableFile {
     });
   }
 
-  base::Result<void> Preallocate(uint64_t size) override {
+  base::Result<void> Preallocate(uint64_t size, const std::atomic<bool>& hurry) override {
     const int failed = ::posix_fallocate(fd_.get(), 0, static_cast<off_t>(size));
     if (failed != 0 && failed != EOPNOTSUPP && failed != EINVAL)
       return base::Fail(SystemError("fallocate", path_, failed));
     // Reserved extents are "unwritten"; the first write of each would need a metadata sync. Zeros
     // written now make them plain.
     const std::vector<uint8_t> zeros(std::min(kZeroChunkBytes, size), 0);
-    for (uint64_t offset = 0; offset < size; offset += zeros.size()) {
+    for (uint64_t offset = 0; offset < size && !hurry; offset += zeros.size()) {
       const auto begin = std::chrono::steady_clock::now();
       const uint64_t chunk = std::min<uint64_t>(zeros.size(), size - offset);
       HR_TRY_VOID(WriteAt(offset, std::span(zeros).first(chunk)));
       HR_TRY_VOID(Sync());
-      std::this_thread::sleep_for((std::chrono::steady_clock::now() - begin) / 2);
+      if (!hurry) std::this_thread::sleep_for((std::chrono::steady_clock::now() - begin) / 2);
     }
     if (::fsync(fd_.get()) != 0) return base::Fail(SystemError("fsync", path_, errno));
     return {};

@@ -97,7 +97,7 @@ TEST(SimulatedDisk, AFullDiskTakesWhatFits) {
   SimulatedEnvironment machine(1, Faults{.capacity_bytes = 1'000});
   ASSERT_TRUE(machine.files().CreateFolders("d"));
   auto file = *machine.files().OpenForWriting("d/f", Files::Open::kCreateNew);
-  EXPECT_EQ(file->Preallocate(2'000).error().code(), ErrorCode::kStorageFull);
+  EXPECT_EQ(file->Preallocate(2'000, false).error().code(), ErrorCode::kStorageFull);
   EXPECT_EQ(file->WriteAt(0, Filled(1'500, 1)).error().code(), ErrorCode::kStorageFull);
   EXPECT_EQ(machine.files().ReadAll("d/f")->size(), 1'000U);
   EXPECT_TRUE(file->WriteAt(0, Filled(1'000, 2))) << "overwriting needs no space";

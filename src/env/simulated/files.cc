@@ -60,7 +60,7 @@ class SimulatedWritableFile final : public WritableFile {
                  });
   }
 
-  Result<void> Preallocate(uint64_t size) override {
+  Result<void> Preallocate(uint64_t size, const std::atomic<bool>&) override {
     if (life_->over()) return Dead(path_);
     if (size > file_->size() && size - file_->size() > FreeBytes())
       return Failed(ErrorCode::kStorageFull, "the simulated disk is full", path_);

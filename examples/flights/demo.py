@@ -23,7 +23,7 @@ import replay
 import status
 import summary
 import train_example
-from engine import DemoFailure, Engine
+from engine import HOST, DemoFailure, Engine
 from progress import Progress
 from replay import Replay
 from summary import Document
@@ -50,6 +50,20 @@ def corrupt_one_answer(engine: Engine) -> tuple[str, int]:
     origin, destination = replay.pick_key_to_corrupt(engine)
     engine.request("POST", "/debug/flip", {"view": "origin", "key": {"origin": origin}})
     return origin, lookups.epoch_of(replay.ask(engine, origin, destination))
+
+
+def by_name(answer: Any) -> dict[str, Any]:
+    return dict(zip(answer["metadata"]["feature_names"], answer["results"], strict=True))
+
+
+def check_get(engine: Engine) -> None:
+    """`headrace get` shows what Feast's endpoint answers, value for value."""
+    assert engine.ready
+    address = f"{HOST}:{engine.ready.http}"
+    keys = ("origin=ORD", "destination=LAX")
+    shown = engine.run_json("get", "--service", "departure", *keys, "--http", address)
+    if by_name(shown) != by_name(replay.ask(engine, "ORD", "LAX")):
+        raise DemoFailure("headrace get and POST /get-online-features differ for ORD, LAX")
 
 
 def train(engine: Engine, prepared: Path, folder: Path) -> dict[str, Any]:
@@ -144,6 +158,7 @@ def run(options: argparse.Namespace, progress: Progress) -> Document:
         progress.say(f"headrace serves: http {ready.http}, flight {ready.flight}")
         with progress.step("replay"):
             done = replay.run(engine, prepared, expected, progress)
+        check_get(engine)
         letters = proofs.dead_letters(engine, expected["refused"])
         letter_proof = proofs.check_dead_letters(letters, prepared)
         corrupted_key, corrupted_epoch = corrupt_one_answer(engine)

@@ -8,7 +8,7 @@ namespace {
 class HttpRouterTest : public testing::Test {
  protected:
   HttpRouterTest() {
-    const auto named = [](std::string name) {
+    const auto named = [](const std::string& name) {
       return [name](HttpRequest request, HttpReply reply) {
         std::string text = name;
         for (const auto& [key, value] : request.parameters)

@@ -155,7 +155,7 @@ TEST(AnswerServiceTest, NamesWhatIsWrong) {
   ServedTrips trips;
   trips.Apply({{0, "ORD", "ATL", 1, 10}});
   const auto origin = Value::String("ORD");
-  const auto error = [&](FeatureQuery query) {
+  const auto error = [&](const FeatureQuery& query) {
     return ErrorOf(trips.service->Answer(query)).ToString();
   };
   const auto features = [&](std::vector<std::string> names) {

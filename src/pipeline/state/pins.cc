@@ -8,9 +8,9 @@ namespace {
 // Threads begin to look at different slots, so that they rarely meet.
 size_t FirstSlotOfThread() {
   static std::atomic<size_t> next{0};
-  thread_local const size_t first =
+  thread_local const size_t kFirst =
       next.fetch_add(17, std::memory_order_relaxed) % PinTable::kSlots;
-  return first;
+  return kFirst;
 }
 
 }  // namespace

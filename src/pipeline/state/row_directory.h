@@ -69,6 +69,18 @@ class StateRow {
     return versions_[bodies_index()].step.load(std::memory_order_relaxed);
   }
 
+  // Of the newest version: the address of the last chunk's entry, null when there is none; and the
+  // rows in it. Applier only.
+  const std::atomic<RowChunk*>* LastEntry() const {
+    const Version& version = versions_[bodies_index()];
+    const uint32_t end = version.end.load(std::memory_order_relaxed);
+    if (end == version.begin.load(std::memory_order_relaxed)) return nullptr;
+    return version.directory.load(std::memory_order_relaxed)->entries() + end - 1;
+  }
+  uint32_t LastCount() const {
+    return versions_[bodies_index()].open_count.load(std::memory_order_relaxed);
+  }
+
   // Makes `image` the version of `step`: over the older version, or over the one of this same step.
   // Applier only.
   void Publish(const RowImage& image, Step step) {

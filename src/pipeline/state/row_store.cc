@@ -95,20 +95,15 @@ void RowStore::PrefetchRow(uint32_t number) const {
 
 void RowStore::PrefetchDirectory(uint32_t number) const {
   const StateRow* row = RowAt(number);
-  if (row == nullptr) return;
-  const RowImage image = row->Newest();
-  if (image.chunks() > 0) __builtin_prefetch(image.directory->entries() + image.end - 1);
-  if (image.chunks() > 0) __builtin_prefetch(image.directory);
+  if (row != nullptr && row->LastEntry() != nullptr) __builtin_prefetch(row->LastEntry());
 }
 
 void RowStore::PrefetchChunk(uint32_t number) const {
   const StateRow* row = RowAt(number);
-  if (row == nullptr) return;
-  const RowImage image = row->Newest();
-  if (image.chunks() == 0) return;
-  const RowChunk* chunk = image.last();
+  if (row == nullptr || row->LastEntry() == nullptr) return;
+  const RowChunk* chunk = row->LastEntry()->load(std::memory_order_relaxed);
   __builtin_prefetch(chunk);
-  __builtin_prefetch(chunk->times(layout_) + image.open_count, 1);
+  __builtin_prefetch(chunk->times(layout_) + row->LastCount(), 1);
 }
 
 std::optional<RowImage> RowStore::Find(uint32_t number, Step step) const {

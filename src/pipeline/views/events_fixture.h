@@ -115,7 +115,7 @@ inline std::vector<Feature> EveryAggregate() {
 }
 
 inline ViewDefinition MakeView(const columns::SchemaRef& schema, std::string name,
-                               std::vector<size_t> by, std::vector<int64_t> window_seconds,
+                               std::vector<size_t> by, const std::vector<int64_t>& window_seconds,
                                const std::vector<Feature>& features) {
   ViewDefinition view;
   view.name = std::move(name);

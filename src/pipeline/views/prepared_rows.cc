@@ -83,7 +83,7 @@ class PreparedRows::TextArena final : public TextMemory {
   size_t left_ = 0;
 };
 
-PreparedRows::PreparedRows(std::vector<columns::Type> argument_types,
+PreparedRows::PreparedRows(const std::vector<columns::Type>& argument_types,
                            std::optional<columns::Type> without_type)
     : keys_(std::make_unique<Keys>()), texts_(std::make_unique<TextArena>()) {
   for (const columns::Type type : argument_types) arguments_.emplace_back(type);

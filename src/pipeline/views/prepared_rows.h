@@ -19,7 +19,7 @@ namespace headrace::pipeline {
 class PreparedRows {
  public:
   // Types of the argument columns, and of the column that a cut may compare.
-  PreparedRows(std::vector<columns::Type> argument_types,
+  PreparedRows(const std::vector<columns::Type>& argument_types,
                std::optional<columns::Type> without_type);
   ~PreparedRows();
   PreparedRows(const PreparedRows&) = delete;

@@ -30,7 +30,7 @@ class VerbsTest : public ::testing::Test {
     MountServing(router_, std::move(verbs));
   }
   HttpResponse Send(HttpMethod method, std::string path, std::string body = {},
-                    std::string query = {}) {
+                    const std::string& query = {}) {
     protocols::HttpRequest request;
     request.method = method;
     request.path = std::move(path);
@@ -45,8 +45,8 @@ class VerbsTest : public ::testing::Test {
                      }));
     return given;
   }
-  HttpResponse Ask(std::string body, std::string query = {}) {
-    return Send(HttpMethod::kPost, "/get-online-features", std::move(body), std::move(query));
+  HttpResponse Ask(std::string body, const std::string& query = {}) {
+    return Send(HttpMethod::kPost, "/get-online-features", std::move(body), query);
   }
   std::string Provenance() const {
     return R"("headrace":{"epoch":1,"as_of":"2001-01-01T01:40:00Z","lag_ms":0,"log":"abababababababababababababababab","definition":")" +

@@ -1,15 +1,13 @@
 #include "env/real/executor.h"
 
 #include <pthread.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/result.h"
+#include "env/real/thread_priority.h"
 
 namespace headrace::env::real {
 namespace {
 
-constexpr int kBackgroundNice = 10;
 constexpr size_t kThreadNameMax = 15;  // the kernel's limit
 
 }  // namespace
@@ -69,10 +67,7 @@ bool ThreadExecutor::WaitForWork(std::unique_lock<std::mutex>& lock) {
 
 void ThreadExecutor::Run(const std::string& name, Priority priority) {
   pthread_setname_np(pthread_self(), name.substr(0, kThreadNameMax).c_str());
-  if (priority == Priority::kBackground) {
-    // On Linux the nice value belongs to the thread. Failing to be nice is no reason to fail.
-    (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kBackgroundNice);
-  }
+  SetThreadPriority(priority);
   std::vector<Task> batch;
   std::unique_lock lock(mutex_);
   while (WaitForWork(lock)) {

@@ -24,6 +24,7 @@
 
 #include "base/log.h"
 #include "env/real/client_stream.h"
+#include "env/real/thread_priority.h"
 
 namespace headrace::env {
 namespace {
@@ -418,6 +419,7 @@ class RealNetwork final : public Network {
       auto io = std::make_shared<IoThread>();
       io->thread = std::thread([raw = io.get(), i] {
         pthread_setname_np(pthread_self(), ("hr-io-" + std::to_string(i)).c_str());
+        real::SetThreadPriority(Priority::kRealTime);
         raw->context.run();
       });
       threads_.push_back(std::move(io));

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 # Without a branch to compare with (a fresh clone of main), the last commits are what is new.
-COMMITS_LOOKED_AT = 30
+COMMITS_LOOKED_AT = 5
 QUOTED_INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 

@@ -2,8 +2,9 @@
 
 1. flights-a.parquet over Arrow Flight, undisturbed: the speed is measured here.
 2. flights-b.ndjson over HTTP.
-3. flights-c.parquet over Arrow Flight; half-way the engine gets SIGKILL and is started again, while
-   `headrace ingest` finds it again and repeats what was not acknowledged.
+3. flights-c.parquet over Arrow Flight; with its first rows, so half-way, the engine gets SIGKILL
+   and is started again, while `headrace ingest` finds it again and repeats what was not
+   acknowledged.
 Lookups run beside all of it.
 """
 
@@ -27,6 +28,8 @@ from status import Status
 LOOKUPS_PER_S = 500
 BATCH_ROWS = 4096
 POLL_S = 0.1
+# The last part begins half-way through the flights: the kill comes when a sixteenth of it is in.
+KILL_AT = 16
 # A part this small is over before a kill can land in its middle: it is fed at a steady rate.
 SMALL_PART_ROWS, SMALL_PART_RATE = 500_000, 25_000
 TABLE_WITHIN_S = 60.0
@@ -104,14 +107,14 @@ def feed_with_kill(
     progress: Progress,
     replay: Replay,
 ) -> Ingested:
-    """One part, with the engine killed and started again when half of it is in."""
+    """One part, with the engine killed and started again when the first of it is in."""
     total = expected["parts"][part.name]
     small = total < SMALL_PART_ROWS
     process = ingest(engine, part, *(["--rate", str(SMALL_PART_RATE)] if small else []))
     while process.poll() is None:
         at = rows_in(engine)
         progress.advance(part.name, at - before, total)
-        if replay.kill is None and at - before >= total // 2:
+        if replay.kill is None and at - before >= total // KILL_AT:
             replay.before_kill = status.read(engine.request("GET", "/status"))
             killed = time.monotonic()
             engine.kill()
@@ -122,7 +125,9 @@ def feed_with_kill(
             )
         time.sleep(POLL_S / 5 if replay.kill is None else POLL_S)
     if replay.kill is None:
-        raise DemoFailure(f"{part.name} was in before half of it had been seen: no kill was tried")
+        raise DemoFailure(
+            f"{part.name} was in before its first rows had been seen: no kill was tried"
+        )
     return ingested(finish_json(process, "ingest"))
 
 

@@ -166,17 +166,13 @@ class RunningCore final : public Core {
  private:
   std::string LogFolder() const { return options_.data_folder + "/log"; }
 
-  std::string NameOf(base::StreamId id) const {
-    for (size_t i = 0; i < stream_ids_.size(); ++i)
-      if (stream_ids_[i] == id) return definition_->streams[i].name;
-    return fmt::format("stream {}", id.value);
-  }
+  std::string NameOf(base::StreamId id) const { return Described(id).name; }
 
   DeadLetters::Stream Described(base::StreamId id) const {
     for (size_t i = 0; i < stream_ids_.size(); ++i)
       if (stream_ids_[i] == id)
         return {definition_->streams[i].name, definition_->streams[i].contract.get()};
-    return {NameOf(id), nullptr};
+    return {fmt::format("stream {}", id.value), nullptr};
   }
 
   watch::StatusFigures Figures() const {

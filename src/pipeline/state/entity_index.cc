@@ -45,10 +45,40 @@ uint32_t EntityIndex::FindOrAdd(std::string_view key, uint64_t hash, Step step) 
   if (const auto found = FindHashed(key, hash)) return *found;
   const uint32_t count = size_.load(std::memory_order_relaxed);
   HR_CHECK(count < ~uint32_t{0}, "an entity has 2^32 keys");
-  if ((count + 1) * uint64_t{2} > table_.load(std::memory_order_relaxed)->mask) Grow(step);
-  Insert(*table_.load(std::memory_order_relaxed), NewRecord(key, hash));
-  size_.store(count + 1, std::memory_order_relaxed);
+  AddRecord(key, hash, count, step);
   return count;
+}
+
+void EntityIndex::AddRecord(std::string_view key, uint64_t hash, uint32_t number, Step step) {
+  if ((++records_) * 2 > table_.load(std::memory_order_relaxed)->mask) Grow(step);
+  Insert(*table_.load(std::memory_order_relaxed), NewRecord(key, hash, number));
+  size_.store(std::max(size_.load(std::memory_order_relaxed), number + 1),
+              std::memory_order_release);
+}
+
+base::Result<void> EntityIndex::Restore(std::string_view key, uint32_t number) {
+  const uint64_t hash = HashOf(key);
+  if (number == ~uint32_t{0} || FindHashed(key, hash))
+    return base::Fail(base::ErrorCode::kCorruption, "a captured key is there twice");
+  AddRecord(key, hash, number, 0);
+  return {};
+}
+
+bool EntityIndex::VisitKeys(Walk& walk, size_t slots,
+                            const std::function<void(uint32_t, std::string_view)>& visit) const {
+  if (walk.table == nullptr) {
+    walk.end = size();
+    walk.table = table_.load(std::memory_order_acquire);
+  }
+  const auto* table = static_cast<const Table*>(walk.table);
+  const uint64_t stop = std::min<uint64_t>(table->mask + 1, walk.position + slots);
+  for (; walk.position < stop; ++walk.position) {
+    const uint64_t slot = table->slots()[walk.position].load(std::memory_order_acquire);
+    if (slot == 0) continue;
+    const Record* record = RecordOf(slot);
+    if (record->number < walk.end) visit(record->number, record->key());
+  }
+  return walk.position <= table->mask;
 }
 
 void EntityIndex::Insert(Table& table, const Record* record) {
@@ -71,7 +101,8 @@ void EntityIndex::Grow(Step step) {
   memory_.Retire(old, Table::Bytes(old->mask), step);
 }
 
-const EntityIndex::Record* EntityIndex::NewRecord(std::string_view key, uint64_t hash) {
+const EntityIndex::Record* EntityIndex::NewRecord(std::string_view key, uint64_t hash,
+                                                  uint32_t number) {
   const size_t bytes = (sizeof(Record) + key.size() + 7) & ~size_t{7};
   if (bytes > arena_left_) {
     const size_t block = std::max(bytes, kArenaBlockBytes);
@@ -80,8 +111,7 @@ const EntityIndex::Record* EntityIndex::NewRecord(std::string_view key, uint64_t
     arena_left_ = block;
     bytes_.fetch_add(block, std::memory_order_relaxed);
   }
-  auto* record = new (arena_next_)
-      Record{hash, size_.load(std::memory_order_relaxed), static_cast<uint32_t>(key.size())};
+  auto* record = new (arena_next_) Record{hash, number, static_cast<uint32_t>(key.size())};
   std::memcpy(record + 1, key.data(), key.size());
   arena_next_ += bytes;
   arena_left_ -= bytes;

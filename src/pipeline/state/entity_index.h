@@ -4,10 +4,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "pipeline/state/state_memory.h"
 
 namespace headrace::pipeline {
@@ -30,10 +32,25 @@ class EntityIndex {
   std::optional<uint32_t> FindHashed(std::string_view key, uint64_t hash) const;
   // Adds the key if it is new. Writer only.
   uint32_t FindOrAdd(std::string_view key, uint64_t hash, Step step);
+  // Gives a new index the key that had `number` when it was captured. Writer, before FindOrAdd.
+  // Errors: kCorruption when the key is there already.
+  base::Result<void> Restore(std::string_view key, uint32_t number);
+  // Walks the keys with numbers below `end` (at most size()), in the order of the table, while
+  // others are added: calls `visit(number, key)` for those of the next `slots` slots after
+  // `position`. True while there are more. The reader holds the memory of the table that it began
+  // with (`table`, null at first) all the way.
+  struct Walk {
+    const void* table = nullptr;
+    uint64_t position = 0;
+    uint32_t end = 0;
+  };
+  bool VisitKeys(Walk& walk, size_t slots,
+                 const std::function<void(uint32_t, std::string_view)>& visit) const;
   // Asks for the cache line that FindOrAdd will look at first. Writer only.
   void Prefetch(uint64_t hash) const;
 
-  uint32_t size() const { return size_.load(std::memory_order_relaxed); }
+  // All keys with smaller numbers can be found.
+  uint32_t size() const { return size_.load(std::memory_order_acquire); }
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
@@ -62,12 +79,14 @@ class EntityIndex {
   }
   Table* NewTable(uint64_t mask);
   void Grow(Step step);
-  const Record* NewRecord(std::string_view key, uint64_t hash);
+  const Record* NewRecord(std::string_view key, uint64_t hash, uint32_t number);
+  void AddRecord(std::string_view key, uint64_t hash, uint32_t number, Step step);
   static void Insert(Table& table, const Record* record);
 
   StateMemory& memory_;
   std::atomic<Table*> table_;
   std::atomic<uint32_t> size_{0};
+  uint64_t records_ = 0;  // in the table
   std::atomic<uint64_t> bytes_{0};
   struct Block {
     void* memory;

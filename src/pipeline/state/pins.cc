@@ -45,6 +45,10 @@ bool PinTable::revoked(size_t slot) const {
   return (slots_[slot].word.load(std::memory_order_acquire) & kRevokedBit) != 0;
 }
 
+bool PinTable::TurnIntoHold(size_t slot) {
+  return (slots_[slot].word.fetch_or(kRevokedBit) & kRevokedBit) == 0;
+}
+
 bool PinTable::AnyBefore(Step step) const {
   return std::any_of(slots_.begin(), slots_.end(), [step](const Slot& slot) {
     const uint64_t word = slot.word.load();

@@ -30,6 +30,10 @@ class PinTable {
   // True once the applier has taken the version away. What was read before a `false` is whole. Any
   // thread.
   bool revoked(size_t slot) const;
+  // The reader gives its version up, and keeps the memory that it can find until Release: from now
+  // on the applier does not wait for it. False when the version was taken away before. Its reader
+  // only.
+  bool TurnIntoHold(size_t slot);
   // The step that a taken slot announces. Its reader only.
   Step StepOfSlot(size_t slot) const {
     return StepOf(slots_[slot].word.load(std::memory_order_relaxed));

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/result.h"
+#include "columns/batch_codec.h"
 #include "columns/column.h"
 #include "pipeline/aggregates/accumulator.h"
 #include "pipeline/state/state_memory.h"
@@ -65,6 +67,21 @@ class RowChunk {
   // Applier: after this the chunk has `count` rows for ever. `scratch` is of the layout's plan.
   void Seal(const ChunkLayout& layout, uint32_t count, Accumulators& scratch);
 
+  // Appends the first `count` rows to `out`, and with `Partials::kWith` (a sealed chunk of `count`
+  // rows) what was accumulated over them. Beside the applier, under a hold. row_bytes.cc has the
+  // layout.
+  enum class Partials : uint8_t { kWithout, kWith };
+  void Encode(const ChunkLayout& layout, uint32_t count, Partials partials,
+              std::vector<uint8_t>& out) const;
+  // Makes a chunk of what Encode wrote; one that was written with partials is sealed. Applier.
+  // Errors: kCorruption for lengths that lie.
+  struct Decoded {
+    RowChunk* chunk;
+    uint32_t count;
+  };
+  static base::Result<Decoded> Decode(const ChunkLayout& layout, columns::ByteReader& in,
+                                      StateMemory& memory);
+
   uint32_t capacity() const { return capacity_; }
   // Of a sealed chunk.
   uint32_t count() const { return count_; }
@@ -96,6 +113,10 @@ class RowChunk {
     return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1) + 2 * argument;
   }
   SlotPartial* partial_area(const ChunkLayout& layout);
+  void EncodePartials(const ChunkLayout& layout, std::vector<uint8_t>& out) const;
+  base::Result<void> DecodeColumns(const ChunkLayout& layout, uint32_t count,
+                                   columns::ByteReader& in, StateMemory& memory);
+  base::Result<void> DecodePartials(const ChunkLayout& layout, columns::ByteReader& in);
   template <typename T>
   T* At(size_t offset) const {
     return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(this) + offset);

@@ -18,7 +18,9 @@
 #include <span>
 #include <vector>
 
+#include "base/result.h"
 #include "base/time.h"
+#include "columns/batch_codec.h"
 #include "pipeline/state/row_directory.h"
 
 namespace headrace::pipeline {
@@ -34,6 +36,9 @@ struct Retention {
 // One thread writes; any thread finds, holding a pin.
 class RowStore {
  public:
+  static constexpr uint32_t kPageRows =
+      256;  // keys of neighbouring numbers, side by side in memory
+
   // `plan` and `memory` outlive it.
   RowStore(const AggregatePlan& plan, Retention retention, StateMemory& memory);
   ~RowStore();
@@ -51,6 +56,20 @@ class RowStore {
   // Writer: drops what is not needed any more of the next `keys` keys, round and round.
   void Sweep(size_t keys, base::Timestamp clock, Step step);
 
+  // row_bytes.cc: a key as bytes, for snapshots.
+  // Where the encoding of a key's image stands: large keys are written in several pieces.
+  struct EncodeCursor {
+    uint32_t chunk = 0;  // the next one, from image.begin
+    bool begun = false;
+  };
+  // Appends a piece of at least one chunk, and of about `bytes` while there are more. True when the
+  // key is complete. Beside the writer, under a hold of the image's step.
+  bool EncodeKey(const RowImage& image, EncodeCursor& cursor, size_t bytes,
+                 std::vector<uint8_t>& out) const;
+  // Reads a piece. Writer, before the first Append; the rows are those of step `step`. Errors:
+  // kCorruption.
+  base::Result<void> RestoreKey(uint32_t number, columns::ByteReader& in, Step step);
+
   // The version of key `number` at `step`. Any thread.
   std::optional<RowImage> Find(uint32_t number, Step step) const;
   // The newest version; nothing when the key has no rows in this view. Writer.
@@ -62,7 +81,6 @@ class RowStore {
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
-  static constexpr uint32_t kPageRows = 256;
   struct Page {
     std::array<StateRow, kPageRows> rows;
   };

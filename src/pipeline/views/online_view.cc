@@ -44,13 +44,27 @@ void OnlineView::Apply(const EpochRows& epoch, RowGroups& groups, Step step) {
     arguments.push_back(argument.Evaluate(epoch.batch));
   const BatchRows batch{.times = epoch.times, .epoch = epoch.epoch, .arguments = arguments};
   const auto grouped = groups.Build(epoch.rows, epoch.numbers, epoch.numbers_end, epoch.times);
+  const bool catching_up = epoch.epoch <= captured_through_;
+  if (!catching_up) captured_ = {};
   for (size_t i = 0; i < grouped.size(); ++i) {
     if (i + kRowsAhead < grouped.size()) store_.PrefetchRow(grouped[i + kRowsAhead].number);
     if (i + kDirectoriesAhead < grouped.size())
       store_.PrefetchDirectory(grouped[i + kDirectoriesAhead].number);
     if (i + kChunksAhead < grouped.size()) store_.PrefetchChunk(grouped[i + kChunksAhead].number);
+    if (catching_up && IsCaptured(grouped[i].number, epoch.epoch)) continue;
     store_.Append(grouped[i].number, batch, grouped[i].rows, epoch.clock, step);
   }
+}
+
+void OnlineView::NoteCaptured(uint32_t page, base::EpochId epoch) {
+  if (page >= captured_.size()) captured_.resize(page + 1);
+  captured_[page] = epoch;
+  captured_through_ = std::max(captured_through_, epoch);
+}
+
+bool OnlineView::IsCaptured(uint32_t number, base::EpochId epoch) const {
+  const size_t page = number / RowStore::kPageRows;
+  return page < captured_.size() && epoch <= captured_[page];
 }
 
 ViewAnswer OnlineView::Answer(uint32_t number, Step step, base::Timestamp as_of) const {

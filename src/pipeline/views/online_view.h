@@ -39,6 +39,12 @@ class OnlineView {
     base::Timestamp clock;
   };
   void Apply(const EpochRows& epoch, RowGroups& groups, Step step);
+  // The keys of this page (RowStore::kPageRows numbers) have the rows of epochs up to `epoch`
+  // already: Apply leaves those out. Pages in ascending order.
+  void NoteCaptured(uint32_t page, base::EpochId epoch);
+  base::Result<void> RestoreKey(uint32_t number, columns::ByteReader& in, Step step) {
+    return store_.RestoreKey(number, in, step);
+  }
   // Drops rows that no answer needs any more, of some keys.
   void Sweep(size_t keys, base::Timestamp clock, Step step) { store_.Sweep(keys, clock, step); }
 
@@ -49,11 +55,16 @@ class OnlineView {
   bool FlipBit(uint32_t number);
 
  private:
+  // Of epochs up to captured_through_ only.
+  bool IsCaptured(uint32_t number, base::EpochId epoch) const;
+
   const ViewDefinition& view_;
   const AggregatePlan plan_;
   const WindowOutputs outputs_;
   RowStore store_;
   std::vector<uint32_t> selected_;
+  std::vector<base::EpochId> captured_;  // by page; empty once the replay has passed all of them
+  base::EpochId captured_through_;       // the latest of them
 };
 
 }  // namespace headrace::pipeline

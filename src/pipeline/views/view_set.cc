@@ -7,18 +7,11 @@
 // 4. the step is published: one sequentially consistent store that every reader begins with;
 // 5. memory that no pin can see any more is freed, and the budget is told.
 
-#include "pipeline/views/view_set.h"
-
 #include <algorithm>
-#include <deque>
-#include <map>
-#include <tuple>
 
 #include "base/log.h"
-#include "pipeline/state/pins.h"
 #include "pipeline/views/conform.h"
-#include "pipeline/views/entity_keys.h"
-#include "pipeline/views/online_view.h"
+#include "pipeline/views/view_set_impl.h"
 
 namespace headrace::pipeline {
 namespace {
@@ -29,46 +22,6 @@ constexpr size_t kSweepMin = 16;        // keys looked at per step, at least
 constexpr size_t kRowsPerSweptKey = 8;  // and one more per so many rows applied
 
 }  // namespace
-
-struct ViewSet::Impl {
-  Impl(PipelineRef pipeline, base::MemoryBudget& budget, env::Clock& monotonic);
-
-  void ApplyEpoch(const log::Epoch& epoch, Step step);
-  void ApplyStream(size_t stream, const columns::ColumnBatch& rows, const log::Epoch& epoch,
-                   Step step);
-  std::span<const uint32_t> WantedRows(const std::vector<size_t>& of_views, size_t batch_rows);
-  void Publish(const log::Epoch& last, Step step);
-  EntityIndex& IndexOf(size_t view) { return *indexes.at(definition->views[view].entity); }
-
-  // The keys of one stream's rows, and the views that they are keys of.
-  struct Keying {
-    size_t stream;
-    EntityKeys keys;
-    std::vector<size_t> views;
-  };
-  struct Snapshot {
-    std::atomic<uint64_t> epoch{0};
-    std::atomic<int64_t> clock_us{0};
-  };
-  static constexpr size_t kSnapshots = 4;  // a pin that is not revoked is at most one step behind
-
-  const PipelineRef definition;
-  env::Clock& clock;
-  StateMemory memory;                                           // outlives what is in it
-  std::map<std::string, std::unique_ptr<EntityIndex>> indexes;  // by entity
-  std::deque<OnlineView> views;
-  std::deque<Keying> keyings;
-  std::vector<std::optional<base::StreamId>> stream_ids;  // by the definition's stream
-  RowGroups groups;
-  std::vector<std::span<const uint32_t>> selections;  // by view, of the stream at hand
-  std::vector<uint8_t> wanted;
-  std::vector<uint32_t> wanted_rows;
-  size_t rows_applied = 0;
-
-  PinTable pins;
-  std::atomic<Step> visible{0};
-  std::array<Snapshot, kSnapshots> snapshots;
-};
 
 ViewSet::Impl::Impl(PipelineRef pipeline, base::MemoryBudget& budget, env::Clock& monotonic)
     : definition(std::move(pipeline)),
@@ -139,10 +92,10 @@ void ViewSet::Impl::ApplyStream(size_t stream, const columns::ColumnBatch& rows,
   }
 }
 
-void ViewSet::Impl::Publish(const log::Epoch& last, Step step) {
-  Snapshot& snapshot = snapshots[step % kSnapshots];
-  snapshot.epoch.store(last.id.value, std::memory_order_relaxed);
-  snapshot.clock_us.store(last.clock.us, std::memory_order_relaxed);
+void ViewSet::Impl::Publish(base::EpochId last, base::Timestamp log_clock, Step step) {
+  StepEpoch& of_step = step_epochs[step % kStepEpochs];
+  of_step.epoch.store(last.value, std::memory_order_relaxed);
+  of_step.clock_us.store(log_clock.us, std::memory_order_relaxed);
   visible.store(step);
 }
 
@@ -167,7 +120,7 @@ void ViewSet::Apply(std::span<const log::EpochRef> epochs) {
   for (const log::EpochRef& epoch : epochs) impl_->ApplyEpoch(*epoch, step);
   const size_t sweep = kSweepMin + impl_->rows_applied / kRowsPerSweptKey;
   for (OnlineView& view : impl_->views) view.Sweep(sweep, epochs.back()->clock, step);
-  impl_->Publish(*epochs.back(), step);
+  impl_->Publish(epochs.back()->id, epochs.back()->clock, step);
   impl_->memory.Collect(impl_->pins.Oldest(step));
   impl_->memory.SettleCharges();
 }
@@ -192,9 +145,9 @@ base::Result<Pin> ViewSet::PinNewest() {
     return base::Fail(base::ErrorCode::kUnavailable,
                       "nothing is visible yet: the engine is starting");
   }
-  const Impl::Snapshot& snapshot = impl_->snapshots[taken->step % Impl::kSnapshots];
-  return Pin(this, taken->slot, {snapshot.epoch.load(std::memory_order_relaxed)},
-             {snapshot.clock_us.load(std::memory_order_relaxed)});
+  const Impl::StepEpoch& of_step = impl_->step_epochs[taken->step % Impl::kStepEpochs];
+  return Pin(this, taken->slot, {of_step.epoch.load(std::memory_order_relaxed)},
+             {of_step.clock_us.load(std::memory_order_relaxed)});
 }
 
 base::EpochId ViewSet::visible() const {
@@ -202,7 +155,7 @@ base::EpochId ViewSet::visible() const {
     const Step step = impl_->visible.load();
     if (step == 0) return {0};
     const uint64_t epoch =
-        impl_->snapshots[step % Impl::kSnapshots].epoch.load(std::memory_order_acquire);
+        impl_->step_epochs[step % Impl::kStepEpochs].epoch.load(std::memory_order_acquire);
     if (impl_->visible.load() == step) return {epoch};
   }
 }
@@ -236,6 +189,13 @@ std::vector<ViewStatus> ViewSet::status() const {
     all.push_back(
         {view.definition().name, view.store().keys(), view.store().rows(), view.store().bytes()});
   return all;
+}
+
+uint64_t ViewSet::bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [entity, index] : impl_->indexes) bytes += index->bytes();
+  for (const OnlineView& view : impl_->views) bytes += view.store().bytes();
+  return bytes;
 }
 
 const PipelineDefinition& ViewSet::definition() const { return *impl_->definition; }

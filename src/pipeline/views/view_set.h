@@ -36,6 +36,7 @@ class Pin {
 
  private:
   friend class ViewSet;
+  friend class ViewCapture;
   Pin(ViewSet* views, size_t slot, base::EpochId epoch, base::Timestamp clock)
       : views_(views), slot_(slot), epoch_(epoch), clock_(clock) {}
   ViewSet* views_;
@@ -83,6 +84,8 @@ class ViewSet {
                                base::Timestamp as_of) const;
 
   std::vector<ViewStatus> status() const;
+  // Bytes of keys and rows.
+  uint64_t bytes() const;
   const PipelineDefinition& definition() const;
   // Demo and tests only: flips the lowest bit of a stored argument of the key's newest row, so that
   // verification has something to find. kNotFound when the key has no rows.
@@ -90,6 +93,8 @@ class ViewSet {
 
  private:
   friend class Pin;
+  friend class ViewCapture;
+  friend class ViewRestore;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

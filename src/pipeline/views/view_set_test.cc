@@ -4,92 +4,12 @@
 
 #include "pipeline/views/batch_driver.h"
 #include "pipeline/views/events_fixture.h"
+#include "pipeline/views/replay_fixture.h"
 
 namespace headrace::pipeline {
 namespace {
 
 using namespace fixture;  // NOLINT: the test is written in the fixture's words
-
-class ManualClock final : public env::Clock {
- public:
-  env::MonotonicTime Now() const override { return now; }
-  base::Timestamp Wall() const override { return {0}; }
-  env::MonotonicTime now{1'000'000'000};
-};
-
-// A view set that is fed random epochs, with all rows kept for the oracle.
-class Replay {
- public:
-  Replay(uint64_t seed, size_t keys)
-      : random_(seed),
-        keys_(keys),
-        pipeline_(EventsPipeline()),
-        views_(pipeline_, budget_, clock_) {
-    views_.BindStream(0, kStream);
-  }
-
-  // One to three epochs in a step. Most rows come in order; some are late, a few older than every
-  // window, some ahead.
-  void Step(size_t rows_max) {
-    std::vector<log::EpochRef> epochs;
-    for (uint64_t n = 1 + random_() % 3; n > 0; --n) {
-      now_ += static_cast<int64_t>(random_() % 4) * kSecond;
-      std::vector<Event> events;
-      for (uint64_t row = random_() % (rows_max + 1); row > 0; --row) {
-        Event event = RandomEvent(random_, keys_);
-        event.at = now_ - static_cast<int64_t>(random_() % 2) * kSecond;
-        if (random_() % 10 == 0) event.at = now_ - static_cast<int64_t>(random_() % 120) * kSecond;
-        if (random_() % 50 == 0) event.at = now_ - static_cast<int64_t>(random_() % 1200) * kSecond;
-        if (random_() % 20 == 0) event.at = now_ + static_cast<int64_t>(random_() % 30) * kSecond;
-        events.push_back(std::move(event));
-      }
-      epochs.push_back(ToEpoch(pipeline_->streams[0].schema(), ++epoch_, now_, events));
-      rows_.insert(rows_.end(), events.begin(), events.end());
-    }
-    views_.Apply(epochs);
-  }
-
-  struct Question {
-    size_t view;
-    std::string key;
-    std::optional<int64_t> region;
-    base::Timestamp as_of;
-  };
-  Question RandomQuestion() {
-    const size_t view = random_() % pipeline_->views.size();
-    Question question{.view = view,
-                      .key = "key-" + std::to_string(random_() % (keys_ + 1)),
-                      .region = {},
-                      .as_of = {now_}};
-    if (random_() % 4 != 0) question.region = static_cast<int64_t>(random_() % 3);
-    if (random_() % 2 == 0)
-      question.as_of.us += (static_cast<int64_t>(random_() % 60) - 20) * kSecond;
-    return question;
-  }
-  // What the view set answers differently from the oracle; empty when nothing.
-  std::string Check(const Question& question) {
-    const ViewDefinition& view = pipeline_->views[question.view];
-    const auto pin = views_.PinNewest();
-    if (!pin) return pin.error().ToString();
-    const auto answer =
-        views_.Get(*pin, question.view, KeyOf(view, question.key, question.region), question.as_of);
-    if (!answer) return answer.error().ToString();
-    const ViewAnswer naive = NaiveAnswer(view, FeaturesOf(question.view), rows_, question.key,
-                                         question.region, question.as_of.us);
-    const std::string difference = Difference(view, *answer, naive);
-    return difference.empty() ? "" : view.name + " " + question.key + " " + difference;
-  }
-
-  std::mt19937_64 random_;
-  size_t keys_;
-  ManualClock clock_;
-  base::MemoryBudget budget_{1ULL << 40};
-  std::shared_ptr<PipelineDefinition> pipeline_;
-  ViewSet views_;
-  std::vector<Event> rows_;
-  int64_t now_ = 1'000'000 * kSecond;
-  uint64_t epoch_ = 0;
-};
 
 TEST(ViewSet, AgreesWithNaiveRecomputationUnderLateFutureTiedAndNullRows) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {

@@ -1,0 +1,204 @@
+// A key's rows as bytes, and back: what a snapshot keeps of the online state.
+//
+// piece := u8 flags (1: the key's first piece), [i64 first time, i64 dropped time], u32 chunks,
+// chunk... chunk := u32 rows (bit 31: partials follow), times, positions, cells of each argument
+// that is not a
+//          bool (8 bytes a row each), the arguments' two words of bits, the texts that are longer
+//          than 7 bytes (u32 length, bytes) in the order of their cells, partials (40 bytes a slot)
+// The cell of such a text has only the tag. Little-endian, like the state itself.
+
+#include <algorithm>
+#include <cstring>
+
+#include "pipeline/aggregates/cells.h"
+#include "pipeline/state/row_store.h"
+
+namespace headrace::pipeline {
+namespace {
+
+constexpr uint8_t kFirstPiece = 1;
+constexpr uint32_t kWithPartials = 1U << 31;
+constexpr size_t kPartialBytes = 40;
+
+void AppendBytes(const void* bytes, size_t size, std::vector<uint8_t>& out) {
+  const auto* begin = static_cast<const uint8_t*>(bytes);
+  out.insert(out.end(), begin, begin + size);
+}
+
+template <typename T>
+void AppendValue(T value, std::vector<uint8_t>& out) {
+  AppendBytes(&value, sizeof(value), out);
+}
+
+std::unexpected<base::Error> Broken(const char* what) {
+  return base::Fail(base::ErrorCode::kCorruption, what);
+}
+
+}  // namespace
+
+void RowChunk::Encode(const ChunkLayout& layout, uint32_t count, Partials partials,
+                      std::vector<uint8_t>& out) const {
+  const bool with_partials = partials == Partials::kWith && has_partials_;
+  AppendValue(count | (with_partials ? kWithPartials : 0), out);
+  AppendBytes(times(layout), count * sizeof(int64_t), out);
+  AppendBytes(positions(layout), count * sizeof(uint64_t), out);
+  std::vector<ArgumentBlock> arguments(layout.arguments());
+  Block(layout, arguments.data());
+  std::vector<std::string_view> texts;
+  for (size_t i = 0; i < layout.arguments(); ++i) {
+    const uint64_t* from = arguments[i].cells;
+    if (layout.kind(i) == CellKind::kText) {
+      for (uint32_t row = 0; row < count; ++row) {
+        const bool outside = TextCell::IsOutside(from[row]);
+        if (outside) texts.push_back(TextCell::Read(from[row]));
+        AppendValue(outside ? TextCell::kPointerTag : from[row], out);
+      }
+    } else if (layout.kind(i) != CellKind::kBool) {
+      AppendBytes(from, count * sizeof(uint64_t), out);
+    }
+  }
+  for (const ArgumentBlock& argument : arguments) {
+    AppendValue(argument.valid & RowsBelow(count), out);
+    AppendValue(argument.truth & RowsBelow(count), out);
+  }
+  for (const std::string_view text : texts) {
+    AppendValue(static_cast<uint32_t>(text.size()), out);
+    AppendBytes(text.data(), text.size(), out);
+  }
+  if (with_partials) EncodePartials(layout, out);
+}
+
+// Field by field: what lies between the fields in memory is not written anywhere.
+void RowChunk::EncodePartials(const ChunkLayout& layout, std::vector<uint8_t>& out) const {
+  const auto partials = this->partials(layout);
+  const auto& slots = layout.plan().slots();
+  for (size_t i = 0; i < slots.size(); ++i) {
+    const SlotPartial partial = slots[i].has_partial() ? partials[i] : SlotPartial{};
+    AppendValue(partial.sum, out);
+    AppendValue(partial.least, out);
+    AppendValue(partial.greatest, out);
+    AppendValue(partial.count, out);
+    AppendValue(partial.truths, out);
+  }
+}
+
+base::Result<RowChunk::Decoded> RowChunk::Decode(const ChunkLayout& layout, columns::ByteReader& in,
+                                                 StateMemory& memory) {
+  HR_TRY(const uint32_t head, in.U32());
+  const uint32_t count = head & ~kWithPartials;
+  if (count == 0 || count > kCapacityMax) return Broken("a captured chunk has no or too many rows");
+  RowChunk* chunk = Make(layout, CapacityFor(count), memory);
+  auto decoded = chunk->DecodeColumns(layout, count, in, memory);
+  if (decoded && (head & kWithPartials) != 0) {
+    chunk->count_ = count;
+    chunk->first_time_ = chunk->times(layout)[0];
+    chunk->last_time_ = chunk->times(layout)[count - 1];
+    decoded = chunk->DecodePartials(layout, in);
+  }
+  if (decoded) return Decoded{chunk, count};
+  memory.Free(chunk, chunk->Bytes(layout));  // its texts stay charged: the engine gives up here
+  return base::Fail(std::move(decoded).error());
+}
+
+base::Result<void> RowChunk::DecodeColumns(const ChunkLayout& layout, uint32_t count,
+                                           columns::ByteReader& in, StateMemory& memory) {
+  const size_t column_bytes = count * sizeof(uint64_t);
+  for (size_t column = 0; column < 2 + layout.cell_columns_; ++column) {
+    HR_TRY(const auto bytes, in.Bytes(column_bytes));
+    std::memcpy(At<uint64_t>(ColumnOffset(layout, column)), bytes.data(), column_bytes);
+  }
+  if (layout.arguments() > 0) {
+    HR_TRY(const auto words, in.Bytes(2 * layout.arguments() * sizeof(uint64_t)));
+    for (size_t i = 0; i < 2 * layout.arguments(); ++i) {
+      uint64_t word = 0;
+      std::memcpy(&word, words.data() + i * sizeof(word), sizeof(word));
+      bits(0)[i].store(word, std::memory_order_relaxed);
+    }
+  }
+  for (size_t i = 0; layout.has_text() && i < layout.arguments(); ++i) {
+    if (layout.kind(i) != CellKind::kText) continue;
+    auto* cell = const_cast<uint64_t*>(cells(layout, i));
+    for (uint32_t row = 0; row < count; ++row) {
+      if (!TextCell::IsOutside(cell[row])) {
+        if (cell[row] >> 56 > TextCell::kInlineMax) return Broken("a captured text cell lies");
+        continue;
+      }
+      HR_TRY(const std::string_view text, in.Text());
+      cell[row] = TextCell::Outside(text, memory.AllocateText(TextCell::BlobBytes(text)));
+    }
+  }
+  return {};
+}
+
+base::Result<void> RowChunk::DecodePartials(const ChunkLayout& layout, columns::ByteReader& in) {
+  const size_t slots = layout.plan().slots().size();
+  HR_TRY(const auto bytes, in.Bytes(slots * kPartialBytes));
+  for (size_t i = 0; i < slots; ++i) {
+    const uint8_t* from = bytes.data() + i * kPartialBytes;
+    SlotPartial& partial = *new (partial_area(layout) + i) SlotPartial;
+    std::memcpy(&partial.sum, from, 16);
+    std::memcpy(&partial.least, from + 16, 8);
+    std::memcpy(&partial.greatest, from + 24, 8);
+    std::memcpy(&partial.count, from + 32, 4);
+    std::memcpy(&partial.truths, from + 36, 4);
+  }
+  has_partials_ = true;
+  return {};
+}
+
+bool RowStore::EncodeKey(const RowImage& image, EncodeCursor& cursor, size_t bytes,
+                         std::vector<uint8_t>& out) const {
+  const size_t begin = out.size();
+  AppendValue<uint8_t>(cursor.begun ? 0 : kFirstPiece, out);
+  if (!cursor.begun) {
+    AppendValue(image.first_time, out);
+    AppendValue(image.dropped_time, out);
+  }
+  const size_t count_at = out.size();
+  AppendValue<uint32_t>(0, out);
+  uint32_t written = 0;
+  for (; cursor.chunk < image.chunks() && (written == 0 || out.size() - begin < bytes); ++written) {
+    const uint32_t index = image.begin + cursor.chunk++;
+    // The last chunk's memory may be a larger one by now, with the same first rows.
+    const bool sealed = index + 1 < image.end;
+    image.chunk(index)->Encode(layout_, image.count(index),
+                               sealed ? RowChunk::Partials::kWith : RowChunk::Partials::kWithout,
+                               out);
+  }
+  std::memcpy(out.data() + count_at, &written, sizeof(written));
+  cursor.begun = true;
+  return cursor.chunk == image.chunks();
+}
+
+base::Result<void> RowStore::RestoreKey(uint32_t number, columns::ByteReader& in, Step step) {
+  StateRow* row = RowFor(number, step);
+  HR_TRY(const uint8_t flags, in.U8());
+  const bool first = (flags & kFirstPiece) != 0;
+  if (first != (row->newest_step() == 0))
+    return Broken("a captured key is in pieces that do not fit");
+  Edit edit{row->Newest(), 0, step};
+  RowImage& image = edit.image;
+  if (first) {
+    keys_.fetch_add(1, std::memory_order_relaxed);
+    HR_TRY(image.first_time, in.I64());
+    HR_TRY(image.dropped_time, in.I64());
+  }
+  HR_TRY(const uint32_t chunks, in.U32());
+  for (uint32_t i = 0; i < chunks; ++i) {
+    HR_TRY(const RowChunk::Decoded decoded, RowChunk::Decode(layout_, in, memory_));
+    Charge(static_cast<int64_t>(decoded.chunk->Bytes(layout_)));
+    CountRows(decoded.count);
+    // Chunks before the last one are sealed; one without partials does not say so itself.
+    if (image.chunks() > 0 && image.last()->count() == 0)
+      image.last()->Seal(layout_, image.open_count, scratch_);
+    PushChunk(edit, decoded.chunk, decoded.count);
+  }
+  if (image.chunks() > 0) {
+    image.newest_time = last_time_of(image, image.end - 1);
+    image.oldest_until = last_time_of(image, image.begin);
+  }
+  row->Publish(image, step);
+  return {};
+}
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,173 @@
+#include "pipeline/views/view_capture.h"
+
+#include <cstring>
+#include <iterator>
+#include <utility>
+
+#include "columns/batch_codec.h"
+#include "pipeline/views/view_layout.h"
+#include "pipeline/views/view_parts.h"
+#include "pipeline/views/view_set_impl.h"
+
+namespace headrace::pipeline {
+namespace {
+
+constexpr size_t kSlotsPerLook = 4096;  // of a key index, between two looks at the piece's size
+
+// A part's head: u8 kind, u32 bytes that follow, u32 view or entity. Size and count are known at
+// the end.
+class Part {
+ public:
+  Part(uint8_t kind, size_t of, std::vector<uint8_t>& out) : out_(out), writer_(out) {
+    writer_.U8(kind);
+    size_at_ = out.size();
+    writer_.U32(0);
+    writer_.U32(static_cast<uint32_t>(of));
+  }
+  Part(const Part&) = delete;
+  ~Part() {
+    Put(size_at_, static_cast<uint32_t>(out_.size() - size_at_ - sizeof(uint32_t)));
+    Put(count_at_, count_);
+  }
+  columns::ByteWriter& writer() { return writer_; }
+  void BeginKeys() {
+    count_at_ = out_.size();
+    writer_.U32(0);
+  }
+  void CountKey() { ++count_; }
+
+ private:
+  void Put(size_t at, uint32_t value) { std::memcpy(out_.data() + at, &value, sizeof(value)); }
+
+  std::vector<uint8_t>& out_;
+  columns::ByteWriter writer_;
+  size_t size_at_ = 0;
+  size_t count_at_ = 0;
+  uint32_t count_ = 0;
+};
+
+}  // namespace
+
+struct ViewCapture::Page {
+  struct Key {
+    uint8_t number;  // in the page
+    RowImage image;
+  };
+  Pin hold;
+  std::vector<Key> keys;
+  size_t next = 0;
+  RowStore::EncodeCursor cursor;
+};
+
+struct ViewCapture::Keys {
+  Pin hold;
+  EntityIndex::Walk walk;
+};
+
+ViewCapture::ViewCapture(ViewSet& views, size_t piece_bytes)
+    : views_(views), piece_bytes_(piece_bytes) {}
+
+ViewCapture::~ViewCapture() = default;
+
+std::vector<uint8_t> ViewCapture::Layout() const {
+  return EncodeLayout(LayoutOf(views_.definition()));
+}
+
+void ViewCapture::NoteEpoch(const Pin& pin) {
+  if (!std::exchange(begun_, true)) {
+    after_ = pin.epoch();
+    after_clock_ = pin.clock();
+  }
+  through_ = pin.epoch();
+}
+
+// The headers of the next page that has keys. False: the views are done.
+base::Result<bool> ViewCapture::TakePage() {
+  ViewSet::Impl& impl = *views_.impl_;
+  while (view_ < impl.views.size()) {
+    HR_TRY(Pin pin, views_.PinNewest());
+    const uint32_t begin = page_number_ * RowStore::kPageRows;
+    const uint32_t numbers = impl.IndexOf(view_).size();
+    if (begin >= numbers) {
+      ++view_;
+      page_number_ = 0;
+      continue;
+    }
+    auto page = std::make_unique<Page>(Page{.hold = std::move(pin), .keys = {}, .cursor = {}});
+    const Step step = impl.pins.StepOfSlot(page->hold.slot_);
+    const uint32_t end = std::min(numbers, begin + RowStore::kPageRows);
+    for (uint32_t number = begin; number < end; ++number)
+      if (const auto image = impl.views[view_].store().Find(number, step))
+        page->keys.push_back({static_cast<uint8_t>(number - begin), *image});
+    // Taken away in the middle of it: some headers may be of a later step.
+    if (!impl.pins.TurnIntoHold(page->hold.slot_)) continue;
+    NoteEpoch(page->hold);
+    ++page_number_;
+    if (page->keys.empty()) continue;
+    page_ = std::move(page);
+    return true;
+  }
+  return false;
+}
+
+void ViewCapture::WritePage(std::vector<uint8_t>& out, size_t until) {
+  const RowStore& store = views_.impl_->views[view_].store();
+  Part part(kRowsPart, view_, out);
+  part.writer().U32(page_number_ - 1);
+  part.writer().U64(page_->hold.epoch().value);
+  part.BeginKeys();
+  while (page_->next < page_->keys.size() && out.size() < until) {
+    const Page::Key& key = page_->keys[page_->next];
+    part.writer().U8(key.number);
+    part.CountKey();
+    if (!store.EncodeKey(key.image, page_->cursor, until - out.size(), out)) continue;
+    ++page_->next;
+    page_->cursor = {};
+  }
+  if (page_->next == page_->keys.size()) page_.reset();
+}
+
+// False: the keys of every entity are done.
+base::Result<bool> ViewCapture::WriteKeys(std::vector<uint8_t>& out, size_t until) {
+  auto& indexes = views_.impl_->indexes;
+  if (entity_ == indexes.size()) return false;
+  const EntityIndex& index = *std::next(indexes.begin(), static_cast<ptrdiff_t>(entity_))->second;
+  if (keys_ == nullptr) {
+    HR_TRY(Pin pin, views_.PinNewest());
+    views_.impl_->pins.TurnIntoHold(pin.slot_);  // a table is whole, of whichever step
+    NoteEpoch(pin);
+    keys_ = std::make_unique<Keys>(Keys{.hold = std::move(pin), .walk = {}});
+  }
+  Part part(kKeysPart, entity_, out);
+  part.BeginKeys();
+  bool more = true;
+  while (more && out.size() < until) {
+    more = index.VisitKeys(keys_->walk, kSlotsPerLook, [&](uint32_t number, std::string_view key) {
+      part.writer().U32(number);
+      part.writer().Text(key);
+      part.CountKey();
+    });
+  }
+  if (!more) {
+    keys_.reset();
+    ++entity_;
+  }
+  return true;
+}
+
+base::Result<bool> ViewCapture::Next(std::vector<uint8_t>& out) {
+  const size_t begin = out.size();
+  const size_t until = begin + piece_bytes_;
+  while (out.size() < until) {
+    if (page_ == nullptr && keys_ == nullptr) HR_TRY_VOID(TakePage());
+    if (page_ != nullptr) {
+      WritePage(out, until);
+      continue;
+    }
+    HR_TRY(const bool wrote, WriteKeys(out, until));
+    if (!wrote) break;
+  }
+  return out.size() > begin;
+}
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,95 @@
+#include "pipeline/views/view_layout.h"
+
+#include <fmt/format.h>
+
+#include "columns/batch_codec.h"
+#include "pipeline/views/window_outputs.h"
+
+namespace headrace::pipeline {
+namespace {
+
+// Goes up when the meaning of captured bytes changes: older captures are then not used.
+constexpr uint32_t kSemantics = 1;
+
+std::string NameAndType(const columns::Schema& schema, size_t field) {
+  return fmt::format("{} {}", schema.field(field).name, columns::NameOf(schema.field(field).type));
+}
+
+std::string KeyText(const ViewDefinition& view, const columns::Schema& schema) {
+  std::string text;
+  for (const size_t field : view.by) text += NameAndType(schema, field) + ",";
+  return text;
+}
+
+std::string IndexText(const std::optional<size_t>& index) {
+  return index ? std::to_string(*index) : "-";
+}
+
+std::string KeptText(const PipelineDefinition& definition, const ViewDefinition& view) {
+  const StreamDefinition& stream = definition.streams[view.stream];
+  std::string text =
+      fmt::format("from {} time {} by {} where {} horizon {} {}\n", stream.name,
+                  NameAndType(*stream.schema(), stream.timing.event_time_field),
+                  KeyText(view, *stream.schema()), view.where ? view.where->text() : "",
+                  view.horizon().count(), view.lifetime() ? "lifetime" : "windows");
+  for (const Expression& argument : view.arguments)
+    text += fmt::format("argument {} {}\n", columns::NameOf(argument.type()), argument.text());
+  const AggregatePlan plan = PlanOf(view);
+  for (const Slot& slot : plan.slots())
+    text += fmt::format("slot {} {} {} {} {}\n", static_cast<int>(slot.kind),
+                        static_cast<int>(slot.cell), IndexText(slot.argument),
+                        IndexText(slot.where), slot.bits);
+  return text;
+}
+
+}  // namespace
+
+ViewLayout LayoutOf(const PipelineDefinition& definition) {
+  ViewLayout layout;
+  for (const ViewDefinition& view : definition.views) {
+    layout.views.push_back({view.name, KeptText(definition, view)});
+    if (std::find(layout.entities.begin(), layout.entities.end(), view.entity) ==
+        layout.entities.end())
+      layout.entities.push_back(view.entity);
+  }
+  std::sort(layout.entities.begin(), layout.entities.end());
+  return layout;
+}
+
+std::vector<uint8_t> EncodeLayout(const ViewLayout& layout) {
+  std::vector<uint8_t> bytes;
+  columns::ByteWriter out(bytes);
+  out.U32(kSemantics);
+  out.U32(static_cast<uint32_t>(layout.views.size()));
+  for (const ViewLayout::View& view : layout.views) {
+    out.Text(view.name);
+    out.Text(view.kept);
+  }
+  out.U32(static_cast<uint32_t>(layout.entities.size()));
+  for (const std::string& entity : layout.entities) out.Text(entity);
+  return bytes;
+}
+
+base::Result<ViewLayout> DecodeLayout(std::span<const uint8_t> bytes) {
+  columns::ByteReader in(bytes);
+  HR_TRY(const uint32_t semantics, in.U32());
+  if (semantics != kSemantics)
+    return base::Fail(base::ErrorCode::kUnsupported,
+                      fmt::format("the state was captured under semantics version {}, this is {}",
+                                  semantics, kSemantics));
+  ViewLayout layout;
+  HR_TRY(const uint32_t views, in.U32());
+  for (uint32_t i = 0; i < views; ++i) {
+    HR_TRY(const std::string_view name, in.Text());
+    HR_TRY(const std::string_view kept, in.Text());
+    layout.views.push_back({std::string(name), std::string(kept)});
+  }
+  HR_TRY(const uint32_t entities, in.U32());
+  for (uint32_t i = 0; i < entities; ++i) {
+    HR_TRY(const std::string_view entity, in.Text());
+    layout.entities.emplace_back(entity);
+  }
+  return layout;
+}
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,29 @@
+#pragma once
+// What captured state is of: which views, and how their rows and keys are kept. Two definitions
+// whose views have the same text here have the same state, whatever else is different.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "pipeline/definition.h"
+
+namespace headrace::pipeline {
+
+struct ViewLayout {
+  struct View {
+    std::string name;
+    std::string kept;  // its stream, key, condition, arguments, accumulated things and horizon
+  };
+  std::vector<View> views;            // in the order of their numbers in captured pieces
+  std::vector<std::string> entities;  // likewise
+};
+
+ViewLayout LayoutOf(const PipelineDefinition& definition);
+std::vector<uint8_t> EncodeLayout(const ViewLayout& layout);
+// Errors: kCorruption; kUnsupported when it was written by another version of this code.
+base::Result<ViewLayout> DecodeLayout(std::span<const uint8_t> bytes);
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,11 @@
+#pragma once
+// The kinds of parts in a captured piece (view_capture.h).
+
+#include <cstdint>
+
+namespace headrace::pipeline {
+
+inline constexpr uint8_t kRowsPart = 1;
+inline constexpr uint8_t kKeysPart = 2;
+
+}  // namespace headrace::pipeline

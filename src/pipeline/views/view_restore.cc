@@ -1,0 +1,104 @@
+#include "pipeline/views/view_restore.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "pipeline/views/view_layout.h"
+#include "pipeline/views/view_parts.h"
+#include "pipeline/views/view_set_impl.h"
+
+namespace headrace::pipeline {
+namespace {
+
+using base::ErrorCode;
+using base::Fail;
+
+constexpr Step kRestoredStep = 1;
+
+}  // namespace
+
+base::Result<ViewRestore> ViewRestore::Begin(ViewSet& views, std::span<const uint8_t> layout) {
+  HR_CHECK(views.visible().value == 0, "state is restored into a new view set only");
+  HR_TRY(const ViewLayout captured, DecodeLayout(layout));
+  const ViewLayout ours = LayoutOf(views.definition());
+  ViewRestore restore(views);
+  for (const ViewLayout::View& view : captured.views) {
+    const auto same = std::find_if(ours.views.begin(), ours.views.end(), [&](const auto& each) {
+      return each.name == view.name && each.kept == view.kept;
+    });
+    restore.view_numbers_.push_back(
+        same == ours.views.end() ? std::nullopt : std::optional<size_t>(same - ours.views.begin()));
+  }
+  for (size_t i = 0; i < ours.views.size(); ++i)
+    if (std::ranges::find(restore.view_numbers_, std::optional<size_t>(i)) ==
+        restore.view_numbers_.end())
+      return Fail(
+          ErrorCode::kFailedPrecondition,
+          fmt::format("view `{}` is new, or keeps other rows than when the state was captured",
+                      ours.views[i].name));
+  for (const std::string& entity : captured.entities) {
+    const bool known = std::ranges::find(ours.entities, entity) != ours.entities.end();
+    restore.entity_numbers_.push_back(known ? std::optional<std::string>(entity) : std::nullopt);
+  }
+  return restore;
+}
+
+base::Result<void> ViewRestore::Add(std::span<const uint8_t> piece) {
+  columns::ByteReader in(piece);
+  while (in.remaining() > 0) {
+    HR_TRY(const uint8_t kind, in.U8());
+    HR_TRY(const uint32_t bytes, in.U32());
+    HR_TRY(const auto body, in.Bytes(bytes));
+    if (kind == kRowsPart) {
+      HR_TRY_VOID(AddPage(columns::ByteReader(body)));
+    } else if (kind == kKeysPart) {
+      HR_TRY_VOID(AddKeys(columns::ByteReader(body)));
+    } else {
+      return Fail(ErrorCode::kCorruption, "a captured piece has a part of no known kind");
+    }
+  }
+  views_->impl_->memory.SettleCharges();
+  return {};
+}
+
+base::Result<void> ViewRestore::AddPage(columns::ByteReader in) {
+  HR_TRY(const uint32_t captured_view, in.U32());
+  if (captured_view >= view_numbers_.size())
+    return Fail(ErrorCode::kCorruption, "a captured page is of no view");
+  if (!view_numbers_[captured_view]) return {};  // the definition has no such view any more
+  OnlineView& view = views_->impl_->views[*view_numbers_[captured_view]];
+  HR_TRY(const uint32_t page, in.U32());
+  HR_TRY(const uint64_t epoch, in.U64());
+  HR_TRY(const uint32_t keys, in.U32());
+  if (page > ~uint32_t{0} / RowStore::kPageRows)
+    return Fail(ErrorCode::kCorruption, "a captured page has no such number");
+  view.NoteCaptured(page, {epoch});
+  for (uint32_t i = 0; i < keys; ++i) {
+    HR_TRY(const uint8_t number, in.U8());
+    HR_TRY_VOID(view.RestoreKey(page * RowStore::kPageRows + number, in, kRestoredStep));
+  }
+  return {};
+}
+
+base::Result<void> ViewRestore::AddKeys(columns::ByteReader in) {
+  HR_TRY(const uint32_t entity, in.U32());
+  if (entity >= entity_numbers_.size())
+    return Fail(ErrorCode::kCorruption, "captured keys are of no entity");
+  if (!entity_numbers_[entity]) return {};
+  EntityIndex& index = *views_->impl_->indexes.at(*entity_numbers_[entity]);
+  HR_TRY(const uint32_t keys, in.U32());
+  for (uint32_t i = 0; i < keys; ++i) {
+    HR_TRY(const uint32_t number, in.U32());
+    HR_TRY(const std::string_view key, in.Text());
+    HR_TRY_VOID(index.Restore(key, number));
+  }
+  return {};
+}
+
+void ViewRestore::Finish(base::EpochId after, base::Timestamp clock) {
+  views_->impl_->Publish(after, clock, kRestoredStep);
+}
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,42 @@
+#pragma once
+// Brings captured state (view_capture.h) back into a new ViewSet.
+//
+// Afterwards the epochs after the capture's earliest one are applied as always; each view leaves
+// out, page by page, what it has already. With the last epoch that the capture saw the state is
+// what it would have been had every epoch been applied.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "columns/batch_codec.h"
+#include "pipeline/views/view_set.h"
+
+namespace headrace::pipeline {
+
+// On the applier's thread, before the first Apply. A ViewSet whose restoration failed is of no use
+// any more.
+class ViewRestore {
+ public:
+  // `layout` is ViewCapture::Layout's. Errors: kFailedPrecondition when a view of the definition is
+  // not in it, or is another now; kCorruption; kUnsupported.
+  static base::Result<ViewRestore> Begin(ViewSet& views, std::span<const uint8_t> layout);
+
+  // In the order in which they were captured. Errors: kCorruption.
+  base::Result<void> Add(std::span<const uint8_t> piece);
+  // After the last: what is there is the state of `after`, as far as nothing later is replayed.
+  void Finish(base::EpochId after, base::Timestamp clock);
+
+ private:
+  explicit ViewRestore(ViewSet& views) : views_(&views) {}
+  base::Result<void> AddPage(columns::ByteReader in);
+  base::Result<void> AddKeys(columns::ByteReader in);
+
+  ViewSet* views_;
+  std::vector<std::optional<size_t>> view_numbers_;         // captured -> ours
+  std::vector<std::optional<std::string>> entity_numbers_;  // captured -> ours
+};
+
+}  // namespace headrace::pipeline

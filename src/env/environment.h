@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "env/background_gate.h"
 #include "env/clock.h"
 #include "env/executor.h"
 #include "env/files.h"
@@ -27,6 +28,11 @@ class Environment {
   // A named place where the simulation may kill the process ("log.after_write"); does nothing
   // outside it. Names are listed in src/env/crash_points.h.
   virtual void CrashPoint(const char* name) = 0;
+  // Where background work asks whether it may go on; open until a governor shuts it.
+  BackgroundGate& background() { return background_; }
+
+ private:
+  BackgroundGate background_;
 };
 
 // The machine we run on.

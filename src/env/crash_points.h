@@ -23,6 +23,13 @@ inline constexpr std::array kCrashPoints = {
     // log: opening after a crash
     std::string_view("recovery.before_zero_tail"),
     std::string_view("recovery.after_zero_tail"),
+    // log: a snapshot on its way to its name
+    std::string_view("snapshot.before_create"),
+    std::string_view("snapshot.after_block"),
+    std::string_view("snapshot.before_sync"),
+    std::string_view("snapshot.before_rename"),
+    std::string_view("snapshot.after_rename"),
+    std::string_view("snapshot.after_folder_sync"),
     // wiring: a durable epoch on its way to the state
     std::string_view("applier.before_apply"),
     std::string_view("applier.after_visible"),

@@ -1,0 +1,120 @@
+#include "log/snapshot_file.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "env/simulated/environment.h"
+
+namespace headrace::log {
+namespace {
+
+using env::simulated::SimulatedEnvironment;
+
+constexpr const char* kFolder = "data/snapshots";
+const base::LogId kLog{{1, 2, 3}};
+
+std::vector<uint8_t> RandomBytes(std::mt19937_64& random, size_t size) {
+  std::vector<uint8_t> bytes(size);
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
+  return bytes;
+}
+
+using Blocks = std::vector<std::pair<SnapshotSection, std::vector<uint8_t>>>;
+
+Blocks WriteSample(SimulatedEnvironment& machine, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  Blocks blocks;
+  EXPECT_TRUE(machine.Run([&] {
+    auto writer = SnapshotWriter::Create(machine, kFolder, kLog);
+    ASSERT_TRUE(writer.has_value()) << writer.error().ToString();
+    for (int i = 0; i < 20; ++i) {
+      blocks.emplace_back(SnapshotSection::kViews, RandomBytes(random, random() % 500));
+      ASSERT_TRUE(writer->Append(blocks.back().first, blocks.back().second).has_value());
+    }
+    ASSERT_TRUE(writer->Commit({7}, {9}).has_value());
+  }));
+  return blocks;
+}
+
+base::Result<Blocks> ReadBlocks(env::Files& files, const std::string& path) {
+  HR_TRY(SnapshotReader reader, SnapshotReader::Open(files, path, kLog));
+  Blocks blocks;
+  while (true) {
+    HR_TRY(const auto block, reader.Next());
+    if (!block) return blocks;
+    blocks.emplace_back(block->section,
+                        std::vector<uint8_t>(block->payload.begin(), block->payload.end()));
+  }
+}
+
+TEST(SnapshotFile, GivesBackWhatWasWritten) {
+  SimulatedEnvironment machine(1);
+  const Blocks written = WriteSample(machine, 1);
+  const auto names = ListSnapshots(machine.files(), kFolder);
+  ASSERT_EQ(names->size(), 1U);
+  EXPECT_EQ(names->front().through.value, 9U);
+  const auto read = ReadBlocks(machine.files(), names->front().path);
+  ASSERT_TRUE(read.has_value()) << read.error().ToString();
+  EXPECT_EQ(*read, written);
+  const auto reader = SnapshotReader::Open(machine.files(), names->front().path, kLog);
+  EXPECT_EQ(reader->end().after.value, 7U);
+  EXPECT_EQ(reader->end().blocks, 21U);
+}
+
+TEST(SnapshotFile, EveryFlippedBitIsFound) {
+  SimulatedEnvironment machine(2);
+  WriteSample(machine, 2);
+  const std::string path = SnapshotPath(kFolder, {9});
+  const uint64_t bytes = machine.disk().Find(path)->size();
+  for (uint64_t offset = 0; offset < bytes; ++offset) {
+    const int bit = static_cast<int>(offset * 5 % 8);
+    machine.disk().FlipBit(path, offset, bit);
+    const auto read = ReadBlocks(machine.files(), path);
+    ASSERT_FALSE(read.has_value()) << "offset " << offset;
+    ASSERT_EQ(read.error().code(), base::ErrorCode::kCorruption) << "offset " << offset;
+    machine.disk().FlipBit(path, offset, bit);
+  }
+  EXPECT_TRUE(ReadBlocks(machine.files(), path).has_value());
+}
+
+TEST(SnapshotFile, AnotherLogsSnapshotIsRefused) {
+  SimulatedEnvironment machine(3);
+  WriteSample(machine, 3);
+  EXPECT_FALSE(SnapshotReader::Open(machine.files(), SnapshotPath(kFolder, {9}), {{9}}).has_value());
+}
+
+// Whatever the crash leaves under a snapshot's name is whole.
+TEST(SnapshotFile, IsThereWholeOrNotAtAll) {
+  for (const char* point : {"snapshot.before_create", "snapshot.after_block", "snapshot.before_sync",
+                            "snapshot.before_rename", "snapshot.after_rename",
+                            "snapshot.after_folder_sync"}) {
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+      auto machine = std::make_unique<SimulatedEnvironment>(
+          seed, env::simulated::Faults{.crash_point = point, .crash_hit = 1});
+      Blocks written;
+      const bool alive = machine->Run([&] {
+        auto writer = SnapshotWriter::Create(*machine, kFolder, kLog);
+        std::mt19937_64 random(seed);
+        for (int i = 0; i < 5; ++i) {
+          written.emplace_back(SnapshotSection::kViews, RandomBytes(random, 900));
+          (void)writer->Append(SnapshotSection::kViews, written.back().second);
+        }
+        (void)writer->Commit({1}, {2});
+      });
+      EXPECT_FALSE(alive) << point;
+      machine = machine->Reboot(seed + 1);
+      const auto names = ListSnapshots(machine->files(), kFolder);
+      ASSERT_TRUE(names.has_value());
+      for (const SnapshotName& name : *names) {
+        const auto read = ReadBlocks(machine->files(), name.path);
+        ASSERT_TRUE(read.has_value()) << point << " seed " << seed << read.error().ToString();
+        EXPECT_EQ(*read, written);
+      }
+      EXPECT_TRUE(std::string_view(point) != "snapshot.after_folder_sync" || names->size() == 1);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace headrace::log

@@ -83,7 +83,7 @@ Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, base::E
   if (all_or_none && !batch.rejected.empty()) batch.rows = NoRows(batch.rows);
   StoredAnswer answer{epoch, static_cast<uint32_t>(batch.rows.rows()),
                       WithoutPayloads(batch.rejected)};
-  answers_.Put(batch.stream, batch.source, answer, now.wall, durable);
+  answers_.Put(batch.stream, batch.source, answer, durable);
   return {std::move(batch.rows), std::move(batch.rejected), std::move(answer)};
 }
 
@@ -101,8 +101,14 @@ void Admission::Restore(
       if (group.stream == outcome.stream)
         for (const uint32_t index : outcome.rejects) refused.push_back(group.rows[index]);
     answers_.Put(outcome.stream, outcome.source,
-                 {epoch.id, outcome.accepted, WithoutPayloads(refused)}, epoch.sealed_at, epoch.id);
+                 {epoch.id, outcome.accepted, WithoutPayloads(refused)}, epoch.id);
   }
+  answers_.EndEpoch(epoch.sealed_at);
+}
+
+void Admission::RestoreGate(base::Timestamp clock, std::span<const Watermark> newest) {
+  gate_.RestoreClock(clock);
+  for (const Watermark& mark : newest) gate_.Restore(mark);
 }
 
 }  // namespace headrace::log

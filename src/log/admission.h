@@ -35,14 +35,23 @@ class Admission {
   // batch's rows and rejects.
   Admitted Admit(columns::EventBatch& batch, const StreamTiming& timing, base::EpochId epoch,
                  base::EpochId durable, const ClockReading& now);
+  // The epoch of the decisions since the last call is sealed.
+  void EndEpoch(base::Timestamp sealed_at) { answers_.EndEpoch(sealed_at); }
   // Learns from a recovered epoch; `event_time_field` gives the index of a stream's event time in
   // that epoch's schema.
   void Restore(const Epoch& epoch,
                const std::function<std::optional<size_t>(base::StreamId)>& event_time_field);
 
+  // Learns from a capture instead of from the epochs up to its own: the gate, then the answers.
+  void RestoreGate(base::Timestamp clock, std::span<const Watermark> newest);
+  base::Result<void> LoadAnswers(columns::ByteReader& in) { return answers_.Load(in); }
+
   // The clock under kEvents.
   base::Timestamp newest() const { return gate_.newest(); }
+  // The newest event time of each stream that has one.
+  std::vector<Watermark> newest_by_stream() const { return gate_.newest_by_stream(); }
   const AnswerBook& answers() const { return answers_; }
+  AnswerBook& answers() { return answers_; }
 
  private:
   std::vector<Verdict> Judge(const columns::EventBatch& batch, const StreamTiming& timing,

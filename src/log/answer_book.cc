@@ -4,6 +4,8 @@
 
 #include <fmt/core.h>
 
+#include "log/answer_copy.h"
+
 namespace headrace::log {
 
 using base::ErrorCode;
@@ -81,26 +83,29 @@ Result<std::optional<StoredAnswer>> AnswerBook::Find(base::StreamId stream,
 }
 
 void AnswerBook::Put(base::StreamId stream, const BatchSource& source, StoredAnswer answer,
-                     base::Timestamp at, base::EpochId durable) {
+                     base::EpochId durable) {
   if (source.idempotency_key) {
-    PutKey(ScopedKey(stream, *source.idempotency_key), std::move(answer), at);
+    PutKey(ScopedKey(stream, *source.idempotency_key), std::move(answer));
+    RetireKeys(options_.idempotency_keys_max);
   } else if (!source.producer.empty()) {
     PutProducer(source, std::move(answer), durable);
   }
 }
 
-void AnswerBook::PutProducer(const BatchSource& source, StoredAnswer answer,
-                             base::EpochId durable) {
-  const auto found = by_name_.find(source.producer);
+AnswerBook::Producer& AnswerBook::Touch(const std::string& name) {
+  const auto found = by_name_.find(name);
   if (found == by_name_.end()) {
-    producers_.push_back({source.producer, 0, {}});
+    producers_.push_back({name, 0, {}});
     by_name_.emplace(producers_.back().name, std::prev(producers_.end()));
-    bytes_ += kProducerBytes + source.producer.size();
+    bytes_ += kProducerBytes + name.size();
   } else {
+    if (copy_ != nullptr) copy_->BeforeMove(found->second);
     producers_.splice(producers_.end(), producers_, found->second);
   }
-  Producer& producer = producers_.back();
-  producer.last_sequence = source.sequence;
+  return producers_.back();
+}
+
+void AnswerBook::Append(Producer& producer, StoredAnswer answer, base::EpochId durable) {
   bytes_ += BytesOf(answer);
   producer.answers.push_back(std::move(answer));
   // LastSequence needs the answers that are not durable yet.
@@ -109,39 +114,67 @@ void AnswerBook::PutProducer(const BatchSource& source, StoredAnswer answer,
     bytes_ -= BytesOf(producer.answers.front());
     producer.answers.pop_front();
   }
-  RetireProducers();
 }
 
-void AnswerBook::RetireProducers() {
-  while (producers_.size() > options_.producers_max) {
-    const Producer& oldest = producers_.front();
-    for (const StoredAnswer& answer : oldest.answers) bytes_ -= BytesOf(answer);
+void AnswerBook::PutProducer(const BatchSource& source, StoredAnswer answer,
+                             base::EpochId durable) {
+  Producer& producer = Touch(source.producer);
+  producer.last_sequence = source.sequence;
+  Append(producer, std::move(answer), durable);
+  if (copy_ != nullptr) copy_->Note(producer);
+  RetireProducers(options_.producers_max);
+}
+
+void AnswerBook::DropAnswers(Producer& producer) {
+  for (const StoredAnswer& answer : producer.answers) bytes_ -= BytesOf(answer);
+  producer.answers.clear();
+}
+
+void AnswerBook::RetireProducers(size_t kept) {
+  while (producers_.size() > kept) {
+    if (copy_ != nullptr) copy_->BeforeMove(producers_.begin());
+    Producer& oldest = producers_.front();
+    DropAnswers(oldest);
     bytes_ -= kProducerBytes + oldest.name.size();
     by_name_.erase(oldest.name);
     producers_.pop_front();
   }
 }
 
-void AnswerBook::PutKey(std::string key, StoredAnswer answer, base::Timestamp at) {
-  const uint64_t bytes = kKeyBytes + 2 * key.size() + BytesOf(answer);
-  const auto [place, added] = by_key_.insert_or_assign(key, KeyedAnswer{at, std::move(answer)});
-  (void)place;
-  if (added) bytes_ += bytes;
-  keys_in_order_.push_back({at, std::move(key)});
-  RetireKeys(at);
+void AnswerBook::PutKey(std::string key, StoredAnswer answer) {
+  if (copy_ != nullptr) copy_->Note(key, answer);
+  const uint64_t number = first_key_number_ + keys_in_order_.size();
+  const auto [place, added] = by_key_.try_emplace(key);
+  // Only what a damaged or hostile capture holds twice comes here twice.
+  if (!added) bytes_ -= BytesOf(place->second.answer);
+  bytes_ += BytesOf(answer) + (added ? kKeyBytes + 2 * key.size() : 0);
+  place->second = KeyedAnswer{number, std::move(answer)};
+  keys_in_order_.push_back({base::Timestamp::Max(), std::move(key)});
+  ++keys_unsealed_;
 }
 
-void AnswerBook::RetireKeys(base::Timestamp now) {
-  while (keys_in_order_.size() > options_.idempotency_keys_max ||
-         (!keys_in_order_.empty() && keys_in_order_.front().at < now - options_.idempotency_keep)) {
-    const auto found = by_key_.find(keys_in_order_.front().key);
-    // A key that came again after its time has a younger place further behind.
-    if (found != by_key_.end() && found->second.at == keys_in_order_.front().at) {
-      bytes_ -= kKeyBytes + 2 * found->first.size() + BytesOf(found->second.answer);
-      by_key_.erase(found);
-    }
-    keys_in_order_.pop_front();
+void AnswerBook::RetireOldestKey() {
+  const auto found = by_key_.find(keys_in_order_.front().key);
+  if (found != by_key_.end() && found->second.number == first_key_number_) {
+    bytes_ -= kKeyBytes + 2 * found->first.size() + BytesOf(found->second.answer);
+    by_key_.erase(found);
   }
+  keys_in_order_.pop_front();
+  ++first_key_number_;
+  keys_unsealed_ = std::min(keys_unsealed_, keys_in_order_.size());
+}
+
+void AnswerBook::RetireKeys(size_t kept) {
+  while (keys_in_order_.size() > kept) RetireOldestKey();
+}
+
+void AnswerBook::EndEpoch(base::Timestamp sealed_at) {
+  for (auto key = keys_in_order_.rbegin(); keys_unsealed_ > 0; ++key, --keys_unsealed_)
+    key->at = sealed_at;
+  if (copy_ != nullptr) copy_->EndEpoch(sealed_at);
+  while (!keys_in_order_.empty() &&
+         keys_in_order_.front().at < sealed_at - options_.idempotency_keep)
+    RetireOldestKey();
 }
 
 uint64_t AnswerBook::LastSequence(const std::string& producer, base::EpochId durable) const {

@@ -1,6 +1,7 @@
 #pragma once
 // Remembers what batches were answered, so that a repeat gets the first answer: by (producer,
-// sequence), and by idempotency key. Rebuilt at start from the outcomes of all epochs.
+// sequence), and by idempotency key. Rebuilt at start from a capture (answer_copy.h) and the
+// outcomes of the epochs after it: what it holds after an epoch is a function of the epochs' bytes.
 
 #include <cstdint>
 #include <deque>
@@ -15,6 +16,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "columns/batch_codec.h"
 #include "columns/event_batch.h"
 #include "log/sequencer.h"
 
@@ -27,33 +29,43 @@ struct StoredAnswer {
   std::shared_ptr<const std::vector<columns::RejectedRow>> refused;  // null: none
 };
 
-// Not thread-safe.
+class AnswerCopy;
+
+// Not thread-safe. A batch's answer is Put when it is decided; EndEpoch follows the epoch's last.
 class AnswerBook {
  public:
   explicit AnswerBook(const LogOptions& options) : options_(options) {}
+  AnswerBook(const AnswerBook&) = delete;
+  AnswerBook& operator=(const AnswerBook&) = delete;
 
   // The first answer when the batch is a repeat; nothing when it is the next of its producer, or
   // new. A repeat older than the kept answers is answered without rows, under the newest epoch it
   // can be in. Errors: kInvalidInput for a gap (expected=), sequence 0, or both kinds of source.
   base::Result<std::optional<StoredAnswer>> Find(base::StreamId stream,
                                                  const columns::BatchSource& source) const;
-  // Remembers an answer. `at`: wall clock, for idempotency_keep. `durable`: answers of later epochs
-  // are all kept.
+  // Remembers an answer. `durable`: answers of later epochs are all kept.
   void Put(base::StreamId stream, const columns::BatchSource& source, StoredAnswer answer,
-           base::Timestamp at, base::EpochId durable);
+           base::EpochId durable);
+  // The epoch of the answers since the last call is sealed: its keys are as old as that, and keys
+  // older than idempotency_keep are forgotten.
+  void EndEpoch(base::Timestamp sealed_at);
+  // Fills an empty book with what an AnswerCopy wrote. Errors: kCorruption.
+  base::Result<void> Load(columns::ByteReader& in);
   // The last sequence of a producer whose epoch is at most `durable`; 0 when there is none.
   uint64_t LastSequence(const std::string& producer, base::EpochId durable) const;
   // About what it holds in memory.
   uint64_t byte_size() const { return bytes_; }
 
  private:
+  friend class AnswerCopy;
   struct Producer {
     std::string name;
     uint64_t last_sequence = 0;
     std::deque<StoredAnswer> answers;  // of the last answers.size() sequences
+    uint64_t in_copy = 0;              // the number of the AnswerCopy that has it
   };
   struct KeyedAnswer {
-    base::Timestamp at;
+    uint64_t number = 0;  // of its place in keys_in_order_
     StoredAnswer answer;
   };
   struct KeyInOrder {
@@ -61,9 +73,15 @@ class AnswerBook {
     std::string key;
   };
   void PutProducer(const columns::BatchSource& source, StoredAnswer answer, base::EpochId durable);
-  void PutKey(std::string key, StoredAnswer answer, base::Timestamp at);
-  void RetireProducers();
-  void RetireKeys(base::Timestamp now);
+  void PutKey(std::string key, StoredAnswer answer);
+  // The producer of that name, now the one idle shortest.
+  Producer& Touch(const std::string& name);
+  void Append(Producer& producer, StoredAnswer answer, base::EpochId durable);
+  void DropAnswers(Producer& producer);
+  void RetireProducers(size_t kept);
+  void RetireOldestKey();
+  void RetireKeys(size_t kept);
+  base::Result<void> LoadRecord(uint8_t kind, columns::ByteReader& in);
 
   const LogOptions& options_;
   uint64_t bytes_ = 0;
@@ -71,6 +89,10 @@ class AnswerBook {
   std::unordered_map<std::string_view, std::list<Producer>::iterator> by_name_;
   std::unordered_map<std::string, KeyedAnswer> by_key_;
   std::deque<KeyInOrder> keys_in_order_;
+  uint64_t first_key_number_ = 0;  // of keys_in_order_.front()
+  size_t keys_unsealed_ = 0;       // the last so many wait for their epoch's time
+  uint64_t copies_ = 0;            // begun so far
+  AnswerCopy* copy_ = nullptr;     // under way
 };
 
 // Drops payloads, as kept answers and acknowledgements have none. Null for no rows.

@@ -5,8 +5,6 @@
 namespace headrace::log {
 namespace {
 
-using columns::BatchSource;
-
 constexpr base::StreamId kStream{1};
 
 StoredAnswer AnswerAt(uint64_t epoch) { return {{epoch}, static_cast<uint32_t>(epoch), nullptr}; }
@@ -15,9 +13,9 @@ TEST(AnswerBook, RetiresTheProducerIdleLongest) {
   LogOptions options;
   options.producers_max = 2;
   AnswerBook book(options);
-  for (const char* name : {"a", "b"}) book.Put(kStream, {name, 1, {}}, AnswerAt(1), {}, {9});
-  book.Put(kStream, {"a", 2, {}}, AnswerAt(2), {}, {9});
-  book.Put(kStream, {"c", 1, {}}, AnswerAt(3), {}, {9});
+  for (const char* name : {"a", "b"}) book.Put(kStream, {name, 1, {}}, AnswerAt(1), {9});
+  book.Put(kStream, {"a", 2, {}}, AnswerAt(2), {9});
+  book.Put(kStream, {"c", 1, {}}, AnswerAt(3), {9});
   EXPECT_EQ(book.LastSequence("a", {9}), 2U);
   EXPECT_EQ(book.LastSequence("b", {9}), 0U);
   // It must not go on as if it were known: its rows could count twice.
@@ -28,7 +26,7 @@ TEST(AnswerBook, AnOldRepeatIsStillARepeat) {
   LogOptions options;
   options.outcomes_per_producer = 3;
   AnswerBook book(options);
-  for (uint64_t i = 1; i <= 10; ++i) book.Put(kStream, {"p", i, {}}, AnswerAt(i), {}, {i});
+  for (uint64_t i = 1; i <= 10; ++i) book.Put(kStream, {"p", i, {}}, AnswerAt(i), {i});
   EXPECT_EQ((*book.Find(kStream, {"p", 8, {}}))->accepted, 8U);
   const auto old = book.Find(kStream, {"p", 2, {}});
   ASSERT_TRUE(old && *old);
@@ -41,7 +39,7 @@ TEST(AnswerBook, LastSequenceCountsDurableEpochsOnly) {
   LogOptions options;
   options.outcomes_per_producer = 2;
   AnswerBook book(options);
-  for (uint64_t i = 1; i <= 10; ++i) book.Put(kStream, {"p", i, {}}, AnswerAt(i), {}, {4});
+  for (uint64_t i = 1; i <= 10; ++i) book.Put(kStream, {"p", i, {}}, AnswerAt(i), {4});
   EXPECT_EQ(book.LastSequence("p", {4}), 4U);
   EXPECT_EQ(book.LastSequence("p", {7}), 7U);
 }
@@ -51,8 +49,8 @@ TEST(AnswerBook, ForgetsKeysByAgeAndCount) {
   options.idempotency_keys_max = 3;
   AnswerBook book(options);
   const auto put = [&](const std::string& key, int64_t hours) {
-    book.Put(kStream, {"", 0, key}, AnswerAt(1), base::Timestamp{} + std::chrono::hours(hours),
-             {9});
+    book.Put(kStream, {"", 0, key}, AnswerAt(1), {9});
+    book.EndEpoch(base::Timestamp{} + std::chrono::hours(hours));
   };
   const auto knows = [&](const std::string& key) {
     return book.Find(kStream, {"", 0, key})->has_value();
@@ -74,10 +72,10 @@ TEST(AnswerBook, ItsSizeComesBackToNothing) {
   options.producers_max = 1;
   options.outcomes_per_producer = 2;
   AnswerBook book(options);
-  book.Put(kStream, {"a", 1, {}}, AnswerAt(1), {}, {9});
+  book.Put(kStream, {"a", 1, {}}, AnswerAt(1), {9});
   const uint64_t one = book.byte_size();
   for (int i = 0; i < 100; ++i)
-    book.Put(kStream, {std::string(1, "bcdefg"[i % 6]), 1, {}}, AnswerAt(1), {}, {9});
+    book.Put(kStream, {std::string(1, "bcdefg"[i % 6]), 1, {}}, AnswerAt(1), {9});
   EXPECT_EQ(book.byte_size(), one);
 }
 

@@ -24,16 +24,6 @@ std::unexpected<base::Error> Corrupt(std::string what) {
   return Fail(ErrorCode::kCorruption, std::move(what));
 }
 
-void EncodePreface(std::span<const StreamEntry> preface, ByteWriter& out) {
-  out.U32(static_cast<uint32_t>(preface.size()));
-  for (const StreamEntry& entry : preface) {
-    const std::vector<uint8_t> bytes = EncodeStreamEntry(entry);
-    out.Text(entry.name);
-    out.U32(static_cast<uint32_t>(bytes.size()));
-    out.Bytes(bytes);
-  }
-}
-
 void EncodeControls(const Epoch& epoch, ByteWriter& out) {
   out.U32(static_cast<uint32_t>(epoch.controls.size()));
   for (const ControlEntry& control : epoch.controls) {
@@ -85,17 +75,6 @@ void EncodeStreams(const Epoch& epoch, ByteWriter& out) {
 Result<void> Learn(const std::string& name, std::span<const uint8_t> bytes, Catalogue& catalogue) {
   HR_TRY(StreamEntry entry, DecodeStreamEntry(name, bytes));
   catalogue.Put(std::move(entry));
-  return {};
-}
-
-Result<void> DecodePreface(ByteReader& in, Catalogue& catalogue) {
-  HR_TRY(const uint32_t count, in.U32());
-  for (uint32_t i = 0; i < count; ++i) {
-    HR_TRY(const std::string_view name, in.Text());
-    HR_TRY(const uint32_t size, in.U32());
-    HR_TRY(const auto bytes, in.Bytes(size));
-    HR_TRY_VOID(Learn(std::string(name), bytes, catalogue));
-  }
   return {};
 }
 
@@ -234,6 +213,27 @@ uint64_t OutcomeBytesMax(const SourceOutcome& outcome) {
 }
 
 }  // namespace
+
+void EncodePreface(std::span<const StreamEntry> preface, ByteWriter& out) {
+  out.U32(static_cast<uint32_t>(preface.size()));
+  for (const StreamEntry& entry : preface) {
+    const std::vector<uint8_t> bytes = EncodeStreamEntry(entry);
+    out.Text(entry.name);
+    out.U32(static_cast<uint32_t>(bytes.size()));
+    out.Bytes(bytes);
+  }
+}
+
+Result<void> DecodePreface(ByteReader& in, Catalogue& catalogue) {
+  HR_TRY(const uint32_t count, in.U32());
+  for (uint32_t i = 0; i < count; ++i) {
+    HR_TRY(const std::string_view name, in.Text());
+    HR_TRY(const uint32_t size, in.U32());
+    HR_TRY(const auto bytes, in.Bytes(size));
+    HR_TRY_VOID(Learn(std::string(name), bytes, catalogue));
+  }
+  return {};
+}
 
 uint64_t EncodedBytesMax(const Epoch& epoch, std::span<const StreamEntry> preface) {
   uint64_t total = kEpochFrameBytes;

@@ -26,6 +26,10 @@ void EncodeEpoch(const Epoch& epoch, std::span<const StreamEntry> preface,
 base::Result<Epoch> DecodeEpoch(std::span<const uint8_t> payload, Catalogue& catalogue,
                                 const std::shared_ptr<const void>& owner);
 
+// A list of streams: u32 count; each text name, u32 size, stream entry.
+void EncodePreface(std::span<const StreamEntry> preface, columns::ByteWriter& out);
+base::Result<void> DecodePreface(columns::ByteReader& in, Catalogue& catalogue);
+
 // Only what extends the catalogue, for a reader that skips the epoch.
 base::Result<void> LearnStreams(std::span<const uint8_t> payload, Catalogue& catalogue);
 

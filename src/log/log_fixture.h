@@ -16,11 +16,11 @@ namespace headrace::log {
 inline columns::SchemaRef TestSchema() {
   using columns::Nullable;
   using columns::Type;
-  static const auto schema = std::make_shared<const columns::Schema>(
+  static const auto kSchema = std::make_shared<const columns::Schema>(
       std::vector<columns::Field>{{1, "at", Type::kTimestamp, Nullable::kNo},
                                   {2, "id", Type::kInt64, Nullable::kNo},
                                   {3, "note", Type::kString, Nullable::kYes}});
-  return schema;
+  return kSchema;
 }
 
 struct TestRow {
@@ -84,13 +84,14 @@ class TestLog {
       : machine_(machine), options_(options), folder_(std::move(folder)) {}
 
   // False: the machine died while opening. error() says why an open failed otherwise.
-  bool Open() {
+  bool Open(ResumePoint resume = {}) {
     return machine_.Run([&] {
-      auto opened = Sequencer::Open(machine_, budget_, folder_, options_, [&](const Epoch& epoch) {
-        recovered.push_back(epoch.id);
-        for (const int64_t id : IdsOf(epoch)) recovered_ids.push_back(id);
-        return base::Result<void>();
-      });
+      auto opened =
+          Sequencer::Open(machine_, budget_, folder_, options_, resume, [&](const Epoch& epoch) {
+            recovered.push_back(epoch.id);
+            for (const int64_t id : IdsOf(epoch)) recovered_ids.push_back(id);
+            return base::Result<void>();
+          });
       if (!opened) {
         error = opened.error();
         return;
@@ -116,6 +117,16 @@ class TestLog {
   }
   Ack Submit(const std::vector<TestRow>& rows, std::string producer = {}, uint64_t sequence = 0) {
     return Submit(BatchOf(stream, rows, std::move(producer), sequence));
+  }
+  base::Result<StateCapture> Capture() {
+    base::Result<StateCapture> answer = base::Fail(base::ErrorCode::kUnavailable, "no answer");
+    bool answered = false;
+    sequencer->CaptureState([&](base::Result<StateCapture> capture) {
+      answer = std::move(capture);
+      answered = true;
+    });
+    machine_.RunUntil([&] { return answered; });
+    return answer;
   }
   base::Result<base::EpochId> Append(ControlEntry entry) {
     base::Result<base::EpochId> answer = base::Fail(base::ErrorCode::kUnavailable, "no answer");

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "log/admission.h"
+#include "log/answer_copy.h"
 #include "log/catalogue.h"
 #include "log/durable_mark.h"
 #include "log/log_clock.h"
@@ -23,6 +24,7 @@
 #include "log/recovery.h"
 #include "log/segment_store.h"
 #include "log/sequencer.h"
+#include "log/state_capture.h"
 
 namespace headrace::log {
 
@@ -35,7 +37,7 @@ class LogSequencer final : public Sequencer {
   ~LogSequencer() override;
 
   // The second half of construction. Once.
-  base::Result<void> Recover(const RecoveredCallback& on_recovered);
+  base::Result<void> Recover(const ResumePoint& resume, const RecoveredCallback& on_recovered);
 
   base::Result<base::StreamId> AddStream(const std::string& name, columns::SchemaRef schema,
                                          StreamTiming timing) override;
@@ -43,6 +45,7 @@ class LogSequencer final : public Sequencer {
   void Submit(columns::EventBatch batch, AckCallback done) override;
   void Append(ControlEntry entry, ControlCallback done) override;
   void MarkVisible(base::EpochId epoch, base::Timestamp at) override;
+  void CaptureState(CaptureCallback done) override;
   uint64_t LastSequence(const std::string& producer) const override;
   LogStatus status() const override;
   const base::Histogram& sync_us() const override { return sync_us_; }
@@ -64,6 +67,20 @@ class LogSequencer final : public Sequencer {
     bool written = false;
   };
   enum class Step : uint8_t { kTaken, kWait };
+  // One capture on its way: asked for; begun right after a seal; frozen right after another;
+  // settled when the epoch is durable; handed out when its bytes are whole and, under `os`, synced.
+  struct Capture {
+    CaptureCallback done;
+    uint64_t number = 0;
+    std::vector<uint8_t> bytes;
+    std::unique_ptr<AnswerCopy> answers;  // null before it is begun
+    std::optional<CaptureHead> head;      // once frozen
+    std::vector<Watermark> newest;
+    bool settled = false;
+    bool syncing = false;
+    std::vector<base::MemoryCharge> charges;
+    uint64_t charged_bytes = 0;
+  };
 
   // Any thread.
   base::Result<void> Charge(Submission& submission);
@@ -72,7 +89,8 @@ class LogSequencer final : public Sequencer {
   base::Result<void> SyncAtEnd();
 
   // Before Start, on the caller's thread.
-  base::Result<void> LearnRecovered(const Epoch& epoch, const RecoveredCallback& on_recovered);
+  base::Result<RecoverFrom> LearnCaptured(const ResumePoint& resume);
+  base::Result<void> LearnRecovered(const Epoch& epoch);
   void PutStream(StreamEntry entry, StreamTiming timing);
 
   // On the executor: taking in.
@@ -103,6 +121,19 @@ class LogSequencer final : public Sequencer {
   void BecomeReadOnly(const base::Error& error);
   void Drain();
   void SettleCharges(const Submission& submission);
+
+  // On the executor: capturing.
+  void TakeCapture(CaptureCallback done);
+  void OnSealed();
+  void BeginCapture();
+  void FreezeCapture();
+  void SettleCapture(const Epoch* epoch);
+  void PostCaptureSlice();
+  void CaptureSlice();
+  base::Result<void> ChargeCapture();
+  void HandOutCapture();
+  void EndCapture(base::Result<void> outcome);
+
   void ChargeAdmissionState();
 
   env::Environment& environment_;
@@ -142,6 +173,8 @@ class LogSequencer final : public Sequencer {
   std::deque<ControlWaiter> waiting_controls_;
   PendingEpoch pending_{base::EpochId{1}};
   std::optional<InFlight> in_flight_;
+  std::unique_ptr<Capture> capture_;
+  uint64_t captures_ = 0;
   std::vector<uint8_t> record_;  // bytes of the record in flight; its memory is used again
   base::EpochId durable_;
   uint64_t last_checksum_ = 0;

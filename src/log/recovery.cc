@@ -31,36 +31,92 @@ Result<void> RemoveLeftovers(env::Files& files, const std::string& folder) {
   return {};
 }
 
+// One reading of a log.
+struct Reading {
+  const RecoverFrom& from;
+  const std::function<Result<void>(const Epoch&)>& visit;
+  LogTail tail;
+  bool knows_last_checksum = true;  // of the record before the next
+};
+
 Result<void> CheckSuccession(const SegmentCursor& cursor, const Record& record,
-                             const LogTail& tail) {
+                             const Reading& reading) {
+  const LogTail& tail = reading.tail;
   if (record.header.epoch != tail.last.Next())
     return Corrupt(cursor, record.offset,
                    fmt::format("epoch {} stands where {} belongs", record.header.epoch.value,
                                tail.last.Next().value));
-  if (record.header.previous_checksum != tail.last_checksum)
+  if (reading.knows_last_checksum && record.header.previous_checksum != tail.last_checksum)
     return Corrupt(
         cursor, record.offset,
         fmt::format("epoch {} does not follow the one before it", record.header.epoch.value));
   return {};
 }
 
-// Reads all whole records of a segment.
-Result<void> ReadRecords(SegmentCursor& cursor, LogTail& tail,
-                         const std::function<Result<void>(const Epoch&)>& visit) {
-  tail.last_bytes = 0;
+// A capture of the state after an epoch is worth nothing to a log in which that epoch is another.
+Result<void> CheckDecided(const RecordHeader& header, const RecoverFrom& from) {
+  const bool follows = header.epoch == from.decided.Next();
+  const uint64_t found = follows ? header.previous_checksum : header.checksum;
+  const bool tells = from.decided.value > 0 && (follows || header.epoch == from.decided);
+  if (!tells || found == from.decided_checksum) return {};
+  return base::Fail(ErrorCode::kConflict,
+                    fmt::format("the state was captured after another epoch {} than this log has: "
+                                "the log was restored from an older copy and went on from there",
+                                from.decided.value));
+}
+
+void Advance(const RecordHeader& header, Reading& reading) {
+  LogTail& tail = reading.tail;
+  tail.last = header.epoch;
+  tail.last_checksum = header.checksum;
+  reading.knows_last_checksum = true;
+  tail.last_bytes = RecordBytes(header.payload_bytes);
+  tail.log_bytes += tail.last_bytes;
+  tail.segments.back().last = header.epoch;
+  tail.segments.back().bytes += tail.last_bytes;
+}
+
+// Steps over records before `from.after` by their headers. What is no record stays for ReadRecords
+// to judge.
+Result<void> StepOverRecords(SegmentCursor& cursor, Reading& reading) {
+  while (reading.tail.last.Next() < reading.from.after) {
+    HR_TRY(const auto header, cursor.Peek());
+    if (!header || header->epoch != reading.tail.last.Next()) return {};
+    if ((header->flags & kChangesCatalogue) != 0) {
+      HR_TRY(const auto record, cursor.Next());
+      if (!record) return {};
+      if (auto learnt = LearnStreams(record->payload, reading.tail.catalogue); !learnt)
+        return Corrupt(cursor, record->offset, learnt.error().message());
+    } else {
+      cursor.Skip(*header);
+    }
+    Advance(*header, reading);
+  }
+  return {};
+}
+
+Result<void> ReadEpoch(const SegmentCursor& cursor, const Record& record, Reading& reading) {
+  if (record.header.epoch <= reading.from.after) {
+    if (auto learnt = LearnStreams(record.payload, reading.tail.catalogue); !learnt)
+      return Corrupt(cursor, record.offset, learnt.error().message());
+    return {};
+  }
+  auto epoch = DecodeEpoch(record.payload, reading.tail.catalogue, record.owner);
+  if (!epoch) return Corrupt(cursor, record.offset, epoch.error().message());
+  if (epoch->id != record.header.epoch)
+    return Corrupt(cursor, record.offset, "an epoch's header and payload name different epochs");
+  return reading.visit(*epoch);
+}
+
+// Reads all whole records of a segment from cursor on.
+Result<void> ReadRecords(SegmentCursor& cursor, Reading& reading) {
   while (true) {
     HR_TRY(const auto record, cursor.Next());
     if (!record) return {};
-    HR_TRY_VOID(CheckSuccession(cursor, *record, tail));
-    auto epoch = DecodeEpoch(record->payload, tail.catalogue, record->owner);
-    if (!epoch) return Corrupt(cursor, record->offset, epoch.error().message());
-    if (epoch->id != record->header.epoch)
-      return Corrupt(cursor, record->offset, "an epoch's header and payload name different epochs");
-    HR_TRY_VOID(visit(*epoch));
-    tail.last = record->header.epoch;
-    tail.last_checksum = record->header.checksum;
-    tail.last_bytes = RecordBytes(record->header.payload_bytes);
-    tail.log_bytes += tail.last_bytes;
+    HR_TRY_VOID(CheckSuccession(cursor, *record, reading));
+    HR_TRY_VOID(CheckDecided(record->header, reading.from));
+    HR_TRY_VOID(ReadEpoch(cursor, *record, reading));
+    Advance(record->header, reading);
   }
 }
 
@@ -92,9 +148,18 @@ std::string WhyNoEnd(base::EpochId missing, const RecordHeader& found, base::Log
                      found.epoch.value);
 }
 
+Result<void> CheckReachesDecided(const LogTail& tail, const RecoverFrom& from) {
+  if (tail.last >= from.decided) return {};
+  return base::Fail(
+      ErrorCode::kConflict,
+      fmt::format("the state was captured after epoch {}, and this log ends with epoch {}: it was "
+                  "restored from an older copy, or has lost its end",
+                  from.decided.value, tail.last.value));
+}
+
 // Steps 3 to 5 for the last segment.
 Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, const LogTail& tail,
-                       base::LogId log) {
+                       base::LogId log, const RecoverFrom& from) {
   HR_TRY(auto file, environment.files().OpenForWriting(cursor.path(), env::Files::Open::kExisting));
   HR_TRY(const uint64_t end_of_dirt, cursor.EndOfDirt());
   const uint64_t torn_bytes = end_of_dirt - cursor.offset();
@@ -102,6 +167,9 @@ Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, con
     HR_TRY(const auto later, cursor.FindLater(tail.last.Next()));
     if (later)
       return Corrupt(cursor, cursor.offset(), WhyNoEnd(tail.last.Next(), later->header, log));
+  }
+  HR_TRY_VOID(CheckReachesDecided(tail, from));
+  if (torn_bytes > 0) {
     base::LogWarning("log.torn_tail_zeroed", {{"file", cursor.path()},
                                               {"offset", std::to_string(cursor.offset())},
                                               {"bytes", std::to_string(torn_bytes)},
@@ -121,28 +189,54 @@ Result<void> CheckSealed(SegmentCursor& cursor) {
   return Corrupt(cursor, cursor.offset(), "a record is damaged, and a later segment follows");
 }
 
+// Segments that hold only epochs before `from.after` are counted, and not opened.
+Result<size_t> PassSegments(env::Files& files, const std::vector<SegmentName>& segments,
+                            Reading& reading) {
+  size_t first = 0;
+  while (first + 1 < segments.size() && segments[first + 1].first <= reading.from.after) {
+    HR_TRY(const auto file, files.OpenForReading(segments[first].path));
+    const base::EpochId last{segments[first + 1].first.value - 1};
+    reading.tail.segments.push_back(
+        {segments[first].first, last, segments[first].path, file->size()});
+    reading.tail.log_bytes += file->size();
+    ++first;
+  }
+  if (first > 0) {
+    reading.tail.last = reading.tail.segments.back().last;
+    reading.knows_last_checksum = false;
+  }
+  return first;
+}
+
 }  // namespace
 
 Result<LogTail> Recover(env::Environment& environment, const std::string& folder, base::LogId log,
+                        const RecoverFrom& from,
                         const std::function<Result<void>(const Epoch&)>& visit) {
   env::Files& files = environment.files();
   HR_TRY_VOID(RemoveLeftovers(files, folder));
   HR_TRY(const std::vector<SegmentName> segments, ListSegments(files, folder));
-  LogTail tail;
-  for (size_t i = 0; i < segments.size(); ++i) {
+  Reading reading{from, visit, {}};
+  LogTail& tail = reading.tail;
+  HR_TRY(const size_t first_read, PassSegments(files, segments, reading));
+  for (size_t i = first_read; i < segments.size(); ++i) {
     HR_TRY(SegmentCursor cursor, SegmentCursor::Open(files, segments[i].path, log));
     if (segments[i].first != tail.last.Next())
       return Corrupt(cursor, 0,
                      fmt::format("epochs {} to {} are missing before this segment",
                                  tail.last.Next().value, segments[i].first.value - 1));
-    HR_TRY_VOID(ReadRecords(cursor, tail, visit));
+    tail.segments.push_back({segments[i].first, tail.last, segments[i].path, 0});
+    tail.last_bytes = 0;
+    HR_TRY_VOID(StepOverRecords(cursor, reading));
+    HR_TRY_VOID(ReadRecords(cursor, reading));
     const bool is_last = i + 1 == segments.size();
-    HR_TRY_VOID(is_last ? CloseTail(environment, cursor, tail, log) : CheckSealed(cursor));
+    HR_TRY_VOID(is_last ? CloseTail(environment, cursor, tail, log, from) : CheckSealed(cursor));
     tail.segment = cursor.path();
     tail.offset = cursor.offset();
   }
+  HR_TRY_VOID(CheckReachesDecided(tail, from));
   HR_TRY_VOID(files.SyncFolder(folder));
-  return tail;
+  return std::move(tail);
 }
 
 }  // namespace headrace::log

@@ -3,8 +3,9 @@
 // leaves a clean end to append to.
 //
 // 1. Names that only a crash leaves behind (temporaries, the unfinished next segment) are removed.
-// 2. Segments are read in order. Records must follow one another by epoch and by the checksum of
-// the one before.
+// 2. Segments are read in order, from the one that holds the epoch where recovery may begin: those
+// before it are not opened, records before it are stepped over by their headers. Records must
+// follow one another by epoch and by the checksum of the one before.
 // 3. Where no whole record follows: one epoch at most was unsynced, so only the last record can be
 // torn. A later whole record, a
 //    later segment, or a missing epoch means damage: kCorruption with file and offset, and nothing
@@ -17,7 +18,9 @@
 //    is answered for.
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "env/environment.h"
@@ -26,21 +29,38 @@
 
 namespace headrace::log {
 
+// From where on a log is read.
+struct RecoverFrom {
+  base::EpochId after;            // later epochs are visited; this one is only checked
+  base::EpochId decided;          // an epoch >= after that this log must have; 0: none
+  uint64_t decided_checksum = 0;  // of its record
+};
+
+// Epochs [first, last] in one file.
+struct SegmentExtent {
+  base::EpochId first;
+  base::EpochId last;  // first - 1: no record yet
+  std::string path;
+  uint64_t bytes = 0;  // of its records; the file's size when it was not read
+};
+
 // Where the log ends.
 struct LogTail {
   Catalogue catalogue;
   base::EpochId last;          // 0: an empty log
   uint64_t last_checksum = 0;  // of the last record
-  uint64_t log_bytes = 0;      // of all records
-  std::string segment;         // path of the segment to append to; empty when there is none
-  uint64_t offset = 0;         // where in it
-  uint64_t last_bytes = 0;     // of the last record; 0 when it is not in this segment
+  uint64_t log_bytes = 0;      // of all segments, as in their extents
+  std::vector<SegmentExtent> segments;
+  std::string segment;      // path of the segment to append to; empty when there is none
+  uint64_t offset = 0;      // where in it
+  uint64_t last_bytes = 0;  // of the last record; 0 when it is not in this segment
 };
 
-// The caller holds the folder's lock. `visit` sees every epoch in order; its error ends the
-// recovery. Errors: kCorruption (file=, offset=), kIoError, visit's.
+// The caller holds the folder's lock. `visit` sees every epoch after `from.after` in order; its
+// error ends the recovery. Errors: kCorruption (file=, offset=), kConflict (the log does not have
+// `from.decided`), kFailedPrecondition (epochs behind `from.after` were let go), kIoError, visit's.
 base::Result<LogTail> Recover(env::Environment& environment, const std::string& folder,
-                              base::LogId log,
+                              base::LogId log, const RecoverFrom& from,
                               const std::function<base::Result<void>(const Epoch&)>& visit);
 
 }  // namespace headrace::log

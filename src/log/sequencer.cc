@@ -17,9 +17,16 @@ using base::Result;
 
 Result<std::unique_ptr<Sequencer>> Sequencer::Open(
     env::Environment& environment, base::MemoryBudget& budget, const std::string& folder,
-    LogOptions options, std::function<Result<void>(const Epoch&)> on_recovered) {
+    LogOptions options, const std::function<Result<void>(const Epoch&)>& on_recovered) {
+  return Open(environment, budget, folder, options, ResumePoint{}, on_recovered);
+}
+
+Result<std::unique_ptr<Sequencer>> Sequencer::Open(
+    env::Environment& environment, base::MemoryBudget& budget, const std::string& folder,
+    LogOptions options, const ResumePoint& resume,
+    const std::function<Result<void>(const Epoch&)>& on_recovered) {
   auto sequencer = std::make_unique<LogSequencer>(environment, budget, folder, options);
-  HR_TRY_VOID(sequencer->Recover(on_recovered));
+  HR_TRY_VOID(sequencer->Recover(resume, on_recovered));
   return sequencer;
 }
 
@@ -36,13 +43,17 @@ LogSequencer::~LogSequencer() {
   budget_.Force(base::MemoryAccount::kLog, -static_cast<int64_t>(admission_bytes_charged_));
 }
 
-Result<void> LogSequencer::Recover(const RecoveredCallback& on_recovered) {
+Result<void> LogSequencer::Recover(const ResumePoint& resume,
+                                   const RecoveredCallback& on_recovered) {
   HR_TRY_VOID(environment_.files().CreateFolders(folder_));
   HR_TRY(lock_, environment_.files().Lock(folder_ + "/" + std::string(kLockName)));
   HR_TRY(log_, ReadOrCreateLogId(environment_, folder_));
-  HR_TRY(LogTail tail, log::Recover(environment_, folder_, log_, [&](const Epoch& epoch) {
-           return LearnRecovered(epoch, on_recovered);
-         }));
+  HR_TRY(const RecoverFrom from, LearnCaptured(resume));
+  const auto visit = [&](const Epoch& epoch) -> Result<void> {
+    if (epoch.id > from.decided) HR_TRY_VOID(LearnRecovered(epoch));
+    return on_recovered ? on_recovered(epoch) : Result<void>();
+  };
+  HR_TRY(LogTail tail, log::Recover(environment_, folder_, log_, from, visit));
   HR_TRY(mark_, DurableMark::Open(environment_.files(), folder_, log_));
   HR_TRY_VOID(mark_->Set(tail.last));
   durable_ = tail.last;
@@ -68,8 +79,24 @@ Result<void> LogSequencer::Recover(const RecoveredCallback& on_recovered) {
   return {};
 }
 
-Result<void> LogSequencer::LearnRecovered(const Epoch& epoch,
-                                          const RecoveredCallback& on_recovered) {
+Result<RecoverFrom> LogSequencer::LearnCaptured(const ResumePoint& resume) {
+  if (resume.state.empty()) {
+    HR_CHECK(resume.after.value == 0, "recovery from the middle needs the state of there");
+    return RecoverFrom{};
+  }
+  HR_TRY(const CaptureHead head, RestoreCapture(resume.state, admission_, catalogue_));
+  if (head.log != log_)
+    return Fail(base::Error(ErrorCode::kConflict, "the state was captured from another log")
+                    .With("captured_from", head.log.ToString())
+                    .With("log", log_.ToString()));
+  HR_CHECK(head.epoch >= resume.after, "recovery from behind its state");
+  status_.clock = head.clock;
+  status_.rows_accepted = head.rows_accepted;
+  status_.rows_refused = head.rows_refused;
+  return RecoverFrom{resume.after, head.epoch, head.record_checksum};
+}
+
+Result<void> LogSequencer::LearnRecovered(const Epoch& epoch) {
   for (const ControlEntry& control : epoch.controls) {
     if (control.kind != ControlEntry::Kind::kStream) continue;
     HR_TRY(StreamEntry entry, DecodeStreamEntry(control.name, control.payload));
@@ -84,7 +111,7 @@ Result<void> LogSequencer::LearnRecovered(const Epoch& epoch,
   status_.clock = epoch.clock;
   for (const StreamRows& rows : epoch.streams) status_.rows_accepted += rows.rows.rows();
   for (const StreamRejects& rejects : epoch.rejects) status_.rows_refused += rejects.rows.size();
-  return on_recovered ? on_recovered(epoch) : Result<void>();
+  return {};
 }
 
 void LogSequencer::PutStream(StreamEntry entry, StreamTiming timing) {
@@ -197,6 +224,12 @@ void LogSequencer::MarkVisible(base::EpochId epoch, base::Timestamp at) {
   if (epoch <= visible_through_) return;
   visible_through_ = epoch;
   visible_at_ = at;
+}
+
+void LogSequencer::CaptureState(CaptureCallback done) {
+  auto shared = std::make_shared<CaptureCallback>(std::move(done));
+  env::Task task = [this, shared] { TakeCapture(std::move(*shared)); };
+  if (!PostFromOutside(task)) (*shared)(Fail(Stopped()));
 }
 
 uint64_t LogSequencer::LastSequence(const std::string& producer) const {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,25 @@ struct LogOptions {
   base::Duration idempotency_keep = std::chrono::hours(24);
   uint32_t outcomes_per_producer =
       64;  // first answers kept for repeats; an older repeat is answered as such, without rows
+  uint64_t capture_slice_bytes =
+      64ULL << 10;  // written at once by CaptureState, at most 0.2 ms, between other tasks
+};
+
+// What the log's own state (answers to producers and idempotency keys, watermarks, clock, counters,
+// streams) was after an epoch: enough to go on without reading the epochs up to it.
+// log/state_capture.h reads the bytes.
+struct StateCapture {
+  base::EpochId epoch;
+  std::vector<uint8_t> bytes;
+};
+
+using CaptureCallback = std::move_only_function<void(base::Result<StateCapture>)>;
+
+// Where recovery may begin.
+struct ResumePoint {
+  base::EpochId after;             // only later epochs are read and handed to on_recovered; 0: all
+  std::span<const uint8_t> state;  // a StateCapture's bytes, of an epoch >= after; empty only when
+                                   // `after` is 0. Read during Open only
 };
 
 // The answer to one EventBatch.
@@ -87,12 +107,20 @@ class Sequencer {
   // ones are delivered by Open's `on_recovered` instead). Must not block.
   using DurableCallback = std::function<void(EpochRef)>;
 
-  // Opens or creates the log in `folder`, recovers, and rebuilds the admission state by reading
-  // every epoch, each handed to `on_recovered` in order. Errors: kConflict (another process has the
-  // folder), kCorruption with file and offset, kIoError.
+  // Opens or creates the log in `folder`, recovers, and rebuilds the log's own state from
+  // `resume`'s capture and the epochs after that; every epoch after `resume.after` is handed to
+  // `on_recovered` in order, those that the capture knows already too. Errors: kConflict (another
+  // process has the folder; or the capture is of an epoch that this log does not have: nothing was
+  // changed then, an older capture may fit), kFailedPrecondition (epochs after `resume.after` were
+  // let go), kCorruption with file and offset, kIoError.
   static base::Result<std::unique_ptr<Sequencer>> Open(
       env::Environment& environment, base::MemoryBudget& budget, const std::string& folder,
-      LogOptions options, std::function<base::Result<void>(const Epoch&)> on_recovered);
+      LogOptions options, const ResumePoint& resume,
+      const std::function<base::Result<void>(const Epoch&)>& on_recovered);
+  // From the first epoch on.
+  static base::Result<std::unique_ptr<Sequencer>> Open(
+      env::Environment& environment, base::MemoryBudget& budget, const std::string& folder,
+      LogOptions options, const std::function<base::Result<void>(const Epoch&)>& on_recovered);
   virtual ~Sequencer() = default;
 
   // Streams must be added before Start (idempotent by name: a known stream keeps its id; a changed
@@ -113,6 +141,12 @@ class Sequencer {
                       std::move_only_function<void(base::Result<base::EpochId>)> done) = 0;
   // The applier says when an epoch became visible (wall clock), to be stored in the next one.
   virtual void MarkVisible(base::EpochId epoch, base::Timestamp at) = 0;
+  // Takes a capture of the log's own state, in slices between other tasks. Any thread; `done` is
+  // called once, on the sequencer's executor (on the caller's thread once stopped), only when the
+  // capture's epoch is durable: under `os` it is synced first. One at a time. Errors:
+  // kResourceExhausted (one is under way, or the memory budget), kUnavailable (stopping), kIoError
+  // (read-only).
+  virtual void CaptureState(CaptureCallback done) = 0;
   // The last sequence number of a producer, 0 when unknown (a client that resumes asks).
   virtual uint64_t LastSequence(const std::string& producer) const = 0;
   virtual LogStatus status() const = 0;

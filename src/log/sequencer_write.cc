@@ -45,6 +45,11 @@ void LogSequencer::Seal() {
   const base::EpochId next = pending_.id().Next();
   in_flight_.emplace(InFlight{std::move(pending_), std::move(epoch), bytes_max});
   pending_ = PendingEpoch(next);
+  {
+    const std::lock_guard lock(state_mutex_);
+    admission_.EndEpoch(times.sealed_at);
+  }
+  OnSealed();
 }
 
 // Room was found before the rows were admitted; it can still be missing when rows became longer
@@ -63,8 +68,8 @@ void LogSequencer::WriteInFlight() {
 
 void LogSequencer::RetryLater(const base::Error& error) {
   if (draining_) {
-    read_only_ = error;  // what was admitted can't be taken back
-    return RefuseAll(error);
+    read_only_ = error;       // what was admitted can't be taken back
+    return RefuseAll(error);  // Drain has ended a capture under way
   }
   if (std::exchange(retry_is_posted_, true)) return;
   self_->PostAt(environment_.clock().Now() + kRetryAfter, [this] {
@@ -128,6 +133,7 @@ void LogSequencer::OnSynced(const Result<void>& synced) {
   if (auto marked = mark_->Set(durable_); !marked)
     base::LogWarning("log.mark_failed", {{"error", marked.error().ToString()}});
   PublishDurable(done);
+  SettleCapture(done.epoch.get());
   if (on_durable_) on_durable_(done.epoch);
   environment_.CrashPoint("log.before_ack");
   AnswerWaiters(done.waiters, nullptr);
@@ -207,6 +213,7 @@ void LogSequencer::BecomeReadOnly(const base::Error& error) {
     status_.read_only_reason = error.ToString();
   }
   RefuseAll(*read_only_);
+  EndCapture(Fail(*read_only_));
 }
 
 // Nothing may be left to wait for but a sync under way: its reply comes through the mailbox and
@@ -214,6 +221,7 @@ void LogSequencer::BecomeReadOnly(const base::Error& error) {
 void LogSequencer::Drain() {
   draining_ = true;
   if (segments_) segments_->StopPreparing();
+  EndCapture(Fail(ErrorCode::kUnavailable, "the engine is stopping"));
   Pump();
   if (!started_) RefuseAll({ErrorCode::kUnavailable, "the engine is stopping"});
 }

@@ -49,6 +49,19 @@ void TimeGate::Restore(base::StreamId stream, const Column& times) {
   newest_ = std::max(newest_, span->max);
 }
 
+void TimeGate::Restore(const Watermark& mark) {
+  Timestamp& newest = NewestOf(mark.stream);
+  newest = std::max(newest, mark.newest);
+  newest_ = std::max(newest_, mark.newest);
+}
+
+std::vector<Watermark> TimeGate::newest_by_stream() const {
+  std::vector<Watermark> marks;
+  for (uint32_t id = 0; id < newest_by_stream_.size(); ++id)
+    if (newest_by_stream_[id] > Timestamp::Min()) marks.push_back({{id}, newest_by_stream_[id]});
+  return marks;
+}
+
 // Sufficient, whatever the order of the rows: none is late even against the newest of its own
 // batch.
 bool TimeGate::AllPass(const Span& span, Timestamp newest, const StreamTiming& timing,

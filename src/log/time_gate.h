@@ -29,6 +29,12 @@ struct ClockReading {
   base::Timestamp wall;
 };
 
+// The newest event time of a stream's accepted rows.
+struct Watermark {
+  base::StreamId stream;
+  base::Timestamp newest;
+};
+
 enum class Verdict : uint8_t { kAccept, kLate, kAhead, kNoTime };
 
 // Not thread-safe. Copyable: an atomic batch is judged on a copy.
@@ -45,12 +51,16 @@ class TimeGate {
                              const columns::Column& times, const ClockReading& now);
   // For rows that were accepted before a restart.
   void Restore(base::StreamId stream, const columns::Column& times);
+  // The same, from a capture.
+  void Restore(const Watermark& mark);
   // The clock of a recovered epoch.
   void RestoreClock(base::Timestamp clock) { newest_ = std::max(newest_, clock); }
 
   // The largest accepted event time of all streams: the clock under kEvents. Min() before the
   // first.
   base::Timestamp newest() const { return newest_; }
+  // Of every stream that has one, in the order of ids.
+  std::vector<Watermark> newest_by_stream() const;
   // Of one stream.
   base::Timestamp newest(base::StreamId stream) const;
 

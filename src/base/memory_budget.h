@@ -11,7 +11,16 @@
 
 namespace headrace::base {
 
-enum class MemoryAccount : uint8_t { kIngest, kLog, kState, kTables, kReplies, kArrow, kCount };
+enum class MemoryAccount : uint8_t {
+  kIngest,
+  kLog,
+  kState,
+  kTables,
+  kReplies,
+  kArrow,
+  kSnapshots,
+  kCount
+};
 std::string_view NameOf(MemoryAccount account);
 
 class MemoryBudget;

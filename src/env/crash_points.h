@@ -30,6 +30,7 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("snapshot.before_rename"),
     std::string_view("snapshot.after_rename"),
     std::string_view("snapshot.after_folder_sync"),
+    std::string_view("snapshot.before_remove"),
     // wiring: a durable epoch on its way to the state
     std::string_view("applier.before_apply"),
     std::string_view("applier.after_visible"),

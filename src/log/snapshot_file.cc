@@ -30,7 +30,9 @@ constexpr uint64_t kAlignment = 8;
 // Blocks are read in chunks of at least so many bytes.
 constexpr uint64_t kChunkBytes = 4ULL << 20;
 
-constexpr uint64_t Aligned(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+constexpr uint64_t Aligned(uint64_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 struct Head {
   uint32_t magic = 0;
@@ -84,9 +86,9 @@ Result<SnapshotWriter> SnapshotWriter::Create(env::Environment& environment, std
   environment.CrashPoint("snapshot.before_create");
   HR_TRY(auto file, files.OpenForWriting(path, env::Files::Open::kCreateNew));
   SnapshotWriter writer(environment, std::move(folder), log, std::move(file));
-  HR_TRY_VOID(writer.Append(
-      SnapshotSection::kFormat,
-      {reinterpret_cast<const uint8_t*>(kFormatText.data()), kFormatText.size()}));
+  HR_TRY_VOID(
+      writer.Append(SnapshotSection::kFormat,
+                    {reinterpret_cast<const uint8_t*>(kFormatText.data()), kFormatText.size()}));
   return writer;
 }
 
@@ -106,6 +108,11 @@ Result<void> SnapshotWriter::Append(SnapshotSection section, std::span<const uin
 
 Result<void> SnapshotWriter::Sync() { return file_->Sync(); }
 
+void SnapshotWriter::Abandon() {
+  file_.reset();
+  (void)environment_->files().Remove(folder_ + "/" + std::string(kWritingName));
+}
+
 Result<SnapshotEnd> SnapshotWriter::Commit(base::EpochId after, base::EpochId through) {
   SnapshotEnd end{after, through, blocks_, offset_ + kHeadBytes + kEndPayloadBytes};
   std::vector<uint8_t> payload;
@@ -120,7 +127,8 @@ Result<SnapshotEnd> SnapshotWriter::Commit(base::EpochId after, base::EpochId th
   file_.reset();
   environment_->CrashPoint("snapshot.before_rename");
   env::Files& files = environment_->files();
-  HR_TRY_VOID(files.Rename(folder_ + "/" + std::string(kWritingName), SnapshotPath(folder_, through)));
+  HR_TRY_VOID(
+      files.Rename(folder_ + "/" + std::string(kWritingName), SnapshotPath(folder_, through)));
   environment_->CrashPoint("snapshot.after_rename");
   HR_TRY_VOID(files.SyncFolder(folder_));
   environment_->CrashPoint("snapshot.after_folder_sync");

@@ -1,15 +1,15 @@
 #pragma once
 // A snapshot on disk: what is derived from the log, at some of its epochs, so that a start need not
-// read the log from its beginning. This is the container; what is in its sections is the business of
-// those who write them (docs/internals/snapshots.md).
+// read the log from its beginning. This is the container; what is in its sections is the business
+// of those who write them (docs/internals/snapshots.md).
 //
 //   snapshots/snapshot-<20 digits through>.state     whole, or it is not there under this name
 //   snapshots/writing.state                          the one under way; worthless after a crash
 //
 // block := u32 magic, u32 section, u64 bytes, u64 checksum, payload, zeros up to a multiple of 8
-// The checksum is XXH3-64 of the payload under a seed made of log id, block number, section and size, so
-// that a block that was swapped, repeated or taken from another file is found. The first block names the
-// format, the last one, of fixed size, says what the file is a snapshot of.
+// The checksum is XXH3-64 of the payload under a seed made of log id, block number, section and
+// size, so that a block that was swapped, repeated or taken from another file is found. The first
+// block names the format, the last one, of fixed size, says what the file is a snapshot of.
 
 #include <cstdint>
 #include <memory>
@@ -66,6 +66,8 @@ class SnapshotWriter {
   base::Result<void> Sync();
   // Ends the file, syncs it, gives it its name and syncs the folder.
   base::Result<SnapshotEnd> Commit(base::EpochId after, base::EpochId through);
+  // Gives the space back; nothing else may follow.
+  void Abandon();
   uint64_t bytes() const { return offset_; }
 
  private:
@@ -85,8 +87,8 @@ class SnapshotWriter {
 // Reads one. One thread. Every byte is checked before it is handed out.
 class SnapshotReader {
  public:
-  // Looks at the first and the last block. Errors: kCorruption with file= and offset=, kUnsupported,
-  // as Files.
+  // Looks at the first and the last block. Errors: kCorruption with file= and offset=,
+  // kUnsupported, as Files.
   static base::Result<SnapshotReader> Open(env::Files& files, std::string path, base::LogId log);
 
   const SnapshotEnd& end() const { return end_; }

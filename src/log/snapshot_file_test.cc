@@ -81,14 +81,15 @@ TEST(SnapshotFile, EveryFlippedBitIsFound) {
 TEST(SnapshotFile, AnotherLogsSnapshotIsRefused) {
   SimulatedEnvironment machine(3);
   WriteSample(machine, 3);
-  EXPECT_FALSE(SnapshotReader::Open(machine.files(), SnapshotPath(kFolder, {9}), {{9}}).has_value());
+  EXPECT_FALSE(
+      SnapshotReader::Open(machine.files(), SnapshotPath(kFolder, {9}), {{9}}).has_value());
 }
 
 // Whatever the crash leaves under a snapshot's name is whole.
 TEST(SnapshotFile, IsThereWholeOrNotAtAll) {
-  for (const char* point : {"snapshot.before_create", "snapshot.after_block", "snapshot.before_sync",
-                            "snapshot.before_rename", "snapshot.after_rename",
-                            "snapshot.after_folder_sync"}) {
+  for (const char* point :
+       {"snapshot.before_create", "snapshot.after_block", "snapshot.before_sync",
+        "snapshot.before_rename", "snapshot.after_rename", "snapshot.after_folder_sync"}) {
     for (uint64_t seed = 1; seed <= 20; ++seed) {
       auto machine = std::make_unique<SimulatedEnvironment>(
           seed, env::simulated::Faults{.crash_point = point, .crash_hit = 1});

@@ -105,6 +105,13 @@ struct TableDefinition {
   base::Duration commit = std::chrono::seconds(5);
 };
 
+struct LogDefinition {
+  log::Durability durability = log::Durability::kFsync;
+  uint64_t bytes_max = log::LogOptions{}.log_bytes_max;
+  // How long rows stay that tables and snapshots have; nothing: as long as there is room.
+  std::optional<base::Duration> keep;
+};
+
 struct PipelineDefinition {
   base::DefinitionId id;
   std::string name;
@@ -118,6 +125,8 @@ struct PipelineDefinition {
   std::vector<ServiceDefinition> services;
   std::vector<TableDefinition> tables;
   uint64_t memory_bytes = 4ULL << 30;
+  LogDefinition log;
+  base::Duration recovery = std::chrono::seconds(10);  // bound on a start after a crash
 
   // Nothing when there is none of that name.
   std::optional<size_t> StreamNamed(std::string_view name) const;

@@ -81,7 +81,11 @@ void PipelineReader::Root(const Node& root) {
     if (contract::ReadChoice(*node, {"wall", "events"}, "`clock`", report_) == "events")
       definition_.clock = log::ClockMode::kEvents;
   if (const YamlNode* node = Find(root, Section::kPipeline, "memory"))
-    definition_.memory_bytes = Size(*node).value_or(definition_.memory_bytes);
+    definition_.memory_bytes = Size(*node, "`memory`").value_or(definition_.memory_bytes);
+  if (const YamlNode* node = Find(root, Section::kPipeline, "recovery"))
+    definition_.recovery =
+        contract::ReadDuration(*node, "`recovery`", report_).value_or(definition_.recovery);
+  if (const YamlNode* node = Find(root, Section::kPipeline, "log")) Log(*node);
   if (const YamlNode* node = Find(root, Section::kPipeline, "promise")) Promise(*node);
 
   const auto each = [&](std::string_view key, size_t limit,
@@ -103,6 +107,18 @@ void PipelineReader::Root(const Node& root) {
   each("consumers", kViewsMax, &PipelineReader::Consumer);
   CheckBudget(root);
   CheckMemory(root);
+}
+
+void PipelineReader::Log(const Node& node) {
+  if (!CheckSection(node, Section::kLog, "log")) return;
+  LogDefinition& log = definition_.log;
+  if (const YamlNode* durability = Find(node, Section::kLog, "durability"))
+    if (contract::ReadChoice(*durability, {"fsync", "os"}, "`durability`", report_) == "os")
+      log.durability = log::Durability::kOs;
+  if (const YamlNode* bytes = Find(node, Section::kLog, "bytes_max"))
+    log.bytes_max = Size(*bytes, "`bytes_max`").value_or(log.bytes_max);
+  if (const YamlNode* keep = Find(node, Section::kLog, "keep"))
+    log.keep = contract::ReadDuration(*keep, "`keep`", report_);
 }
 
 namespace {

@@ -24,6 +24,18 @@ constexpr std::array kKeys = {
            "What \"now\" is: the wall clock, or the largest event time so far (for replays).",
            "events", "wall events"},
     KeyRow{kPipeline, "memory", kSize, "Budget of the whole process; 4GiB unless said.", "4GiB"},
+    KeyRow{
+        kPipeline, "recovery", kDuration,
+        "How long a start after a crash may take: decides how often the state is written to disk; "
+        "10s unless said.",
+        "3s"},
+    KeyRow{kPipeline,
+           "log",
+           kSection,
+           "How events are kept on disk.",
+           "{durability: fsync, bytes_max: 64GiB}",
+           {},
+           kLog},
     KeyRow{kPipeline,
            "consumers",
            kMapOfSection,
@@ -100,6 +112,19 @@ constexpr std::array kKeys = {
     KeyRow{kOnMiss, "costs", kMoney, "Cost of one miss that matters.", "$85"},
     KeyRow{kOnMiss, "in", kPercent, "Share of misses that matter.", "0.84%"},
     KeyRow{kOnMiss, "because", kText, "Why, for people.", "we eat the chargeback"},
+
+    KeyRow{
+        kLog, "durability", kChoice,
+        "What an acknowledgement waits for: the disk (fsync), or only the operating system (os), "
+        "which a power cut can undo.",
+        "fsync", "fsync os"},
+    KeyRow{kLog, "bytes_max", kSize,
+           "Bytes of the log on disk; at it events are refused. 64GiB unless said.", "64GiB"},
+    KeyRow{
+        kLog, "keep", kDuration,
+        "How long rows stay in the log that tables and snapshots have; until three quarters of "
+        "bytes_max are used unless said. A stream without a table then loses rows that are older.",
+        "1d"},
 
     KeyRow{kConsumer, "reads", kText, "A stream, a view, or `service NAME`.", "service departure"},
     KeyRow{kConsumer, "pattern", kText, "How it reads, in words or as a predicate.", "one airport"},
@@ -234,6 +259,7 @@ std::string_view NameOf(Section section) {
     case kView: return "view";
     case kService: return "service";
     case kTable: return "table";
+    case kLog: return "log";
   }
   return "section";
 }

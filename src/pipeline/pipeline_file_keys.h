@@ -23,7 +23,8 @@ enum class Section : uint8_t {
   kHistory,
   kView,
   kService,
-  kTable
+  kTable,
+  kLog
 };
 
 // What a value looks like.

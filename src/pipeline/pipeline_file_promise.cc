@@ -123,7 +123,7 @@ void PipelineReader::Consumer(const Node& name, const Node& node) {
     contract::ReadDuration(*keep, what + ": `keep`", report_);
 }
 
-std::optional<uint64_t> PipelineReader::Size(const Node& node) {
+std::optional<uint64_t> PipelineReader::Size(const Node& node, std::string_view what) {
   static constexpr std::pair<std::string_view, double> kUnits[] = {
       {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40},
       {"KB", 1e3},     {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12}};
@@ -137,7 +137,7 @@ std::optional<uint64_t> PipelineReader::Size(const Node& node) {
     break;
   }
   report_.Error(DiagnosticCode::kBadNumber, node.place,
-                fmt::format("`memory` must be at least 64MiB, here is `{}`", text),
+                fmt::format("{} must be at least 64MiB, here is `{}`", what, text),
                 "write it like 4GiB");
   return std::nullopt;
 }

@@ -38,6 +38,7 @@ class PipelineReader {
   // The root and what stands alone (pipeline_file.cc).
   void Root(const Node& root);
   void FileVersion(const Node& root);
+  void Log(const Node& node);
   // Unknown keys and keys of later versions are errors. False when `node` is no map.
   bool CheckSection(const Node& node, Section section, const std::string& what);
   // The key's value when it is there and this version has it.
@@ -53,7 +54,7 @@ class PipelineReader {
   void OnMiss(const Node& node);
   void Consumer(const Node& name, const Node& node);
   std::optional<double> Percent(const Node& node, const std::string& what);
-  std::optional<uint64_t> Size(const Node& node);
+  std::optional<uint64_t> Size(const Node& node, std::string_view what);
 
   // Streams (pipeline_file_streams.cc).
   void Stream(const Node& name, const Node& node);

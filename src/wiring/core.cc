@@ -1,6 +1,6 @@
 // How a core starts:
-//  1. The log is opened and recovered; each epoch goes to the state, the dead letters and the
-//  publishers as it did when it was new.
+//  1. State, dead letters and publishers come back from a snapshot and the log after it
+//  (recovery.h).
 //  2. The pipeline's streams get their ids; a definition that the log does not name last is logged.
 //  3. The sequencer begins to accept; each durable epoch goes to the applier and to the publishers.
 #include <condition_variable>
@@ -22,7 +22,9 @@
 #include "wiring/end_to_end.h"
 #include "wiring/engine.h"
 #include "wiring/held_batches.h"
-#include "wiring/table_publishers.h"
+#include "wiring/log_retention.h"
+#include "wiring/recovery.h"
+#include "wiring/snapshotter.h"
 
 namespace headrace::wiring {
 namespace {
@@ -30,9 +32,6 @@ namespace {
 using base::ErrorCode;
 using base::Fail;
 using base::Result;
-
-// Epochs applied as one step during recovery.
-constexpr size_t kRecoveryStep = 64;
 
 // "Now" under `clock: wall` for answers; the sequencer has its own for epochs.
 class SharedLogClock {
@@ -71,29 +70,31 @@ class RunningCore final : public Core {
         options_(std::move(options)),
         definition_(options_.definition),
         budget_(definition_->memory_bytes),
-        views_(definition_, budget_, environment.clock()),
-        publishers_(environment, budget_, *definition_, options_.data_folder + "/tables"),
         held_([this] { return applier_->backlog_rows() > Applier::kBacklogRowsMax; },
               [this](columns::EventBatch batch, log::AckCallback done) {
                 sequencer_->Submit(std::move(batch), std::move(done));
               }) {}
 
-  ~RunningCore() override { publishers_.Close(); }
+  ~RunningCore() override { CloseBackground(); }
 
   Result<void> Open() {
     HR_TRY_VOID(environment_.files().CreateFolders(options_.data_folder));
     HR_TRY_VOID(Recover());
     HR_TRY_VOID(BindStreams());
-    HR_TRY(reader_, log::LogReader::Open(environment_, LogFolder()));
+    HR_TRY(reader_, log::LogReader::Open(environment_, LogFolder(options_)));
     HR_TRY_VOID(OpenAnswers());
-    HR_TRY_VOID(publishers_.Start(LogFolder(), [this](log::ControlEntry entry, auto done) {
-      sequencer_->Append(std::move(entry), std::move(done));
-    }));
+    HR_TRY_VOID(
+        derived_.publishers->Start(LogFolder(options_), [this](log::ControlEntry entry, auto done) {
+          sequencer_->Append(std::move(entry), std::move(done));
+        }));
     applier_ = std::make_unique<Applier>(
-        environment_, views_,
+        environment_, *derived_.views,
         [this](base::EpochId epoch, base::Timestamp at) { OnVisible(epoch, at); });
+    MakeBackground();
     sequencer_->Start([this](log::EpochRef epoch) { OnDurable(std::move(epoch)); });
     LogDefinition();
+    snapshotter_->Start(recovery_);
+    retention_->Start();
     return {};
   }
 
@@ -114,7 +115,7 @@ class RunningCore final : public Core {
     return sequencer_->LastSequence(producer);
   }
   log::LogStatus log_status() const override { return sequencer_->status(); }
-  base::EpochId visible() const override { return views_.visible(); }
+  base::EpochId visible() const override { return derived_.views->visible(); }
 
   Result<base::StreamId> StreamNamed(const std::string& name) const override {
     const auto index = definition_->StreamNamed(name);
@@ -130,7 +131,7 @@ class RunningCore final : public Core {
   Result<std::string> DeadLettersJson(const std::string& stream, uint64_t after,
                                       uint64_t limit) const override {
     if (!stream.empty()) HR_TRY_VOID(StreamNamed(stream));
-    return dead_letters_.ToJson(
+    return derived_.dead_letters->ToJson(
         *reader_, [this](base::StreamId id) { return Described(id); }, stream, {after}, limit);
   }
 
@@ -138,16 +139,18 @@ class RunningCore final : public Core {
                                        const columns::KeyBytes& key) override {
     const auto index = definition_->ViewNamed(view);
     if (!index) return Fail(ErrorCode::kNotFound, fmt::format("no view `{}`", view));
-    return views_.CorruptForDemonstration(*index, key);
+    return derived_.views->CorruptForDemonstration(*index, key);
   }
 
   void FlushTables(std::function<void(Result<void>)> done) override {
-    publishers_.Flush(std::move(done));
+    derived_.publishers->Flush(std::move(done));
   }
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
     held_.Close();
+    snapshotter_->Close();
+    retention_->Close();
     WaitFor([this](std::function<void()> done) {
       WhenVisible(sequencer_->status().durable, std::move(done));
     });
@@ -159,12 +162,33 @@ class RunningCore final : public Core {
       });
     });
     sequencer_->Stop();
-    publishers_.Close();
+    derived_.publishers->Close();
     if (answer_file_) answer_file_->Flush();
   }
 
  private:
-  std::string LogFolder() const { return options_.data_folder + "/log"; }
+  void MakeBackground() {
+    snapshotter_ = std::make_unique<Snapshotter>(
+        environment_, budget_,
+        SnapshotterOptions{.folder = SnapshotFolder(options_),
+                           .recovery = definition_->recovery,
+                           .log_bytes_max = definition_->log.bytes_max},
+        Snapshotter::Sources{.derived = derived_, .sequencer = *sequencer_, .definition = [this] {
+                               return LoggedDefinition();
+                             }});
+    retention_ = std::make_unique<LogRetention>(
+        environment_, LogRetention::Sources{.definition = *definition_,
+                                            .publishers = *derived_.publishers,
+                                            .snapshotter = *snapshotter_,
+                                            .sequencer = *sequencer_});
+  }
+
+  // They call the sequencer.
+  void CloseBackground() {
+    if (snapshotter_) snapshotter_->Close();
+    if (retention_) retention_->Close();
+    if (derived_.publishers) derived_.publishers->Close();
+  }
 
   std::string NameOf(base::StreamId id) const { return Described(id).name; }
 
@@ -181,15 +205,15 @@ class RunningCore final : public Core {
         .uptime = std::chrono::duration_cast<base::Duration>(environment_.clock().Now() - started_),
         .log = sequencer_->status(),
         .durability = options_.log.durability,
-        .visible = views_.visible(),
+        .visible = derived_.views->visible(),
         .backlog_rows = applier_->backlog_rows(),
         .sync_us = sequencer_->sync_us(),
         .durable_us = sequencer_->durable_us(),
         .visible_us = applier_->visible_us(),
         .end_to_end_us = end_to_end_.visible_us(),
         .serve_us = answers_->serve_us(),
-        .views = views_.status(),
-        .tables = publishers_.Figures(),
+        .views = derived_.views->status(),
+        .tables = derived_.publishers->Figures(),
         .dead_letters = DeadLetterCounts(),
         .revoked_pins = answers_->revoked_pins(),
         .budget = budget_,
@@ -198,43 +222,19 @@ class RunningCore final : public Core {
 
   std::map<std::string, std::map<std::string, uint64_t>> DeadLetterCounts() const {
     std::map<std::string, std::map<std::string, uint64_t>> counts;
-    for (const auto& [stream, rules] : dead_letters_.counts()) counts[NameOf({stream})] = rules;
+    for (const auto& [stream, rules] : derived_.dead_letters->counts())
+      counts[NameOf({stream})] = rules;
     return counts;
   }
 
-  // Step 1. The log's folder holds what every one of them needs, so that nothing else has to be
-  // read.
+  // Step 1.
   Result<void> Recover() {
     started_ = environment_.clock().Now();
-    std::vector<log::EpochRef> step;
-    const auto on_recovered = [&](const log::Epoch& epoch) -> Result<void> {
-      HR_TRY_VOID(NoteRecovered(epoch));
-      step.push_back(std::make_shared<const log::Epoch>(epoch));
-      if (step.size() >= kRecoveryStep) views_.Apply(std::exchange(step, {}));
-      return {};
-    };
-    HR_TRY(sequencer_,
-           log::Sequencer::Open(environment_, budget_, LogFolder(), options_.log, on_recovered));
-    views_.Apply(step);
-    const log::LogStatus status = sequencer_->status();
-    const env::MonotonicTime took = environment_.clock().Now() - started_;
-    base::LogInfo("wiring.recovered", {{"log", status.log.ToString()},
-                                       {"epoch", std::to_string(status.durable.value)},
-                                       {"rows", std::to_string(status.rows_accepted)},
-                                       {"took_ms", std::to_string(took.count() / 1'000'000)}});
+    HR_TRY(Recovered recovered, RecoverCore(environment_, budget_, options_));
+    derived_ = std::move(recovered.derived);
+    sequencer_ = std::move(recovered.sequencer);
+    recovery_ = std::move(recovered.figures);
     return {};
-  }
-
-  Result<void> NoteRecovered(const log::Epoch& epoch) {
-    for (const log::ControlEntry& entry : epoch.controls) {
-      if (entry.kind == log::ControlEntry::Kind::kDefinition) logged_definition_ = entry.name;
-      if (entry.kind != log::ControlEntry::Kind::kStream) continue;
-      HR_TRY(const log::StreamEntry stream, log::DecodeStreamEntry(entry.name, entry.payload));
-      if (const auto index = definition_->StreamNamed(stream.name))
-        views_.BindStream(*index, stream.id);
-    }
-    dead_letters_.Note(epoch);
-    return publishers_.NoteRecovered(epoch);
   }
 
   // Step 2.
@@ -242,28 +242,36 @@ class RunningCore final : public Core {
     for (const pipeline::StreamDefinition& stream : definition_->streams) {
       HR_TRY(const base::StreamId id,
              sequencer_->AddStream(stream.name, stream.schema(), stream.timing));
-      views_.BindStream(stream_ids_.size(), id);
+      derived_.views->BindStream(stream_ids_.size(), id);
       stream_ids_.push_back(id);
-      publishers_.Bind(stream.name, id);
+      derived_.publishers->Bind(stream.name, id);
     }
     return {};
   }
 
   // Before the first row that is read under it, as the sequencer keeps the order of its mailbox.
   void LogDefinition() {
-    if (logged_definition_ == definition_->id.ToString()) return;
+    if (derived_.logged_definition == definition_->id.ToString()) return;
     log::ControlEntry entry{log::ControlEntry::Kind::kDefinition, definition_->id.ToString(),
                             pipeline::EncodeDefinition(*definition_)};
-    sequencer_->Append(std::move(entry), [](const Result<base::EpochId>& epoch) {
+    sequencer_->Append(std::move(entry), [this](const Result<base::EpochId>& epoch) {
       if (!epoch)
-        base::LogError("wiring.definition_not_logged", {{"error", epoch.error().ToString()}});
+        return base::LogError("wiring.definition_not_logged",
+                              {{"error", epoch.error().ToString()}});
+      const std::lock_guard lock(logged_mutex_);
+      derived_.logged_definition = definition_->id.ToString();
     });
+  }
+
+  std::string LoggedDefinition() {
+    const std::lock_guard lock(logged_mutex_);
+    return derived_.logged_definition;
   }
 
   Result<void> OpenAnswers() {
     log_clock_ = std::make_unique<SharedLogClock>(environment_.clock(), sequencer_->status().clock);
     waiting_ = environment_.NewExecutor("answers", env::Priority::kRealTime);
-    serving::AnswerSources sources{.views = &views_,
+    serving::AnswerSources sources{.views = derived_.views.get(),
                                    .log = sequencer_->status().log,
                                    .log_clock = [this] { return log_clock_->Now(); },
                                    .waiting = waiting_.get(),
@@ -281,8 +289,10 @@ class RunningCore final : public Core {
 
   // Step 3, on the sequencer's executor.
   void OnDurable(log::EpochRef epoch) {
-    dead_letters_.Note(*epoch);
-    publishers_.NoteDurable(*epoch);
+    derived_.dead_letters->Note(*epoch);
+    retention_->NoteDurable(*epoch);
+    if (const auto noted = derived_.publishers->NoteDurable(*epoch); !noted)
+      base::LogError("wiring.plan_not_read", {{"error", noted.error().ToString()}});
     applier_->Take(std::move(epoch));
   }
 
@@ -300,7 +310,7 @@ class RunningCore final : public Core {
   void WhenVisible(base::EpochId epoch, std::function<void()> done) {
     {
       const std::lock_guard lock(visible_mutex_);
-      if (views_.visible() < epoch) {
+      if (derived_.views->visible() < epoch) {
         when_visible_epoch_ = epoch;
         when_visible_ = std::move(done);
         return;
@@ -313,13 +323,12 @@ class RunningCore final : public Core {
   const CoreOptions options_;
   const pipeline::PipelineRef definition_;
   base::MemoryBudget budget_;
-  pipeline::ViewSet views_;
-  TablePublishers publishers_;
+  Derived derived_;
+  std::mutex logged_mutex_;  // guards derived_.logged_definition once the sequencer runs
   HeldBatches held_;
-  DeadLetters dead_letters_;
   EndToEnd end_to_end_;
   std::vector<base::StreamId> stream_ids_;
-  std::string logged_definition_;
+  RecoveryFigures recovery_;
   env::MonotonicTime started_{0};
   bool stopped_ = false;
   std::unique_ptr<log::LogReader> reader_;
@@ -330,6 +339,8 @@ class RunningCore final : public Core {
   std::mutex visible_mutex_;
   base::EpochId when_visible_epoch_;
   std::function<void()> when_visible_;
+  std::unique_ptr<Snapshotter> snapshotter_;
+  std::unique_ptr<LogRetention> retention_;
   // Last, so that they end first: they call everything above. The sequencer feeds the applier.
   std::unique_ptr<Applier> applier_;
   std::unique_ptr<log::Sequencer> sequencer_;
@@ -339,6 +350,8 @@ class RunningCore final : public Core {
 
 Result<std::unique_ptr<Core>> Core::Start(env::Environment& environment, CoreOptions options) {
   options.log.clock = options.definition->clock;
+  options.log.durability = options.definition->log.durability;
+  options.log.log_bytes_max = options.definition->log.bytes_max;
   auto core = std::make_unique<RunningCore>(environment, std::move(options));
   HR_TRY_VOID(core->Open());
   return core;

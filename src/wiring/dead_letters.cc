@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "columns/batch_codec.h"
 #include "columns/value.h"
 
 namespace headrace::wiring {
@@ -34,11 +35,49 @@ void AppendLetter(std::string& out, base::EpochId epoch, const DeadLetters::Stre
 }  // namespace
 
 void DeadLetters::Note(const log::Epoch& epoch) {
-  if (epoch.rejects.empty()) return;
   const std::lock_guard lock(mutex_);
+  if (epoch.id <= noted_) return;
+  noted_ = epoch.id;
+  if (epoch.rejects.empty()) return;
   epochs_.push_back(epoch.id);
   for (const log::StreamRejects& rejects : epoch.rejects)
     for (const columns::RejectedRow& row : rejects.rows) ++counts_[rejects.stream.value][row.rule];
+}
+
+base::EpochId DeadLetters::Encode(std::vector<uint8_t>& bytes) const {
+  const std::lock_guard lock(mutex_);
+  columns::ByteWriter out(bytes);
+  out.U64(noted_.value);
+  out.U32(static_cast<uint32_t>(epochs_.size()));
+  for (const base::EpochId epoch : epochs_) out.U64(epoch.value);
+  uint32_t rules = 0;
+  for (const auto& [stream, counts] : counts_) rules += static_cast<uint32_t>(counts.size());
+  out.U32(rules);
+  for (const auto& [stream, counts] : counts_)
+    for (const auto& [rule, rows] : counts) {
+      out.U32(stream);
+      out.Text(rule);
+      out.U64(rows);
+    }
+  return noted_;
+}
+
+base::Result<void> DeadLetters::Decode(std::span<const uint8_t> bytes) {
+  columns::ByteReader in(bytes);
+  const std::lock_guard lock(mutex_);
+  HR_TRY(noted_.value, in.U64());
+  HR_TRY(const uint32_t epochs, in.U32());
+  for (uint32_t i = 0; i < epochs; ++i) {
+    HR_TRY(const uint64_t epoch, in.U64());
+    epochs_.push_back({epoch});
+  }
+  HR_TRY(const uint32_t rules, in.U32());
+  for (uint32_t i = 0; i < rules; ++i) {
+    HR_TRY(const uint32_t stream, in.U32());
+    HR_TRY(const std::string_view rule, in.Text());
+    HR_TRY(counts_[stream][std::string(rule)], in.U64());
+  }
+  return {};
 }
 
 std::map<uint32_t, DeadLetters::RuleCounts> DeadLetters::counts() const {

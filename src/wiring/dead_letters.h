@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,14 @@ namespace headrace::wiring {
 // The rows themselves stay in the log; here are 8 bytes for each epoch that has any. Thread-safe.
 class DeadLetters {
  public:
-  // Remembers an epoch's refused rows. In order of epochs.
+  // Remembers an epoch's refused rows. In order of epochs; those that a restored one has are passed
+  // over.
   void Note(const log::Epoch& epoch);
+  // What is remembered, for a snapshot: u64 epoch noted last, u32 epochs, u64 each, u32 counts,
+  // each {u32 stream, text rule, u64 rows}. The epoch is the one noted last.
+  base::EpochId Encode(std::vector<uint8_t>& out) const;
+  // Into a new one. Errors: kCorruption.
+  base::Result<void> Decode(std::span<const uint8_t> bytes);
 
   using RuleCounts = std::map<std::string, uint64_t>;
   // Refused rows a stream and rule.
@@ -45,6 +52,7 @@ class DeadLetters {
 
  private:
   mutable std::mutex mutex_;
+  base::EpochId noted_;
   std::vector<base::EpochId> epochs_;
   std::map<uint32_t, RuleCounts> counts_;
 };

@@ -1,9 +1,12 @@
 #include "wiring/table_publishers.h"
 
+#include <algorithm>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <utility>
 
+#include "columns/batch_codec.h"
 #include "log/catalogue.h"
 #include "log/reader.h"
 
@@ -41,14 +44,14 @@ TablePublishers::TablePublishers(env::Environment& environment, base::MemoryBudg
                        table.commit, nullptr});
 }
 
-base::Result<void> TablePublishers::NoteRecovered(const log::Epoch& epoch) {
+base::Result<void> TablePublishers::NoteDurable(const log::Epoch& epoch) {
   for (const log::ControlEntry& entry : epoch.controls) {
     if (entry.kind != log::ControlEntry::Kind::kStream) continue;
     HR_TRY(const log::StreamEntry stream, log::DecodeStreamEntry(entry.name, entry.payload));
     Bind(stream.name, stream.id);
   }
   for (Table& table : tables_)
-    if (table.publisher) HR_TRY_VOID(table.publisher->NoteRecovered(epoch));
+    if (table.publisher) HR_TRY_VOID(table.publisher->NoteDurable(epoch));
   return {};
 }
 
@@ -73,9 +76,53 @@ base::Result<void> TablePublishers::Start(const std::string& log_folder,
   return {};
 }
 
-void TablePublishers::NoteDurable(const log::Epoch& epoch) {
-  for (Table& table : tables_)
-    if (table.publisher) table.publisher->NoteDurable(epoch);
+std::optional<tables::PublisherCapture> TablePublishers::Capture() const {
+  std::optional<tables::PublisherCapture> all;
+  for (const Table& table : tables_) {
+    if (!table.publisher) continue;
+    const tables::PublisherCapture one = table.publisher->Capture();
+    if (!all) all.emplace(tables::PublisherCapture{one.epoch, {}});
+    all->epoch = std::min(all->epoch, one.epoch);
+    columns::ByteWriter out(all->bytes);
+    out.Text(definition_.streams[table.stream].name);
+    out.U32(static_cast<uint32_t>(one.bytes.size()));
+    out.Bytes(one.bytes);
+  }
+  return all;
+}
+
+base::Result<void> TablePublishers::Restore(std::span<const uint8_t> bytes) {
+  std::set<std::string> missing;
+  for (const Table& table : tables_) missing.insert(definition_.streams[table.stream].name);
+  columns::ByteReader in(bytes);
+  while (in.remaining() > 0) {
+    HR_TRY(const std::string_view stream, in.Text());
+    HR_TRY(const uint32_t size, in.U32());
+    HR_TRY(const auto capture, in.Bytes(size));
+    for (Table& table : tables_) {
+      if (definition_.streams[table.stream].name != stream || !table.publisher) continue;
+      HR_TRY_VOID(table.publisher->Restore(capture));
+      missing.erase(std::string(stream));
+    }
+  }
+  if (missing.empty()) return {};
+  return base::Fail(base::ErrorCode::kFailedPrecondition,
+                    "the table of stream `" + *missing.begin() + "` is new");
+}
+
+std::optional<base::EpochId> TablePublishers::CommittedThrough() const {
+  std::optional<base::EpochId> earliest;
+  for (const Table& table : tables_) {
+    if (!table.publisher) continue;
+    const tables::PublisherStatus status = table.publisher->status();
+    // Without pending rows everything durable is in the table.
+    const base::EpochId through =
+        status.pending_rows == 0 && status.state == tables::PublisherStatus::State::kRunning
+            ? status.durable
+            : status.committed;
+    earliest = earliest ? std::min(*earliest, through) : through;
+  }
+  return earliest;
 }
 
 void TablePublishers::Flush(std::move_only_function<void(base::Result<void>)> done) {

@@ -4,6 +4,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,18 +18,26 @@
 
 namespace headrace::wiring {
 
-// NoteRecovered and Bind before Start, on one thread; the rest as tables::Publisher says.
+// Bind and Restore before Start, on one thread; the rest as tables::Publisher says.
 class TablePublishers {
  public:
   // `folder` holds a folder for each table. `environment`, `budget` and `definition` outlive it.
   TablePublishers(env::Environment& environment, base::MemoryBudget& budget,
                   const pipeline::PipelineDefinition& definition, std::string folder);
 
-  base::Result<void> NoteRecovered(const log::Epoch& epoch);
+  // Every durable epoch, recovered ones too. Errors: kCorruption for a broken plan.
+  base::Result<void> NoteDurable(const log::Epoch& epoch);
   // The log's id of a stream; its publisher is made if the recovered epochs have not.
   void Bind(const std::string& stream, base::StreamId id);
   base::Result<void> Start(const std::string& log_folder, const tables::Publisher::Append& append);
-  void NoteDurable(const log::Epoch& epoch);
+  // What each publisher knows, for a snapshot: {text stream, u32 size, bytes}. The epoch is the
+  // earliest of them; nothing when there are no tables.
+  std::optional<tables::PublisherCapture> Capture() const;
+  // After Bind, before the first epoch. Tables that the capture lacks need every epoch: refused as
+  // kFailedPrecondition.
+  base::Result<void> Restore(std::span<const uint8_t> bytes);
+  // The earliest epoch up to which every stream with a table is in it; nothing without tables.
+  std::optional<base::EpochId> CommittedThrough() const;
   // Publishes what is durable; `done` after the last table, with what stopped the first that could
   // not.
   void Flush(std::move_only_function<void(base::Result<void>)> done);

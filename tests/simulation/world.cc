@@ -31,6 +31,7 @@ constexpr std::string_view kPipeline = R"(headrace: 1
 pipeline: simulated
 promise: {budget: {p99: 200ms}}
 clock: events
+recovery: 1ms
 streams:
   payments:
     contract: payments.yaml

@@ -6,7 +6,9 @@
 #include <optional>
 
 #include "base/ids.h"
+#include "base/result.h"
 #include "base/time.h"
+#include "columns/batch_codec.h"
 
 namespace headrace::tables {
 
@@ -48,6 +50,31 @@ class PendingRows {
       if (rows >= rows_max) return range.last;
     }
     return std::nullopt;
+  }
+
+  // u32 ranges, per range {u64 first, u64 last, u64 rows, i64 sealed at}.
+  void Encode(columns::ByteWriter& out) const {
+    out.U32(static_cast<uint32_t>(ranges_.size()));
+    for (const Range& range : ranges_) {
+      out.U64(range.first.value);
+      out.U64(range.last.value);
+      out.U64(range.rows);
+      out.I64(range.sealed_at.us);
+    }
+  }
+  // Into an empty one. Errors: kCorruption.
+  base::Result<void> Decode(columns::ByteReader& in) {
+    HR_TRY(const uint32_t ranges, in.U32());
+    for (uint32_t i = 0; i < ranges; ++i) {
+      Range range{};
+      HR_TRY(range.first.value, in.U64());
+      HR_TRY(range.last.value, in.U64());
+      HR_TRY(range.rows, in.U64());
+      HR_TRY(range.sealed_at.us, in.I64());
+      ranges_.push_back(range);
+      rows_ += range.rows;
+    }
+    return {};
   }
 
  private:

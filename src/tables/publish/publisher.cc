@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "columns/batch_codec.h"
 #include "tables/delta/delta_table.h"
 #include "tables/publish/pending_rows.h"
 #include "tables/publish/plan.h"
@@ -78,24 +79,54 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     executor_ = executor;
   }
 
-  Result<void> NoteRecovered(const log::Epoch& epoch) {
-    NoteDurable(epoch);
+  Result<void> NoteDurable(const log::Epoch& epoch) {
+    std::optional<PublishPlan> logged;
     for (const log::ControlEntry& entry : epoch.controls) {
       HR_TRY(const auto plan, DecodePlan(entry));
-      if (plan && plan->stream == stream_.id) last_plan_ = *plan;
+      if (plan && plan->stream == stream_.id) logged = plan;
     }
-    return {};
-  }
-
-  void NoteDurable(const log::Epoch& epoch) {
     const auto* rows = epoch.RowsOf(stream_.id);
     const std::lock_guard lock(mutex_);
+    if (epoch.id <= status_.durable) return {};  // a capture has it
+    if (logged) logged_plan_ = logged;
     status_.durable = epoch.id;
     known_through_ = std::max(known_through_, epoch.visible_through);
     pending_.Add(epoch.id, rows == nullptr ? 0 : rows->rows(), epoch.sealed_at);
-    if (pending_.rows() < options_.rows_soon || hurried_ || !started_) return;
+    if (pending_.rows() < options_.rows_soon || hurried_ || !started_) return {};
     hurried_ = true;
     PostLocked([](Actor& actor) { actor.Continue(); });
+    return {};
+  }
+
+  // u64 epoch, u64 known through, u8 has plan, plan, pending rows.
+  PublisherCapture Capture() const {
+    const std::lock_guard lock(mutex_);
+    PublisherCapture capture{status_.durable, {}};
+    columns::ByteWriter out(capture.bytes);
+    out.U64(status_.durable.value);
+    out.U64(known_through_.value);
+    out.U8(logged_plan_ ? 1 : 0);
+    if (logged_plan_) {
+      out.U64(logged_plan_->after.value);
+      out.U64(logged_plan_->last.value);
+    }
+    pending_.Encode(out);
+    return capture;
+  }
+
+  Result<void> Restore(std::span<const uint8_t> bytes) {
+    columns::ByteReader in(bytes);
+    const std::lock_guard lock(mutex_);
+    HR_TRY(status_.durable.value, in.U64());
+    HR_TRY(known_through_.value, in.U64());
+    HR_TRY(const uint8_t has_plan, in.U8());
+    if (has_plan != 0) {
+      PublishPlan plan{stream_.id, {}, {}};
+      HR_TRY(plan.after.value, in.U64());
+      HR_TRY(plan.last.value, in.U64());
+      logged_plan_ = plan;
+    }
+    return pending_.Decode(in);
   }
 
   void Start(std::unique_ptr<log::LogReader> log, Append append) {
@@ -103,6 +134,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     append_ = std::move(append);
     application_ = ApplicationId(log_->log(), stream_.name);
     const std::lock_guard lock(mutex_);
+    last_plan_ = logged_plan_;
     started_ = true;
     PostLocked([](Actor& actor) { actor.Continue(); });
   }
@@ -386,7 +418,8 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   env::Executor* executor_ = nullptr;
   PublisherStatus status_;
   PendingRows pending_;
-  EpochId known_through_;  // the log tells when epochs up to here became visible
+  EpochId known_through_;                   // the log tells when epochs up to here became visible
+  std::optional<PublishPlan> logged_plan_;  // the newest that is durable
   std::vector<Waiter> flushes_;
   bool started_ = false;
   bool hurried_ = false;
@@ -418,13 +451,12 @@ Publisher::~Publisher() {
   executor_.reset();
 }
 
-Result<void> Publisher::NoteRecovered(const log::Epoch& epoch) {
-  return actor_->NoteRecovered(epoch);
-}
+PublisherCapture Publisher::Capture() const { return actor_->Capture(); }
+Result<void> Publisher::Restore(std::span<const uint8_t> bytes) { return actor_->Restore(bytes); }
+Result<void> Publisher::NoteDurable(const log::Epoch& epoch) { return actor_->NoteDurable(epoch); }
 void Publisher::Start(std::unique_ptr<log::LogReader> log, Append append) {
   actor_->Start(std::move(log), std::move(append));
 }
-void Publisher::NoteDurable(const log::Epoch& epoch) { actor_->NoteDurable(epoch); }
 void Publisher::Flush(std::move_only_function<void(Result<void>)> done) {
   actor_->Flush(std::move(done));
 }

@@ -17,7 +17,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/histogram.h"
 #include "base/memory_budget.h"
@@ -52,8 +54,12 @@ struct PublisherStatus {
 };
 std::string_view NameOf(PublisherStatus::State state);  // "running" ...
 
-// NoteRecovered, then Start, then NoteDurable; Flush and status from any thread. Runs on an
-// executor of its own.
+struct PublisherCapture {
+  base::EpochId epoch;  // of which it is
+  std::vector<uint8_t> bytes;
+};
+
+// NoteDurable and Start; Flush and status from any thread. Runs on an executor of its own.
 class Publisher {
  public:
   // Logs a control entry and calls back, on any thread, with the epoch that holds it
@@ -68,12 +74,15 @@ class Publisher {
   // next start.
   ~Publisher();
 
-  // Every epoch of the log, in order, before Start. Errors: kCorruption for a broken plan.
-  base::Result<void> NoteRecovered(const log::Epoch& epoch);
+  // Takes up what an earlier life captured, before the first epoch. Errors: kCorruption.
+  base::Result<void> Restore(std::span<const uint8_t> bytes);
   // Opens the table (on the executor; a failure shows in status()) and begins.
   void Start(std::unique_ptr<log::LogReader> log, Append append);
-  // Every epoch that became durable since, in order. Cheap.
-  void NoteDurable(const log::Epoch& epoch);
+  // Every durable epoch of the log, in order, those before Start (recovered) and those after it;
+  // epochs that a capture has are passed over. Cheap. Errors: kCorruption for a broken plan.
+  base::Result<void> NoteDurable(const log::Epoch& epoch);
+  // What the epochs so far told it, for a snapshot. Any thread.
+  PublisherCapture Capture() const;
   // Publishes what is durable now, without waiting for the interval; then calls `done` on the
   // executor: with an error when the publisher has stopped or has to retry.
   void Flush(std::move_only_function<void(base::Result<void>)> done);

@@ -80,7 +80,7 @@ class Life {
       ASSERT_TRUE(id) << id.error().ToString();
       stream = {*id, "events", EventSchema(), 0, {.kind = known_at_}};
       publisher = std::make_unique<Publisher>(machine_, budget_, stream, options_);
-      for (const log::Epoch& epoch : recovered) ASSERT_TRUE(publisher->NoteRecovered(epoch));
+      for (const log::Epoch& epoch : recovered) ASSERT_TRUE(publisher->NoteDurable(epoch));
       sequencer->Start([this](const log::EpochRef& epoch) {
         publisher->NoteDurable(*epoch);
         sequencer->MarkVisible(epoch->id, machine_.clock().Wall());

@@ -1,0 +1,104 @@
+#include "wiring/log_retention.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace headrace::wiring {
+namespace {
+
+// With this share of log.bytes_max in use, room comes before age.
+constexpr uint64_t kFullNumerator = 3;
+constexpr uint64_t kFullDenominator = 4;
+
+}  // namespace
+
+LogRetention::LogRetention(env::Environment& environment, Sources sources)
+    : environment_(environment),
+      sources_(sources),
+      executor_(environment.NewExecutor("retention", env::Priority::kBackground)) {}
+
+LogRetention::~LogRetention() { Close(); }
+
+void LogRetention::Start() {
+  const log::LogStatus status = sources_.sequencer.status();
+  const std::lock_guard lock(mutex_);
+  clock_ = status.clock;
+  marks_.push_back({status.clock, status.durable});
+  executor_->PostAt(environment_.clock().Now() + kEvery, [this] { Tick(); });
+}
+
+void LogRetention::Close() {
+  std::unique_ptr<env::Executor> ending;
+  const std::lock_guard lock(mutex_);
+  ending = std::move(executor_);
+}
+
+void LogRetention::NoteDurable(const log::Epoch& epoch) {
+  const auto& keep = sources_.definition.log.keep;
+  const std::lock_guard lock(mutex_);
+  clock_ = std::max(clock_, epoch.clock);
+  if (!keep || marks_.size() == kMarksMax) return;
+  if (!marks_.empty() && epoch.clock < marks_.back().clock + *keep / (kMarksMax / 2)) return;
+  marks_.push_back({epoch.clock, epoch.id});
+}
+
+// A mark says when an epoch was sealed; those before it are older.
+base::EpochId LogRetention::OlderThan(base::Duration keep) {
+  const std::lock_guard lock(mutex_);
+  const base::Timestamp edge = clock_ - keep;
+  base::EpochId older;
+  while (!marks_.empty() && marks_.front().clock < edge) {
+    older = marks_.front().epoch;
+    if (marks_.size() > 1 && marks_[1].clock >= edge) break;
+    if (marks_.size() == 1) break;
+    marks_.pop_front();
+  }
+  return older;
+}
+
+RetentionFigures LogRetention::Needed() {
+  const pipeline::PipelineDefinition& definition = sources_.definition;
+  const log::LogStatus status = sources_.sequencer.status();
+  const bool full = status.log_bytes * kFullDenominator > definition.log.bytes_max * kFullNumerator;
+  if (!definition.log.keep && !full) return {{0}, "there is room"};
+  const base::EpochId safe = sources_.snapshotter.SafeAfter();
+  if (safe.value == 0) return {{0}, "fewer than two snapshots of the state"};
+  RetentionFigures needed{safe.Next(), "the snapshot before the newest"};
+  const auto hold = [&](base::EpochId after, std::string what) {
+    if (after.Next() < needed.needed_from) needed = {after.Next(), std::move(what)};
+  };
+  if (const auto committed = sources_.publishers.CommittedThrough())
+    hold(*committed, "rows that their table lacks");
+  if (!definition.log.keep) {
+    for (size_t i = 0; i < definition.streams.size(); ++i)
+      if (std::ranges::none_of(definition.tables,
+                               [i](const auto& table) { return table.stream == i; }))
+        return {{0},
+                fmt::format("stream {} has no table: say log.keep to let its rows go",
+                            definition.streams[i].name)};
+  } else if (!full) {
+    hold(OlderThan(*definition.log.keep), "log.keep");
+  }
+  return needed;
+}
+
+void LogRetention::Tick() {
+  RetentionFigures needed = Needed();
+  if (needed.needed_from > told_) {
+    told_ = needed.needed_from;
+    // RETAIN
+  }
+  const std::lock_guard lock(mutex_);
+  figures_ = std::move(needed);
+  if (executor_ != nullptr)
+    executor_->PostAt(environment_.clock().Now() + kEvery, [this] { Tick(); });
+}
+
+RetentionFigures LogRetention::figures() const {
+  const std::lock_guard lock(mutex_);
+  return figures_;
+}
+
+}  // namespace headrace::wiring

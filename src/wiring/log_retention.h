@@ -1,0 +1,72 @@
+#pragma once
+// Decides from which epoch on the log is still needed, and tells the log. Rows stay as long as
+// - a start may need them: those after the snapshot before the newest one (without two, all);
+// - a table lacks them;
+// - the pipeline says `log.keep`; without it, until three quarters of log.bytes_max are used.
+// Rows of a stream without a table are nowhere else: they stay, unless `log.keep` says that they
+// may go.
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "env/environment.h"
+#include "log/epoch.h"
+#include "log/sequencer.h"
+#include "pipeline/definition.h"
+#include "wiring/snapshotter.h"
+#include "wiring/table_publishers.h"
+
+namespace headrace::wiring {
+
+struct RetentionFigures {
+  base::EpochId needed_from;  // 0: everything is
+  std::string held_by;        // what holds the oldest rows, for people
+};
+
+// Start and Close once; NoteDurable in order; figures from any thread.
+class LogRetention {
+ public:
+  static constexpr env::MonotonicTime kEvery = std::chrono::seconds(1);
+  static constexpr size_t kMarksMax = 128;  // times of epochs that are remembered for `keep`
+
+  // All outlive it.
+  struct Sources {
+    const pipeline::PipelineDefinition& definition;
+    const TablePublishers& publishers;
+    const Snapshotter& snapshotter;
+    log::Sequencer& sequencer;
+  };
+  LogRetention(env::Environment& environment, Sources sources);
+  ~LogRetention();
+
+  void Start();
+  void NoteDurable(const log::Epoch& epoch);
+  void Close();
+  RetentionFigures figures() const;
+
+ private:
+  struct Mark {
+    base::Timestamp clock;
+    base::EpochId epoch;
+  };
+  void Tick();
+  RetentionFigures Needed();
+  // The last epoch that is older than `keep`; 0 when none is known to be.
+  base::EpochId OlderThan(base::Duration keep);
+
+  env::Environment& environment_;
+  const Sources sources_;
+  base::EpochId told_;        // on the executor
+  mutable std::mutex mutex_;  // guards from here
+  std::deque<Mark> marks_;
+  base::Timestamp clock_ = base::Timestamp::Min();
+  RetentionFigures figures_;
+  std::unique_ptr<env::Executor> executor_;
+};
+
+}  // namespace headrace::wiring

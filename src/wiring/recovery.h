@@ -1,0 +1,59 @@
+#pragma once
+// How a core comes back: from the newest snapshot that can be used, and the log after it.
+//
+// 1. Snapshots are tried from the newest on. One that is damaged, was taken of other views or
+// tables,
+//    or is ahead of the log is passed over, which is said; without any the log is read whole.
+// 2. The log's epochs after the snapshot go to state, publishers and dead letters as they did when
+// they
+//    were new; each leaves out what its own part of the snapshot has.
+
+#include <memory>
+#include <string>
+
+#include "base/memory_budget.h"
+#include "base/result.h"
+#include "env/environment.h"
+#include "log/sequencer.h"
+#include "pipeline/views/view_set.h"
+#include "wiring/dead_letters.h"
+#include "wiring/engine.h"
+#include "wiring/table_publishers.h"
+
+namespace headrace::wiring {
+
+inline std::string LogFolder(const CoreOptions& options) { return options.data_folder + "/log"; }
+inline std::string SnapshotFolder(const CoreOptions& options) {
+  return options.data_folder + "/snapshots";
+}
+
+// What is derived from the log and held in memory.
+struct Derived {
+  std::unique_ptr<pipeline::ViewSet> views;
+  std::unique_ptr<TablePublishers> publishers;
+  std::unique_ptr<DeadLetters> dead_letters;
+  std::string logged_definition;  // the one that the log names last
+};
+
+struct RecoveryFigures {
+  std::string snapshot;  // its path; empty: none was used
+  uint64_t snapshot_bytes = 0;
+  uint64_t passed_over = 0;  // snapshots that could not be used
+  base::EpochId after;       // epochs after it were replayed
+  uint64_t replayed_rows = 0;
+  env::MonotonicTime load_time{0};
+  env::MonotonicTime replay_time{0};
+};
+
+struct Recovered {
+  Derived derived;
+  std::unique_ptr<log::Sequencer> sequencer;
+  RecoveryFigures figures;
+};
+
+// Errors: as log::Sequencer::Open; kFailedPrecondition when the log does not reach back to its
+// beginning any more and no snapshot can be used.
+base::Result<Recovered> RecoverCore(env::Environment& environment, base::MemoryBudget& budget,
+                                    const CoreOptions& options);
+
+}  // namespace headrace::wiring

@@ -1,0 +1,301 @@
+#include "wiring/snapshotter.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/log.h"
+#include "columns/batch_codec.h"
+
+namespace headrace::wiring {
+namespace {
+
+using base::Result;
+using log::SnapshotSection;
+using Seconds = std::chrono::duration<double>;
+
+// The disk is left alone this many times as long as it was worked.
+constexpr int kPauseShare = 3;
+// Until this machine has shown its own, low ones.
+constexpr double kLoadBytesPerSecond = 300e6;
+constexpr double kReplayRowsPerSecond = 1e6;
+constexpr double kWriteBytesPerSecond = 25e6;
+// What a recovery must have done for its speed to count.
+constexpr uint64_t kLoadBytesMeasured = 32 << 20;
+constexpr uint64_t kReplayRowsMeasured = 200'000;
+// A snapshot begins when a start would take this much of the bound.
+constexpr double kShareOfBound = 0.7;
+// But not before replaying takes so much of it: a bound that can't be kept does not keep the disk
+// busy for nothing.
+constexpr double kLeastShareOfBound = 0.1;
+constexpr uint64_t kLogShare = 4;  // of log_bytes_max, written since the last snapshot
+// How fast the estimate of rows a second follows, per look.
+constexpr double kRateSmoothing = 0.1;
+// A piece, its block, and the copy that goes to the disk.
+constexpr uint64_t kMemoryBytes = 3 * pipeline::ViewCapture::kPieceBytes;
+
+double SecondsOf(env::MonotonicTime time) { return Seconds(time).count(); }
+
+}  // namespace
+
+// The snapshot under way.
+struct Snapshotter::Task {
+  Task(env::Environment& environment, pipeline::ViewSet& views, log::SnapshotWriter out,
+       base::MemoryCharge memory, const std::string& bound, env::MonotonicTime wait_max)
+      : capture(views),
+        writer(std::move(out)),
+        charge(std::move(memory)),
+        pass(environment, env::WorkClass::kSnapshots, bound, wait_max) {}
+
+  pipeline::ViewCapture capture;
+  log::SnapshotWriter writer;
+  base::MemoryCharge charge;
+  env::BackgroundPass pass;
+  env::MonotonicTime begun{0};
+  env::MonotonicTime writing{0};
+  uint64_t rows = 0;       // accepted when it began
+  uint64_t log_bytes = 0;  // likewise
+  base::EpochId after;
+  std::vector<uint8_t> piece;
+};
+
+Snapshotter::Snapshotter(env::Environment& environment, base::MemoryBudget& budget,
+                         SnapshotterOptions options, Sources sources)
+    : environment_(environment),
+      budget_(budget),
+      options_(std::move(options)),
+      sources_(std::move(sources)),
+      load_bytes_per_s_(kLoadBytesPerSecond),
+      replay_rows_per_s_(kReplayRowsPerSecond),
+      write_bytes_per_s_(kWriteBytesPerSecond),
+      executor_(environment.NewExecutor("snapshots", env::Priority::kBackground)) {}
+
+Snapshotter::~Snapshotter() { Close(); }
+
+void Snapshotter::Close() {
+  closed_ = true;
+  std::unique_ptr<env::Executor> ending;
+  {
+    const std::lock_guard lock(mutex_);
+    ending = std::move(executor_);
+  }
+  ending.reset();
+  if (task_ != nullptr) Finish(base::Fail(base::ErrorCode::kUnavailable, "the engine is stopping"));
+}
+
+void Snapshotter::Post(void (Snapshotter::*step)(), env::MonotonicTime at) {
+  const std::lock_guard lock(mutex_);
+  if (executor_ == nullptr) return;
+  executor_->PostAt(at, [this, step] {
+    if (!closed_) (this->*step)();
+  });
+}
+
+void Snapshotter::Start(const RecoveryFigures& recovered) {
+  if (recovered.snapshot_bytes >= kLoadBytesMeasured)
+    load_bytes_per_s_ =
+        static_cast<double>(recovered.snapshot_bytes) / SecondsOf(recovered.load_time);
+  if (recovered.replayed_rows >= kReplayRowsMeasured)
+    replay_rows_per_s_ =
+        static_cast<double>(recovered.replayed_rows) / SecondsOf(recovered.replay_time);
+  rows_seen_ = RowsAccepted();
+  rows_at_snapshot_ = rows_seen_ - recovered.replayed_rows;
+  seen_at_ = environment_.clock().Now();
+  {
+    const std::lock_guard lock(mutex_);
+    figures_.after = recovered.after;
+    figures_.bytes = recovered.snapshot_bytes;
+  }
+  if (!recovered.snapshot.empty()) newest_ = {recovered.after, recovered.snapshot};
+  Post(&Snapshotter::Tick, seen_at_ + options_.check_every);
+}
+
+void Snapshotter::TakeNow(std::function<void(Result<void>)> done) {
+  const std::lock_guard lock(mutex_);
+  if (executor_ == nullptr) {
+    done(base::Fail(base::ErrorCode::kUnavailable, "the engine is stopping"));
+    return;
+  }
+  executor_->Post([this, done = std::move(done)]() mutable {
+    waiting_.push_back(std::move(done));
+    if (task_ == nullptr) Begin();
+  });
+}
+
+SnapshotFigures Snapshotter::figures() const {
+  const std::lock_guard lock(mutex_);
+  return figures_;
+}
+
+base::EpochId Snapshotter::SafeAfter() const {
+  const std::lock_guard lock(mutex_);
+  return safe_after_;
+}
+
+void Snapshotter::Tick() {
+  const env::MonotonicTime now = environment_.clock().Now();
+  if (IsDue() && task_ == nullptr && now >= not_before_) Begin();
+  Post(&Snapshotter::Tick, now + options_.check_every);
+}
+
+// How long a start would take that has to replay `rows`.
+double Snapshotter::EstimateSeconds(double rows, double snapshot_bytes) const {
+  return snapshot_bytes / load_bytes_per_s_ + rows / replay_rows_per_s_;
+}
+
+bool Snapshotter::IsDue() {
+  const log::LogStatus status = sources_.sequencer.status();
+  const env::MonotonicTime now = environment_.clock().Now();
+  const double passed = SecondsOf(now - seen_at_);
+  if (passed > 0) {
+    const double rate = static_cast<double>(status.rows_accepted - rows_seen_) / passed;
+    rows_per_s_ += kRateSmoothing * (rate - rows_per_s_);
+    rows_seen_ = status.rows_accepted;
+    seen_at_ = now;
+  }
+  const auto rows = static_cast<double>(status.rows_accepted - rows_at_snapshot_);
+  const auto state_bytes = static_cast<double>(sources_.derived.views->bytes());
+  const double while_writing = rows_per_s_ * state_bytes / write_bytes_per_s_;
+  const double bound = Seconds(options_.recovery).count();
+  const std::lock_guard lock(mutex_);
+  const double now_estimate = EstimateSeconds(rows, static_cast<double>(figures_.bytes));
+  figures_.recovery_estimate = std::chrono::duration_cast<base::Duration>(Seconds(now_estimate));
+  // Back to back, a snapshot is at worst two writing times old.
+  figures_.bound_holds = EstimateSeconds(2 * while_writing, state_bytes) <= bound;
+  if (rows == 0) return false;
+  if (status.log_bytes > log_bytes_at_snapshot_ + options_.log_bytes_max / kLogShare) return true;
+  return EstimateSeconds(rows + while_writing, state_bytes) > kShareOfBound * bound &&
+         rows / replay_rows_per_s_ > kLeastShareOfBound * bound;
+}
+
+void Snapshotter::Begin() {
+  auto charge = budget_.TryCharge(base::MemoryAccount::kSnapshots, kMemoryBytes);
+  if (!charge) return Finish(base::Fail(std::move(charge).error()));
+  auto writer =
+      log::SnapshotWriter::Create(environment_, options_.folder, sources_.sequencer.status().log);
+  if (!writer) return Finish(base::Fail(std::move(writer).error()));
+  task_ = std::make_unique<Task>(
+      environment_, *sources_.derived.views, std::move(*writer), std::move(*charge),
+      "recovery: " + base::FormatDuration(options_.recovery), options_.recovery);
+  const log::LogStatus status = sources_.sequencer.status();
+  task_->begun = environment_.clock().Now();
+  task_->rows = status.rows_accepted;
+  task_->log_bytes = status.log_bytes;
+  {
+    const std::lock_guard lock(mutex_);
+    figures_.under_way = true;
+  }
+  if (auto written = task_->writer.Append(SnapshotSection::kViewLayout, task_->capture.Layout());
+      !written)
+    return Finish(std::move(written));
+  WritePieces();
+}
+
+void Snapshotter::WritePieces() {
+  const env::MonotonicTime begin = environment_.clock().Now();
+  if (!task_->pass.MayGoOn())
+    return Post(&Snapshotter::WritePieces, begin + env::BackgroundGate::kAskAgain);
+  auto wrote = WritePiece();
+  if (!wrote && wrote.error().code() == base::ErrorCode::kResourceExhausted)
+    return Post(&Snapshotter::WritePieces, begin + env::BackgroundGate::kAskAgain);
+  if (!wrote) return Finish(base::Fail(std::move(wrote).error()));
+  const env::MonotonicTime end = environment_.clock().Now();
+  task_->writing += end - begin;
+  Post(*wrote ? &Snapshotter::WritePieces : &Snapshotter::WriteRest,
+       end + kPauseShare * (end - begin));
+}
+
+// False: the views are done.
+Result<bool> Snapshotter::WritePiece() {
+  task_->piece.clear();
+  HR_TRY(const bool more, task_->capture.Next(task_->piece));
+  if (!more) return false;
+  HR_TRY_VOID(task_->writer.Append(SnapshotSection::kViews, task_->piece));
+  HR_TRY_VOID(task_->writer.Sync());
+  return true;
+}
+
+void Snapshotter::WriteRest() {
+  if (auto written = WriteSmallParts(); !written) return Finish(std::move(written));
+  sources_.sequencer.CaptureState([this](Result<log::StateCapture> state) {
+    const std::lock_guard lock(mutex_);
+    if (executor_ == nullptr) return;
+    executor_->Post([this, state = std::move(state)]() mutable {
+      if (!closed_ && task_ != nullptr) Finish(state ? End(*state) : base::Fail(state.error()));
+    });
+  });
+}
+
+Result<void> Snapshotter::WriteSmallParts() {
+  log::SnapshotWriter& writer = task_->writer;
+  task_->after = task_->capture.after();
+  std::vector<uint8_t> bytes;
+  columns::ByteWriter(bytes).I64(task_->capture.after_clock().us);
+  HR_TRY_VOID(writer.Append(SnapshotSection::kViewClock, bytes));
+  bytes.clear();
+  sources_.derived.dead_letters->Encode(bytes);
+  HR_TRY_VOID(writer.Append(SnapshotSection::kDeadLetters, bytes));
+  if (const auto publishers = sources_.derived.publishers->Capture())
+    HR_TRY_VOID(writer.Append(SnapshotSection::kPublisher, publishers->bytes));
+  const std::string definition = sources_.definition();
+  return writer.Append(SnapshotSection::kDefinition,
+                       {reinterpret_cast<const uint8_t*>(definition.data()), definition.size()});
+}
+
+Result<void> Snapshotter::End(const log::StateCapture& state) {
+  HR_TRY_VOID(task_->writer.Append(SnapshotSection::kLogState, state.bytes));
+  HR_TRY(const log::SnapshotEnd end, task_->writer.Commit(task_->after, state.epoch));
+  const env::MonotonicTime now = environment_.clock().Now();
+  const env::MonotonicTime took = now - task_->begun;
+  if (end.bytes >= kLoadBytesMeasured)
+    write_bytes_per_s_ = static_cast<double>(end.bytes) / SecondsOf(took);
+  rows_at_snapshot_ = task_->rows;
+  log_bytes_at_snapshot_ = task_->log_bytes;
+  const Known known{end.after, log::SnapshotPath(options_.folder, end.through)};
+  const std::optional<Known> before = std::exchange(newest_, known);
+  {
+    const std::lock_guard lock(mutex_);
+    ++figures_.taken;
+    figures_.after = end.after;
+    figures_.through = end.through;
+    figures_.bytes = end.bytes;
+    figures_.took = took;
+    figures_.writing = task_->writing;
+    figures_.ended_at = now;
+    if (before && before->path != known.path) safe_after_ = before->after;
+  }
+  base::LogInfo("wiring.snapshot", {{"after_epoch", std::to_string(end.after.value)},
+                                    {"through_epoch", std::to_string(end.through.value)},
+                                    {"bytes", std::to_string(end.bytes)},
+                                    {"took_ms", std::to_string(took.count() / 1'000'000)}});
+  return before ? RemoveAllBut(known.path, before->path) : Result<void>();
+}
+
+// Two stay: should the newest be damaged, the one before it does.
+Result<void> Snapshotter::RemoveAllBut(const std::string& newest, const std::string& before) {
+  HR_TRY(const auto snapshots, log::ListSnapshots(environment_.files(), options_.folder));
+  for (const log::SnapshotName& snapshot : snapshots) {
+    if (snapshot.path == newest || snapshot.path == before) continue;
+    environment_.CrashPoint("snapshot.before_remove");
+    HR_TRY_VOID(environment_.files().Remove(snapshot.path));
+  }
+  return {};
+}
+
+void Snapshotter::Finish(Result<void> result) {
+  if (!result && task_ != nullptr) task_->writer.Abandon();
+  task_.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    figures_.under_way = false;
+    figures_.reason = result ? "" : result.error().ToString();
+    if (!result && !closed_) ++figures_.failed;
+  }
+  if (!result && !closed_) {
+    base::LogWarning("wiring.snapshot_failed", {{"error", result.error().ToString()}});
+    not_before_ = environment_.clock().Now() + options_.retry_after;
+  }
+  for (auto& done : std::exchange(waiting_, {})) done(result);
+}
+
+}  // namespace headrace::wiring

@@ -1,0 +1,129 @@
+#pragma once
+// The actor that writes snapshots of a running core, as often as the bound on recovery asks for,
+// and lets go of the part of the log that nothing needs any more.
+//
+// A snapshot, on a background executor:
+// 1. the views, piece by piece, while they move (pipeline::ViewCapture);
+// 2. publishers, dead letters, definition: small, each of its own epoch;
+// 3. the log's own state, which is last: a log that reaches its epoch reaches those of all parts;
+// 4. the end, the name, the folder's sync; then older snapshots but one are removed.
+// After each piece it syncs, and pauses three times as long as the piece took: it has the disk for
+// a quarter of the time at most, and so a quarter of its bandwidth.
+//
+// When: a start reads the newest snapshot, then the log after it. A snapshot begins early enough
+// that, with the rows that come while it is written, this takes no longer than 7/10 of `recovery`;
+// but not before replaying alone takes a tenth of it.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "env/background_gate.h"
+#include "env/environment.h"
+#include "log/sequencer.h"
+#include "log/snapshot_file.h"
+#include "pipeline/views/view_capture.h"
+#include "wiring/recovery.h"
+
+namespace headrace::wiring {
+
+struct SnapshotterOptions {
+  std::string folder;
+  base::Duration recovery = std::chrono::seconds(10);
+  uint64_t log_bytes_max = 0;  // a quarter of it since the last snapshot begins one too
+  base::Duration check_every = std::chrono::milliseconds(250);
+  base::Duration retry_after = std::chrono::seconds(10);  // after one that failed
+};
+
+struct SnapshotFigures {
+  uint64_t taken = 0, failed = 0;  // since the start
+  bool under_way = false;
+  std::string reason;                   // why the last one failed; empty when it did not
+  base::EpochId after, through;         // of the newest
+  uint64_t bytes = 0;                   // of the newest
+  env::MonotonicTime took{0};           // the newest, pauses included
+  env::MonotonicTime writing{0};        // of it, at the disk
+  env::MonotonicTime ended_at{0};       // monotonic; 0: none since the start
+  base::Duration recovery_estimate{0};  // of a start now
+  bool bound_holds = true;              // whether `recovery` can be kept at the present rate
+};
+
+// Start and Close once; figures from any thread.
+class Snapshotter {
+ public:
+  // What it reads. All outlive it.
+  struct Sources {
+    const Derived& derived;
+    log::Sequencer& sequencer;
+    // The id of the definition that the log names last.
+    std::function<std::string()> definition;
+  };
+  Snapshotter(env::Environment& environment, base::MemoryBudget& budget, SnapshotterOptions options,
+              Sources sources);
+  ~Snapshotter();
+
+  // `recovered` tells of the snapshot that was used and how fast this machine was with it.
+  void Start(const RecoveryFigures& recovered);
+  // Begins one now unless one is under way; `done` when it is there, or with what stopped it.
+  void TakeNow(std::function<void(base::Result<void>)> done);
+  // Abandons what is under way. Idempotent.
+  void Close();
+  SnapshotFigures figures() const;
+  // The epoch from which on a start needs the log, should the newest snapshot be damaged: 0 as long
+  // as there are fewer than two.
+  base::EpochId SafeAfter() const;
+
+ private:
+  struct Task;
+  struct Known {
+    base::EpochId after;
+    std::string path;
+  };
+  void Post(void (Snapshotter::*step)(), env::MonotonicTime at);
+  void Tick();
+  bool IsDue();
+  double EstimateSeconds(double rows, double snapshot_bytes) const;
+  void Begin();
+  void WritePieces();
+  base::Result<bool> WritePiece();
+  void WriteRest();
+  base::Result<void> WriteSmallParts();
+  base::Result<void> End(const log::StateCapture& state);
+  base::Result<void> RemoveAllBut(const std::string& newest, const std::string& before);
+  void Finish(base::Result<void> result);
+  uint64_t RowsAccepted() const { return sources_.sequencer.status().rows_accepted; }
+
+  env::Environment& environment_;
+  base::MemoryBudget& budget_;
+  const SnapshotterOptions options_;
+  const Sources sources_;
+
+  // On the executor.
+  std::unique_ptr<Task> task_;
+  std::vector<std::function<void(base::Result<void>)>> waiting_;
+  double load_bytes_per_s_;
+  double replay_rows_per_s_;
+  double write_bytes_per_s_;  // pauses included
+  double rows_per_s_ = 0;     // recent
+  uint64_t rows_seen_ = 0;
+  env::MonotonicTime seen_at_{0};
+  uint64_t rows_at_snapshot_ = 0;       // when the newest one began
+  uint64_t log_bytes_at_snapshot_ = 0;  // likewise
+  env::MonotonicTime not_before_{0};
+  std::optional<Known> newest_;  // taken in this life, or read at its start
+
+  mutable std::mutex mutex_;  // guards from here
+  SnapshotFigures figures_;
+  base::EpochId safe_after_;
+
+  std::atomic<bool> closed_{false};
+  std::unique_ptr<env::Executor> executor_;
+};
+
+}  // namespace headrace::wiring

@@ -7,7 +7,9 @@ run_bench() {
   [[ $# -gt 0 ]] && shift
   case "$name" in
     flow) bench_flow "$@" ;;
-    *) fail "./dev bench flow: that is the one there is" ;;
+    log) bench_log "$@" ;;
+    recovery) bench_recovery "$@" ;;
+    *) fail "./dev bench flow | log | recovery: those are the ones there are" ;;
   esac
 }
 
@@ -19,4 +21,37 @@ bench_flow() {
   build_target headrace headrace_lookup_client
   PYTHONPATH="$ROOT/examples/flights" "$VENV/bin/python" bench/flow/flow.py --headrace "$BUILD/apps/headrace/headrace" \
     --lookup-client "$BUILD/bench/flow/headrace_lookup_client" --source "$FLIGHTS" --folder "$STATE/bench" "$@"
+}
+
+bench_log() {
+  setup_build
+  apt_install_list tools/apt-bench.txt
+  setup_kafka
+  BENCH=ON
+  build_target headrace headrace_log_load
+  PYTHONPATH="$ROOT/examples/flights:$ROOT/bench/peers" "$VENV/bin/python" bench/log/log_bench.py \
+    --headrace "$BUILD/apps/headrace/headrace" --load-client "$BUILD/bench/log/headrace_log_load" \
+    --kafka-jars "$STATE/kafka/lib" --folder "$STATE/bench/log" "$@"
+}
+
+bench_recovery() {
+  setup_build
+  apt_install_list tools/apt-bench.txt
+  BENCH=ON
+  build_target headrace headrace_log_load headrace_steady_sender
+  PYTHONPATH="$ROOT/bench/log:$ROOT/bench/peers" "$VENV/bin/python" bench/recovery/recovery_bench.py \
+    --headrace "$BUILD/apps/headrace/headrace" --sender "$BUILD/bench/recovery/headrace_steady_sender" \
+    --load-client "$BUILD/bench/log/headrace_log_load" --folder "$STATE/bench/recovery" "$@"
+}
+
+# The jars of the broker and of its client, as pinned in the pom.
+setup_kafka() {
+  local pom="bench/peers/kafka/pom.xml" stamp="$STATE/kafka/.stamp"
+  [[ -f "$stamp" && "$(cat "$stamp")" == "$(file_hash "$pom")" ]] && return
+  say "maven: the Kafka broker of $pom"
+  rm -rf "$STATE/kafka"
+  mkdir -p "$STATE/kafka"
+  quietly maven-kafka mvn -B -q -f "$pom" dependency:copy-dependencies -DincludeScope=runtime \
+    -DoutputDirectory="$STATE/kafka/lib"
+  file_hash "$pom" >"$stamp"
 }

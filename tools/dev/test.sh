@@ -1,11 +1,17 @@
 # shellcheck shell=bash
 # Every test: C++ through ctest, Python through pytest; closes with `N passed, N failed`.
 
+# Loops against the real binary, each a program of its own with --seconds, --seed and more (--help).
+declare -A FAULT_LOOPS=(
+  [kill]=tests/kill/kill_loop.py
+)
+
 run_test() {
   local long="" only=""
   if [[ "${1:-}" == --long ]]; then
     [[ -n "${2:-}" ]] || fail "./dev test --long NAME: which test?"
     long="$2"
+    shift 2
   elif [[ $# -gt 1 || "${1:-}" == -* ]]; then
     fail "./dev test takes a NAME or --long NAME, not '$*'"
   else
@@ -13,8 +19,13 @@ run_test() {
   fi
   setup_build
   setup_dev
-  build_target all
   mkdir -p "$STATE/log"
+  if [[ -n "$long" && -n "${FAULT_LOOPS[$long]:-}" ]]; then
+    run_fault_loop "$long" "$@"
+    return
+  fi
+  [[ -z "$long" || $# -eq 0 ]] || fail "./dev test --long $long takes no options"
+  build_target all
   if [[ -n "$long" ]]; then
     run_long_tests "$long"
   elif [[ -n "$only" ]]; then
@@ -41,6 +52,20 @@ run_long_tests() {
   say "ctest, long: $1"
   HEADRACE_TEST_LONG=1 run_ctest --timeout 3600 -R "$1"
   report_tests "$(ctest_count passed)" "$(ctest_count failed)"
+}
+
+# Ends with one line of JSON; a loop that could not run (no FUSE, no root) counts as not run: exit code 77.
+run_fault_loop() { # run_fault_loop NAME OPTION...
+  local name="$1" status=0
+  shift
+  build_target headrace
+  say "loop: $name"
+  "$VENV/bin/python" "${FAULT_LOOPS[$name]}" "$@" || status=$?
+  case "$status" in
+    0) report_tests 1 0 ;;
+    77) say "tests done" && echo "0 passed, 0 failed, 1 not run" && return 1 ;;
+    *) report_tests 0 1 ;;
+  esac
 }
 
 # Shows failures whole and leaves the passing lines to the log; the counts are read from its closing line.

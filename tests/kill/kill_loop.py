@@ -1,0 +1,226 @@
+"""SIGKILL at any moment, again and again, with an independent record of acknowledgements.
+
+    kill_loop.py [--kills N] [--seconds S] [--seed X] [--folder DIR]
+
+The seed decides what is sent, how each life ends and after how long. How far the engine has come
+by then is the machine's to say, so a seed that failed is likely, not certain, to fail again: the
+data folder is kept. A round is KILLS_PER_ROUND kills on one log, then a new log begins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "faults"))
+
+from campaign import Campaign, look_at, report, say
+from producers import Traffic
+from record import Violation
+
+RECOVERY_MAX_S = 0.25
+SHUTDOWN_MAX_S = 0.1
+FILES_WITHIN_S = 1.5
+ENDINGS = {"running": 8, "new file": 6, "recovery": 3, "shutdown": 2, "while stopping and busy": 1}
+
+
+@dataclasses.dataclass
+class Progress:
+    kills: int = 0
+    ended: int = 0  # lives that were over before the kill
+    rounds: int = 0
+    rows: int = 0
+    refused_rows: int = 0
+    batches: int = 0
+    repeated: int = 0
+    comparisons: int = 0
+    by_ending: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+class KillRound:
+    def __init__(
+        self, campaign: Campaign, seed: int, life_max_s: float, progress: Progress
+    ) -> None:
+        self.campaign = campaign
+        self.random = random.Random(seed)
+        self.life_max_s = life_max_s
+        self.progress = progress
+
+    def life(self) -> None:
+        """One life of the engine, ended by SIGKILL."""
+        endings = list(ENDINGS)
+        ending = self.random.choices(endings, list(ENDINGS.values()))[0]
+        part = self.random.random()
+        engine = self.campaign.start()
+        if ending == "recovery":
+            time.sleep(part * RECOVERY_MAX_S)
+        else:
+            self.campaign.serve()
+            self._live(ending, part)
+        self.progress.by_ending[ending] = self.progress.by_ending.get(ending, 0) + 1
+        if engine.alive():
+            self.progress.kills += 1
+        else:
+            self.progress.ended += 1
+            if engine.process.returncode != 0:
+                code = engine.process.returncode
+                raise Violation(f"the engine ended with {code}:\n{engine.printed()[-2000:]}")
+        engine.kill()
+        self.campaign.ended()
+
+    def _live(self, ending: str, part: float) -> None:
+        assert self.campaign.engine is not None
+        if ending == "running":
+            time.sleep(part * self.life_max_s)
+        elif ending == "new file":
+            time.sleep(part * self.life_max_s / 2)
+            self._wait_for_new_file()
+        else:
+            if ending == "while stopping and busy":
+                time.sleep(self.life_max_s)
+            time.sleep(part * self.life_max_s / 2)
+            self.campaign.engine.terminate()
+            time.sleep(self.random.random() * SHUTDOWN_MAX_S)
+
+    def _wait_for_new_file(self) -> None:
+        """Until a name comes or goes in one of the data folders: a table's file, a commit, a
+        segment, a snapshot."""
+        folders = [Path(found) for found, _, _ in os.walk(self.campaign.data)]
+        folder = sorted(folders)[self.random.randrange(len(folders))]
+        before = names_in(folder)
+        deadline = time.monotonic() + FILES_WITHIN_S
+        while names_in(folder) == before and time.monotonic() < deadline:
+            time.sleep(0.0003)
+
+
+def names_in(folder: Path) -> set[str]:
+    with os.scandir(folder) as entries:
+        return {entry.name for entry in entries}
+
+
+def run_round(
+    folder: Path, seed: int, kills: int, deadline: float, options: argparse.Namespace, p: Progress
+) -> None:
+    """Up to `kills` kills on one log; compares as it goes and at the end."""
+    traffic = Traffic(rows_mean=options.rows, pause_s=options.pause)
+    with Campaign(folder, seed, traffic, commit=options.commit) as campaign:
+        before = dataclasses.replace(p)
+        killing = KillRound(campaign, seed, options.life, p)
+        end = p.kills + kills
+        next_comparison = p.kills + options.compare_every
+        try:
+            while p.kills < end and time.monotonic() < deadline:
+                killing.life()
+                if p.kills >= next_comparison and p.kills < end:
+                    next_comparison = p.kills + options.compare_every
+                    campaign.start()
+                    campaign.serve().alive()
+                    campaign.compare()
+                    tally(campaign, before, p)
+                    campaign.engine.kill() if campaign.engine else None
+                    campaign.ended()
+                    p.kills += 1
+                    say(line(p, options))
+            finish_round(campaign)
+        finally:
+            tally(campaign, before, p)
+    p.rounds += 1
+
+
+def finish_round(campaign: Campaign) -> None:
+    """Everything is compared, then once more after an orderly stop."""
+    campaign.start()
+    campaign.serve()
+    campaign.compare(last=True)
+    assert campaign.engine is not None
+    campaign.lives.end()
+    if (code := campaign.engine.stop()) != 0:
+        raise Violation(f"an orderly stop ended with {code}: {campaign.engine.printed()[-2000:]}")
+    campaign.ended()
+    campaign.start()
+    campaign.serve()
+    campaign.compare(last=True)
+    campaign.check_with_delta_rs()
+
+
+def tally(campaign: Campaign, before: Progress, p: Progress) -> None:
+    record = campaign.record
+    p.rows = before.rows + record.rows_acknowledged
+    p.refused_rows = before.refused_rows + record.rows_refused
+    p.batches = before.batches + record.batches_acknowledged
+    p.repeated = before.repeated + record.batches_repeated
+    p.comparisons = before.comparisons + campaign.comparisons
+
+
+def line(p: Progress, options: argparse.Namespace) -> str:
+    seconds = time.monotonic() - options.begin
+    return (
+        f"kill {p.kills} of {options.kills}, {p.rows:,} rows acknowledged, {p.batches:,} batches, "
+        f"{p.repeated:,} repeats, {p.comparisons} comparisons, 0 lost, 0 doubled, {seconds:.0f} s"
+    )
+
+
+def arguments(given: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--kills", type=int, default=5000)
+    parser.add_argument("--seconds", type=float, default=8 * 3600.0, help="stop after so long")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
+    parser.add_argument("--folder", type=Path, help="where the data goes; kept after a failure")
+    parser.add_argument("--rows", type=int, default=500, help="rows of a batch, about, up to 1,000")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between batches")
+    parser.add_argument("--life", type=float, default=0.7, help="seconds that a life takes at most")
+    parser.add_argument("--kills-per-round", type=int, default=250)
+    parser.add_argument("--compare-every", type=int, default=25, help="kills between comparisons")
+    parser.add_argument("--commit", default="500ms", help="of the table")
+    options = parser.parse_args(given)
+    options.begin = time.monotonic()
+    return options
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """The summary; `failure` is there when a promise was broken."""
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="headrace-kill-"))
+    say(f"kill loop: seed {options.seed}, {options.kills} kills, at most {options.seconds:.0f} s")
+    deadline = options.begin + options.seconds
+    p = Progress()
+    failure = ""
+    while p.kills < options.kills and time.monotonic() < deadline and not failure:
+        kills = min(options.kills_per_round, options.kills - p.kills)
+        home = folder / f"round-{p.rounds}"
+        try:
+            run_round(home, options.seed + p.rounds, kills, deadline, options, p)
+            shutil.rmtree(home)
+        except Violation as violation:
+            failure = f"{violation}"
+            say(
+                f"FAILED in round {p.rounds} (seed {options.seed}): {failure}\n"
+                f"data is kept; look at it: {look_at(home)}\n"
+                f"again: ./dev test --long kill --seed {options.seed} --kills {options.kills}"
+            )
+    seconds = time.monotonic() - options.begin
+    complete = p.kills >= options.kills
+    summary = {
+        "test": "kill",
+        "seed": options.seed,
+        "complete": complete,
+        "seconds": round(seconds),
+    }
+    summary |= dataclasses.asdict(p)
+    summary |= {"lost_or_doubled": 0} if not failure else {"failure": failure}
+    reached = "all of them" if complete else f"of {options.kills} asked for; the time was over"
+    say(line(p, options) if failure else f"{line(p, options)}: {reached}")
+    return summary
+
+
+if __name__ == "__main__":
+    result = run(arguments())
+    report(result)
+    sys.exit("failure" in result)

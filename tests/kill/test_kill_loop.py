@@ -1,0 +1,17 @@
+"""The SIGKILL loop at CI's length. `./dev test --long kill` is the long one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import kill_loop
+
+
+def test_no_acknowledged_row_is_lost_or_doubled(tmp_path: Path) -> None:
+    given = ["--kills", "100", "--seed", "20260101", "--folder", str(tmp_path)]
+    given += ["--rows", "120", "--pause", "0.04", "--life", "0.5", "--commit", "200ms"]
+    given += ["--kills-per-round", "25", "--compare-every", "13"]
+    summary = kill_loop.run(kill_loop.arguments(given))
+    assert "failure" not in summary, summary
+    assert summary["kills"] >= 100 and summary["rows"] > 0
+    assert set(summary["by_ending"]) == set(kill_loop.ENDINGS), "an ending was never tried"

@@ -146,6 +146,11 @@ class RunningCore final : public Core {
     derived_.publishers->Flush(std::move(done));
   }
 
+  void TakeSnapshot(std::function<void(Result<void>)> done) override {
+    snapshotter_->TakeNow(std::move(done));
+  }
+  const RecoveryFigures& recovery() const override { return recovery_; }
+
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
     held_.Close();

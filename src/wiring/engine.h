@@ -29,6 +29,17 @@ struct ListenAddress {
 
 enum class DemoFaults : uint8_t { kOff, kOn };
 
+// What a start read.
+struct RecoveryFigures {
+  std::string snapshot;  // its path; empty: none was used
+  uint64_t snapshot_bytes = 0;
+  uint64_t passed_over = 0;  // snapshots that could not be used
+  base::EpochId after;       // epochs after it were replayed
+  uint64_t replayed_rows = 0;
+  env::MonotonicTime load_time{0};
+  env::MonotonicTime replay_time{0};
+};
+
 // What an engine is made of, without its ports: the core runs in simulation with just this.
 struct CoreOptions {
   pipeline::PipelineRef definition;
@@ -70,6 +81,11 @@ class Core {
   // Asks the publishers to commit all that is durable now; `done` when it is in the tables, or with
   // what stopped a publisher.
   virtual void FlushTables(std::function<void(base::Result<void>)> done) = 0;
+  // Writes a snapshot of the state now, besides those that `recovery` asks for; `done` when it is
+  // on disk, or with what stopped it.
+  virtual void TakeSnapshot(std::function<void(base::Result<void>)> done) = 0;
+  // How this core came back.
+  virtual const RecoveryFigures& recovery() const = 0;
   // Refuses new batches, makes what was taken durable and visible, publishes, closes. Idempotent.
   virtual void Stop() = 0;
 };

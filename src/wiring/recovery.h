@@ -35,16 +35,6 @@ struct Derived {
   std::string logged_definition;  // the one that the log names last
 };
 
-struct RecoveryFigures {
-  std::string snapshot;  // its path; empty: none was used
-  uint64_t snapshot_bytes = 0;
-  uint64_t passed_over = 0;  // snapshots that could not be used
-  base::EpochId after;       // epochs after it were replayed
-  uint64_t replayed_rows = 0;
-  env::MonotonicTime load_time{0};
-  env::MonotonicTime replay_time{0};
-};
-
 struct Recovered {
   Derived derived;
   std::unique_ptr<log::Sequencer> sequencer;

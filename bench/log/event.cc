@@ -21,10 +21,10 @@ std::string EventText(size_t bytes, uint64_t seed) {
 }
 
 int64_t EventTimeUs() {
-  static const int64_t now = std::chrono::duration_cast<std::chrono::microseconds>(
+  static const int64_t kNow = std::chrono::duration_cast<std::chrono::microseconds>(
                                  std::chrono::system_clock::now().time_since_epoch())
                                  .count();
-  return now;
+  return kNow;
 }
 
 std::string JsonEvent(size_t event_bytes, uint64_t number) {

@@ -21,7 +21,7 @@ arrow::Result<int64_t*> NewColumn(size_t rows, std::shared_ptr<arrow::Buffer>& c
 }  // namespace
 
 std::shared_ptr<arrow::Schema> PaymentSchema(const std::string& producer) {
-  const auto whole = arrow::int64();
+  const auto& whole = arrow::int64();
   return arrow::schema({arrow::field("card", whole, false),
                         arrow::field("at", arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"), false),
                         arrow::field("amount", whole, false), arrow::field("lane", whole, false),

@@ -2,14 +2,13 @@
 
 #include <charconv>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "ingest/http/events_endpoint.h"
 #include "protocols/problem.h"
 #include "serving/http/verbs.h"
+#include "wiring/events_intake.h"
 
 namespace headrace::wiring {
 namespace {
@@ -21,33 +20,6 @@ using protocols::HttpResponse;
 
 constexpr uint64_t kDeadLettersDefault = 100;
 constexpr uint64_t kDeadLettersMax = 10'000;
-
-std::optional<std::string> FieldOf(const HttpRequest& request, std::string_view name) {
-  const auto value = request.Field(name);
-  return value ? std::optional<std::string>(*value) : std::nullopt;
-}
-
-ingest::EventsRequest ToEvents(HttpRequest& request) {
-  return {.stream = std::string(request.Parameter("stream")),
-          .body = std::move(request.body),
-          .content_type = FieldOf(request, "content-type").value_or(""),
-          .producer = FieldOf(request, ingest::kProducerHeader),
-          .sequence = FieldOf(request, ingest::kSequenceHeader),
-          .idempotency_key = FieldOf(request, ingest::kIdempotencyHeader),
-          .atomicity = request.Query("atomic") == "true" ? columns::Atomicity::kAllOrNone
-                                                         : columns::Atomicity::kGoodRowsIn};
-}
-
-void PostEvents(HttpRequest request, HttpReply reply, Core& core, ingest::StreamGate& gate) {
-  // The body's charge lives until the answer, as its typed rows do.
-  auto held = std::make_shared<std::pair<HttpReply, base::MemoryCharge>>(std::move(reply),
-                                                                         std::move(request.charge));
-  ingest::HandleEvents(
-      ToEvents(request), gate, core.budget(), {}, [held](base::Result<ingest::EventsReply> answer) {
-        held->first.Send(answer ? HttpResponse::Json(std::move(answer->body), answer->status)
-                                : protocols::ProblemResponse(answer.error()));
-      });
-}
 
 base::Result<uint64_t> NumberFrom(const HttpRequest& request, std::string_view name,
                                   uint64_t otherwise) {
@@ -74,13 +46,11 @@ base::Result<std::string> DeadLetters(const HttpRequest& request, const Core& co
 
 void MountOwn(protocols::HttpRouter& router, Core& core, ingest::StreamGate& gate,
               env::Executor& events) {
-  router.Add(
-      HttpMethod::kPost, "/streams/{stream}/events", [&](HttpRequest request, HttpReply reply) {
-        events.Post(
-            [&core, &gate, request = std::move(request), reply = std::move(reply)]() mutable {
-              PostEvents(std::move(request), std::move(reply), core, gate);
-            });
-      });
+  router.Add(HttpMethod::kPost, "/streams/{stream}/events",
+             [intake = std::make_shared<EventsIntake>(gate, core.budget(), events)](
+                 HttpRequest request, HttpReply reply) {
+               intake->Take(std::move(request), std::move(reply));
+             });
   router.Add(HttpMethod::kGet, "/deadletters", [&](HttpRequest request, HttpReply reply) {
     events.Post([&core, request = std::move(request), reply = std::move(reply)]() mutable {
       auto letters = DeadLetters(request, core);

@@ -1,0 +1,58 @@
+#include "wiring/events_intake.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "ingest/http/events_endpoint.h"
+#include "protocols/problem.h"
+
+namespace headrace::wiring {
+namespace {
+
+using protocols::HttpReply;
+using protocols::HttpRequest;
+using protocols::HttpResponse;
+
+std::optional<std::string> FieldOf(const HttpRequest& request, std::string_view name) {
+  const auto value = request.Field(name);
+  return value ? std::optional<std::string>(*value) : std::nullopt;
+}
+
+ingest::EventsRequest ToEvents(HttpRequest& request) {
+  return {.stream = std::string(request.Parameter("stream")),
+          .body = std::move(request.body),
+          .content_type = FieldOf(request, "content-type").value_or(""),
+          .producer = FieldOf(request, ingest::kProducerHeader),
+          .sequence = FieldOf(request, ingest::kSequenceHeader),
+          .idempotency_key = FieldOf(request, ingest::kIdempotencyHeader),
+          .atomicity = request.Query("atomic") == "true" ? columns::Atomicity::kAllOrNone
+                                                         : columns::Atomicity::kGoodRowsIn};
+}
+
+void PostEvents(HttpRequest request, HttpReply reply, ingest::StreamGate& gate,
+                base::MemoryBudget& budget) {
+  // The body's charge lives until the answer, as its typed rows do.
+  auto held = std::make_shared<std::pair<HttpReply, base::MemoryCharge>>(std::move(reply),
+                                                                         std::move(request.charge));
+  ingest::HandleEvents(
+      ToEvents(request), gate, budget, {}, [held](base::Result<ingest::EventsReply> answer) {
+        held->first.Send(answer ? HttpResponse::Json(std::move(answer->body), answer->status)
+                                : protocols::ProblemResponse(answer.error()));
+      });
+}
+
+}  // namespace
+
+void EventsIntake::Take(HttpRequest request, HttpReply reply) {
+  if (request.body.size() <= kTypedAtOnceBytes && waiting_->load(std::memory_order_acquire) == 0)
+    return PostEvents(std::move(request), std::move(reply), gate_, budget_);
+  waiting_->fetch_add(1, std::memory_order_relaxed);
+  events_.Post([&gate = gate_, &budget = budget_, waiting = waiting_, request = std::move(request),
+                reply = std::move(reply)]() mutable {
+    PostEvents(std::move(request), std::move(reply), gate, budget);
+    waiting->fetch_sub(1, std::memory_order_release);
+  });
+}
+
+}  // namespace headrace::wiring

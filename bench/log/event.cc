@@ -22,8 +22,8 @@ std::string EventText(size_t bytes, uint64_t seed) {
 
 int64_t EventTimeUs() {
   static const int64_t kNow = std::chrono::duration_cast<std::chrono::microseconds>(
-                                 std::chrono::system_clock::now().time_since_epoch())
-                                 .count();
+                                  std::chrono::system_clock::now().time_since_epoch())
+                                  .count();
   return kNow;
 }
 

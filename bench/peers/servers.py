@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import socket
 import subprocess
 import time
@@ -10,6 +12,8 @@ from typing import Any
 
 HOST = "127.0.0.1"
 STOP_WITHIN_S = 20.0
+# Each is tried once, so that two that are asked for one after the other are not the same.
+PORTS = itertools.chain(range(20_000 + os.getpid() % 5_000, 32_000), range(20_000, 32_000))
 
 
 class PeerFailure(Exception):
@@ -32,9 +36,16 @@ class Measured:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """Below those that the system gives to outgoing connections: a client that tries a closed port
+    of that range again and again is in the end connected to itself, and nobody can listen there."""
+    for port in PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise PeerFailure("no port is free")
 
 
 def wait_for_port(port: int, within_s: float, process: subprocess.Popen[Any]) -> None:

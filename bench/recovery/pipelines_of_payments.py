@@ -46,10 +46,10 @@ schema:
 
 
 def write(folder: Path, recovery: str = "") -> Path:
-    """The file, with `recovery: 3s` or whatever is given; without it no snapshots are promised."""
+    """The file, with `recovery: 3s` or whatever is given; without it, without the key."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "contract.yaml").write_text(CONTRACT)
-    path = folder / ("pipeline-snapshots.yaml" if recovery else "pipeline.yaml")
+    path = folder / f"pipeline-{recovery or 'without'}.yaml"
     key = f"recovery: {recovery}\n" if recovery else ""
     path.write_text(PIPELINE.format(recovery=key))
     return path

@@ -11,6 +11,11 @@
 5. The peer: Redis with as many keys and as many bytes in memory, killed, loading the binary base of
    its append-only file, with nothing coming in.
 
+With --snapshot-cost instead of steps 2 to 5: the same stream in smaller batches, and what a
+snapshot does to it: ingest's p99 (from when a batch was due to its acknowledgement) while a
+snapshot is written, over that of the quiet time behind it, median of five; and the bytes a second
+of a snapshot over those of the disk, which is measured before, 1 MiB and one sync at a time.
+
 The pipeline has `recovery: 3s` where this build knows the key; without it every start is step 2.
 A ratio over 1 means that Headrace is better; in `targets` at least 1 is met. The last line is one
 JSON object.
@@ -26,6 +31,8 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +40,15 @@ from typing import Any
 import machine
 import pipelines_of_payments
 import redis_restart
+import snapshot_cost
 from restarts import Engine, Restart
 from sender import Acknowledged, SteadySender
 from servers import PeerFailure
+from snapshot_cost import wait_for_first
 
 SEED = 4
 RECOVERY = "3s"
+NO_SNAPSHOTS = "1h"  # so much time that none is needed
 READY_TARGET_S = 3.0
 ALIVE_TARGET_S = 1.0
 REPLAY_TARGET_ROWS_PER_S = 1_000_000
@@ -46,6 +56,12 @@ READY_WITHIN_S = 600.0
 BUILD_WITHIN_S = 600.0
 BUILD_BATCH_ROWS = 10_000
 BATCH_ROWS = 1_000  # 100 batches a second at the usual rate
+COST_BATCH_ROWS = 200  # 500 a second: a p99 of a few seconds needs so many
+COST_ROUNDS = 5
+COST_P99_TARGET = 1.5
+COST_DISK_TARGET = 0.25
+UPTIME_MIN_S, UPTIME_MAX_S = 1.0, 12.0  # from an answer to the next kill
+FIRST_SNAPSHOT_WITHIN_S = 300.0
 CARDS_PER_MIB = 1_950  # so that few rows of each card make the state
 
 
@@ -58,13 +74,18 @@ class Bench:
     state_mib: int
     rate: int
     kills: int
+    uptime_max_s: float
 
     @property
     def cards(self) -> int:
         return self.state_mib * CARDS_PER_MIB
 
-    def steady(self, engine: Engine) -> SteadySender:
-        return SteadySender(self.sender, engine.flight, self.rate, BATCH_ROWS, self.cards)
+    @property
+    def snapshots(self) -> Path:
+        return self.folder / "data" / "snapshots"
+
+    def steady(self, engine: Engine, batch_rows: int = BATCH_ROWS) -> SteadySender:
+        return SteadySender(self.sender, engine.flight, self.rate, batch_rows, self.cards)
 
 
 def say(text: str) -> None:
@@ -101,6 +122,7 @@ def replay(engine: Engine, built: Acknowledged) -> dict[str, float]:
     """Everything from the log's begin."""
     rows = engine.status()["rows"]["accepted"]
     engine.kill()
+    shutil.rmtree(engine.folder / "data" / "snapshots", ignore_errors=True)
     restart = engine.start(Acknowledged(epoch=built.epoch), READY_WITHIN_S)
     logged = engine.last_logged("wiring.recovered")
     inside_s = int(logged["took_ms"]) / 1000 if "took_ms" in logged else restart.ready_s
@@ -122,7 +144,7 @@ def kill_again_and_again(bench: Bench, engine: Engine) -> tuple[list[Restart], i
     try:
         sender.wait_for_batch(1, 60)
         for kill in range(bench.kills):
-            time.sleep(dice.uniform(0.5, 4.0))
+            time.sleep(dice.uniform(UPTIME_MIN_S, bench.uptime_max_s))
             losses = sender.losses()
             engine.kill()
             acknowledged = sender.newest_after_loss(losses, 10)
@@ -177,28 +199,39 @@ def rounded(values: dict[str, float]) -> dict[str, float]:
     return {name: float(f"{value:.4g}") for name, value in values.items()}
 
 
-def measure(bench: Bench) -> dict[str, Any]:
-    about = machine.describe()
-    about["fdatasync"] = machine.fsync_of_disk(bench.load_client, bench.folder, 2.0)
-    with_snapshots = knows_recovery(bench)
-    if not with_snapshots:
-        say("this build's pipeline file has no `recovery:`: every start replays the whole log")
-    engine = Engine(bench.headrace, pipelines_of_payments.write(bench.folder), bench.folder)
+@contextmanager
+def built_engine(bench: Bench, with_snapshots: bool) -> Iterator[tuple[Engine, Acknowledged]]:
+    """An engine with its state, that has written no snapshot yet."""
     shutil.rmtree(bench.folder / "data", ignore_errors=True)
+    pipeline = pipelines_of_payments.write(bench.folder, NO_SNAPSHOTS if with_snapshots else "")
+    engine = Engine(bench.headrace, pipeline, bench.folder)
     try:
         engine.start(Acknowledged(), READY_WITHIN_S)
-        figures = replay(engine, build_state(bench, engine))
-        if with_snapshots:
-            engine.stop()
-            engine.pipeline = pipelines_of_payments.write(bench.folder, RECOVERY)
-            engine.start(Acknowledged(), READY_WITHIN_S)
-        restarts, lost, doubled = kill_again_and_again(bench, engine)
-        state_mb = float(engine.status()["memory"]["state_mb"])
-        figures |= restart_figures(restarts)
-        figures |= {"rows_lost": float(lost), "rows_doubled": float(doubled), "state_mb": state_mb}
+        yield engine, build_state(bench, engine)
     finally:
         engine.stop()
         shutil.rmtree(bench.folder / "data", ignore_errors=True)
+
+
+def promise_recovery(bench: Bench, engine: Engine) -> None:
+    """From now on with the bound; returns when the first snapshot is there."""
+    engine.stop()
+    engine.pipeline = pipelines_of_payments.write(bench.folder, RECOVERY)
+    engine.start(Acknowledged(), READY_WITHIN_S)
+    wait_for_first(bench.snapshots, FIRST_SNAPSHOT_WITHIN_S)
+
+
+def measure_kills(bench: Bench, with_snapshots: bool) -> dict[str, Any]:
+    if not with_snapshots:
+        say("this build's pipeline file has no `recovery:`: every start replays the whole log")
+    with built_engine(bench, with_snapshots) as (engine, built):
+        figures = replay(engine, built)
+        if with_snapshots:
+            promise_recovery(bench, engine)
+        restarts, lost, doubled = kill_again_and_again(bench, engine)
+        state_mb = float(engine.status()["memory"]["state_mb"])
+    figures |= restart_figures(restarts)
+    figures |= {"rows_lost": float(lost), "rows_doubled": float(doubled), "state_mb": state_mb}
     figures |= redis_figures(bench, int(state_mb * 2**20))
     say(
         f"{len(restarts)} kills at {bench.rate:,} events/s with {state_mb:,.0f} MiB of state: "
@@ -207,16 +240,63 @@ def measure(bench: Bench) -> dict[str, Any]:
         f"{lost} rows lost, {doubled} doubled"
     )
     ratios = {"ready_p50_vs_redis": figures["redis_ready_s"] / figures["ready_p50_s"]}
-    return {
-        "bench": "recovery",
-        "ratios": rounded(ratios),
-        "targets": rounded(targets(figures)),
-        "figures": rounded(figures),
-        "machine": about,
-        "kills": len(restarts),
-        "rate": bench.rate,
-        "with_snapshots": with_snapshots,
+    return document("recovery", ratios, targets(figures), figures)
+
+
+def measure_cost(bench: Bench) -> dict[str, Any]:
+    disk = disk_mb_per_s(bench)
+    with built_engine(bench, with_snapshots=True) as (engine, _):
+        promise_recovery(bench, engine)
+        sender = bench.steady(engine, COST_BATCH_ROWS)
+        try:
+            figures = snapshot_cost.measure(bench.snapshots, sender, COST_ROUNDS)
+            sender.finish()
+        finally:
+            sender.abandon()
+    figures["disk_mb_per_s"] = disk
+    share = figures["snapshot_mb_per_s"] / disk
+    say(
+        f"{bench.rate:,} events/s: ingest p99 {figures['ingest_p99_beside_snapshot_ms']:.2f} ms "
+        f"beside a snapshot, {figures['ingest_p99_quiet_ms']:.2f} ms in the quiet behind it, "
+        f"{figures['ingest_p99_times']:.2f} times (at most {COST_P99_TARGET}); a snapshot of "
+        f"{figures['snapshot_gib']:.2f} GiB took {figures['snapshot_s']:.1f} s, "
+        f"{share:.2f} of the disk's {disk:,.0f} MB/s (at most {COST_DISK_TARGET})"
+    )
+    found = {
+        "ingest_p99": COST_P99_TARGET / figures["ingest_p99_times"],
+        "disk_share": COST_DISK_TARGET / share,
     }
+    ratios = {"ingest_p99_quiet_over_beside": 1 / figures["ingest_p99_times"]}
+    return document("recovery-snapshot-cost", ratios, found, figures)
+
+
+def disk_mb_per_s(bench: Bench) -> float:
+    """Sequential, 1 MiB and one sync at a time, as a snapshot is written."""
+    command = [str(bench.load_client), "disk", str(bench.folder), "1", str(2**20), "1", "0.2", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(json.loads(done.stdout)["events_per_s"]) * 2**20 / 1e6
+
+
+def document(
+    name: str, ratios: dict[str, float], targets: dict[str, float], figures: dict[str, float]
+) -> dict[str, Any]:
+    return {
+        "bench": name,
+        "ratios": rounded(ratios),
+        "targets": rounded(targets),
+        "figures": rounded(figures),
+    }
+
+
+def measure(bench: Bench, cost: bool) -> dict[str, Any]:
+    about = machine.describe()
+    about["fdatasync"] = machine.fsync_of_disk(bench.load_client, bench.folder, 2.0)
+    with_snapshots = knows_recovery(bench)
+    if cost and not with_snapshots:
+        raise PeerFailure("--snapshot-cost needs a build whose pipeline file has `recovery:`")
+    found = measure_cost(bench) if cost else measure_kills(bench, with_snapshots)
+    about["rate"], about["state_mib"] = bench.rate, bench.state_mib
+    return found | {"machine": about, "kills": bench.kills, "with_snapshots": with_snapshots}
 
 
 def main() -> int:
@@ -230,6 +310,8 @@ def main() -> int:
     parser.add_argument("--state-mib", type=int, default=1024)
     parser.add_argument("--rate", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--uptime", type=float, default=UPTIME_MAX_S, help="s to a kill, at most")
+    parser.add_argument("--snapshot-cost", action="store_true", help="what a snapshot costs ingest")
     options = parser.parse_args()
     bench = Bench(
         headrace=options.headrace,
@@ -239,15 +321,16 @@ def main() -> int:
         state_mib=options.state_mib,
         rate=options.rate,
         kills=options.kills,
+        uptime_max_s=options.uptime,
     )
     bench.folder.mkdir(parents=True, exist_ok=True)
     try:
-        document = measure(bench)
+        found = measure(bench, options.snapshot_cost)
     except PeerFailure as failure:
         say(f"FAILED: {failure}")
         return 1
-    (options.folder / "recovery.json").write_text(json.dumps(document, indent=2) + "\n")
-    print(json.dumps(document))
+    (options.folder / f"{found['bench']}.json").write_text(json.dumps(found, indent=2) + "\n")
+    print(json.dumps(found))
     return 0
 
 

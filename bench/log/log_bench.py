@@ -219,7 +219,7 @@ def compare(bench: Bench, kafka: KafkaBroker, run: int) -> Run:
         shutil.rmtree(redis.folder, ignore_errors=True)
 
 
-def beside(bench: Bench, kafka: KafkaBroker, found: Run, os_mode: bool) -> None:
+def beside(bench: Bench, kafka: KafkaBroker, found: Run) -> None:
     """What is not compared like for like with the peers above."""
     with bench.engine("view_table", pipelines.VIEW_AND_TABLE) as engine:
         for case in CASES:
@@ -227,18 +227,10 @@ def beside(bench: Bench, kafka: KafkaBroker, found: Run, os_mode: bool) -> None:
             found[case.name]["headrace_view_table"] = measured
     for case in OS_CASES:
         found[case.name]["kafka_os"] = bench.kafka_load(kafka, "unsynced", case)
-    if not os_mode:
-        return
     with bench.engine("os", pipelines.MODE_OS) as engine:
         for case in OS_CASES:
             measured = bench.headrace_load(engine, case.ways_in[0], case)
             found[case.name]["headrace_os"] = measured
-
-
-def has_os_mode(bench: Bench) -> bool:
-    pipeline = pipelines.write(bench.folder / "os_check", "os", pipelines.MODE_OS)
-    command = [str(bench.headrace), "check", str(pipeline)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def ratios_of_run(found: Run) -> dict[str, float]:
@@ -333,9 +325,6 @@ def rounded(values: dict[str, float]) -> dict[str, float]:
 def measure(bench: Bench, count: int) -> dict[str, Any]:
     about = machine.describe()
     about["fdatasync_before"] = machine.fsync_of_disk(bench.load_client, bench.folder, 2.0)
-    os_mode = has_os_mode(bench)
-    if not os_mode:
-        say("this build's pipeline file has no `log: {durability: os}`: mode os is not measured")
     runs: list[Run] = []
     kafka = KafkaBroker(bench.kafka_jars, bench.folder / "kafka")
     try:
@@ -345,7 +334,7 @@ def measure(bench: Bench, count: int) -> dict[str, Any]:
         for run in range(count):
             begin = time.monotonic()
             runs.append(compare(bench, kafka, run))
-            beside(bench, kafka, runs[-1], os_mode)
+            beside(bench, kafka, runs[-1])
             say(f"run {run + 1} of {count}: {time.monotonic() - begin:.0f} s")
     finally:
         kafka.close()

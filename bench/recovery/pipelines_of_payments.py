@@ -8,7 +8,8 @@ PIPELINE = """\
 headrace: 1
 pipeline: recovery
 memory: 8GiB
-{recovery}streams:
+recovery: {recovery}
+streams:
   payments:
     contract: contract.yaml
     source: {{flight: push}}
@@ -45,11 +46,10 @@ schema:
 """
 
 
-def write(folder: Path, recovery: str = "") -> Path:
-    """The file, with `recovery: 3s` or whatever is given; without it, without the key."""
+def write(folder: Path, recovery: str) -> Path:
+    """The file, with `recovery: 3s` or whatever is given."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "contract.yaml").write_text(CONTRACT)
-    path = folder / f"pipeline-{recovery or 'without'}.yaml"
-    key = f"recovery: {recovery}\n" if recovery else ""
-    path.write_text(PIPELINE.format(recovery=key))
+    path = folder / f"pipeline-{recovery}.yaml"
+    path.write_text(PIPELINE.format(recovery=recovery))
     return path

@@ -2,11 +2,12 @@
 
 1. Payments of many cards are sent until the online state has --state-mib (1,024).
 2. The whole log is replayed once, without a snapshot: rows a second, from the exec to the answer.
-3. --rate (100,000) events a second come in, from a producer that goes on across restarts. At random
-   moments, from a fixed seed, the engine gets SIGKILL and is started again, --kills (50) times.
-   Each time counts from the exec until an answer is of the epoch, and knows of the batch, that were
-   acknowledged last before the kill; what was missed meanwhile comes in at the same time. Besides,
-   GET /health is asked every 20 ms: the longest silence, from the exec on, is liveness.
+3. With `recovery: 3s`, --rate (100,000) events a second come in, from a producer that goes on
+   across restarts. At random moments, from a fixed seed, the engine gets SIGKILL and is started
+   again, --kills (50) times. Each time counts from the exec until an answer is of the epoch, and
+   knows of the batch, that were acknowledged last before the kill; what was missed meanwhile comes
+   in at the same time. GET /health is asked every 20 ms: the longest silence, from the exec on, is
+   liveness.
 4. In the end every batch that was sent is in the log once: rows lost or doubled are counted.
 5. The peer: Redis with as many keys and as many bytes in memory, killed, loading the binary base of
    its append-only file, with nothing coming in.
@@ -16,7 +17,6 @@ snapshot does to it: ingest's p99 (from when a batch was due to its acknowledgem
 snapshot is written, over that of the quiet time behind it, median of five; and the bytes a second
 of a snapshot over those of the disk, which is measured before, 1 MiB and one sync at a time.
 
-The pipeline has `recovery: 3s` where this build knows the key; without it every start is step 2.
 A ratio over 1 means that Headrace is better; in `targets` at least 1 is met. The last line is one
 JSON object.
 """
@@ -92,12 +92,6 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def knows_recovery(bench: Bench) -> bool:
-    pipeline = pipelines_of_payments.write(bench.folder, RECOVERY)
-    command = [str(bench.headrace), "check", str(pipeline)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
 def build_state(bench: Bench, engine: Engine) -> Acknowledged:
     """Sends at full speed until the state has its size."""
     sender = SteadySender(
@@ -120,17 +114,21 @@ def build_state(bench: Bench, engine: Engine) -> Acknowledged:
 
 def replay(engine: Engine, built: Acknowledged) -> dict[str, float]:
     """Everything from the log's begin."""
-    rows = engine.status()["rows"]["accepted"]
     engine.kill()
     shutil.rmtree(engine.folder / "data" / "snapshots", ignore_errors=True)
     restart = engine.start(Acknowledged(epoch=built.epoch), READY_WITHIN_S)
-    logged = engine.last_logged("wiring.recovered")
-    inside_s = int(logged["took_ms"]) / 1000 if "took_ms" in logged else restart.ready_s
-    say(f"replay of {rows:,} rows: {restart.ready_s:.2f} s from exec, {inside_s:.2f} s inside")
+    inside = restart.inside
+    if inside.snapshot_bytes or not inside.replayed_rows:
+        raise PeerFailure(f"this was to be a replay of everything: {inside}")
+    rate = inside.replayed_rows / inside.replay_s
+    say(
+        f"replay of {inside.replayed_rows:,} rows: {restart.ready_s:.2f} s from exec, "
+        f"{inside.replay_s:.2f} s of it replay, {rate:,.0f} rows/s"
+    )
     return {
-        "replay_rows": float(rows),
-        "replay_s": restart.ready_s,
-        "replay_rows_per_s": rows / inside_s,
+        "replay_rows": float(inside.replayed_rows),
+        "replay_ready_s": restart.ready_s,
+        "replay_rows_per_s": rate,
         "replay_longest_silence_s": restart.longest_silence_s,
     }
 
@@ -173,6 +171,10 @@ def restart_figures(restarts: list[Restart]) -> dict[str, float]:
         "ready_p99_s": percentile(ready, 0.99),
         "ready_worst_s": max(ready),
         "longest_silence_s": max(restart.longest_silence_s for restart in restarts),
+        "load_p50_s": statistics.median(restart.inside.load_s for restart in restarts),
+        "tail_replay_p50_s": statistics.median(restart.inside.replay_s for restart in restarts),
+        "tail_rows_p50": statistics.median(restart.inside.replayed_rows for restart in restarts),
+        "without_snapshot": float(sum(not restart.inside.snapshot_bytes for restart in restarts)),
     }
 
 
@@ -200,10 +202,10 @@ def rounded(values: dict[str, float]) -> dict[str, float]:
 
 
 @contextmanager
-def built_engine(bench: Bench, with_snapshots: bool) -> Iterator[tuple[Engine, Acknowledged]]:
+def built_engine(bench: Bench) -> Iterator[tuple[Engine, Acknowledged]]:
     """An engine with its state, that has written no snapshot yet."""
     shutil.rmtree(bench.folder / "data", ignore_errors=True)
-    pipeline = pipelines_of_payments.write(bench.folder, NO_SNAPSHOTS if with_snapshots else "")
+    pipeline = pipelines_of_payments.write(bench.folder, NO_SNAPSHOTS)
     engine = Engine(bench.headrace, pipeline, bench.folder)
     try:
         engine.start(Acknowledged(), READY_WITHIN_S)
@@ -221,13 +223,10 @@ def promise_recovery(bench: Bench, engine: Engine) -> None:
     wait_for_first(bench.snapshots, FIRST_SNAPSHOT_WITHIN_S)
 
 
-def measure_kills(bench: Bench, with_snapshots: bool) -> dict[str, Any]:
-    if not with_snapshots:
-        say("this build's pipeline file has no `recovery:`: every start replays the whole log")
-    with built_engine(bench, with_snapshots) as (engine, built):
+def measure_kills(bench: Bench) -> dict[str, Any]:
+    with built_engine(bench) as (engine, built):
         figures = replay(engine, built)
-        if with_snapshots:
-            promise_recovery(bench, engine)
+        promise_recovery(bench, engine)
         restarts, lost, doubled = kill_again_and_again(bench, engine)
         state_mb = float(engine.status()["memory"]["state_mb"])
     figures |= restart_figures(restarts)
@@ -239,13 +238,18 @@ def measure_kills(bench: Bench, with_snapshots: bool) -> dict[str, Any]:
         f"{figures['ready_worst_s']:.2f} s; longest silence {figures['longest_silence_s']:.2f} s; "
         f"{lost} rows lost, {doubled} doubled"
     )
+    say(
+        f"of the p50 {figures['load_p50_s']:.2f} s to load the snapshot, "
+        f"{figures['tail_replay_p50_s']:.2f} s for {figures['tail_rows_p50']:,.0f} rows of the log; "
+        f"{figures['without_snapshot']:.0f} starts without a snapshot"
+    )
     ratios = {"ready_p50_vs_redis": figures["redis_ready_s"] / figures["ready_p50_s"]}
     return document("recovery", ratios, targets(figures), figures)
 
 
 def measure_cost(bench: Bench) -> dict[str, Any]:
     disk = disk_mb_per_s(bench)
-    with built_engine(bench, with_snapshots=True) as (engine, _):
+    with built_engine(bench) as (engine, _):
         promise_recovery(bench, engine)
         sender = bench.steady(engine, COST_BATCH_ROWS)
         try:
@@ -291,12 +295,9 @@ def document(
 def measure(bench: Bench, cost: bool) -> dict[str, Any]:
     about = machine.describe()
     about["fdatasync"] = machine.fsync_of_disk(bench.load_client, bench.folder, 2.0)
-    with_snapshots = knows_recovery(bench)
-    if cost and not with_snapshots:
-        raise PeerFailure("--snapshot-cost needs a build whose pipeline file has `recovery:`")
-    found = measure_cost(bench) if cost else measure_kills(bench, with_snapshots)
+    found = measure_cost(bench) if cost else measure_kills(bench)
     about["rate"], about["state_mib"] = bench.rate, bench.state_mib
-    return found | {"machine": about, "kills": bench.kills, "with_snapshots": with_snapshots}
+    return found | {"machine": about, "kills": bench.kills}
 
 
 def main() -> int:

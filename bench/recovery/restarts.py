@@ -20,12 +20,32 @@ ASK_EVERY_S = 0.005
 
 
 @dataclass(frozen=True)
+class Inside:
+    """What the engine's own log says of a start; nothing where it does not say."""
+
+    snapshot_bytes: int = 0
+    load_s: float = 0.0
+    replayed_rows: int = 0
+    replay_s: float = 0.0
+
+    @staticmethod
+    def read(fields: dict[str, str]) -> Inside:
+        return Inside(
+            int(fields.get("snapshot_bytes", 0)),
+            int(fields.get("load_ms", 0)) / 1000,
+            int(fields.get("replayed_rows", 0)),
+            int(fields.get("replay_ms", 0)) / 1000,
+        )
+
+
+@dataclass(frozen=True)
 class Restart:
     """Seconds from the exec until answers held every acknowledged row; and of liveness, the longest
     time without an answer of GET /health, the one from the exec to the first included."""
 
     ready_s: float
     longest_silence_s: float
+    inside: Inside
 
 
 def request(port: int, method: str, path: str, body: Any = None, timeout: float = 5.0) -> Any:
@@ -102,7 +122,7 @@ class Engine:
             ready_s = time.monotonic() - begin
         finally:
             silence = liveness.finish()
-        return Restart(ready_s, silence)
+        return Restart(ready_s, silence, Inside.read(self.last_logged("wiring.recovered")))
 
     def kill(self) -> None:
         """SIGKILL."""

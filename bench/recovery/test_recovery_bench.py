@@ -12,7 +12,7 @@ import pipelines_of_payments
 import pytest
 import recovery_bench
 import restarts
-from restarts import Liveness, Restart
+from restarts import Inside, Liveness, Restart
 from sender import Acknowledged
 from servers import HOST
 
@@ -65,11 +65,13 @@ def test_an_answer_counts_only_with_everything_acknowledged(healthy: int, tmp_pa
 
 
 def test_the_worst_of_fifty_is_their_p99() -> None:
-    starts = [Restart(float(i), i / 100) for i in range(1, 51)]
+    starts = [Restart(float(i), i / 100, Inside(1, 0.5, 100 * i, 0.1)) for i in range(1, 51)]
     figures = recovery_bench.restart_figures(starts)
     assert figures["ready_p50_s"] == 26.0
     assert figures["ready_p99_s"] == figures["ready_worst_s"] == 50.0
     assert figures["longest_silence_s"] == 0.5
+    assert figures["tail_rows_p50"] == 2550.0
+    assert figures["without_snapshot"] == 0.0
 
 
 def test_one_lost_row_misses_the_target() -> None:
@@ -88,9 +90,14 @@ def test_one_lost_row_misses_the_target() -> None:
     }
 
 
-def test_the_pipeline_promises_recovery_only_when_asked(tmp_path: Path) -> None:
-    assert "recovery:" not in pipelines_of_payments.write(tmp_path).read_text().splitlines()[3]
+def test_the_pipeline_promises_what_is_given(tmp_path: Path) -> None:
     assert "\nrecovery: 3s\n" in pipelines_of_payments.write(tmp_path, "3s").read_text()
+
+
+def test_what_the_engine_says_of_a_start_is_read() -> None:
+    line = {"snapshot_bytes": "7", "load_ms": "500", "replayed_rows": "9", "replay_ms": "40"}
+    assert Inside.read(line) == Inside(7, 0.5, 9, 0.04)
+    assert Inside.read({}) == Inside()
 
 
 def test_the_last_line_about_an_event_is_read(tmp_path: Path) -> None:

@@ -20,6 +20,10 @@ run_test() {
   setup_build
   setup_dev
   mkdir -p "$STATE/log"
+  if [[ "$long" == seeded-bugs ]]; then
+    "$VENV/bin/python" tests/seeded_bugs/seeded_bugs.py --arrow "$(arrow_folder)" "$@"
+    return
+  fi
   if [[ -n "$long" && -n "${FAULT_LOOPS[$long]:-}" ]]; then
     run_fault_loop "$long" "$@"
     return

@@ -240,7 +240,7 @@ def measure_kills(bench: Bench) -> dict[str, Any]:
     )
     say(
         f"of the p50 {figures['load_p50_s']:.2f} s to load the snapshot, "
-        f"{figures['tail_replay_p50_s']:.2f} s for {figures['tail_rows_p50']:,.0f} rows of the log; "
+        f"{figures['tail_replay_p50_s']:.2f} s for {figures['tail_rows_p50']:,.0f} rows of log; "
         f"{figures['without_snapshot']:.0f} starts without a snapshot"
     )
     ratios = {"ready_p50_vs_redis": figures["redis_ready_s"] / figures["ready_p50_s"]}

@@ -69,7 +69,7 @@ class Session {
   virtual void OnClosed() = 0;
 };
 
-// Called on the new connection's I/O thread.
+// Called on the new connection's I/O thread. Nothing: the connection is closed at once.
 using SessionFactory = std::function<std::unique_ptr<Session>(Connection&)>;
 
 // Accepts until it is drained or destroyed. Any thread, but no I/O thread, may drain and destroy

@@ -83,6 +83,7 @@ class TcpConnection final : public Connection {
     listener_->open[thread_index_].insert(Self());
     Turn turn(*this);
     session_ = listener_->factory(*this);
+    if (!session_) return Close();
     ReadMore();
   }
 

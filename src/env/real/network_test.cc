@@ -100,6 +100,16 @@ TEST_F(NetworkTest, StopsReadingAPeerThatDoesNotRead) {
   EXPECT_GE(Hear(*stream, sent).size(), sent) << "what was taken in comes back once the peer reads";
 }
 
+// A port that is only tried out for being free meets whoever tries to reach what will listen there.
+TEST_F(NetworkTest, AConnectionWithoutASessionIsClosed) {
+  const auto listener =
+      network_->Listen("127.0.0.1", 0, {}, [](Connection&) { return std::unique_ptr<Session>(); });
+  ASSERT_TRUE(listener.has_value());
+  auto stream = Dial((*listener)->port());
+  Say(*stream, "is somebody there?");
+  EXPECT_EQ(Hear(*stream, 1), "");
+}
+
 TEST_F(NetworkTest, NamesAPortInUse) {
   const auto listener = Echo();
   const auto again = network_->Listen("127.0.0.1", listener->port(), {}, nullptr);

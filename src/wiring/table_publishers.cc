@@ -37,7 +37,8 @@ struct FlushWait {
 }  // namespace
 
 TablePublishers::TablePublishers(env::Environment& environment, base::MemoryBudget& budget,
-                                 const pipeline::PipelineDefinition& definition, std::string folder)
+                                 const pipeline::PipelineDefinition& definition,
+                                 const std::string& folder)
     : environment_(environment), budget_(budget), definition_(definition) {
   for (const pipeline::TableDefinition& table : definition.tables)
     tables_.push_back({table.stream, folder + "/" + definition.streams[table.stream].name,

@@ -23,7 +23,7 @@ class TablePublishers {
  public:
   // `folder` holds a folder for each table. `environment`, `budget` and `definition` outlive it.
   TablePublishers(env::Environment& environment, base::MemoryBudget& budget,
-                  const pipeline::PipelineDefinition& definition, std::string folder);
+                  const pipeline::PipelineDefinition& definition, const std::string& folder);
 
   // Every durable epoch, recovered ones too. Errors: kCorruption for a broken plan.
   base::Result<void> NoteDurable(const log::Epoch& epoch);

@@ -23,6 +23,16 @@ inline constexpr std::array kCrashPoints = {
     // log: opening after a crash
     std::string_view("recovery.before_zero_tail"),
     std::string_view("recovery.after_zero_tail"),
+    // log: a segment is let go
+    std::string_view("retain.before_residue"),
+    std::string_view("retain.after_put"),
+    std::string_view("retain.after_residue"),
+    std::string_view("retain.before_remove"),
+    std::string_view("retain.after_remove"),
+    std::string_view("retain.after_folder_sync"),
+    std::string_view("retain.before_settle"),
+    std::string_view("retain.before_forget"),
+    std::string_view("retain.after_forget"),
     // log: a snapshot on its way to its name
     std::string_view("snapshot.before_create"),
     std::string_view("snapshot.after_block"),

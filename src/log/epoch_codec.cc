@@ -277,6 +277,13 @@ Result<Epoch> DecodeEpoch(std::span<const uint8_t> payload, Catalogue& catalogue
   return epoch;
 }
 
+Result<Epoch> DecodeEpochWithoutRows(std::span<const uint8_t> payload, Catalogue& catalogue) {
+  ByteReader in(payload);
+  HR_TRY(Epoch epoch, DecodeHead(in, catalogue));
+  HR_TRY_VOID(DecodeRejects(in, epoch));
+  return epoch;
+}
+
 Result<void> LearnStreams(std::span<const uint8_t> payload, Catalogue& catalogue) {
   ByteReader in(payload);
   HR_TRY(const Epoch epoch, DecodeHead(in, catalogue));

@@ -30,6 +30,9 @@ base::Result<Epoch> DecodeEpoch(std::span<const uint8_t> payload, Catalogue& cat
 void EncodePreface(std::span<const StreamEntry> preface, columns::ByteWriter& out);
 base::Result<void> DecodePreface(columns::ByteReader& in, Catalogue& catalogue);
 
+// The epoch without its rows and outcomes, of which nothing is looked at.
+base::Result<Epoch> DecodeEpochWithoutRows(std::span<const uint8_t> payload, Catalogue& catalogue);
+
 // Only what extends the catalogue, for a reader that skips the epoch.
 base::Result<void> LearnStreams(std::span<const uint8_t> payload, Catalogue& catalogue);
 

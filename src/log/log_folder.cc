@@ -15,6 +15,7 @@ using base::Fail;
 constexpr std::string_view kPrefix = "epoch-";
 constexpr std::string_view kSuffix = ".log";
 constexpr size_t kDigits = 20;
+constexpr std::string_view kResiduePrefix = "residue-";
 constexpr std::string_view kFormatLine = "headrace log 1\n";
 constexpr std::string_view kFormatWords = "headrace log ";
 
@@ -48,24 +49,57 @@ std::string SegmentPath(const std::string& folder, base::EpochId first) {
   return fmt::format("{}/{}{:020}{}", folder, kPrefix, first.value, kSuffix);
 }
 
-std::optional<base::EpochId> ParseSegmentName(std::string_view name) {
-  if (name.size() != kPrefix.size() + kDigits + kSuffix.size() || !name.starts_with(kPrefix) ||
-      !name.ends_with(kSuffix))
-    return std::nullopt;
-  const char* first = name.data() + kPrefix.size();
+namespace {
+
+// The twenty digits at `at`.
+std::optional<base::EpochId> ParseDigits(std::string_view name, size_t at) {
+  const char* first = name.data() + at;
   base::EpochId id;
   const auto [end, error] = std::from_chars(first, first + kDigits, id.value);
   if (error != std::errc() || end != first + kDigits) return std::nullopt;
   return id;
 }
 
-base::Result<std::vector<SegmentName>> ListSegments(env::Files& files, const std::string& folder) {
+}  // namespace
+
+std::optional<base::EpochId> ParseSegmentName(std::string_view name) {
+  if (name.size() != kPrefix.size() + kDigits + kSuffix.size() || !name.starts_with(kPrefix) ||
+      !name.ends_with(kSuffix))
+    return std::nullopt;
+  return ParseDigits(name, kPrefix.size());
+}
+
+std::string ResiduePath(const std::string& folder, base::EpochId first, base::EpochId last) {
+  return fmt::format("{}/{}{:020}-{:020}{}", folder, kResiduePrefix, first.value, last.value,
+                     kSuffix);
+}
+
+std::optional<ResidueName> ParseResidueName(const std::string& folder, std::string_view name) {
+  const size_t second = kResiduePrefix.size() + kDigits + 1;
+  if (name.size() != second + kDigits + kSuffix.size() || !name.starts_with(kResiduePrefix) ||
+      name[second - 1] != '-' || !name.ends_with(kSuffix))
+    return std::nullopt;
+  const auto first = ParseDigits(name, kResiduePrefix.size());
+  const auto last = ParseDigits(name, second);
+  if (!first || !last) return std::nullopt;
+  return ResidueName{*first, *last, folder + "/" + std::string(name)};
+}
+
+base::Result<LogFiles> ListLog(env::Files& files, const std::string& folder) {
   HR_TRY(const std::vector<std::string> names, files.List(folder));
-  std::vector<SegmentName> segments;
-  for (const std::string& name : names)  // sorted, and twenty digits sort as numbers
+  LogFiles found;
+  for (const std::string& name : names) {  // sorted, and twenty digits sort as numbers
     if (const auto first = ParseSegmentName(name))
-      segments.push_back({*first, folder + "/" + name});
-  return segments;
+      found.segments.push_back({*first, folder + "/" + name});
+    else if (auto residue = ParseResidueName(folder, name))
+      found.residues.push_back(*std::move(residue));
+  }
+  return found;
+}
+
+base::Result<std::vector<SegmentName>> ListSegments(env::Files& files, const std::string& folder) {
+  HR_TRY(LogFiles found, ListLog(files, folder));
+  return std::move(found.segments);
 }
 
 base::Result<base::LogId> ReadLogId(env::Files& files, const std::string& folder) {
@@ -80,8 +114,9 @@ base::Result<base::LogId> ReadOrCreateLogId(env::Environment& environment,
   const std::string path = LogFilePath(folder);
   HR_TRY(const bool exists, files.Exists(path));
   if (exists) return ReadLogId(files, folder);
-  HR_TRY(const std::vector<SegmentName> segments, ListSegments(files, folder));
-  if (!segments.empty()) return Corrupt(path, "the folder has segments, but the file LOG is gone");
+  HR_TRY(const LogFiles found, ListLog(files, folder));
+  if (!found.segments.empty() || !found.residues.empty())
+    return Corrupt(path, "the folder has segments, but the file LOG is gone");
   base::LogId id;
   environment.Random(id.bytes);
   const std::string text = LogFileText(id);

@@ -5,6 +5,8 @@
 //   put-if-absent DURABLE                          the newest durable epoch, for readers in other
 //   processes (durable_mark.h) LOCK                             held by the process that writes
 //   epoch-<20 digits first>.log      segments
+//   residue-<first>-<last>.log       what stays of segments that were let go (residue.h)
+//   retention.reserve                space in which a residue is written when the disk is full
 //   next.segment                     the segment being prepared; worthless after a restart
 
 #include <cstdint>
@@ -20,6 +22,7 @@
 namespace headrace::log {
 
 inline constexpr std::string_view kNextSegmentName = "next.segment";
+inline constexpr std::string_view kReserveName = "retention.reserve";
 inline constexpr std::string_view kLockName = "LOCK";
 
 struct SegmentName {
@@ -32,6 +35,23 @@ std::string SegmentPath(const std::string& folder, base::EpochId first);
 std::optional<base::EpochId> ParseSegmentName(std::string_view name);
 // Segments in ascending order of first epoch.
 base::Result<std::vector<SegmentName>> ListSegments(env::Files& files, const std::string& folder);
+
+struct ResidueName {
+  base::EpochId first;
+  base::EpochId last;
+  std::string path;
+};
+
+std::string ResiduePath(const std::string& folder, base::EpochId first, base::EpochId last);
+std::optional<ResidueName> ParseResidueName(const std::string& folder, std::string_view name);
+
+// Segments and residues of one look at the folder, each in ascending order of first epoch, then of
+// last.
+struct LogFiles {
+  std::vector<SegmentName> segments;
+  std::vector<ResidueName> residues;
+};
+base::Result<LogFiles> ListLog(env::Files& files, const std::string& folder);
 
 // Reads the id. Errors: kNotFound (no log here), kCorruption, kUnsupported (a newer format).
 base::Result<base::LogId> ReadLogId(env::Files& files, const std::string& folder);

@@ -22,6 +22,7 @@
 #include "log/log_clock.h"
 #include "log/pending_epoch.h"
 #include "log/recovery.h"
+#include "log/retention.h"
 #include "log/segment_store.h"
 #include "log/sequencer.h"
 #include "log/state_capture.h"
@@ -46,6 +47,7 @@ class LogSequencer final : public Sequencer {
   void Append(ControlEntry entry, ControlCallback done) override;
   void MarkVisible(base::EpochId epoch, base::Timestamp at) override;
   void CaptureState(CaptureCallback done) override;
+  void Retain(base::EpochId from) override;
   uint64_t LastSequence(const std::string& producer) const override;
   LogStatus status() const override;
   const base::Histogram& sync_us() const override { return sync_us_; }
@@ -113,6 +115,7 @@ class LogSequencer final : public Sequencer {
   void EncodeRecord();
   void RetryLater(const base::Error& error);
   void OnSynced(const base::Result<void>& synced);
+  void SetMark(base::EpochId epoch);
   void PublishDurable(const InFlight& done);
   void AnswerWaiters(PendingEpoch& waiters, const base::Error* error);
   void AnswerBatch(BatchWaiter& waiter);
@@ -121,6 +124,9 @@ class LogSequencer final : public Sequencer {
   void BecomeReadOnly(const base::Error& error);
   void Drain();
   void SettleCharges(const Submission& submission);
+
+  void OnLetGo(uint64_t freed_bytes);
+  void PublishRetention();
 
   // On the executor: capturing.
   void TakeCapture(CaptureCallback done);
@@ -183,6 +189,7 @@ class LogSequencer final : public Sequencer {
 
   env::Executor* self_ = nullptr;  // the executor, also while its destructor drains it
   std::unique_ptr<SegmentStore> segments_;
+  std::unique_ptr<Retention> retention_;
   std::unique_ptr<env::Executor> executor_;
 };
 

@@ -19,6 +19,7 @@ inline constexpr uint32_t kChangesCatalogue =
     1;  // it tells of streams: a reader that skips rows must still look at it
 inline constexpr uint32_t kPreviousUnsynced =
     2;  // written before the previous record was synced (durability `os`)
+inline constexpr uint32_t kResidue = 4;  // of a residue file: what stays of epochs let go
 
 // A value.
 struct RecordHeader {

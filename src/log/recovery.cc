@@ -189,6 +189,60 @@ Result<void> CheckSealed(SegmentCursor& cursor) {
   return Corrupt(cursor, cursor.offset(), "a record is damaged, and a later segment follows");
 }
 
+// What retention had begun when the engine ended is finished.
+Result<void> SettleRetention(env::Environment& environment, base::LogId log, LogFiles& found,
+                             LogTail& tail) {
+  env::Files& files = environment.files();
+  HR_TRY(const ResidueNames residues, SortResidues(found.residues));
+  for (const ResidueName& name : residues.files) {
+    HR_TRY(ResidueFile file, OpenResidue(files, log, name));
+    tail.residues.push_back(std::move(file));
+  }
+  const auto was_let_go = [&](const SegmentName& segment) {
+    return segment.first <= residues.through();
+  };
+  if (!found.segments.empty() && was_let_go(found.segments.front())) {
+    // Only what is whole takes a segment's place.
+    HR_TRY_VOID(ScanResidue(files, log, tail.residues.back(), {},
+                            [](const EpochRef&) { return Result<void>(); }));
+    environment.CrashPoint("retain.before_settle");
+  }
+  for (const ResidueName& name : residues.superfluous) HR_TRY_VOID(files.Remove(name.path));
+  for (const SegmentName& segment : found.segments) {
+    if (!was_let_go(segment)) continue;
+    base::LogInfo("log.segment_let_go", {{"file", segment.path}, {"at", "start"}});
+    HR_TRY_VOID(files.Remove(segment.path));
+  }
+  std::erase_if(found.segments, was_let_go);
+  return {};
+}
+
+// Begins behind what was let go.
+Result<void> PassResidues(Reading& reading) {
+  LogTail& tail = reading.tail;
+  if (tail.residues.empty()) return {};
+  const ResidueHead& head = tail.residues.back().head;
+  if (reading.from.after < head.last)
+    return base::Fail(
+        base::Error(ErrorCode::kFailedPrecondition,
+                    fmt::format("epochs {} to {} of the log were let go, and no usable snapshot "
+                                "covers them",
+                                reading.from.after.value + 1, head.last.value))
+            .With("first_held", std::to_string(head.last.Next().value)));
+  tail.last = head.last;
+  tail.last_checksum = head.last_checksum;
+  return {};
+}
+
+Result<void> CheckBegin(const SegmentName& segment, base::EpochId last) {
+  if (segment.first == last.Next()) return {};
+  return base::Fail(base::Error(ErrorCode::kCorruption,
+                                fmt::format("epochs {} to {} are missing before this segment",
+                                            last.Next().value, segment.first.value - 1))
+                        .With("file", segment.path)
+                        .With("offset", "0"));
+}
+
 // Segments that hold only epochs before `from.after` are counted, and not opened.
 Result<size_t> PassSegments(env::Files& files, const std::vector<SegmentName>& segments,
                             Reading& reading) {
@@ -215,16 +269,20 @@ Result<LogTail> Recover(env::Environment& environment, const std::string& folder
                         const std::function<Result<void>(const Epoch&)>& visit) {
   env::Files& files = environment.files();
   HR_TRY_VOID(RemoveLeftovers(files, folder));
-  HR_TRY(const std::vector<SegmentName> segments, ListSegments(files, folder));
+  HR_TRY(LogFiles found, ListLog(files, folder));
   Reading reading{from, visit, {}};
   LogTail& tail = reading.tail;
+  HR_TRY_VOID(SettleRetention(environment, log, found, tail));
+  HR_TRY_VOID(PassResidues(reading));
+  const std::vector<SegmentName>& segments = found.segments;
+  if (segments.empty() && !tail.residues.empty())
+    return base::Fail(base::Error(ErrorCode::kCorruption, "the log's segments are gone")
+                          .With("file", SegmentPath(folder, tail.last.Next())));
+  if (!segments.empty()) HR_TRY_VOID(CheckBegin(segments.front(), tail.last));
   HR_TRY(const size_t first_read, PassSegments(files, segments, reading));
   for (size_t i = first_read; i < segments.size(); ++i) {
     HR_TRY(SegmentCursor cursor, SegmentCursor::Open(files, segments[i].path, log));
-    if (segments[i].first != tail.last.Next())
-      return Corrupt(cursor, 0,
-                     fmt::format("epochs {} to {} are missing before this segment",
-                                 tail.last.Next().value, segments[i].first.value - 1));
+    HR_TRY_VOID(CheckBegin(segments[i], tail.last));
     tail.segments.push_back({segments[i].first, tail.last, segments[i].path, 0});
     tail.last_bytes = 0;
     HR_TRY_VOID(StepOverRecords(cursor, reading));

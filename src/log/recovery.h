@@ -3,6 +3,8 @@
 // leaves a clean end to append to.
 //
 // 1. Names that only a crash leaves behind (temporaries, the unfinished next segment) are removed.
+// Segments whose residue is there were let go: they are removed, and so are residues that another
+// one took in.
 // 2. Segments are read in order, from the one that holds the epoch where recovery may begin: those
 // before it are not opened, records before it are stepped over by their headers. Records must
 // follow one another by epoch and by the checksum of the one before.
@@ -26,6 +28,7 @@
 #include "env/environment.h"
 #include "log/catalogue.h"
 #include "log/epoch.h"
+#include "log/residue.h"
 
 namespace headrace::log {
 
@@ -51,6 +54,7 @@ struct LogTail {
   uint64_t last_checksum = 0;  // of the last record
   uint64_t log_bytes = 0;      // of all segments, as in their extents
   std::vector<SegmentExtent> segments;
+  std::vector<ResidueFile> residues;
   std::string segment;      // path of the segment to append to; empty when there is none
   uint64_t offset = 0;      // where in it
   uint64_t last_bytes = 0;  // of the last record; 0 when it is not in this segment

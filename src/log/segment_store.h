@@ -49,6 +49,9 @@ class SegmentStore {
   // Why the last preparation failed.
   const base::Error& error() const { return *error_; }
 
+  // There may be space again: the next RoomFor makes a new attempt.
+  void TryAgain() { error_.reset(); }
+
   // Makes the active segment able to hold `bytes`, taking the next one when needed; its first epoch
   // will be `first`. RoomFor said kHere. Errors are final: whether the new name is on stable
   // storage is unknown.

@@ -55,7 +55,7 @@ Result<void> LogSequencer::Recover(const ResumePoint& resume,
   };
   HR_TRY(LogTail tail, log::Recover(environment_, folder_, log_, from, visit));
   HR_TRY(mark_, DurableMark::Open(environment_.files(), folder_, log_));
-  HR_TRY_VOID(mark_->Set(tail.last));
+  SetMark(tail.last);
   durable_ = tail.last;
   last_checksum_ = tail.last_checksum;
   log_bytes_ = tail.log_bytes;
@@ -72,6 +72,10 @@ Result<void> LogSequencer::Recover(const ResumePoint& resume,
   segments_ =
       std::make_unique<SegmentStore>(environment_, folder_, options_, *self_, [this] { Pump(); });
   HR_TRY_VOID(segments_->Open(tail));
+  retention_ = std::make_unique<Retention>(environment_, folder_, log_, options_, *self_,
+                                           [this](uint64_t freed) { OnLetGo(freed); });
+  retention_->Open(tail);
+  PublishRetention();
   base::LogInfo("log.open", {{"folder", folder_},
                              {"log", log_.ToString()},
                              {"epoch", std::to_string(durable_.value)},
@@ -81,15 +85,16 @@ Result<void> LogSequencer::Recover(const ResumePoint& resume,
 
 Result<RecoverFrom> LogSequencer::LearnCaptured(const ResumePoint& resume) {
   if (resume.state.empty()) {
-    HR_CHECK(resume.after.value == 0, "recovery from the middle needs the state of there");
-    return RecoverFrom{};
+    if (resume.after.value == 0) return RecoverFrom{};
+    return Fail(ErrorCode::kInvalidInput, "recovery from the middle needs the state of there");
   }
   HR_TRY(const CaptureHead head, RestoreCapture(resume.state, admission_, catalogue_));
   if (head.log != log_)
     return Fail(base::Error(ErrorCode::kConflict, "the state was captured from another log")
                     .With("captured_from", head.log.ToString())
                     .With("log", log_.ToString()));
-  HR_CHECK(head.epoch >= resume.after, "recovery from behind its state");
+  if (head.epoch < resume.after)
+    return Fail(ErrorCode::kInvalidInput, "the state is of an epoch before the resume point");
   status_.clock = head.clock;
   status_.rows_accepted = head.rows_accepted;
   status_.rows_refused = head.rows_refused;
@@ -232,6 +237,14 @@ void LogSequencer::CaptureState(CaptureCallback done) {
   if (!PostFromOutside(task)) (*shared)(Fail(Stopped()));
 }
 
+void LogSequencer::Retain(base::EpochId from) {
+  env::Task task = [this, from] {
+    const bool wall = options_.clock == ClockMode::kWall;
+    retention_->Retain(from, wall ? status().clock : environment_.clock().Wall());
+  };
+  (void)PostFromOutside(task);  // once stopped there is nothing to do
+}
+
 uint64_t LogSequencer::LastSequence(const std::string& producer) const {
   const std::lock_guard lock(state_mutex_);
   return admission_.answers().LastSequence(producer, status_.durable);
@@ -262,6 +275,7 @@ void LogSequencer::Stop() {
   if (auto synced = SyncAtEnd(); !synced)
     base::LogWarning("log.final_sync_failed", {{"error", synced.error().ToString()}});
   segments_.reset();
+  retention_.reset();
   lock_.reset();
 }
 

@@ -57,6 +57,9 @@ struct LogOptions {
   base::Duration idempotency_keep = std::chrono::hours(24);
   uint32_t outcomes_per_producer =
       64;  // first answers kept for repeats; an older repeat is answered as such, without rows
+  uint64_t residue_bytes_max =
+      1ULL << 30;  // refused rows of segments that were let go; beyond it the oldest are forgotten
+  base::Duration residue_keep = std::chrono::hours(720);  // likewise
   uint64_t capture_slice_bytes =
       64ULL << 10;  // written at once by CaptureState, at most 0.2 ms, between other tasks
 };
@@ -93,7 +96,11 @@ struct LogStatus {
   base::LogId log;
   base::EpochId durable;
   base::Timestamp clock;
-  uint64_t log_bytes = 0;
+  uint64_t log_bytes = 0;  // of segments
+  base::EpochId first{1};  // the first whose rows are held
+  uint64_t segments = 0;
+  uint64_t residue_bytes = 0;      // refused rows and control entries of epochs that were let go
+  uint64_t refused_forgotten = 0;  // rows that residue_bytes_max or residue_keep made go
   uint64_t rows_accepted = 0, rows_refused = 0,
            batches_repeated = 0;  // since the log began, repeats since the start
   bool read_only = false;
@@ -147,6 +154,10 @@ class Sequencer {
   // kResourceExhausted (one is under way, or the memory budget), kUnavailable (stopping), kIoError
   // (read-only).
   virtual void CaptureState(CaptureCallback done) = 0;
+  // Nothing needs the rows of epochs before `from` any more: segments that hold only such are let
+  // go, oldest first, in the background; their refused rows and control entries stay
+  // (residue_bytes_max, residue_keep). Any thread. Not remembered over a restart.
+  virtual void Retain(base::EpochId from) = 0;
   // The last sequence number of a producer, 0 when unknown (a client that resumes asks).
   virtual uint64_t LastSequence(const std::string& producer) const = 0;
   virtual LogStatus status() const = 0;

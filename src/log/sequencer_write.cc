@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "log/epoch_codec.h"
+#include "log/log_folder.h"
 #include "log/log_sequencer.h"
 #include "log/record.h"
 
@@ -83,6 +84,10 @@ Result<void> LogSequencer::WriteRecord() {
     // Not retried even on a full disk: whether the segment's name is on stable storage is unknown.
     return Fail(base::Error(ErrorCode::kIoError, made.error().message()));
   }
+  if (segments_->offset() == 0) {
+    const base::EpochId first = in_flight_->epoch->id;
+    retention_->BeginSegment(first, SegmentPath(folder_, first));
+  }
   EncodeRecord();
   environment_.CrashPoint("log.before_write");
   HR_TRY_VOID(segments_->file().WriteAt(segments_->offset(), record_));
@@ -91,6 +96,7 @@ Result<void> LogSequencer::WriteRecord() {
   const uint64_t offset = segments_->offset();
   segments_->Advance(in_flight_->bytes);
   log_bytes_ += in_flight_->bytes;
+  retention_->Grow(in_flight_->bytes);
   if (options_.durability == Durability::kOs) {
     self_->Post([this] { OnSynced({}); });
     return {};
@@ -129,9 +135,7 @@ void LogSequencer::OnSynced(const Result<void>& synced) {
   in_flight_.reset();
   durable_ = done.epoch->id;
   last_checksum_ = done.checksum;
-  // A reader that misses a mark sees the epoch a little later.
-  if (auto marked = mark_->Set(durable_); !marked)
-    base::LogWarning("log.mark_failed", {{"error", marked.error().ToString()}});
+  SetMark(durable_);
   PublishDurable(done);
   SettleCapture(done.epoch.get());
   if (on_durable_) on_durable_(done.epoch);
@@ -140,15 +144,41 @@ void LogSequencer::OnSynced(const Result<void>& synced) {
   Pump();
 }
 
+// A reader that misses a mark sees the epoch a little later; a full disk may refuse the file's
+// first bytes.
+void LogSequencer::SetMark(base::EpochId epoch) {
+  if (auto marked = mark_->Set(epoch); !marked)
+    base::LogWarning("log.mark_failed", {{"error", marked.error().ToString()}});
+}
+
 void LogSequencer::PublishDurable(const InFlight& done) {
   ChargeAdmissionState();
+  PublishRetention();
   const std::lock_guard lock(state_mutex_);
   status_.durable = durable_;
   status_.clock = done.epoch->clock;
-  status_.log_bytes = log_bytes_;
   for (const StreamRows& rows : done.epoch->streams) status_.rows_accepted += rows.rows.rows();
   for (const StreamRejects& rejects : done.epoch->rejects)
     status_.rows_refused += rejects.rows.size();
+}
+
+// A full disk or log has room again.
+void LogSequencer::OnLetGo(uint64_t freed_bytes) {
+  log_bytes_ -= freed_bytes;
+  PublishRetention();
+  if (freed_bytes == 0) return;
+  segments_->TryAgain();
+  Pump();
+}
+
+void LogSequencer::PublishRetention() {
+  const Retention::Figures figures = retention_->figures();
+  const std::lock_guard lock(state_mutex_);
+  status_.log_bytes = log_bytes_;
+  status_.first = figures.first;
+  status_.segments = figures.segments;
+  status_.residue_bytes = figures.residue_bytes;
+  status_.refused_forgotten = figures.refused_forgotten;
 }
 
 void LogSequencer::ChargeAdmissionState() {
@@ -221,6 +251,7 @@ void LogSequencer::BecomeReadOnly(const base::Error& error) {
 void LogSequencer::Drain() {
   draining_ = true;
   if (segments_) segments_->StopPreparing();
+  if (retention_) retention_->Stop();
   EndCapture(Fail(ErrorCode::kUnavailable, "the engine is stopping"));
   Pump();
   if (!started_) RefuseAll({ErrorCode::kUnavailable, "the engine is stopping"});

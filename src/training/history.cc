@@ -51,7 +51,7 @@ Result<void> History::ReadControls() {
     }
     return {};
   };
-  return log_->Scan(EpochId{1}, newest_, learn);
+  return log_->ScanRefused(EpochId{1}, newest_, learn);
 }
 
 Result<pipeline::PipelineRef> History::Newest() const {

@@ -110,7 +110,7 @@ base::Result<std::string> DeadLetters::ToJson(log::LogReader& reader,
     while (end < epochs.size() && end - begin < kEpochsPerScan &&
            epochs[end].value - epochs[end - 1].value < kGapMax)
       ++end;
-    HR_TRY_VOID(reader.Scan(epochs[begin], epochs[end - 1], visit));
+    HR_TRY_VOID(reader.ScanRefused(epochs[begin], epochs[end - 1], visit));
     begin = end;
   }
   return out + "]";

@@ -38,6 +38,29 @@ uint64_t Histogram::Quantile(double q) const {
   return max();
 }
 
+void Histogram::CopyCounts(Counts& out) const {
+  for (size_t i = 0; i < kBuckets; ++i) out[i] = buckets_[i].load(std::memory_order_relaxed);
+}
+
+uint64_t Histogram::CountBetween(const Counts& earlier, const Counts& later) {
+  uint64_t total = 0;
+  for (size_t i = 0; i < kBuckets; ++i) total += later[i] - earlier[i];
+  return total;
+}
+
+uint64_t Histogram::QuantileBetween(const Counts& earlier, const Counts& later, double q) {
+  const uint64_t total = CountBetween(earlier, later);
+  if (total == 0) return 0;
+  const auto rank = std::clamp<uint64_t>(
+      static_cast<uint64_t>(std::ceil(q * static_cast<double>(total))), 1, total);
+  uint64_t seen = 0;
+  for (size_t i = 0; i < kBuckets; ++i) {
+    seen += later[i] - earlier[i];
+    if (seen >= rank) return UpperEdge(i);
+  }
+  return 0;
+}
+
 void Histogram::Reset() {
   for (auto& bucket : buckets_) bucket.store(0, std::memory_order_relaxed);
   max_.store(0, std::memory_order_relaxed);

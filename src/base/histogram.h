@@ -34,6 +34,18 @@ class Histogram {
  private:
   static constexpr int kSubBits = 5;
   static constexpr size_t kBuckets = (64 - kSubBits + 1) << kSubBits;
+
+ public:
+  // How often each bucket was recorded, at one moment. Recorded between two moments: the
+  // difference.
+  using Counts = std::array<uint64_t, kBuckets>;
+  void CopyCounts(Counts& out) const;
+  // Of what was recorded after `earlier` and up to `later`.
+  static uint64_t CountBetween(const Counts& earlier, const Counts& later);
+  // The upper edge of a bucket, as Quantile; 0 when nothing was recorded.
+  static uint64_t QuantileBetween(const Counts& earlier, const Counts& later, double q);
+
+ private:
   static size_t IndexOf(uint64_t value) {
     if (value < (1U << kSubBits)) return value;
     const int shift = 63 - std::countl_zero(value) - kSubBits;

@@ -6,7 +6,7 @@ namespace headrace::base {
 
 std::string_view NameOf(MemoryAccount account) {
   constexpr std::array<std::string_view, static_cast<size_t>(MemoryAccount::kCount)> kNames = {
-      "ingest", "log", "state", "tables", "replies", "arrow", "snapshots"};
+      "ingest", "log", "state", "tables", "replies", "connections", "arrow", "snapshots"};
   return kNames[static_cast<size_t>(account)];
 }
 

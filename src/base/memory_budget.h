@@ -12,13 +12,14 @@
 namespace headrace::base {
 
 enum class MemoryAccount : uint8_t {
-  kIngest,
-  kLog,
-  kState,
-  kTables,
-  kReplies,
-  kArrow,
-  kSnapshots,
+  kIngest,       // bodies and typed rows until they are durable
+  kLog,          // queued batches, admission state
+  kState,        // views
+  kTables,       // rows on their way into table files
+  kReplies,      // answers that are being made, and those that are not sent yet
+  kConnections,  // a fixed amount for each open one
+  kArrow,        // Flight streams, by what one may hold
+  kSnapshots,    // pieces of the state on their way to the disk
   kCount
 };
 std::string_view NameOf(MemoryAccount account);

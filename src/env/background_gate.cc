@@ -101,8 +101,15 @@ bool BackgroundPass::MayGoOn() {
 }
 
 void BackgroundPass::Wait() {
-  while (!MayGoOn())
-    gate_.WaitUntilOpen(work_, wait_max_ - waited_ - (clock_.Now() - waiting_since_));
+  while (!WaitFor(wait_max_)) {
+  }
+}
+
+bool BackgroundPass::WaitFor(MonotonicTime span) {
+  if (MayGoOn()) return true;
+  const MonotonicTime left = wait_max_ - waited_ - (clock_.Now() - waiting_since_);
+  gate_.WaitUntilOpen(work_, std::min(span, left));
+  return MayGoOn();
 }
 
 void BackgroundPass::Leave(MonotonicTime now) {

@@ -91,6 +91,8 @@ class BackgroundPass {
   // For loops that own their thread: returns when the next block may be done. Never in simulation
   // with the gate shut, since it would wait for itself.
   void Wait();
+  // The same for at most `span`; false when the gate was still shut then.
+  bool WaitFor(MonotonicTime span);
   MonotonicTime waited() const { return waited_; }
 
  private:

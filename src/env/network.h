@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "base/memory_budget.h"
 #include "base/result.h"
 #include "env/clock.h"
 #include "env/executor.h"
@@ -18,9 +19,17 @@ namespace headrace::env {
 
 // Named limits of a listener; each one closes or pauses, never grows without end.
 struct ConnectionLimits {
-  size_t connections_max = 1024;  // one more is accepted and closed at once
+  // One more gets `refusal` and is closed. The process's open files may allow fewer
+  // (RaiseOpenFilesMax).
+  size_t connections_max = 16'384;
+  std::string refusal;        // bytes for a connection that is one too many; empty: closed at once
+  size_t refusals_max = 128;  // connections that are being refused; further ones are closed at once
+  // Charged for each open connection, besides what waits to be sent; a connection that the budget
+  // can't hold is refused. Nothing is charged without a budget.
+  base::MemoryBudget* budget = nullptr;
+  uint64_t connection_bytes = 8U << 10;
   size_t unsent_bytes_max =
-      4U << 20;                   // beyond it the connection is not read until half of it is sent
+      1U << 20;                   // beyond it the connection is not read until half of it is sent
   size_t read_bytes = 64U << 10;  // handed to a session at a time
   std::chrono::milliseconds idle_max{300'000};  // neither a byte in nor out: closed
   std::chrono::milliseconds stall_max{30'000};  // unsent bytes and none taken by the peer: closed
@@ -42,6 +51,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Queues bytes; what is queued in one turn leaves in one system call.
   virtual void Write(std::string bytes) = 0;
   virtual size_t unsent_bytes() const = 0;
+  // More than unsent_bytes_max waits to be sent: write no more than is under way. OnRoom says when
+  // that is over.
+  virtual bool choked() const = 0;
   // A session that can take no more stops the bytes at their source; TCP then stops the peer.
   virtual void PauseReading() = 0;
   virtual void ResumeReading() = 0;
@@ -61,6 +73,8 @@ class Session {
   virtual void OnBytes(std::span<const uint8_t> bytes) = 0;
   // The peer sends no more (it may still read). The session closes, now or after its last answer.
   virtual void OnEndOfInput() = 0;
+  // The connection is no longer choked.
+  virtual void OnRoom() {}
   // About once a second: for timeouts of the protocol.
   virtual void OnTick(MonotonicTime now) = 0;
   // The listener drains: answer what is under way, then close.
@@ -114,5 +128,9 @@ class Network {
 // Sockets of this machine with `io_threads` threads (one serves well over 15,000 small requests a
 // second); connections are dealt to them in turn.
 std::unique_ptr<Network> MakeRealNetwork(Clock& clock, size_t io_threads = 1);
+
+// Raises the number of files and sockets that this process may have open to `wanted`, as far as the
+// system lets it; what it is then.
+uint64_t RaiseOpenFilesMax(uint64_t wanted);
 
 }  // namespace headrace::env

@@ -46,7 +46,7 @@ void AppendResponse(const HttpResponse& response, std::string_view date, BodyPar
   out += ' ';
   out += ReasonPhrase(response.status);
   out += "\r\n";
-  AppendField(out, "Date", date);
+  if (!date.empty()) AppendField(out, "Date", date);
   if (!response.content_type.empty()) AppendField(out, "Content-Type", response.content_type);
   for (const HttpField& field : response.fields) AppendField(out, field.name, field.value);
   if (after == AfterResponse::kClose) AppendField(out, "Connection", "close");

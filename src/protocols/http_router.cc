@@ -77,6 +77,7 @@ void HttpRouter::Dispatch(HttpRequest request, HttpReply reply) const {
     }
     return route->handler(std::move(request), std::move(reply));
   }
+  if (allowed.empty() && otherwise_) return otherwise_(std::move(request), std::move(reply));
   if (allowed.empty())
     return reply.Send(ProblemResponse(
         Error(ErrorCode::kNotFound, "there is no such path").With("path", request.path)));

@@ -19,6 +19,9 @@ class HttpRouter {
   // twice is an invariant.
   void Add(HttpMethod method, std::string_view pattern, HttpHandler handler);
 
+  // Takes every request that no pattern matches, whatever its method.
+  void AddOtherwise(HttpHandler handler) { otherwise_ = std::move(handler); }
+
   // Answers through the handler, or with a problem: 404 (no such path) or 405 with Allow (no such
   // method there). HEAD falls back to GET; the connection leaves the body out.
   void Dispatch(HttpRequest request, HttpReply reply) const;
@@ -35,6 +38,7 @@ class HttpRouter {
                     std::string& allowed) const;
 
   std::vector<Route> routes_;
+  HttpHandler otherwise_;
 };
 
 }  // namespace headrace::protocols

@@ -1,22 +1,40 @@
 #include "protocols/http_server.h"
 
 #include "protocols/http_session.h"
+#include "protocols/problem.h"
 
 namespace headrace::protocols {
 namespace {
+
+// What a connection gets that is one too many, before it has asked for anything.
+std::string OneTooMany() {
+  std::string bytes;
+  AppendResponse(ProblemResponse(base::Error(base::ErrorCode::kResourceExhausted,
+                                             "too many connections are open: close some, or "
+                                             "come back later"),
+                                 503),
+                 "", BodyPart::kSend, AfterResponse::kClose, bytes);
+  return bytes;
+}
 
 class ListeningServer final : public HttpServer {
  public:
   ListeningServer(env::Clock& clock, base::MemoryBudget& budget, const HttpRouter& router,
                   HttpServerOptions options)
-      : serving_{.clock = clock, .budget = budget, .router = router, .options = options} {}
+      : serving_{.clock = clock, .budget = budget, .router = &router, .options = options} {}
 
   base::Result<void> Listen(env::Network& network, const std::string& host, uint16_t port) {
+    env::ConnectionLimits& limits = serving_.options.connection;
+    limits.budget = &serving_.budget;
+    limits.refusal = OneTooMany();
     env::SessionFactory factory = [this](env::Connection& connection) {
       return std::make_unique<HttpSession>(serving_, connection);
     };
     HR_TRY(listener_, network.Listen(host, port, serving_.options.connection, std::move(factory)));
     return {};
+  }
+  void UseRouter(const HttpRouter& router) override {
+    serving_.router.store(&router, std::memory_order_release);
   }
   uint16_t port() const override { return listener_->port(); }
   void Drain(std::chrono::milliseconds grace) override { listener_->Drain(grace); }

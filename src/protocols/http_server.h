@@ -46,6 +46,8 @@ class HttpServer {
                                                          HttpServerOptions options = {});
   virtual ~HttpServer() = default;
   virtual uint16_t port() const = 0;
+  // From the next request on, `router` answers; it outlives the server, as the one before it does.
+  virtual void UseRouter(const HttpRouter& router) = 0;
   // Refuses new connections, answers what is under way (up to `grace`), closes.
   virtual void Drain(std::chrono::milliseconds grace) = 0;
   virtual HttpCounters counters() const = 0;

@@ -1,11 +1,14 @@
 #include "protocols/http_session.h"
 
+#include <utility>
+
 #include "protocols/problem.h"
 
 namespace headrace::protocols {
 namespace {
 
 constexpr size_t kUnreadKept = 4096;  // capacity that an idle connection may keep
+constexpr size_t kUncharged = 4096;   // smaller answers are covered by the connection's charge
 
 }  // namespace
 
@@ -78,7 +81,7 @@ void HttpSession::DispatchRequest() {
         Answer(number, std::move(response));
       });
   });
-  serving_.router.Dispatch(std::move(request), std::move(reply));
+  serving_.router.load(std::memory_order_acquire)->Dispatch(std::move(request), std::move(reply));
 }
 
 void HttpSession::Refuse(const base::Error& error, int status) {
@@ -92,14 +95,25 @@ void HttpSession::Refuse(const base::Error& error, int status) {
 
 void HttpSession::Answer(uint64_t number, HttpResponse response) {
   if (number < first_slot_ || number - first_slot_ >= slots_.size()) return;
-  slots_[number - first_slot_].response = std::move(response);
+  Slot& slot = slots_[number - first_slot_];
+  if (response.body.size() > kUncharged) {
+    auto charge =
+        serving_.budget.TryCharge(base::MemoryAccount::kReplies, response.body.capacity());
+    if (charge) {
+      slot.charge = std::move(*charge);
+    } else {
+      serving_.refused.fetch_add(1, std::memory_order_relaxed);
+      response = ProblemResponse(charge.error(), 503);
+    }
+  }
+  slot.response = std::move(response);
   Pump();
 }
 
 void HttpSession::SendReady() {
   if (slots_.empty() || !slots_.front().response) return SendContinue();
   std::string out;
-  while (!slots_.empty() && slots_.front().response) {
+  while (!slots_.empty() && slots_.front().response && !connection_.choked()) {
     Slot& slot = slots_.front();
     if (slots_.size() == 1 && draining_) slot.after = AfterResponse::kClose;
     AppendResponse(*slot.response, Date(), slot.body, slot.after, out);
@@ -108,12 +122,11 @@ void HttpSession::SendReady() {
     const bool close = slot.after == AfterResponse::kClose;
     slots_.pop_front();
     ++first_slot_;
+    connection_.Write(std::exchange(out, {}));
     if (!close) continue;
     input_closed_ = true;
-    connection_.Write(std::move(out));
     return connection_.CloseAfterWrites();
   }
-  connection_.Write(std::move(out));
   SendContinue();
 }
 

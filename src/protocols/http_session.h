@@ -15,7 +15,7 @@ namespace headrace::protocols {
 struct HttpServing {
   env::Clock& clock;
   base::MemoryBudget& budget;
-  const HttpRouter& router;
+  std::atomic<const HttpRouter*> router;
   HttpServerOptions options;
   std::atomic<uint64_t> requests{0};
   std::atomic<uint64_t> refused{0};
@@ -29,6 +29,7 @@ class HttpSession final : public env::Session {
 
   void OnBytes(std::span<const uint8_t> bytes) override;
   void OnEndOfInput() override;
+  void OnRoom() override { Pump(); }
   void OnTick(env::MonotonicTime now) override;
   void OnDrain() override;
   void OnClosed() override { slots_.clear(); }
@@ -39,6 +40,7 @@ class HttpSession final : public env::Session {
   // A request under way and the place of its answer in the order.
   struct Slot {
     std::optional<HttpResponse> response;
+    base::MemoryCharge charge;  // of the response's bytes, until the connection has them
     BodyPart body = BodyPart::kSend;
     AfterResponse after = AfterResponse::kKeepAlive;
     env::MonotonicTime complete_at{0};
@@ -52,7 +54,10 @@ class HttpSession final : public env::Session {
   void Answer(uint64_t number, HttpResponse response);
   void SendReady();
   void SendContinue();
-  bool Room() const { return !input_closed_ && slots_.size() < serving_.options.pipelined_max; }
+  bool Room() const {
+    return !input_closed_ && slots_.size() < serving_.options.pipelined_max &&
+           !connection_.choked();
+  }
   std::string_view Date();
 
   HttpServing& serving_;

@@ -81,8 +81,9 @@ struct FeatureAnswer {
 
 // Named limits of the answer service.
 struct AnswerLimits {
-  size_t rows_max = 4096;      // entity rows a request; more is kInvalidInput
-  size_t features_max = 4096;  // columns a request
+  size_t rows_max = 4096;       // entity rows a request; more is kInvalidInput
+  size_t features_max = 4096;   // columns a request
+  size_t values_max = 262'144;  // rows times columns; more is kInvalidInput
   size_t plans_max =
       1024;  // compiled lists of features kept; at the limit all are dropped and compiled anew
   size_t waiters_max = 10'000;  // requests waiting for an epoch; more get kResourceExhausted
@@ -99,6 +100,8 @@ struct AnswerSources {
   // Where requests that waited for an epoch are answered; its clock times the deadlines.
   env::Executor* waiting = nullptr;
   env::Clock* clock = nullptr;
+  // Asked for the memory of each answer; may be null.
+  base::MemoryBudget* budget = nullptr;
   // Sees each answer before the caller does (the answer log). May be empty. Any thread, several at
   // once.
   std::function<void(const FeatureAnswer&)> on_answer;

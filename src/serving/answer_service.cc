@@ -9,6 +9,8 @@
 #include <shared_mutex>
 #include <unordered_map>
 
+#include <fmt/format.h>
+
 #include "columns/key.h"
 #include "serving/answer.h"
 #include "serving/answer_plan.h"
@@ -97,6 +99,7 @@ class PinnedAnswerService final : public AnswerService {
 
  private:
   base::Result<FeatureAnswer> AnswerNow(const FeatureQuery& query);
+  base::Result<base::MemoryCharge> ChargeAnswer(size_t values);
   base::Result<AnswerPlanRef> PlanFor(const FeatureQuery& query);
   base::Result<AnswerPlanRef> PlanForFeatures(const std::vector<std::string>& features);
   base::Result<bool> AnswerUnderPin(const AnswerPlan& plan, const BoundInputs& inputs,
@@ -151,6 +154,7 @@ base::Result<FeatureAnswer> PinnedAnswerService::AnswerNow(const FeatureQuery& q
   const env::MonotonicTime begin = sources_.clock->Now();
   HR_TRY(const AnswerPlanRef plan, PlanFor(query));
   HR_TRY(BoundInputs inputs, Bind(*plan, query, limits_.rows_max));
+  HR_TRY(const base::MemoryCharge charge, ChargeAnswer(inputs.rows * plan->columns->size()));
   FeatureAnswer answer;
   answer.log = sources_.log;
   answer.definition = definition_.id;
@@ -173,6 +177,19 @@ base::Result<FeatureAnswer> PinnedAnswerService::AnswerNow(const FeatureQuery& q
   if (sources_.on_answer) sources_.on_answer(answer);
   serve_us_.Record(static_cast<uint64_t>((sources_.clock->Now() - begin).count() / 1000));
   return answer;
+}
+
+// An answer's values and then its text; requests of one thread follow each other, so that the
+// values are gone when the next one asks.
+base::Result<base::MemoryCharge> PinnedAnswerService::ChargeAnswer(size_t values) {
+  constexpr uint64_t kValueBytes = 256;
+  if (values > limits_.values_max)
+    return base::Fail(InputError(
+        fmt::format("{} values are asked for at once, more than {}: ask for fewer rows or features",
+                    values, limits_.values_max),
+        "entities"));
+  if (sources_.budget == nullptr) return base::MemoryCharge();
+  return sources_.budget->TryCharge(base::MemoryAccount::kReplies, values * kValueBytes);
 }
 
 // False when the pin was revoked, so that nothing of the answer may be used.

@@ -8,6 +8,7 @@
 #include "env/network.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
@@ -18,6 +19,7 @@
 #include <condition_variable>
 #include <latch>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <unordered_set>
 #include <vector>
@@ -35,8 +37,9 @@ using boost::system::error_code;
 
 constexpr std::chrono::seconds kTick{1};
 constexpr std::chrono::milliseconds kAcceptRetry{
-    100};                         // after an accept that failed (no free descriptor)
-constexpr int kReadsPerTurn = 4;  // then the other connections of the thread have theirs
+    100};                                // after an accept that failed (no free descriptor)
+constexpr size_t kSentKept = 64U << 10;  // sent bytes in front of unsent ones that are kept
+constexpr int kReadsPerTurn = 4;         // then the other connections of the thread have theirs
 
 // One thread and its loop.
 struct IoThread {
@@ -62,6 +65,7 @@ struct ListenerState {
   SessionFactory factory;
   Clock* clock = nullptr;
   std::atomic<size_t> connections{0};
+  std::atomic<size_t> refusals{0};  // connections that only get the refusal
   std::mutex mutex;
   std::condition_variable none_left;
   // The open connections of each I/O thread, touched on that thread only.
@@ -71,17 +75,23 @@ struct ListenerState {
 class TcpConnection final : public Connection {
  public:
   TcpConnection(std::shared_ptr<ListenerState> listener, std::shared_ptr<IoThread> io,
-                size_t thread_index, tcp::socket socket, std::string peer)
+                size_t thread_index, tcp::socket socket, std::string peer,
+                std::optional<base::MemoryCharge> charge)
       : listener_(std::move(listener)),
         io_(std::move(io)),
         thread_index_(thread_index),
         socket_(std::move(socket)),
         peer_(std::move(peer)),
+        charge_(std::move(charge)),
         last_byte_(listener_->clock->Now()) {}
 
   void Start() {
     listener_->open[thread_index_].insert(Self());
     Turn turn(*this);
+    if (!charge_) {
+      Write(listener_->limits.refusal);
+      return CloseAfterWrites();
+    }
     session_ = listener_->factory(*this);
     if (!session_) return Close();
     ReadMore();
@@ -97,7 +107,7 @@ class TcpConnection final : public Connection {
   }
   void Drain() {
     Turn turn(*this);
-    if (!closed_) session_->OnDrain();
+    if (!closed_ && session_) session_->OnDrain();
   }
 
   void Run(Task task) override {
@@ -119,10 +129,17 @@ class TcpConnection final : public Connection {
       out_ = std::move(bytes);
       out_sent_ = 0;
     } else {
+      if (out_sent_ > kSentKept) {  // a peer that always leaves something unsent
+        out_.erase(0, out_sent_);
+        out_sent_ = 0;
+      }
       out_ += bytes;
     }
+    if (choked()) choked_ = true;
+    ChargeUnsent();
   }
   size_t unsent_bytes() const override { return out_.size() - out_sent_; }
+  bool choked() const override { return unsent_bytes() > listener_->limits.unsent_bytes_max; }
   void PauseReading() override { paused_ = true; }
   void ResumeReading() override {
     paused_ = false;
@@ -135,7 +152,12 @@ class TcpConnection final : public Connection {
     error_code error;
     if (socket_.close(error)) LogCloseFailed(error);
     if (session_) session_->OnClosed();
+    out_ = std::string();
+    out_sent_ = 0;
+    ChargeUnsent();
     listener_->open[thread_index_].erase(Self());
+    if (!charge_) listener_->refusals.fetch_sub(1);
+    charge_ = base::MemoryCharge();
     if (listener_->connections.fetch_sub(1) == 1) {
       std::lock_guard lock(listener_->mutex);
       listener_->none_left.notify_all();
@@ -196,7 +218,7 @@ class TcpConnection final : public Connection {
   void InputEnded() {
     input_ended_ = true;
     if (lingering_) return Close();
-    session_->OnEndOfInput();
+    if (session_) session_->OnEndOfInput();
   }
 
   void Flush() {
@@ -209,13 +231,14 @@ class TcpConnection final : public Connection {
       out_sent_ += count;
       last_byte_out_ = last_byte_ = listener_->clock->Now();
     }
-    out_.clear();
+    out_ = std::string();
     out_sent_ = 0;
+    ChargeUnsent();
     if (closing_ && !lingering_) return Linger();
     Unchoke();
   }
   void WriteLater() {
-    if (unsent_bytes() > listener_->limits.unsent_bytes_max) choked_ = true;
+    if (choked()) choked_ = true;
     Unchoke();
     if (waiting_to_write_) return;
     waiting_to_write_ = true;
@@ -229,6 +252,21 @@ class TcpConnection final : public Connection {
     if (!choked_ || unsent_bytes() > listener_->limits.unsent_bytes_max / 2) return;
     choked_ = false;
     ReadMore();
+    // Not at once: what the session writes then may choke and send in turn, as deep as it has
+    // requests.
+    asio::post(io_->context, [self = Self()] {
+      Turn turn(*self);
+      if (self->session_ && !self->closed_ && !self->closing_) self->session_->OnRoom();
+    });
+  }
+  // What waits to be sent exists already, so it can't be refused: others are, until it is sent.
+  void ChargeUnsent() {
+    base::MemoryBudget* const budget = listener_->limits.budget;
+    if (budget == nullptr) return;
+    const uint64_t held = out_.capacity();
+    budget->Force(base::MemoryAccount::kReplies,
+                  static_cast<int64_t>(held) - static_cast<int64_t>(charged_unsent_));
+    charged_unsent_ = held;
   }
   void Linger() {
     lingering_ = true;
@@ -243,7 +281,9 @@ class TcpConnection final : public Connection {
   size_t thread_index_;
   tcp::socket socket_;
   std::string peer_;
-  std::unique_ptr<Session> session_;
+  std::optional<base::MemoryCharge> charge_;  // nothing: this connection is one too many
+  std::unique_ptr<Session> session_;          // none for a refused one
+  uint64_t charged_unsent_ = 0;
   std::string out_;
   size_t out_sent_ = 0;
   int turns_ = 0;
@@ -360,20 +400,34 @@ class TcpListener final : public Listener {
       });
     });
   }
+  // Nothing when the budget can't hold another one.
+  static std::optional<base::MemoryCharge> ChargeConnection(const ConnectionLimits& limits) {
+    if (limits.budget == nullptr) return base::MemoryCharge();
+    auto charge =
+        limits.budget->TryCharge(base::MemoryAccount::kConnections, limits.connection_bytes);
+    if (!charge) return std::nullopt;
+    return std::move(*charge);
+  }
   static void Welcome(tcp::socket socket, const std::shared_ptr<ListenerState>& state,
                       const std::shared_ptr<IoThread>& io, size_t index) {
-    if (state->connections.fetch_add(1) >= state->limits.connections_max) {
+    const size_t others = state->connections.fetch_add(1);
+    std::optional<base::MemoryCharge> charge;
+    if (others < state->limits.connections_max) charge = ChargeConnection(state->limits);
+    if (!charge && (state->limits.refusal.empty() ||
+                    state->refusals.fetch_add(1) >= state->limits.refusals_max)) {
+      if (!state->limits.refusal.empty()) state->refusals.fetch_sub(1);
       state->connections.fetch_sub(1);
       return;
     }
     error_code error;
     if (socket.set_option(tcp::no_delay(true), error) || socket.non_blocking(true, error)) {
+      if (!charge) state->refusals.fetch_sub(1);
       state->connections.fetch_sub(1);  // it was gone before we looked
       return;
     }
     const tcp::endpoint peer = socket.remote_endpoint(error);
-    auto connection =
-        std::make_shared<TcpConnection>(state, io, index, std::move(socket), Describe(peer));
+    auto connection = std::make_shared<TcpConnection>(state, io, index, std::move(socket),
+                                                      Describe(peer), std::move(charge));
     asio::post(io->context, [connection = std::move(connection)] { connection->Start(); });
   }
   static void Tick(std::shared_ptr<Ticker> ticker, std::shared_ptr<ListenerState> state, size_t i) {
@@ -473,6 +527,19 @@ class RealNetwork final : public Network {
 };
 
 }  // namespace
+
+uint64_t RaiseOpenFilesMax(uint64_t wanted) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+  if (limit.rlim_cur >= wanted) return limit.rlim_cur;
+  rlimit raised = limit;
+  raised.rlim_cur = wanted;
+  raised.rlim_max = std::max<rlim_t>(limit.rlim_max, wanted);  // root may
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return raised.rlim_cur;
+  raised.rlim_max = limit.rlim_max;
+  raised.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
+  return setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur;
+}
 
 std::unique_ptr<Network> MakeRealNetwork(Clock& clock, size_t io_threads) {
   return std::make_unique<RealNetwork>(clock, io_threads);

@@ -46,6 +46,8 @@ class StreamGate {
  public:
   virtual ~StreamGate() = default;
 
+  // kUnavailable while starting: what the other calls then answer is not to be used.
+  virtual base::Result<void> Ready() const { return {}; }
   // Errors: kNotFound, with the names there are; kUnavailable while starting or stopping.
   virtual base::Result<StreamHandle> Find(std::string_view stream) const = 0;
   // All streams, in the pipeline file's order.

@@ -18,6 +18,7 @@ base::Timestamp LogClock::Read(env::MonotonicTime now, base::Timestamp wall) {
   read_at_ += elapsed;
   value_ = value_ + elapsed;
   const base::Duration behind = wall - value_;
+  steps_.behind_wall = behind;
   if (behind > kStep || behind < -kStep) {
     if (!step_reported_) ReportStep(behind);
     return value_;
@@ -30,6 +31,10 @@ base::Timestamp LogClock::Read(env::MonotonicTime now, base::Timestamp wall) {
 
 void LogClock::ReportStep(base::Duration behind_wall) {
   step_reported_ = true;
+  ++steps_.steps;
+  steps_.last = behind_wall;
+  steps_.last_at = value_;
+  steps_.behind_wall = behind_wall;
   base::LogWarning("log.clock_step", {{"behind_wall", base::FormatDuration(behind_wall)},
                                       {"log_clock", base::FormatTimestamp(value_)}});
 }

@@ -8,6 +8,14 @@
 
 namespace headrace::log {
 
+// What a log clock saw of the wall clock.
+struct ClockSteps {
+  uint64_t steps = 0;                                // since the start
+  base::Duration last{0};                            // wall less log clock, at the newest step
+  base::Timestamp last_at = base::Timestamp::Min();  // on the log clock
+  base::Duration behind_wall{0};                     // now; beyond kStep it is not made good
+};
+
 // Not thread-safe. (Under `clock: events` the largest event time is the clock: TimeGate.)
 class LogClock {
  public:
@@ -20,6 +28,8 @@ class LogClock {
   LogClock(base::Timestamp floor, env::MonotonicTime now, base::Timestamp wall);
 
   base::Timestamp Read(env::MonotonicTime now, base::Timestamp wall);
+  // As of the last reading.
+  const ClockSteps& steps() const { return steps_; }
 
  private:
   void ReportStep(base::Duration behind_wall);
@@ -27,6 +37,7 @@ class LogClock {
   base::Timestamp value_;
   env::MonotonicTime read_at_;
   bool step_reported_ = false;
+  ClockSteps steps_;
 };
 
 }  // namespace headrace::log

@@ -58,6 +58,9 @@ TEST_F(LogClockTest, AStepIsReportedOnceAndNotFollowed) {
     EXPECT_EQ(Tick(clock, seconds(1)) - before, seconds(1));
     EXPECT_EQ(Tick(clock, seconds(5)) - before, seconds(6));
     EXPECT_EQ(steps_, 1);
+    EXPECT_EQ(clock.steps().steps, 1U);
+    EXPECT_EQ(clock.steps().last, step);
+    EXPECT_EQ(clock.steps().behind_wall, step);
     wall_ = wall_ - step;  // mended: the next step is news again
     Tick(clock, seconds(1));
     wall_ = wall_ + step;

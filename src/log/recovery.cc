@@ -1,6 +1,7 @@
 #include "log/recovery.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include <fmt/core.h>
@@ -34,6 +35,7 @@ Result<void> RemoveLeftovers(env::Files& files, const std::string& folder) {
 // One reading of a log.
 struct Reading {
   const RecoverFrom& from;
+  RecoveryProgress& progress;
   const std::function<Result<void>(const Epoch&)>& visit;
   LogTail tail;
   bool knows_last_checksum = true;  // of the record before the next
@@ -74,6 +76,7 @@ void Advance(const RecordHeader& header, Reading& reading) {
   tail.log_bytes += tail.last_bytes;
   tail.segments.back().last = header.epoch;
   tail.segments.back().bytes += tail.last_bytes;
+  reading.progress.Note(tail.last_bytes, 0);
 }
 
 // Steps over records before `from.after` by their headers. What is no record stays for ReadRecords
@@ -95,6 +98,12 @@ Result<void> StepOverRecords(SegmentCursor& cursor, Reading& reading) {
   return {};
 }
 
+uint64_t RowsIn(const Epoch& epoch) {
+  uint64_t rows = 0;
+  for (const StreamRows& stream : epoch.streams) rows += stream.rows.rows();
+  return rows;
+}
+
 Result<void> ReadEpoch(const SegmentCursor& cursor, const Record& record, Reading& reading) {
   if (record.header.epoch <= reading.from.after) {
     if (auto learnt = LearnStreams(record.payload, reading.tail.catalogue); !learnt)
@@ -105,7 +114,10 @@ Result<void> ReadEpoch(const SegmentCursor& cursor, const Record& record, Readin
   if (!epoch) return Corrupt(cursor, record.offset, epoch.error().message());
   if (epoch->id != record.header.epoch)
     return Corrupt(cursor, record.offset, "an epoch's header and payload name different epochs");
-  return reading.visit(*epoch);
+  HR_TRY_VOID(reading.progress.Check());
+  HR_TRY_VOID(reading.visit(*epoch));
+  reading.progress.Note(0, RowsIn(*epoch));
+  return {};
 }
 
 // Reads all whole records of a segment from cursor on.
@@ -262,15 +274,42 @@ Result<size_t> PassSegments(env::Files& files, const std::vector<SegmentName>& s
   return first;
 }
 
+// About where the zeros of a preallocated segment begin: found by halving, so a record with a
+// blank stretch may mislead it. For estimates only.
+Result<uint64_t> AboutWritten(env::Files& files, const std::string& path) {
+  HR_TRY(const auto file, files.OpenForReading(path));
+  uint64_t begin = 0;
+  uint64_t end = file->size() / kRecordAlignment;
+  std::array<uint8_t, kRecordAlignment> block{};
+  while (begin < end) {
+    const uint64_t middle = begin + (end - begin) / 2;
+    HR_TRY_VOID(file->ReadAt(middle * kRecordAlignment, block));
+    const bool blank = std::ranges::all_of(block, [](uint8_t byte) { return byte == 0; });
+    blank ? end = middle : begin = middle + 1;
+  }
+  return begin * kRecordAlignment;
+}
+
+// Sealed segments count whole: what is left free at their ends is less than a record.
+Result<uint64_t> AboutWritten(env::Files& files, std::span<const SegmentName> segments) {
+  if (segments.empty()) return 0;
+  HR_TRY(uint64_t bytes, AboutWritten(files, segments.back().path));
+  for (const SegmentName& segment : segments.first(segments.size() - 1)) {
+    HR_TRY(const auto file, files.OpenForReading(segment.path));
+    bytes += file->size();
+  }
+  return bytes;
+}
+
 }  // namespace
 
 Result<LogTail> Recover(env::Environment& environment, const std::string& folder, base::LogId log,
-                        const RecoverFrom& from,
+                        const RecoverFrom& from, RecoveryProgress& progress,
                         const std::function<Result<void>(const Epoch&)>& visit) {
   env::Files& files = environment.files();
   HR_TRY_VOID(RemoveLeftovers(files, folder));
   HR_TRY(LogFiles found, ListLog(files, folder));
-  Reading reading{from, visit, {}};
+  Reading reading{from, progress, visit, {}};
   LogTail& tail = reading.tail;
   HR_TRY_VOID(SettleRetention(environment, log, found, tail));
   HR_TRY_VOID(PassResidues(reading));
@@ -280,6 +319,8 @@ Result<LogTail> Recover(env::Environment& environment, const std::string& folder
                           .With("file", SegmentPath(folder, tail.last.Next())));
   if (!segments.empty()) HR_TRY_VOID(CheckBegin(segments.front(), tail.last));
   HR_TRY(const size_t first_read, PassSegments(files, segments, reading));
+  HR_TRY(const uint64_t bytes, AboutWritten(files, std::span(segments).subspan(first_read)));
+  progress.Begin(RecoveryPhase::kLog, bytes);
   for (size_t i = first_read; i < segments.size(); ++i) {
     HR_TRY(SegmentCursor cursor, SegmentCursor::Open(files, segments[i].path, log));
     HR_TRY_VOID(CheckBegin(segments[i], tail.last));

@@ -8,6 +8,7 @@
 #include "log/epoch_codec.h"
 #include "log/log_folder.h"
 #include "log/log_sequencer.h"
+#include "log/recovery_progress.h"
 
 namespace headrace::log {
 
@@ -53,7 +54,10 @@ Result<void> LogSequencer::Recover(const ResumePoint& resume,
     if (epoch.id > from.decided) HR_TRY_VOID(LearnRecovered(epoch));
     return on_recovered ? on_recovered(epoch) : Result<void>();
   };
-  HR_TRY(LogTail tail, log::Recover(environment_, folder_, log_, from, visit));
+  RecoveryProgress unseen(environment_.clock());
+  HR_TRY(LogTail tail,
+         log::Recover(environment_, folder_, log_, from,
+                      options_.progress != nullptr ? *options_.progress : unseen, visit));
   HR_TRY(mark_, DurableMark::Open(environment_.files(), folder_, log_));
   SetMark(tail.last);
   durable_ = tail.last;

@@ -40,6 +40,8 @@ struct StreamSpec {
   StreamTiming timing;
 };
 
+class RecoveryProgress;
+
 // Named limits; every one is in docs/reference/limits.md.
 struct LogOptions {
   Durability durability = Durability::kFsync;
@@ -62,6 +64,8 @@ struct LogOptions {
   base::Duration residue_keep = std::chrono::hours(720);  // likewise
   uint64_t capture_slice_bytes =
       64ULL << 10;  // written at once by CaptureState, at most 0.2 ms, between other tasks
+  // Told how far Open is, and asked whether to go on; nobody when null. Used by Open only.
+  RecoveryProgress* progress = nullptr;
 };
 
 // What the log's own state (answers to producers and idempotency keys, watermarks, clock, counters,

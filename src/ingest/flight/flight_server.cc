@@ -28,6 +28,7 @@ FlightAction LastSequenceAction(const StreamGate& gate) {
   return {.name = "last_sequence",
           .description = "body: a producer; answers {\"log\":..,\"last_sequence\":n}",
           .run = [&gate](const std::string& producer) -> base::Result<std::vector<std::string>> {
+            HR_TRY_VOID(gate.Ready());
             std::string json = R"({"log":)";
             columns::AppendJsonString(json, gate.LogName());
             json += fmt::format(R"(,"last_sequence":{}}})", gate.LastSequence(producer));
@@ -132,6 +133,7 @@ arrow::Status FlightServer::Service::DoPut(const flight::ServerCallContext& /*co
 arrow::Status FlightServer::Service::ListFlights(const flight::ServerCallContext& /*context*/,
                                                  const flight::Criteria* /*criteria*/,
                                                  std::unique_ptr<flight::FlightListing>* listings) {
+  if (const auto ready = gate_.Ready(); !ready) return ToFlightStatus(ready.error());
   std::vector<flight::FlightInfo> infos;
   for (const StreamHandle& stream : gate_.Streams()) {
     ARROW_ASSIGN_OR_RAISE(flight::FlightInfo info, InfoOf(stream));

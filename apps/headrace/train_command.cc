@@ -7,6 +7,7 @@
 #include "columns/value.h"
 #include "commands.h"
 #include "env/environment.h"
+#include "pause_notice.h"
 #include "training/train.h"
 
 namespace headrace::app {
@@ -15,19 +16,19 @@ namespace {
 double Seconds(base::Duration d) { return std::chrono::duration<double>(d).count(); }
 
 void PrintJson(const CommandContext& context, const TrainOptions& options,
-               const training::TrainReport& report) {
+               const training::TrainReport& report, double waited_s) {
   std::string output;
   columns::AppendJsonString(output, options.output);
   fmt::print(
       context.out,
       R"({{"rows":{},"features":{},"known":"{}","output":{},"rows_from_table":{},)"
       R"("rows_from_log":{},"table_version":{},"through_epoch":{},"seconds":{{"read":{:.3f},)"
-      R"("prepare":{:.3f},"answer":{:.3f},"write":{:.3f}}}}})"
+      R"("prepare":{:.3f},"answer":{:.3f},"write":{:.3f}}},"waited_s":{:.3f}}})"
       "\n",
       report.rows, report.features, report.assumed ? "assumed" : "observed", output,
       report.scanned.from_table, report.scanned.from_log, report.scanned.table_version,
       report.scanned.through.value, Seconds(report.read), Seconds(report.prepare),
-      Seconds(report.answer), Seconds(report.write));
+      Seconds(report.answer), Seconds(report.write), waited_s);
 }
 
 void PrintText(const CommandContext& context, const TrainOptions& options,
@@ -58,12 +59,14 @@ int RunTrain(const TrainOptions& options, CommandContext& context) {
   train.time_column = options.time_column;
   if (!options.exclude_column.empty()) train.exclude_column = options.exclude_column;
   train.output = options.output;
+  const training::EnginePauses pauses(*environment, options.data, SayPauses(context));
   const auto report = training::Train(*environment, train);
   if (!report) return ReportError(context, report.error());
   if (context.json()) {
-    PrintJson(context, options, *report);
+    PrintJson(context, options, *report, WaitedSeconds(*environment));
   } else {
     PrintText(context, options, *report);
+    PrintWaited(context, *environment);
   }
   return 0;
 }

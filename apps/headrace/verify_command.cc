@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "env/environment.h"
+#include "pause_notice.h"
 #include "training/verify.h"
 
 namespace headrace::app {
@@ -49,7 +50,7 @@ ordered_json DifferenceJson(const Difference& difference) {
   return json;
 }
 
-void PrintJson(const CommandContext& context, const VerifyReport& report) {
+void PrintJson(const CommandContext& context, const VerifyReport& report, double waited_s) {
   ordered_json json = {{"checked", report.checked},
                        {"values", report.values},
                        {"mismatches", report.mismatches},
@@ -59,6 +60,7 @@ void PrintJson(const CommandContext& context, const VerifyReport& report) {
                        {"rows_from_log", report.scanned.from_log},
                        {"table_version", report.scanned.table_version},
                        {"seconds", Seconds(report.took)},
+                       {"waited_s", waited_s},
                        {"differences", ordered_json::array()}};
   for (const Difference& difference : report.differences)
     json["differences"].push_back(DifferenceJson(difference));
@@ -102,12 +104,14 @@ int RunVerify(const VerifyOptions& options, CommandContext& context) {
   training::VerifyOptions verify;
   verify.data_folder = options.data;
   verify.answers = options.answers.empty() ? options.data + kDefaultAnswers : options.answers;
+  const training::EnginePauses pauses(*environment, options.data, SayPauses(context));
   const auto report = training::Verify(*environment, verify);
   if (!report) return ReportError(context, report.error());
   if (context.json()) {
-    PrintJson(context, *report);
+    PrintJson(context, *report, WaitedSeconds(*environment));
   } else {
     PrintText(context, *report);
+    PrintWaited(context, *environment);
   }
   return report->mismatches == 0 ? 0 : kFoundDifferences;
 }

@@ -9,6 +9,7 @@
 #include "pipeline/pipeline_file.h"
 #include "tables/stream_rows.h"
 #include "tables/table_reader.h"
+#include "training/engine_pauses.h"
 
 namespace headrace::training {
 namespace {
@@ -102,7 +103,9 @@ Result<EpochId> History::ScanTable(const pipeline::StreamDefinition& stream,
     }
   }
   scanned.table_version = (*table)->version();
+  auto pass = TrainingPass(environment_);
   const auto counted = [&](const tables::PositionedRows& rows) {
+    pass.Wait();
     scanned.from_table += rows.rows.rows();
     return visit(rows);
   };
@@ -115,7 +118,9 @@ Result<void> History::ScanTail(const pipeline::StreamDefinition& stream, base::S
                                ScannedRows& scanned) const {
   const tables::PublishedStream published{id, stream.name, stream.schema(),
                                           stream.timing.event_time_field, stream.known_at};
+  auto pass = TrainingPass(environment_);
   const auto hand_out = [&](tables::EpochRows epoch) -> Result<void> {
+    pass.Wait();
     tables::PositionedRows rows{std::move(epoch.rows), {}, std::move(epoch.known_at)};
     rows.positions.reserve(rows.rows.rows());
     for (size_t row = 0; row < rows.rows.rows(); ++row)

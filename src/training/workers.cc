@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "training/engine_pauses.h"
+
 namespace headrace::training {
 
 base::Result<void> InPieces(env::Environment& environment, size_t workers, size_t count,
@@ -14,7 +16,9 @@ base::Result<void> InPieces(env::Environment& environment, size_t workers, size_
   std::atomic<size_t> next{0};
   std::atomic<bool> failed{false};
   const auto work = [&] {
+    auto pass = TrainingPass(environment);
     for (size_t i = next.fetch_add(1); i < count && !failed; i = next.fetch_add(1)) {
+      pass.Wait();
       auto done = piece(i);
       if (done) continue;
       errors[i] = std::move(done).error();

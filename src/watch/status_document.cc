@@ -1,5 +1,6 @@
 #include "watch/status_document.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "plan/budget.h"
@@ -13,6 +14,7 @@ constexpr double kMegabyte = 1024.0 * 1024.0;
 
 double Milliseconds(uint64_t us) { return static_cast<double>(us) / 1000.0; }
 double Milliseconds(base::Duration d) { return static_cast<double>(d.count()) / 1000.0; }
+double Seconds(base::Duration d) { return static_cast<double>(d.count()) / 1e6; }
 double Megabytes(uint64_t bytes) { return static_cast<double>(bytes) / kMegabyte; }
 
 Json Times(const base::Histogram& us) {
@@ -60,6 +62,20 @@ Json LogJson(const StatusFigures& figures) {
   return json;
 }
 
+// What the wall clock did; the log clock leans towards it, and does not follow a step.
+Json ClockJson(const log::ClockSteps& clock) {
+  const bool apart =
+      clock.behind_wall > log::LogClock::kStep || clock.behind_wall < -log::LogClock::kStep;
+  Json json = {{"stepped", apart},
+               {"steps", clock.steps},
+               {"behind_wall_ms", Milliseconds(clock.behind_wall)}};
+  if (clock.steps > 0) {
+    json["last_step_ms"] = Milliseconds(clock.last);
+    json["last_step_at"] = base::FormatTimestamp(clock.last_at);
+  }
+  return json;
+}
+
 Json MemoryJson(const StatusFigures& figures) {
   Json accounts = Json::object();
   for (int i = 0; i < static_cast<int>(base::MemoryAccount::kCount); ++i) {
@@ -103,12 +119,59 @@ Json TablesJson(const StatusFigures& figures) {
   return tables;
 }
 
+// Who yields to the real-time stages, why and for how long.
+Json BackgroundJson(const GovernorFigures& figures) {
+  const auto seconds = [](env::MonotonicTime span) {
+    return std::chrono::duration<double>(span).count();
+  };
+  Json classes = Json::array();
+  for (const GovernorFigures::Class& each : figures.classes) {
+    const env::WorkClassFigures& gate = each.gate;
+    Json json = {{"work", env::NameOf(each.work)},  {"state", gate.paused ? "paused" : "running"},
+                 {"pauses", gate.pauses},           {"paused_s", seconds(gate.paused_total)},
+                 {"waiting", gate.waiting},         {"waited_s", seconds(gate.waited_total)},
+                 {"let_through", each.let_through}, {"overridden", gate.overridden}};
+    if (gate.paused) json["for_s"] = seconds(figures.now - gate.since);
+    if (!gate.why.empty()) json[gate.paused ? "why" : "last_why"] = gate.why;
+    if (!gate.overridden_by.empty()) json["overridden_by"] = gate.overridden_by;
+    classes.push_back(std::move(json));
+  }
+  return {{"pressure",
+           {{"stage", figures.worst.what},
+            {"share", figures.worst.share},
+            {"taken", figures.worst.taken}}},
+          {"level", figures.level},
+          {"classes", std::move(classes)}};
+}
+
+Json RecoveryJson(const log::RecoveryFigures& recovery) {
+  Json json = {{"phase", log::NameOf(recovery.phase)},
+               {"elapsed_s", Seconds(recovery.elapsed)},
+               {"rows", recovery.rows}};
+  if (recovery.phase == log::RecoveryPhase::kReady) return json;
+  json["bytes_done"] = recovery.bytes_done;
+  json["bytes_total"] = recovery.bytes_total;
+  json["bytes_per_s"] = std::llround(recovery.bytes_per_second);
+  json["rows_per_s"] = std::llround(recovery.rows_per_second);
+  if (recovery.left) json["seconds_left"] = Seconds(*recovery.left);
+  return json;
+}
+
 }  // namespace
+
+std::string StartingStatusJson(const std::string& pipeline, const log::RecoveryFigures& recovery) {
+  return Json{{"pipeline", pipeline},
+              {"state", "recovering"},
+              {"uptime_s", Seconds(recovery.elapsed)},
+              {"recovery", RecoveryJson(recovery)}}
+      .dump();
+}
 
 std::string StatusJson(const StatusFigures& figures) {
   const Json times = Times(figures.end_to_end_us);
-  const Json json = {
+  Json json = {
       {"pipeline", figures.definition.name},
+      {"state", "ready"},
       {"definition", figures.definition.id.ToString()},
       {"clock", figures.definition.clock == log::ClockMode::kEvents ? "events" : "wall"},
       {"uptime_s", static_cast<double>(figures.uptime.count()) / 1e6},
@@ -119,6 +182,7 @@ std::string StatusJson(const StatusFigures& figures) {
         {"refused", figures.log.rows_refused},
         {"batches_repeated", figures.log.batches_repeated}}},
       {"log", LogJson(figures)},
+      {"log_clock", ClockJson(figures.clock)},
       {"fdatasync", Times(figures.sync_us)},
       {"stages",
        {{"ingest", Times(figures.durable_us)},
@@ -133,6 +197,8 @@ std::string StatusJson(const StatusFigures& figures) {
       {"dead_letters", figures.dead_letters},
       {"revoked_pins", figures.revoked_pins},
   };
+  if (figures.background) json["background"] = BackgroundJson(*figures.background);
+  if (figures.recovery) json["recovery"] = RecoveryJson(*figures.recovery);
   return json.dump();
 }
 
@@ -168,6 +234,14 @@ std::string StatusMetrics(const StatusFigures& figures) {
                figures.serve_us);
   text.Counter("headrace_serving_pins_revoked_total", "Pins taken away from slow readers.",
                figures.revoked_pins);
+  if (figures.background) {
+    for (const GovernorFigures::Class& each : figures.background->classes)
+      text.Gauge("headrace_watch_paused", "1 while a class of background work is paused.",
+                 each.gate.paused ? 1 : 0, {{"work", env::NameOf(each.work)}});
+    for (const GovernorFigures::Class& each : figures.background->classes)
+      text.Counter("headrace_watch_pauses_total", "Pauses of a class of background work.",
+                   each.gate.pauses, {{"work", env::NameOf(each.work)}});
+  }
   for (const TableFigures& table : figures.tables)
     text.Gauge("headrace_tables_pending_rows", "Durable rows not in the table.",
                static_cast<double>(table.pending_rows), {{"table", table.name}});

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,9 +12,12 @@
 #include "base/ids.h"
 #include "base/memory_budget.h"
 #include "env/process_memory.h"
+#include "log/log_clock.h"
+#include "log/recovery_progress.h"
 #include "log/sequencer.h"
 #include "pipeline/definition.h"
 #include "pipeline/views/view_set.h"
+#include "watch/governor.h"
 #include "watch/metrics_text.h"
 
 namespace headrace::watch {
@@ -36,6 +40,7 @@ struct StatusFigures {
   const pipeline::PipelineDefinition& definition;
   base::Duration uptime{0};
   log::LogStatus log;
+  log::ClockSteps clock;
   log::Durability durability = log::Durability::kFsync;
   base::EpochId visible;
   uint64_t backlog_rows = 0;  // durable, not yet visible
@@ -49,11 +54,15 @@ struct StatusFigures {
   std::vector<TableFigures> tables;
   std::map<std::string, std::map<std::string, uint64_t>> dead_letters;  // stream -> rule -> rows
   uint64_t revoked_pins = 0;
+  std::optional<log::RecoveryFigures> recovery;  // of the start, when somebody looked
+  std::optional<GovernorFigures> background;     // when there is a governor
   const base::MemoryBudget& budget;
   env::ProcessMemory memory;
 };
 
 std::string StatusJson(const StatusFigures& figures);
+// The document of an engine that is not ready: `state` is "recovering".
+std::string StartingStatusJson(const std::string& pipeline, const log::RecoveryFigures& recovery);
 // The same figures for GET /metrics.
 std::string StatusMetrics(const StatusFigures& figures);
 

@@ -83,13 +83,17 @@ class PlanFiles {
 Result<std::vector<DataFile>> WritePlanFiles(env::Environment& environment,
                                              base::MemoryBudget& budget, log::LogReader& log,
                                              const PublishedStream& stream, const PublishPlan& plan,
-                                             const std::string& folder, const FileLimits& limits) {
+                                             const std::string& folder, const FileLimits& limits,
+                                             env::BackgroundPass& pass) {
   HR_TRY(const base::MemoryCharge charge,
          budget.TryCharge(base::MemoryAccount::kTables, limits.file_raw_bytes_max));
   HR_TRY(columns::SchemaRef schema, TableSchema(*stream.schema));
   PlanFiles files(environment.files(), folder, log.log(), plan, limits, std::move(schema));
   HR_TRY_VOID(ScanStreamRows(log, stream, plan.after, plan.last, UnknownTime::kRefuse,
-                             [&](EpochRows epoch) { return files.Add(std::move(epoch)); }));
+                             [&](EpochRows epoch) {
+                               pass.Wait();
+                               return files.Add(std::move(epoch));
+                             }));
   return files.Finish();
 }
 

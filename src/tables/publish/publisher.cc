@@ -269,6 +269,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
       Enter(State::kRunning, "");
       return PostAfter(options_.commit);
     }
+    if (!Pass().MayGoOn()) return PostAfter(kAskAgain);
     busy_ = true;
     if (plan->last <= plan->after) return LogEntry(SealingEntry(stream_.name), std::nullopt);
     environment_.CrashPoint("publish.before_plan");
@@ -308,8 +309,22 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     RunPlan();
   }
 
+  // Of the commit that is next or under way. It may be late by one interval at the most.
+  env::BackgroundPass& Pass() {
+    if (!pass_) {
+      const auto work =
+          options_.commit > kSlowCommit ? env::WorkClass::kSlowTables : env::WorkClass::kTables;
+      pass_.emplace(environment_, work,
+                    fmt::format("table {}: a commit every {}", stream_.name,
+                                base::FormatDuration(options_.commit)),
+                    options_.commit);
+    }
+    return *pass_;
+  }
+
   void RunPlan() {
     auto done = TryRunPlan();
+    pass_.reset();
     if (!done) return Fail(done.error());
     redo_ = false;
     retry_delay_ = base::Duration(0);
@@ -330,7 +345,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     }
     HR_TRY(const std::vector<DataFile> files,
            WritePlanFiles(environment_, budget_, *log_, stream_, *last_plan_, options_.folder,
-                          options_.files));
+                          options_.files, Pass()));
     environment_.CrashPoint("publish.after_files");
     environment_.CrashPoint("publish.before_commit");
     HR_TRY_VOID(table_->Append(files, {application_, last_plan_->last.value}));
@@ -406,6 +421,9 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     return status_.state == State::kStopped;
   }
 
+  static constexpr base::Duration kAskAgain =
+      std::chrono::duration_cast<base::Duration>(env::BackgroundGate::kAskAgain);
+  static constexpr base::Duration kSlowCommit = std::chrono::seconds(30);
   static constexpr base::Duration kSealedPause = std::chrono::milliseconds(5);
 
   env::Environment& environment_;
@@ -434,6 +452,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   bool due_ = true;      // the interval, or a retry's delay, is over
   bool failed_ = false;  // the last try ended in an error
   std::string reason_;
+  std::optional<env::BackgroundPass> pass_;
   uint64_t timer_turn_ = 0;
   env::MonotonicTime started_at_{0};
   base::Duration retry_delay_{0};

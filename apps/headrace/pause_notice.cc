@@ -1,0 +1,32 @@
+#include "pause_notice.h"
+
+#include <fmt/core.h>
+
+#include <chrono>
+
+namespace headrace::app {
+
+training::EnginePauses::Said SayPauses(const CommandContext& context) {
+  return [err = context.err](const std::string& why) {
+    if (why.empty()) {
+      fmt::print(err, "going on\n");
+    } else {
+      fmt::print(err, "waiting for the engine, whose answers come first: {}\n", why);
+    }
+    std::fflush(err);
+  };
+}
+
+double WaitedSeconds(env::Environment& environment) {
+  const env::WorkClassFigures figures =
+      environment.background().Figures(env::WorkClass::kTraining, environment.clock().Now());
+  return std::chrono::duration<double>(figures.waited_total).count();
+}
+
+void PrintWaited(const CommandContext& context, env::Environment& environment) {
+  const double waited = WaitedSeconds(environment);
+  if (waited > 0)
+    fmt::print(context.out, "  waited  {:.1f} s for the engine's real-time stages\n", waited);
+}
+
+}  // namespace headrace::app

@@ -127,6 +127,9 @@ void Arguments::Impl::AddServe() {
       ->type_name("FILE");
   command.add_flag("--demo-faults", serve.demo_faults,
                    "Allow POST /debug/flip, which corrupts state on purpose");
+  command.add_flag("--no-governor", serve.no_governor,
+                   "Let background work (snapshots, tables, training) go on when answers are late; "
+                   "to compare");
 }
 
 void Arguments::Impl::AddIngest() {

@@ -57,6 +57,7 @@ struct ServeOptions {
   std::string ready_file;
   std::string answers;
   bool demo_faults = false;
+  bool no_governor = false;
 };
 int RunServe(const ServeOptions& options, CommandContext& context);
 

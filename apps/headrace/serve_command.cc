@@ -7,19 +7,23 @@
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 
 #include "commands.h"
 #include "text_file.h"
 #include "wiring/engine.h"
+#include "wiring/starting.h"
 
 namespace headrace::app {
 namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kSilenceMax{1};  // a longer start says what it is doing
+constexpr std::chrono::seconds kSilenceMax{1};   // a longer start says how far it is
+constexpr std::chrono::seconds kNoticeEvery{3};  // and again
 constexpr int kExitOnSecondSignal = 130;
 
 wiring::ListenAddress ListenAt(const Address& address) {
@@ -35,29 +39,78 @@ wiring::EngineOptions EngineOptionsOf(const ServeOptions& options) {
           .http = ListenAt(options.http),
           .flight = ListenAt(options.flight),
           .answers_file = options.answers,
-          .demo_faults = options.demo_faults ? wiring::DemoFaults::kOn : wiring::DemoFaults::kOff};
+          .demo_faults = options.demo_faults ? wiring::DemoFaults::kOn : wiring::DemoFaults::kOff,
+          .governing = options.no_governor ? wiring::Governing::kOff : wiring::Governing::kOn};
 }
 
-// The signals that end the engine wait for us to fetch them; threads that start later inherit that.
-sigset_t BlockStopSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return signals;
-}
-
-// Says so when the start takes long: most of it is reading the log.
-class SlowStartNotice {
+// Fetches the signals that end the engine, on a thread of its own that ends with the process. A
+// second signal ends the process at once: nothing acknowledged is lost by that. One object a
+// process, made before any other thread, as those inherit what is blocked.
+class StopSignals {
  public:
-  explicit SlowStartNotice(std::FILE* err)
-      : thread_([this, err](const std::stop_token& stop) {
+  StopSignals() : state_(std::make_shared<State>()) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    std::thread([state = state_, signals] {
+      int signal = 0;
+      sigwait(&signals, &signal);
+      state->Arrived(signal);
+      sigwait(&signals, &signal);
+      _exit(kExitOnSecondSignal);
+    }).detach();
+  }
+
+  // Calls `act` when the first signal comes, at once if it has; until the next call. What `act`
+  // uses must live until then: OnFirst({}) returns when it no longer runs.
+  void OnFirst(std::function<void()> act) {
+    const std::lock_guard lock(state_->mutex);
+    state_->act = std::move(act);
+    if (state_->signal != 0 && state_->act) state_->act();
+  }
+  bool came() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->signal != 0;
+  }
+  int Wait() const {
+    std::unique_lock lock(state_->mutex);
+    state_->changed.wait(lock, [this] { return state_->signal != 0; });
+    return state_->signal;
+  }
+
+ private:
+  struct State {
+    std::mutex mutex;
+    std::condition_variable changed;
+    int signal = 0;
+    std::function<void()> act;
+
+    void Arrived(int number) {
+      const std::lock_guard lock(mutex);
+      signal = number;
+      if (act) act();
+      changed.notify_all();
+    }
+  };
+  std::shared_ptr<State> state_;
+};
+
+// Says how far the start is when it takes long.
+class StartNotice {
+ public:
+  StartNotice(std::FILE* err, const wiring::Engine& engine)
+      : thread_([this, err, &engine](const std::stop_token& stop) {
           std::unique_lock lock(mutex_);
-          const bool done = wake_.wait_for(lock, stop, kSilenceMax, [] { return false; });
-          if (!done && !stop.stop_requested())
-            fmt::print(err, "starting: reading the log and rebuilding the state ...\n");
+          std::chrono::seconds pause = kSilenceMax;
+          while (!wake_.wait_for(lock, stop, pause, [] { return false; }) &&
+                 !stop.stop_requested()) {
+            fmt::print(err, "starting: {}\n", wiring::ProgressText(engine.recovery()));
+            std::fflush(err);
+            pause = kNoticeEvery;
+          }
         }) {}
 
  private:
@@ -98,38 +151,34 @@ base::Result<void> AnnounceReady(const ServeOptions& options, const CommandConte
   return WriteTextFile(options.ready_file, document + "\n");
 }
 
-int WaitForSignal(const sigset_t& signals) {
-  int signal = 0;
-  sigwait(&signals, &signal);
-  return signal;
-}
-
-// A second signal while stopping ends the process at once: nothing acknowledged is lost by that.
-void LeaveAtNextSignal(const sigset_t& signals) {
-  std::thread([signals] {
-    WaitForSignal(signals);
-    _exit(kExitOnSecondSignal);
-  }).detach();
+// Nothing was accepted yet, so there is nothing to make durable.
+int EndedWhileStarting(const CommandContext& context) {
+  fmt::print(context.err, "stopped while starting: nothing is lost, the next start begins anew\n");
+  return 0;
 }
 
 }  // namespace
 
 int RunServe(const ServeOptions& options, CommandContext& context) {
-  const sigset_t signals = BlockStopSignals();
+  StopSignals signals;
   const auto begin = steady_clock::now();
-  base::Result<std::unique_ptr<wiring::Engine>> engine = [&] {
-    const SlowStartNotice notice(context.err);
-    return wiring::Engine::Start(EngineOptionsOf(options));
-  }();
+  auto engine = wiring::Engine::Listen(EngineOptionsOf(options));
   if (!engine) return ReportError(context, engine.error());
+  signals.OnFirst([&] { (*engine)->CancelRecovery(); });
+  const base::Result<void> recovered = [&] {
+    const StartNotice notice(context.err, **engine);
+    return (*engine)->Recover();
+  }();
+  signals.OnFirst({});
+  if (!recovered && signals.came()) return EndedWhileStarting(context);
+  if (!recovered) return ReportError(context, recovered.error());
   if (const auto announced = AnnounceReady(options, context, **engine, steady_clock::now() - begin);
       !announced)
     return ReportError(context, announced.error());
 
-  const int signal = WaitForSignal(signals);
+  const int signal = signals.Wait();
   fmt::print(context.err, "stopping ({}): making everything durable, publishing ...\n",
              signal == SIGINT ? "interrupt" : "terminate");
-  LeaveAtNextSignal(signals);
   const auto stop_begin = steady_clock::now();
   (*engine)->Stop();
   fmt::print(context.err, "stopped in {:.1f} s\n",

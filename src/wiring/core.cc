@@ -42,6 +42,11 @@ class SharedLogClock {
     const std::lock_guard lock(mutex_);
     return log_clock_.Read(clock_.Now(), clock_.Wall());
   }
+  log::ClockSteps Steps() {
+    const std::lock_guard lock(mutex_);
+    (void)log_clock_.Read(clock_.Now(), clock_.Wall());
+    return log_clock_.steps();
+  }
 
  private:
   env::Clock& clock_;
@@ -69,7 +74,8 @@ class RunningCore final : public Core {
       : environment_(environment),
         options_(std::move(options)),
         definition_(options_.definition),
-        budget_(definition_->memory_bytes),
+        own_budget_(definition_->memory_bytes),
+        budget_(options_.budget != nullptr ? *options_.budget : own_budget_),
         held_([this] { return applier_->backlog_rows() > Applier::kBacklogRowsMax; },
               [this](columns::EventBatch batch, log::AckCallback done) {
                 sequencer_->Submit(std::move(batch), std::move(done));
@@ -115,6 +121,10 @@ class RunningCore final : public Core {
     return sequencer_->LastSequence(producer);
   }
   log::LogStatus log_status() const override { return sequencer_->status(); }
+  plan::StageMeasurements stages() const override {
+    return {&sequencer_->durable_us(), &applier_->visible_us(), &answers_->serve_us(),
+            &end_to_end_.visible_us()};
+  }
   base::EpochId visible() const override { return derived_.views->visible(); }
 
   Result<base::StreamId> StreamNamed(const std::string& name) const override {
@@ -209,6 +219,7 @@ class RunningCore final : public Core {
         .definition = *definition_,
         .uptime = std::chrono::duration_cast<base::Duration>(environment_.clock().Now() - started_),
         .log = sequencer_->status(),
+        .clock = log_clock_->Steps(),
         .durability = options_.log.durability,
         .visible = derived_.views->visible(),
         .backlog_rows = applier_->backlog_rows(),
@@ -221,6 +232,9 @@ class RunningCore final : public Core {
         .tables = derived_.publishers->Figures(),
         .dead_letters = DeadLetterCounts(),
         .revoked_pins = answers_->revoked_pins(),
+        .recovery = options_.progress == nullptr ? std::nullopt
+                                                 : std::optional(options_.progress->figures()),
+        .background = options_.background ? options_.background() : std::nullopt,
         .budget = budget_,
         .memory = env::ReadProcessMemory()};
   }
@@ -281,6 +295,7 @@ class RunningCore final : public Core {
                                    .log_clock = [this] { return log_clock_->Now(); },
                                    .waiting = waiting_.get(),
                                    .clock = &environment_.clock(),
+                                   .budget = &budget_,
                                    .on_answer = {}};
     if (!options_.answers_file.empty()) {
       HR_TRY(answer_file_, AnswerFile::Open(environment_, options_.answers_file));
@@ -327,7 +342,8 @@ class RunningCore final : public Core {
   env::Environment& environment_;
   const CoreOptions options_;
   const pipeline::PipelineRef definition_;
-  base::MemoryBudget budget_;
+  base::MemoryBudget own_budget_;
+  base::MemoryBudget& budget_;
   Derived derived_;
   std::mutex logged_mutex_;  // guards derived_.logged_definition once the sequencer runs
   HeldBatches held_;
@@ -357,6 +373,7 @@ Result<std::unique_ptr<Core>> Core::Start(env::Environment& environment, CoreOpt
   options.log.clock = options.definition->clock;
   options.log.durability = options.definition->log.durability;
   options.log.log_bytes_max = options.definition->log.bytes_max;
+  options.log.progress = options.progress;
   auto core = std::make_unique<RunningCore>(environment, std::move(options));
   HR_TRY_VOID(core->Open());
   return core;

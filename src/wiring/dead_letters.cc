@@ -14,6 +14,7 @@ namespace {
 // few.
 constexpr uint64_t kGapMax = 16;
 constexpr size_t kEpochsPerScan = 64;
+constexpr size_t kBytesMax = 8U << 20;  // of an answer; it may pass it by one letter
 
 void AppendLetter(std::string& out, base::EpochId epoch, const DeadLetters::Stream& stream,
                   const columns::RejectedRow& row) {
@@ -101,11 +102,12 @@ base::Result<std::string> DeadLetters::ToJson(log::LogReader& reader,
       const Stream of = describe(rejects.stream);
       if (!stream.empty() && of.name != stream) continue;
       for (const columns::RejectedRow& row : rejects.rows)
-        if (count++ < limit) AppendLetter(out, epoch->id, of, row);
+        if (count < limit && out.size() < kBytesMax && ++count > 0)
+          AppendLetter(out, epoch->id, of, row);
     }
     return {};
   };
-  for (size_t begin = 0; begin < epochs.size() && count < limit;) {
+  for (size_t begin = 0; begin < epochs.size() && count < limit && out.size() < kBytesMax;) {
     size_t end = begin + 1;
     while (end < epochs.size() && end - begin < kEpochsPerScan &&
            epochs[end].value - epochs[end - 1].value < kGapMax)

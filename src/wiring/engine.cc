@@ -1,7 +1,11 @@
-// An engine is a core behind two servers. What can be wrong with files and ports is found out
-// before the log is touched.
+// An engine is a core behind two servers, which listen before the core is there:
+//  1. Listen: pipeline file and ports, so that what is wrong with them is found out before the log
+//     is touched. A router and a gate that only tell the progress answer from here on.
+//  2. Recover: the core starts; then the router and the gate of the real verbs take their place.
 #include "wiring/engine.h"
 
+#include <mutex>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,6 +18,7 @@
 #include "wiring/http_verbs.h"
 #include "wiring/log_gate.h"
 #include "wiring/pipeline_folder.h"
+#include "wiring/starting.h"
 
 namespace headrace::wiring {
 namespace {
@@ -23,6 +28,7 @@ using base::Fail;
 using base::Result;
 
 constexpr uint16_t kPortsTried = 20;  // a default port moves by at most this many
+constexpr size_t kOtherFiles = 512;   // segments, tables, Flight, ports: not HTTP connections
 constexpr std::chrono::milliseconds kDrainGrace{5'000};  // requests under way at a stop
 
 // Calls `listen` with the port, then, for a default one that is in use, with those after it.
@@ -46,39 +52,72 @@ auto ListenOrMove(std::string_view what, const ListenAddress& address, Listen li
   return server;
 }
 
+// As many connections as the system lets us have files open, less those that the rest needs.
+protocols::HttpServerOptions HttpOptions() {
+  protocols::HttpServerOptions options;
+  size_t& wanted = options.connection.connections_max;
+  const uint64_t files = env::RaiseOpenFilesMax(wanted + kOtherFiles);
+  if (files >= wanted + kOtherFiles) return options;
+  const size_t possible = files > 2 * kOtherFiles ? files - kOtherFiles : files / 2;
+  base::LogWarning("wiring.few_open_files",
+                   {{"open_files_max", std::to_string(files)},
+                    {"connections_max", std::to_string(possible)},
+                    {"wanted", std::to_string(wanted)},
+                    {"how", "raise the hard limit: ulimit -Hn, LimitNOFILE="}});
+  wanted = possible;
+  return options;
+}
+
 class RunningEngine final : public Engine {
  public:
   explicit RunningEngine(EngineOptions options)
       : options_(std::move(options)),
         environment_(env::MakeRealEnvironment()),
-        network_(env::MakeRealNetwork(environment_->clock())) {}
+        network_(env::MakeRealNetwork(environment_->clock())),
+        progress_(environment_->clock()),
+        starting_gate_(progress_) {}
 
   ~RunningEngine() override { Stop(); }
 
-  Result<void> Open() {
-    HR_TRY(const pipeline::PipelineRef definition,
-           ReadPipeline(environment_->files(), options_.pipeline_path));
-    HR_TRY(core_, Core::Start(*environment_, {.definition = definition,
-                                              .data_folder = options_.data_folder,
-                                              .log = {},
-                                              .answers_file = options_.answers_file}));
-    gate_ = std::make_unique<LogGate>(*core_);
-    events_ = environment_->NewExecutor("events", env::Priority::kRealTime);
-    MountVerbs(router_, *core_, *gate_, *events_, options_.demo_faults);
+  Result<void> Listen() {
+    HR_TRY(definition_, ReadPipeline(environment_->files(), options_.pipeline_path));
+    budget_ = std::make_unique<base::MemoryBudget>(definition_->memory_bytes);
+    MountStarting(starting_router_, definition_->name, progress_);
+    const protocols::HttpServerOptions http = HttpOptions();
     HR_TRY(http_, ListenOrMove("HTTP", options_.http, [&](uint16_t port) {
-             return protocols::HttpServer::Start(*network_, environment_->clock(), core_->budget(),
-                                                 router_, options_.http.host, port);
+             return protocols::HttpServer::Start(*network_, environment_->clock(), *budget_,
+                                                 starting_router_, options_.http.host, port, http);
            }));
     HR_TRY(flight_, ListenOrMove("Flight", options_.flight, [&](uint16_t port) {
              ingest::FlightServerOptions flight;
              flight.host = options_.flight.host;
              flight.port = port;
-             return ingest::FlightServer::Start(flight, *gate_, core_->budget(), *environment_,
+             return ingest::FlightServer::Start(flight, starting_gate_, *budget_, *environment_,
                                                 network_.get(), {});
            }));
     return {};
   }
 
+  Result<void> Recover() override {
+    HR_TRY(core_, Core::Start(*environment_, {.definition = definition_,
+                                              .data_folder = options_.data_folder,
+                                              .log = {},
+                                              .answers_file = options_.answers_file,
+                                              .budget = budget_.get(),
+                                              .progress = &progress_,
+                                              .background = [this] { return Background(); }}));
+    StartGoverning();
+    gate_ = std::make_unique<LogGate>(*core_);
+    events_ = environment_->NewExecutor("events", env::Priority::kRealTime);
+    MountVerbs(router_, *core_, *gate_, *events_, options_.demo_faults);
+    progress_.Begin(log::RecoveryPhase::kReady, 0);
+    starting_gate_.Open(*gate_);
+    http_->UseRouter(router_);
+    return {};
+  }
+
+  void CancelRecovery() override { progress_.Cancel(); }
+  log::RecoveryFigures recovery() const override { return progress_.figures(); }
   uint16_t http_port() const override { return http_->port(); }
   uint16_t flight_port() const override { return flight_->port(); }
   Core& core() override { return *core_; }
@@ -87,15 +126,41 @@ class RunningEngine final : public Engine {
     if (std::exchange(stopped_, true)) return;
     if (flight_) flight_->Stop();
     if (http_) http_->Drain(kDrainGrace);
+    StopGoverning();
     if (core_) core_->Stop();
   }
 
  private:
+  void StartGoverning() {
+    if (options_.governing == Governing::kOff) return;
+    auto governor = watch::Governor::Make(*environment_, plan::DivideBudget(definition_->promise),
+                                          core_->stages(), {.data_folder = options_.data_folder});
+    const std::lock_guard lock(governor_mutex_);
+    governor_ = std::move(governor);
+  }
+  // The last table commits wait for nobody.
+  void StopGoverning() {
+    const std::lock_guard lock(governor_mutex_);
+    governor_.reset();
+  }
+  std::optional<watch::GovernorFigures> Background() const {
+    const std::lock_guard lock(governor_mutex_);
+    if (!governor_) return std::nullopt;
+    return governor_->figures();
+  }
+
   const EngineOptions options_;
   bool stopped_ = false;
   std::unique_ptr<env::Environment> environment_;
   std::unique_ptr<env::Network> network_;
+  pipeline::PipelineRef definition_;
+  std::unique_ptr<base::MemoryBudget> budget_;
+  log::RecoveryProgress progress_;
+  StartingGate starting_gate_;
+  protocols::HttpRouter starting_router_;
+  mutable std::mutex governor_mutex_;
   std::unique_ptr<Core> core_;
+  std::unique_ptr<watch::Governor> governor_;  // goes before the core, whose times it reads
   std::unique_ptr<LogGate> gate_;
   std::unique_ptr<env::Executor> events_;
   protocols::HttpRouter router_;
@@ -105,9 +170,9 @@ class RunningEngine final : public Engine {
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
+Result<std::unique_ptr<Engine>> Engine::Listen(EngineOptions options) {
   auto engine = std::make_unique<RunningEngine>(std::move(options));
-  HR_TRY_VOID(engine->Open());
+  HR_TRY_VOID(engine->Listen());
   return engine;
 }
 

@@ -13,9 +13,12 @@
 #include "columns/event_batch.h"
 #include "columns/key.h"
 #include "env/environment.h"
+#include "log/recovery_progress.h"
 #include "log/sequencer.h"
 #include "pipeline/definition.h"
+#include "plan/budget.h"
 #include "serving/answer.h"
+#include "watch/governor.h"
 
 namespace headrace::wiring {
 
@@ -28,6 +31,7 @@ struct ListenAddress {
 };
 
 enum class DemoFaults : uint8_t { kOff, kOn };
+enum class Governing : uint8_t { kOff, kOn };
 
 // What a start read.
 struct RecoveryFigures {
@@ -46,6 +50,11 @@ struct CoreOptions {
   std::string data_folder;
   log::LogOptions log;
   std::string answers_file;  // empty: answers are not logged
+  // Both outlive the core; null: the core has its own budget, and tells nobody how far it is.
+  base::MemoryBudget* budget = nullptr;
+  log::RecoveryProgress* progress = nullptr;
+  // What the status says of background work; nothing when empty. Called while the core lives.
+  std::function<std::optional<watch::GovernorFigures>()> background;
 };
 
 // The engine without sockets: EventBatches in, answers and table files out. Threads are the
@@ -53,7 +62,8 @@ struct CoreOptions {
 class Core {
  public:
   // Recovers, rebuilds the state, then begins to accept. Errors: as log::Sequencer::Open; kConflict
-  // when the definition can't follow the one in the log.
+  // when the definition can't follow the one in the log; kUnavailable when the progress was
+  // cancelled.
   static base::Result<std::unique_ptr<Core>> Start(env::Environment& environment,
                                                    CoreOptions options);
   virtual ~Core() = default;
@@ -65,6 +75,8 @@ class Core {
   virtual base::Result<base::StreamId> StreamNamed(const std::string& name) const = 0;
   virtual uint64_t LastSequence(const std::string& producer) const = 0;
   virtual log::LogStatus log_status() const = 0;
+  // What a governor watches; lives as long as the core.
+  virtual plan::StageMeasurements stages() const = 0;
   // The newest epoch that answers can see.
   virtual base::EpochId visible() const = 0;
   // The status document: JSON.
@@ -97,16 +109,25 @@ struct EngineOptions {
   ListenAddress flight{.port = 8815};
   std::string answers_file;
   DemoFaults demo_faults = DemoFaults::kOff;
+  Governing governing = Governing::kOn;  // whether background work yields to the real-time stages
 };
 
-// A Core behind HTTP and Flight, on the real machine.
+// A Core behind HTTP and Flight, on the real machine. Listen, then Recover, then Stop, all on one
+// thread; figures and CancelRecovery from any.
 class Engine {
  public:
-  // Blocks until ready to serve (recovery included). Errors carry what to do.
-  static base::Result<std::unique_ptr<Engine>> Start(EngineOptions options);
+  // Reads the pipeline file and opens both ports. From now on `/health` answers, and everything
+  // else says how far the start is. Errors carry what to do.
+  static base::Result<std::unique_ptr<Engine>> Listen(EngineOptions options);
+  // Blocks until ready to serve. Errors: as Core::Start.
+  virtual base::Result<void> Recover() = 0;
+  // Ends Recover with kUnavailable, at the next record. Nothing is lost by it.
+  virtual void CancelRecovery() = 0;
+  virtual log::RecoveryFigures recovery() const = 0;
   virtual ~Engine() = default;
   virtual uint16_t http_port() const = 0;
   virtual uint16_t flight_port() const = 0;
+  // After Recover.
   virtual Core& core() = 0;
   // Clean shutdown: stops taking connections, drains, publishes, syncs. Idempotent.
   virtual void Stop() = 0;

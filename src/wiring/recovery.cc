@@ -54,16 +54,21 @@ struct Loaded {
 // large; the rest is small, and waits for the streams' ids.
 class SnapshotLoader {
  public:
-  SnapshotLoader(Derived derived, const pipeline::PipelineDefinition& definition)
-      : definition_(definition),
+  SnapshotLoader(Derived derived, const CoreOptions& options)
+      : definition_(*options.definition),
+        progress_(options.progress),
         loaded_{.derived = std::move(derived), .end = {}, .log_state = {}} {}
 
   Result<Loaded> Load(log::SnapshotReader& reader) && {
     loaded_.end = reader.end();
+    if (progress_ != nullptr) progress_->Begin(log::RecoveryPhase::kSnapshot, loaded_.end.bytes);
     while (true) {
       HR_TRY(const auto block, reader.Next());
       if (!block) break;
       HR_TRY_VOID(Take(*block));
+      if (progress_ == nullptr) continue;
+      progress_->Note(block->payload.size(), 0);
+      HR_TRY_VOID(progress_->Check());
     }
     HR_TRY_VOID(Finish());
     return std::move(loaded_);
@@ -110,6 +115,7 @@ class SnapshotLoader {
   }
 
   const pipeline::PipelineDefinition& definition_;
+  log::RecoveryProgress* const progress_;  // may be null
   Loaded loaded_;
   std::optional<pipeline::ViewRestore> restore_;
   base::Timestamp view_clock_;
@@ -169,8 +175,8 @@ class CoreRecovery {
   Result<Recovered> FromSnapshot(const std::string& path, base::LogId log_id) {
     const env::MonotonicTime begin = environment_.clock().Now();
     HR_TRY(auto reader, log::SnapshotReader::Open(environment_.files(), path, log_id));
-    auto loaded = SnapshotLoader(NewDerived(environment_, budget_, options_), *options_.definition)
-                      .Load(reader);
+    auto loaded =
+        SnapshotLoader(NewDerived(environment_, budget_, options_), options_).Load(reader);
     if (!loaded) return Fail(std::move(loaded).error());
     figures_.snapshot = path;
     figures_.snapshot_bytes = loaded->end.bytes;

@@ -53,6 +53,10 @@ run_all_tests() {
 
 # Long runs (simulation, fuzz) take their length from HEADRACE_TEST_LONG=1.
 run_long_tests() {
+  if [[ "$1" == overload ]]; then
+    run_long_overload
+    return
+  fi
   say "ctest, long: $1"
   HEADRACE_TEST_LONG=1 run_ctest --timeout 3600 -R "$1"
   report_tests "$(ctest_count passed)" "$(ctest_count failed)"
@@ -70,6 +74,14 @@ run_fault_loop() { # run_fault_loop NAME OPTION...
     77) say "tests done" && echo "0 passed, 0 failed, 1 not run" && return 1 ;;
     *) report_tests 0 1 ;;
   esac
+}
+
+# The overload tests are pytest's, and what they measured is worth reading.
+run_long_overload() {
+  say "pytest, long: overload"
+  HEADRACE_TEST_LONG=1 "$VENV/bin/python" -m pytest -s tests/overload 2>&1 |
+    tee "$STATE/log/pytest.txt" || true
+  report_tests "$(pytest_count passed)" $(($(pytest_count failed) + $(pytest_count error)))
 }
 
 # Shows failures whole and leaves the passing lines to the log; the counts are read from its closing line.

@@ -1,0 +1,358 @@
+"""More than it can take: the memory stays bounded, refusals say so, what was accepted stays.
+
+After each load the engine's highest resident memory (VmHWM) is held against the budget of its
+pipeline file, a tenth more, and what an engine without any load takes. -s prints the figures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import resource
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.flight as flight
+import pytest
+
+from engine_under_load import LONG, WITHIN_S, Engine, serving
+
+SLACK = 1.10
+BEGIN_US = 1_767_261_600_000_000
+
+
+@pytest.fixture(scope="module")
+def empty_mib(tmp_path_factory: pytest.TempPathFactory) -> float:
+    """What an engine takes that nobody asks anything."""
+    with serving(tmp_path_factory.mktemp("empty")) as engine:
+        engine.status()
+        peak = engine.memory()["peak"]
+    print(f"\nempty process: {peak:.0f} MiB")
+    return peak
+
+
+def check_memory(engine: Engine, empty_mib: float, load: str) -> None:
+    memory = engine.memory()
+    limit = engine.memory_mib * SLACK + empty_mib
+    charged = engine.status()["memory"]["charged_mb"]
+    print(
+        f"\n{load}: peak {memory['peak']:.0f} MiB of {limit:.0f} (budget {engine.memory_mib},"
+        f" empty {empty_mib:.0f}); now {memory['resident']:.0f} resident, {charged:.0f} charged"
+    )
+    assert memory["peak"] <= limit
+
+
+def row(key: str, second: int = 0, note: str = "") -> str:
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(BEGIN_US // 1_000_000 + second))
+    return json.dumps({"key": key, "at": at, "amount": 1.0, "note": note})
+
+
+def fill(engine: Engine, keys: int) -> None:
+    for begin in range(0, keys, 1000):
+        lines = [row(f"k{i}") for i in range(begin, min(keys, begin + 1000))]
+        status, body = engine.post("\n".join(lines))
+        assert status == 200, body
+
+
+def query(keys: int) -> bytes:
+    body = json.dumps(
+        {"features": ["key:*"], "entities": {"key": [f"k{i % 1000}" for i in range(keys)]}}
+    )
+    head = f"POST /get-online-features HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+    return (head + body).encode()
+
+
+def connect(engine: Engine, receive_bytes: int = 0) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if receive_bytes:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    made.settimeout(WITHIN_S)
+    made.connect(("127.0.0.1", engine.http))
+    return made
+
+
+@contextlib.contextmanager
+def in_background(work: list[threading.Thread]) -> Iterator[None]:
+    for thread in work:
+        thread.start()
+    try:
+        yield
+    finally:
+        for thread in work:
+            thread.join(WITHIN_S)
+
+
+def test_slow_readers(tmp_path: Path, empty_mib: float) -> None:
+    readers = 100
+    requests_each = 200 if LONG else 40
+    with serving(tmp_path) as engine:
+        fill(engine, 1000)
+        request = query(4096)
+        enough = threading.Event()
+
+        def read_slowly() -> None:
+            with connect(engine, receive_bytes=4096) as reader:
+                reader.setblocking(False)
+                unsent = memoryview(request * requests_each)
+                while not enough.is_set():
+                    with contextlib.suppress(BlockingIOError, ConnectionError):
+                        unsent = unsent[reader.send(unsent[: 1 << 20]) :] if unsent else unsent
+                    with contextlib.suppress(BlockingIOError, ConnectionError):
+                        reader.recv(1)
+                    enough.wait(1.0)
+
+        with in_background([threading.Thread(target=read_slowly) for _ in range(readers)]):
+            end = time.monotonic() + (60 if LONG else 8)
+            while time.monotonic() < end:
+                assert engine.request("GET", "/health")[0] == 200
+                time.sleep(0.1)
+            replies = engine.status()["memory"]["accounts_mb"]["replies"]
+            check_memory(engine, empty_mib, f"{readers} slow readers ({replies:.0f} MiB unsent)")
+            enough.set()
+        answered = {"key": ["k1"]}
+        deadline = time.monotonic() + WITHIN_S
+        while True:
+            status, body, fields = engine.request(
+                "POST",
+                "/get-online-features",
+                json.dumps({"features": ["key:n_1h"], "entities": answered}),
+            )
+            if status == 200:
+                break
+            assert status == 503 and "retry-after" in fields, body
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert json.loads(body)["results"][1]["values"] == [1]
+
+
+def raise_open_files(wanted: int) -> int:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(wanted, hard)))
+        return wanted
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    return max(soft, min(wanted, hard))
+
+
+def test_idle_connections(tmp_path: Path, empty_mib: float) -> None:
+    wanted = 10_000 if LONG else 3_000
+    count = min(wanted, raise_open_files(wanted + 500) - 500)
+    with serving(tmp_path) as engine, contextlib.ExitStack() as stack:
+        fill(engine, 10)
+        before = engine.memory()["resident"]
+        for _ in range(count):
+            stack.enter_context(connect(engine))
+        assert engine.request("GET", "/health")[0] == 200
+        connections = engine.status()["memory"]["accounts_mb"]["connections"]
+        per_connection = (engine.memory()["resident"] - before) * 1024 / count
+        print(
+            f"\n{count} idle connections: {per_connection:.1f} KiB resident each,"
+            f" {connections * 1024 / count:.1f} KiB charged each"
+        )
+        check_memory(engine, empty_mib, f"{count} idle connections")
+        assert engine.post(row("k1", 1))[0] == 200
+        assert connections * 1024 / count >= per_connection
+
+
+def test_one_connection_too_many_is_told_so(tmp_path: Path, empty_mib: float) -> None:
+    """With a small budget its share for connections ends before anything else does."""
+    raise_open_files(20_000)
+    with serving(tmp_path, 24) as engine, contextlib.ExitStack() as stack:
+        refusal = b""
+        for _ in range(5000):
+            made = stack.enter_context(connect(engine))
+            made.settimeout(0.001)
+            with contextlib.suppress(TimeoutError):
+                refusal = made.recv(4096)
+                break
+        assert refusal.startswith(b"HTTP/1.1 503 "), "none was refused"
+        assert b"Retry-After" in refusal and b"too many connections" in refusal
+        check_memory(engine, empty_mib, "connections until refused")
+        stack.close()
+        deadline = time.monotonic() + WITHIN_S
+        while engine.request("GET", "/health")[0] != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+class Tally:
+    """What producers were told."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.statuses: Counter[int] = Counter()
+        self.accepted = 0
+        self.took_ms: list[float] = []
+        self.without_retry: list[str] = []
+
+    def note(self, status: int, body: str, fields: dict[str, str], took_s: float) -> None:
+        with self.lock:
+            self.statuses[status] += 1
+            if status == 200:
+                self.accepted += json.loads(body)["accepted"]
+                self.took_ms.append(took_s * 1000)
+            elif "retry-after" not in fields:
+                self.without_retry.append(body)
+
+    def quantile(self, q: float) -> float:
+        return sorted(self.took_ms)[int(q * (len(self.took_ms) - 1))] if self.took_ms else 0.0
+
+
+def test_http_producers_that_are_too_fast(tmp_path: Path, empty_mib: float) -> None:
+    tally = Tally()
+    with serving(tmp_path) as engine:
+        body = "\n".join(row(f"k{i % 3000}", i % 60, "x" * 300) for i in range(20_000))
+        end = time.monotonic() + (120 if LONG else 8)
+
+        def push() -> None:
+            while time.monotonic() < end:
+                asked = time.monotonic()
+                with contextlib.suppress(ConnectionError, TimeoutError):
+                    status, text, fields = engine.request("POST", "/streams/events/events", body)
+                    tally.note(status, text, fields, time.monotonic() - asked)
+
+        with in_background([threading.Thread(target=push) for _ in range(48)]):
+            pass
+        print(
+            f"\nHTTP, 48 producers: {dict(tally.statuses)}, {tally.accepted} rows, accepted in"
+            f" p50 {tally.quantile(0.5):.0f} ms, p99 {tally.quantile(0.99):.0f} ms"
+        )
+        check_memory(engine, empty_mib, "HTTP producers")
+        assert tally.statuses[200] > 0 and set(tally.statuses) <= {200, 429, 503}
+        assert not tally.without_retry, tally.without_retry[:1]
+        engine.stop(signal.SIGKILL)
+        engine.start()
+        engine.wait_ready()
+        # A producer whose connection broke was told nothing; here none did.
+        assert engine.status()["rows"]["accepted"] == tally.accepted
+
+
+def test_flight_producers_that_are_too_fast(tmp_path: Path, empty_mib: float) -> None:
+    accepted: list[int] = []
+    errors: list[str] = []
+    with serving(tmp_path) as engine:
+        count = 20_000
+        at = pa.array([BEGIN_US + i for i in range(count)], pa.timestamp("us", "UTC"))
+        keys = pa.array([f"k{i % 3000}" for i in range(count)])
+        notes = pa.array(["x" * 300] * count)
+        amount = pa.array([1.0] * count)
+        batch = pa.record_batch({"key": keys, "at": at, "amount": amount, "note": notes})
+        end = time.monotonic() + (120 if LONG else 8)
+
+        def push() -> None:
+            client = flight.connect(f"grpc://127.0.0.1:{engine.flight}")
+            while time.monotonic() < end:
+                try:
+                    writer, reader = client.do_put(
+                        flight.FlightDescriptor.for_path("events"), batch.schema
+                    )
+                    reader.read()
+                    for _ in range(20):
+                        writer.write_batch(batch)
+                        answer = json.loads(reader.read().to_pybytes())
+                        accepted.append(answer["accepted"])
+                    writer.done_writing()
+                    writer.close()
+                except flight.FlightError as error:
+                    errors.append(f"{type(error).__name__}: {error}")
+                    time.sleep(0.01)
+
+        with in_background([threading.Thread(target=push) for _ in range(16)]):
+            pass
+        print(f"\nFlight, 16 producers: {sum(accepted)} rows, {len(errors)} refusals")
+        check_memory(engine, empty_mib, "Flight producers")
+        assert accepted
+        assert all("Unavailable" in error for error in errors), errors[:2]
+        durable = engine.status()["rows"]["accepted"]
+        assert durable >= sum(accepted)
+        engine.stop(signal.SIGKILL)
+        engine.start()
+        engine.wait_ready()
+        assert engine.status()["rows"]["accepted"] == durable
+
+
+@pytest.mark.parametrize("kind", ["notes", "keys"])
+def test_wide_rows(tmp_path: Path, empty_mib: float, kind: str) -> None:
+    """A state that only grows: at the budget's end rows are refused, and answers go on."""
+    with serving(tmp_path) as engine:
+        refused: Counter[int] = Counter()
+        accepted = 0
+        for i in range(3000 if LONG else 800):
+            wide = (
+                row(f"k{i}", i, "n" * 900_000) if kind == "notes" else row(f"{i}" + "k" * 200_000)
+            )
+            status, body, fields = engine.request("POST", "/streams/events/events", wide)
+            if status == 200:
+                accepted += json.loads(body)["accepted"]
+                continue
+            assert status in (429, 503) and "retry-after" in fields, body
+            refused[status] += 1
+            if sum(refused.values()) > 20:
+                break
+        print(f"\nwide {kind}: {accepted} accepted, refused {dict(refused)}")
+        check_memory(engine, empty_mib, f"wide {kind}")
+        assert engine.request("GET", "/ready")[0] == 200
+        assert engine.status()["rows"]["accepted"] == accepted
+
+
+def test_bodies_that_lie(tmp_path: Path, empty_mib: float) -> None:
+    with serving(tmp_path) as engine, contextlib.ExitStack() as stack:
+        # 200 promise 100 MB each and send a little of it; 200 stop inside their heads.
+        for _ in range(200):
+            half = stack.enter_context(connect(engine))
+            half.sendall(
+                b"POST /streams/events/events HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n"
+                + b"x" * 20_000
+            )
+            head = stack.enter_context(connect(engine))
+            head.sendall(b"POST /streams/events/events HTTP/1.1\r\nHost:")
+        # Several send chunks without an end.
+        answers: list[bytes] = []
+
+        def chunk_for_ever() -> None:
+            with connect(engine) as endless:
+                endless.sendall(
+                    b"POST /streams/events/events HTTP/1.1\r\nHost: a\r\n"
+                    b"Transfer-Encoding: chunked\r\n\r\n"
+                )
+                chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
+                with contextlib.suppress(ConnectionError):
+                    for _ in range(400):
+                        endless.sendall(chunk)
+                with contextlib.suppress(ConnectionError):
+                    answers.append(endless.recv(4096))
+
+        with in_background([threading.Thread(target=chunk_for_ever) for _ in range(4)]):
+            pass
+        assert answers and all(
+            answer.startswith((b"HTTP/1.1 413", b"HTTP/1.1 503")) for answer in answers
+        ), answers
+        assert engine.post(row("k1"))[0] == 200
+        check_memory(engine, empty_mib, "bodies that lie")
+
+
+def test_a_table_that_cannot_be_written(tmp_path: Path, empty_mib: float) -> None:
+    """A file stands where the table's folder belongs: reads and rows go on, and it is mended."""
+    (tmp_path / "data/tables").mkdir(parents=True)
+    in_its_place = tmp_path / "data/tables/events"
+    in_its_place.write_text("not a folder")
+    with serving(tmp_path) as engine:
+        body = "\n".join(row(f"k{i % 3000}", i % 60, "x" * 300) for i in range(20_000))
+        for _ in range(40 if LONG else 10):
+            status, text = engine.post(body)
+            assert status == 200, text
+        table = engine.status()["tables"][0]
+        assert table["state"] in ("starting", "retrying", "running") and table["commits"] == 0
+        check_memory(engine, empty_mib, "a table that can't be written")
+        in_its_place.unlink()
+        deadline = time.monotonic() + WITHIN_S
+        while engine.status()["tables"][0]["pending_rows"] > 0:
+            assert time.monotonic() < deadline, engine.status()["tables"]
+            time.sleep(0.1)
+        assert engine.status()["tables"][0]["rows"] == (40 if LONG else 10) * 20_000

@@ -3,6 +3,7 @@
 // (env/simulated).
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,6 +29,9 @@ class Environment {
   // A named place where the simulation may kill the process ("log.after_write"); does nothing
   // outside it. Names are listed in src/env/crash_points.h.
   virtual void CrashPoint(const char* name) = 0;
+  // Runs `begin` and blocks the calling thread until what it was given was called, from any thread.
+  // The other actors go on, in simulation too. Not from an executor's task.
+  virtual void Await(const std::function<void(std::function<void()>)>& begin) = 0;
   // Where background work asks whether it may go on; open until a governor shuts it.
   BackgroundGate& background() { return background_; }
 

@@ -38,8 +38,11 @@ base::Result<TemporaryFile> CreateTemporary(Files& files, const std::string& pat
 base::Result<std::string> WriteTemporary(Files& files, const std::string& path,
                                          std::span<const uint8_t> bytes) {
   HR_TRY(TemporaryFile temporary, CreateTemporary(files, path));
+  files.CrashPoint("put.after_create");
   auto written = temporary.file->WriteAt(0, bytes);
+  files.CrashPoint("put.after_write");
   if (written) written = temporary.file->Sync();
+  files.CrashPoint("put.after_sync");
   temporary.file.reset();
   if (!written) {
     (void)files.Remove(temporary.path);  // the first error is the one to tell
@@ -60,8 +63,11 @@ base::Result<void> PutIfAbsent(Files& files, const std::string& path,
   auto linked = files.Link(temporary, path);
   // When the folder sync fails the caller does not know whether the file will be there after a
   // power cut: an error says so.
+  files.CrashPoint("put.after_link");
   if (linked) linked = files.SyncFolder(FolderOf(path));
+  files.CrashPoint("put.after_folder_sync");
   auto removed = files.Remove(temporary);
+  files.CrashPoint("put.after_remove");
   return linked ? std::move(removed) : std::move(linked);
 }
 

@@ -64,7 +64,9 @@ class Files {
   virtual base::Result<bool> Exists(const std::string& path) = 0;
   // Names (not paths) in a folder, sorted; kNotFound when there is no such folder.
   virtual base::Result<std::vector<std::string>> List(const std::string& folder) = 0;
-  // With all parents; no error when it is there already. The new folder entries are synced.
+  // With all parents; no error when it is there already. The folder entries are synced, those of
+  // folders that were there too (whoever made them may have died before); a parent that may not be
+  // read is passed over then.
   virtual base::Result<void> CreateFolders(const std::string& path) = 0;
   virtual base::Result<void> Remove(const std::string& path) = 0;
   // Replaces `to`. The folder is not synced.
@@ -77,6 +79,8 @@ class Files {
   // kConflict when another process holds it.
   virtual base::Result<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
   virtual base::Result<uint64_t> FreeBytes(const std::string& folder) = 0;
+  // Environment::CrashPoint, for functions that see only files.
+  virtual void CrashPoint(const char* /*name*/) {}
 };
 
 // Whether `name` (no folder) is one that PutIfAbsent and PutAtomically use before the file is

@@ -120,6 +120,7 @@ base::Result<base::LogId> ReadOrCreateLogId(env::Environment& environment,
   base::LogId id;
   environment.Random(id.bytes);
   const std::string text = LogFileText(id);
+  environment.CrashPoint("open.before_id");
   HR_TRY_VOID(
       env::PutIfAbsent(files, path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
   return id;

@@ -24,11 +24,13 @@ std::unexpected<base::Error> Corrupt(const SegmentCursor& cursor, uint64_t offse
                         .With("offset", std::to_string(offset)));
 }
 
-Result<void> RemoveLeftovers(env::Files& files, const std::string& folder) {
-  HR_TRY(const auto names, files.List(folder));
-  for (const std::string& name : names)
-    if (name == kNextSegmentName || env::IsTemporaryName(name))
-      HR_TRY_VOID(files.Remove(folder + "/" + name));
+Result<void> RemoveLeftovers(env::Environment& environment, const std::string& folder) {
+  HR_TRY(const auto names, environment.files().List(folder));
+  for (const std::string& name : names) {
+    if (name != kNextSegmentName && !env::IsTemporaryName(name)) continue;
+    HR_TRY_VOID(environment.files().Remove(folder + "/" + name));
+    environment.CrashPoint("recovery.after_leftover");
+  }
   return {};
 }
 
@@ -140,6 +142,7 @@ Result<void> ZeroTail(env::Environment& environment, env::WritableFile& file, ui
   for (uint64_t at = begin; at < end; at += zeros.size())
     HR_TRY_VOID(
         file.WriteAt(at, std::span(zeros).first(std::min<uint64_t>(zeros.size(), end - at))));
+  environment.CrashPoint("recovery.after_zero_write");
   return {};
 }
 
@@ -188,8 +191,11 @@ Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, con
                                               {"after_epoch", std::to_string(tail.last.value)}});
     HR_TRY_VOID(ZeroTail(environment, *file, cursor.offset(), end_of_dirt));
   }
+  environment.CrashPoint("recovery.before_rewrite");
   HR_TRY_VOID(RewriteLast(environment.files(), *file, cursor, tail));
+  environment.CrashPoint("recovery.after_rewrite");
   HR_TRY_VOID(file->Sync());
+  environment.CrashPoint("recovery.after_sync");
   if (torn_bytes > 0) environment.CrashPoint("recovery.after_zero_tail");
   return {};
 }
@@ -307,7 +313,7 @@ Result<LogTail> Recover(env::Environment& environment, const std::string& folder
                         const RecoverFrom& from, RecoveryProgress& progress,
                         const std::function<Result<void>(const Epoch&)>& visit) {
   env::Files& files = environment.files();
-  HR_TRY_VOID(RemoveLeftovers(files, folder));
+  HR_TRY_VOID(RemoveLeftovers(environment, folder));
   HR_TRY(LogFiles found, ListLog(files, folder));
   Reading reading{from, progress, visit, {}};
   LogTail& tail = reading.tail;
@@ -329,12 +335,14 @@ Result<LogTail> Recover(env::Environment& environment, const std::string& folder
     HR_TRY_VOID(StepOverRecords(cursor, reading));
     HR_TRY_VOID(ReadRecords(cursor, reading));
     const bool is_last = i + 1 == segments.size();
+    environment.CrashPoint("recovery.after_segment");
     HR_TRY_VOID(is_last ? CloseTail(environment, cursor, tail, log, from) : CheckSealed(cursor));
     tail.segment = cursor.path();
     tail.offset = cursor.offset();
   }
   HR_TRY_VOID(CheckReachesDecided(tail, from));
   HR_TRY_VOID(files.SyncFolder(folder));
+  environment.CrashPoint("recovery.after_folder_sync");
   return std::move(tail);
 }
 

@@ -116,6 +116,7 @@ base::Result<SegmentStore::Segment> SegmentStore::Prepare(uint64_t size) {
   HR_TRY(const bool exists, files.Exists(path));
   if (exists) HR_TRY_VOID(files.Remove(path));
   HR_TRY(auto file, files.OpenForWriting(path, env::Files::Open::kCreateNew));
+  environment_.CrashPoint("segment.after_create");
   auto reserved = file->Preallocate(size, hurry_);
   if (!reserved) {
     file.reset();

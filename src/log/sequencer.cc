@@ -47,8 +47,11 @@ LogSequencer::~LogSequencer() {
 Result<void> LogSequencer::Recover(const ResumePoint& resume,
                                    const RecoveredCallback& on_recovered) {
   HR_TRY_VOID(environment_.files().CreateFolders(folder_));
+  environment_.CrashPoint("open.after_folder");
   HR_TRY(lock_, environment_.files().Lock(folder_ + "/" + std::string(kLockName)));
+  environment_.CrashPoint("open.after_lock");
   HR_TRY(log_, ReadOrCreateLogId(environment_, folder_));
+  environment_.CrashPoint("open.after_id");
   HR_TRY(const RecoverFrom from, LearnCaptured(resume));
   const auto visit = [&](const Epoch& epoch) -> Result<void> {
     if (epoch.id > from.decided) HR_TRY_VOID(LearnRecovered(epoch));
@@ -59,7 +62,9 @@ Result<void> LogSequencer::Recover(const ResumePoint& resume,
          log::Recover(environment_, folder_, log_, from,
                       options_.progress != nullptr ? *options_.progress : unseen, visit));
   HR_TRY(mark_, DurableMark::Open(environment_.files(), folder_, log_));
+  environment_.CrashPoint("open.before_mark");
   SetMark(tail.last);
+  environment_.CrashPoint("open.after_mark");
   durable_ = tail.last;
   last_checksum_ = tail.last_checksum;
   log_bytes_ = tail.log_bytes;
@@ -80,6 +85,7 @@ Result<void> LogSequencer::Recover(const ResumePoint& resume,
                                            [this](uint64_t freed) { OnLetGo(freed); });
   retention_->Open(tail);
   PublishRetention();
+  environment_.CrashPoint("open.after_segment");
   base::LogInfo("log.open", {{"folder", folder_},
                              {"log", log_.ToString()},
                              {"epoch", std::to_string(durable_.value)},

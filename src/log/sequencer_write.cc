@@ -31,6 +31,7 @@ bool TellsOfStreams(const Epoch& epoch) {
 }  // namespace
 
 void LogSequencer::Seal() {
+  environment_.CrashPoint("log.before_seal");
   env::Clock& clock = environment_.clock();
   SealTimes times;
   times.sealed_at = clock.Wall();
@@ -51,6 +52,7 @@ void LogSequencer::Seal() {
     admission_.EndEpoch(times.sealed_at);
   }
   OnSealed();
+  environment_.CrashPoint("log.after_seal");
 }
 
 // Room was found before the rows were admitted; it can still be missing when rows became longer
@@ -135,12 +137,15 @@ void LogSequencer::OnSynced(const Result<void>& synced) {
   in_flight_.reset();
   durable_ = done.epoch->id;
   last_checksum_ = done.checksum;
+  environment_.CrashPoint("log.before_mark");
   SetMark(durable_);
+  environment_.CrashPoint("log.after_mark");
   PublishDurable(done);
   SettleCapture(done.epoch.get());
   if (on_durable_) on_durable_(done.epoch);
   environment_.CrashPoint("log.before_ack");
   AnswerWaiters(done.waiters, nullptr);
+  environment_.CrashPoint("log.after_ack");
   Pump();
 }
 

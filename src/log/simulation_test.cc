@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 #include <set>
 
@@ -76,11 +77,12 @@ class History {
     std::vector<std::string_view> points;
     for (const std::string_view point : env::kCrashPoints)
       if (IsOfThisRoom(point)) points.push_back(point);
-    faults.crash_point = points[random_() % points.size()];
+    faults.crash_point =
+        random_() % 5 == 0 ? "log.after_write" : points[random_() % points.size()];
     // A tail to zero needs a torn record in the life before.
     if (previous_point_ == "log.after_write" && random_() % 2 == 0)
-      faults.crash_point =
-          random_() % 2 == 0 ? "recovery.before_zero_tail" : "recovery.after_zero_tail";
+      faults.crash_point = std::array{"recovery.before_zero_tail", "recovery.after_zero_write",
+                                      "recovery.after_zero_tail"}[random_() % 3];
     previous_point_ = faults.crash_point;
     const bool rare =
         faults.crash_point.starts_with("segment.") || faults.crash_point.starts_with("recovery.");

@@ -65,6 +65,7 @@ void AnswerFile::Save() {
     scheduled_ = false;
   }
   if (lines.empty() || failed_) return;
+  environment_.CrashPoint("answers.before_write");
   const auto* bytes = reinterpret_cast<const uint8_t*>(lines.data());
   if (const auto written = file_->WriteAt(size_, {bytes, lines.size()}); !written) {
     failed_ = true;
@@ -72,6 +73,7 @@ void AnswerFile::Save() {
     return;
   }
   size_ += lines.size();
+  environment_.CrashPoint("answers.after_write");
 }
 
 }  // namespace headrace::wiring

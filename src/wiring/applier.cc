@@ -71,6 +71,7 @@ void Applier::Step(std::vector<Waiting> step) {
   }
   environment_.CrashPoint("applier.before_apply");
   views_.Apply(epochs);
+  environment_.CrashPoint("applier.after_apply");
   backlog_rows_.fetch_sub(rows, std::memory_order_relaxed);
   const env::MonotonicTime now = environment_.clock().Now();
   for (const Waiting& waiting : step)

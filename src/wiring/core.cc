@@ -3,7 +3,6 @@
 //  (recovery.h).
 //  2. The pipeline's streams get their ids; a definition that the log does not name last is logged.
 //  3. The sequencer begins to accept; each durable epoch goes to the applier and to the publishers.
-#include <condition_variable>
 #include <mutex>
 #include <utility>
 
@@ -54,20 +53,6 @@ class SharedLogClock {
   log::LogClock log_clock_;
 };
 
-// Blocks a thread until `done` of some asynchronous step ran. Never used in simulation.
-void WaitFor(const std::function<void(std::function<void()>)>& begin) {
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool finished = false;
-  begin([&] {
-    const std::lock_guard lock(mutex);
-    finished = true;
-    changed.notify_one();
-  });
-  std::unique_lock lock(mutex);
-  changed.wait(lock, [&] { return finished; });
-}
-
 class RunningCore final : public Core {
  public:
   RunningCore(env::Environment& environment, CoreOptions options)
@@ -85,19 +70,25 @@ class RunningCore final : public Core {
 
   Result<void> Open() {
     HR_TRY_VOID(environment_.files().CreateFolders(options_.data_folder));
+    environment_.CrashPoint("start.after_folder");
     HR_TRY_VOID(Recover());
+    environment_.CrashPoint("start.after_log");
     HR_TRY_VOID(BindStreams());
+    environment_.CrashPoint("start.after_streams");
     HR_TRY(reader_, log::LogReader::Open(environment_, LogFolder(options_)));
     HR_TRY_VOID(OpenAnswers());
+    environment_.CrashPoint("start.after_answers");
     HR_TRY_VOID(
         derived_.publishers->Start(LogFolder(options_), [this](log::ControlEntry entry, auto done) {
           sequencer_->Append(std::move(entry), std::move(done));
         }));
+    environment_.CrashPoint("start.after_tables");
     applier_ = std::make_unique<Applier>(
         environment_, *derived_.views,
         [this](base::EpochId epoch, base::Timestamp at) { OnVisible(epoch, at); });
     MakeBackground();
     sequencer_->Start([this](log::EpochRef epoch) { OnDurable(std::move(epoch)); });
+    environment_.CrashPoint("start.accepting");
     LogDefinition();
     snapshotter_->Start(recovery_);
     retention_->Start();
@@ -163,21 +154,26 @@ class RunningCore final : public Core {
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
+    environment_.CrashPoint("stop.begin");
     held_.Close();
     snapshotter_->Close();
     retention_->Close();
-    WaitFor([this](std::function<void()> done) {
+    environment_.Await([this](std::function<void()> done) {
       WhenVisible(sequencer_->status().durable, std::move(done));
     });
-    WaitFor([this](std::function<void()> done) {
+    environment_.CrashPoint("stop.visible");
+    environment_.Await([this](std::function<void()> done) {
       FlushTables([done = std::move(done)](const Result<void>& flushed) {
         if (!flushed)
           base::LogWarning("wiring.table_not_flushed", {{"error", flushed.error().ToString()}});
         done();
       });
     });
+    environment_.CrashPoint("stop.tables_flushed");
     sequencer_->Stop();
+    environment_.CrashPoint("stop.log_closed");
     derived_.publishers->Close();
+    environment_.CrashPoint("stop.tables_closed");
     if (answer_file_) answer_file_->Flush();
   }
 
@@ -273,7 +269,9 @@ class RunningCore final : public Core {
     if (derived_.logged_definition == definition_->id.ToString()) return;
     log::ControlEntry entry{log::ControlEntry::Kind::kDefinition, definition_->id.ToString(),
                             pipeline::EncodeDefinition(*definition_)};
+    environment_.CrashPoint("definition.before_log");
     sequencer_->Append(std::move(entry), [this](const Result<base::EpochId>& epoch) {
+      environment_.CrashPoint("definition.after_log");
       if (!epoch)
         return base::LogError("wiring.definition_not_logged",
                               {{"error", epoch.error().ToString()}});

@@ -88,7 +88,7 @@ void LogRetention::Tick() {
   RetentionFigures needed = Needed();
   if (needed.needed_from > told_) {
     told_ = needed.needed_from;
-    // RETAIN
+    sources_.sequencer.Retain(told_);
   }
   const std::lock_guard lock(mutex_);
   figures_ = std::move(needed);

@@ -3,7 +3,9 @@
 #include <sys/random.h>
 
 #include <cerrno>
+#include <condition_variable>
 #include <ctime>
+#include <mutex>
 
 #include "env/real/executor.h"
 #include "env/real/files.h"
@@ -45,6 +47,19 @@ class RealEnvironment final : public Environment {
   }
 
   void CrashPoint(const char* /*name*/) override {}
+
+  void Await(const std::function<void(std::function<void()>)>& begin) override {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool finished = false;
+    begin([&] {
+      const std::lock_guard lock(mutex);
+      finished = true;
+      changed.notify_one();
+    });
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return finished; });
+  }
 
  private:
   SystemClock clock_;

@@ -30,13 +30,16 @@ base::Result<void> SyncDescriptorOf(const std::string& folder) {
   return {};
 }
 
-// Makes one folder and its entry durable; no error when it is there.
+// Makes one folder and its entry durable. When it is there its entry may still be in memory only:
+// an earlier process made it and was killed before the sync.
 base::Result<void> CreateFolder(const std::string& path, const std::string& parent) {
-  if (::mkdir(path.c_str(), 0755) != 0) {
-    if (errno == EEXIST) return {};
-    return base::Fail(SystemError("mkdir", path, errno));
-  }
-  return SyncDescriptorOf(parent);
+  const bool made = ::mkdir(path.c_str(), 0755) == 0;
+  if (!made && errno != EEXIST) return base::Fail(SystemError("mkdir", path, errno));
+  auto fd = OpenDescriptor(parent, O_RDONLY | O_DIRECTORY);
+  if (!fd) return made ? base::Fail(std::move(fd).error()) : base::Result<void>();
+  if (::fsync(fd->get()) != 0 && (made || errno == EIO))
+    return base::Fail(SystemError("fsync of a folder", parent, errno));
+  return {};
 }
 
 class LocalFiles final : public Files {

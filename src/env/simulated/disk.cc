@@ -15,7 +15,8 @@ void DiskFile::Write(uint64_t offset, std::span<const uint8_t> bytes) {
   if (offset + bytes.size() > seen_.size()) seen_.resize(offset + bytes.size(), 0);
   std::memcpy(seen_.data() + offset, bytes.data(), bytes.size());
   const uint64_t last = (offset + bytes.size() - 1) / kSectorBytes;
-  for (uint64_t sector = offset / kSectorBytes; sector <= last; ++sector) dirty_.insert(sector);
+  for (uint64_t sector = offset / kSectorBytes; sector <= last; ++sector) dirty_.Add(sector);
+  diverged_ = true;
 }
 
 void DiskFile::PersistSector(uint64_t sector) {
@@ -26,27 +27,28 @@ void DiskFile::PersistSector(uint64_t sector) {
   std::memcpy(durable_.data() + begin, seen_.data() + begin, end - begin);
 }
 
-void DiskFile::Persist(const std::set<uint64_t>& sectors) {
-  for (const uint64_t sector : std::set(sectors)) {
-    PersistSector(sector);
-    dirty_.erase(sector);
-  }
+void DiskFile::Persist(const Sectors& sectors) {
+  sectors.ForEach([this](uint64_t sector) { PersistSector(sector); });
+  dirty_.Remove(sectors);
 }
 
-void DiskFile::PersistSome(const std::set<uint64_t>& sectors, std::mt19937_64& random) {
-  for (const uint64_t sector : std::set(sectors)) {
+void DiskFile::PersistSome(const Sectors& sectors, std::mt19937_64& random) {
+  sectors.ForEach([&](uint64_t sector) {
     if (Coin(random)) PersistSector(sector);
-    dirty_.erase(sector);
-  }
+  });
+  dirty_.Remove(sectors);
 }
 
 void DiskFile::Crash(std::mt19937_64& random) {
   // Most crashes lose or keep nearly all: the shares themselves are drawn.
   const uint64_t kept_of_eight = random() % 9;
-  for (const uint64_t sector : dirty_)
+  if (!diverged_) return;
+  dirty_.ForEach([&](uint64_t sector) {
     if (random() % 8 < kept_of_eight) PersistSector(sector);
-  dirty_.clear();
+  });
+  dirty_.Clear();
   seen_ = durable_;
+  diverged_ = false;
 }
 
 void DiskFile::FlipBit(uint64_t offset, int bit) {
@@ -76,16 +78,27 @@ std::vector<std::string> Disk::List(const std::string& folder) const {
   return names;
 }
 
-void Disk::Apply(const Change& change, Names& names) {
+void Disk::Apply(const Change& change, Names& names, Folders& folders) {
   if (!change.from.empty()) names.erase(change.from);
-  if (!change.to.empty()) names[change.to] = change.file;
+  if (change.to.empty()) return;
+  if (change.file == nullptr) {
+    folders.insert(change.to);
+  } else {
+    names[change.to] = change.file;
+  }
 }
 
 void Disk::Do(Change change) {
-  Apply(change, seen_);
+  Apply(change, seen_, folders_);
   pending_.push_back(std::move(change));
 }
 
+void Disk::AddRoot(const std::string& path) {
+  folders_.insert(path);
+  durable_folders_.insert(path);
+}
+
+void Disk::AddFolder(const std::string& path) { Do({"", path, nullptr}); }
 void Disk::Enter(const std::string& path, DiskFileRef file) { Do({"", path, std::move(file)}); }
 void Disk::Remove(const std::string& path) { Do({path, "", nullptr}); }
 void Disk::Rename(const std::string& from, const std::string& to) { Do({from, to, Find(from)}); }
@@ -93,8 +106,17 @@ void Disk::Rename(const std::string& from, const std::string& to) { Do({from, to
 void Disk::SyncFolder(const std::string& folder) {
   std::erase_if(pending_, [&](const Change& change) {
     const bool here = FolderOf(change.to.empty() ? change.from : change.to) == folder;
-    if (here) Apply(change, durable_);
+    if (here) Apply(change, durable_, durable_folders_);
     return here;
+  });
+}
+
+void Disk::SyncSomeOf(const std::string& folder, std::mt19937_64& random) {
+  std::erase_if(pending_, [&](const Change& change) {
+    if (FolderOf(change.to.empty() ? change.from : change.to) != folder || !Coin(random))
+      return false;
+    Apply(change, durable_, durable_folders_);
+    return true;
   });
 }
 
@@ -106,11 +128,22 @@ uint64_t Disk::used_bytes() const {
   return total;
 }
 
+void Disk::DropWhatHasNoFolder() {
+  std::erase_if(durable_folders_, [&](const std::string& path) {  // parents sort before children
+    const std::string parent = FolderOf(path);
+    return parent != path && !durable_folders_.contains(parent);
+  });
+  std::erase_if(durable_,
+                [&](const auto& name) { return !durable_folders_.contains(FolderOf(name.first)); });
+}
+
 void Disk::Crash(std::mt19937_64& random) {
   for (const Change& change : pending_)
-    if (Coin(random)) Apply(change, durable_);
+    if (Coin(random)) Apply(change, durable_, durable_folders_);
   pending_.clear();
+  DropWhatHasNoFolder();
   seen_ = durable_;
+  folders_ = durable_folders_;
   std::set<DiskFile*> crashed;
   for (const auto& [path, file] : seen_)
     if (crashed.insert(file.get()).second) file->Crash(random);

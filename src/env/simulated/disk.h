@@ -3,10 +3,11 @@
 //
 // A file has what readers see (the page cache) and what is on stable storage. A write changes the
 // first and marks 512-byte sectors dirty; a sync makes them durable. Folder entries (create, link,
-// rename, remove) are pending until their folder is synced. At a crash each dirty sector is kept or
-// lost on its own (torn writes), each pending entry as well, and everybody sees what is left. A
-// failed sync leaves the sectors clean though not all of them are durable, as Linux does: a later
-// sync that succeeds proves nothing.
+// rename, remove, and folders themselves) are pending until their folder is synced. At a crash each
+// dirty sector is kept or lost on its own (torn writes), each pending entry as well, and everybody
+// sees what is left; a folder that is lost takes along what was in it. A failed sync leaves the
+// sectors clean though not all of them are durable, as Linux does: a later sync that succeeds proves
+// nothing.
 
 #include <cstdint>
 #include <map>
@@ -18,10 +19,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "env/simulated/sectors.h"
 
 namespace headrace::env::simulated {
-
-inline constexpr uint64_t kSectorBytes = 512;
 
 // The contents of one file; names point to it.
 class DiskFile {
@@ -30,11 +30,11 @@ class DiskFile {
   std::span<const uint8_t> bytes() const { return seen_; }
   void Write(uint64_t offset, std::span<const uint8_t> bytes);
   // Sectors written since the last sync.
-  const std::set<uint64_t>& dirty() const { return dirty_; }
+  const Sectors& dirty() const { return dirty_; }
   // Makes these sectors, and the size, durable.
-  void Persist(const std::set<uint64_t>& sectors);
+  void Persist(const Sectors& sectors);
   // A sync that failed: some of these sectors are durable, none counts as dirty any more.
-  void PersistSome(const std::set<uint64_t>& sectors, std::mt19937_64& random);
+  void PersistSome(const Sectors& sectors, std::mt19937_64& random);
   void Crash(std::mt19937_64& random);
   void FlipBit(uint64_t offset, int bit);
 
@@ -43,7 +43,8 @@ class DiskFile {
 
   std::vector<uint8_t> seen_;
   std::vector<uint8_t> durable_;
-  std::set<uint64_t> dirty_;
+  Sectors dirty_;
+  bool diverged_ = false;  // seen_ and durable_ may differ
 };
 
 using DiskFileRef = std::shared_ptr<DiskFile>;
@@ -51,18 +52,26 @@ using DiskFileRef = std::shared_ptr<DiskFile>;
 // Not thread-safe: the simulation has one thread.
 class Disk {
  public:
+  using Names = std::map<std::string, DiskFileRef>;
+
   // Nothing when there is no such name.
   DiskFileRef Find(const std::string& path) const;
   bool HasFolder(const std::string& path) const { return folders_.contains(path); }
-  void AddFolder(const std::string& path) { folders_.insert(path); }
   // Names in a folder, files and folders, sorted.
   std::vector<std::string> List(const std::string& folder) const;
+  // Every file by its path.
+  const Names& files() const { return seen_; }
 
-  // Each is seen at once, and durable after SyncFolder.
+  // Each is seen at once, and durable after SyncFolder of the folder it is in.
+  void AddFolder(const std::string& path);
   void Enter(const std::string& path, DiskFileRef file);
   void Remove(const std::string& path);
   void Rename(const std::string& from, const std::string& to);
   void SyncFolder(const std::string& folder);
+  // A sync that failed: some of the folder's changes are durable, the others stay pending.
+  void SyncSomeOf(const std::string& folder, std::mt19937_64& random);
+  // One that is there from the beginning ("/", ".").
+  void AddRoot(const std::string& path);
 
   uint64_t used_bytes() const;
 
@@ -79,20 +88,22 @@ class Disk {
   }
 
  private:
-  using Names = std::map<std::string, DiskFileRef>;
-  // Removes `from` if given, enters `to` if given.
+  using Folders = std::set<std::string>;
+  // Removes `from` if given, enters `to` if given; a folder when there is no file.
   struct Change {
     std::string from;
     std::string to;
     DiskFileRef file;
   };
-  static void Apply(const Change& change, Names& names);
+  static void Apply(const Change& change, Names& names, Folders& folders);
   void Do(Change change);
+  void DropWhatHasNoFolder();
 
   Names seen_;
   Names durable_;
+  Folders folders_;
+  Folders durable_folders_;
   std::vector<Change> pending_;
-  std::set<std::string> folders_;
   std::set<std::string> locks_;
   uint64_t generation_ = 0;
 };

@@ -35,8 +35,13 @@ SimulatedEnvironment::SimulatedEnvironment(uint64_t seed, Faults faults, std::sh
       life_(std::make_shared<Life>(Life{loop_, disk_, std::move(faults), disk_->generation()})),
       clock_(std::make_unique<SimulatedClock>(loop_, wall)),
       files_(MakeSimulatedFiles(life_)) {
-  disk_->AddFolder("/");
-  disk_->AddFolder(".");
+  disk_->AddRoot("/");
+  disk_->AddRoot(".");
+  life_->visit = [this](const char* name) { CrashPoint(name); };
+  life_->die = [this] {
+    ++life_->injected["crash at an operation"];
+    Crash(life_->faults.crash_kind);
+  };
 }
 
 SimulatedEnvironment::~SimulatedEnvironment() = default;
@@ -57,8 +62,19 @@ void SimulatedEnvironment::CrashPoint(const char* name) {
   if (loop_.dead()) return;
   const uint64_t visit = ++visits_[name];
   if (name != life_->faults.crash_point || visit != life_->faults.crash_hit) return;
+  ++life_->injected["crash point"];
   Crash(life_->faults.crash_kind);
   throw SimulatedCrash{};
+}
+
+void SimulatedEnvironment::Await(const std::function<void(std::function<void()>)>& begin) {
+  bool finished = false;
+  begin([&finished] { finished = true; });
+  while (!finished) {
+    if (loop_.Step() || finished) continue;
+    HR_CHECK(loop_.dead(), "what is awaited never comes");
+    throw SimulatedCrash{};
+  }
 }
 
 bool SimulatedEnvironment::Run(const std::function<void()>& main) {
@@ -91,6 +107,7 @@ bool SimulatedEnvironment::RunUntil(const std::function<bool()>& done) {
 
 void SimulatedEnvironment::Crash(CrashKind kind) {
   if (loop_.dead()) return;
+  ++life_->injected[kind == CrashKind::kPowerCut ? "power cut" : "killed"];
   if (kind == CrashKind::kPowerCut) {
     disk_->Crash(loop_.random());
   } else {

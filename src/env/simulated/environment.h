@@ -35,6 +35,7 @@ class SimulatedEnvironment final : public Environment {
   // At the planned visit the process dies here: SimulatedCrash is thrown. The name must be in
   // env/crash_points.h.
   void CrashPoint(const char* name) override;
+  void Await(const std::function<void(std::function<void()>)>& begin) override;
 
   // Runs `main` as the process's own first thread. False: the process died in it.
   bool Run(const std::function<void()>& main);
@@ -60,6 +61,13 @@ class SimulatedEnvironment final : public Environment {
   Disk& disk() { return *disk_; }
   Faults& faults() { return life_->faults; }
   uint64_t syncs() const { return life_->syncs; }
+  // Operations of one kind in this life; and those that change the disk (Faults::crash_operation).
+  uint64_t operations(Operation operation) const {
+    return life_->operations[static_cast<size_t>(operation)];
+  }
+  uint64_t changes() const { return life_->changes; }
+  // What this life suffered so far.
+  const FaultCounts& injected() const { return life_->injected; }
   // Visits of each crash point in this life.
   const std::map<std::string, uint64_t, std::less<>>& crash_point_visits() const { return visits_; }
   // Of all choices, times and written bytes of this life.

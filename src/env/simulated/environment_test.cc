@@ -105,6 +105,71 @@ TEST(SimulatedDisk, AFullDiskTakesWhatFits) {
   EXPECT_EQ(*machine.files().FreeBytes("d"), 1'000U);
 }
 
+TEST(SimulatedDisk, AFolderIsLostWithAllThatIsInItUntilItsEntryIsSynced) {
+  std::set<size_t> outcomes;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    // The process dies between making the folder and syncing its entry; the machine goes on.
+    SimulatedEnvironment machine(
+        seed, Faults{.crash_point = "folder.after_create", .crash_kind = CrashKind::kKill});
+    EXPECT_FALSE(machine.Run([&] { (void)machine.files().CreateFolders("d/e"); }));
+    const auto next = machine.Reboot(seed);
+    const bool synced_again = seed % 2 == 0;
+    if (synced_again) ASSERT_TRUE(next->files().CreateFolders("d"));
+    auto file = *next->files().OpenForWriting("d/f", Files::Open::kCreateNew);
+    ASSERT_TRUE(file->WriteAt(0, Filled(10, 1)));
+    ASSERT_TRUE(file->Sync());
+    ASSERT_TRUE(next->files().SyncFolder("d"));
+    next->Crash();
+    const auto last = next->Reboot(seed);
+    const size_t files = last->disk().files().size();
+    EXPECT_EQ(files == 1, *last->files().Exists("d"));
+    if (synced_again) EXPECT_EQ(files, 1U);
+    outcomes.insert(files);
+  }
+  EXPECT_EQ(outcomes, (std::set<size_t>{0, 1}));
+}
+
+// What each kind of operation does when it fails, as far as the next life can tell.
+TEST(SimulatedDisk, TheNthOperationOfAKindFails) {
+  for (const Operation operation :
+       {Operation::kOpen, Operation::kCreateFolder, Operation::kRead, Operation::kWrite,
+        Operation::kSync, Operation::kSyncFolder, Operation::kRename, Operation::kLink,
+        Operation::kRemove}) {
+    SCOPED_TRACE(NameOf(operation));
+    SimulatedEnvironment machine(1);
+    Files& files = machine.files();
+    ASSERT_TRUE(files.CreateFolders("d"));
+    const auto work = [&](const std::string& name) -> base::Result<void> {
+      HR_TRY_VOID(files.CreateFolders("d/" + name));
+      HR_TRY_VOID(PutIfAbsent(files, "d/" + name + "/f", Filled(10, 1)));
+      HR_TRY_VOID(files.Rename("d/" + name + "/f", "d/" + name + "/g"));
+      HR_TRY(const auto bytes, files.ReadAll("d/" + name + "/g"));
+      return {};
+    };
+    ASSERT_TRUE(work("first"));
+    machine.faults()[operation].number = machine.operations(operation) + 1;
+    EXPECT_EQ(work("second").error().code(), ErrorCode::kIoError);
+    EXPECT_TRUE(work("third"));
+    EXPECT_EQ(machine.injected().at("failed " + std::string(NameOf(operation))), 1U);
+  }
+}
+
+TEST(SimulatedDisk, TheProcessDiesAtAnyChange) {
+  const auto work = [](SimulatedEnvironment& machine) {
+    return PutIfAbsent(machine.files(), "v", Filled(3, 1));
+  };
+  SimulatedEnvironment whole(1);
+  ASSERT_TRUE(work(whole));
+  ASSERT_EQ(whole.changes(), 6U) << "create, write, sync, link, sync of the folder, remove";
+  for (uint64_t change = 1; change <= whole.changes(); ++change) {
+    SimulatedEnvironment machine(1,
+                                 Faults{.crash_kind = CrashKind::kKill, .crash_operation = change});
+    EXPECT_EQ(work(machine).error().code(), ErrorCode::kIoError);
+    EXPECT_TRUE(machine.crashed());
+    EXPECT_EQ(*machine.Reboot(2)->files().Exists("v"), change > 4) << change;
+  }
+}
+
 TEST(SimulatedDisk, LinkIsPutIfAbsent) {
   SimulatedEnvironment machine(1);
   ASSERT_TRUE(machine.files().CreateFolders("d"));
@@ -163,6 +228,22 @@ TEST(SimulatedLoop, DestroyingAnExecutorWaitsForItsSyncs) {
   });
   executor.reset();
   EXPECT_TRUE(synced);
+}
+
+TEST(SimulatedLoop, AwaitLetsTheOthersRun) {
+  SimulatedEnvironment machine(1);
+  const auto executor = machine.NewExecutor("a", Priority::kRealTime);
+  EXPECT_TRUE(machine.Run([&] {
+    machine.Await([&](std::function<void()> done) {
+      executor->PostAt(machine.clock().Now() + seconds(5), std::move(done));
+    });
+  }));
+  EXPECT_GE(machine.clock().Now(), seconds(5));
+  EXPECT_FALSE(machine.Run([&] {
+    machine.Await([&](const std::function<void()>&) {
+      executor->Post([&] { machine.Crash(CrashKind::kKill); });
+    });
+  })) << "who waits dies with the process";
 }
 
 TEST(SimulatedLoop, ACrashPointKillsTheProcessThere) {

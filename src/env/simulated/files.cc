@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include <fmt/core.h>
+
 #include "base/hash.h"
 
 namespace headrace::env::simulated {
@@ -20,6 +22,39 @@ std::unexpected<base::Error> Dead(const std::string& path) {
   return Failed(ErrorCode::kIoError, "the simulated process is dead", path);
 }
 
+bool Chance(Life& life, double share) {
+  return share > 0 && std::bernoulli_distribution(share)(life.loop.random());
+}
+
+bool Coin(Life& life) { return (life.loop.random()() & 1) != 0; }
+
+// Counts an operation. True: it is one that fails.
+bool Fails(Life& life, Operation operation) {
+  const uint64_t number = ++life.operations[static_cast<size_t>(operation)];
+  const Failing& failing = life.faults[operation];
+  const bool fails = number == failing.number || Chance(life, failing.share);
+  if (fails) ++life.injected[fmt::format("failed {}", NameOf(operation))];
+  return fails;
+}
+
+std::unexpected<base::Error> Refused(Operation operation, const std::string& path) {
+  return Failed(ErrorCode::kIoError, fmt::format("the simulated {} failed", NameOf(operation)),
+                path);
+}
+
+// Before whatever changes the disk. False: the process has just died, and nothing is changed.
+bool NoteChange(Life& life) {
+  if (++life.changes == life.faults.crash_operation) life.die();
+  return !life.over();
+}
+
+MonotonicTime DrawSyncTime(Life& life) {
+  if (!Chance(life, life.faults.slow_sync_share))
+    return life.loop.Draw(life.faults.sync_min, life.faults.sync_max);
+  ++life.injected["slow sync"];
+  return life.loop.Draw(life.faults.sync_max, life.faults.slow_sync_max);
+}
+
 class SimulatedWritableFile final : public WritableFile {
  public:
   SimulatedWritableFile(LifeRef life, std::string path, DiskFileRef file)
@@ -27,31 +62,40 @@ class SimulatedWritableFile final : public WritableFile {
 
   Result<void> WriteAt(uint64_t offset, std::span<const uint8_t> bytes) override {
     if (life_->over()) return Dead(path_);
+    if (!NoteChange(*life_)) return Dead(path_);
+    if (Fails(*life_, Operation::kWrite)) {
+      file_->Write(offset, bytes.first(life_->loop.random()() % (bytes.size() + 1)));
+      return Refused(Operation::kWrite, path_);
+    }
     const uint64_t growth =
         offset + bytes.size() > file_->size() ? offset + bytes.size() - file_->size() : 0;
-    const uint64_t free = FreeBytes();
+    const uint64_t free = growth > 0 ? FreeBytes() : 0;
     const bool full = growth > free;
     // Like a real disk, it takes what fits before it says no.
     file_->Write(
         offset,
         full ? bytes.first(bytes.size() - std::min<uint64_t>(growth - free, bytes.size())) : bytes);
     life_->loop.Trace(base::Hash64(bytes));
-    if (full) return Failed(ErrorCode::kStorageFull, "the simulated disk is full", path_);
-    return {};
+    if (!full) return {};
+    ++life_->injected["full disk"];
+    return Failed(ErrorCode::kStorageFull, "the simulated disk is full", path_);
   }
 
   Result<void> Sync() override {
     if (life_->over()) return Dead(path_);
-    life_->loop.Pass(life_->loop.Draw(life_->faults.sync_min, life_->faults.sync_max));
+    if (!NoteChange(*life_)) return Dead(path_);
+    life_->loop.Pass(DrawSyncTime(*life_));
     return EndSync(file_->dirty());
   }
 
   void WriteAndSync(uint64_t offset, std::span<const uint8_t> bytes, Executor& reply_to,
                     std::move_only_function<void(Result<void>)> done) override {
     if (life_->over()) return;  // nobody is there to hear
-    auto written = WriteAt(offset, bytes);
+    Result<void> written;
+    if (!bytes.empty()) written = WriteAt(offset, bytes);
+    if (!NoteChange(*life_)) return;
     Loop& loop = life_->loop;
-    const MonotonicTime at = loop.now() + loop.Draw(life_->faults.sync_min, life_->faults.sync_max);
+    const MonotonicTime at = loop.now() + DrawSyncTime(*life_);
     // What is dirty now is durable at `at`; the file may be closed by then, the disk goes on.
     loop.ReplyAt(at, reply_to,
                  [self = SimulatedWritableFile(life_, path_, file_), sectors = file_->dirty(),
@@ -62,27 +106,33 @@ class SimulatedWritableFile final : public WritableFile {
 
   Result<void> Preallocate(uint64_t size, const std::atomic<bool>&) override {
     if (life_->over()) return Dead(path_);
-    if (size > file_->size() && size - file_->size() > FreeBytes())
+    if (size > file_->size() && size - file_->size() > FreeBytes()) {
+      ++life_->injected["full disk"];
       return Failed(ErrorCode::kStorageFull, "the simulated disk is full", path_);
+    }
     HR_TRY_VOID(WriteAt(0, std::vector<uint8_t>(size, 0)));
     return Sync();
   }
 
  private:
   uint64_t FreeBytes() const {
-    const uint64_t used = life_->disk->used_bytes();
-    return life_->faults.capacity_bytes - std::min(used, life_->faults.capacity_bytes);
+    const uint64_t capacity = life_->faults.capacity_bytes;
+    if (capacity == std::numeric_limits<uint64_t>::max()) return capacity;
+    return capacity - std::min(life_->disk->used_bytes(), capacity);
   }
 
-  Result<void> EndSync(const std::set<uint64_t>& sectors) {
+  Result<void> EndSync(const Sectors& sectors) {
     if (life_->over()) return Dead(path_);
     const bool planned = ++life_->syncs == life_->faults.fail_sync_number;
-    std::bernoulli_distribution by_chance(life_->faults.sync_failure_share);
-    if (planned || by_chance(life_->loop.random())) {
-      file_->PersistSome(sectors, life_->loop.random());
-      return Failed(ErrorCode::kIoError, "the simulated sync failed", path_);
+    const bool fails = Fails(*life_, Operation::kSync);
+    if (planned || fails || Chance(*life_, life_->faults.sync_failure_share)) {
+      if (!fails) ++life_->injected["failed sync"];
+      const Sectors failed = sectors;  // file_->dirty() itself may be meant
+      file_->PersistSome(failed, life_->loop.random());
+      return Refused(Operation::kSync, path_);
     }
-    file_->Persist(sectors);
+    const Sectors synced = sectors;
+    file_->Persist(synced);
     return {};
   }
 
@@ -100,6 +150,7 @@ class SimulatedReadableFile final : public ReadableFile {
 
   Result<void> ReadAt(uint64_t offset, std::span<uint8_t> out) const override {
     if (life_->over()) return Dead(path_);
+    if (Fails(*life_, Operation::kRead)) return Refused(Operation::kRead, path_);
     if (offset > file_->size() || out.size() > file_->size() - offset)
       return Failed(ErrorCode::kCorruption, "the file ends too early", path_);
     std::ranges::copy(file_->bytes().subspan(offset, out.size()), out.begin());
@@ -133,8 +184,11 @@ class SimulatedFiles final : public Files {
     HR_TRY_VOID(CheckParent(path));
     DiskFileRef file = disk().Find(path);
     if (mode == Open::kExisting && file == nullptr) return NoSuchFile(path);
+    if (mode == Open::kCreateNew && file != nullptr)
+      return Failed(ErrorCode::kAlreadyExists, "the file is there", path);
+    if (mode == Open::kCreateNew && !NoteChange(*life_)) return Dead(path);
+    if (Fails(*life_, Operation::kOpen)) return Refused(Operation::kOpen, path);
     if (mode == Open::kCreateNew) {
-      if (file != nullptr) return Failed(ErrorCode::kAlreadyExists, "the file is there", path);
       file = std::make_shared<DiskFile>();
       disk().Enter(path, file);
     }
@@ -143,12 +197,15 @@ class SimulatedFiles final : public Files {
 
   Result<std::unique_ptr<ReadableFile>> OpenForReading(const std::string& path) override {
     HR_TRY(DiskFileRef file, Find(path));
+    if (Fails(*life_, Operation::kOpen)) return Refused(Operation::kOpen, path);
     return std::make_unique<SimulatedReadableFile>(life_, path, std::move(file));
   }
 
   Result<std::vector<uint8_t>> ReadAll(const std::string& path) override {
-    HR_TRY(const DiskFileRef file, Find(path));
-    return std::vector<uint8_t>(file->bytes().begin(), file->bytes().end());
+    HR_TRY(const auto file, OpenForReading(path));
+    std::vector<uint8_t> bytes(file->size());
+    HR_TRY_VOID(file->ReadAt(0, bytes));
+    return bytes;
   }
 
   Result<bool> Exists(const std::string& path) override {
@@ -163,16 +220,16 @@ class SimulatedFiles final : public Files {
   }
 
   Result<void> CreateFolders(const std::string& path) override {
-    if (life_->over()) return Dead(path);
     for (size_t slash = path.find('/', 1); slash != std::string::npos;
          slash = path.find('/', slash + 1))
-      disk().AddFolder(path.substr(0, slash));
-    disk().AddFolder(path);
-    return {};
+      HR_TRY_VOID(CreateFolder(path.substr(0, slash)));
+    return CreateFolder(path);
   }
 
   Result<void> Remove(const std::string& path) override {
     HR_TRY_VOID(Find(path));
+    if (!NoteChange(*life_)) return Dead(path);
+    if (Fails(*life_, Operation::kRemove)) return Refused(Operation::kRemove, path);
     disk().Remove(path);
     return {};
   }
@@ -180,7 +237,10 @@ class SimulatedFiles final : public Files {
   Result<void> Rename(const std::string& from, const std::string& to) override {
     HR_TRY_VOID(Find(from));
     HR_TRY_VOID(CheckParent(to));
-    disk().Rename(from, to);
+    if (!NoteChange(*life_)) return Dead(from);
+    const bool fails = Fails(*life_, Operation::kRename);
+    if (!fails || Coin(*life_)) disk().Rename(from, to);
+    if (fails) return Refused(Operation::kRename, from);
     return {};
   }
 
@@ -189,14 +249,22 @@ class SimulatedFiles final : public Files {
     HR_TRY_VOID(CheckParent(to));
     if (disk().Find(to) != nullptr)
       return Failed(ErrorCode::kAlreadyExists, "the file is there", to);
-    disk().Enter(to, std::move(file));
+    if (!NoteChange(*life_)) return Dead(to);
+    const bool fails = Fails(*life_, Operation::kLink);
+    if (!fails || Coin(*life_)) disk().Enter(to, std::move(file));
+    if (fails) return Refused(Operation::kLink, to);
     return {};
   }
 
   Result<void> SyncFolder(const std::string& folder) override {
     if (life_->over()) return Dead(folder);
     if (!disk().HasFolder(folder)) return NoSuchFile(folder);
-    life_->loop.Pass(life_->loop.Draw(life_->faults.sync_min, life_->faults.sync_max));
+    if (!NoteChange(*life_)) return Dead(folder);
+    life_->loop.Pass(DrawSyncTime(*life_));
+    if (Fails(*life_, Operation::kSyncFolder)) {
+      disk().SyncSomeOf(folder, life_->loop.random());
+      return Refused(Operation::kSyncFolder, folder);
+    }
     disk().SyncFolder(folder);
     return {};
   }
@@ -214,8 +282,24 @@ class SimulatedFiles final : public Files {
     return capacity - std::min(disk().used_bytes(), capacity);
   }
 
+  void CrashPoint(const char* name) override { life_->visit(name); }
+
  private:
   Disk& disk() { return *life_->disk; }
+
+  // As on the real disk: the entry is synced even when the folder is there already.
+  Result<void> CreateFolder(const std::string& path) {
+    if (life_->over()) return Dead(path);
+    if (!disk().HasFolder(path)) {
+      if (!NoteChange(*life_)) return Dead(path);
+      if (Fails(*life_, Operation::kCreateFolder)) return Refused(Operation::kCreateFolder, path);
+      disk().AddFolder(path);
+      CrashPoint("folder.after_create");
+    }
+    HR_TRY_VOID(SyncFolder(FolderOf(path)));
+    CrashPoint("folder.after_sync");
+    return {};
+  }
 
   static std::unexpected<base::Error> NoSuchFile(const std::string& path) {
     return Failed(ErrorCode::kNotFound, "no such file", path);
@@ -238,6 +322,12 @@ class SimulatedFiles final : public Files {
 };
 
 }  // namespace
+
+std::string_view NameOf(Operation operation) {
+  static constexpr std::array<std::string_view, kOperations> kNames = {
+      "open", "create folder", "read", "write", "sync", "sync folder", "rename", "link", "remove"};
+  return kNames[static_cast<size_t>(operation)];
+}
 
 std::unique_ptr<Files> MakeSimulatedFiles(std::shared_ptr<Life> life) {
   return std::make_unique<SimulatedFiles>(std::move(life));

@@ -1,6 +1,8 @@
 #pragma once
 // Files on a simulated disk, seen by one life of the simulated process.
 
+#include <array>
+#include <functional>
 #include <memory>
 
 #include "env/files.h"
@@ -18,6 +20,11 @@ struct Life {
   Faults faults;
   uint64_t generation;
   uint64_t syncs = 0;
+  std::array<uint64_t, kOperations> operations{};  // so far, by kind
+  uint64_t changes = 0;                            // operations that change the disk
+  FaultCounts injected;
+  std::function<void(const char*)> visit;  // a crash point
+  std::function<void()> die;               // returns: the operation then answers as to the dead
 
   bool over() const { return disk->generation() != generation || loop.dead(); }
 };

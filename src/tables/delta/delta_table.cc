@@ -159,7 +159,9 @@ Result<void> DeltaTable::Create(const std::string& name, const columns::Schema& 
                              .partition_columns = {},
                              .configuration = {{"delta.appendOnly", "true"}},
                              .created_ms = commit.timestamp_ms};
+  environment_.CrashPoint("delta.before_create");
   HR_TRY(const Put put, PutCommit(commit));
+  environment_.CrashPoint("delta.after_create");
   return put == Put::kDone ? Apply(std::move(commit)) : Refresh();
 }
 
@@ -266,10 +268,12 @@ Result<void> DeltaTable::Append(std::span<const DataFile> files, const Marker& m
   for (const DataFile& file : files)
     commit.adds.push_back(AddOf(file, *appended_, commit.timestamp_ms));
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    environment_.CrashPoint("publish.before_commit");
+    environment_.CrashPoint("delta.before_put");
     HR_TRY(const Put put, PutCommit(commit));
+    environment_.CrashPoint("delta.after_put");
     if (put == Put::kDone) return Apply(std::move(commit));
     HR_TRY_VOID(Refresh());
+    environment_.CrashPoint("delta.after_refresh");
   }
   return Fail(
       base::Error(ErrorCode::kConflict,

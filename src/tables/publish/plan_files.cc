@@ -48,7 +48,9 @@ class PlanFiles {
     HR_TRY(EncodedFile file, writer_->Finish());
     writer_.reset();
     std::string name = FileName(log_, plan_, written_.size());
+    files_.CrashPoint("publish.before_file");
     HR_TRY_VOID(Put(folder_ + "/" + name, file.bytes.bytes()));
+    files_.CrashPoint("publish.after_file");
     written_.push_back({std::move(name), file.bytes.size(), file.rows, std::move(file.stats)});
     return {};
   }
@@ -65,6 +67,7 @@ class PlanFiles {
               "who wrote it (another build of this program?), then move it away")
               .With("file", path));
     }
+    files_.CrashPoint("publish.file_was_there");
     return files_.SyncFolder(folder_);
   }
 

@@ -202,9 +202,12 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
 
   Result<void> TryOpenTable() {
     HR_TRY(columns::SchemaRef schema, TableSchema(*stream_.schema));
+    environment_.CrashPoint("publish.before_open");
     HR_TRY(table_,
            delta::DeltaTable::OpenForAppend(environment_, options_.folder, stream_.name, schema));
+    environment_.CrashPoint("publish.after_open");
     HR_TRY_VOID(RemoveLeftovers());
+    environment_.CrashPoint("publish.before_settle");
     return Settle();
   }
 
@@ -216,6 +219,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     for (const std::string& name : names) {
       if (!env::IsTemporaryName(name) || !name.starts_with(ours + "-")) continue;
       HR_TRY_VOID(environment_.files().Remove(options_.folder + "/" + name));
+      environment_.CrashPoint("publish.after_leftover");
     }
     return {};
   }
@@ -250,7 +254,10 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     due_ = false;
     started_at_ = environment_.clock().Now();
     if (table_ == nullptr) return OpenTable();
-    if (redo_) return RunPlan();
+    if (redo_) {
+      environment_.CrashPoint("publish.before_redo");
+      return RunPlan();
+    }
     PlanNext();
   }
 
@@ -271,7 +278,10 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     }
     if (!Pass().MayGoOn()) return PostAfter(kAskAgain);
     busy_ = true;
-    if (plan->last <= plan->after) return LogEntry(SealingEntry(stream_.name), std::nullopt);
+    if (plan->last <= plan->after) {
+      environment_.CrashPoint("publish.before_seal");
+      return LogEntry(SealingEntry(stream_.name), std::nullopt);
+    }
     environment_.CrashPoint("publish.before_plan");
     LogEntry(EncodePlan(*plan, stream_.name), plan);
   }
@@ -382,6 +392,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
         return true;
       });
     }
+    if (!done.empty()) environment_.CrashPoint("publish.before_flush_answer");
     for (FlushDone& each : done) each({});
   }
 
@@ -402,6 +413,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     if (final) {
       base::LogWarning("tables.publisher_stopped", {{"stream", stream_.name}, {"reason", reason_}});
     } else {
+      environment_.CrashPoint("publish.before_retry");
       retry_delay_ = std::clamp(retry_delay_ * 2, options_.retry_min, options_.retry_max);
       base::LogWarning("tables.publish_failed", {{"stream", stream_.name},
                                                  {"reason", reason_},

@@ -6,7 +6,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <random>
+#include <string_view>
 
 #include "columns/batch_builder.h"
 #include "env/crash_points.h"
@@ -207,12 +210,24 @@ TEST(Publisher, PublishesEveryRowInOrder) {
   EXPECT_GT(status.commits, 3U) << "not all at the flush";
 }
 
+// Points that one undisturbed life does not come by three times: they belong to its beginning, to a
+// plan of an earlier life, to failures and to flushes. tests/simulation visits them.
+bool IsOnTheWayOfEveryPlan(std::string_view point) {
+  constexpr std::array kOthers = {
+      std::string_view("publish.before_open"),   std::string_view("publish.after_open"),
+      std::string_view("publish.after_leftover"), std::string_view("publish.before_settle"),
+      std::string_view("publish.before_seal"),   std::string_view("publish.before_redo"),
+      std::string_view("publish.file_was_there"), std::string_view("publish.before_retry"),
+      std::string_view("publish.before_flush_answer")};
+  return point.starts_with("publish.") && std::ranges::find(kOthers, point) == kOthers.end();
+}
+
 TEST(Publisher, SurvivesACrashAtEachOfItsPoints) {
   const uint64_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
   for (const std::string_view point : env::kCrashPoints) {
-    if (!point.starts_with("publish.")) continue;
+    if (!IsOnTheWayOfEveryPlan(point)) continue;
     for (uint64_t hit = 1; hit <= 3; ++hit) {
       for (const CrashKind kind : {CrashKind::kPowerCut, CrashKind::kKill}) {
         SCOPED_TRACE(std::string(point) + " at visit " + std::to_string(hit));

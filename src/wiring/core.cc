@@ -66,7 +66,13 @@ class RunningCore final : public Core {
                 sequencer_->Submit(std::move(batch), std::move(done));
               }) {}
 
-  ~RunningCore() override { CloseBackground(); }
+  // The sequencer hands its last epochs to the applier, which tells the sequencer what is visible:
+  // so the sequencer ends first, and is there until the applier has ended.
+  ~RunningCore() override {
+    CloseBackground();
+    if (sequencer_) sequencer_->Stop();
+    applier_.reset();
+  }
 
   Result<void> Open() {
     HR_TRY_VOID(environment_.files().CreateFolders(options_.data_folder));
@@ -360,7 +366,7 @@ class RunningCore final : public Core {
   std::function<void()> when_visible_;
   std::unique_ptr<Snapshotter> snapshotter_;
   std::unique_ptr<LogRetention> retention_;
-  // Last, so that they end first: they call everything above. The sequencer feeds the applier.
+  // Last, as they call everything above; the destructor says how they end.
   std::unique_ptr<Applier> applier_;
   std::unique_ptr<log::Sequencer> sequencer_;
 };

@@ -109,6 +109,8 @@ class LogSequencer final : public Sequencer {
   void AnswerRepeat(Submission submission, const StoredAnswer& answer);
 
   // On the executor: writing.
+  // Wall time without its steps, under either clock: by it keys are forgotten and epochs stamped.
+  base::Timestamp ReadClock();
   void Seal();
   void WriteInFlight();
   base::Result<void> WriteRecord();

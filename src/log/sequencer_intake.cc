@@ -158,9 +158,9 @@ LogSequencer::Step LogSequencer::AdmitControlFront() {
 }
 
 void LogSequencer::AdmitBatch(Submission submission, const Stream& stream) {
-  env::Clock& clock = environment_.clock();
-  ClockReading now{base::Timestamp::Min(), clock.Wall()};
-  if (options_.clock == ClockMode::kWall) now.log = clock_->Read(clock.Now(), now.wall);
+  const base::Timestamp steady = ReadClock();
+  const ClockReading now{
+      options_.clock == ClockMode::kWall ? steady : base::Timestamp::Min(), steady};
   std::unique_lock lock(state_mutex_);
   Admitted admitted =
       admission_.Admit(submission.batch, stream.timing, pending_.id(), durable_, now);

@@ -10,6 +10,7 @@ namespace headrace::log {
 namespace {
 
 using base::ErrorCode;
+using columns::EventBatch;
 using env::simulated::SimulatedEnvironment;
 using Repeat = Acknowledgement::Repeat;
 
@@ -130,6 +131,35 @@ TEST(Sequencer, AnIdempotencyKeyCountsOncePerStream) {
   EXPECT_EQ(log.Submit(batch)->repeat, Repeat::kFirst);
   EXPECT_EQ(log.Submit(batch)->repeat, Repeat::kRepeated);
   EXPECT_EQ(*ReadIds(machine), (std::vector<int64_t>{1}));
+}
+
+// Under either clock, and when the epochs are read again after a restart.
+TEST(Sequencer, AStepOfTheWallClockMakesNoKeyForgotten) {
+  for (const ClockMode clock : {ClockMode::kEvents, ClockMode::kWall}) {
+    auto machine = std::make_unique<SimulatedEnvironment>(1);
+    LogOptions options = TestOptions();
+    options.clock = clock;
+    const auto submit = [](TestLog& log, const std::string& key) {
+      EventBatch batch = BatchOf(log.stream, {{100, 1}});
+      batch.source.idempotency_key = key;
+      return log.Submit(std::move(batch));
+    };
+    {
+      TestLog log(*machine, options);
+      ASSERT_TRUE(log.Open());
+      ASSERT_TRUE(submit(log, "first"));
+      machine->StepWall(std::chrono::hours(25));
+      ASSERT_TRUE(submit(log, "second"));  // old keys go when a new one comes
+      EXPECT_EQ(submit(log, "first")->repeat, Repeat::kRepeated);
+      machine->StepWall(-std::chrono::hours(25));
+      log.sequencer->Stop();
+    }
+    machine = machine->Reboot(2);
+    TestLog log(*machine, options);
+    ASSERT_TRUE(log.Open());
+    ASSERT_TRUE(submit(log, "third"));
+    EXPECT_EQ(submit(log, "first")->repeat, Repeat::kRepeated);
+  }
 }
 
 TEST(Sequencer, AnAtomicBatchWithOneLateRowPutsNoRowIn) {

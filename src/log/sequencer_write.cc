@@ -30,13 +30,17 @@ bool TellsOfStreams(const Epoch& epoch) {
 
 }  // namespace
 
+base::Timestamp LogSequencer::ReadClock() {
+  env::Clock& clock = environment_.clock();
+  return clock_->Read(clock.Now(), clock.Wall());
+}
+
 void LogSequencer::Seal() {
   environment_.CrashPoint("log.before_seal");
-  env::Clock& clock = environment_.clock();
   SealTimes times;
-  times.sealed_at = clock.Wall();
-  times.clock = options_.clock == ClockMode::kWall ? clock_->Read(clock.Now(), times.sealed_at)
-                                                   : admission_.newest();
+  times.sealed_at = ReadClock();
+  times.clock =
+      options_.clock == ClockMode::kWall ? times.sealed_at : admission_.newest();
   {
     const std::lock_guard lock(state_mutex_);
     times.visible_through = visible_through_;

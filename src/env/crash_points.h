@@ -1,7 +1,7 @@
 #pragma once
 // The named places where the simulation may kill the process. Code marks one with
-// Environment::CrashPoint(name) (Files::CrashPoint where only files are seen); a name that is not in
-// this list stops the simulation, and tests go through the list to prove that each one is hit.
+// Environment::CrashPoint(name) (Files::CrashPoint where only files are seen); a name that is not
+// in this list stops the simulation, and tests go through the list to prove that each one is hit.
 
 #include <array>
 #include <string_view>
@@ -12,15 +12,18 @@ inline constexpr std::array kCrashPoints = {
     // env: a folder that is made, its entry in memory only, then synced
     std::string_view("folder.after_create"),
     std::string_view("folder.after_sync"),
-    // env: put-if-absent, by which the log's id, data files and commits come into being: a temporary
-    // file is created, written, synced; linked to its name; the folder synced; the temporary removed
+    // env: put-if-absent, by which the log's id, data files and commits come into being: a
+    // temporary
+    // file is created, written, synced; linked to its name; the folder synced; the temporary
+    // removed
     std::string_view("put.after_create"),
     std::string_view("put.after_write"),
     std::string_view("put.after_sync"),
     std::string_view("put.after_link"),
     std::string_view("put.after_folder_sync"),
     std::string_view("put.after_remove"),
-    // log: opening, around recovery: the folder, its lock, the id (made once), the durable mark, the
+    // log: opening, around recovery: the folder, its lock, the id (made once), the durable mark,
+    // the
     // segment to go on with
     std::string_view("open.after_folder"),
     std::string_view("open.after_lock"),
@@ -85,7 +88,8 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("start.accepting"),
     std::string_view("definition.before_log"),
     std::string_view("definition.after_log"),
-    // wiring: a core that stops: batches are refused, all is visible, tables are flushed, the log is
+    // wiring: a core that stops: batches are refused, all is visible, tables are flushed, the log
+    // is
     // closed, the publishers end
     std::string_view("stop.begin"),
     std::string_view("stop.visible"),

@@ -51,7 +51,8 @@ struct Epoch {
   base::EpochId id;
   base::Timestamp
       clock;  // the log clock when it was sealed: the "now" of everything derived from it
-  // Wall time at sealing, without the wall clock's steps; for people, and by it idempotency keys age.
+  // Wall time at sealing, without the wall clock's steps; for people, and by it idempotency keys
+  // age.
   base::Timestamp sealed_at;
   // When epoch id-1 became visible (wall); Min() when it was not yet visible at sealing (load), or
   // for the first after a start.

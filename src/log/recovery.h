@@ -28,8 +28,8 @@
 #include "env/environment.h"
 #include "log/catalogue.h"
 #include "log/epoch.h"
-#include "log/residue.h"
 #include "log/recovery_progress.h"
+#include "log/residue.h"
 
 namespace headrace::log {
 
@@ -62,11 +62,11 @@ struct LogTail {
 };
 
 // The caller holds the folder's lock. `visit` sees every epoch after `from.after` in order; its
-// error ends the recovery, as cancelling `progress` does (kUnavailable). Errors: kCorruption (file=, offset=), kConflict (the log does not have
-// `from.decided`), kFailedPrecondition (epochs behind `from.after` were let go), kIoError, visit's.
+// error ends the recovery, as cancelling `progress` does (kUnavailable). Errors: kCorruption
+// (file=, offset=), kConflict (the log does not have `from.decided`), kFailedPrecondition (epochs
+// behind `from.after` were let go), kIoError, visit's.
 base::Result<LogTail> Recover(env::Environment& environment, const std::string& folder,
-                              base::LogId log, const RecoverFrom& from,
-                              RecoveryProgress& progress,
+                              base::LogId log, const RecoverFrom& from, RecoveryProgress& progress,
                               const std::function<base::Result<void>(const Epoch&)>& visit);
 
 }  // namespace headrace::log

@@ -159,8 +159,8 @@ LogSequencer::Step LogSequencer::AdmitControlFront() {
 
 void LogSequencer::AdmitBatch(Submission submission, const Stream& stream) {
   const base::Timestamp steady = ReadClock();
-  const ClockReading now{
-      options_.clock == ClockMode::kWall ? steady : base::Timestamp::Min(), steady};
+  const ClockReading now{options_.clock == ClockMode::kWall ? steady : base::Timestamp::Min(),
+                         steady};
   std::unique_lock lock(state_mutex_);
   Admitted admitted =
       admission_.Admit(submission.batch, stream.timing, pending_.id(), durable_, now);

@@ -39,8 +39,7 @@ void LogSequencer::Seal() {
   environment_.CrashPoint("log.before_seal");
   SealTimes times;
   times.sealed_at = ReadClock();
-  times.clock =
-      options_.clock == ClockMode::kWall ? times.sealed_at : admission_.newest();
+  times.clock = options_.clock == ClockMode::kWall ? times.sealed_at : admission_.newest();
   {
     const std::lock_guard lock(state_mutex_);
     times.visible_through = visible_through_;

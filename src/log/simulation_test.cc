@@ -77,8 +77,7 @@ class History {
     std::vector<std::string_view> points;
     for (const std::string_view point : env::kCrashPoints)
       if (IsOfThisRoom(point)) points.push_back(point);
-    faults.crash_point =
-        random_() % 5 == 0 ? "log.after_write" : points[random_() % points.size()];
+    faults.crash_point = random_() % 5 == 0 ? "log.after_write" : points[random_() % points.size()];
     // A tail to zero needs a torn record in the life before.
     if (previous_point_ == "log.after_write" && random_() % 2 == 0)
       faults.crash_point = std::array{"recovery.before_zero_tail", "recovery.after_zero_write",

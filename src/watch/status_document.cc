@@ -56,6 +56,12 @@ Json LogJson(const StatusFigures& figures) {
                {"epoch", log.durable.value},
                {"clock", base::FormatTimestamp(log.clock)},
                {"bytes", log.log_bytes},
+               {"bytes_max", figures.definition.log.bytes_max},
+               {"first_epoch", log.first.value},
+               {"segments", log.segments},
+               {"residue_bytes", log.residue_bytes},
+               {"refused_forgotten", log.refused_forgotten},
+               {"held_by", figures.retention.held_by},
                {"durability", figures.durability == log::Durability::kFsync ? "fsync" : "os"},
                {"read_only", log.read_only}};
   if (log.read_only) json["read_only_reason"] = log.read_only_reason;
@@ -144,6 +150,25 @@ Json BackgroundJson(const GovernorFigures& figures) {
           {"classes", std::move(classes)}};
 }
 
+Json SnapshotsJson(const SnapshotFigures& snapshots) {
+  Json json = {{"taken", snapshots.taken},
+               {"failed", snapshots.failed},
+               {"under_way", snapshots.under_way},
+               {"after_epoch", snapshots.after.value},
+               {"bytes", snapshots.bytes},
+               {"took_ms", Milliseconds(snapshots.took)},
+               {"writing_ms", Milliseconds(snapshots.writing)},
+               {"recovery_bound_ms", Milliseconds(snapshots.recovery)},
+               {"recovery_estimate_ms", Milliseconds(snapshots.recovery_estimate)},
+               {"bound_holds", snapshots.bound_holds},
+               {"used_at_start", !snapshots.used_at_start.empty()},
+               {"passed_over_at_start", snapshots.passed_over_at_start},
+               {"replayed_rows_at_start", snapshots.replayed_rows_at_start}};
+  if (snapshots.age) json["age_ms"] = Milliseconds(*snapshots.age);
+  if (!snapshots.reason.empty()) json["reason"] = snapshots.reason;
+  return json;
+}
+
 Json RecoveryJson(const log::RecoveryFigures& recovery) {
   Json json = {{"phase", log::NameOf(recovery.phase)},
                {"elapsed_s", Seconds(recovery.elapsed)},
@@ -197,6 +222,7 @@ std::string StatusJson(const StatusFigures& figures) {
       {"dead_letters", figures.dead_letters},
       {"revoked_pins", figures.revoked_pins},
   };
+  json["snapshots"] = SnapshotsJson(figures.snapshots);
   if (figures.background) json["background"] = BackgroundJson(*figures.background);
   if (figures.recovery) json["recovery"] = RecoveryJson(*figures.recovery);
   return json.dump();
@@ -215,6 +241,12 @@ std::string StatusMetrics(const StatusFigures& figures) {
              static_cast<double>(log.durable.value));
   text.Gauge("headrace_log_bytes", "Bytes of the log on disk.", static_cast<double>(log.log_bytes));
   text.Gauge("headrace_log_read_only", "1 when the log refuses writes.", log.read_only ? 1 : 0);
+  text.Counter("headrace_wiring_snapshots_total", "Snapshots taken since the start.",
+               figures.snapshots.taken);
+  text.Counter("headrace_wiring_snapshots_failed_total", "Snapshots that failed since the start.",
+               figures.snapshots.failed);
+  text.Gauge("headrace_wiring_recovery_estimate_seconds", "What a start would take now.",
+             Seconds(figures.snapshots.recovery_estimate));
   text.Summary("headrace_log_fdatasync_seconds", "Time of an fdatasync.", figures.sync_us);
   text.Summary("headrace_ingest_durable_seconds", "From accepted to durable.", figures.durable_us);
   text.Summary("headrace_pipeline_visible_seconds", "From durable to visible.", figures.visible_us);

@@ -35,6 +35,30 @@ struct TableFigures {
   uint64_t commit_p50_us = 0, commit_p99_us = 0;
 };
 
+// The snapshots that bound a start after a crash.
+struct SnapshotFigures {
+  uint64_t taken = 0, failed = 0;  // since the start
+  bool under_way = false;
+  std::string reason;                 // why the last one failed; empty when it did not
+  base::EpochId after, through;       // of the newest
+  uint64_t bytes = 0;                 // of the newest
+  base::Duration took{0};             // the newest, pauses included
+  base::Duration writing{0};          // of it, at the disk
+  std::optional<base::Duration> age;  // of the newest; nothing when none was taken since the start
+  base::Duration recovery{0};         // the bound
+  base::Duration recovery_estimate{0};  // of a start now
+  bool bound_holds = true;              // whether it can be kept at the present rate
+  std::string used_at_start;            // its path; empty: the log was read whole
+  uint64_t passed_over_at_start = 0;    // snapshots that could not be used
+  uint64_t replayed_rows_at_start = 0;
+};
+
+// From which epoch on the log is needed.
+struct RetentionFigures {
+  base::EpochId needed_from;  // 0: everything is
+  std::string held_by;        // what holds the oldest rows, for people
+};
+
 // One moment of an engine. References live during the call that it is made for.
 struct StatusFigures {
   const pipeline::PipelineDefinition& definition;
@@ -55,7 +79,9 @@ struct StatusFigures {
   std::map<std::string, std::map<std::string, uint64_t>> dead_letters;  // stream -> rule -> rows
   uint64_t revoked_pins = 0;
   std::optional<log::RecoveryFigures> recovery;  // of the start, when somebody looked
-  std::optional<GovernorFigures> background;     // when there is a governor
+  SnapshotFigures snapshots;
+  RetentionFigures retention;
+  std::optional<GovernorFigures> background;  // when there is a governor
   const base::MemoryBudget& budget;
   env::ProcessMemory memory;
 };

@@ -96,7 +96,7 @@ class RunningCore final : public Core {
     sequencer_->Start([this](log::EpochRef epoch) { OnDurable(std::move(epoch)); });
     environment_.CrashPoint("start.accepting");
     LogDefinition();
-    snapshotter_->Start(recovery_);
+    snapshotter_->Start(started_from_);
     retention_->Start();
     return {};
   }
@@ -156,7 +156,7 @@ class RunningCore final : public Core {
   void TakeSnapshot(std::function<void(Result<void>)> done) override {
     snapshotter_->TakeNow(std::move(done));
   }
-  const RecoveryFigures& recovery() const override { return recovery_; }
+  const StartFigures& started_from() const override { return started_from_; }
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
@@ -236,9 +236,19 @@ class RunningCore final : public Core {
         .revoked_pins = answers_->revoked_pins(),
         .recovery = options_.progress == nullptr ? std::nullopt
                                                  : std::optional(options_.progress->figures()),
+        .snapshots = SnapshotFigures(),
+        .retention = retention_->figures(),
         .background = options_.background ? options_.background() : std::nullopt,
         .budget = budget_,
         .memory = env::ReadProcessMemory()};
+  }
+
+  watch::SnapshotFigures SnapshotFigures() const {
+    watch::SnapshotFigures figures = snapshotter_->figures();
+    figures.used_at_start = started_from_.snapshot;
+    figures.passed_over_at_start = started_from_.passed_over;
+    figures.replayed_rows_at_start = started_from_.replayed_rows;
+    return figures;
   }
 
   std::map<std::string, std::map<std::string, uint64_t>> DeadLetterCounts() const {
@@ -254,7 +264,7 @@ class RunningCore final : public Core {
     HR_TRY(Recovered recovered, RecoverCore(environment_, budget_, options_));
     derived_ = std::move(recovered.derived);
     sequencer_ = std::move(recovered.sequencer);
-    recovery_ = std::move(recovered.figures);
+    started_from_ = std::move(recovered.figures);
     return {};
   }
 
@@ -353,7 +363,7 @@ class RunningCore final : public Core {
   HeldBatches held_;
   EndToEnd end_to_end_;
   std::vector<base::StreamId> stream_ids_;
-  RecoveryFigures recovery_;
+  StartFigures started_from_;
   env::MonotonicTime started_{0};
   bool stopped_ = false;
   std::unique_ptr<log::LogReader> reader_;

@@ -34,7 +34,7 @@ enum class DemoFaults : uint8_t { kOff, kOn };
 enum class Governing : uint8_t { kOff, kOn };
 
 // What a start read.
-struct RecoveryFigures {
+struct StartFigures {
   std::string snapshot;  // its path; empty: none was used
   uint64_t snapshot_bytes = 0;
   uint64_t passed_over = 0;  // snapshots that could not be used
@@ -97,7 +97,7 @@ class Core {
   // on disk, or with what stopped it.
   virtual void TakeSnapshot(std::function<void(base::Result<void>)> done) = 0;
   // How this core came back.
-  virtual const RecoveryFigures& recovery() const = 0;
+  virtual const StartFigures& started_from() const = 0;
   // Refuses new batches, makes what was taken durable and visible, publishes, closes. Idempotent.
   virtual void Stop() = 0;
 };

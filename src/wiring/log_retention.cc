@@ -58,14 +58,14 @@ base::EpochId LogRetention::OlderThan(base::Duration keep) {
   return older;
 }
 
-RetentionFigures LogRetention::Needed() {
+watch::RetentionFigures LogRetention::Needed() {
   const pipeline::PipelineDefinition& definition = sources_.definition;
   const log::LogStatus status = sources_.sequencer.status();
   const bool full = status.log_bytes * kFullDenominator > definition.log.bytes_max * kFullNumerator;
   if (!definition.log.keep && !full) return {{0}, "there is room"};
   const base::EpochId safe = sources_.snapshotter.SafeAfter();
   if (safe.value == 0) return {{0}, "fewer than two snapshots of the state"};
-  RetentionFigures needed{safe.Next(), "the snapshot before the newest"};
+  watch::RetentionFigures needed{safe.Next(), "the snapshot before the newest"};
   const auto hold = [&](base::EpochId after, std::string what) {
     if (after.Next() < needed.needed_from) needed = {after.Next(), std::move(what)};
   };
@@ -85,7 +85,7 @@ RetentionFigures LogRetention::Needed() {
 }
 
 void LogRetention::Tick() {
-  RetentionFigures needed = Needed();
+  watch::RetentionFigures needed = Needed();
   if (needed.needed_from > told_) {
     told_ = needed.needed_from;
     sources_.sequencer.Retain(told_);
@@ -96,7 +96,7 @@ void LogRetention::Tick() {
     executor_->PostAt(environment_.clock().Now() + kEvery, [this] { Tick(); });
 }
 
-RetentionFigures LogRetention::figures() const {
+watch::RetentionFigures LogRetention::figures() const {
   const std::lock_guard lock(mutex_);
   return figures_;
 }

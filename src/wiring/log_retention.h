@@ -18,15 +18,11 @@
 #include "log/epoch.h"
 #include "log/sequencer.h"
 #include "pipeline/definition.h"
+#include "watch/status_document.h"
 #include "wiring/snapshotter.h"
 #include "wiring/table_publishers.h"
 
 namespace headrace::wiring {
-
-struct RetentionFigures {
-  base::EpochId needed_from;  // 0: everything is
-  std::string held_by;        // what holds the oldest rows, for people
-};
 
 // Start and Close once; NoteDurable in order; figures from any thread.
 class LogRetention {
@@ -47,7 +43,7 @@ class LogRetention {
   void Start();
   void NoteDurable(const log::Epoch& epoch);
   void Close();
-  RetentionFigures figures() const;
+  watch::RetentionFigures figures() const;
 
  private:
   struct Mark {
@@ -55,7 +51,7 @@ class LogRetention {
     base::EpochId epoch;
   };
   void Tick();
-  RetentionFigures Needed();
+  watch::RetentionFigures Needed();
   // The last epoch that is older than `keep`; 0 when none is known to be.
   base::EpochId OlderThan(base::Duration keep);
 
@@ -65,7 +61,7 @@ class LogRetention {
   mutable std::mutex mutex_;  // guards from here
   std::deque<Mark> marks_;
   base::Timestamp clock_ = base::Timestamp::Min();
-  RetentionFigures figures_;
+  watch::RetentionFigures figures_;
   std::unique_ptr<env::Executor> executor_;
 };
 

@@ -219,7 +219,7 @@ class CoreRecovery {
   env::Environment& environment_;
   base::MemoryBudget& budget_;
   const CoreOptions& options_;
-  RecoveryFigures figures_;
+  StartFigures figures_;
   std::string passed_over_;
 };
 
@@ -229,7 +229,7 @@ Result<Recovered> RecoverCore(env::Environment& environment, base::MemoryBudget&
                               const CoreOptions& options) {
   HR_TRY(Recovered recovered, CoreRecovery(environment, budget, options).Run());
   const log::LogStatus status = recovered.sequencer->status();
-  const RecoveryFigures& figures = recovered.figures;
+  const StartFigures& figures = recovered.figures;
   base::LogInfo("wiring.recovered",
                 {{"log", status.log.ToString()},
                  {"epoch", std::to_string(status.durable.value)},

@@ -38,7 +38,7 @@ struct Derived {
 struct Recovered {
   Derived derived;
   std::unique_ptr<log::Sequencer> sequencer;
-  RecoveryFigures figures;
+  StartFigures figures;
 };
 
 // Errors: as log::Sequencer::Open; kFailedPrecondition when the log does not reach back to its

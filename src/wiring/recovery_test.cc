@@ -154,9 +154,9 @@ TEST_F(Recovery, FromASnapshotAndTheLogAfterIt) {
   Die();
   ASSERT_TRUE(Start());
   EXPECT_EQ(Answers(), before);
-  EXPECT_FALSE(core_->recovery().snapshot.empty());
-  EXPECT_LT(core_->recovery().replayed_rows, 160U);
-  EXPECT_GT(core_->recovery().replayed_rows, 100U);
+  EXPECT_FALSE(core_->started_from().snapshot.empty());
+  EXPECT_LT(core_->started_from().replayed_rows, 160U);
+  EXPECT_GT(core_->started_from().replayed_rows, 100U);
 }
 
 TEST_F(Recovery, ADamagedSnapshotFallsBackToTheOneBeforeIt) {
@@ -175,8 +175,8 @@ TEST_F(Recovery, ADamagedSnapshotFallsBackToTheOneBeforeIt) {
     const uint64_t at = random_() % bytes;
     machine_->disk().FlipBit(newest.path, at, 3);
     ASSERT_TRUE(Start());
-    EXPECT_EQ(core_->recovery().snapshot, first.path);
-    EXPECT_EQ(core_->recovery().passed_over, 1U);
+    EXPECT_EQ(core_->started_from().snapshot, first.path);
+    EXPECT_EQ(core_->started_from().passed_over, 1U);
     EXPECT_EQ(Answers(), before) << "flipped at " << at << " of " << bytes;
     EXPECT_EQ(Snapshots().size(), 1U);  // put aside
     // Mended by hand, for the next round.
@@ -194,7 +194,7 @@ TEST_F(Recovery, WithoutAnyUsableSnapshotTheLogIsReadWhole) {
   Die();
   machine_->disk().FlipBit(Snapshots().front().path, 100, 0);
   ASSERT_TRUE(Start());
-  EXPECT_TRUE(core_->recovery().snapshot.empty());
+  EXPECT_TRUE(core_->started_from().snapshot.empty());
   EXPECT_EQ(Answers(), before);
 }
 
@@ -206,9 +206,9 @@ TEST_F(Recovery, ASnapshotOfOtherViewsIsPassedOver) {
   std::string wider(kPipeline);
   wider.replace(wider.find("[1h, 6h]"), 8, "[1h, 9h]");
   ASSERT_TRUE(Start(wider));
-  EXPECT_TRUE(core_->recovery().snapshot.empty());
-  EXPECT_EQ(core_->recovery().passed_over, 1U);
-  EXPECT_GT(core_->recovery().replayed_rows, 90U);
+  EXPECT_TRUE(core_->started_from().snapshot.empty());
+  EXPECT_EQ(core_->started_from().passed_over, 1U);
+  EXPECT_GT(core_->started_from().replayed_rows, 90U);
 }
 
 // What is kept of the rows is the same: no replay.
@@ -220,7 +220,7 @@ TEST_F(Recovery, ASnapshotServesNewFeaturesOverTheSameRows) {
   std::string more(kPipeline);
   more.replace(more.find("spend: sum(amount)"), 18, "spend: sum(amount), mean: avg(amount)");
   ASSERT_TRUE(Start(more));
-  EXPECT_FALSE(core_->recovery().snapshot.empty());
+  EXPECT_FALSE(core_->started_from().snapshot.empty());
 }
 
 // The log was restored from a copy that is older than the snapshot.
@@ -239,8 +239,8 @@ TEST_F(Recovery, ASnapshotAheadOfTheLogIsPassedOver) {
   restored->Write(0, old);
   ASSERT_TRUE(machine_->files().Remove("data/log/DURABLE"));
   ASSERT_TRUE(Start());
-  EXPECT_TRUE(core_->recovery().snapshot.empty());
-  EXPECT_EQ(core_->recovery().passed_over, 1U);
+  EXPECT_TRUE(core_->started_from().snapshot.empty());
+  EXPECT_EQ(core_->started_from().passed_over, 1U);
   EXPECT_EQ(Answers(), then);
 }
 

@@ -91,7 +91,7 @@ void Snapshotter::Post(void (Snapshotter::*step)(), env::MonotonicTime at) {
   });
 }
 
-void Snapshotter::Start(const RecoveryFigures& recovered) {
+void Snapshotter::Start(const StartFigures& recovered) {
   if (recovered.snapshot_bytes >= kLoadBytesMeasured)
     load_bytes_per_s_ =
         static_cast<double>(recovered.snapshot_bytes) / SecondsOf(recovered.load_time);
@@ -122,9 +122,14 @@ void Snapshotter::TakeNow(std::function<void(Result<void>)> done) {
   });
 }
 
-SnapshotFigures Snapshotter::figures() const {
+watch::SnapshotFigures Snapshotter::figures() const {
   const std::lock_guard lock(mutex_);
-  return figures_;
+  watch::SnapshotFigures figures = figures_;
+  figures.recovery = options_.recovery;
+  if (ended_at_.count() > 0)
+    figures.age =
+        std::chrono::duration_cast<base::Duration>(environment_.clock().Now() - ended_at_);
+  return figures;
 }
 
 base::EpochId Snapshotter::SafeAfter() const {
@@ -259,9 +264,9 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
     figures_.after = end.after;
     figures_.through = end.through;
     figures_.bytes = end.bytes;
-    figures_.took = took;
-    figures_.writing = task_->writing;
-    figures_.ended_at = now;
+    figures_.took = std::chrono::duration_cast<base::Duration>(took);
+    figures_.writing = std::chrono::duration_cast<base::Duration>(task_->writing);
+    ended_at_ = now;
     if (before && before->path != known.path) safe_after_ = before->after;
   }
   base::LogInfo("wiring.snapshot", {{"after_epoch", std::to_string(end.after.value)},

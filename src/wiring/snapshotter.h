@@ -29,6 +29,7 @@
 #include "log/sequencer.h"
 #include "log/snapshot_file.h"
 #include "pipeline/views/view_capture.h"
+#include "watch/status_document.h"
 #include "wiring/recovery.h"
 
 namespace headrace::wiring {
@@ -39,19 +40,6 @@ struct SnapshotterOptions {
   uint64_t log_bytes_max = 0;  // a quarter of it since the last snapshot begins one too
   base::Duration check_every = std::chrono::milliseconds(250);
   base::Duration retry_after = std::chrono::seconds(10);  // after one that failed
-};
-
-struct SnapshotFigures {
-  uint64_t taken = 0, failed = 0;  // since the start
-  bool under_way = false;
-  std::string reason;                   // why the last one failed; empty when it did not
-  base::EpochId after, through;         // of the newest
-  uint64_t bytes = 0;                   // of the newest
-  env::MonotonicTime took{0};           // the newest, pauses included
-  env::MonotonicTime writing{0};        // of it, at the disk
-  env::MonotonicTime ended_at{0};       // monotonic; 0: none since the start
-  base::Duration recovery_estimate{0};  // of a start now
-  bool bound_holds = true;              // whether `recovery` can be kept at the present rate
 };
 
 // Start and Close once; figures from any thread.
@@ -69,12 +57,12 @@ class Snapshotter {
   ~Snapshotter();
 
   // `recovered` tells of the snapshot that was used and how fast this machine was with it.
-  void Start(const RecoveryFigures& recovered);
+  void Start(const StartFigures& recovered);
   // Begins one now unless one is under way; `done` when it is there, or with what stopped it.
   void TakeNow(std::function<void(base::Result<void>)> done);
   // Abandons what is under way. Idempotent.
   void Close();
-  SnapshotFigures figures() const;
+  watch::SnapshotFigures figures() const;
   // The epoch from which on a start needs the log, should the newest snapshot be damaged: 0 as long
   // as there are fewer than two.
   base::EpochId SafeAfter() const;
@@ -118,8 +106,9 @@ class Snapshotter {
   env::MonotonicTime not_before_{0};
   std::optional<Known> newest_;  // taken in this life, or read at its start
 
-  mutable std::mutex mutex_;  // guards from here
-  SnapshotFigures figures_;
+  mutable std::mutex mutex_;        // guards from here
+  env::MonotonicTime ended_at_{0};  // of the newest; 0: none since the start
+  watch::SnapshotFigures figures_;
   base::EpochId safe_after_;
 
   std::atomic<bool> closed_{false};

@@ -6,8 +6,8 @@
 // rename, remove, and folders themselves) are pending until their folder is synced. At a crash each
 // dirty sector is kept or lost on its own (torn writes), each pending entry as well, and everybody
 // sees what is left; a folder that is lost takes along what was in it. A failed sync leaves the
-// sectors clean though not all of them are durable, as Linux does: a later sync that succeeds proves
-// nothing.
+// sectors clean though not all of them are durable, as Linux does: a later sync that succeeds
+// proves nothing.
 
 #include <cstdint>
 #include <map>

@@ -131,10 +131,9 @@ TEST(SimulatedDisk, AFolderIsLostWithAllThatIsInItUntilItsEntryIsSynced) {
 
 // What each kind of operation does when it fails, as far as the next life can tell.
 TEST(SimulatedDisk, TheNthOperationOfAKindFails) {
-  for (const Operation operation :
-       {Operation::kOpen, Operation::kCreateFolder, Operation::kRead, Operation::kWrite,
-        Operation::kSync, Operation::kSyncFolder, Operation::kRename, Operation::kLink,
-        Operation::kRemove}) {
+  for (const Operation operation : {Operation::kOpen, Operation::kCreateFolder, Operation::kRead,
+                                    Operation::kWrite, Operation::kSync, Operation::kSyncFolder,
+                                    Operation::kRename, Operation::kLink, Operation::kRemove}) {
     SCOPED_TRACE(NameOf(operation));
     SimulatedEnvironment machine(1);
     Files& files = machine.files();

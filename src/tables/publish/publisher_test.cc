@@ -214,10 +214,10 @@ TEST(Publisher, PublishesEveryRowInOrder) {
 // plan of an earlier life, to failures and to flushes. tests/simulation visits them.
 bool IsOnTheWayOfEveryPlan(std::string_view point) {
   constexpr std::array kOthers = {
-      std::string_view("publish.before_open"),   std::string_view("publish.after_open"),
-      std::string_view("publish.after_leftover"), std::string_view("publish.before_settle"),
-      std::string_view("publish.before_seal"),   std::string_view("publish.before_redo"),
-      std::string_view("publish.file_was_there"), std::string_view("publish.before_retry"),
+      std::string_view("publish.before_open"),        std::string_view("publish.after_open"),
+      std::string_view("publish.after_leftover"),     std::string_view("publish.before_settle"),
+      std::string_view("publish.before_seal"),        std::string_view("publish.before_redo"),
+      std::string_view("publish.file_was_there"),     std::string_view("publish.before_retry"),
       std::string_view("publish.before_flush_answer")};
   return point.starts_with("publish.") && std::ranges::find(kOthers, point) == kOthers.end();
 }

@@ -35,7 +35,8 @@ Outcome RunDiskSync(const Load& load, const std::string& folder) {
   const std::string bytes = EventText(group * load.event_bytes, 1);
   Outcome outcome(load);
   if (!file.open()) outcome.Failed("no file in " + folder);
-  while (!outcome.failed() && SteadyClock::now() < outcome.ends_at()) {
+  const size_t wanted = kBatchesOfEach * static_cast<size_t>(load.producers);
+  while (!outcome.failed() && !outcome.Ended(SteadyClock::now(), wanted)) {
     const SteadyClock::time_point begin = SteadyClock::now();
     if (!file.Append(bytes)) outcome.Failed("a write or sync failed in " + folder);
     const SteadyClock::time_point end = SteadyClock::now();

@@ -70,7 +70,7 @@ arrow::Status Produce(const Load& load, uint16_t port, int producer, Outcome& ou
                         client->DoPut(flight::FlightDescriptor::Path({"events"}), batch->schema()));
   std::shared_ptr<arrow::Buffer> message;
   ARROW_RETURN_NOT_OK(call.reader->ReadMetadata(&message));  // the greeting
-  for (uint64_t sequence = 1; SteadyClock::now() < outcome.ends_at(); ++sequence) {
+  for (uint64_t sequence = 1; !outcome.Ended(SteadyClock::now(), kBatchesOfEach); ++sequence) {
     auto metadata = arrow::Buffer::FromString(R"({"sequence":)" + std::to_string(sequence) + "}");
     const SteadyClock::time_point sent = SteadyClock::now();
     ARROW_RETURN_NOT_OK(call.writer->WriteWithMetadata(*batch, std::move(metadata)));

@@ -12,8 +12,15 @@ double Percentile(const std::vector<double>& ordered, double share) {
 
 }  // namespace
 
+bool Outcome::Ended(SteadyClock::time_point now, size_t batches_wanted) const {
+  constexpr std::chrono::seconds kPatience{20};
+  if (now < ends_at_) return false;
+  return latencies_ms_.size() >= batches_wanted || now >= ends_at_ + kPatience;
+}
+
 void Outcome::Acknowledged(SteadyClock::time_point sent, SteadyClock::time_point now) {
-  if (now < counts_from_ || now >= ends_at_) return;
+  if (now < counts_from_) return;
+  last_at_ = std::max(last_at_, now);
   latencies_ms_.push_back(std::chrono::duration<double, std::milli>(now - sent).count());
 }
 
@@ -23,6 +30,7 @@ void Outcome::Failed(std::string reason) {
 
 void Outcome::Merge(const Outcome& other) {
   latencies_ms_.insert(latencies_ms_.end(), other.latencies_ms_.begin(), other.latencies_ms_.end());
+  last_at_ = std::max(last_at_, other.last_at_);
   if (other.failed()) Failed(other.error_);
 }
 
@@ -33,13 +41,13 @@ bool Outcome::Print(const Load& load, std::FILE* out) const {
   }
   std::vector<double> ordered = latencies_ms_;
   std::sort(ordered.begin(), ordered.end());
-  const auto batches = static_cast<double>(ordered.size());
+  const auto events = static_cast<double>(ordered.size() * load.batch_events);
+  const std::chrono::duration<double> took = last_at_ - counts_from_;
   std::fprintf(out,
                R"({"batches":%zu,"events_per_s":%.1f,"p50_ms":%.4f,"p99_ms":%.4f,"worst_ms":%.4f})"
                "\n",
-               ordered.size(),
-               batches * static_cast<double>(load.batch_events) / load.measured.count(),
-               Percentile(ordered, 0.5), Percentile(ordered, 0.99), ordered.back());
+               ordered.size(), events / took.count(), Percentile(ordered, 0.5),
+               Percentile(ordered, 0.99), ordered.back());
   return true;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // What one measurement is, and what it finds: some producers, each with one batch under way, send
-// the next as soon as the last is acknowledged (a closed loop), for a fixed time.
+// the next as soon as the last is acknowledged (a closed loop), for a fixed time; longer only where
+// there was hardly one in that time.
 
 #include <chrono>
 #include <cstdint>
@@ -11,6 +12,8 @@
 namespace headrace::bench {
 
 using SteadyClock = std::chrono::steady_clock;
+
+inline constexpr size_t kBatchesOfEach = 4;  // of every producer, at least
 
 struct Load {
   int producers = 1;
@@ -28,8 +31,10 @@ class Outcome {
                      std::chrono::duration_cast<SteadyClock::duration>(load.warm_up)),
         ends_at_(counts_from_ + std::chrono::duration_cast<SteadyClock::duration>(load.measured)) {}
 
-  SteadyClock::time_point ends_at() const { return ends_at_; }
-  // Counts when the acknowledgement came inside the measured time.
+  // Whether enough is known: the time is over, and there are `batches_wanted` (or it takes for
+  // ever).
+  bool Ended(SteadyClock::time_point now, size_t batches_wanted) const;
+  // Counts when the acknowledgement came after the warm-up.
   void Acknowledged(SteadyClock::time_point sent, SteadyClock::time_point now);
   // A refusal, a short acknowledgement, a lost connection: the first is kept, and the run is void.
   void Failed(std::string reason);
@@ -41,6 +46,7 @@ class Outcome {
  private:
   SteadyClock::time_point counts_from_;
   SteadyClock::time_point ends_at_;
+  SteadyClock::time_point last_at_;  // when the last that counts was acknowledged
   std::vector<double> latencies_ms_;
   std::string error_;
 };

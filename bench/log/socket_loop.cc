@@ -106,7 +106,8 @@ class Loop {
     for (const auto& producer : producers_)
       if (!outcome_.failed()) Send(*producer);
     std::array<epoll_event, 64> events;
-    while (!outcome_.failed() && SteadyClock::now() < outcome_.ends_at()) {
+    const size_t wanted = kBatchesOfEach * producers_.size();
+    while (!outcome_.failed() && !outcome_.Ended(SteadyClock::now(), wanted)) {
       constexpr int kPatienceMs = 20'000;
       const int n = epoll_wait(epoll_, events.data(), events.size(), kPatienceMs);
       if (n == 0) outcome_.Failed("no answer for 20 s");

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Properties;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -26,6 +27,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  */
 public class LogProducers {
   private static final int REQUEST_BYTES_MAX = 8 << 20;
+  private static final int BATCHES_OF_EACH = 4; // at least, however long they take
+  private static final long PATIENCE_NS = 20_000_000_000L;
 
   record Load(
       String topic, int producers, int eventBytes, int batch, double warmUp, double seconds, boolean shared) {
@@ -63,6 +66,7 @@ public class LogProducers {
     long begin = System.nanoTime();
     long from = begin + (long) (load.warmUp * 1e9);
     long until = from + (long) (load.seconds * 1e9);
+    AtomicLong last = new AtomicLong(until);
     AtomicReference<Exception> failure = new AtomicReference<>();
     List<List<Long>> latencies = new ArrayList<>();
     List<Thread> threads = new ArrayList<>();
@@ -70,23 +74,25 @@ public class LogProducers {
       List<Long> mine = new ArrayList<>();
       latencies.add(mine);
       KafkaProducer<byte[], byte[]> client = clients.get(load.shared ? 0 : i);
-      threads.add(new Thread(() -> produce(client, load, from, until, mine, failure)));
+      threads.add(new Thread(() -> produce(client, load, from, until, mine, last, failure)));
     }
     for (Thread thread : threads) thread.start();
     for (Thread thread : threads) thread.join();
     for (KafkaProducer<byte[], byte[]> client : clients) client.close();
     if (failure.get() != null) return "failed " + failure.get();
-    return report(load, latencies.stream().flatMap(List::stream).mapToLong(Long::longValue).toArray());
+    double seconds = (last.get() - from) / 1e9;
+    return report(
+        load, seconds, latencies.stream().flatMap(List::stream).mapToLong(Long::longValue).toArray());
   }
 
   private static void produce(KafkaProducer<byte[], byte[]> client, Load load, long from, long until,
-      List<Long> latencies, AtomicReference<Exception> failure) {
+      List<Long> latencies, AtomicLong last, AtomicReference<Exception> failure) {
     byte[] event = new byte[load.eventBytes];
     Arrays.fill(event, (byte) 'x');
     try {
       while (failure.get() == null) {
         long sent = System.nanoTime();
-        if (sent >= until) return;
+        if (sent >= until && (latencies.size() >= BATCHES_OF_EACH || sent >= until + PATIENCE_NS)) return;
         if (load.batch == 1) {
           client.send(new ProducerRecord<>(load.topic, event)).get();
         } else {
@@ -97,19 +103,21 @@ public class LogProducers {
           client.flush();
         }
         long now = System.nanoTime();
-        if (now >= from && now < until) latencies.add(now - sent);
+        if (now < from) continue;
+        latencies.add(now - sent);
+        last.accumulateAndGet(now, Math::max);
       }
     } catch (Exception error) {
       failure.compareAndSet(null, error);
     }
   }
 
-  private static String report(Load load, long[] nanos) {
+  private static String report(Load load, double seconds, long[] nanos) {
     if (nanos.length == 0) return "failed nothing was acknowledged in time";
     Arrays.sort(nanos);
     return String.format(Locale.ROOT,
         "{\"batches\":%d,\"events_per_s\":%.1f,\"p50_ms\":%.4f,\"p99_ms\":%.4f,\"worst_ms\":%.4f}",
-        nanos.length, nanos.length * (double) load.batch / load.seconds, at(nanos, 0.5), at(nanos, 0.99),
+        nanos.length, nanos.length * (double) load.batch / seconds, at(nanos, 0.5), at(nanos, 0.99),
         nanos[nanos.length - 1] / 1e6);
   }
 

@@ -76,10 +76,15 @@ struct Arguments::Impl {
   StatusOptions status;
   TrainOptions train;
   VerifyOptions verify;
+  LogInspectOptions log_inspect;
+  LogCheckOptions log_check;
+  LogForkOptions log_fork;
   ExplainOptions explain;
 
   Impl();
   CLI::App& Add(const std::string& name, const std::string& says,
+                std::function<int(CommandContext&)> body);
+  CLI::App& Add(CLI::App& parent, const std::string& name, const std::string& says,
                 std::function<int(CommandContext&)> body);
   void AddCheck();
   void AddServe();
@@ -87,13 +92,19 @@ struct Arguments::Impl {
   void AddGet();
   void AddLooks();
   void AddTraining();
+  void AddLog();
   void AddExplain();
   int CompareReference(CommandContext& context, const std::string& text) const;
 };
 
 CLI::App& Arguments::Impl::Add(const std::string& name, const std::string& says,
                                std::function<int(CommandContext&)> body) {
-  CLI::App* command = program.add_subcommand(name, says);
+  return Add(program, name, says, std::move(body));
+}
+
+CLI::App& Arguments::Impl::Add(CLI::App& parent, const std::string& name, const std::string& says,
+                               std::function<int(CommandContext&)> body) {
+  CLI::App* command = parent.add_subcommand(name, says);
   command->add_flag("--json", json, "One JSON document on the last line of standard output");
   command->callback([this, body = std::move(body)] { run = body; });
   return *command;
@@ -239,6 +250,32 @@ void Arguments::Impl::AddTraining() {
       ->type_name("FILE");
 }
 
+void Arguments::Impl::AddLog() {
+  CLI::App& log = *program.add_subcommand("log", "Look at a log, check it, copy it");
+  log.require_subcommand(1);
+
+  CLI::App& inspect =
+      Add(log, "inspect", "What a log holds: epochs, segments, streams, residue, snapshots",
+          [this](CommandContext& context) { return RunLogInspect(log_inspect, context); });
+  inspect.add_option("DATA", log_inspect.data, "The engine's data folder")->required();
+  inspect.add_option("--epoch", log_inspect.epoch, "One epoch's contents in detail")
+      ->type_name("N");
+
+  CLI::App& look =
+      Add(log, "check", "Read every byte of a log and say where it is not what was written",
+          [this](CommandContext& context) { return RunLogCheck(log_check, context); });
+  look.add_option("DATA", log_check.data, "The engine's data folder")->required();
+
+  CLI::App& fork =
+      Add(log, "fork", "Copy a log under a new id, so that nothing mixes it up with the original",
+          [this](CommandContext& context) { return RunLogFork(log_fork, context); });
+  fork.add_option("DATA", log_fork.data, "The engine's data folder")->required();
+  fork.add_option("NEW_DATA", log_fork.to, "The copy's data folder; its log must be empty")
+      ->required();
+  fork.add_option("--through", log_fork.through, "The last epoch to copy (default: the newest)")
+      ->type_name("EPOCH");
+}
+
 void Arguments::Impl::AddExplain() {
   CLI::App& command = Add("explain", "What an error code means, and what to do",
                           [this](CommandContext& context) { return RunExplain(explain, context); });
@@ -255,6 +292,7 @@ Arguments::Impl::Impl() {
   AddGet();
   AddLooks();
   AddTraining();
+  AddLog();
   AddExplain();
 }
 
@@ -326,12 +364,18 @@ std::string Arguments::Reference() const {
       "# The command line\n\nMade from the binary: `HEADRACE_REWRITE=1 ctest -R cli_reference` "
       "writes it anew.\n"
       "Exit codes are those of the error table in [errors.md](errors.md); 0 is success.\n";
-  for (const CLI::App* command : impl_->program.get_subcommands(
-           [](const CLI::App* app) { return !app->get_group().empty(); })) {
-    out += fmt::format("\n## headrace {}\n{}.\n\n| option | what |\n|---|---|\n",
-                       command->get_name(), command->get_description());
-    for (const CLI::Option* option : command->get_options())
+  const auto shown = [](const CLI::App* app) { return !app->get_group().empty(); };
+  const auto describe = [&](const std::string& name, const CLI::App& command) {
+    out += fmt::format("\n## headrace {}\n{}.\n\n| option | what |\n|---|---|\n", name,
+                       command.get_description());
+    for (const CLI::Option* option : command.get_options())
       if (option->get_name() != "--help") out += OptionLine(*option);
+  };
+  for (const CLI::App* command : impl_->program.get_subcommands(shown)) {
+    const auto parts = command->get_subcommands(shown);
+    if (parts.empty()) describe(command->get_name(), *command);
+    for (const CLI::App* part : parts)
+      describe(command->get_name() + " " + part->get_name(), *part);
   }
   return out;
 }

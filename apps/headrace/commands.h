@@ -111,6 +111,24 @@ struct VerifyOptions {
 };
 int RunVerify(const VerifyOptions& options, CommandContext& context);
 
+struct LogInspectOptions {
+  std::string data;
+  std::optional<uint64_t> epoch;
+};
+int RunLogInspect(const LogInspectOptions& options, CommandContext& context);
+
+struct LogCheckOptions {
+  std::string data;
+};
+int RunLogCheck(const LogCheckOptions& options, CommandContext& context);
+
+struct LogForkOptions {
+  std::string data;
+  std::string to;
+  std::optional<uint64_t> through;
+};
+int RunLogFork(const LogForkOptions& options, CommandContext& context);
+
 struct ExplainOptions {
   std::string code;  // "HR0214"
 };

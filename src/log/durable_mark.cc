@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstring>
+#include <optional>
 
 #include "base/hash.h"
 
@@ -39,17 +40,29 @@ base::Result<void> DurableMark::Set(base::EpochId durable) {
   return file_->WriteAt(0, Encode(durable, log_));
 }
 
-base::EpochId ReadDurableMark(env::Files& files, const std::string& folder, base::LogId log) {
+namespace {
+
+std::optional<base::EpochId> Read(env::Files& files, const std::string& folder, base::LogId log) {
   // A reader may meet half a rewrite; the check tells, and the next try is whole.
   for (int attempt = 0; attempt < 3; ++attempt) {
     const auto bytes = files.ReadAll(MarkPath(folder));
-    if (!bytes || bytes->size() < sizeof(MarkBytes)) return {};
+    if (!bytes || bytes->size() < sizeof(MarkBytes)) return std::nullopt;
     base::EpochId durable;
     std::memcpy(&durable.value, bytes->data(), sizeof(uint64_t));
     const MarkBytes expected = Encode(durable, log);
     if (std::memcmp(bytes->data(), expected.data(), expected.size()) == 0) return durable;
   }
-  return {};
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool DurableMarkIsWhole(env::Files& files, const std::string& folder, base::LogId log) {
+  return Read(files, folder, log).has_value();
+}
+
+base::EpochId ReadDurableMark(env::Files& files, const std::string& folder, base::LogId log) {
+  return Read(files, folder, log).value_or(base::EpochId{});
 }
 
 }  // namespace headrace::log

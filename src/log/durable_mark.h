@@ -31,6 +31,9 @@ class DurableMark {
   base::LogId log_;
 };
 
+// Whether the mark's checksum fits; a mark that is being rewritten may not at first.
+bool DurableMarkIsWhole(env::Files& files, const std::string& folder, base::LogId log);
+
 // The reader's side: 0 when there is no readable mark of this log.
 base::EpochId ReadDurableMark(env::Files& files, const std::string& folder, base::LogId log);
 

@@ -119,11 +119,15 @@ base::Result<base::LogId> ReadOrCreateLogId(env::Environment& environment,
     return Corrupt(path, "the folder has segments, but the file LOG is gone");
   base::LogId id;
   environment.Random(id.bytes);
-  const std::string text = LogFileText(id);
   environment.CrashPoint("open.before_id");
-  HR_TRY_VOID(
-      env::PutIfAbsent(files, path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+  HR_TRY_VOID(WriteLogId(files, folder, id));
   return id;
+}
+
+base::Result<void> WriteLogId(env::Files& files, const std::string& folder, base::LogId id) {
+  const std::string text = LogFileText(id);
+  return env::PutIfAbsent(files, LogFilePath(folder),
+                          {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
 }  // namespace headrace::log

@@ -55,6 +55,8 @@ base::Result<LogFiles> ListLog(env::Files& files, const std::string& folder);
 
 // Reads the id. Errors: kNotFound (no log here), kCorruption, kUnsupported (a newer format).
 base::Result<base::LogId> ReadLogId(env::Files& files, const std::string& folder);
+// Gives a folder that has none this id. Errors: kAlreadyExists.
+base::Result<void> WriteLogId(env::Files& files, const std::string& folder, base::LogId id);
 // Reads the id, or gives the folder a new random one. Errors: kCorruption when there are segments
 // but no LOG.
 base::Result<base::LogId> ReadOrCreateLogId(env::Environment& environment,

@@ -250,7 +250,7 @@ void LogSequencer::CaptureState(CaptureCallback done) {
 void LogSequencer::Retain(base::EpochId from) {
   env::Task task = [this, from] {
     const bool wall = options_.clock == ClockMode::kWall;
-    retention_->Retain(from, wall ? status().clock : environment_.clock().Wall());
+    retention_->Retain(from, wall ? status().clock : ReadClock());
   };
   (void)PostFromOutside(task);  // once stopped there is nothing to do
 }

@@ -76,7 +76,7 @@ void Applier::Step(std::vector<Waiting> step) {
   const env::MonotonicTime now = environment_.clock().Now();
   for (const Waiting& waiting : step)
     visible_us_.Record(static_cast<uint64_t>((now - waiting.taken).count()) / 1000);
-  on_visible_(epochs.back()->id, environment_.clock().Wall());
+  on_visible_(epochs.back()->id);
   environment_.CrashPoint("applier.after_visible");
 }
 

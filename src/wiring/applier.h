@@ -18,9 +18,8 @@ namespace headrace::wiring {
 // environment and the views.
 class Applier {
  public:
-  // Called on the applier's executor for each step, with its last epoch and the wall clock at the
-  // flip.
-  using VisibleCallback = std::function<void(base::EpochId, base::Timestamp)>;
+  // Called on the applier's executor for each step, with its last epoch.
+  using VisibleCallback = std::function<void(base::EpochId)>;
 
   static constexpr uint64_t kBacklogRowsMax =
       1ULL << 15;  // durable, not yet applied; beyond it Core holds new batches back

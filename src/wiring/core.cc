@@ -89,9 +89,8 @@ class RunningCore final : public Core {
           sequencer_->Append(std::move(entry), std::move(done));
         }));
     environment_.CrashPoint("start.after_tables");
-    applier_ = std::make_unique<Applier>(
-        environment_, *derived_.views,
-        [this](base::EpochId epoch, base::Timestamp at) { OnVisible(epoch, at); });
+    applier_ = std::make_unique<Applier>(environment_, *derived_.views,
+                                         [this](base::EpochId epoch) { OnVisible(epoch); });
     MakeBackground();
     sequencer_->Start([this](log::EpochRef epoch) { OnDurable(std::move(epoch)); });
     environment_.CrashPoint("start.accepting");
@@ -331,8 +330,9 @@ class RunningCore final : public Core {
   }
 
   // On the applier's executor.
-  void OnVisible(base::EpochId epoch, base::Timestamp at) {
-    sequencer_->MarkVisible(epoch, at);
+  void OnVisible(base::EpochId epoch) {
+    // On the clock that answers are given on, not the wall's: rows become known by it.
+    sequencer_->MarkVisible(epoch, log_clock_->Now());
     end_to_end_.NoteVisible(epoch, environment_.clock().Now());
     answers_->MarkVisible(epoch);
     held_.Release();

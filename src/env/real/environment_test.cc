@@ -59,6 +59,15 @@ TEST_F(RealEnvironment, SaysWhatIsThereAndWhatIsNot) {
   EXPECT_GT(*files().FreeBytes(folder_), 0U);
 }
 
+TEST_F(RealEnvironment, AFileWhereAFolderBelongsIsATroubleThatMayBeMended) {
+  ASSERT_TRUE(PutIfAbsent(files(), Path("table"), {}));
+  for (const char* wanted : {"table", "table/inner"}) {
+    const auto made = files().CreateFolders(Path(wanted));
+    ASSERT_FALSE(made) << wanted;
+    EXPECT_EQ(made.error().code(), base::ErrorCode::kIoError) << made.error().ToString();
+  }
+}
+
 TEST_F(RealEnvironment, PutIfAbsentLeavesWhatIsThere) {
   ASSERT_TRUE(PutIfAbsent(files(), Path("v1"), Bytes("first")));
   const auto second = PutIfAbsent(files(), Path("v1"), Bytes("second"));

@@ -30,11 +30,22 @@ base::Result<void> SyncDescriptorOf(const std::string& folder) {
   return {};
 }
 
+bool IsFolder(const std::string& path) {
+  struct stat found {};
+  return ::stat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode);
+}
+
 // Makes one folder and its entry durable. When it is there its entry may still be in memory only:
 // an earlier process made it and was killed before the sync.
 base::Result<void> CreateFolder(const std::string& path, const std::string& parent) {
   const bool made = ::mkdir(path.c_str(), 0755) == 0;
-  if (!made && errno != EEXIST) return base::Fail(SystemError("mkdir", path, errno));
+  const int error = made ? 0 : errno;
+  if (error == ENOTDIR || (error == EEXIST && !IsFolder(path)))
+    return base::Fail(
+        base::Error(base::ErrorCode::kIoError, "a file is where a folder belongs: move it away")
+            .With("file", error == EEXIST ? path : parent)
+            .With("errno", std::to_string(error)));
+  if (!made && error != EEXIST) return base::Fail(SystemError("mkdir", path, error));
   auto fd = OpenDescriptor(parent, O_RDONLY | O_DIRECTORY);
   if (!fd) return made ? base::Fail(std::move(fd).error()) : base::Result<void>();
   if (::fsync(fd->get()) != 0 && (made || errno == EIO))

@@ -1,6 +1,7 @@
 #include "tables/parquet/parquet_writer.h"
 
 #include <arrow/io/memory.h>
+#include <arrow/memory_pool.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <parquet/arrow/writer.h>
@@ -24,15 +25,18 @@ using columns::Type;
 // Fixed, so that the bytes of a file do not change with a release that encodes alike.
 constexpr const char* kCreatedBy = "headrace parquet 1";
 constexpr int kZstdLevel = 1;
+constexpr int64_t kSinkBytes = 4096;  // to begin with
 
 Result<void> Checked(const arrow::Status& status) {
   if (status.ok()) return {};
   return Fail(ErrorCode::kInternal, "Parquet: " + status.message());
 }
 
-std::shared_ptr<parquet::WriterProperties> Settings(const columns::Schema& schema) {
+std::shared_ptr<parquet::WriterProperties> Settings(const columns::Schema& schema,
+                                                    arrow::MemoryPool* pool) {
   parquet::WriterProperties::Builder builder;
   builder.created_by(kCreatedBy)
+      ->memory_pool(pool)
       ->version(parquet::ParquetVersion::PARQUET_2_6)
       ->data_page_version(parquet::ParquetDataPageVersion::V1)
       ->compression(parquet::Compression::ZSTD)
@@ -56,17 +60,23 @@ bool AllFinite(std::span<const T> values) {
   return true;
 }
 
+// A file's bytes outlive its writer, and so must what they were allocated from.
+struct PooledBuffer {
+  std::shared_ptr<arrow::MemoryPool> pool;
+  std::shared_ptr<arrow::Buffer> bytes;
+};
+
 class Writer final : public ParquetWriter {
  public:
   explicit Writer(columns::SchemaRef schema)
       : schema_(std::move(schema)), finite_(schema_->size(), true) {}
 
   Result<void> Open() {
-    auto sink = arrow::io::BufferOutputStream::Create();
+    auto sink = arrow::io::BufferOutputStream::Create(kSinkBytes, pool_.get());
     HR_TRY_VOID(Checked(sink.status()));
     sink_ = std::move(sink).ValueUnsafe();
-    auto writer = parquet::arrow::FileWriter::Open(
-        *columns::ToArrowSchema(*schema_), arrow::default_memory_pool(), sink_, Settings(*schema_));
+    auto writer = parquet::arrow::FileWriter::Open(*columns::ToArrowSchema(*schema_), pool_.get(),
+                                                   sink_, Settings(*schema_, pool_.get()));
     HR_TRY_VOID(Checked(writer.status()));
     writer_ = std::move(writer).ValueUnsafe();
     return {};
@@ -84,6 +94,9 @@ class Writer final : public ParquetWriter {
 
   uint64_t rows() const override { return rows_; }
   uint64_t bytes() const override { return encoded_bytes_ + gathered_bytes_; }
+  uint64_t held_bytes() const override {
+    return 2 * gathered_bytes_ + static_cast<uint64_t>(pool_->bytes_allocated());
+  }
 
   Result<EncodedFile> Finish() override {
     HR_TRY_VOID(Encode());
@@ -91,9 +104,10 @@ class Writer final : public ParquetWriter {
       HR_TRY_VOID(Checked(writer_->Close()));
       auto bytes = sink_->Finish();
       HR_TRY_VOID(Checked(bytes.status()));
-      const std::shared_ptr<arrow::Buffer> owner = *bytes;
+      const auto owner = std::make_shared<const PooledBuffer>(PooledBuffer{pool_, *bytes});
+      const arrow::Buffer& text = *owner->bytes;
       EncodedFile file{
-          .bytes = columns::Buffer(owner, owner->data(), static_cast<size_t>(owner->size())),
+          .bytes = columns::Buffer(owner, text.data(), static_cast<size_t>(text.size())),
           .rows = rows_,
           .stats = StatsOfFile(*writer_->metadata(), *schema_)};
       for (size_t i = 0; i < finite_.size(); ++i)
@@ -129,6 +143,9 @@ class Writer final : public ParquetWriter {
     }
   }
 
+  // Its own, so that it can be asked how much this file takes.
+  std::shared_ptr<arrow::ProxyMemoryPool> pool_ =
+      std::make_shared<arrow::ProxyMemoryPool>(arrow::default_memory_pool());
   columns::SchemaRef schema_;
   std::vector<bool> finite_;
   std::shared_ptr<arrow::io::BufferOutputStream> sink_;

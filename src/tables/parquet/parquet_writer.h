@@ -41,10 +41,11 @@ class ParquetWriter {
   // Appends rows of the writer's schema. Errors: kInternal, kInvalidInput from Arrow; the writer is
   // worthless then.
   virtual base::Result<void> Write(const columns::ColumnBatch& rows) = 0;
-  // Rows so far, and the bytes that are encoded or waiting to be: the memory that the writer holds,
-  // near enough.
+  // Rows so far, and their bytes before they were encoded.
   virtual uint64_t rows() const = 0;
   virtual uint64_t bytes() const = 0;
+  // The memory that the writer holds now, and needs to encode what it has gathered.
+  virtual uint64_t held_bytes() const = 0;
   // Ends the file. Once.
   virtual base::Result<EncodedFile> Finish() = 0;
 };

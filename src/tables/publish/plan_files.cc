@@ -18,9 +18,10 @@ using base::Result;
 // One plan's files on their way to the disk.
 class PlanFiles {
  public:
-  PlanFiles(env::Files& files, std::string folder, base::LogId log, const PublishPlan& plan,
-            const FileLimits& limits, columns::SchemaRef schema)
+  PlanFiles(env::Files& files, base::MemoryBudget& budget, std::string folder, base::LogId log,
+            const PublishPlan& plan, const FileLimits& limits, columns::SchemaRef schema)
       : files_(files),
+        budget_(budget),
         folder_(std::move(folder)),
         log_(log),
         plan_(plan),
@@ -31,6 +32,7 @@ class PlanFiles {
     if (writer_ == nullptr) {
       HR_TRY(writer_, ParquetWriter::Make(schema_));
     }
+    HR_TRY_VOID(ChargeWriter(epoch.rows.ByteSize()));
     HR_TRY_VOID(
         writer_->Write(ToTableRows(schema_, epoch.epoch, epoch.rows, std::move(epoch.known_at))));
     const bool full =
@@ -44,6 +46,18 @@ class PlanFiles {
   }
 
  private:
+  // What the writer holds, and will with rows of `bytes` more. Charged in steps, which stay charged
+  // until the plan ends.
+  Result<void> ChargeWriter(uint64_t bytes) {
+    const uint64_t wanted = writer_->held_bytes() + 2 * bytes;
+    while (charges_.size() * kChargeStepBytes < wanted) {
+      HR_TRY(base::MemoryCharge charge,
+             budget_.TryCharge(base::MemoryAccount::kTables, kChargeStepBytes));
+      charges_.push_back(std::move(charge));
+    }
+    return {};
+  }
+
   Result<void> EndFile() {
     HR_TRY(EncodedFile file, writer_->Finish());
     writer_.reset();
@@ -71,7 +85,11 @@ class PlanFiles {
     return files_.SyncFolder(folder_);
   }
 
+  static constexpr uint64_t kChargeStepBytes = 4ULL << 20;
+
   env::Files& files_;
+  base::MemoryBudget& budget_;
+  std::vector<base::MemoryCharge> charges_;
   const std::string folder_;
   const base::LogId log_;
   const PublishPlan plan_;
@@ -88,10 +106,8 @@ Result<std::vector<DataFile>> WritePlanFiles(env::Environment& environment,
                                              const PublishedStream& stream, const PublishPlan& plan,
                                              const std::string& folder, const FileLimits& limits,
                                              env::BackgroundPass& pass) {
-  HR_TRY(const base::MemoryCharge charge,
-         budget.TryCharge(base::MemoryAccount::kTables, limits.file_raw_bytes_max));
   HR_TRY(columns::SchemaRef schema, TableSchema(*stream.schema));
-  PlanFiles files(environment.files(), folder, log.log(), plan, limits, std::move(schema));
+  PlanFiles files(environment.files(), budget, folder, log.log(), plan, limits, std::move(schema));
   HR_TRY_VOID(ScanStreamRows(log, stream, plan.after, plan.last, UnknownTime::kRefuse,
                              [&](EpochRows epoch) {
                                pass.Wait();

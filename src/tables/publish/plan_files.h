@@ -20,7 +20,7 @@ namespace headrace::tables {
 // Named limits of a plan's files.
 struct FileLimits {
   uint64_t file_rows_max = 4'000'000;
-  uint64_t file_raw_bytes_max = 128ULL << 20;  // of rows before encoding; what the writer may hold
+  uint64_t file_raw_bytes_max = 128ULL << 20;  // of rows before encoding
 };
 
 // Reads the plan's epochs, encodes and stores the files, synced. A file that is there with the same

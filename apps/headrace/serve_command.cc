@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "commands.h"
+#include "env/allocator.h"
 #include "text_file.h"
 #include "wiring/engine.h"
 #include "wiring/starting.h"
@@ -160,6 +161,7 @@ int EndedWhileStarting(const CommandContext& context) {
 }  // namespace
 
 int RunServe(const ServeOptions& options, CommandContext& context) {
+  env::GiveMemoryBackEarly();
   StopSignals signals;
   const auto begin = steady_clock::now();
   auto engine = wiring::Engine::Listen(EngineOptionsOf(options));

@@ -7,8 +7,7 @@ namespace {
 
 constexpr uint64_t kReserveMax = 1U << 20;  // at most this is reserved on a length's word alone
 constexpr size_t kPadding = 64;             // HttpRequest::body promises it
-constexpr uint64_t kUncharged = 16U
-                                << 10;  // smaller bodies are covered by the limit on connections
+constexpr uint64_t kUncharged = 2U << 10;   // smaller bodies are covered by the connection's charge
 
 }  // namespace
 

@@ -155,7 +155,7 @@ TEST_F(HttpServerTest, A200MegabyteRequestReadsItsRefusal) {
   const std::string text = Exchange(request, 1);
   EXPECT_TRUE(text.starts_with("HTTP/1.1 413 Content Too Large\r\n")) << text;
   EXPECT_NE(text.find("caller_should"), std::string::npos);
-  EXPECT_EQ(budget_.used_bytes(), 0);
+  EXPECT_EQ(budget_.used_bytes(base::MemoryAccount::kIngest), 0);
 }
 
 TEST_F(HttpServerTest, SaysContinueOnlyForAWelcomeBody) {

@@ -35,13 +35,21 @@ void HttpSession::Pump() {
   }
   unread_.erase(0, unread_begin_);
   unread_begin_ = 0;
-  if (unread_.empty() && unread_.capacity() > kUnreadKept) unread_ = std::string();
+  if (unread_.empty() && unread_.capacity() > kUnreadKept) std::string().swap(unread_);
+  ChargeUnread(unread_.capacity() > kUnreadKept ? unread_.capacity() : 0);
   const bool full = !Room() && !input_closed_;
   if (full != paused_) {
     paused_ = full;
     full ? connection_.PauseReading() : connection_.ResumeReading();
   }
   pumping_ = false;
+}
+
+void HttpSession::ChargeUnread(uint64_t bytes) {
+  if (bytes == charged_unread_) return;
+  serving_.budget.Force(base::MemoryAccount::kIngest,
+                        static_cast<int64_t>(bytes) - static_cast<int64_t>(charged_unread_));
+  charged_unread_ = bytes;
 }
 
 // True when a request was completed or refused: there may be more.

@@ -27,6 +27,8 @@ class HttpSession final : public env::Session {
  public:
   HttpSession(HttpServing& serving, env::Connection& connection);
 
+  ~HttpSession() override { ChargeUnread(0); }
+
   void OnBytes(std::span<const uint8_t> bytes) override;
   void OnEndOfInput() override;
   void OnRoom() override { Pump(); }
@@ -54,6 +56,8 @@ class HttpSession final : public env::Session {
   void Answer(uint64_t number, HttpResponse response);
   void SendReady();
   void SendContinue();
+  // Bytes that came exist already, so they can't be refused.
+  void ChargeUnread(uint64_t bytes);
   bool Room() const {
     return !input_closed_ && slots_.size() < serving_.options.pipelined_max &&
            !connection_.choked();
@@ -65,6 +69,7 @@ class HttpSession final : public env::Session {
   HttpRequestParser parser_;
   std::string unread_;  // bytes that came and are not parsed yet
   size_t unread_begin_ = 0;
+  uint64_t charged_unread_ = 0;
   std::deque<Slot> slots_;
   uint64_t first_slot_ = 0;  // number of slots_.front()
   bool pumping_ = false;

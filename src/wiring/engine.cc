@@ -11,7 +11,9 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "env/allocator.h"
 #include "env/network.h"
+#include "env/process_memory.h"
 #include "ingest/flight/flight_server.h"
 #include "protocols/http_router.h"
 #include "protocols/http_server.h"
@@ -28,7 +30,8 @@ using base::Fail;
 using base::Result;
 
 constexpr uint16_t kPortsTried = 20;  // a default port moves by at most this many
-constexpr size_t kOtherFiles = 512;   // segments, tables, Flight, ports: not HTTP connections
+constexpr std::chrono::milliseconds kMemoryEvery{250};
+constexpr size_t kOtherFiles = 512;  // segments, tables, Flight, ports: not HTTP connections
 constexpr std::chrono::milliseconds kDrainGrace{5'000};  // requests under way at a stop
 
 // Calls `listen` with the port, then, for a default one that is in use, with those after it.
@@ -107,6 +110,8 @@ class RunningEngine final : public Engine {
                                               .progress = &progress_,
                                               .background = [this] { return Background(); }}));
     StartGoverning();
+    memory_ = environment_->NewExecutor("memory", env::Priority::kBackground);
+    memory_->Post([this] { WatchMemory(); });
     gate_ = std::make_unique<LogGate>(*core_);
     events_ = environment_->NewExecutor("events", env::Priority::kRealTime);
     MountVerbs(router_, *core_, *gate_, *events_, options_.demo_faults);
@@ -127,10 +132,17 @@ class RunningEngine final : public Engine {
     if (flight_) flight_->Stop();
     if (http_) http_->Drain(kDrainGrace);
     StopGoverning();
+    memory_.reset();
     if (core_) core_->Stop();
   }
 
  private:
+  // Near the budget's end, memory that is free but still held counts against us.
+  void WatchMemory() {
+    if (env::ReadProcessMemory().resident_bytes > budget_->limit_bytes() / 4 * 3)
+      env::GiveFreeMemoryBack();
+    memory_->PostAt(environment_->clock().Now() + kMemoryEvery, [this] { WatchMemory(); });
+  }
   void StartGoverning() {
     if (options_.governing == Governing::kOff) return;
     auto governor = watch::Governor::Make(*environment_, plan::DivideBudget(definition_->promise),
@@ -160,6 +172,7 @@ class RunningEngine final : public Engine {
   protocols::HttpRouter starting_router_;
   mutable std::mutex governor_mutex_;
   std::unique_ptr<Core> core_;
+  std::unique_ptr<env::Executor> memory_;
   std::unique_ptr<watch::Governor> governor_;  // goes before the core, whose times it reads
   std::unique_ptr<LogGate> gate_;
   std::unique_ptr<env::Executor> events_;

@@ -71,8 +71,8 @@ def test_health_answers_all_through_recovery(folder: Path) -> None:
         assert ready[0] == 503 and problem["title"] == "Unavailable"
         assert "starting" in problem["detail"] and "phase" in problem["context"]
         assert int(ready[2]["retry-after"]) >= 1
-        status, text, fields = engine.request("POST", "/get-online-features", "{}")
-        assert status in (200, 422) or (status == 503 and "retry-after" in fields), text
+        code, text, fields = engine.request("POST", "/get-online-features", "{}")
+        assert code in (200, 422) or (code == 503 and "retry-after" in fields), text
         document = engine.status()
         if document["state"] == "recovering":
             seen.append(document["recovery"])

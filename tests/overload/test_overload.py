@@ -163,22 +163,22 @@ def test_idle_connections(tmp_path: Path, empty_mib: float) -> None:
 def test_one_connection_too_many_is_told_so(tmp_path: Path, empty_mib: float) -> None:
     """With a small budget its share for connections ends before anything else does."""
     raise_open_files(20_000)
-    with serving(tmp_path, 24) as engine, contextlib.ExitStack() as stack:
-        refusal = b""
-        for _ in range(5000):
+    with serving(tmp_path, 64) as engine, contextlib.ExitStack() as stack:
+        refusal = b""  # the engine accepts a moment after the kernel: later ones see it
+        for _ in range(10_000):
             made = stack.enter_context(connect(engine))
-            made.settimeout(0.001)
-            with contextlib.suppress(TimeoutError):
+            made.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
                 refusal = made.recv(4096)
                 break
         assert refusal.startswith(b"HTTP/1.1 503 "), "none was refused"
         assert b"Retry-After" in refusal and b"too many connections" in refusal
-        check_memory(engine, empty_mib, "connections until refused")
         stack.close()
         deadline = time.monotonic() + WITHIN_S
         while engine.request("GET", "/health")[0] != 200:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+        check_memory(engine, empty_mib, "connections until refused")
 
 
 class Tally:
@@ -255,11 +255,16 @@ def test_flight_producers_that_are_too_fast(tmp_path: Path, empty_mib: float) ->
                     reader.read()
                     for _ in range(20):
                         writer.write_batch(batch)
-                        answer = json.loads(reader.read().to_pybytes())
-                        accepted.append(answer["accepted"])
+                        answer = reader.read()
+                        if answer is None:  # the call was ended: close tells why
+                            break
+                        told = json.loads(answer.to_pybytes())
+                        if "error" in told:
+                            break
+                        accepted.append(told["accepted"])
                     writer.done_writing()
                     writer.close()
-                except flight.FlightError as error:
+                except (flight.FlightError, pa.ArrowException) as error:
                     errors.append(f"{type(error).__name__}: {error}")
                     time.sleep(0.01)
 
@@ -268,7 +273,9 @@ def test_flight_producers_that_are_too_fast(tmp_path: Path, empty_mib: float) ->
         print(f"\nFlight, 16 producers: {sum(accepted)} rows, {len(errors)} refusals")
         check_memory(engine, empty_mib, "Flight producers")
         assert accepted
-        assert all("Unavailable" in error for error in errors), errors[:2]
+        assert all("Unavailable" in error or "ResourceExhausted" in error for error in errors), [
+            error for error in errors if "Unavailable" not in error
+        ][:2]
         durable = engine.status()["rows"]["accepted"]
         assert durable >= sum(accepted)
         engine.stop(signal.SIGKILL)
@@ -307,8 +314,8 @@ def test_bodies_that_lie(tmp_path: Path, empty_mib: float) -> None:
         for _ in range(200):
             half = stack.enter_context(connect(engine))
             half.sendall(
-                b"POST /streams/events/events HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n"
-                + b"x" * 20_000
+                b"POST /streams/events/events HTTP/1.1\r\nHost: a\r\n"
+                b"Content-Length: 100000000\r\n\r\n" + b"x" * 20_000
             )
             head = stack.enter_context(connect(engine))
             head.sendall(b"POST /streams/events/events HTTP/1.1\r\nHost:")
@@ -338,21 +345,46 @@ def test_bodies_that_lie(tmp_path: Path, empty_mib: float) -> None:
 
 
 def test_a_table_that_cannot_be_written(tmp_path: Path, empty_mib: float) -> None:
-    """A file stands where the table's folder belongs: reads and rows go on, and it is mended."""
+    """A file stands where the table's folder belongs: the log holds the rows until it is full,
+    then they are refused while answers go on; once mended, the table catches up and rows come in.
+    """
     (tmp_path / "data/tables").mkdir(parents=True)
     in_its_place = tmp_path / "data/tables/events"
     in_its_place.write_text("not a folder")
-    with serving(tmp_path) as engine:
+    engine = Engine(tmp_path)
+    pipeline = tmp_path / "pipeline.yaml"
+    pipeline.write_text(pipeline.read_text() + "log: {bytes_max: 128MiB}\n")
+    engine.start()
+    try:
+        engine.wait_ready()
         body = "\n".join(row(f"k{i % 3000}", i % 60, "x" * 300) for i in range(20_000))
-        for _ in range(40 if LONG else 10):
+        accepted = 0
+        refused = ""
+        for _ in range(100):
             status, text = engine.post(body)
-            assert status == 200, text
+            if status == 200:
+                accepted += json.loads(text)["accepted"]
+            elif status == 507:
+                refused = text
+                break
+            else:
+                assert status in (429, 503), text
+                time.sleep(0.05)
+        assert refused, f"{accepted} rows were accepted and the log never filled"
         table = engine.status()["tables"][0]
-        assert table["state"] in ("starting", "retrying", "running") and table["commits"] == 0
+        print(f"\n{accepted} rows, then {json.loads(refused)['detail']}; table: {table['reason']}")
+        assert table["state"] == "retrying" and table["commits"] == 0
+        assert "move it away" in table["reason"]
+        asked = json.dumps({"features": ["key:n_1h"], "entities": {"key": ["k1"]}})
+        assert engine.request("POST", "/get-online-features", asked)[0] == 200
         check_memory(engine, empty_mib, "a table that can't be written")
         in_its_place.unlink()
         deadline = time.monotonic() + WITHIN_S
-        while engine.status()["tables"][0]["pending_rows"] > 0:
+        while engine.status()["tables"][0]["rows"] < accepted:
             assert time.monotonic() < deadline, engine.status()["tables"]
             time.sleep(0.1)
-        assert engine.status()["tables"][0]["rows"] == (40 if LONG else 10) * 20_000
+        while engine.post(row("k1", 61))[0] != 200:
+            assert time.monotonic() < deadline, engine.post(row("k1", 61))
+            time.sleep(0.2)
+    finally:
+        engine.stop()

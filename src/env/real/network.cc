@@ -152,7 +152,7 @@ class TcpConnection final : public Connection {
     error_code error;
     if (socket_.close(error)) LogCloseFailed(error);
     if (session_) session_->OnClosed();
-    out_ = std::string();
+    std::string().swap(out_);  // assigning an empty string would keep the memory
     out_sent_ = 0;
     ChargeUnsent();
     listener_->open[thread_index_].erase(Self());
@@ -231,7 +231,7 @@ class TcpConnection final : public Connection {
       out_sent_ += count;
       last_byte_out_ = last_byte_ = listener_->clock->Now();
     }
-    out_ = std::string();
+    std::string().swap(out_);  // assigning an empty string would keep the memory
     out_sent_ = 0;
     ChargeUnsent();
     if (closing_ && !lingering_) return Linger();
@@ -263,7 +263,7 @@ class TcpConnection final : public Connection {
   void ChargeUnsent() {
     base::MemoryBudget* const budget = listener_->limits.budget;
     if (budget == nullptr) return;
-    const uint64_t held = out_.capacity();
+    const uint64_t held = out_.empty() ? 0 : out_.capacity();
     budget->Force(base::MemoryAccount::kReplies,
                   static_cast<int64_t>(held) - static_cast<int64_t>(charged_unsent_));
     charged_unsent_ = held;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <thread>
@@ -108,6 +109,58 @@ TEST_F(NetworkTest, AConnectionWithoutASessionIsClosed) {
   auto stream = Dial((*listener)->port());
   Say(*stream, "is somebody there?");
   EXPECT_EQ(Hear(*stream, 1), "");
+}
+
+TEST_F(NetworkTest, KeepsNothingThatWasSentForAPeerThatIsAlwaysBehind) {
+  base::MemoryBudget budget(256U << 20);
+  ConnectionLimits limits;
+  limits.unsent_bytes_max = 1 << 16;
+  limits.budget = &budget;
+  auto listener = Echo(limits);
+  auto stream = Dial(listener->port());
+  const std::string piece(1 << 16, 'x');
+  const auto* bytes = reinterpret_cast<const uint8_t*>(piece.data());
+  while (stream->Write({bytes, piece.size()}, milliseconds(200))) {
+  }
+  uint64_t most = 0;
+  for (int i = 0; i < 100; ++i) {  // what it reads makes room for as much
+    Hear(*stream, piece.size());
+    (void)stream->Write({bytes, piece.size()}, milliseconds(5000));
+    most = std::max(most, budget.used_bytes(base::MemoryAccount::kReplies));
+  }
+  EXPECT_GT(most, 1U << 16) << "the peer was not behind";
+  EXPECT_LT(most, 2U << 20);
+  EXPECT_EQ(budget.used_bytes(base::MemoryAccount::kConnections), limits.connection_bytes);
+  listener.reset();
+  EXPECT_EQ(budget.used_bytes(), 0U);
+}
+
+TEST_F(NetworkTest, AConnectionTooManyIsToldSo) {
+  ConnectionLimits limits;
+  limits.connections_max = 1;
+  limits.refusal = "no room";
+  const auto listener = Echo(limits);
+  auto first = Dial(listener->port());
+  Say(*first, "one");
+  EXPECT_EQ(Hear(*first, 3), "one");
+  auto second = Dial(listener->port());
+  Say(*second, "what it asks is not looked at");
+  EXPECT_EQ(Hear(*second, 1000), "no room");
+  Say(*first, "two");
+  EXPECT_EQ(Hear(*first, 3), "two");
+}
+
+TEST_F(NetworkTest, AConnectionThatTheBudgetCannotHoldIsToldSo) {
+  base::MemoryBudget budget(10'000);
+  ConnectionLimits limits;
+  limits.budget = &budget;
+  limits.refusal = "no room";
+  const auto listener = Echo(limits);
+  auto first = Dial(listener->port());
+  Say(*first, "one");
+  EXPECT_EQ(Hear(*first, 3), "one");
+  auto second = Dial(listener->port());
+  EXPECT_EQ(Hear(*second, 1000), "no room");
 }
 
 TEST_F(NetworkTest, NamesAPortInUse) {

@@ -30,6 +30,7 @@ using base::ErrorCode;
 using base::Fail;
 
 constexpr size_t kProducerBytesMax = 256;
+constexpr uint64_t kFirstMessageBytes = 4U << 20;  // of a stream that has sent none yet
 
 // Nothing when the schema has no such metadata.
 std::optional<std::string> MetadataOf(const arrow::Schema& schema, std::string_view key) {
@@ -59,6 +60,7 @@ PutStream::PutStream(const FlightServerOptions& options, StreamGate& gate,
       reader_(reader) {}
 
 base::Result<void> PutStream::Run() {
+  HR_TRY_VOID(ChargeMessages(kFirstMessageBytes));
   HR_TRY_VOID(Open());
   while (window_->WaitForRoom()) {
     const auto chunk = reader_.Next();
@@ -136,12 +138,26 @@ base::Result<void> PutStream::Take(const arrow::RecordBatch& record, std::string
   }
   HR_TRY(columns::ColumnBatch imported, columns::FromArrow(record, stream_.contract->schema()));
   const uint64_t bytes = imported.ByteSize();
+  HR_TRY_VOID(ChargeMessages(bytes));
   HR_TRY(base::MemoryCharge charge, Charge(bytes));
   columns::EventBatch batch = stream_.contract->Enforce(std::move(imported));
   batch.stream = stream_.id;
   batch.source = {.producer = producer_, .sequence = sequence};
   batch.atomicity = atomicity_;
   Submit(std::move(batch), bytes, std::move(charge));
+  return {};
+}
+
+base::Result<void> PutStream::ChargeMessages(uint64_t message_bytes) {
+  if (2 * message_bytes <= messages_.bytes()) return {};
+  messages_.Release();
+  auto charge = budget_.TryCharge(base::MemoryAccount::kArrow, 2 * message_bytes);
+  if (!charge) {
+    window_->WaitUntilEmpty();
+    charge = budget_.TryCharge(base::MemoryAccount::kArrow, 2 * message_bytes);
+  }
+  if (!charge) return Fail(std::move(charge).error());
+  messages_ = std::move(*charge);
   return {};
 }
 

@@ -43,6 +43,9 @@ class PutStream {
   base::Result<void> Take(const arrow::RecordBatch& batch, std::string_view metadata);
   base::Result<base::MemoryCharge> Charge(uint64_t bytes);
   void Submit(columns::EventBatch batch, uint64_t bytes, base::MemoryCharge charge);
+  // gRPC holds a message while we look at the one before it, and nobody can tell it how much it may
+  // hold: the stream is charged for two of its largest so far.
+  base::Result<void> ChargeMessages(uint64_t message_bytes);
 
   const FlightServerOptions& options_;
   StreamGate& gate_;
@@ -50,6 +53,7 @@ class PutStream {
   std::shared_ptr<PutWindow> window_;
   std::shared_ptr<PutAcknowledger> acknowledger_;
   arrow::flight::FlightMessageReader& reader_;
+  base::MemoryCharge messages_;
   StreamHandle stream_;
   std::string producer_;
   columns::Atomicity atomicity_ = columns::Atomicity::kGoodRowsIn;

@@ -95,9 +95,9 @@ EventsReply ReplyOf(const IngestOutcome& outcome, size_t refused_listed_max) {
 
 void HandleEvents(EventsRequest request, StreamGate& gate, base::MemoryBudget& budget,
                   const EventsLimits& limits, EventsCallback done) {
-  // The typed columns, until they are durable; about the size of the text. The text is charged by
-  // whoever received it.
-  auto charge = budget.TryCharge(base::MemoryAccount::kIngest, request.body.size());
+  // The typed columns, until they are durable: about the size of the text, and as much again while
+  // they grow. The text is charged by whoever received it.
+  auto charge = budget.TryCharge(base::MemoryAccount::kIngest, 2 * request.body.size());
   if (!charge) return done(Fail(std::move(charge).error()));
   auto batch = ReadBatch(request, gate, limits);
   if (!batch) return done(Fail(std::move(batch).error()));

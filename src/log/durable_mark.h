@@ -1,7 +1,8 @@
 #pragma once
 // How a writer tells readers in other processes which epochs are durable: 16 bytes in the file
 // `DURABLE`, rewritten after each sync and never synced itself until the log is closed. It may be
-// behind after a power cut, never ahead.
+// behind after a power cut, never ahead. (Under durability `os` it tells what was handed to the
+// system, and says so: after a power cut it may then be ahead.)
 //
 // Without it the last whole record of a log says nothing: it may be written and not synced, or its
 // sync may have failed, and a reader's own sync would succeed without proving anything.
@@ -12,29 +13,37 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "env/files.h"
+#include "log/sequencer.h"
 
 namespace headrace::log {
+
+// What a mark says: 0 when there is no readable mark of this log.
+struct MarkedEpoch {
+  base::EpochId epoch;
+  Durability durability = Durability::kFsync;  // kFsync: it is on stable storage, whatever happened
+};
 
 // The writer's side; one thread at a time.
 class DurableMark {
  public:
   static base::Result<DurableMark> Open(env::Files& files, const std::string& folder,
-                                        base::LogId log);
+                                        base::LogId log, Durability durability);
   base::Result<void> Set(base::EpochId durable);
   // Makes the mark itself durable, at a clean end.
   base::Result<void> Sync() { return file_->Sync(); }
 
  private:
-  DurableMark(std::unique_ptr<env::WritableFile> file, base::LogId log)
-      : file_(std::move(file)), log_(log) {}
+  DurableMark(std::unique_ptr<env::WritableFile> file, base::LogId log, Durability durability)
+      : file_(std::move(file)), log_(log), durability_(durability) {}
   std::unique_ptr<env::WritableFile> file_;
   base::LogId log_;
+  Durability durability_;
 };
 
 // Whether the mark's checksum fits; a mark that is being rewritten may not at first.
 bool DurableMarkIsWhole(env::Files& files, const std::string& folder, base::LogId log);
 
-// The reader's side: 0 when there is no readable mark of this log.
-base::EpochId ReadDurableMark(env::Files& files, const std::string& folder, base::LogId log);
+// The reader's side.
+MarkedEpoch ReadDurableMark(env::Files& files, const std::string& folder, base::LogId log);
 
 }  // namespace headrace::log

@@ -192,7 +192,7 @@ Result<void> FolderReader::CheckEnd(const End& end) {
 
 Result<EpochId> FolderReader::NewestOnce() {
   // The mark first: what it covers is in the file by the time that is read.
-  const EpochId marked = ReadDurableMark(files_, folder_, log_);
+  const EpochId marked = ReadDurableMark(files_, folder_, log_).epoch;
   HR_TRY_VOID(WalkToEnd(end_));
   HR_TRY_VOID(CheckEnd(end_));
   // A record with a successor was synced before that was written. The last one may still fail to

@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "base/log.h"
+#include "log/durable_mark.h"
 #include "log/epoch_codec.h"
 #include "log/log_folder.h"
 #include "log/segment_cursor.h"
@@ -172,9 +173,22 @@ Result<void> CheckReachesDecided(const LogTail& tail, const RecoverFrom& from) {
                   from.decided.value, tail.last.value));
 }
 
+// What the durable mark covers was synced: if it can't be read it is damage, no torn write.
+Result<void> CheckReachesMark(const std::string& path, uint64_t offset, base::EpochId last,
+                              const MarkedEpoch& mark) {
+  if (mark.durability != Durability::kFsync || last >= mark.epoch) return {};
+  return base::Fail(
+      base::Error(ErrorCode::kCorruption,
+                  fmt::format("epoch {} is damaged or gone, and epochs up to {} were durable: "
+                              "restore the file from a copy",
+                              last.Next().value, mark.epoch.value))
+          .With("file", path)
+          .With("offset", std::to_string(offset)));
+}
+
 // Steps 3 to 5 for the last segment.
 Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, const LogTail& tail,
-                       base::LogId log, const RecoverFrom& from) {
+                       base::LogId log, const RecoverFrom& from, const MarkedEpoch& mark) {
   HR_TRY(auto file, environment.files().OpenForWriting(cursor.path(), env::Files::Open::kExisting));
   HR_TRY(const uint64_t end_of_dirt, cursor.EndOfDirt());
   const uint64_t torn_bytes = end_of_dirt - cursor.offset();
@@ -184,6 +198,7 @@ Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, con
       return Corrupt(cursor, cursor.offset(), WhyNoEnd(tail.last.Next(), later->header, log));
   }
   HR_TRY_VOID(CheckReachesDecided(tail, from));
+  HR_TRY_VOID(CheckReachesMark(cursor.path(), cursor.offset(), tail.last, mark));
   if (torn_bytes > 0) {
     base::LogWarning("log.torn_tail_zeroed", {{"file", cursor.path()},
                                               {"offset", std::to_string(cursor.offset())},
@@ -313,6 +328,7 @@ Result<LogTail> Recover(env::Environment& environment, const std::string& folder
                         const RecoverFrom& from, RecoveryProgress& progress,
                         const std::function<Result<void>(const Epoch&)>& visit) {
   env::Files& files = environment.files();
+  const MarkedEpoch mark = ReadDurableMark(files, folder, log);
   HR_TRY_VOID(RemoveLeftovers(environment, folder));
   HR_TRY(LogFiles found, ListLog(files, folder));
   Reading reading{from, progress, visit, {}};
@@ -336,11 +352,13 @@ Result<LogTail> Recover(env::Environment& environment, const std::string& folder
     HR_TRY_VOID(ReadRecords(cursor, reading));
     const bool is_last = i + 1 == segments.size();
     environment.CrashPoint("recovery.after_segment");
-    HR_TRY_VOID(is_last ? CloseTail(environment, cursor, tail, log, from) : CheckSealed(cursor));
+    HR_TRY_VOID(is_last ? CloseTail(environment, cursor, tail, log, from, mark)
+                        : CheckSealed(cursor));
     tail.segment = cursor.path();
     tail.offset = cursor.offset();
   }
   HR_TRY_VOID(CheckReachesDecided(tail, from));
+  HR_TRY_VOID(CheckReachesMark(folder, 0, tail.last, mark));
   HR_TRY_VOID(files.SyncFolder(folder));
   environment.CrashPoint("recovery.after_folder_sync");
   return std::move(tail);

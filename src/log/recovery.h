@@ -10,8 +10,8 @@
 // follow one another by epoch and by the checksum of the one before.
 // 3. Where no whole record follows: one epoch at most was unsynced, so only the last record can be
 // torn. A later whole record, a
-//    later segment, or a missing epoch means damage: kCorruption with file and offset, and nothing
-//    is changed.
+//    later segment, a missing epoch, or a durable mark beyond it means damage: kCorruption with
+//    file and offset, and nothing is changed.
 // 4. A torn tail is overwritten with zeros and synced, so that its remains can't be taken for a
 // record after the next crash.
 // 5. The last record is written again, and file and folder are synced. It may be in memory only,

@@ -112,6 +112,30 @@ TEST_F(Recovery, ABitFlippedInTheMiddleIsRefusedWithFileAndOffset) {
   }
 }
 
+// It looks like a torn write, and was acknowledged: the durable mark tells.
+TEST_F(Recovery, ADamagedLastRecordThatWasDurableIsRefused) {
+  for (const uint64_t flipped : {0, 20, 64, 300, 511}) {
+    SCOPED_TRACE(flipped);
+    const auto machine = LogOf(6, 78);
+    const std::string segment = SegmentsOf(*machine).at(0);
+    const uint64_t record = RecordOffsets(*machine).back();
+    machine->disk().FlipBit(segment, record + flipped, 3);
+    const auto before = *machine->files().ReadAll(segment);
+    TestLog log(*machine);
+    ASSERT_TRUE(log.Open());
+    ASSERT_TRUE(log.error);
+    EXPECT_EQ(log.error->code(), ErrorCode::kCorruption);
+    EXPECT_EQ(ContextOf(*log.error, "file"), segment);
+    EXPECT_EQ(ContextOf(*log.error, "offset"), std::to_string(record));
+    EXPECT_EQ(*machine->files().ReadAll(segment), before) << "nothing is changed";
+    // Without the mark it is taken for a write that the crash tore.
+    ASSERT_TRUE(machine->files().Remove("data/DURABLE"));
+    TestLog torn(*machine);
+    ASSERT_TRUE(torn.Open());
+    EXPECT_FALSE(torn.error);
+  }
+}
+
 TEST_F(Recovery, EveryBitOfASealedSegmentIsGuarded) {
   const auto clean = LogOf(150, 99);
   const auto segments = SegmentsOf(*clean);

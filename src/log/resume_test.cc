@@ -156,6 +156,7 @@ TEST_F(Resume, ACaptureOfAnEpochThatTheLogDoesNotHaveIsAConflict) {
   ASSERT_TRUE(Extend(machine, 4));
   std::map<std::string, std::vector<uint8_t>> copy;
   for (const std::string& path : SegmentsOf(machine)) copy[path] = *machine.files().ReadAll(path);
+  copy["data/DURABLE"] = *machine.files().ReadAll("data/DURABLE");
   const auto capture = Extend(machine, 10);
   ASSERT_TRUE(capture);
   const auto restore = [&] {

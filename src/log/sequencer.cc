@@ -61,7 +61,7 @@ Result<void> LogSequencer::Recover(const ResumePoint& resume,
   HR_TRY(LogTail tail,
          log::Recover(environment_, folder_, log_, from,
                       options_.progress != nullptr ? *options_.progress : unseen, visit));
-  HR_TRY(mark_, DurableMark::Open(environment_.files(), folder_, log_));
+  HR_TRY(mark_, DurableMark::Open(environment_.files(), folder_, log_, options_.durability));
   environment_.CrashPoint("open.before_mark");
   SetMark(tail.last);
   environment_.CrashPoint("open.after_mark");

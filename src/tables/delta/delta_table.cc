@@ -243,7 +243,10 @@ Result<void> DeltaTable::Refresh() {
   for (;;) {
     HR_TRY(std::optional<Commit> next, ReadNext());
     if (!next) return {};
-    HR_TRY_VOID(appended_ == nullptr ? Apply(std::move(*next)) : ApplyForeign(std::move(*next)));
+    // A put that failed may have made this version all the same.
+    const bool ours =
+        appended_ == nullptr || (!unsettled_.empty() && next->transaction_id == unsettled_);
+    HR_TRY_VOID(ours ? Apply(std::move(*next)) : ApplyForeign(std::move(*next)));
   }
 }
 
@@ -254,8 +257,10 @@ Result<DeltaTable::Put> DeltaTable::PutCommit(const Commit& commit) {
   const std::span bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   auto put = env::PutIfAbsent(environment_.files(), PathOf(snapshot_.version + 1), bytes);
   if (put) return Put::kDone;
+  unsettled_ = commit.transaction_id;
   auto there = ReadNext();
-  if (!there || !*there) return Fail(std::move(put).error());
+  if (!there) return Fail(std::move(there).error());  // who has the version is not known yet
+  if (!*there) return Fail(std::move(put).error());
   if ((*there)->transaction_id != commit.transaction_id) return Put::kTaken;
   HR_TRY_VOID(environment_.files().SyncFolder(folder_ + "/_delta_log"));
   return Put::kDone;

@@ -75,6 +75,7 @@ class DeltaTable final : public TableFormat {
   std::string folder_;
   Keep keep_;
   columns::SchemaRef appended_;  // the schema that this writer appends; null for a reader
+  std::string unsettled_;        // transaction id of the last put whose outcome was not known
   Snapshot snapshot_;
 };
 

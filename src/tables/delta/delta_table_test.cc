@@ -4,6 +4,9 @@
 
 #include <filesystem>
 #include <random>
+#include <set>
+
+#include "env/simulated/environment.h"
 
 namespace headrace::tables::delta {
 namespace {
@@ -65,6 +68,45 @@ TEST_F(DeltaTableTest, AppendsAreReadBack) {
   EXPECT_EQ(snapshot.files[1].rows, 4U);
   EXPECT_EQ((*read)->markers(), (std::vector<Marker>{{"headrace/l/s", 9}}));
   EXPECT_EQ(*snapshot.schema, *TwoColumns());
+}
+
+// The link fails, done or not, and so does the look at what is there: the writer goes on, and takes
+// its own commit for nobody else's.
+TEST_F(DeltaTableTest, ACommitOfUnknownOutcomeIsSettledByTheNextRefresh) {
+  using env::simulated::Operation;
+  std::set<size_t> versions;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE(seed);
+    env::simulated::SimulatedEnvironment machine(seed);
+    const auto table = *DeltaTable::OpenForAppend(machine, "t", "t", TwoColumns());
+    ASSERT_TRUE(table->Append({}, {"headrace/l/s", 5}));
+    auto& faults = machine.faults();
+    faults[Operation::kLink].number = machine.operations(Operation::kLink) + 1;
+    faults[Operation::kOpen].number = machine.operations(Operation::kOpen) + 2;
+    const auto appended = table->Append({}, {"headrace/l/s", 9});
+    ASSERT_FALSE(appended);
+    EXPECT_EQ(appended.error().code(), ErrorCode::kIoError);
+    faults = {};
+    const auto refreshed = table->Refresh();
+    ASSERT_TRUE(refreshed) << refreshed.error().ToString();
+    ASSERT_TRUE(table->Append({}, {"headrace/l/s", 12}));
+    EXPECT_EQ(table->markers(), (std::vector<Marker>{{"headrace/l/s", 12}}));
+    versions.insert(static_cast<size_t>(table->snapshot().version));
+  }
+  EXPECT_EQ(versions, (std::set<size_t>{2, 3}));
+}
+
+// Somebody took the version, and the look at who it was fails: that may pass.
+TEST_F(DeltaTableTest, AFailedLookAtATakenVersionIsNoReasonToStop) {
+  using env::simulated::Operation;
+  env::simulated::SimulatedEnvironment machine(1);
+  const auto table = *DeltaTable::OpenForAppend(machine, "t", "t", TwoColumns());
+  const auto other = *DeltaTable::OpenForAppend(machine, "t", "t", TwoColumns());
+  ASSERT_TRUE(other->Append({}, {"else", 1}));
+  machine.faults()[Operation::kOpen].number = machine.operations(Operation::kOpen) + 2;
+  const auto appended = table->Append({}, {"headrace/l/s", 9});
+  ASSERT_FALSE(appended);
+  EXPECT_EQ(appended.error().code(), ErrorCode::kIoError);
 }
 
 TEST_F(DeltaTableTest, AppendsAfterTheCommitsOfOthers) {

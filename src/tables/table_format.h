@@ -18,6 +18,7 @@ struct DataFile {
   uint64_t bytes = 0;
   uint64_t rows = 0;
   std::vector<ColumnStats> stats;  // one a column of the table's schema
+  uint64_t checksum = 0;           // XXH3-64 of its bytes
 };
 
 // How far a writer has come, kept in the table's own metadata: the newest of each application wins.

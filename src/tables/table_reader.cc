@@ -74,7 +74,7 @@ Result<void> TableReader::Scan(const columns::SchemaRef& wanted, const VisitRows
                       "a data file with a deletion vector, which this version does not read")
               .With("file", path));
     }
-    HR_TRY(const auto reader, ParquetReader::Open(environment_.files(), path));
+    HR_TRY(const auto reader, ParquetReader::Open(environment_.files(), path, file.checksum));
     HR_TRY_VOID(reader->Scan(with_positions, [&](const columns::ColumnBatch& part) -> Result<void> {
       HR_TRY(const PositionedRows rows, Split(part, wanted));
       return visit(rows);

@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include <nlohmann/json.hpp>
+
+#include "base/hash.h"
 
 namespace headrace::tables::delta {
 namespace {
@@ -11,6 +15,12 @@ using base::ErrorCode;
 using base::Fail;
 using base::Result;
 using Json = nlohmann::ordered_json;
+
+// Ours, beside what the protocol names: of a whole commit, in commitInfo; of a data file, in the
+// tags of its add.
+constexpr const char* kCommitChecksum = "headraceXxh3";
+constexpr const char* kChecksumTag = "headrace.xxh3";
+constexpr std::string_view kNoDigits = "0000000000000000";
 
 std::string Line(const Json& action) {
   return action.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -41,6 +51,7 @@ Json AddJson(const AddFile& add) {
                {"modificationTime", add.modified_ms},
                {"dataChange", true}};
   if (!add.stats.empty()) json["stats"] = add.stats;
+  if (add.checksum) json["tags"] = {{kChecksumTag, fmt::format("{:016x}", *add.checksum)}};
   return json;
 }
 
@@ -50,7 +61,46 @@ Json CommitInfoJson(const Commit& commit) {
           {"operationParameters", {{"mode", "Append"}, {"partitionBy", "[]"}}},
           {"isBlindAppend", !commit.metadata.has_value()},
           {"txnId", commit.transaction_id},
-          {"engineInfo", "Headrace/0.1.0"}};
+          {"engineInfo", "Headrace/0.1.0"},
+          {kCommitChecksum, kNoDigits}};
+}
+
+// Where the 16 digits of a commit's checksum are; npos when it has none.
+size_t FindDigits(std::string_view text) {
+  const std::string name = fmt::format("\"{}\":\"", kCommitChecksum);
+  const size_t at = text.find(name);
+  if (at == std::string_view::npos || at + name.size() + kNoDigits.size() > text.size())
+    return std::string_view::npos;
+  return at + name.size();
+}
+
+// Over the whole commit, with zeros for the checksum's own digits.
+std::string ChecksumOf(std::string text, size_t digits) {
+  text.replace(digits, kNoDigits.size(), kNoDigits);
+  return fmt::format("{:016x}", base::Hash64(text));
+}
+
+Result<void> CheckCommit(std::string_view text) {
+  const size_t digits = FindDigits(text);
+  if (digits == std::string_view::npos) return {};
+  if (text.substr(digits, kNoDigits.size()) == ChecksumOf(std::string(text), digits)) return {};
+  return Fail(base::Error(ErrorCode::kCorruption,
+                          "this commit is not as it was written: restore it from a copy")
+                  .With("offset", "0")
+                  .With("bytes", std::to_string(text.size())));
+}
+
+// What a tag of ours says; anything else is none.
+std::optional<uint64_t> ChecksumFrom(const Json& add) {
+  if (!add.contains("tags") || !add["tags"].is_object()) return std::nullopt;
+  const auto tag = add["tags"].find(kChecksumTag);
+  if (tag == add["tags"].end() || !tag->is_string()) return std::nullopt;
+  const auto text = tag->get<std::string>();
+  uint64_t checksum = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), checksum, /*base=*/16);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return checksum;
 }
 
 Protocol ProtocolFrom(const Json& json) {
@@ -96,6 +146,7 @@ Result<AddFile> AddFrom(const Json& json) {
   HR_TRY(std::string path, TablePath(json.at("path").get<std::string>()));
   AddFile add{.path = std::move(path), .size = json.at("size").get<uint64_t>()};
   add.modified_ms = json.value("modificationTime", int64_t{0});
+  add.checksum = ChecksumFrom(json);
   add.masked = json.contains("deletionVector") && !json.at("deletionVector").is_null();
   if (json.contains("stats") && json.at("stats").is_string()) {
     add.stats = json.at("stats").get<std::string>();
@@ -142,11 +193,13 @@ std::string RenderCommit(const Commit& commit) {
                    {"lastUpdated", commit.timestamp_ms}}}});
   }
   for (const AddFile& add : commit.adds) out += Line({{"add", AddJson(add)}});
-  return out;
+  const size_t digits = FindDigits(out);
+  return out.replace(digits, kNoDigits.size(), ChecksumOf(out, digits));
 }
 
 Result<Commit> ParseCommit(std::span<const uint8_t> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  HR_TRY_VOID(CheckCommit(text));
   Commit commit;
   size_t number = 0;
   for (size_t begin = 0; begin < text.size();) {

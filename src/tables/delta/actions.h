@@ -41,6 +41,8 @@ struct AddFile {
   std::string stats;    // JSON; may be empty
   uint64_t rows = 0;    // from the stats; 0 when they don't say
   bool masked = false;  // has a deletion vector
+  std::optional<uint64_t>
+      checksum;  // XXH3-64 of the file, in a tag of ours; none: another writer's
 };
 
 // Delta's application transaction: the newest version of each application is part of the table's
@@ -62,10 +64,11 @@ struct Commit {
   int64_t timestamp_ms = 0;
 };
 
-// The commit file's bytes.
+// The commit file's bytes. commitInfo holds a checksum over all of them.
 std::string RenderCommit(const Commit& commit);
 
-// Errors: kCorruption for what is no line-delimited JSON of actions; kUnsupported for an absolute
+// Errors: kCorruption for what is no line-delimited JSON of actions, or does not match the checksum
+// in it (other writers' commits have none); kUnsupported for an absolute
 // path; kCorruption for one that leaves the folder.
 base::Result<Commit> ParseCommit(std::span<const uint8_t> bytes);
 

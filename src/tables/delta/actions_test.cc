@@ -76,6 +76,38 @@ TEST(Actions, SayThatACommitIsBroken) {
   }
 }
 
+// The log's JSON has no checksum of its own: a digit of a marker that turned into another one would
+// move it.
+TEST(Actions, AFlippedBitOfACommitIsFoundOrChangesNothing) {
+  Commit commit;
+  commit.transaction_id = "0123456789abcdef";
+  commit.operation = "WRITE";
+  commit.timestamp_ms = 1'750'000'000'000;
+  commit.transactions.push_back({"headrace/7/payments", 37});
+  commit.adds.push_back({.path = "a b.parquet",
+                         .size = 1234,
+                         .stats = R"({"numRecords":5})",
+                         .rows = 5,
+                         .checksum = 0x0123456789abcdef});
+  const std::string text = RenderCommit(commit);
+  ASSERT_TRUE(ParseCommit(Bytes(text)));
+  EXPECT_EQ(RenderCommit(*ParseCommit(Bytes(text))), text);
+  size_t found = 0;
+  for (size_t at = 0; at < text.size(); ++at)
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string damaged = text;
+      damaged[at] = static_cast<char>(damaged[at] ^ (1 << bit));
+      const auto parsed = ParseCommit(Bytes(damaged));
+      if (!parsed) {
+        EXPECT_EQ(parsed.error().code(), ErrorCode::kCorruption);
+        ++found;
+      } else {  // in the name of the checksum itself
+        EXPECT_EQ(RenderCommit(*parsed), text) << damaged;
+      }
+    }
+  EXPECT_GT(found, text.size() * 8 - 200);
+}
+
 TEST(SchemaJson, TravelsBothWays) {
   std::vector<columns::Field> fields;
   for (const columns::TypeRow& row : columns::TypeTable()) {

@@ -74,7 +74,8 @@ AddFile AddOf(const DataFile& file, const columns::Schema& schema, int64_t now_m
           .modified_ms = now_ms,
           .stats = RenderStats(schema, file.rows, file.stats),
           .rows = file.rows,
-          .masked = false};
+          .masked = false,
+          .checksum = file.checksum};
 }
 
 bool SameColumns(const columns::Schema& a, const columns::Schema& b) {

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/hash.h"
 #include "columns/arrow/arrow_bridge.h"
 
 namespace headrace::tables {
@@ -178,9 +179,46 @@ class Reader final : public ParquetReader {
 
 }  // namespace
 
+namespace {
+
+// A file that was read and checked.
+class CheckedFile final : public env::ReadableFile {
+ public:
+  CheckedFile(std::string path, std::vector<uint8_t> bytes)
+      : path_(std::move(path)), bytes_(std::move(bytes)) {}
+  uint64_t size() const override { return bytes_.size(); }
+  Result<void> ReadAt(uint64_t offset, std::span<uint8_t> out) const override {
+    if (offset > bytes_.size() || out.size() > bytes_.size() - offset)
+      return Fail(
+          base::Error(ErrorCode::kCorruption, "the file ends too early").With("file", path_));
+    std::copy_n(bytes_.begin() + static_cast<ptrdiff_t>(offset), out.size(), out.begin());
+    return {};
+  }
+
+ private:
+  std::string path_;
+  std::vector<uint8_t> bytes_;
+};
+
+Result<std::unique_ptr<env::ReadableFile>> OpenChecked(env::Files& files, const std::string& path,
+                                                       std::optional<uint64_t> checksum) {
+  if (!checksum) return files.OpenForReading(path);
+  HR_TRY(std::vector<uint8_t> bytes, files.ReadAll(path));
+  if (base::Hash64(bytes) == *checksum)
+    return std::make_unique<CheckedFile>(path, std::move(bytes));
+  return Fail(base::Error(ErrorCode::kCorruption,
+                          "this data file is not as it was written: restore it from a copy")
+                  .With("file", path)
+                  .With("offset", "0")
+                  .With("bytes", std::to_string(bytes.size())));
+}
+
+}  // namespace
+
 Result<std::unique_ptr<ParquetReader>> ParquetReader::Open(env::Files& files,
-                                                           const std::string& path) {
-  HR_TRY(auto file, files.OpenForReading(path));
+                                                           const std::string& path,
+                                                           std::optional<uint64_t> checksum) {
+  HR_TRY(auto file, OpenChecked(files, path, checksum));
   const auto broken = [&](const std::string& why) {
     return Fail(
         base::Error(ErrorCode::kCorruption, "no readable Parquet file: " + why).With("file", path));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -19,9 +20,11 @@ class ParquetReader {
   // Rows of the parts that Scan hands out, at most.
   static constexpr int64_t kPartRows = 1 << 16;
 
-  // Errors: those of the file; kCorruption when it is no Parquet file.
-  static base::Result<std::unique_ptr<ParquetReader>> Open(env::Files& files,
-                                                           const std::string& path);
+  // With a checksum (XXH3-64 of the file) the file is read whole into memory and checked first: the
+  // format itself leaves footers and page headers unchecked. Errors: those of the file; kCorruption
+  // when it is no Parquet file, or another one than the checksum's.
+  static base::Result<std::unique_ptr<ParquetReader>> Open(
+      env::Files& files, const std::string& path, std::optional<uint64_t> checksum = std::nullopt);
   virtual ~ParquetReader() = default;
 
   virtual uint64_t rows() const = 0;

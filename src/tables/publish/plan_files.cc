@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/hash.h"
 #include "tables/stream_rows.h"
 
 namespace headrace::tables {
@@ -65,7 +66,8 @@ class PlanFiles {
     files_.CrashPoint("publish.before_file");
     HR_TRY_VOID(Put(folder_ + "/" + name, file.bytes.bytes()));
     files_.CrashPoint("publish.after_file");
-    written_.push_back({std::move(name), file.bytes.size(), file.rows, std::move(file.stats)});
+    written_.push_back({std::move(name), file.bytes.size(), file.rows, std::move(file.stats),
+                        base::Hash64(file.bytes.bytes())});
     return {};
   }
 

@@ -139,6 +139,9 @@ class CoreRecovery {
       auto recovered = FromSnapshot(snapshot.path, *log_id);
       if (recovered) return recovered;
       if (!IsAboutSnapshot(recovered.error())) return recovered;
+      // Damage that shows once the snapshot is loaded is the log's: the snapshot is good, and
+      // needed when the log has been mended.
+      if (loaded_whole_ && recovered.error().code() == ErrorCode::kCorruption) return recovered;
       PassOver(snapshot.path, recovered.error());
     }
     auto whole = FromLog(NewDerived(environment_, budget_, options_), {});
@@ -174,10 +177,12 @@ class CoreRecovery {
 
   Result<Recovered> FromSnapshot(const std::string& path, base::LogId log_id) {
     const env::MonotonicTime begin = environment_.clock().Now();
+    loaded_whole_ = false;
     HR_TRY(auto reader, log::SnapshotReader::Open(environment_.files(), path, log_id));
     auto loaded =
         SnapshotLoader(NewDerived(environment_, budget_, options_), options_).Load(reader);
     if (!loaded) return Fail(std::move(loaded).error());
+    loaded_whole_ = true;
     figures_.snapshot = path;
     figures_.snapshot_bytes = loaded->end.bytes;
     figures_.after = loaded->end.after;
@@ -220,6 +225,7 @@ class CoreRecovery {
   base::MemoryBudget& budget_;
   const CoreOptions& options_;
   StartFigures figures_;
+  bool loaded_whole_ = false;  // the last snapshot that was tried
   std::string passed_over_;
 };
 

@@ -57,6 +57,12 @@ void DiskFile::FlipBit(uint64_t offset, int bit) {
   durable_[offset] ^= static_cast<uint8_t>(1 << bit);
 }
 
+void DiskFile::Settle() {
+  durable_ = seen_;
+  dirty_.Clear();
+  diverged_ = false;
+}
+
 std::string FolderOf(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
@@ -148,6 +154,23 @@ void Disk::Crash(std::mt19937_64& random) {
   for (const auto& [path, file] : seen_)
     if (crashed.insert(file.get()).second) file->Crash(random);
   EndLife();
+}
+
+std::shared_ptr<Disk> Disk::Copy() const {
+  auto copy = std::make_shared<Disk>();
+  std::map<const DiskFile*, DiskFileRef> files;  // two names of a file stay two names of one
+  for (const auto& [path, file] : seen_) {
+    DiskFileRef& copied = files[file.get()];
+    if (copied == nullptr) {
+      copied = std::make_shared<DiskFile>(*file);
+      copied->Settle();
+    }
+    copy->seen_[path] = copied;
+  }
+  copy->durable_ = copy->seen_;
+  copy->folders_ = folders_;
+  copy->durable_folders_ = folders_;
+  return copy;
 }
 
 void Disk::EndLife() {

@@ -37,6 +37,8 @@ class DiskFile {
   void PersistSome(const Sectors& sectors, std::mt19937_64& random);
   void Crash(std::mt19937_64& random);
   void FlipBit(uint64_t offset, int bit);
+  // All that is seen becomes durable.
+  void Settle();
 
  private:
   void PersistSector(uint64_t sector);
@@ -81,6 +83,9 @@ class Disk {
   // Goes up at each end of a life; what was open before is dead.
   uint64_t generation() const { return generation_; }
   std::set<std::string>& locks() { return locks_; }
+
+  // The same files and folders on another disk, all of it durable.
+  std::shared_ptr<Disk> Copy() const;
 
   // Damage on demand, durable and seen at once.
   void FlipBit(const std::string& path, uint64_t offset, int bit) {

@@ -122,6 +122,12 @@ std::unique_ptr<SimulatedEnvironment> SimulatedEnvironment::Reboot(uint64_t seed
       new SimulatedEnvironment(seed, std::move(faults), disk_, wall));
 }
 
+std::unique_ptr<SimulatedEnvironment> SimulatedEnvironment::Copy(uint64_t seed,
+                                                                 Faults faults) const {
+  return std::unique_ptr<SimulatedEnvironment>(
+      new SimulatedEnvironment(seed, std::move(faults), disk_->Copy(), clock_->Wall()));
+}
+
 void SimulatedEnvironment::StepWall(base::Duration by) { clock_->StepWall(by); }
 
 }  // namespace headrace::env::simulated

@@ -56,9 +56,14 @@ class SimulatedEnvironment final : public Environment {
   // its disk keeps all.
   std::unique_ptr<SimulatedEnvironment> Reboot(uint64_t seed, Faults faults = {});
 
+  // Another machine with a copy of this one's disk as it is seen now, all of it durable.
+  std::unique_ptr<SimulatedEnvironment> Copy(uint64_t seed, Faults faults = {}) const;
+
   // The wall clock jumps; the monotonic one does not.
   void StepWall(base::Duration by);
   Disk& disk() { return *disk_; }
+  // Of this life's seed, for what else belongs to the machine.
+  std::mt19937_64& random() { return loop_.random(); }
   Faults& faults() { return life_->faults; }
   uint64_t syncs() const { return life_->syncs; }
   // Operations of one kind in this life; and those that change the disk (Faults::crash_operation).

@@ -1,93 +1,63 @@
+// A history: lives that begin with recovery and end in a crash, a stop or a refusal; then a last
+// one without faults, in which everything is sent again and all promises are held against the
+// record.
 #include "simulation/world.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/format.h>
 
 #include "base/log.h"
-#include "columns/batch_builder.h"
-#include "env/crash_points.h"
-#include "log/reader.h"
-#include "pipeline/pipeline_file.h"
-#include "tables/table_reader.h"
+#include "simulation/foreign_writer.h"
 
 namespace headrace::simulation {
-namespace {
 
+using base::ErrorCode;
 using env::simulated::CrashKind;
 using env::simulated::Faults;
 using env::simulated::SimulatedEnvironment;
 
-constexpr const char* kData = "data";
+namespace {
+
 constexpr int64_t kBehindWallUs =
-    40 * 86'400'000'000;  // events begin this long ago, and stay in the past
-constexpr int64_t kHourUs = 3'600'000'000;
-constexpr uint64_t kSegmentBytes = 256U << 10;  // small, so that lives see new segments
-constexpr int kLives = 5;
-constexpr int kCards = 7;
+    40 * 86'400'000'000;                        // events begin this long ago, and stay in the past
+constexpr uint64_t kSegmentBytes = 128U << 10;  // small, so that lives see new segments
+constexpr int kStartsMax = 12;                  // of one life, each after the one before failed
+constexpr env::MonotonicTime kAnswerWithin = std::chrono::seconds(30);
 
-constexpr std::string_view kPipeline = R"(headrace: 1
-pipeline: simulated
-promise: {budget: {p99: 200ms}}
-clock: events
-recovery: 1ms
-streams:
-  payments:
-    contract: payments.yaml
-    source: {http: push}
-    time: {event: paid_at, late: 1h}
-views:
-  card:
-    from: payments
-    by: card
-    over: [1h, 6h]
-    features: {n: count(*), spend: sum(amount), most: max(amount)}
-services: {scoring: {features: [card.*]}}
-tables: {payments: {commit: 1s}}
-)";
-
-constexpr std::string_view kContract = R"(apiVersion: v3.1.0
-kind: DataContract
-id: payments
-version: 1.0.0
-status: active
-schema:
-  - name: payments
-    logicalType: object
-    properties:
-      - {name: id, logicalType: integer, required: true}
-      - {name: card, logicalType: integer, required: true}
-      - {name: amount, logicalType: number, required: true, logicalTypeOptions: {minimum: 0}}
-      - {name: paid_at, logicalType: timestamp, required: true}
-)";
-
-pipeline::PipelineRef Definition() {
-  const auto checked = pipeline::CheckPipeline("pipeline.yaml", kPipeline, [](const std::string&) {
-    return base::Result<std::string>(std::string(kContract));
-  });
-  for (const contract::Diagnostic& diagnostic : checked.diagnostics)
-    HR_CHECK(diagnostic.severity == contract::Severity::kWarning, diagnostic.message);
-  return checked.definition;
-}
+// Lines at error level that a life may write to which something was done. Any other fails the run.
+constexpr std::array kErrorsOfFaults = {
+    std::string_view("log.read_only"),  // a write or sync failed
+    std::string_view("wiring.definition_not_logged"),
+};
+// Lines below error level that no fault explains.
+constexpr std::array kNeverWarnings = {
+    std::string_view("tables.publisher_stopped"),
+};
 
 }  // namespace
 
-World::World(uint64_t seed)
-    : seed_(seed),
-      random_(seed),
-      definition_(Definition()),
-      machine_(std::make_unique<SimulatedEnvironment>(seed)),
-      now_us_(machine_->clock().Wall().us - kBehindWallUs) {
-  for (int i = 0; i < 3; ++i)
-    producers_.push_back({.name = fmt::format("producer-{}", i), .unanswered = {}});
-  base::SetLogSink([this](const base::LogLine& line) {
-    if (line.level == base::LogLevel::kError) errors_.push_back(line.event + " " + line.fields);
-  });
+World::World(Script script)
+    : script_(std::move(script)),
+      random_(script_.seed),
+      shape_(DrawShape(script_, random_)),
+      definition_(PaymentsPipeline(shape_.clock)) {
+  const Faults first = script_.faults.empty() ? DrawFaults(shape_, random_) : script_.faults[0];
+  machine_ = std::make_unique<SimulatedEnvironment>(random_(), first);
+  now_us_ = machine_->clock().Wall().us - kBehindWallUs;
+  using Way = Producer::Way;
+  producers_ = {{.name = "till", .source = Source::kSequence},
+                {.name = "web", .source = Source::kSequence, .way = Way::kHttp},
+                {.name = "kiosk", .source = Source::kSequence},
+                {.name = "app", .source = Source::kKey, .way = Way::kHttp},
+                {.name = "van", .source = Source::kKey},
+                {.name = "legacy", .source = Source::kNone}};
+  base::SetLogSink([this](const base::LogLine& line) { OnLogLine(line); });
 }
 
 World::~World() {
   machine_->Crash();
+  front_.reset();
   core_.reset();
   base::SetLogSink({});
 }
@@ -96,134 +66,251 @@ void World::Fail(std::string what) {
   if (!Failed()) outcome_.failure = fmt::format("life {}: {}", outcome_.lives, std::move(what));
 }
 
-// Most lives end at a named crash point, the rest at any moment; half of them with the loss of what
-// was not synced.
-Faults World::PlanFaults() {
-  Faults faults;
-  faults.crash_kind = random_() % 2 == 0 ? CrashKind::kPowerCut : CrashKind::kKill;
-  if (random_() % 3 == 0) {
-    faults.crash_point = random_() % 2 == 0 ? "log.after_write" : "recovery.before_zero_tail";
-    faults.crash_kind = CrashKind::kPowerCut;
-  } else if (random_() % 4 != 0) {
-    faults.crash_point = env::kCrashPoints[random_() % env::kCrashPoints.size()];
-    faults.crash_hit = 1 + random_() % 6;
+void World::FailIf(const Record::Finding& finding) {
+  if (finding) Fail(*finding);
+}
+
+bool World::MayRefuse() const {
+  if (is_full_) return true;
+  for (const auto& [kind, count] : machine_->injected())
+    if (kind.starts_with("failed ") || kind == "full disk") return true;
+  return false;
+}
+
+void World::OnLogLine(const base::LogLine& line) {
+  if (warnings_ != nullptr) {
+    if (line.level >= base::LogLevel::kWarning)
+      warnings_->push_back(line.event + " " + line.fields);
+    return;
   }
-  return faults;
+  if (machine_->crashed()) return;
+  const auto is_in = [&](const auto& list) {
+    return std::ranges::find(list, line.event) != list.end();
+  };
+  const bool is_error = line.level == base::LogLevel::kError;
+  const bool explained = is_in(kErrorsOfFaults) && MayRefuse();
+  if ((is_error && !explained) || is_in(kNeverWarnings))
+    errors_.push_back(line.event + " " + line.fields);
+}
+
+wiring::CoreOptions World::Options() const {
+  wiring::CoreOptions options;
+  options.definition = definition_;
+  options.data_folder = kData;
+  options.log.segment_bytes = kSegmentBytes;
+  options.log.reserve_bytes = 4U << 10;
+  options.answers_file = std::string(kData) + "/answers.ndjson";
+  return options;
 }
 
 void World::StartLife() {
   ++outcome_.lives;
-  for (int attempt = 0; !core_ && !Failed(); ++attempt) {
-    if (attempt > 20) return Fail("the engine does not come up again");
+  for (int attempt = 1; !core_ && !Failed(); ++attempt) {
+    if (attempt > kStartsMax) return Fail("the engine does not come up again");
     std::optional<base::Error> error;
     const bool alive = machine_->Run([&] {
-      auto core = wiring::Core::Start(*machine_, {.definition = definition_,
-                                                  .data_folder = kData,
-                                                  .log = {.segment_bytes = kSegmentBytes},
-                                                  .answers_file = {}});
+      auto core = wiring::Core::Start(*machine_, Options());
       if (core) {
         core_ = std::move(*core);
+        front_ = std::make_unique<HttpFront>(
+            *machine_, *core_,
+            env::simulated::NetworkFaults{.break_share = shape_.broken_connections ? 0.02 : 0});
       } else {
         error = core.error();
       }
     });
-    if (error) return Fail("start refused: " + error->ToString());
-    if (!alive) EndLife();  // a crash point inside recovery: come up again
+    if (alive && !error) continue;
+    if (alive && (!MayRefuse() || error->code() == ErrorCode::kCorruption))
+      return Fail("start refused: " + error->ToString());
+    EndLife();  // a crash inside recovery, or a disk that failed it: come up again
+    if (attempt > 2) machine_->faults() = {};
   }
+}
+
+void World::CloseLife() {
+  for (const auto& [name, visits] : machine_->crash_point_visits())
+    outcome_.crash_point_visits[name] += visits;
+  for (const auto& [kind, count] : machine_->injected()) outcome_.faults[kind] += count;
+  if (machine_->injected().contains("crash point"))
+    ++outcome_.crashed_at[machine_->faults().crash_point];
+  outcome_.trace_hash = outcome_.trace_hash * 31 + machine_->trace_hash();
+  outcome_.simulated += machine_->clock().Now();
+}
+
+void World::TakeLeave() {
+  if (machine_->crashed()) return;
+  const bool must_stop = machine_->faults().crash_point.starts_with("stop.");
+  if (script_.leave && !must_stop) return machine_->Crash(*script_.leave);
+  if (must_stop || random_() % 3 == 0) {  // cleanly; and then the power may still go
+    machine_->Run([&] {
+      front_.reset();
+      core_->Stop();
+    });
+    if (machine_->crashed() || random_() % 2 == 0) return;
+    core_.reset();
+  }
+  machine_->Crash(random_() % 2 == 0 ? CrashKind::kPowerCut : CrashKind::kKill);
 }
 
 void World::EndLife() {
-  if (!machine_->crashed())
-    machine_->Crash(random_() % 2 == 0 ? CrashKind::kPowerCut : CrashKind::kKill);
-  for (const auto& [name, visits] : machine_->crash_point_visits())
-    outcome_.crash_point_visits[name] += visits;
-  outcome_.trace_hash = outcome_.trace_hash * 31 + machine_->trace_hash();
-  outcome_.simulated += machine_->clock().Now();
+  if (outcome_.lives == 1) {
+    for (size_t kind = 0; kind < env::simulated::kOperations; ++kind)
+      operations_[kind] += machine_->operations(static_cast<env::simulated::Operation>(kind));
+    changes_ += machine_->changes();
+  }
+  if (front_ != nullptr && front_->broken() > 0)
+    outcome_.faults["broken connection"] += front_->broken();
+  front_.reset();
   core_.reset();
-  for (Producer& producer : producers_) producer.waiting = false;
-  machine_ = machine_->Reboot(random_(), outcome_.lives < kLives ? PlanFaults() : Faults{});
-}
-
-World::Batch World::MakeBatch(Producer& producer) {
-  Batch batch{producer.next_sequence, {}};
-  const uint64_t rows = 1 + random_() % 20;
-  for (uint64_t i = 0; i < rows; ++i) {
-    now_us_ += static_cast<int64_t>(random_() % 60'000'000);
-    const bool late = random_() % 10 == 0;
-    Row row{.id = next_id_++,
-            .card = static_cast<int64_t>(random_() % kCards),
-            .amount = static_cast<double>(random_() % 100'000) / 7,
-            .paid_at_us = now_us_ - (late ? static_cast<int64_t>(random_() % (kHourUs / 2)) : 0),
-            .broken = random_() % 25 == 0};
-    if (row.broken) row.amount = -1;
-    if (!row.broken) sent_[row.id] = row;
-    batch.rows.push_back(row);
+  CloseLife();
+  for (Producer& producer : producers_)
+    for (Batch& batch : producer.batches) batch.under_way = 0;
+  for (Producer& producer : producers_)
+    if (producer.source == Source::kNone) producer.batches.clear();
+  is_full_ = false;
+  const auto lived = static_cast<size_t>(outcome_.lives);
+  Faults next;
+  if (lived < script_.faults.size()) {
+    next = script_.faults[lived];
+  } else if (outcome_.lives < static_cast<uint64_t>(script_.lives)) {
+    next = script_.faults.empty() ? DrawFaults(shape_, random_) : Faults{};
   }
-  return batch;
-}
-
-columns::EventBatch World::ToEventBatch(const Producer& producer, const Batch& batch) const {
-  columns::BatchBuilder builder(definition_->streams[0].schema());
-  for (const Row& row : batch.rows) {
-    builder.column(0).AppendInt(row.id);
-    builder.column(1).AppendInt(row.card);
-    builder.column(2).AppendDouble(row.amount);
-    builder.column(3).AppendInt(row.paid_at_us);
+  machine_ = machine_->Reboot(random_(), next);
+  // An administrator mends the clock; always when it is off by a day: to a start that is a day of
+  // standing still, over which keys may be forgotten.
+  const bool by_a_day = std::chrono::abs(wall_off_) > std::chrono::hours(12);
+  if (wall_off_ != base::Duration(0) && (by_a_day || random_() % 2 == 0)) {
+    machine_->StepWall(-wall_off_);
+    wall_off_ = base::Duration(0);
   }
-  columns::EventBatch events = definition_->streams[0].contract->Enforce(builder.Finish());
-  events.stream = *core_->StreamNamed("payments");
-  events.source.producer = producer.name;
-  events.source.sequence = batch.sequence;
-  return events;
-}
-
-void World::Send(Producer& producer) {
-  if (producer.waiting) return;
-  if (!producer.unanswered) producer.unanswered = MakeBatch(producer);
-  producer.waiting = true;
-  machine_->Run([&] {
-    core_->Submit(ToEventBatch(producer, *producer.unanswered),
-                  [this, &producer](base::Result<log::Acknowledgement> ack) {
-                    OnAnswer(producer, std::move(ack));
-                  });
-  });
-}
-
-void World::OnAnswer(Producer& producer, base::Result<log::Acknowledgement> ack) {
-  producer.waiting = false;
-  if (!ack) {
-    const base::ErrorCode code = ack.error().code();
-    if (code != base::ErrorCode::kUnavailable && code != base::ErrorCode::kResourceExhausted)
-      Fail("a batch was refused: " + ack.error().ToString());
-    return;
-  }
-  const Batch& batch = *producer.unanswered;
-  std::set<uint32_t> refused;
-  for (const columns::RejectedRow& row : ack->refused) refused.insert(row.row);
-  for (uint32_t i = 0; i < batch.rows.size(); ++i) {
-    if (batch.rows[i].broken && !refused.contains(i)) Fail("a broken row was accepted");
-    (refused.contains(i) ? refused_ : acknowledged_).insert(batch.rows[i].id);
-  }
-  if (ack->accepted + refused.size() != batch.rows.size())
-    Fail("accepted and refused do not add up");
-  if (ack->repeat == log::Acknowledgement::Repeat::kRepeated) ++outcome_.repeated_batches;
-  outcome_.acknowledged_rows += ack->accepted;
-  ++producer.next_sequence;
-  producer.unanswered.reset();
+  clock_is_off_ = clock_is_off_ || wall_off_ != base::Duration(0);
 }
 
 void World::LiveOnce() {
   StartLife();
-  const uint64_t turns = 20 + random_() % 60;
-  for (uint64_t turn = 0; turn < turns && !Failed() && !machine_->crashed(); ++turn) {
-    Send(producers_[random_() % producers_.size()]);
-    if (machine_->crashed()) break;
-    machine_->RunFor(std::chrono::microseconds(random_() % 200'000));
+  if (!Failed() && script_.check == Script::Check::kEveryLife) CheckLog();
+  if (Failed()) return;
+  for (Producer& producer : producers_) {
+    producer.away = random_() % 4 == 0;  // comes back in a later life, many epochs on
+    if (producer.away || producer.source != Source::kSequence) continue;
+    const uint64_t last = core_->LastSequence(producer.name);
+    uint64_t answered = 0;
+    for (const Batch& batch : producer.answered) answered = std::max(answered, batch.sequence);
+    if (last < answered || last >= producer.next_sequence)
+      Fail(
+          fmt::format("producer {}: sequence {} is said to be the last, {} is acknowledged, {} "
+                      "would be next",
+                      producer.name, last, answered, producer.next_sequence));
+  }
+  const uint64_t bursts = 2 + random_() % 3;
+  for (uint64_t i = 0; i < bursts && !Failed() && !machine_->crashed(); ++i) {
+    Burst();
+    if (core_->log_status().read_only) break;  // for good: only a restart helps
+    if (!machine_->crashed() && script_.quiet == Script::Quiet::kDrawn && random_() % 3 != 0)
+      Quiet(std::chrono::seconds(10 + random_() % 200));
   }
   // The life ends in the middle of things: with batches under way, perhaps in a sync.
   for (Producer& producer : producers_)
     if (!Failed() && !machine_->crashed()) Send(producer);
   if (!machine_->crashed()) machine_->RunFor(std::chrono::microseconds(random_() % 3'000));
+  if (!Failed()) TakeLeave();
+}
+
+void World::Burst() {
+  const uint64_t turns = script_.turns_max / 4 + random_() % script_.turns_max;
+  for (uint64_t turn = 0; turn < turns && !Failed() && !machine_->crashed(); ++turn) {
+    Turn();
+    if (!machine_->crashed()) machine_->RunFor(std::chrono::microseconds(random_() % 120'000));
+    if (!machine_->crashed() && core_->log_status().read_only) {
+      ++outcome_.faults["restart of a read-only log"];
+      return;
+    }
+  }
+}
+
+void World::Turn() {
+  Producer& producer = producers_[random_() % producers_.size()];
+  switch (random_() % 24) {
+    case 0: return shape_.duplicates ? SendAgain(producer) : Send(producer);
+    case 1: return shape_.duplicates ? SendOutOfOrder(producer) : Send(producer);
+    case 2:
+    case 3: return Ask();
+    case 4: return random_() % 4 == 0 ? LookAtLog() : Send(producer);
+    case 5: return shape_.full_disk && random_() % 4 == 0 ? FullDisk() : Send(producer);
+    case 6: return shape_.clock_steps && random_() % 4 == 0 ? StepClock() : Send(producer);
+    case 7: return shape_.foreign_writer ? ForeignCommit() : Send(producer);
+    case 8: return shape_.bit_flips && random_() % 12 == 0 ? FlipBitOnCopy() : Send(producer);
+    default: return Send(producer);
+  }
+}
+
+// Nobody sends; timers, commits and lateness go on.
+void World::Quiet(std::chrono::seconds span) {
+  machine_->RunFor(span);
+  if (shape_.clock == ClockKind::kEvents) now_us_ += span.count() * 1'000'000;
+}
+
+void World::Undisturbed(const std::function<void()>& what) {
+  if (machine_->crashed()) return;
+  const Faults faults = std::exchange(machine_->faults(), {});
+  machine_->Run(what);
+  machine_->faults() = faults;
+}
+
+// The disk fills up and is emptied again. Afterwards rows must come in without a restart.
+void World::FullDisk() {
+  if (machine_->crashed() || is_full_) return;
+  is_full_ = true;
+  ++outcome_.faults["disk filled up"];
+  machine_->faults().capacity_bytes = machine_->disk().used_bytes() + random_() % 60'000;
+  for (int i = 0; i < 30 && !machine_->crashed(); ++i) {
+    Send(producers_[random_() % producers_.size()]);
+    if (!machine_->crashed()) machine_->RunFor(std::chrono::microseconds(random_() % 400'000));
+  }
+  if (machine_->crashed()) return;
+  machine_->faults().capacity_bytes = Faults{}.capacity_bytes;
+  machine_->RunFor(std::chrono::seconds(5));
+  if (machine_->crashed() || core_->log_status().read_only) return;
+  is_full_ = false;
+  ExpectProgress();
+}
+
+// Whatever was wrong is over: a batch comes in.
+void World::ExpectProgress() {
+  Producer& producer = producers_[0];
+  if (shape_.failing_operations || producer.away) return;
+  if (producer.batches.empty()) producer.batches.push_back(MakeBatch(producer));
+  const uint64_t sequence = producer.batches.front().sequence;
+  Submit(producer, producer.batches.front());
+  const bool answered = Within(
+      [&] { return producer.batches.empty() || producer.batches.front().sequence != sequence; });
+  if (!answered && !machine_->crashed()) Fail("rows do not come in again though nothing is wrong");
+}
+
+bool World::Within(const std::function<bool()>& done) {
+  const env::MonotonicTime deadline = machine_->clock().Now() + kAnswerWithin;
+  machine_->RunUntil([&] { return done() || machine_->clock().Now() > deadline; });
+  return !machine_->crashed() && done();
+}
+
+void World::StepClock() {
+  using std::chrono::hours;
+  const base::Duration steps[] = {hours(1), hours(-1), hours(24), hours(-24)};
+  const base::Duration step = wall_off_ == base::Duration(0) ? steps[random_() % 4] : -wall_off_;
+  machine_->StepWall(step);
+  wall_off_ += step;
+  ++outcome_.faults["wall clock step"];
+}
+
+void World::ForeignCommit() {
+  Undisturbed([&] {
+    const auto appended = AppendForeignRow(*machine_, fmt::format("{}/tables/{}", kData, kStream),
+                                           definition_->streams[0].schema(), -1 - foreign_rows_);
+    if (appended && *appended) {
+      ++foreign_rows_;
+      ++outcome_.faults["commit of another writer"];
+    }
+  });
 }
 
 // The last life has no faults: everything unanswered is sent again, then published.
@@ -231,121 +318,45 @@ void World::Drain() {
   StartLife();
   if (Failed()) return;
   for (Producer& producer : producers_) {
-    if (producer.unanswered) Send(producer);
-    if (!machine_->RunUntil([&] { return !producer.waiting; }))
-      Fail("a producer is never answered");
+    producer.away = false;
+    for (int attempt = 0; !producer.batches.empty() && !Failed(); ++attempt) {
+      Submit(producer, producer.batches.front());
+      const Batch* front = &producer.batches.front();
+      const bool answered = Within([&] {
+        return producer.batches.empty() || &producer.batches.front() != front ||
+               front->under_way == 0;
+      });
+      if (!answered || attempt > 100) Fail("a producer is never answered");
+    }
   }
   machine_->RunUntilIdle();
   std::optional<base::Result<void>> flushed;
   machine_->Run(
       [&] { core_->FlushTables([&](base::Result<void> result) { flushed = std::move(result); }); });
-  machine_->RunUntil([&] { return flushed.has_value(); });
+  Within([&] { return flushed.has_value(); });
   if (!flushed || !*flushed)
     Fail("tables are not flushed: " +
          (flushed ? flushed->error().ToString() : std::string("no answer")));
 }
 
-void World::CheckRows(const char* where, const std::map<int64_t, uint64_t>& counts) {
-  for (const auto& [id, count] : counts) {
-    if (count != 1) Fail(fmt::format("row {} is {} times in the {}", id, count, where));
-    if (refused_.contains(id)) Fail(fmt::format("row {} was refused and is in the {}", id, where));
-    if (!sent_.contains(id)) Fail(fmt::format("row {} in the {} was never sent", id, where));
-  }
-  for (const int64_t id : acknowledged_)
-    if (!counts.contains(id))
-      Fail(fmt::format("row {} was acknowledged and is not in the {}", id, where));
-}
-
-void World::CheckLog() {
-  std::map<int64_t, uint64_t> counts;
-  machine_->Run([&] {
-    const auto reader = log::LogReader::Open(*machine_, std::string(kData) + "/log");
-    if (!reader) return Fail("log reader: " + reader.error().ToString());
-    const auto scanned =
-        (*reader)->Scan({1}, {~0ULL >> 1}, [&](const log::EpochRef& epoch) -> base::Result<void> {
-          for (const log::StreamRows& stream : epoch->streams)
-            for (size_t row = 0; row < stream.rows.rows(); ++row) {
-              const int64_t id = stream.rows.column(0).Int64s()[row];
-              ++counts[id];
-              if (sent_.contains(id)) accepted_[id] = sent_[id];
-            }
-          return {};
-        });
-    if (!scanned) Fail("log scan: " + scanned.error().ToString());
-  });
-  CheckRows("log", counts);
-}
-
-void World::CheckTable() {
-  std::map<int64_t, uint64_t> counts;
-  machine_->Run([&] {
-    const auto table =
-        tables::TableReader::Open(*machine_, std::string(kData) + "/tables/payments");
-    if (!table) return Fail("table: " + table.error().ToString());
-    const auto scanned =
-        (*table)->Scan(definition_->streams[0].schema(),
-                       [&](const tables::PositionedRows& part) -> base::Result<void> {
-                         for (size_t row = 0; row < part.rows.rows(); ++row)
-                           ++counts[part.rows.column(0).Int64s()[row]];
-                         return {};
-                       });
-    if (!scanned) Fail("table scan: " + scanned.error().ToString());
-  });
-  CheckRows("table", counts);
-}
-
-// The oracle knows nothing of tiles, versions or exact sums: it adds up in long double, which is
-// exact enough to tell a lost or a doubled payment.
-void World::CheckAnswers() {
-  for (int64_t card = 0; card < kCards; ++card) {
-    serving::FeatureQuery query;
-    query.service = "scoring";
-    query.inputs = {{"card", {columns::Value::Int64(card)}}};
-    base::Result<serving::FeatureAnswer> answer =
-        base::Fail(base::ErrorCode::kInternal, "not asked");
-    machine_->Run([&] { answer = core_->answers().Answer(query); });
-    if (!answer) return Fail("no answer: " + answer.error().ToString());
-    for (size_t window = 0; window < 2; ++window) {
-      const int64_t from = answer->as_of.us - (window == 0 ? 1 : 6) * kHourUs;
-      int64_t n = 0;
-      long double spend = 0;
-      bool known = false;
-      for (const auto& [id, row] : accepted_) {
-        if (row.card != card || row.paid_at_us > answer->as_of.us) continue;
-        known = true;
-        if (row.paid_at_us <= from) continue;
-        ++n;
-        spend += row.amount;
-      }
-      if (!known) continue;
-      if (answer->values[window].is_null() || answer->values[window].as_int() != n)
-        return Fail(fmt::format("card {} window {}: n is {}, {} rows are in the log", card, window,
-                                answer->values[window].ToJson(), n));
-      const columns::Value& sum = answer->values[2 + window];
-      if (n > 0 && std::abs(sum.as_double() - static_cast<double>(spend)) > 1e-6)
-        return Fail(fmt::format("card {} window {}: spend is {}, the rows add up to {}", card,
-                                window, sum.ToJson(), static_cast<double>(spend)));
-      ++outcome_.answers_checked;
-    }
-  }
-}
-
 Outcome World::Run() {
-  while (outcome_.lives < kLives && !Failed()) {
+  while (outcome_.lives < static_cast<uint64_t>(script_.lives) && !Failed()) {
     LiveOnce();
     if (!Failed()) EndLife();
   }
+  machine_->faults() = {};
   if (!Failed()) Drain();
   if (!Failed()) CheckLog();
   if (!Failed()) CheckTable();
   if (!Failed()) CheckAnswers();
-  for (const auto& [name, visits] : machine_->crash_point_visits())
-    outcome_.crash_point_visits[name] += visits;
-  outcome_.trace_hash = outcome_.trace_hash * 31 + machine_->trace_hash();
-  outcome_.simulated += machine_->clock().Now();
-  if (!Failed() && acknowledged_.size() < 100)
-    Fail("hardly any row was accepted: the run shows nothing");
-  if (!errors_.empty()) Fail("unexpected error line: " + errors_.front());
+  front_.reset();
+  if (!Failed() && !machine_->Run([&] { core_->Stop(); })) Fail("died without a fault");
+  if (!Failed()) CheckLog();
+  if (!Failed()) CheckTable();
+  core_.reset();
+  CloseLife();
+  outcome_.acknowledged_rows = record_.acknowledged_rows();
+  if (!errors_.empty()) Fail("unexpected line: " + errors_.front());
   return outcome_;
 }
 

@@ -1,17 +1,23 @@
 #pragma once
-// One simulated history: producers send payments to an engine that dies and comes back, and an
-// independent record says what must be true afterwards.
+// One simulated history: producers send payments to an engine that dies and comes back on a machine
+// that fails it, readers ask it, and an independent record says what must be true afterwards.
 
+#include <array>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <random>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "base/log.h"
 #include "env/simulated/environment.h"
+#include "simulation/http_front.h"
+#include "simulation/record.h"
+#include "simulation/script.h"
 #include "wiring/engine.h"
 
 namespace headrace::simulation {
@@ -25,66 +31,122 @@ struct Outcome {
   uint64_t answers_checked = 0;
   env::MonotonicTime simulated{0};
   std::map<std::string, uint64_t> crash_point_visits;
+  std::map<std::string, uint64_t> crashed_at;  // points at which a life ended
+  env::simulated::FaultCounts faults;
   uint64_t trace_hash = 0;
 };
 
-// Everything follows from the seed: two runs of one seed give the same outcome, trace hash
+// Everything follows from the script: two runs of one script give the same outcome, trace hash
 // included.
 class World {
  public:
-  explicit World(uint64_t seed);
+  explicit World(Script script);
   ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
   Outcome Run();
 
+  // After a Run: the machine, its engine stopped cleanly.
+  env::simulated::SimulatedEnvironment& machine() { return *machine_; }
+  // The checks of Run on another machine: what is wrong there, or how it refused. For damaged
+  // copies of the disk.
+  struct Inspection {
+    std::optional<std::string> wrong;   // a promise is broken: a row or an answer
+    std::vector<base::Error> refusals;  // what start, log, table and answers said
+    std::vector<std::string> warnings;  // log lines at warning level and above
+    bool started = false;
+  };
+  Inspection Inspect(env::simulated::SimulatedEnvironment& machine);
+  // Of the life under way so far, by kind of operation; for the sweeps.
+  uint64_t operations_of_first_life(env::simulated::Operation operation) const {
+    return operations_[static_cast<size_t>(operation)];
+  }
+  uint64_t changes_of_first_life() const { return changes_; }
+
  private:
-  // A payment as the record keeps it.
-  struct Row {
-    int64_t id;
-    int64_t card;
-    double amount;
-    int64_t paid_at_us;
-    bool broken;  // the contract refuses it
-  };
-  struct Batch {
-    uint64_t sequence;
-    std::vector<Row> rows;
-  };
+  enum class Source : uint8_t { kSequence, kKey, kNone };
   struct Producer {
     std::string name;
+    Source source;
     uint64_t next_sequence = 1;
-    std::optional<Batch> unanswered;  // sent and not answered: sent again after a crash
-    bool waiting = false;
+    std::deque<Batch> batches;  // sent and not yet answered, oldest first; then the last answered
+    std::deque<Batch> answered;
+    enum class Way : uint8_t { kDirect, kHttp } way = Way::kDirect;
+    bool away = false;
   };
 
   bool Failed() const { return !outcome_.failure.empty(); }
   void Fail(std::string what);
-  env::simulated::Faults PlanFaults();
+  void FailIf(const Record::Finding& finding);
+  void OnLogLine(const base::LogLine& line);
+  // True: something was done to this life that may make it refuse.
+  bool MayRefuse() const;
+
+  void LiveOnce();
   void StartLife();
   void EndLife();
-  void LiveOnce();
-  void Send(Producer& producer);
-  Batch MakeBatch(Producer& producer);
-  columns::EventBatch ToEventBatch(const Producer& producer, const Batch& batch) const;
-  void OnAnswer(Producer& producer, base::Result<log::Acknowledgement> ack);
+  void TakeLeave();  // how a life ends that nothing killed
+  void CloseLife();  // sums up what the machine saw
+  void Turn();
+  void Burst();
+  void Quiet(std::chrono::seconds span);
+  void FullDisk();
+  void ExpectProgress();
+  // Lets time pass until `done` holds, up to a limit.
+  bool Within(const std::function<bool()>& done);
+  void StepClock();
+  void Ask();
+  void OnAsked(base::Result<Asked> asked, int64_t at_us);
+  // What the wall clock would say had nobody stepped it.
+  int64_t TrueTime() const;
+  void LookAtLog();
   void Drain();
-  void CheckAnswers();
+
+  Batch MakeBatch(Producer& producer);
+  void Send(Producer& producer);
+  void SendAgain(Producer& producer);
+  void SendOutOfOrder(Producer& producer);
+  void Submit(Producer& producer, Batch& batch);
+  void OnAnswer(Producer& producer, uint64_t sequence, const std::string& key,
+                base::Result<log::Acknowledgement> ack);
+  Batch* Find(Producer& producer, uint64_t sequence, const std::string& key);
+  int64_t NextEventTime();
+
+  void ForeignCommit();
+  void FlipBitOnCopy();
+  // Runs what is no part of the engine: the machine's faults leave it alone.
+  void Undisturbed(const std::function<void()>& what);
+
+  wiring::CoreOptions Options() const;
+  base::Result<std::vector<LoggedRow>> ReadLog(env::Environment& environment) const;
+  base::Result<std::vector<LoggedRow>> ReadTable(env::Environment& environment,
+                                                 uint64_t& foreign) const;
+  base::Result<Asked> AskCore(wiring::Core& core, int64_t card) const;
   void CheckLog();
   void CheckTable();
-  void CheckRows(const char* where, const std::map<int64_t, uint64_t>& counts);
+  void CheckKnownAt(std::vector<LoggedRow> rows);
+  void CheckAnswers();
 
-  const uint64_t seed_;
+  const Script script_;
   std::mt19937_64 random_;
+  const Shape shape_;
   pipeline::PipelineRef definition_;
   std::unique_ptr<env::simulated::SimulatedEnvironment> machine_;
   std::unique_ptr<wiring::Core> core_;
+  std::unique_ptr<HttpFront> front_;  // goes before the core
   std::vector<Producer> producers_;
+  Record record_;
   int64_t next_id_ = 1;
-  int64_t now_us_;                   // event time goes on by this
-  std::map<int64_t, Row> sent_;      // every good row that was ever sent
-  std::set<int64_t> acknowledged_;   // ids that must be there exactly once
-  std::set<int64_t> refused_;        // ids that must not be there
-  std::map<int64_t, Row> accepted_;  // as the log has them, filled by CheckLog
-  std::vector<std::string> errors_;  // error-level log lines of this run
+  int64_t foreign_rows_ = 0;
+  int64_t now_us_;              // event time goes on by this under `clock: events`
+  base::Duration wall_off_{0};  // how far the wall clock was stepped away from the truth
+  bool clock_is_off_ = false;   // the log clock may have followed it at a start
+  bool is_full_ = false;
+  std::vector<std::string>* warnings_ = nullptr;  // of an inspection under way
+  std::array<uint64_t, env::simulated::kOperations> operations_{};
+  uint64_t changes_ = 0;
+  std::vector<std::string> errors_;  // unexpected log lines of this run
   Outcome outcome_;
 };
 

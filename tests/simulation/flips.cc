@@ -1,0 +1,146 @@
+#include "simulation/flips.h"
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "simulation/world.h"
+#include "tables/delta/actions.h"
+
+namespace headrace::simulation {
+namespace {
+
+using env::simulated::Disk;
+using Bytes = std::vector<uint8_t>;
+
+bool IsCommit(std::string_view path) { return path.ends_with(".json"); }
+
+bool Contains(const Disk& disk, const std::string& path, std::string_view text) {
+  const auto bytes = disk.Find(path)->bytes();
+  return !std::ranges::search(bytes, text).empty();
+}
+
+// Which kinds of files there are, by name; empty: not a file that can be damaged in a way that
+// matters: locks, evidence that nobody reads, what a crash left and a start removes, and what
+// another writer put into the table without a checksum.
+std::string KindOf(const Disk& disk, const std::string& path) {
+  const std::string name = path.substr(path.rfind('/') + 1);
+  if (name.starts_with('.') || name == "LOCK" || name == "answers.ndjson" || name == "next.segment")
+    return "";
+  if (path.find("/snapshots/") != std::string::npos)
+    return name.starts_with("snapshot-") ? "snapshot" : "";
+  if (name.starts_with("somebody-")) return "";
+  if (IsCommit(path)) return Contains(disk, path, "\"engineInfo\":\"Headrace") ? "commit" : "";
+  if (name.ends_with(".parquet")) return "data file";
+  if (name.ends_with(".log")) return "segment";
+  return name;  // LOG, DURABLE ...
+}
+
+std::map<std::string, Bytes> Contents(const Disk& disk) {
+  std::map<std::string, Bytes> contents;
+  for (const auto& [path, file] : disk.files())
+    contents[path] = Bytes(file->bytes().begin(), file->bytes().end());
+  return contents;
+}
+
+bool Names(const std::string& text, const Flip& flip) {
+  return text.find(flip.path.substr(flip.path.rfind('/') + 1)) != std::string::npos;
+}
+
+// Other files: none of ours is gone; a start that refused has changed none.
+std::optional<std::string> WhatElseChanged(const std::map<std::string, Bytes>& before,
+                                           const Disk& before_disk, const Disk& after,
+                                           const Flip& flip, bool started) {
+  for (const auto& [path, bytes] : before) {
+    const std::string kind = KindOf(before_disk, path);
+    if (path == flip.path || kind.empty() || kind == "DURABLE") continue;
+    const auto file = after.Find(path);
+    // A core that runs takes snapshots and removes those that are too many.
+    if (file == nullptr && started && kind == "snapshot") continue;
+    if (file == nullptr) return fmt::format("{} is gone", path);
+    if (!started && !std::ranges::equal(file->bytes(), bytes))
+      return fmt::format("{} was changed by a start that refused", path);
+  }
+  return std::nullopt;
+}
+
+// What is read of both is the same.
+bool ReadsTheSame(const Flip& flip, const Bytes& original, const Bytes& damaged) {
+  if (!IsCommit(flip.path)) return false;
+  const auto a = tables::delta::ParseCommit(original);
+  const auto b = tables::delta::ParseCommit(damaged);
+  return a && b && tables::delta::RenderCommit(*a) == tables::delta::RenderCommit(*b);
+}
+
+}  // namespace
+
+std::optional<Flip> DrawFlip(const Disk& disk, std::mt19937_64& random) {
+  std::map<std::string, std::vector<std::string>> by_kind;
+  for (const auto& [path, file] : disk.files())
+    if (const std::string kind = KindOf(disk, path); !kind.empty() && file->size() > 0)
+      by_kind[kind].push_back(path);
+  if (by_kind.empty()) return std::nullopt;
+  auto kind = by_kind.begin();
+  std::advance(kind, static_cast<ptrdiff_t>(random() % by_kind.size()));
+  Flip flip{.path = kind->second[random() % kind->second.size()]};
+  const auto bytes = disk.Find(flip.path)->bytes();
+  size_t range = bytes.size();
+  while (range > 1 && bytes[range - 1] == 0) --range;
+  if (random() % 8 == 0) range = bytes.size();
+  flip.offset = random() % range;
+  flip.bit = static_cast<int>(random() % 8);
+  return flip;
+}
+
+namespace {
+
+// A start reads the newest snapshot; the others matter when those after them are gone.
+void RemoveNewerSnapshots(Disk& disk, const Flip& flip) {
+  if (KindOf(disk, flip.path) != "snapshot") return;
+  std::vector<std::string> newer;
+  for (const auto& [path, file] : disk.files())
+    if (path > flip.path && KindOf(disk, path) == "snapshot") newer.push_back(path);
+  for (const std::string& path : newer) disk.Remove(path);
+}
+
+}  // namespace
+
+FlipVerdict TryFlip(World& world, const Flip& flip, uint64_t seed) {
+  const auto copy = world.machine().Copy(seed);
+  RemoveNewerSnapshots(copy->disk(), flip);
+  const auto original = copy->disk().Copy();
+  const auto before = Contents(*original);
+  const Bytes& intact = before.at(flip.path);
+  copy->disk().FlipBit(flip.path, flip.offset, flip.bit);
+  Bytes damaged = intact;
+  damaged[flip.offset] ^= static_cast<uint8_t>(1 << flip.bit);
+  const World::Inspection found = world.Inspect(*copy);
+
+  FlipVerdict verdict;
+  const auto wrong = [&](const std::string& what) {
+    verdict.wrong = fmt::format("bit {} at {} of {}: {}", flip.bit, flip.offset, flip.path, what);
+    return verdict;
+  };
+  if (found.wrong) return wrong(*found.wrong);
+  const bool named =
+      std::ranges::any_of(found.refusals,
+                          [&](const base::Error& e) { return Names(e.ToString(), flip); }) ||
+      std::ranges::any_of(found.warnings,
+                          [&](const std::string& line) { return Names(line, flip); });
+  if (!found.refusals.empty() && !named)
+    return wrong("refused without its name: " + found.refusals.front().ToString());
+  if (const auto changed = WhatElseChanged(before, *original, copy->disk(), flip, found.started))
+    return wrong(*changed);
+  if (named) return verdict;
+  const auto file = copy->disk().Find(flip.path);
+  const bool mended = file == nullptr || file->size() <= flip.offset ||
+                      file->bytes()[flip.offset] != damaged[flip.offset];
+  verdict.is = mended ? FlipVerdict::Is::kRepaired : FlipVerdict::Is::kHarmless;
+  if (!mended && !ReadsTheSame(flip, intact, damaged)) return wrong("nobody noticed");
+  return verdict;
+}
+
+}  // namespace headrace::simulation

@@ -1,0 +1,80 @@
+#include "simulation/script.h"
+
+#include <array>
+#include <string_view>
+
+#include "env/crash_points.h"
+
+namespace headrace::simulation {
+namespace {
+
+using env::simulated::CrashKind;
+using env::simulated::Faults;
+using env::simulated::Operation;
+
+bool OneIn(uint64_t n, std::mt19937_64& random) { return random() % n == 0; }
+
+// Visited once or twice in a life.
+bool IsRare(std::string_view point) {
+  for (const std::string_view prefix : {"open.", "recovery.", "start.", "stop.", "definition.",
+                                        "folder.", "publish.after_leftover", "delta.after_create"})
+    if (point.starts_with(prefix)) return true;
+  return false;
+}
+
+void DrawCrash(Faults& faults, std::mt19937_64& random) {
+  faults.crash_kind = OneIn(2, random) ? CrashKind::kPowerCut : CrashKind::kKill;
+  switch (random() % 8) {
+    case 0:
+    case 1: {  // one after the other these two leave a torn tail and die over it
+      constexpr std::array kPoints = {"log.after_write", "log.after_write",
+                                      "recovery.before_zero_tail", "recovery.after_zero_write"};
+      faults.crash_point = kPoints[random() % kPoints.size()];
+      faults.crash_kind = CrashKind::kPowerCut;
+      break;
+    }
+    case 2: faults.crash_operation = 1 + random() % 600; break;
+    case 3: break;
+    default:
+      faults.crash_point = env::kCrashPoints[random() % env::kCrashPoints.size()];
+      faults.crash_hit = IsRare(faults.crash_point) ? 1 : 1 + random() % 6;
+  }
+}
+
+void DrawFailing(Faults& faults, std::mt19937_64& random) {
+  for (size_t kind = 0; kind < env::simulated::kOperations; ++kind) {
+    env::simulated::Failing& failing = faults.failing[kind];
+    if (OneIn(6, random)) failing.number = 1 + random() % 60;
+    if (OneIn(10, random)) failing.share = 0.002 + static_cast<double>(random() % 20) / 1000;
+  }
+  // A log that is read-only from the first second on shows little.
+  if (OneIn(2, random)) faults[Operation::kSync] = {};
+}
+
+}  // namespace
+
+Shape DrawShape(const Script& script, std::mt19937_64& random) {
+  Shape shape;
+  if (OneIn(4, random)) shape.clock = ClockKind::kWall;
+  if (script.clock) shape.clock = *script.clock;
+  if (script.troubles == Script::Troubles::kNone) return shape;
+  shape.failing_operations = OneIn(2, random);
+  shape.slow_syncs = OneIn(2, random);
+  shape.full_disk = OneIn(3, random);
+  shape.clock_steps = OneIn(2, random);
+  shape.foreign_writer = OneIn(3, random);
+  shape.duplicates = !OneIn(4, random);
+  shape.bit_flips = OneIn(3, random);
+  shape.broken_connections = OneIn(2, random);
+  return shape;
+}
+
+Faults DrawFaults(const Shape& shape, std::mt19937_64& random) {
+  Faults faults;
+  DrawCrash(faults, random);
+  if (shape.failing_operations && !OneIn(3, random)) DrawFailing(faults, random);
+  if (shape.slow_syncs && OneIn(2, random)) faults.slow_sync_share = 0.06;
+  return faults;
+}
+
+}  // namespace headrace::simulation

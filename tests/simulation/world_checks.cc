@@ -1,0 +1,235 @@
+// World: what is read, and how it is held against the record.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "log/reader.h"
+#include "simulation/flips.h"
+#include "simulation/foreign_writer.h"
+#include "simulation/world.h"
+#include "tables/table_reader.h"
+
+namespace headrace::simulation {
+
+using base::ErrorCode;
+using base::Result;
+using env::simulated::SimulatedEnvironment;
+
+namespace {
+
+constexpr env::MonotonicTime kFlushWithin = std::chrono::seconds(30);
+
+Row RowAt(const columns::ColumnBatch& rows, size_t at) {
+  return {.id = rows.column(0).Int64s()[at],
+          .card = rows.column(1).Int64s()[at],
+          .amount = rows.column(2).Float64s()[at],
+          .paid_at_us = rows.column(3).Int64s()[at]};
+}
+
+bool ById(const LoggedRow& a, const LoggedRow& b) { return a.row.id < b.row.id; }
+
+// Both hold the same rows at the same epochs.
+bool SameRows(std::vector<LoggedRow> a, std::vector<LoggedRow> b) {
+  std::ranges::sort(a, ById);
+  std::ranges::sort(b, ById);
+  return std::ranges::equal(a, b, [](const LoggedRow& x, const LoggedRow& y) {
+    return x.epoch == y.epoch && x.row == y.row;
+  });
+}
+
+}  // namespace
+
+Result<std::vector<LoggedRow>> World::ReadLog(env::Environment& environment) const {
+  HR_TRY(const auto reader, log::LogReader::Open(environment, std::string(kData) + "/log"));
+  std::vector<LoggedRow> rows;
+  HR_TRY_VOID(reader->Scan({1}, {~0ULL >> 1}, [&](const log::EpochRef& epoch) -> Result<void> {
+    for (const log::StreamRows& stream : epoch->streams)
+      for (size_t at = 0; at < stream.rows.rows(); ++at)
+        rows.push_back({epoch->id, RowAt(stream.rows, at)});
+    return {};
+  }));
+  return rows;
+}
+
+Result<std::vector<LoggedRow>> World::ReadTable(env::Environment& environment,
+                                                uint64_t& foreign) const {
+  HR_TRY(const auto table,
+         tables::TableReader::Open(environment, fmt::format("{}/tables/{}", kData, kStream)));
+  std::vector<LoggedRow> rows;
+  HR_TRY_VOID(table->Scan(definition_->streams[0].schema(),
+                          [&](const tables::PositionedRows& part) -> Result<void> {
+                            for (size_t at = 0; at < part.rows.rows(); ++at) {
+                              Row row = RowAt(part.rows, at);
+                              if (IsForeign(row.id)) {
+                                ++foreign;
+                                continue;
+                              }
+                              rows.push_back({part.positions[at].epoch(), row, part.known_at[at]});
+                            }
+                            return {};
+                          }));
+  return rows;
+}
+
+Result<Asked> World::AskCore(wiring::Core& core, int64_t card) const {
+  serving::FeatureQuery query;
+  query.service = "scoring";
+  query.inputs = {{"card", {columns::Value::Int64(card)}}};
+  HR_TRY(serving::FeatureAnswer answer, core.answers().Answer(query));
+  return Asked{card, answer.epoch, answer.as_of, std::move(answer.values)};
+}
+
+// Beside the engine at work: a lookup, whose answer is explained by the log in the end.
+void World::Ask() {
+  if (machine_->crashed()) return;
+  const auto card = static_cast<int64_t>(random_() % kCards);
+  const bool by_http = random_() % 2 == 0;
+  const int64_t at_us = TrueTime();
+  machine_->Run([&] {
+    if (by_http) {
+      PostQuestion(*front_, card,
+                   [this, at_us](Result<Asked> asked) { OnAsked(std::move(asked), at_us); });
+    } else {
+      OnAsked(AskCore(*core_, card), at_us);
+    }
+  });
+}
+
+int64_t World::TrueTime() const { return machine_->clock().Wall().us - wall_off_.count(); }
+
+void World::OnAsked(Result<Asked> asked, int64_t at_us) {
+  if (machine_->crashed()) return;
+  if (!asked) {
+    if (asked.error().code() != ErrorCode::kUnavailable)
+      Fail("no answer: " + asked.error().ToString());
+    return;
+  }
+  if (asked->epoch > core_->log_status().durable)
+    return Fail("an answer from an epoch that is not durable");
+  if (shape_.clock == ClockKind::kWall && !clock_is_off_) {
+    // Neither a step nor its way back moves the log clock by more than drift may.
+    constexpr int64_t kDriftUs = 2'000'000;
+    if (asked->as_of.us < at_us - kDriftUs || asked->as_of.us > TrueTime() + kDriftUs)
+      return Fail(fmt::format("asked at {} us the log clock says {} us", at_us, asked->as_of.us));
+  }
+  record_.NoteAsked(std::move(*asked));
+}
+
+// Beside the engine at work: another process reads the log.
+void World::LookAtLog() {
+  Undisturbed([&] {
+    const auto rows = ReadLog(*machine_);
+    if (!rows) return Fail("a reader beside the engine: " + rows.error().ToString());
+    FailIf(record_.CheckRows("log that a reader sees", *rows, Record::Whole::kPart));
+  });
+}
+
+void World::CheckLog() {
+  Result<std::vector<LoggedRow>> rows = base::Fail(ErrorCode::kInternal, "not read");
+  machine_->Run([&] { rows = ReadLog(*machine_); });
+  if (!rows) return Fail("log: " + rows.error().ToString());
+  FailIf(record_.CheckRows("log", *rows));
+  record_.SetLog(std::move(*rows));
+}
+
+void World::CheckTable() {
+  Result<std::vector<LoggedRow>> rows = base::Fail(ErrorCode::kInternal, "not read");
+  uint64_t foreign = 0;
+  machine_->Run([&] { rows = ReadTable(*machine_, foreign); });
+  if (!rows) return Fail("table: " + rows.error().ToString());
+  FailIf(record_.CheckRows("table", *rows));
+  if (!SameRows(*rows, record_.log())) Fail("table and log hold different rows");
+  if (foreign != static_cast<uint64_t>(foreign_rows_))
+    Fail(fmt::format("of {} rows of another writer {} are in the table", foreign_rows_, foreign));
+  CheckKnownAt(*rows);
+}
+
+// Live rows became known in the order of their epochs, whatever the wall clock did.
+void World::CheckKnownAt(std::vector<LoggedRow> rows) {
+  if (shape_.clock != ClockKind::kWall) return;
+  std::ranges::stable_sort(rows, {}, [](const LoggedRow& row) { return row.epoch.value; });
+  for (size_t i = 1; i < rows.size(); ++i)
+    if (rows[i].known_at_us < rows[i - 1].known_at_us)
+      return Fail(fmt::format("epoch {} became known {} us before epoch {}", rows[i].epoch.value,
+                              rows[i - 1].known_at_us - rows[i].known_at_us,
+                              rows[i - 1].epoch.value));
+}
+
+void World::CheckAnswers() {
+  for (int64_t card = 0; card < kCards && !Failed(); ++card) {
+    Result<Asked> asked = base::Fail(ErrorCode::kInternal, "not asked");
+    machine_->Run([&] { asked = AskCore(*core_, card); });
+    if (!asked) return Fail("no answer: " + asked.error().ToString());
+    record_.NoteAsked(std::move(*asked));
+  }
+  FailIf(record_.CheckAllAsked());
+  outcome_.answers_checked += 2 * record_.asked();
+}
+
+World::Inspection World::Inspect(SimulatedEnvironment& machine) {
+  Inspection found;
+  warnings_ = &found.warnings;
+  std::unique_ptr<wiring::Core> core;
+  const auto refuse = [&](const base::Error& error) { found.refusals.push_back(error); };
+  const auto wrong = [&](const Record::Finding& finding) {
+    if (finding && !found.wrong) found.wrong = finding;
+  };
+  std::optional<Result<void>> flushed;
+  machine.Run([&] {
+    auto started = wiring::Core::Start(machine, Options());
+    if (!started) return refuse(started.error());
+    core = std::move(*started);
+    found.started = true;
+    core->FlushTables([&](Result<void> result) { flushed = std::move(result); });
+  });
+  if (core != nullptr) {
+    const env::MonotonicTime deadline = machine.clock().Now() + kFlushWithin;
+    machine.RunUntil([&] { return flushed || machine.clock().Now() > deadline; });
+    machine.RunFor(std::chrono::seconds(1));
+    if (flushed && !*flushed) refuse(flushed->error());
+    if (!flushed) wrong("the table is never flushed");
+  }
+  machine.Run([&] {
+    const auto log = ReadLog(machine);
+    if (log) {
+      wrong(record_.CheckRows("log", *log));
+    } else {
+      refuse(log.error());
+    }
+    uint64_t foreign = 0;
+    const auto table = ReadTable(machine, foreign);
+    const bool whole = flushed && flushed->has_value();
+    if (table) {
+      wrong(record_.CheckRows("table", *table, whole ? Record::Whole::kYes : Record::Whole::kPart));
+      if (whole && log && !SameRows(*table, *log)) wrong("table and log hold different rows");
+      if (foreign != static_cast<uint64_t>(foreign_rows_)) wrong("rows of another writer are gone");
+    } else {
+      refuse(table.error());
+    }
+    for (int64_t card = 0; core != nullptr && log && card < kCards; ++card) {
+      const auto asked = AskCore(*core, card);
+      if (asked) {
+        wrong(Record::CheckAnswer(*asked, *log));
+      } else {
+        refuse(asked.error());
+      }
+    }
+  });
+  machine.Crash(env::simulated::CrashKind::kKill);
+  core.reset();
+  warnings_ = nullptr;
+  return found;
+}
+
+// A bit rots on a copy of the disk, so that this history can go on: what starts from the copy says
+// so or is right.
+void World::FlipBitOnCopy() {
+  if (machine_->crashed()) return;
+  const auto flip = DrawFlip(machine_->disk(), random_);
+  if (!flip) return;
+  ++outcome_.faults["bit flip at rest"];
+  const FlipVerdict verdict = TryFlip(*this, *flip, random_());
+  if (verdict.wrong) Fail(*verdict.wrong);
+}
+
+}  // namespace headrace::simulation

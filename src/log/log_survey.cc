@@ -25,7 +25,7 @@ class Surveyor {
   Result<LogSurvey> Look(bool& changed) {
     HR_TRY(survey_.log, ReadLogId(files_, folder_));
     // Before the segments: what it covers must be there.
-    survey_.durable = ReadDurableMark(files_, folder_, survey_.log);
+    survey_.durable = ReadDurableMark(files_, folder_, survey_.log).epoch;
     HR_TRY_VOID(CheckMark());
     HR_TRY(const LogFiles found, ListLog(files_, folder_));
     const auto residues = SortResidues(found.residues);

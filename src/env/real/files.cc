@@ -31,7 +31,7 @@ base::Result<void> SyncDescriptorOf(const std::string& folder) {
 }
 
 bool IsFolder(const std::string& path) {
-  struct stat found {};
+  struct stat found{};
   return ::stat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode);
 }
 

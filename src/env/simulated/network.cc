@@ -79,6 +79,7 @@ class SimulatedNetwork::Wire final : public Connection {
     });
   }
   size_t unsent_bytes() const override { return unsent_; }
+  bool choked() const override { return false; }  // the wire takes all that is written
   void PauseReading() override { paused_ = true; }
   void ResumeReading() override {
     if (!std::exchange(paused_, false) || held_.empty()) return;

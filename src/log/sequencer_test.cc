@@ -162,6 +162,16 @@ TEST(Sequencer, AStepOfTheWallClockMakesNoKeyForgotten) {
   }
 }
 
+TEST(Sequencer, RowsAreNotInTheFutureBecauseTheWallClockSteppedBack) {
+  SimulatedEnvironment machine(18);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  const int64_t now_s = machine.clock().Wall().us / 1'000'000;
+  ASSERT_EQ(log.Submit({{now_s, 1}})->accepted, 1U);
+  machine.StepWall(-std::chrono::hours(2));
+  EXPECT_EQ(log.Submit({{now_s, 2}})->accepted, 1U);
+}
+
 TEST(Sequencer, AnAtomicBatchWithOneLateRowPutsNoRowIn) {
   SimulatedEnvironment machine(8);
   TestLog log(machine);

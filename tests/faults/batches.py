@@ -163,6 +163,8 @@ pipeline: faults
 promise: {budget: {p99: 500ms}}
 clock: events
 memory: 2GiB
+recovery: 50ms
+log: {keep: 2s}
 streams:
   events: {contract: events.yaml, source: {http: push}, time: {event: at, late: 1d}}
 views:

@@ -16,7 +16,7 @@ import batches
 import numpy as np
 from batches import ID_STRIDE, Ints
 from engine_process import EngineProcess
-from log_reader import LogReader, Outcome
+from log_reader import Epoch, LogReader, Outcome
 from record import Record, Violation
 
 FIELDS = ("producer", "sequence", "row", "key", "value", "at")
@@ -142,32 +142,54 @@ class Follower:
 
 
 class LogFollower(Follower):
-    """The log, by our own reader of its bytes: rows, and one outcome for each batch."""
+    """The log, by our own reader of its bytes: rows, and one outcome for each batch. What the log
+    has let go by now is taken from the table."""
 
     def __init__(self, folder: Path, record: Record) -> None:
         super().__init__("log", record)
         self.folder = folder
         self.outcomes: set[tuple[int, int]] = set()
+        self.epochs_gone = 0  # never seen here, as the log had let them go
 
-    def follow(self) -> int:
+    def follow(self, table: DuckDbTable) -> int:
         """Takes what is new; the newest epoch. Unanswered batches that are in the log are entered
         in the record as what they are: in, and never acknowledged."""
-        parts: list[dict[str, Any]] = []
-        epochs: list[Ints] = []
-        newest = self.upto
-        for epoch in LogReader(self.folder).epochs(self.upto):
-            newest = epoch.number
+        epochs = self._new_epochs()
+        if epochs and epochs[0].number > self.upto + 1:
+            last = epochs[0].number - 1
+            self.epochs_gone += last - self.upto
+            self.take(table.rows(self.upto, last), last, Batches(self.record))
+        for epoch in epochs:
             for outcome in epoch.outcomes:
                 self._outcome(outcome, epoch.number)
-            if epoch.columns:
-                parts.append(epoch.columns)
-                epochs.append(np.full(len(epoch.columns["row"]), epoch.number, dtype=np.int64))
-        if parts:
-            columns = {name: np.concatenate([part[name] for part in parts]) for name in FIELDS}
-            self.take(FoundRows(columns, np.concatenate(epochs)), newest, Batches(self.record))
-        self.upto = newest
+        filled = [epoch for epoch in epochs if epoch.columns]
+        if filled:
+            columns = {n: np.concatenate([epoch.columns[n] for epoch in filled]) for n in FIELDS}
+            counts = [len(epoch.columns["row"]) for epoch in filled]
+            numbers = np.repeat(np.array([epoch.number for epoch in filled]), counts)
+            self.take(FoundRows(columns, numbers), self.upto, Batches(self.record))
+        if epochs:
+            self.upto = epochs[-1].number
         self.check_complete(Batches(self.record))
-        return newest
+        return self.upto
+
+    def _new_epochs(self) -> list[Epoch]:
+        while True:
+            try:
+                return list(LogReader(self.folder).epochs(self.upto))
+            except FileNotFoundError:  # let go between the look at the folder and the file
+                continue
+
+    def take(self, found: FoundRows, upto: int, known: Batches) -> None:
+        super().take(found, upto, known)
+        if len(found) == 0:
+            return
+        producer, sequence = (np.asarray(found.columns[name]) for name in FIELDS[:2])
+        strange = np.flatnonzero(known.epoch[known.begin[producer] + sequence - 1] == 0)
+        for i in strange.tolist():
+            sent = self.record.producers[int(producer[i])].sent[int(sequence[i]) - 1]
+            if sent.abandoned:
+                sent.epoch = int(found.epoch[i])
 
     def _outcome(self, outcome: Outcome, epoch: int) -> None:
         name, sequence = outcome.producer, outcome.sequence
@@ -182,28 +204,41 @@ class LogFollower(Follower):
         wanted = (sent.good, sent.size - sent.good)
         if (outcome.accepted, outcome.refused) != wanted:
             raise fail(self.where, f"epoch {epoch}: {outcome}, not {wanted} accepted and refused")
-        if sent.epoch == 0 and sent.abandoned:
-            sent.epoch = epoch
+
+
+def duckdb_with_delta() -> Any:
+    import duckdb
+
+    found = importlib.util.find_spec("duckdb_extension_delta")
+    assert found and found.submodule_search_locations
+    extension = next(Path(found.submodule_search_locations[0]).rglob("delta.duckdb_extension"))
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'; SET threads = 2")
+    connection.execute(f"LOAD '{extension}'")
+    return connection
+
+
+def with_duckdb(table: Path, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query in which TABLE stands for the Delta table."""
+    with duckdb_with_delta() as connection:
+        found = connection.execute(query.replace("TABLE", f"delta_scan('{table}')"))
+        rows: list[tuple[Any, ...]] = found.fetchall()
+        return rows
 
 
 class DuckDbTable:
     """DuckDB reads the Delta table."""
 
     def __init__(self, folder: Path) -> None:
-        import duckdb
-
-        found = importlib.util.find_spec("duckdb_extension_delta")
-        assert found and found.submodule_search_locations
-        extension = next(Path(found.submodule_search_locations[0]).rglob("delta.duckdb_extension"))
         self.folder = folder
-        self.connection = duckdb.connect()
-        self.connection.execute("SET TimeZone = 'UTC'; SET threads = 2")
-        self.connection.execute(f"LOAD '{extension}'")
+        self.connection = duckdb_with_delta()
 
-    def rows(self, after: int) -> FoundRows:
+    def rows(self, after: int, last: int) -> FoundRows:
+        """Of the epochs (after, last]."""
         found = self.connection.execute(
             f'SELECT producer, sequence, "row", "key", "value", epoch_us("at") AS "at", _epoch '
-            f"FROM delta_scan('{self.folder}') WHERE _epoch > {after} ORDER BY _epoch, _row"
+            f"FROM delta_scan('{self.folder}') WHERE _epoch > {after} AND _epoch <= {last} "
+            f"ORDER BY _epoch, _row"
         ).fetchnumpy()
         epoch = np.asarray(found.pop("_epoch"), dtype=np.int64)
         return FoundRows(found, epoch)

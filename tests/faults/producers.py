@@ -29,7 +29,7 @@ REPEAT_WITHIN = 32  # batches back; the engine keeps 64 first answers a producer
 
 @dataclasses.dataclass(frozen=True)
 class Traffic:
-    """What is sent, and how an answer that is no acknowledgement is judged."""
+    """What is sent."""
 
     http: int = 3  # producers of each kind
     keyed: int = 1
@@ -38,7 +38,6 @@ class Traffic:
     pause_s: float = 0.0  # between batches of one producer
     repeats: float = 0.05  # share of answered batches that are sent again
     abandons: float = 0.2  # share of unanswered keyed batches that are given up
-    errors_expected: bool = False  # the machine fails: any error may be the answer
 
     def names(self) -> list[str]:
         kinds = {"http": self.http, "keyed": self.keyed, "flight": self.flight}
@@ -55,6 +54,7 @@ class Lives:
         self._paused = False
         self._busy: set[int] = set()
         self.over = False
+        self.errors_expected = False  # the machine fails: any error may be the answer
 
     def begin(self, ports: dict[str, Any]) -> None:
         with self._changed:
@@ -293,7 +293,7 @@ class Producer(threading.Thread):
 
     def _refused(self, refused: Refused) -> None:
         self.record.refused(refused.code)
-        if refused.code not in RETRYABLE and not self.traffic.errors_expected:
+        if refused.code not in RETRYABLE and not self.lives.errors_expected:
             self.record.violate(f"producer {self.number}: an unexpected answer: {refused}")
 
     def _after_a_break(self, life: int) -> None:
@@ -304,8 +304,9 @@ class Producer(threading.Thread):
         engine = self.lives.wait_for_engine()
         if engine is None or engine[0] == life:
             return
-        if self.random.random() < self.traffic.abandons:
-            self.record.producers[self.number].sent[self.unanswered[0] - 1].abandoned = True
+        sent = self.record.producers[self.number].sent[self.unanswered[0] - 1]
+        if sent.good > 0 and self.random.random() < self.traffic.abandons:
+            sent.abandoned = True
             self.unanswered = []
 
 

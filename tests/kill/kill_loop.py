@@ -42,6 +42,9 @@ class Progress:
     batches: int = 0
     repeated: int = 0
     comparisons: int = 0
+    snapshots: int = 0
+    starts_from_snapshot: int = 0
+    epochs_let_go: int = 0  # of the log, before a comparison had read them there
     by_ending: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
@@ -158,6 +161,9 @@ def tally(campaign: Campaign, before: Progress, p: Progress) -> None:
     p.batches = before.batches + record.batches_acknowledged
     p.repeated = before.repeated + record.batches_repeated
     p.comparisons = before.comparisons + campaign.comparisons
+    p.snapshots = before.snapshots + campaign.snapshots
+    p.starts_from_snapshot = before.starts_from_snapshot + campaign.starts_from_snapshot
+    p.epochs_let_go = before.epochs_let_go + campaign.log.epochs_gone
 
 
 def line(p: Progress, options: argparse.Namespace) -> str:

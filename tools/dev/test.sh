@@ -4,6 +4,9 @@
 # Loops against the real binary, each a program of its own with --seconds, --seed and more (--help).
 declare -A FAULT_LOOPS=(
   [kill]=tests/kill/kill_loop.py
+  [power]=tests/power/power_loop.py
+  [syscalls]=tests/faults/syscall_loop.py
+  [clock]=tests/clock/clock_loop.py
 )
 
 run_test() {
@@ -29,6 +32,7 @@ run_test() {
     return
   fi
   [[ -z "$long" || $# -eq 0 ]] || fail "./dev test --long $long takes no options"
+  [[ -n "$long$only" ]] || apt_install_list tools/apt-faults.txt
   build_target all
   if [[ -n "$long" ]]; then
     run_long_tests "$long"
@@ -45,9 +49,10 @@ run_all_tests() {
   say "ctest"
   run_ctest --timeout 300
   say "pytest"
-  "$VENV/bin/python" -m pytest 2>&1 | tee "$STATE/log/pytest.txt" || true
+  "$VENV/bin/python" -m pytest -rs 2>&1 | tee "$STATE/log/pytest.txt" || true
   passed=$(($(ctest_count passed) + $(pytest_count passed)))
   failed=$(($(ctest_count failed) + $(pytest_count failed) + $(pytest_count error)))
+  [[ "$(pytest_count skipped)" -eq 0 ]] || say "NOT RUN: $(pytest_count skipped) tests; the lines SKIPPED above say why"
   report_tests "$passed" "$failed"
 }
 
@@ -66,7 +71,12 @@ run_long_tests() {
 run_fault_loop() { # run_fault_loop NAME OPTION...
   local name="$1" status=0
   shift
+  apt_install_list tools/apt-faults.txt
   build_target headrace
+  case "$name" in
+    power) build_target headrace_power_disk ;;
+    syscalls) build_target headrace_failing_calls ;;
+  esac
   say "loop: $name"
   "$VENV/bin/python" "${FAULT_LOOPS[$name]}" "$@" || status=$?
   case "$status" in
@@ -104,7 +114,7 @@ ctest_count() { # ctest_count passed|failed
 }
 
 # pytest closes with "3 failed, 41 passed in 2.1s".
-pytest_count() { # pytest_count passed|failed|error
+pytest_count() { # pytest_count passed|failed|error|skipped
   local count
   count="$(tail -n 1 "$STATE/log/pytest.txt" | grep -oE "[0-9]+ $1" | cut -d' ' -f1)" || true
   echo "${count:-0}"

@@ -1,0 +1,336 @@
+#include "disk_image.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+
+namespace headrace::power {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<uint8_t> ReadWhole(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+// Blocks of zeros become holes: most of a new segment is.
+void WriteWhole(const std::string& path, const std::vector<uint8_t>& bytes) {
+  constexpr size_t kBlock = 4096;
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  bool ok = fd >= 0 && ::ftruncate(fd, static_cast<off_t>(bytes.size())) == 0;
+  for (size_t at = 0; ok && at < bytes.size(); at += kBlock) {
+    const size_t size = std::min(kBlock, bytes.size() - at);
+    const auto block = std::span(bytes).subspan(at, size);
+    if (std::all_of(block.begin(), block.end(), [](uint8_t byte) { return byte == 0; })) continue;
+    ok = ::pwrite(fd, block.data(), size, static_cast<off_t>(at)) == static_cast<ssize_t>(size);
+  }
+  const int error = errno;
+  if (fd >= 0) ::close(fd);
+  if (!ok)
+    throw fs::filesystem_error("write", path, std::error_code(error, std::system_category()));
+}
+
+}  // namespace
+
+// Chooses what survives. A cut has a mood: from nothing at all to nearly everything.
+class DiskImage::Survivor {
+ public:
+  explicit Survivor(std::optional<uint64_t> seed) : everything_(!seed), random_(seed.value_or(0)) {
+    constexpr std::array<double, 5> kShares{0, 0.1, 0.5, 0.9, 1};
+    sectors_ = kShares[random_() % kShares.size()];
+    names_ = kShares[random_() % kShares.size()];
+    journal_ = random_() % 2 == 0;
+  }
+
+  std::map<std::string, InodeId> NamesOf(const Inode& folder) {
+    if (everything_) return folder.entries;
+    std::map<std::string, InodeId> names = folder.durable_entries;
+    const size_t prefix = random_() % (folder.changes.size() + 1);
+    for (size_t i = 0; i < folder.changes.size(); ++i) {
+      if (journal_ ? i >= prefix : !Chance(names_)) continue;
+      const NameChange& change = folder.changes[i];
+      if (!change.gone.empty()) names.erase(change.gone);
+      if (!change.name.empty()) names[change.name] = change.inode;
+    }
+    return names;
+  }
+
+  std::vector<uint8_t> BytesOf(const Inode& file) {
+    std::vector<uint8_t> bytes = file.bytes;
+    if (everything_) return bytes;
+    bytes.resize(SizeOf(file));
+    for (const auto& [sector, disk] : file.unsynced)
+      if (!Chance(sectors_)) PutBack(sector, disk, bytes);
+    for (const auto& [sector, disk] : file.lost) PutBack(sector, disk, bytes);
+    return bytes;
+  }
+
+ private:
+  bool Chance(double share) {
+    return std::uniform_real_distribution<double>(0, 1)(random_) < share;
+  }
+
+  uint64_t SizeOf(const Inode& file) {
+    const uint64_t now = file.bytes.size();
+    const uint64_t disk = file.durable_size;
+    if (now == disk || Chance(sectors_)) return now;
+    if (Chance(0.5)) return disk;
+    const auto [low, high] = std::minmax(now, disk);
+    return low + random_() % (high - low) / kSectorBytes * kSectorBytes;
+  }
+
+  static void PutBack(uint64_t sector, const Sector& disk, std::vector<uint8_t>& bytes) {
+    const uint64_t begin = sector * kSectorBytes;
+    if (begin >= bytes.size()) return;
+    std::memcpy(bytes.data() + begin, disk.data(), std::min(kSectorBytes, bytes.size() - begin));
+  }
+
+  bool everything_;
+  std::mt19937_64 random_;
+  double sectors_ = 0;
+  double names_ = 0;
+  bool journal_ = false;
+};
+
+DiskImage::DiskImage(std::string backing) : backing_(std::move(backing)) {
+  inodes_[kRoot].mode = S_IFDIR | 0755;
+  std::map<ino_t, InodeId> seen;
+  Load(backing_, kRoot, seen);
+}
+
+void DiskImage::Load(const std::string& folder, InodeId id, std::map<ino_t, InodeId>& seen) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    struct stat found{};
+    if (::stat(entry.path().c_str(), &found) != 0) continue;
+    auto [known, is_new] = seen.try_emplace(found.st_ino, next_);
+    if (is_new) {
+      Inode& inode = inodes_[next_++];
+      inode.mode = found.st_mode;
+      if (inode.folder()) {
+        Load(entry.path(), known->second, seen);
+      } else {
+        inode.bytes = ReadWhole(entry.path());
+        inode.durable_size = inode.bytes.size();
+      }
+    }
+    inodes_[id].entries[entry.path().filename()] = known->second;
+  }
+  inodes_[id].durable_entries = inodes_[id].entries;
+}
+
+std::optional<InodeId> DiskImage::Find(std::string_view path) const {
+  InodeId at = kRoot;
+  while (!path.empty()) {
+    const size_t slash = std::min(path.find('/'), path.size());
+    const std::string name(path.substr(0, slash));
+    path.remove_prefix(std::min(slash + 1, path.size()));
+    if (name.empty()) continue;
+    const Inode& folder = inodes_.at(at);
+    const auto entry = folder.entries.find(name);
+    if (!folder.folder() || entry == folder.entries.end()) return std::nullopt;
+    at = entry->second;
+  }
+  return at;
+}
+
+std::optional<DiskImage::Place> DiskImage::Locate(std::string_view path) const {
+  const size_t slash = path.rfind('/');
+  const auto folder = Find(path.substr(0, slash));
+  if (!folder || !inodes_.at(*folder).folder()) return std::nullopt;
+  return Place{*folder, std::string(path.substr(slash + 1))};
+}
+
+void DiskImage::Describe(InodeId id, struct stat* out) const {
+  const Inode& inode = inodes_.at(id);
+  *out = {};
+  out->st_ino = id;
+  out->st_mode = inode.mode;
+  out->st_nlink = 1;
+  out->st_size = static_cast<off_t>(inode.bytes.size());
+  out->st_blocks = static_cast<blkcnt_t>((inode.bytes.size() + 511) / 512);
+  out->st_blksize = 4096;
+}
+
+const std::map<std::string, InodeId>* DiskImage::Entries(InodeId folder) const {
+  const Inode& inode = inodes_.at(folder);
+  return inode.folder() ? &inode.entries : nullptr;
+}
+
+void DiskImage::Change(InodeId folder, NameChange change) {
+  Inode& inode = inodes_.at(folder);
+  if (!change.gone.empty()) inode.entries.erase(change.gone);
+  if (!change.name.empty()) inode.entries[change.name] = change.inode;
+  inode.changes.push_back(std::move(change));
+}
+
+int DiskImage::Make(std::string_view path, mode_t mode, InodeId* made) {
+  const auto place = Locate(path);
+  if (!place) return -ENOENT;
+  if (inodes_.at(place->folder).entries.contains(place->name)) return -EEXIST;
+  *made = next_++;
+  inodes_[*made].mode = mode;
+  Change(place->folder, {.gone = "", .name = place->name, .inode = *made});
+  return 0;
+}
+
+int DiskImage::Link(std::string_view from, std::string_view to) {
+  const auto inode = Find(from);
+  const auto place = Locate(to);
+  if (!inode || !place) return -ENOENT;
+  if (inodes_.at(place->folder).entries.contains(place->name)) return -EEXIST;
+  Change(place->folder, {.gone = "", .name = place->name, .inode = *inode});
+  return 0;
+}
+
+int DiskImage::Remove(std::string_view path, bool folder) {
+  const auto inode = Find(path);
+  const auto place = Locate(path);
+  if (!inode || !place) return -ENOENT;
+  const Inode& found = inodes_.at(*inode);
+  if (found.folder() != folder) return folder ? -ENOTDIR : -EISDIR;
+  if (folder && !found.entries.empty()) return -ENOTEMPTY;
+  Change(place->folder, {.gone = place->name, .name = "", .inode = 0});
+  return 0;
+}
+
+int DiskImage::Rename(std::string_view from, std::string_view to, bool replace) {
+  const auto inode = Find(from);
+  const auto source = Locate(from);
+  const auto target = Locate(to);
+  if (!inode || !source || !target) return -ENOENT;
+  if (!replace && inodes_.at(target->folder).entries.contains(target->name)) return -EEXIST;
+  if (source->folder == target->folder) {
+    Change(source->folder, {.gone = source->name, .name = target->name, .inode = *inode});
+  } else {
+    Change(target->folder, {.gone = "", .name = target->name, .inode = *inode});
+    Change(source->folder, {.gone = source->name, .name = "", .inode = 0});
+  }
+  return 0;
+}
+
+void DiskImage::Chmod(InodeId id, mode_t mode) {
+  Inode& inode = inodes_.at(id);
+  inode.mode = (inode.mode & S_IFMT) | (mode & ~static_cast<mode_t>(S_IFMT));
+}
+
+size_t DiskImage::Read(InodeId id, uint64_t offset, std::span<uint8_t> out) const {
+  const std::vector<uint8_t>& bytes = inodes_.at(id).bytes;
+  if (offset >= bytes.size()) return 0;
+  const size_t size = std::min<uint64_t>(out.size(), bytes.size() - offset);
+  std::memcpy(out.data(), bytes.data() + offset, size);
+  return size;
+}
+
+DiskImage::Sector DiskImage::SectorOf(const Inode& file, uint64_t sector) const {
+  Sector content{};
+  const uint64_t begin = sector * kSectorBytes;
+  if (begin < file.bytes.size())
+    std::memcpy(content.data(), file.bytes.data() + begin,
+                std::min(kSectorBytes, file.bytes.size() - begin));
+  return content;
+}
+
+// Before `sector` changes in memory.
+void DiskImage::RememberDisk(Inode& file, uint64_t sector) {
+  if (const auto lost = file.lost.find(sector); lost != file.lost.end()) {
+    file.unsynced.emplace(sector, lost->second);
+    file.lost.erase(lost);
+  } else if (!file.unsynced.contains(sector)) {
+    file.unsynced.emplace(sector, SectorOf(file, sector));
+  }
+}
+
+void DiskImage::Write(InodeId id, uint64_t offset, std::span<const uint8_t> bytes) {
+  if (bytes.empty()) return;
+  Inode& file = inodes_.at(id);
+  const uint64_t end = offset + bytes.size();
+  for (uint64_t sector = offset / kSectorBytes; sector * kSectorBytes < end; ++sector)
+    RememberDisk(file, sector);
+  if (end > file.bytes.size()) file.bytes.resize(end, 0);
+  std::memcpy(file.bytes.data() + offset, bytes.data(), bytes.size());
+}
+
+void DiskImage::Resize(InodeId id, uint64_t size) {
+  Inode& file = inodes_.at(id);
+  const uint64_t before = file.bytes.size();
+  for (uint64_t sector = size / kSectorBytes; sector * kSectorBytes < before; ++sector)
+    RememberDisk(file, sector);
+  file.bytes.resize(size, 0);
+}
+
+int DiskImage::SyncFile(InodeId id) {
+  Inode& file = inodes_.at(id);
+  ++syncs_;
+  if (syncs_until_failure_ > 0 && --syncs_until_failure_ == 0) {
+    for (auto& [sector, disk] : file.unsynced)
+      if (failing_() % 2 == 0) file.lost.emplace(sector, disk);
+    file.unsynced.clear();
+    return -EIO;
+  }
+  file.unsynced.clear();
+  file.durable_size = file.bytes.size();
+  return 0;
+}
+
+void DiskImage::SyncFolder(InodeId id) {
+  Inode& folder = inodes_.at(id);
+  folder.durable_entries = folder.entries;
+  folder.changes.clear();
+}
+
+void DiskImage::FailSync(uint64_t nth, uint64_t seed) {
+  syncs_until_failure_ = nth;
+  failing_.seed(seed);
+}
+
+void DiskImage::Cut(uint64_t seed) {
+  Survivor survivor(seed);
+  std::map<InodeId, std::string> stored;
+  Store(kRoot, backing_, survivor, stored);
+}
+
+void DiskImage::Flush() {
+  Survivor survivor(std::nullopt);
+  std::map<InodeId, std::string> stored;
+  Store(kRoot, backing_, survivor, stored);
+}
+
+// Two names of one file stay two names of one file.
+void DiskImage::Store(InodeId folder, const std::string& path, Survivor& survivor,
+                      std::map<InodeId, std::string>& stored) {
+  fs::create_directories(path);
+  for (const fs::directory_entry& entry : fs::directory_iterator(path)) fs::remove_all(entry);
+  for (const auto& [name, id] : survivor.NamesOf(inodes_.at(folder))) {
+    const std::string target = path + "/" + name;
+    const Inode& inode = inodes_.at(id);
+    if (inode.folder()) {
+      Store(id, target, survivor, stored);
+    } else if (const auto first = stored.find(id); first != stored.end()) {
+      fs::create_hard_link(first->second, target);
+    } else {
+      WriteWhole(target, survivor.BytesOf(inode));
+      stored.emplace(id, target);
+    }
+  }
+}
+
+uint64_t DiskImage::unsynced_sectors() const {
+  uint64_t count = 0;
+  for (const auto& [id, inode] : inodes_) count += inode.unsynced.size() + inode.lost.size();
+  return count;
+}
+
+uint64_t DiskImage::unsynced_names() const {
+  uint64_t count = 0;
+  for (const auto& [id, inode] : inodes_) count += inode.changes.size();
+  return count;
+}
+
+}  // namespace headrace::power

@@ -1,0 +1,176 @@
+"""The disk that loses its power does what it says: without a sync things go, with one they stay."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from power_disk import PowerDisk, why_not
+
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=f"NOT RUN: {why_not()}")
+
+SEEDS = range(40)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[PowerDisk]:
+    made = PowerDisk(tmp_path)
+    yield made
+    made.unmount()
+
+
+def sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(fd)
+    os.close(fd)
+
+
+def put(path: Path, content: bytes, sync: bool) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+    os.pwrite(fd, content, 0)
+    if sync:
+        os.fsync(fd)
+    os.close(fd)
+
+
+def survivors(
+    disk: PowerDisk, prepare: Callable[[Path], None], act: Callable[[Path], None]
+) -> list[dict[str, bytes]]:
+    """What each of many cuts leaves of `act`, after `prepare` was made durable."""
+    found = []
+    for seed in SEEDS:
+        root = disk.mount()
+        for path in root.iterdir():
+            path.unlink()
+        prepare(root)
+        disk.flush()
+        act(disk.mount())
+        disk.cut(seed)
+        found.append({path.name: path.read_bytes() for path in disk.backing.iterdir()})
+    return found
+
+
+def nothing(_: Path) -> None:
+    pass
+
+
+def test_synced_file_in_a_synced_folder_stays(disk: PowerDisk) -> None:
+    def act(root: Path) -> None:
+        put(root / "a", b"x" * 2000, sync=True)
+        sync_folder(root)
+
+    assert all(found == {"a": b"x" * 2000} for found in survivors(disk, nothing, act))
+
+
+def test_unsynced_bytes_go_and_tear_at_sectors(disk: PowerDisk) -> None:
+    def prepare(root: Path) -> None:
+        put(root / "a", b"o" * 4096, sync=True)
+        sync_folder(root)
+
+    def act(root: Path) -> None:
+        put(root / "a", b"n" * 4096, sync=False)
+
+    contents = {found["a"] for found in survivors(disk, prepare, act)}
+    assert b"o" * 4096 in contents and b"n" * 4096 in contents
+    assert any(b"o" in content and b"n" in content for content in contents), "none was torn"
+    for content in contents:
+        sectors = [content[at : at + 512] for at in range(0, len(content), 512)]
+        assert all(sector in (b"o" * 512, b"n" * 512) for sector in sectors)
+
+
+def test_new_file_needs_both_syncs(disk: PowerDisk) -> None:
+    def only_file(root: Path) -> None:
+        put(root / "a", b"x" * 100, sync=True)
+
+    def only_folder(root: Path) -> None:
+        put(root / "a", b"x" * 100, sync=False)
+        sync_folder(root)
+
+    names = [set(found) for found in survivors(disk, nothing, only_file)]
+    assert set() in names and {"a"} in names
+    contents = [found["a"] for found in survivors(disk, nothing, only_folder)]
+    assert b"" in contents and b"x" * 100 in contents
+
+
+def test_rename_and_removal_need_the_folder(disk: PowerDisk) -> None:
+    def prepare(root: Path) -> None:
+        put(root / "old", b"1", sync=True)
+        put(root / "gone", b"2", sync=True)
+        sync_folder(root)
+
+    def act(root: Path) -> None:
+        (root / "old").rename(root / "new")
+        (root / "gone").unlink()
+
+    names = [frozenset(found) for found in survivors(disk, prepare, act)]
+    assert set(names) >= {frozenset({"old", "gone"}), frozenset({"new"})}
+    assert all(("old" in found) != ("new" in found) for found in names), "a rename is whole"
+
+    def act_and_sync(root: Path) -> None:
+        act(root)
+        sync_folder(root)
+
+    assert all(set(found) == {"new"} for found in survivors(disk, prepare, act_and_sync))
+
+
+def test_link_needs_the_folder(disk: PowerDisk) -> None:
+    def prepare(root: Path) -> None:
+        put(root / "a", b"1", sync=True)
+        sync_folder(root)
+
+    def act(root: Path) -> None:
+        os.link(root / "a", root / "b")
+
+    names = [frozenset(found) for found in survivors(disk, prepare, act)]
+    assert set(names) == {frozenset({"a"}), frozenset({"a", "b"})}
+
+
+def test_failed_sync_drops_pages_and_the_next_proves_nothing(disk: PowerDisk) -> None:
+    lost = 0
+    for seed in range(10):
+        root = disk.mount()
+        put(root / "a", b"o" * 8192, sync=True)
+        sync_folder(root)
+        disk.flush()
+        root = disk.mount()
+        disk.fail_sync(1, seed)
+        fd = os.open(root / "a", os.O_RDWR)
+        os.pwrite(fd, b"n" * 8192, 0)
+        with pytest.raises(OSError, match="Input/output"):
+            os.fsync(fd)
+        os.fsync(fd)
+        assert os.pread(fd, 8192, 0) == b"n" * 8192, "the page cache still shows it"
+        os.close(fd)
+        disk.cut(seed)
+        lost += b"o" in (disk.backing / "a").read_bytes()
+    assert lost == 10
+
+
+def test_a_sector_written_again_after_a_failed_sync_is_synced_again(disk: PowerDisk) -> None:
+    root = disk.mount()
+    put(root / "a", b"o" * 4096, sync=True)
+    sync_folder(root)
+    disk.fail_sync(1, 3)
+    fd = os.open(root / "a", os.O_RDWR)
+    os.pwrite(fd, b"n" * 4096, 0)
+    with pytest.raises(OSError, match="Input/output"):
+        os.fsync(fd)
+    os.pwrite(fd, b"n" * 4096, 0)
+    os.fsync(fd)
+    os.close(fd)
+    disk.cut(1)
+    assert (disk.backing / "a").read_bytes() == b"n" * 4096
+
+
+def test_shrinking_is_undone_too(disk: PowerDisk) -> None:
+    def prepare(root: Path) -> None:
+        put(root / "a", b"o" * 3000, sync=True)
+        sync_folder(root)
+
+    def act(root: Path) -> None:
+        os.truncate(root / "a", 700)
+
+    contents = [found["a"] for found in survivors(disk, prepare, act)]
+    assert b"o" * 3000 in contents and b"o" * 700 in contents

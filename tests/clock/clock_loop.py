@@ -100,7 +100,8 @@ class ClockRun:
         (folder / "events.yaml").write_text(CONTRACT)
         self.folder = folder
         self.stamp = folder / "faketime"
-        self.random = random.Random(seed)
+        self.plan = random.Random(seed)  # of jumps and restarts
+        self.random = random.Random(seed)  # of rows, as many as the machine has time for
         self.progress = progress
         self.jump = 0
         self.set_clock(0)
@@ -216,7 +217,7 @@ class ClockRun:
 
     def phase(self, seconds: float) -> None:
         """A jump, and what it must not disturb."""
-        self.set_clock(self.random.choice([jump for jump in JUMPS_S if jump != self.jump]))
+        self.set_clock(self.plan.choice([jump for jump in JUMPS_S if jump != self.jump]))
         self.progress.jumps += 1
         end = time.monotonic() + seconds
         self.send(f"quiet-{self.quiet}")
@@ -230,7 +231,7 @@ class ClockRun:
             asked += 1
             time.sleep(0.05)
         self.check_reported()
-        if self.jump <= 0 and self.random.random() < 0.5:
+        if self.jump <= 0 and self.plan.random() < 0.5:
             self.restart()
             self.ask()
 

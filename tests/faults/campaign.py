@@ -19,8 +19,8 @@ from engine_process import BINARY, EngineProcess
 from producers import Lives, Traffic, start_producers
 from record import Record, Violation
 
-DRAIN_WITHIN_S = 60.0
-TABLE_WITHIN_S = 60.0
+DRAIN_WITHIN_S = 300.0
+TABLE_WITHIN_S = 300.0
 # None of these belongs into the life of an engine whose machine only lost power or time.
 WRONG_LINE = re.compile(r"^\S+ (error .*|warning wiring\.snapshot_not_used .*)$", re.MULTILINE)
 FROM_SNAPSHOT = re.compile(r" wiring\.recovered .*after_epoch=[1-9]")

@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("HEADRACE", ROOT / "build/release/apps/headrace/headrace"))
-READY_WITHIN_S = 60.0
+READY_WITHIN_S = 300.0
 POLL_S = 0.002
 
 
@@ -101,7 +101,7 @@ class EngineProcess:
         body: bytes | str | None = None,
         headers: dict[str, str] | None = None,
     ) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports["http"], timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports["http"], timeout=300)
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()

@@ -20,7 +20,7 @@ import batches
 from record import Record
 
 RETRY_AFTER_S = 0.02  # after a retryable refusal, or when the same life does not answer
-ANSWER_WITHIN_S = 30.0
+ANSWER_WITHIN_S = 300.0
 FLIGHT_WINDOW = 8  # batches under way at most
 HTTP_LISTED_MAX = 1000  # refused rows that an HTTP answer names
 FLIGHT_LISTED_MAX = 100

@@ -33,8 +33,8 @@ PRELOAD = Path(
     )
 )
 FIU = [Path("/usr/lib/fiu") / name for name in ("fiu_run_preload.so", "fiu_posix_preload.so")]
-READY_OR_GONE_S = 30.0
-STOPPED_WITHIN_S = 30.0
+READY_OR_GONE_S = 300.0
+STOPPED_WITHIN_S = 300.0
 NOT_RUN = 77
 
 # Each call and what it fails with.

@@ -35,6 +35,7 @@ void HttpSession::Pump() {
   }
   unread_.erase(0, unread_begin_);
   unread_begin_ = 0;
+  if (input_closed_) unread_.clear();
   if (unread_.empty() && unread_.capacity() > kUnreadKept) std::string().swap(unread_);
   ChargeUnread(unread_.capacity() > kUnreadKept ? unread_.capacity() : 0);
   const bool full = !Room() && !input_closed_;

@@ -31,8 +31,8 @@ class Survey : public testing::Test {
     for (int64_t id = 1; id <= 120; ++id) {
       EXPECT_TRUE(log->Submit({{1'000, id}, {id % 9 == 5 ? kLateRow : 1'000, -id}}, "p",
                               static_cast<uint64_t>(id)));
-      if (id % 40 == 1)
-        EXPECT_TRUE(log->Append({ControlEntry::Kind::kDefinition, "d" + std::to_string(id), {}}));
+      if (id % 40 != 1) continue;
+      EXPECT_TRUE(log->Append({ControlEntry::Kind::kDefinition, "d" + std::to_string(id), {}}));
     }
     log->sequencer->Retain({60});
     EXPECT_TRUE(machine.RunUntilIdle());

@@ -111,7 +111,7 @@ class RunningEngine final : public Engine {
                                               .background = [this] { return Background(); }}));
     StartGoverning();
     memory_ = environment_->NewExecutor("memory", env::Priority::kBackground);
-    memory_->Post([this] { WatchMemory(); });
+    memory_->Post([this, memory = memory_.get()] { WatchMemory(*memory); });
     gate_ = std::make_unique<LogGate>(*core_);
     events_ = environment_->NewExecutor("events", env::Priority::kRealTime);
     MountVerbs(router_, *core_, *gate_, *events_, options_.demo_faults);
@@ -138,10 +138,12 @@ class RunningEngine final : public Engine {
 
  private:
   // Near the budget's end, memory that is free but still held counts against us.
-  void WatchMemory() {
+  // `memory` may be ending: memory_ is null by then.
+  void WatchMemory(env::Executor& memory) {
     if (env::ReadProcessMemory().resident_bytes > budget_->limit_bytes() / 4 * 3)
       env::GiveFreeMemoryBack();
-    memory_->PostAt(environment_->clock().Now() + kMemoryEvery, [this] { WatchMemory(); });
+    memory.PostAt(environment_->clock().Now() + kMemoryEvery,
+                  [this, &memory] { WatchMemory(memory); });
   }
   void StartGoverning() {
     if (options_.governing == Governing::kOff) return;

@@ -114,7 +114,9 @@ TEST(SimulatedDisk, AFolderIsLostWithAllThatIsInItUntilItsEntryIsSynced) {
     EXPECT_FALSE(machine.Run([&] { (void)machine.files().CreateFolders("d/e"); }));
     const auto next = machine.Reboot(seed);
     const bool synced_again = seed % 2 == 0;
-    if (synced_again) ASSERT_TRUE(next->files().CreateFolders("d"));
+    if (synced_again) {
+      ASSERT_TRUE(next->files().CreateFolders("d"));
+    }
     auto file = *next->files().OpenForWriting("d/f", Files::Open::kCreateNew);
     ASSERT_TRUE(file->WriteAt(0, Filled(10, 1)));
     ASSERT_TRUE(file->Sync());
@@ -123,7 +125,9 @@ TEST(SimulatedDisk, AFolderIsLostWithAllThatIsInItUntilItsEntryIsSynced) {
     const auto last = next->Reboot(seed);
     const size_t files = last->disk().files().size();
     EXPECT_EQ(files == 1, *last->files().Exists("d"));
-    if (synced_again) EXPECT_EQ(files, 1U);
+    if (synced_again) {
+      EXPECT_EQ(files, 1U);
+    }
     outcomes.insert(files);
   }
   EXPECT_EQ(outcomes, (std::set<size_t>{0, 1}));

@@ -56,6 +56,7 @@ class Server:
     def __init__(self, folder: Path, data: Path, *options: str) -> None:
         self.folder = folder
         self.data = data
+        self.sent: int | None = None  # the epoch of what was sent last
         self.ready_file = folder / f"ready-{time.monotonic_ns()}.json"
         command = [str(BINARY), "serve", str(folder / "pipeline.yaml"), "--data", str(data)]
         command += ["--ready-file", str(self.ready_file), *options]
@@ -89,10 +90,13 @@ class Server:
         status, body = self.request("POST", "/streams/events/events", "\n".join(lines))
         assert status == 200, body
         outcome: dict[str, Any] = json.loads(body)
+        self.sent = outcome["epoch"]
         return outcome
 
     def count(self, key: str) -> Any:
-        query = {"features": ["key:n_1h"], "entities": {"key": [key]}}
+        query: dict[str, Any] = {"features": ["key:n_1h"], "entities": {"key": [key]}}
+        if self.sent is not None:  # what this test sent is in the answer
+            query |= {"min_epoch": self.sent, "deadline_ms": 30_000}
         status, body = self.request("POST", "/get-online-features", json.dumps(query))
         assert status == 200, body
         return json.loads(body)["results"][1]["values"][0]

@@ -200,23 +200,25 @@ void Snapshotter::WritePieces() {
   const env::MonotonicTime begin = environment_.clock().Now();
   if (!task_->pass.MayGoOn())
     return Post(&Snapshotter::WritePieces, begin + env::BackgroundGate::kAskAgain);
-  auto wrote = WritePiece();
+  env::MonotonicTime at_disk{0};
+  auto wrote = WritePiece(at_disk);
   if (!wrote && wrote.error().code() == base::ErrorCode::kResourceExhausted)
     return Post(&Snapshotter::WritePieces, begin + env::BackgroundGate::kAskAgain);
   if (!wrote) return Finish(base::Fail(std::move(wrote).error()));
-  const env::MonotonicTime end = environment_.clock().Now();
-  task_->writing += end - begin;
+  task_->writing += at_disk;
   Post(*wrote ? &Snapshotter::WritePieces : &Snapshotter::WriteRest,
-       end + kPauseShare * (end - begin));
+       environment_.clock().Now() + kPauseShare * at_disk);
 }
 
 // False: the views are done.
-Result<bool> Snapshotter::WritePiece() {
+Result<bool> Snapshotter::WritePiece(env::MonotonicTime& at_disk) {
   task_->piece.clear();
   HR_TRY(const bool more, task_->capture.Next(task_->piece));
   if (!more) return false;
+  const env::MonotonicTime begin = environment_.clock().Now();
   HR_TRY_VOID(task_->writer.Append(SnapshotSection::kViews, task_->piece));
   HR_TRY_VOID(task_->writer.Sync());
+  at_disk = environment_.clock().Now() - begin;
   return true;
 }
 

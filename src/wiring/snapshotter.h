@@ -7,7 +7,7 @@
 // 2. publishers, dead letters, definition: small, each of its own epoch;
 // 3. the log's own state, which is last: a log that reaches its epoch reaches those of all parts;
 // 4. the end, the name, the folder's sync; then older snapshots but one are removed.
-// After each piece it syncs, and pauses three times as long as the piece took: it has the disk for
+// After each piece it syncs, and pauses three times as long as the disk took: it has the disk for
 // a quarter of the time at most, and so a quarter of its bandwidth.
 //
 // When: a start reads the newest snapshot, then the log after it. A snapshot begins early enough
@@ -79,7 +79,7 @@ class Snapshotter {
   double EstimateSeconds(double rows, double snapshot_bytes) const;
   void Begin();
   void WritePieces();
-  base::Result<bool> WritePiece();
+  base::Result<bool> WritePiece(env::MonotonicTime& at_disk);
   void WriteRest();
   base::Result<void> WriteSmallParts();
   base::Result<void> End(const log::StateCapture& state);

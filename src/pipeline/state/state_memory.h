@@ -47,6 +47,8 @@ class StateMemory final : public TextMemory {
   static constexpr size_t kClassBytes = 16;
   static constexpr size_t kPooledMax = 8 << 10;
   static constexpr size_t kSlabBytes = 256 << 10;
+  // State that has grown to so many of them goes on in huge pages.
+  static constexpr size_t kSmallSlabs = 8;
   struct Retired {
     void* memory;
     size_t bytes;
@@ -64,12 +66,19 @@ class StateMemory final : public TextMemory {
 #endif
   static size_t ClassOf(size_t bytes) { return (bytes + kClassBytes - 1) / kClassBytes; }
   static bool Pooled(size_t bytes) { return kPools && bytes <= kPooledMax; }
+  struct Slab {
+    void* memory;
+    size_t bytes;
+  };
+  // Large enough for pages of its own, and then a multiple of them.
+  static size_t SystemBytes(size_t bytes);
   void* System(size_t bytes);
+  void FreeSystem(void* memory, size_t bytes);
   void* FromSlab(size_t bytes);
 
   base::MemoryBudget& budget_;
   std::array<FreeBlock*, kPooledMax / kClassBytes + 1> free_{};
-  std::vector<void*> slabs_;
+  std::vector<Slab> slabs_;
   char* slab_next_ = nullptr;
   size_t slab_left_ = 0;
   std::deque<Retired> retired_;  // ascending step

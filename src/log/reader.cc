@@ -192,13 +192,17 @@ Result<void> FolderReader::CheckEnd(const End& end) {
 
 Result<EpochId> FolderReader::NewestOnce() {
   // The mark first: what it covers is in the file by the time that is read.
-  const EpochId marked = ReadDurableMark(files_, folder_, log_).epoch;
+  const MarkedEpoch mark = ReadDurableMark(files_, folder_, log_);
   HR_TRY_VOID(WalkToEnd(end_));
   HR_TRY_VOID(CheckEnd(end_));
+  if (mark.durability == Durability::kFsync && end_.newest < mark.epoch)
+    return Corrupt(end_.segment.empty() ? folder_ : end_.segment, end_.offset,
+                   fmt::format("epoch {} is damaged or gone, and epochs up to {} were durable",
+                               end_.newest.Next().value, mark.epoch.value));
   // A record with a successor was synced before that was written. The last one may still fail to
   // be.
   const EpochId proven{end_.newest.value - std::min<uint64_t>(end_.newest.value, 1)};
-  return std::max(proven, std::min(marked, end_.newest));
+  return std::max(proven, std::min(mark.epoch, end_.newest));
 }
 
 std::unexpected<base::Error> Changing() {

@@ -128,6 +128,10 @@ TEST_F(Recovery, ADamagedLastRecordThatWasDurableIsRefused) {
     EXPECT_EQ(ContextOf(*log.error, "file"), segment);
     EXPECT_EQ(ContextOf(*log.error, "offset"), std::to_string(record));
     EXPECT_EQ(*machine->files().ReadAll(segment), before) << "nothing is changed";
+    const auto read = ReadIds(*machine);
+    ASSERT_FALSE(read) << "a reader beside no engine does not leave it out in silence";
+    EXPECT_EQ(read.error().code(), ErrorCode::kCorruption);
+    EXPECT_EQ(ContextOf(read.error(), "file"), segment);
     // Without the mark it is taken for a write that the crash tore.
     ASSERT_TRUE(machine->files().Remove("data/DURABLE"));
     TestLog torn(*machine);

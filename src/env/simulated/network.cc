@@ -26,12 +26,18 @@ struct SimulatedNetwork::State {
 // One connection, both directions.
 class SimulatedNetwork::Wire final : public Connection {
  public:
-  Wire(std::shared_ptr<State> state, std::function<void(std::string_view)> on_bytes,
-       std::function<void()> on_end)
-      : state_(std::move(state)), on_bytes_(std::move(on_bytes)), on_end_(std::move(on_end)) {}
+  Wire(std::shared_ptr<State> state, size_t unsent_max,
+       std::function<void(std::string_view)> on_bytes, std::function<void()> on_end)
+      : state_(std::move(state)),
+        unsent_max_(unsent_max),
+        on_bytes_(std::move(on_bytes)),
+        on_end_(std::move(on_end)) {}
 
   void Begin(const SessionFactory& factory) {
-    Post([this, &factory] { session_ = factory(*this); });
+    Post([this, &factory] {
+      session_ = factory(*this);
+      if (session_ == nullptr) End();
+    });
     Tick();
   }
 
@@ -74,12 +80,14 @@ class SimulatedNetwork::Wire final : public Connection {
     if (!open_) return;
     unsent_ += bytes.size();
     Travel(std::move(bytes), out_at_, [this](const std::string& piece) {
+      const bool was_choked = choked();
       unsent_ -= piece.size();
+      if (was_choked && !choked() && session_ != nullptr) session_->OnRoom();
       if (on_bytes_) on_bytes_(piece);
     });
   }
   size_t unsent_bytes() const override { return unsent_; }
-  bool choked() const override { return false; }  // the wire takes all that is written
+  bool choked() const override { return unsent_ > unsent_max_; }
   void PauseReading() override { paused_ = true; }
   void ResumeReading() override {
     if (!std::exchange(paused_, false) || held_.empty()) return;
@@ -154,6 +162,7 @@ class SimulatedNetwork::Wire final : public Connection {
   }
 
   std::shared_ptr<State> state_;
+  const size_t unsent_max_;
   std::function<void(std::string_view)> on_bytes_;
   std::function<void()> on_end_;
   std::unique_ptr<Session> session_;
@@ -189,7 +198,8 @@ class SimulatedNetwork::Port final : public Listener {
                                std::function<void()> on_end) {
     std::erase_if(wires_, [](const auto& wire) { return !wire->open(); });
     if (draining_ || wires_.size() >= limits_.connections_max) return nullptr;
-    wires_.push_back(std::make_shared<Wire>(state_, std::move(on_bytes), std::move(on_end)));
+    wires_.push_back(std::make_shared<Wire>(state_, limits_.unsent_bytes_max, std::move(on_bytes),
+                                            std::move(on_end)));
     wires_.back()->Begin(factory_);
     return wires_.back();
   }

@@ -28,7 +28,8 @@ bool Contains(const Disk& disk, const std::string& path, std::string_view text) 
 // another writer put into the table without a checksum.
 std::string KindOf(const Disk& disk, const std::string& path) {
   const std::string name = path.substr(path.rfind('/') + 1);
-  if (name.starts_with('.') || name == "LOCK" || name == "answers.ndjson" || name == "next.segment")
+  if (name.starts_with('.') || name == "LOCK" || name == "retention.reserve" ||
+      name == "answers.ndjson" || name == "next.segment")
     return "";
   if (path.find("/snapshots/") != std::string::npos)
     return name.starts_with("snapshot-") ? "snapshot" : "";

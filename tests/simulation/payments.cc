@@ -13,7 +13,7 @@ constexpr std::string_view kPipeline = R"(headrace: 1
 pipeline: simulated
 promise: {{budget: {{p99: 200ms}}}}
 recovery: 1ms
-{}streams:
+{}{}streams:
   payments:
     contract: payments.yaml
     source: {{http: push}}
@@ -45,9 +45,10 @@ schema:
 
 }  // namespace
 
-pipeline::PipelineRef PaymentsPipeline(ClockKind clock) {
+pipeline::PipelineRef PaymentsPipeline(ClockKind clock, LogKeeps keeps) {
   const std::string text =
-      fmt::format(kPipeline, clock == ClockKind::kEvents ? "clock: events\n" : "");
+      fmt::format(kPipeline, clock == ClockKind::kEvents ? "clock: events\n" : "",
+                  keeps == LogKeeps::kMinutes ? "log: {keep: 1m}\n" : "");
   const auto checked = pipeline::CheckPipeline("pipeline.yaml", text, [](const std::string&) {
     return base::Result<std::string>(std::string(kContract));
   });

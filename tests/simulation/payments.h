@@ -19,7 +19,8 @@ enum class ClockKind : uint8_t { kEvents, kWall };
 
 // Under `clock: wall` rows are live, so plans wait for visible times; under `clock: events` they
 // are history.
-pipeline::PipelineRef PaymentsPipeline(ClockKind clock);
+enum class LogKeeps : uint8_t { kAll, kMinutes };
+pipeline::PipelineRef PaymentsPipeline(ClockKind clock, LogKeeps keeps);
 
 // A payment as the record keeps it.
 struct Row {

@@ -22,8 +22,15 @@ bool IsRare(std::string_view point) {
   return false;
 }
 
-void DrawCrash(Faults& faults, std::mt19937_64& random) {
+void DrawCrash(const Shape& shape, Faults& faults, std::mt19937_64& random) {
   faults.crash_kind = OneIn(2, random) ? CrashKind::kPowerCut : CrashKind::kKill;
+  if (shape.short_log && OneIn(3, random)) {  // rare otherwise: a segment must be let go
+    constexpr std::array kPoints = {"retain.before_residue", "retain.after_put",
+                                    "retain.after_residue",  "retain.before_remove",
+                                    "retain.after_remove",   "retain.after_folder_sync"};
+    faults.crash_point = kPoints[random() % kPoints.size()];
+    return;
+  }
   switch (random() % 8) {
     case 0:
     case 1: {  // one after the other these two leave a torn tail and die over it
@@ -66,12 +73,13 @@ Shape DrawShape(const Script& script, std::mt19937_64& random) {
   shape.duplicates = !OneIn(4, random);
   shape.bit_flips = OneIn(3, random);
   shape.broken_connections = OneIn(2, random);
+  shape.short_log = OneIn(3, random);
   return shape;
 }
 
 Faults DrawFaults(const Shape& shape, std::mt19937_64& random) {
   Faults faults;
-  DrawCrash(faults, random);
+  DrawCrash(shape, faults, random);
   if (shape.failing_operations && !OneIn(3, random)) DrawFailing(faults, random);
   if (shape.slow_syncs && OneIn(2, random)) faults.slow_sync_share = 0.06;
   return faults;

@@ -37,6 +37,7 @@ struct Shape {
   bool duplicates = false;
   bool bit_flips = false;
   bool broken_connections = false;
+  bool short_log = false;  // rows that the table has leave the log after a while
 };
 Shape DrawShape(const Script& script, std::mt19937_64& random);
 

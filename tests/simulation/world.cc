@@ -41,7 +41,8 @@ World::World(Script script)
     : script_(std::move(script)),
       random_(script_.seed),
       shape_(DrawShape(script_, random_)),
-      definition_(PaymentsPipeline(shape_.clock)) {
+      definition_(
+          PaymentsPipeline(shape_.clock, shape_.short_log ? LogKeeps::kMinutes : LogKeeps::kAll)) {
   const Faults first = script_.faults.empty() ? DrawFaults(shape_, random_) : script_.faults[0];
   machine_ = std::make_unique<SimulatedEnvironment>(random_(), first);
   now_us_ = machine_->clock().Wall().us - kBehindWallUs;
@@ -99,6 +100,7 @@ wiring::CoreOptions World::Options() const {
   options.data_folder = kData;
   options.log.segment_bytes = kSegmentBytes;
   options.log.reserve_bytes = 4U << 10;
+  if (shape_.short_log) options.log.residue_bytes_max = 2U << 10;
   options.answers_file = std::string(kData) + "/answers.ndjson";
   return options;
 }
@@ -230,7 +232,7 @@ void World::Burst() {
 
 void World::Turn() {
   Producer& producer = producers_[random_() % producers_.size()];
-  switch (random_() % 24) {
+  switch (random_() % 20) {
     case 0: return shape_.duplicates ? SendAgain(producer) : Send(producer);
     case 1: return shape_.duplicates ? SendOutOfOrder(producer) : Send(producer);
     case 2:

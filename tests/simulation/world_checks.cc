@@ -39,10 +39,17 @@ bool SameRows(std::vector<LoggedRow> a, std::vector<LoggedRow> b) {
 
 }  // namespace
 
+// Rows that the log has let go are where they must be by then: in the table.
 Result<std::vector<LoggedRow>> World::ReadLog(env::Environment& environment) const {
   HR_TRY(const auto reader, log::LogReader::Open(environment, std::string(kData) + "/log"));
+  HR_TRY(const base::EpochId first, reader->First());
   std::vector<LoggedRow> rows;
-  HR_TRY_VOID(reader->Scan({1}, {~0ULL >> 1}, [&](const log::EpochRef& epoch) -> Result<void> {
+  if (first.value > 1) {
+    uint64_t foreign = 0;
+    HR_TRY(rows, ReadTable(environment, foreign));
+    std::erase_if(rows, [&](const LoggedRow& row) { return row.epoch >= first; });
+  }
+  HR_TRY_VOID(reader->Scan(first, {~0ULL >> 1}, [&](const log::EpochRef& epoch) -> Result<void> {
     for (const log::StreamRows& stream : epoch->streams)
       for (size_t at = 0; at < stream.rows.rows(); ++at)
         rows.push_back({epoch->id, RowAt(stream.rows, at)});

@@ -139,10 +139,6 @@ void World::OnAnswer(Producer& producer, uint64_t sequence, const std::string& k
   const auto waiting =
       std::ranges::find_if(producer.batches, [&](const Batch& each) { return &each == batch; });
   if (waiting == producer.batches.end()) return;
-  if (producer.source == Source::kSequence && waiting != producer.batches.begin() &&
-      ack->repeat == log::Acknowledgement::Repeat::kFirst)
-    Fail(fmt::format("batch {} was taken in before batch {}", sequence,
-                     producer.batches.front().sequence));
   if (producer.source != Source::kNone) producer.answered.push_back(std::move(*waiting));
   producer.batches.erase(waiting);
   if (producer.answered.size() > kAnsweredKept) producer.answered.pop_front();

@@ -49,6 +49,9 @@ Result<std::vector<LoggedRow>> World::ReadLog(env::Environment& environment) con
     HR_TRY(rows, ReadTable(environment, foreign));
     std::erase_if(rows, [&](const LoggedRow& row) { return row.epoch >= first; });
   }
+  // Control entries of what was let go are read by those who ask for old definitions.
+  HR_TRY_VOID(reader->ScanRefused({1}, {~0ULL >> 1},
+                                  [](const log::EpochRef&) -> Result<void> { return {}; }));
   HR_TRY_VOID(reader->Scan(first, {~0ULL >> 1}, [&](const log::EpochRef& epoch) -> Result<void> {
     for (const log::StreamRows& stream : epoch->streams)
       for (size_t at = 0; at < stream.rows.rows(); ++at)
@@ -213,6 +216,9 @@ World::Inspection World::Inspect(SimulatedEnvironment& machine) {
     } else {
       refuse(table.error());
     }
+    if (core != nullptr)  // which are all that a residue of the log is read for
+      if (const auto letters = core->DeadLettersJson("", 0, 100'000); !letters)
+        refuse(letters.error());
     for (int64_t card = 0; core != nullptr && log && card < kCards; ++card) {
       const auto asked = AskCore(*core, card);
       if (asked) {

@@ -18,6 +18,16 @@ uint64_t RowsIn(const log::Epoch& epoch) {
   return rows;
 }
 
+namespace {
+
+uint64_t BytesIn(const log::Epoch& epoch) {
+  uint64_t bytes = 0;
+  for (const log::StreamRows& stream : epoch.streams) bytes += stream.rows.ByteSize();
+  return bytes;
+}
+
+}  // namespace
+
 Applier::Applier(env::Environment& environment, pipeline::ViewSet& views,
                  VisibleCallback on_visible)
     : environment_(environment),
@@ -29,6 +39,7 @@ Applier::~Applier() { executor_.reset(); }
 
 void Applier::Take(log::EpochRef epoch) {
   backlog_rows_.fetch_add(RowsIn(*epoch), std::memory_order_relaxed);
+  backlog_bytes_.fetch_add(BytesIn(*epoch), std::memory_order_relaxed);
   bool schedule = false;
   {
     const std::lock_guard lock(mutex_);
@@ -65,14 +76,17 @@ void Applier::Step(std::vector<Waiting> step) {
   std::vector<log::EpochRef> epochs;
   epochs.reserve(step.size());
   uint64_t rows = 0;
+  uint64_t bytes = 0;
   for (Waiting& waiting : step) {
     rows += RowsIn(*waiting.epoch);
+    bytes += BytesIn(*waiting.epoch);
     epochs.push_back(waiting.epoch);
   }
   environment_.CrashPoint("applier.before_apply");
   views_.Apply(epochs);
   environment_.CrashPoint("applier.after_apply");
   backlog_rows_.fetch_sub(rows, std::memory_order_relaxed);
+  backlog_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
   const env::MonotonicTime now = environment_.clock().Now();
   for (const Waiting& waiting : step)
     visible_us_.Record(static_cast<uint64_t>((now - waiting.taken).count()) / 1000);

@@ -23,6 +23,7 @@ class Applier {
 
   static constexpr uint64_t kBacklogRowsMax =
       1ULL << 15;  // durable, not yet applied; beyond it Core holds new batches back
+  static constexpr uint64_t kBacklogBytesMax = 64ULL << 20;  // likewise, for wide rows
   static constexpr size_t kEpochsPerStep = 256;  // gathered into one step at the most
 
   Applier(env::Environment& environment, pipeline::ViewSet& views, VisibleCallback on_visible);
@@ -31,6 +32,10 @@ class Applier {
 
   void Take(log::EpochRef epoch);
   uint64_t backlog_rows() const { return backlog_rows_.load(std::memory_order_relaxed); }
+  bool IsBehind() const {
+    return backlog_rows() > kBacklogRowsMax ||
+           backlog_bytes_.load(std::memory_order_relaxed) > kBacklogBytesMax;
+  }
   // Microseconds from Take to visible, once an epoch.
   const base::Histogram& visible_us() const { return visible_us_; }
 
@@ -47,6 +52,7 @@ class Applier {
   VisibleCallback on_visible_;
   base::Histogram visible_us_;
   std::atomic<uint64_t> backlog_rows_{0};
+  std::atomic<uint64_t> backlog_bytes_{0};
   std::mutex mutex_;  // guards waiting_ and scheduled_
   std::vector<Waiting> waiting_;
   bool scheduled_ = false;

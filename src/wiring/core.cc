@@ -61,7 +61,7 @@ class RunningCore final : public Core {
         definition_(options_.definition),
         own_budget_(definition_->memory_bytes),
         budget_(options_.budget != nullptr ? *options_.budget : own_budget_),
-        held_([this] { return applier_->backlog_rows() > Applier::kBacklogRowsMax; },
+        held_([this] { return applier_->IsBehind(); },
               [this](columns::EventBatch batch, log::AckCallback done) {
                 sequencer_->Submit(std::move(batch), std::move(done));
               }) {}

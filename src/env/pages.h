@@ -1,7 +1,8 @@
 #pragma once
 // Memory straight from the system, for what is large and is read at random: in huge pages where the
-// system gives them (Linux: transparent_hugepage `always` or `madvise`), so that a gigabyte of it is
-// hundreds of page faults instead of a quarter of a million, and fits the processor's tables of pages.
+// system gives them (Linux: transparent_hugepage `always` or `madvise`), so that a gigabyte of it
+// is hundreds of page faults instead of a quarter of a million, and fits the processor's tables of
+// pages.
 
 #include <cstddef>
 

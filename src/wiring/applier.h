@@ -24,7 +24,7 @@ class Applier {
   static constexpr uint64_t kBacklogRowsMax =
       1ULL << 15;  // durable, not yet applied; beyond it Core holds new batches back
   static constexpr uint64_t kBacklogBytesMax = 64ULL << 20;  // likewise, for wide rows
-  static constexpr size_t kEpochsPerStep = 256;  // gathered into one step at the most
+  static constexpr size_t kEpochsPerStep = 256;              // gathered into one step at the most
 
   Applier(env::Environment& environment, pipeline::ViewSet& views, VisibleCallback on_visible);
   // Applies what was taken, then returns.

@@ -207,7 +207,14 @@ void Snapshotter::WritePieces() {
   if (!wrote) return Finish(base::Fail(std::move(wrote).error()));
   task_->writing += at_disk;
   Post(*wrote ? &Snapshotter::WritePieces : &Snapshotter::WriteRest,
-       environment_.clock().Now() + kPauseShare * at_disk);
+       environment_.clock().Now() + (BoundIsBroken() ? 0 : kPauseShare) * at_disk);
+}
+
+// A start now would take too long already: after crashes in quick succession, each before a
+// snapshot was whole. Then the bound comes before the disk's quiet.
+bool Snapshotter::BoundIsBroken() const {
+  const std::lock_guard lock(mutex_);
+  return figures_.recovery_estimate > options_.recovery;
 }
 
 // False: the views are done.

@@ -8,7 +8,8 @@
 // 3. the log's own state, which is last: a log that reaches its epoch reaches those of all parts;
 // 4. the end, the name, the folder's sync; then older snapshots but one are removed.
 // After each piece it syncs, and pauses three times as long as the disk took: it has the disk for
-// a quarter of the time at most, and so a quarter of its bandwidth.
+// a quarter of the time at most, and so a quarter of its bandwidth. It does not pause while a start
+// would take longer than `recovery`.
 //
 // When: a start reads the newest snapshot, then the log after it. A snapshot begins early enough
 // that, with the rows that come while it is written, this takes no longer than 7/10 of `recovery`;
@@ -79,6 +80,7 @@ class Snapshotter {
   double EstimateSeconds(double rows, double snapshot_bytes) const;
   void Begin();
   void WritePieces();
+  bool BoundIsBroken() const;
   base::Result<bool> WritePiece(env::MonotonicTime& at_disk);
   void WriteRest();
   base::Result<void> WriteSmallParts();

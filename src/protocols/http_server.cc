@@ -21,7 +21,8 @@ class ListeningServer final : public HttpServer {
  public:
   ListeningServer(env::Clock& clock, base::MemoryBudget& budget, const HttpRouter& router,
                   HttpServerOptions options)
-      : serving_{.clock = clock, .budget = budget, .router = &router, .options = options} {}
+      : serving_{
+            .clock = clock, .budget = budget, .router = &router, .options = std::move(options)} {}
 
   base::Result<void> Listen(env::Network& network, const std::string& host, uint16_t port) {
     env::ConnectionLimits& limits = serving_.options.connection;
@@ -54,7 +55,7 @@ class ListeningServer final : public HttpServer {
 base::Result<std::unique_ptr<HttpServer>> HttpServer::Start(
     env::Network& network, env::Clock& clock, base::MemoryBudget& budget, const HttpRouter& router,
     const std::string& host, uint16_t port, HttpServerOptions options) {
-  auto server = std::make_unique<ListeningServer>(clock, budget, router, options);
+  auto server = std::make_unique<ListeningServer>(clock, budget, router, std::move(options));
   HR_TRY_VOID(server->Listen(network, host, port));
   return server;
 }

@@ -29,7 +29,7 @@ class HttpServerTest : public testing::Test {
   }
   void Start(HttpServerOptions options = {}) {
     auto server = HttpServer::Start(*network_, environment_->clock(), budget_, router_, "127.0.0.1",
-                                    0, options);
+                                    0, std::move(options));
     ASSERT_TRUE(server.has_value()) << server.error().ToString();
     server_ = std::move(*server);
   }

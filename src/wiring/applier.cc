@@ -62,7 +62,7 @@ void Applier::Run() {
                 std::make_move_iterator(waiting_.begin() + static_cast<ptrdiff_t>(count)));
     waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<ptrdiff_t>(count));
   }
-  if (!step.empty()) Step(std::move(step));
+  if (!step.empty()) Step(step);
   bool again = false;
   {
     const std::lock_guard lock(mutex_);
@@ -72,12 +72,12 @@ void Applier::Run() {
   if (again) executor_->Post([this] { Run(); });
 }
 
-void Applier::Step(std::vector<Waiting> step) {
+void Applier::Step(const std::vector<Waiting>& step) {
   std::vector<log::EpochRef> epochs;
   epochs.reserve(step.size());
   uint64_t rows = 0;
   uint64_t bytes = 0;
-  for (Waiting& waiting : step) {
+  for (const Waiting& waiting : step) {
     rows += RowsIn(*waiting.epoch);
     bytes += BytesIn(*waiting.epoch);
     epochs.push_back(waiting.epoch);

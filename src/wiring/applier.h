@@ -45,7 +45,7 @@ class Applier {
     env::MonotonicTime taken;
   };
   void Run();
-  void Step(std::vector<Waiting> step);
+  void Step(const std::vector<Waiting>& step);
 
   env::Environment& environment_;
   pipeline::ViewSet& views_;

@@ -101,9 +101,11 @@ base::Result<std::string> DeadLetters::ToJson(log::LogReader& reader,
     for (const log::StreamRejects& rejects : epoch->rejects) {
       const Stream of = describe(rejects.stream);
       if (!stream.empty() && of.name != stream) continue;
-      for (const columns::RejectedRow& row : rejects.rows)
-        if (count < limit && out.size() < kBytesMax && ++count > 0)
-          AppendLetter(out, epoch->id, of, row);
+      for (const columns::RejectedRow& row : rejects.rows) {
+        if (count >= limit || out.size() >= kBytesMax) break;
+        ++count;
+        AppendLetter(out, epoch->id, of, row);
+      }
     }
     return {};
   };

@@ -48,7 +48,7 @@ class EventsIntakeTest : public ::testing::Test {
     request.fields = {{"headrace-producer", "gate"},
                       {"headrace-sequence", std::to_string(sequence)}};
     request.body = std::move(body);
-    intake_.Take(std::move(request), HttpReply([this](HttpResponse response) {
+    intake_.Take(std::move(request), HttpReply([this](const HttpResponse& response) {
                    statuses_.push_back(response.status);
                  }));
   }

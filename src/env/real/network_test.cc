@@ -37,9 +37,10 @@ class EchoSession final : public Session {
 class NetworkTest : public testing::Test {
  protected:
   std::unique_ptr<Listener> Echo(ConnectionLimits limits = {}, uint16_t port = 0) {
-    auto listener = network_->Listen("127.0.0.1", port, limits, [this](Connection& connection) {
-      return std::make_unique<EchoSession>(connection, closed_);
-    });
+    auto listener =
+        network_->Listen("127.0.0.1", port, std::move(limits), [this](Connection& connection) {
+          return std::make_unique<EchoSession>(connection, closed_);
+        });
     EXPECT_TRUE(listener.has_value()) << listener.error().ToString();
     return std::move(*listener);
   }

@@ -127,11 +127,12 @@ class SimulatedWritableFile final : public WritableFile {
     const bool fails = Fails(*life_, Operation::kSync);
     if (planned || fails || Chance(*life_, life_->faults.sync_failure_share)) {
       if (!fails) ++life_->injected["failed sync"];
-      const Sectors failed = sectors;  // file_->dirty() itself may be meant
+      // `sectors` may be file_->dirty() itself, which is emptied meanwhile.
+      const Sectors failed = sectors;  // NOLINT(performance-unnecessary-copy-initialization)
       file_->PersistSome(failed, life_->loop.random());
       return Refused(Operation::kSync, path_);
     }
-    const Sectors synced = sectors;
+    const Sectors synced = sectors;  // NOLINT(performance-unnecessary-copy-initialization)
     file_->Persist(synced);
     return {};
   }

@@ -178,7 +178,10 @@ class SimulatedNetwork::Wire final : public Connection {
 class SimulatedNetwork::Port final : public Listener {
  public:
   Port(std::shared_ptr<State> state, uint16_t port, ConnectionLimits limits, SessionFactory factory)
-      : state_(std::move(state)), port_(port), limits_(limits), factory_(std::move(factory)) {
+      : state_(std::move(state)),
+        port_(port),
+        limits_(std::move(limits)),
+        factory_(std::move(factory)) {
     state_->ports[port_] = this;
   }
   ~Port() override {

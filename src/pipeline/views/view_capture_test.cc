@@ -70,7 +70,8 @@ TEST(ViewCapture, RestoredStateAnswersAsIfEveryEpochHadBeenApplied) {
     const size_t piece_bytes = seed % 3 == 0 ? 200 : 5000;
     size_t calls = 0;
     const Captured captured = CaptureAll(replay.views_, piece_bytes, [&] {
-      if (++calls % (seed % 4 + 1) == 0 && calls < 60) replay.Step(rows);
+      ++calls;
+      if (calls % (seed % 4 + 1) == 0 && calls < 60) replay.Step(rows);
     });
     for (int step = 0; step < static_cast<int>(seed % 6); ++step) replay.Step(rows);
     Restored restored(replay, captured);

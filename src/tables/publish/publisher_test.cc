@@ -85,7 +85,7 @@ class Life {
       publisher = std::make_unique<Publisher>(machine_, budget_, stream, options_);
       for (const log::Epoch& epoch : recovered) ASSERT_TRUE(publisher->NoteDurable(epoch));
       sequencer->Start([this](const log::EpochRef& epoch) {
-        publisher->NoteDurable(*epoch);
+        EXPECT_TRUE(publisher->NoteDurable(*epoch));
         sequencer->MarkVisible(epoch->id, machine_.clock().Wall());
       });
       auto reader = log::LogReader::Open(machine_, "data/log");
@@ -306,8 +306,9 @@ TEST(Publisher, GoesOnAfterAForeignCommit) {
       auto other = delta::DeltaTable::Open(machine, kTable, delta::Keep::kNoFiles);
       ASSERT_TRUE(other) << other.error().ToString();
       char name[64];
+      const int64_t version = (*other)->snapshot().version + 1;
       std::snprintf(name, sizeof(name), "%s/_delta_log/%020lld.json", kTable,
-                    static_cast<long long>((*other)->snapshot().version + 1));
+                    static_cast<long long>(version));
       const std::string text = R"({"commitInfo":{"operation":"SOMETHING"}})";
       ASSERT_TRUE(env::PutIfAbsent(machine.files(), name,
                                    {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));

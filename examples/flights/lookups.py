@@ -60,6 +60,11 @@ class Client:
             self._reconnect()
             return
         took_ms = (time.perf_counter() - started) * 1e3
+        if (
+            answer.status == 503 and b"starting: " in payload
+        ):  # the engine is back, its state is not
+            self._reconnect()
+            return
         if answer.status != 200:
             self._record.errors[f"{answer.status} {payload[:120].decode(errors='replace')}"] += 1
             return

@@ -11,6 +11,8 @@ import lookups
 import pytest
 import status
 
+STARTING = -2  # in a script: 503, the state is not there yet
+
 
 class Answers(http.server.BaseHTTPRequestHandler):
     """Answers with the epochs of `script` in turn; 0 is an error, -1 a closed connection."""
@@ -34,8 +36,10 @@ class Answers(http.server.BaseHTTPRequestHandler):
             "results": results,
             "headrace": {"epoch": epoch},
         }
+        if epoch == STARTING:
+            answer = {"detail": "starting: reading the log"}
         body = json.dumps(answer).encode()
-        self.send_response(200 if epoch else 503)
+        self.send_response(200 if epoch > 0 else 503)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -75,6 +79,11 @@ def test_an_epoch_that_goes_back_is_seen(port: int) -> None:
 def test_a_new_connection_may_be_behind_the_old_one(port: int) -> None:
     found = ask(port, [5, -1, 4])
     assert (found["epoch_went_back"], found["reconnects"], found["answered"]) == (0, 1, 2)
+
+
+def test_an_engine_that_is_starting_is_asked_again(port: int) -> None:
+    found = ask(port, [5, STARTING, 4])
+    assert (found["unanswered"], found["answered"], found["errors"]) == (1, 2, {})
 
 
 def test_errors_are_kept_apart(port: int) -> None:

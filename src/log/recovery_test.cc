@@ -52,6 +52,26 @@ std::vector<uint64_t> RecordOffsets(SimulatedEnvironment& machine) {
   }
 }
 
+// Whole, with its checksum right, but of another history.
+TEST_F(Recovery, ARecordThatDoesNotFollowTheOneBeforeItIsDamage) {
+  const auto machine = LogOf(6, 41);
+  const auto offsets = RecordOffsets(*machine);
+  const auto file = machine->disk().Find(SegmentsOf(*machine).at(0));
+  const auto begin = file->bytes().begin();
+  std::vector<uint8_t> record(begin + static_cast<ptrdiff_t>(offsets[3]),
+                              begin + static_cast<ptrdiff_t>(offsets[4]));
+  RecordHeader header = *ParseRecordHeader(record);
+  header.previous_checksum ^= 1;
+  record.resize(kRecordHeaderBytes + header.payload_bytes);
+  SealRecord(header, record);
+  file->Write(offsets[3], record);
+  TestLog log(*machine);
+  log.Open();
+  ASSERT_TRUE(log.error.has_value());
+  EXPECT_EQ(log.error->code(), ErrorCode::kCorruption);
+  EXPECT_EQ(ContextOf(*log.error, "offset"), std::to_string(offsets[3]));
+}
+
 TEST_F(Recovery, ATornTailIsZeroedSoThatItsRemainsNeverCountAgain) {
   // Crash while a long record is unsynced, reopen, write short ones over it until the segment is
   // full, crash again: all that was acknowledged must be there, and the remains of the torn record

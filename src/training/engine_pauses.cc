@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "env/end_executor.h"
 #include "env/pause_file.h"
 
 namespace headrace::training {
@@ -21,7 +22,7 @@ EnginePauses::EnginePauses(env::Environment& environment, std::string data_folde
 }
 
 EnginePauses::~EnginePauses() {
-  executor_.reset();
+  env::EndExecutor(executor_);
   environment_.background().Resume(env::WorkClass::kTraining, environment_.clock().Now());
 }
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "env/end_executor.h"
 #include "env/pause_file.h"
 
 namespace headrace::watch {
@@ -97,7 +98,7 @@ class WatchingGovernor final : public Governor {
   }
 
   ~WatchingGovernor() override {
-    executor_.reset();
+    env::EndExecutor(executor_);
     for (size_t i = 0; i < env::kWorkClasses; ++i)
       environment_.background().Resume(static_cast<env::WorkClass>(i), environment_.clock().Now());
     Tell(std::nullopt);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "env/end_executor.h"
 #include "serving/answer_log.h"
 
 namespace headrace::wiring {
@@ -28,7 +29,7 @@ AnswerFile::AnswerFile(env::Environment& environment, std::unique_ptr<env::Writa
       size_(size),
       executor_(environment.NewExecutor("answer-file", env::Priority::kBackground)) {}
 
-AnswerFile::~AnswerFile() { executor_.reset(); }
+AnswerFile::~AnswerFile() { env::EndExecutor(executor_); }
 
 void AnswerFile::Write(const serving::FeatureAnswer& answer) {
   std::string lines;

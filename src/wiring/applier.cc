@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "env/end_executor.h"
+
 namespace headrace::wiring {
 namespace {
 
@@ -35,7 +37,7 @@ Applier::Applier(env::Environment& environment, pipeline::ViewSet& views,
       on_visible_(std::move(on_visible)),
       executor_(environment.NewExecutor("applier", env::Priority::kRealTime)) {}
 
-Applier::~Applier() { executor_.reset(); }
+Applier::~Applier() { env::EndExecutor(executor_); }
 
 void Applier::Take(log::EpochRef epoch) {
   backlog_rows_.fetch_add(RowsIn(*epoch), std::memory_order_relaxed);

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "env/allocator.h"
+#include "env/end_executor.h"
 #include "env/network.h"
 #include "env/process_memory.h"
 #include "ingest/flight/flight_server.h"
@@ -111,7 +112,7 @@ class RunningEngine final : public Engine {
                                               .background = [this] { return Background(); }}));
     StartGoverning();
     memory_ = environment_->NewExecutor("memory", env::Priority::kBackground);
-    memory_->Post([this, memory = memory_.get()] { WatchMemory(*memory); });
+    memory_->Post([this] { WatchMemory(); });
     gate_ = std::make_unique<LogGate>(*core_);
     events_ = environment_->NewExecutor("events", env::Priority::kRealTime);
     MountVerbs(router_, *core_, *gate_, *events_, options_.demo_faults);
@@ -132,18 +133,16 @@ class RunningEngine final : public Engine {
     if (flight_) flight_->Stop();
     if (http_) http_->Drain(kDrainGrace);
     StopGoverning();
-    memory_.reset();
+    env::EndExecutor(memory_);
     if (core_) core_->Stop();
   }
 
  private:
   // Near the budget's end, memory that is free but still held counts against us.
-  // `memory` may be ending: memory_ is null by then.
-  void WatchMemory(env::Executor& memory) {
+  void WatchMemory() {
     if (env::ReadProcessMemory().resident_bytes > budget_->limit_bytes() / 4 * 3)
       env::GiveFreeMemoryBack();
-    memory.PostAt(environment_->clock().Now() + kMemoryEvery,
-                  [this, &memory] { WatchMemory(memory); });
+    memory_->PostAt(environment_->clock().Now() + kMemoryEvery, [this] { WatchMemory(); });
   }
   void StartGoverning() {
     if (options_.governing == Governing::kOff) return;

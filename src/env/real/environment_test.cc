@@ -1,4 +1,5 @@
 #include "env/environment.h"
+#include "env/end_executor.h"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -100,6 +101,28 @@ TEST_F(RealEnvironment, AFolderHasOneHolder) {
   EXPECT_EQ(files().Lock(Path("LOCK")).error().code(), ErrorCode::kConflict);
   lock->reset();
   EXPECT_TRUE(files().Lock(Path("LOCK")));
+}
+
+// With unique_ptr::reset a task that runs while it waits finds null.
+TEST_F(RealEnvironment, ATaskMayPostItsSuccessorWhileItsExecutorEnds) {
+  for (int round = 0; round < 200; ++round) {
+    struct Actor {
+      std::unique_ptr<Executor> executor;
+      Clock* clock = nullptr;
+      std::atomic<int> runs{0};
+      void Run() {
+        ++runs;
+        executor->PostAt(clock->Now() + std::chrono::milliseconds(1), [this] { Run(); });
+        for (int i = 0; i < 50; ++i) executor->Post([] {});
+      }
+    } actor;
+    actor.clock = &environment_->clock();
+    actor.executor = environment_->NewExecutor("actor", Priority::kRealTime);
+    for (int i = 0; i < 20; ++i) actor.executor->Post([&actor] { actor.Run(); });
+    EndExecutor(actor.executor);
+    EXPECT_EQ(actor.executor, nullptr);
+    EXPECT_GE(actor.runs.load(), 20);
+  }
 }
 
 TEST_F(RealEnvironment, AnExecutorKeepsTheOrderAndFinishesWhatWasPosted) {

@@ -40,12 +40,14 @@ Applier::Applier(env::Environment& environment, pipeline::ViewSet& views,
 Applier::~Applier() { env::EndExecutor(executor_); }
 
 void Applier::Take(log::EpochRef epoch) {
-  backlog_rows_.fetch_add(RowsIn(*epoch), std::memory_order_relaxed);
-  backlog_bytes_.fetch_add(BytesIn(*epoch), std::memory_order_relaxed);
+  const uint64_t rows = RowsIn(*epoch);
+  const uint64_t bytes = BytesIn(*epoch);
+  backlog_rows_.fetch_add(rows, std::memory_order_relaxed);
+  backlog_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   bool schedule = false;
   {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back({std::move(epoch), environment_.clock().Now()});
+    waiting_.push_back({std::move(epoch), environment_.clock().Now(), rows, bytes});
     schedule = !std::exchange(scheduled_, true);
   }
   if (schedule) executor_->Post([this] { Run(); });
@@ -80,8 +82,8 @@ void Applier::Step(const std::vector<Waiting>& step) {
   uint64_t rows = 0;
   uint64_t bytes = 0;
   for (const Waiting& waiting : step) {
-    rows += RowsIn(*waiting.epoch);
-    bytes += BytesIn(*waiting.epoch);
+    rows += waiting.rows;
+    bytes += waiting.bytes;
     epochs.push_back(waiting.epoch);
   }
   environment_.CrashPoint("applier.before_apply");

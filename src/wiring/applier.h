@@ -43,6 +43,8 @@ class Applier {
   struct Waiting {
     log::EpochRef epoch;
     env::MonotonicTime taken;
+    uint64_t rows;
+    uint64_t bytes;
   };
   void Run();
   void Step(const std::vector<Waiting>& step);

@@ -67,11 +67,10 @@ class RunningCore final : public Core {
               }) {}
 
   // The sequencer hands its last epochs to the applier, which tells the sequencer what is visible:
-  // so the sequencer ends first, and is there until the applier has ended.
+  // so the sequencer stops first, and is there until the applier, the last member, has ended.
   ~RunningCore() override {
     CloseBackground();
     if (sequencer_) sequencer_->Stop();
-    applier_.reset();
   }
 
   Result<void> Open() {
@@ -377,8 +376,8 @@ class RunningCore final : public Core {
   std::unique_ptr<Snapshotter> snapshotter_;
   std::unique_ptr<LogRetention> retention_;
   // Last, as they call everything above; the destructor says how they end.
-  std::unique_ptr<Applier> applier_;
   std::unique_ptr<log::Sequencer> sequencer_;
+  std::unique_ptr<Applier> applier_;
 };
 
 }  // namespace

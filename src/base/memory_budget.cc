@@ -1,5 +1,7 @@
 #include "base/memory_budget.h"
 
+#include <algorithm>
+
 #include <fmt/core.h>
 
 namespace headrace::base {
@@ -8,6 +10,12 @@ std::string_view NameOf(MemoryAccount account) {
   constexpr std::array<std::string_view, static_cast<size_t>(MemoryAccount::kCount)> kNames = {
       "ingest", "log", "state", "tables", "replies", "connections", "arrow", "snapshots"};
   return kNames[static_cast<size_t>(account)];
+}
+
+// Answers, /health among them, go on when rows have filled the budget.
+constexpr uint64_t kAnsweringShare = 16;
+constexpr bool IsAnswering(MemoryAccount account) {
+  return account == MemoryAccount::kReplies || account == MemoryAccount::kConnections;
 }
 
 MemoryCharge::MemoryCharge(MemoryCharge&& other) noexcept
@@ -33,13 +41,21 @@ void MemoryCharge::Release() {
 }
 
 Result<MemoryCharge> MemoryBudget::TryCharge(MemoryAccount account, uint64_t bytes) {
+  if (account == MemoryAccount::kArrow && used_bytes(account) + bytes > limit_bytes_ / 2)
+    return Fail(ErrorCode::kResourceExhausted,
+                fmt::format("Flight messages hold {} bytes and want {} more: over half of the "
+                            "memory budget of {}",
+                            used_bytes(account), bytes, limit_bytes_));
+  const uint64_t uncharged = uncharged_bytes();
+  const uint64_t kept = IsAnswering(account) ? 0 : limit_bytes_ / kAnsweringShare + uncharged;
+  const uint64_t available = limit_bytes_ - std::min(limit_bytes_, kept);
   uint64_t used = used_.load(std::memory_order_relaxed);
   do {
-    if (bytes > limit_bytes_ || used > limit_bytes_ - bytes)
-      return Fail(
-          ErrorCode::kResourceExhausted,
-          fmt::format("the memory budget is used up: {} wants {} bytes, {} of {} are in use",
-                      NameOf(account), bytes, used, limit_bytes_));
+    if (bytes > available || used > available - bytes)
+      return Fail(ErrorCode::kResourceExhausted,
+                  fmt::format("the memory budget is used up: {} wants {} bytes; of {}, {} are in "
+                              "use and the process holds {} beside them",
+                              NameOf(account), bytes, limit_bytes_, used, uncharged));
   } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
   accounts_[static_cast<size_t>(account)].fetch_add(bytes, std::memory_order_relaxed);
   return MemoryCharge(this, account, bytes);

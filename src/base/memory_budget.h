@@ -1,6 +1,7 @@
 #pragma once
 // The one memory budget of a process: every byte that can grow with input is charged to a named
-// account of it. Thread-safe; a budget outlives all its charges.
+// account of it, and what the process holds beside that (an allocator's holes, messages inside a
+// library) is measured and counts too. Thread-safe; a budget outlives all its charges.
 
 #include <array>
 #include <atomic>
@@ -49,20 +50,26 @@ class MemoryBudget {
   // `limit_bytes` covers all accounts together.
   explicit MemoryBudget(uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
 
-  // Errors: kResourceExhausted when the budget can't hold `bytes` more; nothing is charged then.
+  // A sixteenth of the limit is kept for replies and connections, and what is uncharged is taken
+  // from the other accounts only; messages inside Arrow have at most half of it. Errors:
+  // kResourceExhausted when the budget can't hold `bytes` more; nothing is charged then.
   Result<MemoryCharge> TryCharge(MemoryAccount account, uint64_t bytes);
   // For bytes that exist already and can't be refused (state under replay); may pass the limit, so
   // that later charges fail.
   void Force(MemoryAccount account, int64_t bytes);
+  // What the process was measured to hold beside its charges: leaves that much less to charge.
+  void SetUncharged(uint64_t bytes) { uncharged_.store(bytes, std::memory_order_relaxed); }
 
   uint64_t limit_bytes() const { return limit_bytes_; }
   uint64_t used_bytes() const { return used_.load(std::memory_order_relaxed); }
   uint64_t used_bytes(MemoryAccount account) const;
+  uint64_t uncharged_bytes() const { return uncharged_.load(std::memory_order_relaxed); }
 
  private:
   friend class MemoryCharge;
   const uint64_t limit_bytes_;
   std::atomic<uint64_t> used_{0};
+  std::atomic<uint64_t> uncharged_{0};
   std::array<std::atomic<uint64_t>, static_cast<size_t>(MemoryAccount::kCount)> accounts_{};
 };
 

@@ -92,6 +92,7 @@ Json MemoryJson(const StatusFigures& figures) {
           {"peak_mb", Megabytes(figures.memory.peak_bytes)},
           {"budget_mb", Megabytes(figures.budget.limit_bytes())},
           {"charged_mb", Megabytes(figures.budget.used_bytes())},
+          {"uncharged_mb", Megabytes(figures.budget.uncharged_bytes())},
           {"state_mb", Megabytes(figures.budget.used_bytes(base::MemoryAccount::kState))},
           {"accounts_mb", std::move(accounts)}};
 }

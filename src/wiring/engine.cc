@@ -11,13 +11,11 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
-#include "env/allocator.h"
-#include "env/end_executor.h"
 #include "env/network.h"
-#include "env/process_memory.h"
 #include "ingest/flight/flight_server.h"
 #include "protocols/http_router.h"
 #include "protocols/http_server.h"
+#include "watch/memory_watch.h"
 #include "wiring/http_verbs.h"
 #include "wiring/log_gate.h"
 #include "wiring/pipeline_folder.h"
@@ -31,8 +29,7 @@ using base::Fail;
 using base::Result;
 
 constexpr uint16_t kPortsTried = 20;  // a default port moves by at most this many
-constexpr std::chrono::milliseconds kMemoryEvery{250};
-constexpr size_t kOtherFiles = 512;  // segments, tables, Flight, ports: not HTTP connections
+constexpr size_t kOtherFiles = 512;   // segments, tables, Flight, ports: not HTTP connections
 constexpr std::chrono::milliseconds kDrainGrace{5'000};  // requests under way at a stop
 
 // Calls `listen` with the port, then, for a default one that is in use, with those after it.
@@ -86,6 +83,7 @@ class RunningEngine final : public Engine {
   Result<void> Listen() {
     HR_TRY(definition_, ReadPipeline(environment_->files(), options_.pipeline_path));
     budget_ = std::make_unique<base::MemoryBudget>(definition_->memory_bytes);
+    memory_ = watch::MemoryWatch::Make(*environment_, *budget_);
     MountStarting(starting_router_, definition_->name, progress_);
     const protocols::HttpServerOptions http = HttpOptions();
     HR_TRY(http_, ListenOrMove("HTTP", options_.http, [&](uint16_t port) {
@@ -111,8 +109,6 @@ class RunningEngine final : public Engine {
                                               .progress = &progress_,
                                               .background = [this] { return Background(); }}));
     StartGoverning();
-    memory_ = environment_->NewExecutor("memory", env::Priority::kBackground);
-    memory_->Post([this] { WatchMemory(); });
     gate_ = std::make_unique<LogGate>(*core_);
     events_ = environment_->NewExecutor("events", env::Priority::kRealTime);
     MountVerbs(router_, *core_, *gate_, *events_, options_.demo_faults);
@@ -133,17 +129,11 @@ class RunningEngine final : public Engine {
     if (flight_) flight_->Stop();
     if (http_) http_->Drain(kDrainGrace);
     StopGoverning();
-    env::EndExecutor(memory_);
+    memory_.reset();
     if (core_) core_->Stop();
   }
 
  private:
-  // Near the budget's end, memory that is free but still held counts against us.
-  void WatchMemory() {
-    if (env::ReadProcessMemory().resident_bytes > budget_->limit_bytes() / 4 * 3)
-      env::GiveFreeMemoryBack();
-    memory_->PostAt(environment_->clock().Now() + kMemoryEvery, [this] { WatchMemory(); });
-  }
   void StartGoverning() {
     if (options_.governing == Governing::kOff) return;
     auto governor = watch::Governor::Make(*environment_, plan::DivideBudget(definition_->promise),
@@ -168,12 +158,12 @@ class RunningEngine final : public Engine {
   std::unique_ptr<env::Network> network_;
   pipeline::PipelineRef definition_;
   std::unique_ptr<base::MemoryBudget> budget_;
+  std::unique_ptr<watch::MemoryWatch> memory_;
   log::RecoveryProgress progress_;
   StartingGate starting_gate_;
   protocols::HttpRouter starting_router_;
   mutable std::mutex governor_mutex_;
   std::unique_ptr<Core> core_;
-  std::unique_ptr<env::Executor> memory_;
   std::unique_ptr<watch::Governor> governor_;  // goes before the core, whose times it reads
   std::unique_ptr<LogGate> gate_;
   std::unique_ptr<env::Executor> events_;

@@ -21,6 +21,9 @@ class Environment {
   virtual ~Environment() = default;
   virtual Clock& clock() = 0;
   virtual Files& files() = 0;
+  // Names the start of the machine since which the clock's Now() counts: between two processes with
+  // the same one, their readings compare.
+  virtual std::string BootId() = 0;
   // Fills with random bytes (ids); the simulation's come from its seed.
   virtual void Random(std::span<uint8_t> out) = 0;
   // A new mailbox; `name` shows in thread lists. Destroying it runs what was posted before, then

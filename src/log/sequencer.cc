@@ -70,7 +70,8 @@ Result<void> LogSequencer::Recover(const ResumePoint& resume,
   log_bytes_ = tail.log_bytes;
   pending_ = PendingEpoch(durable_.Next());
   env::Clock& clock = environment_.clock();
-  clock_ = std::make_unique<LogClock>(status_.clock, clock.Now(), clock.Wall());
+  clock_ = std::make_unique<LogClock>(std::max(status_.clock, options_.clock_floor), clock.Now(),
+                                      clock.Wall());
   status_.log = log_;
   status_.durable = durable_;
   status_.log_bytes = log_bytes_;

@@ -64,6 +64,8 @@ struct LogOptions {
   base::Duration residue_keep = std::chrono::hours(720);  // likewise
   uint64_t capture_slice_bytes =
       64ULL << 10;  // written at once by CaptureState, at most 0.2 ms, between other tasks
+  // The log clock begins here at the earliest (log/clock_mark.h).
+  base::Timestamp clock_floor = base::Timestamp::Min();
   // Told how far Open is, and asked whether to go on; nobody when null. Used by Open only.
   RecoveryProgress* progress = nullptr;
 };

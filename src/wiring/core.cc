@@ -15,6 +15,7 @@
 #include "log/reader.h"
 #include "pipeline/pipeline_file.h"
 #include "watch/status_document.h"
+#include "wiring/answer_clock.h"
 #include "wiring/answer_file.h"
 #include "wiring/applier.h"
 #include "wiring/dead_letters.h"
@@ -31,27 +32,6 @@ namespace {
 using base::ErrorCode;
 using base::Fail;
 using base::Result;
-
-// "Now" under `clock: wall` for answers; the sequencer has its own for epochs.
-class SharedLogClock {
- public:
-  SharedLogClock(env::Clock& clock, base::Timestamp floor)
-      : clock_(clock), log_clock_(floor, clock.Now(), clock.Wall()) {}
-  base::Timestamp Now() {
-    const std::lock_guard lock(mutex_);
-    return log_clock_.Read(clock_.Now(), clock_.Wall());
-  }
-  log::ClockSteps Steps() {
-    const std::lock_guard lock(mutex_);
-    (void)log_clock_.Read(clock_.Now(), clock_.Wall());
-    return log_clock_.steps();
-  }
-
- private:
-  env::Clock& clock_;
-  std::mutex mutex_;
-  log::LogClock log_clock_;
-};
 
 class RunningCore final : public Core {
  public:
@@ -300,7 +280,8 @@ class RunningCore final : public Core {
   }
 
   Result<void> OpenAnswers() {
-    log_clock_ = std::make_unique<SharedLogClock>(environment_.clock(), sequencer_->status().clock);
+    HR_TRY(log_clock_,
+           AnswerClock::Start(environment_, options_.data_folder, sequencer_->status().clock));
     waiting_ = environment_.NewExecutor("answers", env::Priority::kRealTime);
     serving::AnswerSources sources{.views = derived_.views.get(),
                                    .log = sequencer_->status().log,
@@ -366,7 +347,7 @@ class RunningCore final : public Core {
   env::MonotonicTime started_{0};
   bool stopped_ = false;
   std::unique_ptr<log::LogReader> reader_;
-  std::unique_ptr<SharedLogClock> log_clock_;
+  std::unique_ptr<AnswerClock> log_clock_;
   std::unique_ptr<AnswerFile> answer_file_;
   std::unique_ptr<env::Executor> waiting_;
   std::unique_ptr<serving::AnswerService> answers_;

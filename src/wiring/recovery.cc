@@ -10,6 +10,7 @@
 #include "log/snapshot_file.h"
 #include "log/state_capture.h"
 #include "pipeline/views/view_restore.h"
+#include "wiring/answer_clock.h"
 #include "wiring/applier.h"
 
 namespace headrace::wiring {
@@ -202,8 +203,10 @@ class CoreRecovery {
       if (step.size() >= kRecoveryStep) derived.views->Apply(std::exchange(step, {}));
       return {};
     };
-    HR_TRY(auto sequencer, log::Sequencer::Open(environment_, budget_, LogFolder(options_),
-                                                options_.log, resume, on_recovered));
+    log::LogOptions log = options_.log;
+    log.clock_floor = log::ClockMark::ReadFloor(environment_, ClockMarkPath(options_.data_folder));
+    HR_TRY(auto sequencer, log::Sequencer::Open(environment_, budget_, LogFolder(options_), log,
+                                                resume, on_recovered));
     derived.views->Apply(step);
     figures_.replay_time = environment_.clock().Now() - begin;
     return Recovered{std::move(derived), std::move(sequencer), figures_};

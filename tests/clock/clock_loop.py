@@ -108,7 +108,6 @@ class ClockRun:
         self.rows: list[tuple[str, int]] = []  # key, event time; a row's number is its place
         self.epoch = 0
         self.as_of = 0
-        self.down_us = 0  # all the time without an engine: its clock may be behind by that
         self.quiet = 0
         self.engine = self.begin()
 
@@ -125,14 +124,8 @@ class ClockRun:
         return engine
 
     def restart(self) -> None:
-        """While the wall clock is behind, the log clock can only go on from the last epoch's: data
-        bug 5, open."""
-        begin = self.rows[-1][1]
         self.engine.kill()
         self.engine = self.begin()
-        self.down_us += now_us() - begin
-        if self.jump < 0:
-            self.as_of = 0
         self.progress.restarts += 1
 
     def set_clock(self, seconds: int) -> None:
@@ -183,7 +176,7 @@ class ClockRun:
             raise Violation(f"asked at jump {self.jump} s: {status} {text}")
         answer = json.loads(text)
         as_of = us_of(answer["headrace"]["as_of"])
-        if not before - SLACK_US - self.down_us <= as_of <= after + SLACK_US:
+        if not before - SLACK_US <= as_of <= after + SLACK_US:
             off = (as_of - before) / 1e6
             raise Violation(f"as_of is {off:.3f} s off the right time at jump {self.jump} s")
         if as_of < self.as_of:
@@ -212,7 +205,7 @@ class ClockRun:
         """/status says by how much the wall clock is off what the engine goes by."""
         clock = self.engine.status()["log_clock"]
         off = clock["behind_wall_ms"] / 1000 - self.jump
-        if abs(off) > 5 + self.down_us / 1e6 or clock["stepped"] != (self.jump != 0):
+        if abs(off) > 5 or clock["stepped"] != (self.jump != 0):
             raise Violation(f"status does not report the jump of {self.jump} s: {clock}")
 
     def phase(self, seconds: float) -> None:
@@ -249,7 +242,7 @@ class ClockRun:
             raise Violation(f"the table has {len(found)} rows, or others, of {len(self.rows)}")
         previous = 0
         for number, at, known_at in found:
-            if not at - SLACK_US - self.down_us <= known_at <= at + 60_000_000:
+            if not at - SLACK_US <= known_at <= at + 60_000_000:
                 raise Violation(f"row {number}: known {(known_at - at) / 1e6:.1f} s after its time")
             if known_at < previous:
                 raise Violation(f"row {number} is known before the row before it")

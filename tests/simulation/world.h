@@ -97,7 +97,12 @@ class World {
   bool Within(const std::function<bool()>& done);
   void StepClock();
   void Ask();
-  void OnAsked(base::Result<Asked> asked, int64_t at_us);
+  // When a question was asked.
+  struct AskedAt {
+    int64_t true_us;
+    base::Timestamp last_as_of;  // of the answers so far
+  };
+  void OnAsked(base::Result<Asked> asked, const AskedAt& at);
   // What the wall clock would say had nobody stepped it.
   int64_t TrueTime() const;
   void LookAtLog();
@@ -141,7 +146,8 @@ class World {
   int64_t foreign_rows_ = 0;
   int64_t now_us_;              // event time goes on by this under `clock: events`
   base::Duration wall_off_{0};  // how far the wall clock was stepped away from the truth
-  bool clock_is_off_ = false;   // the log clock may have followed it at a start
+  base::Timestamp last_as_of_ = base::Timestamp::Min();  // of all lives
+  bool clock_is_off_ = false;  // the log clock may have followed it at a start
   bool is_full_ = false;
   std::vector<std::string>* warnings_ = nullptr;  // of an inspection under way
   std::array<uint64_t, env::simulated::kOperations> operations_{};

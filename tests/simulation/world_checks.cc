@@ -94,20 +94,20 @@ void World::Ask() {
   if (machine_->crashed()) return;
   const auto card = static_cast<int64_t>(random_() % kCards);
   const bool by_http = random_() % 2 == 0;
-  const int64_t at_us = TrueTime();
+  const AskedAt at{.true_us = TrueTime(), .last_as_of = last_as_of_};
   machine_->Run([&] {
     if (by_http) {
       PostQuestion(*front_, card,
-                   [this, at_us](Result<Asked> asked) { OnAsked(std::move(asked), at_us); });
+                   [this, at](Result<Asked> asked) { OnAsked(std::move(asked), at); });
     } else {
-      OnAsked(AskCore(*core_, card), at_us);
+      OnAsked(AskCore(*core_, card), at);
     }
   });
 }
 
 int64_t World::TrueTime() const { return machine_->clock().Wall().us - wall_off_.count(); }
 
-void World::OnAsked(Result<Asked> asked, int64_t at_us) {
+void World::OnAsked(Result<Asked> asked, const AskedAt& at) {
   if (machine_->crashed()) return;
   if (!asked) {
     if (asked.error().code() != ErrorCode::kUnavailable)
@@ -116,11 +116,16 @@ void World::OnAsked(Result<Asked> asked, int64_t at_us) {
   }
   if (asked->epoch > core_->log_status().durable)
     return Fail("an answer from an epoch that is not durable");
+  if (asked->as_of < at.last_as_of)
+    return Fail(
+        fmt::format("the log clock went back from {} to {} us", at.last_as_of.us, asked->as_of.us));
+  last_as_of_ = std::max(last_as_of_, asked->as_of);
   if (shape_.clock == ClockKind::kWall && !clock_is_off_) {
     // Neither a step nor its way back moves the log clock by more than drift may.
     constexpr int64_t kDriftUs = 2'000'000;
-    if (asked->as_of.us < at_us - kDriftUs || asked->as_of.us > TrueTime() + kDriftUs)
-      return Fail(fmt::format("asked at {} us the log clock says {} us", at_us, asked->as_of.us));
+    if (asked->as_of.us < at.true_us - kDriftUs || asked->as_of.us > TrueTime() + kDriftUs)
+      return Fail(
+          fmt::format("asked at {} us the log clock says {} us", at.true_us, asked->as_of.us));
   }
   record_.NoteAsked(std::move(*asked));
 }

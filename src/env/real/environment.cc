@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <condition_variable>
 #include <ctime>
+#include <fstream>
 #include <mutex>
 
 #include "env/real/executor.h"
@@ -33,6 +34,12 @@ class RealEnvironment final : public Environment {
  public:
   Clock& clock() override { return clock_; }
   Files& files() override { return *files_; }
+
+  std::string BootId() override {
+    std::string id;
+    std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
+    return id;
+  }
 
   void Random(std::span<uint8_t> out) override {
     while (!out.empty()) {

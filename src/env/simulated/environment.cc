@@ -6,6 +6,8 @@ namespace headrace::env::simulated {
 namespace {
 
 constexpr base::Timestamp kFirstWall{1'750'000'000'000'000};  // 2025-06-15T15:06:40Z
+constexpr std::chrono::seconds kRestart{1};                   // of the process
+constexpr std::chrono::seconds kStartOfMachine{5};            // after a power cut
 
 }  // namespace
 
@@ -26,11 +28,12 @@ class SimulatedEnvironment::SimulatedClock final : public Clock {
 };
 
 SimulatedEnvironment::SimulatedEnvironment(uint64_t seed, Faults faults)
-    : SimulatedEnvironment(seed, std::move(faults), std::make_shared<Disk>(), kFirstWall) {}
+    : SimulatedEnvironment(seed, std::move(faults), std::make_shared<Disk>(), kFirstWall, {}) {}
 
 SimulatedEnvironment::SimulatedEnvironment(uint64_t seed, Faults faults, std::shared_ptr<Disk> disk,
-                                           base::Timestamp wall)
-    : loop_(seed),
+                                           base::Timestamp wall, Boot boot)
+    : boot_(boot),
+      loop_(seed, boot.now),
       disk_(std::move(disk)),
       life_(std::make_shared<Life>(Life{loop_, disk_, std::move(faults), disk_->generation()})),
       clock_(std::make_unique<SimulatedClock>(loop_, wall)),
@@ -109,6 +112,7 @@ void SimulatedEnvironment::Crash(CrashKind kind) {
   if (loop_.dead()) return;
   ++life_->injected[kind == CrashKind::kPowerCut ? "power cut" : "killed"];
   if (kind == CrashKind::kPowerCut) {
+    boot_.power_cut = true;
     disk_->Crash(loop_.random());
   } else {
     disk_->EndLife();
@@ -117,15 +121,20 @@ void SimulatedEnvironment::Crash(CrashKind kind) {
 }
 
 std::unique_ptr<SimulatedEnvironment> SimulatedEnvironment::Reboot(uint64_t seed, Faults faults) {
-  const base::Timestamp wall = clock_->Wall() + std::chrono::seconds(1);
+  Boot next{.number = boot_.number, .now = loop_.now() + kRestart};
+  base::Duration down = kRestart;
+  if (boot_.power_cut) {
+    next = {.number = boot_.number + 1};
+    down = kStartOfMachine;
+  }
   return std::unique_ptr<SimulatedEnvironment>(
-      new SimulatedEnvironment(seed, std::move(faults), disk_, wall));
+      new SimulatedEnvironment(seed, std::move(faults), disk_, clock_->Wall() + down, next));
 }
 
 std::unique_ptr<SimulatedEnvironment> SimulatedEnvironment::Copy(uint64_t seed,
                                                                  Faults faults) const {
-  return std::unique_ptr<SimulatedEnvironment>(
-      new SimulatedEnvironment(seed, std::move(faults), disk_->Copy(), clock_->Wall()));
+  return std::unique_ptr<SimulatedEnvironment>(new SimulatedEnvironment(
+      seed, std::move(faults), disk_->Copy(), clock_->Wall(), {.number = boot_.number + 1}));
 }
 
 void SimulatedEnvironment::StepWall(base::Duration by) { clock_->StepWall(by); }

@@ -30,6 +30,7 @@ class SimulatedEnvironment final : public Environment {
 
   Clock& clock() override;
   Files& files() override { return *files_; }
+  std::string BootId() override { return std::to_string(boot_.number); }
   void Random(std::span<uint8_t> out) override;
   std::unique_ptr<Executor> NewExecutor(const std::string& name, Priority priority) override;
   // At the planned visit the process dies here: SimulatedCrash is thrown. The name must be in
@@ -52,8 +53,9 @@ class SimulatedEnvironment final : public Environment {
   // The process dies, now. The caller then drops what was built on this machine, and calls Reboot.
   void Crash(CrashKind kind = CrashKind::kPowerCut);
   bool crashed() const { return loop_.dead(); }
-  // A new life on the same disk; wall time goes on. A life that did not crash is shut down cleanly:
-  // its disk keeps all.
+  // A new life on the same disk. After a power cut the machine has started anew, which takes five
+  // seconds; else only the process, which takes one, and the monotonic clock has gone on. A life
+  // that did not crash is shut down cleanly: its disk keeps all.
   std::unique_ptr<SimulatedEnvironment> Reboot(uint64_t seed, Faults faults = {});
 
   // Another machine with a copy of this one's disk as it is seen now, all of it durable.
@@ -80,9 +82,15 @@ class SimulatedEnvironment final : public Environment {
 
  private:
   class SimulatedClock;
+  struct Boot {
+    uint64_t number = 1;
+    MonotonicTime now{std::chrono::seconds(1)};  // when the life begins
+    bool power_cut = false;                      // how it ended
+  };
   SimulatedEnvironment(uint64_t seed, Faults faults, std::shared_ptr<Disk> disk,
-                       base::Timestamp wall);
+                       base::Timestamp wall, Boot boot);
 
+  Boot boot_;
   Loop loop_;
   std::shared_ptr<Disk> disk_;
   std::shared_ptr<Life> life_;

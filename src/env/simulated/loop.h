@@ -19,7 +19,7 @@ struct SimulatedCrash {};
 // Not thread-safe.
 class Loop {
  public:
-  explicit Loop(uint64_t seed) : random_(seed) {}
+  Loop(uint64_t seed, MonotonicTime begin) : random_(seed), now_(begin) {}
 
   std::mt19937_64& random() { return random_; }
   MonotonicTime now() const { return now_; }
@@ -67,7 +67,7 @@ class Loop {
   void RunOne(Mailbox& mailbox);
 
   std::mt19937_64 random_;
-  MonotonicTime now_{std::chrono::seconds(1)};
+  MonotonicTime now_;
   std::multimap<MonotonicTime, Event> events_;
   std::vector<MailboxRef> mailboxes_;
   bool dead_ = false;

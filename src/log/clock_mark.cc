@@ -1,0 +1,67 @@
+#include "log/clock_mark.h"
+
+#include <array>
+#include <cstring>
+#include <span>
+
+#include "base/hash.h"
+
+namespace headrace::log {
+namespace {
+
+constexpr std::array<char, 8> kMagic = {'H', 'R', 'C', 'L', 'O', 'C', 'K', '1'};
+
+struct MarkBytes {
+  std::array<char, 8> magic = kMagic;
+  uint64_t boot = 0;
+  int64_t at_ns = 0;
+  int64_t clock_us = 0;
+  uint64_t check = 0;
+
+  uint64_t Check() const {
+    return base::Hash64(
+        std::span(reinterpret_cast<const uint8_t*>(this), offsetof(MarkBytes, check)), 0);
+  }
+};
+static_assert(sizeof(MarkBytes) == 40);
+
+uint64_t BootOf(env::Environment& environment) {
+  const std::string id = environment.BootId();
+  return base::Hash64(std::span(reinterpret_cast<const uint8_t*>(id.data()), id.size()), 0);
+}
+
+}  // namespace
+
+base::Timestamp ClockMark::ReadFloor(env::Environment& environment, const std::string& path) {
+  const auto bytes = environment.files().ReadAll(path);
+  MarkBytes mark;
+  if (!bytes || bytes->size() < sizeof(mark)) return base::Timestamp::Min();
+  std::memcpy(&mark, bytes->data(), sizeof(mark));
+  if (mark.magic != kMagic || mark.check != mark.Check()) return base::Timestamp::Min();
+  const base::Timestamp clock{mark.clock_us};
+  const auto since = std::chrono::duration_cast<base::Duration>(environment.clock().Now() -
+                                                                env::MonotonicTime(mark.at_ns));
+  if (mark.boot != BootOf(environment) || since < base::Duration::zero()) return clock + kLease;
+  // One more: both readings were cut to whole microseconds.
+  return clock + since + base::Duration(1);
+}
+
+base::Result<ClockMark> ClockMark::Open(env::Environment& environment, const std::string& path) {
+  env::Files& files = environment.files();
+  HR_TRY(const bool exists, files.Exists(path));
+  HR_TRY(auto file, files.OpenForWriting(
+                        path, exists ? env::Files::Open::kExisting : env::Files::Open::kCreateNew));
+  return ClockMark(std::move(file), BootOf(environment));
+}
+
+base::Result<void> ClockMark::Write(base::Timestamp clock, env::MonotonicTime at) {
+  MarkBytes mark;
+  mark.boot = boot_;
+  mark.at_ns = at.count();
+  mark.clock_us = clock.us;
+  mark.check = mark.Check();
+  HR_TRY_VOID(file_->WriteAt(0, std::span(reinterpret_cast<const uint8_t*>(&mark), sizeof(mark))));
+  return file_->Sync();
+}
+
+}  // namespace headrace::log

@@ -17,6 +17,8 @@ using columns::Column;
 using columns::Type;
 using columns::Value;
 
+constexpr size_t kCodePointBytesMax = 4;
+
 size_t LengthInCodePoints(std::string_view text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
@@ -117,8 +119,12 @@ bool AllFloatsPass(const FieldRules& rules, const Column& column) {
 
 bool FieldRules::TextPasses(std::string_view text) const {
   if (length.any()) {
-    const size_t n = type == Type::kString ? LengthInCodePoints(text) : text.size();
-    if (n < length.minimum || n > length.maximum) return false;
+    // A code point has 1 to 4 bytes: mostly that decides.
+    const size_t least = type == Type::kString ? text.size() / kCodePointBytesMax : text.size();
+    if (least < length.minimum || text.size() > length.maximum) {
+      const size_t n = type == Type::kString ? LengthInCodePoints(text) : text.size();
+      if (n < length.minimum || n > length.maximum) return false;
+    }
   }
   if (pattern != nullptr && !RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *pattern))
     return false;

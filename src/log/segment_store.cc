@@ -44,6 +44,7 @@ base::Result<void> SegmentStore::Open(const LogTail& tail) {
   active_ = Segment{std::move(file), reader->size() / kRecordAlignment * kRecordAlignment};
   offset_ = tail.offset;
   next_size_ = std::min(options_.segment_bytes, active_->size * kGrowth);
+  taken_at_ = environment_.clock().Now();
   PrepareAhead();
   return {};
 }
@@ -85,7 +86,7 @@ void SegmentStore::BeginPreparing(uint64_t at_least_bytes) {
     return;
   }
   preparing_ = true;
-  hurry_ = false;
+  hurry_ = fills_fast_;
   background_->Post([this, size] {
     reply_to_.Post([this, prepared = Prepare(size)]() mutable {
       EndPreparing(std::move(prepared));
@@ -127,6 +128,15 @@ base::Result<SegmentStore::Segment> SegmentStore::Prepare(uint64_t size) {
   return Segment{std::move(file), size};
 }
 
+void SegmentStore::NoteFilled() {
+  const env::MonotonicTime now = environment_.clock().Now();
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now - taken_at_);
+  if (active_)
+    fills_fast_ = offset_ * 1'000'000 >
+                  kZeroedBytesPerS * static_cast<uint64_t>(std::max<int64_t>(1, took.count()));
+  taken_at_ = now;
+}
+
 base::Result<void> SegmentStore::MakeRoom(uint64_t bytes, base::EpochId first) {
   if (bytes <= Remaining()) return {};
   HR_CHECK(next_.has_value(), "no segment to take");
@@ -138,6 +148,7 @@ base::Result<void> SegmentStore::MakeRoom(uint64_t bytes, base::EpochId first) {
   environment_.CrashPoint("segment.after_rename");
   HR_TRY_VOID(environment_.files().SyncFolder(folder_));
   environment_.CrashPoint("segment.after_folder_sync");
+  NoteFilled();
   active_ = std::move(next_);
   next_.reset();
   offset_ = 0;

@@ -7,7 +7,8 @@
 // synced; then records go in. So a full disk shows when a segment is prepared, not when an epoch is
 // written. Sizes: 8 MiB first, then twice the one before, up to segment_bytes; more for a huge
 // epoch. A log that fills faster than the disk takes zeros gets segments that are only reserved: a
-// slower sync is better than none.
+// slower sync is better than none. So does one that fills at over kZeroedBytesPerS: there a sync
+// has megabytes behind it, and writing every byte twice costs more than it saves.
 
 #include <atomic>
 #include <cstdint>
@@ -27,6 +28,8 @@ namespace headrace::log {
 // only the preparation runs elsewhere.
 class SegmentStore {
  public:
+  static constexpr uint64_t kZeroedBytesPerS = 64ULL << 20;
+
   // `on_prepared` runs on `reply_to` whenever a preparation ended, well or not.
   SegmentStore(env::Environment& environment, std::string folder, const LogOptions& options,
                env::Executor& reply_to, std::function<void()> on_prepared);
@@ -72,6 +75,8 @@ class SegmentStore {
     std::unique_ptr<env::WritableFile> file;
     uint64_t size = 0;
   };
+  // The active segment is full.
+  void NoteFilled();
   uint64_t Remaining() const { return active_ ? active_->size - offset_ : 0; }
   uint64_t Reserve() const;
   void BeginPreparing(uint64_t at_least_bytes);
@@ -91,6 +96,8 @@ class SegmentStore {
   std::optional<Segment> next_;
   bool preparing_ = false;
   std::atomic<bool> hurry_{false};  // the log waits for the segment that is being zeroed
+  env::MonotonicTime taken_at_{0};  // when the active segment became that
+  bool fills_fast_ = false;         // the one before it did
   uint64_t next_size_;
   std::optional<base::Error> error_;
   env::MonotonicTime failed_at_{0};

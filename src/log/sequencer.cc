@@ -77,7 +77,7 @@ Result<void> LogSequencer::Recover(const ResumePoint& resume,
   status_.log_bytes = log_bytes_;
   ChargeAdmissionState();
 
-  executor_ = environment_.NewExecutor("sequencer", env::Priority::kRealTime);
+  executor_ = environment_.NewExecutor("sequencer", env::Priority::kEager);
   self_ = executor_.get();
   segments_ =
       std::make_unique<SegmentStore>(environment_, folder_, options_, *self_, [this] { Pump(); });

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "env/allocator.h"
 #include "env/network.h"
 #include "ingest/flight/flight_server.h"
 #include "protocols/http_router.h"
@@ -82,6 +83,7 @@ class RunningEngine final : public Engine {
 
   Result<void> Listen() {
     HR_TRY(definition_, ReadPipeline(environment_->files(), options_.pipeline_path));
+    env::FitAllocatorTo(definition_->memory_bytes);
     budget_ = std::make_unique<base::MemoryBudget>(definition_->memory_bytes);
     memory_ = watch::MemoryWatch::Make(*environment_, *budget_);
     MountStarting(starting_router_, definition_->name, progress_);

@@ -44,6 +44,32 @@ TEST_F(RealEnvironment, WritesAtOffsetsAndReadsBack) {
   EXPECT_EQ(reader->ReadAt(9'999, read).error().code(), ErrorCode::kCorruption);
 }
 
+// Large writes to a preallocated file go past the page cache, small ones through it: a reader sees
+// both, wherever they begin.
+TEST_F(RealEnvironment, SmallAndLargeWritesToAPreallocatedFileMix) {
+  constexpr size_t kBytes = 8U << 20;
+  auto file = *files().OpenForWriting(Path("log"), Files::Open::kCreateNew);
+  ASSERT_TRUE(file->Preallocate(kBytes, true));
+  std::vector<uint8_t> expected(kBytes);
+  size_t offset = 0;
+  const auto write = [&](size_t size, uint8_t salt) {
+    std::vector<uint8_t> bytes(size);
+    for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<uint8_t>(i * 31 + i / 256 + salt);
+    ASSERT_TRUE(file->WriteAt(offset, bytes));
+    std::copy(bytes.begin(), bytes.end(), expected.begin() + static_cast<ptrdiff_t>(offset));
+    offset += size;
+    std::vector<uint8_t> seen(kBytes);
+    ASSERT_TRUE((*files().OpenForReading(Path("log")))->ReadAt(0, seen));
+    ASSERT_EQ(seen, expected) << "after " << size << " bytes up to " << offset;
+  };
+  write(512, 1);
+  write((3U << 20) + 512, 2);  // more than a chunk, and no whole page at either end
+  write(1024, 3);
+  write(600'000, 4);  // no whole 512 bytes at its end
+  write(300'000, 5);  // begins where a disk can't write directly
+  ASSERT_TRUE(file->Sync());
+}
+
 TEST_F(RealEnvironment, SaysWhatIsThereAndWhatIsNot) {
   EXPECT_EQ(files().OpenForReading(Path("none")).error().code(), ErrorCode::kNotFound);
   EXPECT_EQ(files().OpenForWriting(Path("none"), Files::Open::kExisting).error().code(),

@@ -1,6 +1,7 @@
 #include "env/real/executor.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "base/result.h"
 #include "env/real/thread_priority.h"
@@ -9,11 +10,14 @@ namespace headrace::env::real {
 namespace {
 
 constexpr size_t kThreadNameMax = 15;  // the kernel's limit
+constexpr MonotonicTime kLookOut = std::chrono::microseconds(100);
 
 }  // namespace
 
 ThreadExecutor::ThreadExecutor(const Clock& clock, std::string name, Priority priority)
-    : clock_(clock), thread_([this, name = std::move(name), priority] { Run(name, priority); }) {}
+    : clock_(clock),
+      priority_(priority),
+      thread_([this, name = std::move(name), priority] { Run(name, priority); }) {}
 
 ThreadExecutor::~ThreadExecutor() {
   HR_CHECK(std::this_thread::get_id() != thread_.get_id(), "an executor destroyed by its own task");
@@ -31,6 +35,7 @@ void ThreadExecutor::Post(Task task) {
     const std::lock_guard lock(mutex_);
     was_empty = posted_.empty();
     posted_.push_back(std::move(task));
+    has_posted_.store(true, std::memory_order_release);
   }
   if (was_empty) wake_.notify_one();
 }
@@ -52,7 +57,16 @@ void ThreadExecutor::CollectDueTimers() {
   }
 }
 
+void ThreadExecutor::LookOut(std::unique_lock<std::mutex>& lock) {
+  if (priority_ != Priority::kEager || stopping_ || !posted_.empty()) return;
+  lock.unlock();
+  const MonotonicTime end = clock_.Now() + kLookOut;
+  while (!has_posted_.load(std::memory_order_acquire) && clock_.Now() < end) sched_yield();
+  lock.lock();
+}
+
 bool ThreadExecutor::WaitForWork(std::unique_lock<std::mutex>& lock) {
+  LookOut(lock);
   while (true) {
     CollectDueTimers();
     if (!posted_.empty()) return true;
@@ -72,6 +86,7 @@ void ThreadExecutor::Run(const std::string& name, Priority priority) {
   std::unique_lock lock(mutex_);
   while (WaitForWork(lock)) {
     batch.swap(posted_);
+    has_posted_.store(false, std::memory_order_relaxed);
     lock.unlock();
     for (Task& task : batch) {
       task();

@@ -161,7 +161,7 @@ void TilesAppend(benchmark::State& state) {
 }
 BENCHMARK(TilesAppend)->Name("Window/tiles/row");
 
-// All three windows of one key with 1,440 rows in the longest.
+// All three windows of one key with 1,440 rows in the longest, chunk by chunk.
 void TilesRead(benchmark::State& state, bool with_partials) {
   const TileInput input(Rows(2'000));
   Tiles tiles;
@@ -171,15 +171,16 @@ void TilesRead(benchmark::State& state, bool with_partials) {
   std::vector<ArgumentBlock> arguments(3);
   for (auto _ : state) {
     Accumulators rows(tiles.plan);
-    for (uint32_t i = image.end; i-- > image.begin;) {
-      const RowBlock block = image.chunk(i)->Block(store.layout(), arguments.data());
-      if (with_partials && i + 1 < image.end) {
-        rows.MergePartials(image.chunk(i)->partials(store.layout()));
-        rows.AddWithoutPartial(block, RowsBelow(image.count(i)));
+    for (auto at = LeafCursor::First(image.tree); !at.at_end(); at.Next()) {
+      const RowBlock block = at.chunk()->Block(store.layout(), arguments.data());
+      if (with_partials) {
+        rows.MergeRun(at.step(0).node->Run(at.step(0).index, at.step(0).index + 1));
+        rows.AddWithoutPartial(block, RowsBelow(at.chunk()->count()));
       } else {
-        rows.Add(block, RowsBelow(image.count(i)));
+        rows.Add(block, RowsBelow(at.chunk()->count()));
       }
     }
+    rows.Add(image.open->Block(store.layout(), arguments.data()), RowsBelow(image.open_count));
     for (size_t f = 0; f < tiles.plan.specs().size(); ++f) benchmark::DoNotOptimize(rows.Result(f));
   }
 }

@@ -29,11 +29,12 @@ uint64_t FoldValue(uint64_t digest, const columns::Value& value) {
 uint64_t DigestOf(const AggregatePlan& plan, const std::vector<RandomRow>& rows) {
   Accumulators all(plan);
   std::deque<BlockOfRows> blocks;
+  std::deque<std::vector<SlotPartial>> kept;
   for (size_t begin = 0; begin < rows.size(); begin += kBlockRows) {
     const auto end = std::min(rows.size(), begin + kBlockRows);
     const BlockOfRows& block = blocks.emplace_back(std::vector(
         rows.begin() + static_cast<ptrdiff_t>(begin), rows.begin() + static_cast<ptrdiff_t>(end)));
-    std::vector<SlotPartial> partials(plan.slots().size());
+    std::vector<SlotPartial>& partials = kept.emplace_back(plan.slots().size());
     Accumulators alone(plan);
     alone.Add(block.block(), block.rows());
     if (blocks.size() % 2 == 0 && alone.WritePartials(partials)) {

@@ -22,6 +22,13 @@ int64_t OrderedBits(uint64_t cell) {
   return FlipNegative(static_cast<int64_t>(cell));
 }
 
+// Whether a row comes after the newest one so far, if there was one.
+bool IsNewer(uint64_t count, int64_t newest_time, uint64_t newest_position, int64_t time,
+             uint64_t position) {
+  return count == 0 || time > newest_time ||
+         (time == newest_time && position > newest_position);
+}
+
 Int128 SumIntegers(const uint64_t* cells, RowMask rows) {
   Int128 sum = 0;
   ForEachRow(rows, [&](uint32_t row) { sum += static_cast<int64_t>(cells[row]); });
@@ -147,8 +154,8 @@ void Accumulators::AddNewest(State& state, const RowBlock& block, const Slot& sl
   const auto row = static_cast<uint32_t>(63 - std::countl_zero(rows));
   const int64_t time = block.times[row];
   const uint64_t position = block.positions[row];
-  const bool newer = state.count == 0 || time > state.newest_time ||
-                     (time == state.newest_time && position > state.newest_position);
+  const bool newer =
+      IsNewer(state.count, state.newest_time, state.newest_position, time, position);
   ++state.count;
   if (!newer) return;
   const ArgumentBlock& argument = block.arguments[*slot.argument];
@@ -160,21 +167,63 @@ void Accumulators::AddNewest(State& state, const RowBlock& block, const Slot& sl
 }
 
 void Accumulators::MergePartials(std::span<const SlotPartial> partials) {
-  for (size_t i = 0; i < states_.size(); ++i) {
-    const SlotPartial& partial = partials[i];
-    State& state = states_[i];
-    switch (plan_->slots()[i].kind) {
-      case Slot::Kind::kIntegerRange:
-      case Slot::Kind::kDoubleRange:
-        AddRange(state, partial.least, partial.greatest, partial.count);
-        continue;
-      case Slot::Kind::kIntegerSum: state.integers += partial.sum; break;
-      case Slot::Kind::kDoubleSum: state.doubles.AddUnits(partial.sum); break;
-      case Slot::Kind::kTruths: state.truths += partial.truths; break;
-      case Slot::Kind::kRows: break;
-      default: continue;
+  for (size_t i = 0; i < states_.size(); ++i)
+    MergePartial(plan_->slots()[i], partials[i], states_[i]);
+}
+
+void Accumulators::MergePartial(const Slot& slot, const SlotPartial& partial, State& state) {
+  if (partial.count == 0) return;
+  switch (slot.kind) {
+    case Slot::Kind::kIntegerRange:
+    case Slot::Kind::kDoubleRange:
+    case Slot::Kind::kBoolRange:
+      return AddRange(state, partial.least, partial.greatest, partial.count);
+    case Slot::Kind::kTextRange: {
+      const auto least = TextCell::Read(reinterpret_cast<const uint64_t&>(partial.least));
+      const auto greatest = TextCell::Read(reinterpret_cast<const uint64_t&>(partial.greatest));
+      if (state.count == 0 || least < state.least_text) state.least_text = least;
+      if (state.count == 0 || greatest > state.greatest_text) state.greatest_text = greatest;
+      break;
     }
-    state.count += partial.count;
+    case Slot::Kind::kNewest: {
+      const auto position = static_cast<uint64_t>(partial.greatest);
+      if (IsNewer(state.count, state.newest_time, state.newest_position, partial.least, position)) {
+        state.newest_time = partial.least;
+        state.newest_position = position;
+        state.newest_cell = static_cast<uint64_t>(partial.sum);
+        state.newest_valid = partial.truths != 0;
+      }
+      break;
+    }
+    case Slot::Kind::kIntegerSum: state.integers += partial.sum; break;
+    case Slot::Kind::kDoubleSum: state.doubles.AddUnits(partial.sum); break;
+    case Slot::Kind::kTruths: state.truths += partial.truths; break;
+    case Slot::Kind::kRows: break;
+    case Slot::Kind::kBuckets: return;
+  }
+  state.count += partial.count;
+}
+
+void Accumulators::SubtractPartial(const Slot& slot, const SlotPartial& partial, State& state) {
+  if (slot.kind == Slot::Kind::kDoubleSum) state.doubles.AddUnits(-partial.sum);
+  if (slot.kind == Slot::Kind::kIntegerSum) state.integers -= partial.sum;
+  state.truths -= partial.truths;
+  state.count -= partial.count;
+}
+
+void Accumulators::MergeRun(const PartialRun& run) {
+  if (run.first == run.end) return;
+  const size_t slots = states_.size();
+  for (size_t i = 0; i < slots; ++i) {
+    const Slot& slot = plan_->slots()[i];
+    const SlotPartial* partials = run.partials + i;
+    if (slot.is_additive()) {
+      MergePartial(slot, partials[(run.end - 1) * slots], states_[i]);
+      if (run.first > 0) SubtractPartial(slot, partials[(run.first - 1) * slots], states_[i]);
+      continue;
+    }
+    for (uint32_t at = run.end; at-- > run.first;)
+      MergePartial(slot, partials[at * slots], states_[i]);
   }
 }
 
@@ -182,15 +231,89 @@ bool Accumulators::WritePartials(std::span<SlotPartial> out) const {
   for (size_t i = 0; i < states_.size(); ++i) {
     const State& state = states_[i];
     if (!state.doubles.fits_units()) return false;
-    const Int128 sum =
-        plan_->slots()[i].kind == Slot::Kind::kDoubleSum ? state.doubles.units() : state.integers;
-    out[i] = {.sum = sum,
+    out[i] = {.sum = state.integers,
               .least = state.least,
               .greatest = state.greatest,
               .count = static_cast<uint32_t>(state.count),
               .truths = static_cast<uint32_t>(state.truths)};
+    switch (plan_->slots()[i].kind) {
+      case Slot::Kind::kDoubleSum: out[i].sum = state.doubles.units(); break;
+      case Slot::Kind::kTextRange:
+        out[i].least = static_cast<int64_t>(TextCell::Of(state.least_text));
+        out[i].greatest = static_cast<int64_t>(TextCell::Of(state.greatest_text));
+        break;
+      case Slot::Kind::kNewest:
+        out[i].least = state.newest_time;
+        out[i].greatest = static_cast<int64_t>(state.newest_position);
+        out[i].sum = static_cast<Int128>(state.newest_cell);
+        out[i].truths = state.newest_valid ? 1 : 0;
+        break;
+      default: break;
+    }
   }
   return true;
+}
+
+bool AppendToRun(const AggregatePlan& plan, SlotPartial* run, uint32_t at,
+                 std::span<const SlotPartial> block) {
+  // -2^127 units are left out: a total must have a negative to be taken away by.
+  constexpr auto kLeast = static_cast<Int128>(static_cast<unsigned __int128>(1) << 127);
+  const size_t slots = plan.slots().size();
+  SlotPartial* to = run + at * slots;
+  bool fits = !block.empty();
+  for (size_t i = 0; i < slots; ++i) {
+    SlotPartial& partial = *new (to + i) SlotPartial(block.empty() ? SlotPartial{} : block[i]);
+    if (!plan.slots()[i].is_additive()) continue;
+    if (at > 0) {
+      const SlotPartial& before = *(to + i - slots);
+      fits &= !__builtin_add_overflow(partial.sum, before.sum, &partial.sum);
+      partial.count += before.count;
+      partial.truths += before.truths;
+    }
+    fits &= partial.sum != kLeast;
+  }
+  if (fits || block.empty()) return true;
+  AppendToRun(plan, run, at, {});
+  return false;
+}
+
+void BlockOfRun(const AggregatePlan& plan, const SlotPartial* run, uint32_t at,
+                std::span<SlotPartial> out) {
+  const size_t slots = plan.slots().size();
+  const SlotPartial* from = run + at * slots;
+  for (size_t i = 0; i < slots; ++i) {
+    out[i] = from[i];
+    if (!plan.slots()[i].is_additive() || at == 0) continue;
+    const SlotPartial& before = *(from + i - slots);
+    out[i].sum -= before.sum;
+    out[i].count -= before.count;
+    out[i].truths -= before.truths;
+  }
+}
+
+void Accumulators::Remove(const RowBlock& block, RowMask rows) {
+  for (size_t i = 0; i < states_.size(); ++i) RemoveSlot(plan_->slots()[i], block, rows, states_[i]);
+}
+
+void Accumulators::RemoveSlot(const Slot& slot, const RowBlock& block, RowMask rows, State& state) {
+  if (slot.where) rows &= block.arguments[*slot.where].valid & block.arguments[*slot.where].truth;
+  if (slot.argument) rows &= block.arguments[*slot.argument].valid;
+  if (rows == 0) return;
+  state.count -= static_cast<uint64_t>(std::popcount(rows));
+  if (slot.kind == Slot::Kind::kRows) return;
+  const ArgumentBlock& argument = block.arguments[*slot.argument];
+  switch (slot.kind) {
+    case Slot::Kind::kIntegerSum: state.integers -= SumIntegers(argument.cells, rows); break;
+    case Slot::Kind::kDoubleSum:
+      ForEachRow(rows, [&](uint32_t row) {
+        state.doubles.Remove(std::bit_cast<double>(argument.cells[row]));
+      });
+      break;
+    case Slot::Kind::kTruths:
+      state.truths -= static_cast<uint64_t>(std::popcount(rows & argument.truth));
+      break;
+    default: HR_CHECK(false, "rows can't be taken away from this aggregate");
+  }
 }
 
 void Accumulators::Merge(const Accumulators& other) {
@@ -202,8 +325,8 @@ void Accumulators::MergeState(State& state, const State& other) {
   const bool first = state.count == 0;
   if (first || other.least_text < state.least_text) state.least_text = other.least_text;
   if (first || other.greatest_text > state.greatest_text) state.greatest_text = other.greatest_text;
-  if (first || other.newest_time > state.newest_time ||
-      (other.newest_time == state.newest_time && other.newest_position > state.newest_position)) {
+  if (IsNewer(state.count, state.newest_time, state.newest_position, other.newest_time,
+              other.newest_position)) {
     state.newest_time = other.newest_time;
     state.newest_position = other.newest_position;
     state.newest_cell = other.newest_cell;

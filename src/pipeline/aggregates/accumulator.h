@@ -15,7 +15,9 @@
 
 namespace headrace::pipeline {
 
-// What a sealed chunk keeps of a slot (only of slots with has_partial()).
+// What is kept of a slot over a set of rows (only of slots with has_partial()). Texts are cells,
+// whose blobs are those of the rows. kNewest keeps the row's time in `least`, its position in
+// `greatest`, its cell in `sum`, its validity in `truths`.
 struct SlotPartial {
   Int128 sum = 0;     // kIntegerSum; kDoubleSum in ExactSum's units
   int64_t least = 0;  // ranges: the value, or the double's ordered bits
@@ -24,6 +26,23 @@ struct SlotPartial {
   uint32_t truths = 0;
 };
 
+// Neighbouring blocks [first, end) of a run. A run has the partials of one block after the other, a
+// SlotPartial a slot each; those of additive slots are running totals, from the run's first block
+// up to and with this one. So a stretch of additive slots is one difference, whatever its length.
+struct PartialRun {
+  const SlotPartial* partials = nullptr;
+  uint32_t first = 0;
+  uint32_t end = 0;
+};
+// Writes the partials of block `at` behind those of the blocks before it; `block` of none is a
+// block that counts for nothing. False when a running total does not fit: then it is such a block,
+// too.
+bool AppendToRun(const AggregatePlan& plan, SlotPartial* run, uint32_t at,
+                 std::span<const SlotPartial> block);
+// The partials of block `at` alone.
+void BlockOfRun(const AggregatePlan& plan, const SlotPartial* run, uint32_t at,
+                std::span<SlotPartial> out);
+
 struct AggregateResult {
   columns::Value value;  // null over no rows (0 for counts)
   // The value is outside what its type can hold: an integer sum beyond int64. The value is null
@@ -31,7 +50,8 @@ struct AggregateResult {
   enum class Range : uint8_t { kInside, kOutside } range = Range::kInside;
 };
 
-// Not thread-safe. Texts of results are copied out, so rows need to live only until Result.
+// Not thread-safe. Texts of results are copied out, so rows and partials need to live only until
+// Result.
 class Accumulators {
  public:
   // `plan` outlives it.
@@ -41,8 +61,11 @@ class Accumulators {
   void Add(const RowBlock& block, RowMask rows);
   // Adds them to the slots without a partial only: goes with MergePartials of the same rows.
   void AddWithoutPartial(const RowBlock& block, RowMask rows);
+  // Takes rows away that were added before. Plans with is_additive() only.
+  void Remove(const RowBlock& block, RowMask rows);
   // `partials`: one per slot, as WritePartials made them.
   void MergePartials(std::span<const SlotPartial> partials);
+  void MergeRun(const PartialRun& run);
   void Merge(const Accumulators& other);
 
   // Fills `out` (one per slot). False when a sum does not fit: then the rows have to be added again
@@ -75,6 +98,9 @@ class Accumulators {
     uint64_t newest_cell = 0;
     bool newest_valid = false;
   };
+  static void RemoveSlot(const Slot& slot, const RowBlock& block, RowMask rows, State& state);
+  static void MergePartial(const Slot& slot, const SlotPartial& partial, State& state);
+  static void SubtractPartial(const Slot& slot, const SlotPartial& partial, State& state);
   static void AddSlot(const Slot& slot, const RowBlock& block, RowMask rows, State& state);
   static void AddRange(State& state, int64_t least, int64_t greatest, uint64_t count);
   static void AddTextRange(State& state, const RowBlock& block, const Slot& slot, RowMask rows);

@@ -35,6 +35,7 @@ std::vector<AggregateResult> Split(const AggregatePlan& plan, const std::vector<
   std::deque<Accumulators> parts;
   for (int i = 0; i < 3; ++i) parts.emplace_back(plan);
   std::deque<BlockOfRows> blocks;
+  std::deque<std::vector<SlotPartial>> kept;
   for (size_t begin = 0; begin < rows.size();) {
     const size_t end = std::min(rows.size(), begin + 1 + random() % kBlockRows);
     const BlockOfRows& block = blocks.emplace_back(std::vector(
@@ -42,7 +43,7 @@ std::vector<AggregateResult> Split(const AggregatePlan& plan, const std::vector<
     begin = end;
     Accumulators& part = parts[random() % parts.size()];
     const RowMask some = random() & block.rows();
-    std::vector<SlotPartial> partials(plan.slots().size());
+    std::vector<SlotPartial>& partials = kept.emplace_back(plan.slots().size());
     Accumulators alone(plan);
     alone.Add(block.block(), block.rows());
     if (random() % 2 == 0 && alone.WritePartials(partials)) {

@@ -64,6 +64,11 @@ AggregatePlan::AggregatePlan(std::span<const AggregateSpec> specs,
                              [](const Slot& slot) { return slot.kind == Slot::Kind::kNewest; });
   rereads_rows_ = std::any_of(slots_.begin(), slots_.end(),
                               [](const Slot& slot) { return !slot.has_partial(); });
+  is_additive_ = std::all_of(slots_.begin(), slots_.end(),
+                             [](const Slot& slot) { return slot.is_additive(); });
+  is_captured_ = std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
+    return slot.is_captured() || !slot.has_partial();
+  });
 }
 
 }  // namespace headrace::pipeline

@@ -33,10 +33,18 @@ struct Slot {
   int bits = 0;  // kBuckets
   bool operator==(const Slot&) const = default;
 
-  // A chunk's partial holds it in a few bytes. The others are read from the rows again.
-  bool has_partial() const {
-    return kind != Kind::kBuckets && kind != Kind::kNewest && kind != Kind::kTextRange &&
-           kind != Kind::kBoolRange;
+  // A partial holds it in a few bytes. The others are read from the rows again.
+  bool has_partial() const { return kind != Kind::kBuckets; }
+  // Sets of rows can be taken away from it again, bit for bit: running totals of its partials (sum,
+  // count and truths) say what lies between two of them.
+  bool is_additive() const {
+    return kind == Kind::kRows || kind == Kind::kIntegerSum || kind == Kind::kDoubleSum ||
+           kind == Kind::kTruths;
+  }
+  // Its partials are in snapshots. The others are made again: they were not in the first ones, and
+  // some hold addresses of texts.
+  bool is_captured() const {
+    return is_additive() || kind == Kind::kIntegerRange || kind == Kind::kDoubleRange;
   }
 };
 
@@ -54,6 +62,10 @@ class AggregatePlan {
   const std::vector<columns::Type>& argument_types() const { return argument_types_; }
   // Slots whose rows a sealed chunk must show again.
   bool rereads_rows() const { return rereads_rows_; }
+  // Every slot is additive: rows that leave a window can be taken away from its sums.
+  bool is_additive() const { return is_additive_; }
+  // Every slot that has partials has them in snapshots.
+  bool is_captured() const { return is_captured_; }
   // Every feature is last(): rows older than one that counts change nothing.
   bool only_newest() const { return only_newest_; }
 
@@ -63,6 +75,8 @@ class AggregatePlan {
   std::vector<Slot> slots_;
   std::vector<size_t> slot_of_;
   bool rereads_rows_ = false;
+  bool is_additive_ = false;
+  bool is_captured_ = false;
   bool only_newest_ = false;
 };
 

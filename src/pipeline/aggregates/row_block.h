@@ -85,6 +85,11 @@ struct TextCell {
     HR_CHECK(address >> 56 == 0, "a heap address uses its top byte");
     return address | kPointerTag;
   }
+  // The cell of a text that Read gave.
+  static uint64_t Of(std::string_view text) {
+    if (text.size() <= kInlineMax) return Inline(text);
+    return reinterpret_cast<uint64_t>(text.data() - sizeof(uint32_t)) | kPointerTag;
+  }
   static bool IsOutside(uint64_t cell) { return (cell & kPointerTag) == kPointerTag; }
   static char* BlobOf(uint64_t cell) { return reinterpret_cast<char*>(cell & ~kPointerTag); }
   // Sees the cell's own bytes or its blob's.

@@ -39,62 +39,70 @@ RowMask RowStore::Needed(const Edit& edit, const RowChunk& chunk, uint32_t count
   return needed;
 }
 
-// Whether every condition has a row at or below the edge in chunks after `index`.
-bool RowStore::NewerRowsSuffice(const Edit& edit, uint32_t index) const {
+// Whether every condition has a row at or below the edge in chunks after the first one.
+bool RowStore::NewerRowsSuffice(const Edit& edit) const {
   const RowImage& image = edit.image;
-  if (index + 1 >= image.end) return false;
+  LeafCursor at = LeafCursor::First(image.tree);
   std::vector<uint8_t> satisfied(conditions_.size(), 0);
-  for (uint32_t i = index + 1; i < image.end; ++i) {
-    const RowChunk* chunk = image.chunk(i);
-    if (image.count(i) == 0 || chunk->times(layout_)[0] > edit.forgotten(retention_)) break;
-    Needed(edit, *chunk, image.count(i), satisfied);
+  while (!at.at_end()) {
+    at.Next();
+    const auto [chunk, count] = at.at_end() ? Piece{image.open, image.open_count}
+                                            : Piece{at.chunk(), at.chunk()->count()};
+    if (count == 0 || chunk->times(layout_)[0] > edit.forgotten(retention_)) break;
+    Needed(edit, *chunk, count, satisfied);
   }
   return std::all_of(satisfied.begin(), satisfied.end(), [](uint8_t s) { return s != 0; });
 }
 
-// The last chunk is full. Rewrites the key's rows without those that are not needed, if that frees
-// half of them. Tried when the number of chunks is a power of two, so that its cost stays a
-// constant per row. True when it was done.
+std::vector<RowStore::Piece> RowStore::ChunksOf(const RowImage& image) {
+  std::vector<Piece> chunks;
+  for (LeafCursor at = LeafCursor::First(image.tree); !at.at_end(); at.Next())
+    chunks.push_back({at.chunk(), at.chunk()->count()});
+  if (!image.empty()) chunks.push_back({image.open, image.open_count});
+  return chunks;
+}
+
+// The open chunk is full. Rewrites the key's rows without those that are not needed, if that frees
+// half of them. Tried when the number of chunks has doubled, so that its cost stays a constant per
+// row. True when it was done.
 bool RowStore::Compact(Edit& edit) {
   RowImage& image = edit.image;
-  if (!std::has_single_bit(image.chunks())) return false;
-  if (retention_.kind == Retention::Kind::kWindowed && image.chunks() > 1)
+  if (!TreeWriter::IsAtPowerOfTwo(image.tree)) return false;
+  if (retention_.kind == Retention::Kind::kWindowed && !image.tree.empty())
     return false;  // whole chunks are dropped in time
+  const std::vector<Piece> old = ChunksOf(image);
   std::vector<uint8_t> satisfied(conditions_.size(), 0);
-  std::vector<RowMask> needed(image.chunks());
+  std::vector<RowMask> needed(old.size());
   size_t before = 0;
   size_t after = 0;
-  for (uint32_t i = image.end; i-- > image.begin;) {
-    needed[i - image.begin] = Needed(edit, *image.chunk(i), image.count(i), satisfied);
-    before += image.count(i);
-    after += static_cast<size_t>(std::popcount(needed[i - image.begin]));
+  for (size_t i = old.size(); i-- > 0;) {
+    needed[i] = Needed(edit, *old[i].chunk, old[i].count, satisfied);
+    before += old[i].count;
+    after += static_cast<size_t>(std::popcount(needed[i]));
   }
   if (after * 2 > before || after == 0) return false;
 
-  const RowImage old = image;
-  image.directory = nullptr;
-  image.begin = image.end = image.open_count = 0;
-  for (uint32_t i = old.begin; i < old.end; ++i) {
-    const RowChunk& chunk = *old.chunk(i);
-    const RowMask dropped = RowsBelow(old.count(i)) & ~needed[i - old.begin];
-    RetireTexts(chunk, dropped, edit.step);
+  tree_.Clear(image.tree, edit.step);
+  image.open = nullptr;
+  image.open_count = 0;
+  for (size_t i = 0; i < old.size(); ++i) {
+    const auto [chunk, count] = old[i];
+    const RowMask dropped = RowsBelow(count) & ~needed[i];
+    RetireTexts(*chunk, dropped, edit.step);
     if (dropped != 0)
       image.dropped_time =
-          std::max(image.dropped_time, chunk.times(layout_)[63 - std::countl_zero(dropped)]);
-    ForEachRow(needed[i - old.begin], [&](uint32_t row) {
-      if (image.chunks() == 0 || image.open_count == image.last()->capacity()) {
-        if (image.chunks() > 0) image.last()->Seal(layout_, image.open_count, scratch_);
-        PushChunk(
-            edit,
-            NewChunk(image.chunks() > 0 ? RowChunk::kCapacityMax : RowChunk::CapacityFor(after)),
-            0);
-      }
-      image.last()->AppendFrom(layout_, image.open_count++, chunk, row, row + 1);
+          std::max(image.dropped_time, chunk->times(layout_)[63 - std::countl_zero(dropped)]);
+    ForEachRow(needed[i], [&](uint32_t row) {
+      if (image.empty() || image.open_count == image.open->capacity())
+        PushChunk(edit,
+                  NewChunk(image.empty() ? RowChunk::CapacityFor(after) : RowChunk::kCapacityMax),
+                  0);
+      image.open->AppendFrom(layout_, image.open_count++, *chunk, row, row + 1);
     });
-    RetireChunk(old.chunk(i), edit.step);
+    RetireChunk(chunk, edit.step);
   }
-  image.oldest_until = last_time_of(image, image.begin);
-  RetireDirectory(old.directory, edit.step);
+  Charge(tree_.TakeBytesChange());
+  image.oldest_until = OldestUntil(image);
   CountRows(static_cast<int64_t>(after) - static_cast<int64_t>(before));
   return true;
 }

@@ -1,9 +1,11 @@
-// Rows older than their key's newest one. Visible chunks never change, so each chunk that gets a
-// row is copied with it:
-// 1. walk the chunks from the one that the first late row belongs to, giving each the rows up to
-// its last event time;
-// 2. a chunk without any is kept, the others are merged into one or two new chunks of equal size;
-// 3. all go into a new directory, and the old chunks and the old directory are retired.
+// Rows older than their key's newest one. Visible chunks never change, so a chunk that gets a row is
+// copied with it:
+// 1. a late row belongs to the first chunk whose last row is after it, and with it all late rows up
+// to that chunk's last event time;
+// 2. they are merged into one or more new chunks of equal size;
+// 3. these take the old chunk's place in copies of the nodes above it (row_tree.cc), or are the open
+// chunk, with sealed ones before it;
+// 4. the old chunk is retired, and the next late row is looked at.
 
 #include <algorithm>
 #include <utility>
@@ -28,40 +30,34 @@ struct MergeTarget {
 
 void RowStore::InsertLate(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows) {
   RowImage& image = edit.image;
-  std::vector<std::pair<RowChunk*, uint32_t>> chunks;
-  for (uint32_t i = image.begin; i < image.end; ++i) {
-    const int64_t last = last_time_of(image, i);
+  while (!rows.empty()) {
+    const auto at = LeafCursor::After(image.tree, batch.times[rows.front()]);
+    if (at.at_end()) break;
+    const int64_t last = at.last_time();
     const auto next = std::partition_point(rows.begin(), rows.end(),
                                            [&](uint32_t r) { return batch.times[r] < last; });
     const auto mine = rows.first(static_cast<size_t>(next - rows.begin()));
     rows = rows.subspan(mine.size());
-    RowChunk* chunk = image.chunk(i);
-    if (mine.empty()) {
-      chunks.emplace_back(chunk, image.count(i));
-      continue;
-    }
-    MergeInto(edit, chunks, *chunk, image.count(i), batch, mine);
-    RetireChunk(chunk, edit.step);
+    RowChunk* old = at.chunk();
+    std::vector<TreeWriter::Sealed> sealed;
+    for (const Piece& piece : Merge(*old, old->count(), batch, mine))
+      sealed.push_back(tree_.Seal(piece.chunk, piece.count));
+    tree_.Replace(image.tree, at, sealed, edit.step);
+    RetireChunk(old, edit.step);
   }
-  Directory* directory =
-      NewDirectory(std::max<uint32_t>(2, static_cast<uint32_t>(chunks.size()) + 1));
-  for (size_t i = 0; i < chunks.size(); ++i) {
-    const auto [chunk, count] = chunks[i];
-    directory->entries()[i].store(chunk, std::memory_order_relaxed);
-    // New chunks before the last one have to be sealed, kept ones are.
-    if (i + 1 < chunks.size() && chunk->count() == 0) chunk->Seal(layout_, count, scratch_);
+  if (!rows.empty()) {
+    RowChunk* old = std::exchange(image.open, nullptr);
+    for (const Piece& piece : Merge(*old, image.open_count, batch, rows))
+      PushChunk(edit, piece.chunk, piece.count);
+    RetireChunk(old, edit.step);
   }
-  RetireDirectory(image.directory, edit.step);
-  image.directory = directory;
-  image.begin = 0;
-  image.end = static_cast<uint32_t>(chunks.size());
-  image.open_count = chunks.back().second;
-  image.oldest_until = last_time_of(image, 0);
+  Charge(tree_.TakeBytesChange());
+  image.oldest_until = OldestUntil(image);
 }
 
-void RowStore::MergeInto(Edit&, std::vector<std::pair<RowChunk*, uint32_t>>& out,
-                         const RowChunk& old, uint32_t old_count, const BatchRows& batch,
-                         std::span<const uint32_t> rows) {
+std::vector<RowStore::Piece> RowStore::Merge(const RowChunk& old, uint32_t old_count,
+                                             const BatchRows& batch,
+                                             std::span<const uint32_t> rows) {
   const auto total = old_count + static_cast<uint32_t>(rows.size());
   const uint32_t pieces = (total + kBlockRows - 1) / kBlockRows;
   MergeTarget target{.chunks = {}, .per_chunk = (total + pieces - 1) / pieces};
@@ -95,8 +91,11 @@ void RowStore::MergeInto(Edit&, std::vector<std::pair<RowChunk*, uint32_t>>& out
     target.written += count;
   }
   CountRows(total - static_cast<int64_t>(old_count));
+  std::vector<Piece> merged;
   for (uint32_t i = 0; i < pieces; ++i)
-    out.emplace_back(target.chunks[i], std::min(target.per_chunk, total - i * target.per_chunk));
+    merged.push_back(
+        {target.chunks[i], std::min(target.per_chunk, total - i * target.per_chunk)});
+  return merged;
 }
 
 }  // namespace headrace::pipeline

@@ -34,12 +34,39 @@ std::unexpected<base::Error> Broken(const char* what) {
   return base::Fail(base::ErrorCode::kCorruption, what);
 }
 
+// Field by field: what lies between the fields in memory is not written anywhere.
+void EncodePartials(const AggregatePlan& plan, std::span<const SlotPartial> partials,
+                    std::vector<uint8_t>& out) {
+  for (size_t i = 0; i < partials.size(); ++i) {
+    const SlotPartial partial = plan.slots()[i].is_captured() ? partials[i] : SlotPartial{};
+    AppendValue(partial.sum, out);
+    AppendValue(partial.least, out);
+    AppendValue(partial.greatest, out);
+    AppendValue(partial.count, out);
+    AppendValue(partial.truths, out);
+  }
+}
+
+base::Result<std::vector<SlotPartial>> DecodePartials(size_t slots, columns::ByteReader& in) {
+  HR_TRY(const auto bytes, in.Bytes(slots * kPartialBytes));
+  std::vector<SlotPartial> partials(slots);
+  for (size_t i = 0; i < slots; ++i) {
+    const uint8_t* from = bytes.data() + i * kPartialBytes;
+    SlotPartial& partial = partials[i];
+    std::memcpy(&partial.sum, from, 16);
+    std::memcpy(&partial.least, from + 16, 8);
+    std::memcpy(&partial.greatest, from + 24, 8);
+    std::memcpy(&partial.count, from + 32, 4);
+    std::memcpy(&partial.truths, from + 36, 4);
+  }
+  return partials;
+}
+
 }  // namespace
 
-void RowChunk::Encode(const ChunkLayout& layout, uint32_t count, Partials partials,
-                      std::vector<uint8_t>& out) const {
-  const bool with_partials = partials == Partials::kWith && has_partials_;
-  AppendValue(count | (with_partials ? kWithPartials : 0), out);
+void RowChunk::Encode(const ChunkLayout& layout, uint32_t count,
+                      std::span<const SlotPartial> partials, std::vector<uint8_t>& out) const {
+  AppendValue(count | (partials.empty() ? 0 : kWithPartials), out);
   AppendBytes(times(layout), count * sizeof(int64_t), out);
   AppendBytes(positions(layout), count * sizeof(uint64_t), out);
   std::vector<ArgumentBlock> arguments(layout.arguments());
@@ -65,21 +92,7 @@ void RowChunk::Encode(const ChunkLayout& layout, uint32_t count, Partials partia
     AppendValue(static_cast<uint32_t>(text.size()), out);
     AppendBytes(text.data(), text.size(), out);
   }
-  if (with_partials) EncodePartials(layout, out);
-}
-
-// Field by field: what lies between the fields in memory is not written anywhere.
-void RowChunk::EncodePartials(const ChunkLayout& layout, std::vector<uint8_t>& out) const {
-  const auto partials = this->partials(layout);
-  const auto& slots = layout.plan().slots();
-  for (size_t i = 0; i < slots.size(); ++i) {
-    const SlotPartial partial = slots[i].has_partial() ? partials[i] : SlotPartial{};
-    AppendValue(partial.sum, out);
-    AppendValue(partial.least, out);
-    AppendValue(partial.greatest, out);
-    AppendValue(partial.count, out);
-    AppendValue(partial.truths, out);
-  }
+  if (!partials.empty()) EncodePartials(layout.plan(), partials, out);
 }
 
 base::Result<RowChunk::Decoded> RowChunk::Decode(const ChunkLayout& layout, columns::ByteReader& in,
@@ -89,13 +102,16 @@ base::Result<RowChunk::Decoded> RowChunk::Decode(const ChunkLayout& layout, colu
   if (count == 0 || count > kCapacityMax) return Broken("a captured chunk has no or too many rows");
   RowChunk* chunk = Make(layout, CapacityFor(count), memory);
   auto decoded = chunk->DecodeColumns(layout, count, in, memory);
+  Decoded result{.chunk = chunk, .count = count, .partials = {}};
   if (decoded && (head & kWithPartials) != 0) {
-    chunk->count_ = count;
-    chunk->first_time_ = chunk->times(layout)[0];
-    chunk->last_time_ = chunk->times(layout)[count - 1];
-    decoded = chunk->DecodePartials(layout, in);
+    auto partials = DecodePartials(layout.plan().slots().size(), in);
+    if (!partials) {
+      decoded = base::Fail(std::move(partials).error());
+    } else if (layout.plan().is_captured()) {
+      result.partials = std::move(*partials);
+    }
   }
-  if (decoded) return Decoded{chunk, count};
+  if (decoded) return result;
   memory.Free(chunk, chunk->Bytes(layout));  // its texts stay charged: the engine gives up here
   return base::Fail(std::move(decoded).error());
 }
@@ -130,22 +146,6 @@ base::Result<void> RowChunk::DecodeColumns(const ChunkLayout& layout, uint32_t c
   return {};
 }
 
-base::Result<void> RowChunk::DecodePartials(const ChunkLayout& layout, columns::ByteReader& in) {
-  const size_t slots = layout.plan().slots().size();
-  HR_TRY(const auto bytes, in.Bytes(slots * kPartialBytes));
-  for (size_t i = 0; i < slots; ++i) {
-    const uint8_t* from = bytes.data() + i * kPartialBytes;
-    SlotPartial& partial = *new (partial_area(layout) + i) SlotPartial;
-    std::memcpy(&partial.sum, from, 16);
-    std::memcpy(&partial.least, from + 16, 8);
-    std::memcpy(&partial.greatest, from + 24, 8);
-    std::memcpy(&partial.count, from + 32, 4);
-    std::memcpy(&partial.truths, from + 36, 4);
-  }
-  has_partials_ = true;
-  return {};
-}
-
 bool RowStore::EncodeKey(const RowImage& image, EncodeCursor& cursor, size_t bytes,
                          std::vector<uint8_t>& out) const {
   const size_t begin = out.size();
@@ -153,21 +153,31 @@ bool RowStore::EncodeKey(const RowImage& image, EncodeCursor& cursor, size_t byt
   if (!cursor.begun) {
     AppendValue(image.first_time, out);
     AppendValue(image.dropped_time, out);
+    cursor.leaf = LeafCursor::First(image.tree);
   }
   const size_t count_at = out.size();
   AppendValue<uint32_t>(0, out);
   uint32_t written = 0;
-  for (; cursor.chunk < image.chunks() && (written == 0 || out.size() - begin < bytes); ++written) {
-    const uint32_t index = image.begin + cursor.chunk++;
-    // The last chunk's memory may be a larger one by now, with the same first rows.
-    const bool sealed = index + 1 < image.end;
-    image.chunk(index)->Encode(layout_, image.count(index),
-                               sealed ? RowChunk::Partials::kWith : RowChunk::Partials::kWithout,
-                               out);
+  std::vector<SlotPartial> partials(layout_.plan().slots().size());
+  const auto has_room = [&] { return written == 0 || out.size() - begin < bytes; };
+  for (; !cursor.leaf.at_end() && has_room(); ++written, cursor.leaf.Next()) {
+    const RowChunk& chunk = *cursor.leaf.chunk();
+    const bool with_partials = layout_.plan().is_captured() && !cursor.leaf.is_loose();
+    if (with_partials) cursor.leaf.Partials(layout_.plan(), partials);
+    chunk.Encode(layout_, chunk.count(),
+                 with_partials ? std::span<const SlotPartial>(partials)
+                               : std::span<const SlotPartial>(),
+                 out);
+  }
+  const bool complete = cursor.leaf.at_end() && (image.empty() || has_room());
+  if (complete && !image.empty()) {
+    // Its memory may have more rows by now.
+    image.open->Encode(layout_, image.open_count, {}, out);
+    ++written;
   }
   std::memcpy(out.data() + count_at, &written, sizeof(written));
   cursor.begun = true;
-  return cursor.chunk == image.chunks();
+  return complete;
 }
 
 base::Result<void> RowStore::RestoreKey(uint32_t number, columns::ByteReader& in, Step step) {
@@ -184,18 +194,23 @@ base::Result<void> RowStore::RestoreKey(uint32_t number, columns::ByteReader& in
     HR_TRY(image.dropped_time, in.I64());
   }
   HR_TRY(const uint32_t chunks, in.U32());
+  std::vector<SlotPartial> partials;  // of the open chunk, if it is of this piece
   for (uint32_t i = 0; i < chunks; ++i) {
-    HR_TRY(const RowChunk::Decoded decoded, RowChunk::Decode(layout_, in, memory_));
+    HR_TRY(RowChunk::Decoded decoded, RowChunk::Decode(layout_, in, memory_));
     Charge(static_cast<int64_t>(decoded.chunk->Bytes(layout_)));
     CountRows(decoded.count);
-    // Chunks before the last one are sealed; one without partials does not say so itself.
-    if (image.chunks() > 0 && image.last()->count() == 0)
-      image.last()->Seal(layout_, image.open_count, scratch_);
+    if (!partials.empty()) {
+      image.open->Seal(image.open_count);
+      tree_.Append(image.tree, {image.open, std::move(partials)}, step);
+      image.open = nullptr;
+    }
     PushChunk(edit, decoded.chunk, decoded.count);
+    partials = std::move(decoded.partials);
   }
-  if (image.chunks() > 0) {
-    image.newest_time = last_time_of(image, image.end - 1);
-    image.oldest_until = last_time_of(image, image.begin);
+  Charge(tree_.TakeBytesChange());
+  if (!image.empty()) {
+    image.newest_time = image.open->times(layout_)[image.open_count - 1];
+    image.oldest_until = OldestUntil(image);
   }
   row->Publish(image, step);
   return {};

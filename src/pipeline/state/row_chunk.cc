@@ -11,14 +11,6 @@
 namespace headrace::pipeline {
 namespace {
 
-constexpr size_t RoundUp(size_t bytes, size_t alignment) {
-  return (bytes + alignment - 1) / alignment * alignment;
-}
-
-size_t PartialOffset(size_t arguments) {
-  return RoundUp(sizeof(RowChunk) + 2 * arguments * sizeof(uint64_t), 16);
-}
-
 void SetBits(std::atomic<uint64_t>& word, uint64_t bits) {
   word.store(word.load(std::memory_order_relaxed) | bits, std::memory_order_relaxed);
 }
@@ -32,7 +24,7 @@ ChunkLayout::ChunkLayout(const AggregatePlan& plan) : plan_(&plan) {
     if (cells_.back() != CellKind::kBool) ++cell_columns_;
     has_text_ |= cells_.back() == CellKind::kText;
   }
-  fixed_bytes_ = PartialOffset(cells_.size()) + plan.slots().size() * sizeof(SlotPartial);
+  fixed_bytes_ = sizeof(RowChunk) + 2 * cells_.size() * sizeof(uint64_t);
 }
 
 uint32_t RowChunk::CapacityFor(size_t rows) {
@@ -49,15 +41,6 @@ RowChunk* RowChunk::Make(const ChunkLayout& layout, uint32_t capacity, StateMemo
   for (size_t i = 0; i < 2 * layout.arguments(); ++i)
     new (chunk->bits(0) + i) std::atomic<uint64_t>(0);
   return chunk;
-}
-
-SlotPartial* RowChunk::partial_area(const ChunkLayout& layout) {
-  return At<SlotPartial>(PartialOffset(layout.arguments()));
-}
-
-std::span<const SlotPartial> RowChunk::partials(const ChunkLayout& layout) const {
-  if (!has_partials_) return {};
-  return {At<const SlotPartial>(PartialOffset(layout.arguments())), layout.plan().slots().size()};
 }
 
 const int64_t* RowChunk::times(const ChunkLayout& layout) const {
@@ -119,16 +102,6 @@ void RowChunk::AppendFrom(const ChunkLayout& layout, uint32_t at, const RowChunk
         from.bits(0)[i].load(std::memory_order_relaxed) >> begin & RowsBelow(count);
     SetBits(bits(0)[i], at == 0 ? moved : moved << at);
   }
-}
-
-void RowChunk::Seal(const ChunkLayout& layout, uint32_t count, Accumulators& scratch) {
-  count_ = count;
-  first_time_ = times(layout)[0];
-  last_time_ = times(layout)[count - 1];
-  std::vector<ArgumentBlock> arguments(layout.arguments());
-  scratch.Reset();
-  scratch.Add(Block(layout, arguments.data()), RowsBelow(count));
-  has_partials_ = scratch.WritePartials({partial_area(layout), layout.plan().slots().size()});
 }
 
 }  // namespace headrace::pipeline

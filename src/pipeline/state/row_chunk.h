@@ -2,7 +2,8 @@
 // Up to 64 rows of one key in columns: times, positions, argument cells, null and truth bits. Rows
 // are appended in (event time, position) order and never change, so a reader that knows how many
 // rows its version has may read while more are appended. A chunk that is no longer its key's last
-// one is sealed: it then also has partial aggregates.
+// one is sealed: it has its rows for ever, and a place in the key's tree, which keeps the partial
+// aggregates over them.
 
 #include <atomic>
 #include <cstdint>
@@ -64,20 +65,18 @@ class RowChunk {
   // two chunks may drop them.
   void AppendFrom(const ChunkLayout& layout, uint32_t at, const RowChunk& from, uint32_t begin,
                   uint32_t end);
-  // Applier: after this the chunk has `count` rows for ever. `scratch` is of the layout's plan.
-  void Seal(const ChunkLayout& layout, uint32_t count, Accumulators& scratch);
+  // Applier: after this the chunk has `count` rows for ever.
+  void Seal(uint32_t count) { count_ = count; }
 
-  // Appends the first `count` rows to `out`, and with `Partials::kWith` (a sealed chunk of `count`
-  // rows) what was accumulated over them. Beside the applier, under a hold. row_bytes.cc has the
-  // layout.
-  enum class Partials : uint8_t { kWithout, kWith };
-  void Encode(const ChunkLayout& layout, uint32_t count, Partials partials,
+  // Appends the first `count` rows to `out`, and what was accumulated over them, unless that is
+  // empty. Beside the applier, under a hold. row_bytes.cc has the layout.
+  void Encode(const ChunkLayout& layout, uint32_t count, std::span<const SlotPartial> partials,
               std::vector<uint8_t>& out) const;
-  // Makes a chunk of what Encode wrote; one that was written with partials is sealed. Applier.
-  // Errors: kCorruption for lengths that lie.
+  // Makes a chunk of what Encode wrote. Applier. Errors: kCorruption for lengths that lie.
   struct Decoded {
     RowChunk* chunk;
     uint32_t count;
+    std::vector<SlotPartial> partials;  // empty when they were not written, or not of this plan
   };
   static base::Result<Decoded> Decode(const ChunkLayout& layout, columns::ByteReader& in,
                                       StateMemory& memory);
@@ -85,10 +84,6 @@ class RowChunk {
   uint32_t capacity() const { return capacity_; }
   // Of a sealed chunk.
   uint32_t count() const { return count_; }
-  int64_t first_time() const { return first_time_; }
-  int64_t last_time() const { return last_time_; }
-  // Empty when the sums do not fit: the rows must be added.
-  std::span<const SlotPartial> partials(const ChunkLayout& layout) const;
 
   const int64_t* times(const ChunkLayout& layout) const;
   const uint64_t* positions(const ChunkLayout& layout) const;
@@ -112,11 +107,8 @@ class RowChunk {
   const std::atomic<uint64_t>* bits(size_t argument) const {
     return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1) + 2 * argument;
   }
-  SlotPartial* partial_area(const ChunkLayout& layout);
-  void EncodePartials(const ChunkLayout& layout, std::vector<uint8_t>& out) const;
   base::Result<void> DecodeColumns(const ChunkLayout& layout, uint32_t count,
                                    columns::ByteReader& in, StateMemory& memory);
-  base::Result<void> DecodePartials(const ChunkLayout& layout, columns::ByteReader& in);
   template <typename T>
   T* At(size_t offset) const {
     return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(this) + offset);
@@ -127,9 +119,7 @@ class RowChunk {
 
   uint32_t capacity_;
   uint32_t count_ = 0;
-  bool has_partials_ = false;
-  int64_t first_time_ = 0;
-  int64_t last_time_ = 0;
 };
+static_assert(sizeof(RowChunk) == sizeof(uint64_t));
 
 }  // namespace headrace::pipeline

@@ -20,7 +20,7 @@ RowStore::RowStore(const AggregatePlan& plan, Retention retention, StateMemory& 
     : layout_(plan),
       retention_(retention),
       memory_(memory),
-      scratch_(plan),
+      tree_(layout_, memory),
       conditions_(DistinctConditions(plan)) {}
 
 RowStore::~RowStore() {
@@ -30,13 +30,12 @@ RowStore::~RowStore() {
     Page* page = table->pages()[i].load(std::memory_order_relaxed);
     if (page == nullptr) continue;
     for (const StateRow& row : page->rows) {
-      const RowImage image = row.Newest();
-      for (uint32_t c = image.begin; c < image.end; ++c) {
-        RetireTexts(*image.chunk(c), RowsBelow(image.count(c)), 0);
-        memory_.Free(image.chunk(c), image.chunk(c)->Bytes(layout_));
+      RowImage image = row.Newest();
+      for (const Piece& piece : ChunksOf(image)) {
+        RetireTexts(*piece.chunk, RowsBelow(piece.count), 0);
+        memory_.Free(piece.chunk, piece.chunk->Bytes(layout_));
       }
-      if (image.directory != nullptr)
-        memory_.Free(image.directory, Directory::Bytes(image.directory->capacity));
+      tree_.Clear(image.tree, 0);
     }
     memory_.Free(page, sizeof(Page));
   }
@@ -93,17 +92,13 @@ void RowStore::PrefetchRow(uint32_t number) const {
   }
 }
 
-void RowStore::PrefetchDirectory(uint32_t number) const {
-  const StateRow* row = RowAt(number);
-  if (row != nullptr && row->LastEntry() != nullptr) __builtin_prefetch(row->LastEntry());
-}
-
 void RowStore::PrefetchChunk(uint32_t number) const {
   const StateRow* row = RowAt(number);
-  if (row == nullptr || row->LastEntry() == nullptr) return;
-  const RowChunk* chunk = row->LastEntry()->load(std::memory_order_relaxed);
+  if (row == nullptr) return;
+  const auto [chunk, count] = row->Open();
+  if (chunk == nullptr) return;
   __builtin_prefetch(chunk);
-  __builtin_prefetch(chunk->times(layout_) + row->LastCount(), 1);
+  __builtin_prefetch(chunk->times(layout_) + count, 1);
 }
 
 std::optional<RowImage> RowStore::Find(uint32_t number, Step step) const {
@@ -118,8 +113,8 @@ std::optional<RowImage> RowStore::Newest(uint32_t number) const {
   return row->Newest();
 }
 
-int64_t RowStore::last_time_of(const RowImage& image, uint32_t index) const {
-  return image.chunk(index)->times(layout_)[image.count(index) - 1];
+int64_t RowStore::OldestUntil(const RowImage& image) {
+  return image.tree.empty() ? image.newest_time : LeafCursor::First(image.tree).last_time();
 }
 
 void RowStore::Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows,
@@ -129,7 +124,7 @@ void RowStore::Append(uint32_t number, const BatchRows& batch, std::span<const u
   Edit edit{row->Newest(), clock.us, step};
   edit.image.first_time = std::min(edit.image.first_time, batch.times[rows.front()]);
   rows = SkipForgotten(edit, batch, rows);
-  if (!rows.empty() && edit.image.chunks() > 0) {
+  if (!rows.empty() && !edit.image.empty()) {
     const int64_t newest = edit.image.newest_time;
     const auto fresh = std::partition_point(rows.begin(), rows.end(),
                                             [&](uint32_t r) { return batch.times[r] < newest; });
@@ -156,78 +151,68 @@ std::span<const uint32_t> RowStore::SkipForgotten(Edit& edit, const BatchRows& b
 
 void RowStore::AppendFresh(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows) {
   while (!rows.empty()) {
-    if (edit.image.chunks() == 0 || edit.image.open_count == edit.image.last()->capacity())
-      MakeRoom(edit, rows.size());
-    RowChunk* chunk = edit.image.last();
-    const size_t count = std::min<size_t>(rows.size(), chunk->capacity() - edit.image.open_count);
-    chunk->Append(layout_, edit.image.open_count, batch, rows.first(count), memory_);
-    edit.image.open_count += static_cast<uint32_t>(count);
-    edit.image.newest_time = batch.times[rows[count - 1]];
-    if (edit.image.chunks() == 1) edit.image.oldest_until = edit.image.newest_time;
+    RowImage& image = edit.image;
+    if (image.empty() || image.open_count == image.open->capacity()) MakeRoom(edit, rows.size());
+    const size_t count = std::min<size_t>(rows.size(), image.open->capacity() - image.open_count);
+    image.open->Append(layout_, image.open_count, batch, rows.first(count), memory_);
+    image.open_count += static_cast<uint32_t>(count);
+    image.newest_time = batch.times[rows[count - 1]];
+    if (image.tree.empty()) image.oldest_until = image.newest_time;
     CountRows(static_cast<int64_t>(count));
     rows = rows.subspan(count);
   }
 }
 
-// The last chunk is full, or there is none.
+// The open chunk is full, or there is none.
 void RowStore::MakeRoom(Edit& edit, size_t rows) {
   RowImage& image = edit.image;
   DropOld(edit);
-  if (image.chunks() == 0) return PushChunk(edit, NewChunk(RowChunk::CapacityFor(rows)), 0);
-  if (Compact(edit) && image.open_count < image.last()->capacity()) return;
-  RowChunk* full = image.last();
-  if (full->capacity() == RowChunk::kCapacityMax) {
-    full->Seal(layout_, image.open_count, scratch_);
+  if (image.empty()) return PushChunk(edit, NewChunk(RowChunk::CapacityFor(rows)), 0);
+  if (Compact(edit) && image.open_count < image.open->capacity()) return;
+  RowChunk* full = image.open;
+  if (full->capacity() == RowChunk::kCapacityMax)
     return PushChunk(edit, NewChunk(RowChunk::kCapacityMax), 0);
-  }
-  RowChunk* larger = NewChunk(RowChunk::CapacityFor(image.open_count + rows));
-  larger->AppendFrom(layout_, 0, *full, 0, image.open_count);
-  image.directory->entries()[image.end - 1].store(larger, std::memory_order_release);
+  image.open = NewChunk(RowChunk::CapacityFor(image.open_count + rows));
+  image.open->AppendFrom(layout_, 0, *full, 0, image.open_count);
   RetireChunk(full, edit.step);
 }
 
 void RowStore::PushChunk(Edit& edit, RowChunk* chunk, uint32_t count) {
-  ReserveEntry(edit);
-  edit.image.directory->entries()[edit.image.end].store(chunk, std::memory_order_release);
-  ++edit.image.end;
+  if (!edit.image.empty()) SealOpen(edit);
+  edit.image.open = chunk;
   edit.image.open_count = count;
 }
 
-void RowStore::ReserveEntry(Edit& edit) {
-  RowImage& image = edit.image;
-  if (image.directory != nullptr && image.end < image.directory->capacity) return;
-  Directory* grown = NewDirectory(std::max<uint32_t>(2, image.chunks() * 2));
-  for (uint32_t i = image.begin; i < image.end; ++i)
-    grown->entries()[i - image.begin].store(image.chunk(i), std::memory_order_relaxed);
-  if (image.directory != nullptr) RetireDirectory(image.directory, edit.step);
-  image.end = image.chunks();
-  image.begin = 0;
-  image.directory = grown;
+void RowStore::SealOpen(Edit& edit) {
+  tree_.Append(edit.image.tree, tree_.Seal(edit.image.open, edit.image.open_count), edit.step);
+  Charge(tree_.TakeBytesChange());
 }
 
 void RowStore::DropOld(Edit& edit) {
   const int64_t forgotten = edit.forgotten(retention_);
-  while (edit.image.chunks() > 0 && edit.image.oldest_until <= forgotten) {
-    if (retention_.kind == Retention::Kind::kLifetime && !NewerRowsSuffice(edit, edit.image.begin))
-      return;
+  while (!edit.image.empty() && edit.image.oldest_until <= forgotten) {
+    if (retention_.kind == Retention::Kind::kLifetime && !NewerRowsSuffice(edit)) return;
     DropChunk(edit);
   }
 }
 
 void RowStore::DropChunk(Edit& edit) {
   RowImage& image = edit.image;
-  RowChunk* chunk = image.chunk(image.begin);
-  const uint32_t count = image.count(image.begin);
+  const bool open = image.tree.empty();
+  RowChunk* chunk = open ? image.open : LeafCursor::First(image.tree).chunk();
+  const uint32_t count = open ? image.open_count : chunk->count();
   image.dropped_time = std::max(image.dropped_time, image.oldest_until);
   RetireTexts(*chunk, RowsBelow(count), edit.step);
   CountRows(-static_cast<int64_t>(count));
-  ++image.begin;
-  if (image.chunks() == 0) {
-    image.open_count = 0;
-  } else {
-    image.oldest_until = last_time_of(image, image.begin);
-  }
   RetireChunk(chunk, edit.step);
+  if (open) {
+    image.open = nullptr;
+    image.open_count = 0;
+    return;
+  }
+  tree_.DropFirst(image.tree, edit.step);
+  Charge(tree_.TakeBytesChange());
+  image.oldest_until = OldestUntil(image);
 }
 
 void RowStore::Sweep(size_t keys, base::Timestamp clock, Step step) {
@@ -236,9 +221,11 @@ void RowStore::Sweep(size_t keys, base::Timestamp clock, Step step) {
     auto* row = const_cast<StateRow*>(RowAt(sweep_next_));
     if (row == nullptr || row->newest_step() == 0) continue;
     Edit edit{row->Newest(), clock.us, step};
-    const uint32_t begin = edit.image.begin;
+    const int64_t oldest_until = edit.image.oldest_until;
+    const bool empty = edit.image.empty();
     DropOld(edit);
-    if (edit.image.begin != begin) row->Publish(edit.image, step);
+    if (edit.image.empty() != empty || edit.image.oldest_until != oldest_until)
+      row->Publish(edit.image, step);
   }
 }
 
@@ -264,16 +251,6 @@ void RowStore::RetireTexts(const RowChunk& chunk, RowMask rows, Step step) {
                      step);
     });
   }
-}
-
-Directory* RowStore::NewDirectory(uint32_t capacity) {
-  Charge(static_cast<int64_t>(Directory::Bytes(capacity)));
-  return Directory::Make(capacity, memory_);
-}
-
-void RowStore::RetireDirectory(Directory* directory, Step step) {
-  Charge(-static_cast<int64_t>(Directory::Bytes(directory->capacity)));
-  memory_.Retire(directory, Directory::Bytes(directory->capacity), step);
 }
 
 }  // namespace headrace::pipeline

@@ -6,8 +6,8 @@
 // 1. rows too old for any answer only leave their event time behind;
 // 2. rows older than the key's newest one go into copies of the chunks that they belong to
 // (late_rows.cc);
-// 3. the others are appended to the last chunk; a full one is copied to twice the size up to 64
-// rows, then sealed;
+// 3. the others are appended to the open chunk; a full one is copied to twice the size up to 64
+// rows, then sealed and put into the key's tree;
 // 4. chunks that no answer can need are dropped.
 // The result is published as the step's version of the state row. What readers of the step before
 // still see is only retired.
@@ -21,7 +21,8 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "columns/batch_codec.h"
-#include "pipeline/state/row_directory.h"
+#include "pipeline/state/row_tree.h"
+#include "pipeline/state/state_row.h"
 
 namespace headrace::pipeline {
 
@@ -51,7 +52,6 @@ class RowStore {
   // Writer: asks for the memory that Append will touch. Each stage reads what the one before asked
   // for, so they are called with some other keys' work between them.
   void PrefetchRow(uint32_t number) const;
-  void PrefetchDirectory(uint32_t number) const;
   void PrefetchChunk(uint32_t number) const;
   // Writer: drops what is not needed any more of the next `keys` keys, round and round.
   void Sweep(size_t keys, base::Timestamp clock, Step step);
@@ -59,7 +59,7 @@ class RowStore {
   // row_bytes.cc: a key as bytes, for snapshots.
   // Where the encoding of a key's image stands: large keys are written in several pieces.
   struct EncodeCursor {
-    uint32_t chunk = 0;  // the next one, from image.begin
+    LeafCursor leaf;  // the next one; at its end: the open chunk
     bool begun = false;
   };
   // Appends a piece of at least one chunk, and of about `bytes` while there are more. True when the
@@ -107,28 +107,33 @@ class RowStore {
                                           std::span<const uint32_t> rows);
   void AppendFresh(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows);
   void MakeRoom(Edit& edit, size_t rows);
+  // The open chunk goes into the tree, and `chunk` is the open one.
   void PushChunk(Edit& edit, RowChunk* chunk, uint32_t count);
-  void ReserveEntry(Edit& edit);
+  void SealOpen(Edit& edit);
   void DropOld(Edit& edit);
   void DropChunk(Edit& edit);
-  int64_t last_time_of(const RowImage& image, uint32_t index) const;
+  // Event time of the last row of the first chunk.
+  static int64_t OldestUntil(const RowImage& image);
 
   // late_rows.cc
+  struct Piece {
+    RowChunk* chunk;
+    uint32_t count;
+  };
   void InsertLate(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows);
-  void MergeInto(Edit& edit, std::vector<std::pair<RowChunk*, uint32_t>>& out, const RowChunk& old,
-                 uint32_t old_count, const BatchRows& batch, std::span<const uint32_t> rows);
+  std::vector<Piece> Merge(const RowChunk& old, uint32_t old_count, const BatchRows& batch,
+                           std::span<const uint32_t> rows);
 
   // compaction.cc
   bool Compact(Edit& edit);
   RowMask Needed(const Edit& edit, const RowChunk& chunk, uint32_t count,
                  std::vector<uint8_t>& satisfied) const;
-  bool NewerRowsSuffice(const Edit& edit, uint32_t index) const;
+  bool NewerRowsSuffice(const Edit& edit) const;
+  static std::vector<Piece> ChunksOf(const RowImage& image);
 
   RowChunk* NewChunk(uint32_t capacity);
   void RetireChunk(RowChunk* chunk, Step step);
   void RetireTexts(const RowChunk& chunk, RowMask rows, Step step);
-  Directory* NewDirectory(uint32_t capacity);
-  void RetireDirectory(Directory* directory, Step step);
   void Charge(int64_t bytes) {
     bytes_.fetch_add(static_cast<uint64_t>(bytes), std::memory_order_relaxed);
   }
@@ -139,7 +144,7 @@ class RowStore {
   const ChunkLayout layout_;
   const Retention retention_;
   StateMemory& memory_;
-  Accumulators scratch_;
+  TreeWriter tree_;
   std::vector<std::optional<size_t>> conditions_;  // distinct `where` of a lifetime view's features
   std::atomic<PageTable*> pages_{nullptr};
   uint32_t numbers_ = 0;  // numbers below it may have rows

@@ -35,7 +35,7 @@ struct BatchDriver::Impl {
   // Of the rows of a mask, those inside the cut.
   RowMask Counted(const Cut& cut, size_t block, RowMask mask) const;
   void ComputePartials();
-  std::span<const SlotPartial> PartialsOf(size_t block, RowMask counted) const;
+  PartialRun PartialsOf(size_t block, RowMask counted) const;
 
   const ViewDefinition& view;
   const StreamDefinition& stream;
@@ -61,9 +61,9 @@ void BatchDriver::Impl::ComputePartials() {
   }
 }
 
-std::span<const SlotPartial> BatchDriver::Impl::PartialsOf(size_t block, RowMask counted) const {
+PartialRun BatchDriver::Impl::PartialsOf(size_t block, RowMask counted) const {
   if (counted != ~RowMask{0} || has_partials[block] == 0) return {};
-  return {partials.data() + block * plan.slots().size(), plan.slots().size()};
+  return {partials.data() + block * plan.slots().size(), 0, 1};
 }
 
 std::vector<uint32_t> BatchDriver::Impl::Select(const columns::ColumnBatch& batch) const {
@@ -126,7 +126,9 @@ ViewAnswer BatchDriver::Answer(const Question& question) const {
   const int64_t* times = rows.times();
   const auto end = static_cast<size_t>(
       std::upper_bound(times + range.begin, times + range.end, question.as_of.us) - times);
-  NestedWindows windows(impl_->outputs, impl_->plan, question.as_of);
+  Accumulators accumulated(impl_->plan);
+  ViewAnswer answer = impl_->outputs.NotFound();
+  NestedWindows windows(impl_->outputs, impl_->plan, question.as_of, accumulated, answer);
   std::vector<ArgumentBlock> arguments(impl_->plan.argument_types().size());
   std::optional<int64_t> newest;  // of the rows inside the cut: the key is known when there is one
   for (size_t block_end = end; block_end > range.begin && !(windows.done() && newest);) {
@@ -141,7 +143,9 @@ ViewAnswer BatchDriver::Answer(const Question& question) const {
                 impl_->PartialsOf(block, counted));
     block_end = base + first;
   }
-  return newest ? windows.Finish({*newest}) : impl_->outputs.NotFound();
+  if (!newest) return impl_->outputs.NotFound();
+  windows.Finish({*newest});
+  return answer;
 }
 
 }  // namespace headrace::pipeline

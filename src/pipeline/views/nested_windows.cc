@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "pipeline/views/row_answers.h"
+
 namespace headrace::pipeline {
 
 uint32_t RowsUpTo(const int64_t* times, uint32_t count, int64_t time) {
@@ -9,33 +11,54 @@ uint32_t RowsUpTo(const int64_t* times, uint32_t count, int64_t time) {
   return static_cast<uint32_t>(std::upper_bound(times, times + count, time) - times);
 }
 
-void NestedWindows::Add(const RowBlock& block, uint32_t first, uint32_t end, RowMask counted,
-                        std::span<const SlotPartial> partials) {
+template <typename Answer>
+void NestedWindows<Answer>::Add(const RowBlock& block, uint32_t first, uint32_t end,
+                                RowMask counted, const PartialRun& partials) {
   const uint32_t all = end;
   while (!done() && end > first) {
-    const int64_t edge = outputs_.EdgeOf(window_, as_of_);
-    const uint32_t begin = block.times[first] > edge
+    const uint32_t begin = block.times[first] > edge_
                                ? first
-                               : first + RowsUpTo(block.times + first, end - first, edge);
-    if (begin == first && end == all && !partials.empty()) {
-      rows_.MergePartials(partials);
+                               : first + RowsUpTo(block.times + first, end - first, edge_);
+    if (begin == first && end == all && partials.first != partials.end) {
+      rows_.MergeRun(partials);
       if (plan_.rereads_rows()) rows_.AddWithoutPartial(block, counted);
     } else {
       rows_.Add(block, counted & RowsBetween(begin, end));
     }
     if (begin == first) break;
     end = begin;
-    outputs_.Write(window_++, rows_, answer_);
+    Close();
   }
-  // Only older rows follow, and last() of the open windows needs none of them.
-  if (plan_.only_newest() && rows_.AllHaveRows())
-    while (!done()) outputs_.Write(window_++, rows_, answer_);
+  CloseIfOldRowsDoNotMatter();
 }
 
-ViewAnswer NestedWindows::Finish(base::Timestamp newest) {
-  while (!done()) outputs_.Write(window_++, rows_, answer_);
-  outputs_.WriteEventTime(newest, as_of_, answer_);
-  return std::move(answer_);
+template <typename Answer>
+void NestedWindows<Answer>::AddRun(const PartialRun& run) {
+  rows_.MergeRun(run);
+  CloseIfOldRowsDoNotMatter();
 }
+
+// Only older rows follow, and last() of the open windows needs none of them.
+template <typename Answer>
+void NestedWindows<Answer>::CloseIfOldRowsDoNotMatter() {
+  if (plan_.only_newest() && rows_.AllHaveRows())
+    while (!done()) Close();
+}
+
+template <typename Answer>
+void NestedWindows<Answer>::Close() {
+  outputs_.Write(window_++, rows_, answer_);
+  if (!done()) edge_ = outputs_.EdgeOf(window_, as_of_);
+}
+
+template <typename Answer>
+void NestedWindows<Answer>::Finish(base::Timestamp newest) {
+  while (!done()) Close();
+  outputs_.WriteEventTime(newest, as_of_, answer_);
+}
+
+template class NestedWindows<ViewAnswer>;
+template class NestedWindows<RowAnswers::Row>;
+template class NestedWindows<WindowSums>;
 
 }  // namespace headrace::pipeline

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "pipeline/views/nested_windows.h"
+#include "pipeline/views/tree_pass.h"
 
 namespace headrace::pipeline {
 namespace {
@@ -15,9 +16,8 @@ Retention RetentionOf(const ViewDefinition& view) {
 }
 
 // How many groups ahead each part of a key's state is asked for.
-constexpr size_t kRowsAhead = 9;
-constexpr size_t kDirectoriesAhead = 6;
-constexpr size_t kChunksAhead = 3;
+constexpr size_t kRowsAhead = 8;
+constexpr size_t kChunksAhead = 4;
 
 }  // namespace
 
@@ -46,14 +46,92 @@ void OnlineView::Apply(const EpochRows& epoch, RowGroups& groups, Step step) {
   const auto grouped = groups.Build(epoch.rows, epoch.numbers, epoch.numbers_end, epoch.times);
   const bool catching_up = epoch.epoch <= captured_through_;
   if (!catching_up) captured_ = {};
+  if (answering_ != nullptr) answering_->answers.Begin(epoch.batch.rows());
   for (size_t i = 0; i < grouped.size(); ++i) {
-    if (i + kRowsAhead < grouped.size()) store_.PrefetchRow(grouped[i + kRowsAhead].number);
-    if (i + kDirectoriesAhead < grouped.size())
-      store_.PrefetchDirectory(grouped[i + kDirectoriesAhead].number);
-    if (i + kChunksAhead < grouped.size()) store_.PrefetchChunk(grouped[i + kChunksAhead].number);
+    Prefetch(grouped, i);
     if (catching_up && IsCaptured(grouped[i].number, epoch.epoch)) continue;
-    store_.Append(grouped[i].number, batch, grouped[i].rows, epoch.clock, step);
+    if (answering_ != nullptr) {
+      AppendAnswering(grouped[i].number, batch, grouped[i].rows, epoch.clock, step);
+    } else {
+      store_.Append(grouped[i].number, batch, grouped[i].rows, epoch.clock, step);
+    }
   }
+  if (answering_ == nullptr) return;
+  answering_->answers.Finish();
+  answering_->reader->Take(epoch.epoch, answering_->view, answering_->answers);
+}
+
+void OnlineView::Prefetch(std::span<const RowGroups::Group> groups, size_t at) const {
+  if (at + kRowsAhead < groups.size()) store_.PrefetchRow(groups[at + kRowsAhead].number);
+  if (at + kChunksAhead < groups.size()) store_.PrefetchChunk(groups[at + kChunksAhead].number);
+}
+
+void OnlineView::AnswerRows(size_t view, RowAnswerReader* reader) {
+  answering_.reset();
+  if (reader == nullptr) return;
+  answering_ = std::make_unique<Answering>(
+      Answering{.view = view,
+                .reader = reader,
+                .answers = RowAnswers(view_),
+                .sliding = SlidingWindows(outputs_, plan_, store_.layout()),
+                .scratch = Accumulators(plan_),
+                .arguments = std::vector<ArgumentBlock>(store_.layout().arguments()),
+                .by_position = {}});
+}
+
+size_t OnlineView::RunLength(uint32_t number, std::span<const int64_t> times,
+                             std::span<const uint32_t> rows) const {
+  const auto image = store_.Newest(number);
+  if (!image || image->empty()) return 1;
+  // A full chunk is made room behind, in ways of its own.
+  const size_t room = std::min<size_t>(image->open->capacity() - image->open_count, rows.size());
+  if (room <= 1 || times[rows[0]] < image->newest_time) return 1;
+  size_t length = 1;
+  while (length < room && times[rows[length]] >= times[rows[length - 1]]) ++length;
+  return length;
+}
+
+void OnlineView::AppendAnswering(uint32_t number, const BatchRows& batch,
+                                 std::span<const uint32_t> rows, base::Timestamp clock,
+                                 Step step) {
+  Answering& answering = *answering_;
+  if (!std::is_sorted(rows.begin(), rows.end())) {
+    answering.by_position.assign(rows.begin(), rows.end());
+    std::sort(answering.by_position.begin(), answering.by_position.end());
+    rows = answering.by_position;
+  }
+  const int64_t history_begin = (clock - view_.history).us;
+  answering.sliding.Reset();
+  while (!rows.empty()) {
+    const auto run = rows.first(RunLength(number, batch.times, rows));
+    rows = rows.subspan(run.size());
+    const int64_t newest_before = store_.Newest(number).value_or(RowImage{}).newest_time;
+    store_.Append(number, batch, run, clock, step);
+    const RowImage image = *store_.Newest(number);
+    const bool late = batch.times[run[0]] < newest_before;
+    if (late) answering.sliding.Reset();
+    for (size_t i = 0; i < run.size(); ++i) {
+      const base::Timestamp as_of{batch.times[run[i]]};
+      if (as_of.us < history_begin) {
+        answering.sliding.Reset();
+        continue;
+      }
+      RowAnswers::Row answer = answering.answers.Add(run[i]);
+      const auto index = static_cast<uint32_t>(image.open_count - run.size() + i);
+      if (plan_.is_additive() && !late) {
+        answering.sliding.Answer(image, index, answer);
+        continue;
+      }
+      RowImage until = image;
+      if (!late) until.open_count = index + 1;
+      AnswerRow(until, as_of, answer);
+    }
+  }
+}
+
+void OnlineView::AnswerRow(const RowImage& image, base::Timestamp as_of, RowAnswers::Row answer) {
+  answering_->scratch.Reset();
+  Fill(image, as_of, answering_->scratch, answering_->arguments.data(), answer);
 }
 
 void OnlineView::NoteCaptured(uint32_t page, base::EpochId epoch) {
@@ -70,31 +148,27 @@ bool OnlineView::IsCaptured(uint32_t number, base::EpochId epoch) const {
 ViewAnswer OnlineView::Answer(uint32_t number, Step step, base::Timestamp as_of) const {
   const auto image = store_.Find(number, step);
   if (!image || image->first_time > as_of.us) return NotFound();
-  const ChunkLayout& layout = store_.layout();
-  std::vector<ArgumentBlock> arguments(layout.arguments());
-  NestedWindows windows(outputs_, plan_, as_of);
-  int64_t newest = image->dropped_time;
-  bool newest_seen = false;
-  for (uint32_t i = image->end; i-- > image->begin && !(windows.done() && newest_seen);) {
-    const RowChunk& chunk = *image->chunk(i);
-    const uint32_t count = image->count(i);
-    const RowBlock block = chunk.Block(layout, arguments.data());
-    const uint32_t end = RowsUpTo(block.times, count, as_of.us);
-    if (end == 0) continue;
-    if (!newest_seen) newest = std::max(newest, block.times[end - 1]);
-    newest_seen = true;
-    const bool sealed = i + 1 < image->end;
-    windows.Add(block, 0, end, RowsBelow(end),
-                sealed && end == count ? chunk.partials(layout) : std::span<const SlotPartial>());
-  }
-  return windows.Finish({newest});
+  std::vector<ArgumentBlock> arguments(store_.layout().arguments());
+  Accumulators scratch(plan_);
+  ViewAnswer answer = NotFound();
+  Fill(*image, as_of, scratch, arguments.data(), answer);
+  return answer;
+}
+
+template <typename To>
+void OnlineView::Fill(const RowImage& image, base::Timestamp as_of, Accumulators& scratch,
+                      ArgumentBlock* arguments, To& answer) const {
+  NestedWindows<To> windows(outputs_, plan_, as_of, scratch, answer);
+  const int64_t newest =
+      TreePass<To>(store_.layout(), image, as_of, arguments, windows).Run();
+  windows.Finish({std::max(newest, image.dropped_time)});
 }
 
 bool OnlineView::FlipBit(uint32_t number) {
   const auto image = store_.Newest(number);
-  if (!image || image->chunks() == 0 || image->open_count == 0) return false;
+  if (!image || image->empty()) return false;
   const ChunkLayout& layout = store_.layout();
-  const RowChunk& chunk = *image->last();
+  const RowChunk& chunk = *image->open;
   std::vector<ArgumentBlock> arguments(layout.arguments());
   chunk.Block(layout, arguments.data());
   for (uint32_t row = image->open_count; row-- > 0;) {

@@ -2,6 +2,7 @@
 // One view's online state and how it is answered.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -10,7 +11,9 @@
 #include "pipeline/definition.h"
 #include "pipeline/state/row_store.h"
 #include "pipeline/views/answer.h"
+#include "pipeline/views/row_answers.h"
 #include "pipeline/views/row_groups.h"
+#include "pipeline/views/sliding_windows.h"
 #include "pipeline/views/window_outputs.h"
 
 namespace headrace::pipeline {
@@ -39,6 +42,9 @@ class OnlineView {
     base::Timestamp clock;
   };
   void Apply(const EpochRows& epoch, RowGroups& groups, Step step);
+  // From now on Apply hands the answers as of each row to `reader`, which outlives the view or is
+  // replaced; null: no more. `view` is what the reader is told.
+  void AnswerRows(size_t view, RowAnswerReader* reader);
   // The keys of this page (RowStore::kPageRows numbers) have the rows of epochs up to `epoch`
   // already: Apply leaves those out. Pages in ascending order.
   void NoteCaptured(uint32_t page, base::EpochId epoch);
@@ -55,6 +61,28 @@ class OnlineView {
   bool FlipBit(uint32_t number);
 
  private:
+  // What is needed to answer rows as they are applied.
+  struct Answering {
+    size_t view;
+    RowAnswerReader* reader;
+    RowAnswers answers;
+    SlidingWindows sliding;
+    Accumulators scratch;
+    std::vector<ArgumentBlock> arguments;
+    std::vector<uint32_t> by_position;
+  };
+  void Prefetch(std::span<const RowGroups::Group> groups, size_t at) const;
+  // Appends a key's rows one after the other, and answers as of each.
+  void AppendAnswering(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows,
+                       base::Timestamp clock, Step step);
+  // How many of `rows`, the next ones by position, can be appended together and still be told apart:
+  // they are in order of time, and end up in the open chunk.
+  size_t RunLength(uint32_t number, std::span<const int64_t> times,
+                   std::span<const uint32_t> rows) const;
+  void AnswerRow(const RowImage& image, base::Timestamp as_of, RowAnswers::Row answer);
+  template <typename To>
+  void Fill(const RowImage& image, base::Timestamp as_of, Accumulators& scratch,
+            ArgumentBlock* arguments, To& answer) const;
   // Of epochs up to captured_through_ only.
   bool IsCaptured(uint32_t number, base::EpochId epoch) const;
 
@@ -62,6 +90,7 @@ class OnlineView {
   const AggregatePlan plan_;
   const WindowOutputs outputs_;
   RowStore store_;
+  std::unique_ptr<Answering> answering_;
   std::vector<uint32_t> selected_;
   std::vector<base::EpochId> captured_;  // by page; empty once the replay has passed all of them
   base::EpochId captured_through_;       // the latest of them

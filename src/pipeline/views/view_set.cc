@@ -125,6 +125,11 @@ void ViewSet::Apply(std::span<const log::EpochRef> epochs) {
   impl_->memory.SettleCharges();
 }
 
+void ViewSet::AnswerRows(size_t view, RowAnswerReader* reader) {
+  HR_CHECK(view < impl_->views.size(), "no such view");
+  impl_->views[view].AnswerRows(view, reader);
+}
+
 bool ViewSet::HeldByReaders() {
   const Step visible_step = impl_->visible.load(std::memory_order_relaxed);
   if (!impl_->pins.AnyBefore(visible_step)) return false;

@@ -15,6 +15,7 @@
 #include "log/epoch.h"
 #include "pipeline/definition.h"
 #include "pipeline/views/answer.h"
+#include "pipeline/views/row_answers.h"
 
 namespace headrace::pipeline {
 
@@ -68,6 +69,10 @@ class ViewSet {
   // Applies epochs in order as one step and makes the last one visible. Applier thread only. Never
   // waits for readers.
   void Apply(std::span<const log::EpochRef> epochs);
+  // From the next Apply on, `reader` is told the outputs of `view` as of each of its rows, when the
+  // row has just been applied; null ends it. Outlives the view set, or is replaced. Applier thread
+  // only; each epoch's answers come before the epoch is visible.
+  void AnswerRows(size_t view, RowAnswerReader* reader);
   // True when Apply would overwrite a version that a reader holds; the applier then gathers more
   // epochs and asks again. After kPinLifetime it revokes those pins and answers false. Applier
   // thread only.

@@ -1,6 +1,7 @@
 #include "pipeline/views/window_outputs.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace headrace::pipeline {
 namespace {
@@ -42,6 +43,14 @@ void WindowOutputs::Write(size_t window, Accumulators& rows, ViewAnswer& answer)
     AggregateResult result = rows.Result(view_->outputs[output].feature);
     answer.statuses[output] = StatusOf(result);
     answer.values[output] = std::move(result.value);
+  }
+}
+
+void WindowOutputs::Write(size_t window, Accumulators& rows, RowAnswers::Row& answer) const {
+  for (const size_t output : outputs_[window]) {
+    AggregateResult result = rows.Result(view_->outputs[output].feature);
+    const FeatureStatus status = StatusOf(result);
+    answer.Set(output, status, std::move(result.value));
   }
 }
 

@@ -9,8 +9,12 @@
 #include "pipeline/aggregates/accumulator.h"
 #include "pipeline/definition.h"
 #include "pipeline/views/answer.h"
+#include "pipeline/views/row_answers.h"
 
 namespace headrace::pipeline {
+
+// What is in each window, instead of what follows from it.
+using WindowSums = std::vector<Accumulators>;
 
 // Immutable; any thread may use it.
 class WindowOutputs {
@@ -27,9 +31,20 @@ class WindowOutputs {
   ViewAnswer NotFound() const;
   // Fills the outputs of `window` from `rows`, which holds exactly the window's rows.
   void Write(size_t window, Accumulators& rows, ViewAnswer& answer) const;
+  void Write(size_t window, Accumulators& rows, RowAnswers::Row& answer) const;
+  void Write(size_t window, const Accumulators& rows, WindowSums& sums) const {
+    sums[window] = rows;
+  }
   // Sets the event time of the key's newest row, and OUTSIDE_MAX_AGE when it is older than the
   // view's ttl.
   void WriteEventTime(base::Timestamp newest, base::Timestamp as_of, ViewAnswer& answer) const;
+
+  // Of a row that counts itself, as of its own time: it is never too old.
+  void WriteEventTime(base::Timestamp newest, base::Timestamp /*as_of*/,
+                      RowAnswers::Row& answer) const {
+    answer.SetEventTime(newest);
+  }
+  void WriteEventTime(base::Timestamp, base::Timestamp, WindowSums&) const {}
 
  private:
   const ViewDefinition* view_;

@@ -1,63 +1,31 @@
 #pragma once
-// A key's chunks in (event time, position) order, and the two versions of what a reader needs to
-// find its rows.
+// The two versions of what a reader needs to find a key's rows.
 
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <limits>
-#include <new>
 #include <optional>
+#include <utility>
 
 #include "pipeline/state/row_chunk.h"
-#include "pipeline/state/state_memory.h"
+#include "pipeline/state/row_tree.h"
 
 namespace headrace::pipeline {
 
-// An array of chunk addresses. Entries beyond a version's end may be added, and the last chunk
-// replaced by a larger one with the same first rows, without harm to readers; anything else makes a
-// new directory.
-struct Directory {
-  uint32_t capacity;
-  std::atomic<RowChunk*>* entries() { return reinterpret_cast<std::atomic<RowChunk*>*>(this + 1); }
-  RowChunk* at(uint32_t index) { return entries()[index].load(std::memory_order_acquire); }
-
-  static size_t Bytes(uint32_t capacity) {
-    return sizeof(uint64_t) + capacity * sizeof(std::atomic<RowChunk*>);
-  }
-  static Directory* Make(uint32_t capacity, StateMemory& memory) {
-    auto* directory = new (memory.Allocate(Bytes(capacity))) Directory{capacity};
-    for (uint32_t i = 0; i < capacity; ++i)
-      new (directory->entries() + i) std::atomic<RowChunk*>(nullptr);
-    return directory;
-  }
-
- private:
-  [[maybe_unused]] uint32_t padding_ = 0;
-  explicit Directory(uint32_t entries) : capacity(entries) {}
-};
-static_assert(sizeof(Directory) == sizeof(uint64_t));
-
-// One version of a key's rows: the chunks [begin, end) of a directory, the last with `open_count`
-// rows, all others sealed.
+// One version of a key's rows: a tree of sealed chunks, and behind them the open one.
 struct RowImage {
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::min();
 
-  Directory* directory = nullptr;
-  uint32_t begin = 0;
-  uint32_t end = 0;
+  RowTree tree;
+  RowChunk* open = nullptr;  // null: the key has no rows
   uint32_t open_count = 0;
   int64_t first_time = std::numeric_limits<int64_t>::max();  // earliest event time the key ever had
   int64_t dropped_time = kNever;  // latest event time among rows that were dropped
   int64_t newest_time = kNever;   // of the last row, if there is one
   int64_t oldest_until = kNever;  // of the last row of the first chunk: when it can be dropped
 
-  uint32_t chunks() const { return end - begin; }
-  RowChunk* chunk(uint32_t index) const { return directory->at(index); }
-  RowChunk* last() const { return chunk(end - 1); }
-  uint32_t count(uint32_t index) const {
-    return index + 1 == end ? open_count : chunk(index)->count();
-  }
+  bool empty() const { return open == nullptr; }
 };
 
 // A state row: two versions. The applier overwrites the older one while readers use the newer one.
@@ -69,16 +37,13 @@ class StateRow {
     return versions_[bodies_index()].step.load(std::memory_order_relaxed);
   }
 
-  // Of the newest version: the address of the last chunk's entry, null when there is none; and the
-  // rows in it. Applier only.
-  const std::atomic<RowChunk*>* LastEntry() const {
-    const Version& version = versions_[bodies_index()];
-    const uint32_t end = version.end.load(std::memory_order_relaxed);
-    if (end == version.begin.load(std::memory_order_relaxed)) return nullptr;
-    return version.directory.load(std::memory_order_relaxed)->entries() + end - 1;
+  // Of the newest version: its open chunk and the rows in it, and its tree's root. Applier only.
+  std::pair<const RowChunk*, uint32_t> Open() const {
+    const uint64_t open = versions_[bodies_index()].open.load(std::memory_order_relaxed);
+    return {Pointer<RowChunk>(open), Tag(open)};
   }
-  uint32_t LastCount() const {
-    return versions_[bodies_index()].open_count.load(std::memory_order_relaxed);
+  const TreeNode* Root() const {
+    return Pointer<TreeNode>(versions_[bodies_index()].root.load(std::memory_order_relaxed));
   }
 
   // Makes `image` the version of `step`: over the older version, or over the one of this same step.
@@ -91,10 +56,9 @@ class StateRow {
     version.step.store(kBeingWritten, std::memory_order_relaxed);
     // Each release keeps the mark above before it: a reader that sees a new field sees the mark, or
     // the new step.
-    version.directory.store(image.directory, std::memory_order_release);
-    version.begin.store(image.begin, std::memory_order_release);
-    version.end.store(image.end, std::memory_order_release);
-    version.open_count.store(image.open_count, std::memory_order_release);
+    version.root.store(Tagged(image.tree.root, image.tree.height), std::memory_order_release);
+    version.edges.store(image.tree.edges, std::memory_order_release);
+    version.open.store(Tagged(image.open, image.open_count), std::memory_order_release);
     version.first_time.store(image.first_time, std::memory_order_release);
     version.dropped_time.store(image.dropped_time, std::memory_order_release);
     version.newest_time.store(image.newest_time, std::memory_order_release);
@@ -123,21 +87,33 @@ class StateRow {
   static constexpr Step kBeingWritten = ~Step{0};
   struct alignas(64) Version {
     std::atomic<Step> step{0};
-    std::atomic<Directory*> directory{nullptr};
-    std::atomic<uint32_t> begin{0};
-    std::atomic<uint32_t> end{0};
-    std::atomic<uint32_t> open_count{0};
+    std::atomic<uint64_t> root{0};   // its address, the height in the top byte
+    std::atomic<uint64_t> edges{0};  // RowTree's
+    std::atomic<uint64_t> open{0};   // the open chunk's address, its rows in the top byte
     std::atomic<int64_t> first_time{std::numeric_limits<int64_t>::max()};
     std::atomic<int64_t> dropped_time{RowImage::kNever};
     std::atomic<int64_t> newest_time{RowImage::kNever};
     std::atomic<int64_t> oldest_until{RowImage::kNever};
   };
   static_assert(sizeof(Version) == 64);
+  static uint64_t Tagged(const void* address, uint32_t tag) {
+    const auto bits = reinterpret_cast<uint64_t>(address);
+    HR_CHECK(bits >> 56 == 0, "a heap address uses its top byte");
+    return bits | uint64_t{tag} << 56;
+  }
+  template <typename T>
+  static T* Pointer(uint64_t tagged) {
+    return reinterpret_cast<T*>(tagged << 8 >> 8);
+  }
+  static uint32_t Tag(uint64_t tagged) { return static_cast<uint32_t>(tagged >> 56); }
   static RowImage Load(const Version& version) {
-    return {.directory = version.directory.load(std::memory_order_acquire),
-            .begin = version.begin.load(std::memory_order_acquire),
-            .end = version.end.load(std::memory_order_acquire),
-            .open_count = version.open_count.load(std::memory_order_acquire),
+    const uint64_t root = version.root.load(std::memory_order_acquire);
+    const uint64_t open = version.open.load(std::memory_order_acquire);
+    return {.tree = {.root = Pointer<TreeNode>(root),
+                     .height = Tag(root),
+                     .edges = version.edges.load(std::memory_order_acquire)},
+            .open = Pointer<RowChunk>(open),
+            .open_count = Tag(open),
             .first_time = version.first_time.load(std::memory_order_acquire),
             .dropped_time = version.dropped_time.load(std::memory_order_acquire),
             .newest_time = version.newest_time.load(std::memory_order_acquire),

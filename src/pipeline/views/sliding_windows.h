@@ -1,0 +1,52 @@
+#pragma once
+// The windows of one key, sliding over rows that were appended one after the other: what is in a
+// window as of a row is what was in it as of the row before, with that row and without those that
+// its edge has passed. For plans whose slots are additive, where taking rows away leaves no trace.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "pipeline/state/row_store.h"
+#include "pipeline/views/row_answers.h"
+#include "pipeline/views/window_outputs.h"
+
+namespace headrace::pipeline {
+
+// Scratch of one view, used again for each key. Applier only.
+class SlidingWindows {
+ public:
+  // All outlive it.
+  SlidingWindows(const WindowOutputs& outputs, const AggregatePlan& plan,
+                 const ChunkLayout& layout);
+
+  // A new key.
+  void Reset() { valid_ = false; }
+  // Answers for the row `index` of the image's open chunk, the newest row so far; between two calls
+  // without Reset lies no other row of the key.
+  void Answer(const RowImage& image, uint32_t index, RowAnswers::Row answer);
+
+ private:
+  // Where a window begins: a row of a chunk.
+  struct Edge {
+    std::vector<ArgumentBlock> arguments;
+    RowBlock block;
+    uint32_t row;
+    uint32_t count;
+  };
+  void Begin(const RowImage& image, base::Timestamp as_of);
+  void Find(const RowImage& image, int64_t time, Edge& edge);
+  // False when the edge leaves its chunk: then begin again.
+  bool Advance(size_t window, base::Timestamp as_of);
+
+  const WindowOutputs& outputs_;
+  const AggregatePlan& plan_;
+  const ChunkLayout& layout_;
+  WindowSums sums_;
+  std::vector<Edge> edges_;
+  Accumulators scratch_;
+  std::vector<ArgumentBlock> arguments_;
+  bool valid_ = false;
+};
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,126 @@
+// In a node, from its last child to its first:
+// 1. children whose last row is after as_of are passed over, except the first of them, which is
+// entered: as_of may lie in it;
+// 2. the first child that reaches into the open window is found by time. Those behind it lie in the
+// window as a whole: one stretch;
+// 3. it is entered itself, as the window's edge may lie in it, and so may that of the next window;
+// 4. no child reaches into the window: it is closed, and the next one is looked at.
+
+#include "pipeline/views/tree_pass.h"
+
+#include <algorithm>
+
+namespace headrace::pipeline {
+
+template <typename Answer>
+int64_t TreePass<Answer>::Run() {
+  int64_t newest = RowImage::kNever;
+  if (!image_.empty()) {
+    const RowBlock block = image_.open->Block(layout_, arguments_);
+    const uint32_t end = RowsUpTo(block.times, image_.open_count, as_of_);
+    if (end > 0) {
+      newest = block.times[end - 1];
+      rows_after_as_of_ = false;
+      windows_.Add(block, 0, end, RowsBelow(end), {});
+    }
+  }
+  if (image_.tree.empty()) return newest;
+  if (rows_after_as_of_) newest = NewestUpTo(layout_, image_.tree, as_of_);
+  if (!windows_.done()) Node(*image_.tree.root, image_.tree.height - 1, true, true);
+  return newest;
+}
+
+template <typename Answer>
+void TreePass<Answer>::Node(const TreeNode& node, uint32_t level, bool left, bool right) {
+  const uint32_t begin = left ? image_.tree.begin(level) : 0;
+  const uint32_t last = (right ? image_.tree.end(level) : node.count()) - 1;
+  uint32_t end = last + 1;
+  const auto enter = [&](uint32_t index) {
+    Child(node, level, index, left && index == begin, right && index == last);
+    end = index;
+  };
+  // What is in the last child of the right edge is not known to this node.
+  if (right && level > 0) enter(last);
+  while (end > begin && !windows_.done()) {
+    const int64_t* times = node.last_times() + begin;
+    if (rows_after_as_of_) {
+      const uint32_t whole = begin + TimesUpTo(times, end - begin, as_of_);
+      if (whole < end) {
+        enter(whole);
+        continue;
+      }
+      rows_after_as_of_ = false;
+    }
+    const uint32_t first = begin + TimesUpTo(times, end - begin, windows_.edge());
+    if (first == end) {
+      windows_.Close();
+      continue;
+    }
+    if (first + 1 < end) Stretch(node, level, first + 1, end);
+    if (windows_.done()) return;
+    enter(first);
+  }
+}
+
+template <typename Answer>
+void TreePass<Answer>::Child(const TreeNode& node, uint32_t level, uint32_t index, bool left,
+                             bool right) {
+  if (level == 0) return Leaf(node, index);
+  Node(*node.node(index), level - 1, left, right);
+}
+
+template <typename Answer>
+void TreePass<Answer>::Leaf(const TreeNode& node, uint32_t index) {
+  const RowChunk& chunk = *node.chunk(index);
+  const RowBlock block = chunk.Block(layout_, arguments_);
+  const uint32_t count = chunk.count();
+  const uint32_t end = rows_after_as_of_ ? RowsUpTo(block.times, count, as_of_) : count;
+  if (end == 0) return;
+  rows_after_as_of_ = false;
+  windows_.Add(
+      block, 0, end, RowsBelow(end),
+      end == count && !node.IsLoose(index) ? node.Run(index, index + 1) : PartialRun());
+}
+
+template <typename Answer>
+void TreePass<Answer>::Stretch(const TreeNode& node, uint32_t level, uint32_t first,
+                               uint32_t end) {
+  windows_.AddRun(node.Run(first, end));
+  const uint32_t loose = node.Loose(first, end);
+  const bool reread = layout_.plan().rereads_rows();
+  if (loose == 0 && !reread) return;
+  for (uint32_t i = end; i-- > first;) {
+    if (((loose >> i) & 1) == 0) {
+      if (reread) RereadChild(node, level, i);
+    } else if (level > 0) {
+      Stretch(*node.node(i), level - 1, 0, node.node(i)->count());
+    } else {
+      windows_.AddInside(node.chunk(i)->Block(layout_, arguments_),
+                         RowsBelow(node.chunk(i)->count()));
+    }
+  }
+}
+
+template <typename Answer>
+void TreePass<Answer>::RereadChild(const TreeNode& node, uint32_t level, uint32_t index) {
+  if (level == 0) {
+    const RowChunk& chunk = *node.chunk(index);
+    return windows_.AddWithoutPartial(chunk.Block(layout_, arguments_), RowsBelow(chunk.count()));
+  }
+  const TreeNode& child = *node.node(index);
+  for (uint32_t i = child.count(); i-- > 0;) RereadChild(child, level - 1, i);
+}
+
+int64_t NewestUpTo(const ChunkLayout& layout, const RowTree& tree, int64_t time) {
+  const auto at = LeafCursor::After(tree, time);
+  if (at.at_end()) return at.LastTimeBefore(RowImage::kNever);
+  const int64_t* times = at.chunk()->times(layout);
+  const uint32_t rows = RowsUpTo(times, at.chunk()->count(), time);
+  return rows > 0 ? times[rows - 1] : at.LastTimeBefore(RowImage::kNever);
+}
+
+template class TreePass<ViewAnswer>;
+template class TreePass<RowAnswers::Row>;
+template class TreePass<WindowSums>;
+
+}  // namespace headrace::pipeline

@@ -6,11 +6,21 @@ run_bench() {
   local name="${1:-}"
   [[ $# -gt 0 ]] && shift
   case "$name" in
+    features) bench_features "$@" ;;
     flow) bench_flow "$@" ;;
     log) bench_log "$@" ;;
     recovery) bench_recovery "$@" ;;
-    *) fail "./dev bench flow | log | recovery: those are the ones there are" ;;
+    *) fail "./dev bench features | flow | log | recovery: those are the ones there are" ;;
   esac
+}
+
+bench_features() {
+  setup_build
+  apt_install_list tools/apt-bench.txt
+  BENCH=ON
+  build_target headrace_window_rate
+  PYTHONPATH="$ROOT/bench/log" "$VENV/bin/python" bench/features/features_bench.py \
+    --window-rate "$BUILD/bench/features/headrace_window_rate" --plot "$STATE/bench/features/by_cards.svg" "$@"
 }
 
 bench_flow() {

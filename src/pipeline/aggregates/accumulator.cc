@@ -291,31 +291,6 @@ void BlockOfRun(const AggregatePlan& plan, const SlotPartial* run, uint32_t at,
   }
 }
 
-void Accumulators::Remove(const RowBlock& block, RowMask rows) {
-  for (size_t i = 0; i < states_.size(); ++i) RemoveSlot(plan_->slots()[i], block, rows, states_[i]);
-}
-
-void Accumulators::RemoveSlot(const Slot& slot, const RowBlock& block, RowMask rows, State& state) {
-  if (slot.where) rows &= block.arguments[*slot.where].valid & block.arguments[*slot.where].truth;
-  if (slot.argument) rows &= block.arguments[*slot.argument].valid;
-  if (rows == 0) return;
-  state.count -= static_cast<uint64_t>(std::popcount(rows));
-  if (slot.kind == Slot::Kind::kRows) return;
-  const ArgumentBlock& argument = block.arguments[*slot.argument];
-  switch (slot.kind) {
-    case Slot::Kind::kIntegerSum: state.integers -= SumIntegers(argument.cells, rows); break;
-    case Slot::Kind::kDoubleSum:
-      ForEachRow(rows, [&](uint32_t row) {
-        state.doubles.Remove(std::bit_cast<double>(argument.cells[row]));
-      });
-      break;
-    case Slot::Kind::kTruths:
-      state.truths -= static_cast<uint64_t>(std::popcount(rows & argument.truth));
-      break;
-    default: HR_CHECK(false, "rows can't be taken away from this aggregate");
-  }
-}
-
 void Accumulators::Merge(const Accumulators& other) {
   for (size_t i = 0; i < states_.size(); ++i) MergeState(states_[i], other.states_[i]);
 }
@@ -402,7 +377,14 @@ bool Accumulators::AllHaveRows() const {
 }
 
 void Accumulators::Reset() {
-  for (State& state : states_) {
+  for (size_t i = 0; i < states_.size(); ++i) {
+    State& state = states_[i];
+    if (plan_->slots()[i].is_additive()) {  // these use no other fields
+      state.count = state.truths = 0;
+      state.integers = 0;
+      state.doubles.Reset();
+      continue;
+    }
     std::vector<Bucket> buckets = std::move(state.buckets);
     buckets.clear();
     state = State();

@@ -61,8 +61,6 @@ class Accumulators {
   void Add(const RowBlock& block, RowMask rows);
   // Adds them to the slots without a partial only: goes with MergePartials of the same rows.
   void AddWithoutPartial(const RowBlock& block, RowMask rows);
-  // Takes rows away that were added before. Plans with is_additive() only.
-  void Remove(const RowBlock& block, RowMask rows);
   // `partials`: one per slot, as WritePartials made them.
   void MergePartials(std::span<const SlotPartial> partials);
   void MergeRun(const PartialRun& run);
@@ -98,7 +96,6 @@ class Accumulators {
     uint64_t newest_cell = 0;
     bool newest_valid = false;
   };
-  static void RemoveSlot(const Slot& slot, const RowBlock& block, RowMask rows, State& state);
   static void MergePartial(const Slot& slot, const SlotPartial& partial, State& state);
   static void SubtractPartial(const Slot& slot, const SlotPartial& partial, State& state);
   static void AddSlot(const Slot& slot, const RowBlock& block, RowMask rows, State& state);

@@ -215,6 +215,10 @@ double ExactSum::Round() const {
   return all.wide_->Round();
 }
 
-void ExactSum::Reset() { *this = ExactSum(); }
+void ExactSum::Reset() {
+  units_ = 0;
+  nans_ = plus_ = minus_ = 0;
+  wide_.reset();
+}
 
 }  // namespace headrace::pipeline

@@ -41,6 +41,12 @@ void EntityIndex::Prefetch(uint64_t hash) const {
   __builtin_prefetch(table->slots() + (hash & table->mask));
 }
 
+void EntityIndex::PrefetchRecord(uint64_t hash) const {
+  const Table* table = table_.load(std::memory_order_relaxed);
+  const uint64_t slot = table->slots()[hash & table->mask].load(std::memory_order_relaxed);
+  if (slot != 0) __builtin_prefetch(RecordOf(slot));
+}
+
 uint32_t EntityIndex::FindOrAdd(std::string_view key, uint64_t hash, Step step) {
   if (const auto found = FindHashed(key, hash)) return *found;
   const uint32_t count = size_.load(std::memory_order_relaxed);

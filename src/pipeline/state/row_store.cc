@@ -101,6 +101,25 @@ void RowStore::PrefetchChunk(uint32_t number) const {
   __builtin_prefetch(chunk->times(layout_) + count, 1);
 }
 
+void RowStore::PrefetchRows(uint32_t number) const {
+  constexpr uint32_t kRowsPerLine = 64 / sizeof(uint64_t);
+  const StateRow* row = RowAt(number);
+  if (row == nullptr) return;
+  const auto [chunk, count] = row->Open();
+  if (chunk == nullptr) return;
+  for (uint32_t i = 0; i < count; i += kRowsPerLine)
+    __builtin_prefetch(chunk->times(layout_) + i);
+  for (size_t argument = 0; argument < layout_.arguments(); ++argument) {
+    const uint64_t* cells = chunk->cells(layout_, argument);
+    for (uint32_t i = 0; cells != nullptr && i < count; i += kRowsPerLine)
+      __builtin_prefetch(cells + i);
+  }
+  if (const TreeNode* root = row->Root()) {
+    const auto* bytes = reinterpret_cast<const char*>(root);
+    for (size_t line = 0; line < 6; ++line) __builtin_prefetch(bytes + 64 * line);
+  }
+}
+
 std::optional<RowImage> RowStore::Find(uint32_t number, Step step) const {
   const StateRow* row = RowAt(number);
   if (row == nullptr) return std::nullopt;
@@ -117,8 +136,8 @@ int64_t RowStore::OldestUntil(const RowImage& image) {
   return image.tree.empty() ? image.newest_time : LeafCursor::First(image.tree).last_time();
 }
 
-void RowStore::Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows,
-                      base::Timestamp clock, Step step) {
+RowImage RowStore::Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows,
+                          base::Timestamp clock, Step step) {
   StateRow* row = RowFor(number, step);
   if (row->newest_step() == 0) keys_.fetch_add(1, std::memory_order_relaxed);
   Edit edit{row->Newest(), clock.us, step};
@@ -135,6 +154,7 @@ void RowStore::Append(uint32_t number, const BatchRows& batch, std::span<const u
   AppendFresh(edit, batch, rows);
   DropOld(edit);
   row->Publish(edit.image, step);
+  return edit.image;
 }
 
 // Only windowed views: in a lifetime view an old row may be the newest that there is.

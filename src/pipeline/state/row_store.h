@@ -47,12 +47,15 @@ class RowStore {
   RowStore& operator=(const RowStore&) = delete;
 
   // Writer: `rows` of `batch` belong to key `number`, by (event time, row). `clock` is the epoch's.
-  void Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows,
+  // The version that they are in.
+  RowImage Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows,
               base::Timestamp clock, Step step);
   // Writer: asks for the memory that Append will touch. Each stage reads what the one before asked
   // for, so they are called with some other keys' work between them.
   void PrefetchRow(uint32_t number) const;
   void PrefetchChunk(uint32_t number) const;
+  // Writer: asks for what answers about a key look at: its open rows and the root of its tree.
+  void PrefetchRows(uint32_t number) const;
   // Writer: drops what is not needed any more of the next `keys` keys, round and round.
   void Sweep(size_t keys, base::Timestamp clock, Step step);
 

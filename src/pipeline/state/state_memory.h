@@ -45,7 +45,7 @@ class StateMemory final : public TextMemory {
  private:
   static constexpr size_t kAlignment = 64;  // of slabs and of what does not come from one
   static constexpr size_t kClassBytes = 16;
-  static constexpr size_t kPooledMax = 8 << 10;
+  static constexpr size_t kPooledMax = 64 << 10;
   static constexpr size_t kSlabBytes = 256 << 10;
   // State that has grown to so many of them goes on in huge pages.
   static constexpr size_t kSmallSlabs = 8;

@@ -16,6 +16,7 @@ std::span<const uint32_t> EntityKeys::Resolve(const columns::ColumnBatch& batch,
       hashes_[i] = EntityIndex::HashOf(keys_[i]);
       index_->Prefetch(hashes_[i]);
     }
+    for (size_t i = 0; i < count; ++i) index_->PrefetchRecord(hashes_[i]);
     for (size_t i = 0; i < count; ++i)
       numbers_[rows[begin + i]] = index_->FindOrAdd(keys_[i], hashes_[i], step);
   }

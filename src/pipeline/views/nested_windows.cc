@@ -8,7 +8,14 @@ namespace headrace::pipeline {
 
 uint32_t RowsUpTo(const int64_t* times, uint32_t count, int64_t time) {
   if (count == 0 || times[count - 1] <= time) return count;
-  return static_cast<uint32_t>(std::upper_bound(times, times + count, time) - times);
+  // Halves without branches: where the edge lies is nothing that could be guessed.
+  const int64_t* begin = times;
+  for (uint32_t left = count - 1; left > 0;) {
+    const uint32_t half = (left + 1) / 2;
+    begin += begin[half - 1] <= time ? half : 0;
+    left -= half;
+  }
+  return static_cast<uint32_t>(begin - times);
 }
 
 template <typename Answer>

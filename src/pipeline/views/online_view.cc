@@ -16,8 +16,9 @@ Retention RetentionOf(const ViewDefinition& view) {
 }
 
 // How many groups ahead each part of a key's state is asked for.
-constexpr size_t kRowsAhead = 8;
-constexpr size_t kChunksAhead = 4;
+constexpr size_t kRowsAhead = 9;
+constexpr size_t kChunksAhead = 5;
+constexpr size_t kOpenRowsAhead = 3;
 
 }  // namespace
 
@@ -64,6 +65,8 @@ void OnlineView::Apply(const EpochRows& epoch, RowGroups& groups, Step step) {
 void OnlineView::Prefetch(std::span<const RowGroups::Group> groups, size_t at) const {
   if (at + kRowsAhead < groups.size()) store_.PrefetchRow(groups[at + kRowsAhead].number);
   if (at + kChunksAhead < groups.size()) store_.PrefetchChunk(groups[at + kChunksAhead].number);
+  if (answering_ != nullptr && at + kOpenRowsAhead < groups.size())
+    store_.PrefetchRows(groups[at + kOpenRowsAhead].number);
 }
 
 void OnlineView::AnswerRows(size_t view, RowAnswerReader* reader) {
@@ -76,16 +79,15 @@ void OnlineView::AnswerRows(size_t view, RowAnswerReader* reader) {
                 .sliding = SlidingWindows(outputs_, plan_, store_.layout()),
                 .scratch = Accumulators(plan_),
                 .arguments = std::vector<ArgumentBlock>(store_.layout().arguments()),
+                .open = std::vector<ArgumentBlock>(store_.layout().arguments()),
                 .by_position = {}});
 }
 
-size_t OnlineView::RunLength(uint32_t number, std::span<const int64_t> times,
-                             std::span<const uint32_t> rows) const {
-  const auto image = store_.Newest(number);
-  if (!image || image->empty()) return 1;
+size_t OnlineView::RunLength(const RowImage& image, std::span<const int64_t> times,
+                             std::span<const uint32_t> rows) {
+  if (image.empty() || times[rows[0]] < image.newest_time) return 1;
   // A full chunk is made room behind, in ways of its own.
-  const size_t room = std::min<size_t>(image->open->capacity() - image->open_count, rows.size());
-  if (room <= 1 || times[rows[0]] < image->newest_time) return 1;
+  const size_t room = std::min<size_t>(image.open->capacity() - image.open_count, rows.size());
   size_t length = 1;
   while (length < room && times[rows[length]] >= times[rows[length - 1]]) ++length;
   return length;
@@ -101,32 +103,40 @@ void OnlineView::AppendAnswering(uint32_t number, const BatchRows& batch,
     rows = answering.by_position;
   }
   const int64_t history_begin = (clock - view_.history).us;
+  // Sliding pays when there is a row to slide to.
+  const bool slides = plan_.is_additive() && rows.size() > 1;
   answering.sliding.Reset();
+  RowImage image = store_.Newest(number).value_or(RowImage{});
   while (!rows.empty()) {
-    const auto run = rows.first(RunLength(number, batch.times, rows));
+    const auto run = rows.first(RunLength(image, batch.times, rows));
     rows = rows.subspan(run.size());
-    const int64_t newest_before = store_.Newest(number).value_or(RowImage{}).newest_time;
-    store_.Append(number, batch, run, clock, step);
-    const RowImage image = *store_.Newest(number);
-    const bool late = batch.times[run[0]] < newest_before;
+    const bool late = batch.times[run[0]] < image.newest_time;
+    image = store_.Append(number, batch, run, clock, step);
     if (late) answering.sliding.Reset();
+    const RowBlock open = image.empty()
+                              ? RowBlock()
+                              : image.open->Block(store_.layout(), answering.open.data());
     for (size_t i = 0; i < run.size(); ++i) {
       const base::Timestamp as_of{batch.times[run[i]]};
+      const RowAnswers::Row answer = answering.answers.At(run[i]);
       if (as_of.us < history_begin) {
         answering.sliding.Reset();
-        continue;
+      } else if (late) {
+        AnswerRow(image, as_of, answer);
+      } else {
+        const auto index = static_cast<uint32_t>(image.open_count - run.size() + i);
+        if (!slides || !answering.sliding.Answer(image, open, index, answer))
+          AnswerNewest(image, index, as_of, answer);
       }
-      RowAnswers::Row answer = answering.answers.Add(run[i]);
-      const auto index = static_cast<uint32_t>(image.open_count - run.size() + i);
-      if (plan_.is_additive() && !late) {
-        answering.sliding.Answer(image, index, answer);
-        continue;
-      }
-      RowImage until = image;
-      if (!late) until.open_count = index + 1;
-      AnswerRow(until, as_of, answer);
     }
   }
+}
+
+void OnlineView::AnswerNewest(const RowImage& image, uint32_t index, base::Timestamp as_of,
+                              RowAnswers::Row answer) {
+  RowImage until = image;
+  until.open_count = index + 1;
+  AnswerRow(until, as_of, answer);
 }
 
 void OnlineView::AnswerRow(const RowImage& image, base::Timestamp as_of, RowAnswers::Row answer) {

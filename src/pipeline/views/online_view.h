@@ -69,16 +69,20 @@ class OnlineView {
     SlidingWindows sliding;
     Accumulators scratch;
     std::vector<ArgumentBlock> arguments;
+    std::vector<ArgumentBlock> open;
     std::vector<uint32_t> by_position;
   };
   void Prefetch(std::span<const RowGroups::Group> groups, size_t at) const;
   // Appends a key's rows one after the other, and answers as of each.
   void AppendAnswering(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows,
                        base::Timestamp clock, Step step);
-  // How many of `rows`, the next ones by position, can be appended together and still be told apart:
-  // they are in order of time, and end up in the open chunk.
-  size_t RunLength(uint32_t number, std::span<const int64_t> times,
-                   std::span<const uint32_t> rows) const;
+  // How many of `rows`, the next ones by position, can be appended to `image` together and still be
+  // told apart: they are in order of time, and end up in the open chunk.
+  static size_t RunLength(const RowImage& image, std::span<const int64_t> times,
+                          std::span<const uint32_t> rows);
+  // Answers the `index`th row of the open chunk, as of when it was the newest.
+  void AnswerNewest(const RowImage& image, uint32_t index, base::Timestamp as_of,
+                    RowAnswers::Row answer);
   void AnswerRow(const RowImage& image, base::Timestamp as_of, RowAnswers::Row answer);
   template <typename To>
   void Fill(const RowImage& image, base::Timestamp as_of, Accumulators& scratch,

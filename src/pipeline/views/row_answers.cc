@@ -13,15 +13,20 @@ RowAnswers::RowAnswers(const ViewDefinition& view) : view_(view), outputs_(view.
 
 void RowAnswers::Begin(size_t batch_rows) {
   rows_.clear();
-  texts_.clear();
-  if (times_.size() >= batch_rows) return;
+  values_.clear();
   cells_.resize(batch_rows * outputs_);
   statuses_.resize(batch_rows * outputs_);
-  times_.resize(batch_rows);
+  times_.assign(batch_rows, kNotAnswered);
 }
 
 void RowAnswers::Finish() {
-  if (!std::is_sorted(rows_.begin(), rows_.end())) std::sort(rows_.begin(), rows_.end());
+  rows_.resize(times_.size());
+  size_t answered = 0;
+  for (uint32_t row = 0; row < times_.size(); ++row) {
+    rows_[answered] = row;
+    answered += times_[row] != kNotAnswered ? 1 : 0;
+  }
+  rows_.resize(answered);
 }
 
 void RowAnswers::Set(uint32_t row, size_t output, FeatureStatus status, Value value) {
@@ -34,8 +39,8 @@ void RowAnswers::Set(uint32_t row, size_t output, FeatureStatus status, Value va
     case CellKind::kDouble: cell = std::bit_cast<uint64_t>(value.as_double()); break;
     case CellKind::kBool: cell = value.as_bool() ? 1 : 0; break;
     case CellKind::kText:
-      cell = texts_.size();
-      texts_.push_back(value.as_text());
+      cell = values_.size();
+      values_.push_back(std::move(value));
       break;
   }
 }
@@ -48,7 +53,7 @@ Value RowAnswers::ValueOf(uint32_t row, size_t output) const {
     case CellKind::kInteger: return Value(type, static_cast<int64_t>(of));
     case CellKind::kDouble: return Value(type, std::bit_cast<double>(of));
     case CellKind::kBool: return Value::Bool(of != 0);
-    case CellKind::kText: return Value(type, texts_[of]);
+    case CellKind::kText: return values_[of];
   }
   return Value::Null(type);
 }

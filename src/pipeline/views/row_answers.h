@@ -4,7 +4,9 @@
 // by position.
 
 #include <cstdint>
+#include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -41,21 +43,26 @@ class RowAnswers {
     void Set(size_t output, FeatureStatus status, columns::Value value) {
       answers_.Set(row_, output, status, std::move(value));
     }
+    // Not of texts.
+    void SetCell(size_t output, FeatureStatus status, uint64_t cell) {
+      const size_t at = row_ * answers_.outputs_ + output;
+      answers_.statuses_[at] = status;
+      answers_.cells_[at] = cell;
+    }
     void SetEventTime(base::Timestamp time) { answers_.times_[row_] = time.us; }
 
    private:
     RowAnswers& answers_;
     uint32_t row_;
   };
-  // The row is answered. Rows in any order; Finish sorts them.
-  Row Add(uint32_t row) {
-    rows_.push_back(row);
-    return Row(*this, row);
-  }
+  // A row is answered when its event time is set. Rows in any order.
+  Row At(uint32_t row) { return Row(*this, row); }
   void Finish();
 
  private:
   void Set(uint32_t row, size_t output, FeatureStatus status, columns::Value value);
+
+  static constexpr int64_t kNotAnswered = std::numeric_limits<int64_t>::min();
 
   const ViewDefinition& view_;
   const size_t outputs_;
@@ -63,7 +70,7 @@ class RowAnswers {
   std::vector<uint64_t> cells_;
   std::vector<FeatureStatus> statuses_;
   std::vector<int64_t> times_;
-  std::vector<std::string> texts_;  // a text's cell is its number here
+  std::vector<columns::Value> values_;  // that do not fit a cell, which then has their number here
 };
 
 // Told about each epoch's row answers, on the applier's thread, before the epoch is visible.

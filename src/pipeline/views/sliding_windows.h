@@ -4,7 +4,6 @@
 // its edge has passed. For plans whose slots are additive, where taking rows away leaves no trace.
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "pipeline/state/row_store.h"
@@ -20,11 +19,11 @@ class SlidingWindows {
   SlidingWindows(const WindowOutputs& outputs, const AggregatePlan& plan,
                  const ChunkLayout& layout);
 
-  // A new key.
+  // A new key, or rows of this one that Answer was not told about.
   void Reset() { valid_ = false; }
-  // Answers for the row `index` of the image's open chunk, the newest row so far; between two calls
-  // without Reset lies no other row of the key.
-  void Answer(const RowImage& image, uint32_t index, RowAnswers::Row answer);
+  // Answers for the row `index` of `open`, the block of the image's open chunk: the newest row so
+  // far. False, and nothing is answered, when sums do not fit; then it begins anew with the next.
+  bool Answer(const RowImage& image, const RowBlock& open, uint32_t index, RowAnswers::Row answer);
 
  private:
   // Where a window begins: a row of a chunk.
@@ -34,15 +33,16 @@ class SlidingWindows {
     uint32_t row;
     uint32_t count;
   };
-  void Begin(const RowImage& image, base::Timestamp as_of);
-  void Find(const RowImage& image, int64_t time, Edge& edge);
-  // False when the edge leaves its chunk: then begin again.
+  bool Begin(const RowImage& image, base::Timestamp as_of);
+  // False when sums do not fit, or an edge leaves its chunk: then begin again.
+  bool Slide(const RowBlock& open, uint32_t index, base::Timestamp as_of);
   bool Advance(size_t window, base::Timestamp as_of);
 
   const WindowOutputs& outputs_;
   const AggregatePlan& plan_;
   const ChunkLayout& layout_;
   WindowSums sums_;
+  std::vector<SlotPartial> row_;
   std::vector<Edge> edges_;
   Accumulators scratch_;
   std::vector<ArgumentBlock> arguments_;

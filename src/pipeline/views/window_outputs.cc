@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "pipeline/aggregates/additive_sums.h"
+
 namespace headrace::pipeline {
 namespace {
 
@@ -51,6 +53,16 @@ void WindowOutputs::Write(size_t window, Accumulators& rows, RowAnswers::Row& an
     AggregateResult result = rows.Result(view_->outputs[output].feature);
     const FeatureStatus status = StatusOf(result);
     answer.Set(output, status, std::move(result.value));
+  }
+}
+
+void WindowOutputs::WriteSums(size_t window, const AggregatePlan& plan, const SlotPartial* sums,
+                              RowAnswers::Row& answer) const {
+  constexpr FeatureStatus kStatuses[] = {FeatureStatus::kPresent, FeatureStatus::kNullValue,
+                                         FeatureStatus::kInvalid};  // by AdditiveResult::Kind
+  for (const size_t output : outputs_[window]) {
+    const AdditiveResult result = ResultOf(plan, view_->outputs[output].feature, sums);
+    answer.SetCell(output, kStatuses[static_cast<size_t>(result.kind)], result.cell);
   }
 }
 

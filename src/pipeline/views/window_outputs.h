@@ -13,8 +13,15 @@
 
 namespace headrace::pipeline {
 
-// What is in each window, instead of what follows from it.
-using WindowSums = std::vector<Accumulators>;
+// What is in each window of a view with an additive plan, instead of what follows from it: a
+// SlotPartial a slot and window. `fit`: they hold it.
+struct WindowSums {
+  size_t slots;
+  std::vector<SlotPartial> partials;
+  bool fit = true;
+
+  SlotPartial* Of(size_t window) { return partials.data() + window * slots; }
+};
 
 // Immutable; any thread may use it.
 class WindowOutputs {
@@ -33,8 +40,11 @@ class WindowOutputs {
   void Write(size_t window, Accumulators& rows, ViewAnswer& answer) const;
   void Write(size_t window, Accumulators& rows, RowAnswers::Row& answer) const;
   void Write(size_t window, const Accumulators& rows, WindowSums& sums) const {
-    sums[window] = rows;
+    sums.fit &= rows.WritePartials({sums.Of(window), sums.slots});
   }
+  // The same from the sums of an additive plan.
+  void WriteSums(size_t window, const AggregatePlan& plan, const SlotPartial* sums,
+                 RowAnswers::Row& answer) const;
   // Sets the event time of the key's newest row, and OUTSIDE_MAX_AGE when it is older than the
   // view's ttl.
   void WriteEventTime(base::Timestamp newest, base::Timestamp as_of, ViewAnswer& answer) const;

@@ -1,0 +1,216 @@
+// headrace_window_rate [--name value]...
+// Count and sum over trailing windows, as of every event: state only, one thread, no log, no
+// network. Prints one JSON object. Only ViewSet::Apply is timed (it answers each row as it applies
+// it); making events is not.
+//   --events 10000000 --cards 100000 --skew 1.1 --gap-us 60480 --seed 1
+//   --windows 1h,24h        as a pipeline file has them
+//   --rows-per-epoch 8192
+//   --warm 0                events that come first and are not timed
+//   --late 0                share of events that are up to an hour late
+//   --answers 1             0: rows are applied, and nobody is answered
+//   --check 0               1: all answers are compared with queues of events
+
+#include <time.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <string>
+
+#include <fmt/core.h>
+
+#include "card_events.h"
+#include "columns/batch_builder.h"
+#include "moving_windows.h"
+#include "pipeline/pipeline_file.h"
+#include "pipeline/views/view_set.h"
+
+namespace headrace::bench {
+namespace {
+
+using pipeline::ViewSet;
+
+constexpr base::StreamId kStream{1};
+
+constexpr std::string_view kContract = R"(apiVersion: v3.1.0
+kind: DataContract
+id: payments
+version: 1.0.0
+status: active
+schema:
+  - name: payments
+    logicalType: object
+    properties:
+      - {name: card, logicalType: integer, required: true}
+      - {name: paid_at, logicalType: timestamp, required: true}
+      - {name: amount, logicalType: number, required: true}
+)";
+constexpr std::string_view kPipeline = R"(headrace: 1
+pipeline: payments
+promise: {{budget: {{p99: 200ms}}}}
+clock: events
+memory: 20GiB
+streams:
+  payments: {{contract: payments.yaml, source: {{http: push}}, time: {{event: paid_at, late: 1h}}}}
+views:
+  card: {{from: payments, by: card, over: [{}], features: {{n: count(*), spend: sum(amount)}}}}
+)";
+
+class Settings {
+ public:
+  Settings(int count, char** arguments) {
+    for (int i = 1; i + 1 < count; i += 2) given_[arguments[i]] = arguments[i + 1];
+  }
+  std::string Text(const std::string& name, const std::string& otherwise) const {
+    const auto found = given_.find("--" + name);
+    return found == given_.end() ? otherwise : found->second;
+  }
+  double Number(const std::string& name, double otherwise) const {
+    return std::atof(Text(name, std::to_string(otherwise)).c_str());
+  }
+  uint64_t Count(const std::string& name, uint64_t otherwise) const {
+    return std::strtoull(Text(name, std::to_string(otherwise)).c_str(), nullptr, 10);
+  }
+
+ private:
+  std::map<std::string, std::string> given_;
+};
+
+class StillClock final : public env::Clock {
+ public:
+  env::MonotonicTime Now() const override { return env::MonotonicTime{1}; }
+  base::Timestamp Wall() const override { return {0}; }
+};
+
+// Folds all answers into one number. Outputs are by feature, then by window.
+class Digest final : public pipeline::RowAnswerReader {
+ public:
+  explicit Digest(size_t windows) : windows_(windows) {}
+  void Take(base::EpochId, size_t, const pipeline::RowAnswers& answers) override {
+    for (const uint32_t row : answers.rows()) {
+      for (size_t w = 0; w < windows_; ++w) {
+        const auto spent = std::bit_cast<double>(answers.cell(row, windows_ + w));
+        value_ += AnswerDigest(first_ + row, w, answers.cell(row, w), std::llround(spent * 100));
+      }
+    }
+    rows_ += answers.rows().size();
+  }
+  void BeginEpoch(uint64_t first) { first_ = first; }
+  uint64_t value() const { return value_; }
+  uint64_t rows() const { return rows_; }
+
+ private:
+  const size_t windows_;
+  uint64_t first_ = 0;
+  uint64_t value_ = 0;
+  uint64_t rows_ = 0;
+};
+
+double ThreadSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+double Seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+log::EpochRef EpochOf(const columns::SchemaRef& schema, CardEvents& events, uint64_t id,
+                      uint64_t rows, int64_t& newest_us) {
+  columns::BatchBuilder builder(schema);
+  for (uint64_t i = 0; i < rows; ++i) {
+    const CardEvent event = events.Next();
+    builder.column(0).AppendInt(static_cast<int64_t>(event.card));
+    builder.column(1).AppendInt(event.at_ms * 1000);
+    builder.column(2).AppendDouble(static_cast<double>(event.cents) / 100);
+    newest_us = std::max(newest_us, event.at_ms * 1000);
+  }
+  auto epoch = std::make_shared<log::Epoch>();
+  epoch->id = {id};
+  epoch->clock = {newest_us};
+  epoch->streams.push_back({kStream, builder.Finish()});
+  return epoch;
+}
+
+uint64_t ExpectedDigest(const CardEventSettings& of, uint64_t warm, uint64_t events,
+                        const std::vector<int64_t>& windows_ms) {
+  CardEvents source(of);
+  MovingWindows windows(of.cards, windows_ms);
+  uint64_t digest = 0;
+  for (uint64_t i = 0; i < warm + events; ++i) {
+    const auto& totals = windows.Add(source.Next());
+    for (size_t w = 0; i >= warm && w < totals.size(); ++w)
+      digest += AnswerDigest(i, w, totals[w].events, totals[w].cents);
+  }
+  return digest;
+}
+
+int Run(const Settings& settings) {
+  const pipeline::CheckedPipeline checked = pipeline::CheckPipeline(
+      "pipeline.yaml",
+      fmt::format(fmt::runtime(kPipeline), settings.Text("windows", "1h, 24h")),
+      [](const std::string&) { return base::Result<std::string>(std::string(kContract)); });
+  HR_CHECK(checked.definition != nullptr, "the windows are broken, or the benchmark's pipeline is");
+  const auto& view = checked.definition->views[0];
+  const CardEventSettings of{
+      .seed = settings.Count("seed", 1),
+      .cards = settings.Count("cards", 100'000),
+      .skew = settings.Number("skew", 1.1),
+      .mean_gap_us = static_cast<int64_t>(settings.Count("gap-us", 60'480)),
+      .late_share = settings.Number("late", 0)};
+  const uint64_t warm = settings.Count("warm", 0);
+  const uint64_t events = settings.Count("events", 10'000'000);
+  const uint64_t per_epoch = settings.Count("rows-per-epoch", 8192);
+
+  StillClock clock;
+  base::MemoryBudget budget{20ULL << 30};
+  ViewSet views(checked.definition, budget, clock);
+  views.BindStream(0, kStream);
+  Digest digest(view.windows.size());
+  CardEvents source(of);
+  double wall = 0;
+  double cpu = 0;
+  int64_t newest_us = 0;
+  uint64_t epoch_id = 0;
+  for (uint64_t done = 0; done < warm + events;) {
+    if (done == warm && settings.Count("answers", 1) != 0) views.AnswerRows(0, &digest);
+    const uint64_t rows = std::min(per_epoch, (done < warm ? warm : warm + events) - done);
+    const auto epoch =
+        EpochOf(checked.definition->streams[0].schema(), source, ++epoch_id, rows, newest_us);
+    digest.BeginEpoch(done);
+    const double wall_before = Seconds();
+    const double cpu_before = ThreadSeconds();
+    views.Apply({&epoch, 1});
+    if (done >= warm) {
+      cpu += ThreadSeconds() - cpu_before;
+      wall += Seconds() - wall_before;
+    }
+    done += rows;
+  }
+  const auto status = views.status()[0];
+  std::string verdict = "not compared";
+  if (settings.Count("check", 0) != 0) {
+    std::vector<int64_t> windows_ms;
+    for (const base::Duration window : view.windows) windows_ms.push_back(window.count() / 1000);
+    verdict = ExpectedDigest(of, warm, events, windows_ms) == digest.value() ? "equal" : "differ";
+  }
+  fmt::print(
+      "{{\"events\": {}, \"answered\": {}, \"wall_s\": {:.3f}, \"cpu_s\": {:.3f}, "
+      "\"events_per_s\": {:.0f}, \"keys\": {}, \"rows\": {}, \"state_bytes\": {}, "
+      "\"all_bytes\": {}, \"charged_bytes\": {}, \"answers\": \"{}\", \"digest\": \"{:016x}\"}}\n",
+      events, digest.rows(), wall, cpu, static_cast<double>(events) / cpu, status.keys, status.rows,
+      status.bytes, views.bytes(), budget.used_bytes(base::MemoryAccount::kState), verdict,
+      digest.value());
+  return verdict == "differ" ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace headrace::bench
+
+int main(int count, char** arguments) {
+  return headrace::bench::Run(headrace::bench::Settings(count, arguments));
+}

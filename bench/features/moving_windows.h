@@ -1,0 +1,37 @@
+#pragma once
+// The oracle: trailing counts and sums as of every event, from a queue of events a card and window,
+// in whole cents. Shares nothing with the engine. Events in order of time only.
+
+#include <cstdint>
+#include <vector>
+
+#include "card_events.h"
+
+namespace headrace::bench {
+
+class MovingWindows {
+ public:
+  MovingWindows(uint64_t cards, std::vector<int64_t> windows_ms);
+
+  // Per window, what the card's events in (event's time - window, event's time] are, with this one.
+  struct Totals {
+    uint64_t events = 0;
+    int64_t cents = 0;
+  };
+  const std::vector<Totals>& Add(const CardEvent& event);
+
+ private:
+  struct Card {
+    std::vector<CardEvent> events;
+    std::vector<size_t> first;  // by window
+    std::vector<Totals> totals;
+  };
+  const std::vector<int64_t> windows_ms_;
+  std::vector<Card> cards_;
+};
+
+// One number for all answers: the sum over events of a mix of the event's number, the window's, and
+// what is in it.
+uint64_t AnswerDigest(uint64_t event, size_t window, uint64_t events, int64_t cents);
+
+}  // namespace headrace::bench

@@ -56,6 +56,18 @@ const uint64_t* RowChunk::cells(const ChunkLayout& layout, size_t argument) cons
   return At<const uint64_t>(ColumnOffset(layout, 2 + layout.cell_column_[argument]));
 }
 
+void RowChunk::Prefetch(const ChunkLayout& layout, uint32_t capacity, uint32_t rows) const {
+  constexpr size_t kRowsPerLine = 64 / sizeof(uint64_t);
+  constexpr size_t kCellColumns = 3;  // more would be in each other's way
+  const size_t columns = 2 + std::min<size_t>(layout.cell_columns_, kCellColumns);
+  for (size_t column = 0; column < columns; ++column) {
+    if (column == 1) continue;  // positions
+    const auto* cells =
+        At<const uint64_t>(layout.fixed_bytes_ + column * capacity * sizeof(uint64_t));
+    for (size_t i = 0; i < rows; i += kRowsPerLine) __builtin_prefetch(cells + i);
+  }
+}
+
 RowBlock RowChunk::Block(const ChunkLayout& layout, ArgumentBlock* arguments) const {
   for (size_t i = 0; i < layout.arguments(); ++i) {
     arguments[i] = {.cells = cells(layout, i),

@@ -89,6 +89,9 @@ class RowChunk {
   const uint64_t* positions(const ChunkLayout& layout) const;
   // Null for a bool.
   const uint64_t* cells(const ChunkLayout& layout, size_t argument) const;
+  // Asks for the times of the first `rows` rows and for some of their cells, without looking at the
+  // chunk: `capacity` is a guess.
+  void Prefetch(const ChunkLayout& layout, uint32_t capacity, uint32_t rows) const;
   // The rows as aggregates want them; `arguments` has layout.arguments() elements and lives as long
   // as the block.
   RowBlock Block(const ChunkLayout& layout, ArgumentBlock* arguments) const;

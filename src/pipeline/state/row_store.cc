@@ -14,6 +14,15 @@ std::vector<std::optional<size_t>> DistinctConditions(const AggregatePlan& plan)
   return conditions;
 }
 
+constexpr size_t kLineBytes = 64;
+
+// All of a node but its partials.
+void PrefetchNode(const TreeNode* node) {
+  const auto* bytes = reinterpret_cast<const char*>(node);
+  const size_t size = sizeof(TreeNode) + TreeNode::kFanOut * (sizeof(int64_t) + sizeof(void*));
+  for (size_t at = 0; at < size; at += kLineBytes) __builtin_prefetch(bytes + at);
+}
+
 }  // namespace
 
 RowStore::RowStore(const AggregatePlan& plan, Retention retention, StateMemory& memory)
@@ -102,22 +111,33 @@ void RowStore::PrefetchChunk(uint32_t number) const {
 }
 
 void RowStore::PrefetchRows(uint32_t number) const {
-  constexpr uint32_t kRowsPerLine = 64 / sizeof(uint64_t);
   const StateRow* row = RowAt(number);
   if (row == nullptr) return;
   const auto [chunk, count] = row->Open();
   if (chunk == nullptr) return;
-  for (uint32_t i = 0; i < count; i += kRowsPerLine)
-    __builtin_prefetch(chunk->times(layout_) + i);
-  for (size_t argument = 0; argument < layout_.arguments(); ++argument) {
-    const uint64_t* cells = chunk->cells(layout_, argument);
-    for (uint32_t i = 0; cells != nullptr && i < count; i += kRowsPerLine)
-      __builtin_prefetch(cells + i);
+  chunk->Prefetch(layout_, chunk->capacity(), count);
+  if (const TreeNode* root = row->Root()) PrefetchNode(root);
+}
+
+void RowStore::PrefetchEdgeNode(uint32_t number, int64_t edge) const {
+  const auto image = Newest(number);
+  if (image && image->tree.height > 1) PrefetchNode(LeafCursor::LastNode(image->tree, edge));
+}
+
+void RowStore::PrefetchEdgeChunk(uint32_t number, int64_t edge) const {
+  const auto image = Newest(number);
+  if (!image || image->tree.empty()) return;
+  const auto at = LeafCursor::After(image->tree, edge);
+  const size_t slots = layout_.plan().slots().size();
+  for (uint32_t level = 0; level < std::min(2U, image->tree.height); ++level) {
+    const LeafCursor::OnWay& way = at.step(level);
+    __builtin_prefetch(way.node->partials() + std::min(way.index, way.end - 1) * slots);
+    __builtin_prefetch(way.node->partials() + (way.end - 1) * slots);
   }
-  if (const TreeNode* root = row->Root()) {
-    const auto* bytes = reinterpret_cast<const char*>(root);
-    for (size_t line = 0; line < 6; ++line) __builtin_prefetch(bytes + 64 * line);
-  }
+  if (at.at_end()) return;
+  // Most sealed chunks are full ones.
+  __builtin_prefetch(at.chunk());
+  at.chunk()->Prefetch(layout_, RowChunk::kCapacityMax, RowChunk::kCapacityMax);
 }
 
 std::optional<RowImage> RowStore::Find(uint32_t number, Step step) const {

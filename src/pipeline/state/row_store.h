@@ -54,8 +54,11 @@ class RowStore {
   // for, so they are called with some other keys' work between them.
   void PrefetchRow(uint32_t number) const;
   void PrefetchChunk(uint32_t number) const;
-  // Writer: asks for what answers about a key look at: its open rows and the root of its tree.
+  // Writer: asks for what answers about a key look at. Each again reads what the one before asked
+  // for: the open rows and the root; the node, and then the chunk, in which a window begins.
   void PrefetchRows(uint32_t number) const;
+  void PrefetchEdgeNode(uint32_t number, int64_t edge) const;
+  void PrefetchEdgeChunk(uint32_t number, int64_t edge) const;
   // Writer: drops what is not needed any more of the next `keys` keys, round and round.
   void Sweep(size_t keys, base::Timestamp clock, Step step);
 

@@ -59,23 +59,39 @@ LeafCursor LeafCursor::First(const RowTree& tree) {
   return cursor;
 }
 
+// Goes to the child of the way's node at `level` in which the first row after `time` lies.
+void LeafCursor::Seek(uint32_t level, int64_t time) {
+  OnWay& step = steps_[level];
+  // The last child of the right edge is where everything newer is.
+  const bool last_is_open = step.right && level > 0;
+  const uint32_t known = step.end - step.begin - (last_is_open ? 1 : 0);
+  step.index += TimesUpTo(step.node->last_times() + step.begin, known, time);
+}
+
 LeafCursor LeafCursor::After(const RowTree& tree, int64_t time) {
   LeafCursor cursor;
   if (tree.empty()) return cursor;
   cursor.tree_ = tree;
   cursor.Enter(tree, tree.height - 1, tree.root, true, true);
-  for (uint32_t level = tree.height - 1;; --level) {
-    OnWay& step = cursor.steps_[level];
-    // The last child of the right edge is where everything newer is.
-    const bool last_is_open = step.right && level > 0;
-    const uint32_t known = step.end - step.begin - (last_is_open ? 1 : 0);
-    step.index += TimesUpTo(step.node->last_times() + step.begin, known, time);
-    if (level == 0) {
-      cursor.at_end_ = step.index == step.end;
-      return cursor;
-    }
+  for (uint32_t level = tree.height - 1; level > 0; --level) {
+    cursor.Seek(level, time);
     cursor.EnterBelow(level);
   }
+  cursor.Seek(0, time);
+  cursor.at_end_ = cursor.steps_[0].index == cursor.steps_[0].end;
+  return cursor;
+}
+
+const TreeNode* LeafCursor::LastNode(const RowTree& tree, int64_t time) {
+  LeafCursor cursor;
+  cursor.tree_ = tree;
+  cursor.Enter(tree, tree.height - 1, tree.root, true, true);
+  for (uint32_t level = tree.height - 1; level > 1; --level) {
+    cursor.Seek(level, time);
+    cursor.EnterBelow(level);
+  }
+  cursor.Seek(1, time);
+  return cursor.steps_[1].node->node(cursor.steps_[1].index);
 }
 
 int64_t LeafCursor::LastTimeBefore(int64_t otherwise) const {

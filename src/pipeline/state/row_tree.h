@@ -112,6 +112,8 @@ class LeafCursor {
   static LeafCursor First(const RowTree& tree);
   // At the first chunk whose last row is after `time`; at the end when there is none.
   static LeafCursor After(const RowTree& tree, int64_t time);
+  // The node of level 0 in which After will look, of a tree with more levels than that.
+  static const TreeNode* LastNode(const RowTree& tree, int64_t time);
 
   bool at_end() const { return at_end_; }
   RowChunk* chunk() const { return steps_[0].node->chunk(steps_[0].index); }
@@ -125,9 +127,16 @@ class LeafCursor {
   int64_t LastTimeBefore(int64_t otherwise) const;
   void Next();
 
+  // Whether `chunk` is the one before, in the same node.
+  bool IsBehind(const RowChunk* chunk) const {
+    const OnWay& step = steps_[0];
+    return step.node != nullptr && step.index > step.begin &&
+           step.node->chunk(step.index - 1) == chunk;
+  }
+
   // The way, from the root's level down to 0.
   struct OnWay {
-    const TreeNode* node;
+    const TreeNode* node = nullptr;
     uint32_t begin;
     uint32_t end;
     uint32_t index;
@@ -139,6 +148,7 @@ class LeafCursor {
  private:
   void Enter(const RowTree& tree, uint32_t level, const TreeNode* node, bool left, bool right);
   void EnterBelow(uint32_t level);
+  void Seek(uint32_t level, int64_t time);
 
   RowTree tree_;
   std::array<OnWay, RowTree::kLevelsMax> steps_;

@@ -18,7 +18,11 @@ Retention RetentionOf(const ViewDefinition& view) {
 // How many groups ahead each part of a key's state is asked for.
 constexpr size_t kRowsAhead = 9;
 constexpr size_t kChunksAhead = 5;
-constexpr size_t kOpenRowsAhead = 3;
+// The same for what answers look at.
+constexpr size_t kOpenRowsAhead = 4;
+constexpr size_t kEdgeNodesAhead = 3;
+constexpr size_t kEdgeChunksAhead = 2;
+constexpr size_t kWindowsAskedFor = 4;
 
 }  // namespace
 
@@ -49,7 +53,7 @@ void OnlineView::Apply(const EpochRows& epoch, RowGroups& groups, Step step) {
   if (!catching_up) captured_ = {};
   if (answering_ != nullptr) answering_->answers.Begin(epoch.batch.rows());
   for (size_t i = 0; i < grouped.size(); ++i) {
-    Prefetch(grouped, i);
+    Prefetch(grouped, i, epoch.times);
     if (catching_up && IsCaptured(grouped[i].number, epoch.epoch)) continue;
     if (answering_ != nullptr) {
       AppendAnswering(grouped[i].number, batch, grouped[i].rows, epoch.clock, step);
@@ -62,11 +66,25 @@ void OnlineView::Apply(const EpochRows& epoch, RowGroups& groups, Step step) {
   answering_->reader->Take(epoch.epoch, answering_->view, answering_->answers);
 }
 
-void OnlineView::Prefetch(std::span<const RowGroups::Group> groups, size_t at) const {
-  if (at + kRowsAhead < groups.size()) store_.PrefetchRow(groups[at + kRowsAhead].number);
-  if (at + kChunksAhead < groups.size()) store_.PrefetchChunk(groups[at + kChunksAhead].number);
-  if (answering_ != nullptr && at + kOpenRowsAhead < groups.size())
-    store_.PrefetchRows(groups[at + kOpenRowsAhead].number);
+void OnlineView::Prefetch(std::span<const RowGroups::Group> groups, size_t at,
+                          std::span<const int64_t> times) const {
+  const auto ahead = [&](size_t groups_ahead) {
+    return at + groups_ahead < groups.size() ? &groups[at + groups_ahead] : nullptr;
+  };
+  if (const auto* group = ahead(kRowsAhead)) store_.PrefetchRow(group->number);
+  if (const auto* group = ahead(kChunksAhead)) store_.PrefetchChunk(group->number);
+  if (answering_ == nullptr) return;
+  if (const auto* group = ahead(kOpenRowsAhead)) store_.PrefetchRows(group->number);
+  const auto edge = [&](const RowGroups::Group& group, size_t window) {
+    return outputs_.EdgeOf(window, base::Timestamp{times[group.rows[0]]});
+  };
+  const size_t windows = std::min(outputs_.windows(), kWindowsAskedFor);
+  for (size_t w = 0; w < windows; ++w) {
+    if (const auto* group = ahead(kEdgeNodesAhead))
+      store_.PrefetchEdgeNode(group->number, edge(*group, w));
+    if (const auto* group = ahead(kEdgeChunksAhead))
+      store_.PrefetchEdgeChunk(group->number, edge(*group, w));
+  }
 }
 
 void OnlineView::AnswerRows(size_t view, RowAnswerReader* reader) {

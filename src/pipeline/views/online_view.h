@@ -72,7 +72,9 @@ class OnlineView {
     std::vector<ArgumentBlock> open;
     std::vector<uint32_t> by_position;
   };
-  void Prefetch(std::span<const RowGroups::Group> groups, size_t at) const;
+  // Asks for what the groups after `at` will touch.
+  void Prefetch(std::span<const RowGroups::Group> groups, size_t at,
+                std::span<const int64_t> times) const;
   // Appends a key's rows one after the other, and answers as of each.
   void AppendAnswering(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows,
                        base::Timestamp clock, Step step);

@@ -27,42 +27,57 @@ bool SlidingWindows::Begin(const RowImage& image, base::Timestamp as_of) {
   TreePass<WindowSums>(layout_, image, as_of, arguments_.data(), windows).Run();
   windows.Finish(as_of);
   for (size_t w = 0; w < edges_.size(); ++w) {
-    Edge& edge = edges_[w];
     const int64_t time = outputs_.EdgeOf(w, as_of);
-    const auto at = LeafCursor::After(image.tree, time);
-    const RowChunk& chunk = at.at_end() ? *image.open : *at.chunk();
-    edge.count = at.at_end() ? image.open_count : chunk.count();
-    edge.block = chunk.Block(layout_, edge.arguments.data());
-    edge.row = RowsUpTo(edge.block.times, edge.count, time);
+    SetEdge(image, LeafCursor::After(image.tree, time), edges_[w]);
+    edges_[w].row = RowsUpTo(edges_[w].block.times, edges_[w].count, time);
   }
   return sums_.fit;
 }
 
-bool SlidingWindows::Advance(size_t window, base::Timestamp as_of) {
-  Edge& edge = edges_[window];
-  const int64_t time = outputs_.EdgeOf(window, as_of);
-  for (; edge.row < edge.count && edge.block.times[edge.row] <= time; ++edge.row) {
-    if (!RowPartials(plan_, edge.block, edge.row, row_.data()) ||
-        !SubtractPartials(sums_.Of(window), row_.data(), sums_.slots))
-      return false;
-  }
-  // Else the rows of the next chunk may be outside, too.
-  return edge.row < edge.count;
+void SlidingWindows::SetEdge(const RowImage& image, const LeafCursor& at, Edge& edge) {
+  edge.chunk = at.at_end() ? image.open : at.chunk();
+  edge.count = at.at_end() ? image.open_count : edge.chunk->count();
+  edge.block = edge.chunk->Block(layout_, edge.arguments.data());
 }
 
-bool SlidingWindows::Slide(const RowBlock& open, uint32_t index, base::Timestamp as_of) {
+bool SlidingWindows::NextChunk(const RowImage& image, int64_t time, Edge& edge) {
+  const auto at = LeafCursor::After(image.tree, time);
+  const RowChunk* chunk = at.at_end() ? image.open : at.chunk();
+  const bool same = chunk == edge.chunk;
+  if (!same && !at.IsBehind(edge.chunk)) return false;
+  SetEdge(image, at, edge);
+  if (!same) edge.row = 0;
+  return true;
+}
+
+bool SlidingWindows::Advance(const RowImage& image, size_t window, base::Timestamp as_of) {
+  Edge& edge = edges_[window];
+  const int64_t time = outputs_.EdgeOf(window, as_of);
+  while (true) {
+    for (; edge.row < edge.count && edge.block.times[edge.row] <= time; ++edge.row) {
+      if (!RowPartials(plan_, edge.block, edge.row, row_.data()) ||
+          !SubtractPartials(sums_.Of(window), row_.data(), sums_.slots))
+        return false;
+    }
+    if (edge.row < edge.count) return true;
+    if (!NextChunk(image, time, edge)) return false;
+  }
+}
+
+bool SlidingWindows::Slide(const RowImage& image, const RowBlock& open, uint32_t index,
+                           base::Timestamp as_of) {
   if (!RowPartials(plan_, open, index, row_.data())) return false;
   for (size_t w = 0; w < edges_.size(); ++w)
     if (!AddPartials(sums_.Of(w), row_.data(), sums_.slots)) return false;
   for (size_t w = 0; w < edges_.size(); ++w)
-    if (!Advance(w, as_of)) return false;
+    if (!Advance(image, w, as_of)) return false;
   return true;
 }
 
 bool SlidingWindows::Answer(const RowImage& image, const RowBlock& open, uint32_t index,
                             RowAnswers::Row answer) {
   const base::Timestamp as_of{open.times[index]};
-  valid_ = valid_ && Slide(open, index, as_of);
+  valid_ = valid_ && Slide(image, open, index, as_of);
   if (!valid_) {
     RowImage until = image;
     until.open_count = index + 1;

@@ -28,15 +28,20 @@ class SlidingWindows {
  private:
   // Where a window begins: a row of a chunk.
   struct Edge {
+    const RowChunk* chunk;
     std::vector<ArgumentBlock> arguments;
     RowBlock block;
     uint32_t row;
     uint32_t count;
   };
   bool Begin(const RowImage& image, base::Timestamp as_of);
-  // False when sums do not fit, or an edge leaves its chunk: then begin again.
-  bool Slide(const RowBlock& open, uint32_t index, base::Timestamp as_of);
-  bool Advance(size_t window, base::Timestamp as_of);
+  // False when sums do not fit, or an edge can't be followed: then begin again.
+  bool Slide(const RowImage& image, const RowBlock& open, uint32_t index, base::Timestamp as_of);
+  bool Advance(const RowImage& image, size_t window, base::Timestamp as_of);
+  void SetEdge(const RowImage& image, const LeafCursor& at, Edge& edge);
+  // All rows of the edge's chunk are outside: goes on in the same chunk, if it has more rows by
+  // now, or in the next one. False when that is none of its neighbours.
+  bool NextChunk(const RowImage& image, int64_t time, Edge& edge);
 
   const WindowOutputs& outputs_;
   const AggregatePlan& plan_;

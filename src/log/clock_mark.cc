@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/hash.h"
+#include "base/log.h"
 
 namespace headrace::log {
 namespace {
@@ -35,9 +36,15 @@ uint64_t BootOf(env::Environment& environment) {
 base::Timestamp ClockMark::ReadFloor(env::Environment& environment, const std::string& path) {
   const auto bytes = environment.files().ReadAll(path);
   MarkBytes mark;
-  if (!bytes || bytes->size() < sizeof(mark)) return base::Timestamp::Min();
-  std::memcpy(&mark, bytes->data(), sizeof(mark));
-  if (mark.magic != kMagic || mark.check != mark.Check()) return base::Timestamp::Min();
+  if (!bytes && bytes.error().code() == base::ErrorCode::kNotFound) return base::Timestamp::Min();
+  const bool whole = bytes && bytes->size() >= sizeof(mark);
+  if (whole) std::memcpy(&mark, bytes->data(), sizeof(mark));
+  if (!whole || mark.magic != kMagic || mark.check != mark.Check()) {
+    base::LogWarning("log.clock_mark_damaged",
+                     {{"file", path},
+                      {"meaning", "the log clock goes on from the last epoch and the wall clock"}});
+    return base::Timestamp::Min();
+  }
   const base::Timestamp clock{mark.clock_us};
   const auto since = std::chrono::duration_cast<base::Duration>(environment.clock().Now() -
                                                                 env::MonotonicTime(mark.at_ns));

@@ -46,8 +46,7 @@ CardEvent CardEvents::Next() {
   CardEvent event{.card = Card(), .at_ms = at_us_ / 1000, .cents = 0};
   const uint64_t bits = random_();
   event.cents = static_cast<int64_t>(bits % 10'000);
-  if (settings_.late_share > 0 &&
-      static_cast<double>(bits >> 11) * 0x1p-53 < settings_.late_share)
+  if (settings_.late_share > 0 && static_cast<double>(bits >> 11) * 0x1p-53 < settings_.late_share)
     event.at_ms -= static_cast<int64_t>(random_() % static_cast<uint64_t>(settings_.late_by_ms));
   return event;
 }

@@ -73,9 +73,7 @@ class Bench:
         return (misses[0] - misses[1]) / COUNTED_LAST
 
 
-def arguments(
-    events: int, cards: int, seconds: int, windows: str, **more: object
-) -> list[str]:
+def arguments(events: int, cards: int, seconds: int, windows: str, **more: object) -> list[str]:
     settings: dict[str, object] = {
         "events": events,
         "cards": cards,
@@ -95,6 +93,10 @@ def first_level_misses(summary: str) -> int:
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+def rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.4g}") for name, value in values.items()}
 
 
 def ns_per_event(found: dict[str, Any]) -> float:
@@ -211,9 +213,9 @@ def measure(bench: Bench) -> dict[str, Any]:
     return {
         "bench": "features",
         "ratios": {},
-        "targets": machine.rounded(targets(figures)),
-        "figures": machine.rounded(figures),
-        "by_cards": [machine.rounded(row) for row in table],
+        "targets": rounded(targets(figures)),
+        "figures": rounded(figures),
+        "by_cards": [rounded(row) for row in table],
         "events": bench.events,
         "runs": bench.runs,
         "machine": about,

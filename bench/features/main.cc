@@ -151,17 +151,15 @@ uint64_t ExpectedDigest(const CardEventSettings& of, uint64_t warm, uint64_t eve
 
 int Run(const Settings& settings) {
   const pipeline::CheckedPipeline checked = pipeline::CheckPipeline(
-      "pipeline.yaml",
-      fmt::format(fmt::runtime(kPipeline), settings.Text("windows", "1h, 24h")),
+      "pipeline.yaml", fmt::format(fmt::runtime(kPipeline), settings.Text("windows", "1h, 24h")),
       [](const std::string&) { return base::Result<std::string>(std::string(kContract)); });
   HR_CHECK(checked.definition != nullptr, "the windows are broken, or the benchmark's pipeline is");
   const auto& view = checked.definition->views[0];
-  const CardEventSettings of{
-      .seed = settings.Count("seed", 1),
-      .cards = settings.Count("cards", 100'000),
-      .skew = settings.Number("skew", 1.1),
-      .mean_gap_us = static_cast<int64_t>(settings.Count("gap-us", 60'480)),
-      .late_share = settings.Number("late", 0)};
+  const CardEventSettings of{.seed = settings.Count("seed", 1),
+                             .cards = settings.Count("cards", 100'000),
+                             .skew = settings.Number("skew", 1.1),
+                             .mean_gap_us = static_cast<int64_t>(settings.Count("gap-us", 60'480)),
+                             .late_share = settings.Number("late", 0)};
   const uint64_t warm = settings.Count("warm", 0);
   const uint64_t events = settings.Count("events", 10'000'000);
   const uint64_t per_epoch = settings.Count("rows-per-epoch", 8192);

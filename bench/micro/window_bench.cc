@@ -45,7 +45,8 @@ PipelineRef Pipeline(std::string_view features) {
   const std::string text =
       "headrace: 1\npipeline: payments\npromise: {budget: {p99: 200ms}}\nclock: events\nmemory: "
       "16GiB\nstreams:\n  payments: {contract: payments.yaml, source: {http: push}, time: {event: "
-      "paid_at, late: 30d}}\nviews:\n  card: {from: payments, by: card, over: [1h, 24h], features: " +
+      "paid_at, late: 30d}}\nviews:\n  card: {from: payments, by: card, over: [1h, 24h], "
+      "features: " +
       std::string(features) + "}\n";
   const CheckedPipeline checked = CheckPipeline("pipeline.yaml", text, [](const std::string&) {
     return base::Result<std::string>(std::string(kContract));

@@ -25,8 +25,7 @@ int64_t OrderedBits(uint64_t cell) {
 // Whether a row comes after the newest one so far, if there was one.
 bool IsNewer(uint64_t count, int64_t newest_time, uint64_t newest_position, int64_t time,
              uint64_t position) {
-  return count == 0 || time > newest_time ||
-         (time == newest_time && position > newest_position);
+  return count == 0 || time > newest_time || (time == newest_time && position > newest_position);
 }
 
 Int128 SumIntegers(const uint64_t* cells, RowMask rows) {
@@ -154,8 +153,7 @@ void Accumulators::AddNewest(State& state, const RowBlock& block, const Slot& sl
   const auto row = static_cast<uint32_t>(63 - std::countl_zero(rows));
   const int64_t time = block.times[row];
   const uint64_t position = block.positions[row];
-  const bool newer =
-      IsNewer(state.count, state.newest_time, state.newest_position, time, position);
+  const bool newer = IsNewer(state.count, state.newest_time, state.newest_position, time, position);
   ++state.count;
   if (!newer) return;
   const ArgumentBlock& argument = block.arguments[*slot.argument];

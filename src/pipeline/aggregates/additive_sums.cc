@@ -14,8 +14,7 @@ AdditiveResult Double(double value) {
 
 }  // namespace
 
-bool RowPartials(const AggregatePlan& plan, const RowBlock& block, uint32_t row,
-                 SlotPartial* out) {
+bool RowPartials(const AggregatePlan& plan, const RowBlock& block, uint32_t row, SlotPartial* out) {
   const auto& slots = plan.slots();
   for (size_t i = 0; i < slots.size(); ++i) {
     const Slot& slot = slots[i];
@@ -23,8 +22,8 @@ bool RowPartials(const AggregatePlan& plan, const RowBlock& block, uint32_t row,
     partial.sum = 0;
     partial.truths = 0;
     partial.count = 0;
-    if (slot.where && !Bit(block.arguments[*slot.where].valid & block.arguments[*slot.where].truth,
-                           row))
+    if (slot.where &&
+        !Bit(block.arguments[*slot.where].valid & block.arguments[*slot.where].truth, row))
       continue;
     if (!slot.argument) {
       partial.count = 1;

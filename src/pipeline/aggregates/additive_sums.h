@@ -1,7 +1,7 @@
 #pragma once
 // Sums that rows come into and leave again, for plans whose slots are all additive: a SlotPartial a
-// slot, and nothing beside it. What does not fit (sums beyond 128 bits of units, doubles that are no
-// whole number of units, infinities) is refused, and is for Accumulators.
+// slot, and nothing beside it. What does not fit (sums beyond 128 bits of units, doubles that are
+// no whole number of units, infinities) is refused, and is for Accumulators.
 
 #include <cstdint>
 

@@ -46,8 +46,8 @@ bool RowStore::NewerRowsSuffice(const Edit& edit) const {
   std::vector<uint8_t> satisfied(conditions_.size(), 0);
   while (!at.at_end()) {
     at.Next();
-    const auto [chunk, count] = at.at_end() ? Piece{image.open, image.open_count}
-                                            : Piece{at.chunk(), at.chunk()->count()};
+    const auto [chunk, count] =
+        at.at_end() ? Piece{image.open, image.open_count} : Piece{at.chunk(), at.chunk()->count()};
     if (count == 0 || chunk->times(layout_)[0] > edit.forgotten(retention_)) break;
     Needed(edit, *chunk, count, satisfied);
   }

@@ -1,10 +1,10 @@
-// Rows older than their key's newest one. Visible chunks never change, so a chunk that gets a row is
-// copied with it:
+// Rows older than their key's newest one. Visible chunks never change, so a chunk that gets a row
+// is copied with it:
 // 1. a late row belongs to the first chunk whose last row is after it, and with it all late rows up
 // to that chunk's last event time;
 // 2. they are merged into one or more new chunks of equal size;
-// 3. these take the old chunk's place in copies of the nodes above it (row_tree.cc), or are the open
-// chunk, with sealed ones before it;
+// 3. these take the old chunk's place in copies of the nodes above it (row_tree.cc), or are the
+// open chunk, with sealed ones before it;
 // 4. the old chunk is retired, and the next late row is looked at.
 
 #include <algorithm>
@@ -93,8 +93,7 @@ std::vector<RowStore::Piece> RowStore::Merge(const RowChunk& old, uint32_t old_c
   CountRows(total - static_cast<int64_t>(old_count));
   std::vector<Piece> merged;
   for (uint32_t i = 0; i < pieces; ++i)
-    merged.push_back(
-        {target.chunks[i], std::min(target.per_chunk, total - i * target.per_chunk)});
+    merged.push_back({target.chunks[i], std::min(target.per_chunk, total - i * target.per_chunk)});
   return merged;
 }
 

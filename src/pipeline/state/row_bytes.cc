@@ -164,10 +164,10 @@ bool RowStore::EncodeKey(const RowImage& image, EncodeCursor& cursor, size_t byt
     const RowChunk& chunk = *cursor.leaf.chunk();
     const bool with_partials = layout_.plan().is_captured() && !cursor.leaf.is_loose();
     if (with_partials) cursor.leaf.Partials(layout_.plan(), partials);
-    chunk.Encode(layout_, chunk.count(),
-                 with_partials ? std::span<const SlotPartial>(partials)
-                               : std::span<const SlotPartial>(),
-                 out);
+    chunk.Encode(
+        layout_, chunk.count(),
+        with_partials ? std::span<const SlotPartial>(partials) : std::span<const SlotPartial>(),
+        out);
   }
   const bool complete = cursor.leaf.at_end() && (image.empty() || has_room());
   if (complete && !image.empty()) {

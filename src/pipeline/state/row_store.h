@@ -49,7 +49,7 @@ class RowStore {
   // Writer: `rows` of `batch` belong to key `number`, by (event time, row). `clock` is the epoch's.
   // The version that they are in.
   RowImage Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows,
-              base::Timestamp clock, Step step);
+                  base::Timestamp clock, Step step);
   // Writer: asks for the memory that Append will touch. Each stage reads what the one before asked
   // for, so they are called with some other keys' work between them.
   void PrefetchRow(uint32_t number) const;

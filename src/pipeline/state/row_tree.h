@@ -43,9 +43,7 @@ class TreeNode {
   int64_t* last_times() { return reinterpret_cast<int64_t*>(this + 1); }
   RowChunk* chunk(uint32_t i) const { return static_cast<RowChunk*>(children()[i]); }
   TreeNode* node(uint32_t i) const { return static_cast<TreeNode*>(children()[i]); }
-  void* const* children() const {
-    return reinterpret_cast<void* const*>(last_times() + capacity_);
-  }
+  void* const* children() const { return reinterpret_cast<void* const*>(last_times() + capacity_); }
   void** children() { return reinterpret_cast<void**>(last_times() + capacity_); }
   // A run of `count` blocks.
   const SlotPartial* partials() const {

@@ -26,9 +26,8 @@ AggregateSpec Spec(AggregateKind kind, std::optional<size_t> argument) {
 }
 
 AggregatePlan Plan() {
-  const std::vector<AggregateSpec> specs = {Spec(AggregateKind::kCount, {}),
-                                            Spec(AggregateKind::kSum, 0),
-                                            Spec(AggregateKind::kMin, 0)};
+  const std::vector<AggregateSpec> specs = {
+      Spec(AggregateKind::kCount, {}), Spec(AggregateKind::kSum, 0), Spec(AggregateKind::kMin, 0)};
   return {specs, std::array{columns::Type::kInt64}};
 }
 
@@ -137,7 +136,8 @@ void HoldAndCheck(uint64_t seed, size_t rows, size_t late, int64_t pace, int ste
 }
 
 TEST(RowTree, HeldImagesFindTheirRowsWhileMoreAreAppendedAndDropped) {
-  for (uint64_t seed = 1; seed <= 6; ++seed) HoldAndCheck(seed, 300, 0, static_cast<int64_t>(seed * 5), 150);
+  for (uint64_t seed = 1; seed <= 6; ++seed)
+    HoldAndCheck(seed, 300, 0, static_cast<int64_t>(seed * 5), 150);
 }
 
 TEST(RowTree, HeldImagesFindTheirRowsUnderLateRows) {

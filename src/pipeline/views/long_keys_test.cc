@@ -1,6 +1,6 @@
-// Keys of many thousand rows, whose trees have several levels: late rows anywhere, rows ahead of the
-// clock, eviction at the same time, questions about any time. What the online views answer is held
-// to the batch driver, which has no trees, cut at the epoch of the answer.
+// Keys of many thousand rows, whose trees have several levels: late rows anywhere, rows ahead of
+// the clock, eviction at the same time, questions about any time. What the online views answer is
+// held to the batch driver, which has no trees, cut at the epoch of the answer.
 
 #include <gtest/gtest.h>
 
@@ -23,8 +23,8 @@ void Ask(Replay& replay, size_t questions, std::vector<Served>& served) {
   for (size_t i = 0; i < questions; ++i) {
     const auto question = replay.RandomQuestion();
     const auto key = KeyOf(replay.pipeline_->views[question.view], question.key, question.region);
-    served.push_back({question, pin->epoch(),
-                      *replay.views_.Get(*pin, question.view, key, question.as_of)});
+    served.push_back(
+        {question, pin->epoch(), *replay.views_.Get(*pin, question.view, key, question.as_of)});
   }
 }
 
@@ -91,8 +91,8 @@ TEST(LongKeys, RowsInAnyOrder) {
         event.at = replay.now_ - static_cast<int64_t>(replay.random_() % 700'000'000);
         events.push_back(std::move(event));
       }
-      const log::EpochRef epoch = ToEpoch(replay.pipeline_->streams[0].schema(), ++replay.epoch_,
-                                          replay.now_, events);
+      const log::EpochRef epoch =
+          ToEpoch(replay.pipeline_->streams[0].schema(), ++replay.epoch_, replay.now_, events);
       replay.views_.Apply({&epoch, 1});
       replay.epochs_.push_back(epoch);
       Ask(replay, 12, served);
@@ -121,10 +121,9 @@ TEST(LongKeys, ManyRowsOfOneTime) {
       auto question = replay.RandomQuestion();
       question.as_of.us = replay.now_ - static_cast<int64_t>(replay.random_() % 4) * 5 * kSecond;
       const auto pin = replay.views_.PinNewest();
-      const auto key =
-          KeyOf(replay.pipeline_->views[question.view], question.key, question.region);
-      served.push_back({question, pin->epoch(),
-                        *replay.views_.Get(*pin, question.view, key, question.as_of)});
+      const auto key = KeyOf(replay.pipeline_->views[question.view], question.key, question.region);
+      served.push_back(
+          {question, pin->epoch(), *replay.views_.Get(*pin, question.view, key, question.as_of)});
     }
   }
   CheckAll(replay, served, 21);

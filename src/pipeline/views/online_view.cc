@@ -61,6 +61,7 @@ void OnlineView::Apply(const EpochRows& epoch, RowGroups& groups, Step step) {
       store_.Append(grouped[i].number, batch, grouped[i].rows, epoch.clock, step);
     }
   }
+  NoteClock(epoch.clock);
   if (answering_ == nullptr) return;
   answering_->answers.Finish();
   answering_->reader->Take(epoch.epoch, answering_->view, answering_->answers);
@@ -112,15 +113,16 @@ size_t OnlineView::RunLength(const RowImage& image, std::span<const int64_t> tim
 }
 
 void OnlineView::AppendAnswering(uint32_t number, const BatchRows& batch,
-                                 std::span<const uint32_t> rows, base::Timestamp clock,
-                                 Step step) {
+                                 std::span<const uint32_t> rows, base::Timestamp clock, Step step) {
   Answering& answering = *answering_;
   if (!std::is_sorted(rows.begin(), rows.end())) {
     answering.by_position.assign(rows.begin(), rows.end());
     std::sort(answering.by_position.begin(), answering.by_position.end());
     rows = answering.by_position;
   }
-  const int64_t history_begin = (clock - view_.history).us;
+  // An epoch may span more time than the history: what its own clock makes superfluous is dropped
+  // when its rows have been answered.
+  const base::Timestamp history_begin = clock_ - view_.history;
   // Sliding pays when there is a row to slide to.
   const bool slides = plan_.is_additive() && rows.size() > 1;
   answering.sliding.Reset();
@@ -129,15 +131,16 @@ void OnlineView::AppendAnswering(uint32_t number, const BatchRows& batch,
     const auto run = rows.first(RunLength(image, batch.times, rows));
     rows = rows.subspan(run.size());
     const bool late = batch.times[run[0]] < image.newest_time;
-    image = store_.Append(number, batch, run, clock, step);
+    const base::Timestamp first{batch.times[run[0]]};
+    image = store_.Append(number, batch, run,
+                          first < history_begin ? clock : std::min(clock, first), step);
     if (late) answering.sliding.Reset();
-    const RowBlock open = image.empty()
-                              ? RowBlock()
-                              : image.open->Block(store_.layout(), answering.open.data());
+    const RowBlock open =
+        image.empty() ? RowBlock() : image.open->Block(store_.layout(), answering.open.data());
     for (size_t i = 0; i < run.size(); ++i) {
       const base::Timestamp as_of{batch.times[run[i]]};
       const RowAnswers::Row answer = answering.answers.At(run[i]);
-      if (as_of.us < history_begin) {
+      if (as_of < history_begin) {
         answering.sliding.Reset();
       } else if (late) {
         AnswerRow(image, as_of, answer);
@@ -187,8 +190,7 @@ template <typename To>
 void OnlineView::Fill(const RowImage& image, base::Timestamp as_of, Accumulators& scratch,
                       ArgumentBlock* arguments, To& answer) const {
   NestedWindows<To> windows(outputs_, plan_, as_of, scratch, answer);
-  const int64_t newest =
-      TreePass<To>(store_.layout(), image, as_of, arguments, windows).Run();
+  const int64_t newest = TreePass<To>(store_.layout(), image, as_of, arguments, windows).Run();
   windows.Finish({std::max(newest, image.dropped_time)});
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // One view's online state and how it is answered.
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -52,7 +53,12 @@ class OnlineView {
     return store_.RestoreKey(number, in, step);
   }
   // Drops rows that no answer needs any more, of some keys.
-  void Sweep(size_t keys, base::Timestamp clock, Step step) { store_.Sweep(keys, clock, step); }
+  void Sweep(size_t keys, base::Timestamp clock, Step step) {
+    store_.Sweep(keys, clock, step);
+    NoteClock(clock);
+  }
+  // Rows may have been dropped that nobody needs at this clock.
+  void NoteClock(base::Timestamp clock) { clock_ = std::max(clock_, clock); }
 
   ViewAnswer NotFound() const { return outputs_.NotFound(); }
   ViewAnswer Answer(uint32_t number, Step step, base::Timestamp as_of) const;
@@ -96,6 +102,7 @@ class OnlineView {
   const AggregatePlan plan_;
   const WindowOutputs outputs_;
   RowStore store_;
+  base::Timestamp clock_ = base::Timestamp::Min();  // what was dropped, was at this one
   std::unique_ptr<Answering> answering_;
   std::vector<uint32_t> selected_;
   std::vector<base::EpochId> captured_;  // by page; empty once the replay has passed all of them

@@ -24,7 +24,8 @@ class RowAnswers {
   explicit RowAnswers(const ViewDefinition& view);
 
   // The view's rows in the batch that were answered, ascending. Left out are rows older than the
-  // view's history: online state does not know any more what they would have been told.
+  // view's history before the clock of the epoch before: online state does not know any more what
+  // they would have been told.
   std::span<const uint32_t> rows() const { return rows_; }
   FeatureStatus status(uint32_t row, size_t output) const {
     return statuses_[row * outputs_ + output];

@@ -51,10 +51,9 @@ class TwoSets {
     std::vector<Event> events;
     for (size_t row = 0; row < rows; ++row) {
       Event event = RandomEvent(random_, keys);
-      now_ += static_cast<int64_t>(random_() % 3 == 0 ? random_() % 200'000 : 0);
+      now_ += static_cast<int64_t>(random_() % 3 == 0 ? random_() % gap_us_ : 0);
       event.at = now_;
-      if (random_() % disorder == 0)
-        event.at = now_ - static_cast<int64_t>(random_() % 60'000'000);
+      if (random_() % disorder == 0) event.at = now_ - static_cast<int64_t>(random_() % 60'000'000);
       if (random_() % (20 * disorder) == 0)
         event.at = now_ - static_cast<int64_t>(random_() % 700'000'000);
       if (random_() % disorder == 0) event.at = now_ + static_cast<int64_t>(random_() % 5'000'000);
@@ -65,10 +64,11 @@ class TwoSets {
     together_.Apply({&epoch, 1});
     for (size_t row = 0; row < events.size(); ++row) {
       std::vector<Event> one = {events[row]};
-      const log::EpochRef single = ToEpoch(schema, ++single_epoch_, now_, one);
+      const log::EpochRef single = ToEpoch(schema, ++single_epoch_, clock_before_, one);
       alone_.Apply({&single, 1});
       for (size_t v = 0; v < together_.definition().views.size(); ++v) Check(v, row, events[row]);
     }
+    clock_before_ = now_;
   }
 
   void Check(size_t v, size_t row, const Event& event) {
@@ -95,7 +95,9 @@ class TwoSets {
   base::MemoryBudget budget_{1ULL << 40};
   ViewSet together_;
   ViewSet alone_;
+  uint64_t gap_us_ = 200'000;
   int64_t now_ = 1'000'000 * kSecond;
+  int64_t clock_before_ = 0;  // of the epoch before: nothing is forgotten at a later one yet
   uint64_t epoch_ = 0;
   uint64_t single_epoch_ = 0;
   size_t checked_ = 0;
@@ -112,6 +114,20 @@ TEST(RowAnswers, AreWhatAReaderWouldHaveBeenToldAfterEachRow) {
       if (step % 10 == 9) sets.now_ += 30 * kSecond;
     }
     EXPECT_GT(sets.checked_, 1'500U);
+  }
+}
+
+// More time than the longest window and the history in one epoch.
+TEST(RowAnswers, OfEpochsThatSpanMoreThanTheHistory) {
+  for (uint64_t seed = 31; seed <= 34; ++seed) {
+    TwoSets sets(seed);
+    sets.gap_us_ = 60'000'000;
+    for (int step = 0; step < 12; ++step) {
+      SCOPED_TRACE("seed " + std::to_string(seed) + " step " + std::to_string(step));
+      sets.Step(150, 1 + seed % 3, 1'000);
+      if (testing::Test::HasFatalFailure()) return;
+    }
+    EXPECT_GT(sets.checked_, 4'000U);
   }
 }
 

@@ -84,8 +84,7 @@ bool SlidingWindows::Answer(const RowImage& image, const RowBlock& open, uint32_
     valid_ = Begin(until, as_of);
   }
   if (!valid_) return false;
-  for (size_t w = 0; w < edges_.size(); ++w)
-    outputs_.WriteSums(w, plan_, sums_.Of(w), answer);
+  for (size_t w = 0; w < edges_.size(); ++w) outputs_.WriteSums(w, plan_, sums_.Of(w), answer);
   outputs_.WriteEventTime(as_of, as_of, answer);
   return true;
 }

@@ -77,14 +77,12 @@ void TreePass<Answer>::Leaf(const TreeNode& node, uint32_t index) {
   const uint32_t end = rows_after_as_of_ ? RowsUpTo(block.times, count, as_of_) : count;
   if (end == 0) return;
   rows_after_as_of_ = false;
-  windows_.Add(
-      block, 0, end, RowsBelow(end),
-      end == count && !node.IsLoose(index) ? node.Run(index, index + 1) : PartialRun());
+  windows_.Add(block, 0, end, RowsBelow(end),
+               end == count && !node.IsLoose(index) ? node.Run(index, index + 1) : PartialRun());
 }
 
 template <typename Answer>
-void TreePass<Answer>::Stretch(const TreeNode& node, uint32_t level, uint32_t first,
-                               uint32_t end) {
+void TreePass<Answer>::Stretch(const TreeNode& node, uint32_t level, uint32_t first, uint32_t end) {
   windows_.AddRun(node.Run(first, end));
   const uint32_t loose = node.Loose(first, end);
   const bool reread = layout_.plan().rereads_rows();

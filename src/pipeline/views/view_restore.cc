@@ -98,6 +98,7 @@ base::Result<void> ViewRestore::AddKeys(columns::ByteReader in) {
 }
 
 void ViewRestore::Finish(base::EpochId after, base::Timestamp clock) {
+  for (OnlineView& view : views_->impl_->views) view.NoteClock(clock);
   views_->impl_->Publish(after, clock, kRestoredStep);
 }
 

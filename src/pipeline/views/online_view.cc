@@ -120,8 +120,8 @@ void OnlineView::AppendAnswering(uint32_t number, const BatchRows& batch,
     std::sort(answering.by_position.begin(), answering.by_position.end());
     rows = answering.by_position;
   }
-  // An epoch may span more time than the history: what its own clock makes superfluous is dropped
-  // when its rows have been answered.
+  // An epoch may span more time than the history, in any order: what its own clock makes
+  // superfluous is dropped when it has been answered.
   const base::Timestamp history_begin = clock_ - view_.history;
   // Sliding pays when there is a row to slide to.
   const bool slides = plan_.is_additive() && rows.size() > 1;
@@ -131,9 +131,7 @@ void OnlineView::AppendAnswering(uint32_t number, const BatchRows& batch,
     const auto run = rows.first(RunLength(image, batch.times, rows));
     rows = rows.subspan(run.size());
     const bool late = batch.times[run[0]] < image.newest_time;
-    const base::Timestamp first{batch.times[run[0]]};
-    image = store_.Append(number, batch, run,
-                          first < history_begin ? clock : std::min(clock, first), step);
+    image = store_.Append(number, batch, run, std::min(clock, clock_), step);
     if (late) answering.sliding.Reset();
     const RowBlock open =
         image.empty() ? RowBlock() : image.open->Block(store_.layout(), answering.open.data());

@@ -44,7 +44,9 @@ bool SlidingWindows::NextChunk(const RowImage& image, int64_t time, Edge& edge) 
   const auto at = LeafCursor::After(image.tree, time);
   const RowChunk* chunk = at.at_end() ? image.open : at.chunk();
   const bool same = chunk == edge.chunk;
-  if (!same && !at.IsBehind(edge.chunk)) return false;
+  // One that was open may have got rows since, which were never looked at.
+  const bool next = at.IsBehind(edge.chunk) && edge.chunk->count() == edge.count;
+  if (!same && !next) return false;
   SetEdge(image, at, edge);
   if (!same) edge.row = 0;
   return true;

@@ -123,8 +123,7 @@ void OnlineView::AppendAnswering(uint32_t number, const BatchRows& batch,
   // An epoch may span more time than the history, in any order: what its own clock makes
   // superfluous is dropped when it has been answered.
   const base::Timestamp history_begin = clock_ - view_.history;
-  // Sliding pays when there is a row to slide to.
-  const bool slides = plan_.is_additive() && rows.size() > 1;
+  const bool alone = rows.size() == 1;
   answering.sliding.Reset();
   RowImage image = store_.Newest(number).value_or(RowImage{});
   while (!rows.empty()) {
@@ -144,8 +143,10 @@ void OnlineView::AppendAnswering(uint32_t number, const BatchRows& batch,
         AnswerRow(image, as_of, answer);
       } else {
         const auto index = static_cast<uint32_t>(image.open_count - run.size() + i);
-        if (!slides || !answering.sliding.Answer(image, open, index, answer))
-          AnswerNewest(image, index, as_of, answer);
+        const bool answered =
+            plan_.is_additive() && (alone ? answering.sliding.AnswerAlone(image, as_of, answer)
+                                          : answering.sliding.Answer(image, open, index, answer));
+        if (!answered) AnswerNewest(image, index, as_of, answer);
       }
     }
   }

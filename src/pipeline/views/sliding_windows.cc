@@ -20,18 +20,35 @@ SlidingWindows::SlidingWindows(const WindowOutputs& outputs, const AggregatePlan
   for (Edge& edge : edges_) edge.arguments.resize(layout.arguments());
 }
 
-bool SlidingWindows::Begin(const RowImage& image, base::Timestamp as_of) {
+bool SlidingWindows::Sum(const RowImage& image, base::Timestamp as_of) {
   scratch_.Reset();
   sums_.fit = true;
   NestedWindows<WindowSums> windows(outputs_, plan_, as_of, scratch_, sums_);
   TreePass<WindowSums>(layout_, image, as_of, arguments_.data(), windows).Run();
   windows.Finish(as_of);
+  return sums_.fit;
+}
+
+bool SlidingWindows::Begin(const RowImage& image, base::Timestamp as_of) {
+  if (!Sum(image, as_of)) return false;
   for (size_t w = 0; w < edges_.size(); ++w) {
     const int64_t time = outputs_.EdgeOf(w, as_of);
     SetEdge(image, LeafCursor::After(image.tree, time), edges_[w]);
     edges_[w].row = RowsUpTo(edges_[w].block.times, edges_[w].count, time);
   }
-  return sums_.fit;
+  return true;
+}
+
+void SlidingWindows::Write(base::Timestamp as_of, RowAnswers::Row answer) {
+  for (size_t w = 0; w < edges_.size(); ++w) outputs_.WriteSums(w, plan_, sums_.Of(w), answer);
+  outputs_.WriteEventTime(as_of, as_of, answer);
+}
+
+bool SlidingWindows::AnswerAlone(const RowImage& image, base::Timestamp as_of,
+                                 RowAnswers::Row answer) {
+  if (!Sum(image, as_of)) return false;
+  Write(as_of, answer);
+  return true;
 }
 
 void SlidingWindows::SetEdge(const RowImage& image, const LeafCursor& at, Edge& edge) {
@@ -86,8 +103,7 @@ bool SlidingWindows::Answer(const RowImage& image, const RowBlock& open, uint32_
     valid_ = Begin(until, as_of);
   }
   if (!valid_) return false;
-  for (size_t w = 0; w < edges_.size(); ++w) outputs_.WriteSums(w, plan_, sums_.Of(w), answer);
-  outputs_.WriteEventTime(as_of, as_of, answer);
+  Write(as_of, answer);
   return true;
 }
 

@@ -24,6 +24,8 @@ class SlidingWindows {
   // Answers for the row `index` of `open`, the block of the image's open chunk: the newest row so
   // far. False, and nothing is answered, when sums do not fit; then it begins anew with the next.
   bool Answer(const RowImage& image, const RowBlock& open, uint32_t index, RowAnswers::Row answer);
+  // The same for a row that no other of its key follows in this epoch, the newest of the image.
+  bool AnswerAlone(const RowImage& image, base::Timestamp as_of, RowAnswers::Row answer);
 
  private:
   // Where a window begins: a row of a chunk.
@@ -35,6 +37,8 @@ class SlidingWindows {
     uint32_t count;
   };
   bool Begin(const RowImage& image, base::Timestamp as_of);
+  bool Sum(const RowImage& image, base::Timestamp as_of);
+  void Write(base::Timestamp as_of, RowAnswers::Row answer);
   // False when sums do not fit, or an edge can't be followed: then begin again.
   bool Slide(const RowImage& image, const RowBlock& open, uint32_t index, base::Timestamp as_of);
   bool Advance(const RowImage& image, size_t window, base::Timestamp as_of);

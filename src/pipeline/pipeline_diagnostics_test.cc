@@ -169,11 +169,17 @@ TEST(PipelineDiagnostics, SayWhatIsWrongAndWhatToDo) {
        "  17 |       mean_delay: approx_distinct(origin)\n"
        "                         ^^^^^^^^^^^^^^^  there are: count, sum, avg, mean, min, max, "
        "share, quantile, last\n"},
-      {"avg(delay)\n      max", "avg(exp(delay))\n      max",
-       "error[HR0231] pipeline.yaml:17:23  view origin: exp() is not in this version: the C "
-       "library's differs between CPUs, and one pinned implementation is yet to come\n"
-       "  17 |       mean_delay: avg(exp(delay))\n"
-       "                             ^^^^^^^^^^\n"},
+      {"avg(delay)\n      max", "avg(tanh(delay))\n      max",
+       "error[HR0231] pipeline.yaml:17:23  view origin: tanh() is not in this version: the C "
+       "library's differs between CPUs, and no pinned implementation of it is in\n"
+       "  17 |       mean_delay: avg(tanh(delay))\n"
+       "                             ^^^^^^^^^^^\n"},
+      {"avg(delay)\n      max", "avg(hour(landed_at AT TIME ZONE 'Europe/Berln'))\n      max",
+       "error[HR0218] pipeline.yaml:17:51  view origin: no time zone 'Europe/Berln' in tz database "
+       "2026f\n"
+       "  17 |       mean_delay: avg(hour(landed_at AT TIME ZONE 'Europe/Berln'))\n"
+       "                                                         ^^^^^^^^^^^^^^  did you mean: "
+       "Europe/Berlin, Europe/Dublin, Europe/Jersey?\n"},
       {"avg(delay)\n      max", "avg(lower(origin))\n      max",
        "error[HR0221] pipeline.yaml:17:23  view origin: avg() takes a number, this is string\n"
        "  17 |       mean_delay: avg(lower(origin))\n"

@@ -33,6 +33,32 @@ struct RemainderInt {
   }
 };
 
+struct BitAnd {
+  static int64_t Do(int64_t a, int64_t b) { return a & b; }
+};
+struct BitOr {
+  static int64_t Do(int64_t a, int64_t b) { return a | b; }
+};
+struct BitNot {
+  static int64_t Do(int64_t a) { return ~a; }
+};
+// What would lose bits, a sign or a direction fails.
+struct ShiftLeft {
+  static bool Do(int64_t a, int64_t by, int64_t* out) {
+    *out = 0;
+    if (a < 0 || by < 0) return false;
+    if (by >= 64) return a == 0;
+    *out = a << by;
+    return *out >> by == a;
+  }
+};
+struct ShiftRight {
+  static bool Do(int64_t a, int64_t by, int64_t* out) {
+    *out = by >= 0 && by < 64 ? a >> by : 0;
+    return true;
+  }
+};
+
 struct AddFloat {
   static double Do(double a, double b) { return a + b; }
 };
@@ -107,6 +133,13 @@ Kernel ArithmeticKernel(std::string_view operation, MachineType type) {
     return ints ? kInts<RemainderInt> : &Partial2<RemainderFloat, double, double, double>;
   if (operation == "div") return kInts<QuotientInt>;
   return &Partial2<DivideFloat, double, double, double>;
+}
+
+Kernel BitKernel(std::string_view operation) {
+  if (operation == "&") return &Total2<BitAnd, int64_t, int64_t, int64_t>;
+  if (operation == "|") return &Total2<BitOr, int64_t, int64_t, int64_t>;
+  if (operation == "<<") return kInts<ShiftLeft>;
+  return operation == ">>" ? kInts<ShiftRight> : &Total1<BitNot, int64_t, int64_t>;
 }
 
 Kernel NegateKernel(MachineType type) {

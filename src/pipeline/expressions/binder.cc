@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "contract/diagnostic.h"
 #include "contract/yaml_reading.h"
+#include "pipeline/expressions/binding.h"
 #include "pipeline/expressions/kernels.h"
 
 namespace headrace::pipeline {
@@ -17,22 +18,6 @@ using columns::Value;
 using Kind = Syntax::Kind;
 
 namespace {
-
-constexpr ValueType kBoolType{Type::kBool};
-constexpr ValueType kIntType{Type::kInt64};
-constexpr ValueType kFloatType{Type::kFloat64};
-constexpr ValueType kTextType{Type::kString};
-constexpr ValueType kDurationType{Type::kInt64, true};
-constexpr ValueType kAnyType{Type::kInt64, false, true};
-
-bool IsNumber(const ValueType& type) {
-  return !type.duration && !type.any && columns::IsNumeric(type.type);
-}
-bool IsInt(const ValueType& type) { return IsNumber(type) && columns::IsInteger(type.type); }
-bool IsInstant(const ValueType& type) {
-  return type.type == Type::kTimestamp || type.type == Type::kTimestampNtz;
-}
-bool IsDate(const ValueType& type) { return type.type == Type::kDate; }
 
 bool IsAggregateName(std::string_view name) {
   static constexpr std::array<std::string_view, 10> kNames = {
@@ -266,6 +251,10 @@ Bound Binder::Unary(const Syntax& syntax) {
     return Emit(syntax, LogicKernel("not"), kBoolType, {child});
   }
   const ValueType type = steps_[child].type;
+  if (syntax.text == "~") {
+    HR_TRY(child, Convert(*syntax.children[0], child, kIntType));
+    return Emit(syntax, BitKernel("~"), kIntType, {child});
+  }
   if (!IsNumber(type) && !type.duration)
     return Fail(syntax, fmt::format("`{}` wants a number, this is {}", syntax.text, NameOf(type)));
   if (syntax.text == "+") return child;
@@ -277,16 +266,41 @@ Bound Binder::Binary(const Syntax& syntax) {
   HR_TRY(const uint32_t left, Bind(*syntax.children[0]));
   HR_TRY(const uint32_t right, Bind(*syntax.children[1]));
   if (syntax.text == "and" || syntax.text == "or") return Logic(syntax, syntax.text, left, right);
-  if (syntax.text == "like" || syntax.text == "||") {
-    HR_TRY(const uint32_t a, Convert(*syntax.children[0], left, kTextType));
-    HR_TRY(const uint32_t b, Convert(*syntax.children[1], right, kTextType));
-    const bool like = syntax.text == "like";
-    return Emit(syntax, TextKernel(like ? "like" : "concat"), like ? kBoolType : kTextType, {a, b});
-  }
+  if (syntax.text == "like" || syntax.text == "ilike" || syntax.text == "||")
+    return TextOperation(syntax, left, right);
+  if (syntax.text.ends_with("distinct from")) return Distinct(syntax, left, right);
+  for (const std::string_view operation : {"&", "|", "<<", ">>"})
+    if (syntax.text == operation) return BitOperation(syntax, left, right);
   static constexpr std::string_view kComparisons = "= <> < <= > >=";
   if (kComparisons.find(syntax.text) != std::string_view::npos)
     return Compare(syntax, syntax.text, left, right);
   return Arithmetic(syntax, left, right);
+}
+
+Bound Binder::TextOperation(const Syntax& syntax, uint32_t left, uint32_t right) {
+  HR_TRY(uint32_t a, Convert(*syntax.children[0], left, kTextType));
+  HR_TRY(uint32_t b, Convert(*syntax.children[1], right, kTextType));
+  if (syntax.text == "||") return Emit(syntax, TextKernel("concat"), kTextType, {a, b});
+  if (syntax.text == "ilike") {
+    HR_TRY(a, Emit(syntax, TextKernel("lower"), kTextType, {a}));
+    HR_TRY(b, Emit(syntax, TextKernel("lower"), kTextType, {b}));
+  }
+  return Emit(syntax, TextKernel("like"), kBoolType, {a, b});
+}
+
+Bound Binder::BitOperation(const Syntax& syntax, uint32_t left, uint32_t right) {
+  HR_TRY(const uint32_t a, Convert(*syntax.children[0], left, kIntType));
+  HR_TRY(const uint32_t b, Convert(*syntax.children[1], right, kIntType));
+  return Emit(syntax, BitKernel(syntax.text), kIntType, {a, b});
+}
+
+Bound Binder::Distinct(const Syntax& syntax, uint32_t left, uint32_t right) {
+  std::vector<uint32_t> sides = {left, right};
+  HR_TRY(const ValueType type, Unify(syntax, sides));
+  HR_TRY(const uint32_t distinct,
+         Emit(syntax, DistinctKernel(MachineTypeOf(type.type)), kBoolType, std::move(sides)));
+  if (syntax.text == "is distinct from") return distinct;
+  return Emit(syntax, LogicKernel("not"), kBoolType, {distinct});
 }
 
 Bound Binder::Logic(const Syntax& syntax, std::string_view operation, uint32_t left,
@@ -366,11 +380,8 @@ Bound Binder::Arithmetic(const Syntax& syntax, uint32_t left, uint32_t right) {
 Bound Binder::CallOf(const Syntax& syntax) {
   const FunctionRow* row = FunctionNamed(syntax.text);
   if (row == nullptr) {
-    if (IsUnpinnedFunction(syntax.text))
-      return Fail(syntax,
-                  fmt::format("{}() is not in this version: the C library's differs between CPUs, "
-                              "and one pinned implementation is yet to come",
-                              syntax.text),
+    if (const std::string_view why = WhyNotHere(syntax.text); !why.empty())
+      return Fail(syntax, fmt::format("{}() is not in this version: {}", syntax.text, why),
                   ExpressionErrorKind::kNotInThisVersion);
     if (IsAggregateName(syntax.text))
       return Fail(syntax,
@@ -378,11 +389,9 @@ Bound Binder::CallOf(const Syntax& syntax) {
                               "features under on_request",
                               syntax.text),
                   ExpressionErrorKind::kUnknownFunction);
-    std::vector<std::string> names;
-    for (const FunctionRow& known : FunctionTable()) names.emplace_back(known.name);
     return std::unexpected(ExpressionError{syntax.begin, syntax.begin + syntax.text.size(),
                                            fmt::format("no function {}()", syntax.text),
-                                           contract::NearestNames(syntax.text, names),
+                                           contract::NearestNames(syntax.text, FunctionNames()),
                                            ExpressionErrorKind::kUnknownFunction});
   }
   const size_t given = syntax.children.size();
@@ -400,7 +409,11 @@ Bound Binder::CallOf(const Syntax& syntax) {
 Bound Binder::Cast(const Syntax& syntax) {
   HR_TRY(const uint32_t value, Bind(*syntax.children[0]));
   const auto type = CastType(syntax.text);
-  if (!type) return Fail(syntax, fmt::format("no type `{}`", syntax.text));
+  if (!type) {
+    std::vector<std::string> names;
+    for (const columns::TypeRow& row : columns::TypeTable()) names.emplace_back(row.name);
+    return FailWithCandidates(syntax, fmt::format("no type `{}`", syntax.text), syntax.text, names);
+  }
   const ValueType from = steps_[value].type;
   if (from.any) return Constant({*type}, Value::Null(*type));
   if (from.type == *type && !from.duration) return value;

@@ -31,6 +31,13 @@ class Binder {
   std::expected<ValueType, ExpressionError> Unify(const Syntax& at,
                                                   std::vector<uint32_t>& arguments);
 
+  // The step as a condition. Errors: it is something else.
+  Bound Condition(const Syntax& syntax, uint32_t step);
+
+  // The expression's results depend on the tz database.
+  void NoteTimeZone() { uses_time_zones_ = true; }
+  bool uses_time_zones() const { return uses_time_zones_; }
+
   const Step& step(uint32_t index) const { return steps_[index]; }
   static std::unexpected<ExpressionError> Fail(
       const Syntax& at, std::string message, ExpressionErrorKind kind = ExpressionErrorKind::kType);
@@ -44,18 +51,21 @@ class Binder {
   Bound Arithmetic(const Syntax& syntax, uint32_t left, uint32_t right);
   Bound TimeArithmetic(const Syntax& syntax, uint32_t left, uint32_t right);
   Bound Compare(const Syntax& syntax, std::string_view operation, uint32_t left, uint32_t right);
+  Bound TextOperation(const Syntax& syntax, uint32_t left, uint32_t right);
+  Bound BitOperation(const Syntax& syntax, uint32_t left, uint32_t right);
+  Bound Distinct(const Syntax& syntax, uint32_t left, uint32_t right);
   Bound Logic(const Syntax& syntax, std::string_view operation, uint32_t left, uint32_t right);
   Bound CallOf(const Syntax& syntax);
   Bound Cast(const Syntax& syntax);
   Bound Case(const Syntax& syntax, bool with_subject);
   Bound In(const Syntax& syntax);
   Bound Between(const Syntax& syntax);
-  Bound Condition(const Syntax& syntax, uint32_t step);
   Bound Push(const Syntax& at, Step step);
   bool Fold(Step& step);
 
   const columns::Schema& inputs_;
   std::vector<Step>& steps_;
+  bool uses_time_zones_ = false;
   std::map<size_t, uint32_t> columns_;  // each input is loaded once
 };
 

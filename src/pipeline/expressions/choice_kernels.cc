@@ -99,6 +99,22 @@ void Logic(const Step& step, Frame& frame) {
   }
 }
 
+// A NULL is like another NULL and unlike all values; so it is never NULL.
+template <typename T>
+void Distinct(const Step& step, Frame& frame) {
+  const auto a = frame.In<T>(step.arguments[0]);
+  const auto b = frame.In<T>(step.arguments[1]);
+  const uint8_t* a_nulls = frame.Nulls(step.arguments[0]);
+  const uint8_t* b_nulls = frame.Nulls(step.arguments[1]);
+  uint8_t* out = frame.Out<uint8_t>(step.self);
+  for (size_t row = 0; row < frame.rows(); ++row) {
+    const bool a_null = NullAt(a_nulls, row) != kIsPresent;
+    const bool b_null = NullAt(b_nulls, row) != kIsPresent;
+    out[row] = a_null || b_null ? a_null != b_null : !Equal(a[row], b[row]);
+  }
+  frame.SetNulls(step.self, nullptr);
+}
+
 struct Not {
   static uint8_t Do(uint8_t a) { return a ^ 1; }
 };
@@ -214,6 +230,8 @@ Kernel ComparisonKernel(std::string_view operation, MachineType type) {
   if (operation == ">") return Compare<IsMore>(type);
   return Compare<IsMoreOrEqual>(type);
 }
+
+Kernel DistinctKernel(MachineType type) { return HEADRACE_PICK_BY_MACHINE(type, Distinct); }
 
 Kernel LogicKernel(std::string_view operation) {
   if (operation == "not") return &Total1<Not, uint8_t, uint8_t>;

@@ -1,7 +1,7 @@
 #pragma once
 // The single list of what an expression can say: functions with how they are bound, operators and
 // forms with their syntax. docs/reference/expressions.md is generated from it, and every example
-// runs as a test.
+// runs as a test. A topic's functions are in one file, FOO_functions.cc, beside their kernels.
 
 #include <cstdint>
 #include <span>
@@ -34,10 +34,37 @@ struct FunctionRow {
   size_t arguments_min;
   size_t arguments_max;
   Bound (*bind)(Binder&, const Call&);
+  std::string_view aliases = "";  // other names, with blanks between them
 };
-std::span<const FunctionRow> FunctionTable();
-// Null when there is none of that name.
+
+constexpr size_t kArgumentsMax = 64;
+
+// A section of the reference page.
+struct FunctionTopic {
+  std::string_view name;
+  std::span<const FunctionRow> rows;  // by name
+};
+std::span<const FunctionTopic> FunctionTopics();
+
+std::span<const FunctionRow> ChoiceFunctions();
+std::span<const FunctionRow> NumberFunctions();
+std::span<const FunctionRow> MathematicsFunctions();
+std::span<const FunctionRow> TextFunctions();
+std::span<const FunctionRow> PatternFunctions();
+std::span<const FunctionRow> EncodingFunctions();
+std::span<const FunctionRow> HashFunctions();
+std::span<const FunctionRow> TimeFunctions();
+std::span<const FunctionRow> JsonFunctions();
+
+// All topics' rows.
+std::vector<const FunctionRow*> FunctionTable();
+// Null when there is none of that name or alias.
 const FunctionRow* FunctionNamed(std::string_view name);
+// Names and aliases, for candidates.
+std::vector<std::string> FunctionNames();
+
+// Why a function that other engines have is not here, or nothing.
+std::string_view WhyNotHere(std::string_view name);
 
 // Operators and special forms, for the reference page and its tests.
 struct FormRow {
@@ -47,9 +74,6 @@ struct FormRow {
   std::string_view result;
 };
 std::span<const FormRow> FormTable();
-
-// Functions that wait for a pinned implementation, as the C library's differ by CPU.
-bool IsUnpinnedFunction(std::string_view name);
 
 // docs/reference/expressions.md as it must be committed.
 std::string ExpressionsReference();

@@ -3,6 +3,10 @@
 //   static R Do(A, B)          total: always gives a value, or
 //   static bool Do(A, B, R*)   partial: false makes the row null by failure.
 
+#include <cstring>
+#include <tuple>
+#include <utility>
+
 #include "pipeline/expressions/program.h"
 
 namespace headrace::pipeline {
@@ -73,6 +77,69 @@ void Partial2(const Step& step, Frame& frame) {
   AddFailures(step, frame, failed, any);
 }
 
+// What an operator of Map is given beside its arguments.
+struct RowContext {
+  const Step& step;
+  Frame& frame;
+  template <typename D>
+  const D& data() const {
+    return static_cast<const D&>(*step.data);
+  }
+};
+
+// The loop for what costs more than a few instructions: rows that are null already are passed over.
+// An operator is a struct with
+//   static uint8_t Do(const RowContext&, A..., R*)     kIsPresent, kIsNull or kIsError
+template <typename Op, typename R, typename... A>
+void Map(const Step& step, Frame& frame) {
+  const auto run = [&]<size_t... kIndex>(std::index_sequence<kIndex...>) {
+    const std::tuple<Values<A>...> in = {frame.In<A>(step.arguments[kIndex])...};
+    frame.JoinNulls(step);
+    const uint8_t* joined = frame.Nulls(step.self);
+    R* out = frame.Out<R>(step.self);
+    uint8_t* nulls = frame.OwnNulls(step.self);
+    const RowContext context{step, frame};
+    uint8_t any = kIsPresent;
+    for (size_t row = 0; row < frame.rows(); ++row) {
+      uint8_t null = joined == nullptr ? kIsPresent : joined[row];
+      if (null == kIsPresent) null = Op::Do(context, std::get<kIndex>(in)[row]..., out + row);
+      if (null != kIsPresent) out[row] = R{};
+      any |= nulls[row] = null;
+    }
+    if (any == kIsPresent) frame.SetNulls(step.self, nullptr);
+  };
+  run(std::index_sequence_for<A...>{});
+}
+
+// A text that an operator makes, at most kMadeTextBytesMax long.
+class MadeText {
+ public:
+  explicit MadeText(Frame& frame) : frame_(frame), begin_(frame.Text(kMadeTextBytesMax)) {}
+  MadeText(const MadeText&) = delete;
+  MadeText& operator=(const MadeText&) = delete;
+  ~MadeText() { frame_.TakeBack(kMadeTextBytesMax - size_); }
+
+  void Add(std::string_view text) {
+    full_ |= text.size() > kMadeTextBytesMax - size_;
+    if (full_ || text.empty()) return;
+    std::memcpy(begin_ + size_, text.data(), text.size());
+    size_ += text.size();
+  }
+  void Add(char c) { Add(std::string_view(&c, 1)); }
+  // The null of a row whose value it is: a longer one is an error.
+  uint8_t Finish(std::string_view* out) {
+    if (full_) size_ = 0;
+    *out = {begin_, size_};
+    return full_ ? kIsError : kIsPresent;
+  }
+
+ private:
+  Frame& frame_;
+  char* begin_;
+  size_t size_ = 0;
+  bool full_ = false;
+};
+
 // Picks the instance of a template over the machine type: Pick<Select>(type) gives &Select<int64_t>
 // and so on.
 #define HEADRACE_PICK_BY_MACHINE(type, template_name)        \
@@ -83,11 +150,13 @@ void Partial2(const Step& step, Frame& frame) {
 
 // The kernels, by family. Null for what there is none of.
 Kernel ArithmeticKernel(std::string_view operation,
-                        MachineType type);  // + - * / % and div, for kInt or kFloat
+                        MachineType type);     // + - * / % and div, for kInt or kFloat
+Kernel BitKernel(std::string_view operation);  // & | << >> and ~
 Kernel NegateKernel(MachineType type);
 Kernel AbsKernel(MachineType type);
 Kernel RoundingKernel(std::string_view function);  // round floor ceil trunc sqrt, floats
 Kernel ComparisonKernel(std::string_view operation, MachineType type);  // = <> < <= > >=
+Kernel DistinctKernel(MachineType type);                                // IS DISTINCT FROM
 Kernel LogicKernel(std::string_view operation);                         // and, or, not
 Kernel IsNullKernel(std::string_view operation);                        // "is null", "is not null"
 Kernel SelectKernel(MachineType type);    // CASE: condition, value, otherwise
@@ -97,15 +166,9 @@ Kernel ExtremeKernel(std::string_view function,
                      MachineType type);  // least, greatest of two; a null is passed over
 Kernel ConversionKernel(columns::Type from, columns::Type to);
 Kernel TextKernel(std::string_view function);
-Kernel TimeKernel(std::string_view function);
 
 // IN over constants, none of them null.
 std::shared_ptr<const StepData> MakeConstantSet(const std::vector<columns::Value>& values);
 Kernel InSetKernel(MachineType type);  // kInt or kText; the step's data is the set
-
-// regexp_match with a constant pattern. Errors: what RE2 says.
-std::expected<std::shared_ptr<const StepData>, std::string> MakeRegularExpression(
-    const std::string& pattern);
-Kernel RegularExpressionKernel();
 
 }  // namespace headrace::pipeline

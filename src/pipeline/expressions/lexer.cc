@@ -13,8 +13,10 @@ bool IsNameStart(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z
 bool IsNameRest(char c) { return IsNameStart(c) || IsDigit(c); }
 bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-constexpr std::array<std::string_view, 5> kTwoByteSymbols = {"<=", ">=", "<>", "!=", "||"};
-constexpr std::string_view kOneByteSymbols = "()+-*/%=<>,";
+constexpr std::string_view kThreeByteSymbol = "->>";
+constexpr std::array<std::string_view, 9> kTwoByteSymbols = {"<=", ">=", "<>", "!=", "||",
+                                                             "<<", ">>", "->", "::"};
+constexpr std::string_view kOneByteSymbols = "()+-*/%=<>,&|~";
 
 using Step = std::expected<Token, ExpressionError>;
 
@@ -106,7 +108,10 @@ class Lexer {
   Step Symbol() {
     const size_t begin = at_;
     const std::string_view two = text_.substr(at_, 2);
-    if (std::find(kTwoByteSymbols.begin(), kTwoByteSymbols.end(), two) != kTwoByteSymbols.end()) {
+    if (text_.substr(at_).starts_with(kThreeByteSymbol)) {
+      at_ += kThreeByteSymbol.size();
+    } else if (std::find(kTwoByteSymbols.begin(), kTwoByteSymbols.end(), two) !=
+               kTwoByteSymbols.end()) {
       at_ += 2;
     } else if (kOneByteSymbols.find(Peek()) != std::string_view::npos) {
       ++at_;

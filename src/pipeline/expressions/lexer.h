@@ -20,7 +20,7 @@ struct Token {
     kFloat,
     kText,      // 'it''s': `text` is it's
     kDuration,  // 3s
-    kSymbol,    // ( ) , + - * / % = <> != < <= > >= ||
+    kSymbol,    // ( ) , + - * / % = <> != < <= > >= || & | ~ << >> -> ->> ::
   };
   Kind kind = Kind::kEnd;
   std::string text;

@@ -1,5 +1,6 @@
 // Precedence climbing (Pratt). From loose to tight:
-//   OR | AND | NOT | = <> < <= > >= IS IN BETWEEN LIKE | + - || | * / % | unary - + | atoms
+//   OR | AND | NOT | = <> < <= > >= IS IN BETWEEN LIKE | & | << >> | + - || | * / % |
+//   AT TIME ZONE -> ->> :: | unary - + ~ | atoms
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -15,12 +16,22 @@ namespace {
 using Parsed = std::expected<SyntaxPtr, ExpressionError>;
 using Kind = Syntax::Kind;
 
-enum Level : int { kOr = 1, kAnd = 2, kNot = 3, kCompare = 4, kSum = 5, kProduct = 6, kSign = 7 };
+enum Level : int {
+  kOr = 1,
+  kAnd = 2,
+  kNot = 3,
+  kCompare = 4,
+  kBits = 5,
+  kSum = 6,
+  kProduct = 7,
+  kPostfix = 8,
+  kSign = 9
+};
 
 // Each has a meaning of its own, so none is a column without quotes.
-constexpr std::array<std::string_view, 17> kKeywords = {
+constexpr std::array<std::string_view, 18> kKeywords = {
     "and",  "or",   "not", "is",   "null", "in",   "between", "case", "when",
-    "then", "else", "end", "cast", "as",   "true", "false",   "like"};
+    "then", "else", "end", "cast", "as",   "true", "false",   "like", "ilike"};
 
 bool IsAnyKeyword(const Token& token) {
   for (const std::string_view word : kKeywords)
@@ -88,6 +99,10 @@ class Parser {
   Parsed Case();
   Parsed CaseBranches(SyntaxPtr subject, size_t begin);
   Parsed Cast();
+  Parsed Position();
+  Parsed Extract();
+  Parsed TimeZone(SyntaxPtr left);
+  Parsed TypeAfter(SyntaxPtr left);
   Parsed Negated(SyntaxPtr node, bool negate) const;
 
   std::vector<Token> tokens_;
@@ -112,7 +127,7 @@ Parsed Parser::Expression(int level) {
 
 Parsed Parser::Prefix() {
   const Token& token = Now();
-  const bool sign = AtSymbol("-") || AtSymbol("+");
+  const bool sign = AtSymbol("-") || AtSymbol("+") || AtSymbol("~");
   if (!sign && !IsKeyword(token, "not")) return Atom();
   const std::string text = sign ? token.text : "not";
   const size_t begin = Take().begin;
@@ -131,11 +146,15 @@ Parsed Parser::Prefix() {
 std::optional<int> LevelOf(const Token& token) {
   if (IsKeyword(token, "or")) return kOr;
   if (IsKeyword(token, "and")) return kAnd;
-  for (const std::string_view word : {"is", "in", "between", "like", "not"})
+  for (const std::string_view word : {"is", "in", "between", "like", "ilike", "not"})
     if (IsKeyword(token, word)) return kCompare;
   if (token.kind != Token::Kind::kSymbol) return std::nullopt;
   for (const std::string_view symbol : {"=", "<>", "<", "<=", ">", ">="})
     if (token.text == symbol) return kCompare;
+  for (const std::string_view symbol : {"&", "|", "<<", ">>"})
+    if (token.text == symbol) return kBits;
+  for (const std::string_view symbol : {"->", "->>", "::"})
+    if (token.text == symbol) return kPostfix;
   for (const std::string_view symbol : {"+", "-", "||"})
     if (token.text == symbol) return kSum;
   for (const std::string_view symbol : {"*", "/", "%"})
@@ -145,14 +164,20 @@ std::optional<int> LevelOf(const Token& token) {
 
 // One more operator to the right of `left`, if it binds tighter than `level`.
 Parsed Parser::Infix(SyntaxPtr left, int level, bool& done) {
-  const auto binds = LevelOf(Now());
+  const bool zone = IsKeyword(Now(), "at") && IsKeyword(Ahead(), "time");
+  const auto binds = zone ? std::optional<int>(kPostfix) : LevelOf(Now());
   if (!binds || *binds <= level) {
     done = true;
     return left;
   }
   if (Now().kind == Token::Kind::kName && *binds == kCompare) return Predicate(std::move(left));
+  if (zone) return TimeZone(std::move(left));
   const std::string text = LowerAscii(Take().text);
+  if (text == "::") return TypeAfter(std::move(left));
   HR_TRY(SyntaxPtr right, Expression(*binds));
+  if (text == "->" || text == "->>")
+    return Join(Kind::kCall, text == "->" ? "json_extract" : "json_extract_string", std::move(left),
+                std::move(right));
   return Join(Kind::kBinary, text, std::move(left), std::move(right));
 }
 
@@ -166,7 +191,13 @@ Parsed Parser::Negated(SyntaxPtr node, bool negate) const {
 Parsed Parser::Predicate(SyntaxPtr left) {
   if (TakeKeyword("is")) {
     const bool negate = TakeKeyword("not");
-    if (!TakeKeyword("null")) return Unexpected("NULL");
+    if (TakeKeyword("distinct")) {
+      if (!TakeKeyword("from")) return Unexpected("FROM");
+      HR_TRY(SyntaxPtr right, Expression(kCompare));
+      return Join(Kind::kBinary, negate ? "is not distinct from" : "is distinct from",
+                  std::move(left), std::move(right));
+    }
+    if (!TakeKeyword("null")) return Unexpected("NULL or DISTINCT FROM");
     SyntaxPtr node = Make(Kind::kUnary, negate ? "is not null" : "is null", left->begin, LastEnd());
     node->children.push_back(std::move(left));
     return node;
@@ -177,11 +208,12 @@ Parsed Parser::Predicate(SyntaxPtr left) {
     HR_TRY(node, In(std::move(left)));
   } else if (TakeKeyword("between")) {
     HR_TRY(node, Between(std::move(left)));
-  } else if (TakeKeyword("like")) {
+  } else if (IsKeyword(Now(), "like") || IsKeyword(Now(), "ilike")) {
+    const std::string text = LowerAscii(Take().text);
     HR_TRY(SyntaxPtr pattern, Expression(kCompare));
-    node = Join(Kind::kBinary, "like", std::move(left), std::move(pattern));
+    node = Join(Kind::kBinary, text, std::move(left), std::move(pattern));
   } else {
-    return Unexpected("IN, BETWEEN or LIKE");
+    return Unexpected("IN, BETWEEN, LIKE or ILIKE");
   }
   return Negated(std::move(node), negate);
 }
@@ -242,7 +274,12 @@ Parsed Parser::NameOrCall() {
       return Take(), Make(Kind::kBool, std::string(word), token.begin, token.end);
   if (IsAnyKeyword(token)) return Unexpected("a value");
   Take();
-  if (AtSymbol("(")) return Call(token);
+  if (AtSymbol("(")) {
+    if (IsKeyword(token, "try_cast")) return --at_, Cast();
+    if (IsKeyword(token, "position")) return Position();
+    if (IsKeyword(token, "extract")) return Extract();
+    return Call(token);
+  }
   const bool moment = IsKeyword(token, "timestamp") || IsKeyword(token, "date");
   if (moment && Now().kind == Token::Kind::kText) {
     const Kind kind = IsKeyword(token, "date") ? Kind::kDate : Kind::kTimestamp;
@@ -293,6 +330,57 @@ Parsed Parser::CaseBranches(SyntaxPtr subject, size_t begin) {
   node->children.push_back(std::move(otherwise));
   if (!TakeKeyword("end")) return Unexpected("WHEN, ELSE or END");
   node->end = LastEnd();
+  return node;
+}
+
+// x AT TIME ZONE 'zone' is timezone('zone', x).
+Parsed Parser::TimeZone(SyntaxPtr left) {
+  TakeKeyword("at");
+  TakeKeyword("time");
+  if (!TakeKeyword("zone")) return Unexpected("ZONE");
+  HR_TRY(SyntaxPtr zone, Expression(kPostfix));
+  SyntaxPtr node = Make(Kind::kCall, "timezone", left->begin, zone->end);
+  node->children.push_back(std::move(zone));
+  node->children.push_back(std::move(left));
+  return node;
+}
+
+// x::type is CAST(x AS type).
+Parsed Parser::TypeAfter(SyntaxPtr left) {
+  if (Now().kind != Token::Kind::kName) return Unexpected("a type");
+  SyntaxPtr node = Make(Kind::kCast, LowerAscii(Take().text), left->begin, LastEnd());
+  node->children.push_back(std::move(left));
+  return node;
+}
+
+// position(part IN text) is strpos(text, part).
+Parsed Parser::Position() {
+  const size_t begin = tokens_[at_ - 1].begin;
+  TakeSymbol("(");
+  HR_TRY(SyntaxPtr part, Expression(kCompare));
+  if (!TakeKeyword("in")) return Unexpected("IN");
+  HR_TRY(SyntaxPtr text, Expression(0));
+  if (!TakeSymbol(")")) return Unexpected(")");
+  SyntaxPtr node = Make(Kind::kCall, "strpos", begin, LastEnd());
+  node->children.push_back(std::move(text));
+  node->children.push_back(std::move(part));
+  return node;
+}
+
+// extract(part FROM time) is date_part('part', time).
+Parsed Parser::Extract() {
+  const size_t begin = tokens_[at_ - 1].begin;
+  TakeSymbol("(");
+  const bool named = Now().kind == Token::Kind::kName || Now().kind == Token::Kind::kText;
+  if (!named) return Unexpected("a part of a time, as hour,");
+  const Token part = Take();
+  SyntaxPtr unit = Make(Kind::kText, LowerAscii(part.text), part.begin, part.end);
+  if (!TakeKeyword("from")) return Unexpected("FROM");
+  HR_TRY(SyntaxPtr time, Expression(0));
+  if (!TakeSymbol(")")) return Unexpected(")");
+  SyntaxPtr node = Make(Kind::kCall, "date_part", begin, LastEnd());
+  node->children.push_back(std::move(unit));
+  node->children.push_back(std::move(time));
   return node;
 }
 

@@ -74,7 +74,7 @@ struct Step {
 constexpr size_t kChunkRows =
     1024;  // all of a small program's values stay in the first cache levels
 constexpr size_t kStepsMax = 4096;
-constexpr size_t kMadeTextBytesMax = 8 << 10;  // of a text that || or concat makes; longer is NULL
+constexpr size_t kMadeTextBytesMax = 8 << 10;  // of a text that is made; longer is NULL
 
 // The values of a step in a chunk: `stride` 0 means one value for all rows.
 template <typename T>
@@ -121,6 +121,8 @@ class Frame {
   void JoinNulls(const Step& step);
   // Room for a text that a kernel makes; lives until the chunk is done.
   char* Text(size_t bytes);
+  // Gives back the last `bytes` of what Text gave last.
+  void TakeBack(size_t bytes) { texts_.back().used -= bytes; }
   void ClearTexts();
 
  private:

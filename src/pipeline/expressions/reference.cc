@@ -18,8 +18,9 @@ Limits: 16 KiB of text, 60 levels deep, 300 operators in a row; a text that `||`
 gives NULL. This page is generated from the registry in
 `src/pipeline/expressions/functions.cc`; every example on it runs as a test.
 
-Not in this version: exp, ln, log, pow and the trigonometric functions. The C library's differ between CPUs, which would let two
-machines give different bits; they come with one pinned implementation.
+Mathematical functions give the exact result rounded once, on every machine (docs/adr/0015-rounded-mathematics.md). Time zones are those of
+one version of the tz database, compiled into the binary. Where a function has the name of one of DuckDB's, it gives the same; where
+it does not, its line says so. Functions that differ between replays (random, now) do not exist.
 
 ## Syntax
 )";
@@ -34,6 +35,14 @@ std::string Cell(std::string_view text) {
   return out;
 }
 
+// " Also: ifnull, nvl."
+std::string Aliases(const FunctionRow& row) {
+  if (row.aliases.empty()) return "";
+  std::string out = " Also: ";
+  for (const char c : row.aliases) out += c == ' ' ? std::string(", ") : std::string(1, c);
+  return out + ".";
+}
+
 }  // namespace
 
 std::string ExpressionsReference() {
@@ -44,11 +53,15 @@ std::string ExpressionsReference() {
                    Cell(row.says), Cell(row.example), Cell(row.result));
   page +=
       "\nFrom loose to tight: `OR`, `AND`, `NOT`, comparisons (with `IS`, `IN`, `BETWEEN`, "
-      "`LIKE`), `+ - ||`, `* / %`, sign.\n\n## Functions\n\n";
-  page += "| function | meaning | example | gives |\n|---|---|---|---|\n";
-  for (const FunctionRow& row : FunctionTable())
-    fmt::format_to(std::back_inserter(page), "| `{}` | {} | `{}` | `{}` |\n", Cell(row.signature),
-                   Cell(row.says), Cell(row.example), Cell(row.result));
+      "`LIKE`), `& | << >>`, `+ - ||`, `* / %`, `AT TIME ZONE -> ->> ::`, sign.\n\n## Functions\n";
+  for (const FunctionTopic& topic : FunctionTopics()) {
+    fmt::format_to(std::back_inserter(page), "\n### {}\n\n", topic.name);
+    page += "| function | meaning | example | gives |\n|---|---|---|---|\n";
+    for (const FunctionRow& row : topic.rows)
+      fmt::format_to(std::back_inserter(page), "| `{}` | {}{} | `{}` | `{}` |\n",
+                     Cell(row.signature), Cell(row.says), Aliases(row), Cell(row.example),
+                     Cell(row.result));
+  }
   return page;
 }
 

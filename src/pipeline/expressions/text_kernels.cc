@@ -1,9 +1,9 @@
 // Text functions count and cut in code points; upper and lower know ASCII letters alone, so that no
 // table or locale can change a result.
-#include <re2/re2.h>
-
+#include <algorithm>
 #include <cstring>
 
+#include "pipeline/expressions/code_points.h"
 #include "pipeline/expressions/kernels.h"
 
 namespace headrace::pipeline {
@@ -11,24 +11,8 @@ namespace {
 
 using Text = std::string_view;
 
-bool Continues(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
-
-// Byte offset of code point `index`; text.size() when there are fewer.
-size_t OffsetOf(Text text, int64_t index) {
-  size_t at = 0;
-  for (; at < text.size() && index > 0; --index) {
-    ++at;
-    while (at < text.size() && Continues(text[at])) ++at;
-  }
-  return at;
-}
-
 struct Length {
-  static int64_t Do(Text a) {
-    int64_t n = 0;
-    for (const char c : a) n += Continues(c) ? 0 : 1;
-    return n;
-  }
+  static int64_t Do(Text a) { return CountOf(a); }
 };
 struct StartsWith {
   static uint8_t Do(Text a, Text b) { return a.starts_with(b); }
@@ -126,21 +110,6 @@ void Substring(const Step& step, Frame& frame) {
   frame.JoinNulls(step);
 }
 
-struct RegularExpression : StepData {
-  explicit RegularExpression(const std::string& pattern, const RE2::Options& options)
-      : re(pattern, options) {}
-  RE2 re;
-};
-
-void Match(const Step& step, Frame& frame) {
-  const auto& data = static_cast<const RegularExpression&>(*step.data);
-  const auto a = frame.In<Text>(step.arguments[0]);
-  uint8_t* out = frame.Out<uint8_t>(step.self);
-  for (size_t row = 0; row < frame.rows(); ++row)
-    out[row] = RE2::PartialMatch(re2::StringPiece(a[row].data(), a[row].size()), data.re);
-  frame.JoinNulls(step);
-}
-
 }  // namespace
 
 Kernel TextKernel(std::string_view function) {
@@ -155,17 +124,5 @@ Kernel TextKernel(std::string_view function) {
   if (function == "contains") return &Total2<Contains, Text, Text, uint8_t>;
   return function == "like" ? &Total2<Like, Text, Text, uint8_t> : nullptr;
 }
-
-std::expected<std::shared_ptr<const StepData>, std::string> MakeRegularExpression(
-    const std::string& pattern) {
-  RE2::Options options;
-  options.set_log_errors(false);
-  options.set_max_mem(8 << 20);
-  auto data = std::make_shared<RegularExpression>(pattern, options);
-  if (!data->re.ok()) return std::unexpected(data->re.error());
-  return data;
-}
-
-Kernel RegularExpressionKernel() { return &Match; }
 
 }  // namespace headrace::pipeline

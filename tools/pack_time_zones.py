@@ -24,7 +24,7 @@ FOOTER = re.compile(rf"{NAME}{OFFSET}(?:{NAME}{OFFSET}?,([^,]+),([^,]+))?")
 
 @dataclass(frozen=True)
 class Change:
-    """When a rule changes the offset: month, week (5 is the last), weekday (0 is Sunday), seconds."""
+    """When a rule changes the offset; week 5 is the last, weekday 0 is Sunday."""
 
     month: int
     week: int
@@ -89,9 +89,7 @@ def read_zone(data: bytes) -> Zone:
     at += types * 6 + chars + isstd + isut
     footer = data[at:].decode().strip("\n")
     standard, summer, changes = rule_of(footer)
-    return Zone(
-        kinds[0], moments, tuple(kinds[i] for i in indexes), standard, summer, changes
-    )
+    return Zone(kinds[0], moments, tuple(kinds[i] for i in indexes), standard, summer, changes)
 
 
 def rows(values: list[str]) -> str:
@@ -116,9 +114,10 @@ def source_of(folder: Path) -> str:
     offsets: list[str] = []
     records: list[str] = []
     for zone in zones:
-        changes = [
-            f"{{{c.month}, {c.week}, {c.weekday}, {c.seconds}}}" for c in zone.changes
-        ] or ["{}", "{}"]
+        changes = [f"{{{c.month}, {c.week}, {c.weekday}, {c.seconds}}}" for c in zone.changes] or [
+            "{}",
+            "{}",
+        ]
         records.append(
             f"{{{len(times)}, {len(zone.times)}, {zone.first_offset}, {zone.standard}, "
             f"{zone.summer}, {', '.join(changes)}}}"

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "base/mathematics/accurate_math.h"
 
@@ -162,6 +163,22 @@ DoubleDouble SinFrom(const Angle& angle, unsigned further) {
   return s + QuickSum(change.hi, change.lo + s.hi * even);
 }
 
+// The same with doubles alone, but for the first terms.
+DoubleDouble RoughSinFrom(double x, unsigned further) {
+  const CircleTable& table = TheCircleTable();
+  const double k = Nearest(x * (256 / 3.14159265358979323846));
+  const auto step = static_cast<unsigned>(static_cast<int64_t>(k)) + further;
+  const DoubleDouble s = table.sines[step % kCircleSteps];
+  const DoubleDouble c = table.sines[(step + 128) % kCircleSteps];
+  const DoubleDouble high = ExactSum(x - k * table.step.first, -(k * table.step.second));
+  const DoubleDouble rest = QuickSum(high.hi, high.lo - k * table.step.third);
+  const double r = rest.hi;
+  const double q = r * r;
+  const double odd = r * q * (-1.0 / 6 + q * (1.0 / 120 + q * (-1.0 / 5040)));
+  const double even = q * (0.5 + q * (-1.0 / 24 + q * (1.0 / 720)));
+  return QuickSum(s.hi, c.hi * r + (s.lo + (c.hi * (odd + rest.lo) + c.lo * r) - s.hi * even));
+}
+
 }  // namespace
 
 ScaledValue QuickExp(DoubleDouble x) {
@@ -212,19 +229,51 @@ DoubleDouble QuickLog(double x) {
   return of_exponent + steps + series;
 }
 
+ScaledValue RoughExp(double x) {
+  const ExpTable& table = TheExpTable();
+  const double k = Nearest(x * (kExpSteps / 0.693147180559945309417));
+  const DoubleDouble high = ExactSum(x - k * table.step.first, -(k * table.step.second));
+  const DoubleDouble rest = QuickSum(high.hi, high.lo - k * table.step.third);
+  const double r = rest.hi;
+  const double tail =
+      r * r * (0.5 + r * (1.0 / 6 + r * (1.0 / 24 + r * (1.0 / 120 + r * (1.0 / 720)))));
+  const auto whole = static_cast<int64_t>(k);
+  const DoubleDouble power = table.powers[static_cast<size_t>(whole & (kExpSteps - 1))];
+  const double low = power.hi * r + (power.hi * (tail + rest.lo) + power.lo);
+  return {QuickSum(power.hi, low), static_cast<int>(whole >> 7)};
+}
+
+DoubleDouble RoughLog(double x) {
+  const LogTable& table = TheLogTable();
+  const auto bits = std::bit_cast<uint64_t>(x);
+  const auto j = static_cast<size_t>(bits >> 45 & (kLogSteps - 1));
+  const double e = static_cast<double>(static_cast<int>(bits >> 52) - (j >= 53 ? 1022 : 1023));
+  // The mantissa in two parts, whose products with the table's ten bits are exact.
+  const uint64_t mantissa = (bits & 0xFFFFFFFFFFFFFULL) | 0x3FF0000000000000ULL;
+  const double front = std::bit_cast<double>(mantissa & ~0xFFFFFFFULL);
+  const double back = std::bit_cast<double>(mantissa) - front;
+  const double z = (front * table.inverses[j] - 1) + back * table.inverses[j];
+  const double tail =
+      z * z *
+      (-0.5 +
+       z * (1.0 / 3 - z * (1.0 / 4 - z * (1.0 / 5 - z * (1.0 / 6 - z * (1.0 / 7 - z / 8))))));
+  const DoubleDouble steps = ExactSum(e * table.ln2.first, table.logs[j].hi);
+  const double low = steps.lo + (e * table.ln2.second + table.logs[j].lo);
+  return QuickSum(steps.hi, z + (low + tail));
+}
+
+DoubleDouble RoughSin(double x) { return RoughSinFrom(x, 0); }
+DoubleDouble RoughCos(double x) { return RoughSinFrom(x, 128); }
 DoubleDouble QuickSin(double x) { return SinFrom(NearStep(x), 0); }
 DoubleDouble QuickCos(double x) { return SinFrom(NearStep(x), 128); }
 
 DoubleDouble QuickAtan2(DoubleDouble y, DoubleDouble x) {
   const AtanTable& table = TheAtanTable();
   const bool steep = y.hi > x.hi;
-  const DoubleDouble u = steep ? x / y : y / x;
-  const double step = Nearest(u.hi * kAtanSteps);
-  DoubleDouble t = u;
-  if (step != 0) {
-    const double c = step / kAtanSteps;
-    t = (u + -c) / (u * c + 1.0);
-  }
+  if (steep) std::swap(y, x);
+  const double step = Nearest(y.hi / x.hi * kAtanSteps);
+  const double c = step / kAtanSteps;
+  const DoubleDouble t = step == 0 ? y / x : (y - x * c) / (x + y * c);
   const double q = t.hi * t.hi;
   const double tail = t.hi * q * (-1.0 / 3 + q * (1.0 / 5 + q * (-1.0 / 7 + q / 9)));
   DoubleDouble angle = QuickSum(t.hi, t.lo + tail);

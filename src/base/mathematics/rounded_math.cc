@@ -1,6 +1,8 @@
 #include "base/mathematics/rounded_math.h"
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <numbers>
 
@@ -20,14 +22,19 @@ bool RoundsTo(DoubleDouble value, double error, double* out) {
   return *out == value.hi + (value.lo - off);
 }
 
+bool IsRoughEnough(DoubleDouble value, double* out) {
+  if (std::fabs(value.hi) < kRoughMin) return false;
+  *out = value.hi + (value.lo + kRoughError);
+  return *out == value.hi + (value.lo - kRoughError);
+}
+
 // Away from the ends of the range, where products are exact and results normal.
 bool IsOrdinary(double x) { return std::fabs(x) > 0x1p-200 && std::fabs(x) < 0x1p200; }
 
-// value * 2^exponent where that is a normal number.
-bool Scale(const ScaledValue& scaled, double error, double* out) {
-  if (scaled.exponent < -1000 || scaled.exponent > 1000) return false;
-  if (!RoundsTo(scaled.value, error, out)) return false;
-  *out = std::ldexp(*out, scaled.exponent);
+// Times 2^exponent, where that is a normal number.
+bool Scale(int exponent, double* out) {
+  if (exponent < -1000 || exponent > 1000) return false;
+  *out *= std::bit_cast<double>(static_cast<uint64_t>(1023 + exponent) << 52);
   return true;
 }
 
@@ -91,13 +98,18 @@ double Exp(double x) {
   if (x < -746) return 0;
   if (std::fabs(x) < 0x1p-60) return 1;
   double out = 0;
-  if (Scale(QuickExp({x, 0}), kQuickExpError, &out)) return out;
+  const ScaledValue rough = RoughExp(x);
+  if (IsRoughEnough(rough.value, &out) && Scale(rough.exponent, &out)) return out;
+  const ScaledValue quick = QuickExp({x, 0});
+  if (RoundsTo(quick.value, kQuickExpError, &out) && Scale(quick.exponent, &out)) return out;
   return WideExp(WideFloat::Of(x)).Rounded();
 }
 
 double Log(double x) {
   double out = 0;
-  if (LogOfSpecial(x, &out) || RoundsTo(QuickLog(x), kQuickLogError, &out)) return out;
+  if (LogOfSpecial(x, &out)) return out;
+  if (x >= 0x1p-1022 && IsRoughEnough(RoughLog(x), &out)) return out;
+  if (RoundsTo(QuickLog(x), kQuickLogError, &out)) return out;
   return WideLog(x).Rounded();
 }
 
@@ -127,7 +139,11 @@ double Pow(double x, double y) {
   if (estimate < -747) return sign * 0.0;
   if (std::fabs(estimate) < 0x1p-60) return sign;
   const bool ordinary = IsOrdinary(y) && IsOrdinary(log.hi);
-  if (ordinary && Scale(QuickExp(log * y), kQuickPowError, &out)) return sign * out;
+  if (ordinary) {
+    const ScaledValue quick = QuickExp(log * y);
+    if (RoundsTo(quick.value, kQuickPowError, &out) && Scale(quick.exponent, &out))
+      return sign * out;
+  }
   return sign * WidePow(magnitude, y).Rounded();
 }
 
@@ -136,6 +152,7 @@ double Sin(double x) {
   if (!(std::fabs(x) < kInfinity)) return kNaN;
   double out = 0;
   if (std::fabs(x) <= kQuickAngleMax && IsOrdinary(x)) {
+    if (IsRoughEnough(RoughSin(x), &out)) return out;
     const DoubleDouble value = QuickSin(x);
     const bool good = std::fabs(value.hi) >= kQuickCircleMin || std::fabs(x) <= kQuickUnreducedMax;
     if (good && RoundsTo(value, kQuickCircleError, &out)) return out;
@@ -148,6 +165,7 @@ double Cos(double x) {
   if (std::fabs(x) < 0x1p-40) return 1;
   double out = 0;
   if (std::fabs(x) <= kQuickAngleMax) {
+    if (IsRoughEnough(RoughCos(x), &out)) return out;
     const DoubleDouble value = QuickCos(x);
     if (std::fabs(value.hi) >= kQuickCircleMin && RoundsTo(value, kQuickCircleError, &out))
       return out;

@@ -1,7 +1,7 @@
 #pragma once
 // Mathematical functions whose results are those of exact arithmetic rounded once, to nearest and
 // ties to even: the same bits on every CPU and from every compiler, and for as long as the word
-// "nearest" keeps its meaning (docs/adr/0015-rounded-mathematics.md).
+// "nearest" keeps its meaning (docs/adr/0017-rounded-mathematics.md).
 //
 // 1. Special values (zeros, infinities, NaN) are as in IEEE 754-2019 and C's Annex F.
 // 2. A quick way computes in pairs of doubles with a proven bound on its error, and answers if all

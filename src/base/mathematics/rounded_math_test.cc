@@ -204,7 +204,7 @@ TEST(RoundedMath, QuickErrorsAreFarBelowTheirBounds) {
   const auto between = [&](double low, double high) {
     return low + (high - low) * static_cast<double>(random() >> 11) * 0x1p-53;
   };
-  double exp = 0, log = 0, pow = 0, circle = 0, atan = 0;
+  double exp = 0, log = 0, pow = 0, circle = 0, atan = 0, rough = 0;
   for (int round = 0; round < 4000; ++round) {
     const double x = between(-700, 700);
     const ScaledValue power = QuickExp({x, 0});
@@ -225,6 +225,18 @@ TEST(RoundedMath, QuickErrorsAreFarBelowTheirBounds) {
       circle = std::max(circle, ErrorIn(QuickSin(angle), WideSin(angle), kQuickCircleError));
     if (std::fabs(QuickCos(angle).hi) >= kQuickCircleMin)
       circle = std::max(circle, ErrorIn(QuickCos(angle), WideCos(angle), kQuickCircleError));
+    const auto see_rough = [&](DoubleDouble value, const WideFloat& accurate) {
+      if (std::fabs(value.hi) < kRoughMin) return;
+      rough = std::max(rough, ErrorIn(value, accurate, kRoughError) * std::fabs(value.hi));
+    };
+    for (const double a : {angle, angle / kQuickAngleMax}) {
+      see_rough(RoughSin(a), WideSin(a));
+      see_rough(RoughCos(a), WideCos(a));
+    }
+    const ScaledValue rough_power = RoughExp(x);
+    see_rough(rough_power.value, WideExp(WideFloat::Of(x)).Scaled(-rough_power.exponent));
+    if (near != 1) see_rough(RoughLog(near), WideLog(near));
+    see_rough(RoughLog(std::exp(x)), WideLog(std::exp(x)));
     const double small = between(-1, 1) * kQuickUnreducedMax;
     circle = std::max(circle, ErrorIn(QuickSin(small), WideSin(small), kQuickCircleError));
     const double u = between(0, 1) * std::ldexp(1.0, -static_cast<int>(random() % 12));
@@ -234,6 +246,8 @@ TEST(RoundedMath, QuickErrorsAreFarBelowTheirBounds) {
     atan =
         std::max(atan, ErrorIn(QuickAtan2({u, 0}, QuickCathetus(u)), WideAsin(u), kQuickAtanError));
   }
+  EXPECT_LT(rough, 1.0 / 2) << "of an absolute bound that the first term alone comes near";
+  RecordProperty("rough", std::to_string(rough));
   for (const auto& [name, error] :
        {std::pair{"exp", exp}, {"log", log}, {"pow", pow}, {"circle", circle}, {"atan", atan}}) {
     EXPECT_LT(error, 1.0 / 8) << name;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/zones/time_zone.h"
 #include "pipeline/expressions/binder.h"
 #include "pipeline/expressions/output.h"
 #include "pipeline/expressions/program.h"
@@ -23,12 +24,18 @@ columns::Type Expression::type() const { return program_->steps[program_->root].
 const std::vector<size_t>& Expression::inputs() const { return program_->inputs; }
 uint64_t Expression::errors() const { return program_->errors.load(std::memory_order_relaxed); }
 
+std::string Expression::semantics() const {
+  return program_->uses_time_zones ? "tz " + std::string(base::TimeZone::Version()) : "";
+}
+
 std::expected<Expression, ExpressionError> Expression::Compile(std::string_view text,
                                                                const columns::SchemaRef& inputs) {
   HR_TRY(const SyntaxPtr syntax, ParseExpression(text));
   auto program = std::make_unique<Program>();
   program->text = text;
-  HR_TRY(program->root, Binder(*inputs, program->steps).Bind(*syntax));
+  Binder binder(*inputs, program->steps);
+  HR_TRY(program->root, binder.Bind(*syntax));
+  program->uses_time_zones = binder.uses_time_zones();
   for (const Step& step : program->steps)
     if (step.kind == Step::Kind::kColumn) program->inputs.push_back(step.input);
   std::sort(program->inputs.begin(), program->inputs.end());

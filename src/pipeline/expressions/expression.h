@@ -57,8 +57,11 @@ class Expression {
   // One row: `row[i]` is the value of input i (only those in inputs() are read).
   columns::Value Evaluate(std::span<const columns::Value> row) const;
 
-  // Rows in which a cast, a division or an overflow gave NULL, since compiled.
+  // Rows in which a cast, a division, an overflow or a malformed text gave NULL, since compiled.
   uint64_t errors() const;
+  // What the results depend on beside the text and the rows: "tz 2026f", or nothing. State of
+  // another one is not used again.
+  std::string semantics() const;
 
  private:
   struct Program;

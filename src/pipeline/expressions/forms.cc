@@ -15,7 +15,7 @@ constexpr std::array kForms = {
             "quotient.",
             "7 / 2", "3.5"},
     FormRow{"a % b", "Remainder with the sign of a; by 0 gives NULL.", "-7 % 3", "-1"},
-    FormRow{"-a", "Negated; binds tighter than any other operator.", "-(2 - 3)", "1"},
+    FormRow{"-a", "Negated.", "-(2 - 3)", "1"},
     FormRow{"= <> != < <= > >=",
             "Comparison. NULL on either side gives NULL. NaN equals NaN and is above every number.",
             "2 <= 3", "true"},

@@ -99,9 +99,9 @@ struct Haversine {
     const double c = base::Cos(lat1 * kRadiansPerDegree) * base::Cos(lat2 * kRadiansPerDegree);
     const double h = a * a + c * (b * b);
     *out = 2 * kEarthRadiusKm * base::Asin(std::sqrt(h < 1 ? h : h < 2 ? 1 : h));
-    const bool inside = std::fabs(lat1) <= 90 && std::fabs(lat2) <= 90 && std::fabs(lon1) <= 540 &&
-                        std::fabs(lon2) <= 540;
-    return inside ? kIsPresent : kIsError;
+    const bool outside = std::fabs(lat1) > 90 || std::fabs(lat2) > 90 || std::fabs(lon1) > 540 ||
+                         std::fabs(lon2) > 540;
+    return outside ? kIsError : kIsPresent;
   }
 };
 Bound BindHaversine(Binder& binder, const Call& call) {

@@ -1,6 +1,6 @@
 // Precedence climbing (Pratt). From loose to tight:
 //   OR | AND | NOT | = <> < <= > >= IS IN BETWEEN LIKE | & | << >> | + - || | * / % |
-//   AT TIME ZONE -> ->> :: | unary - + ~ | atoms
+//   unary - + ~ | AT TIME ZONE -> ->> :: | atoms
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -24,8 +24,8 @@ enum Level : int {
   kBits = 5,
   kSum = 6,
   kProduct = 7,
-  kPostfix = 8,
-  kSign = 9
+  kSign = 8,
+  kPostfix = 9
 };
 
 // Each has a meaning of its own, so none is a column without quotes.

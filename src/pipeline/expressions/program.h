@@ -165,6 +165,7 @@ struct Expression::Program {
   std::vector<Step> steps;
   uint32_t root = 0;
   std::vector<size_t> inputs;
+  bool uses_time_zones = false;
   std::atomic<uint64_t> errors{0};
 };
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "columns/batch_builder.h"
 
@@ -23,14 +24,29 @@ class RandomExpressions {
                                      {"f", Type::kFloat64},
                                      {"s", Type::kString},
                                      {"d", Type::kDate},
-                                     {"t", Type::kTimestamp}})
+                                     {"t", Type::kTimestamp},
+                                     {"j", Type::kString}})
       fields.push_back({static_cast<uint32_t>(fields.size() + 1), name, type});
     schema_ = std::make_shared<const columns::Schema>(std::move(fields));
   }
 
   const columns::SchemaRef& schema() const { return schema_; }
   std::string Text() {
-    return Pick(kKinds) == 'n' ? Number(4) : Pick(kKinds) == 's' ? String(3) : Condition(4);
+    switch (Pick(kKinds)) {
+      case 'n': return Number(4);
+      case 's': return String(3);
+      case 't': return Time(3);
+      default: return Condition(4);
+    }
+  }
+  // A form with atoms for its arguments.
+  std::string FormText(const std::string& form) { return Filled(form, 0); }
+  // Forms in which each function stands, for a test that none is forgotten.
+  static std::vector<std::string> Forms() {
+    std::vector<std::string> forms;
+    for (const auto* list : {&kNumbers, &kStrings, &kTimes, &kConditions})
+      forms.insert(forms.end(), list->begin(), list->end());
+    return forms;
   }
 
   std::string Bytes() {
@@ -59,15 +75,179 @@ class RandomExpressions {
   }
 
  private:
-  static constexpr std::array kKinds = {'n', 's', 'c', 'c', 'n'};
+  using Texts = std::string;
+  static constexpr std::array kKinds = {'n', 's', 'c', 't', 'n', 's'};
+
+  // In a form, # is a number, & a small whole number, $ a text, ? a condition, @ a time.
+  static inline const std::vector<std::string> kNumbers = {"abs(#)",
+                                                           "round(#)",
+                                                           "round(#, 2)",
+                                                           "floor(#)",
+                                                           "ceil(#)",
+                                                           "trunc(#)",
+                                                           "sqrt(#)",
+                                                           "sign(#)",
+                                                           "exp(#)",
+                                                           "ln(#)",
+                                                           "log(#, #)",
+                                                           "log2(#)",
+                                                           "log10(#)",
+                                                           "pow(#, #)",
+                                                           "sin(#)",
+                                                           "cos(#)",
+                                                           "tan(#)",
+                                                           "asin(#)",
+                                                           "acos(#)",
+                                                           "atan(#)",
+                                                           "atan2(#, #)",
+                                                           "radians(#)",
+                                                           "degrees(#)",
+                                                           "pi()",
+                                                           "haversine(#, #, #, #)",
+                                                           "haversine(&, #, &, #)",
+                                                           "div(n, &)",
+                                                           "xor(n, &)",
+                                                           "bit_count(n)",
+                                                           "(n & i)",
+                                                           "(n | i)",
+                                                           "(n << &)",
+                                                           "(n >> &)",
+                                                           "(~n)",
+                                                           "if(?, #, #)",
+                                                           "coalesce(#, #)",
+                                                           "nullif(#, #)",
+                                                           "greatest(#, #)",
+                                                           "least(#, #)",
+                                                           "length($)",
+                                                           "ascii($)",
+                                                           "strpos($, $)",
+                                                           "levenshtein($, $)",
+                                                           "hour(@)",
+                                                           "minute(@)",
+                                                           "second(@)",
+                                                           "day(@)",
+                                                           "month(@)",
+                                                           "year(@)",
+                                                           "quarter(@)",
+                                                           "week(@)",
+                                                           "day_of_week(@)",
+                                                           "day_of_year(@)",
+                                                           "epoch(@)",
+                                                           "epoch_ms(@)",
+                                                           "date_part('century', @)",
+                                                           "extract(millisecond FROM @)",
+                                                           "date_diff('month', @, @)",
+                                                           "date_diff('hour', @, @)",
+                                                           "xxhash64(#, $, ?)",
+                                                           "hash_bucket($, 16)",
+                                                           "hash_bucket($, &)",
+                                                           "json_array_length(j)",
+                                                           "json_array_length(j, '$.a')",
+                                                           "position('a' IN $)"};
+  static inline const std::vector<std::string> kStrings = {
+      "lower($)",
+      "upper($)",
+      "initcap($)",
+      "trim($)",
+      "ltrim($)",
+      "rtrim($, $)",
+      "left($, &)",
+      "right($, &)",
+      "lpad($, &, $)",
+      "rpad($, &, $)",
+      "repeat($, &)",
+      "replace($, $, $)",
+      "translate($, $, $)",
+      "reverse($)",
+      "split_part($, 'E', &)",
+      "substr($, &)",
+      "substr($, &, &)",
+      "concat($, $)",
+      "concat_ws($, $, $)",
+      "chr(&)",
+      "regexp_extract($, '([A-Z])(.)', 2)",
+      "regexp_replace($, '[a-z]', '<\\0>', 'g')",
+      "base64($)",
+      "hex($)",
+      "decode(unhex($))",
+      "decode(from_base64($))",
+      "decode(encode($))",
+      "url_encode($)",
+      "url_decode($)",
+      "parse_url($, 'HOST')",
+      "parse_url($, 'QUERY', 'a')",
+      "md5($)",
+      "sha256($)",
+      "strftime(@, '%a %Y-%m-%d %H:%M:%S.%f %j %V')",
+      "json_extract(j, '$.a')",
+      "(j -> 'a' ->> 0)",
+      "json_extract_string(j, '$.a[#-1]')",
+      "if(?, $, $)",
+      "coalesce($, $)",
+      "CAST(# AS string)"};
+  static inline const std::vector<std::string> kTimes = {"date_trunc('week', @)",
+                                                         "date_trunc('quarter', @)",
+                                                         "date_add('month', &, @)",
+                                                         "date_add('hour', n, @)",
+                                                         "(@ AT TIME ZONE 'Europe/Berlin')",
+                                                         "timezone('Asia/Tokyo', @)",
+                                                         "make_date(n, &, &)",
+                                                         "make_timestamp(n, &, &, &, &, f)",
+                                                         "epoch_us(n)",
+                                                         "to_timestamp(#)",
+                                                         "last_day(@)",
+                                                         "strptime($, '%Y-%m-%d')",
+                                                         "coalesce(@, @)",
+                                                         "(@ + 90m)"};
+  static inline const std::vector<std::string> kConditions = {"starts_with($, $)",
+                                                              "ends_with($, $)",
+                                                              "contains($, $)",
+                                                              "regexp_matches($, '[a-z]+', 'i')",
+                                                              "regexp_full_match($, '.*')",
+                                                              "($ ILIKE '%e_%')",
+                                                              "json_valid(j)",
+                                                              "json_valid($)",
+                                                              "isnan(#)",
+                                                              "isinf(#)",
+                                                              "isfinite(#)",
+                                                              "(# IS DISTINCT FROM #)",
+                                                              "($ IS NOT DISTINCT FROM $)",
+                                                              "(@ < @)"};
+  std::string Filled(const std::string& form, int depth) {
+    std::string text;
+    bool quoted = false;
+    for (const char c : form) {
+      if (c == '\'') quoted = !quoted;
+      if (!quoted && c == '#')
+        text += Number(depth);
+      else if (!quoted && c == '$')
+        text += String(depth);
+      else if (!quoted && c == '?')
+        text += Condition(depth);
+      else if (!quoted && c == '@')
+        text += Time(depth);
+      else if (!quoted && c == '&' && form != "(n & i)")
+        text += std::to_string(static_cast<int>(Below(14)) - 3);
+      else
+        text += c;
+    }
+    return text;
+  }
+  std::string FormOf(const std::vector<std::string>& forms, int depth) {
+    return Filled(forms[Below(forms.size())], depth);
+  }
+  std::string Time(int depth) {
+    static const std::array<Texts, 4> kAtoms = {"t", "d", "TIMESTAMP '2001-02-03T04:05:06Z'",
+                                                "NULL"};
+    if (depth <= 0 || Below(3) == 0) return Pick(kAtoms);
+    return FormOf(kTimes, depth - 1);
+  }
 
   size_t Below(size_t n) { return random_() % n; }
   template <typename T, size_t N>
   T Pick(const std::array<T, N>& choices) {
     return choices[Below(N)];
   }
-  using Texts = std::string;
-
   void AppendValue(columns::ColumnBuilder& builder) {
     using columns::Type;
     static constexpr std::array<int64_t, 8> kInts = {0,
@@ -87,7 +267,12 @@ class RandomExpressions {
                                                       480.0,
                                                       std::numeric_limits<double>::infinity(),
                                                       std::numeric_limits<double>::quiet_NaN()};
-    static const std::array<std::string, 6> kTexts = {"", "SEA", "sea", "12", "-1.5", "Zürich"};
+    static const std::array<std::string, 10> kTexts = {
+        "",           "SEA",
+        "sea",        "12",
+        "-1.5",       "Zürich",
+        "2001-02-03", "{\"a\": [1, \"x\"]}",
+        "{\"a\"",     "https://u@h.example:1/p?a=b#c"};
     switch (builder.type()) {
       case Type::kBool: builder.AppendBool(Below(2) == 0); break;
       case Type::kInt32:
@@ -102,7 +287,8 @@ class RandomExpressions {
 
   std::string Number(int depth) {
     static const std::array<Texts, 8> kAtoms = {"i", "n", "g", "f", "2", "0", "480.0", "NULL"};
-    if (depth == 0 || Below(4) == 0) return Pick(kAtoms);
+    if (depth <= 0 || Below(4) == 0) return Pick(kAtoms);
+    if (Below(2) == 0) return FormOf(kNumbers, depth - 1);
     static const std::array<Texts, 5> kOperators = {" + ", " - ", " * ", " / ", " % "};
     static const std::array<Texts, 5> kFunctions = {"abs", "round", "floor", "sqrt", "trunc"};
     static const std::array<Texts, 4> kTypes = {"int32", "int64", "float32", "float64"};
@@ -124,7 +310,8 @@ class RandomExpressions {
 
   std::string String(int depth) {
     static const std::array<Texts, 4> kAtoms = {"s", "'SEA'", "NULL", "''"};
-    if (depth == 0 || Below(4) == 0) return Pick(kAtoms);
+    if (depth <= 0 || Below(4) == 0) return Pick(kAtoms);
+    if (Below(2) == 0) return FormOf(kStrings, depth - 1);
     static const std::array<Texts, 3> kFunctions = {"lower", "upper", "trim"};
     switch (Below(5)) {
       case 0: return Pick(kFunctions) + "(" + String(depth - 1) + ")";
@@ -138,7 +325,8 @@ class RandomExpressions {
 
   std::string Condition(int depth) {
     static const std::array<Texts, 4> kAtoms = {"b", "TRUE", "FALSE", "NULL"};
-    if (depth == 0 || Below(8) == 0) return Pick(kAtoms);
+    if (depth <= 0 || Below(8) == 0) return Pick(kAtoms);
+    if (Below(3) == 0) return FormOf(kConditions, depth - 1);
     static const std::array<Texts, 6> kOperators = {" = ", " <> ", " < ", " <= ", " > ", " >= "};
     switch (Below(8)) {
       case 0: return "(" + Condition(depth - 1) + " AND " + Condition(depth - 1) + ")";

@@ -18,7 +18,7 @@ Limits: 16 KiB of text, 60 levels deep, 300 operators in a row; a text that `||`
 gives NULL. This page is generated from the registry in
 `src/pipeline/expressions/functions.cc`; every example on it runs as a test.
 
-Mathematical functions give the exact result rounded once, on every machine (docs/adr/0015-rounded-mathematics.md). Time zones are those of
+Mathematical functions give the exact result rounded once, on every machine (docs/adr/0017-rounded-mathematics.md). Time zones are those of
 one version of the tz database, compiled into the binary. Where a function has the name of one of DuckDB's, it gives the same; where
 it does not, its line says so. Functions that differ between replays (random, now) do not exist.
 
@@ -53,7 +53,8 @@ std::string ExpressionsReference() {
                    Cell(row.says), Cell(row.example), Cell(row.result));
   page +=
       "\nFrom loose to tight: `OR`, `AND`, `NOT`, comparisons (with `IS`, `IN`, `BETWEEN`, "
-      "`LIKE`), `& | << >>`, `+ - ||`, `* / %`, `AT TIME ZONE -> ->> ::`, sign.\n\n## Functions\n";
+      "`LIKE`), `& | << >>`, `+ - ||`, `* / %`, sign (`- + ~`), `AT TIME ZONE -> ->> ::`.\n\n## "
+      "Functions\n";
   for (const FunctionTopic& topic : FunctionTopics()) {
     fmt::format_to(std::back_inserter(page), "\n### {}\n\n", topic.name);
     page += "| function | meaning | example | gives |\n|---|---|---|---|\n";

@@ -302,7 +302,7 @@ struct InitCap {
 
 // The least number of bytes to put in, take out or change (Wagner and Fischer, one row of the
 // table).
-constexpr size_t kDistanceBytesMax = 1024;
+constexpr size_t kDistanceBytesMax = 256;
 struct Levenshtein {
   static uint8_t Do(const RowContext&, Text a, Text b, int64_t* out) {
     if (a.size() > kDistanceBytesMax || b.size() > kDistanceBytesMax) return kIsError;
@@ -382,7 +382,7 @@ constexpr std::array kFunctions = {
                 &BindTextToInt, "char_length character_length len"},
     FunctionRow{
         "levenshtein", "levenshtein(a, b)",
-        "How many bytes to put in, take out or change; NULL when a text has more than 1,024.",
+        "How many bytes to put in, take out or change; NULL when a text has more than 256.",
         "levenshtein('flight', 'fright')", "1", 2, 2, &BindTexts2<Levenshtein, int64_t, kIntType>},
     FunctionRow{"lower", "lower(text)", "A to Z become a to z; other letters stay.", "lower('SEA')",
                 "\"sea\"", 1, 1, &BindTextToText, "lcase"},
@@ -420,9 +420,11 @@ constexpr std::array kFunctions = {
                 "`position(part IN text)`.",
                 "strpos('flight', 'ig')", "3", 2, 2, &BindTexts2<PositionOf, int64_t, kIntType>,
                 "instr"},
-    FunctionRow{"substr", "substr(text, start, length)",
-                "Code points from `start` (1 is the first), to the end without a length.",
-                "substr('flight', 2, 3)", "\"lig\"", 2, 3, &BindSubstring, "substring"},
+    FunctionRow{
+        "substr", "substr(text, start, length)",
+        "Code points from `start` (1 is the first, -1 the last), to the end without a length; a "
+        "negative length takes those before the start.",
+        "substr('flight', 2, 3)", "\"lig\"", 2, 3, &BindSubstring, "substring"},
     FunctionRow{
         "translate", "translate(text, from, to)",
         "Each code point that stands in `from` becomes the one at the same place of `to`, or goes.",

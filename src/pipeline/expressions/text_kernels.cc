@@ -93,7 +93,8 @@ void Concat(const Step& step, Frame& frame) {
   AddFailures(step, frame, failed, any);
 }
 
-// substr(text, start from 1, length). A start before the text counts against the length, as in SQL.
+// substr(text, start, length): from 1, or from the end when it is negative. A negative length takes
+// what is before the start. What lies outside of the text counts, but is not there.
 void Substring(const Step& step, Frame& frame) {
   const auto a = frame.In<Text>(step.arguments[0]);
   const auto start = frame.In<int64_t>(step.arguments[1]);
@@ -101,11 +102,13 @@ void Substring(const Step& step, Frame& frame) {
   Text* out = frame.Out<Text>(step.self);
   constexpr int64_t kFar = 1LL << 40;  // past every text, and sums of two of it do not overflow
   for (size_t row = 0; row < frame.rows(); ++row) {
-    const int64_t first = std::clamp<int64_t>(start[row], -kFar, kFar);
-    const int64_t end = first + std::clamp<int64_t>(length[row], 0, kFar);
-    const size_t from = OffsetOf(a[row], first - 1);
-    const size_t to = OffsetOf(a[row], end - 1);
-    out[row] = to > from ? a[row].substr(from, to - from) : Text();
+    int64_t first = std::clamp<int64_t>(start[row], -kFar, kFar);
+    first = first < 0 ? CountOf(a[row]) + first : first - 1;
+    int64_t end = first + std::clamp<int64_t>(length[row], -kFar, kFar);
+    if (end < first) std::swap(first, end);
+    const size_t from = OffsetOf(a[row], first);
+    const size_t to = OffsetOf(a[row], end);
+    out[row] = a[row].substr(from, to - from);
   }
   frame.JoinNulls(step);
 }

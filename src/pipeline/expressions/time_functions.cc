@@ -201,7 +201,7 @@ Bound BindMakeTimestamp(Binder& binder, const Call& call) {
 
 template <int64_t kUnitUs>
 struct InUnits {
-  static int64_t Do(int64_t us) { return FloorDivide(us, kUnitUs); }
+  static int64_t Do(int64_t us) { return us / kUnitUs; }
 };
 template <int64_t kUnitUs>
 struct OfUnits {
@@ -345,7 +345,7 @@ constexpr std::array kFunctions = {
     FunctionRow{"epoch", "epoch(time)", "Seconds since 1970-01-01T00:00:00Z, as float64.",
                 "epoch(TIMESTAMP '1970-01-01T00:00:01.5Z')", "1.5", 1, 1, &BindEpoch},
     FunctionRow{"epoch_ms", "epoch_ms(time or number)",
-                "Milliseconds since 1970, towards the past; of an integer the timestamp.",
+                "Milliseconds since 1970, towards 0; of an integer the timestamp.",
                 "epoch_ms(TIMESTAMP '1970-01-01T00:00:01.5Z')", "1500", 1, 1, &BindEpochIn<1000>},
     FunctionRow{"epoch_us", "epoch_us(time or number)",
                 "Microseconds since 1970; of an integer the timestamp.", "epoch_us(1500000)",

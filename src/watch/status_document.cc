@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/zones/time_zone.h"
 #include "plan/budget.h"
 
 namespace headrace::watch {
@@ -103,6 +104,29 @@ Json ViewsJson(const StatusFigures& figures) {
     views.push_back(
         {{"name", view.name}, {"keys", view.keys}, {"rows", view.rows}, {"bytes", view.bytes}});
   return views;
+}
+
+// Calls `f` with what an expression is for, as "view card", and the expression.
+template <typename F>
+void ForEachExpression(const pipeline::PipelineDefinition& definition, F f) {
+  for (const pipeline::ViewDefinition& view : definition.views) {
+    if (view.where) f("view " + view.name, *view.where);
+    for (const pipeline::Expression& argument : view.arguments) f("view " + view.name, argument);
+  }
+  for (const pipeline::OnRequestFeature& feature : definition.on_request)
+    f("on_request " + feature.name, feature.expression);
+}
+
+// Those that gave NULL by failure since the start.
+Json FailedExpressionsJson(const StatusFigures& figures) {
+  Json failed = Json::array();
+  ForEachExpression(
+      figures.definition, [&](const std::string& of, const pipeline::Expression& expression) {
+        if (expression.errors() == 0) return;
+        failed.push_back(
+            {{"of", of}, {"text", expression.text()}, {"failed_rows", expression.errors()}});
+      });
+  return failed;
 }
 
 Json TablesJson(const StatusFigures& figures) {
@@ -220,6 +244,8 @@ std::string StatusJson(const StatusFigures& figures) {
       {"memory", MemoryJson(figures)},
       {"views", ViewsJson(figures)},
       {"tables", TablesJson(figures)},
+      {"failed_expressions", FailedExpressionsJson(figures)},
+      {"time_zones", base::TimeZone::Version()},
       {"dead_letters", figures.dead_letters},
       {"revoked_pins", figures.revoked_pins},
   };
@@ -263,6 +289,15 @@ std::string StatusMetrics(const StatusFigures& figures) {
   for (const pipeline::ViewStatus& view : figures.views)
     text.Gauge("headrace_pipeline_view_bytes", "Bytes of a view's state.",
                static_cast<double>(view.bytes), {{"view", view.name}});
+  std::map<std::string, uint64_t> failed;
+  ForEachExpression(figures.definition,
+                    [&](const std::string& of, const pipeline::Expression& expression) {
+                      failed[of] += expression.errors();
+                    });
+  for (const auto& [of, rows] : failed)
+    text.Counter("headrace_pipeline_expression_failed_rows_total",
+                 "Rows whose value is NULL since an expression failed, since the start.", rows,
+                 {{"of", of}});
   text.Summary("headrace_serving_answer_seconds", "Time of an answer inside the engine.",
                figures.serve_us);
   text.Counter("headrace_serving_pins_revoked_total", "Pins taken away from slow readers.",

@@ -66,6 +66,25 @@ TEST_F(StatusDocumentTest, HasWhatTheDemoReads) {
   EXPECT_EQ(json["dead_letters"]["flights"]["range"], 3);
 }
 
+TEST_F(StatusDocumentTest, NamesExpressionsThatFail) {
+  auto schema = std::make_shared<const columns::Schema>(
+      std::vector<columns::Field>{{1, "n", columns::Type::kInt64}});
+  auto expression = pipeline::Expression::Compile("10 / n", schema);
+  ASSERT_TRUE(expression);
+  definition_.on_request.push_back({"ratio", schema, std::move(*expression)});
+  EXPECT_TRUE(nlohmann::json::parse(StatusJson(Figures()))["failed_expressions"].empty());
+  const std::vector<columns::Value> zero = {columns::Value::Int64(0)};
+  for (int i = 0; i < 2; ++i) (void)definition_.on_request[0].expression.Evaluate(zero);
+  const auto failed = nlohmann::json::parse(StatusJson(Figures()))["failed_expressions"];
+  ASSERT_EQ(failed.size(), 1U);
+  EXPECT_EQ(failed[0]["of"], "on_request ratio");
+  EXPECT_EQ(failed[0]["text"], "10 / n");
+  EXPECT_EQ(failed[0]["failed_rows"], 2);
+  EXPECT_NE(StatusMetrics(Figures()).find(
+                "headrace_pipeline_expression_failed_rows_total{of=\"on_request ratio\"} 2"),
+            std::string::npos);
+}
+
 TEST_F(StatusDocumentTest, JudgesThePromise) {
   const auto promise = nlohmann::json::parse(StatusJson(Figures()))["promise"];
   EXPECT_EQ(promise["ours_ms"], 150.0);

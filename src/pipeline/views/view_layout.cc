@@ -32,8 +32,12 @@ std::string KeptText(const PipelineDefinition& definition, const ViewDefinition&
                   NameAndType(*stream.schema(), stream.timing.event_time_field),
                   KeyText(view, *stream.schema()), view.where ? view.where->text() : "",
                   view.horizon().count(), view.lifetime() ? "lifetime" : "windows");
-  for (const Expression& argument : view.arguments)
+  if (view.where && !view.where->semantics().empty())
+    text += fmt::format("where by {}\n", view.where->semantics());
+  for (const Expression& argument : view.arguments) {
     text += fmt::format("argument {} {}\n", columns::NameOf(argument.type()), argument.text());
+    if (!argument.semantics().empty()) text += fmt::format("by {}\n", argument.semantics());
+  }
   const AggregatePlan plan = PlanOf(view);
   for (const Slot& slot : plan.slots())
     text += fmt::format("slot {} {} {} {} {}\n", static_cast<int>(slot.kind),

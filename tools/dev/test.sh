@@ -58,10 +58,16 @@ run_all_tests() {
 
 # Long runs (simulation, fuzz) take their length from HEADRACE_TEST_LONG=1.
 run_long_tests() {
-  if [[ "$1" == overload ]]; then
-    run_long_overload
-    return
-  fi
+  case "$1" in
+    overload)
+      run_long_pytest overload tests/overload
+      return
+      ;;
+    expressions)
+      run_long_pytest expressions tests/interop/test_expressions.py
+      return
+      ;;
+  esac
   say "ctest, long: $1"
   HEADRACE_TEST_LONG=1 run_ctest --timeout 3600 -R "$1"
   report_tests "$(ctest_count passed)" "$(ctest_count failed)"
@@ -86,10 +92,10 @@ run_fault_loop() { # run_fault_loop NAME OPTION...
   esac
 }
 
-# The overload tests are pytest's, and what they measured is worth reading.
-run_long_overload() {
-  say "pytest, long: overload"
-  HEADRACE_TEST_LONG=1 "$VENV/bin/python" -m pytest -s tests/overload 2>&1 |
+# Tests that are pytest's; what the overload tests measured is worth reading.
+run_long_pytest() { # run_long_pytest NAME PATH
+  say "pytest, long: $1"
+  HEADRACE_TEST_LONG=1 "$VENV/bin/python" -m pytest -s "$2" 2>&1 |
     tee "$STATE/log/pytest.txt" || true
   report_tests "$(pytest_count passed)" $(($(pytest_count failed) + $(pytest_count error)))
 }

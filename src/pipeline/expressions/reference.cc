@@ -14,13 +14,13 @@ Expressions are total and deterministic: no wall clock, no locale, no platform m
 a division by zero, a cast that does not fit) gives NULL, and rows whose result is NULL for that reason are counted.
 Evaluation has no order that you could see: a branch of CASE that is not taken never fails.
 
-Limits: 16 KiB of text, 60 levels deep, 300 operators in a row; a text that `||` or concat makes has at most 8 KiB, longer
-gives NULL. This page is generated from the registry in
-`src/pipeline/expressions/functions.cc`; every example on it runs as a test.
+Limits: 16 KiB of text, 60 levels deep, 300 operators in a row; a text that an expression makes has at most 8 KiB, longer
+gives NULL. This page is generated from the registry in `src/pipeline/expressions/functions.h`; every example on it runs as a test.
 
 Mathematical functions give the exact result rounded once, on every machine (docs/adr/0017-rounded-mathematics.md). Time zones are those of
-one version of the tz database, compiled into the binary. Where a function has the name of one of DuckDB's, it gives the same; where
-it does not, its line says so. Functions that differ between replays (random, now) do not exist.
+one version of the tz database, compiled into the binary. Where a function has the name of one of DuckDB's, it gives the same (a
+test compares generated expressions), but that an error is NULL and not the end of a query, and where its line says so. JSON is that of RFC 8259 (DuckDB 1.5 takes
+a comma too many). There is no list type here: lists are JSON arrays in texts. Functions that differ between replays (random, now) do not exist.
 
 ## Syntax
 )";

@@ -398,8 +398,10 @@ constexpr std::array kFunctions = {
     FunctionRow{"replace", "replace(text, from, to)",
                 "Every `from` becomes `to`; an empty `from` changes nothing.",
                 "replace('a-b-c', '-', '+')", "\"a+b+c\"", 3, 3, &BindTexts3<Replace>},
-    FunctionRow{"reverse", "reverse(text)", "Its code points from the last to the first.",
-                "reverse('flight')", "\"thgilf\"", 1, 1, &BindText1<Reverse>},
+    FunctionRow{
+        "reverse", "reverse(text)",
+        "Its code points from the last to the first (DuckDB keeps accents with their letters).",
+        "reverse('flight')", "\"thgilf\"", 1, 1, &BindText1<Reverse>},
     FunctionRow{"right", "right(text, n)",
                 "The last n code points; all but the first -n when n is below 0.",
                 "right('flight', 2)", "\"ht\"", 2, 2, &BindTextAndInt<Right>},

@@ -262,6 +262,22 @@ DoubleDouble RoughLog(double x) {
   return QuickSum(steps.hi, z + (low + tail));
 }
 
+DoubleDouble SmallSin(double x) {
+  const double q = x * x;
+  const double tail =
+      q * (1.0 / 120 + q * (-1.0 / 5040 + q * (1.0 / 362880 + q * (-1.0 / 39916800))));
+  return QuickSum(x, x * q * (-1.0 / 6 + tail));
+}
+
+DoubleDouble SmallAsin(double x) {
+  constexpr double kTerms[] = {3.0 / 40,      5.0 / 112,     35.0 / 1152,    63.0 / 2816,
+                               231.0 / 13312, 143.0 / 10240, 6435.0 / 557056};
+  const double q = x * x;
+  double tail = 12155.0 / 1245184;
+  for (int i = 6; i >= 0; --i) tail = kTerms[i] + q * tail;
+  return QuickSum(x, x * q * (1.0 / 6 + q * tail));
+}
+
 DoubleDouble RoughSin(double x) { return RoughSinFrom(x, 0); }
 DoubleDouble RoughCos(double x) { return RoughSinFrom(x, 128); }
 DoubleDouble QuickSin(double x) { return SinFrom(NearStep(x), 0); }

@@ -46,4 +46,11 @@ DoubleDouble RoughLog(double x);  // x is a normal number
 DoubleDouble RoughSin(double x);
 DoubleDouble RoughCos(double x);
 
+// The same for small arguments, by the power series alone: off by up to kSmallError, relatively,
+// for |x| up to kSmallMax.
+constexpr double kSmallError = 0x1p-57;
+constexpr double kSmallMax = 0x1p-3;
+DoubleDouble SmallSin(double x);
+DoubleDouble SmallAsin(double x);
+
 }  // namespace headrace::base

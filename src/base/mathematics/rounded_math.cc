@@ -152,7 +152,9 @@ double Sin(double x) {
   if (!(std::fabs(x) < kInfinity)) return kNaN;
   double out = 0;
   if (std::fabs(x) <= kQuickAngleMax && IsOrdinary(x)) {
-    if (IsRoughEnough(RoughSin(x), &out)) return out;
+    const bool small = std::fabs(x) <= kSmallMax;
+    if (small ? RoundsTo(SmallSin(x), kSmallError, &out) : IsRoughEnough(RoughSin(x), &out))
+      return out;
     const DoubleDouble value = QuickSin(x);
     const bool good = std::fabs(value.hi) >= kQuickCircleMin || std::fabs(x) <= kQuickUnreducedMax;
     if (good && RoundsTo(value, kQuickCircleError, &out)) return out;
@@ -203,7 +205,9 @@ double Asin(double x) {
   const double magnitude = std::fabs(x);
   if (!(magnitude <= 1)) return kNaN;
   bool good = IsOrdinary(x);
-  double out = good ? AngleOf({magnitude, 0}, QuickCathetus(magnitude), &good) : 0;
+  double out = 0;
+  if (good && magnitude <= kSmallMax && RoundsTo(SmallAsin(x), kSmallError, &out)) return out;
+  out = good ? AngleOf({magnitude, 0}, QuickCathetus(magnitude), &good) : 0;
   if (!good) out = WideAsin(magnitude).Rounded();
   return std::copysign(out, x);
 }

@@ -204,7 +204,7 @@ TEST(RoundedMath, QuickErrorsAreFarBelowTheirBounds) {
   const auto between = [&](double low, double high) {
     return low + (high - low) * static_cast<double>(random() >> 11) * 0x1p-53;
   };
-  double exp = 0, log = 0, pow = 0, circle = 0, atan = 0, rough = 0;
+  double exp = 0, log = 0, pow = 0, circle = 0, atan = 0, rough = 0, series = 0;
   for (int round = 0; round < 4000; ++round) {
     const double x = between(-700, 700);
     const ScaledValue power = QuickExp({x, 0});
@@ -237,6 +237,9 @@ TEST(RoundedMath, QuickErrorsAreFarBelowTheirBounds) {
     see_rough(rough_power.value, WideExp(WideFloat::Of(x)).Scaled(-rough_power.exponent));
     if (near != 1) see_rough(RoughLog(near), WideLog(near));
     see_rough(RoughLog(std::exp(x)), WideLog(std::exp(x)));
+    const double little = between(-1, 1) * kSmallMax;
+    series = std::max(series, ErrorIn(SmallSin(little), WideSin(little), kSmallError));
+    series = std::max(series, ErrorIn(SmallAsin(little), WideAsin(little), kSmallError));
     const double small = between(-1, 1) * kQuickUnreducedMax;
     circle = std::max(circle, ErrorIn(QuickSin(small), WideSin(small), kQuickCircleError));
     const double u = between(0, 1) * std::ldexp(1.0, -static_cast<int>(random() % 12));
@@ -246,6 +249,8 @@ TEST(RoundedMath, QuickErrorsAreFarBelowTheirBounds) {
     atan =
         std::max(atan, ErrorIn(QuickAtan2({u, 0}, QuickCathetus(u)), WideAsin(u), kQuickAtanError));
   }
+  EXPECT_LT(series, 1.0 / 2);
+  RecordProperty("series", std::to_string(series));
   EXPECT_LT(rough, 1.0 / 2) << "of an absolute bound that the first term alone comes near";
   RecordProperty("rough", std::to_string(rough));
   for (const auto& [name, error] :

@@ -221,7 +221,7 @@ DoubleDouble QuickLog(double x) {
   const double cube = z.hi * square.hi;
   const double tail = cube * (1.0 / 3 - z.hi * (1.0 / 4 - z.hi * (1.0 / 5 - z.hi / 6)));
   const DoubleDouble series = z - DoubleDouble{square.hi / 2, square.lo / 2} + tail;
-  const auto at = static_cast<size_t>(static_cast<int>(fine * 0x1p14) + kLogFineSteps);
+  const auto at = static_cast<size_t>(static_cast<int64_t>(fine * 0x1p14) + kLogFineSteps);
   const DoubleDouble steps = table.logs[j] + table.fine_logs[at];
   const double e = exponent;
   const DoubleDouble of_exponent =

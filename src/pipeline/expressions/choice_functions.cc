@@ -8,7 +8,6 @@ namespace headrace::pipeline {
 namespace {
 
 using columns::Type;
-using columns::Value;
 
 // Folds two at a time, from the left.
 Bound BindChain(Binder& binder, const Call& call,

@@ -6,8 +6,6 @@
 namespace headrace::pipeline {
 namespace {
 
-using columns::Type;
-using columns::Value;
 using Text = std::string_view;
 
 struct PathData : StepData {

@@ -10,9 +10,6 @@
 namespace headrace::pipeline {
 namespace {
 
-using columns::Type;
-using columns::Value;
-
 Bound BindAbs(Binder& binder, const Call& call) {
   const ValueType type = binder.step(call.arguments[0]).type;
   if (type.duration)

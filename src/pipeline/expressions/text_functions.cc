@@ -228,7 +228,7 @@ struct Reverse {
     for (size_t end = a.size(); !a.empty();) {
       const size_t bytes = FirstBytes(a);
       end -= bytes;
-      std::copy_n(a.data(), bytes, text + end);
+      std::copy_n(a.begin(), bytes, text + end);
       a.remove_prefix(bytes);
     }
     return kIsPresent;

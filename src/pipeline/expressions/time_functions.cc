@@ -15,7 +15,6 @@ namespace headrace::pipeline {
 namespace {
 
 using columns::Type;
-using columns::Value;
 using Text = std::string_view;
 
 // Argument `argument` as a timestamp; a date counts as its midnight.

@@ -47,7 +47,14 @@ Column TakeText(const Column& column, std::span<const uint32_t> rows, Buffer val
           Buffer::OwnValues(std::move(offsets))};
 }
 
+Column TakeLists(const Column& column, std::span<const uint32_t> rows) {
+  ColumnBuilder builder(column.type());
+  for (const uint32_t row : rows) builder.AppendFrom(column, row);
+  return builder.Finish();
+}
+
 Column TakeColumn(const Column& column, std::span<const uint32_t> rows) {
+  if (IsList(column.type())) return TakeLists(column, rows);
   Buffer validity = column.has_nulls() ? TakeBits(column.validity(), rows) : Buffer();
   if (IsVariable(column.type())) return TakeText(column, rows, std::move(validity));
   Buffer values;
@@ -108,8 +115,16 @@ Column ConcatText(std::span<const ColumnBatch> batches, size_t index, size_t row
           std::move(validity), Buffer::OwnValues(std::move(offsets))};
 }
 
+Column ConcatLists(std::span<const ColumnBatch> batches, size_t index) {
+  ColumnBuilder builder(batches.front().column(index).type());
+  for (const ColumnBatch& batch : batches)
+    for (size_t row = 0; row < batch.rows(); ++row) builder.AppendFrom(batch.column(index), row);
+  return builder.Finish();
+}
+
 Column ConcatColumn(std::span<const ColumnBatch> batches, size_t index, size_t rows) {
   const Column& first = batches.front().column(index);
+  if (IsList(first.type())) return ConcatLists(batches, index);
   bool nulls = false;
   for (const ColumnBatch& batch : batches) nulls = nulls || batch.column(index).has_nulls();
   Buffer validity;

@@ -17,7 +17,8 @@ void AppendRaw(std::vector<uint8_t>& out, T v) {
 }  // namespace
 
 ColumnBuilder::ColumnBuilder(Type type) : type_(type) {
-  if (IsVariable(type)) offsets_.push_back(0);
+  if (IsVariable(type) || IsList(type)) offsets_.push_back(0);
+  if (IsList(type)) elements_ = std::make_unique<ColumnBuilder>(ElementOf(type));
 }
 
 void ColumnBuilder::MarkValid() {
@@ -29,7 +30,7 @@ void ColumnBuilder::MarkValid() {
 void ColumnBuilder::AppendNull() {
   if ((length_ & 7) == 0) validity_.push_back(0);
   any_null_ = true;
-  if (IsVariable(type_)) {
+  if (IsVariable(type_) || IsList(type_)) {
     offsets_.push_back(offsets_.back());
   } else if (type_ == Type::kBool) {
     if ((length_ & 7) == 0) values_.push_back(0);
@@ -79,9 +80,19 @@ void ColumnBuilder::AppendText(std::string_view v) {
   MarkValid();
 }
 
+void ColumnBuilder::AppendList(const Value::Elements& v) {
+  HR_CHECK(IsList(type_), "builder: not a list column");
+  HR_CHECK(elements_->length() + v.size() <= INT32_MAX, "builder: 2^31 elements in a list column");
+  for (const Value& element : v) elements_->AppendValue(element);
+  offsets_.push_back(static_cast<int32_t>(elements_->length()));
+  MarkValid();
+}
+
 void ColumnBuilder::AppendValue(const Value& v) {
   if (v.is_null()) {
     AppendNull();
+  } else if (IsList(type_)) {
+    AppendList(v.as_list());
   } else if (type_ == Type::kBool) {
     AppendBool(v.as_bool());
   } else if (IsFloating(type_)) {
@@ -97,6 +108,8 @@ void ColumnBuilder::AppendFrom(const Column& column, size_t row) {
   HR_CHECK(column.type() == type_, "builder: a column of another type");
   if (column.IsNull(row)) {
     AppendNull();
+  } else if (IsList(type_)) {
+    AppendList(column.At(row).as_list());
   } else if (type_ == Type::kBool) {
     AppendBool(column.Bool(row));
   } else if (type_ == Type::kFloat32) {
@@ -112,6 +125,9 @@ void ColumnBuilder::AppendFrom(const Column& column, size_t row) {
 
 Column ColumnBuilder::Finish() {
   Buffer validity = any_null_ ? Buffer::Own(std::move(validity_)) : Buffer();
+  if (IsList(type_))
+    return Column::OfLists(length_, elements_->Finish(), Buffer::OwnValues(std::move(offsets_)),
+                           std::move(validity));
   Buffer offsets = IsVariable(type_) ? Buffer::OwnValues(std::move(offsets_)) : Buffer();
   return {type_, length_, Buffer::Own(std::move(values_)), std::move(validity), std::move(offsets)};
 }

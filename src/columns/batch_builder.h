@@ -2,6 +2,7 @@
 // Builds columns and batches value by value (JSON, tests) or from typed runs.
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +21,7 @@ class ColumnBuilder {
                                 // is an invariant
   void AppendDouble(double v);  // kFloat32, kFloat64
   void AppendText(std::string_view v);
+  void AppendList(const Value::Elements& v);
   void AppendValue(const Value& v);  // null or the column's type
   // Row `row` of `column`, which has this type.
   void AppendFrom(const Column& column, size_t row);
@@ -36,6 +38,7 @@ class ColumnBuilder {
   std::vector<uint8_t> values_;
   std::vector<uint8_t> validity_;
   std::vector<int32_t> offsets_;
+  std::unique_ptr<ColumnBuilder> elements_;  // of lists only
 };
 
 // A builder for each field of a schema.

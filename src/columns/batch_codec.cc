@@ -163,6 +163,7 @@ void EncodeBatch(const ColumnBatch& batch, ByteWriter& out) {
   out.U32(static_cast<uint32_t>(batch.columns().size()));
   for (size_t i = 0; i < batch.columns().size(); ++i) {
     const Column& column = batch.column(i);
+    HR_CHECK(!IsList(column.type()), "a list is in no event");
     out.U32(batch.schema()->field(i).id);
     out.U8(static_cast<uint8_t>(column.type()));
     out.U8(column.has_nulls() ? kHasValidity : 0);

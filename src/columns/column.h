@@ -1,8 +1,9 @@
 #pragma once
 // The values of one field over the rows of a batch, in Arrow's layout: validity bits, offsets,
-// values.
+// values, and for lists a column of elements in place of values.
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -20,6 +21,8 @@ class Column {
   Column() = default;
   // `validity` empty: no nulls. `offsets` only for string and bytes.
   Column(Type type, size_t length, Buffer values, Buffer validity = {}, Buffer offsets = {});
+  // Row i is the list of elements offsets[i] .. offsets[i + 1].
+  static Column OfLists(size_t length, Column elements, Buffer offsets, Buffer validity = {});
 
   Type type() const { return type_; }
   size_t length() const { return length_; }
@@ -43,6 +46,8 @@ class Column {
     return {reinterpret_cast<const char*>(values_.data()) + offsets[row],
             static_cast<size_t>(offsets[row + 1] - offsets[row])};
   }
+  // Of a list column: the elements of all rows.
+  const Column& elements() const { return *elements_; }
   // Any type, null included. Slower: for single rows and errors.
   Value At(size_t row) const;
 
@@ -50,7 +55,10 @@ class Column {
   const Buffer& validity() const { return validity_; }
   const Buffer& offsets() const { return offsets_; }
   // Bytes of all buffers.
-  size_t ByteSize() const { return values_.size() + validity_.size() + offsets_.size(); }
+  size_t ByteSize() const {
+    return values_.size() + validity_.size() + offsets_.size() +
+           (elements_ != nullptr ? elements_->ByteSize() : 0);
+  }
 
  private:
   Type type_ = Type::kInt64;
@@ -58,6 +66,7 @@ class Column {
   Buffer values_;
   Buffer validity_;
   Buffer offsets_;
+  std::shared_ptr<const Column> elements_;  // of lists only
 };
 
 }  // namespace headrace::columns

@@ -9,8 +9,10 @@
 
 namespace headrace::columns {
 
-// The numbers are on disk: never change or reuse one. 12 to 15 are kept for decimal, list, struct,
-// map and vector, which this version names in errors but does not hold.
+// The numbers are on disk: never change or reuse one. 12 to 15 are kept for decimal, struct, map
+// and vector, which this version names in errors but does not hold. A list of values of a type has
+// the type's number plus 64 (ListOf): it is no enumerator, as a list is only held by answers and
+// training sets, never by an event's field, a key or the log; what can't hold one says so.
 enum class Type : uint8_t {
   kBool = 1,
   kInt32 = 2,
@@ -24,6 +26,16 @@ enum class Type : uint8_t {
   kTimestampNtz = 10,  // microseconds of a wall clock without a zone, int64
 };
 
+constexpr uint8_t kListNumber = 64;
+constexpr bool IsList(Type type) { return static_cast<uint8_t>(type) > kListNumber; }
+// Of a type that is no list.
+constexpr Type ListOf(Type element) {
+  return static_cast<Type>(static_cast<uint8_t>(element) + kListNumber);
+}
+constexpr Type ElementOf(Type list) {
+  return static_cast<Type>(static_cast<uint8_t>(list) - kListNumber);
+}
+
 // One row of the type table; docs/reference/types.md is generated from it.
 struct TypeRow {
   Type type;
@@ -36,10 +48,12 @@ struct TypeRow {
   std::string_view feast;    // ValueType name
 };
 
+// What a field can hold: no lists.
 std::span<const TypeRow> TypeTable();
+// Also of a list.
 const TypeRow& RowOf(Type type);
 std::string_view NameOf(Type type);
-// Nothing for an unknown name.
+// Of a field's type. Nothing for an unknown name.
 std::optional<Type> TypeNamed(std::string_view name);
 
 constexpr bool IsVariable(Type type) { return type == Type::kString || type == Type::kBytes; }

@@ -1,5 +1,6 @@
 #include "columns/value.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -126,7 +127,15 @@ bool Value::SameBits(const Value& other) const {
   if (type_ != other.type_ || payload_.index() != other.payload_.index()) return false;
   if (const auto* v = std::get_if<double>(&payload_))
     return std::bit_cast<uint64_t>(*v) == std::bit_cast<uint64_t>(std::get<double>(other.payload_));
-  return payload_ == other.payload_;
+  if (const auto* v = std::get_if<bool>(&payload_)) return *v == std::get<bool>(other.payload_);
+  if (const auto* v = std::get_if<int64_t>(&payload_))
+    return *v == std::get<int64_t>(other.payload_);
+  if (const auto* v = std::get_if<std::string>(&payload_))
+    return *v == std::get<std::string>(other.payload_);
+  if (const auto* v = std::get_if<Elements>(&payload_))
+    return std::ranges::equal(*v, other.as_list(),
+                              [](const Value& a, const Value& b) { return a.SameBits(b); });
+  return true;  // both are null
 }
 
 std::string Value::ToJson() const {
@@ -144,6 +153,13 @@ void Value::AppendJson(std::string& out) const {
     AppendInt(out, type_, *i);
   } else if (const auto* d = std::get_if<double>(&payload_)) {
     AppendDouble(out, *d, type_);
+  } else if (const auto* list = std::get_if<Elements>(&payload_)) {
+    out += '[';
+    for (size_t i = 0; i < list->size(); ++i) {
+      if (i > 0) out += ',';
+      (*list)[i].AppendJson(out);
+    }
+    out += ']';
   } else if (type_ == Type::kBytes) {
     AppendBase64(out, as_text());
   } else {
@@ -185,7 +201,8 @@ base::Result<Value> Value::FromText(Type type, std::string_view text) {
       return Value(type, t.us);
     }
   }
-  return Fail(ErrorCode::kInvalidInput, "unknown type");
+  return Fail(ErrorCode::kInvalidInput,
+              fmt::format("a {} can't be written as one text", NameOf(type)));
 }
 
 }  // namespace headrace::columns

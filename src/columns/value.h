@@ -6,17 +6,19 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/result.h"
 #include "columns/type.h"
 
 namespace headrace::columns {
 
-// The alternatives: null, bool, integers (also date and timestamps), floats, text (also bytes). The
-// type is carried beside it, as a date and an int32 share a C++ type.
+// The alternatives: null, bool, integers (also date and timestamps), floats, text (also bytes), a
+// list. The type is carried beside it, as a date and an int32 share a C++ type.
 class Value {
  public:
-  using Payload = std::variant<std::monostate, bool, int64_t, double, std::string>;
+  using Elements = std::vector<Value>;
+  using Payload = std::variant<std::monostate, bool, int64_t, double, std::string, Elements>;
 
   Value() = default;  // null of no particular type
   static Value Null(Type type) { return Value(type, std::monostate{}); }
@@ -25,6 +27,10 @@ class Value {
   static Value Float64(double v) { return Value(Type::kFloat64, v); }
   static Value String(std::string v) { return Value(Type::kString, std::move(v)); }
   static Value Timestamp(int64_t us) { return Value(Type::kTimestamp, us); }
+  // Of values of type `element`, none of them null.
+  static Value List(Type element, Elements elements) {
+    return Value(ListOf(element), std::move(elements));
+  }
   Value(Type type, Payload payload) : type_(type), payload_(std::move(payload)) {}
 
   Type type() const { return type_; }
@@ -35,17 +41,18 @@ class Value {
   }  // kInt32, kInt64, kDate, kTimestamp*
   double as_double() const { return std::get<double>(payload_); }  // kFloat32, kFloat64
   const std::string& as_text() const { return std::get<std::string>(payload_); }
+  const Elements& as_list() const { return std::get<Elements>(payload_); }
 
   // Same type and same bits (NaN equals the same NaN, 0.0 differs from -0.0).
   bool SameBits(const Value& other) const;
 
   // JSON as in the type table: numbers, "text", RFC 3339 times, base64 bytes,
-  // "NaN"/"Infinity"/"-Infinity", null. Doubles are printed with the fewest digits that read back
-  // to the same bits.
+  // "NaN"/"Infinity"/"-Infinity", null, [lists]. Doubles are printed with the fewest digits that
+  // read back to the same bits.
   std::string ToJson() const;
   void AppendJson(std::string& out) const;
 
-  // Reads command-line text ("AA", "120", "2001-01-01T00:00:00Z") as a value of `type`.
+  // Reads command-line text ("AA", "120", "2001-01-01T00:00:00Z") as a value of `type`, no list.
   // Errors: kInvalidInput that says what the type wants.
   static base::Result<Value> FromText(Type type, std::string_view text);
 

@@ -23,6 +23,21 @@ TEST(Value, JsonOfEachKind) {
   EXPECT_EQ(Value(Type::kBytes, std::string("\x01\x02")).ToJson(), "\"AQI=\"");
 }
 
+TEST(Value, ListsAreComparedAndWrittenElementByElement) {
+  const Value list = Value::List(Type::kString, {Value::String("a\""), Value::String("")});
+  EXPECT_EQ(list.type(), ListOf(Type::kString));
+  EXPECT_EQ(NameOf(list.type()), "list<string>");
+  EXPECT_EQ(list.ToJson(), "[\"a\\\"\",\"\"]");
+  EXPECT_EQ(Value::List(Type::kInt64, {}).ToJson(), "[]");
+  EXPECT_TRUE(list.SameBits(Value::List(Type::kString, {Value::String("a\""), Value::String("")})));
+  EXPECT_FALSE(list.SameBits(Value::List(Type::kString, {Value::String("a\"")})));
+  EXPECT_FALSE(list.SameBits(Value::Null(ListOf(Type::kString))));
+  const auto one = [](double v) { return Value::List(Type::kFloat64, {Value::Float64(v)}); };
+  EXPECT_FALSE(one(0.0).SameBits(one(-0.0)));
+  EXPECT_TRUE(one(std::nan("")).SameBits(one(std::nan(""))));
+  EXPECT_FALSE(Value::FromText(ListOf(Type::kInt64), "[1]").has_value());
+}
+
 TEST(Value, JsonStringsEscapeAndMendBadUtf8) {
   std::string out;
   AppendJsonString(out, "a\"\\\n\x01 \xC3\xA9 \xFF\xC3");

@@ -17,6 +17,7 @@ using base::ErrorCode;
 using base::Fail;
 
 std::shared_ptr<arrow::DataType> ArrowType(Type type) {
+  if (IsList(type)) return arrow::list(arrow::field("element", ArrowType(ElementOf(type))));
   switch (type) {
     case Type::kBool: return arrow::boolean();
     case Type::kInt32: return arrow::int32();
@@ -57,6 +58,11 @@ std::optional<Type> TypeFor(const arrow::DataType& type) {
                                                                                : Type::kTimestamp;
     case arrow::Type::DICTIONARY:
       return TypeFor(*static_cast<const arrow::DictionaryType&>(type).value_type());
+    case arrow::Type::LIST: {
+      const auto element = TypeFor(*static_cast<const arrow::ListType&>(type).value_type());
+      if (!element || IsList(*element)) return std::nullopt;
+      return ListOf(*element);
+    }
     default: return std::nullopt;
   }
 }
@@ -102,6 +108,12 @@ std::shared_ptr<arrow::ArrayData> ToArrowColumn(const Column& column) {
   const auto length = static_cast<int64_t>(column.length());
   std::vector<std::shared_ptr<arrow::Buffer>> buffers;
   buffers.push_back(column.has_nulls() ? Share(column.validity()) : nullptr);
+  if (IsList(column.type())) {
+    buffers.push_back(Share(column.offsets()));
+    return arrow::ArrayData::Make(ArrowType(column.type()), length, std::move(buffers),
+                                  {ToArrowColumn(column.elements())},
+                                  column.has_nulls() ? arrow::kUnknownNullCount : 0);
+  }
   if (IsVariable(column.type())) {
     buffers.push_back(Share(column.offsets().empty() ? Buffer(nullptr, kZeros, sizeof(int32_t))
                                                      : column.offsets()));

@@ -23,6 +23,11 @@ SchemaRef AllTypes() {
     fields.push_back({.id = static_cast<uint32_t>(fields.size() + 1),
                       .name = std::string(NameOf(type)),
                       .type = type});
+  const std::vector<Field> scalars = fields;
+  for (const Field& field : scalars)
+    fields.push_back({.id = static_cast<uint32_t>(fields.size() + 1),
+                      .name = std::string(NameOf(ListOf(field.type))),
+                      .type = ListOf(field.type)});
   return std::make_shared<const Schema>(std::move(fields));
 }
 
@@ -31,25 +36,31 @@ SchemaRef One(std::string name, Type type) {
       std::vector<Field>{{.id = 1, .name = std::move(name), .type = type}});
 }
 
+Value RandomValue(std::mt19937_64& random, Type type) {
+  if (IsList(type)) {
+    Value::Elements elements;
+    for (uint64_t n = random() % 4; n > 0; --n)
+      elements.push_back(RandomValue(random, ElementOf(type)));
+    return Value::List(ElementOf(type), std::move(elements));
+  }
+  switch (type) {
+    case Type::kBool: return Value::Bool(random() % 2 == 0);
+    case Type::kFloat32: return Value(type, double{static_cast<float>(random() % 1000) / 7});
+    case Type::kFloat64: return Value::Float64(static_cast<double>(random() % 1000) / 7);
+    case Type::kString:
+    case Type::kBytes:
+      return Value(type, std::string(random() % 9, 'a' + static_cast<char>(random() % 26)));
+    default: return Value(type, int64_t{static_cast<int32_t>(random())});
+  }
+}
+
 ColumnBatch RandomBatch(std::mt19937_64& random, size_t rows) {
   BatchBuilder builder(AllTypes());
   for (size_t row = 0; row < rows; ++row) {
     for (size_t i = 0; i < builder.schema()->size(); ++i) {
       ColumnBuilder& column = builder.column(i);
-      if (random() % 5 == 0) {
-        column.AppendNull();
-        continue;
-      }
-      switch (column.type()) {
-        case Type::kBool: column.AppendBool(random() % 2 == 0); break;
-        case Type::kFloat32:
-        case Type::kFloat64: column.AppendDouble(static_cast<double>(random() % 1000) / 7); break;
-        case Type::kString:
-        case Type::kBytes:
-          column.AppendText(std::string(random() % 9, 'a' + static_cast<char>(random() % 26)));
-          break;
-        default: column.AppendInt(static_cast<int32_t>(random())); break;
-      }
+      column.AppendValue(random() % 5 == 0 ? Value::Null(column.type())
+                                           : RandomValue(random, column.type()));
     }
   }
   return builder.Finish();
@@ -177,10 +188,25 @@ TEST(ArrowBridge, SchemasTravelBothWays) {
   const auto back = FromArrowSchema(*ToArrowSchema(*schema));
   ASSERT_TRUE(back);
   EXPECT_EQ(**back, *schema);
-  const auto unknown =
-      FromArrowSchema(*arrow::schema({arrow::field("a", arrow::list(arrow::int8()))}));
-  ASSERT_FALSE(unknown);
-  EXPECT_EQ(unknown.error().code(), base::ErrorCode::kUnsupported);
+  for (const auto& type : {arrow::list(arrow::list(arrow::int8())),
+                           arrow::struct_({arrow::field("b", arrow::int8())})}) {
+    const auto unknown = FromArrowSchema(*arrow::schema({arrow::field("a", type)}));
+    ASSERT_FALSE(unknown);
+    EXPECT_EQ(unknown.error().code(), base::ErrorCode::kUnsupported);
+  }
+}
+
+TEST(ArrowBridge, ListsAreTakenSlicedAndJoinedRowByRow) {
+  const uint64_t seed = 41;
+  std::mt19937_64 random(seed);
+  const ColumnBatch a = RandomBatch(random, 37);
+  const ColumnBatch b = RandomBatch(random, 11);
+  const ColumnBatch both = ColumnBatch::Concat(std::vector{a, b});
+  ExpectSame(both.Slice(0, 37), a);
+  ExpectSame(both.Slice(37, 48), b);
+  const auto back = FromArrow(**ToArrow(both.Slice(5, 40)), both.schema());
+  ASSERT_TRUE(back) << back.error().ToString();
+  ExpectSame(*back, both.Slice(5, 40));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <arrow/array/array_base.h>
 #include <arrow/array/array_binary.h>
 #include <arrow/array/array_dict.h>
+#include <arrow/array/array_nested.h>
 #include <arrow/array/array_primitive.h>
 #include <arrow/array/validate.h>
 #include <arrow/type.h>
@@ -271,7 +272,22 @@ Result<Column> BytesFromArrow(const Source& source) {
   }
 }
 
+Result<Column> ListsFromArrow(const Source& source, Type type) {
+  if (source.array.type_id() != arrow::Type::LIST) return Mismatch(source.array, type);
+  const auto& lists = static_cast<const arrow::ListArray&>(source.array);
+  const int32_t begin = source.length == 0 ? 0 : lists.value_offset(0);
+  const int32_t end = source.length == 0 ? 0 : lists.value_offset(lists.length());
+  std::vector<int32_t> moved(source.length + 1, 0);
+  for (size_t row = 0; row < source.length; ++row)
+    moved[row + 1] = lists.value_offset(static_cast<int64_t>(row) + 1) - begin;
+  HR_TRY(Column elements,
+         ColumnFromArrow(*lists.values()->Slice(begin, end - begin), ElementOf(type)));
+  return Column::OfLists(source.length, std::move(elements), Buffer::OwnValues(std::move(moved)),
+                         Validity(source));
+}
+
 Result<Column> Typed(const Source& source, Type type) {
+  if (IsList(type)) return ListsFromArrow(source, type);
   switch (type) {
     case Type::kBool:
       if (source.array.type_id() != arrow::Type::BOOL) return Mismatch(source.array, type);
@@ -298,7 +314,7 @@ Result<Column> Typed(const Source& source, Type type) {
 }  // namespace
 
 Result<Column> ColumnFromArrow(const arrow::Array& array, Type type) {
-  const bool checked_by_value = IsVariable(type);
+  const bool checked_by_value = IsVariable(type) || IsList(type);
   const arrow::Status valid = checked_by_value ? array.ValidateFull() : array.Validate();
   if (!valid.ok())
     return Fail(ErrorCode::kInvalidInput, fmt::format("broken Arrow data: {}", valid.message()));

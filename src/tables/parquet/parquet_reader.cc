@@ -16,6 +16,7 @@
 
 #include "base/hash.h"
 #include "columns/arrow/arrow_bridge.h"
+#include "columns/batch_builder.h"
 
 namespace headrace::tables {
 namespace {
@@ -73,6 +74,11 @@ class ArrowFile final : public arrow::io::RandomAccessFile {
 };
 
 columns::Column AllNull(columns::Type type, size_t rows) {
+  if (columns::IsList(type)) {
+    columns::ColumnBuilder builder(type);
+    for (size_t row = 0; row < rows; ++row) builder.AppendNull();
+    return builder.Finish();
+  }
   const size_t width = type == columns::Type::kBool ? 1 : columns::RowOf(type).width;
   columns::Buffer validity = columns::Buffer::Own(std::vector<uint8_t>((rows + 7) / 8, 0));
   if (columns::IsVariable(type)) {

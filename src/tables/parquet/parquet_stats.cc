@@ -23,7 +23,9 @@ auto Bounds(const parquet::Statistics& stats) {
   return std::pair(typed.min(), typed.max());
 }
 
-bool HasBounds(Type type) { return type != Type::kBool && type != Type::kBytes; }
+bool HasBounds(Type type) {
+  return type != Type::kBool && type != Type::kBytes && !columns::IsList(type);
+}
 
 // The bounds of one row group as values.
 std::pair<Value, Value> BoundsAsValues(const parquet::Statistics& stats, Type type) {

@@ -46,7 +46,8 @@ std::shared_ptr<parquet::WriterProperties> Settings(const columns::Schema& schem
   for (const columns::Field& field : schema.fields()) {
     if (columns::IsVariable(field.type)) {
       builder.enable_dictionary(field.name);
-    } else if (field.type != Type::kBool && !columns::IsFloating(field.type)) {
+    } else if (field.type != Type::kBool && !columns::IsList(field.type) &&
+               !columns::IsFloating(field.type)) {
       builder.encoding(field.name, parquet::Encoding::DELTA_BINARY_PACKED);
     }
   }

@@ -46,6 +46,7 @@ struct OutputFeature {
   size_t feature;    // index into ViewDefinition::features
   size_t window;     // index into ViewDefinition::windows; unused for lifetime views
   columns::Type type;
+  uint32_t elements_max = 0;  // of a list
 };
 
 // Aggregates of one stream's rows per entity key.
@@ -55,7 +56,7 @@ struct ViewDefinition {
   std::string entity;  // views with equal `by` share an entity: "origin" or "origin,destination"
   std::vector<size_t> by;               // fields of the stream that make the key, in order
   std::optional<Expression> where;      // rows for which it is not true are no rows of the view
-  std::vector<base::Duration> windows;  // ascending; empty: lifetime (only last() is allowed then)
+  std::vector<base::Duration> windows;  // ascending; empty: lifetime (few aggregates then)
   std::vector<Expression>
       arguments;  // each distinct argument and feature condition once, over the stream's schema
   std::vector<AggregateSpec> features;  // refer to arguments by index

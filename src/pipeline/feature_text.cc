@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "contract/yaml_reading.h"
+#include "pipeline/aggregates/hyperloglog.h"
 
 namespace headrace::pipeline {
 
@@ -15,23 +16,22 @@ using contract::YamlNode;
 
 namespace {
 
-constexpr std::array<std::string_view, 12> kLaterAggregates = {
-    "approx_distinct", "distinct", "count_distinct", "first",   "stddev", "variance",
-    "median",          "top",      "decay",          "collect", "any",    "every"};
-
-const AggregateRow* RowNamed(std::string_view name) {
-  for (const AggregateRow& row : AggregateTable())
-    if (row.name == name || (!row.alias.empty() && row.alias == name)) return &row;
-  return nullptr;
-}
-
 std::vector<std::string> AggregateNames() {
   std::vector<std::string> names;
   for (const AggregateRow& row : AggregateTable()) {
     names.emplace_back(row.name);
-    if (!row.alias.empty()) names.emplace_back(row.alias);
+    const auto aliases = AliasesOf(row);
+    names.insert(names.end(), aliases.begin(), aliases.end());
   }
   return names;
+}
+
+// "last() and time_since_last()"
+std::string WithoutWindow() {
+  std::vector<std::string> names;
+  for (const AggregateRow& row : AggregateTable())
+    if (row.without_window) names.push_back(fmt::format("{}()", row.name));
+  return fmt::format("{}", fmt::join(names, " and "));
 }
 
 }  // namespace
@@ -109,26 +109,31 @@ bool FeatureReader::Aggregate(const YamlNode& node, AggregateSpec& spec) {
     return false;
   }
   const std::string name = LowerAscii(At(0).text);
-  row_ = RowNamed(name);
+  row_ = AggregateNamed(name);
+  // count(distinct x)
+  if (row_ != nullptr && row_->kind == AggregateKind::kCount && IsKeyword(At(2), "distinct") &&
+      !IsSymbol(3, ")"))
+    row_ = &RowOf(AggregateKind::kCountDistinct);
   if (row_ != nullptr) {
     spec.kind = row_->kind;
     return true;
   }
-  if (std::find(kLaterAggregates.begin(), kLaterAggregates.end(), name) != kLaterAggregates.end())
-    Fail(DiagnosticCode::kNotInThisVersion, node, {0, 1},
-         fmt::format("{}() is not in this version", name),
-         fmt::format("there are: {}", fmt::join(AggregateNames(), ", ")));
-  else
+  if (const auto instead = WrittenInstead(name)) {
     Fail(DiagnosticCode::kUnknownAggregate, node, {0, 1}, fmt::format("no aggregate {}()", name),
-         contract::DidYouMean(name, AggregateNames(),
-                              fmt::format("there are: {}", fmt::join(AggregateNames(), ", "))));
+         fmt::format("write {}", *instead));
+    return false;
+  }
+  Fail(DiagnosticCode::kUnknownAggregate, node, {0, 1}, fmt::format("no aggregate {}()", name),
+       contract::DidYouMean(name, AggregateNames(),
+                            fmt::format("there are: {}", fmt::join(AggregateNames(), ", "))));
   return false;
 }
 
 // name ( argument , argument ) [where condition]
 bool FeatureReader::Split(const YamlNode& node, Parts& parts) {
   int depth = 0;
-  size_t begin = 2;
+  size_t begin =
+      IsKeyword(At(2), "distinct") && row_->kind == AggregateKind::kCountDistinct ? 3 : 2;
   size_t close = 1;
   for (; close < tokens_.size(); ++close) {
     if (IsSymbol(close, "(")) ++depth;
@@ -175,30 +180,63 @@ std::optional<size_t> FeatureReader::Argument(const YamlNode& node, Range range)
 
 bool FeatureReader::Arguments(const YamlNode& node, const Parts& parts, AggregateSpec& spec) {
   const size_t count = parts.arguments.size();
-  const bool star = count == 1 && parts.arguments[0].end - parts.arguments[0].begin == 1 &&
+  const bool star = count >= 1 && parts.arguments[0].end - parts.arguments[0].begin == 1 &&
                     IsSymbol(parts.arguments[0].begin, "*");
-  if (star && spec.kind != AggregateKind::kCount) {
+  if (star && row_->takes < Takes::kStar) {
     Fail(DiagnosticCode::kAggregateArgument, node, parts.arguments[0],
-         fmt::format("only count() takes *, not {}()", row_->name),
-         fmt::format("as {}", row_->example));
+         fmt::format("{}() does not take *", row_->name), fmt::format("as {}", row_->example));
     return false;
   }
-  if (view_.lifetime() && spec.kind != AggregateKind::kLast) {
+  if (view_.lifetime() && !row_->without_window) {
     Fail(DiagnosticCode::kLifetimeView, node, {0, 1},
-         fmt::format("without `over` only last() is possible, not {}()", row_->name),
+         fmt::format("without `over` only {} are possible, not {}()", WithoutWindow(), row_->name),
          "add `over: 24h`");
     return false;
   }
-  if (star) return true;
-  if (spec.kind == AggregateKind::kQuantile) return Quantile(node, parts, spec);
-  if (count != 1) {
-    Fail(DiagnosticCode::kAggregateArgument, node, {0, tokens_.size() - 1},
-         fmt::format("{}() takes one argument, here are {}", row_->name, count),
-         fmt::format("as {}", row_->example));
-    return false;
+  if (!CountOfArguments(node, parts)) return false;
+  if (!star) {
+    if (row_->takes == Takes::kStar) {
+      Fail(DiagnosticCode::kAggregateArgument, node, parts.arguments[0],
+           fmt::format("{}() takes *, and a condition after it", row_->name),
+           fmt::format("as {}", row_->example));
+      return false;
+    }
+    spec.argument = Argument(node, parts.arguments[0]);
+    if (!spec.argument || !ResultOf(node, parts.arguments[0], spec)) return false;
+  } else {
+    spec.result_type = *ResultType(spec.kind, std::nullopt);
   }
-  spec.argument = Argument(node, parts.arguments[0]);
-  return spec.argument && ResultOf(node, parts.arguments[0], spec);
+  switch (row_->parameter) {
+    case Parameter::kNone: return true;
+    case Parameter::kRank: return Quantile(node, parts, spec);
+    case Parameter::kRegisterError: return RegisterError(node, parts, spec);
+    case Parameter::kSize: return Size(node, parts, spec);
+    case Parameter::kHalfLife: return HalfLife(node, parts, spec);
+  }
+  return true;
+}
+
+bool FeatureReader::CountOfArguments(const YamlNode& node, const Parts& parts) {
+  const size_t count = parts.arguments.size();
+  size_t least = 1;
+  size_t most = 1;
+  switch (row_->parameter) {
+    case Parameter::kNone: break;
+    case Parameter::kRank:
+      least = 2;
+      most = 3;
+      break;
+    case Parameter::kRegisterError: most = 2; break;
+    case Parameter::kSize:
+    case Parameter::kHalfLife: least = most = 2; break;
+  }
+  if (count >= least && count <= most) return true;
+  const std::string wanted = least == most ? (least == 1 ? "one argument" : "two arguments")
+                                           : fmt::format("{} or {} arguments", least, most);
+  Fail(DiagnosticCode::kAggregateArgument, node, {0, tokens_.size() - 1},
+       fmt::format("{}() takes {}, here are {}", row_->name, wanted, count),
+       fmt::format("as {}", row_->example));
+  return false;
 }
 
 bool FeatureReader::ResultOf(const YamlNode& node, Range argument, AggregateSpec& spec) {
@@ -210,57 +248,94 @@ bool FeatureReader::ResultOf(const YamlNode& node, Range argument, AggregateSpec
     return true;
   }
   const std::string_view name = columns::NameOf(spec.argument_type);
-  if (spec.kind == AggregateKind::kShare) {
+  const std::string others = fmt::format("{} is taken by: {}", name,
+                                         fmt::join(AggregatesTaking(spec.argument_type), ", "));
+  if (row_->takes == Takes::kCondition) {
     Fail(DiagnosticCode::kConditionNotBool, node, argument,
-         fmt::format("share() takes a condition, `{}` is {}", expression.text(), name),
-         "as share(delay > 15)");
+         fmt::format("{}() takes a condition, `{}` is {}", row_->name, expression.text(), name),
+         fmt::format("as {}", row_->example));
   } else if (argument.end - argument.begin == 1 && At(argument.begin).kind == Token::Kind::kName) {
     Fail(DiagnosticCode::kContractContradictsView, node, argument,
          fmt::format("{}() takes a number, the contract says that `{}` is {}", row_->name,
                      expression.text(), name),
-         "change its type in the contract, or CAST it here");
+         fmt::format("change its type in the contract, or CAST it here; {}", others));
   } else {
     Fail(DiagnosticCode::kAggregateArgument, node, argument,
-         fmt::format("{}() takes a number, this is {}", row_->name, name));
+         fmt::format("{}() takes a number, this is {}", row_->name, name), others);
   }
   return false;
 }
 
 bool FeatureReader::Quantile(const YamlNode& node, const Parts& parts, AggregateSpec& spec) {
-  const size_t count = parts.arguments.size();
-  const bool shape = count == 2 || count == 3;
-  const Range rank = shape ? parts.arguments[1] : Range{};
+  const Range rank = parts.arguments[1];
   const auto value =
-      shape && rank.end - rank.begin == 1 ? contract::NumberIn(At(rank.begin).text) : std::nullopt;
+      rank.end - rank.begin == 1 ? contract::NumberIn(At(rank.begin).text) : std::nullopt;
   if (!value || *value <= 0 || *value > 1) {
-    Fail(DiagnosticCode::kAggregateArgument, node, shape ? rank : Range{0, tokens_.size() - 1},
-         "quantile() takes a number and a rank in (0, 1]", "as quantile(delay, 0.9)");
+    Fail(DiagnosticCode::kAggregateArgument, node, rank,
+         "quantile() takes a number and a rank in (0, 1]", fmt::format("as {}", row_->example));
     return false;
   }
   spec.quantile = *value;
-  if (count == 3 && !QuantileError(node, parts.arguments[2], spec)) return false;
-  spec.argument = Argument(node, parts.arguments[0]);
-  if (!spec.argument) return false;
-  return ResultOf(node, {parts.arguments[0].begin, parts.arguments[0].end}, spec);
+  if (parts.arguments.size() < 3) return true;
+  const auto error = ErrorIn(node, parts.arguments[2], 0x1p-20, 0.25, "0.0001% to 25%");
+  if (!error) return false;
+  spec.quantile_bits = 1;
+  while (std::ldexp(1.0, -spec.quantile_bits) > *error) ++spec.quantile_bits;
+  return true;
+}
+
+bool FeatureReader::RegisterError(const YamlNode& node, const Parts& parts, AggregateSpec& spec) {
+  if (parts.arguments.size() < 2) return true;
+  const auto error = ErrorIn(node, parts.arguments[1], 0.0025, 0.25, "0.25% to 25%");
+  if (!error) return false;
+  spec.register_bits = HyperLogLog::kBitsMin;
+  while (HyperLogLog::StandardError(spec.register_bits) > *error) ++spec.register_bits;
+  return true;
+}
+
+bool FeatureReader::Size(const YamlNode& node, const Parts& parts, AggregateSpec& spec) {
+  const Range range = parts.arguments[1];
+  const bool whole = range.end - range.begin == 1 && At(range.begin).kind == Token::Kind::kInteger;
+  const auto number = whole ? contract::NumberIn(At(range.begin).text) : std::nullopt;
+  if (!number || *number < 1 || *number > kListElementsMax) {
+    Fail(DiagnosticCode::kAggregateArgument, node, range,
+         fmt::format("{}() takes a number of elements from 1 to {}", row_->name, kListElementsMax),
+         fmt::format("as {}", row_->example));
+    return false;
+  }
+  spec.size = static_cast<uint32_t>(*number);
+  return true;
+}
+
+bool FeatureReader::HalfLife(const YamlNode& node, const Parts& parts, AggregateSpec& spec) {
+  constexpr base::Duration kLongest = std::chrono::hours(24) * 3653;
+  const Range range = parts.arguments[1];
+  const auto duration = range.end - range.begin == 1
+                            ? base::ParseDuration(At(range.begin).text)
+                            : base::Fail(base::ErrorCode::kInvalidInput, "more than one word");
+  if (!duration || *duration <= base::Duration(0) || *duration > kLongest) {
+    Fail(DiagnosticCode::kAggregateArgument, node, range,
+         fmt::format("{}() takes a half-life up to ten years: a span of time", row_->name),
+         fmt::format("as {}", row_->example));
+    return false;
+  }
+  spec.half_life = *duration;
+  return true;
 }
 
 // `error 1%` or `error 0.01`.
-bool FeatureReader::QuantileError(const YamlNode& node, Range range, AggregateSpec& spec) {
+std::optional<double> FeatureReader::ErrorIn(const YamlNode& node, Range range, double least,
+                                             double most, std::string_view bounds) {
   const size_t size = range.end - range.begin;
   const bool named = size >= 2 && IsKeyword(At(range.begin), "error");
   const auto number = named ? contract::NumberIn(At(range.begin + 1).text) : std::nullopt;
   const bool percent = size == 3 && IsSymbol(range.begin + 2, "%");
-  constexpr double kLeast = 0x1p-20;
   const double error = number ? *number / (percent ? 100 : 1) : 0;
-  if (!number || (size == 3 && !percent) || size > 3 || error < kLeast || error > 0.25) {
-    Fail(DiagnosticCode::kAggregateArgument, node, range,
-         "the error of quantile() is from 0.0001% to 25%", "as quantile(delay, 0.9, error 1%)");
-    return false;
-  }
-  int bits = 1;
-  while (std::ldexp(1.0, -bits) > error) ++bits;
-  spec.quantile_bits = bits;
-  return true;
+  if (number && (size == 2 || percent) && error >= least && error <= most) return error;
+  Fail(DiagnosticCode::kAggregateArgument, node, range,
+       fmt::format("the error of {}() is from {}", row_->name, bounds),
+       fmt::format("as {}", row_->example));
+  return std::nullopt;
 }
 
 }  // namespace headrace::pipeline

@@ -46,8 +46,14 @@ class FeatureReader {
   bool Aggregate(const contract::YamlNode& node, AggregateSpec& spec);
   bool Split(const contract::YamlNode& node, Parts& parts);
   bool Arguments(const contract::YamlNode& node, const Parts& parts, AggregateSpec& spec);
+  bool CountOfArguments(const contract::YamlNode& node, const Parts& parts);
   bool Quantile(const contract::YamlNode& node, const Parts& parts, AggregateSpec& spec);
-  bool QuantileError(const contract::YamlNode& node, Range range, AggregateSpec& spec);
+  bool Size(const contract::YamlNode& node, const Parts& parts, AggregateSpec& spec);
+  bool HalfLife(const contract::YamlNode& node, const Parts& parts, AggregateSpec& spec);
+  bool RegisterError(const contract::YamlNode& node, const Parts& parts, AggregateSpec& spec);
+  // `bounds` says `least` and `most` for people.
+  std::optional<double> ErrorIn(const contract::YamlNode& node, Range range, double least,
+                                double most, std::string_view bounds);
   bool ResultOf(const contract::YamlNode& node, Range argument, AggregateSpec& spec);
   bool Unclosed(const contract::YamlNode& node);
   // The index of the expression in the view's arguments, where each text is once.

@@ -116,12 +116,12 @@ TEST(PipelineDiagnostics, SayWhatIsWrongAndWhatToDo) {
        "error[HR0202] pipeline.yaml:25:5  view route: `ending` is not in this version\n"
        "  25 |     ending: 7d ago\n"
        "           ^^^^^^\n"
-       "error[HR0224] pipeline.yaml:26:25  view route: without `over` only last() is possible, not "
-       "count()\n"
+       "error[HR0224] pipeline.yaml:26:25  view route: without `over` only last() and "
+       "time_since_last() are possible, not count()\n"
        "  26 |     features: {flights: count(*), mean_delay: avg(delay)}\n"
        "                               ^^^^^  add `over: 24h`\n"
-       "error[HR0224] pipeline.yaml:26:47  view route: without `over` only last() is possible, not "
-       "avg()\n"
+       "error[HR0224] pipeline.yaml:26:47  view route: without `over` only last() and "
+       "time_since_last() are possible, not avg()\n"
        "  26 |     features: {flights: count(*), mean_delay: avg(delay)}\n"
        "                                                     ^^^  add `over: 24h`\n"},
       {"over: [7d, 24h]", "over: 7d\n    where: delay",
@@ -136,19 +136,22 @@ TEST(PipelineDiagnostics, SayWhatIsWrongAndWhatToDo) {
        "error[HR0202] pipeline.yaml:25:5  view route: `self` is not in this version\n"
        "  25 |     self: included\n"
        "           ^^^^\n"
-       "error[HR0224] pipeline.yaml:26:25  view route: without `over` only last() is possible, not "
-       "count()\n"
+       "error[HR0224] pipeline.yaml:26:25  view route: without `over` only last() and "
+       "time_since_last() are possible, not count()\n"
        "  26 |     features: {flights: count(*), mean_delay: avg(delay)}\n"
        "                               ^^^^^  add `over: 24h`\n"
-       "error[HR0224] pipeline.yaml:26:47  view route: without `over` only last() is possible, not "
-       "avg()\n"
+       "error[HR0224] pipeline.yaml:26:47  view route: without `over` only last() and "
+       "time_since_last() are possible, not avg()\n"
        "  26 |     features: {flights: count(*), mean_delay: avg(delay)}\n"
        "                                                     ^^^  add `over: 24h`\n"},
       {"avg(delay)\n      max", "sum(origin)\n      max",
        "error[HR0215] pipeline.yaml:17:23  view origin: sum() takes a number, the contract says "
        "that `origin` is string\n"
        "  17 |       mean_delay: sum(origin)\n"
-       "                             ^^^^^^  change its type in the contract, or CAST it here\n"},
+       "                             ^^^^^^  change its type in the contract, or CAST it here; "
+       "string is taken by: count, min, "
+       "max, last, first, count_distinct, approx_distinct, first_n, last_n, top_k, top_k_counts, "
+       "values, decayed_count\n"},
       {"avg(delay)\n      max", "avg(delay) + 1\n      max",
        "error[HR0222] pipeline.yaml:17:30  view origin: after the aggregate only `where` and a "
        "condition may follow\n"
@@ -163,12 +166,15 @@ TEST(PipelineDiagnostics, SayWhatIsWrongAndWhatToDo) {
        "error[HR0220] pipeline.yaml:17:19  view origin: no aggregate averge()\n"
        "  17 |       mean_delay: averge(delay)\n"
        "                         ^^^^^^  there are: count, sum, avg, mean, min, max, share, "
-       "quantile, last\n"},
-      {"avg(delay)\n      max", "approx_distinct(origin)\n      max",
-       "error[HR0202] pipeline.yaml:17:19  view origin: approx_distinct() is not in this version\n"
-       "  17 |       mean_delay: approx_distinct(origin)\n"
-       "                         ^^^^^^^^^^^^^^^  there are: count, sum, avg, mean, min, max, "
-       "share, quantile, last\n"},
+       "quantile, approx_percentile, approx_quantile, last, last_value, first, first_value, "
+       "var_samp, variance, variance_samp, var_pop, variance_pop, stddev_samp, stddev, stddev_pop, "
+       "count_distinct, approx_distinct, approx_count_distinct, rate, time_since_last, first_n, "
+       "first_k, last_n, last_k, top_k, topk, top_k_counts, topk_counts, values, collect_set, "
+       "decayed_sum, decayed_count\n"},
+      {"avg(delay)\n      max", "median(delay)\n      max",
+       "error[HR0220] pipeline.yaml:17:19  view origin: no aggregate median()\n"
+       "  17 |       mean_delay: median(delay)\n"
+       "                         ^^^^^^  write quantile(x, 0.5)\n"},
       {"avg(delay)\n      max", "avg(tanh(delay))\n      max",
        "error[HR0231] pipeline.yaml:17:23  view origin: tanh() is not in this version: the C "
        "library's differs between CPUs, and no pinned implementation of it is in\n"
@@ -183,30 +189,32 @@ TEST(PipelineDiagnostics, SayWhatIsWrongAndWhatToDo) {
       {"avg(delay)\n      max", "avg(lower(origin))\n      max",
        "error[HR0221] pipeline.yaml:17:23  view origin: avg() takes a number, this is string\n"
        "  17 |       mean_delay: avg(lower(origin))\n"
-       "                             ^^^^^^^^^^^^^\n"},
+       "                             ^^^^^^^^^^^^^  string is taken by: count, min, "
+       "max, last, first, count_distinct, approx_distinct, first_n, last_n, top_k, top_k_counts, "
+       "values, decayed_count\n"},
       {"avg(delay)\n      max", "avg(*)\n      max",
-       "error[HR0221] pipeline.yaml:17:23  view origin: only count() takes *, not avg()\n"
+       "error[HR0221] pipeline.yaml:17:23  view origin: avg() does not take *\n"
        "  17 |       mean_delay: avg(*)\n"
-       "                             ^  as avg(delay)\n"},
+       "                             ^  as avg(amount)\n"},
       {"avg(delay)\n      max", "avg(delay, 2)\n      max",
        "error[HR0221] pipeline.yaml:17:19  view origin: avg() takes one argument, here are 2\n"
        "  17 |       mean_delay: avg(delay, 2)\n"
-       "                         ^^^^^^^^^^^^^  as avg(delay)\n"},
+       "                         ^^^^^^^^^^^^^  as avg(amount)\n"},
       {"share(delay > 15)", "share(delay)",
        "error[HR0228] pipeline.yaml:19:25  view origin: share() takes a condition, `delay` is "
        "int64\n"
        "  19 |       late_share: share(delay)\n"
-       "                               ^^^^^  as share(delay > 15)\n"},
+       "                               ^^^^^  as share(amount > 10)\n"},
       {"quantile(delay, 0.9)", "quantile(delay, 90)",
        "error[HR0221] pipeline.yaml:20:34  view origin: quantile() takes a number and a rank in "
        "(0, 1]\n"
        "  20 |       p90_delay: quantile(delay, 90)\n"
-       "                                        ^^  as quantile(delay, 0.9)\n"},
+       "                                        ^^  as quantile(items, 0.9, error 1%)\n"},
       {"quantile(delay, 0.9)", "quantile(delay, 0.9, error 1e-9)",
        "error[HR0221] pipeline.yaml:20:39  view origin: the error of quantile() is from 0.0001% to "
        "25%\n"
        "  20 |       p90_delay: quantile(delay, 0.9, error 1e-9)\n"
-       "                                             ^^^^^^^^^^  as quantile(delay, 0.9, error "
+       "                                             ^^^^^^^^^^  as quantile(items, 0.9, error "
        "1%)\n"},
       {"count(*)\n      mean", "count(*) where delay\n      mean",
        "error[HR0228] pipeline.yaml:16:31  view origin: the condition is not true or false\n"
@@ -217,8 +225,8 @@ TEST(PipelineDiagnostics, SayWhatIsWrongAndWhatToDo) {
        "  26 |     features: {p: quantile(delay, [0.9])}\n"
        "                                         ^\n"},
       {"last(destination)", "count(*)",
-       "error[HR0224] pipeline.yaml:30:59  view origin_last: without `over` only last() is "
-       "possible, not count()\n"
+       "error[HR0224] pipeline.yaml:30:59  view origin_last: without `over` only last() and "
+       "time_since_last() are possible, not count()\n"
        "  30 |     features: {last_delay: last(delay), last_destination: count(*)}\n"
        "                                                                 ^^^^^  add `over: 24h`\n"},
       {"over: [7d, 24h]\n    features: {flights", "over: [7d, 24h]\n    features: {1flights",

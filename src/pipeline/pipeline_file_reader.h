@@ -87,6 +87,7 @@ class PipelineReader {
   void ServiceFeature(const Node& node, ServiceDefinition& service);
   void Table(const Node& name, const Node& node);
   bool Broken(std::string_view feature) const;
+  std::optional<columns::Type> ListFeature(std::string_view feature) const;
 
   // After everything is read (pipeline_file_bounds.cc).
   void CheckBudget(const Node& root);

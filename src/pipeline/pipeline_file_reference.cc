@@ -60,9 +60,27 @@ in silence. `examples/flights/pipeline.yaml` is a complete one. This page is gen
 - Inside `{braces}` a text with an open parenthesis may hold commas: `{p90: quantile(delay, 0.9)}`. Plain YAML would cut it
   there, so quote it if other tools read the file.
 - Anchors, aliases, tags and further documents are refused. The file may have 1 MiB and 24 levels.
-- Views without `over` count from the beginning and may hold only `last()`.
+- Views without `over` remember from the beginning and may hold only `last()` and `time_since_last()`.
 - A stream is late by event time: `time.late` behind the newest. `history.arrived` says when past rows became known; under
   `clock: events` it counts for every row, and answers and training rows say that it was assumed.
+)";
+
+constexpr std::string_view kAggregatesHead = R"(# Aggregates
+
+Every aggregate is a function of the set of rows in its window: order, splits, eviction and restarts can't change a
+bit of it, and the same rows give the same bits online and in training sets. NULLs are passed over, except by `count(*)`,
+`first` and `last`. Each may have a condition of its own: `count(*) where kind = 'buy'`.
+This page is generated from `src/pipeline/aggregates/aggregate_spec.cc`.
+
+)";
+
+constexpr std::string_view kAggregatesAlgebra = R"(
+## Error bounds, and what can be merged
+
+*Invertible*: from what is accumulated a row can be taken out again, and parts can be merged. *Mergeable*: parts can be merged;
+to be without a row, the others are added again. An ulp is the distance of neighbouring float64 values; each rounding is to nearest,
+ties to even. INVALID is the status of an answer that its type or a limit can't hold.
+
 )";
 
 std::string Heading(Section section) {
@@ -165,21 +183,43 @@ std::string PipelineFileSchema() {
   return schema + "  }\n}\n";
 }
 
-std::string AggregatesReference() {
-  std::string page =
-      "# Aggregates\n\nEvery aggregate is a function of the set of rows in its window: order, "
-      "splits, eviction and restarts can't change a\n"
-      "bit of it. NULLs are passed over, except by `count(*)` and `last`. A condition may follow: "
-      "`count(*) where kind = 'buy'`.\n"
-      "This page is generated from `src/pipeline/aggregates/aggregate_spec.cc`.\n\n"
-      "| aggregate | takes | gives | over no rows | meaning | example "
-      "|\n|---|---|---|---|---|---|\n";
-  for (const AggregateRow& row : AggregateTable()) {
-    const std::string name = row.alias.empty() ? fmt::format("`{}`", row.name)
-                                               : fmt::format("`{}`, `{}`", row.name, row.alias);
-    fmt::format_to(std::back_inserter(page), "| {} | {} | {} | {} | {} | `{}` |\n", name, row.takes,
-                   row.gives, row.empty, row.says, row.example);
+// What stands in the parentheses: "number, then a rank in (0, 1]".
+std::string TakesText(const AggregateRow& row) {
+  const std::string first(TextOf(row.takes));
+  switch (row.parameter) {
+    case Parameter::kNone: break;
+    case Parameter::kRank: return first + ", a rank in (0, 1], optionally `error 1%`";
+    case Parameter::kRegisterError: return first + ", optionally `error 2%`";
+    case Parameter::kSize: return first + ", a number up to 1,000";
+    case Parameter::kHalfLife: return first + ", a half-life such as `1h`";
   }
+  return first;
+}
+
+// "`avg`, `mean`"
+std::string NamesOf(const AggregateRow& row) {
+  std::string names = fmt::format("`{}`", row.name);
+  for (const std::string& alias : AliasesOf(row)) names += fmt::format(", `{}`", alias);
+  return names;
+}
+
+std::string AggregatesReference() {
+  std::string page(kAggregatesHead);
+  page += "| aggregate | takes | gives | over no rows | meaning |\n|---|---|---|---|---|\n";
+  for (const AggregateRow& row : AggregateTable())
+    fmt::format_to(std::back_inserter(page), "| {} | {} | {} | {} | {} |\n", NamesOf(row),
+                   TakesText(row), row.gives, row.empty, row.says);
+  page += kAggregatesAlgebra;
+  page += "| aggregate | what it accumulates is | error | without `over` |\n|---|---|---|---|\n";
+  for (const AggregateRow& row : AggregateTable())
+    fmt::format_to(std::back_inserter(page), "| `{}` | {} | {} | {} |\n", row.name,
+                   TextOf(row.algebra), row.error, row.without_window ? "yes" : "no");
+  page += "\n## Examples\n\nEach runs as a test, over these rows and the last hour, as of ";
+  page += fmt::format("{}:\n\n```\n", kExampleAsOf);
+  for (const std::string_view row : ExampleRows()) page += fmt::format("{}\n", row);
+  page += "```\n\n| feature | answer |\n|---|---|\n";
+  for (const AggregateRow& row : AggregateTable())
+    fmt::format_to(std::back_inserter(page), "| `{}` | `{}` |\n", row.example, row.answer);
   return page;
 }
 

@@ -33,12 +33,14 @@ void PipelineReader::Inputs(const Node& node) {
   }
 }
 
-// Every feature of every view under its full name, then the inputs.
+// Every feature of every view under its full name, then the inputs. Lists are left out, as no
+// expression can read them.
 columns::SchemaRef PipelineReader::AllFeatures() const {
   std::vector<columns::Field> fields;
   for (const ViewDefinition& view : definition_.views)
     for (const OutputFeature& output : view.outputs)
-      fields.push_back({0, view.name + "." + output.name, output.type, columns::Nullable::kYes});
+      if (!columns::IsList(output.type))
+        fields.push_back({0, view.name + "." + output.name, output.type, columns::Nullable::kYes});
   fields.insert(fields.end(), inputs_.begin(), inputs_.end());
   for (size_t i = 0; i < fields.size(); ++i) fields[i].id = static_cast<uint32_t>(i + 1);
   return std::make_shared<const columns::Schema>(std::move(fields));
@@ -52,6 +54,15 @@ void PipelineReader::OnRequest(const Node& node) {
   for (size_t i = 0; i < node.items.size(); ++i)
     if (contract::ExpectName(node.keys[i], "`on_request`", report_))
       OnRequestFeatureNamed(node.keys[i], node.items[i], all);
+}
+
+// The type of the feature of this full name, if it is a list.
+std::optional<columns::Type> PipelineReader::ListFeature(std::string_view feature) const {
+  for (const ViewDefinition& view : definition_.views)
+    for (const OutputFeature& output : view.outputs)
+      if (columns::IsList(output.type) && view.name + "." + output.name == feature)
+        return output.type;
+  return std::nullopt;
 }
 
 // A name that belongs to a part with errors of its own: one complaint is enough.
@@ -85,6 +96,11 @@ void PipelineReader::OnRequestFeatureNamed(const Node& name, const Node& node,
           fmt::format("{}: on_request features of on_request features are not in this version",
                       what),
           "write the expression out");
+    } else if (const auto list = ListFeature(wanted); column && list) {
+      report_.Error(DiagnosticCode::kNotInThisVersion, node.PlaceOf(error.begin, error.end),
+                    fmt::format("{}: `{}` is {}, and expressions read no lists in this version",
+                                what, wanted, columns::NameOf(*list)),
+                    "ask for it in a service; count or sum what you need as a feature of its own");
     } else if (column) {
       report_.Error(DiagnosticCode::kUnknownFeature, node.PlaceOf(error.begin, error.end),
                     fmt::format("{}: no feature or input `{}`", what, wanted),

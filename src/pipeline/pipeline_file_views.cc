@@ -195,7 +195,7 @@ void PipelineReader::Outputs(ViewDefinition& view, const std::vector<std::string
       if (!names.insert(name).second)
         report_.Error(DiagnosticCode::kNameTaken, node.place,
                       fmt::format("view {}: two features are named `{}`", view.name, name));
-      view.outputs.push_back({std::move(name), feature, window, spec.result_type});
+      view.outputs.push_back({std::move(name), feature, window, spec.result_type, spec.size});
     }
   }
 }

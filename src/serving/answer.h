@@ -50,7 +50,8 @@ struct AnswerColumn {
   columns::Type type = columns::Type::kInt64;
   std::string
       shown;  // `name`, or "view__name" when another column or input of the answer has that name
-  std::string full;  // "origin__mean_delay_6h", or the bare name of an on-request feature
+  std::string full;           // "origin__mean_delay_6h", or the bare name of an on-request feature
+  uint32_t elements_max = 0;  // of a list
   // "origin.mean_delay_6h", or the bare name of an on-request feature.
   std::string Reference() const { return view.empty() ? name : view + "." + name; }
 };
@@ -81,9 +82,10 @@ struct FeatureAnswer {
 
 // Named limits of the answer service.
 struct AnswerLimits {
-  size_t rows_max = 4096;       // entity rows a request; more is kInvalidInput
-  size_t features_max = 4096;   // columns a request
-  size_t values_max = 262'144;  // rows times columns; more is kInvalidInput
+  size_t rows_max = 4096;      // entity rows a request; more is kInvalidInput
+  size_t features_max = 4096;  // columns a request
+  // Rows times columns, each element that a list may have counted as well; more is kInvalidInput.
+  size_t values_max = 262'144;
   size_t plans_max =
       1024;  // compiled lists of features kept; at the limit all are dropped and compiled anew
   size_t waiters_max = 10'000;  // requests waiting for an epoch; more get kResourceExhausted

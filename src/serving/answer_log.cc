@@ -69,9 +69,15 @@ void ReadLists(ondemand::object& object, ServedAnswer& answer) {
     const std::string_view token = input.value().raw_json_token();
     answer.inputs.emplace_back(std::move(name), Trimmed(token));
   }
-  for (auto value : object.find_field_unordered("values").get_array()) {
-    const std::string_view token = value.raw_json_token();
-    answer.values.emplace_back(Trimmed(token));
+  for (auto element : object.find_field_unordered("values").get_array()) {
+    ondemand::value value = element.value();
+    if (ondemand::json_type(value.type()) == ondemand::json_type::array) {
+      ondemand::array list = value.get_array();
+      answer.values.emplace_back(std::string_view(list.raw_json()));
+    } else {
+      const std::string_view token = value.raw_json_token();
+      answer.values.emplace_back(Trimmed(token));
+    }
   }
   for (auto status : object.find_field_unordered("statuses").get_array()) {
     const auto number = static_cast<int>(status.get_int64());

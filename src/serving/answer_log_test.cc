@@ -42,6 +42,23 @@ std::vector<ServedAnswer> Lines(const std::string& text) {
   return answers;
 }
 
+TEST(AnswerLog, ReadsBackLists) {
+  FeatureAnswer answer = TwoRows();
+  answer.columns = std::make_shared<const std::vector<AnswerColumn>>(
+      std::vector<AnswerColumn>{{"origin", "recent_1h", columns::ListOf(Type::kString)},
+                                {"origin", "counts_1h", columns::ListOf(Type::kInt64)}});
+  answer.values = {Value::List(Type::kString, {Value::String("a]\"b"), Value::String("")}),
+                   Value::List(Type::kInt64, {Value::Int64(3), Value::Int64(-1)}),
+                   Value::Null(columns::ListOf(Type::kString)), Value::List(Type::kInt64, {})};
+  std::string text;
+  AppendAnswerLines(answer, text);
+  const auto lines = Lines(text);
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(lines[0].values, (std::vector<std::string>{R"(["a]\"b",""])", "[3,-1]"}));
+  EXPECT_EQ(lines[1].values, (std::vector<std::string>{"null", "[]"}));
+  EXPECT_EQ(lines[1].statuses[1], FeatureStatus::kOutsideMaxAge);
+}
+
 TEST(AnswerLog, ReadsBackWhatItWrote) {
   std::string text;
   AppendAnswerLines(TwoRows(), text);

@@ -43,13 +43,20 @@ class PlanCompiler {
       HR_TRY(const size_t slot, ViewSlot(reference.view));
       plan_.sources.push_back({PlanSource::Kind::kView, slot, reference.output});
       const pipeline::OutputFeature& output = view.outputs[reference.output];
-      columns_.push_back({view.name, output.name, output.type, {}, view.name + "__" + output.name});
+      columns_.push_back({view.name,
+                          output.name,
+                          output.type,
+                          {},
+                          view.name + "__" + output.name,
+                          output.elements_max});
+      plan_.row_values += 1 + output.elements_max;
       return {};
     }
     const pipeline::OnRequestFeature& feature = definition_.on_request[reference.view];
     HR_TRY(const size_t slot, OnRequestSlot(reference.view));
     plan_.sources.push_back({PlanSource::Kind::kOnRequest, slot});
     columns_.push_back({{}, feature.name, feature.expression.type(), {}, feature.name});
+    ++plan_.row_values;
     return {};
   }
   size_t size() const { return columns_.size(); }

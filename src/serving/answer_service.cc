@@ -154,7 +154,7 @@ base::Result<FeatureAnswer> PinnedAnswerService::AnswerNow(const FeatureQuery& q
   const env::MonotonicTime begin = sources_.clock->Now();
   HR_TRY(const AnswerPlanRef plan, PlanFor(query));
   HR_TRY(BoundInputs inputs, Bind(*plan, query, limits_.rows_max));
-  HR_TRY(const base::MemoryCharge charge, ChargeAnswer(inputs.rows * plan->columns->size()));
+  HR_TRY(const base::MemoryCharge charge, ChargeAnswer(inputs.rows * plan->row_values));
   FeatureAnswer answer;
   answer.log = sources_.log;
   answer.definition = definition_.id;

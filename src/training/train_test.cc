@@ -75,6 +75,16 @@ TrainOptions Options() {
           .output = kOutput};
 }
 
+// The amounts of the last three orders after `edge_s`, the newest at the end.
+Value NaiveRecent(std::vector<Order> known, int64_t edge_s) {
+  std::ranges::stable_sort(known, std::less<>(), &Order::at_s);
+  Value::Elements amounts;
+  for (const Order& order : known)
+    if (order.at_s > edge_s) amounts.push_back(Value::Int64(order.amount));
+  if (amounts.size() > 3) amounts.erase(amounts.begin(), amounts.end() - 3);
+  return Value::List(Type::kInt64, std::move(amounts));
+}
+
 // The features of a label by their names; a missing name is null.
 std::map<std::string, Value> Naive(const std::vector<Order>& orders, const Label& label) {
   std::map<std::string, Value> features;
@@ -96,6 +106,7 @@ std::map<std::string, Value> Naive(const std::vector<Order>& orders, const Label
     if (count == 0) continue;
     features[std::string("spend_") + window] = Value::Int64(sum);
     features[std::string("quarters_") + window] = Value::Float64(static_cast<double>(sum) / 4);
+    features[std::string("recent_") + window] = NaiveRecent(known, label.at_s - span);
   }
   // The last by event time; of equals the one that was sent last.
   const auto last = std::ranges::max_element(known, std::less<>(), &Order::at_s);
@@ -158,7 +169,7 @@ TEST(Train, EqualsANaiveRecomputation) {
     const auto expected = Naive(orders, labels[row]);
     EXPECT_EQ(out.column(0).Int64s()[row], labels[row].id);
     for (const char* name : {"orders_10m", "orders_1h", "spend_10m", "spend_1h", "quarters_10m",
-                             "quarters_1h", "last_amount", "over"}) {
+                             "quarters_1h", "recent_10m", "recent_1h", "last_amount", "over"}) {
       const auto index = schema.IndexOf(name);
       ASSERT_TRUE(index) << name;
       const auto found = expected.find(name);

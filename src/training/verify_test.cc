@@ -53,7 +53,7 @@ TEST(Verify, FindsEveryAnswerEqual) {
   Trade(shop, random, 200);
   const VerifyReport report = Verified(shop);
   EXPECT_EQ(report.checked, 220U);
-  EXPECT_EQ(report.values, 200U * 11 + 20 * 2);
+  EXPECT_EQ(report.values, 200U * 21 + 20 * 2);
   EXPECT_EQ(report.mismatches, 0U);
   EXPECT_EQ(report.scanned.from_table, 505U);
   EXPECT_EQ(report.scanned.from_log, 495U);

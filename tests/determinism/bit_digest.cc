@@ -16,6 +16,10 @@ uint64_t Fold(uint64_t digest, uint64_t value) { return base::Mix64(digest * 31 
 uint64_t FoldValue(uint64_t digest, const columns::Value& value) {
   digest = Fold(digest, static_cast<uint64_t>(value.type()));
   if (value.is_null()) return Fold(digest, 0xdead);
+  if (columns::IsList(value.type())) {
+    for (const columns::Value& element : value.as_list()) digest = FoldValue(digest, element);
+    return Fold(digest, value.as_list().size());
+  }
   switch (CellKindOf(value.type())) {
     case CellKind::kBool: return Fold(digest, value.as_bool() ? 1 : 0);
     case CellKind::kInteger: return Fold(digest, static_cast<uint64_t>(value.as_int()));
@@ -28,6 +32,7 @@ uint64_t FoldValue(uint64_t digest, const columns::Value& value) {
 // Half of the blocks go through partials.
 uint64_t DigestOf(const AggregatePlan& plan, const std::vector<RandomRow>& rows) {
   Accumulators all(plan);
+  all.SetAsOf(kRandomRowsAsOf);
   std::deque<BlockOfRows> blocks;
   std::deque<std::vector<SlotPartial>> kept;
   for (size_t begin = 0; begin < rows.size(); begin += kBlockRows) {
@@ -45,7 +50,8 @@ uint64_t DigestOf(const AggregatePlan& plan, const std::vector<RandomRow>& rows)
     }
   }
   uint64_t digest = 0;
-  for (size_t i = 0; i < plan.specs().size(); ++i) digest = FoldValue(digest, all.Result(i).value);
+  for (size_t i = 0; i < plan.specs().size(); ++i)
+    digest = FoldValue(digest, all.Result(i, kRandomRowsWindow).value);
   return digest;
 }
 

@@ -5,22 +5,32 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <variant>
 #include <vector>
 
+#include "base/time.h"
 #include "columns/value.h"
 #include "pipeline/aggregates/aggregate_plan.h"
+#include "pipeline/aggregates/distinct_values.h"
+#include "pipeline/aggregates/exact_squares.h"
 #include "pipeline/aggregates/exact_sum.h"
+#include "pipeline/aggregates/kept_rows.h"
 #include "pipeline/aggregates/quantile_buckets.h"
+#include "pipeline/aggregates/recent_values.h"
 #include "pipeline/aggregates/row_block.h"
+#include "pipeline/aggregates/value_counts.h"
+#include "pipeline/aggregates/variance.h"
 
 namespace headrace::pipeline {
 
 // What is kept of a slot over a set of rows (only of slots with has_partial()). Texts are cells,
-// whose blobs are those of the rows. kNewest keeps the row's time in `least`, its position in
-// `greatest`, its cell in `sum`, its validity in `truths`.
+// whose blobs are those of the rows. kNewest and kOldest keep the row's time in `least`, its
+// position in `greatest`, its cell in `sum`, its validity in `truths`.
 struct SlotPartial {
-  Int128 sum = 0;     // kIntegerSum; kDoubleSum in ExactSum's units
-  int64_t least = 0;  // ranges: the value, or the double's ordered bits
+  // kIntegerSum; kDoubleSum in ExactSum's units; squares: the lower 128 bits.
+  Int128 sum = 0;
+  // Ranges: the values, or the doubles' ordered bits; squares: the upper 128 bits.
+  int64_t least = 0;
   int64_t greatest = 0;
   uint32_t count = 0;  // rows that counted
   uint32_t truths = 0;
@@ -45,8 +55,8 @@ void BlockOfRun(const AggregatePlan& plan, const SlotPartial* run, uint32_t at,
 
 struct AggregateResult {
   columns::Value value;  // null over no rows (0 for counts)
-  // The value is outside what its type can hold: an integer sum beyond int64. The value is null
-  // then.
+  // The value is outside what its type or a limit can hold: an integer sum beyond int64, too many
+  // distinct values. The value is null then.
   enum class Range : uint8_t { kInside, kOutside } range = Range::kInside;
 };
 
@@ -57,10 +67,16 @@ class Accumulators {
   // `plan` outlives it.
   explicit Accumulators(const AggregatePlan& plan);
 
+  // The time that the question is about, before rows are added; no row is newer. Partials do not
+  // depend on it.
+  void SetAsOf(base::Timestamp as_of) { as_of_ = as_of; }
+
   // Adds the rows of the mask.
   void Add(const RowBlock& block, RowMask rows);
   // Adds them to the slots without a partial only: goes with MergePartials of the same rows.
   void AddWithoutPartial(const RowBlock& block, RowMask rows);
+  // Adds them to the slots with a partial only: for WritePartials.
+  void AddWithPartial(const RowBlock& block, RowMask rows);
   // `partials`: one per slot, as WritePartials made them.
   void MergePartials(std::span<const SlotPartial> partials);
   void MergeRun(const PartialRun& run);
@@ -70,12 +86,16 @@ class Accumulators {
   // instead.
   bool WritePartials(std::span<SlotPartial> out) const;
 
-  // The answer of feature `feature` over the rows so far; more rows may follow.
+  // The answer of feature `feature` over the rows so far, which are those of a window of this
+  // length (0: of a view without windows); more rows may follow.
   //   sum       exact, then rounded once; integers that leave int64 are kOutside
   //   mean      double(sum, rounded once) / double(count): two roundings, each to nearest even
   //   share     double(rows that are true) / double(rows that are not null)
   //   last      of the newest row by (event time, position), null if it is null there
-  AggregateResult Result(size_t feature);
+  //   variances see variance.h; NaN when a NaN or an infinity is among the values
+  //   decays    each term rounded twice (decay.h), their exact sum once
+  //   rate      double(count) or the sum rounded once, divided by the window's seconds
+  AggregateResult Result(size_t feature, base::Duration window);
 
   // Every slot has at least one row.
   bool AllHaveRows() const;
@@ -83,6 +103,11 @@ class Accumulators {
 
  private:
   struct State {
+    explicit State(const Slot& slot);
+    void Reset();
+    ExactSquares& squares() { return std::get<ExactSquares>(more); }
+    const ExactSquares& squares() const { return std::get<ExactSquares>(more); }
+
     uint64_t count = 0;
     uint64_t truths = 0;
     Int128 integers = 0;
@@ -91,22 +116,36 @@ class Accumulators {
     int64_t greatest = 0;
     std::string_view least_text, greatest_text;
     std::vector<Bucket> buckets;
-    int64_t newest_time = 0;  // kNewest: of the newest row so far, if count > 0
-    uint64_t newest_position = 0;
-    uint64_t newest_cell = 0;
-    bool newest_valid = false;
+    int64_t end_time = 0;  // kNewest, kOldest: of the newest or oldest row so far, if count > 0
+    uint64_t end_position = 0;
+    uint64_t end_cell = 0;
+    bool end_valid = false;
+    // Of the slots that need more than the above.
+    std::variant<std::monostate, ExactSquares, DistinctValues, KeptRows, ValueCounts, RecentValues>
+        more;
   };
-  static void MergePartial(const Slot& slot, const SlotPartial& partial, State& state);
-  static void SubtractPartial(const Slot& slot, const SlotPartial& partial, State& state);
-  static void AddSlot(const Slot& slot, const RowBlock& block, RowMask rows, State& state);
+  void AddSlot(const Slot& slot, const RowBlock& block, RowMask rows, State& state) const;
   static void AddRange(State& state, int64_t least, int64_t greatest, uint64_t count);
   static void AddTextRange(State& state, const RowBlock& block, const Slot& slot, RowMask rows);
-  static void AddNewest(State& state, const RowBlock& block, const Slot& slot, RowMask rows);
-  static void MergeState(State& state, const State& other);
+  void AddDecayed(State& state, const RowBlock& block, const Slot& slot, RowMask rows) const;
+  static void AddEnd(State& state, const RowBlock& block, const Slot& slot, RowMask rows);
+  // Whether a row is further than that of the state, at the end that the slot wants.
+  static bool IsBeyond(const Slot& slot, const State& state, int64_t time, uint64_t position);
+  static void MergeState(const Slot& slot, State& state, const State& other);
+  // accumulator_partials.cc
+  static void MergePartial(const Slot& slot, const SlotPartial& partial, State& state);
+  static void SubtractPartial(const Slot& slot, const SlotPartial& partial, State& state);
+  // accumulator_results.cc
   static AggregateResult RangeEnd(const AggregateSpec& spec, const Slot& slot, const State& state);
   static AggregateResult Sum(const AggregateSpec& spec, const Slot& slot, const State& state);
+  static double RoundedSum(const Slot& slot, const State& state);
+  static AggregateResult EndValue(const AggregateSpec& spec, const Slot& slot, const State& state);
+  static AggregateResult Distinct(const State& state);
+  static AggregateResult List(const AggregateSpec& spec, const State& state);
+  AggregateResult SpreadAnswer(size_t feature, Spread spread, Divisor divisor) const;
 
   const AggregatePlan* plan_;
+  base::Timestamp as_of_;
   std::vector<State> states_;
 };
 

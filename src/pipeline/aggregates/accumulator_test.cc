@@ -15,7 +15,8 @@ using columns::Value;
 
 std::vector<AggregateResult> Results(const AggregatePlan& plan, Accumulators& rows) {
   std::vector<AggregateResult> results;
-  for (size_t i = 0; i < plan.specs().size(); ++i) results.push_back(rows.Result(i));
+  for (size_t i = 0; i < plan.specs().size(); ++i)
+    results.push_back(rows.Result(i, kRandomRowsWindow));
   return results;
 }
 
@@ -23,6 +24,7 @@ std::vector<AggregateResult> Results(const AggregatePlan& plan, Accumulators& ro
 std::vector<AggregateResult> OneByOne(const AggregatePlan& plan,
                                       const std::vector<RandomRow>& rows) {
   Accumulators all(plan);
+  all.SetAsOf(kRandomRowsAsOf);
   std::deque<BlockOfRows> blocks;
   for (const RandomRow& row : rows) all.Add(blocks.emplace_back(std::vector{row}).block(), 1);
   return Results(plan, all);
@@ -33,7 +35,7 @@ std::vector<AggregateResult> OneByOne(const AggregatePlan& plan,
 std::vector<AggregateResult> Split(const AggregatePlan& plan, const std::vector<RandomRow>& rows,
                                    std::mt19937_64& random) {
   std::deque<Accumulators> parts;
-  for (int i = 0; i < 3; ++i) parts.emplace_back(plan);
+  for (int i = 0; i < 3; ++i) parts.emplace_back(plan).SetAsOf(kRandomRowsAsOf);
   std::deque<BlockOfRows> blocks;
   std::deque<std::vector<SlotPartial>> kept;
   for (size_t begin = 0; begin < rows.size();) {
@@ -83,10 +85,13 @@ TEST(Accumulators, OverNoRowsCountsAreZeroAndAllElseIsNull) {
   const AggregatePlan plan(EverySpec(), kRandomRowTypes);
   Accumulators none(plan);
   for (size_t i = 0; i < plan.specs().size(); ++i) {
-    const AggregateResult result = none.Result(i);
+    const AggregateResult result = none.Result(i, kRandomRowsWindow);
     EXPECT_EQ(result.range, AggregateResult::Range::kInside);
-    if (plan.specs()[i].kind == AggregateKind::kCount) {
-      EXPECT_TRUE(result.value.SameBits(Value::Int64(0)));
+    const AggregateSpec& spec = plan.specs()[i];
+    if (RowOf(spec.kind).empty.starts_with('0') &&
+        (spec.kind != AggregateKind::kRate || !spec.argument)) {
+      const bool whole = spec.result_type == Type::kInt64;
+      EXPECT_TRUE(result.value.SameBits(whole ? Value::Int64(0) : Value::Float64(0))) << i;
     } else {
       EXPECT_TRUE(result.value.is_null()) << i;
       EXPECT_EQ(result.value.type(), plan.specs()[i].result_type);
@@ -110,7 +115,7 @@ AggregateResult Over(AggregateKind kind, Type type, Type result,
   const ArgumentBlock argument{.cells = cells.data(), .valid = ~RowMask{0}};
   rows.Add({times.data(), positions.data(), &argument},
            RowsBelow(static_cast<uint32_t>(cells.size())));
-  return rows.Result(0);
+  return rows.Result(0, kRandomRowsWindow);
 }
 
 TEST(Accumulators, AnIntegerSumBeyondInt64IsOutsideButItsMeanIsNot) {

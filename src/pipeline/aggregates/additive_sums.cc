@@ -45,18 +45,23 @@ bool RowPartials(const AggregatePlan& plan, const RowBlock& block, uint32_t row,
   return true;
 }
 
-AdditiveResult ResultOf(const AggregatePlan& plan, size_t feature, const SlotPartial* sums) {
+AdditiveResult ResultOf(const AggregatePlan& plan, size_t feature, base::Duration window,
+                        const SlotPartial* sums) {
   using enum AdditiveResult::Kind;
   const AggregateSpec& spec = plan.specs()[feature];
   const Slot& slot = plan.slots()[plan.slot_of(feature)];
   const SlotPartial& sum = sums[plan.slot_of(feature)];
   if (spec.kind == AggregateKind::kCount) return {kPresent, sum.count};
+  const double seconds = static_cast<double>(window.count()) / 1e6;
+  const bool rate = spec.kind == AggregateKind::kRate;
+  if (rate && !spec.argument) return Double(static_cast<double>(sum.count) / seconds);
   if (sum.count == 0) return {kNull, 0};
   if (spec.kind == AggregateKind::kShare)
     return Double(static_cast<double>(sum.truths) / static_cast<double>(sum.count));
   const bool integers = slot.kind == Slot::Kind::kIntegerSum;
   if (spec.kind == AggregateKind::kMean || !columns::IsInteger(spec.result_type)) {
     const double rounded = RoundScaled(sum.sum, integers ? 0 : ExactSum::kUnitExponent);
+    if (rate) return Double(rounded / seconds);
     return Double(spec.kind == AggregateKind::kMean ? rounded / static_cast<double>(sum.count)
                                                     : rounded);
   }

@@ -32,11 +32,13 @@ inline bool SubtractPartials(SlotPartial* sums, const SlotPartial* part, size_t 
   return fits;
 }
 
-// Accumulators::Result of a feature with an additive slot, as eight bytes: an integer or a double.
+// Accumulators::Result of a feature with an additive slot over a window of this length, as eight
+// bytes: an integer or a double.
 struct AdditiveResult {
   enum class Kind : uint8_t { kPresent, kNull, kOutside } kind;
   uint64_t cell;
 };
-AdditiveResult ResultOf(const AggregatePlan& plan, size_t feature, const SlotPartial* sums);
+AdditiveResult ResultOf(const AggregatePlan& plan, size_t feature, base::Duration window,
+                        const SlotPartial* sums);
 
 }  // namespace headrace::pipeline

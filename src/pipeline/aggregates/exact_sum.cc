@@ -1,8 +1,9 @@
 #include "pipeline/aggregates/exact_sum.h"
 
-#include <array>
 #include <limits>
 #include <span>
+
+#include "pipeline/aggregates/digit_sum.h"
 
 namespace headrace::pipeline {
 namespace {
@@ -10,8 +11,7 @@ namespace {
 using Unsigned128 = unsigned __int128;
 
 constexpr int kLowestExponent = -1074;  // weight of the full-range accumulator's first bit
-constexpr int kWordBits = 32;
-constexpr uint64_t kWordMask = 0xffffffffU;
+constexpr int kWordBits = kDigitBits;
 
 int TopBit(Unsigned128 v) {
   const auto high = static_cast<uint64_t>(v >> 64);
@@ -54,47 +54,15 @@ double RoundScaled(Int128 value, int exponent) {
   return negative ? -rounded : rounded;
 }
 
-// Digits of 32 bits in 64-bit words: word i weighs 2^(32 i - 1074). Carries wait in the upper
-// halves.
-struct ExactSum::Wide {
-  static constexpr size_t kWords = 70;               // 2098 bits of doubles, 64 spare, rounded up
-  static constexpr uint32_t kPendingMax = 1U << 29;  // additions until carries must move on
+Magnitude MagnitudeOf(Int128 value, int exponent) {
+  Magnitude magnitude{.digits = {}, .exponent = exponent};
+  auto rest = value < 0 ? -static_cast<Unsigned128>(value) : static_cast<Unsigned128>(value);
+  for (; rest != 0; rest >>= kDigitBits) magnitude.digits.push_back(static_cast<uint32_t>(rest));
+  return magnitude;
+}
 
-  std::array<int64_t, kWords> words{};
-  uint32_t pending = 0;
-
-  // Adds `magnitude * 2^(bit - 1074)` with a sign.
-  void AddAt(Unsigned128 magnitude, unsigned bit, int sign) {
-    size_t word = bit / kWordBits;
-    const unsigned shift = bit % kWordBits;
-    uint64_t carry = 0;
-    for (; magnitude != 0 || carry != 0; ++word) {
-      const uint64_t shifted = ((static_cast<uint64_t>(magnitude) & kWordMask) << shift) | carry;
-      carry = shifted >> kWordBits;
-      const auto digit = static_cast<int64_t>(shifted & kWordMask);
-      words[word] += sign > 0 ? digit : -digit;
-      magnitude >>= kWordBits;
-    }
-    if (++pending >= kPendingMax) Normalize();
-  }
-
-  // Moves carries up: all words but the last are then digits in [0, 2^32); the last has the sign.
-  void Normalize() {
-    for (size_t i = 0; i + 1 < kWords; ++i) {
-      words[i + 1] += words[i] >> kWordBits;
-      words[i] &= static_cast<int64_t>(kWordMask);
-    }
-    pending = 1;
-  }
-
-  void Merge(const Wide& other) {
-    if (pending >= kPendingMax / 2) Normalize();
-    Wide normal = other;
-    normal.Normalize();
-    for (size_t i = 0; i < kWords; ++i) words[i] += normal.words[i];
-    ++pending;
-  }
-
+// Word i weighs 2^(32 i - 1074): 2098 bits of doubles, 64 spare, rounded up.
+struct ExactSum::Wide : DigitSum<70> {
   double Round() const;
 };
 
@@ -134,12 +102,7 @@ uint64_t RoundWords(std::span<const int64_t> words) {
 
 double ExactSum::Wide::Round() const {
   Wide copy = *this;
-  copy.Normalize();
-  const bool negative = copy.words[kWords - 1] < 0;
-  if (negative) {
-    for (int64_t& word : copy.words) word = -word;
-    copy.Normalize();
-  }
+  const bool negative = copy.MakeMagnitude();
   const uint64_t bits = RoundWords(copy.words);
   return WithSign(bits, negative && bits != 0);
 }
@@ -219,6 +182,19 @@ void ExactSum::Reset() {
   units_ = 0;
   nans_ = plus_ = minus_ = 0;
   wide_.reset();
+}
+
+bool ExactSum::finite() const { return nans_ == 0 && plus_ == 0 && minus_ == 0; }
+
+Magnitude ExactSum::magnitude() const {
+  if (wide_ == nullptr) return MagnitudeOf(units_, kUnitExponent);
+  ExactSum all = *this;
+  all.Spill();
+  all.wide_->MakeMagnitude();
+  Magnitude magnitude{.digits = {}, .exponent = kLowestExponent};
+  for (const int64_t word : all.wide_->words)
+    magnitude.digits.push_back(static_cast<uint32_t>(word));
+  return magnitude;
 }
 
 }  // namespace headrace::pipeline

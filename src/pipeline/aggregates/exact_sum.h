@@ -13,6 +13,7 @@
 #include <bit>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace headrace::pipeline {
 
@@ -21,6 +22,14 @@ using Int128 = __int128;
 // `value * 2^exponent` as the nearest double, ties to even. The result must be a normal double or
 // zero.
 double RoundScaled(Int128 value, int exponent);
+
+// A number that is not negative, exactly: digits of 32 bits, the lowest first, times 2^exponent.
+struct Magnitude {
+  std::vector<uint32_t> digits;
+  int exponent = 0;
+};
+// Of `value * 2^exponent`.
+Magnitude MagnitudeOf(Int128 value, int exponent);
 
 // A value; copying it copies the full-range accumulator if there is one. Not thread-safe.
 class ExactSum {
@@ -80,6 +89,11 @@ class ExactSum {
   // The sum rounded to nearest, ties to even: overflow gives an infinity, an exact zero is +0.0,
   // any NaN or infinities of both signs give the one quiet NaN.
   double Round() const;
+
+  // No infinity and no NaN is among the addends.
+  bool finite() const;
+  // Of the finite addends' sum.
+  Magnitude magnitude() const;
 
   // True while the sum is `units()` alone: then it can be kept in 16 bytes.
   bool fits_units() const { return wide_ == nullptr && nans_ == 0 && plus_ == 0 && minus_ == 0; }

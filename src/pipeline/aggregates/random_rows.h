@@ -56,9 +56,9 @@ inline std::vector<AggregateSpec> EverySpec() {
   const auto add = [&](AggregateKind kind, std::optional<size_t> argument,
                        std::optional<size_t> where, double q = 0.5) {
     const Type type = argument ? kRandomRowTypes[*argument] : Type::kInt64;
-    Type result = type;
-    if (kind == kCount) result = Type::kInt64;
-    if (kind == kMean || kind == kShare || kind == kQuantile) result = Type::kFloat64;
+    const auto result = ResultType(kind, argument ? std::optional(type) : std::nullopt);
+    const bool list = columns::IsList(*result);
+    const bool decay = kind == kDecayedSum || kind == kDecayedCount;
     specs.push_back({.name = "",
                      .kind = kind,
                      .argument = argument,
@@ -66,25 +66,40 @@ inline std::vector<AggregateSpec> EverySpec() {
                      .where = where,
                      .quantile = q,
                      .quantile_bits = 7,
-                     .result_type = result});
+                     .register_bits = 8,
+                     .size = list ? 5U : 0U,
+                     .half_life = base::Duration(decay ? 3'000 : 0),
+                     .result_type = *result});
   };
   for (const std::optional<size_t> where : {std::optional<size_t>(), std::optional<size_t>(2)}) {
     add(kCount, {}, where);
+    add(kRate, {}, where);
+    add(kDecayedCount, {}, where);
+    add(kTimeSinceLast, {}, where);
     add(kShare, 2, where);
     for (const size_t number : {0, 1, 4}) {
       add(kSum, number, where);
       add(kMean, number, where);
       for (const double q : {0.01, 0.5, 0.9, 1.0}) add(kQuantile, number, where, q);
+      for (const AggregateKind kind :
+           {kVarSamp, kVarPop, kStddevSamp, kStddevPop, kRate, kDecayedSum})
+        add(kind, number, where);
     }
     for (size_t argument = 0; argument < kRandomRowTypes.size(); ++argument) {
       add(kCount, argument, where);
       add(kMin, argument, where);
       add(kMax, argument, where);
-      add(kLast, argument, where);
+      for (const AggregateKind kind : {kLast, kFirst, kCountDistinct, kApproxDistinct, kFirstN,
+                                       kLastN, kTopK, kTopKCounts, kValues, kDecayedCount})
+        add(kind, argument, where);
     }
   }
   return specs;
 }
+
+// What EverySpec's answers are asked for: rows' times are below both.
+constexpr base::Timestamp kRandomRowsAsOf{20'000};
+constexpr base::Duration kRandomRowsWindow{7'000'000};
 
 // Up to 64 rows as a block, in (event time, position) order.
 class BlockOfRows {

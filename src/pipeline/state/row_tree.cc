@@ -131,7 +131,7 @@ void TreeWriter::Retire(TreeNode* node, Step step) {
 TreeWriter::Sealed TreeWriter::Seal(RowChunk* chunk, uint32_t count) {
   chunk->Seal(count);
   scratch_.Reset();
-  scratch_.Add(chunk->Block(layout_, arguments_.data()), RowsBelow(count));
+  scratch_.AddWithPartial(chunk->Block(layout_, arguments_.data()), RowsBelow(count));
   Sealed sealed{.chunk = chunk, .partials = {}};
   sealed.partials.resize(layout_.plan().slots().size());
   if (!scratch_.WritePartials(sealed.partials)) sealed.partials.clear();

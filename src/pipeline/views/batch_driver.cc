@@ -56,7 +56,7 @@ void BatchDriver::Impl::ComputePartials() {
   Accumulators block(plan);
   for (size_t i = 0; i < has_partials.size(); ++i) {
     block.Reset();
-    block.Add(rows.Block(i, arguments.data()), ~RowMask{0});
+    block.AddWithPartial(rows.Block(i, arguments.data()), ~RowMask{0});
     has_partials[i] = block.WritePartials({partials.data() + i * slots, slots}) ? 1 : 0;
   }
 }

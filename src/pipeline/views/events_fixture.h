@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -15,7 +16,10 @@
 #include "columns/key.h"
 #include "columns/position.h"
 #include "log/epoch.h"
+#include "pipeline/aggregates/decay.h"
+#include "pipeline/aggregates/distinct_values.h"
 #include "pipeline/aggregates/quantile_buckets.h"
+#include "pipeline/aggregates/reference_spread.h"
 #include "pipeline/aggregates/reference_sum.h"
 #include "pipeline/definition.h"
 #include "pipeline/views/answer.h"
@@ -77,11 +81,19 @@ struct Feature {
   std::string argument;  // empty: none
   std::string where;     // empty: none
   double quantile = 0.5;
+  int register_bits = 12;
+  uint32_t size = 0;
+  base::Duration half_life{0};
 };
 
 inline void AddFeature(ViewDefinition& view, const columns::SchemaRef& schema,
                        const Feature& feature) {
-  AggregateSpec spec{.name = feature.name, .kind = feature.kind, .quantile = feature.quantile};
+  AggregateSpec spec{.name = feature.name,
+                     .kind = feature.kind,
+                     .quantile = feature.quantile,
+                     .register_bits = feature.register_bits,
+                     .size = feature.size,
+                     .half_life = feature.half_life};
   if (!feature.argument.empty()) {
     spec.argument = ArgumentOf(view, schema, feature.argument);
     spec.argument_type = view.arguments[*spec.argument].type();
@@ -93,25 +105,77 @@ inline void AddFeature(ViewDefinition& view, const columns::SchemaRef& schema,
   spec.result_type = *result;
   view.features.push_back(spec);
   for (size_t w = 0; w < std::max<size_t>(1, view.windows.size()); ++w)
-    view.outputs.push_back(
-        {feature.name + "_" + std::to_string(w), view.features.size() - 1, w, spec.result_type});
+    view.outputs.push_back({feature.name + "_" + std::to_string(w), view.features.size() - 1, w,
+                            spec.result_type, spec.size});
 }
+
+// Half-lives: of one, windows hold more than 1,022.
+constexpr base::Duration kFast = std::chrono::milliseconds(200);
+constexpr base::Duration kSlow = std::chrono::seconds(7);
 
 inline std::vector<Feature> EveryAggregate() {
   using enum AggregateKind;
-  return {{"rows", kCount, "", ""},           {"xs", kCount, "x", ""},
-          {"trues", kCount, "", "b"},         {"sum_x", kSum, "x", ""},
-          {"sum_x_b", kSum, "x", "b"},        {"mean_x", kMean, "x", ""},
-          {"min_x", kMin, "x", ""},           {"max_x", kMax, "x", ""},
-          {"sum_f", kSum, "f", ""},           {"mean_f", kMean, "f", ""},
-          {"min_f", kMin, "f", ""},           {"max_f", kMax, "f", "b"},
-          {"sum_i", kSum, "i", ""},           {"share_b", kShare, "b", ""},
-          {"share_x", kShare, "x > 10", ""},  {"p90_x", kQuantile, "x", "", 0.9},
-          {"p50_f", kQuantile, "f", "", 0.5}, {"p10_i", kQuantile, "i", "b", 0.1},
-          {"min_s", kMin, "s", ""},           {"max_s", kMax, "s", ""},
-          {"max_b", kMax, "b", ""},           {"last_x", kLast, "x", ""},
-          {"last_s", kLast, "s", ""},         {"last_b", kLast, "b", "x > 10"},
-          {"thirds", kSum, "x / 480.0", ""}};
+  return {
+      {"rows", kCount, "", ""},
+      {"xs", kCount, "x", ""},
+      {"trues", kCount, "", "b"},
+      {"sum_x", kSum, "x", ""},
+      {"sum_x_b", kSum, "x", "b"},
+      {"mean_x", kMean, "x", ""},
+      {"min_x", kMin, "x", ""},
+      {"max_x", kMax, "x", ""},
+      {"sum_f", kSum, "f", ""},
+      {"mean_f", kMean, "f", ""},
+      {"min_f", kMin, "f", ""},
+      {"max_f", kMax, "f", "b"},
+      {"sum_i", kSum, "i", ""},
+      {"share_b", kShare, "b", ""},
+      {"share_x", kShare, "x > 10", ""},
+      {"p90_x", kQuantile, "x", "", 0.9},
+      {"p50_f", kQuantile, "f", "", 0.5},
+      {"p10_i", kQuantile, "i", "b", 0.1},
+      {"min_s", kMin, "s", ""},
+      {"max_s", kMax, "s", ""},
+      {"max_b", kMax, "b", ""},
+      {"last_x", kLast, "x", ""},
+      {"last_s", kLast, "s", ""},
+      {"last_b", kLast, "b", "x > 10"},
+      {"thirds", kSum, "x / 480.0", ""},
+      {"first_x", kFirst, "x", ""},
+      {"first_s", kFirst, "s", "b"},
+      {"var_x", kVarSamp, "x", ""},
+      {"var_f", kVarPop, "f", ""},
+      {"dev_x", kStddevPop, "x", "b"},
+      {"dev_f", kStddevSamp, "f", ""},
+      {"dev_t", kStddevSamp, "x / 480.0", ""},
+      {"kinds_x", kCountDistinct, "x", ""},
+      {"kinds_s", kCountDistinct, "s", "b"},
+      {"kinds_f", kApproxDistinct, "f", ""},
+      {"kinds_b", kApproxDistinct, "b", ""},
+      {"rate", kRate, "", ""},
+      {"rate_x", kRate, "x", "b"},
+      {"rate_f", kRate, "f", ""},
+      {"since", kTimeSinceLast, "", ""},
+      {"since_b", kTimeSinceLast, "", "b"},
+      {.name = "last3_x", .kind = kLastN, .argument = "x", .where = {}, .size = 3},
+      {.name = "last9_s", .kind = kLastN, .argument = "s", .where = "b", .size = 9},
+      {.name = "first2_f", .kind = kFirstN, .argument = "f", .where = {}, .size = 2},
+      {.name = "first4_b", .kind = kFirstN, .argument = "b", .where = {}, .size = 4},
+      {.name = "top_i", .kind = kTopK, .argument = "i", .where = {}, .size = 3},
+      {.name = "top_s", .kind = kTopK, .argument = "s", .where = {}, .size = 2},
+      {.name = "tops_i", .kind = kTopKCounts, .argument = "i", .where = {}, .size = 3},
+      {.name = "top_f", .kind = kTopK, .argument = "f", .where = "b", .size = 2},
+      {.name = "set_s", .kind = kValues, .argument = "s", .where = {}, .size = 4},
+      {.name = "set_i", .kind = kValues, .argument = "i", .where = {}, .size = 50},
+      {.name = "set_b", .kind = kValues, .argument = "b", .where = {}, .size = 5},
+      {.name = "decay_x", .kind = kDecayedSum, .argument = "x", .where = {}, .half_life = kFast},
+      {.name = "decay_f", .kind = kDecayedSum, .argument = "f", .where = "b", .half_life = kSlow},
+      {.name = "decays", .kind = kDecayedCount, .argument = {}, .where = {}, .half_life = kSlow},
+      {.name = "decays_s",
+       .kind = kDecayedCount,
+       .argument = "s",
+       .where = {},
+       .half_life = kFast}};
 }
 
 inline ViewDefinition MakeView(const columns::SchemaRef& schema, std::string name,
@@ -147,10 +211,13 @@ inline std::shared_ptr<PipelineDefinition> EventsPipeline() {
   positive.where = std::move(*where);
   positive.ttl = std::chrono::seconds(45);
   pipeline->views.push_back(std::move(positive));
-  pipeline->views.push_back(MakeView(schema, "forever", {kKey}, {},
-                                     {{"last_x", AggregateKind::kLast, "x", ""},
-                                      {"last_s", AggregateKind::kLast, "s", ""},
-                                      {"last_rare", AggregateKind::kLast, "f", "x > 480"}}));
+  pipeline->views.push_back(
+      MakeView(schema, "forever", {kKey}, {},
+               {{"last_x", AggregateKind::kLast, "x", ""},
+                {"last_s", AggregateKind::kLast, "s", ""},
+                {"last_rare", AggregateKind::kLast, "f", "x > 480"},
+                {"since", AggregateKind::kTimeSinceLast, "", ""},
+                {"since_rare", AggregateKind::kTimeSinceLast, "", "x > 480"}}));
   pipeline->views.push_back(
       MakeView(schema, "pair", {kKey, kRegion}, {60, 600},
                {{"rows", AggregateKind::kCount, "", ""}, {"sum_f", AggregateKind::kSum, "f", ""}}));
@@ -285,6 +352,147 @@ inline Value NaiveSum(const std::vector<Event>& rows, const Feature& feature, bo
   return Value::Int64(static_cast<int64_t>(sum));
 }
 
+inline Value NaiveSpread(const std::vector<Event>& rows, const Feature& feature) {
+  const bool deviation =
+      feature.kind == AggregateKind::kStddevSamp || feature.kind == AggregateKind::kStddevPop;
+  const bool sample =
+      feature.kind == AggregateKind::kStddevSamp || feature.kind == AggregateKind::kVarSamp;
+  std::vector<double> doubles;
+  std::vector<int64_t> integers;
+  bool finite = true;
+  for (const Event& event : rows) {
+    const auto v = Number(event, feature.argument);
+    if (!v) continue;
+    doubles.push_back(*v);
+    if (feature.argument == "x") integers.push_back(*event.x);
+    finite = finite && std::isfinite(*v);
+  }
+  if (doubles.size() < (sample ? 2U : 1U)) return Value::Null(Type::kFloat64);
+  if (!finite) return Value::Float64(std::bit_cast<double>(0x7ff8000000000000ULL));
+  const Spread spread = deviation ? Spread::kDeviation : Spread::kVariance;
+  const Divisor divisor = sample ? Divisor::kSample : Divisor::kPopulation;
+  return Value::Float64(integers.empty() ? ReferenceSpread(doubles, spread, divisor)
+                                         : ReferenceSpread(integers, spread, divisor));
+}
+
+inline Value NaiveDistinct(const std::vector<Event>& rows, const Feature& feature) {
+  std::set<std::string> values;
+  for (const Event& event : rows) {
+    Value v = ArgumentValue(event, feature.argument);
+    if (v.is_null()) continue;
+    if (v.type() == Type::kFloat64 && v.as_double() == 0) v = Value::Float64(0.0);
+    values.insert(v.ToJson());
+  }
+  if (feature.kind == AggregateKind::kCountDistinct || values.size() <= kExactDistinctMax)
+    return Value::Int64(static_cast<int64_t>(values.size()));
+  HyperLogLog registers(feature.register_bits);  // of doubles: there are so many of no other
+  for (const Event& event : rows) {
+    if (!event.f) continue;
+    const auto cell = std::bit_cast<uint64_t>(*event.f);
+    const uint64_t value = ValueCell(CellKind::kDouble, {.cells = &cell}, 0);
+    registers.Add(HashOfValue(CellKind::kDouble, value));
+  }
+  return Value::Int64(static_cast<int64_t>(registers.Estimate()));
+}
+
+// When and over what is asked.
+struct Span {
+  int64_t as_of;
+  int64_t window_us;  // 0: for ever
+};
+
+inline Value NaiveRate(const std::vector<Event>& rows, const Feature& feature, const Span& span) {
+  const double seconds = static_cast<double>(span.window_us) / 1e6;
+  if (feature.argument.empty()) return Value::Float64(static_cast<double>(rows.size()) / seconds);
+  __int128 integers = 0;
+  ReferenceSum doubles;
+  bool any = false;
+  for (const Event& event : rows) {
+    any = any || Number(event, feature.argument).has_value();
+    if (feature.argument == "x" && event.x) integers += *event.x;
+    if (feature.argument == "f" && event.f) doubles.Add(*event.f);
+  }
+  if (!any) return Value::Null(Type::kFloat64);
+  return Value::Float64(
+      (feature.argument == "x" ? static_cast<double>(integers) : doubles.Round()) / seconds);
+}
+
+// The values that count, as distinct counts see them; oldest row first.
+inline std::vector<Value> ValuesOf(const std::vector<Event>& rows, const Feature& feature) {
+  std::vector<Value> values;
+  for (const Event& event : rows) {
+    Value v = ArgumentValue(event, feature.argument);
+    if (!v.is_null()) values.push_back(std::move(v));
+  }
+  return values;
+}
+
+inline void MakeEqual(std::vector<Value>& values) {
+  for (Value& v : values) {
+    if (v.type() != Type::kFloat64) continue;
+    if (v.as_double() == 0) v = Value::Float64(0.0);
+    if (std::isnan(v.as_double())) v = Value::Float64(std::bit_cast<double>(0x7ff8000000000000ULL));
+  }
+}
+
+inline Value NaiveList(const std::vector<Event>& rows, const Feature& feature) {
+  const Type element = ArgumentValue(Event{}, feature.argument).type();
+  std::vector<Value> values = ValuesOf(rows, feature);
+  const bool counts = feature.kind == AggregateKind::kTopKCounts;
+  if (values.empty()) return Value::Null(columns::ListOf(counts ? Type::kInt64 : element));
+  if (feature.kind == AggregateKind::kFirstN || feature.kind == AggregateKind::kLastN) {
+    const size_t some = std::min<size_t>(feature.size, values.size());
+    const auto begin = feature.kind == AggregateKind::kFirstN
+                           ? values.begin()
+                           : values.end() - static_cast<ptrdiff_t>(some);
+    return Value::List(element, {begin, begin + static_cast<ptrdiff_t>(some)});
+  }
+  MakeEqual(values);
+  struct Seen {
+    Value value;
+    size_t count;
+    size_t newest;  // the index of its newest row
+  };
+  std::vector<Seen> seen;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto same = std::find_if(seen.begin(), seen.end(),
+                                   [&](const Seen& s) { return s.value.SameBits(values[i]); });
+    if (same == seen.end()) {
+      seen.push_back({values[i], 1, i});
+    } else {
+      ++same->count;
+      same->newest = i;
+    }
+  }
+  const bool set = feature.kind == AggregateKind::kValues;
+  std::sort(seen.begin(), seen.end(), [&](const Seen& a, const Seen& b) {
+    if (set) return a.newest > b.newest;
+    return a.count != b.count ? a.count > b.count : Less(a.value, b.value);
+  });
+  if (seen.size() > feature.size) seen.erase(seen.begin() + feature.size, seen.end());
+  if (set)
+    std::sort(seen.begin(), seen.end(),
+              [](const Seen& a, const Seen& b) { return Less(a.value, b.value); });
+  Value::Elements elements;
+  for (const Seen& s : seen)
+    elements.push_back(counts ? Value::Int64(static_cast<int64_t>(s.count)) : s.value);
+  return Value::List(counts ? Type::kInt64 : element, std::move(elements));
+}
+
+inline Value NaiveDecay(const std::vector<Event>& rows, const Feature& feature, const Span& span) {
+  const bool count = feature.kind == AggregateKind::kDecayedCount;
+  ReferenceSum sum;
+  bool any = false;
+  for (const Event& event : rows) {
+    if (!feature.argument.empty() && ArgumentValue(event, feature.argument).is_null()) continue;
+    any = true;
+    const double weight = DecayWeight(static_cast<uint64_t>(span.as_of - event.at),
+                                      static_cast<uint64_t>(feature.half_life.count()));
+    if (weight != 0) sum.Add(count ? weight : *Number(event, feature.argument) * weight);
+  }
+  return any || count ? Value::Float64(sum.Round()) : Value::Null(Type::kFloat64);
+}
+
 inline Value NaiveQuantile(const std::vector<Event>& rows, const Feature& feature) {
   std::vector<Bucket> buckets;
   for (const Event& event : rows) {
@@ -310,7 +518,8 @@ inline Value NaiveEnd(const std::vector<Event>& rows, const Feature& feature, bo
 }
 
 // `rows`: of the window, sorted by (event time, position).
-inline Value NaiveValue(std::vector<Event> rows, const Feature& feature, FeatureStatus& status) {
+inline Value NaiveValue(std::vector<Event> rows, const Feature& feature, const Span& span,
+                        FeatureStatus& status) {
   if (!feature.where.empty())
     std::erase_if(
         rows, [&](const Event& event) { return !Condition(event, feature.where).value_or(false); });
@@ -329,6 +538,26 @@ inline Value NaiveValue(std::vector<Event> rows, const Feature& feature, Feature
     case AggregateKind::kLast:
       return rows.empty() ? ArgumentValue(Event{}, feature.argument)
                           : ArgumentValue(rows.back(), feature.argument);
+    case AggregateKind::kFirst:
+      return rows.empty() ? ArgumentValue(Event{}, feature.argument)
+                          : ArgumentValue(rows.front(), feature.argument);
+    case AggregateKind::kVarSamp:
+    case AggregateKind::kVarPop:
+    case AggregateKind::kStddevSamp:
+    case AggregateKind::kStddevPop: return NaiveSpread(rows, feature);
+    case AggregateKind::kCountDistinct:
+    case AggregateKind::kApproxDistinct: return NaiveDistinct(rows, feature);
+    case AggregateKind::kRate: return NaiveRate(rows, feature, span);
+    case AggregateKind::kFirstN:
+    case AggregateKind::kLastN:
+    case AggregateKind::kTopK:
+    case AggregateKind::kTopKCounts:
+    case AggregateKind::kValues: return NaiveList(rows, feature);
+    case AggregateKind::kDecayedSum:
+    case AggregateKind::kDecayedCount: return NaiveDecay(rows, feature, span);
+    case AggregateKind::kTimeSinceLast:
+      return rows.empty() ? Value::Null(Type::kFloat64)
+                          : Value::Float64(static_cast<double>(span.as_of - rows.back().at) / 1e6);
     case AggregateKind::kShare: {
       double truths = 0;
       double known = 0;
@@ -366,8 +595,9 @@ inline ViewAnswer NaiveAnswer(const ViewDefinition& view, const std::vector<Feat
       std::erase_if(rows, [&](const Event& event) { return event.at <= edge; });
     }
     FeatureStatus status = FeatureStatus::kPresent;
+    const Span span{as_of, view.lifetime() ? 0 : view.windows[output.window].count()};
     Value value = known.empty() ? Value::Null(output.type)
-                                : NaiveValue(rows, features[output.feature], status);
+                                : NaiveValue(rows, features[output.feature], span, status);
     if (known.empty()) {
       status = FeatureStatus::kNotFound;
     } else if (view.ttl && as_of - known.back().at > view.ttl->count()) {
@@ -410,7 +640,9 @@ inline std::vector<Feature> FeaturesOf(size_t index) {
   if (index == 2)
     return {{"last_x", AggregateKind::kLast, "x", ""},
             {"last_s", AggregateKind::kLast, "s", ""},
-            {"last_rare", AggregateKind::kLast, "f", "x > 480"}};
+            {"last_rare", AggregateKind::kLast, "f", "x > 480"},
+            {"since", AggregateKind::kTimeSinceLast, "", ""},
+            {"since_rare", AggregateKind::kTimeSinceLast, "", "x > 480"}};
   return {{"rows", AggregateKind::kCount, "", ""}, {"sum_f", AggregateKind::kSum, "f", ""}};
 }
 

@@ -23,7 +23,9 @@ class NestedWindows {
         as_of_(as_of),
         rows_(rows),
         answer_(answer),
-        edge_(outputs.EdgeOf(0, as_of)) {}
+        edge_(outputs.EdgeOf(0, as_of)) {
+    rows_.SetAsOf(as_of);
+  }
 
   // All windows are closed: older rows change nothing.
   bool done() const { return window_ == outputs_.windows(); }

@@ -34,6 +34,11 @@ void RowAnswers::Set(uint32_t row, size_t output, FeatureStatus status, Value va
   uint64_t& cell = cells_[row * outputs_ + output];
   cell = 0;
   if (value.is_null()) return;
+  if (columns::IsList(value.type())) {
+    cell = values_.size();
+    values_.push_back(std::move(value));
+    return;
+  }
   switch (CellKindOf(value.type())) {
     case CellKind::kInteger: cell = static_cast<uint64_t>(value.as_int()); break;
     case CellKind::kDouble: cell = std::bit_cast<uint64_t>(value.as_double()); break;
@@ -49,6 +54,7 @@ Value RowAnswers::ValueOf(uint32_t row, size_t output) const {
   const columns::Type type = view_.outputs[output].type;
   if (status(row, output) != FeatureStatus::kPresent) return Value::Null(type);
   const uint64_t of = cell(row, output);
+  if (columns::IsList(type)) return values_[of];
   switch (CellKindOf(type)) {
     case CellKind::kInteger: return Value(type, static_cast<int64_t>(of));
     case CellKind::kDouble: return Value(type, std::bit_cast<double>(of));

@@ -30,7 +30,7 @@ class RowAnswers {
   FeatureStatus status(uint32_t row, size_t output) const {
     return statuses_[row * outputs_ + output];
   }
-  // An integer, a double's bits, a bool as 0 or 1; 0 for a null. Not of texts.
+  // An integer, a double's bits, a bool as 0 or 1; 0 for a null. Not of texts and lists.
   uint64_t cell(uint32_t row, size_t output) const { return cells_[row * outputs_ + output]; }
   columns::Value ValueOf(uint32_t row, size_t output) const;
   ViewAnswer AnswerOf(uint32_t row) const;
@@ -44,7 +44,7 @@ class RowAnswers {
     void Set(size_t output, FeatureStatus status, columns::Value value) {
       answers_.Set(row_, output, status, std::move(value));
     }
-    // Not of texts.
+    // Not of texts and lists.
     void SetCell(size_t output, FeatureStatus status, uint64_t cell) {
       const size_t at = row_ * answers_.outputs_ + output;
       answers_.statuses_[at] = status;

@@ -33,6 +33,8 @@ std::shared_ptr<PipelineDefinition> Pipeline() {
                                       {"sum_x", AggregateKind::kSum, "x", "b"},
                                       {"sum_f", AggregateKind::kSum, "f", ""},
                                       {"mean_f", AggregateKind::kMean, "f", "x > 10"},
+                                      {"rate", AggregateKind::kRate, "", ""},
+                                      {"rate_x", AggregateKind::kRate, "x", "b"},
                                       {"share_b", AggregateKind::kShare, "b", ""}}));
   return pipeline;
 }

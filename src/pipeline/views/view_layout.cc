@@ -39,10 +39,14 @@ std::string KeptText(const PipelineDefinition& definition, const ViewDefinition&
     if (!argument.semantics().empty()) text += fmt::format("by {}\n", argument.semantics());
   }
   const AggregatePlan plan = PlanOf(view);
-  for (const Slot& slot : plan.slots())
-    text += fmt::format("slot {} {} {} {} {}\n", static_cast<int>(slot.kind),
-                        static_cast<int>(slot.cell), IndexText(slot.argument),
-                        IndexText(slot.where), slot.bits);
+  for (const Slot& slot : plan.slots()) {
+    text +=
+        fmt::format("slot {} {} {} {} {}", static_cast<int>(slot.kind), static_cast<int>(slot.cell),
+                    IndexText(slot.argument), IndexText(slot.where), slot.bits);
+    if (slot.size != 0) text += fmt::format(" size {}", slot.size);
+    if (slot.half_life.count() != 0) text += fmt::format(" half-life {}", slot.half_life.count());
+    text += '\n';
+  }
   return text;
 }
 

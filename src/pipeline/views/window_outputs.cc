@@ -31,6 +31,10 @@ int64_t WindowOutputs::EdgeOf(size_t window, base::Timestamp as_of) const {
   return view_->lifetime() ? base::Timestamp::Min().us : (as_of - view_->windows[window]).us;
 }
 
+base::Duration WindowOutputs::LengthOf(size_t window) const {
+  return view_->lifetime() ? base::Duration(0) : view_->windows[window];
+}
+
 ViewAnswer WindowOutputs::NotFound() const {
   ViewAnswer answer;
   answer.values.reserve(view_->outputs.size());
@@ -42,7 +46,7 @@ ViewAnswer WindowOutputs::NotFound() const {
 
 void WindowOutputs::Write(size_t window, Accumulators& rows, ViewAnswer& answer) const {
   for (const size_t output : outputs_[window]) {
-    AggregateResult result = rows.Result(view_->outputs[output].feature);
+    AggregateResult result = rows.Result(view_->outputs[output].feature, LengthOf(window));
     answer.statuses[output] = StatusOf(result);
     answer.values[output] = std::move(result.value);
   }
@@ -50,7 +54,7 @@ void WindowOutputs::Write(size_t window, Accumulators& rows, ViewAnswer& answer)
 
 void WindowOutputs::Write(size_t window, Accumulators& rows, RowAnswers::Row& answer) const {
   for (const size_t output : outputs_[window]) {
-    AggregateResult result = rows.Result(view_->outputs[output].feature);
+    AggregateResult result = rows.Result(view_->outputs[output].feature, LengthOf(window));
     const FeatureStatus status = StatusOf(result);
     answer.Set(output, status, std::move(result.value));
   }
@@ -61,7 +65,8 @@ void WindowOutputs::WriteSums(size_t window, const AggregatePlan& plan, const Sl
   constexpr FeatureStatus kStatuses[] = {FeatureStatus::kPresent, FeatureStatus::kNullValue,
                                          FeatureStatus::kInvalid};  // by AdditiveResult::Kind
   for (const size_t output : outputs_[window]) {
-    const AdditiveResult result = ResultOf(plan, view_->outputs[output].feature, sums);
+    const AdditiveResult result =
+        ResultOf(plan, view_->outputs[output].feature, LengthOf(window), sums);
     answer.SetCell(output, kStatuses[static_cast<size_t>(result.kind)], result.cell);
   }
 }

@@ -57,6 +57,9 @@ class WindowOutputs {
   void WriteEventTime(base::Timestamp, base::Timestamp, WindowSums&) const {}
 
  private:
+  // 0 of a lifetime view.
+  base::Duration LengthOf(size_t window) const;
+
   const ViewDefinition* view_;
   std::vector<std::vector<size_t>> outputs_;  // by window
 };

@@ -38,6 +38,9 @@ void AppendValue(std::string& out, const columns::Value& value, FeatureStatus sh
     out += "null";
   } else if (mode == StatusMode::kFeast && value.type() == columns::Type::kTimestamp) {
     out += std::to_string(value.as_int() / 1'000'000);
+  } else if (columns::IsList(value.type())) {
+    AppendArray(out, value.as_list().size(),
+                [&](size_t i) { AppendValue(out, value.as_list()[i], shown, mode); });
   } else {
     value.AppendJson(out);
   }

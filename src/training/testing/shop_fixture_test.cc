@@ -30,6 +30,11 @@ views:
       spend: sum(amount)
       quarters: sum(amount / 4.0)
       p50: quantile(amount, 0.5)
+      recent: last_n(amount, 3)
+      spread: stddev_samp(amount / 4.0)
+      kinds: count(distinct amount)
+      often: top_k(amount, 2)
+      fading: decayed_sum(amount, 90s)
   latest:
     from: orders
     by: customer

@@ -9,7 +9,7 @@ namespace headrace::pipeline {
 namespace {
 
 // Goes up when the meaning of captured bytes changes: older captures are then not used.
-constexpr uint32_t kSemantics = 1;
+constexpr uint32_t kSemantics = 2;
 
 std::string NameAndType(const columns::Schema& schema, size_t field) {
   return fmt::format("{} {}", schema.field(field).name, columns::NameOf(schema.field(field).type));

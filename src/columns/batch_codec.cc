@@ -177,7 +177,7 @@ void EncodeBatch(const ColumnBatch& batch, ByteWriter& out) {
 }
 
 Result<ColumnBatch> DecodeBatch(ByteReader& in, const SchemaRef& schema,
-                                std::shared_ptr<const void> owner) {
+                                const std::shared_ptr<const void>& owner) {
   HR_TRY(const uint32_t rows, in.U32());
   HR_TRY(const uint32_t count, in.U32());
   if (rows > (1U << 24) || count > schema->size())

@@ -62,7 +62,7 @@ void EncodeBatch(const ColumnBatch& batch, ByteWriter& out);
 // aligned. Fields are matched to `schema` by id. Errors: kCorruption for lying lengths, offsets
 // that go back or past the values, unknown ids or types.
 base::Result<ColumnBatch> DecodeBatch(ByteReader& in, const SchemaRef& schema,
-                                      std::shared_ptr<const void> owner);
+                                      const std::shared_ptr<const void>& owner);
 
 // A schema: u32 fields, per field {u32 id, text name, u8 type, u8 nullable}.
 void EncodeSchema(const Schema& schema, ByteWriter& out);

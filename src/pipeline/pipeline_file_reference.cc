@@ -185,7 +185,7 @@ std::string PipelineFileSchema() {
 
 // What stands in the parentheses: "number, then a rank in (0, 1]".
 std::string TakesText(const AggregateRow& row) {
-  const std::string first(TextOf(row.takes));
+  std::string first(TextOf(row.takes));
   switch (row.parameter) {
     case Parameter::kNone: break;
     case Parameter::kRank: return first + ", a rank in (0, 1], optionally `error 1%`";

@@ -105,10 +105,10 @@ TEST(ArrowBridge, SharesNumbersAndText) {
 }
 
 std::shared_ptr<arrow::RecordBatch> Batch(
-    std::vector<std::pair<std::string, std::shared_ptr<arrow::Array>>> columns) {
+    const std::vector<std::pair<std::string, std::shared_ptr<arrow::Array>>>& columns) {
   arrow::FieldVector fields;
   arrow::ArrayVector arrays;
-  for (auto& [name, array] : columns) {
+  for (const auto& [name, array] : columns) {
     fields.push_back(arrow::field(name, array->type()));
     arrays.push_back(array);
   }
@@ -117,8 +117,9 @@ std::shared_ptr<arrow::RecordBatch> Batch(
 }
 
 template <typename Builder, typename T>
-std::shared_ptr<arrow::Array> Array(std::vector<T> values, std::shared_ptr<arrow::DataType> type) {
-  Builder builder(std::move(type), arrow::default_memory_pool());
+std::shared_ptr<arrow::Array> Array(const std::vector<T>& values,
+                                    const std::shared_ptr<arrow::DataType>& type) {
+  Builder builder(type, arrow::default_memory_pool());
   for (const T& value : values) EXPECT_TRUE(builder.Append(value).ok());
   return builder.Finish().ValueOrDie();
 }

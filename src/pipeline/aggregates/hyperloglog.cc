@@ -71,7 +71,7 @@ uint64_t HyperLogLog::Estimate() const {
   double z = groups * Tau(1 - equal[static_cast<size_t>(rank_max)] / groups);
   for (int rank = rank_max - 1; rank >= 1; --rank) z = 0.5 * (z + equal[static_cast<size_t>(rank)]);
   z += groups * Sigma(equal[0] / groups);
-  return static_cast<uint64_t>(kAlpha * groups * groups / z + 0.5);
+  return static_cast<uint64_t>(std::llround(kAlpha * groups * groups / z));
 }
 
 }  // namespace headrace::pipeline

@@ -53,7 +53,7 @@ class Shop {
   std::string answers;  // the file's text so far
 
  private:
-  serving::FeatureAnswer Ask(serving::FeatureQuery query);
+  serving::FeatureAnswer Ask(const serving::FeatureQuery& query);
 
   base::MemoryBudget budget_{1ULL << 30};
   base::StreamId stream_;

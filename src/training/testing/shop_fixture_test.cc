@@ -95,7 +95,7 @@ Shop::Shop(uint64_t seed) : machine(seed), definition(ReadPipeline()) {
                               orders.known_at},
       publish);
   sequencer_->Start([this](const log::EpochRef& epoch) {
-    publisher_->NoteDurable(*epoch);
+    EXPECT_TRUE(publisher_->NoteDurable(*epoch));
     views->Apply(std::span(&epoch, 1));
     sequencer_->MarkVisible(epoch->id, machine.clock().Wall());
   });
@@ -155,7 +155,7 @@ void Shop::Publish() {
   EXPECT_TRUE(answer && *answer);
 }
 
-serving::FeatureAnswer Shop::Ask(serving::FeatureQuery query) {
+serving::FeatureAnswer Shop::Ask(const serving::FeatureQuery& query) {
   auto answer = service_->Answer(query);
   EXPECT_TRUE(answer) << answer.error().ToString();
   return answer ? std::move(*answer) : serving::FeatureAnswer{};

@@ -166,7 +166,7 @@ serving::FeatureAnswer Shop::Ask(const std::string& customer, double basket) {
   query.service = "checkout";
   query.inputs = {{"customer", {columns::Value::String(customer)}},
                   {"basket", {columns::Value::Float64(basket)}}};
-  return Ask(std::move(query));
+  return Ask(query);
 }
 
 serving::FeatureAnswer Shop::AskList(const std::string& customer,
@@ -174,7 +174,7 @@ serving::FeatureAnswer Shop::AskList(const std::string& customer,
   serving::FeatureQuery query;
   query.features = features;
   query.inputs = {{"customer", {columns::Value::String(customer)}}};
-  return Ask(std::move(query));
+  return Ask(query);
 }
 
 void Shop::WriteAnswers() {

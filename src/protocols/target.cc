@@ -1,16 +1,13 @@
 #include "protocols/target.h"
 
+#include "base/hex.h"
+
 namespace headrace::protocols {
 namespace {
 
 enum class Part { kPath, kQuery };
 
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
+using base::HexDigit;
 
 bool Decode(std::string_view text, Part part, std::string& out) {
   out.reserve(text.size());

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 
+#include "base/hex.h"
 #include "pipeline/expressions/binding.h"
 #include "pipeline/expressions/code_points.h"
 
 namespace headrace::pipeline {
 namespace {
 
+using base::HexDigit;
 using Text = std::string_view;
 
 constexpr Text kBase64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -67,12 +69,6 @@ struct ToHex {
     return text.Finish(out);
   }
 };
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 // An odd number of digits has a 0 in front.
 struct FromHex {

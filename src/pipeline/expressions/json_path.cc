@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/hex.h"
 #include "pipeline/expressions/code_points.h"
 
 namespace headrace::pipeline {
@@ -17,11 +18,7 @@ int FourDigits(Text text) {
   if (text.size() < 4) return -1;
   int value = 0;
   for (size_t i = 0; i < 4; ++i) {
-    const char c = text[i];
-    const int digit = IsDigit(c)             ? c - '0'
-                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                             : -1;
+    const int digit = base::HexDigit(text[i]);
     if (digit < 0) return -1;
     value = value << 4 | digit;
   }

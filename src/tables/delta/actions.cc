@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/hash.h"
+#include "base/hex.h"
 
 namespace headrace::tables::delta {
 namespace {
@@ -235,20 +236,14 @@ std::string EncodePath(std::string_view path) {
 }
 
 Result<std::string> DecodePath(std::string_view path) {
-  const auto digit = [](char c) -> int {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-  };
   std::string out;
   for (size_t i = 0; i < path.size(); ++i) {
     if (path[i] != '%') {
       out += path[i];
       continue;
     }
-    const int high = i + 1 < path.size() ? digit(path[i + 1]) : -1;
-    const int low = i + 2 < path.size() ? digit(path[i + 2]) : -1;
+    const int high = i + 1 < path.size() ? base::HexDigit(path[i + 1]) : -1;
+    const int low = i + 2 < path.size() ? base::HexDigit(path[i + 2]) : -1;
     if (high < 0 || low < 0)
       return Fail(base::Error(ErrorCode::kCorruption, "a bad percent escape in a data file's path")
                       .With("path", std::string(path)));

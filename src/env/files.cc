@@ -57,6 +57,11 @@ bool IsTemporaryName(std::string_view name) {
   return name.starts_with('.') && name.find(kTemporaryMark) != std::string_view::npos;
 }
 
+base::Result<std::unique_ptr<WritableFile>> OpenOrCreate(Files& files, const std::string& path) {
+  HR_TRY(const bool exists, files.Exists(path));
+  return files.OpenForWriting(path, exists ? Files::Open::kExisting : Files::Open::kCreateNew);
+}
+
 base::Result<void> PutIfAbsent(Files& files, const std::string& path,
                                std::span<const uint8_t> bytes) {
   HR_TRY(const std::string temporary, WriteTemporary(files, path, bytes));

@@ -83,6 +83,9 @@ class Files {
   virtual void CrashPoint(const char* /*name*/) {}
 };
 
+// Opens `path` for writing in place; makes it when it is not there.
+base::Result<std::unique_ptr<WritableFile>> OpenOrCreate(Files& files, const std::string& path);
+
 // Whether `name` (no folder) is one that PutIfAbsent and PutAtomically use before the file is
 // whole: left behind only by a crash, hidden from readers that skip names with a leading dot, and
 // safe to remove by whoever holds the folder's lock.

@@ -54,10 +54,7 @@ base::Timestamp ClockMark::ReadFloor(env::Environment& environment, const std::s
 }
 
 base::Result<ClockMark> ClockMark::Open(env::Environment& environment, const std::string& path) {
-  env::Files& files = environment.files();
-  HR_TRY(const bool exists, files.Exists(path));
-  HR_TRY(auto file, files.OpenForWriting(
-                        path, exists ? env::Files::Open::kExisting : env::Files::Open::kCreateNew));
+  HR_TRY(auto file, env::OpenOrCreate(environment.files(), path));
   return ClockMark(std::move(file), BootOf(environment));
 }
 

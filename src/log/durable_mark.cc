@@ -33,10 +33,7 @@ MarkBytes Encode(MarkedEpoch mark, base::LogId log) {
 
 base::Result<DurableMark> DurableMark::Open(env::Files& files, const std::string& folder,
                                             base::LogId log, Durability durability) {
-  const std::string path = MarkPath(folder);
-  HR_TRY(const bool exists, files.Exists(path));
-  HR_TRY(auto file, files.OpenForWriting(
-                        path, exists ? env::Files::Open::kExisting : env::Files::Open::kCreateNew));
+  HR_TRY(auto file, env::OpenOrCreate(files, MarkPath(folder)));
   return DurableMark(std::move(file), log, durability);
 }
 

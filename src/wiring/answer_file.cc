@@ -10,16 +10,9 @@ namespace headrace::wiring {
 
 base::Result<std::unique_ptr<AnswerFile>> AnswerFile::Open(env::Environment& environment,
                                                            const std::string& path) {
-  env::Files& files = environment.files();
-  HR_TRY(const bool exists, files.Exists(path));
-  uint64_t size = 0;
-  if (exists) {
-    HR_TRY(const auto old, files.OpenForReading(path));
-    size = old->size();
-  }
-  HR_TRY(auto file, files.OpenForWriting(
-                        path, exists ? env::Files::Open::kExisting : env::Files::Open::kCreateNew));
-  return std::unique_ptr<AnswerFile>(new AnswerFile(environment, std::move(file), size));
+  HR_TRY(auto file, env::OpenOrCreate(environment.files(), path));
+  HR_TRY(const auto old, environment.files().OpenForReading(path));
+  return std::unique_ptr<AnswerFile>(new AnswerFile(environment, std::move(file), old->size()));
 }
 
 AnswerFile::AnswerFile(env::Environment& environment, std::unique_ptr<env::WritableFile> file,

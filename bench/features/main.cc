@@ -25,7 +25,7 @@
 #include "card_events.h"
 #include "columns/batch_builder.h"
 #include "moving_windows.h"
-#include "pipeline/pipeline_file.h"
+#include "payments.h"
 #include "pipeline/views/view_set.h"
 
 namespace headrace::bench {
@@ -35,19 +35,6 @@ using pipeline::ViewSet;
 
 constexpr base::StreamId kStream{1};
 
-constexpr std::string_view kContract = R"(apiVersion: v3.1.0
-kind: DataContract
-id: payments
-version: 1.0.0
-status: active
-schema:
-  - name: payments
-    logicalType: object
-    properties:
-      - {name: card, logicalType: integer, required: true}
-      - {name: paid_at, logicalType: timestamp, required: true}
-      - {name: amount, logicalType: number, required: true}
-)";
 constexpr std::string_view kPipeline = R"(headrace: 1
 pipeline: payments
 promise: {{budget: {{p99: 200ms}}}}
@@ -150,11 +137,9 @@ uint64_t ExpectedDigest(const CardEventSettings& of, uint64_t warm, uint64_t eve
 }
 
 int Run(const Settings& settings) {
-  const pipeline::CheckedPipeline checked = pipeline::CheckPipeline(
-      "pipeline.yaml", fmt::format(fmt::runtime(kPipeline), settings.Text("windows", "1h, 24h")),
-      [](const std::string&) { return base::Result<std::string>(std::string(kContract)); });
-  HR_CHECK(checked.definition != nullptr, "the windows are broken, or the benchmark's pipeline is");
-  const auto& view = checked.definition->views[0];
+  const pipeline::PipelineRef definition =
+      PaymentsPipeline(fmt::format(fmt::runtime(kPipeline), settings.Text("windows", "1h, 24h")));
+  const auto& view = definition->views[0];
   const CardEventSettings of{.seed = settings.Count("seed", 1),
                              .cards = settings.Count("cards", 100'000),
                              .skew = settings.Number("skew", 1.1),
@@ -166,7 +151,7 @@ int Run(const Settings& settings) {
 
   StillClock clock;
   base::MemoryBudget budget{20ULL << 30};
-  ViewSet views(checked.definition, budget, clock);
+  ViewSet views(definition, budget, clock);
   views.BindStream(0, kStream);
   Digest digest(view.windows.size());
   CardEvents source(of);
@@ -178,7 +163,7 @@ int Run(const Settings& settings) {
     if (done == warm && settings.Count("answers", 1) != 0) views.AnswerRows(0, &digest);
     const uint64_t rows = std::min(per_epoch, (done < warm ? warm : warm + events) - done);
     const auto epoch =
-        EpochOf(checked.definition->streams[0].schema(), source, ++epoch_id, rows, newest_us);
+        EpochOf(definition->streams[0].schema(), source, ++epoch_id, rows, newest_us);
     digest.BeginEpoch(done);
     const double wall_before = Seconds();
     const double cpu_before = ThreadSeconds();

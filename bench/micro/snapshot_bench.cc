@@ -9,7 +9,7 @@
 #include <fmt/core.h>
 
 #include "columns/batch_builder.h"
-#include "pipeline/pipeline_file.h"
+#include "payments.h"
 #include "pipeline/views/view_capture.h"
 #include "pipeline/views/view_restore.h"
 
@@ -20,19 +20,6 @@ constexpr base::StreamId kStream{1};
 constexpr uint64_t kRowsPerEpoch = 100'000;
 constexpr int64_t kMicrosPerRow = 10;
 
-constexpr std::string_view kContract = R"(apiVersion: v3.1.0
-kind: DataContract
-id: payments
-version: 1.0.0
-status: active
-schema:
-  - name: payments
-    logicalType: object
-    properties:
-      - {name: card, logicalType: integer, required: true}
-      - {name: paid_at, logicalType: timestamp, required: true}
-      - {name: amount, logicalType: number, required: true}
-)";
 constexpr std::string_view kPipeline = R"(headrace: 1
 pipeline: payments
 promise: {budget: {p99: 200ms}}
@@ -55,20 +42,17 @@ double SecondsSince(std::chrono::steady_clock::time_point begin) {
 }
 
 int Run(uint64_t keys, uint64_t rows_per_key) {
-  const CheckedPipeline checked = CheckPipeline("pipeline.yaml", kPipeline, [](const std::string&) {
-    return base::Result<std::string>(std::string(kContract));
-  });
-  HR_CHECK(checked.definition != nullptr, "the benchmark's pipeline is broken");
+  const PipelineRef definition = bench::PaymentsPipeline(std::string(kPipeline));
   FixedClock clock;
   base::MemoryBudget budget{16ULL << 30};
-  ViewSet views(checked.definition, budget, clock);
+  ViewSet views(definition, budget, clock);
   views.BindStream(0, kStream);
   std::mt19937_64 random(1);
   const uint64_t rows = keys * rows_per_key;
   auto begin = std::chrono::steady_clock::now();
   int64_t at = 1'000'000'000'000;
   for (uint64_t done = 0, epoch = 1; done < rows; done += kRowsPerEpoch, ++epoch) {
-    columns::BatchBuilder builder(checked.definition->streams[0].schema());
+    columns::BatchBuilder builder(definition->streams[0].schema());
     for (uint64_t i = 0; i < kRowsPerEpoch; ++i) {
       builder.column(0).AppendInt(static_cast<int64_t>(random() % keys));
       builder.column(1).AppendInt(at += kMicrosPerRow);
@@ -103,7 +87,7 @@ int Run(uint64_t keys, uint64_t rows_per_key) {
              captured_mib / seconds);
 
   begin = std::chrono::steady_clock::now();
-  ViewSet restored(checked.definition, budget, clock);
+  ViewSet restored(definition, budget, clock);
   auto restore = ViewRestore::Begin(restored, layout);
   for (const auto& piece : pieces) HR_CHECK(restore->Add(piece).has_value(), "a piece is broken");
   restore->Finish(capture.after(), capture.after_clock());

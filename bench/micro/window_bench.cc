@@ -12,7 +12,7 @@
 
 #include "columns/batch_builder.h"
 #include "columns/key.h"
-#include "pipeline/pipeline_file.h"
+#include "payments.h"
 #include "pipeline/views/view_set.h"
 
 namespace headrace::pipeline {
@@ -21,20 +21,8 @@ namespace {
 constexpr base::StreamId kStream{1};
 constexpr int64_t kDay = 86'400'000'000;
 
-constexpr std::string_view kContract = R"(apiVersion: v3.1.0
-kind: DataContract
-id: payments
-version: 1.0.0
-status: active
-schema:
-  - name: payments
-    logicalType: object
-    properties:
-      - {name: card, logicalType: integer, required: true}
-      - {name: paid_at, logicalType: timestamp, required: true}
-      - {name: amount, logicalType: number, required: true}
-      - {name: country, logicalType: string, required: true}
-)";
+constexpr std::string_view kCountry =
+    "      - {name: country, logicalType: string, required: true}\n";
 
 constexpr std::string_view kSums = "{n: count(*), spend: sum(amount)}";
 constexpr std::string_view kRanges = "{least: min(amount), most: max(amount)}";
@@ -48,11 +36,7 @@ PipelineRef Pipeline(std::string_view features) {
       "paid_at, late: 30d}}\nviews:\n  card: {from: payments, by: card, over: [1h, 24h], "
       "features: " +
       std::string(features) + "}\n";
-  const CheckedPipeline checked = CheckPipeline("pipeline.yaml", text, [](const std::string&) {
-    return base::Result<std::string>(std::string(kContract));
-  });
-  HR_CHECK(checked.definition != nullptr, "the benchmark's pipeline is broken");
-  return checked.definition;
+  return bench::PaymentsPipeline(text, kCountry);
 }
 
 class ZeroClock final : public env::Clock {

@@ -33,24 +33,29 @@ uint64_t BootOf(env::Environment& environment) {
 
 }  // namespace
 
-base::Timestamp ClockMark::ReadFloor(env::Environment& environment, const std::string& path) {
+base::Timestamp ClockFloor::At(env::MonotonicTime now) const {
+  if (!since) return clock;
+  // One more: both readings were cut to whole microseconds.
+  return clock + std::chrono::duration_cast<base::Duration>(now - *since) + base::Duration(1);
+}
+
+ClockFloor ClockMark::ReadFloor(env::Environment& environment, const std::string& path) {
   const auto bytes = environment.files().ReadAll(path);
   MarkBytes mark;
-  if (!bytes && bytes.error().code() == base::ErrorCode::kNotFound) return base::Timestamp::Min();
+  if (!bytes && bytes.error().code() == base::ErrorCode::kNotFound) return {};
   const bool whole = bytes && bytes->size() >= sizeof(mark);
   if (whole) std::memcpy(&mark, bytes->data(), sizeof(mark));
   if (!whole || mark.magic != kMagic || mark.check != mark.Check()) {
     base::LogWarning("log.clock_mark_damaged",
                      {{"file", path},
                       {"meaning", "the log clock goes on from the last epoch and the wall clock"}});
-    return base::Timestamp::Min();
+    return {};
   }
   const base::Timestamp clock{mark.clock_us};
-  const auto since = std::chrono::duration_cast<base::Duration>(environment.clock().Now() -
-                                                                env::MonotonicTime(mark.at_ns));
-  if (mark.boot != BootOf(environment) || since < base::Duration::zero()) return clock + kLease;
-  // One more: both readings were cut to whole microseconds.
-  return clock + since + base::Duration(1);
+  const env::MonotonicTime at(mark.at_ns);
+  if (mark.boot != BootOf(environment) || environment.clock().Now() < at)
+    return {clock + kLease, {}};
+  return {clock, at};
 }
 
 base::Result<ClockMark> ClockMark::Open(env::Environment& environment, const std::string& path) {

@@ -9,6 +9,7 @@
 // between two marks.
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -17,14 +18,22 @@
 
 namespace headrace::log {
 
+// The earliest that a log clock may say; without bounds when it is made from nothing.
+struct ClockFloor {
+  base::Timestamp clock = base::Timestamp::Min();
+  std::optional<env::MonotonicTime> since;  // it moves with the monotonic clock from here on
+
+  base::Timestamp At(env::MonotonicTime now) const;
+};
+
 // One thread at a time.
 class ClockMark {
  public:
   static constexpr env::MonotonicTime kEvery = std::chrono::seconds(1);
   static constexpr base::Duration kLease = std::chrono::seconds(2);
 
-  // The earliest that a log clock may say now; Min() without a mark that can be read.
-  static base::Timestamp ReadFloor(env::Environment& environment, const std::string& path);
+  // No floor without a mark that can be read, which is said in the engine's log.
+  static ClockFloor ReadFloor(env::Environment& environment, const std::string& path);
 
   static base::Result<ClockMark> Open(env::Environment& environment, const std::string& path);
   // Written and synced when it returns. `clock`: a reading that was taken at `at`.

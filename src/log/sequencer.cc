@@ -70,7 +70,8 @@ Result<void> LogSequencer::Recover(const ResumePoint& resume,
   log_bytes_ = tail.log_bytes;
   pending_ = PendingEpoch(durable_.Next());
   env::Clock& clock = environment_.clock();
-  clock_ = std::make_unique<LogClock>(std::max(status_.clock, options_.clock_floor), clock.Now(),
+  const env::MonotonicTime now = clock.Now();
+  clock_ = std::make_unique<LogClock>(std::max(status_.clock, options_.clock_floor.At(now)), now,
                                       clock.Wall());
   status_.log = log_;
   status_.durable = durable_;

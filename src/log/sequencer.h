@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "columns/event_batch.h"
 #include "env/environment.h"
+#include "log/clock_mark.h"
 #include "log/epoch.h"
 
 namespace headrace::log {
@@ -65,7 +66,7 @@ struct LogOptions {
   uint64_t capture_slice_bytes =
       64ULL << 10;  // written at once by CaptureState, at most 0.2 ms, between other tasks
   // The log clock begins here at the earliest (log/clock_mark.h).
-  base::Timestamp clock_floor = base::Timestamp::Min();
+  ClockFloor clock_floor;
   // Told how far Open is, and asked whether to go on; nobody when null. Used by Open only.
   RecoveryProgress* progress = nullptr;
 };

@@ -17,7 +17,6 @@ base::Result<std::unique_ptr<AnswerClock>> AnswerClock::Start(env::Environment& 
                                                               const std::string& data_folder,
                                                               base::Timestamp floor) {
   const std::string path = ClockMarkPath(data_folder);
-  floor = std::max(floor, log::ClockMark::ReadFloor(environment, path));
   HR_TRY(log::ClockMark mark, log::ClockMark::Open(environment, path));
   std::unique_ptr<AnswerClock> clock(new AnswerClock(environment, std::move(mark), floor));
   HR_TRY_VOID(clock->Write());

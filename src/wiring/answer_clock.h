@@ -19,7 +19,7 @@ inline std::string ClockMarkPath(const std::string& data_folder) { return data_f
 // Thread-safe. Marks once a second, on an executor of its own, until it dies.
 class AnswerClock {
  public:
-  // It says nothing earlier than `floor` and the folder's mark. Writes the first mark of its own.
+  // It says nothing earlier than `floor`. Writes the first mark of its own.
   static base::Result<std::unique_ptr<AnswerClock>> Start(env::Environment& environment,
                                                           const std::string& data_folder,
                                                           base::Timestamp floor);

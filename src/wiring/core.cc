@@ -242,6 +242,7 @@ class RunningCore final : public Core {
     HR_TRY(Recovered recovered, RecoverCore(environment_, budget_, options_));
     derived_ = std::move(recovered.derived);
     sequencer_ = std::move(recovered.sequencer);
+    clock_floor_ = recovered.clock_floor;
     started_from_ = std::move(recovered.figures);
     return {};
   }
@@ -280,8 +281,9 @@ class RunningCore final : public Core {
   }
 
   Result<void> OpenAnswers() {
-    HR_TRY(log_clock_,
-           AnswerClock::Start(environment_, options_.data_folder, sequencer_->status().clock));
+    const base::Timestamp floor =
+        std::max(sequencer_->status().clock, clock_floor_.At(environment_.clock().Now()));
+    HR_TRY(log_clock_, AnswerClock::Start(environment_, options_.data_folder, floor));
     waiting_ = environment_.NewExecutor("answers", env::Priority::kRealTime);
     serving::AnswerSources sources{.views = derived_.views.get(),
                                    .log = sequencer_->status().log,
@@ -343,6 +345,7 @@ class RunningCore final : public Core {
   HeldBatches held_;
   EndToEnd end_to_end_;
   std::vector<base::StreamId> stream_ids_;
+  log::ClockFloor clock_floor_;
   StartFigures started_from_;
   env::MonotonicTime started_{0};
   bool stopped_ = false;

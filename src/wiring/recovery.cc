@@ -127,7 +127,10 @@ class CoreRecovery {
  public:
   CoreRecovery(env::Environment& environment, base::MemoryBudget& budget,
                const CoreOptions& options)
-      : environment_(environment), budget_(budget), options_(options) {}
+      : environment_(environment),
+        budget_(budget),
+        options_(options),
+        clock_floor_(log::ClockMark::ReadFloor(environment, ClockMarkPath(options.data_folder))) {}
 
   Result<Recovered> Run() {
     HR_TRY_VOID(CheckUnlocked());
@@ -204,12 +207,12 @@ class CoreRecovery {
       return {};
     };
     log::LogOptions log = options_.log;
-    log.clock_floor = log::ClockMark::ReadFloor(environment_, ClockMarkPath(options_.data_folder));
+    log.clock_floor = clock_floor_;
     HR_TRY(auto sequencer, log::Sequencer::Open(environment_, budget_, LogFolder(options_), log,
                                                 resume, on_recovered));
     derived.views->Apply(step);
     figures_.replay_time = environment_.clock().Now() - begin;
-    return Recovered{std::move(derived), std::move(sequencer), figures_};
+    return Recovered{std::move(derived), std::move(sequencer), clock_floor_, figures_};
   }
 
   Result<void> Note(const log::Epoch& epoch, Derived& derived) {
@@ -227,6 +230,7 @@ class CoreRecovery {
   env::Environment& environment_;
   base::MemoryBudget& budget_;
   const CoreOptions& options_;
+  const log::ClockFloor clock_floor_;
   StartFigures figures_;
   bool loaded_whole_ = false;  // the last snapshot that was tried
   std::string passed_over_;

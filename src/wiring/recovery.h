@@ -38,6 +38,7 @@ struct Derived {
 struct Recovered {
   Derived derived;
   std::unique_ptr<log::Sequencer> sequencer;
+  log::ClockFloor clock_floor;  // the sequencer's clock is not behind it, nor may any other be
   StartFigures figures;
 };
 

@@ -2,6 +2,8 @@
 // airports with skewed traffic, about 16,700 flights a day, landing times in order. No disk, no
 // network, one thread.
 //   Apply/N        rows/s into all views, N rows an epoch
+//   ApplyHot/P     the same, 8,192 rows an epoch, P % of them of one route
+//   Skew/P         ns a row to notice hot keys among a million, P % of the rows of one
 //   Get/view/...   ns a lookup of a random flight's key, as of the clock
 //   Answer         ns a question to the batch driver, cut by epoch, own row left out
 //   ExactSum       ns an addition, beside a plain double
@@ -121,7 +123,7 @@ Route RandomRoute(std::mt19937_64& random) {
 }
 
 columns::ColumnBatch Batch(const columns::SchemaRef& schema, std::mt19937_64& random, int64_t first,
-                           size_t rows) {
+                           size_t rows, uint64_t hot_percent) {
   columns::BatchBuilder builder(schema);
   for (size_t i = 0; i < rows; ++i) {
     const int64_t flight = first + static_cast<int64_t>(i);
@@ -129,7 +131,8 @@ columns::ColumnBatch Batch(const columns::SchemaRef& schema, std::mt19937_64& ra
     builder.column(kLandedAt).AppendInt(flight * kMicrosPerFlight);
     builder.column(kDelay).AppendInt(static_cast<int64_t>(random() % 90) - 20);
     builder.column(kDistance).AppendInt(static_cast<int64_t>(100 + random() % 2400));
-    const Route route = RandomRoute(random);
+    const Route route =
+        random() % 100 < hot_percent ? Route{Airport(0), Airport(1)} : RandomRoute(random);
     builder.column(kOrigin).AppendText(route.origin);
     builder.column(kDestination).AppendText(route.destination);
   }
@@ -142,8 +145,8 @@ class ZeroClock final : public env::Clock {
   base::Timestamp Wall() const override { return {0}; }
 };
 
-std::vector<log::EpochRef> Epochs(const columns::SchemaRef& schema, size_t total,
-                                  size_t per_epoch) {
+std::vector<log::EpochRef> Epochs(const columns::SchemaRef& schema, size_t total, size_t per_epoch,
+                                  uint64_t hot_percent = 0) {
   std::mt19937_64 random(kSeed);
   std::vector<log::EpochRef> epochs;
   for (size_t first = 0; first < total; first += per_epoch) {
@@ -151,17 +154,16 @@ std::vector<log::EpochRef> Epochs(const columns::SchemaRef& schema, size_t total
     epoch->id = {epochs.size() + 1};
     epoch->clock = {static_cast<int64_t>(first + per_epoch - 1) * kMicrosPerFlight};
     epoch->streams.push_back(
-        {kStream, Batch(schema, random, static_cast<int64_t>(first), per_epoch)});
+        {kStream, Batch(schema, random, static_cast<int64_t>(first), per_epoch, hot_percent)});
     epochs.push_back(std::move(epoch));
   }
   return epochs;
 }
 
-void Apply(benchmark::State& state) {
+void ApplyAll(benchmark::State& state, size_t per_epoch, uint64_t hot_percent) {
   const PipelineRef pipeline = Flights();
-  const auto per_epoch = static_cast<size_t>(state.range(0));
-  const auto epochs =
-      Epochs(pipeline->streams[0].schema(), 300'000 / per_epoch * per_epoch, per_epoch);
+  const auto epochs = Epochs(pipeline->streams[0].schema(), 300'000 / per_epoch * per_epoch,
+                             per_epoch, hot_percent);
   ZeroClock clock;
   base::MemoryBudget budget(4ULL << 30);
   uint64_t rows = 0;
@@ -176,7 +178,36 @@ void Apply(benchmark::State& state) {
   }
   state.SetItemsProcessed(static_cast<int64_t>(rows));
 }
+
+void Apply(benchmark::State& state) { ApplyAll(state, static_cast<size_t>(state.range(0)), 0); }
 BENCHMARK(Apply)->Arg(1)->Arg(64)->Arg(1024)->Arg(8192)->Arg(65536)->Unit(benchmark::kMillisecond);
+
+void ApplyHot(benchmark::State& state) {
+  ApplyAll(state, 8192, static_cast<uint64_t>(state.range(0)));
+}
+BENCHMARK(ApplyHot)->Arg(0)->Arg(5)->Arg(38)->Arg(90)->Unit(benchmark::kMillisecond);
+
+// A second of a million rows in epochs of a thousand, again and again.
+void Skew(benchmark::State& state) {
+  constexpr size_t kRows = 1000;
+  std::mt19937_64 random(kSeed);
+  const columns::ColumnBatch batch = Batch(Flights()->streams[0].schema(), random, 0, kRows, 0);
+  std::vector<uint32_t> rows(kRows);
+  std::vector<uint32_t> numbers(kRows * 1000);
+  for (size_t i = 0; i < kRows; ++i) rows[i] = static_cast<uint32_t>(i);
+  for (uint32_t& number : numbers)
+    number = random() % 100 < static_cast<uint64_t>(state.range(0)) ? 0 : random() % 1'000'000;
+  HotKeys hot({kOrigin, kDestination});
+  env::MonotonicTime now{0};
+  size_t begin = 0;
+  for (auto _ : state) {
+    hot.Note(batch, rows, std::span(numbers).subspan(begin, kRows), now);
+    now += std::chrono::milliseconds(1);
+    begin = (begin + kRows) % numbers.size();
+  }
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * kRows));
+}
+BENCHMARK(Skew)->Arg(0)->Arg(38);
 
 std::string KeyOf(const ViewDefinition& view, std::mt19937_64& random) {
   const Route route = RandomRoute(random);

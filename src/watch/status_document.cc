@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/zones/time_zone.h"
+#include "columns/key.h"
 #include "plan/budget.h"
 
 namespace headrace::watch {
@@ -98,11 +99,32 @@ Json MemoryJson(const StatusFigures& figures) {
           {"accounts_mb", std::move(accounts)}};
 }
 
+// A key by its fields, {"origin": "ATL"}.
+Json KeyJson(const pipeline::PipelineDefinition& definition, const pipeline::ViewDefinition& view,
+             const columns::KeyBytes& key) {
+  const columns::SchemaRef schema = definition.streams[view.stream].schema();
+  std::vector<columns::Type> types;
+  for (const size_t field : view.by) types.push_back(schema->field(field).type);
+  const auto values = columns::DecodeKey(types, key);
+  Json json = Json::object();
+  for (size_t i = 0; values && i < view.by.size(); ++i)
+    json[schema->field(view.by[i]).name] = Json::parse((*values)[i].ToJson());
+  return json;
+}
+
+// `views` of the figures are the definition's, in its order.
 Json ViewsJson(const StatusFigures& figures) {
   Json views = Json::array();
-  for (const pipeline::ViewStatus& view : figures.views)
-    views.push_back(
-        {{"name", view.name}, {"keys", view.keys}, {"rows", view.rows}, {"bytes", view.bytes}});
+  for (size_t i = 0; i < figures.views.size(); ++i) {
+    const pipeline::ViewStatus& view = figures.views[i];
+    Json json = {
+        {"name", view.name}, {"keys", view.keys}, {"rows", view.rows}, {"bytes", view.bytes}};
+    for (const pipeline::HotKey& hot : view.hot_keys)
+      json["hot_keys"].push_back(
+          {{"key", KeyJson(figures.definition, figures.definition.views[i], hot.key)},
+           {"share", std::round(hot.share * 1000) / 1000}});
+    views.push_back(std::move(json));
+  }
   return views;
 }
 
@@ -289,6 +311,10 @@ std::string StatusMetrics(const StatusFigures& figures) {
   for (const pipeline::ViewStatus& view : figures.views)
     text.Gauge("headrace_pipeline_view_bytes", "Bytes of a view's state.",
                static_cast<double>(view.bytes), {{"view", view.name}});
+  for (const pipeline::ViewStatus& view : figures.views)
+    text.Gauge("headrace_pipeline_view_hottest_key_share",
+               "Share of a view's rows that one key has; 0 below 5 %.",
+               view.hot_keys.empty() ? 0 : view.hot_keys[0].share, {{"view", view.name}});
   std::map<std::string, uint64_t> failed;
   ForEachExpression(figures.definition,
                     [&](const std::string& of, const pipeline::Expression& expression) {

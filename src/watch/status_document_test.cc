@@ -4,6 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "columns/key.h"
+#include "contract/contract.h"
+
 namespace headrace::watch {
 namespace {
 
@@ -33,7 +36,7 @@ class StatusDocumentTest : public testing::Test {
                           .memory = {100U << 20, 200U << 20}};
     figures.log.rows_accepted = 10;
     figures.log.durable = {8};
-    figures.views = {{"origin", 5, 50, 500}};
+    figures.views = {{"origin", 5, 50, 500, {}}};
     figures.tables.push_back({.name = "flights",
                               .folder = "tables/flights",
                               .state = "running",
@@ -64,6 +67,38 @@ TEST_F(StatusDocumentTest, HasWhatTheDemoReads) {
   EXPECT_EQ(json["tables"][0]["committed_epoch"], 6);
   EXPECT_EQ(json["tables"][0]["pending_rows"], 2);
   EXPECT_EQ(json["dead_letters"]["flights"]["range"], 3);
+}
+
+TEST_F(StatusDocumentTest, NamesHotKeysByTheirFields) {
+  const auto parsed = contract::Contract::Parse("flights.yaml", R"(apiVersion: v3.1.0
+kind: DataContract
+id: flights
+version: 1.0.0
+status: active
+schema:
+  - name: flights
+    logicalType: object
+    properties:
+      - {name: landed_at, logicalType: timestamp, required: true}
+      - {name: origin, logicalType: string, required: true}
+      - {name: gate, logicalType: integer}
+)",
+                                                "");
+  ASSERT_NE(parsed.contract, nullptr);
+  definition_.streams.push_back({.name = "flights", .contract = parsed.contract});
+  definition_.views.push_back({.name = "origin", .entity = "origin,gate", .by = {1, 2}});
+  columns::KeyBytes key;
+  columns::AppendKeyValue(key, columns::Value::String("ATL"));
+  columns::AppendKeyValue(key, columns::Value::Int64(7));
+  StatusFigures figures = Figures();
+  EXPECT_FALSE(nlohmann::json::parse(StatusJson(figures))["views"][0].contains("hot_keys"));
+  figures.views[0].hot_keys.push_back({key, 0.38049});
+  const auto hot = nlohmann::json::parse(StatusJson(figures))["views"][0]["hot_keys"];
+  ASSERT_EQ(hot.size(), 1U);
+  EXPECT_EQ(hot[0]["key"], (nlohmann::json{{"origin", "ATL"}, {"gate", 7}}));
+  EXPECT_EQ(hot[0]["share"], 0.38);
+  EXPECT_NE(StatusMetrics(figures).find("hottest_key_share{view=\"origin\"} 0.38"),
+            std::string::npos);
 }
 
 TEST_F(StatusDocumentTest, NamesExpressionsThatFail) {

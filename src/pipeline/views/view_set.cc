@@ -40,7 +40,8 @@ ViewSet::Impl::Impl(PipelineRef pipeline, base::MemoryBudget& budget, env::Clock
     if (same != keyings.end()) {
       same->views.push_back(i);
     } else {
-      keyings.push_back({view.stream, EntityKeys(*index, view.by), {i}});
+      keyings.push_back(
+          {view.stream, EntityKeys(*index, view.by), std::make_unique<HotKeys>(view.by), {i}});
     }
   }
   selections.resize(views.size());
@@ -78,7 +79,9 @@ void ViewSet::Impl::ApplyStream(size_t stream, const columns::ColumnBatch& rows,
   for (Keying& keying : keyings) {
     if (keying.stream != stream) continue;
     for (const size_t view : keying.views) selections[view] = views[view].Select(batch);
-    const auto numbers = keying.keys.Resolve(batch, WantedRows(keying.views, batch.rows()), step);
+    const auto of_views = WantedRows(keying.views, batch.rows());
+    const auto numbers = keying.keys.Resolve(batch, of_views, step);
+    keying.hot_keys->Note(batch, of_views, numbers, clock.Now());
     for (const size_t view : keying.views) {
       views[view].Apply({.batch = batch,
                          .times = times,
@@ -191,8 +194,14 @@ base::Result<ViewAnswer> ViewSet::Get(const Pin& pin, size_t view, std::string_v
 std::vector<ViewStatus> ViewSet::status() const {
   std::vector<ViewStatus> all;
   for (const OnlineView& view : impl_->views)
-    all.push_back(
-        {view.definition().name, view.store().keys(), view.store().rows(), view.store().bytes()});
+    all.push_back({.name = view.definition().name,
+                   .keys = view.store().keys(),
+                   .rows = view.store().rows(),
+                   .bytes = view.store().bytes(),
+                   .hot_keys = {}});
+  const env::MonotonicTime now = impl_->clock.Now();
+  for (const Impl::Keying& keying : impl_->keyings)
+    for (const size_t view : keying.views) all[view].hot_keys = keying.hot_keys->Newest(now);
   return all;
 }
 

@@ -15,6 +15,7 @@
 #include "log/epoch.h"
 #include "pipeline/definition.h"
 #include "pipeline/views/answer.h"
+#include "pipeline/views/hot_keys.h"
 #include "pipeline/views/row_answers.h"
 
 namespace headrace::pipeline {
@@ -51,6 +52,7 @@ struct ViewStatus {
   uint64_t keys = 0;
   uint64_t rows = 0;
   uint64_t bytes = 0;
+  std::vector<HotKey> hot_keys;
 };
 
 class ViewSet {

@@ -13,6 +13,7 @@
 
 #include "pipeline/state/pins.h"
 #include "pipeline/views/entity_keys.h"
+#include "pipeline/views/hot_keys.h"
 #include "pipeline/views/online_view.h"
 #include "pipeline/views/view_set.h"
 
@@ -32,6 +33,7 @@ struct ViewSet::Impl {
   struct Keying {
     size_t stream;
     EntityKeys keys;
+    std::unique_ptr<HotKeys> hot_keys;
     std::vector<size_t> views;
   };
   // The last epoch of a step.

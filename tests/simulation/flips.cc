@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "log/log_folder.h"
 #include "simulation/world.h"
 #include "tables/delta/actions.h"
 
@@ -51,6 +52,23 @@ bool Names(const std::string& text, const Flip& flip) {
   return text.find(flip.path.substr(flip.path.rfind('/') + 1)) != std::string::npos;
 }
 
+// Whether the disk has a residue of the log that covers this segment or residue: what was let go
+// then is in it, and what the log has is compared row by row elsewhere.
+bool IsLetGo(const Disk& disk, const std::string& path) {
+  const size_t begin = path.rfind('/') + 1;
+  const std::string folder = path.substr(0, begin - 1);
+  const std::string_view name = std::string_view(path).substr(begin);
+  const auto residue = log::ParseResidueName(folder, name);
+  const auto first = residue ? residue->first : log::ParseSegmentName(name);
+  if (!first) return false;
+  const base::EpochId last = residue ? residue->last : *first;
+  return std::ranges::any_of(disk.files(), [&](const auto& file) {
+    if (!file.first.starts_with(folder + "/")) return false;
+    const auto by = log::ParseResidueName(folder, std::string_view(file.first).substr(begin));
+    return by && file.first != path && by->first <= *first && last <= by->last;
+  });
+}
+
 // Other files: none of ours is gone; a start that refused has changed none.
 std::optional<std::string> WhatElseChanged(const std::map<std::string, Bytes>& before,
                                            const Disk& before_disk, const Disk& after,
@@ -59,8 +77,8 @@ std::optional<std::string> WhatElseChanged(const std::map<std::string, Bytes>& b
     const std::string kind = KindOf(before_disk, path);
     if (path == flip.path || kind.empty() || kind == "DURABLE") continue;
     const auto file = after.Find(path);
-    // A core that runs takes snapshots and removes those that are too many.
-    if (file == nullptr && started && kind == "snapshot") continue;
+    // A core that runs takes snapshots, removes those that are too many, and lets segments go.
+    if (file == nullptr && started && (kind == "snapshot" || IsLetGo(after, path))) continue;
     if (file == nullptr) return fmt::format("{} is gone", path);
     if (!started && !std::ranges::equal(file->bytes(), bytes))
       return fmt::format("{} was changed by a start that refused", path);

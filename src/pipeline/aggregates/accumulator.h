@@ -55,7 +55,7 @@ void BlockOfRun(const AggregatePlan& plan, const SlotPartial* run, uint32_t at,
 
 struct AggregateResult {
   columns::Value value;  // null over no rows (0 for counts)
-  // The value is outside what its type or a limit can hold: an integer sum beyond int64, too many
+  // The value is outside what its type or a limit can hold: a sum beyond int64 or float64, too many
   // distinct values. The value is null then.
   enum class Range : uint8_t { kInside, kOutside } range = Range::kInside;
 };
@@ -139,6 +139,8 @@ class Accumulators {
   static AggregateResult RangeEnd(const AggregateSpec& spec, const Slot& slot, const State& state);
   static AggregateResult Sum(const AggregateSpec& spec, const Slot& slot, const State& state);
   static double RoundedSum(const Slot& slot, const State& state);
+  // The exact sum by `divisor`, finite when the quotient is though the sum is beyond float64.
+  static double Quotient(const Slot& slot, const State& state, double divisor);
   static AggregateResult EndValue(const AggregateSpec& spec, const Slot& slot, const State& state);
   static AggregateResult Distinct(const State& state);
   static AggregateResult List(const AggregateSpec& spec, const State& state);

@@ -1,6 +1,7 @@
 // From what was accumulated to the answers.
 
 #include <bit>
+#include <cmath>
 #include <limits>
 
 #include "pipeline/aggregates/accumulator.h"
@@ -14,6 +15,13 @@ using columns::Value;
 
 constexpr double kUsPerSecond = 1e6;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// An infinity that no infinite value made is beyond float64, not an answer.
+AggregateResult InRange(double result, bool of_finite_values) {
+  if (of_finite_values && std::isinf(result))
+    return {Value::Null(Type::kFloat64), AggregateResult::Range::kOutside};
+  return {Value::Float64(result)};
+}
 
 }  // namespace
 
@@ -32,9 +40,16 @@ double Accumulators::RoundedSum(const Slot& slot, const State& state) {
                                               : state.doubles.Round();
 }
 
+double Accumulators::Quotient(const Slot& slot, const State& state, double divisor) {
+  const double sum = RoundedSum(slot, state);
+  if (std::isinf(sum) && state.doubles.finite())
+    return state.doubles.RoundDown(ExactSum::kSpareBits) / divisor * 0x1p64;
+  return sum / divisor;
+}
+
 AggregateResult Accumulators::Sum(const AggregateSpec& spec, const Slot& slot, const State& state) {
   if (!columns::IsInteger(spec.result_type))
-    return {Value(spec.result_type, RoundedSum(slot, state))};
+    return InRange(RoundedSum(slot, state), state.doubles.finite());
   constexpr Int128 kMin = std::numeric_limits<int64_t>::min();
   constexpr Int128 kMax = std::numeric_limits<int64_t>::max();
   if (state.integers < kMin || state.integers > kMax)
@@ -97,9 +112,10 @@ AggregateResult Accumulators::SpreadAnswer(size_t feature, Spread spread, Diviso
   if (divisor == Divisor::kSample && sum.count < 2) return {Value::Null(Type::kFloat64)};
   if (!squares.finite()) return {Value::Float64(kNan)};
   const bool integers = slot.kind == Slot::Kind::kIntegerSum;
-  return {Value::Float64(
+  return InRange(
       SpreadOf(sum.count, integers ? MagnitudeOf(sum.integers, 0) : sum.doubles.magnitude(),
-               squares.magnitude(integers ? 0 : ExactSquares::kUnitExponent), spread, divisor))};
+               squares.magnitude(integers ? 0 : ExactSquares::kUnitExponent), spread, divisor),
+      true);
 }
 
 AggregateResult Accumulators::Result(size_t feature, base::Duration window) {
@@ -122,8 +138,9 @@ AggregateResult Accumulators::Result(size_t feature, base::Duration window) {
   switch (spec.kind) {
     case AggregateKind::kSum: return Sum(spec, slot, state);
     case AggregateKind::kMean:
-      return {Value::Float64(RoundedSum(slot, state) / static_cast<double>(state.count))};
-    case AggregateKind::kRate: return {Value::Float64(RoundedSum(slot, state) / seconds)};
+      return {Value::Float64(Quotient(slot, state, static_cast<double>(state.count)))};
+    case AggregateKind::kRate:
+      return InRange(Quotient(slot, state, seconds), state.doubles.finite());
     case AggregateKind::kMin:
     case AggregateKind::kMax: return RangeEnd(spec, slot, state);
     case AggregateKind::kShare:
@@ -137,7 +154,7 @@ AggregateResult Accumulators::Result(size_t feature, base::Duration window) {
       const uint64_t age = static_cast<uint64_t>(as_of_.us) - static_cast<uint64_t>(state.end_time);
       return {Value::Float64(static_cast<double>(age) / kUsPerSecond)};
     }
-    case AggregateKind::kDecayedSum: return {Value::Float64(state.doubles.Round())};
+    case AggregateKind::kDecayedSum: return InRange(state.doubles.Round(), state.doubles.finite());
     case AggregateKind::kFirstN:
     case AggregateKind::kLastN:
     case AggregateKind::kTopK:

@@ -134,6 +134,35 @@ TEST(Accumulators, AnIntegerSumBeyondInt64IsOutsideButItsMeanIsNot) {
       -2);
 }
 
+TEST(Accumulators, AFloatingSumBeyondFloat64IsOutsideButItsMeanIsNot) {
+  constexpr double kGreatest = std::numeric_limits<double>::max();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const auto over = [](AggregateKind kind, const std::vector<double>& values) {
+    std::vector<uint64_t> cells;
+    for (const double value : values) cells.push_back(std::bit_cast<uint64_t>(value));
+    return Over(kind, Type::kFloat64, Type::kFloat64, cells);
+  };
+  const std::vector<double> same = {kGreatest, kGreatest, kGreatest};
+  for (const AggregateKind kind : {AggregateKind::kSum, AggregateKind::kVarPop}) {
+    const bool spread = kind == AggregateKind::kVarPop;
+    const AggregateResult result = over(kind, spread ? std::vector{kGreatest, -kGreatest} : same);
+    EXPECT_EQ(result.range, AggregateResult::Range::kOutside);
+    EXPECT_TRUE(result.value.is_null());
+  }
+  EXPECT_EQ(over(AggregateKind::kMean, same).value.as_double(), kGreatest);
+  EXPECT_EQ(
+      over(AggregateKind::kMean, {-kGreatest, -kGreatest, 0.0, kGreatest / 2}).value.as_double(),
+      -kGreatest / 8 * 3);
+  EXPECT_DOUBLE_EQ(over(AggregateKind::kRate, same).value.as_double(),
+                   kGreatest / (static_cast<double>(kRandomRowsWindow.count()) * 1e-6) * 3);
+  EXPECT_EQ(over(AggregateKind::kStddevPop, {kGreatest, -kGreatest}).value.as_double(), kGreatest);
+  // It comes back with other rows; an infinite value is no overflow.
+  EXPECT_EQ(over(AggregateKind::kSum, {kGreatest, kGreatest, -kGreatest}).value.as_double(),
+            kGreatest);
+  EXPECT_EQ(over(AggregateKind::kSum, {kGreatest, kInfinity}).value.as_double(), kInfinity);
+  EXPECT_EQ(over(AggregateKind::kMean, {kGreatest, -kInfinity}).value.as_double(), -kInfinity);
+}
+
 TEST(Accumulators, RangesOrderZerosAndNansTotally) {
   const auto cell = [](double v) { return std::bit_cast<uint64_t>(v); };
   const double nan = std::numeric_limits<double>::quiet_NaN();

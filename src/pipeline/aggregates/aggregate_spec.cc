@@ -18,12 +18,13 @@ constexpr std::array kRows = {
     AggregateRow{AggregateKind::kSum, "sum", "", Takes::kNumber, Parameter::kNone,
                  "int64 of integers, float64 of floats", "NULL", Algebra::kInvertible, false,
                  "exact, then rounded once",
-                 "Integers in 128 bits, floats without rounding until the end. A sum of integers "
-                 "beyond int64 is INVALID.",
+                 "Integers in 128 bits, floats without rounding until the end. A sum beyond int64 "
+                 "or float64 is INVALID; infinities among the values sum as IEEE 754 says.",
                  "sum(amount)", "45.0"},
     AggregateRow{AggregateKind::kMean, "avg", "mean", Takes::kNumber, Parameter::kNone, "float64",
                  "NULL", Algebra::kInvertible, false, "1 ulp: two roundings",
-                 "The exact sum, rounded once, divided by the count.", "avg(amount)", "11.25"},
+                 "The exact sum, rounded once, divided by the count: never beyond float64.",
+                 "avg(amount)", "11.25"},
     AggregateRow{
         AggregateKind::kMin, "min", "", Takes::kAny, Parameter::kNone, "as its argument", "NULL",
         Algebra::kMergeable, false, "exact",
@@ -59,7 +60,7 @@ constexpr std::array kRows = {
                  false, "2 ulp: exact sums, two or three roundings",
                  "(n * sum of squares - square of the sum) / (n * (n - 1)), over exact sums of "
                  "values and of their squares. NaN with a NaN or an infinity; beyond float64 "
-                 "Infinity.",
+                 "INVALID.",
                  "var_samp(items)", "1.7"},
     AggregateRow{AggregateKind::kVarPop, "var_pop", "variance_pop", Takes::kNumber,
                  Parameter::kNone, "float64", "NULL", Algebra::kInvertible, false,

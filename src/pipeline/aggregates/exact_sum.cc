@@ -63,7 +63,8 @@ Magnitude MagnitudeOf(Int128 value, int exponent) {
 
 // Word i weighs 2^(32 i - 1074): 2098 bits of doubles, 64 spare, rounded up.
 struct ExactSum::Wide : DigitSum<70> {
-  double Round() const;
+  static_assert(70 * kWordBits >= 2098 + kSpareBits);
+  double RoundDown(int exponent) const;
 };
 
 namespace {
@@ -79,8 +80,9 @@ bool AnyBelow(std::span<const int64_t> words, int bit) {
   return (words[word] & ((int64_t{1} << (bit % kWordBits)) - 1)) != 0;
 }
 
-// Rounds the non-negative number of normalized `words`.
-uint64_t RoundWords(std::span<const int64_t> words) {
+// Rounds the non-negative number of normalized `words`, times 2^-exponent. Of a number that this
+// makes subnormal the exponent must be 0.
+uint64_t RoundWords(std::span<const int64_t> words, int exponent) {
   int word = static_cast<int>(words.size()) - 1;
   while (word >= 0 && words[word] == 0) --word;
   if (word < 0) return 0;
@@ -93,17 +95,17 @@ uint64_t RoundWords(std::span<const int64_t> words) {
   // The hidden bit adds itself to the exponent field, and so does a mantissa that rounded up to
   // 2^53.
   constexpr uint64_t kInfinity = 0x7ffULL << 52;
-  if (low > 2046) return kInfinity;
-  const uint64_t bits = (static_cast<uint64_t>(low) << 52) + mantissa;
+  if (low - exponent > 2046) return kInfinity;
+  const uint64_t bits = (static_cast<uint64_t>(low - exponent) << 52) + mantissa;
   return bits < kInfinity ? bits : kInfinity;
 }
 
 }  // namespace
 
-double ExactSum::Wide::Round() const {
+double ExactSum::Wide::RoundDown(int exponent) const {
   Wide copy = *this;
   const bool negative = copy.MakeMagnitude();
-  const uint64_t bits = RoundWords(copy.words);
+  const uint64_t bits = RoundWords(copy.words, exponent);
   return WithSign(bits, negative && bits != 0);
 }
 
@@ -167,7 +169,7 @@ void ExactSum::Merge(const ExactSum& other) {
   if (other.wide_ != nullptr) wide().Merge(*other.wide_);
 }
 
-double ExactSum::Round() const {
+double ExactSum::RoundDown(int exponent) const {
   if (nans_ != 0 || (plus_ != 0 && minus_ != 0))
     return std::bit_cast<double>(0x7ff8000000000000ULL);
   if (plus_ != 0) return std::numeric_limits<double>::infinity();
@@ -175,7 +177,7 @@ double ExactSum::Round() const {
   if (wide_ == nullptr) return RoundScaled(units_, kUnitExponent);
   ExactSum all = *this;
   all.Spill();
-  return all.wide_->Round();
+  return all.wide_->RoundDown(exponent);
 }
 
 void ExactSum::Reset() {

@@ -35,6 +35,7 @@ Magnitude MagnitudeOf(Int128 value, int exponent);
 class ExactSum {
  public:
   static constexpr int kUnitExponent = -75;  // a unit is 2^-75
+  static constexpr int kSpareBits = 64;      // of the full-range accumulator, above the doubles
   // An addend of up to this biased exponent takes at most 2^119 units: 64 of them can't overflow
   // 128 bits.
   static constexpr unsigned kBiasedMin = 1023 + kUnitExponent + 52;
@@ -88,7 +89,10 @@ class ExactSum {
 
   // The sum rounded to nearest, ties to even: overflow gives an infinity, an exact zero is +0.0,
   // any NaN or infinities of both signs give the one quiet NaN.
-  double Round() const;
+  double Round() const { return RoundDown(0); }
+  // The same of the sum times 2^-exponent, for a sum that Round makes infinite; below 2^64 addends
+  // it is finite for an exponent of kSpareBits.
+  double RoundDown(int exponent) const;
 
   // No infinity and no NaN is among the addends.
   bool finite() const;

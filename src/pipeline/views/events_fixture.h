@@ -324,11 +324,19 @@ inline bool Less(const Value& a, const Value& b) {
   return a.as_double() < b.as_double();
 }
 
+inline bool AllFinite(const std::vector<Event>& rows, const Feature& feature) {
+  return std::all_of(rows.begin(), rows.end(), [&](const Event& event) {
+    const auto v = Number(event, feature.argument);
+    return !v || std::isfinite(*v);
+  });
+}
+
 inline Value NaiveSum(const std::vector<Event>& rows, const Feature& feature, bool mean,
                       FeatureStatus& status) {
   const bool integers = feature.argument == "x" || feature.argument == "i";
   __int128 sum = 0;
   ReferenceSum exact;
+  ReferenceSum scaled;
   size_t count = 0;
   for (const Event& event : rows) {
     const auto v = Number(event, feature.argument);
@@ -338,9 +346,12 @@ inline Value NaiveSum(const std::vector<Event>& rows, const Feature& feature, bo
       sum += feature.argument == "x" ? *event.x : *event.i;
     } else {
       exact.Add(*v);
+      scaled.Add(*v * 0x1p-64);
     }
   }
   if (count == 0) return Value::Null(mean || !integers ? Type::kFloat64 : Type::kInt64);
+  if (mean && !integers && std::isinf(exact.Round()) && AllFinite(rows, feature))
+    return Value::Float64(scaled.Round() / static_cast<double>(count) * 0x1p64);
   if (mean)
     return Value::Float64((integers ? static_cast<double>(sum) : exact.Round()) /
                           static_cast<double>(count));
@@ -517,12 +528,9 @@ inline Value NaiveEnd(const std::vector<Event>& rows, const Feature& feature, bo
   return *best;
 }
 
-// `rows`: of the window, sorted by (event time, position).
-inline Value NaiveValue(std::vector<Event> rows, const Feature& feature, const Span& span,
-                        FeatureStatus& status) {
-  if (!feature.where.empty())
-    std::erase_if(
-        rows, [&](const Event& event) { return !Condition(event, feature.where).value_or(false); });
+// `rows`: of the window, that count, sorted by (event time, position).
+inline Value NaiveUnbounded(const std::vector<Event>& rows, const Feature& feature,
+                            const Span& span, FeatureStatus& status) {
   switch (feature.kind) {
     case AggregateKind::kCount: {
       const auto nulls = std::count_if(rows.begin(), rows.end(), [&](const Event& event) {
@@ -570,6 +578,26 @@ inline Value NaiveValue(std::vector<Event> rows, const Feature& feature, const S
     }
   }
   return Value();
+}
+
+inline bool Sums(AggregateKind kind) {
+  return kind == AggregateKind::kSum || kind == AggregateKind::kRate ||
+         kind == AggregateKind::kDecayedSum || kind == AggregateKind::kVarSamp ||
+         kind == AggregateKind::kVarPop || kind == AggregateKind::kStddevSamp ||
+         kind == AggregateKind::kStddevPop;
+}
+
+inline Value NaiveValue(std::vector<Event> rows, const Feature& feature, const Span& span,
+                        FeatureStatus& status) {
+  if (!feature.where.empty())
+    std::erase_if(
+        rows, [&](const Event& event) { return !Condition(event, feature.where).value_or(false); });
+  const Value value = NaiveUnbounded(rows, feature, span, status);
+  if (!Sums(feature.kind) || value.is_null() || value.type() != Type::kFloat64 ||
+      !std::isinf(value.as_double()) || !AllFinite(rows, feature))
+    return value;
+  status = FeatureStatus::kInvalid;  // beyond float64
+  return Value::Null(Type::kFloat64);
 }
 
 // The answer over `rows`: all rows that the question may see, of all keys.

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "columns/batch_builder.h"
+#include "interop/plain_json.h"
 #include "pipeline/expressions/expression.h"
 
 namespace headrace::pipeline {
@@ -52,30 +53,13 @@ columns::ColumnBatch ReadRows(const json& table) {
   return builder.Finish();
 }
 
-std::string HexOf(const std::string& bytes) {
-  std::string out;
-  for (const char c : bytes) out += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  return out;
-}
-
-std::string JsonOf(const Value& value) {
-  if (value.is_null()) return "null";
-  switch (value.type()) {
-    case Type::kDate:
-    case Type::kTimestamp:
-    case Type::kTimestampNtz: return std::to_string(value.as_int());
-    case Type::kBytes: return '"' + HexOf(value.as_text()) + '"';
-    default: return value.ToJson();
-  }
-}
-
 std::string Answer(const std::string& text, const columns::ColumnBatch& rows) {
   auto expression = Expression::Compile(text, rows.schema());
   if (!expression) return json{{"error", expression.error().message}}.dump();
   const columns::Column column = expression->Evaluate(rows);
   std::string values;
   for (size_t row = 0; row < column.length(); ++row)
-    values += (row == 0 ? "" : ",") + JsonOf(column.At(row));
+    values += (row == 0 ? "" : ",") + tests::PlainJson(column.At(row));
   return fmt::format(R"({{"type":"{}","failed":{},"values":[{}]}})",
                      columns::NameOf(expression->type()), expression->errors(), values);
 }

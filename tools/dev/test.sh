@@ -67,6 +67,10 @@ run_long_tests() {
       run_long_pytest expressions tests/interop/test_expressions.py
       return
       ;;
+    pipelines)
+      run_long_pytest pipelines tests/interop/test_pipelines.py
+      return
+      ;;
   esac
   say "ctest, long: $1"
   HEADRACE_TEST_LONG=1 run_ctest --timeout 3600 -R "$1"

@@ -1,0 +1,93 @@
+"""Generated pipelines answer as DuckDB does; pipeline_differences.py is the command."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from pipeline_differences import Outcome, compare, default_program, in_parallel, report, same
+from pipeline_features import EVERY, INVALID, LIFETIME, Aggregates, Expected, spread
+from pipeline_pairs import Cases, duration, in_ms
+
+LONG = os.environ.get("HEADRACE_TEST_LONG") == "1"
+SEED = 1
+COUNT = 50_000 if LONG else 5_000
+
+
+def test_duckdb_answers_the_same() -> None:
+    assert default_program().exists(), f"{default_program()} is missing: ./dev test builds it"
+    outcome = in_parallel(SEED, range(COUNT), default_program(), os.cpu_count() or 1)
+    said = report(SEED, outcome)
+    print(said)
+    assert not outcome.differences, said
+    assert outcome.pipelines == COUNT
+    assert outcome.verified > outcome.values / 2, "the batch driver has seen too few"
+    assert outcome.late > COUNT, "too few rows are late"
+
+
+class WrongDuck:
+    """Knows no key."""
+
+    def answers(self, case: object) -> dict[int, tuple[object, ...]]:
+        return dict.fromkeys(range(1_000), (None,))
+
+    def late(self, case: object) -> int:
+        return 0
+
+
+def test_a_difference_is_found_and_can_be_repeated() -> None:
+    case = Cases(1, 17).case()
+    present = [[1, "PRESENT"] for view in case.views[:1] for _ in view.features]
+    ours = {"answers": [present] * len(case.questions), "refused": 0, "verified": 0}
+    outcome = compare(17, case, ours, WrongDuck())  # type: ignore[arg-type]
+    assert {one.number for one in outcome.differences} == {17}
+    assert "--seed 1 --only 17" in report(1, outcome)
+    assert compare(17, case, {"error": "it died"}, WrongDuck()).differences  # type: ignore[arg-type]
+
+
+def test_every_aggregate_is_drawn() -> None:
+    drawn = set()
+    for number in range(60):
+        for view in Cases(2, number).case().views:
+            drawn |= {feature.text.split("(")[0] for feature in view.features}
+    for name in ("count", "sum", "quantile", "last_n", "top_k_counts", "values", "decayed_sum"):
+        assert name in drawn
+    assert all(hasattr(Aggregates, drawing.__name__) for drawing in (*EVERY, *LIFETIME))
+
+
+@pytest.mark.parametrize(
+    ("ours", "expected", "equal"),
+    [
+        (1, Expected(1), True),
+        (1, Expected(True), False),
+        (None, Expected(0), False),
+        (0.30000000000000004, Expected(0.3), False),
+        (0.30000000000000004, Expected(0.3, relative=1e-15), True),
+        ("NaN", Expected(float("nan")), True),
+        ("Infinity", Expected(1e308, relative=0.5), False),
+        (101, Expected(100, relative=0.02), True),
+        ([1, 2], Expected([1, 2]), True),
+        ([2, 1], Expected([1, 2]), False),
+        (["NaN"], Expected([float("nan")]), True),
+    ],
+)
+def test_what_is_the_same(ours: object, expected: Expected, equal: bool) -> None:
+    assert same(ours, expected) is equal
+
+
+def test_exact_arithmetic() -> None:
+    assert spread([1e9, 1e9 + 1, 1e9 + 2], sample=True, deviation=False) == 1.0
+    assert spread([3e200, -3e200], sample=False, deviation=True) == 3e200
+    assert spread([1.0], sample=True, deviation=False) is None
+    assert INVALID is not None
+
+
+def test_durations_are_whole_milliseconds() -> None:
+    assert [duration(us) for us in (1_000, 60_000_000, 172_800_000_000)] == ["1ms", "1m", "2d"]
+    assert in_ms(1) == 1_000
+
+
+def test_outcomes_add_up() -> None:
+    total = Outcome()
+    total.add(Outcome(pipelines=2, values=3, verified=4, late=5))
+    assert (total.pipelines, total.values, total.verified, total.late) == (2, 3, 4, 5)

@@ -167,6 +167,12 @@ constexpr std::array kRows = {
                   "Feed the files with `headrace ingest`."},
     DiagnosticRow{kTooMany, "Too many",
                   "A named limit on the number of things in the file is passed.", "Use fewer."},
+    DiagnosticRow{kDerivedStream, "Derived stream",
+                  "A stream with `from` is made of another one: it has that one's contract, source "
+                  "and time, and keeps its event time.",
+                  "Say `from` with derive, where, select or drop; or leave `from` out."},
+    DiagnosticRow{kJoin, "Join", "The streams can't be joined in this way.",
+                  "docs/concepts/streams.md says what can be joined to what."},
 };
 
 constexpr std::string_view kHead =

@@ -72,6 +72,8 @@ enum class DiagnosticCode : uint16_t {
   kNothingToServe = 232,
   kHistoryNotRead = 233,
   kTooMany = 234,
+  kDerivedStream = 240,
+  kJoin = 241,
 };
 
 struct DiagnosticRow {

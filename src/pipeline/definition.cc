@@ -22,4 +22,9 @@ std::optional<size_t> PipelineDefinition::ServiceNamed(std::string_view wanted) 
   return IndexOf(services, wanted);
 }
 
+size_t PipelineDefinition::RootOf(size_t stream) const {
+  while (streams[stream].derived()) stream = streams[stream].derivation->source;
+  return stream;
+}
+
 }  // namespace headrace::pipeline

@@ -16,6 +16,7 @@
 #include "log/sequencer.h"
 #include "pipeline/aggregates/aggregate_spec.h"
 #include "pipeline/expressions/expression.h"
+#include "pipeline/streams/derivation.h"
 
 namespace headrace::pipeline {
 
@@ -32,12 +33,16 @@ struct KnownAtRule {
   bool assumed() const { return kind != Kind::kVisible; }
 };
 
+// A stream comes in, and then has a contract; or it is derived from another one that stands above
+// it, and then has its lateness and, row by row, its known_at.
 struct StreamDefinition {
   std::string name;
-  contract::ContractRef contract;  // its schema() is the stream's
+  contract::ContractRef contract;                     // null when it is derived
+  std::shared_ptr<const Derivation> derivation = {};  // null when it comes in
   log::StreamTiming timing;
-  KnownAtRule known_at;
-  columns::SchemaRef schema() const { return contract->schema(); }
+  KnownAtRule known_at;  // of a derived stream only `kind` means something
+  bool derived() const { return derivation != nullptr; }
+  columns::SchemaRef schema() const { return derived() ? derivation->schema : contract->schema(); }
 };
 
 // One column of a view's answer: a feature over a window.
@@ -133,6 +138,8 @@ struct PipelineDefinition {
   std::optional<size_t> StreamNamed(std::string_view name) const;
   std::optional<size_t> ViewNamed(std::string_view name) const;
   std::optional<size_t> ServiceNamed(std::string_view name) const;
+  // The stream that comes in, of which the rows of `stream` are made in the end.
+  size_t RootOf(size_t stream) const;
 };
 
 using PipelineRef = std::shared_ptr<const PipelineDefinition>;

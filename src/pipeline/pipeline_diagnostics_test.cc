@@ -86,9 +86,10 @@ TEST(PipelineDiagnostics, SayWhatIsWrongAndWhatToDo) {
        "                 ^^^^^^  did you mean: flights?\n"},
       {"from: flights\n    by: origin\n    over",
        "from: flights left join gates using (gate)\n    by: origin\n    over",
-       "error[HR0202] pipeline.yaml:12:11  view origin: joins are not in this version\n"
+       "error[HR0217] pipeline.yaml:12:19  view origin: `from`: `left` after a stream is not "
+       "understood: write: STREAM, or STREAM asof left join STREAM using (COLUMN, ...)\n"
        "  12 |     from: flights left join gates using (gate)\n"
-       "                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^  one stream a view\n"},
+       "                         ^^^^\n"},
       {"by: [origin, destination]", "by: [origin, dest]",
        "error[HR0214] pipeline.yaml:24:18  view route: no column `dest` in flights\n"
        "  24 |     by: [origin, dest]\n"

@@ -160,6 +160,23 @@ constexpr std::array kKeys = {
            "{arrived: landed_at + 3s}",
            {},
            kHistory},
+    KeyRow{
+        kStream, "from", kText,
+        "Makes it a derived stream, of rows of a stream above it, which may be joined to another "
+        "one. It has no contract, source and time of its own.",
+        "payments asof left join merchants using (merchant_id)"},
+    KeyRow{kStream, "derive", kMapOfText,
+           "Of a derived stream: new columns, computed from those of `from`.",
+           "{cents: cast(amount * 100 as bigint)}"},
+    KeyRow{kStream, "where", kText,
+           "Of a derived stream: rows for which it is not true are left out. Reads the columns of "
+           "`from` and of `derive`.",
+           "status = 'authorised'"},
+    KeyRow{
+        kStream, "select", kTexts,
+        "Of a derived stream: the columns that stay, the event time among them; all unless said.",
+        "[card, cents, paid_at]"},
+    KeyRow{kStream, "drop", kTexts, "Of a derived stream: columns that do not stay.", "[email]"},
     KeyRow{kSource, "flight", kChoice, "Arrow Flight DoPut.", "push", "push"},
     KeyRow{kSource, "http", kChoice, "POST of JSON.", "push", "push"},
     KeyRow{kSource, "kafka", kText, "Brokers.", "", {}, kPipeline, kLater},
@@ -189,7 +206,8 @@ constexpr std::array kKeys = {
         "When a past row became known: a timestamp field, plus a duration. Assumed, and said so.",
         "landed_at + 3s"},
 
-    KeyRow{kView, "from", kName, "The stream.", "flights"},
+    KeyRow{kView, "from", kText, "The stream, or a join as `from` of a derived stream has it.",
+           "flights"},
     KeyRow{kView, "by", kTexts, "The fields that make the key.", "[origin, destination]"},
     KeyRow{kView, "where", kText, "Rows for which it is not true are left out.",
            "status = 'authorised'"},

@@ -13,6 +13,7 @@
 #include "pipeline/definition.h"
 #include "pipeline/pipeline_file.h"
 #include "pipeline/pipeline_file_keys.h"
+#include "pipeline/streams/from_clause.h"
 
 namespace headrace::pipeline {
 
@@ -67,12 +68,33 @@ class PipelineReader {
   std::optional<size_t> TimestampField(const Node& node, const std::string& name,
                                        const StreamDefinition& stream);
 
+  // Derived streams (pipeline_file_derived.cc).
+  void DerivedStream(const Node& name, const Node& node);
+  bool OnlyDerivedKeys(const Node& node, const std::string& what);
+  // The source, what is joined to it, and their columns. Nothing after an error.
+  std::optional<Derivation> From(const Node& from, const std::string& what);
+  std::optional<size_t> FromStream(const Node& from, const Token& name, const std::string& what);
+  bool AsOf(const Node& from, const FromClause::Join& join, const std::string& what,
+            Derivation& derivation);
+  bool JoinKey(const Node& from, const Token& column, const std::string& what,
+               const Derivation& derivation, AsOfJoin& join);
+  void AddDerived(std::string name, Derivation derivation);
+  // The stream, or one that it is made of, is joined.
+  bool MadeByJoin(size_t stream) const;
+  bool Computed(const Node& node, const std::string& what, Derivation& derivation);
+  bool Kept(const Node& node, const std::string& what, Derivation& derivation);
+  bool KeptColumn(const Node& name, const std::string& what, const Derivation& derivation,
+                  std::vector<size_t>& fields);
+
   // Views (pipeline_file_views.cc) and their features (pipeline_file_features.cc).
   void View(const Node& name, const Node& node);
   bool ViewStream(const Node& node, ViewDefinition& view);
   bool KeyFields(const Node& node, ViewDefinition& view);
   bool Windows(const Node& node, ViewDefinition& view, std::vector<std::string>& names);
   bool Where(const Node& node, ViewDefinition& view);
+  // Nothing when `where` is no condition over `schema`, which `of_what` names.
+  std::optional<Expression> Condition(const Node& where, const std::string& what,
+                                      const columns::SchemaRef& schema, const std::string& of_what);
   bool Features(const Node& node, ViewDefinition& view,
                 const std::vector<std::string>& window_names);
   void Outputs(ViewDefinition& view, const std::vector<std::string>& window_names,

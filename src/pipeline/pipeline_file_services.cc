@@ -216,7 +216,11 @@ void PipelineReader::Table(const Node& name, const Node& node) {
                   fmt::format("{}: format `{}` is not in this version", what, format->text),
                   "format: delta");
   const auto stream = definition_.StreamNamed(name.text);
-  if (stream) {
+  if (stream && MadeByJoin(*stream)) {
+    report_.Error(DiagnosticCode::kNotInThisVersion, name.place,
+                  fmt::format("{}: tables of joined streams are not in this version", what),
+                  "publish both streams, and join the tables");
+  } else if (stream) {
     table.stream = *stream;
     definition_.tables.push_back(table);
   } else if (!broken_streams_.contains(name.text)) {

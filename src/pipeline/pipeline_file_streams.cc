@@ -16,6 +16,7 @@ void PipelineReader::Stream(const Node& name, const Node& node) {
   const std::string what = fmt::format("stream {}", name.text);
   broken_streams_.insert(name.text);  // until it turns out well
   if (!CheckSection(node, Section::kStream, what)) return;
+  if (node.Find("from") != nullptr) return DerivedStream(name, node);
   StreamDefinition stream;
   stream.name = name.text;
   if (definition_.clock == log::ClockMode::kEvents) {

@@ -40,27 +40,18 @@ void PipelineReader::View(const Node& name, const Node& node) {
   definition_.views.push_back(std::move(view));
 }
 
+// A join in `from` makes a derived stream that belongs to the view.
 bool PipelineReader::ViewStream(const Node& node, ViewDefinition& view) {
   const std::string what = fmt::format("view {}", view.name);
   const YamlNode* from = contract::Require(node, "from", what, report_);
-  const auto text =
-      from == nullptr ? std::nullopt : contract::ReadText(*from, what + ": `from`", report_);
-  if (!text) return false;
-  if (const auto stream = definition_.StreamNamed(*text)) {
-    view.stream = *stream;
-    return true;
-  }
-  if (broken_streams_.contains(*text)) return false;
-  if (text->find(" join ") != std::string::npos) {
-    report_.Error(DiagnosticCode::kNotInThisVersion, from->place,
-                  what + ": joins are not in this version", "one stream a view");
-    return false;
-  }
-  std::vector<std::string> names(broken_streams_.begin(), broken_streams_.end());
-  for (const StreamDefinition& stream : definition_.streams) names.push_back(stream.name);
-  report_.Error(DiagnosticCode::kUnknownStream, from->place,
-                fmt::format("{}: no stream `{}`", what, *text), contract::DidYouMean(*text, names));
-  return false;
+  if (from == nullptr) return false;
+  auto derivation = From(*from, what);
+  if (!derivation) return false;
+  view.stream = derivation->source;
+  if (!derivation->as_of) return true;
+  AddDerived(view.name + ".from", std::move(*derivation));
+  view.stream = definition_.streams.size() - 1;
+  return true;
 }
 
 bool PipelineReader::KeyFields(const Node& node, ViewDefinition& view) {
@@ -140,23 +131,28 @@ bool PipelineReader::Windows(const Node& node, ViewDefinition& view,
 bool PipelineReader::Where(const Node& node, ViewDefinition& view) {
   const YamlNode* where = Find(node, Section::kView, "where");
   if (where == nullptr) return true;
-  const std::string what = fmt::format("view {}", view.name);
-  const auto text = contract::ReadText(*where, what + ": `where`", report_);
-  if (!text) return false;
   const StreamDefinition& stream = definition_.streams[view.stream];
-  auto expression = Expression::Compile(*text, stream.schema());
+  view.where = Condition(*where, fmt::format("view {}", view.name), stream.schema(), stream.name);
+  return view.where.has_value();
+}
+
+std::optional<Expression> PipelineReader::Condition(const Node& where, const std::string& what,
+                                                    const columns::SchemaRef& schema,
+                                                    const std::string& of_what) {
+  const auto text = contract::ReadText(where, what + ": `where`", report_);
+  if (!text) return std::nullopt;
+  auto expression = Expression::Compile(*text, schema);
   if (!expression) {
-    ReportExpression(*where, 0, expression.error(), what, stream.name);
-    return false;
+    ReportExpression(where, 0, expression.error(), what, of_what);
+    return std::nullopt;
   }
   if (expression->type() != columns::Type::kBool) {
-    report_.Error(DiagnosticCode::kConditionNotBool, where->place,
+    report_.Error(DiagnosticCode::kConditionNotBool, where.place,
                   fmt::format("{}: `where` is {}, not true or false", what,
                               columns::NameOf(expression->type())));
-    return false;
+    return std::nullopt;
   }
-  view.where = std::move(*expression);
-  return true;
+  return std::move(*expression);
 }
 
 bool PipelineReader::Features(const Node& node, ViewDefinition& view,

@@ -6,6 +6,9 @@
 #include <limits>
 #include <utility>
 
+#include "pipeline/streams/known_at.h"
+#include "pipeline/views/conform.h"
+
 namespace headrace::tables {
 namespace {
 
@@ -29,7 +32,7 @@ class StreamScan {
     seen_ = epoch->id;
     while (!waiting_.empty() && waiting_.front()->id <= epoch->visible_through)
       HR_TRY_VOID(EmitFront(epoch->visible_at));
-    if (epoch->id > last_ || epoch->RowsOf(stream_.id) == nullptr) return {};
+    if (epoch->id > last_ || epoch->RowsOf(stream_.logged_id()) == nullptr) return {};
     waiting_.push_back(epoch);
     return live() ? Result<void>() : EmitFront(Timestamp::Min());
   }
@@ -43,9 +46,22 @@ class StreamScan {
   Result<void> EmitFront(Timestamp visible) {
     const log::EpochRef epoch = std::move(waiting_.front());
     waiting_.pop_front();
-    const columns::ColumnBatch& rows = *epoch->RowsOf(stream_.id);
-    return visit_(
-        {epoch->id, rows, KnownAt(stream_.known_at, stream_.event_time_field, rows, visible)});
+    const columns::ColumnBatch& rows = *epoch->RowsOf(stream_.logged_id());
+    if (stream_.root) return EmitDerived(epoch->id, *stream_.root, rows, visible);
+    return visit_({epoch->id, rows,
+                   pipeline::KnownAt(stream_.known_at, stream_.event_time_field, rows, visible)});
+  }
+
+  Result<void> EmitDerived(EpochId epoch, const PublishedStream::Root& root,
+                           const columns::ColumnBatch& logged, Timestamp visible) {
+    const columns::ColumnBatch rows = pipeline::ConformTo(root.schema, logged);
+    const auto known_at = pipeline::KnownAt(stream_.known_at, root.event_time_field, rows, visible);
+    pipeline::DerivedRows derived = root.derive(rows);
+    if (derived.rows.rows() == 0) return {};
+    std::vector<int64_t> known;
+    known.reserve(derived.from.size());
+    for (const uint32_t row : derived.from) known.push_back(known_at[row]);
+    return visit_({epoch, std::move(derived.rows), std::move(known)});
   }
 
   const PublishedStream& stream_;

@@ -29,21 +29,6 @@ base::Result<columns::SchemaRef> TableSchema(const columns::Schema& stream) {
   return std::make_shared<const columns::Schema>(std::move(fields));
 }
 
-std::vector<int64_t> KnownAt(const pipeline::KnownAtRule& rule, size_t event_time_field,
-                             const columns::ColumnBatch& rows, base::Timestamp visible) {
-  using Kind = pipeline::KnownAtRule::Kind;
-  if (rule.kind == Kind::kVisible) return std::vector<int64_t>(rows.rows(), visible.us);
-  const auto event_time = rows.column(event_time_field).Int64s();
-  std::vector<int64_t> known(event_time.begin(), event_time.end());
-  if (rule.kind == Kind::kEventTime) return known;
-  const columns::Column& arrived = rows.column(rule.field);
-  for (size_t row = 0; row < known.size(); ++row) {
-    if (arrived.IsNull(row)) continue;
-    known[row] = (base::Timestamp{arrived.Int64s()[row]} + rule.offset).us;
-  }
-  return known;
-}
-
 columns::ColumnBatch ToTableRows(const columns::SchemaRef& table, base::EpochId epoch,
                                  const columns::ColumnBatch& rows, std::vector<int64_t> known_at) {
   const size_t count = rows.rows();

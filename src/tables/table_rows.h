@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,16 +27,21 @@ struct PublishedStream {
   columns::SchemaRef schema;
   size_t event_time_field = 0;
   pipeline::KnownAtRule known_at;
+  // Of a derived stream: the stream whose rows are in the log, and how its own are made of them.
+  // `known_at` is then about those rows.
+  struct Root {
+    base::StreamId id;
+    columns::SchemaRef schema;
+    size_t event_time_field = 0;
+    std::function<pipeline::DerivedRows(const columns::ColumnBatch&)> derive;
+  };
+  std::optional<Root> root = {};
+  base::StreamId logged_id() const { return root ? root->id : id; }
 };
 
 // The fields of `stream`, then int64 _epoch, int32 _row, timestamp _known_at, all three required.
 // Errors: kInvalidInput when a field of the stream has one of these names.
 base::Result<columns::SchemaRef> TableSchema(const columns::Schema& stream);
-
-// When each row became known: `visible`, or what the rule takes from the row (event time where the
-// rule's field is null).
-std::vector<int64_t> KnownAt(const pipeline::KnownAtRule& rule, size_t event_time_field,
-                             const columns::ColumnBatch& rows, base::Timestamp visible);
 
 // The rows of one epoch, as rows of a table with schema `table` (from TableSchema).
 columns::ColumnBatch ToTableRows(const columns::SchemaRef& table, base::EpochId epoch,

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "training/stream_scan.h"
 #include "training/workers.h"
 
 namespace headrace::training {
@@ -73,7 +74,7 @@ Result<void> OfflineAnswers::AddStream(env::Environment& environment, size_t wor
     return {};
   };
   const auto fields = FieldsOf(*definition_, definition, views, without);
-  HR_TRY(const ScannedRows scanned, history.ScanRows(definition, fields, keep));
+  HR_TRY(const ScannedRows scanned, ScanStream(history, *definition_, stream, fields, keep));
   scanned_.from_table += scanned.from_table;
   scanned_.from_log += scanned.from_log;
   scanned_.table_version = std::max(scanned_.table_version, scanned.table_version);

@@ -139,7 +139,41 @@ void ForEachExpression(const pipeline::PipelineDefinition& definition, F f) {
     f("on_request " + feature.name, feature.expression);
 }
 
-// Those that gave NULL by failure since the start.
+// What derived streams left out, since the log began.
+Json DerivedStreamsJson(const StatusFigures& figures) {
+  Json streams = Json::array();
+  for (const pipeline::DerivedStreamStatus& stream : figures.derived_streams) {
+    const pipeline::DerivationCounts& rows = stream.counts.rows;
+    Json json = {{"name", stream.name},
+                 {"from", stream.from},
+                 {"rows_in", rows.rows_in},
+                 {"rows_out", rows.rows_out},
+                 {"where_false", rows.where_false},
+                 {"where_null", rows.where_null}};
+    if (!stream.dimension.empty())
+      json["as_of"] = {{"dimension", stream.dimension},
+                       {"matched", stream.counts.as_of.matched},
+                       {"unmatched", stream.counts.as_of.unmatched},
+                       {"null_keys", stream.counts.as_of.null_keys},
+                       {"version_null_keys", stream.counts.as_of.version_null_keys},
+                       {"keys", stream.table.keys},
+                       {"versions", stream.table.versions},
+                       {"bytes", stream.table.bytes}};
+    streams.push_back(std::move(json));
+  }
+  return streams;
+}
+
+// Calls `f` with "stream big", the text and the failed rows of each expression of derived streams.
+template <typename F>
+void ForEachDerivedExpression(const StatusFigures& figures, F f) {
+  for (const pipeline::DerivedStreamStatus& stream : figures.derived_streams)
+    for (size_t i = 0; i < stream.expressions.size(); ++i)
+      f("stream " + stream.name, stream.expressions[i], stream.counts.rows.failed[i]);
+}
+
+// Those that gave NULL by failure: of views and requests since the start, of derived streams since
+// the log began.
 Json FailedExpressionsJson(const StatusFigures& figures) {
   Json failed = Json::array();
   ForEachExpression(
@@ -147,6 +181,10 @@ Json FailedExpressionsJson(const StatusFigures& figures) {
         if (expression.errors() == 0) return;
         failed.push_back(
             {{"of", of}, {"text", expression.text()}, {"failed_rows", expression.errors()}});
+      });
+  ForEachDerivedExpression(
+      figures, [&](const std::string& of, const std::string& text, uint64_t rows) {
+        if (rows != 0) failed.push_back({{"of", of}, {"text", text}, {"failed_rows", rows}});
       });
   return failed;
 }
@@ -265,6 +303,7 @@ std::string StatusJson(const StatusFigures& figures) {
       {"promise", PromiseJson(figures)},
       {"memory", MemoryJson(figures)},
       {"views", ViewsJson(figures)},
+      {"derived_streams", DerivedStreamsJson(figures)},
       {"tables", TablesJson(figures)},
       {"failed_expressions", FailedExpressionsJson(figures)},
       {"time_zones", base::TimeZone::Version()},
@@ -320,10 +359,22 @@ std::string StatusMetrics(const StatusFigures& figures) {
                     [&](const std::string& of, const pipeline::Expression& expression) {
                       failed[of] += expression.errors();
                     });
+  ForEachDerivedExpression(figures, [&](const std::string& of, const std::string&, uint64_t rows) {
+    failed[of] += rows;
+  });
   for (const auto& [of, rows] : failed)
     text.Counter("headrace_pipeline_expression_failed_rows_total",
                  "Rows whose value is NULL since an expression failed, since the start.", rows,
                  {{"of", of}});
+  for (const pipeline::DerivedStreamStatus& stream : figures.derived_streams)
+    text.Counter("headrace_pipeline_derived_rows_total",
+                 "Rows of a derived stream since the log began.", stream.counts.rows.rows_out,
+                 {{"stream", stream.name}});
+  for (const pipeline::DerivedStreamStatus& stream : figures.derived_streams)
+    text.Counter("headrace_pipeline_derived_left_out_rows_total",
+                 "Rows that a derived stream's condition left out, since the log began.",
+                 stream.counts.rows.where_false + stream.counts.rows.where_null,
+                 {{"stream", stream.name}});
   text.Summary("headrace_serving_answer_seconds", "Time of an answer inside the engine.",
                figures.serve_us);
   text.Counter("headrace_serving_pins_revoked_total", "Pins taken away from slow readers.",

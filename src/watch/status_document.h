@@ -75,6 +75,7 @@ struct StatusFigures {
   const base::Histogram& end_to_end_us;  // accepted -> visible, per batch
   const base::Histogram& serve_us;       // a request inside the engine
   std::vector<pipeline::ViewStatus> views;
+  std::vector<pipeline::DerivedStreamStatus> derived_streams;
   std::vector<TableFigures> tables;
   std::map<std::string, std::map<std::string, uint64_t>> dead_letters;  // stream -> rule -> rows
   uint64_t revoked_pins = 0;

@@ -3,6 +3,7 @@
 //  (recovery.h).
 //  2. The pipeline's streams get their ids; a definition that the log does not name last is logged.
 //  3. The sequencer begins to accept; each durable epoch goes to the applier and to the publishers.
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
@@ -107,6 +108,10 @@ class RunningCore final : public Core {
     if (!index)
       return Fail(ErrorCode::kNotFound,
                   fmt::format("no stream `{}` in pipeline {}", name, definition_->name));
+    if (const auto& stream = definition_->streams[*index]; stream.derived())
+      return Fail(ErrorCode::kInvalidInput,
+                  fmt::format("stream `{}` is made of `{}`: send events to that one", name,
+                              definition_->streams[definition_->RootOf(*index)].name));
     return stream_ids_[*index];
   }
 
@@ -209,6 +214,7 @@ class RunningCore final : public Core {
         .end_to_end_us = end_to_end_.visible_us(),
         .serve_us = answers_->serve_us(),
         .views = derived_.views->status(),
+        .derived_streams = derived_.views->derived_status(),
         .tables = derived_.publishers->Figures(),
         .dead_letters = DeadLetterCounts(),
         .revoked_pins = answers_->revoked_pins(),
@@ -250,13 +256,22 @@ class RunningCore final : public Core {
   // Step 2.
   Result<void> BindStreams() {
     for (const pipeline::StreamDefinition& stream : definition_->streams) {
+      if (stream.derived() && !HasTable(stream_ids_.size())) {
+        stream_ids_.emplace_back();  // the log need not know it
+        continue;
+      }
       HR_TRY(const base::StreamId id,
              sequencer_->AddStream(stream.name, stream.schema(), stream.timing));
-      derived_.views->BindStream(stream_ids_.size(), id);
+      if (!stream.derived()) derived_.views->BindStream(stream_ids_.size(), id);
       stream_ids_.push_back(id);
       derived_.publishers->Bind(stream.name, id);
     }
     return {};
+  }
+
+  bool HasTable(size_t stream) const {
+    return std::ranges::any_of(definition_->tables,
+                               [stream](const auto& table) { return table.stream == stream; });
   }
 
   // Before the first row that is read under it, as the sequencer keeps the order of its mailbox.

@@ -23,7 +23,8 @@ base::Result<ingest::StreamHandle> LogGate::Find(std::string_view stream) const 
   const auto index = definition.StreamNamed(stream);
   if (!index) {
     std::vector<std::string> names;
-    for (const pipeline::StreamDefinition& known : definition.streams) names.push_back(known.name);
+    for (const pipeline::StreamDefinition& known : definition.streams)
+      if (!known.derived()) names.push_back(known.name);
     return base::Fail(base::ErrorCode::kNotFound,
                       fmt::format("no stream `{}` in pipeline {}; there are: {}", stream,
                                   definition.name, fmt::join(names, ", ")));

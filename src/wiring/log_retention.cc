@@ -73,7 +73,8 @@ watch::RetentionFigures LogRetention::Needed() {
     hold(*committed, "rows that their table lacks");
   if (!definition.log.keep) {
     for (size_t i = 0; i < definition.streams.size(); ++i)
-      if (std::ranges::none_of(definition.tables,
+      if (!definition.streams[i].derived() &&
+          std::ranges::none_of(definition.tables,
                                [i](const auto& table) { return table.stream == i; }))
         return {{0},
                 fmt::format("stream {} has no table: say log.keep to let its rows go",

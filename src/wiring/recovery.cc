@@ -36,7 +36,9 @@ Derived NewDerived(env::Environment& environment, base::MemoryBudget& budget,
 
 void BindStream(const pipeline::PipelineDefinition& definition, const std::string& name,
                 base::StreamId id, Derived& derived) {
-  if (const auto index = definition.StreamNamed(name)) derived.views->BindStream(*index, id);
+  if (const auto index = definition.StreamNamed(name);
+      index && !definition.streams[*index].derived())
+    derived.views->BindStream(*index, id);
   derived.publishers->Bind(name, id);
 }
 

@@ -9,6 +9,7 @@
 #include "columns/batch_codec.h"
 #include "log/catalogue.h"
 #include "log/reader.h"
+#include "pipeline/streams/derived_streams.h"
 
 namespace headrace::wiring {
 namespace {
@@ -57,11 +58,20 @@ base::Result<void> TablePublishers::NoteDurable(const log::Epoch& epoch) {
 }
 
 void TablePublishers::Bind(const std::string& stream, base::StreamId id) {
+  if (const auto index = definition_.StreamNamed(stream)) ids_[*index] = id;
   for (Table& table : tables_) {
     const pipeline::StreamDefinition& definition = definition_.streams[table.stream];
-    if (definition.name != stream || table.publisher) continue;
-    tables::PublishedStream published{id, definition.name, definition.schema(),
-                                      definition.timing.event_time_field, definition.known_at};
+    const size_t root = definition_.RootOf(table.stream);
+    if (table.publisher || !ids_.contains(table.stream) || !ids_.contains(root)) continue;
+    tables::PublishedStream published{ids_[table.stream], definition.name, definition.schema(),
+                                      definition.timing.event_time_field,
+                                      definition_.streams[root].known_at};
+    if (definition.derived())
+      published.root = {ids_[root], definition_.streams[root].schema(),
+                        definition_.streams[root].timing.event_time_field,
+                        [this, of = table.stream](const columns::ColumnBatch& rows) {
+                          return pipeline::DeriveFromRoot(definition_, of, rows);
+                        }};
     table.publisher = std::make_unique<tables::Publisher>(
         environment_, budget_, std::move(published),
         tables::PublisherOptions{.folder = table.folder, .commit = table.commit});

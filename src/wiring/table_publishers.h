@@ -3,6 +3,7 @@
 // names the stream.
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,7 +28,8 @@ class TablePublishers {
 
   // Every durable epoch, recovered ones too. Errors: kCorruption for a broken plan.
   base::Result<void> NoteDurable(const log::Epoch& epoch);
-  // The log's id of a stream; its publisher is made if the recovered epochs have not.
+  // The log's id of a stream. A publisher is made as soon as the ids of its stream, and of the one
+  // that this is made of, are known.
   void Bind(const std::string& stream, base::StreamId id);
   base::Result<void> Start(const std::string& log_folder, const tables::Publisher::Append& append);
   // What each publisher knows, for a snapshot: {text stream, u32 size, bytes}. The epoch is the
@@ -57,6 +59,7 @@ class TablePublishers {
   base::MemoryBudget& budget_;
   const pipeline::PipelineDefinition& definition_;
   std::vector<Table> tables_;
+  std::map<size_t, base::StreamId> ids_;  // by the definition's stream
 };
 
 }  // namespace headrace::wiring

@@ -9,7 +9,10 @@
 #include "ingest/http/events_endpoint.h"
 #include "pipeline/pipeline_file.h"
 #include "protocols/http_router.h"
+#include "serving/answer_plan.h"
 #include "tables/table_reader.h"
+#include "training/offline_answers.h"
+#include "training/verify.h"
 #include "wiring/http_verbs.h"
 #include "wiring/log_gate.h"
 
@@ -22,6 +25,7 @@ using base::Result;
 using env::simulated::SimulatedEnvironment;
 
 constexpr const char* kData = "data";
+constexpr const char* kAnswers = "data/answers.jsonl";
 // The wall clock at the start of every case: events of the first half of 2026 lie in the past.
 constexpr base::Timestamp kWall{1'782'864'000'000'000};  // 2026-07-01T00:00:00Z
 
@@ -76,6 +80,10 @@ const std::map<std::string, CaseEngine::Command>& CaseEngine::Commands() {
                                                           {"http", &CaseEngine::Http},
                                                           {"deadletters", &CaseEngine::DeadLetters},
                                                           {"table", &CaseEngine::Table},
+                                                          {"train", &CaseEngine::Train},
+                                                          {"snapshot", &CaseEngine::Snapshot},
+                                                          {"status", &CaseEngine::Status},
+                                                          {"verify", &CaseEngine::Verify},
                                                           {"kill", &CaseEngine::Kill},
                                                           {"power-cut", &CaseEngine::Kill},
                                                           {"wait", &CaseEngine::Wait},
@@ -115,7 +123,8 @@ Result<void> CaseEngine::Start() {
   Result<void> started;
   const bool alive = machine_->Run([&] {
     auto core = wiring::Core::Start(
-        *machine_, {.definition = definition, .data_folder = kData, .log = {}, .answers_file = {}});
+        *machine_,
+        {.definition = definition, .data_folder = kData, .log = {}, .answers_file = kAnswers});
     if (core) {
       core_ = std::move(*core);
     } else {
@@ -274,6 +283,87 @@ Result<std::string> CaseEngine::Table(const CaseSection& section) {
     }();
   });
   return read ? text : read.error().ToString();
+}
+
+// A label of one service, answered by the offline path as `headrace train` does.
+Result<std::string> CaseEngine::Train(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  if (section.words.size() != 1 || !section.options.contains("time"))
+    return Fail(ErrorCode::kInvalidInput, "write [train SERVICE time=T KEY=VALUE ...]");
+  HR_TRY(const base::Timestamp time, base::ParseTimestamp(section.Option("time")));
+  std::string text;
+  Result<void> trained;
+  machine_->Run([&] {
+    trained = [&]() -> Result<void> {
+      HR_TRY(const auto history, training::History::Open(*machine_, kData));
+      HR_TRY(const pipeline::PipelineRef definition, history->Newest());
+      const auto service = definition->ServiceNamed(section.words[0]);
+      if (!service) return Fail(ErrorCode::kNotFound, "no such service");
+      HR_TRY(const auto plan, serving::CompileService(*definition, definition->services[*service]));
+      std::vector<size_t> views;
+      for (const serving::PlanView& view : plan->views) views.push_back(view.view);
+      HR_TRY(const auto answers,
+             training::OfflineAnswers::Build(*machine_, 0, *history, definition, views, {}));
+      std::vector<columns::Value> inputs;
+      for (const serving::PlanInput& input : plan->inputs) {
+        HR_TRY(columns::Value value,
+               columns::Value::FromText(input.type, section.Option(input.name)));
+        inputs.push_back(std::move(value));
+      }
+      pipeline::Cut cut;
+      cut.known_at_max = time;
+      const auto values = answers->Answer(*plan, inputs, time, cut);
+      for (size_t i = 0; i < values.size(); ++i)
+        text += fmt::format("{}{} {} {}", text.empty() ? "" : "\n", (*plan->columns)[i].Reference(),
+                            values[i].value.ToJson(), NameOf(values[i].status));
+      return {};
+    }();
+  });
+  return trained ? text : trained.error().ToString();
+}
+
+Result<std::string> CaseEngine::Snapshot(const CaseSection&) {
+  HR_TRY_VOID(Start());
+  std::optional<Result<void>> taken;
+  machine_->Run(
+      [&] { core_->TakeSnapshot([&](Result<void> result) { taken = std::move(result); }); });
+  machine_->RunUntil([&] { return taken.has_value(); });
+  if (!taken || !*taken) return taken ? taken->error().ToString() : std::string("not taken");
+  return std::string("taken");
+}
+
+// One member of the status document, an element a line.
+Result<std::string> CaseEngine::Status(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  if (section.words.size() != 1) return Fail(ErrorCode::kInvalidInput, "write [status MEMBER]");
+  std::string document;
+  machine_->Run([&] { document = core_->StatusJson(); });
+  const auto json = nlohmann::ordered_json::parse(document);
+  const auto member = json.find(section.words[0]);
+  if (member == json.end()) return Fail(ErrorCode::kInvalidInput, "the status has no such member");
+  if (!member->is_array()) return member->dump();
+  std::string text;
+  for (const auto& element : *member) text += (text.empty() ? "" : "\n") + element.dump();
+  return text.empty() ? std::string("none") : text;
+}
+
+// Every answer so far, computed again as `headrace verify` does.
+Result<std::string> CaseEngine::Verify(const CaseSection&) {
+  HR_TRY_VOID(Start());
+  machine_->RunFor(std::chrono::seconds(1));  // recorded
+  Result<training::VerifyReport> report = Fail(ErrorCode::kInternal, "not verified");
+  machine_->Run([&] {
+    report = training::Verify(*machine_, {.data_folder = kData, .answers = kAnswers, .workers = 0});
+  });
+  if (!report) return report.error().ToString();
+  std::string text = fmt::format("{} answers, {} differ", report->checked, report->mismatches);
+  for (const training::Difference& difference : report->differences) {
+    text += fmt::format("\n{} {}", difference.key, difference.reason);
+    for (const training::DifferentFeature& feature : difference.features)
+      text += fmt::format(" {}: served {}, recomputed {}", feature.feature, feature.served,
+                          feature.recomputed);
+  }
+  return text;
 }
 
 Result<std::string> CaseEngine::Kill(const CaseSection& section) {

@@ -37,6 +37,10 @@ class CaseEngine {
   base::Result<std::string> Http(const CaseSection& section);
   base::Result<std::string> DeadLetters(const CaseSection& section);
   base::Result<std::string> Table(const CaseSection& section);
+  base::Result<std::string> Train(const CaseSection& section);
+  base::Result<std::string> Snapshot(const CaseSection& section);
+  base::Result<std::string> Status(const CaseSection& section);
+  base::Result<std::string> Verify(const CaseSection& section);
   base::Result<std::string> Kill(const CaseSection& section);
   base::Result<std::string> Wait(const CaseSection& section);
   base::Result<std::string> StepWall(const CaseSection& section);

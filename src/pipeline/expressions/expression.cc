@@ -53,11 +53,17 @@ uint64_t CountErrors(const Frame& frame, uint32_t root) {
 }  // namespace
 
 Column Expression::Evaluate(const columns::ColumnBatch& batch) const {
+  uint64_t errors = 0;
+  Column column = Evaluate(batch, errors);
+  if (errors != 0) program_->errors.fetch_add(errors, std::memory_order_relaxed);
+  return column;
+}
+
+Column Expression::Evaluate(const columns::ColumnBatch& batch, uint64_t& errors) const {
   const Step& root = program_->steps[program_->root];
   if (root.kind == Step::Kind::kColumn) return batch.column(root.input);
   Frame frame(program_->steps, std::clamp<size_t>(batch.rows(), 1, kChunkRows));
   OutputColumn output(root.type.type, batch.rows());
-  uint64_t errors = 0;
   for (size_t begin = 0; begin < batch.rows(); begin += kChunkRows) {
     frame.set_rows(std::min(kChunkRows, batch.rows() - begin));
     for (const Step& step : program_->steps)
@@ -68,7 +74,6 @@ Column Expression::Evaluate(const columns::ColumnBatch& batch) const {
     errors += CountErrors(frame, program_->root);
     frame.ClearTexts();
   }
-  if (errors != 0) program_->errors.fetch_add(errors, std::memory_order_relaxed);
   return output.Finish();
 }
 

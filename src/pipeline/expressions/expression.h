@@ -54,6 +54,9 @@ class Expression {
   // One value a row. `batch` has the schema given to Compile. A plain column reference shares the
   // batch's buffers.
   columns::Column Evaluate(const columns::ColumnBatch& batch) const;
+  // The same, but rows in which it fails are added to `errors`, and not to errors(). A batch with
+  // only the first columns of the schema will do when the expression reads no others.
+  columns::Column Evaluate(const columns::ColumnBatch& batch, uint64_t& errors) const;
   // One row: `row[i]` is the value of input i (only those in inputs() are read).
   columns::Value Evaluate(std::span<const columns::Value> row) const;
 

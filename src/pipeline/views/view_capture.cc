@@ -1,5 +1,6 @@
 #include "pipeline/views/view_capture.h"
 
+#include <algorithm>
 #include <cstring>
 #include <iterator>
 #include <utility>
@@ -12,6 +13,8 @@
 namespace headrace::pipeline {
 namespace {
 
+// Of derived streams at a time: the applier waits for it.
+constexpr size_t kDerivedPieceBytes = 64 << 10;
 constexpr size_t kSlotsPerLook = 4096;  // of a key index, between two looks at the piece's size
 
 // A part's head: u8 kind, u32 bytes that follow, u32 view or entity. Size and count are known at
@@ -79,6 +82,24 @@ void ViewCapture::NoteEpoch(const Pin& pin) {
     after_clock_ = pin.clock();
   }
   through_ = pin.epoch();
+}
+
+// False: what is derived is done.
+base::Result<bool> ViewCapture::WriteDerived(std::vector<uint8_t>& out) {
+  ViewSet::Impl& impl = *views_.impl_;
+  if (impl.derived.empty() || derived_done_) return false;
+  const std::lock_guard lock(impl.derived_mutex);  // what is derived is then that of the pin
+  HR_TRY(const Pin pin, views_.PinNewest());
+  std::vector<uint8_t> part;
+  columns::ByteWriter(part).U64(pin.epoch().value);
+  derived_done_ = !impl.derived.Encode(derived_, std::min(kDerivedPieceBytes, piece_bytes_), part);
+  if (derived_done_) return false;
+  NoteEpoch(pin);
+  columns::ByteWriter writer(out);
+  writer.U8(kDerivedPart);
+  writer.U32(static_cast<uint32_t>(part.size()));
+  writer.Bytes(part);
+  return true;
 }
 
 // The headers of the next page that has keys. False: the views are done.
@@ -159,6 +180,8 @@ base::Result<bool> ViewCapture::Next(std::vector<uint8_t>& out) {
   const size_t begin = out.size();
   const size_t until = begin + piece_bytes_;
   while (out.size() < until) {
+    HR_TRY(const bool wrote_derived, WriteDerived(out));
+    if (wrote_derived) continue;
     if (page_ == nullptr && keys_ == nullptr) HR_TRY_VOID(TakePage());
     if (page_ != nullptr) {
       WritePage(out, until);

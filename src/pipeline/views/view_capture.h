@@ -7,13 +7,16 @@
 // its step. Pages are of different epochs: ViewRestore makes one state of them again by replaying
 // the log from the earliest, and leaving out of each page what it has already.
 //
-// Views come first, their keys last, so that every captured row has its key.
+// What is kept of derived streams comes first: every page is then of an epoch that has it. Views
+// come next, their keys last, so that every captured row has its key.
 //
 // piece := part...
 // part  := u8 1, u32 bytes, u32 view, u32 page, u64 epoch, u32 keys, per key {u8 number in the
 // page,
 //          RowStore's bytes}; a large key goes on in the next piece, under the same page and epoch
 //        | u8 2, u32 bytes, u32 entity, u32 keys, per key {u32 number, text}
+//        | u8 3, u32 bytes, u64 epoch, a part of DerivedStreams; only where there are derived
+//        streams
 
 #include <cstdint>
 #include <memory>
@@ -52,6 +55,7 @@ class ViewCapture {
  private:
   struct Page;
   struct Keys;
+  base::Result<bool> WriteDerived(std::vector<uint8_t>& out);
   base::Result<bool> TakePage();
   void WritePage(std::vector<uint8_t>& out, size_t until);
   base::Result<bool> WriteKeys(std::vector<uint8_t>& out, size_t until);
@@ -59,6 +63,8 @@ class ViewCapture {
 
   ViewSet& views_;
   const size_t piece_bytes_;
+  DerivedStreams::Cursor derived_;
+  bool derived_done_ = false;
   size_t view_ = 0;
   uint32_t page_number_ = 0;
   size_t entity_ = 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "columns/batch_codec.h"
+#include "pipeline/streams/derived_streams.h"
 #include "pipeline/views/window_outputs.h"
 
 namespace headrace::pipeline {
@@ -32,6 +33,8 @@ std::string KeptText(const PipelineDefinition& definition, const ViewDefinition&
                   NameAndType(*stream.schema(), stream.timing.event_time_field),
                   KeyText(view, *stream.schema()), view.where ? view.where->text() : "",
                   view.horizon().count(), view.lifetime() ? "lifetime" : "windows");
+  if (stream.derived())
+    text += fmt::format("derived {}\n", DerivationText(definition, view.stream));
   if (view.where && !view.where->semantics().empty())
     text += fmt::format("where by {}\n", view.where->semantics());
   for (const Expression& argument : view.arguments) {

@@ -55,6 +55,8 @@ base::Result<void> ViewRestore::Add(std::span<const uint8_t> piece) {
       HR_TRY_VOID(AddPage(columns::ByteReader(body)));
     } else if (kind == kKeysPart) {
       HR_TRY_VOID(AddKeys(columns::ByteReader(body)));
+    } else if (kind == kDerivedPart) {
+      HR_TRY_VOID(AddDerived(columns::ByteReader(body)));
     } else {
       return Fail(ErrorCode::kCorruption, "a captured piece has a part of no known kind");
     }
@@ -95,6 +97,11 @@ base::Result<void> ViewRestore::AddKeys(columns::ByteReader in) {
     HR_TRY_VOID(index.Restore(key, number));
   }
   return {};
+}
+
+base::Result<void> ViewRestore::AddDerived(columns::ByteReader in) {
+  HR_TRY(const uint64_t epoch, in.U64());
+  return views_->impl_->derived.Restore(in, {epoch});
 }
 
 void ViewRestore::Finish(base::EpochId after, base::Timestamp clock) {

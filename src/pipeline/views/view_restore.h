@@ -33,6 +33,7 @@ class ViewRestore {
   explicit ViewRestore(ViewSet& views) : views_(&views) {}
   base::Result<void> AddPage(columns::ByteReader in);
   base::Result<void> AddKeys(columns::ByteReader in);
+  base::Result<void> AddDerived(columns::ByteReader in);
 
   ViewSet* views_;
   std::vector<std::optional<size_t>> view_numbers_;         // captured -> ours

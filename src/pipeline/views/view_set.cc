@@ -1,8 +1,8 @@
 // Applying, in steps:
 // 1. pins of older versions than the visible one are revoked (HeldByReaders has given them their
 // time);
-// 2. per epoch and stream: select rows, resolve keys once per entity, append to each view, all
-// under the next step's number;
+// 2. per epoch: the rows of derived streams are made; per stream: select rows, resolve keys once
+// per entity, append to each view, all under the next step's number;
 // 3. some keys are swept for rows that time has left behind;
 // 4. the step is published: one sequentially consistent store that every reader begins with;
 // 5. memory that no pin can see any more is freed, and the budget is told.
@@ -27,7 +27,9 @@ ViewSet::Impl::Impl(PipelineRef pipeline, base::MemoryBudget& budget, env::Clock
     : definition(std::move(pipeline)),
       clock(monotonic),
       memory(budget),
-      stream_ids(definition->streams.size()) {
+      stream_ids(definition->streams.size()),
+      derived(*definition, budget),
+      batches(definition->streams.size()) {
   for (size_t i = 0; i < definition->views.size(); ++i) {
     const ViewDefinition& view = definition->views[i];
     views.emplace_back(view, memory);
@@ -50,10 +52,16 @@ ViewSet::Impl::Impl(PipelineRef pipeline, base::MemoryBudget& budget, env::Clock
 
 void ViewSet::Impl::ApplyEpoch(const log::Epoch& epoch, Step step) {
   for (size_t stream = 0; stream < stream_ids.size(); ++stream) {
+    batches[stream] = {};
     if (!stream_ids[stream]) continue;
     const columns::ColumnBatch* rows = epoch.RowsOf(*stream_ids[stream]);
-    if (rows != nullptr && rows->rows() > 0) ApplyStream(stream, *rows, epoch, step);
+    if (rows != nullptr && rows->rows() > 0)
+      batches[stream] = ConformTo(definition->streams[stream].schema(), *rows);
   }
+  derived.Apply(epoch.id, batches);
+  for (size_t stream = 0; stream < batches.size(); ++stream)
+    if (batches[stream].rows() > 0) ApplyStream(stream, batches[stream], epoch, step);
+  std::ranges::fill(batches, columns::ColumnBatch());  // the epoch's memory is not kept
 }
 
 // Rows that at least one of the views selects: others must not bring in keys.
@@ -70,10 +78,9 @@ std::span<const uint32_t> ViewSet::Impl::WantedRows(const std::vector<size_t>& o
   return wanted_rows;
 }
 
-void ViewSet::Impl::ApplyStream(size_t stream, const columns::ColumnBatch& rows,
+void ViewSet::Impl::ApplyStream(size_t stream, const columns::ColumnBatch& batch,
                                 const log::Epoch& epoch, Step step) {
   const StreamDefinition& of = definition->streams[stream];
-  const columns::ColumnBatch batch = ConformTo(of.schema(), rows);
   const auto times = batch.column(of.timing.event_time_field).Int64s();
   rows_applied += batch.rows();
   for (Keying& keying : keyings) {
@@ -120,12 +127,15 @@ void ViewSet::Apply(std::span<const log::EpochRef> epochs) {
   const Step step = before + 1;
   impl_->pins.RevokeBefore(before, env::MonotonicTime::max());
   impl_->rows_applied = 0;
+  std::unique_lock derived(impl_->derived_mutex, std::defer_lock);
+  if (!impl_->derived.empty()) derived.lock();
   for (const log::EpochRef& epoch : epochs) impl_->ApplyEpoch(*epoch, step);
   const size_t sweep = kSweepMin + impl_->rows_applied / kRowsPerSweptKey;
   for (OnlineView& view : impl_->views) view.Sweep(sweep, epochs.back()->clock, step);
   impl_->Publish(epochs.back()->id, epochs.back()->clock, step);
   impl_->memory.Collect(impl_->pins.Oldest(step));
   impl_->memory.SettleCharges();
+  impl_->derived.SettleCharges();
 }
 
 void ViewSet::AnswerRows(size_t view, RowAnswerReader* reader) {
@@ -205,8 +215,10 @@ std::vector<ViewStatus> ViewSet::status() const {
   return all;
 }
 
+std::vector<DerivedStreamStatus> ViewSet::derived_status() const { return impl_->derived.status(); }
+
 uint64_t ViewSet::bytes() const {
-  uint64_t bytes = 0;
+  uint64_t bytes = impl_->derived.bytes();
   for (const auto& [entity, index] : impl_->indexes) bytes += index->bytes();
   for (const OnlineView& view : impl_->views) bytes += view.store().bytes();
   return bytes;

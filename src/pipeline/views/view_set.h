@@ -14,6 +14,7 @@
 #include "env/clock.h"
 #include "log/epoch.h"
 #include "pipeline/definition.h"
+#include "pipeline/streams/derived_streams.h"
 #include "pipeline/views/answer.h"
 #include "pipeline/views/hot_keys.h"
 #include "pipeline/views/row_answers.h"
@@ -91,7 +92,8 @@ class ViewSet {
                                base::Timestamp as_of) const;
 
   std::vector<ViewStatus> status() const;
-  // Bytes of keys and rows.
+  std::vector<DerivedStreamStatus> derived_status() const;
+  // Bytes of keys, rows and versions of dimensions.
   uint64_t bytes() const;
   const PipelineDefinition& definition() const;
   // Demo and tests only: flips the lowest bit of a stored argument of the key's newest row, so that

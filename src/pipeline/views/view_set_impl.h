@@ -7,11 +7,13 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "pipeline/state/pins.h"
+#include "pipeline/streams/derived_streams.h"
 #include "pipeline/views/entity_keys.h"
 #include "pipeline/views/hot_keys.h"
 #include "pipeline/views/online_view.h"
@@ -23,7 +25,7 @@ struct ViewSet::Impl {
   Impl(PipelineRef pipeline, base::MemoryBudget& budget, env::Clock& monotonic);
 
   void ApplyEpoch(const log::Epoch& epoch, Step step);
-  void ApplyStream(size_t stream, const columns::ColumnBatch& rows, const log::Epoch& epoch,
+  void ApplyStream(size_t stream, const columns::ColumnBatch& batch, const log::Epoch& epoch,
                    Step step);
   std::span<const uint32_t> WantedRows(const std::vector<size_t>& of_views, size_t batch_rows);
   void Publish(base::EpochId last, base::Timestamp log_clock, Step step);
@@ -50,6 +52,10 @@ struct ViewSet::Impl {
   std::deque<OnlineView> views;
   std::deque<Keying> keyings;
   std::vector<std::optional<base::StreamId>> stream_ids;  // by the definition's stream
+  DerivedStreams derived;
+  // Held while a step changes what is derived until it is visible, and by a capture that copies it.
+  std::mutex derived_mutex;
+  std::vector<columns::ColumnBatch> batches;  // of the epoch at hand, by stream
   RowGroups groups;
   std::vector<std::span<const uint32_t>> selections;  // by view, of the stream at hand
   std::vector<uint8_t> wanted;

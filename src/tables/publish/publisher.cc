@@ -85,7 +85,8 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
       HR_TRY(const auto plan, DecodePlan(entry));
       if (plan && plan->stream == stream_.id) logged = plan;
     }
-    const auto* rows = epoch.RowsOf(stream_.id);
+    // Of a derived stream those that its own are made of: never fewer.
+    const auto* rows = epoch.RowsOf(stream_.logged_id());
     const std::lock_guard lock(mutex_);
     if (epoch.id <= status_.durable) return {};  // a capture has it
     if (logged) logged_plan_ = logged;

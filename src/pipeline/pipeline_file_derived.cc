@@ -1,0 +1,297 @@
+// Streams that are made of another one: `from` and what follows it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "contract/yaml_reading.h"
+#include "pipeline/pipeline_file_reader.h"
+
+namespace headrace::pipeline {
+
+using columns::Field;
+using contract::DiagnosticCode;
+using contract::YamlNode;
+
+namespace {
+
+// Columns that a table gives each row.
+bool IsReserved(std::string_view name) {
+  return name == "_epoch" || name == "_row" || name == "_known_at";
+}
+
+columns::SchemaRef Numbered(std::vector<Field> fields) {
+  for (size_t i = 0; i < fields.size(); ++i) fields[i].id = static_cast<uint32_t>(i + 1);
+  return std::make_shared<const columns::Schema>(std::move(fields));
+}
+
+std::vector<std::string> NamesOf(const columns::Schema& schema) {
+  std::vector<std::string> names;
+  for (const Field& field : schema.fields()) names.push_back(field.name);
+  return names;
+}
+
+}  // namespace
+
+void PipelineReader::DerivedStream(const Node& name, const Node& node) {
+  const std::string what = fmt::format("stream {}", name.text);
+  const bool keys = OnlyDerivedKeys(node, what);
+  auto derivation = From(*node.Find("from"), what);
+  if (!derivation) return;
+  const std::string& source = definition_.streams[derivation->source].name;
+  bool good = keys && Computed(node, what, *derivation);
+  if (const YamlNode* where = Find(node, Section::kStream, "where"); good && where != nullptr) {
+    derivation->where = Condition(*where, what, derivation->wide, source);
+    good = derivation->where.has_value();
+  }
+  good = good && Kept(node, what, *derivation);
+  if (const YamlNode* rate = Find(node, Section::kStream, "rate")) Rate(*rate, name.text);
+  if (!good) return;
+  broken_streams_.erase(name.text);
+  AddDerived(name.text, std::move(*derivation));
+}
+
+// The stream has the rate of its source, if it says none itself: it has no more rows.
+void PipelineReader::AddDerived(std::string name, Derivation derivation) {
+  const StreamDefinition& source = definition_.streams[derivation.source];
+  StreamDefinition stream = source;
+  const auto time = std::ranges::find(derivation.kept, source.timing.event_time_field);
+  stream.timing.event_time_field = static_cast<size_t>(time - derivation.kept.begin());
+  if (const auto rate = rows_per_second_.find(source.name); rate != rows_per_second_.end())
+    rows_per_second_.emplace(name, rate->second);
+  stream.name = std::move(name);
+  stream.contract = nullptr;
+  stream.derivation = std::make_shared<const Derivation>(std::move(derivation));
+  definition_.streams.push_back(std::move(stream));
+}
+
+bool PipelineReader::MadeByJoin(size_t stream) const {
+  for (; definition_.streams[stream].derived();
+       stream = definition_.streams[stream].derivation->source)
+    if (definition_.streams[stream].derivation->as_of) return true;
+  return false;
+}
+
+bool PipelineReader::OnlyDerivedKeys(const Node& node, const std::string& what) {
+  const size_t errors = report_.errors();
+  for (const YamlNode& key : node.keys)
+    for (const std::string_view other : {"contract", "source", "time", "history"})
+      if (key.text == other)
+        report_.Error(
+            DiagnosticCode::kDerivedStream, key.place,
+            fmt::format("{} is made of another stream, and has that one's {}", what, key.text),
+            fmt::format("remove `{}`, or `from`", key.text));
+  return report_.errors() == errors;
+}
+
+std::optional<Derivation> PipelineReader::From(const Node& from, const std::string& what) {
+  const auto text = contract::ReadText(from, what + ": `from`", report_);
+  if (!text) return std::nullopt;
+  const auto clause = ParseFrom(*text);
+  if (!clause) {
+    ReportExpression(from, 0, clause.error(), what + ": `from`", what);
+    return std::nullopt;
+  }
+  Derivation derivation;
+  const auto source = FromStream(from, clause->stream, what);
+  if (!source) return std::nullopt;
+  derivation.source = *source;
+  derivation.input = definition_.streams[*source].schema();
+  if (clause->as_of && !AsOf(from, *clause->as_of, what, derivation)) return std::nullopt;
+  derivation.wide = derivation.input;
+  derivation.schema = derivation.input;
+  derivation.kept.resize(derivation.wide->size());
+  std::iota(derivation.kept.begin(), derivation.kept.end(), size_t{0});
+  return derivation;
+}
+
+std::optional<size_t> PipelineReader::FromStream(const Node& from, const Token& name,
+                                                 const std::string& what) {
+  if (const auto stream = definition_.StreamNamed(name.text)) return stream;
+  if (broken_streams_.contains(name.text)) return std::nullopt;
+  std::vector<std::string> names;
+  for (const StreamDefinition& stream : definition_.streams) names.push_back(stream.name);
+  report_.Error(
+      DiagnosticCode::kUnknownStream, from.PlaceOf(name.begin, name.end),
+      fmt::format("{}: no stream `{}`{}", what, name.text,
+                  what.starts_with("stream ") ? " above it" : ""),
+      contract::DidYouMean(
+          name.text, names,
+          what.starts_with("stream ") ? "a stream stands below those it is made of" : ""));
+  return std::nullopt;
+}
+
+bool PipelineReader::AsOf(const Node& from, const FromClause::Join& join, const std::string& what,
+                          Derivation& derivation) {
+  const auto dimension = FromStream(from, join.stream, what);
+  if (!dimension) return false;
+  const auto fail = [&](const Token& at, std::string message, std::string hint) {
+    report_.Error(DiagnosticCode::kJoin, from.PlaceOf(at.begin, at.end),
+                  fmt::format("{}: {}", what, message), std::move(hint));
+    return false;
+  };
+  if (MadeByJoin(*dimension))
+    return fail(join.stream, fmt::format("`{}` is made by a join itself", join.stream.text),
+                "join to a stream that comes in, or to one that only filters and computes");
+  if (*dimension == derivation.source)
+    return fail(join.stream, "a stream can't be its own dimension", "name another stream");
+  AsOfJoin as_of{
+      .stream = *dimension, .kind = join.kind, .key = {}, .dimension_key = {}, .fields = {}};
+  const size_t errors = report_.errors();
+  if (TooMany(from, join.key.size(), kKeyFieldsMax, "key fields")) return false;
+  for (const Token& column : join.key) JoinKey(from, column, what, derivation, as_of);
+  if (report_.errors() != errors) return false;
+  const StreamDefinition& other = definition_.streams[*dimension];
+  std::vector<Field> fields = derivation.input->fields();
+  for (size_t field = 0; field < other.schema()->size(); ++field) {
+    const Field& joined = other.schema()->field(field);
+    const std::string name = other.name + "." + joined.name;
+    if (derivation.input->IndexOf(name))
+      return fail(join.stream, fmt::format("`{}` is joined already", join.stream.text),
+                  "once is enough: its columns are there");
+    fields.push_back({0, name, joined.type, columns::Nullable::kYes});
+    as_of.fields.push_back(field);
+  }
+  derivation.as_of = std::move(as_of);
+  derivation.input = Numbered(std::move(fields));
+  return true;
+}
+
+// A column that both have, of one type.
+bool PipelineReader::JoinKey(const Node& from, const Token& column, const std::string& what,
+                             const Derivation& derivation, AsOfJoin& join) {
+  const contract::Place place = from.PlaceOf(column.begin, column.end);
+  const StreamDefinition& source = definition_.streams[derivation.source];
+  const StreamDefinition& dimension = definition_.streams[join.stream];
+  std::vector<size_t>* keys[] = {&join.key, &join.dimension_key};
+  const StreamDefinition* streams[] = {&source, &dimension};
+  for (size_t i = 0; i < 2; ++i) {
+    const columns::Schema& schema = *streams[i]->schema();
+    const auto field = schema.IndexOf(column.text);
+    if (!field) {
+      report_.Error(
+          DiagnosticCode::kUnknownColumn, place,
+          fmt::format("{}: no column `{}` in {}", what, column.text, streams[i]->name),
+          contract::DidYouMean(column.text, NamesOf(schema),
+                               fmt::format("columns: {}; `derive` can give one another name",
+                                           fmt::join(NamesOf(schema), ", "))));
+      return false;
+    }
+    keys[i]->push_back(*field);
+  }
+  const columns::Type left = source.schema()->field(join.key.back()).type;
+  const columns::Type right = dimension.schema()->field(join.dimension_key.back()).type;
+  if (columns::IsFloating(left) || columns::IsFloating(right)) {
+    report_.Error(DiagnosticCode::kKeyField, place,
+                  fmt::format("{}: `{}` is a float, and a key can't be one", what, column.text));
+    return false;
+  }
+  if (left == right || (columns::IsInteger(left) && columns::IsInteger(right))) return true;
+  report_.Error(
+      DiagnosticCode::kJoin, place,
+      fmt::format("{}: `{}` is {} in {} and {} in {}", what, column.text, columns::NameOf(left),
+                  source.name, columns::NameOf(right), dimension.name),
+      "a derived stream can CAST one of them");
+  return false;
+}
+
+bool PipelineReader::Computed(const Node& node, const std::string& what, Derivation& derivation) {
+  const YamlNode* derive = Find(node, Section::kStream, "derive");
+  if (derive == nullptr) return true;
+  if (!contract::ExpectMap(*derive, what + ": `derive`", report_) ||
+      TooMany(*derive, derive->items.size(), kFeaturesMax, "derived columns"))
+    return false;
+  const std::string& source = definition_.streams[derivation.source].name;
+  const size_t errors = report_.errors();
+  std::vector<Field> fields = derivation.input->fields();
+  for (size_t i = 0; i < derive->items.size(); ++i) {
+    const YamlNode& name = derive->keys[i];
+    if (!contract::ExpectName(name, what + ": `derive`", report_)) continue;
+    if (derivation.input->IndexOf(name.text)) {
+      report_.Error(DiagnosticCode::kNameTaken, name.place,
+                    fmt::format("{}: {} has a column `{}` already", what, source, name.text),
+                    "give the new one another name, and drop the old one if it should go");
+      continue;
+    }
+    if (IsReserved(name.text)) {
+      report_.Error(DiagnosticCode::kReservedName, name.place,
+                    fmt::format("{}: a table gives each row a column `{}`", what, name.text));
+      continue;
+    }
+    const auto text = contract::ReadText(derive->items[i], what + ": `derive`", report_);
+    if (!text) continue;
+    auto expression = Expression::Compile(*text, derivation.input);
+    if (!expression) {
+      ReportExpression(derive->items[i], 0, expression.error(), what, source);
+      continue;
+    }
+    fields.push_back({0, name.text, expression->type(), columns::Nullable::kYes});
+    derivation.columns.push_back(std::move(*expression));
+  }
+  derivation.wide = Numbered(std::move(fields));
+  return report_.errors() == errors;
+}
+
+// Sets the columns that stay, and the schema.
+bool PipelineReader::Kept(const Node& node, const std::string& what, Derivation& derivation) {
+  const columns::Schema& wide = *derivation.wide;
+  const size_t event_time = definition_.streams[derivation.source].timing.event_time_field;
+  const YamlNode* select = Find(node, Section::kStream, "select");
+  const YamlNode* drop = Find(node, Section::kStream, "drop");
+  if (select != nullptr && drop != nullptr) {
+    report_.Error(DiagnosticCode::kDerivedStream, drop->place,
+                  fmt::format("{} has both select and drop", what),
+                  "select says which columns stay, drop which go: one is enough");
+    return false;
+  }
+  const YamlNode* list = select != nullptr ? select : drop;
+  const char* key = select != nullptr ? "select" : "drop";
+  std::vector<size_t> named;
+  const size_t errors = report_.errors();
+  if (list != nullptr) {
+    const auto names = contract::ReadTexts(*list, fmt::format("{}: `{}`", what, key), report_);
+    if (!names) return false;
+    for (const YamlNode* name : *names) KeptColumn(*name, what, derivation, named);
+  }
+  if (report_.errors() != errors) return false;
+  derivation.kept.clear();
+  if (select != nullptr) {
+    derivation.kept = std::move(named);
+  } else {
+    for (size_t field = 0; field < wide.size(); ++field)
+      if (std::ranges::find(named, field) == named.end()) derivation.kept.push_back(field);
+  }
+  if (std::ranges::find(derivation.kept, event_time) == derivation.kept.end()) {
+    report_.Error(
+        DiagnosticCode::kDerivedStream, list->place,
+        fmt::format("{}: its event time `{}` must stay", what, wide.field(event_time).name),
+        select != nullptr ? "select it too" : "do not drop it");
+    return false;
+  }
+  std::vector<Field> fields;
+  for (const size_t field : derivation.kept) fields.push_back(wide.field(field));
+  derivation.schema = Numbered(std::move(fields));
+  return true;
+}
+
+bool PipelineReader::KeptColumn(const Node& name, const std::string& what,
+                                const Derivation& derivation, std::vector<size_t>& fields) {
+  const auto field = derivation.wide->IndexOf(name.text);
+  if (!field) {
+    const auto names = NamesOf(*derivation.wide);
+    report_.Error(
+        DiagnosticCode::kUnknownColumn, name.place,
+        fmt::format("{}: no column `{}`", what, name.text),
+        contract::DidYouMean(name.text, names, fmt::format("columns: {}", fmt::join(names, ", "))));
+    return false;
+  }
+  if (std::ranges::find(fields, *field) != fields.end()) {
+    report_.Error(DiagnosticCode::kNameTaken, name.place,
+                  fmt::format("{}: `{}` is there twice", what, name.text));
+    return false;
+  }
+  fields.push_back(*field);
+  return true;
+}
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,255 @@
+#include "pipeline/streams/as_of_table.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <deque>
+#include <utility>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "base/hash.h"
+#include "columns/batch_builder.h"
+#include "columns/key.h"
+
+namespace headrace::pipeline {
+namespace {
+
+using columns::Column;
+using columns::ColumnBatch;
+using columns::Type;
+
+struct KeyHash {
+  using is_avalanching = void;
+  size_t operator()(std::string_view key) const { return base::Hash64(key); }
+};
+
+// What a key takes beside its bytes and versions: an entry of the index, its place in the list.
+constexpr uint64_t kKeyBytes = 96;
+
+bool AnyNull(const ColumnBatch& rows, std::span<const size_t> fields, size_t row) {
+  return std::ranges::any_of(fields, [&](size_t field) { return rows.column(field).IsNull(row); });
+}
+
+uint64_t CellOf(const Column& column, size_t row) {
+  switch (column.type()) {
+    case Type::kBool: return column.Bool(row) ? 1 : 0;
+    case Type::kFloat32: return std::bit_cast<uint64_t>(double{column.Float32s()[row]});
+    case Type::kFloat64: return std::bit_cast<uint64_t>(column.Float64s()[row]);
+    case Type::kInt32:
+    case Type::kDate: return static_cast<uint64_t>(int64_t{column.Int32s()[row]});
+    default: return static_cast<uint64_t>(column.Int64s()[row]);
+  }
+}
+
+void AppendCell(columns::ColumnBuilder& builder, uint64_t cell) {
+  if (builder.type() == Type::kBool) {
+    builder.AppendBool(cell != 0);
+  } else if (columns::IsFloating(builder.type())) {
+    builder.AppendDouble(std::bit_cast<double>(cell));
+  } else {
+    builder.AppendInt(static_cast<int64_t>(cell));
+  }
+}
+
+}  // namespace
+
+struct AsOfTable::Key {
+  std::string bytes;
+  std::vector<Version> versions;  // by (time, position)
+  size_t look_at = 8;             // so many versions, and hidden ones are looked for
+};
+
+struct AsOfTable::Keys {
+  std::deque<Key> by_number;  // never moved: the index refers to their bytes
+  boost::unordered_flat_map<std::string_view, uint32_t, KeyHash> numbers;
+
+  Key& At(std::string_view bytes) {
+    if (const auto found = numbers.find(bytes); found != numbers.end())
+      return by_number[found->second];
+    Key& key = by_number.emplace_back();
+    key.bytes = bytes;
+    numbers.emplace(key.bytes, static_cast<uint32_t>(by_number.size() - 1));
+    return key;
+  }
+};
+
+AsOfTable::AsOfTable(const AsOfJoin& join, const columns::SchemaRef& input,
+                     const columns::Schema& dimension)
+    : join_(join), input_(input), keys_(std::make_unique<Keys>()) {
+  for (const size_t field : join.fields) types_.push_back(dimension.field(field).type);
+}
+
+AsOfTable::~AsOfTable() = default;
+
+size_t AsOfTable::keys() const { return keys_->by_number.size(); }
+
+void AsOfTable::Insert(const Rows& versions, AsOfCounts& counts) {
+  columns::KeyBytes bytes;
+  for (size_t row = 0; row < versions.rows.rows(); ++row) {
+    if (AnyNull(versions.rows, join_.dimension_key, row)) {
+      ++counts.version_null_keys;
+      continue;
+    }
+    columns::KeyOfRow(versions.rows, join_.dimension_key, row, bytes);
+    const size_t before = keys();
+    Key& key = keys_->At(bytes);
+    if (keys() != before) bytes_ += kKeyBytes + key.bytes.size();
+    Put(key, {versions.times[row], versions.positions[row].packed,
+              versions.known_at.empty() ? kAlwaysKnown : versions.known_at[row],
+              ValuesOf(versions.rows, row)});
+  }
+}
+
+void AsOfTable::Put(Key& key, Version version) {
+  const auto earlier = [](const Version& a, const Version& b) {
+    return a.time != b.time ? a.time < b.time : a.position < b.position;
+  };
+  const auto at = std::ranges::upper_bound(key.versions, version, earlier);
+  if (at != key.versions.begin() && std::prev(at)->position == version.position) return;
+  bytes_ += sizeof(Version) + version.values.size();
+  ++versions_;
+  key.versions.insert(at, std::move(version));
+  if (key.versions.size() < key.look_at) return;
+  DropHidden(key);
+  key.look_at = std::max<size_t>(8, 2 * key.versions.size());
+}
+
+// Every event that may still come finds the newest version at or before the watermark, or a later
+// one.
+void AsOfTable::DropHidden(Key& key) {
+  size_t hidden = 0;
+  for (size_t i = key.versions.size(); i-- > 0;) {
+    const Version& version = key.versions[i];
+    if (version.time > watermark_.us || version.known_at > watermark_.us) continue;
+    hidden = i;
+    break;
+  }
+  for (size_t i = 0; i < hidden; ++i) bytes_ -= sizeof(Version) + key.versions[i].values.size();
+  versions_ -= hidden;
+  key.versions.erase(key.versions.begin(), key.versions.begin() + static_cast<ptrdiff_t>(hidden));
+}
+
+std::string AsOfTable::ValuesOf(const ColumnBatch& rows, size_t row) const {
+  const size_t fields = join_.fields.size();
+  std::string values(fields * (1 + sizeof(uint64_t)), '\0');
+  for (size_t i = 0; i < fields; ++i) {
+    const Column& column = rows.column(join_.fields[i]);
+    uint64_t cell = 0;
+    if (column.IsNull(row)) {
+      values[i] = 1;
+    } else if (columns::IsVariable(column.type())) {
+      const std::string_view text = column.Text(row);
+      cell = (static_cast<uint64_t>(values.size()) << 32) | text.size();
+      values += text;
+    } else {
+      cell = CellOf(column, row);
+    }
+    std::memcpy(values.data() + fields + i * sizeof(cell), &cell, sizeof(cell));
+  }
+  return values;
+}
+
+const AsOfTable::Version* AsOfTable::Find(std::string_view key, int64_t time, base::EpochId epoch,
+                                          int64_t known_at) const {
+  const auto number = keys_->numbers.find(key);
+  if (number == keys_->numbers.end()) return nullptr;
+  const std::vector<Version>& versions = keys_->by_number[number->second].versions;
+  auto at = std::ranges::upper_bound(versions, time, {}, &Version::time);
+  while (at != versions.begin()) {
+    --at;
+    if (columns::Position{at->position}.epoch() <= epoch && at->known_at <= known_at) return &*at;
+  }
+  return nullptr;
+}
+
+DerivedRows AsOfTable::Join(const Rows& events, AsOfCounts& counts) const {
+  if (events.rows.rows() == 0) return {};  // such a batch may have no columns
+  std::vector<uint32_t> from;
+  std::vector<const Version*> found;
+  columns::KeyBytes bytes;
+  for (uint32_t row = 0; row < events.rows.rows(); ++row) {
+    const Version* version = nullptr;
+    if (AnyNull(events.rows, join_.key, row)) {
+      ++counts.null_keys;
+    } else {
+      columns::KeyOfRow(events.rows, join_.key, row, bytes);
+      const int64_t known_at = events.known_at.empty()
+                                   ? kAlwaysKnown
+                                   : std::max(events.times[row], events.known_at[row]);
+      version = Find(bytes, events.times[row], events.positions[row].epoch(), known_at);
+      ++(version != nullptr ? counts.matched : counts.unmatched);
+    }
+    if (version == nullptr && join_.kind == JoinKind::kInner) continue;
+    from.push_back(row);
+    found.push_back(version);
+  }
+  const ColumnBatch kept = from.size() == events.rows.rows() ? events.rows : events.rows.Take(from);
+  std::vector<Column> columns = kept.columns();
+  for (size_t i = 0; i < join_.fields.size(); ++i) columns.push_back(JoinedColumn(i, found));
+  return {ColumnBatch(input_, from.size(), std::move(columns)), std::move(from)};
+}
+
+Column AsOfTable::JoinedColumn(size_t field, std::span<const Version* const> found) const {
+  columns::ColumnBuilder builder(types_[field]);
+  for (const Version* version : found) {
+    if (version == nullptr || version->values[field] != 0) {
+      builder.AppendNull();
+      continue;
+    }
+    uint64_t cell = 0;
+    std::memcpy(&cell, version->values.data() + types_.size() + field * sizeof(cell), sizeof(cell));
+    if (columns::IsVariable(types_[field])) {
+      builder.AppendText(std::string_view(version->values).substr(cell >> 32, cell & 0xffffffffU));
+    } else {
+      AppendCell(builder, cell);
+    }
+  }
+  return builder.Finish();
+}
+
+size_t AsOfTable::Encode(size_t first, size_t until, std::vector<uint8_t>& out) const {
+  columns::ByteWriter writer(out);
+  const size_t count_at = out.size();
+  uint32_t count = 0;
+  writer.U32(count);
+  size_t number = first;
+  for (; number < keys() && out.size() < until; ++number, ++count) {
+    const Key& key = keys_->by_number[number];
+    writer.Text(key.bytes);
+    writer.U32(static_cast<uint32_t>(key.versions.size()));
+    for (const Version& version : key.versions) {
+      writer.I64(version.time);
+      writer.U64(version.position);
+      writer.I64(version.known_at);
+      writer.Text(version.values);
+    }
+  }
+  std::memcpy(out.data() + count_at, &count, sizeof(count));
+  return number;
+}
+
+base::Result<void> AsOfTable::Restore(columns::ByteReader& in) {
+  HR_TRY(const uint32_t count, in.U32());
+  for (uint32_t i = 0; i < count; ++i) {
+    HR_TRY(const std::string_view bytes, in.Text());
+    HR_TRY(const uint32_t versions, in.U32());
+    const size_t before = keys();
+    Key& key = keys_->At(bytes);
+    if (keys() != before) bytes_ += kKeyBytes + key.bytes.size();
+    for (uint32_t v = 0; v < versions; ++v) {
+      Version version{};
+      HR_TRY(version.time, in.I64());
+      HR_TRY(version.position, in.U64());
+      HR_TRY(version.known_at, in.I64());
+      HR_TRY(const std::string_view values, in.Text());
+      if (values.size() < types_.size() * (1 + sizeof(uint64_t)))
+        return base::Fail(base::ErrorCode::kCorruption, "a captured version lacks values");
+      version.values = values;
+      Put(key, std::move(version));
+    }
+  }
+  return {};
+}
+
+}  // namespace headrace::pipeline

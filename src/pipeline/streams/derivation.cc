@@ -1,0 +1,96 @@
+#include "pipeline/streams/derivation.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+#include <span>
+#include <utility>
+
+namespace headrace::pipeline {
+namespace {
+
+using columns::Column;
+using columns::ColumnBatch;
+
+bool ReadsComputed(const Derivation& derivation) {
+  return std::ranges::any_of(derivation.where->inputs(),
+                             [&](size_t field) { return field >= derivation.input->size(); });
+}
+
+// The rows for which `condition` is true; the others are counted.
+std::vector<uint32_t> TrueRows(const Column& condition, DerivationCounts& counts) {
+  std::vector<uint32_t> rows;
+  rows.reserve(condition.length());
+  for (uint32_t row = 0; row < condition.length(); ++row) {
+    if (condition.IsNull(row)) {
+      ++counts.where_null;
+    } else if (condition.Bool(row)) {
+      rows.push_back(row);
+    } else {
+      ++counts.where_false;
+    }
+  }
+  return rows;
+}
+
+// Takes of `batch` the rows for which the condition is true, and the same of `from`.
+void Filter(const Derivation& derivation, ColumnBatch& batch, std::vector<uint32_t>& from,
+            DerivationCounts& counts) {
+  const std::vector<uint32_t> rows =
+      TrueRows(derivation.where->Evaluate(batch, counts.failed.back()), counts);
+  if (rows.size() == batch.rows()) return;
+  batch = batch.Take(rows);
+  for (size_t i = 0; i < rows.size(); ++i) from[i] = from[rows[i]];
+  from.resize(rows.size());
+}
+
+ColumnBatch Widened(const Derivation& derivation, const ColumnBatch& input,
+                    DerivationCounts& counts) {
+  std::vector<Column> columns = input.columns();
+  for (size_t i = 0; i < derivation.columns.size(); ++i)
+    columns.push_back(derivation.columns[i].Evaluate(input, counts.failed[i]));
+  return {derivation.wide, input.rows(), std::move(columns)};
+}
+
+}  // namespace
+
+DerivationCounts CountsOf(const Derivation& derivation) {
+  DerivationCounts counts;
+  counts.failed.resize(derivation.columns.size() + (derivation.where ? 1 : 0));
+  return counts;
+}
+
+DerivedRows Derive(const Derivation& derivation, const ColumnBatch& input,
+                   DerivationCounts& counts) {
+  counts.rows_in += input.rows();
+  std::vector<uint32_t> from(input.rows());
+  std::iota(from.begin(), from.end(), 0U);
+  ColumnBatch batch = input;
+  const bool where_first = derivation.where && !ReadsComputed(derivation);
+  if (where_first) Filter(derivation, batch, from, counts);
+  batch = Widened(derivation, batch, counts);
+  if (derivation.where && !where_first) Filter(derivation, batch, from, counts);
+  std::vector<Column> kept;
+  for (const size_t field : derivation.kept) kept.push_back(batch.column(field));
+  counts.rows_out += batch.rows();
+  return {ColumnBatch(derivation.schema, batch.rows(), std::move(kept)), std::move(from)};
+}
+
+std::vector<size_t> InputFieldsOf(const Derivation& derivation, const std::vector<size_t>& fields) {
+  std::set<size_t> wide;
+  for (const size_t field : fields) wide.insert(derivation.kept[field]);
+  if (derivation.where)
+    wide.insert(derivation.where->inputs().begin(), derivation.where->inputs().end());
+  std::set<size_t> needed;
+  for (const size_t field : wide) {
+    if (field < derivation.input->size()) {
+      needed.insert(field);
+      continue;
+    }
+    const auto& inputs = derivation.columns[field - derivation.input->size()].inputs();
+    needed.insert(inputs.begin(), inputs.end());
+  }
+  return {needed.begin(), needed.end()};
+}
+
+}  // namespace headrace::pipeline

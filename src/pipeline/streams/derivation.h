@@ -1,0 +1,76 @@
+#pragma once
+// How the rows of a derived stream are made of another stream's, row by row: columns of a dimension
+// joined in, computed columns, a condition, the columns that stay. But for the join a pure function
+// of a row; with it, one of the log up to the row's epoch: so online state, tables and training
+// sets have the same rows and bits. docs/concepts/streams.md is for people.
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "columns/batch.h"
+#include "columns/schema.h"
+#include "pipeline/expressions/expression.h"
+
+namespace headrace::pipeline {
+
+enum class JoinKind : uint8_t {
+  kInner,  // rows without a partner are left out
+  kLeft,   // they stay, with NULL for the partner's columns
+};
+
+// Joins in the version of a dimension's row that was valid at the event's time (as_of_table.h).
+struct AsOfJoin {
+  size_t stream = 0;  // the dimension, a stream like any other; its number is less than our own
+  JoinKind kind = JoinKind::kLeft;
+  std::vector<size_t> key;            // of the source
+  std::vector<size_t> dimension_key;  // of the dimension, in the same order
+  std::vector<size_t> fields;         // of the dimension: all, as `dimension.field`
+};
+
+// Immutable once shared; any thread may derive with it.
+struct Derivation {
+  size_t source = 0;  // index into PipelineDefinition::streams, less than the derived stream's own
+  std::optional<AsOfJoin> as_of;
+  columns::SchemaRef input;         // the columns of the source, then those joined in
+  std::vector<Expression> columns;  // computed ones, over `input`
+  columns::SchemaRef wide;          // those of `input`, then the computed ones
+  std::optional<Expression> where;  // over `wide`
+  std::vector<size_t> kept;         // of `wide`: the columns that stay, in their order
+  columns::SchemaRef schema;        // of the derived stream
+};
+
+// What became of the rows so far; a function of the log.
+struct DerivationCounts {
+  uint64_t rows_in = 0;
+  uint64_t rows_out = 0;
+  uint64_t where_false = 0;  // left out: the condition was false
+  uint64_t where_null = 0;   // left out: the condition was NULL
+  // Rows in which an expression failed and gave NULL: of `columns`, then of `where`.
+  std::vector<uint64_t> failed;
+  bool operator==(const DerivationCounts&) const = default;
+};
+DerivationCounts CountsOf(const Derivation& derivation);  // none so far
+
+struct AsOfCounts {
+  uint64_t matched = 0;
+  uint64_t unmatched = 0;          // no version of the key was valid, or known
+  uint64_t null_keys = 0;          // a NULL in the key matches nothing
+  uint64_t version_null_keys = 0;  // of the dimension's rows, which are no versions then
+  bool operator==(const AsOfCounts&) const = default;
+};
+
+struct DerivedRows {
+  columns::ColumnBatch rows;   // of the derivation's schema
+  std::vector<uint32_t> from;  // the input row that each is made of, ascending
+};
+
+// `input` has the derivation's input schema. A condition that reads no computed column is looked at
+// first: nothing is computed, and nothing can fail, for the rows that it leaves out.
+DerivedRows Derive(const Derivation& derivation, const columns::ColumnBatch& input,
+                   DerivationCounts& counts);
+
+// The columns of `input` that are needed for the columns `fields` of the derived stream.
+std::vector<size_t> InputFieldsOf(const Derivation& derivation, const std::vector<size_t>& fields);
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,275 @@
+// An epoch, in steps, for each derived stream in the order of the file (so that what it is made of
+// is there):
+// 1. the dimension's rows of the epoch become versions;
+// 2. the source's rows get theirs, columns, condition;
+// 3. what was counted is told.
+#include "pipeline/streams/derived_streams.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "pipeline/streams/known_at.h"
+
+namespace headrace::pipeline {
+namespace {
+
+constexpr uint8_t kCountsPart = 1;
+constexpr uint8_t kVersionsPart = 2;
+
+std::vector<std::string> ExpressionTexts(const Derivation& derivation) {
+  std::vector<std::string> texts;
+  for (const Expression& column : derivation.columns) texts.push_back(column.text());
+  if (derivation.where) texts.push_back(derivation.where->text());
+  return texts;
+}
+
+}  // namespace
+
+DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::MemoryBudget& budget)
+    : definition_(definition), budget_(budget), moments_(definition.streams.size()) {
+  for (size_t i = 0; i < definition.streams.size(); ++i) {
+    const auto& derivation = definition.streams[i].derivation;
+    if (derivation == nullptr) continue;
+    Stream stream{.index = i,
+                  .identity = definition.streams[i].name + "\n" + DerivationText(definition, i),
+                  .counts = {CountsOf(*derivation), {}},
+                  .table = {},
+                  .figures = {}};
+    if (derivation->as_of) {
+      joins_ = true;
+      stream.table =
+          std::make_unique<AsOfTable>(*derivation->as_of, derivation->input,
+                                      *definition.streams[derivation->as_of->stream].schema());
+    }
+    streams_.push_back(std::move(stream));
+  }
+}
+
+DerivedStreams::~DerivedStreams() {
+  budget_.Force(base::MemoryAccount::kState, -static_cast<int64_t>(charged_bytes_));
+}
+
+void DerivedStreams::NoteMoment(size_t stream, base::EpochId epoch,
+                                const columns::ColumnBatch& rows) {
+  Moment& moment = moments_[stream];
+  moment = {};
+  if (!joins_ || rows.rows() == 0) return;
+  for (size_t row = 0; row < rows.rows(); ++row)
+    moment.positions.push_back(columns::Position::Of(epoch, row));
+  const StreamDefinition& of = definition_.streams[stream];
+  if (of.known_at.assumed() && !of.derived())
+    moment.known_at = KnownAt(of.known_at, of.timing.event_time_field, rows, {});
+}
+
+AsOfTable::Rows DerivedStreams::RowsOf(size_t stream,
+                                       std::span<const columns::ColumnBatch> batches) const {
+  const size_t time = definition_.streams[stream].timing.event_time_field;
+  const columns::ColumnBatch& rows = batches[stream];
+  return {.rows = rows,
+          .times = rows.rows() == 0 ? std::span<const int64_t>() : rows.column(time).Int64s(),
+          .positions = moments_[stream].positions,
+          .known_at = moments_[stream].known_at};
+}
+
+// The source's rows with what is joined in.
+DerivedRows DerivedStreams::Joined(Stream& stream, std::span<const columns::ColumnBatch> batches,
+                                   AsOfCounts& counts) {
+  const Derivation& derivation = *definition_.streams[stream.index].derivation;
+  stream.table->Insert(RowsOf(derivation.as_of->stream, batches), counts);
+  const AsOfTable::Rows events = RowsOf(derivation.source, batches);
+  DerivedRows joined = stream.table->Join(events, counts);
+  const base::Duration late = definition_.streams[derivation.source].timing.late;
+  for (const int64_t time : events.times) stream.table->SetWatermark(base::Timestamp{time} - late);
+  return joined;
+}
+
+void DerivedStreams::Apply(base::EpochId epoch, std::span<columns::ColumnBatch> batches) {
+  if (empty()) return;
+  for (size_t i = 0; i < batches.size(); ++i)
+    if (!definition_.streams[i].derived()) NoteMoment(i, epoch, batches[i]);
+  const bool captured = epoch <= captured_through_;
+  for (Stream& stream : streams_) {
+    const Derivation& derivation = *definition_.streams[stream.index].derivation;
+    DerivedCounts counts = stream.counts;
+    DerivedRows input{batches[derivation.source], {}};
+    if (stream.table != nullptr) input = Joined(stream, batches, counts.as_of);
+    DerivedRows rows;
+    if (input.rows.rows() > 0) rows = Derive(derivation, input.rows, counts.rows);
+    batches[stream.index] = std::move(rows.rows);
+    NoteMoment(stream.index, epoch, batches[stream.index]);
+    const std::vector<int64_t>& known_at = moments_[derivation.source].known_at;
+    if (!known_at.empty())
+      for (const uint32_t row : rows.from)
+        moments_[stream.index].known_at.push_back(
+            known_at[input.from.empty() ? row : input.from[row]]);
+    if (captured) continue;
+    const std::lock_guard lock(mutex_);
+    stream.counts = std::move(counts);
+  }
+  // Captured versions of later epochs may be there: what is made of these rows has them already.
+  if (captured)
+    for (const Stream& stream : streams_) batches[stream.index] = {};
+}
+
+void DerivedStreams::SettleCharges() {
+  uint64_t bytes = 0;
+  for (const Stream& stream : streams_)
+    if (stream.table != nullptr) bytes += stream.table->bytes();
+  bytes_.store(bytes, std::memory_order_relaxed);
+  budget_.Force(base::MemoryAccount::kState,
+                static_cast<int64_t>(bytes) - static_cast<int64_t>(charged_bytes_));
+  charged_bytes_ = bytes;
+  const std::lock_guard lock(mutex_);
+  for (Stream& stream : streams_) {
+    if (stream.table == nullptr) continue;
+    stream.figures = {stream.table->keys(), stream.table->versions(), stream.table->bytes()};
+  }
+}
+
+std::vector<DerivedStreamStatus> DerivedStreams::status() const {
+  std::vector<DerivedStreamStatus> all;
+  const std::lock_guard lock(mutex_);
+  for (const Stream& stream : streams_) {
+    const StreamDefinition& definition = definition_.streams[stream.index];
+    const Derivation& derivation = *definition.derivation;
+    DerivedStreamStatus status{.name = definition.name,
+                               .from = definition_.streams[derivation.source].name,
+                               .counts = stream.counts,
+                               .expressions = ExpressionTexts(derivation),
+                               .dimension = {},
+                               .table = stream.figures};
+    if (derivation.as_of) status.dimension = definition_.streams[derivation.as_of->stream].name;
+    all.push_back(std::move(status));
+  }
+  return all;
+}
+
+// Parts: u8 2, text identity, AsOfTable's bytes; at the end u8 1, u32 streams, per stream counts.
+bool DerivedStreams::Encode(Cursor& cursor, size_t bytes, std::vector<uint8_t>& out) const {
+  columns::ByteWriter writer(out);
+  for (; cursor.stream < streams_.size(); ++cursor.stream, cursor.key = 0) {
+    const Stream& stream = streams_[cursor.stream];
+    if (stream.table == nullptr || cursor.key == stream.table->keys()) continue;
+    writer.U8(kVersionsPart);
+    writer.Text(stream.identity);
+    cursor.key = stream.table->Encode(cursor.key, out.size() + bytes, out);
+    return true;
+  }
+  if (cursor.stream > streams_.size()) return false;
+  ++cursor.stream;
+  writer.U8(kCountsPart);
+  writer.U32(static_cast<uint32_t>(streams_.size()));
+  for (const Stream& stream : streams_) EncodeCounts(stream, writer);
+  return true;
+}
+
+base::Result<void> DerivedStreams::Restore(columns::ByteReader& in, base::EpochId epoch) {
+  HR_TRY(const uint8_t kind, in.U8());
+  if (kind == kCountsPart) {
+    captured_through_ = epoch;
+    HR_TRY(const uint32_t streams, in.U32());
+    for (uint32_t i = 0; i < streams; ++i) HR_TRY_VOID(RestoreCounts(in));
+    SettleCharges();
+    return {};
+  }
+  HR_TRY(const std::string_view identity, in.Text());
+  Stream* stream = Identified(identity);
+  // A stream that the definition has no more, or makes in another way.
+  if (stream == nullptr || stream->table == nullptr) return {};
+  return stream->table->Restore(in);
+}
+
+DerivedStreams::Stream* DerivedStreams::Identified(std::string_view identity) {
+  const auto found = std::ranges::find(streams_, identity, &Stream::identity);
+  return found == streams_.end() ? nullptr : &*found;
+}
+
+// text identity, u64 in, u64 out, u64 false, u64 null, u32 expressions, u64 failed each, u64
+// matched, u64 unmatched, u64 null keys, u64 null keys of versions, i64 watermark.
+void DerivedStreams::EncodeCounts(const Stream& stream, columns::ByteWriter& out) const {
+  const DerivationCounts& rows = stream.counts.rows;
+  out.Text(stream.identity);
+  out.U64(rows.rows_in);
+  out.U64(rows.rows_out);
+  out.U64(rows.where_false);
+  out.U64(rows.where_null);
+  out.U32(static_cast<uint32_t>(rows.failed.size()));
+  for (const uint64_t failed : rows.failed) out.U64(failed);
+  const AsOfCounts& as_of = stream.counts.as_of;
+  out.U64(as_of.matched);
+  out.U64(as_of.unmatched);
+  out.U64(as_of.null_keys);
+  out.U64(as_of.version_null_keys);
+  out.I64(stream.table == nullptr ? 0 : stream.table->watermark().us);
+}
+
+base::Result<void> DerivedStreams::RestoreCounts(columns::ByteReader& in) {
+  DerivedCounts counts;
+  base::Timestamp watermark;
+  HR_TRY(const std::string_view identity, in.Text());
+  HR_TRY(counts.rows.rows_in, in.U64());
+  HR_TRY(counts.rows.rows_out, in.U64());
+  HR_TRY(counts.rows.where_false, in.U64());
+  HR_TRY(counts.rows.where_null, in.U64());
+  HR_TRY(const uint32_t expressions, in.U32());
+  for (uint32_t i = 0; i < expressions; ++i) {
+    HR_TRY(const uint64_t failed, in.U64());
+    counts.rows.failed.push_back(failed);
+  }
+  HR_TRY(counts.as_of.matched, in.U64());
+  HR_TRY(counts.as_of.unmatched, in.U64());
+  HR_TRY(counts.as_of.null_keys, in.U64());
+  HR_TRY(counts.as_of.version_null_keys, in.U64());
+  HR_TRY(watermark.us, in.I64());
+  Stream* stream = Identified(identity);
+  if (stream == nullptr || counts.rows.failed.size() != stream->counts.rows.failed.size())
+    return {};
+  if (stream->table != nullptr) stream->table->SetWatermark(watermark);
+  stream->counts = std::move(counts);
+  return {};
+}
+
+DerivedRows DeriveFromRoot(const PipelineDefinition& definition, size_t stream,
+                           const columns::ColumnBatch& root_rows) {
+  const Derivation& derivation = *definition.streams[stream].derivation;
+  DerivationCounts counts = CountsOf(derivation);
+  if (!definition.streams[derivation.source].derived())
+    return Derive(derivation, root_rows, counts);
+  const DerivedRows source = DeriveFromRoot(definition, derivation.source, root_rows);
+  DerivedRows derived = Derive(derivation, source.rows, counts);
+  for (uint32_t& row : derived.from) row = source.from[row];
+  return derived;
+}
+
+std::string DerivationText(const PipelineDefinition& definition, size_t stream) {
+  const auto& derivation = definition.streams[stream].derivation;
+  if (derivation == nullptr) return {};
+  const StreamDefinition& source = definition.streams[derivation->source];
+  std::string text = "of " + source.name;
+  const auto add_text = [&](size_t of) {
+    const std::string more = DerivationText(definition, of);
+    if (!more.empty()) fmt::format_to(std::back_inserter(text), " ({})", more);
+  };
+  add_text(derivation->source);
+  if (const auto& as_of = derivation->as_of) {
+    fmt::format_to(std::back_inserter(text), " as of {} {}", as_of->kind == JoinKind::kLeft ? 1 : 0,
+                   definition.streams[as_of->stream].name);
+    add_text(as_of->stream);
+    for (const size_t field : as_of->key) text += " " + source.schema()->field(field).name;
+    fmt::format_to(std::back_inserter(text), " late {}", source.timing.late.count());
+  }
+  const auto add = [&](std::string_view what, const Expression& expression) {
+    fmt::format_to(std::back_inserter(text), " {} {}", what, expression.text());
+    if (!expression.semantics().empty())
+      fmt::format_to(std::back_inserter(text), " by {}", expression.semantics());
+  };
+  for (size_t i = 0; i < derivation->columns.size(); ++i)
+    add(derivation->wide->field(derivation->input->size() + i).name + " =", derivation->columns[i]);
+  if (derivation->where) add("where", *derivation->where);
+  return text;
+}
+
+}  // namespace headrace::pipeline

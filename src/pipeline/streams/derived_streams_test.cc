@@ -1,0 +1,407 @@
+// Views over derived streams, online, through captures and offline, against a naive recomputation
+// from the rows that came in.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+
+#include "base/memory_budget.h"
+#include "pipeline/aggregates/reference_sum.h"
+#include "pipeline/streams/as_of_table.h"
+#include "pipeline/streams/streams_fixture.h"
+#include "pipeline/views/batch_driver.h"
+#include "pipeline/views/replay_fixture.h"
+#include "pipeline/views/view_capture.h"
+#include "pipeline/views/view_restore.h"
+
+namespace headrace::pipeline {
+namespace {
+
+using columns::Value;
+using fixture::ManualClock;
+using streams_fixture::NaiveVersion;
+using streams_fixture::Payment;
+using streams_fixture::RandomEpochs;
+using streams_fixture::Shop;
+
+// A view's rows must be these, of the key that is asked for.
+struct NaiveRow {
+  const Payment* payment;
+  const Shop* shop;
+};
+
+class Engine {
+ public:
+  explicit Engine(const PipelineRef& pipeline) : views_(pipeline, budget_, clock_) {
+    views_.BindStream(0, streams_fixture::kPayments);
+    views_.BindStream(1, streams_fixture::kShops);
+  }
+
+  std::string Answer(size_t view, const std::vector<Value>& key, int64_t as_of) {
+    const auto pin = views_.PinNewest();
+    if (!pin) return pin.error().ToString();
+    columns::KeyBytes bytes;
+    for (const Value& value : key) columns::AppendKeyValue(bytes, value);
+    const auto answer = views_.Get(*pin, view, bytes, {as_of});
+    if (!answer) return answer.error().ToString();
+    return Text(*answer);
+  }
+  static std::string Text(const ViewAnswer& answer) {
+    std::string text;
+    for (size_t i = 0; i < answer.values.size(); ++i)
+      text += answer.statuses[i] == FeatureStatus::kNotFound ? "NOT_FOUND "
+                                                             : answer.values[i].ToJson() + " ";
+    return text;
+  }
+
+  base::MemoryBudget budget_{1ULL << 40};
+  ManualClock clock_;
+  ViewSet views_;
+};
+
+// Offline: all versions first, then all events, each once, in batches as they came.
+class Offline {
+ public:
+  Offline(const PipelineDefinition& pipeline, const RandomEpochs& random) : pipeline_(pipeline) {
+    for (const ViewDefinition& view : pipeline.views) {
+      drivers_.push_back(
+          std::make_unique<BatchDriver>(view, pipeline.streams[view.stream], std::nullopt));
+      for (const log::EpochRef& epoch : random.epochs) Feed(view, *drivers_.back(), *epoch, random);
+      drivers_.back()->Prepare();
+    }
+  }
+  std::string Answer(size_t view, const std::vector<Value>& key, int64_t as_of,
+                     std::optional<uint64_t> epoch_max) {
+    Question question{{}, {as_of}, {}};
+    for (const Value& value : key) columns::AppendKeyValue(question.key, value);
+    if (epoch_max) question.cut.epoch_max = base::EpochId{*epoch_max};
+    return Engine::Text(drivers_[view]->Answer(question));
+  }
+
+ private:
+  struct Rows {
+    columns::ColumnBatch batch;
+    std::vector<columns::Position> positions;
+    std::vector<int64_t> known_at;
+  };
+  AsOfTable::Rows ForJoin(size_t stream, const Rows& rows) const {
+    return {.rows = rows.batch,
+            .times = rows.batch.column(pipeline_.streams[stream].timing.event_time_field).Int64s(),
+            .positions = rows.positions,
+            .known_at = rows.known_at};
+  }
+  static Rows RowsOf(const log::Epoch& epoch, base::StreamId id, size_t came_at) {
+    Rows rows;
+    const columns::ColumnBatch* batch = epoch.RowsOf(id);
+    if (batch == nullptr) return rows;
+    rows.batch = *batch;
+    for (size_t row = 0; row < batch->rows(); ++row) {
+      rows.positions.push_back(columns::Position::Of(epoch.id, row));
+      rows.known_at.push_back(batch->column(came_at).Int64s()[row]);
+    }
+    return rows;
+  }
+  Rows Make(size_t stream, const Rows& root, const RandomEpochs& random) {
+    if (!pipeline_.streams[stream].derived() || root.batch.rows() == 0) return root;
+    const Derivation& derivation = *pipeline_.streams[stream].derivation;
+    const Rows source = Make(derivation.source, root, random);
+    if (source.batch.rows() == 0) return {};
+    DerivedRows input{source.batch, {}};
+    AsOfCounts as_of;
+    if (derivation.as_of) {
+      AsOfTable table(*derivation.as_of, derivation.input,
+                      *pipeline_.streams[derivation.as_of->stream].schema());
+      for (auto epoch = random.epochs.rbegin(); epoch != random.epochs.rend(); ++epoch) {
+        const Rows versions = RowsOf(**epoch, streams_fixture::kShops, 5);
+        if (versions.batch.rows() > 0) table.Insert(ForJoin(1, versions), as_of);
+      }
+      input = table.Join(ForJoin(derivation.source, source), as_of);
+    }
+    DerivationCounts counts = CountsOf(derivation);
+    DerivedRows derived = Derive(derivation, input.rows, counts);
+    Rows rows{std::move(derived.rows), {}, {}};
+    for (const uint32_t row : derived.from) {
+      const uint32_t from = input.from.empty() ? row : input.from[row];
+      rows.positions.push_back(source.positions[from]);
+      rows.known_at.push_back(source.known_at[from]);
+    }
+    return rows;
+  }
+  void Feed(const ViewDefinition& view, BatchDriver& driver, const log::Epoch& epoch,
+            const RandomEpochs& random) {
+    const Rows rows = Make(view.stream, RowsOf(epoch, streams_fixture::kPayments, 4), random);
+    if (rows.batch.rows() > 0) driver.Add(rows.batch, rows.positions, rows.known_at);
+  }
+
+  const PipelineDefinition& pipeline_;
+  std::vector<std::unique_ptr<BatchDriver>> drivers_;
+};
+
+// `where: wide > 10 and amount < 90`, with wide = amount * 2: not true for a NULL amount.
+bool IsPaid(const Payment& payment) {
+  return payment.amount && *payment.amount * 2 > 10 && *payment.amount < 90;
+}
+
+// What view `card` must answer, in the words of Engine::Text.
+std::string NaiveCard(const std::vector<NaiveRow>& rows, const std::string& card, int64_t as_of) {
+  std::vector<const NaiveRow*> known;
+  for (const NaiveRow& row : rows)
+    if (row.payment->card == card && row.payment->at <= as_of && IsPaid(*row.payment))
+      known.push_back(&row);
+  const auto in = [&](const NaiveRow& row, int64_t seconds) {
+    return row.payment->at > as_of - seconds * streams_fixture::kSecond;
+  };
+  if (known.empty()) {
+    std::string none;
+    for (int i = 0; i < 12; ++i) none += "NOT_FOUND ";
+    return none;
+  }
+  std::vector<std::string> texts;
+  const auto each = [&](const std::function<Value(const std::vector<const NaiveRow*>&)>& feature) {
+    for (const int64_t seconds : {20, 120}) {
+      std::vector<const NaiveRow*> inside;
+      for (const NaiveRow* row : known)
+        if (in(*row, seconds)) inside.push_back(row);
+      texts.push_back(feature(inside).ToJson());
+    }
+  };
+  using Rows = std::vector<const NaiveRow*>;
+  each([](const Rows& inside) { return Value::Int64(static_cast<int64_t>(inside.size())); });
+  each([](const Rows& inside) {
+    int64_t sum = 0;
+    for (const NaiveRow* row : inside) sum += *row->payment->amount;
+    return inside.empty() ? Value::Null(columns::Type::kInt64) : Value::Int64(sum);
+  });
+  each([](const Rows& inside) {
+    int64_t count = 0;
+    for (const NaiveRow* row : inside)
+      if (row->shop != nullptr && row->shop->country && *row->shop->country != "NL") ++count;
+    return Value::Int64(count);
+  });
+  each([](const Rows& inside) {
+    ReferenceSum sum;
+    bool any = false;
+    for (const NaiveRow* row : inside) {
+      if (row->shop == nullptr || !row->shop->risk) continue;
+      sum.Add(*row->shop->risk);
+      any = true;
+    }
+    return any ? Value::Float64(sum.Round()) : Value::Null(columns::Type::kFloat64);
+  });
+  each([](const Rows& inside) {
+    ReferenceSum sum;
+    for (const NaiveRow* row : inside) sum.Add(1000.0 / static_cast<double>(*row->payment->amount));
+    return inside.empty() ? Value::Null(columns::Type::kFloat64) : Value::Float64(sum.Round());
+  });
+  each([](const Rows& inside) {
+    const NaiveRow* last = nullptr;
+    for (const NaiveRow* row : inside)
+      if (last == nullptr || row->payment->at >= last->payment->at) last = row;
+    if (last == nullptr) return Value::Null(columns::Type::kString);
+    return Value::String(last->shop != nullptr && last->shop->country ? *last->shop->country : "?");
+  });
+  std::string text;
+  for (const std::string& each_text : texts) text += each_text + " ";
+  return text;
+}
+
+std::vector<NaiveRow> NaiveRows(const RandomEpochs& random) {
+  std::vector<NaiveRow> rows;
+  for (const Payment& payment : random.payments)
+    rows.push_back({&payment, NaiveVersion(random.shops, payment)});
+  return rows;
+}
+
+TEST(DerivedStreams, AnswerWhatTheRowsSay) {
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    const PipelineRef pipeline = streams_fixture::PaymentsPipeline();
+    RandomEpochs random(seed, pipeline);
+    Engine engine(pipeline);
+    for (int step = 0; step < 60; ++step) {
+      engine.views_.Apply({{random.Next()}});
+      if (step % 4 != 3) continue;
+      const std::vector<NaiveRow> rows = NaiveRows(random);
+      for (int i = 0; i < 6; ++i) {
+        const std::string card = "c" + std::to_string(random.Random(5));
+        const int64_t as_of =
+            random.now - static_cast<int64_t>(random.Random(60)) * streams_fixture::kSecond;
+        ASSERT_EQ(engine.Answer(0, {Value::String(card)}, as_of), NaiveCard(rows, card, as_of))
+            << "seed " << seed << " step " << step << " " << card;
+      }
+    }
+  }
+}
+
+// Every key of every view, online and by the batch driver, also as of an earlier epoch.
+void ExpectAgreement(const PipelineDefinition& pipeline, RandomEpochs& random, Engine& engine,
+                     Offline& offline, uint64_t seed) {
+  const std::vector<std::string> countries = {"NL", "DE", "a country with a long name", "?"};
+  for (int i = 0; i < 40; ++i) {
+    const size_t view = random.Random(pipeline.views.size());
+    const std::string card = "c" + std::to_string(random.Random(4));
+    const std::string country = countries[random.Random(4)];
+    std::vector<Value> key;
+    if (view == 0) key = {Value::String(card)};
+    if (view == 1) key = {Value::String(country)};
+    if (view == 2)
+      key = {country == "?" ? Value::Null(columns::Type::kString) : Value::String(country),
+             Value::String(card)};
+    const int64_t as_of =
+        random.now - static_cast<int64_t>(random.Random(60)) * streams_fixture::kSecond;
+    const std::string online = engine.Answer(view, key, as_of);
+    ASSERT_EQ(online, offline.Answer(view, key, as_of, engine.views_.visible().value))
+        << "seed " << seed << " view " << pipeline.views[view].name << " " << card << " "
+        << country;
+  }
+}
+
+TEST(DerivedStreams, OnlineAndBatchDriverAgree) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    const PipelineRef pipeline = streams_fixture::PaymentsPipeline();
+    RandomEpochs random(seed, pipeline);
+    Engine engine(pipeline);
+    for (int step = 0; step < 50; ++step) engine.views_.Apply({{random.Next()}});
+    // What comes later must not change what was answered from these epochs.
+    for (int step = 0; step < 10; ++step) random.Next();
+    Offline offline(*pipeline, random);
+    random.now -= 60 * streams_fixture::kSecond;
+    ExpectAgreement(*pipeline, random, engine, offline, seed);
+  }
+}
+
+TEST(DerivedStreams, RestoredStateGoesOnAsIfEveryEpochHadBeenApplied) {
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    const PipelineRef pipeline = streams_fixture::PaymentsPipeline();
+    RandomEpochs random(seed, pipeline);
+    Engine engine(pipeline);
+    for (int step = 0; step < 40; ++step) engine.views_.Apply({{random.Next()}});
+    // Pieces and pages of different epochs.
+    ViewCapture capture(engine.views_, 50 + 400 * (seed % 3));
+    std::vector<std::vector<uint8_t>> pieces;
+    for (size_t calls = 0;; ++calls) {
+      std::vector<uint8_t> piece;
+      const auto more = capture.Next(piece);
+      ASSERT_TRUE(more) << more.error().ToString();
+      if (!*more) break;
+      pieces.push_back(std::move(piece));
+      if (calls % 2 == 0 && calls < 40) engine.views_.Apply({{random.Next()}});
+    }
+    for (int step = 0; step < 5; ++step) engine.views_.Apply({{random.Next()}});
+    Engine restored(pipeline);
+    auto restore = ViewRestore::Begin(restored.views_, capture.Layout());
+    ASSERT_TRUE(restore) << restore.error().ToString();
+    for (const auto& piece : pieces) ASSERT_TRUE(restore->Add(piece));
+    restore->Finish(capture.after(), capture.after_clock());
+    for (const log::EpochRef& epoch : random.epochs)
+      if (epoch->id > capture.after()) restored.views_.Apply({{epoch}});
+    for (int step = 0; step < 10; ++step) {
+      const std::vector<NaiveRow> rows = NaiveRows(random);
+      for (int i = 0; i < 4; ++i) {
+        const std::string card = "c" + std::to_string(i);
+        ASSERT_EQ(restored.Answer(0, {Value::String(card)}, random.now),
+                  NaiveCard(rows, card, random.now))
+            << "seed " << seed << " step " << step << " captured " << capture.after().value
+            << " to " << capture.through().value;
+      }
+      const log::EpochRef epoch = random.Next();
+      engine.views_.Apply({{epoch}});
+      restored.views_.Apply({{epoch}});
+    }
+    const auto before = engine.views_.derived_status();
+    const auto after = restored.views_.derived_status();
+    for (size_t i = 0; i < before.size(); ++i) {
+      EXPECT_EQ(before[i].counts.rows, after[i].counts.rows)
+          << "seed " << seed << " " << before[i].name;
+      EXPECT_EQ(before[i].counts.as_of, after[i].counts.as_of) << "seed " << seed;
+    }
+  }
+}
+
+TEST(DerivedStreams, CountWhatTheyLeaveOut) {
+  const PipelineRef pipeline = streams_fixture::PaymentsPipeline();
+  RandomEpochs random(5, pipeline);
+  Engine engine(pipeline);
+  for (int step = 0; step < 50; ++step) engine.views_.Apply({{random.Next()}});
+  DerivationCounts expected = {};
+  expected.failed = {0, 0, 0};
+  AsOfCounts as_of;
+  for (const Payment& payment : random.payments) {
+    ++expected.rows_in;
+    if (payment.amount == 0) ++expected.failed[0];  // 1000 / amount
+    if (!payment.amount) {
+      ++expected.where_null;
+    } else {
+      ++(IsPaid(payment) ? expected.rows_out : expected.where_false);
+    }
+    if (!IsPaid(payment)) continue;
+    if (!payment.shop) {
+      ++as_of.null_keys;
+    } else {
+      ++(NaiveVersion(random.shops, payment) != nullptr ? as_of.matched : as_of.unmatched);
+    }
+  }
+  for (const Shop& shop : random.shops)
+    if (!shop.shop) ++as_of.version_null_keys;
+  const auto status = engine.views_.derived_status();
+  ASSERT_EQ(status[0].name, "paid");
+  EXPECT_EQ(status[0].counts.rows, expected);
+  EXPECT_EQ(status[1].counts.as_of, as_of);
+}
+
+// Hidden versions go, and nobody misses them (the tests above): memory follows the lateness, not
+// the log.
+TEST(DerivedStreams, ForgetHiddenVersions) {
+  const PipelineRef pipeline = streams_fixture::PaymentsPipeline();
+  RandomEpochs random(3, pipeline);
+  Engine engine(pipeline);
+  for (int step = 0; step < 400; ++step) engine.views_.Apply({{random.Next()}});
+  const auto few = engine.views_.derived_status()[1].table;
+  const size_t versions = random.shops.size();
+  for (int step = 0; step < 1200; ++step) engine.views_.Apply({{random.Next()}});
+  const auto still_few = engine.views_.derived_status()[1].table;
+  EXPECT_GT(random.shops.size(), 3 * versions);
+  EXPECT_EQ(still_few.keys, 5U);
+  EXPECT_LT(still_few.versions, 2 * few.versions + 50);
+  EXPECT_LT(still_few.versions, random.shops.size() / 2);
+}
+
+TEST(DerivedStreams, ChargeTheirVersionsAndGiveThemBack) {
+  const PipelineRef pipeline = streams_fixture::PaymentsPipeline();
+  base::MemoryBudget budget(1ULL << 40);
+  ManualClock clock;
+  RandomEpochs random(3, pipeline);
+  {
+    ViewSet views(pipeline, budget, clock);
+    views.BindStream(0, streams_fixture::kPayments);
+    views.BindStream(1, streams_fixture::kShops);
+    const uint64_t before = views.bytes();
+    for (int step = 0; step < 50; ++step) views.Apply({{random.Next()}});
+    EXPECT_GT(views.bytes(), before);
+    uint64_t kept = 0;
+    for (const auto& stream : views.derived_status()) kept += stream.table.bytes;
+    EXPECT_GT(kept, 0U);
+    EXPECT_GE(budget.used_bytes(base::MemoryAccount::kState), kept);
+  }
+  EXPECT_EQ(budget.used_bytes(base::MemoryAccount::kState), 0U);
+}
+
+TEST(DerivedStreams, StateOfOtherRowsIsNotUsed) {
+  const PipelineRef pipeline = streams_fixture::PaymentsPipeline();
+  Engine engine(pipeline);
+  RandomEpochs random(3, pipeline);
+  engine.views_.Apply({{random.Next()}});
+  const auto layout = ViewCapture(engine.views_).Layout();
+  for (const auto& [old, changed] :
+       std::map<std::string, std::string>{{"amount < 90", "amount < 91"},
+                                          {"asof left join", "asof join"},
+                                          {"1000 / amount", "999 / amount"},
+                                          {"late: 1m", "late: 2m"}}) {
+    std::string text(streams_fixture::kPaymentsPipeline);
+    text.replace(text.find(old), old.size(), changed);
+    Engine other(streams_fixture::PaymentsPipeline(text));
+    EXPECT_FALSE(ViewRestore::Begin(other.views_, layout)) << changed;
+  }
+}
+
+}  // namespace
+}  // namespace headrace::pipeline

@@ -1,0 +1,17 @@
+#pragma once
+// When rows became known.
+
+#include <cstdint>
+#include <vector>
+
+#include "columns/batch.h"
+#include "pipeline/definition.h"
+
+namespace headrace::pipeline {
+
+// By row number: `visible`, or what the rule takes from the row (event time where the rule's field
+// is null).
+std::vector<int64_t> KnownAt(const KnownAtRule& rule, size_t event_time_field,
+                             const columns::ColumnBatch& rows, base::Timestamp visible);
+
+}  // namespace headrace::pipeline

@@ -121,6 +121,7 @@ Result<std::unique_ptr<DeltaTable>> DeltaTable::OpenForAppend(env::Environment& 
   if (!loaded) return Fail(std::move(loaded).error());
   HR_TRY_VOID(table->CheckAppendable(*schema));
   table->appended_ = schema;
+  HR_TRY_VOID(table->SyncCommits());
   return table;
 }
 
@@ -240,9 +241,16 @@ Result<void> DeltaTable::ApplyForeign(Commit commit) {
   return {};
 }
 
+// What is decided from commits that were read here may outlive a power cut, and then they must as
+// well: whoever made them may have died between the link and the folder's sync.
+Result<void> DeltaTable::SyncCommits() {
+  return environment_.files().SyncFolder(folder_ + "/_delta_log");
+}
+
 Result<void> DeltaTable::Refresh() {
-  for (;;) {
+  for (const int64_t before = snapshot_.version;;) {
     HR_TRY(std::optional<Commit> next, ReadNext());
+    if (!next && appended_ != nullptr && snapshot_.version > before) return SyncCommits();
     if (!next) return {};
     // A put that failed may have made this version all the same.
     const bool ours =
@@ -263,7 +271,7 @@ Result<DeltaTable::Put> DeltaTable::PutCommit(const Commit& commit) {
   if (!there) return Fail(std::move(there).error());  // who has the version is not known yet
   if (!*there) return Fail(std::move(put).error());
   if ((*there)->transaction_id != commit.transaction_id) return Put::kTaken;
-  HR_TRY_VOID(environment_.files().SyncFolder(folder_ + "/_delta_log"));
+  HR_TRY_VOID(SyncCommits());
   return Put::kDone;
 }
 

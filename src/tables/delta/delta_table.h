@@ -62,6 +62,7 @@ class DeltaTable final : public TableFormat {
   base::Result<void> Load();
   base::Result<void> Create(const std::string& name, const columns::Schema& schema);
   base::Result<void> CheckAppendable(const columns::Schema& schema) const;
+  base::Result<void> SyncCommits();
   // Reads the commit after the newest that was seen, if there is one.
   base::Result<std::optional<Commit>> ReadNext();
   base::Result<void> Apply(Commit commit);

@@ -96,6 +96,67 @@ TEST_F(DeltaTableTest, ACommitOfUnknownOutcomeIsSettledByTheNextRefresh) {
   EXPECT_EQ(versions, (std::set<size_t>{2, 3}));
 }
 
+// A kill after the link leaves a commit whose entry in the folder is not synced; whoever goes on
+// from it may not lose it to a power cut.
+TEST_F(DeltaTableTest, ACommitThatWasReadSurvivesAPowerCut) {
+  using env::simulated::CrashKind;
+  const std::vector<Marker> committed = {{"headrace/l/s", 9}};
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE(seed);
+    auto machine = std::make_unique<env::simulated::SimulatedEnvironment>(seed);
+    const auto markers = [&] {
+      std::vector<Marker> found;
+      machine->Run([&] {
+        found = (*DeltaTable::OpenForAppend(*machine, "t", "t", TwoColumns()))->markers();
+      });
+      return found;
+    };
+    std::unique_ptr<DeltaTable> table;
+    machine->Run([&] {
+      table = *DeltaTable::OpenForAppend(*machine, "t", "t", TwoColumns());
+      machine->faults().crash_point = "put.after_link";
+      machine->faults().crash_hit = machine->crash_point_visits().at("put.after_link") + 1;
+      machine->faults().crash_kind = CrashKind::kKill;
+      (void)table->Append({}, committed[0]);
+    });
+    ASSERT_TRUE(machine->crashed());
+    table.reset();
+    machine = machine->Reboot(seed + 100);
+    EXPECT_EQ(markers(), committed);
+    machine->Crash(CrashKind::kPowerCut);
+    machine = machine->Reboot(seed + 200);
+    EXPECT_EQ(markers(), committed);
+  }
+}
+
+// The same of one whose outcome the writer did not know, and learnt by a look.
+TEST_F(DeltaTableTest, ACommitThatWasFoundLaterSurvivesAPowerCut) {
+  using env::simulated::CrashKind;
+  using env::simulated::Operation;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE(seed);
+    auto machine = std::make_unique<env::simulated::SimulatedEnvironment>(seed);
+    std::vector<Marker> found;
+    std::unique_ptr<DeltaTable> table;
+    machine->Run([&] {
+      table = *DeltaTable::OpenForAppend(*machine, "t", "t", TwoColumns());
+      auto& faults = machine->faults();
+      faults[Operation::kSyncFolder].number = machine->operations(Operation::kSyncFolder) + 1;
+      faults[Operation::kOpen].number = machine->operations(Operation::kOpen) + 2;
+      EXPECT_FALSE(table->Append({}, {"headrace/l/s", 9}));
+      faults = {};
+      ASSERT_TRUE(table->Refresh());
+      found = table->markers();
+    });
+    machine->Crash(CrashKind::kPowerCut);
+    table.reset();
+    machine = machine->Reboot(seed + 100);
+    machine->Run([&] {
+      EXPECT_EQ((*DeltaTable::OpenForAppend(*machine, "t", "t", TwoColumns()))->markers(), found);
+    });
+  }
+}
+
 // Somebody took the version, and the look at who it was fails: that may pass.
 TEST_F(DeltaTableTest, AFailedLookAtATakenVersionIsNoReasonToStop) {
   using env::simulated::Operation;

@@ -8,7 +8,7 @@
 #include "base/memory_budget.h"
 #include "pipeline/aggregates/reference_sum.h"
 #include "pipeline/streams/as_of_table.h"
-#include "pipeline/streams/streams_fixture.h"
+#include "pipeline/views/streams_fixture.h"
 #include "pipeline/views/batch_driver.h"
 #include "pipeline/views/replay_fixture.h"
 #include "pipeline/views/view_capture.h"

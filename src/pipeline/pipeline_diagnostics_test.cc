@@ -85,11 +85,10 @@ TEST(PipelineDiagnostics, SayWhatIsWrongAndWhatToDo) {
        "  12 |     from: flight\n"
        "                 ^^^^^^  did you mean: flights?\n"},
       {"from: flights\n    by: origin\n    over",
-       "from: flights left join gates using (gate)\n    by: origin\n    over",
-       "error[HR0217] pipeline.yaml:12:19  view origin: `from`: `left` after a stream is not "
-       "understood: write: STREAM, or STREAM asof left join STREAM using (COLUMN, ...)\n"
-       "  12 |     from: flights left join gates using (gate)\n"
-       "                         ^^^^\n"},
+       "from: flights left join gates using (gate) within 1d\n    by: origin\n    over",
+       "error[HR0210] pipeline.yaml:12:29  view origin: no stream `gates`\n"
+       "  12 |     from: flights left join gates using (gate) within 1d\n"
+       "                                   ^^^^^\n"},
       {"by: [origin, destination]", "by: [origin, dest]",
        "error[HR0214] pipeline.yaml:24:18  view route: no column `dest` in flights\n"
        "  24 |     by: [origin, dest]\n"

@@ -15,6 +15,9 @@ using contract::YamlNode;
 
 namespace {
 
+// The event time of an interval join's rows.
+constexpr const char* kJoinedAt = "joined_at";
+
 // Columns that a table gives each row.
 bool IsReserved(std::string_view name) {
   return name == "_epoch" || name == "_row" || name == "_known_at";
@@ -55,7 +58,7 @@ void PipelineReader::DerivedStream(const Node& name, const Node& node) {
 void PipelineReader::AddDerived(std::string name, Derivation derivation) {
   const StreamDefinition& source = definition_.streams[derivation.source];
   StreamDefinition stream = source;
-  const auto time = std::ranges::find(derivation.kept, source.timing.event_time_field);
+  const auto time = std::ranges::find(derivation.kept, derivation.event_time);
   stream.timing.event_time_field = static_cast<size_t>(time - derivation.kept.begin());
   if (const auto rate = rows_per_second_.find(source.name); rate != rows_per_second_.end())
     rows_per_second_.emplace(name, rate->second);
@@ -68,7 +71,16 @@ void PipelineReader::AddDerived(std::string name, Derivation derivation) {
 bool PipelineReader::MadeByJoin(size_t stream) const {
   for (; definition_.streams[stream].derived();
        stream = definition_.streams[stream].derivation->source)
-    if (definition_.streams[stream].derivation->as_of) return true;
+    if (definition_.streams[stream].derivation->as_of ||
+        definition_.streams[stream].derivation->interval)
+      return true;
+  return false;
+}
+
+bool PipelineReader::MadeByIntervalJoin(size_t stream) const {
+  for (; definition_.streams[stream].derived();
+       stream = definition_.streams[stream].derivation->source)
+    if (definition_.streams[stream].derivation->interval) return true;
   return false;
 }
 
@@ -97,7 +109,8 @@ std::optional<Derivation> PipelineReader::From(const Node& from, const std::stri
   if (!source) return std::nullopt;
   derivation.source = *source;
   derivation.input = definition_.streams[*source].schema();
-  if (clause->as_of && !AsOf(from, *clause->as_of, what, derivation)) return std::nullopt;
+  derivation.event_time = definition_.streams[*source].timing.event_time_field;
+  if (clause->join && !Join(from, *clause->join, what, derivation)) return std::nullopt;
   derivation.wide = derivation.input;
   derivation.schema = derivation.input;
   derivation.kept.resize(derivation.wide->size());
@@ -121,49 +134,79 @@ std::optional<size_t> PipelineReader::FromStream(const Node& from, const Token& 
   return std::nullopt;
 }
 
-bool PipelineReader::AsOf(const Node& from, const FromClause::Join& join, const std::string& what,
-                          Derivation& derivation) {
-  const auto dimension = FromStream(from, join.stream, what);
-  if (!dimension) return false;
-  const auto fail = [&](const Token& at, std::string message, std::string hint) {
+bool PipelineReader::CanBeJoined(const Node& from, const FromClause::Join& join, size_t other,
+                                 const std::string& what, const Derivation& derivation) {
+  const auto fail = [&](const Token& at, std::string_view message, std::string hint) {
     report_.Error(DiagnosticCode::kJoin, from.PlaceOf(at.begin, at.end),
                   fmt::format("{}: {}", what, message), std::move(hint));
     return false;
   };
-  if (MadeByJoin(*dimension))
-    return fail(join.stream, fmt::format("`{}` is made by a join itself", join.stream.text),
+  const std::string& name = join.stream.text;
+  if (other == derivation.source)
+    return fail(join.stream, "a stream can't be joined to itself", "name another stream");
+  if (!join.within && MadeByJoin(other))
+    return fail(join.stream, fmt::format("`{}` is made by a join itself", name),
                 "join to a stream that comes in, or to one that only filters and computes");
-  if (*dimension == derivation.source)
-    return fail(join.stream, "a stream can't be its own dimension", "name another stream");
-  AsOfJoin as_of{
-      .stream = *dimension, .kind = join.kind, .key = {}, .dimension_key = {}, .fields = {}};
-  const size_t errors = report_.errors();
-  if (TooMany(from, join.key.size(), kKeyFieldsMax, "key fields")) return false;
-  for (const Token& column : join.key) JoinKey(from, column, what, derivation, as_of);
-  if (report_.errors() != errors) return false;
-  const StreamDefinition& other = definition_.streams[*dimension];
-  std::vector<Field> fields = derivation.input->fields();
-  for (size_t field = 0; field < other.schema()->size(); ++field) {
-    const Field& joined = other.schema()->field(field);
-    const std::string name = other.name + "." + joined.name;
-    if (derivation.input->IndexOf(name))
-      return fail(join.stream, fmt::format("`{}` is joined already", join.stream.text),
-                  "once is enough: its columns are there");
-    fields.push_back({0, name, joined.type, columns::Nullable::kYes});
-    as_of.fields.push_back(field);
-  }
-  derivation.as_of = std::move(as_of);
-  derivation.input = Numbered(std::move(fields));
+  if (MadeByIntervalJoin(derivation.source) || MadeByIntervalJoin(other))
+    return fail(join.stream, "rows of a join within a time come out of order, and can't be joined",
+                "join the dimension first, then within a time");
+  if (join.within && join.within->from > join.within->to)
+    return fail(join.within->at, "the first bound is after the second",
+                "write the earlier one first: within 1h to 90d");
   return true;
+}
+
+bool PipelineReader::Join(const Node& from, const FromClause::Join& join, const std::string& what,
+                          Derivation& derivation) {
+  const auto other = FromStream(from, join.stream, what);
+  if (!other || !CanBeJoined(from, join, *other, what, derivation)) return false;
+  if (TooMany(from, join.key.size(), kKeyFieldsMax, "key fields")) return false;
+  std::vector<size_t> key;
+  std::vector<size_t> other_key;
+  const size_t errors = report_.errors();
+  for (const Token& column : join.key)
+    JoinKey(from, column, what, derivation.source, *other, key, other_key);
+  const StreamDefinition& joined = definition_.streams[*other];
+  std::vector<Field> fields = derivation.input->fields();
+  const auto add = [&](std::string name, columns::Type type, columns::Nullable nullable) {
+    if (derivation.input->IndexOf(name) && report_.errors() == errors)  // one is enough
+      report_.Error(DiagnosticCode::kJoin, from.PlaceOf(join.stream.begin, join.stream.end),
+                    fmt::format("{}: there is a column `{}` already", what, name),
+                    "drop it, or give it another name, in a stream between");
+    fields.push_back({0, std::move(name), type, nullable});
+  };
+  for (const Field& field : joined.schema()->fields())
+    add(joined.name + "." + field.name, field.type, columns::Nullable::kYes);
+  if (join.within) {
+    add(kJoinedAt, columns::Type::kTimestamp, columns::Nullable::kNo);
+    derivation.event_time = fields.size() - 1;
+    derivation.interval = {.stream = *other,
+                           .kind = join.kind,
+                           .key = std::move(key),
+                           .other_key = std::move(other_key),
+                           .from = join.within->from,
+                           .to = join.within->to};
+  } else {
+    std::vector<size_t> all(joined.schema()->size());
+    std::iota(all.begin(), all.end(), size_t{0});
+    derivation.as_of = {.stream = *other,
+                        .kind = join.kind,
+                        .key = std::move(key),
+                        .dimension_key = std::move(other_key),
+                        .fields = std::move(all)};
+  }
+  derivation.input = Numbered(std::move(fields));
+  return report_.errors() == errors;
 }
 
 // A column that both have, of one type.
 bool PipelineReader::JoinKey(const Node& from, const Token& column, const std::string& what,
-                             const Derivation& derivation, AsOfJoin& join) {
+                             size_t source_stream, size_t other_stream, std::vector<size_t>& key,
+                             std::vector<size_t>& other_key) {
   const contract::Place place = from.PlaceOf(column.begin, column.end);
-  const StreamDefinition& source = definition_.streams[derivation.source];
-  const StreamDefinition& dimension = definition_.streams[join.stream];
-  std::vector<size_t>* keys[] = {&join.key, &join.dimension_key};
+  const StreamDefinition& source = definition_.streams[source_stream];
+  const StreamDefinition& dimension = definition_.streams[other_stream];
+  std::vector<size_t>* keys[] = {&key, &other_key};
   const StreamDefinition* streams[] = {&source, &dimension};
   for (size_t i = 0; i < 2; ++i) {
     const columns::Schema& schema = *streams[i]->schema();
@@ -179,8 +222,8 @@ bool PipelineReader::JoinKey(const Node& from, const Token& column, const std::s
     }
     keys[i]->push_back(*field);
   }
-  const columns::Type left = source.schema()->field(join.key.back()).type;
-  const columns::Type right = dimension.schema()->field(join.dimension_key.back()).type;
+  const columns::Type left = source.schema()->field(key.back()).type;
+  const columns::Type right = dimension.schema()->field(other_key.back()).type;
   if (columns::IsFloating(left) || columns::IsFloating(right)) {
     report_.Error(DiagnosticCode::kKeyField, place,
                   fmt::format("{}: `{}` is a float, and a key can't be one", what, column.text));
@@ -235,7 +278,7 @@ bool PipelineReader::Computed(const Node& node, const std::string& what, Derivat
 // Sets the columns that stay, and the schema.
 bool PipelineReader::Kept(const Node& node, const std::string& what, Derivation& derivation) {
   const columns::Schema& wide = *derivation.wide;
-  const size_t event_time = definition_.streams[derivation.source].timing.event_time_field;
+  const size_t event_time = derivation.event_time;
   const YamlNode* select = Find(node, Section::kStream, "select");
   const YamlNode* drop = Find(node, Section::kStream, "drop");
   if (select != nullptr && drop != nullptr) {

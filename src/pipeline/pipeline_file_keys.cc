@@ -164,7 +164,7 @@ constexpr std::array kKeys = {
         kStream, "from", kText,
         "Makes it a derived stream, of rows of a stream above it, which may be joined to another "
         "one. It has no contract, source and time of its own.",
-        "payments asof left join merchants using (merchant_id)"},
+        "payments left join chargebacks using (payment_id) within 90d"},
     KeyRow{kStream, "derive", kMapOfText,
            "Of a derived stream: new columns, computed from those of `from`.",
            "{cents: cast(amount * 100 as bigint)}"},

@@ -74,13 +74,16 @@ class PipelineReader {
   // The source, what is joined to it, and their columns. Nothing after an error.
   std::optional<Derivation> From(const Node& from, const std::string& what);
   std::optional<size_t> FromStream(const Node& from, const Token& name, const std::string& what);
-  bool AsOf(const Node& from, const FromClause::Join& join, const std::string& what,
+  bool Join(const Node& from, const FromClause::Join& join, const std::string& what,
             Derivation& derivation);
-  bool JoinKey(const Node& from, const Token& column, const std::string& what,
-               const Derivation& derivation, AsOfJoin& join);
+  bool CanBeJoined(const Node& from, const FromClause::Join& join, size_t other,
+                   const std::string& what, const Derivation& derivation);
+  bool JoinKey(const Node& from, const Token& column, const std::string& what, size_t source,
+               size_t other, std::vector<size_t>& key, std::vector<size_t>& other_key);
   void AddDerived(std::string name, Derivation derivation);
   // The stream, or one that it is made of, is joined.
   bool MadeByJoin(size_t stream) const;
+  bool MadeByIntervalJoin(size_t stream) const;
   bool Computed(const Node& node, const std::string& what, Derivation& derivation);
   bool Kept(const Node& node, const std::string& what, Derivation& derivation);
   bool KeptColumn(const Node& name, const std::string& what, const Derivation& derivation,

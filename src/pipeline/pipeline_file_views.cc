@@ -48,7 +48,7 @@ bool PipelineReader::ViewStream(const Node& node, ViewDefinition& view) {
   auto derivation = From(*from, what);
   if (!derivation) return false;
   view.stream = derivation->source;
-  if (!derivation->as_of) return true;
+  if (!derivation->as_of && !derivation->interval) return true;
   AddDerived(view.name + ".from", std::move(*derivation));
   view.stream = definition_.streams.size() - 1;
   return true;

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <set>
 #include <span>
 #include <utility>
 
 #include "pipeline/streams/as_of_table.h"
+#include "pipeline/streams/interval_table.h"
 #include "pipeline/views/conform.h"
 
 namespace headrace::training {
@@ -39,10 +41,11 @@ PositionedRows WithOrigin(columns::ColumnBatch derived, const std::vector<uint32
 }
 
 // Rows with their places and times, as a join wants them.
-pipeline::AsOfTable::Rows ForJoin(const pipeline::StreamDefinition& stream,
-                                  const columns::ColumnBatch& batch, const PositionedRows& rows) {
+pipeline::JoiningRows ForJoin(const pipeline::StreamDefinition& stream,
+                              const columns::ColumnBatch& batch, const PositionedRows& rows) {
   return {.rows = batch,
-          .times = batch.column(stream.timing.event_time_field).Int64s(),
+          .times = batch.rows() == 0 ? std::span<const int64_t>()
+                                     : batch.column(stream.timing.event_time_field).Int64s(),
           .positions = rows.positions,
           .known_at = stream.known_at.assumed() ? std::span<const int64_t>(rows.known_at)
                                                 : std::span<const int64_t>()};
@@ -62,9 +65,14 @@ class DerivedScan {
     std::set<size_t> needed = {source_.timing.event_time_field};
     std::set<size_t> joined;
     for (const size_t field : pipeline::InputFieldsOf(derivation_, fields)) {
-      if (field < columns) needed.insert(field);
-      if (field >= columns) joined.insert(derivation_.as_of->fields[field - columns]);
+      if (field < columns) {
+        needed.insert(field);
+      } else if (!derivation_.interval || field < derivation_.event_time) {
+        joined.insert(field - columns);
+      }
     }
+    if (derivation_.interval)
+      return WithinTime(std::move(needed), std::move(joined), fields, visit);
     ScannedRows of_versions;
     if (derivation_.as_of) {
       needed.insert(derivation_.as_of->key.begin(), derivation_.as_of->key.end());
@@ -77,13 +85,116 @@ class DerivedScan {
                         if (derived.positions.empty()) return {};
                         return visit(derived);
                       }));
-    scanned.from_table += of_versions.from_table;
-    scanned.from_log += of_versions.from_log;
-    scanned.table_version = std::max(scanned.table_version, of_versions.table_version);
+    Add(of_versions, scanned);
     return scanned;
   }
 
  private:
+  // All rows of a stream in the order of the log.
+  struct Ordered {
+    columns::ColumnBatch rows;
+    std::vector<columns::Position> positions;
+    std::vector<int64_t> known_at;
+    size_t next = 0;
+  };
+  Result<ScannedRows> ReadOrdered(size_t stream, const std::set<size_t>& fields, Ordered& ordered) {
+    const columns::SchemaRef schema = definition_.streams[stream].schema();
+    std::vector<columns::ColumnBatch> parts;
+    PositionedRows all;
+    HR_TRY(const ScannedRows scanned,
+           ScanStream(history_, definition_, stream, {fields.begin(), fields.end()},
+                      [&](const PositionedRows& rows) -> Result<void> {
+                        parts.push_back(pipeline::ConformTo(schema, rows.rows));
+                        all.positions.insert(all.positions.end(), rows.positions.begin(),
+                                             rows.positions.end());
+                        all.known_at.insert(all.known_at.end(), rows.known_at.begin(),
+                                            rows.known_at.end());
+                        return {};
+                      }));
+    if (parts.empty()) return scanned;
+    std::vector<uint32_t> order(all.positions.size());
+    std::iota(order.begin(), order.end(), 0U);
+    std::ranges::stable_sort(order, {}, [&](uint32_t row) { return all.positions[row]; });
+    ordered.rows = columns::ColumnBatch::Concat(parts).Take(order);
+    for (const uint32_t row : order) {
+      ordered.positions.push_back(all.positions[row]);
+      ordered.known_at.push_back(all.known_at[row]);
+    }
+    return scanned;
+  }
+
+  // The rows of an epoch; `next` goes on behind them.
+  static PositionedRows TakeEpoch(Ordered& ordered, base::EpochId epoch) {
+    const size_t begin = ordered.next;
+    while (ordered.next < ordered.positions.size() &&
+           ordered.positions[ordered.next].epoch() == epoch)
+      ++ordered.next;
+    const auto part = [&](const auto& values) {
+      return std::vector(values.begin() + static_cast<ptrdiff_t>(begin),
+                         values.begin() + static_cast<ptrdiff_t>(ordered.next));
+    };
+    if (begin == ordered.next) return {};
+    return {ordered.rows.Slice(begin, ordered.next), part(ordered.positions),
+            part(ordered.known_at)};
+  }
+
+  // The log's epochs once more, in their order, as they were applied.
+  Result<ScannedRows> WithinTime(std::set<size_t> fields, std::set<size_t> other_fields,
+                                 const std::vector<size_t>& wanted,
+                                 const tables::VisitRows& visit) {
+    const pipeline::IntervalJoin& join = *derivation_.interval;
+    const pipeline::StreamDefinition& other = definition_.streams[join.stream];
+    fields.insert(join.key.begin(), join.key.end());
+    other_fields.insert(join.other_key.begin(), join.other_key.end());
+    other_fields.insert(other.timing.event_time_field);
+    Ordered events;
+    Ordered others;
+    HR_TRY(ScannedRows scanned, ReadOrdered(derivation_.source, fields, events));
+    HR_TRY(const ScannedRows of_others, ReadOrdered(join.stream, other_fields, others));
+    Add(of_others, scanned);
+    pipeline::IntervalTable table(join, derivation_.input, *source_.schema(), *other.schema(),
+                                  source_.timing.late, other.timing.late);
+    pipeline::IntervalCounts counts;
+    while (events.next < events.positions.size() || others.next < others.positions.size()) {
+      const base::EpochId epoch = NextEpoch(events, others);
+      const PositionedRows some = TakeEpoch(events, epoch);
+      const PositionedRows met = TakeEpoch(others, epoch);
+      auto made = table.Apply(epoch, ForJoin(source_, some.rows, some),
+                              ForJoin(other, met.rows, met), counts);
+      // Observed: with its epoch, whichever row made it.
+      if (made.known_at.empty())
+        made.known_at.assign(made.rows.rows(),
+                             some.known_at.empty() ? met.known_at[0] : some.known_at[0]);
+      HR_TRY_VOID(VisitMade(epoch, made, wanted, visit));
+    }
+    return scanned;
+  }
+
+  static base::EpochId NextEpoch(const Ordered& events, const Ordered& others) {
+    if (events.next == events.positions.size()) return others.positions[others.next].epoch();
+    if (others.next == others.positions.size()) return events.positions[events.next].epoch();
+    return std::min(events.positions[events.next], others.positions[others.next]).epoch();
+  }
+
+  Result<void> VisitMade(base::EpochId epoch, const pipeline::IntervalTable::Made& made,
+                         const std::vector<size_t>& wanted, const tables::VisitRows& visit) {
+    if (made.rows.rows() == 0) return {};
+    const pipeline::DerivedRows derived = pipeline::Derive(derivation_, made.rows, counts_);
+    if (derived.from.empty()) return {};
+    PositionedRows rows{Project(derived.rows, wanted), {}, {}};
+    for (size_t row = 0; row < derived.from.size(); ++row) {
+      rows.positions.push_back(columns::Position::Of(epoch, row));
+      rows.known_at.push_back(made.known_at[derived.from[row]]);
+    }
+    return visit(rows);
+  }
+
+  static void Add(const ScannedRows& more, ScannedRows& scanned) {
+    scanned.from_table += more.from_table;
+    scanned.from_log += more.from_log;
+    scanned.table_version = std::max(scanned.table_version, more.table_version);
+  }
+
   // All of them: labels may be of any time.
   Result<ScannedRows> ReadVersions(std::set<size_t> fields) {
     const pipeline::AsOfJoin& join = *derivation_.as_of;

@@ -150,15 +150,25 @@ Json DerivedStreamsJson(const StatusFigures& figures) {
                  {"rows_out", rows.rows_out},
                  {"where_false", rows.where_false},
                  {"where_null", rows.where_null}};
-    if (!stream.dimension.empty())
-      json["as_of"] = {{"dimension", stream.dimension},
+    using Join = pipeline::DerivedStreamStatus::Join;
+    if (stream.join == Join::kAsOf)
+      json["as_of"] = {{"dimension", stream.joined},
                        {"matched", stream.counts.as_of.matched},
                        {"unmatched", stream.counts.as_of.unmatched},
                        {"null_keys", stream.counts.as_of.null_keys},
                        {"version_null_keys", stream.counts.as_of.version_null_keys},
-                       {"keys", stream.table.keys},
-                       {"versions", stream.table.versions},
-                       {"bytes", stream.table.bytes}};
+                       {"keys", stream.kept.keys},
+                       {"versions", stream.kept.rows},
+                       {"bytes", stream.kept.bytes}};
+    if (stream.join == Join::kInterval)
+      json["within"] = {{"other", stream.joined},
+                        {"pairs", stream.counts.interval.pairs},
+                        {"alone", stream.counts.interval.alone},
+                        {"given_up", stream.counts.interval.given_up},
+                        {"null_keys", stream.counts.interval.null_keys},
+                        {"other_null_keys", stream.counts.interval.other_null_keys},
+                        {"waiting", stream.kept.rows},
+                        {"bytes", stream.kept.bytes}};
     streams.push_back(std::move(json));
   }
   return streams;

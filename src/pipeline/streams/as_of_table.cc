@@ -1,7 +1,6 @@
 #include "pipeline/streams/as_of_table.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <deque>
 #include <utility>
@@ -17,7 +16,6 @@ namespace {
 
 using columns::Column;
 using columns::ColumnBatch;
-using columns::Type;
 
 struct KeyHash {
   using is_avalanching = void;
@@ -29,27 +27,6 @@ constexpr uint64_t kKeyBytes = 96;
 
 bool AnyNull(const ColumnBatch& rows, std::span<const size_t> fields, size_t row) {
   return std::ranges::any_of(fields, [&](size_t field) { return rows.column(field).IsNull(row); });
-}
-
-uint64_t CellOf(const Column& column, size_t row) {
-  switch (column.type()) {
-    case Type::kBool: return column.Bool(row) ? 1 : 0;
-    case Type::kFloat32: return std::bit_cast<uint64_t>(double{column.Float32s()[row]});
-    case Type::kFloat64: return std::bit_cast<uint64_t>(column.Float64s()[row]);
-    case Type::kInt32:
-    case Type::kDate: return static_cast<uint64_t>(int64_t{column.Int32s()[row]});
-    default: return static_cast<uint64_t>(column.Int64s()[row]);
-  }
-}
-
-void AppendCell(columns::ColumnBuilder& builder, uint64_t cell) {
-  if (builder.type() == Type::kBool) {
-    builder.AppendBool(cell != 0);
-  } else if (columns::IsFloating(builder.type())) {
-    builder.AppendDouble(std::bit_cast<double>(cell));
-  } else {
-    builder.AppendInt(static_cast<int64_t>(cell));
-  }
 }
 
 }  // namespace
@@ -76,15 +53,16 @@ struct AsOfTable::Keys {
 
 AsOfTable::AsOfTable(const AsOfJoin& join, const columns::SchemaRef& input,
                      const columns::Schema& dimension)
-    : join_(join), input_(input), keys_(std::make_unique<Keys>()) {
-  for (const size_t field : join.fields) types_.push_back(dimension.field(field).type);
-}
+    : join_(join),
+      input_(input),
+      layout_(dimension, join.fields),
+      keys_(std::make_unique<Keys>()) {}
 
 AsOfTable::~AsOfTable() = default;
 
 size_t AsOfTable::keys() const { return keys_->by_number.size(); }
 
-void AsOfTable::Insert(const Rows& versions, AsOfCounts& counts) {
+void AsOfTable::Insert(const JoiningRows& versions, AsOfCounts& counts) {
   columns::KeyBytes bytes;
   for (size_t row = 0; row < versions.rows.rows(); ++row) {
     if (AnyNull(versions.rows, join_.dimension_key, row)) {
@@ -97,7 +75,7 @@ void AsOfTable::Insert(const Rows& versions, AsOfCounts& counts) {
     if (keys() != before) bytes_ += kKeyBytes + key.bytes.size();
     Put(key, {versions.times[row], versions.positions[row].packed,
               versions.known_at.empty() ? kAlwaysKnown : versions.known_at[row],
-              ValuesOf(versions.rows, row)});
+              layout_.Store(versions.rows, row)});
   }
 }
 
@@ -130,26 +108,6 @@ void AsOfTable::DropHidden(Key& key) {
   key.versions.erase(key.versions.begin(), key.versions.begin() + static_cast<ptrdiff_t>(hidden));
 }
 
-std::string AsOfTable::ValuesOf(const ColumnBatch& rows, size_t row) const {
-  const size_t fields = join_.fields.size();
-  std::string values(fields * (1 + sizeof(uint64_t)), '\0');
-  for (size_t i = 0; i < fields; ++i) {
-    const Column& column = rows.column(join_.fields[i]);
-    uint64_t cell = 0;
-    if (column.IsNull(row)) {
-      values[i] = 1;
-    } else if (columns::IsVariable(column.type())) {
-      const std::string_view text = column.Text(row);
-      cell = (static_cast<uint64_t>(values.size()) << 32) | text.size();
-      values += text;
-    } else {
-      cell = CellOf(column, row);
-    }
-    std::memcpy(values.data() + fields + i * sizeof(cell), &cell, sizeof(cell));
-  }
-  return values;
-}
-
 const AsOfTable::Version* AsOfTable::Find(std::string_view key, int64_t time, base::EpochId epoch,
                                           int64_t known_at) const {
   const auto number = keys_->numbers.find(key);
@@ -163,7 +121,7 @@ const AsOfTable::Version* AsOfTable::Find(std::string_view key, int64_t time, ba
   return nullptr;
 }
 
-DerivedRows AsOfTable::Join(const Rows& events, AsOfCounts& counts) const {
+DerivedRows AsOfTable::Join(const JoiningRows& events, AsOfCounts& counts) const {
   if (events.rows.rows() == 0) return {};  // such a batch may have no columns
   std::vector<uint32_t> from;
   std::vector<const Version*> found;
@@ -191,18 +149,12 @@ DerivedRows AsOfTable::Join(const Rows& events, AsOfCounts& counts) const {
 }
 
 Column AsOfTable::JoinedColumn(size_t field, std::span<const Version* const> found) const {
-  columns::ColumnBuilder builder(types_[field]);
+  columns::ColumnBuilder builder(layout_.type(field));
   for (const Version* version : found) {
-    if (version == nullptr || version->values[field] != 0) {
+    if (version == nullptr) {
       builder.AppendNull();
-      continue;
-    }
-    uint64_t cell = 0;
-    std::memcpy(&cell, version->values.data() + types_.size() + field * sizeof(cell), sizeof(cell));
-    if (columns::IsVariable(types_[field])) {
-      builder.AppendText(std::string_view(version->values).substr(cell >> 32, cell & 0xffffffffU));
     } else {
-      AppendCell(builder, cell);
+      layout_.AppendTo(builder, version->values, field);
     }
   }
   return builder.Finish();
@@ -243,7 +195,7 @@ base::Result<void> AsOfTable::Restore(columns::ByteReader& in) {
       HR_TRY(version.position, in.U64());
       HR_TRY(version.known_at, in.I64());
       HR_TRY(const std::string_view values, in.Text());
-      if (values.size() < types_.size() * (1 + sizeof(uint64_t)))
+      if (values.size() < layout_.bytes_min())
         return base::Fail(base::ErrorCode::kCorruption, "a captured version lacks values");
       version.values = values;
       Put(key, std::move(version));

@@ -25,6 +25,8 @@
 #include "columns/batch_codec.h"
 #include "columns/position.h"
 #include "pipeline/streams/derivation.h"
+#include "pipeline/streams/joining_rows.h"
+#include "pipeline/streams/stored_row.h"
 
 namespace headrace::pipeline {
 
@@ -37,18 +39,11 @@ class AsOfTable {
   ~AsOfTable();
   AsOfTable(const AsOfTable&) = delete;
 
-  // By row number. `known_at` is empty when it is observed: epochs then say what was known.
-  struct Rows {
-    const columns::ColumnBatch& rows;
-    std::span<const int64_t> times;
-    std::span<const columns::Position> positions;
-    std::span<const int64_t> known_at;
-  };
   // Versions, in any order; one that is there already (a replay) is passed over, as is one with a
   // NULL in its key, which is counted.
-  void Insert(const Rows& versions, AsOfCounts& counts);
+  void Insert(const JoiningRows& versions, AsOfCounts& counts);
   // The events with the columns of their versions.
-  DerivedRows Join(const Rows& events, AsOfCounts& counts) const;
+  DerivedRows Join(const JoiningRows& events, AsOfCounts& counts) const;
 
   // No event before `watermark` comes any more.
   void SetWatermark(base::Timestamp watermark) { watermark_ = std::max(watermark_, watermark); }
@@ -71,20 +66,19 @@ class AsOfTable {
     int64_t time;
     uint64_t position;
     int64_t known_at;
-    std::string values;  // null bytes of the fields, then 8 bytes each, then texts
+    std::string values;  // as the layout stores them
   };
   struct Key;
   struct Keys;
   void Put(Key& key, Version version);
   void DropHidden(Key& key);
-  std::string ValuesOf(const columns::ColumnBatch& rows, size_t row) const;
   const Version* Find(std::string_view key, int64_t time, base::EpochId epoch,
                       int64_t known_at) const;
   columns::Column JoinedColumn(size_t field, std::span<const Version* const> found) const;
 
   const AsOfJoin& join_;
   const columns::SchemaRef& input_;
-  std::vector<columns::Type> types_;  // of the joined fields
+  const StoredRowLayout layout_;  // of the joined fields
   std::unique_ptr<Keys> keys_;
   base::Timestamp watermark_ = base::Timestamp::Min();
   uint64_t versions_ = 0;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/time.h"
 #include "columns/batch.h"
 #include "columns/schema.h"
 #include "pipeline/expressions/expression.h"
@@ -28,11 +29,25 @@ struct AsOfJoin {
   std::vector<size_t> fields;         // of the dimension: all, as `dimension.field`
 };
 
+// Joins the rows of another stream whose event time is within [t + from, t + to] of an event's time
+// t (interval_table.h).
+struct IntervalJoin {
+  size_t stream = 0;  // the other; its number is less than our own
+  JoinKind kind = JoinKind::kLeft;
+  std::vector<size_t> key;        // of the source
+  std::vector<size_t> other_key;  // of the other, in the same order
+  base::Duration from{0};
+  base::Duration to{0};
+};
+
 // Immutable once shared; any thread may derive with it.
 struct Derivation {
   size_t source = 0;  // index into PipelineDefinition::streams, less than the derived stream's own
   std::optional<AsOfJoin> as_of;
-  columns::SchemaRef input;         // the columns of the source, then those joined in
+  std::optional<IntervalJoin> interval;
+  columns::SchemaRef input;  // the columns of the source, then those joined in, as `other.field`;
+                             // last, of an interval join, the time of the pair
+  size_t event_time = 0;     // of `input`
   std::vector<Expression> columns;  // computed ones, over `input`
   columns::SchemaRef wide;          // those of `input`, then the computed ones
   std::optional<Expression> where;  // over `wide`
@@ -58,6 +73,15 @@ struct AsOfCounts {
   uint64_t null_keys = 0;          // a NULL in the key matches nothing
   uint64_t version_null_keys = 0;  // of the dimension's rows, which are no versions then
   bool operator==(const AsOfCounts&) const = default;
+};
+
+struct IntervalCounts {
+  uint64_t pairs = 0;
+  uint64_t alone = 0;     // events that had no partner when none could come any more
+  uint64_t given_up = 0;  // rows that went before that, or pairs that were not made: too many
+  uint64_t null_keys = 0;
+  uint64_t other_null_keys = 0;
+  bool operator==(const IntervalCounts&) const = default;
 };
 
 struct DerivedRows {

@@ -1,7 +1,7 @@
 // An epoch, in steps, for each derived stream in the order of the file (so that what it is made of
 // is there):
-// 1. the dimension's rows of the epoch become versions;
-// 2. the source's rows get theirs, columns, condition;
+// 1. the dimension's rows of the epoch become versions, or the other's meet the events that wait;
+// 2. the source's rows get what is joined to them, columns, condition;
 // 3. what was counted is told.
 #include "pipeline/streams/derived_streams.h"
 
@@ -18,6 +18,7 @@ namespace {
 
 constexpr uint8_t kCountsPart = 1;
 constexpr uint8_t kVersionsPart = 2;
+constexpr uint8_t kWaitingPart = 3;
 
 std::vector<std::string> ExpressionTexts(const Derivation& derivation) {
   std::vector<std::string> texts;
@@ -35,14 +36,21 @@ DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::Memor
     if (derivation == nullptr) continue;
     Stream stream{.index = i,
                   .identity = definition.streams[i].name + "\n" + DerivationText(definition, i),
-                  .counts = {CountsOf(*derivation), {}},
-                  .table = {},
-                  .figures = {}};
-    if (derivation->as_of) {
-      joins_ = true;
-      stream.table =
+                  .counts = {CountsOf(*derivation), {}, {}},
+                  .versions = {},
+                  .waiting = {},
+                  .kept = {}};
+    joins_ |= derivation->as_of || derivation->interval;
+    const StreamDefinition& source = definition.streams[derivation->source];
+    if (derivation->as_of)
+      stream.versions =
           std::make_unique<AsOfTable>(*derivation->as_of, derivation->input,
                                       *definition.streams[derivation->as_of->stream].schema());
+    if (derivation->interval) {
+      const StreamDefinition& other = definition.streams[derivation->interval->stream];
+      stream.waiting = std::make_unique<IntervalTable>(*derivation->interval, derivation->input,
+                                                       *source.schema(), *other.schema(),
+                                                       source.timing.late, other.timing.late);
     }
     streams_.push_back(std::move(stream));
   }
@@ -64,8 +72,8 @@ void DerivedStreams::NoteMoment(size_t stream, base::EpochId epoch,
     moment.known_at = KnownAt(of.known_at, of.timing.event_time_field, rows, {});
 }
 
-AsOfTable::Rows DerivedStreams::RowsOf(size_t stream,
-                                       std::span<const columns::ColumnBatch> batches) const {
+JoiningRows DerivedStreams::RowsOf(size_t stream,
+                                   std::span<const columns::ColumnBatch> batches) const {
   const size_t time = definition_.streams[stream].timing.event_time_field;
   const columns::ColumnBatch& rows = batches[stream];
   return {.rows = rows,
@@ -74,16 +82,32 @@ AsOfTable::Rows DerivedStreams::RowsOf(size_t stream,
           .known_at = moments_[stream].known_at};
 }
 
-// The source's rows with what is joined in.
-DerivedRows DerivedStreams::Joined(Stream& stream, std::span<const columns::ColumnBatch> batches,
-                                   AsOfCounts& counts) {
+DerivedStreams::Input DerivedStreams::WithVersions(Stream& stream,
+                                                   std::span<const columns::ColumnBatch> batches,
+                                                   AsOfCounts& counts) {
   const Derivation& derivation = *definition_.streams[stream.index].derivation;
-  stream.table->Insert(RowsOf(derivation.as_of->stream, batches), counts);
-  const AsOfTable::Rows events = RowsOf(derivation.source, batches);
-  DerivedRows joined = stream.table->Join(events, counts);
+  stream.versions->Insert(RowsOf(derivation.as_of->stream, batches), counts);
+  const JoiningRows events = RowsOf(derivation.source, batches);
+  DerivedRows joined = stream.versions->Join(events, counts);
   const base::Duration late = definition_.streams[derivation.source].timing.late;
-  for (const int64_t time : events.times) stream.table->SetWatermark(base::Timestamp{time} - late);
-  return joined;
+  for (const int64_t time : events.times)
+    stream.versions->SetWatermark(base::Timestamp{time} - late);
+  Input input{std::move(joined.rows), {}};
+  if (!events.known_at.empty())
+    for (const uint32_t row : joined.from) input.known_at.push_back(events.known_at[row]);
+  return input;
+}
+
+DerivedStreams::Input DerivedStreams::InputOf(Stream& stream, base::EpochId epoch,
+                                              std::span<const columns::ColumnBatch> batches,
+                                              DerivedCounts& counts) {
+  const Derivation& derivation = *definition_.streams[stream.index].derivation;
+  if (derivation.as_of) return WithVersions(stream, batches, counts.as_of);
+  if (!derivation.interval)
+    return {batches[derivation.source], moments_[derivation.source].known_at};
+  auto made = stream.waiting->Apply(epoch, RowsOf(derivation.source, batches),
+                                    RowsOf(derivation.interval->stream, batches), counts.interval);
+  return {std::move(made.rows), std::move(made.known_at)};
 }
 
 void DerivedStreams::Apply(base::EpochId epoch, std::span<columns::ColumnBatch> batches) {
@@ -92,44 +116,47 @@ void DerivedStreams::Apply(base::EpochId epoch, std::span<columns::ColumnBatch> 
     if (!definition_.streams[i].derived()) NoteMoment(i, epoch, batches[i]);
   const bool captured = epoch <= captured_through_;
   for (Stream& stream : streams_) {
-    const Derivation& derivation = *definition_.streams[stream.index].derivation;
     DerivedCounts counts = stream.counts;
-    DerivedRows input{batches[derivation.source], {}};
-    if (stream.table != nullptr) input = Joined(stream, batches, counts.as_of);
+    const Input input = InputOf(stream, epoch, batches, counts);
     DerivedRows rows;
-    if (input.rows.rows() > 0) rows = Derive(derivation, input.rows, counts.rows);
+    if (input.rows.rows() > 0)
+      rows = Derive(*definition_.streams[stream.index].derivation, input.rows, counts.rows);
     batches[stream.index] = std::move(rows.rows);
     NoteMoment(stream.index, epoch, batches[stream.index]);
-    const std::vector<int64_t>& known_at = moments_[derivation.source].known_at;
-    if (!known_at.empty())
+    if (!input.known_at.empty())
       for (const uint32_t row : rows.from)
-        moments_[stream.index].known_at.push_back(
-            known_at[input.from.empty() ? row : input.from[row]]);
+        moments_[stream.index].known_at.push_back(input.known_at[row]);
     if (captured) continue;
     const std::lock_guard lock(mutex_);
     stream.counts = std::move(counts);
   }
-  // Captured versions of later epochs may be there: what is made of these rows has them already.
+  // What joins keep may be of later epochs: what is made of these rows has them already.
   if (captured)
     for (const Stream& stream : streams_) batches[stream.index] = {};
 }
 
 void DerivedStreams::SettleCharges() {
+  if (!joins_) return;
   uint64_t bytes = 0;
-  for (const Stream& stream : streams_)
-    if (stream.table != nullptr) bytes += stream.table->bytes();
+  {
+    const std::lock_guard lock(mutex_);
+    for (Stream& stream : streams_) {
+      if (stream.versions != nullptr)
+        stream.kept = {stream.versions->keys(), stream.versions->versions(),
+                       stream.versions->bytes()};
+      if (stream.waiting != nullptr)
+        stream.kept = {0, stream.waiting->waiting(), stream.waiting->bytes()};
+      bytes += stream.kept.bytes;
+    }
+  }
   bytes_.store(bytes, std::memory_order_relaxed);
   budget_.Force(base::MemoryAccount::kState,
                 static_cast<int64_t>(bytes) - static_cast<int64_t>(charged_bytes_));
   charged_bytes_ = bytes;
-  const std::lock_guard lock(mutex_);
-  for (Stream& stream : streams_) {
-    if (stream.table == nullptr) continue;
-    stream.figures = {stream.table->keys(), stream.table->versions(), stream.table->bytes()};
-  }
 }
 
 std::vector<DerivedStreamStatus> DerivedStreams::status() const {
+  using Join = DerivedStreamStatus::Join;
   std::vector<DerivedStreamStatus> all;
   const std::lock_guard lock(mutex_);
   for (const Stream& stream : streams_) {
@@ -139,24 +166,41 @@ std::vector<DerivedStreamStatus> DerivedStreams::status() const {
                                .from = definition_.streams[derivation.source].name,
                                .counts = stream.counts,
                                .expressions = ExpressionTexts(derivation),
-                               .dimension = {},
-                               .table = stream.figures};
-    if (derivation.as_of) status.dimension = definition_.streams[derivation.as_of->stream].name;
+                               .join = Join::kNone,
+                               .joined = {},
+                               .kept = stream.kept};
+    if (derivation.as_of) {
+      status.join = Join::kAsOf;
+      status.joined = definition_.streams[derivation.as_of->stream].name;
+    } else if (derivation.interval) {
+      status.join = Join::kInterval;
+      status.joined = definition_.streams[derivation.interval->stream].name;
+    }
     all.push_back(std::move(status));
   }
   return all;
 }
 
-// Parts: u8 2, text identity, AsOfTable's bytes; at the end u8 1, u32 streams, per stream counts.
-bool DerivedStreams::Encode(Cursor& cursor, size_t bytes, std::vector<uint8_t>& out) const {
+// Parts: u8 2, text identity, AsOfTable's bytes; u8 3, text identity, u32 part, IntervalTable's
+// bytes; at the end u8 1, u32 streams, per stream counts.
+bool DerivedStreams::Encode(Cursor& cursor, base::EpochId epoch, size_t bytes,
+                            std::vector<uint8_t>& out) const {
   columns::ByteWriter writer(out);
-  for (; cursor.stream < streams_.size(); ++cursor.stream, cursor.key = 0) {
+  for (; cursor.stream < streams_.size(); ++cursor.stream, cursor.next = 0) {
     const Stream& stream = streams_[cursor.stream];
-    if (stream.table == nullptr || cursor.key == stream.table->keys()) continue;
-    writer.U8(kVersionsPart);
-    writer.Text(stream.identity);
-    cursor.key = stream.table->Encode(cursor.key, out.size() + bytes, out);
-    return true;
+    if (stream.versions != nullptr && cursor.next < stream.versions->keys()) {
+      writer.U8(kVersionsPart);
+      writer.Text(stream.identity);
+      cursor.next = stream.versions->Encode(cursor.next, out.size() + bytes, out);
+      return true;
+    }
+    if (stream.waiting != nullptr && cursor.next < IntervalTable::kParts) {
+      writer.U8(kWaitingPart);
+      writer.Text(stream.identity);
+      writer.U32(static_cast<uint32_t>(cursor.next));
+      stream.waiting->Encode(cursor.next++, epoch, out);
+      return true;
+    }
   }
   if (cursor.stream > streams_.size()) return false;
   ++cursor.stream;
@@ -178,8 +222,12 @@ base::Result<void> DerivedStreams::Restore(columns::ByteReader& in, base::EpochI
   HR_TRY(const std::string_view identity, in.Text());
   Stream* stream = Identified(identity);
   // A stream that the definition has no more, or makes in another way.
-  if (stream == nullptr || stream->table == nullptr) return {};
-  return stream->table->Restore(in);
+  if (stream == nullptr) return {};
+  if (kind == kVersionsPart && stream->versions != nullptr) return stream->versions->Restore(in);
+  if (kind != kWaitingPart || stream->waiting == nullptr)
+    return base::Fail(base::ErrorCode::kCorruption, "what was captured is of no join");
+  HR_TRY(const uint32_t part, in.U32());
+  return stream->waiting->Restore(part, in);
 }
 
 DerivedStreams::Stream* DerivedStreams::Identified(std::string_view identity) {
@@ -203,7 +251,13 @@ void DerivedStreams::EncodeCounts(const Stream& stream, columns::ByteWriter& out
   out.U64(as_of.unmatched);
   out.U64(as_of.null_keys);
   out.U64(as_of.version_null_keys);
-  out.I64(stream.table == nullptr ? 0 : stream.table->watermark().us);
+  out.I64(stream.versions == nullptr ? 0 : stream.versions->watermark().us);
+  const IntervalCounts& interval = stream.counts.interval;
+  out.U64(interval.pairs);
+  out.U64(interval.alone);
+  out.U64(interval.given_up);
+  out.U64(interval.null_keys);
+  out.U64(interval.other_null_keys);
 }
 
 base::Result<void> DerivedStreams::RestoreCounts(columns::ByteReader& in) {
@@ -224,10 +278,15 @@ base::Result<void> DerivedStreams::RestoreCounts(columns::ByteReader& in) {
   HR_TRY(counts.as_of.null_keys, in.U64());
   HR_TRY(counts.as_of.version_null_keys, in.U64());
   HR_TRY(watermark.us, in.I64());
+  HR_TRY(counts.interval.pairs, in.U64());
+  HR_TRY(counts.interval.alone, in.U64());
+  HR_TRY(counts.interval.given_up, in.U64());
+  HR_TRY(counts.interval.null_keys, in.U64());
+  HR_TRY(counts.interval.other_null_keys, in.U64());
   Stream* stream = Identified(identity);
   if (stream == nullptr || counts.rows.failed.size() != stream->counts.rows.failed.size())
     return {};
-  if (stream->table != nullptr) stream->table->SetWatermark(watermark);
+  if (stream->versions != nullptr) stream->versions->SetWatermark(watermark);
   stream->counts = std::move(counts);
   return {};
 }
@@ -260,6 +319,17 @@ std::string DerivationText(const PipelineDefinition& definition, size_t stream) 
     add_text(as_of->stream);
     for (const size_t field : as_of->key) text += " " + source.schema()->field(field).name;
     fmt::format_to(std::back_inserter(text), " late {}", source.timing.late.count());
+  }
+  if (const auto& interval = derivation->interval) {
+    const StreamDefinition& other = definition.streams[interval->stream];
+    fmt::format_to(std::back_inserter(text), " within {} to {} {} {}", interval->from.count(),
+                   interval->to.count(), interval->kind == JoinKind::kLeft ? 1 : 0, other.name);
+    add_text(interval->stream);
+    for (const size_t field : interval->key) text += " " + source.schema()->field(field).name;
+    fmt::format_to(std::back_inserter(text), " late {} {}", source.timing.late.count(),
+                   other.timing.late.count());
+    for (const auto& field : derivation->input->fields())
+      fmt::format_to(std::back_inserter(text), " {} {}", field.name, columns::NameOf(field.type));
   }
   const auto add = [&](std::string_view what, const Expression& expression) {
     fmt::format_to(std::back_inserter(text), " {} {}", what, expression.text());

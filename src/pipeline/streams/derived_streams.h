@@ -16,6 +16,7 @@
 #include "columns/batch_codec.h"
 #include "pipeline/definition.h"
 #include "pipeline/streams/as_of_table.h"
+#include "pipeline/streams/interval_table.h"
 
 namespace headrace::pipeline {
 
@@ -23,11 +24,14 @@ namespace headrace::pipeline {
 struct DerivedCounts {
   DerivationCounts rows;
   AsOfCounts as_of;
+  IntervalCounts interval;
 };
 
-// The versions of a dimension that are kept.
-struct AsOfFigures {
-  uint64_t keys = 0, versions = 0, bytes = 0;
+// What a join keeps: versions of a dimension's keys, or rows that wait for their partners.
+struct JoinFigures {
+  uint64_t keys = 0;  // of a dimension
+  uint64_t rows = 0;
+  uint64_t bytes = 0;
 };
 
 struct DerivedStreamStatus {
@@ -35,8 +39,9 @@ struct DerivedStreamStatus {
   std::string from;
   DerivedCounts counts;
   std::vector<std::string> expressions;  // those of counts.rows.failed
-  std::string dimension;                 // empty without a join
-  AsOfFigures table;
+  enum class Join : uint8_t { kNone, kAsOf, kInterval } join = Join::kNone;
+  std::string joined;  // the other stream
+  JoinFigures kept;
 };
 
 // One thread applies and restores; status from any thread. Encode only while nothing is applied.
@@ -56,17 +61,17 @@ class DerivedStreams {
   void SettleCharges();
 
   std::vector<DerivedStreamStatus> status() const;
-  // Of the versions of dimensions; any thread.
+  // Of what joins keep; any thread.
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
   // What is captured, in parts; each is of the epoch that was applied last when it was encoded.
   struct Cursor {
     size_t stream = 0;
-    size_t key = 0;
+    size_t next = 0;  // key of a dimension, part of what waits
   };
-  // Appends the next part, of about `bytes`. False, and nothing appended, after the last, which has
-  // the counts.
-  bool Encode(Cursor& cursor, size_t bytes, std::vector<uint8_t>& out) const;
+  // Appends the next part, of about `bytes` where there is a choice; `epoch` was applied last.
+  // False, and nothing appended, after the last, which has the counts.
+  bool Encode(Cursor& cursor, base::EpochId epoch, size_t bytes, std::vector<uint8_t>& out) const;
   // Into a new one, in the order of the parts. Errors: kCorruption.
   base::Result<void> Restore(columns::ByteReader& in, base::EpochId epoch);
 
@@ -75,17 +80,25 @@ class DerivedStreams {
     size_t index = 0;      // into the definition's streams
     std::string identity;  // name and DerivationText: what was captured of another is not taken
     DerivedCounts counts;
-    std::unique_ptr<AsOfTable> table;  // null without a join
-    AsOfFigures figures;
+    std::unique_ptr<AsOfTable> versions;  // null without such a join
+    std::unique_ptr<IntervalTable> waiting;
+    JoinFigures kept;
   };
   // The rows of the epoch at hand, beside `batches`.
   struct Moment {
     std::vector<columns::Position> positions;
     std::vector<int64_t> known_at;  // empty when it is observed
   };
-  DerivedRows Joined(Stream& stream, std::span<const columns::ColumnBatch> batches,
+  // The rows that a derivation begins with.
+  struct Input {
+    columns::ColumnBatch rows;
+    std::vector<int64_t> known_at;  // empty when it is observed
+  };
+  Input InputOf(Stream& stream, base::EpochId epoch, std::span<const columns::ColumnBatch> batches,
+                DerivedCounts& counts);
+  Input WithVersions(Stream& stream, std::span<const columns::ColumnBatch> batches,
                      AsOfCounts& counts);
-  AsOfTable::Rows RowsOf(size_t stream, std::span<const columns::ColumnBatch> batches) const;
+  JoiningRows RowsOf(size_t stream, std::span<const columns::ColumnBatch> batches) const;
   void NoteMoment(size_t stream, base::EpochId epoch, const columns::ColumnBatch& rows);
   void EncodeCounts(const Stream& stream, columns::ByteWriter& out) const;
   base::Result<void> RestoreCounts(columns::ByteReader& in);

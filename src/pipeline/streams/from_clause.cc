@@ -8,7 +8,8 @@ namespace headrace::pipeline {
 namespace {
 
 constexpr std::string_view kForms =
-    "write: STREAM, or STREAM asof left join STREAM using (COLUMN, ...)";
+    "write STREAM, STREAM asof left join STREAM using (COLUMN, ...), "
+    "or STREAM left join STREAM using (COLUMN, ...) within 90d";
 
 class FromParser {
  public:
@@ -18,10 +19,16 @@ class FromParser {
     FromClause clause;
     HR_TRY(clause.stream, Name("a stream"));
     if (Now().kind == Token::Kind::kEnd) return clause;
-    if (!IsKeyword(Now(), "asof"))
+    const bool as_of = IsKeyword(Now(), "asof");
+    if (as_of) ++at_;
+    if (!as_of && !IsKeyword(Now(), "left") && !IsKeyword(Now(), "inner") &&
+        !IsKeyword(Now(), "join"))
       return Fail(fmt::format("`{}` after a stream is not understood: {}", Now().text, kForms));
-    ++at_;
-    HR_TRY(clause.as_of, JoinOf());
+    HR_TRY(FromClause::Join join, JoinOf());
+    if (!as_of) {
+      HR_TRY(join.within, Within());
+    }
+    clause.join = std::move(join);
     if (Now().kind != Token::Kind::kEnd)
       return Fail(fmt::format("`{}` after a join is not understood", Now().text));
     return clause;
@@ -60,6 +67,37 @@ class FromParser {
     } while (IsSymbol(",") && ++at_ != 0);
     HR_TRY_VOID(Symbol(")"));
     return join;
+  }
+
+  // within 90d, within 1h to 90d, within -1h to 1h
+  std::expected<FromClause::Join::Bounds, ExpressionError> Within() {
+    if (!IsKeyword(Now(), "within"))
+      return Fail(
+          "`within` is missing here: how much later the other row may be, as `within 90d`; for the "
+          "version valid at the event's time write `asof` before `left join`");
+    FromClause::Join::Bounds bounds{.from = {}, .to = {}, .at = Now()};
+    ++at_;
+    HR_TRY(bounds.to, Span());
+    if (IsKeyword(Now(), "to")) {
+      ++at_;
+      bounds.from = bounds.to;
+      HR_TRY(bounds.to, Span());
+    }
+    bounds.at.end = tokens_[at_ - 1].end;
+    return bounds;
+  }
+
+  std::expected<base::Duration, ExpressionError> Span() {
+    const bool back = IsSymbol("-");
+    if (back) ++at_;
+    const bool zero = Now().kind == Token::Kind::kInteger && Now().text == "0";
+    if (Now().kind != Token::Kind::kDuration && !zero)
+      return Fail("a span of time is missing here: 250ms, 90s, 10m, 1h, 7d or 2w");
+    const auto span =
+        zero ? base::Result<base::Duration>(base::Duration(0)) : base::ParseDuration(Now().text);
+    if (!span) return Fail(span.error().message());
+    ++at_;
+    return back ? -*span : *span;
   }
 
   bool IsSymbol(std::string_view symbol) const {

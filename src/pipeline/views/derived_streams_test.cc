@@ -8,9 +8,9 @@
 #include "base/memory_budget.h"
 #include "pipeline/aggregates/reference_sum.h"
 #include "pipeline/streams/as_of_table.h"
-#include "pipeline/views/streams_fixture.h"
 #include "pipeline/views/batch_driver.h"
 #include "pipeline/views/replay_fixture.h"
+#include "pipeline/views/streams_fixture.h"
 #include "pipeline/views/view_capture.h"
 #include "pipeline/views/view_restore.h"
 
@@ -84,7 +84,7 @@ class Offline {
     std::vector<columns::Position> positions;
     std::vector<int64_t> known_at;
   };
-  AsOfTable::Rows ForJoin(size_t stream, const Rows& rows) const {
+  JoiningRows ForJoin(size_t stream, const Rows& rows) const {
     return {.rows = rows.batch,
             .times = rows.batch.column(pipeline_.streams[stream].timing.event_time_field).Int64s(),
             .positions = rows.positions,
@@ -355,14 +355,14 @@ TEST(DerivedStreams, ForgetHiddenVersions) {
   RandomEpochs random(3, pipeline);
   Engine engine(pipeline);
   for (int step = 0; step < 400; ++step) engine.views_.Apply({{random.Next()}});
-  const auto few = engine.views_.derived_status()[1].table;
+  const auto few = engine.views_.derived_status()[1].kept;
   const size_t versions = random.shops.size();
   for (int step = 0; step < 1200; ++step) engine.views_.Apply({{random.Next()}});
-  const auto still_few = engine.views_.derived_status()[1].table;
+  const auto still_few = engine.views_.derived_status()[1].kept;
   EXPECT_GT(random.shops.size(), 3 * versions);
   EXPECT_EQ(still_few.keys, 5U);
-  EXPECT_LT(still_few.versions, 2 * few.versions + 50);
-  EXPECT_LT(still_few.versions, random.shops.size() / 2);
+  EXPECT_LT(still_few.rows, 2 * few.rows + 50);
+  EXPECT_LT(still_few.rows, random.shops.size() / 2);
 }
 
 TEST(DerivedStreams, ChargeTheirVersionsAndGiveThemBack) {
@@ -378,7 +378,7 @@ TEST(DerivedStreams, ChargeTheirVersionsAndGiveThemBack) {
     for (int step = 0; step < 50; ++step) views.Apply({{random.Next()}});
     EXPECT_GT(views.bytes(), before);
     uint64_t kept = 0;
-    for (const auto& stream : views.derived_status()) kept += stream.table.bytes;
+    for (const auto& stream : views.derived_status()) kept += stream.kept.bytes;
     EXPECT_GT(kept, 0U);
     EXPECT_GE(budget.used_bytes(base::MemoryAccount::kState), kept);
   }

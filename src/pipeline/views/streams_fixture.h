@@ -139,8 +139,8 @@ struct Shop {
 // then, and versions come before, with and after the events that they are valid for.
 class RandomEpochs {
  public:
-  RandomEpochs(uint64_t seed, PipelineRef pipeline)
-      : random_(seed), pipeline_(std::move(pipeline)) {}
+  RandomEpochs(uint64_t seed, PipelineRef pipeline, int64_t shops_late_seconds = 600)
+      : random_(seed), pipeline_(std::move(pipeline)), shops_late_seconds_(shops_late_seconds) {}
 
   log::EpochRef Next() {
     ++epoch_;
@@ -194,7 +194,7 @@ class RandomEpochs {
               .country = {},
               .risk = {},
               .open = {},
-              .at = now - (random_() % 3 == 0 ? Back(599) : Back(4)),
+              .at = now - (random_() % 3 == 0 ? Back(shops_late_seconds_ - 1) : Back(4)),
               .came_at = 0};
     if (!Rarely()) shop.shop = static_cast<int64_t>(random_() % 5);
     if (!Rarely()) shop.country = kCountries[random_() % 3];
@@ -242,8 +242,79 @@ class RandomEpochs {
 
   std::mt19937_64 random_;
   PipelineRef pipeline_;
+  const int64_t shops_late_seconds_;
   uint64_t epoch_ = 0;
 };
+
+inline constexpr std::string_view kOutcomesPipeline = R"(headrace: 1
+pipeline: outcomes
+promise: {budget: {p99: 200ms}}
+clock: events
+streams:
+  payments:
+    contract: payments.yaml
+    source: {http: push}
+    time: {event: paid_at, late: 1m}
+    history: {arrived: came_at}
+  shops:
+    contract: shops.yaml
+    source: {http: push}
+    time: {event: since, late: 20s}
+    history: {arrived: came_at}
+  settled:
+    from: payments left join shops using (shop) within -5s to 20s
+    derive: {met: shops.shop is not null, after: date_diff('second', paid_at, joined_at)}
+    where: amount < 90 or amount is null
+views:
+  card:
+    from: settled
+    by: card
+    over: [20s, 2m]
+    features: {n: count(*), met: count(*) where met, spend: sum(amount), risk: sum(shops.risk), after: max(after)}
+  known:
+    from: payments join shops using (shop) within 0 to 20s
+    by: [shops.country, card]
+    over: [1m]
+    features: {n: count(*), least: min(amount)}
+)";
+inline constexpr int64_t kOutcomesLateSeconds = 20;
+
+// A row that `payments left join shops ... within -5s to 20s` must have, and the epoch in which it
+// is made.
+struct NaivePair {
+  const Payment* payment;
+  const Shop* shop;  // null: it found none
+  uint64_t epoch;
+  int64_t at;
+  int64_t known_at;
+};
+
+inline std::vector<NaivePair> NaivePairs(const std::vector<Payment>& payments,
+                                         const std::vector<Shop>& shops, uint64_t epochs) {
+  std::vector<NaivePair> pairs;
+  for (const Payment& payment : payments) {
+    bool met = false;
+    for (const Shop& shop : shops) {
+      if (!payment.shop || shop.shop != payment.shop) continue;
+      if (shop.at < payment.at - 5 * kSecond || shop.at > payment.at + 20 * kSecond) continue;
+      met = true;
+      pairs.push_back({&payment, &shop, std::max(payment.epoch, shop.epoch),
+                       std::max(payment.at, shop.at), std::max(payment.came_at, shop.came_at)});
+    }
+    if (met) continue;
+    // The epoch after which the log would refuse every shop that it could meet.
+    for (uint64_t epoch = payment.epoch; epoch <= epochs; ++epoch) {
+      const Shop* newest = nullptr;
+      for (const Shop& shop : shops)
+        if (shop.epoch <= epoch && (newest == nullptr || shop.at > newest->at)) newest = &shop;
+      const int64_t end = payment.at + 20 * kSecond;
+      if (newest == nullptr || newest->at - kOutcomesLateSeconds * kSecond <= end) continue;
+      pairs.push_back({&payment, nullptr, epoch, end, std::max(payment.came_at, newest->came_at)});
+      break;
+    }
+  }
+  return pairs;
+}
 
 // The version that a payment must get, found among all of them.
 inline const Shop* NaiveVersion(const std::vector<Shop>& shops, const Payment& payment) {

@@ -92,7 +92,8 @@ base::Result<bool> ViewCapture::WriteDerived(std::vector<uint8_t>& out) {
   HR_TRY(const Pin pin, views_.PinNewest());
   std::vector<uint8_t> part;
   columns::ByteWriter(part).U64(pin.epoch().value);
-  derived_done_ = !impl.derived.Encode(derived_, std::min(kDerivedPieceBytes, piece_bytes_), part);
+  derived_done_ =
+      !impl.derived.Encode(derived_, pin.epoch(), std::min(kDerivedPieceBytes, piece_bytes_), part);
   if (derived_done_) return false;
   NoteEpoch(pin);
   columns::ByteWriter writer(out);

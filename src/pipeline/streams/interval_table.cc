@@ -1,0 +1,371 @@
+#include "pipeline/streams/interval_table.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "base/hash.h"
+#include "columns/batch_builder.h"
+#include "columns/key.h"
+
+namespace headrace::pipeline {
+namespace {
+
+constexpr int64_t kAlwaysKnown = std::numeric_limits<int64_t>::min();
+// What a key takes beside its bytes, and a row beside its values.
+constexpr uint64_t kKeyBytes = 120;
+constexpr uint64_t kRowBytes = 96;
+
+struct KeyHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view key) const { return base::Hash64(key); }
+};
+
+size_t PartOf(std::string_view key) { return base::Hash64(key) % IntervalTable::kParts; }
+
+int64_t After(int64_t time, base::Duration span) { return (base::Timestamp{time} + span).us; }
+int64_t Before(int64_t time, base::Duration span) { return (base::Timestamp{time} - span).us; }
+
+bool AnyNull(const columns::ColumnBatch& rows, std::span<const size_t> fields, size_t row) {
+  return std::ranges::any_of(fields, [&](size_t field) { return rows.column(field).IsNull(row); });
+}
+
+std::vector<size_t> AllOf(const columns::Schema& schema) {
+  std::vector<size_t> fields(schema.size());
+  std::iota(fields.begin(), fields.end(), size_t{0});
+  return fields;
+}
+
+}  // namespace
+
+struct IntervalTable::Row {
+  int64_t time = 0;
+  uint64_t position = 0;
+  int64_t known_at = kAlwaysKnown;
+  bool met = false;  // an event that has had a partner
+  std::string values;
+};
+
+// Of one key, both by (time, position).
+struct IntervalTable::Waiting {
+  std::vector<Row> events;
+  std::vector<Row> others;
+};
+
+struct IntervalTable::Part {
+  // The earliest is on top.
+  struct Due {
+    int64_t time;
+    uint64_t position;
+    const std::string* key;
+    bool operator<(const Due& other) const {
+      return time != other.time ? time > other.time : position > other.position;
+    }
+  };
+  base::EpochId epoch;  // of the capture that it comes from
+  std::unordered_map<std::string, Waiting, KeyHash, std::equal_to<>> keys;
+  std::vector<Due> events_due, others_due;  // heaps
+  int64_t newest_event = std::numeric_limits<int64_t>::min();
+  int64_t newest_other = std::numeric_limits<int64_t>::min();
+  int64_t newest_other_known = kAlwaysKnown;
+  uint64_t bytes = 0;
+
+  void Put(std::string_view key, Row row, std::vector<Row> Waiting::* side, std::vector<Due>& due) {
+    auto found = keys.find(key);
+    if (found == keys.end()) {
+      found = keys.emplace(std::string(key), Waiting()).first;
+      bytes += kKeyBytes + key.size();
+    }
+    bytes += kRowBytes + row.values.size();
+    due.push_back({row.time, row.position, &found->first});
+    std::push_heap(due.begin(), due.end());
+    std::vector<Row>& rows = found->second.*side;
+    const auto at = std::ranges::upper_bound(
+        rows, std::pair(row.time, row.position), {},
+        [](const Row& each) { return std::pair(each.time, each.position); });
+    rows.insert(at, std::move(row));
+  }
+
+  // The earliest row of a side.
+  Row Take(std::vector<Row> Waiting::* side, std::vector<Due>& due) {
+    std::pop_heap(due.begin(), due.end());
+    const Due earliest = due.back();
+    due.pop_back();
+    const auto found = keys.find(*earliest.key);
+    std::vector<Row>& rows = found->second.*side;
+    const auto at = std::ranges::lower_bound(
+        rows, std::pair(earliest.time, earliest.position), {},
+        [](const Row& each) { return std::pair(each.time, each.position); });
+    Row row = std::move(*at);
+    rows.erase(at);
+    bytes -= kRowBytes + row.values.size();
+    if (found->second.events.empty() && found->second.others.empty()) {
+      bytes -= kKeyBytes + found->first.size();
+      keys.erase(found);
+    }
+    return row;
+  }
+};
+
+// An event that found nothing, and when that was known.
+struct IntervalTable::Gone {
+  Row event;
+  int64_t known_at;
+};
+
+// Rows of the result.
+class IntervalTable::Making {
+ public:
+  explicit Making(const IntervalTable& table) : table_(table), builder_(table.input_) {}
+
+  void Pair(const Row& event, const Row& other, IntervalCounts& counts) {
+    if (known_at_.size() == kPairsMax) {
+      ++counts.given_up;
+      return;
+    }
+    ++counts.pairs;
+    Add(event, &other, std::max(event.time, other.time), std::max(event.known_at, other.known_at));
+  }
+  void Alone(const Row& event, int64_t decided_at) {
+    Add(event, nullptr, After(event.time, table_.join_.to), std::max(event.known_at, decided_at));
+  }
+  Made Finish(bool observed) {
+    if (observed) known_at_.clear();
+    return {builder_.Finish(), std::move(known_at_)};
+  }
+
+ private:
+  void Add(const Row& event, const Row* other, int64_t time, int64_t known_at) {
+    const size_t events = table_.event_layout_.size();
+    const size_t others = table_.other_layout_.size();
+    for (size_t i = 0; i < events; ++i)
+      table_.event_layout_.AppendTo(builder_.column(i), event.values, i);
+    for (size_t i = 0; i < others; ++i) {
+      if (other != nullptr) {
+        table_.other_layout_.AppendTo(builder_.column(events + i), other->values, i);
+      } else {
+        builder_.column(events + i).AppendNull();
+      }
+    }
+    builder_.column(events + others).AppendInt(time);
+    known_at_.push_back(known_at);
+  }
+
+  const IntervalTable& table_;
+  columns::BatchBuilder builder_;
+  std::vector<int64_t> known_at_;
+};
+
+IntervalTable::IntervalTable(const IntervalJoin& join, columns::SchemaRef input,
+                             const columns::Schema& event, const columns::Schema& other,
+                             base::Duration event_late, base::Duration other_late,
+                             size_t waiting_max)
+    : join_(join),
+      input_(std::move(input)),
+      event_layout_(event, AllOf(event)),
+      other_layout_(other, AllOf(other)),
+      event_late_(event_late),
+      other_late_(other_late),
+      waiting_max_(waiting_max) {
+  for (auto& part : parts_) part = std::make_unique<Part>();
+}
+
+IntervalTable::~IntervalTable() = default;
+
+uint64_t IntervalTable::waiting() const {
+  uint64_t rows = 0;
+  for (const auto& part : parts_) rows += part->events_due.size() + part->others_due.size();
+  return rows;
+}
+
+uint64_t IntervalTable::bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& part : parts_) bytes += part->bytes;
+  return bytes;
+}
+
+IntervalTable::Made IntervalTable::Apply(base::EpochId epoch, const JoiningRows& events,
+                                         const JoiningRows& others, IntervalCounts& counts) {
+  if (events.rows.rows() == 0 && others.rows.rows() == 0) return {};
+  Making making(*this);
+  // By the order of the rows, whatever the parts.
+  for (size_t row = 0; row < others.rows.rows(); ++row)
+    MeetEvents(epoch, others, row, making, counts);
+  for (size_t row = 0; row < events.rows.rows(); ++row)
+    MeetOthers(epoch, events, row, making, counts);
+  std::vector<Gone> gone;
+  for (const auto& part : parts_) {
+    if (epoch <= part->epoch) continue;
+    MoveWatermarks(*part, events, others);
+    LetGo(*part, gone, counts);
+  }
+  std::ranges::sort(
+      gone, {}, [](const Gone& each) { return std::pair(each.event.time, each.event.position); });
+  for (const Gone& each : gone) making.Alone(each.event, each.known_at);
+  return making.Finish(events.known_at.empty() && others.known_at.empty());
+}
+
+// Rows with a time in [from, to], the earliest of them.
+std::span<IntervalTable::Row> IntervalTable::Partners(std::vector<Row>& rows, int64_t from,
+                                                      int64_t to, IntervalCounts& counts) {
+  const auto first = std::ranges::lower_bound(rows, from, {}, &Row::time);
+  const auto last = std::ranges::upper_bound(first, rows.end(), to, {}, &Row::time);
+  const std::span<Row> partners(first, last);
+  if (partners.size() <= kPartnersMax) return partners;
+  counts.given_up += partners.size() - kPartnersMax;
+  return partners.first(kPartnersMax);
+}
+
+// Step 1.
+void IntervalTable::MeetEvents(base::EpochId epoch, const JoiningRows& others, size_t row,
+                               Making& making, IntervalCounts& counts) {
+  if (AnyNull(others.rows, join_.other_key, row)) {
+    ++counts.other_null_keys;
+    return;
+  }
+  columns::KeyBytes key;
+  columns::KeyOfRow(others.rows, join_.other_key, row, key);
+  Part& part = *parts_[PartOf(key)];
+  if (epoch <= part.epoch) return;
+  Row other = RowOf(others, row, other_layout_);
+  if (const auto found = part.keys.find(key); found != part.keys.end()) {
+    std::vector<Row>& waiting = found->second.events;
+    for (Row& event :
+         Partners(waiting, Before(other.time, join_.to), Before(other.time, join_.from), counts)) {
+      making.Pair(event, other, counts);
+      event.met = true;
+    }
+  }
+  part.Put(key, std::move(other), &Waiting::others, part.others_due);
+}
+
+// Step 2. A NULL in the key meets nothing: no other is kept under such a one.
+void IntervalTable::MeetOthers(base::EpochId epoch, const JoiningRows& events, size_t row,
+                               Making& making, IntervalCounts& counts) {
+  if (AnyNull(events.rows, join_.key, row)) ++counts.null_keys;
+  columns::KeyBytes key;
+  columns::KeyOfRow(events.rows, join_.key, row, key);
+  Part& part = *parts_[PartOf(key)];
+  if (epoch <= part.epoch) return;
+  Row event = RowOf(events, row, event_layout_);
+  if (const auto found = part.keys.find(key); found != part.keys.end()) {
+    std::vector<Row>& waiting = found->second.others;
+    for (const Row& other :
+         Partners(waiting, After(event.time, join_.from), After(event.time, join_.to), counts)) {
+      making.Pair(event, other, counts);
+      event.met = true;
+    }
+  }
+  part.Put(key, std::move(event), &Waiting::events, part.events_due);
+}
+
+// Step 3: what the log admits from now on is at its stream's watermark, or later.
+void IntervalTable::MoveWatermarks(Part& part, const JoiningRows& events,
+                                   const JoiningRows& others) {
+  for (const int64_t time : events.times) part.newest_event = std::max(part.newest_event, time);
+  for (size_t row = 0; row < others.times.size(); ++row) {
+    if (others.times[row] <= part.newest_other) continue;
+    part.newest_other = others.times[row];
+    part.newest_other_known = others.known_at.empty() ? kAlwaysKnown : others.known_at[row];
+  }
+}
+
+void IntervalTable::LetGo(Part& part, std::vector<Gone>& gone, IntervalCounts& counts) {
+  const int64_t others_from = Before(part.newest_other, other_late_);
+  const auto decided = [&] { return After(part.events_due.front().time, join_.to) < others_from; };
+  while (!part.events_due.empty()) {
+    const bool too_many = part.events_due.size() > waiting_max_;
+    if (!decided() && !too_many) break;
+    if (!decided()) ++counts.given_up;
+    Row event = part.Take(&Waiting::events, part.events_due);
+    if (event.met) continue;
+    ++counts.alone;
+    if (join_.kind == JoinKind::kLeft) gone.push_back({std::move(event), part.newest_other_known});
+  }
+  const int64_t events_from = Before(part.newest_event, event_late_);
+  while (!part.others_due.empty()) {
+    const bool too_many = part.others_due.size() > waiting_max_;
+    const bool useless = Before(part.others_due.front().time, join_.from) < events_from;
+    if (!useless && !too_many) break;
+    if (!useless) ++counts.given_up;
+    part.Take(&Waiting::others, part.others_due);
+  }
+}
+
+IntervalTable::Row IntervalTable::RowOf(const JoiningRows& rows, size_t row,
+                                        const StoredRowLayout& layout) {
+  return {.time = rows.times[row],
+          .position = rows.positions[row].packed,
+          .known_at = rows.known_at.empty() ? kAlwaysKnown : rows.known_at[row],
+          .met = false,
+          .values = layout.Store(rows.rows, row)};
+}
+
+// u64 epoch, i64 newest event, i64 newest other, i64 its known_at, u32 keys, per key {text, events,
+// others}; rows: u32, each {i64 time, u64 position, i64 known_at, u8 met, text values}.
+void IntervalTable::Encode(size_t part_number, base::EpochId epoch,
+                           std::vector<uint8_t>& out) const {
+  const Part& part = *parts_[part_number];
+  columns::ByteWriter writer(out);
+  writer.U64(epoch.value);
+  writer.I64(part.newest_event);
+  writer.I64(part.newest_other);
+  writer.I64(part.newest_other_known);
+  writer.U32(static_cast<uint32_t>(part.keys.size()));
+  const auto put = [&writer](const std::vector<Row>& rows) {
+    writer.U32(static_cast<uint32_t>(rows.size()));
+    for (const Row& row : rows) {
+      writer.I64(row.time);
+      writer.U64(row.position);
+      writer.I64(row.known_at);
+      writer.U8(row.met ? 1 : 0);
+      writer.Text(row.values);
+    }
+  };
+  for (const auto& [key, waiting] : part.keys) {
+    writer.Text(key);
+    put(waiting.events);
+    put(waiting.others);
+  }
+}
+
+base::Result<void> IntervalTable::Restore(size_t part_number, columns::ByteReader& in) {
+  if (part_number >= kParts)
+    return base::Fail(base::ErrorCode::kCorruption, "a captured join has no such part");
+  Part& part = *parts_[part_number];
+  HR_TRY(part.epoch.value, in.U64());
+  HR_TRY(part.newest_event, in.I64());
+  HR_TRY(part.newest_other, in.I64());
+  HR_TRY(part.newest_other_known, in.I64());
+  const auto take = [&](std::string_view key, std::vector<Row> Waiting::* side,
+                        std::vector<Part::Due>& due,
+                        const StoredRowLayout& layout) -> base::Result<void> {
+    HR_TRY(const uint32_t rows, in.U32());
+    for (uint32_t i = 0; i < rows; ++i) {
+      Row row;
+      HR_TRY(row.time, in.I64());
+      HR_TRY(row.position, in.U64());
+      HR_TRY(row.known_at, in.I64());
+      HR_TRY(const uint8_t met, in.U8());
+      row.met = met != 0;
+      HR_TRY(const std::string_view values, in.Text());
+      if (values.size() < layout.bytes_min())
+        return base::Fail(base::ErrorCode::kCorruption, "a captured row lacks values");
+      row.values = values;
+      part.Put(key, std::move(row), side, due);
+    }
+    return {};
+  };
+  HR_TRY(const uint32_t keys, in.U32());
+  for (uint32_t i = 0; i < keys; ++i) {
+    HR_TRY(const std::string_view key, in.Text());
+    HR_TRY_VOID(take(key, &Waiting::events, part.events_due, event_layout_));
+    HR_TRY_VOID(take(key, &Waiting::others, part.others_due, other_layout_));
+  }
+  return {};
+}
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,101 @@
+#pragma once
+// Rows of two streams that wait for their partners: equal keys, the other's event time within
+// [t + from, t + to] of the event's time t.
+//
+// A pair is made as soon as both rows are there, in the epoch of the later one. Its event time is
+// the later of the two: only then it is a fact. An event that has no partner when none can come any
+// more (the other stream's watermark is past t + to, so that the log refuses what would match) is
+// made without one, for a left join, at event time t + to. So every row is dated when it could be
+// known, and none is taken back.
+//
+// An epoch, in steps:
+// 1. the other stream's rows meet the events that wait, in their order, by (time, position) of the
+//    event;
+// 2. the events meet all that waits, this epoch's included, in their order;
+// 3. both watermarks move; events and others that can find nothing any more go, events by (time,
+//    position).
+//
+// Keys are divided into kParts, each a table of its own with its own epoch: a capture copies one
+// part at a time.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "columns/batch.h"
+#include "columns/batch_codec.h"
+#include "columns/position.h"
+#include "pipeline/streams/derivation.h"
+#include "pipeline/streams/joining_rows.h"
+#include "pipeline/streams/stored_row.h"
+
+namespace headrace::pipeline {
+
+// One thread at a time.
+class IntervalTable {
+ public:
+  static constexpr size_t kParts = 16;
+  // Events, and others, that wait in one part; at it the earliest is given up: an event is made
+  // without its partner, and counted.
+  static constexpr size_t kWaitingMax = size_t{1} << 18;
+  // Partners that one row meets, the earliest first, and pairs of one epoch; others are given up.
+  static constexpr size_t kPartnersMax = 1000;
+  static constexpr size_t kPairsMax = size_t{1} << 20;
+
+  // `input` is the derivation's: the events' columns, the others', the time of the pair. `late` of
+  // the streams is what their watermarks are behind. `waiting_max` for tests.
+  IntervalTable(const IntervalJoin& join, columns::SchemaRef input, const columns::Schema& event,
+                const columns::Schema& other, base::Duration event_late, base::Duration other_late,
+                size_t waiting_max = kWaitingMax);
+  ~IntervalTable();
+  IntervalTable(const IntervalTable&) = delete;
+
+  struct Made {
+    columns::ColumnBatch rows;      // of `input`
+    std::vector<int64_t> known_at;  // empty when it is observed
+  };
+  // Parts that are of this epoch or a later one already (a capture) are left as they are.
+  Made Apply(base::EpochId epoch, const JoiningRows& events, const JoiningRows& others,
+             IntervalCounts& counts);
+
+  uint64_t waiting() const;
+  uint64_t bytes() const;
+
+  // Appends part `part`, as of `epoch`.
+  void Encode(size_t part, base::EpochId epoch, std::vector<uint8_t>& out) const;
+  // Into a new table. Errors: kCorruption.
+  base::Result<void> Restore(size_t part, columns::ByteReader& in);
+
+ private:
+  struct Part;
+  struct Row;
+  struct Waiting;
+  struct Gone;
+  class Making;
+  void MeetEvents(base::EpochId epoch, const JoiningRows& others, size_t row, Making& making,
+                  IntervalCounts& counts);
+  void MeetOthers(base::EpochId epoch, const JoiningRows& events, size_t row, Making& making,
+                  IntervalCounts& counts);
+  static void MoveWatermarks(Part& part, const JoiningRows& events, const JoiningRows& others);
+  void LetGo(Part& part, std::vector<Gone>& gone, IntervalCounts& counts);
+  static std::span<Row> Partners(std::vector<Row>& rows, int64_t from, int64_t to,
+                                 IntervalCounts& counts);
+  static Row RowOf(const JoiningRows& rows, size_t row, const StoredRowLayout& layout);
+
+  const IntervalJoin& join_;
+  const columns::SchemaRef input_;
+  const StoredRowLayout event_layout_;
+  const StoredRowLayout other_layout_;
+  const base::Duration event_late_;
+  const base::Duration other_late_;
+  const size_t waiting_max_;
+  std::array<std::unique_ptr<Part>, kParts> parts_;
+};
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,300 @@
+// Rows of two streams joined within a time: every row that is made, its epoch, event time and
+// known_at, against all pairs; and the views over them, also through captures.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/memory_budget.h"
+#include "pipeline/aggregates/reference_sum.h"
+#include "pipeline/streams/interval_table.h"
+#include "pipeline/views/replay_fixture.h"
+#include "pipeline/views/streams_fixture.h"
+#include "pipeline/views/view_capture.h"
+#include "pipeline/views/view_restore.h"
+
+namespace headrace::pipeline {
+namespace {
+
+using columns::Value;
+using streams_fixture::kSecond;
+using streams_fixture::NaivePair;
+using streams_fixture::NaivePairs;
+using streams_fixture::RandomEpochs;
+
+RandomEpochs Outcomes(uint64_t seed, const PipelineRef& pipeline) {
+  return {seed, pipeline, streams_fixture::kOutcomesLateSeconds};
+}
+
+// One epoch's rows of a stream, as a join wants them.
+struct Rows {
+  Rows(const log::Epoch& epoch, base::StreamId id, size_t time, size_t came_at) {
+    const columns::ColumnBatch* rows = epoch.RowsOf(id);
+    if (rows == nullptr) return;
+    batch = *rows;
+    for (size_t row = 0; row < batch.rows(); ++row)
+      positions.push_back(columns::Position::Of(epoch.id, row));
+    times = batch.column(time).Int64s();
+    known_at = batch.column(came_at).Int64s();
+  }
+  JoiningRows Joining() const { return {batch, times, positions, known_at}; }
+
+  columns::ColumnBatch batch;
+  std::vector<columns::Position> positions;
+  std::span<const int64_t> times, known_at;
+};
+
+std::string RowText(uint64_t epoch, int64_t at, int64_t known_at, const Value& card,
+                    const Value& amount, const Value& country) {
+  return std::to_string(epoch) + " " + std::to_string(at / kSecond) + " " +
+         std::to_string(known_at / kSecond) + " " + card.ToJson() + " " + amount.ToJson() + " " +
+         country.ToJson();
+}
+
+// Joins all epochs and says each row that was made.
+class Joined {
+ public:
+  Joined(const PipelineDefinition& pipeline, size_t waiting_max)
+      : derivation_(*pipeline.streams[2].derivation),
+        table_(*derivation_.interval, derivation_.input, *pipeline.streams[0].schema(),
+               *pipeline.streams[1].schema(), pipeline.streams[0].timing.late,
+               pipeline.streams[1].timing.late, waiting_max) {}
+
+  IntervalTable::Made Make(const log::Epoch& epoch) {
+    const Rows payments(epoch, streams_fixture::kPayments, 3, 4);
+    const Rows shops(epoch, streams_fixture::kShops, 4, 5);
+    return table_.Apply(epoch.id, payments.Joining(), shops.Joining(), counts);
+  }
+  void Apply(const log::Epoch& epoch) {
+    const auto made = Make(epoch);
+    for (size_t row = 0; row < made.rows.rows(); ++row)
+      rows.push_back(RowText(epoch.id.value, made.rows.column(11).Int64s()[row], made.known_at[row],
+                             made.rows.column(0).At(row), made.rows.column(2).At(row),
+                             made.rows.column(6).At(row)));
+  }
+  uint64_t waiting() const { return table_.waiting(); }
+  uint64_t bytes() const { return table_.bytes(); }
+
+  std::vector<std::string> rows;
+  IntervalCounts counts;
+
+ private:
+  const Derivation& derivation_;
+  IntervalTable table_;
+};
+
+std::vector<std::string> Texts(const std::vector<NaivePair>& pairs) {
+  std::vector<std::string> texts;
+  for (const NaivePair& pair : pairs) {
+    const auto text = [](const std::optional<std::string>& value) {
+      return value ? Value::String(*value) : Value::Null(columns::Type::kString);
+    };
+    texts.push_back(RowText(pair.epoch, pair.at, pair.known_at, Value::String(pair.payment->card),
+                            pair.payment->amount ? Value::Int64(*pair.payment->amount)
+                                                 : Value::Null(columns::Type::kInt64),
+                            text(pair.shop == nullptr ? std::nullopt : pair.shop->country)));
+  }
+  return texts;
+}
+
+TEST(IntervalJoin, MakesEveryPairOnceAndWhatFoundNone) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const PipelineRef pipeline =
+        streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
+    RandomEpochs random = Outcomes(seed, pipeline);
+    Joined joined(*pipeline, IntervalTable::kWaitingMax);
+    for (int epoch = 0; epoch < 80; ++epoch) joined.Apply(*random.Next());
+    auto made = joined.rows;
+    const auto pairs = NaivePairs(random.payments, random.shops, 80);
+    auto naive = Texts(pairs);
+    std::ranges::sort(made);
+    std::ranges::sort(naive);
+    ASSERT_EQ(made, naive) << "seed " << seed;
+    EXPECT_GT(joined.counts.pairs, 20U);
+    EXPECT_GT(joined.counts.alone, 20U);
+    EXPECT_EQ(joined.counts.pairs + joined.counts.alone, pairs.size());
+    EXPECT_EQ(joined.counts.given_up, 0U);
+  }
+}
+
+// What waits follows the bounds and the lateness, not the log.
+TEST(IntervalJoin, ForgetsWhatCanFindNothing) {
+  const PipelineRef pipeline =
+      streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
+  RandomEpochs random = Outcomes(1, pipeline);
+  Joined joined(*pipeline, IntervalTable::kWaitingMax);
+  uint64_t most = 0;
+  for (int epoch = 0; epoch < 2000; ++epoch) {
+    joined.Apply(*random.Next());
+    most = std::max(most, joined.waiting());
+  }
+  EXPECT_LT(most, 500U);
+  EXPECT_LT(joined.bytes(), 500'000U);
+  EXPECT_GT(random.payments.size(), 5000U);
+}
+
+TEST(IntervalJoin, GivesTheEarliestUpWhenTooManyWait) {
+  const PipelineRef pipeline =
+      streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
+  RandomEpochs random = Outcomes(2, pipeline);
+  Joined few(*pipeline, 3);
+  Joined all(*pipeline, IntervalTable::kWaitingMax);
+  for (int epoch = 0; epoch < 200; ++epoch) {
+    const log::EpochRef next = random.Next();
+    few.Apply(*next);
+    all.Apply(*next);
+    ASSERT_LE(few.waiting(), 2 * 3 * IntervalTable::kParts);
+  }
+  EXPECT_GT(few.counts.given_up, 0U);
+  EXPECT_LT(few.counts.pairs, all.counts.pairs);
+  EXPECT_GT(few.counts.alone, all.counts.alone) << "given up, but made all the same";
+}
+
+// A key that everything has: the number of pairs is bounded, and what is cut is counted.
+TEST(IntervalJoin, BoundsThePartnersOfARow) {
+  const PipelineRef pipeline =
+      streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
+  const auto epoch_of = [&](uint64_t id, size_t stream, size_t rows) {
+    columns::BatchBuilder builder(pipeline->streams[stream].schema());
+    for (size_t row = 0; row < rows; ++row) {
+      for (size_t i = 0; i < builder.schema()->size(); ++i) {
+        const columns::Field& field = builder.schema()->field(i);
+        if (field.type == columns::Type::kTimestamp) {
+          builder.column(i).AppendInt(1'000'000 * kSecond);
+        } else if (field.name == "card") {
+          builder.column(i).AppendText("c");
+        } else if (field.name == "shop") {
+          builder.column(i).AppendInt(1);
+        } else {
+          builder.column(i).AppendNull();
+        }
+      }
+    }
+    auto epoch = std::make_shared<log::Epoch>();
+    epoch->id = {id};
+    epoch->streams.push_back(
+        {stream == 0 ? streams_fixture::kPayments : streams_fixture::kShops, builder.Finish()});
+    return epoch;
+  };
+  Joined joined(*pipeline, IntervalTable::kWaitingMax);
+  EXPECT_EQ(joined.Make(*epoch_of(1, 0, 1500)).rows.rows(), 0U);
+  EXPECT_EQ(joined.Make(*epoch_of(2, 1, 1200)).rows.rows(), IntervalTable::kPairsMax);
+  EXPECT_EQ(joined.counts.pairs, IntervalTable::kPairsMax);
+  EXPECT_EQ(joined.counts.pairs + joined.counts.given_up, 1500U * 1200U);
+  EXPECT_EQ(joined.counts.alone, 0U);
+}
+
+class Engine {
+ public:
+  explicit Engine(const PipelineRef& pipeline) : views_(pipeline, budget_, clock_) {
+    views_.BindStream(0, streams_fixture::kPayments);
+    views_.BindStream(1, streams_fixture::kShops);
+  }
+  std::string Answer(const std::string& card, int64_t as_of) {
+    const auto pin = views_.PinNewest();
+    if (!pin) return pin.error().ToString();
+    columns::KeyBytes key;
+    columns::AppendKeyValue(key, Value::String(card));
+    const auto answer = views_.Get(*pin, 0, key, {as_of});
+    if (!answer) return answer.error().ToString();
+    std::string text;
+    for (size_t i = 0; i < answer->values.size(); ++i)
+      text += answer->statuses[i] == FeatureStatus::kNotFound ? "NOT_FOUND "
+                                                              : answer->values[i].ToJson() + " ";
+    return text;
+  }
+
+  base::MemoryBudget budget_{1ULL << 40};
+  fixture::ManualClock clock_;
+  ViewSet views_;
+};
+
+std::string NaiveCard(const std::vector<NaivePair>& pairs, const std::string& card, int64_t as_of) {
+  std::vector<const NaivePair*> known;
+  for (const NaivePair& pair : pairs)
+    if (pair.payment->card == card && pair.at <= as_of && pair.payment->amount.value_or(0) < 90)
+      known.push_back(&pair);
+  std::string text;
+  for (int feature = 0; feature < 5; ++feature) {
+    for (const int64_t seconds : {20, 120}) {
+      int64_t n = 0;
+      int64_t met = 0;
+      std::optional<int64_t> spend;
+      std::optional<int64_t> after;
+      ReferenceSum risk;
+      bool any_risk = false;
+      for (const NaivePair* pair : known) {
+        if (pair->at <= as_of - seconds * kSecond) continue;
+        ++n;
+        after = std::max(after.value_or(-1), (pair->at - pair->payment->at) / kSecond);
+        if (pair->payment->amount) spend = spend.value_or(0) + *pair->payment->amount;
+        if (pair->shop == nullptr) continue;
+        ++met;
+        if (!pair->shop->risk) continue;
+        any_risk = true;
+        risk.Add(*pair->shop->risk);
+      }
+      const auto integer = [](const std::optional<int64_t>& value) {
+        return value ? Value::Int64(*value) : Value::Null(columns::Type::kInt64);
+      };
+      const Value values[] = {
+          Value::Int64(n), Value::Int64(met), integer(spend),
+          any_risk ? Value::Float64(risk.Round()) : Value::Null(columns::Type::kFloat64),
+          integer(after)};
+      text += known.empty() ? "NOT_FOUND " : values[feature].ToJson() + " ";
+    }
+  }
+  return text;
+}
+
+TEST(IntervalJoin, ViewsAnswerWhatTheRowsSayAlsoAfterARestart) {
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    const PipelineRef pipeline =
+        streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
+    RandomEpochs random = Outcomes(seed, pipeline);
+    Engine engine(pipeline);
+    for (int step = 0; step < 40; ++step) engine.views_.Apply({{random.Next()}});
+    ViewCapture capture(engine.views_, 50 + 400 * (seed % 3));
+    std::vector<std::vector<uint8_t>> pieces;
+    for (size_t calls = 0;; ++calls) {
+      std::vector<uint8_t> piece;
+      const auto more = capture.Next(piece);
+      ASSERT_TRUE(more) << more.error().ToString();
+      if (!*more) break;
+      pieces.push_back(std::move(piece));
+      if (calls % (seed % 4 + 1) == 0 && calls < 60) engine.views_.Apply({{random.Next()}});
+    }
+    Engine restored(pipeline);
+    auto restore = ViewRestore::Begin(restored.views_, capture.Layout());
+    ASSERT_TRUE(restore) << restore.error().ToString();
+    for (const auto& piece : pieces) ASSERT_TRUE(restore->Add(piece));
+    restore->Finish(capture.after(), capture.after_clock());
+    for (const log::EpochRef& epoch : random.epochs)
+      if (epoch->id > capture.after()) restored.views_.Apply({{epoch}});
+    for (int step = 0; step < 20; ++step) {
+      const auto pairs = NaivePairs(random.payments, random.shops, random.epochs.size());
+      for (int i = 0; i < 5; ++i) {
+        const std::string card = "c" + std::to_string(i);
+        const int64_t as_of = random.now - static_cast<int64_t>(random.Random(60)) * kSecond;
+        const std::string naive = NaiveCard(pairs, card, as_of);
+        ASSERT_EQ(engine.Answer(card, as_of), naive) << "seed " << seed << " step " << step;
+        ASSERT_EQ(restored.Answer(card, as_of), naive)
+            << "restored, seed " << seed << " step " << step << " captured "
+            << capture.after().value << " to " << capture.through().value;
+      }
+      const log::EpochRef epoch = random.Next();
+      engine.views_.Apply({{epoch}});
+      restored.views_.Apply({{epoch}});
+    }
+    const auto before = engine.views_.derived_status();
+    const auto after = restored.views_.derived_status();
+    for (size_t i = 0; i < before.size(); ++i) {
+      EXPECT_EQ(before[i].counts.rows, after[i].counts.rows) << "seed " << seed;
+      EXPECT_EQ(before[i].counts.interval, after[i].counts.interval) << "seed " << seed;
+      EXPECT_EQ(before[i].kept.rows, after[i].kept.rows) << "seed " << seed;
+      EXPECT_EQ(before[i].kept.bytes, after[i].kept.bytes) << "seed " << seed;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace headrace::pipeline

@@ -216,6 +216,19 @@ def test_batch_with_a_missing_or_an_extra_column(folder: Path) -> None:
         assert server.count("a") == 1
 
 
+def test_keys_of_a_megabyte(folder: Path) -> None:
+    wide = ["k" * 1_000_000 + end for end in "ab"]
+    with serving(folder) as server:
+        assert server.send(*wide, wide[0])["accepted"] == 3
+        assert [server.count(key) for key in wide] == [2, 1]
+        row = '{"key":"' + "k" * (1 << 20) + '","at":"2026-01-01T10:00:00Z"}'
+        status, body = server.request("POST", "/streams/events/events", row)
+        assert status == 422 and "send smaller rows" in body, body
+        server.stop(signal.SIGKILL)
+    with serving(folder) as server:
+        assert [server.count(key) for key in wide] == [2, 1]
+
+
 def test_torn_log_is_mended_and_a_broken_one_refused(folder: Path) -> None:
     with serving(folder) as server:
         server.send("a")

@@ -49,7 +49,7 @@ struct BatchRows {
 // for the last chunk, the chunk itself for sealed ones.
 class RowChunk {
  public:
-  static constexpr uint32_t kCapacityMin = 8;
+  static constexpr uint32_t kCapacityMin = 2;
   static constexpr uint32_t kCapacityMax = kBlockRows;
 
   // The least capacity that holds `rows` (at most kCapacityMax of them).

@@ -4,6 +4,14 @@
 
 namespace headrace::bench {
 
+CardEventSettings CardEventSettings::Of(const Settings& settings) {
+  return {.seed = settings.Count("seed", 1),
+          .cards = settings.Count("cards", 100'000),
+          .skew = settings.Number("skew", 1.1),
+          .mean_gap_us = static_cast<int64_t>(settings.Count("gap-us", 60'480)),
+          .late_share = settings.Number("late", 0)};
+}
+
 CardEvents::CardEvents(const CardEventSettings& settings)
     : settings_(settings),
       random_(settings.seed),

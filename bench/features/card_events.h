@@ -6,6 +6,8 @@
 #include <random>
 #include <vector>
 
+#include "settings.h"
+
 namespace headrace::bench {
 
 struct CardEvent {
@@ -21,6 +23,8 @@ struct CardEventSettings {
   int64_t mean_gap_us = 60'480;  // 10 M events in 7 days; more than 1,000
   double late_share = 0;         // of events, anywhere in the last `late_by_ms`
   int64_t late_by_ms = 3'600'000;
+  // What a program was told.
+  static CardEventSettings Of(const Settings& settings);
 };
 
 class CardEvents {

@@ -13,20 +13,19 @@
 #include <time.h>
 
 #include <chrono>
-#include <cmath>
 #include <cstdio>
-#include <cstdlib>
-#include <map>
 #include <memory>
 #include <string>
 
 #include <fmt/core.h>
 
+#include "answer_fold.h"
 #include "card_events.h"
 #include "columns/batch_builder.h"
 #include "moving_windows.h"
 #include "payments.h"
 #include "pipeline/views/view_set.h"
+#include "settings.h"
 
 namespace headrace::bench {
 namespace {
@@ -46,54 +45,10 @@ views:
   card: {{from: payments, by: card, over: [{}], features: {{n: count(*), spend: sum(amount)}}}}
 )";
 
-class Settings {
- public:
-  Settings(int count, char** arguments) {
-    for (int i = 1; i + 1 < count; i += 2) given_[arguments[i]] = arguments[i + 1];
-  }
-  std::string Text(const std::string& name, const std::string& otherwise) const {
-    const auto found = given_.find("--" + name);
-    return found == given_.end() ? otherwise : found->second;
-  }
-  double Number(const std::string& name, double otherwise) const {
-    return std::atof(Text(name, std::to_string(otherwise)).c_str());
-  }
-  uint64_t Count(const std::string& name, uint64_t otherwise) const {
-    return std::strtoull(Text(name, std::to_string(otherwise)).c_str(), nullptr, 10);
-  }
-
- private:
-  std::map<std::string, std::string> given_;
-};
-
 class StillClock final : public env::Clock {
  public:
   env::MonotonicTime Now() const override { return env::MonotonicTime{1}; }
   base::Timestamp Wall() const override { return {0}; }
-};
-
-// Folds all answers into one number. Outputs are by feature, then by window.
-class Digest final : public pipeline::RowAnswerReader {
- public:
-  explicit Digest(size_t windows) : windows_(windows) {}
-  void Take(base::EpochId, size_t, const pipeline::RowAnswers& answers) override {
-    for (const uint32_t row : answers.rows()) {
-      for (size_t w = 0; w < windows_; ++w) {
-        const auto spent = std::bit_cast<double>(answers.cell(row, windows_ + w));
-        value_ += AnswerDigest(first_ + row, w, answers.cell(row, w), std::llround(spent * 100));
-      }
-    }
-    rows_ += answers.rows().size();
-  }
-  void BeginEpoch(uint64_t first) { first_ = first; }
-  uint64_t value() const { return value_; }
-  uint64_t rows() const { return rows_; }
-
- private:
-  const size_t windows_;
-  uint64_t first_ = 0;
-  uint64_t value_ = 0;
-  uint64_t rows_ = 0;
 };
 
 double ThreadSeconds() {
@@ -129,9 +84,10 @@ uint64_t ExpectedDigest(const CardEventSettings& of, uint64_t warm, uint64_t eve
   MovingWindows windows(of.cards, windows_ms);
   uint64_t digest = 0;
   for (uint64_t i = 0; i < warm + events; ++i) {
-    const auto& totals = windows.Add(source.Next());
+    const CardEvent event = source.Next();
+    const auto& totals = windows.Add(event);
     for (size_t w = 0; i >= warm && w < totals.size(); ++w)
-      digest += AnswerDigest(i, w, totals[w].events, totals[w].cents);
+      digest += AnswerDigest(event.at_ms, w, totals[w].events, totals[w].cents);
   }
   return digest;
 }
@@ -140,11 +96,7 @@ int Run(const Settings& settings) {
   const pipeline::PipelineRef definition =
       PaymentsPipeline(fmt::format(fmt::runtime(kPipeline), settings.Text("windows", "1h, 24h")));
   const auto& view = definition->views[0];
-  const CardEventSettings of{.seed = settings.Count("seed", 1),
-                             .cards = settings.Count("cards", 100'000),
-                             .skew = settings.Number("skew", 1.1),
-                             .mean_gap_us = static_cast<int64_t>(settings.Count("gap-us", 60'480)),
-                             .late_share = settings.Number("late", 0)};
+  const CardEventSettings of = CardEventSettings::Of(settings);
   const uint64_t warm = settings.Count("warm", 0);
   const uint64_t events = settings.Count("events", 10'000'000);
   const uint64_t per_epoch = settings.Count("rows-per-epoch", 8192);
@@ -153,7 +105,7 @@ int Run(const Settings& settings) {
   base::MemoryBudget budget{20ULL << 30};
   ViewSet views(definition, budget, clock);
   views.BindStream(0, kStream);
-  Digest digest(view.windows.size());
+  AnswerFold digest(view.windows.size());
   CardEvents source(of);
   double wall = 0;
   double cpu = 0;
@@ -164,7 +116,6 @@ int Run(const Settings& settings) {
     const uint64_t rows = std::min(per_epoch, (done < warm ? warm : warm + events) - done);
     const auto epoch =
         EpochOf(definition->streams[0].schema(), source, ++epoch_id, rows, newest_us);
-    digest.BeginEpoch(done);
     const double wall_before = Seconds();
     const double cpu_before = ThreadSeconds();
     views.Apply({&epoch, 1});

@@ -24,8 +24,8 @@ const std::vector<MovingWindows::Totals>& MovingWindows::Add(const CardEvent& ev
   return card.totals;
 }
 
-uint64_t AnswerDigest(uint64_t event, size_t window, uint64_t events, int64_t cents) {
-  uint64_t mixed = event * 0x9e3779b97f4a7c15ULL + window;
+uint64_t AnswerDigest(int64_t at_ms, size_t window, uint64_t events, int64_t cents) {
+  uint64_t mixed = static_cast<uint64_t>(at_ms) * 0x9e3779b97f4a7c15ULL + window;
   for (const uint64_t next : {events, static_cast<uint64_t>(cents)}) {
     mixed = (mixed ^ next) * 0xbf58476d1ce4e5b9ULL;
     mixed ^= mixed >> 29;

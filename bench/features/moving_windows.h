@@ -30,8 +30,8 @@ class MovingWindows {
   std::vector<Card> cards_;
 };
 
-// One number for all answers: the sum over events of a mix of the event's number, the window's, and
-// what is in it.
-uint64_t AnswerDigest(uint64_t event, size_t window, uint64_t events, int64_t cents);
+// One number for all answers, in whatever order they come: the sum over events of a mix of the
+// event's time, which no other has, the window's number, and what is in it. Peers compute it, too.
+uint64_t AnswerDigest(int64_t at_ms, size_t window, uint64_t events, int64_t cents);
 
 }  // namespace headrace::bench

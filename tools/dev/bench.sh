@@ -17,10 +17,12 @@ run_bench() {
 bench_features() {
   setup_build
   apt_install_list tools/apt-bench.txt
+  local flink=()
+  if setup_flink; then flink=(--flink-jars "$STATE/flink/lib" --flink-classes "$STATE/flink/classes"); fi
   BENCH=ON
-  build_target headrace_window_rate
-  PYTHONPATH="$ROOT/bench/log" "$VENV/bin/python" bench/features/features_bench.py \
-    --window-rate "$BUILD/bench/features/headrace_window_rate" --plot "$STATE/bench/features/by_cards.svg" "$@"
+  build_target headrace_window_rate headrace_engine_rate headrace_write_card_events
+  PYTHONPATH="$ROOT/bench/log:$ROOT/bench/peers" "$VENV/bin/python" bench/features/features_bench.py \
+    --programs "$BUILD/bench/features" --folder "$STATE/bench/features" "${flink[@]}" "$@"
 }
 
 bench_flow() {
@@ -54,14 +56,24 @@ bench_recovery() {
     --load-client "$BUILD/bench/log/headrace_log_load" --folder "$STATE/bench/recovery" "$@"
 }
 
-# The jars of the broker and of its client, as pinned in the pom.
-setup_kafka() {
-  local pom="bench/peers/kafka/pom.xml" stamp="$STATE/kafka/.stamp"
+# The broker and its client.
+setup_kafka() { setup_jars kafka bench/peers/kafka/pom.xml; }
+
+# Flink and its job. Fails when the jars can't be had: then Flink is left out, which is said.
+setup_flink() {
+  local source="bench/peers/flink/TrailingWindows.java"
+  (setup_jars flink bench/peers/flink/pom.xml) || return 1
+  quietly javac-flink javac -cp "$STATE/flink/lib/*" -d "$STATE/flink/classes" "$source"
+}
+
+# The jars of a pom, as it pins them, in .dev/NAME/lib.
+setup_jars() { # setup_jars NAME POM
+  local name="$1" pom="$2" stamp="$STATE/$1/.stamp"
   [[ -f "$stamp" && "$(cat "$stamp")" == "$(file_hash "$pom")" ]] && return
-  say "maven: the Kafka broker of $pom"
-  rm -rf "$STATE/kafka"
-  mkdir -p "$STATE/kafka"
-  quietly maven-kafka mvn -B -q -f "$pom" dependency:copy-dependencies -DincludeScope=runtime \
-    -DoutputDirectory="$STATE/kafka/lib"
+  say "maven: the jars of $pom"
+  rm -rf "${STATE:?}/$name"
+  mkdir -p "$STATE/$name"
+  quietly "maven-$name" mvn -B -q -f "$pom" dependency:copy-dependencies -DincludeScope=runtime \
+    -DoutputDirectory="$STATE/$name/lib"
   file_hash "$pom" >"$stamp"
 }

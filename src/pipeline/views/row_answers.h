@@ -34,6 +34,8 @@ class RowAnswers {
   uint64_t cell(uint32_t row, size_t output) const { return cells_[row * outputs_ + output]; }
   columns::Value ValueOf(uint32_t row, size_t output) const;
   ViewAnswer AnswerOf(uint32_t row) const;
+  // The row's own: what it was answered as of.
+  base::Timestamp event_time(uint32_t row) const { return {times_[row]}; }
 
   // For whoever fills it.
   void Begin(size_t batch_rows);

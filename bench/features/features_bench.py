@@ -56,8 +56,8 @@ CARD_COUNTS = (10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_00
 FLINK_TARGET = 60
 MEMORY_TARGET = 2.0  # times less
 DAY_S = 86_400
-MEMORY_EVENTS = 200_000
-MEMORY_CARDS = {"few_rows": 100_000, "many_rows": 1_000}  # about 8 and 180 rows a card
+MEMORY_EVENTS = 100_000
+MEMORY_CARDS = {"few_rows": 100_000, "many_rows": 1_000}  # about 5 and 90 rows a card
 CHECKED_EVENTS = 50_000
 COUNTED_EVENTS, COUNTED_CARDS, COUNTED_LAST = 600_000, 6_000, 60_000
 CACHE = ("--cache-sim=yes", "--I1=32768,8,64", "--D1=32768,8,64", "--LL=1048576,16,64")

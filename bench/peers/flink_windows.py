@@ -12,7 +12,7 @@ from servers import PeerFailure
 
 OPENED = ("lang", "util", "util.concurrent", "nio", "time", "net", "io", "text", "math")
 HEAP = "8g"
-LIMIT_S = 300
+LIMIT_S = 900
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ run_bench() {
     features) bench_features "$@" ;;
     flow) bench_flow "$@" ;;
     log) bench_log "$@" ;;
+    nexmark) bench_nexmark "$@" ;;
     recovery) bench_recovery "$@" ;;
-    *) fail "./dev bench features | flow | log | recovery: those are the ones there are" ;;
+    *) fail "./dev bench features | flow | log | nexmark | recovery: those are the ones there are" ;;
   esac
 }
 
@@ -44,6 +45,16 @@ bench_log() {
   PYTHONPATH="$ROOT/examples/flights:$ROOT/bench/peers" "$VENV/bin/python" bench/log/log_bench.py \
     --headrace "$BUILD/apps/headrace/headrace" --load-client "$BUILD/bench/log/headrace_log_load" \
     --kafka-jars "$STATE/kafka/lib" --folder "$STATE/bench/log" "$@"
+}
+
+bench_nexmark() {
+  setup_build
+  setup_dev
+  apt_install_list tools/apt-bench.txt
+  BENCH=ON
+  build_target headrace_write_nexmark headrace_nexmark_filters
+  PYTHONPATH="$ROOT/bench/log" "$VENV/bin/python" bench/nexmark/nexmark_bench.py \
+    --programs "$BUILD/bench/nexmark" --folder "$STATE/bench/nexmark" "$@"
 }
 
 bench_recovery() {

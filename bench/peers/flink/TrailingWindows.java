@@ -162,6 +162,7 @@ public final class TrailingWindows {
     settings.setString("taskmanager.memory.managed.size", "1g");
     settings.setString("taskmanager.numberOfTaskSlots", "2");
     settings.setString("pipeline.object-reuse", "true");
+    settings.setString("heartbeat.timeout", "600000"); // a collection may take long
     settings.setString("rest.address", "127.0.0.1");
     settings.setString("rest.bind-address", "127.0.0.1");
     StreamExecutionEnvironment environment =

@@ -1,0 +1,178 @@
+"""Nexmark's filter queries from JSON bytes: `./dev bench nexmark`.
+
+An own seeded generator (events.h) writes persons, auctions and bids as JSON lines. Queries 0, 1, 2,
+14, 21 and 22 are derived streams of pipeline.yaml: HTTP's way in parses and types the bids' bytes,
+the contract is checked, and the derived rows are computed; one thread, its CPU time, the result in
+columns and not written. queries.sql has the same in DuckDB's dialect.
+
+Beside it DuckDB with one thread, the same file and the same query into a table in memory; it reads
+only the columns that a query needs, and checks no contract. Ours are to be equal to its rows, as
+multisets, values and all. The figures are medians of --runs. Queries 5, 7, 8, 11 and 12 need
+windows that are not sliding: they are not here yet.
+
+A ratio over 1 means that Headrace is better; in `targets` at least 1 is met. The last line is one
+JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import machine
+
+HERE = Path(__file__).parent
+FILTERS_TARGET_PER_S = 400_000
+BID = {
+    "auction": "BIGINT",
+    "bidder": "BIGINT",
+    "price": "BIGINT",
+    "channel": "VARCHAR",
+    "url": "VARCHAR",
+    "at": "TIMESTAMPTZ",
+    "extra": "VARCHAR",
+}
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Bench:
+    programs: Path  # their folder
+    folder: Path
+    events: int
+    runs: int
+
+    @property
+    def bids(self) -> Path:
+        return self.folder / "bids.ndjson"
+
+    def write_events(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [self.programs / "headrace_write_nexmark", self.folder]
+        subprocess.run([*map(str, command), "--events", str(self.events)], check=True)
+
+    def headrace(self, query: str, out: Path | None = None) -> dict[str, Any]:
+        command = [self.programs / "headrace_nexmark_filters", HERE, query, self.bids]
+        more = [] if out is None else ["--out", str(out)]
+        done = subprocess.run(
+            [*map(str, command), *more], capture_output=True, text=True, check=True
+        )
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+
+class Duck:
+    def __init__(self, bids: Path) -> None:
+        self.connection = duckdb.connect()
+        self.connection.execute("SET TimeZone = 'UTC'; SET threads = 1")
+        self.connection.execute(f"CREATE VIEW bids AS {reading(bids, BID)}")
+
+    def run(self, query: str) -> float:
+        """Seconds until the result is a table in memory."""
+        begin = time.process_time()
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE theirs AS {query}")
+        return time.process_time() - begin
+
+    def differing_rows(self, ours: Path) -> int:
+        """Between the last result and the rows of a file, as multisets."""
+        described = self.connection.execute("DESCRIBE theirs").fetchall()
+        self.connection.execute(
+            "CREATE OR REPLACE TEMP TABLE ours AS "
+            + reading(ours, {row[0]: row[1] for row in described})
+        )
+        counted = [
+            f"(SELECT count(*) FROM (FROM {a} EXCEPT ALL FROM {b}))"
+            for a, b in (("ours", "theirs"), ("theirs", "ours"))
+        ]
+        row = self.connection.execute(f"SELECT {' + '.join(counted)}").fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def duckdb_queries() -> dict[str, str]:
+    """By name: each stands under a comment with it."""
+    texts = (HERE / "queries.sql").read_text().split("\n-- ")[1:]
+    return dict(text.rstrip().rstrip(";").split("\n", 1) for text in texts)
+
+
+def reading(path: Path, columns: dict[str, str]) -> str:
+    typed = ", ".join(f"\"{name}\": '{kind}'" for name, kind in columns.items())
+    return f"SELECT * FROM read_json('{path}', format = 'newline_delimited', columns = {{{typed}}})"
+
+
+def measure(bench: Bench) -> dict[str, Any]:
+    about = machine.describe()
+    queries = duckdb_queries()
+    bench.write_events()
+    duck = Duck(bench.bids)
+    figures: dict[str, float] = {}
+    ratios: dict[str, float] = {}
+    for name, query in queries.items():
+        ours = [bench.headrace(name) for _ in range(bench.runs)]
+        theirs = [duck.run(query) for _ in range(bench.runs)]
+        out = bench.folder / "result.ndjson"
+        bench.headrace(name, out)
+        differing = duck.differing_rows(out)
+        out.unlink()
+        if differing:
+            raise SystemExit(f"{name}: {differing} rows are not DuckDB's")
+        rate = statistics.median(float(run["events_per_s"]) for run in ours)
+        duck_rate = float(ours[0]["events"]) / statistics.median(theirs)
+        figures |= {f"{name}_per_s": rate, f"{name}_duckdb_per_s": duck_rate}
+        ratios[f"{name}_vs_duckdb"] = rate / duck_rate
+        say(
+            f"{name}: {rate:,.0f} bids/s per core, {ours[0]['left']:,} of "
+            f"{ours[0]['events']:,} left, equal to DuckDB's; DuckDB {duck_rate:,.0f}"
+        )
+    return {
+        "bench": "nexmark",
+        "ratios": rounded(ratios),
+        "targets": rounded(
+            {name: figures[f"{name}_per_s"] / FILTERS_TARGET_PER_S for name in queries}
+        ),
+        "figures": rounded(figures),
+        "events": bench.events,
+        "runs": bench.runs,
+        "machine": about,
+    }
+
+
+def rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.4g}") for name, value in values.items()}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--programs", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True, help="for files, 270 bytes an event")
+    parser.add_argument("--events", type=int, default=4_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="200,000 events, one run")
+    options = parser.parse_args()
+    bench = Bench(
+        programs=options.programs,
+        folder=options.folder,
+        events=200_000 if options.quick else options.events,
+        runs=1 if options.quick else options.runs,
+    )
+    document = measure(bench)
+    (options.folder / "nexmark.json").write_text(json.dumps(document, indent=2) + "\n")
+    print(json.dumps(document))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

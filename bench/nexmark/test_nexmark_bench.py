@@ -1,0 +1,52 @@
+"""The comparison of `./dev bench nexmark`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from nexmark_bench import Duck, duckdb_queries
+
+BIDS = [
+    {
+        "auction": 1230,
+        "bidder": 7,
+        "price": 2_000_000,
+        "channel": channel,
+        "url": f"https://a.example/x/y/z/item.htm?query=1{more}",
+        "at": "2026-01-01T09:00:00.500Z",
+        "extra": "abcc",
+    }
+    for channel, more in (("Apple", ""), ("channel-1", "&channel_id=17"), ("channel-2", ""))
+]
+
+
+TEXTS = "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM theirs"
+
+
+def lines(path: Path, rows: list[dict[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_queries_give_what_nexmark_says(tmp_path: Path) -> None:
+    duck = Duck(lines(tmp_path / "bids.ndjson", BIDS))
+    found = {}
+    for name, query in duckdb_queries().items():
+        duck.run(query)
+        found[name] = duck.connection.execute(TEXTS).fetchall()
+    assert len(found["q0"]) == len(found["q2"]) == 3
+    assert found["q1"][0][2] == "1816000.0"
+    assert [row[3] for row in found["q14"]] == ["day"] * 3 and found["q14"][0][6] == "2"
+    assert [row[4] for row in found["q21"]] == ["0", "17"]
+    assert found["q22"][0][4:7] == ("x", "y", "z")
+
+
+def test_a_row_too_many_or_another_value_is_seen(tmp_path: Path) -> None:
+    duck = Duck(lines(tmp_path / "bids.ndjson", BIDS))
+    duck.run("SELECT auction, price FROM bids")
+    row: dict[str, object] = {"auction": 1230, "price": 2_000_000}
+    result = tmp_path / "result.ndjson"
+    assert duck.differing_rows(lines(result, [row] * 3)) == 0
+    assert duck.differing_rows(lines(result, [row] * 4)) == 1
+    assert duck.differing_rows(lines(result, [row, row, row | {"price": 2}])) == 2

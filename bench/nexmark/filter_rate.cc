@@ -10,7 +10,6 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,11 +57,11 @@ class Gate final : public ingest::StreamGate {
   void Submit(columns::EventBatch batch, ingest::OutcomeCallback done) override {
     HR_CHECK(batch.rejected.empty(), "a bid was refused");
     rows = std::move(batch.rows);
-    done(ingest::IngestOutcome{.epoch = {1}, .accepted = rows->rows(), .refused = {}});
+    done(ingest::IngestOutcome{.epoch = {1}, .accepted = rows.rows(), .refused = {}});
   }
   uint64_t LastSequence(const std::string&) const override { return 0; }
   std::string LogName() const override { return std::string(32, '0'); }
-  std::optional<columns::ColumnBatch> rows;
+  columns::ColumnBatch rows;  // of the last batch
 
  private:
   const contract::ContractRef contract_;
@@ -114,15 +113,15 @@ int Run(const std::string& folder, const std::string& query, const std::string& 
                          [](const base::Result<ingest::EventsReply>& reply) {
                            HR_CHECK(reply.has_value(), "the body was refused");
                          });
-    const columns::ColumnBatch result = pipeline::Derive(derivation, *gate.rows, counts).rows;
+    const columns::ColumnBatch result = pipeline::Derive(derivation, gate.rows, counts).rows;
     seconds += ThreadSeconds() - begin;
-    events += gate.rows->rows();
+    events += gate.rows.rows();
     if (!out_path.empty()) Show(result, out);
   }
   fmt::print(
       "{{\"query\": \"{}\", \"events\": {}, \"left\": {}, \"cpu_s\": {:.3f}, "
       "\"events_per_s\": {:.0f}}}\n",
-      name, events, left, seconds, static_cast<double>(events) / seconds);
+      query, events, counts.rows_out, seconds, static_cast<double>(events) / seconds);
   return 0;
 }
 

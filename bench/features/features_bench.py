@@ -12,7 +12,7 @@ its answers are compared with ours by a digest (of counts, and sums in whole cen
 2. The same number of events in 60 days, a view with a window of 1 h and one with a window of 30 d:
    time, and the cache lines that an event brings into the first-level cache (counted by cachegrind
    in a smaller run of the same shape: 600,000 events of 6,000 cards).
-3. 10,000 to 10 M cards: time and bytes a card; a table, and a plot (--plot).
+3. 10,000 to 10 M cards: time and bytes a card; a table, and a plot (--plot, not --quick).
 4. The whole engine but its sockets: the file's bytes to typed rows, contract, admission, log with
    every epoch synced, views, an answer for each event. Beside it Flink (one JVM, 2 slots, heap
    state): SQL with OVER RANGE over the first --flink-events of the file, the same two windows, the
@@ -370,7 +370,7 @@ def main() -> int:
         flink_events=50_000 if options.quick else options.flink_events,
         runs=1 if options.quick else options.runs,
         card_counts=CARD_COUNTS[:-2:2] if options.quick else CARD_COUNTS,
-        plot=options.plot,
+        plot=None if options.quick else options.plot,
     )
     try:
         document = measure(bench)

@@ -23,7 +23,8 @@ bench_features() {
   BENCH=ON
   build_target headrace_window_rate headrace_engine_rate headrace_write_card_events
   PYTHONPATH="$ROOT/bench/log:$ROOT/bench/peers" "$VENV/bin/python" bench/features/features_bench.py \
-    --programs "$BUILD/bench/features" --folder "$STATE/bench/features" "${flink[@]}" "$@"
+    --programs "$BUILD/bench/features" --folder "$STATE/bench/features" \
+    --plot docs/internals/feature-cost-by-keys.svg "${flink[@]}" "$@"
 }
 
 bench_flow() {

@@ -228,12 +228,15 @@ void RowStore::SealOpen(Edit& edit) {
   Charge(tree_.TakeBytesChange());
 }
 
-void RowStore::DropOld(Edit& edit) {
+bool RowStore::DropOld(Edit& edit) {
   const int64_t forgotten = edit.forgotten(retention_);
+  bool dropped = false;
   while (!edit.image.empty() && edit.image.oldest_until <= forgotten) {
-    if (retention_.kind == Retention::Kind::kLifetime && !NewerRowsSuffice(edit)) return;
+    if (retention_.kind == Retention::Kind::kLifetime && !NewerRowsSuffice(edit)) break;
     DropChunk(edit);
+    dropped = true;
   }
+  return dropped;
 }
 
 void RowStore::DropChunk(Edit& edit) {
@@ -261,11 +264,7 @@ void RowStore::Sweep(size_t keys, base::Timestamp clock, Step step) {
     auto* row = const_cast<StateRow*>(RowAt(sweep_next_));
     if (row == nullptr || row->newest_step() == 0) continue;
     Edit edit{row->Newest(), clock.us, step};
-    const int64_t oldest_until = edit.image.oldest_until;
-    const bool empty = edit.image.empty();
-    DropOld(edit);
-    if (edit.image.empty() != empty || edit.image.oldest_until != oldest_until)
-      row->Publish(edit.image, step);
+    if (DropOld(edit)) row->Publish(edit.image, step);
   }
 }
 

@@ -116,7 +116,8 @@ class RowStore {
   // The open chunk goes into the tree, and `chunk` is the open one.
   void PushChunk(Edit& edit, RowChunk* chunk, uint32_t count);
   void SealOpen(Edit& edit);
-  void DropOld(Edit& edit);
+  // Whether it dropped a chunk.
+  bool DropOld(Edit& edit);
   void DropChunk(Edit& edit);
   // Event time of the last row of the first chunk.
   static int64_t OldestUntil(const RowImage& image);

@@ -106,6 +106,28 @@ TEST(ViewSet, ForgetsRowsBehindTheHorizonAlsoOfKeysThatFellSilent) {
   }
 }
 
+// Chunks that end at one time: the sweep drops the first, and the second must stay.
+TEST(ViewSet, SweepsAChunkOnceThoughTheNextOneEndsAtTheSameTime) {
+  ManualClock clock;
+  base::MemoryBudget budget(1ULL << 30);
+  ViewSet views(EventsPipeline(), budget, clock);
+  views.BindStream(0, kStream);
+  uint64_t epoch = 0;
+  const auto apply = [&](std::vector<Event> events, int64_t now) {
+    const log::EpochRef made =
+        ToEpoch(views.definition().streams[0].schema(), ++epoch, now, events);
+    views.Apply({&made, 1});
+  };
+  const int64_t time = 1'000'000 * kSecond;
+  std::vector<Event> events(192, Event{.key = "key-0", .at = time, .x = 1});
+  events[100].x = 500;  // the newest one that is rare is in the second chunk
+  apply(events, time);
+  const int64_t later = time + 3600 * kSecond;
+  for (int step = 0; step < 5; ++step) apply({Event{.key = "key-1", .at = later}}, later);
+  EXPECT_EQ(views.status()[2].name, "forever");
+  EXPECT_EQ(views.status()[2].rows, 128U + 5U);
+}
+
 TEST(ViewSet, RefusesTimesBeforeItsHistory) {
   Replay replay(6, 1);
   replay.Step(10);

@@ -129,7 +129,8 @@ int Run(const Settings& settings) {
   std::string verdict = "not compared";
   if (settings.Count("check", 0) != 0) {
     std::vector<int64_t> windows_ms;
-    for (const base::Duration window : view.windows) windows_ms.push_back(window.count() / 1000);
+    for (const pipeline::Window& window : view.windows)
+      windows_ms.push_back(window.length.count() / 1000);
     verdict = ExpectedDigest(of, warm, events, windows_ms) == digest.value() ? "equal" : "differ";
   }
   fmt::print(

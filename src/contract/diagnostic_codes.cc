@@ -133,9 +133,11 @@ constexpr std::array kRows = {
     DiagnosticRow{kFeatureText, "Feature not understood",
                   "A feature is one aggregate: sum(amount) where status = 'paid'.",
                   "Write it like that; sums of aggregates belong under on_request."},
-    DiagnosticRow{kWindow, "Windows",
-                  "A window is a positive span of time, each once, none over ten years.",
-                  "Correct `over`."},
+    DiagnosticRow{
+        kWindow, "Windows",
+        "A window is a positive span of time or a number of rows, each once, none over ten "
+        "years or 10,000 rows; some features and keys need windows of some kind.",
+        "Correct the window, or put the feature into a view of its own."},
     DiagnosticRow{kLifetimeView, "View without windows",
                   "Without `over` a view counts from the beginning, where only last() is bounded.",
                   "Add `over`, or keep last() alone."},

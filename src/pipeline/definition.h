@@ -2,6 +2,7 @@
 // A pipeline, checked and bound: what the log's definition entry means. Built from the pipeline
 // file by pipeline_file.h. Immutable once shared; any thread may read it.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "pipeline/aggregates/aggregate_spec.h"
 #include "pipeline/expressions/expression.h"
 #include "pipeline/streams/derivation.h"
+#include "pipeline/windows/window.h"
 
 namespace headrace::pipeline {
 
@@ -49,9 +51,17 @@ struct StreamDefinition {
 struct OutputFeature {
   std::string name;  // "mean_delay_6h"; without a window the feature's own name
   size_t feature;    // index into ViewDefinition::features
-  size_t window;     // index into ViewDefinition::windows; unused for lifetime views
+  size_t window;     // index into ViewDefinition::windows; unused without a window
   columns::Type type;
   uint32_t elements_max = 0;  // of a list
+};
+
+// Whether a row that is being scored counts itself: for answers as of a row, and for labels that
+// are rows. A question that names no row sees all that is there.
+enum class SelfRule : uint8_t {
+  kAsAsked,  // as of a row it counts; a label says by itself (`headrace train --exclude`)
+  kIncluded,
+  kExcluded,
 };
 
 // Aggregates of one stream's rows per entity key.
@@ -59,19 +69,28 @@ struct ViewDefinition {
   std::string name;
   size_t stream = 0;   // index into PipelineDefinition::streams
   std::string entity;  // views with equal `by` share an entity: "origin" or "origin,destination"
-  std::vector<size_t> by;               // fields of the stream that make the key, in order
-  std::optional<Expression> where;      // rows for which it is not true are no rows of the view
-  std::vector<base::Duration> windows;  // ascending; empty: lifetime (few aggregates then)
+  std::vector<size_t> by;           // fields of the stream that make the key, in order
+  std::optional<Expression> where;  // rows for which it is not true are no rows of the view
+  std::vector<Window> windows;      // empty: lifetime (few aggregates then)
+  SelfRule self = SelfRule::kAsAsked;
   std::vector<Expression>
       arguments;  // each distinct argument and feature condition once, over the stream's schema
   std::vector<AggregateSpec> features;  // refer to arguments by index
-  std::vector<OutputFeature> outputs;   // features x windows: feature-major
+  std::vector<OutputFeature> outputs;   // feature-major
   base::Duration history = std::chrono::minutes(10);
   std::optional<base::Duration> ttl;
   bool lifetime() const { return windows.empty(); }
-  // Rows with an event time at or before `clock - horizon()` may be forgotten.
+  // Rows with an event time at or before `clock - horizon()` may be forgotten, but for the newest
+  // last_rows() of them.
   base::Duration horizon() const {
-    return (windows.empty() ? base::Duration(0) : windows.back()) + history;
+    base::Duration reach{0};
+    for (const Window& window : windows) reach = std::max(reach, ReachOf(window));
+    return reach + history;
+  }
+  uint32_t last_rows() const {
+    uint32_t rows = 0;
+    for (const Window& window : windows) rows = std::max(rows, window.rows);
+    return rows;
   }
 };
 

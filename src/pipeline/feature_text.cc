@@ -87,7 +87,12 @@ bool FeatureReader::Read(const YamlNode& name, const YamlNode& node) {
   AggregateSpec spec;
   spec.name = name.text;
   Parts parts;
-  if (!Aggregate(node, spec) || !Split(node, parts) || !Arguments(node, parts, spec)) return true;
+  if (IsBare()) {
+    if (!Bare(node, spec, parts)) return true;
+  } else if (!Aggregate(node, spec) || !Split(node, parts)) {
+    return true;
+  }
+  if (!FitsWindows(node) || !Arguments(node, parts, spec)) return true;
   if (parts.has_where) {
     spec.where = Argument(node, parts.where);
     if (!spec.where) return true;
@@ -99,6 +104,46 @@ bool FeatureReader::Read(const YamlNode& name, const YamlNode& node) {
   }
   view_.features.push_back(std::move(spec));
   return true;
+}
+
+bool FeatureReader::IsBare() const {
+  const bool of_rows = !windows_.empty() && windows_.front().kind == Window::Kind::kLastRows;
+  return of_rows && !IsSymbol(1, "(");
+}
+
+// expression [where condition]
+bool FeatureReader::Bare(const YamlNode& node, AggregateSpec& spec, Parts& parts) {
+  row_ = &RowOf(AggregateKind::kLastN);
+  spec.kind = row_->kind;
+  spec.size = windows_.front().rows;
+  if (spec.size > kListElementsMax) {
+    Fail(DiagnosticCode::kAggregateArgument, node, {0, tokens_.size() - 1},
+         fmt::format("a list has at most {} values, these are {}", kListElementsMax, spec.size),
+         fmt::format("last_n(x, {}), or fewer rows", kListElementsMax));
+    return false;
+  }
+  const size_t end = tokens_.size() - 1;
+  size_t where = 0;
+  while (where < end && !IsKeyword(At(where), "where")) ++where;
+  parts.arguments.push_back({0, where});
+  parts.has_where = where + 1 < end;
+  if (parts.has_where) parts.where = {where + 1, end};
+  return true;
+}
+
+bool FeatureReader::FitsWindows(const YamlNode& node) {
+  if (view_.lifetime() && !row_->without_window) {
+    Fail(DiagnosticCode::kLifetimeView, node, {0, 1},
+         fmt::format("without `over` only {} are possible, not {}()", WithoutWindow(), row_->name),
+         "add `over: 24h`");
+    return false;
+  }
+  const auto open = std::ranges::find_if_not(windows_, &Window::has_fixed_length);
+  if (row_->kind != AggregateKind::kRate || open == windows_.end()) return true;
+  Fail(DiagnosticCode::kWindow, node, {0, 1},
+       fmt::format("rate() is per second of a window, and `{}` has no fixed length", TextOf(*open)),
+       "put it into a view with `over` alone");
+  return false;
 }
 
 bool FeatureReader::Aggregate(const YamlNode& node, AggregateSpec& spec) {
@@ -187,13 +232,8 @@ bool FeatureReader::Arguments(const YamlNode& node, const Parts& parts, Aggregat
          fmt::format("{}() does not take *", row_->name), fmt::format("as {}", row_->example));
     return false;
   }
-  if (view_.lifetime() && !row_->without_window) {
-    Fail(DiagnosticCode::kLifetimeView, node, {0, 1},
-         fmt::format("without `over` only {} are possible, not {}()", WithoutWindow(), row_->name),
-         "add `over: 24h`");
-    return false;
-  }
-  if (!CountOfArguments(node, parts)) return false;
+  const bool bare = IsBare();
+  if (!bare && !CountOfArguments(node, parts)) return false;
   if (!star) {
     if (row_->takes == Takes::kStar) {
       Fail(DiagnosticCode::kAggregateArgument, node, parts.arguments[0],
@@ -210,7 +250,7 @@ bool FeatureReader::Arguments(const YamlNode& node, const Parts& parts, Aggregat
     case Parameter::kNone: return true;
     case Parameter::kRank: return Quantile(node, parts, spec);
     case Parameter::kRegisterError: return RegisterError(node, parts, spec);
-    case Parameter::kSize: return Size(node, parts, spec);
+    case Parameter::kSize: return bare || Size(node, parts, spec);
     case Parameter::kHalfLife: return HalfLife(node, parts, spec);
   }
   return true;

@@ -3,6 +3,7 @@
 // 1%) where kind = 'paid'.
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,9 +21,11 @@ class FeatureReader {
   using ReportExpression =
       std::function<void(const contract::YamlNode&, size_t, const ExpressionError&,
                          const std::string&, const std::string&)>;
-  FeatureReader(ViewDefinition& view, const StreamDefinition& stream,
+  // Features of the view's windows from `first_window` on.
+  FeatureReader(ViewDefinition& view, size_t first_window, const StreamDefinition& stream,
                 contract::DiagnosticReport& report, ReportExpression report_expression)
       : view_(view),
+        windows_(std::span(view.windows).subspan(first_window)),
         stream_(stream),
         report_(report),
         report_expression_(std::move(report_expression)) {}
@@ -43,7 +46,11 @@ class FeatureReader {
     bool has_where = false;
   };
 
+  // Of the last rows: the values of an expression, without an aggregate's name.
+  bool IsBare() const;
+  bool Bare(const contract::YamlNode& node, AggregateSpec& spec, Parts& parts);
   bool Aggregate(const contract::YamlNode& node, AggregateSpec& spec);
+  bool FitsWindows(const contract::YamlNode& node);
   bool Split(const contract::YamlNode& node, Parts& parts);
   bool Arguments(const contract::YamlNode& node, const Parts& parts, AggregateSpec& spec);
   bool CountOfArguments(const contract::YamlNode& node, const Parts& parts);
@@ -65,6 +72,7 @@ class FeatureReader {
   bool IsSymbol(size_t index, std::string_view symbol) const;
 
   ViewDefinition& view_;
+  const std::span<const Window> windows_;
   const StreamDefinition& stream_;
   contract::DiagnosticReport& report_;
   ReportExpression report_expression_;

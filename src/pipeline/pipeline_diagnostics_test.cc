@@ -112,18 +112,10 @@ TEST(PipelineDiagnostics, SayWhatIsWrongAndWhatToDo) {
        "error[HR0223] pipeline.yaml:25:11  view route: `over` has no window\n"
        "  25 |     over: []\n"
        "                 ^  leave it out to count from the beginning\n"},
-      {"over: [7d, 24h]", "ending: 7d ago",
-       "error[HR0202] pipeline.yaml:25:5  view route: `ending` is not in this version\n"
-       "  25 |     ending: 7d ago\n"
-       "           ^^^^^^\n"
-       "error[HR0224] pipeline.yaml:26:25  view route: without `over` only last() and "
-       "time_since_last() are possible, not count()\n"
-       "  26 |     features: {flights: count(*), mean_delay: avg(delay)}\n"
-       "                               ^^^^^  add `over: 24h`\n"
-       "error[HR0224] pipeline.yaml:26:47  view route: without `over` only last() and "
-       "time_since_last() are possible, not avg()\n"
-       "  26 |     features: {flights: count(*), mean_delay: avg(delay)}\n"
-       "                                                     ^^^  add `over: 24h`\n"},
+      {"over: [7d, 24h]", "over: 7d\n    ending: 7d",
+       "error[HR0223] pipeline.yaml:26:13  view route: `ending` can't be `7d`\n"
+       "  26 |     ending: 7d\n"
+       "                   ^^  write it like 7d ago\n"},
       {"over: [7d, 24h]", "over: 7d\n    where: delay",
        "error[HR0228] pipeline.yaml:26:12  view route: `where` is int64, not true or false\n"
        "  26 |     where: delay\n"
@@ -132,18 +124,14 @@ TEST(PipelineDiagnostics, SayWhatIsWrongAndWhatToDo) {
        "error[HR0217] pipeline.yaml:26:20  view route: `=` where a value should be\n"
        "  26 |     where: delay > = 3\n"
        "                          ^\n"},
-      {"over: [7d, 24h]", "self: included",
-       "error[HR0202] pipeline.yaml:25:5  view route: `self` is not in this version\n"
-       "  25 |     self: included\n"
-       "           ^^^^\n"
-       "error[HR0224] pipeline.yaml:26:25  view route: without `over` only last() and "
-       "time_since_last() are possible, not count()\n"
-       "  26 |     features: {flights: count(*), mean_delay: avg(delay)}\n"
-       "                               ^^^^^  add `over: 24h`\n"
-       "error[HR0224] pipeline.yaml:26:47  view route: without `over` only last() and "
-       "time_since_last() are possible, not avg()\n"
-       "  26 |     features: {flights: count(*), mean_delay: avg(delay)}\n"
-       "                                                     ^^^  add `over: 24h`\n"},
+      {"over: [7d, 24h]", "over: 7d\n    self: perhaps",
+       "error[HR0113] pipeline.yaml:26:11  view route: `self` can't be `perhaps`\n"
+       "  26 |     self: perhaps\n"
+       "                 ^^^^^^^  one of: included, excluded\n"},
+      {"over: [7d, 24h]", "tumbling: 1d",
+       "error[HR0223] pipeline.yaml:25:15  view route: `tumbling` can't be `1d`\n"
+       "  25 |     tumbling: 1d\n"
+       "                     ^^  write `this 1d`, the one so far, or `previous 1d`\n"},
       {"avg(delay)\n      max", "sum(origin)\n      max",
        "error[HR0215] pipeline.yaml:17:23  view origin: sum() takes a number, the contract says "
        "that `origin` is string\n"

@@ -212,9 +212,33 @@ constexpr std::array kKeys = {
     KeyRow{kView, "where", kText, "Rows for which it is not true are left out.",
            "status = 'authorised'"},
     KeyRow{kView, "over", kDurations,
-           "Sliding windows; features are named feature_window. Without it: since the beginning, "
-           "last() alone.",
+           "Sliding windows; features are named feature_window. Without any window: since the "
+           "beginning, last() and time_since_last() alone.",
            "[1h, 6h, 24h]"},
+    KeyRow{kView, "tumbling", kTexts,
+           "Spans of time behind one another: the one that now is in, so far (`this 1d`), or the "
+           "whole one before it (`previous 1d`). Whole days begin at midnight, weeks on Mondays.",
+           "[this 1d, previous 1d]"},
+    KeyRow{kView, "zone", kText,
+           "Whose midnights begin the days of tumbling windows; UTC unless said.", "Europe/Berlin"},
+    KeyRow{kView, "hopping", kTexts,
+           "The last whole span of time that ended at a multiple of another.", "1h every 5m"},
+    KeyRow{
+        kView, "session", kTexts,
+        "The newest rows with no longer gap between two of them: of the session that goes on now "
+        "(`this 30m`), or of the newest one, whether it does or not (`last 30m`).",
+        "[this 30m, last 30m]"},
+    KeyRow{kView, "within", kDuration, "How far back sessions are looked for; 24h unless said.",
+           "24h"},
+    KeyRow{kView, "last", kMapOfMapOfText,
+           "The newest rows, up to a number, with features of their own: aggregates, or an "
+           "expression whose values are wanted.",
+           "{50: {recent: shop, spent: sum(amount)}}"},
+    KeyRow{kView, "ending", kText, "All windows of the view end so long before now.", "7d ago"},
+    KeyRow{kView, "self", kChoice,
+           "Whether a row that is being scored counts itself: in answers as of a row, and in "
+           "training for labels that are rows (`--exclude`). A lookup names no row.",
+           "included", "included excluded"},
     KeyRow{kView, "features", kMapOfText,
            "Names and aggregates: count(*), sum(amount) where status = 'paid'.",
            "{flights: count(*)}"},
@@ -222,10 +246,6 @@ constexpr std::array kKeys = {
            "7d"},
     KeyRow{kView, "history", kDuration,
            "How far back an earlier epoch is answered from memory; 10m unless said.", "10m"},
-    KeyRow{kView, "self", kChoice, "Whether the event being scored counts itself.", "",
-           "included excluded", kPipeline, kLater},
-    KeyRow{kView, "ending", kText, "A window that ends before now.", "", {}, kPipeline, kLater},
-    KeyRow{kView, "last", kMapOfText, "The last N rows.", "", {}, kPipeline, kLater},
     KeyRow{kView,
            "precision",
            kDuration,

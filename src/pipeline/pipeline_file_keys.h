@@ -31,19 +31,20 @@ enum class Section : uint8_t {
 enum class Shape : uint8_t {
   kText,
   kInteger,
-  kDuration,       // 250ms, 10m, 7d
-  kSize,           // 4GiB
-  kPercent,        // 0.84%
-  kMoney,          // $85
-  kAmount,         // 25/s
-  kChoice,         // one of KeyRow::choices, separated by blanks
-  kName,           // of something else in the file
-  kTexts,          // a text or a list of texts
-  kDurations,      // a duration or a list of them
-  kMapOfText,      // names to texts
-  kMapOfDuration,  // names to durations
-  kSection,        // a map with the keys of KeyRow::of
-  kMapOfSection,   // names to such maps
+  kDuration,        // 250ms, 10m, 7d
+  kSize,            // 4GiB
+  kPercent,         // 0.84%
+  kMoney,           // $85
+  kAmount,          // 25/s
+  kChoice,          // one of KeyRow::choices, separated by blanks
+  kName,            // of something else in the file
+  kTexts,           // a text or a list of texts
+  kDurations,       // a duration or a list of them
+  kMapOfText,       // names to texts
+  kMapOfMapOfText,  // numbers to such maps
+  kMapOfDuration,   // names to durations
+  kSection,         // a map with the keys of KeyRow::of
+  kMapOfSection,    // names to such maps
 };
 
 enum class Support : uint8_t { kHere, kLater };  // kLater: refused as not in this version

@@ -21,6 +21,7 @@ namespace headrace::pipeline {
 constexpr size_t kStreamsMax = 100;
 constexpr size_t kViewsMax = 200;
 constexpr size_t kWindowsMax = 16;
+constexpr int64_t kLastRowsMax = 10'000;  // of `last`
 constexpr size_t kFeaturesMax =
     500;  // of a view, of a service after view.* is written out, and under on_request
 constexpr size_t kKeyFieldsMax = 8;
@@ -93,15 +94,34 @@ class PipelineReader {
   void View(const Node& name, const Node& node);
   bool ViewStream(const Node& node, ViewDefinition& view);
   bool KeyFields(const Node& node, ViewDefinition& view);
-  bool Windows(const Node& node, ViewDefinition& view, std::vector<std::string>& names);
   bool Where(const Node& node, ViewDefinition& view);
   // Nothing when `where` is no condition over `schema`, which `of_what` names.
   std::optional<Expression> Condition(const Node& where, const std::string& what,
                                       const columns::SchemaRef& schema, const std::string& of_what);
+  // `features` and `last`.
+  bool ViewFeatures(const Node& node, ViewDefinition& view, std::vector<std::string>& window_names);
+  // Of the windows from `first_window` on.
   bool Features(const Node& node, ViewDefinition& view,
-                const std::vector<std::string>& window_names);
+                const std::vector<std::string>& window_names, size_t first_window);
   void Outputs(ViewDefinition& view, const std::vector<std::string>& window_names,
-               const Node& node);
+               size_t first_feature, size_t first_window, const Node& node);
+
+  // Windows (pipeline_file_windows.cc). `names`: of the view's windows, what their features end in.
+  bool Windows(const Node& node, ViewDefinition& view, std::vector<std::string>& names);
+  void Over(const Node& node, ViewDefinition& view, std::vector<std::string>& names);
+  // Windows that are told by texts; `like` shows how.
+  void WindowTexts(const Node& node, std::string_view key, std::string_view like,
+                   ViewDefinition& view, std::vector<std::string>& names);
+  static std::optional<Window> Tumbling(std::string_view text, std::string& name);
+  static std::optional<Window> Hopping(std::string_view text, std::string& name);
+  static std::optional<Window> Session(std::string_view text, std::string& name);
+  bool AddWindow(const Node& node, const std::string& what, const Window& window,
+                 const std::string& name, ViewDefinition& view, std::vector<std::string>& names);
+  void Within(const Node& node, ViewDefinition& view);
+  void Zone(const Node& node, ViewDefinition& view);
+  bool Ending(const Node& node, ViewDefinition& view);
+  // `last`, with the features that are of it alone.
+  bool LastRows(const Node& node, ViewDefinition& view, std::vector<std::string>& names);
 
   // Requests and tables (pipeline_file_services.cc).
   void Inputs(const Node& node);

@@ -31,6 +31,7 @@ std::string_view NameOf(Shape shape) {
     case Shape::kTexts: return "text or list of texts";
     case Shape::kDurations: return "duration or list of them";
     case Shape::kMapOfText: return "names to texts";
+    case Shape::kMapOfMapOfText: return "numbers to names to texts";
     case Shape::kMapOfDuration: return "names to durations";
     case Shape::kSection: return "map";
     case Shape::kMapOfSection: return "names to maps";
@@ -55,6 +56,8 @@ in silence. `examples/flights/pipeline.yaml` is a complete one. This page is gen
 
 - A duration is `250ms`, `90s`, `10m`, `1h`, `7d`, `2w`.
 - Names are letters, digits and underscores. A windowed feature is named `feature_window`: `spend_1h`; in full `view.spend_1h`.
+- Windows of other kinds end features like this: `spend_this_1d`, `spend_previous_1d`, `spend_1h_every_5m`, `spend_this_session_30m`,
+  `spend_last_session_30m`; features under `last` have their own name. [Windows](../concepts/windows.md) has them with pictures.
 - A feature is one aggregate with an optional condition: `sum(amount) where status = 'paid'` (see aggregates.md, expressions.md).
 - Under `on_request` an expression uses full feature names and the names declared under `inputs`.
 - Inside `{braces}` a text with an open parenthesis may hold commas: `{p90: quantile(delay, 0.9)}`. Plain YAML would cut it
@@ -114,6 +117,8 @@ std::string SchemaOf(const KeyRow& row) {
       return R"({"oneOf": [{"$ref": "#/$defs/duration"}, {"type": "array", "items": {"$ref": "#/$defs/duration"}}]})";
     case Shape::kMapOfText:
       return R"({"type": "object", "additionalProperties": {"type": "string"}})";
+    case Shape::kMapOfMapOfText:
+      return R"({"type": "object", "additionalProperties": {"type": "object", "additionalProperties": {"type": "string"}}})";
     case Shape::kMapOfDuration:
       return R"({"type": "object", "additionalProperties": {"$ref": "#/$defs/duration"}})";
     case Shape::kSection: return ref;

@@ -29,13 +29,15 @@ void PipelineReader::View(const Node& name, const Node& node) {
   if (const YamlNode* history = Find(node, Section::kView, "history"))
     view.history =
         contract::ReadDuration(*history, what + ": `history`", report_).value_or(view.history);
+  if (const YamlNode* self = Find(node, Section::kView, "self")) {
+    const auto rule =
+        contract::ReadChoice(*self, {"included", "excluded"}, what + ": `self`", report_);
+    if (rule) view.self = *rule == "included" ? SelfRule::kIncluded : SelfRule::kExcluded;
+  }
   if (!ViewStream(node, view)) return;
   const bool keys = KeyFields(node, view);
   const bool where = Where(node, view);
-  const YamlNode* features = contract::Require(node, "features", what, report_);
-  if (features == nullptr || !Features(*features, view, window_names) || !windows || !keys ||
-      !where)
-    return;
+  if (!ViewFeatures(node, view, window_names) || !windows || !keys || !where) return;
   broken_views_.erase(name.text);
   definition_.views.push_back(std::move(view));
 }
@@ -91,41 +93,23 @@ bool PipelineReader::KeyFields(const Node& node, ViewDefinition& view) {
   return report_.errors() == errors;
 }
 
-bool PipelineReader::Windows(const Node& node, ViewDefinition& view,
-                             std::vector<std::string>& names) {
-  const YamlNode* over = Find(node, Section::kView, "over");
-  if (over == nullptr) return true;
-  const std::string what = fmt::format("view {}: `over`", view.name);
-  const auto texts = contract::ReadTexts(*over, what, report_);
-  if (!texts || TooMany(*over, texts->size(), kWindowsMax, "windows")) return false;
-  constexpr base::Duration kLongest = std::chrono::hours(24) * 3653;
-  std::vector<std::pair<base::Duration, std::string>> windows;
-  for (const YamlNode* text : *texts) {
-    const auto window = contract::ReadDuration(*text, what, report_);
-    if (!window) return false;
-    const auto same = std::find_if(windows.begin(), windows.end(),
-                                   [&](const auto& w) { return w.first == *window; });
-    if (same != windows.end() || *window > kLongest) {
-      report_.Error(
-          DiagnosticCode::kWindow, text->place,
-          same != windows.end()
-              ? fmt::format("{}: {} and {} are the same window", what, same->second, text->text)
-              : fmt::format("{}: {} is longer than ten years", what, text->text));
-      return false;
-    }
-    windows.emplace_back(*window, text->text);
-  }
-  if (windows.empty()) {
-    report_.Error(DiagnosticCode::kWindow, over->place, what + " has no window",
-                  "leave it out to count from the beginning");
+bool PipelineReader::ViewFeatures(const Node& node, ViewDefinition& view,
+                                  std::vector<std::string>& window_names) {
+  const std::string what = fmt::format("view {}", view.name);
+  const YamlNode* last = Find(node, Section::kView, "last");
+  const YamlNode* features = last == nullptr ? contract::Require(node, "features", what, report_)
+                                             : Find(node, Section::kView, "features");
+  if (last == nullptr && features == nullptr) return false;
+  if (last != nullptr && features != nullptr && view.lifetime()) {
+    report_.Error(DiagnosticCode::kLifetimeView, features->place,
+                  what + ": beside `last` features are of windows, and there is no other",
+                  "add `over: 24h`, or move them into a view without `last`");
     return false;
   }
-  std::sort(windows.begin(), windows.end());
-  for (auto& [window, text] : windows) {
-    view.windows.push_back(window);
-    names.push_back(std::move(text));
-  }
-  return true;
+  if (features != nullptr && !Features(*features, view, window_names, 0)) return false;
+  if (last != nullptr && !LastRows(*last, view, window_names)) return false;
+  const YamlNode* ending = Find(node, Section::kView, "ending");
+  return ending == nullptr || Ending(*ending, view);
 }
 
 bool PipelineReader::Where(const Node& node, ViewDefinition& view) {
@@ -156,17 +140,18 @@ std::optional<Expression> PipelineReader::Condition(const Node& where, const std
 }
 
 bool PipelineReader::Features(const Node& node, ViewDefinition& view,
-                              const std::vector<std::string>& window_names) {
+                              const std::vector<std::string>& window_names, size_t first_window) {
   const std::string what = fmt::format("view {}", view.name);
   if (!contract::ExpectMap(node, what + ": `features`", report_)) return false;
   const size_t errors = report_.errors();
   if (node.items.empty())
     report_.Error(DiagnosticCode::kFeatureText, node.place, what + " has no features");
-  if (TooMany(node, node.items.size() * std::max<size_t>(1, view.windows.size()), kFeaturesMax,
-              "features"))
+  const size_t first_feature = view.features.size();
+  const size_t windows = std::max<size_t>(1, view.windows.size() - first_window);
+  if (TooMany(node, view.outputs.size() + node.items.size() * windows, kFeaturesMax, "features"))
     return false;
   FeatureReader reader(
-      view, definition_.streams[view.stream], report_,
+      view, first_window, definition_.streams[view.stream], report_,
       [this](const Node& at, size_t offset, const ExpressionError& error, const std::string& who,
              const std::string& of) { ReportExpression(at, offset, error, who, of); });
   for (size_t i = 0; i < node.items.size(); ++i) {
@@ -175,20 +160,20 @@ bool PipelineReader::Features(const Node& node, ViewDefinition& view,
       break;  // a comma cut the map: what follows is rubble
   }
   if (report_.errors() != errors) return false;
-  Outputs(view, window_names, node);
+  Outputs(view, window_names, first_feature, first_window, node);
   return report_.errors() == errors;
 }
 
 void PipelineReader::Outputs(ViewDefinition& view, const std::vector<std::string>& window_names,
-                             const Node& node) {
-  std::set<std::string> names;
-  for (size_t feature = 0; feature < view.features.size(); ++feature) {
+                             size_t first_feature, size_t first_window, const Node& node) {
+  for (size_t feature = first_feature; feature < view.features.size(); ++feature) {
     const AggregateSpec& spec = view.features[feature];
-    const size_t windows = std::max<size_t>(1, window_names.size());
-    for (size_t window = 0; window < windows; ++window) {
-      std::string name =
-          view.lifetime() ? spec.name : fmt::format("{}_{}", spec.name, window_names[window]);
-      if (!names.insert(name).second)
+    const size_t end = std::max(first_window + 1, view.windows.size());
+    for (size_t window = first_window; window < end; ++window) {
+      std::string name = view.lifetime() || window_names[window].empty()
+                             ? spec.name
+                             : fmt::format("{}_{}", spec.name, window_names[window]);
+      if (std::ranges::find(view.outputs, name, &OutputFeature::name) != view.outputs.end())
         report_.Error(DiagnosticCode::kNameTaken, node.place,
                       fmt::format("view {}: two features are named `{}`", view.name, name));
       view.outputs.push_back({std::move(name), feature, window, spec.result_type, spec.size});

@@ -152,10 +152,19 @@ class TrainingRun {
       const size_t stream = definition_->views[view.view].stream;
       report_.assumed |= definition_->streams[stream].known_at.assumed();
       if (options_.exclude_column) HR_TRY_VOID(BindExclude(*definition_->streams[stream].schema()));
+      HR_TRY_VOID(CheckSelf(definition_->views[view.view]));
     }
     HR_TRY(answers_, OfflineAnswers::Build(environment_, options_.workers, *history_, definition_,
                                            views, options_.exclude_column));
     return {};
+  }
+
+  Result<void> CheckSelf(const pipeline::ViewDefinition& view) const {
+    if (view.self != pipeline::SelfRule::kExcluded || options_.exclude_column) return {};
+    return Fail(base::Error(ErrorCode::kInvalidInput,
+                            "the view does not count the row that is scored: name the column that "
+                            "tells a label's own row (--exclude)")
+                    .With("view", view.name));
   }
 
   Result<void> BindExclude(const Schema& stream) {

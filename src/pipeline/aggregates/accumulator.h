@@ -53,6 +53,14 @@ bool AppendToRun(const AggregatePlan& plan, SlotPartial* run, uint32_t at,
 void BlockOfRun(const AggregatePlan& plan, const SlotPartial* run, uint32_t at,
                 std::span<SlotPartial> out);
 
+// How many rows its blocks are of; the plan must have been asked to count them.
+inline uint32_t RowsInRun(const AggregatePlan& plan, const PartialRun& run) {
+  if (run.first == run.end) return 0;
+  const SlotPartial* totals = run.partials + plan.row_count_slot();
+  const uint32_t before = run.first == 0 ? 0 : totals[(run.first - 1) * plan.slots().size()].count;
+  return totals[(run.end - 1) * plan.slots().size()].count - before;
+}
+
 struct AggregateResult {
   columns::Value value;  // null over no rows (0 for counts)
   // The value is outside what its type or a limit can hold: a sum beyond int64 or float64, too many

@@ -86,7 +86,7 @@ bool IsSpread(AggregateKind kind) {
 }  // namespace
 
 AggregatePlan::AggregatePlan(std::span<const AggregateSpec> specs,
-                             std::span<const columns::Type> argument_types)
+                             std::span<const columns::Type> argument_types, RowCounts row_counts)
     : specs_(specs.begin(), specs.end()),
       argument_types_(argument_types.begin(), argument_types.end()) {
   for (const AggregateSpec& spec : specs_) {
@@ -100,6 +100,7 @@ AggregatePlan::AggregatePlan(std::span<const AggregateSpec> specs,
           cell == CellKind::kDouble ? Slot::Kind::kDoubleSquares : Slot::Kind::kIntegerSquares;
     squares_of_.push_back(IsSpread(spec.kind) ? AddSlot(slot) : slot_of_.back());
   }
+  if (row_counts == RowCounts::kNeeded) row_count_slot_ = AddSlot({.kind = Slot::Kind::kRows});
   only_newest_ = std::all_of(slots_.begin(), slots_.end(),
                              [](const Slot& slot) { return slot.kind == Slot::Kind::kNewest; });
   rereads_rows_ = std::any_of(slots_.begin(), slots_.end(),

@@ -88,9 +88,11 @@ struct Slot {
 // Immutable; any thread may use it.
 class AggregatePlan {
  public:
-  // `argument_types` are those of the view's arguments, in their order.
-  AggregatePlan(std::span<const AggregateSpec> specs,
-                std::span<const columns::Type> argument_types);
+  enum class RowCounts : uint8_t { kNotNeeded, kNeeded };
+  // `argument_types` are those of the view's arguments, in their order. `row_counts`: partials must
+  // say how many rows they are of.
+  AggregatePlan(std::span<const AggregateSpec> specs, std::span<const columns::Type> argument_types,
+                RowCounts row_counts = RowCounts::kNotNeeded);
 
   const std::vector<AggregateSpec>& specs() const { return specs_; }
   const std::vector<Slot>& slots() const { return slots_; }
@@ -98,6 +100,8 @@ class AggregatePlan {
   size_t slot_of(size_t feature) const { return slot_of_[feature]; }
   // Of a variance: the slot with the squares; slot_of has the sum.
   size_t squares_of(size_t feature) const { return squares_of_[feature]; }
+  // The slot that counts all rows; there is one if it was needed.
+  size_t row_count_slot() const { return row_count_slot_; }
   const std::vector<columns::Type>& argument_types() const { return argument_types_; }
   // Slots whose rows a sealed chunk must show again.
   bool rereads_rows() const { return rereads_rows_; }
@@ -116,6 +120,7 @@ class AggregatePlan {
   std::vector<Slot> slots_;
   std::vector<size_t> slot_of_;
   std::vector<size_t> squares_of_;
+  size_t row_count_slot_ = 0;
   bool rereads_rows_ = false;
   bool is_additive_ = false;
   bool is_captured_ = false;

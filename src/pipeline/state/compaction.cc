@@ -1,8 +1,9 @@
 // Which rows a key may forget, inside chunks too.
 //
-// A windowed view needs the rows above the edge (clock - horizon). A lifetime view needs them and,
-// for each distinct condition of its features, the newest row at or below the edge for which it
-// holds: last(x) as of the edge is that row's x, and no reader may ask for an earlier time.
+// A windowed view needs the rows above the edge (clock - horizon), and as many of the newest at or
+// below it as its last rows are. A lifetime view needs the rows above the edge and, for each
+// distinct condition of its features, the newest row at or below it for which it holds: last(x) as
+// of the edge is that row's x, and no reader may ask for an earlier time.
 
 #include <algorithm>
 #include <bit>
@@ -21,7 +22,7 @@ RowMask Holding(const RowBlock& block, const std::optional<size_t>& condition, R
 }  // namespace
 
 // Marks in `satisfied` the conditions whose newest row at or below the edge is in this chunk.
-// Chunks come newest first.
+// Chunks come newest first; of a windowed view it is asked for a key's only one.
 RowMask RowStore::Needed(const Edit& edit, const RowChunk& chunk, uint32_t count,
                          std::vector<uint8_t>& satisfied) const {
   std::vector<ArgumentBlock> arguments(layout_.arguments());
@@ -29,7 +30,8 @@ RowMask RowStore::Needed(const Edit& edit, const RowChunk& chunk, uint32_t count
   const auto below = static_cast<uint32_t>(
       std::upper_bound(block.times, block.times + count, edit.forgotten(retention_)) - block.times);
   RowMask needed = RowsBetween(below, count);
-  if (retention_.kind == Retention::Kind::kWindowed) return needed;
+  if (retention_.kind == Retention::Kind::kWindowed)
+    return needed | RowsBetween(below - std::min(below, retention_.newest_rows), below);
   for (size_t i = 0; i < conditions_.size(); ++i) {
     const RowMask holding = Holding(block, conditions_[i], RowsBelow(below));
     if (satisfied[i] != 0 || holding == 0) continue;
@@ -39,18 +41,29 @@ RowMask RowStore::Needed(const Edit& edit, const RowChunk& chunk, uint32_t count
   return needed;
 }
 
-// Whether every condition has a row at or below the edge in chunks after the first one.
+// Whether chunks after the first one have as many rows at or below the edge as are needed: of a
+// lifetime view, one for every condition.
 bool RowStore::NewerRowsSuffice(const Edit& edit) const {
   const RowImage& image = edit.image;
   LeafCursor at = LeafCursor::First(image.tree);
   std::vector<uint8_t> satisfied(conditions_.size(), 0);
+  const bool counted = retention_.kind == Retention::Kind::kWindowed;
+  uint32_t rows = 0;
   while (!at.at_end()) {
     at.Next();
     const auto [chunk, count] =
         at.at_end() ? Piece{image.open, image.open_count} : Piece{at.chunk(), at.chunk()->count()};
     if (count == 0 || chunk->times(layout_)[0] > edit.forgotten(retention_)) break;
-    Needed(edit, *chunk, count, satisfied);
+    if (counted) {
+      const int64_t* times = chunk->times(layout_);
+      rows += static_cast<uint32_t>(
+          std::upper_bound(times, times + count, edit.forgotten(retention_)) - times);
+      if (rows >= retention_.newest_rows) return true;
+    } else {
+      Needed(edit, *chunk, count, satisfied);
+    }
   }
+  if (counted) return false;
   return std::all_of(satisfied.begin(), satisfied.end(), [](uint8_t s) { return s != 0; });
 }
 

@@ -172,15 +172,16 @@ RowImage RowStore::Append(uint32_t number, const BatchRows& batch, std::span<con
     rows = rows.subspan(late);
   }
   AppendFresh(edit, batch, rows);
-  DropOld(edit);
+  // Where the newest rows have to be counted, that is done once a chunk.
+  if (retention_.newest_rows == 0) DropOld(edit);
   row->Publish(edit.image, step);
   return edit.image;
 }
 
-// Only windowed views: in a lifetime view an old row may be the newest that there is.
+// In other views an old row may be among the newest that there are.
 std::span<const uint32_t> RowStore::SkipForgotten(Edit& edit, const BatchRows& batch,
                                                   std::span<const uint32_t> rows) {
-  if (retention_.kind == Retention::Kind::kLifetime) return rows;
+  if (!retention_.by_time_alone()) return rows;
   const int64_t forgotten = edit.forgotten(retention_);
   while (!rows.empty() && batch.times[rows.front()] <= forgotten) {
     edit.image.dropped_time = std::max(edit.image.dropped_time, batch.times[rows.front()]);
@@ -232,7 +233,7 @@ bool RowStore::DropOld(Edit& edit) {
   const int64_t forgotten = edit.forgotten(retention_);
   bool dropped = false;
   while (!edit.image.empty() && edit.image.oldest_until <= forgotten) {
-    if (retention_.kind == Retention::Kind::kLifetime && !NewerRowsSuffice(edit)) break;
+    if (!retention_.by_time_alone() && !NewerRowsSuffice(edit)) break;
     DropChunk(edit);
     dropped = true;
   }

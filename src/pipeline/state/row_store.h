@@ -26,12 +26,16 @@
 
 namespace headrace::pipeline {
 
-// How long rows are kept. A windowed view needs rows with event time > clock - horizon. A lifetime
-// view needs rows with event time > clock - horizon and, for each condition of its features, the
-// newest row at or before it.
+// How long rows are kept. A windowed view needs rows with event time > clock - horizon and the
+// newest `newest_rows` at or before it. A lifetime view needs rows with event time > clock -
+// horizon and, for each condition of its features, the newest row at or before it.
 struct Retention {
   base::Duration horizon{0};
   enum class Kind : uint8_t { kWindowed, kLifetime } kind = Kind::kWindowed;
+  uint32_t newest_rows = 0;
+
+  // Whether an old row is needed depends on time alone.
+  bool by_time_alone() const { return kind == Kind::kWindowed && newest_rows == 0; }
 };
 
 // One thread writes; any thread finds, holding a pin.

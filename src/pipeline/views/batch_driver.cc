@@ -34,6 +34,12 @@ struct BatchDriver::Impl {
   std::vector<uint32_t> Select(const columns::ColumnBatch& batch) const;
   // Of the rows of a mask, those inside the cut.
   RowMask Counted(const Cut& cut, size_t block, RowMask mask) const;
+  // The part of a key's rows at or before a time.
+  PreparedRows::Range UpTo(PreparedRows::Range range, int64_t time) const;
+  std::optional<int64_t> NewestCounted(const Question& question, PreparedRows::Range range) const;
+  // Newest first, those that the windows need.
+  void AddRows(const Cut& cut, PreparedRows::Range range, ArgumentBlock* arguments,
+               NestedWindows<ViewAnswer>& windows) const;
   void ComputePartials();
   PartialRun PartialsOf(size_t block, RowMask counted) const;
 
@@ -78,8 +84,47 @@ std::vector<uint32_t> BatchDriver::Impl::Select(const columns::ColumnBatch& batc
 RowMask BatchDriver::Impl::Counted(const Cut& cut, size_t block, RowMask mask) const {
   if (cut.epoch_max) mask = rows.UpToPosition(block, PositionMax(*cut.epoch_max), mask);
   if (cut.known_at_max) mask = rows.KnownBy(block, cut.known_at_max->us, mask);
-  if (cut.without) mask = rows.Without(block, *cut.without, mask);
+  if (cut.without && view.self != SelfRule::kIncluded)
+    mask = rows.Without(block, *cut.without, mask);
   return mask;
+}
+
+PreparedRows::Range BatchDriver::Impl::UpTo(PreparedRows::Range range, int64_t time) const {
+  const int64_t* times = rows.times();
+  const int64_t* end = std::upper_bound(times + range.begin, times + range.end, time);
+  return {range.begin, static_cast<size_t>(end - times)};
+}
+
+// The event time of the newest row inside the cut: the key is known when there is one.
+std::optional<int64_t> BatchDriver::Impl::NewestCounted(const Question& question,
+                                                        PreparedRows::Range range) const {
+  range = UpTo(range, question.as_of.us);
+  while (range.end > range.begin) {
+    const size_t block = (range.end - 1) / kBlockRows;
+    const size_t base = block * kBlockRows;
+    const size_t first = std::max(range.begin, base);
+    const RowMask counted = Counted(
+        question.cut, block,
+        RowsBetween(static_cast<uint32_t>(first - base), static_cast<uint32_t>(range.end - base)));
+    if (counted != 0)
+      return rows.times()[base + 63 - static_cast<size_t>(std::countl_zero(counted))];
+    range.end = first;
+  }
+  return std::nullopt;
+}
+
+void BatchDriver::Impl::AddRows(const Cut& cut, PreparedRows::Range range, ArgumentBlock* arguments,
+                                NestedWindows<ViewAnswer>& windows) const {
+  range = UpTo(range, windows.end_time());
+  while (range.end > range.begin && !windows.done()) {
+    const size_t block = (range.end - 1) / kBlockRows;
+    const size_t base = block * kBlockRows;
+    const auto first = static_cast<uint32_t>(std::max(range.begin, base) - base);
+    const auto last = static_cast<uint32_t>(range.end - base);
+    const RowMask counted = Counted(cut, block, RowsBetween(first, last));
+    windows.Add(rows.Block(block, arguments), first, last, counted, PartialsOf(block, counted));
+    range.end = base + first;
+  }
 }
 
 BatchDriver::BatchDriver(const ViewDefinition& view, const StreamDefinition& stream,
@@ -120,31 +165,20 @@ void BatchDriver::Prepare() {
 uint64_t BatchDriver::rows() const { return impl_->rows.rows(); }
 
 ViewAnswer BatchDriver::Answer(const Question& question) const {
-  const PreparedRows& rows = impl_->rows;
   HR_CHECK(impl_->prepared, "a question before Prepare");
-  const PreparedRows::Range range = rows.RangeOf(question.key);
-  const int64_t* times = rows.times();
-  const auto end = static_cast<size_t>(
-      std::upper_bound(times + range.begin, times + range.end, question.as_of.us) - times);
-  Accumulators accumulated(impl_->plan);
+  const PreparedRows::Range range = impl_->rows.RangeOf(question.key);
   ViewAnswer answer = impl_->outputs.NotFound();
-  NestedWindows windows(impl_->outputs, impl_->plan, question.as_of, accumulated, answer);
+  const std::optional<int64_t> newest = impl_->NewestCounted(question, range);
+  if (!newest) return answer;
+  Accumulators accumulated(impl_->plan);
   std::vector<ArgumentBlock> arguments(impl_->plan.argument_types().size());
-  std::optional<int64_t> newest;  // of the rows inside the cut: the key is known when there is one
-  for (size_t block_end = end; block_end > range.begin && !(windows.done() && newest);) {
-    const size_t block = (block_end - 1) / kBlockRows;
-    const size_t base = block * kBlockRows;
-    const auto first = static_cast<uint32_t>(std::max(range.begin, base) - base);
-    const auto last = static_cast<uint32_t>(block_end - base);
-    const RowMask counted = impl_->Counted(question.cut, block, RowsBetween(first, last));
-    if (!newest && counted != 0)
-      newest = times[base + 63 - static_cast<size_t>(std::countl_zero(counted))];
-    windows.Add(rows.Block(block, arguments.data()), first, last, counted,
-                impl_->PartialsOf(block, counted));
-    block_end = base + first;
+  for (size_t pass = 0; pass < impl_->outputs.passes(); ++pass) {
+    if (pass > 0) accumulated.Reset();
+    NestedWindows windows(impl_->outputs, impl_->plan, pass, question.as_of, accumulated, answer);
+    impl_->AddRows(question.cut, range, arguments.data(), windows);
+    windows.Finish();
   }
-  if (!newest) return impl_->outputs.NotFound();
-  windows.Finish({*newest});
+  impl_->outputs.WriteEventTime({*newest}, question.as_of, answer);
   return answer;
 }
 

@@ -21,8 +21,9 @@ namespace headrace::pipeline {
 struct Cut {
   std::optional<base::EpochId> epoch_max;       // an answer's epoch
   std::optional<base::Timestamp> known_at_max;  // as_known at a label's time
-  std::optional<columns::Value>
-      without;  // leave out rows whose `without_field` equals it (the label's own row)
+  // Leave out rows whose `without_field` equals it (the label's own row), unless the view says
+  // `self: included`.
+  std::optional<columns::Value> without;
 };
 
 // One question about one key.

@@ -193,8 +193,78 @@ inline ViewDefinition MakeView(const columns::SchemaRef& schema, std::string nam
   return view;
 }
 
+// An aggregate for each way in which something is accumulated.
+inline std::vector<Feature> EveryAlgebra() {
+  using enum AggregateKind;
+  return {
+      {"rows", kCount, "", ""},
+      {"sum_x_b", kSum, "x", "b"},
+      {"sum_f", kSum, "f", ""},
+      {"share_b", kShare, "b", ""},
+      {"min_f", kMin, "f", ""},
+      {"max_s", kMax, "s", ""},
+      {"last_x", kLast, "x", ""},
+      {"first_s", kFirst, "s", "b"},
+      {"var_x", kVarSamp, "x", ""},
+      {"p50_f", kQuantile, "f", "", 0.5},
+      {"kinds_x", kCountDistinct, "x", ""},
+      {"since", kTimeSinceLast, "", ""},
+      {.name = "last3_x", .kind = kLastN, .argument = "x", .where = {}, .size = 3},
+      {.name = "set_s", .kind = kValues, .argument = "s", .where = {}, .size = 4},
+      {.name = "decays", .kind = kDecayedCount, .argument = {}, .where = {}, .half_life = kSlow}};
+}
+
+// Sums alone, which need no rows.
+inline std::vector<Feature> Sums() {
+  using enum AggregateKind;
+  return {{"rows", kCount, "", ""}, {"sum_f", kSum, "f", ""}, {"mean_x", kMean, "x", "b"}};
+}
+
+inline Window WindowOf(Window::Kind kind, int64_t length_seconds, int64_t step_seconds = 0) {
+  Window window(std::chrono::seconds{length_seconds});
+  window.kind = kind;
+  window.step = std::chrono::seconds(step_seconds);
+  return window;
+}
+
+inline Window LastRows(uint32_t rows) {
+  Window window;
+  window.kind = Window::Kind::kLastRows;
+  window.rows = rows;
+  return window;
+}
+
+inline std::vector<Window> Ending(int64_t seconds, std::vector<Window> windows) {
+  for (Window& window : windows) window.ending = std::chrono::seconds(seconds);
+  return windows;
+}
+
+inline ViewDefinition MakeView(const columns::SchemaRef& schema, std::string name,
+                               std::vector<Window> windows, const std::vector<Feature>& features) {
+  ViewDefinition view = MakeView(schema, std::move(name), {kKey}, std::vector<int64_t>(), {});
+  view.windows = std::move(windows);
+  for (const Feature& feature : features) AddFeature(view, schema, feature);
+  return view;
+}
+
+// The features of the fixture's view `index`, to be given to NaiveAnswer.
+inline std::vector<Feature> FeaturesOf(size_t index) {
+  if (index == 0) return EveryAggregate();
+  if (index == 1) return {{"rows", AggregateKind::kCount, "", ""}};
+  if (index == 2)
+    return {{"last_x", AggregateKind::kLast, "x", ""},
+            {"last_s", AggregateKind::kLast, "s", ""},
+            {"last_rare", AggregateKind::kLast, "f", "x > 480"},
+            {"since", AggregateKind::kTimeSinceLast, "", ""},
+            {"since_rare", AggregateKind::kTimeSinceLast, "", "x > 480"}};
+  if (index == 3)
+    return {{"rows", AggregateKind::kCount, "", ""}, {"sum_f", AggregateKind::kSum, "f", ""}};
+  return index == 6 ? Sums() : EveryAlgebra();
+}
+
 // Views: 0 `keyed` every aggregate over 3 windows; 1 `positive` where x > 0, with a ttl; 2
-// `forever` last() with and without conditions; 3 `pair` by key and region.
+// `forever` last() with and without conditions; 3 `pair` by key and region; the others have windows
+// of other kinds.
 inline std::shared_ptr<PipelineDefinition> EventsPipeline() {
   auto pipeline = std::make_shared<PipelineDefinition>();
   const auto parsed = contract::Contract::Parse("events.yaml", kContract, "");
@@ -221,6 +291,21 @@ inline std::shared_ptr<PipelineDefinition> EventsPipeline() {
   pipeline->views.push_back(
       MakeView(schema, "pair", {kKey, kRegion}, {60, 600},
                {{"rows", AggregateKind::kCount, "", ""}, {"sum_f", AggregateKind::kSum, "f", ""}}));
+  using enum Window::Kind;
+  pipeline->views.push_back(
+      MakeView(schema, "ended", Ending(25, {std::chrono::seconds(10), std::chrono::seconds(90)}),
+               FeaturesOf(4)));
+  pipeline->views.push_back(
+      MakeView(schema, "newest", {LastRows(1), LastRows(9), LastRows(200)}, FeaturesOf(5)));
+  pipeline->views.push_back(MakeView(
+      schema, "mixed", Ending(7, {std::chrono::seconds(40), LastRows(30)}), FeaturesOf(6)));
+  pipeline->views.push_back(MakeView(schema, "spans",
+                                     {WindowOf(kTumbling, 60), WindowOf(kPreviousTumbling, 60),
+                                      WindowOf(kHopping, 45, 7), std::chrono::seconds(60)},
+                                     FeaturesOf(7)));
+  pipeline->views.push_back(MakeView(schema, "sessions",
+                                     {WindowOf(kSession, 200, 2), WindowOf(kLastSession, 100, 3)},
+                                     FeaturesOf(8)));
   return pipeline;
 }
 
@@ -600,6 +685,46 @@ inline Value NaiveValue(std::vector<Event> rows, const Feature& feature, const S
   return Value::Null(Type::kFloat64);
 }
 
+// Of a key's rows up to as_of, sorted, those of a window.
+inline std::vector<Event> NaiveWindow(const std::vector<Event>& known, const Window& window,
+                                      int64_t as_of) {
+  const int64_t t = as_of - window.ending.count();
+  const int64_t length = window.length.count();
+  const auto between = [&](int64_t first, int64_t last) {
+    std::vector<Event> rows;
+    for (const Event& event : known)
+      if (event.at >= first && event.at <= last) rows.push_back(event);
+    return rows;
+  };
+  switch (window.kind) {
+    case Window::Kind::kSliding: return between(t - length + 1, t);
+    case Window::Kind::kTumbling: return between(t / length * length, t);
+    case Window::Kind::kPreviousTumbling:
+      return between(t / length * length - length, t / length * length - 1);
+    case Window::Kind::kHopping: {
+      const int64_t end = t / window.step.count() * window.step.count();
+      return between(end - length, end - 1);
+    }
+    case Window::Kind::kLastRows: {
+      std::vector<Event> rows = between(0, t);
+      if (rows.size() > window.rows) rows.erase(rows.begin(), rows.end() - window.rows);
+      return rows;
+    }
+    case Window::Kind::kSession:
+    case Window::Kind::kLastSession: break;
+  }
+  std::vector<Event> rows = between(t - length + 1, t);
+  if (window.kind == Window::Kind::kSession && !rows.empty() &&
+      t - rows.back().at > window.step.count())
+    return {};
+  size_t begin = rows.size();
+  while (begin > 0 &&
+         (begin == rows.size() || rows[begin].at - rows[begin - 1].at <= window.step.count()))
+    --begin;
+  rows.erase(rows.begin(), rows.begin() + static_cast<ptrdiff_t>(begin));
+  return rows;
+}
+
 // The answer over `rows`: all rows that the question may see, of all keys.
 inline ViewAnswer NaiveAnswer(const ViewDefinition& view, const std::vector<Feature>& features,
                               const std::vector<Event>& all, const std::string& key,
@@ -617,13 +742,10 @@ inline ViewAnswer NaiveAnswer(const ViewDefinition& view, const std::vector<Feat
   ViewAnswer answer;
   if (!known.empty()) answer.event_time = base::Timestamp{known.back().at};
   for (const OutputFeature& output : view.outputs) {
-    std::vector<Event> rows = known;
-    if (!view.lifetime()) {
-      const int64_t edge = as_of - view.windows[output.window].count();
-      std::erase_if(rows, [&](const Event& event) { return event.at <= edge; });
-    }
+    const std::vector<Event> rows =
+        view.lifetime() ? known : NaiveWindow(known, view.windows[output.window], as_of);
     FeatureStatus status = FeatureStatus::kPresent;
-    const Span span{as_of, view.lifetime() ? 0 : view.windows[output.window].count()};
+    const Span span{as_of, view.lifetime() ? 0 : view.windows[output.window].length.count()};
     Value value = known.empty() ? Value::Null(output.type)
                                 : NaiveValue(rows, features[output.feature], span, status);
     if (known.empty()) {
@@ -659,19 +781,6 @@ inline columns::KeyBytes KeyOf(const ViewDefinition& view, const std::string& ke
   if (view.by.size() == 2)
     columns::AppendKeyValue(bytes, region ? Value::Int64(*region) : Value::Null(Type::kInt64));
   return bytes;
-}
-
-// The features of the fixture's view `index`, to be given to NaiveAnswer.
-inline std::vector<Feature> FeaturesOf(size_t index) {
-  if (index == 0) return EveryAggregate();
-  if (index == 1) return {{"rows", AggregateKind::kCount, "", ""}};
-  if (index == 2)
-    return {{"last_x", AggregateKind::kLast, "x", ""},
-            {"last_s", AggregateKind::kLast, "s", ""},
-            {"last_rare", AggregateKind::kLast, "f", "x > 480"},
-            {"since", AggregateKind::kTimeSinceLast, "", ""},
-            {"since_rare", AggregateKind::kTimeSinceLast, "", "x > 480"}};
-  return {{"rows", AggregateKind::kCount, "", ""}, {"sum_f", AggregateKind::kSum, "f", ""}};
 }
 
 }  // namespace headrace::pipeline::fixture

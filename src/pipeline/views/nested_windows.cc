@@ -1,10 +1,21 @@
 #include "pipeline/views/nested_windows.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "pipeline/views/row_answers.h"
 
 namespace headrace::pipeline {
+namespace {
+
+// The `count` highest rows of a mask that has more.
+RowMask HighestRows(RowMask rows, uint64_t count) {
+  for (auto more = static_cast<uint64_t>(std::popcount(rows)) - count; more > 0; --more)
+    rows &= rows - 1;
+  return rows;
+}
+
+}  // namespace
 
 uint32_t RowsUpTo(const int64_t* times, uint32_t count, int64_t time) {
   if (count == 0 || times[count - 1] <= time) return count;
@@ -19,6 +30,72 @@ uint32_t RowsUpTo(const int64_t* times, uint32_t count, int64_t time) {
 }
 
 template <typename Answer>
+NestedWindows<Answer>::NestedWindows(const WindowOutputs& outputs, const AggregatePlan& plan,
+                                     size_t pass, base::Timestamp as_of, Accumulators& rows,
+                                     Answer& answer)
+    : outputs_(outputs),
+      plan_(plan),
+      as_of_(as_of),
+      rows_(rows),
+      answer_(answer),
+      windows_(outputs.WindowsOf(pass)),
+      end_time_(outputs.EndOf(pass, as_of)) {
+  const Window* first = outputs.KindOf(windows_.front());
+  if (first != nullptr && first->kind == Window::Kind::kLastRows) bound_ = Bound::kRows;
+  if (first != nullptr && first->is_session()) bound_ = Bound::kGap;
+  if (first != nullptr && first->kind == Window::Kind::kSession) after_time_ = end_time_;
+  rows_.SetAsOf(as_of);
+  Open();
+}
+
+template <typename Answer>
+void NestedWindows<Answer>::Open() {
+  edge_ = outputs_.EdgeOf(windows_[next_], as_of_);
+}
+
+template <typename Answer>
+uint32_t NestedWindows<Answer>::WholeBlocks(const PartialRun& run) const {
+  if (bound_ == Bound::kTime) return run.end - run.first;
+  if (bound_ == Bound::kGap) return 0;  // gaps are between rows
+  uint64_t left = outputs_.KindOf(windows_[next_])->rows - taken_;
+  for (uint32_t at = run.end; at > run.first; --at) {
+    const uint32_t rows = RowsInRun(plan_, {run.partials, at - 1, at});
+    if (rows > left) return run.end - at;
+    left -= rows;
+  }
+  return run.end - run.first;
+}
+
+template <typename Answer>
+NestedWindows<Answer>::Part NestedWindows<Answer>::PartInSession(const RowBlock& block,
+                                                                 RowMask rows) {
+  const auto gap = static_cast<uint64_t>(outputs_.KindOf(windows_[next_])->step.count());
+  RowMask inside = 0;
+  for (RowMask left = rows; left != 0;) {
+    const auto row = 63 - static_cast<uint32_t>(std::countl_zero(left));
+    const int64_t time = block.times[row];
+    if (after_time_ && static_cast<uint64_t>(*after_time_) - static_cast<uint64_t>(time) > gap)
+      return {inside, true};
+    after_time_ = time;
+    inside |= RowMask{1} << row;
+    left &= ~(RowMask{1} << row);
+  }
+  return {inside, false};
+}
+
+template <typename Answer>
+NestedWindows<Answer>::Part NestedWindows<Answer>::PartInWindow(const RowBlock& block,
+                                                                RowMask rows) {
+  if (bound_ == Bound::kTime) return {rows, false};
+  if (bound_ == Bound::kGap) return PartInSession(block, rows);
+  const uint64_t left = outputs_.KindOf(windows_[next_])->rows - taken_;
+  const auto count = static_cast<uint64_t>(std::popcount(rows));
+  if (count > left) rows = HighestRows(rows, left);
+  taken_ += std::min(count, left);
+  return {rows, count >= left};
+}
+
+template <typename Answer>
 void NestedWindows<Answer>::Add(const RowBlock& block, uint32_t first, uint32_t end,
                                 RowMask counted, const PartialRun& partials) {
   const uint32_t all = end;
@@ -26,14 +103,19 @@ void NestedWindows<Answer>::Add(const RowBlock& block, uint32_t first, uint32_t 
     const uint32_t begin = block.times[first] > edge_
                                ? first
                                : first + RowsUpTo(block.times + first, end - first, edge_);
-    if (begin == first && end == all && partials.first != partials.end) {
+    const auto [rows, begins] = PartInWindow(block, counted & RowsBetween(begin, end));
+    if (begin == first && end == all && rows == counted && partials.first != partials.end) {
       rows_.MergeRun(partials);
       if (plan_.rereads_rows()) rows_.AddWithoutPartial(block, counted);
     } else {
-      rows_.Add(block, counted & RowsBetween(begin, end));
+      rows_.Add(block, rows);
     }
-    if (begin == first) break;
-    end = begin;
+    if (begins) {
+      end = rows == 0 ? end : static_cast<uint32_t>(std::countr_zero(rows));
+    } else {
+      if (begin == first) break;
+      end = begin;
+    }
     Close();
   }
   CloseIfOldRowsDoNotMatter();
@@ -42,26 +124,26 @@ void NestedWindows<Answer>::Add(const RowBlock& block, uint32_t first, uint32_t 
 template <typename Answer>
 void NestedWindows<Answer>::AddRun(const PartialRun& run) {
   rows_.MergeRun(run);
+  if (bound_ == Bound::kRows) taken_ += RowsInRun(plan_, run);
   CloseIfOldRowsDoNotMatter();
+}
+
+template <typename Answer>
+void NestedWindows<Answer>::CloseFull() {
+  while (bound_ == Bound::kRows && !done() && taken_ == outputs_.KindOf(windows_[next_])->rows)
+    Close();
 }
 
 // Only older rows follow, and last() of the open windows needs none of them.
 template <typename Answer>
 void NestedWindows<Answer>::CloseIfOldRowsDoNotMatter() {
-  if (plan_.only_newest() && rows_.AllHaveRows())
-    while (!done()) Close();
+  if (plan_.only_newest() && rows_.AllHaveRows()) Finish();
 }
 
 template <typename Answer>
 void NestedWindows<Answer>::Close() {
-  outputs_.Write(window_++, rows_, answer_);
-  if (!done()) edge_ = outputs_.EdgeOf(window_, as_of_);
-}
-
-template <typename Answer>
-void NestedWindows<Answer>::Finish(base::Timestamp newest) {
-  while (!done()) Close();
-  outputs_.WriteEventTime(newest, as_of_, answer_);
+  outputs_.Write(windows_[next_++], rows_, answer_);
+  if (!done()) Open();
 }
 
 template class NestedWindows<ViewAnswer>;

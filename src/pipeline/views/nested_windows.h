@@ -1,9 +1,14 @@
 #pragma once
-// One pass over a key's rows from the newest to the oldest answers all windows of a view: each
-// window is the one before it and the rows between their edges, so what is accumulated at an edge
-// is that window's answer. Used online and offline.
+// One pass over a key's rows from the newest to the oldest answers windows that end together: each
+// is the one before it and the rows between where they begin, so what is accumulated there is that
+// window's answer. Used online and offline.
+//
+// A window begins at an edge in time; the last rows begin when there are enough of them; a session
+// at the first gap that is too long. The latter two can't be known before rows are looked at.
 
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <span>
 
 #include "pipeline/aggregates/accumulator.h"
@@ -16,41 +21,55 @@ template <typename Answer>
 class NestedWindows {
  public:
   // All outlive it; `rows` has none, and is scratch.
-  NestedWindows(const WindowOutputs& outputs, const AggregatePlan& plan, base::Timestamp as_of,
-                Accumulators& rows, Answer& answer)
-      : outputs_(outputs),
-        plan_(plan),
-        as_of_(as_of),
-        rows_(rows),
-        answer_(answer),
-        edge_(outputs.EdgeOf(0, as_of)) {
-    rows_.SetAsOf(as_of);
-  }
+  NestedWindows(const WindowOutputs& outputs, const AggregatePlan& plan, size_t pass,
+                base::Timestamp as_of, Accumulators& rows, Answer& answer);
 
+  // No row with a later event time is to be added.
+  int64_t end_time() const { return end_time_; }
   // All windows are closed: older rows change nothing.
-  bool done() const { return window_ == outputs_.windows(); }
+  bool done() const { return next_ == windows_.size(); }
   // Rows at or before this event time are outside of the window that is open.
   int64_t edge() const { return edge_; }
+  // Blocks behind one another lie in the open window as a whole unless the edge is among them.
+  bool is_bounded_by_time_alone() const { return bound_ == Bound::kTime; }
+  // How many of the children [first, end) of a run, the newest, lie in the open window as a whole
+  // for all that is known.
+  uint32_t WholeBlocks(const PartialRun& run) const;
 
   // Adds rows [first, end) of a block, no row of which is newer than any added before or than
-  // as_of. `counted`: those among them that count. `partials`: of exactly the rows [first, end)
+  // end_time. `counted`: those among them that count. `partials`: of exactly the rows [first, end)
   // when all of them count, or empty.
   void Add(const RowBlock& block, uint32_t first, uint32_t end, RowMask counted,
            const PartialRun& partials);
-  // Adds blocks that lie in the open window as a whole, as Add does; slots without partials are not
-  // added.
+  // Adds blocks that lie in the open window as a whole; slots without partials are not added.
+  // CloseFull is to follow when they are.
   void AddRun(const PartialRun& run);
   // Adds rows of such a block, in all slots or in those without partials.
   void AddInside(const RowBlock& block, RowMask rows) { rows_.Add(block, rows); }
   void AddWithoutPartial(const RowBlock& block, RowMask rows) {
     rows_.AddWithoutPartial(block, rows);
   }
+  // Closes the windows that have all their rows.
+  void CloseFull();
   // No older row is in the open window.
   void Close();
-  // Closes the windows that are still open. `newest`: event time of the key's newest counted row.
-  void Finish(base::Timestamp newest);
+  // Closes the windows that are still open.
+  void Finish() {
+    while (!done()) Close();
+  }
 
  private:
+  enum class Bound : uint8_t { kTime, kRows, kGap };
+
+  void Open();
+  // Those of some rows that are in the open window as far as its bound says, and whether it begins
+  // with the oldest of them.
+  struct Part {
+    RowMask rows;
+    bool begins;
+  };
+  Part PartInWindow(const RowBlock& block, RowMask rows);
+  Part PartInSession(const RowBlock& block, RowMask rows);
   void CloseIfOldRowsDoNotMatter();
 
   const WindowOutputs& outputs_;
@@ -58,8 +77,13 @@ class NestedWindows {
   const base::Timestamp as_of_;
   Accumulators& rows_;
   Answer& answer_;
-  size_t window_ = 0;
-  int64_t edge_;
+  const std::span<const size_t> windows_;
+  const int64_t end_time_;
+  Bound bound_ = Bound::kTime;
+  size_t next_ = 0;  // of windows_, the one that is open
+  int64_t edge_ = 0;
+  uint64_t taken_ = 0;                 // rows so far; kRows only
+  std::optional<int64_t> after_time_;  // of the row before, of a session
 };
 
 // How many of the first `count` times, ascending, are at or before `time`.

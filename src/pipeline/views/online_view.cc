@@ -12,7 +12,8 @@ namespace {
 
 Retention RetentionOf(const ViewDefinition& view) {
   return {.horizon = view.horizon(),
-          .kind = view.lifetime() ? Retention::Kind::kLifetime : Retention::Kind::kWindowed};
+          .kind = view.lifetime() ? Retention::Kind::kLifetime : Retention::Kind::kWindowed,
+          .newest_rows = view.last_rows()};
 }
 
 // How many groups ahead each part of a key's state is asked for.
@@ -124,12 +125,14 @@ void OnlineView::AppendAnswering(uint32_t number, const BatchRows& batch,
   // superfluous is dropped when it has been answered.
   const base::Timestamp history_begin = clock_ - view_.history;
   const bool alone = rows.size() == 1;
+  const bool slides = plan_.is_additive() && outputs_.slides();
   answering.sliding.Reset();
   RowImage image = store_.Newest(number).value_or(RowImage{});
   while (!rows.empty()) {
     const auto run = rows.first(RunLength(image, batch.times, rows));
     rows = rows.subspan(run.size());
     const bool late = batch.times[run[0]] < image.newest_time;
+    const RowImage before = image;
     image = store_.Append(number, batch, run, std::min(clock, clock_), step);
     if (late) answering.sliding.Reset();
     const RowBlock open =
@@ -137,15 +140,17 @@ void OnlineView::AppendAnswering(uint32_t number, const BatchRows& batch,
     for (size_t i = 0; i < run.size(); ++i) {
       const base::Timestamp as_of{batch.times[run[i]]};
       const RowAnswers::Row answer = answering.answers.At(run[i]);
+      const auto index = static_cast<uint32_t>(image.open_count - run.size() + i);
       if (as_of < history_begin) {
         answering.sliding.Reset();
+      } else if (view_.self == SelfRule::kExcluded) {
+        AnswerBefore(i == 0 ? before : image, i == 0 ? before.open_count : index, as_of, answer);
       } else if (late) {
         AnswerRow(image, as_of, answer);
       } else {
-        const auto index = static_cast<uint32_t>(image.open_count - run.size() + i);
         const bool answered =
-            plan_.is_additive() && (alone ? answering.sliding.AnswerAlone(image, as_of, answer)
-                                          : answering.sliding.Answer(image, open, index, answer));
+            slides && (alone ? answering.sliding.AnswerAlone(image, as_of, answer)
+                             : answering.sliding.Answer(image, open, index, answer));
         if (!answered) AnswerNewest(image, index, as_of, answer);
       }
     }
@@ -156,6 +161,15 @@ void OnlineView::AnswerNewest(const RowImage& image, uint32_t index, base::Times
                               RowAnswers::Row answer) {
   RowImage until = image;
   until.open_count = index + 1;
+  AnswerRow(until, as_of, answer);
+}
+
+void OnlineView::AnswerBefore(const RowImage& image, uint32_t open_rows, base::Timestamp as_of,
+                              RowAnswers::Row answer) {
+  RowImage until = image;
+  until.open_count = open_rows;
+  const int64_t newest = std::max(NewestUpTo(store_.layout(), until, as_of.us), until.dropped_time);
+  if (newest == RowImage::kNever) return answer.SetNotFound();
   AnswerRow(until, as_of, answer);
 }
 
@@ -188,9 +202,16 @@ ViewAnswer OnlineView::Answer(uint32_t number, Step step, base::Timestamp as_of)
 template <typename To>
 void OnlineView::Fill(const RowImage& image, base::Timestamp as_of, Accumulators& scratch,
                       ArgumentBlock* arguments, To& answer) const {
-  NestedWindows<To> windows(outputs_, plan_, as_of, scratch, answer);
-  const int64_t newest = TreePass<To>(store_.layout(), image, as_of, arguments, windows).Run();
-  windows.Finish({std::max(newest, image.dropped_time)});
+  int64_t newest = RowImage::kNever;
+  for (size_t pass = 0; pass < outputs_.passes(); ++pass) {
+    if (pass > 0) scratch.Reset();
+    NestedWindows<To> windows(outputs_, plan_, pass, as_of, scratch, answer);
+    const int64_t at_end = TreePass<To>(store_.layout(), image, arguments, windows).Run();
+    windows.Finish();
+    if (windows.end_time() == as_of.us) newest = at_end;
+  }
+  if (newest == RowImage::kNever) newest = NewestUpTo(store_.layout(), image, as_of.us);
+  outputs_.WriteEventTime({std::max(newest, image.dropped_time)}, as_of, answer);
 }
 
 bool OnlineView::FlipBit(uint32_t number) {

@@ -91,6 +91,9 @@ class OnlineView {
   // Answers the `index`th row of the open chunk, as of when it was the newest.
   void AnswerNewest(const RowImage& image, uint32_t index, base::Timestamp as_of,
                     RowAnswers::Row answer);
+  // Answers as of a row by what was there before it: `image` with so many rows in its open chunk.
+  void AnswerBefore(const RowImage& image, uint32_t open_rows, base::Timestamp as_of,
+                    RowAnswers::Row answer);
   void AnswerRow(const RowImage& image, base::Timestamp as_of, RowAnswers::Row answer);
   template <typename To>
   void Fill(const RowImage& image, base::Timestamp as_of, Accumulators& scratch,

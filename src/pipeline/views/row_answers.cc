@@ -30,7 +30,7 @@ void RowAnswers::Finish() {
 }
 
 void RowAnswers::Set(uint32_t row, size_t output, FeatureStatus status, Value value) {
-  statuses_[row * outputs_ + output] = status;
+  statuses_[row * outputs_ + output] = {status, !value.is_null()};
   uint64_t& cell = cells_[row * outputs_ + output];
   cell = 0;
   if (value.is_null()) return;
@@ -50,9 +50,20 @@ void RowAnswers::Set(uint32_t row, size_t output, FeatureStatus status, Value va
   }
 }
 
+void RowAnswers::SetOutsideMaxAge(uint32_t row) {
+  for (size_t output = 0; output < outputs_; ++output)
+    statuses_[row * outputs_ + output].status = FeatureStatus::kOutsideMaxAge;
+}
+
+void RowAnswers::SetNotFound(uint32_t row) {
+  for (size_t output = 0; output < outputs_; ++output)
+    Set(row, output, FeatureStatus::kNotFound, Value());
+  times_[row] = kNoEvent;
+}
+
 Value RowAnswers::ValueOf(uint32_t row, size_t output) const {
   const columns::Type type = view_.outputs[output].type;
-  if (status(row, output) != FeatureStatus::kPresent) return Value::Null(type);
+  if (!statuses_[row * outputs_ + output].has_value) return Value::Null(type);
   const uint64_t of = cell(row, output);
   if (columns::IsList(type)) return values_[of];
   switch (CellKindOf(type)) {
@@ -70,7 +81,7 @@ ViewAnswer RowAnswers::AnswerOf(uint32_t row) const {
     answer.values.push_back(ValueOf(row, output));
     answer.statuses.push_back(status(row, output));
   }
-  answer.event_time = base::Timestamp{times_[row]};
+  if (times_[row] != kNoEvent) answer.event_time = base::Timestamp{times_[row]};
   return answer;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 // A view's outputs as of each of its rows in an epoch: what a reader would have been told who asked
 // at the row's event time, when the row had just come in: it counts itself, and the rows before it
-// by position.
+// by position. A view with `self: excluded` answers as of just before the row.
 
 #include <cstdint>
 #include <limits>
@@ -28,7 +28,7 @@ class RowAnswers {
   // they would have been told.
   std::span<const uint32_t> rows() const { return rows_; }
   FeatureStatus status(uint32_t row, size_t output) const {
-    return statuses_[row * outputs_ + output];
+    return statuses_[row * outputs_ + output].status;
   }
   // An integer, a double's bits, a bool as 0 or 1; 0 for a null. Not of texts and lists.
   uint64_t cell(uint32_t row, size_t output) const { return cells_[row * outputs_ + output]; }
@@ -49,29 +49,41 @@ class RowAnswers {
     // Not of texts and lists.
     void SetCell(size_t output, FeatureStatus status, uint64_t cell) {
       const size_t at = row_ * answers_.outputs_ + output;
-      answers_.statuses_[at] = status;
+      answers_.statuses_[at] = {status, status == FeatureStatus::kPresent};
       answers_.cells_[at] = cell;
     }
     void SetEventTime(base::Timestamp time) { answers_.times_[row_] = time.us; }
+    // The key's newest row is older than the view's ttl; values stay.
+    void SetOutsideMaxAge() { answers_.SetOutsideMaxAge(row_); }
+    // The key has no row.
+    void SetNotFound() { answers_.SetNotFound(row_); }
 
    private:
     RowAnswers& answers_;
     uint32_t row_;
   };
-  // A row is answered when its event time is set. Rows in any order.
+  // A row is answered when its event time is set, or that there is none. Rows in any order.
   Row At(uint32_t row) { return Row(*this, row); }
   void Finish();
 
  private:
   void Set(uint32_t row, size_t output, FeatureStatus status, columns::Value value);
+  void SetOutsideMaxAge(uint32_t row);
+  void SetNotFound(uint32_t row);
 
   static constexpr int64_t kNotAnswered = std::numeric_limits<int64_t>::min();
+  static constexpr int64_t kNoEvent = kNotAnswered + 1;
+
+  struct Status {
+    FeatureStatus status;
+    bool has_value;
+  };
 
   const ViewDefinition& view_;
   const size_t outputs_;
   std::vector<uint32_t> rows_;
   std::vector<uint64_t> cells_;
-  std::vector<FeatureStatus> statuses_;
+  std::vector<Status> statuses_;
   std::vector<int64_t> times_;
   std::vector<columns::Value> values_;  // that do not fit a cell, which then has their number here
 };

@@ -24,7 +24,8 @@ class Kept final : public RowAnswerReader {
   std::map<std::tuple<size_t, uint64_t, uint32_t>, ViewAnswer> answers_;
 };
 
-// Views 0 to 3 of the fixture, and 4: sums and counts alone, which slide.
+// The views of the fixture, then sums and counts alone, which slide, and two that leave out the row
+// itself.
 std::shared_ptr<PipelineDefinition> Pipeline() {
   auto pipeline = EventsPipeline();
   pipeline->views.push_back(MakeView(pipeline->streams[0].schema(), "sums", {kKey}, {3, 40},
@@ -36,6 +37,13 @@ std::shared_ptr<PipelineDefinition> Pipeline() {
                                       {"rate", AggregateKind::kRate, "", ""},
                                       {"rate_x", AggregateKind::kRate, "x", "b"},
                                       {"share_b", AggregateKind::kShare, "b", ""}}));
+  pipeline->views.push_back(MakeView(pipeline->streams[0].schema(), "others",
+                                     {std::chrono::seconds(20), LastRows(3)}, EveryAlgebra()));
+  pipeline->views.push_back(
+      MakeView(pipeline->streams[0].schema(), "old", {std::chrono::seconds(30)}, Sums()));
+  pipeline->views.back().ttl = std::chrono::milliseconds(300);
+  for (size_t i = pipeline->views.size() - 2; i < pipeline->views.size(); ++i)
+    pipeline->views[i].self = SelfRule::kExcluded;
   return pipeline;
 }
 
@@ -64,13 +72,22 @@ class TwoSets {
     const columns::SchemaRef schema = together_.definition().streams[0].schema();
     const log::EpochRef epoch = ToEpoch(schema, ++epoch_, now_, events);
     together_.Apply({&epoch, 1});
+    std::vector<Event> none;
+    const log::EpochRef tick = ToEpoch(schema, ++single_epoch_, clock_before_, none);
+    alone_.Apply({&tick, 1});
     for (size_t row = 0; row < events.size(); ++row) {
       std::vector<Event> one = {events[row]};
       const log::EpochRef single = ToEpoch(schema, ++single_epoch_, clock_before_, one);
+      CheckAll(SelfRule::kExcluded, row, events[row]);
       alone_.Apply({&single, 1});
-      for (size_t v = 0; v < together_.definition().views.size(); ++v) Check(v, row, events[row]);
+      CheckAll(SelfRule::kAsAsked, row, events[row]);
     }
     clock_before_ = now_;
+  }
+
+  void CheckAll(SelfRule self, size_t row, const Event& event) {
+    for (size_t v = 0; v < together_.definition().views.size(); ++v)
+      if (together_.definition().views[v].self == self) Check(v, row, event);
   }
 
   void Check(size_t v, size_t row, const Event& event) {

@@ -23,9 +23,9 @@ SlidingWindows::SlidingWindows(const WindowOutputs& outputs, const AggregatePlan
 bool SlidingWindows::Sum(const RowImage& image, base::Timestamp as_of) {
   scratch_.Reset();
   sums_.fit = true;
-  NestedWindows<WindowSums> windows(outputs_, plan_, as_of, scratch_, sums_);
-  TreePass<WindowSums>(layout_, image, as_of, arguments_.data(), windows).Run();
-  windows.Finish(as_of);
+  NestedWindows<WindowSums> windows(outputs_, plan_, 0, as_of, scratch_, sums_);
+  TreePass<WindowSums>(layout_, image, arguments_.data(), windows).Run();
+  windows.Finish();
   return sums_.fit;
 }
 

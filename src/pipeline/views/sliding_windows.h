@@ -1,7 +1,8 @@
 #pragma once
 // The windows of one key, sliding over rows that were appended one after the other: what is in a
 // window as of a row is what was in it as of the row before, with that row and without those that
-// its edge has passed. For plans whose slots are additive, where taking rows away leaves no trace.
+// its edge has passed. For plans whose slots are additive, where taking rows away leaves no trace,
+// and WindowOutputs that slide.
 
 #include <cstdint>
 #include <vector>

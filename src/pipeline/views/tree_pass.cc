@@ -1,6 +1,6 @@
 // In a node, from its last child to its first:
-// 1. children whose last row is after as_of are passed over, except the first of them, which is
-// entered: as_of may lie in it;
+// 1. children whose last row is after the windows' end are passed over, except the first of them,
+// which is entered: the end may lie in it;
 // 2. the first child that reaches into the open window is found by time. Those behind it lie in the
 // window as a whole: one stretch;
 // 3. it is entered itself, as the window's edge may lie in it, and so may that of the next window;
@@ -9,6 +9,7 @@
 #include "pipeline/views/tree_pass.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace headrace::pipeline {
 
@@ -17,15 +18,15 @@ int64_t TreePass<Answer>::Run() {
   int64_t newest = RowImage::kNever;
   if (!image_.empty()) {
     const RowBlock block = image_.open->Block(layout_, arguments_);
-    const uint32_t end = RowsUpTo(block.times, image_.open_count, as_of_);
+    const uint32_t end = RowsUpTo(block.times, image_.open_count, end_time_);
     if (end > 0) {
       newest = block.times[end - 1];
-      rows_after_as_of_ = false;
+      rows_after_end_ = false;
       windows_.Add(block, 0, end, RowsBelow(end), {});
     }
   }
   if (image_.tree.empty()) return newest;
-  if (rows_after_as_of_) newest = NewestUpTo(layout_, image_.tree, as_of_);
+  if (rows_after_end_) newest = NewestUpTo(layout_, image_, end_time_);
   if (!windows_.done()) Node(*image_.tree.root, image_.tree.height - 1, true, true);
   return newest;
 }
@@ -43,23 +44,41 @@ void TreePass<Answer>::Node(const TreeNode& node, uint32_t level, bool left, boo
   if (right && level > 0) enter(last);
   while (end > begin && !windows_.done()) {
     const int64_t* times = node.last_times() + begin;
-    if (rows_after_as_of_) {
-      const uint32_t whole = begin + TimesUpTo(times, end - begin, as_of_);
+    if (rows_after_end_) {
+      const uint32_t whole = begin + TimesUpTo(times, end - begin, end_time_);
       if (whole < end) {
         enter(whole);
         continue;
       }
-      rows_after_as_of_ = false;
+      rows_after_end_ = false;
     }
     const uint32_t first = begin + TimesUpTo(times, end - begin, windows_.edge());
     if (first == end) {
       windows_.Close();
       continue;
     }
-    if (first + 1 < end) Stretch(node, level, first + 1, end);
-    if (windows_.done()) return;
-    enter(first);
+    const uint32_t whole = end - WholeChildren(node, first + 1, end);
+    if (whole < end) {
+      Stretch(node, level, whole, end);
+      windows_.CloseFull();
+      end = whole;
+      if (windows_.done()) return;
+      if (!windows_.is_bounded_by_time_alone()) continue;
+    }
+    enter(end - 1);
   }
+}
+
+// How many of the last of children [first, end), none of which the edge in time is in, lie in the
+// open window as a whole.
+template <typename Answer>
+uint32_t TreePass<Answer>::WholeChildren(const TreeNode& node, uint32_t first, uint32_t end) const {
+  if (first >= end) return 0;
+  if (windows_.is_bounded_by_time_alone()) return end - first;
+  // How many rows a loose child has is not in the run.
+  if (const uint32_t loose = node.Loose(first, end); loose != 0)
+    first = static_cast<uint32_t>(std::bit_width(loose));
+  return windows_.WholeBlocks(node.Run(first, end));
 }
 
 template <typename Answer>
@@ -74,9 +93,9 @@ void TreePass<Answer>::Leaf(const TreeNode& node, uint32_t index) {
   const RowChunk& chunk = *node.chunk(index);
   const RowBlock block = chunk.Block(layout_, arguments_);
   const uint32_t count = chunk.count();
-  const uint32_t end = rows_after_as_of_ ? RowsUpTo(block.times, count, as_of_) : count;
+  const uint32_t end = rows_after_end_ ? RowsUpTo(block.times, count, end_time_) : count;
   if (end == 0) return;
-  rows_after_as_of_ = false;
+  rows_after_end_ = false;
   windows_.Add(block, 0, end, RowsBelow(end),
                end == count && !node.IsLoose(index) ? node.Run(index, index + 1) : PartialRun());
 }
@@ -109,8 +128,11 @@ void TreePass<Answer>::RereadChild(const TreeNode& node, uint32_t level, uint32_
   for (uint32_t i = child.count(); i-- > 0;) RereadChild(child, level - 1, i);
 }
 
-int64_t NewestUpTo(const ChunkLayout& layout, const RowTree& tree, int64_t time) {
-  const auto at = LeafCursor::After(tree, time);
+int64_t NewestUpTo(const ChunkLayout& layout, const RowImage& image, int64_t time) {
+  if (image.empty()) return RowImage::kNever;
+  const int64_t* open = image.open->times(layout);
+  if (const uint32_t rows = RowsUpTo(open, image.open_count, time); rows > 0) return open[rows - 1];
+  const auto at = LeafCursor::After(image.tree, time);
   if (at.at_end()) return at.LastTimeBefore(RowImage::kNever);
   const int64_t* times = at.chunk()->times(layout);
   const uint32_t rows = RowsUpTo(times, at.chunk()->count(), time);

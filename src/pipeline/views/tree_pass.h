@@ -1,7 +1,8 @@
 #pragma once
-// A key's rows at one step, from the newest at or before `as_of` to the oldest that an open window
-// needs, given to NestedWindows: rows one by one where a window begins or ends, and everything
-// between as stretches of children of the key's tree. A window's edge costs one way down.
+// A key's rows at one step, from the newest at or before the windows' end to the oldest that an
+// open window needs, given to NestedWindows: rows one by one where a window begins or ends, and
+// everything between as stretches of children of the key's tree. A window's edge costs one way
+// down; of a session every chunk is looked at.
 
 #include <cstdint>
 
@@ -15,34 +16,35 @@ template <typename Answer>
 class TreePass {
  public:
   // All outlive it. `arguments`: scratch, layout.arguments() of them.
-  TreePass(const ChunkLayout& layout, const RowImage& image, base::Timestamp as_of,
-           ArgumentBlock* arguments, NestedWindows<Answer>& windows)
+  TreePass(const ChunkLayout& layout, const RowImage& image, ArgumentBlock* arguments,
+           NestedWindows<Answer>& windows)
       : layout_(layout),
         image_(image),
-        as_of_(as_of.us),
+        end_time_(windows.end_time()),
         arguments_(arguments),
         windows_(windows) {}
 
-  // Event time of the newest row at or before as_of; kNever when there is none.
+  // Event time of the newest row at or before the windows' end; kNever when there is none.
   int64_t Run();
 
  private:
   void Node(const TreeNode& node, uint32_t level, bool left, bool right);
   void Child(const TreeNode& node, uint32_t level, uint32_t index, bool left, bool right);
   void Leaf(const TreeNode& node, uint32_t index);
+  uint32_t WholeChildren(const TreeNode& node, uint32_t first, uint32_t end) const;
   // Children [first, end) lie in the open window.
   void Stretch(const TreeNode& node, uint32_t level, uint32_t first, uint32_t end);
   void RereadChild(const TreeNode& node, uint32_t level, uint32_t index);
 
   const ChunkLayout& layout_;
   const RowImage& image_;
-  const int64_t as_of_;
+  const int64_t end_time_;
   ArgumentBlock* arguments_;
   NestedWindows<Answer>& windows_;
-  bool rows_after_as_of_ = true;  // may still follow
+  bool rows_after_end_ = true;  // may still follow
 };
 
-// Event time of the newest row at or before `time` in a tree; kNever when there is none.
-int64_t NewestUpTo(const ChunkLayout& layout, const RowTree& tree, int64_t time);
+// Event time of the newest row at or before `time`; kNever when there is none.
+int64_t NewestUpTo(const ChunkLayout& layout, const RowImage& image, int64_t time);
 
 }  // namespace headrace::pipeline

@@ -35,6 +35,7 @@ std::string KeptText(const PipelineDefinition& definition, const ViewDefinition&
                   view.horizon().count(), view.lifetime() ? "lifetime" : "windows");
   if (stream.derived())
     text += fmt::format("derived {}\n", DerivationText(definition, view.stream));
+  if (view.last_rows() > 0) text += fmt::format("last rows {}\n", view.last_rows());
   if (view.where && !view.where->semantics().empty())
     text += fmt::format("where by {}\n", view.where->semantics());
   for (const Expression& argument : view.arguments) {

@@ -13,26 +13,61 @@ FeatureStatus StatusOf(const AggregateResult& result) {
   return result.value.is_null() ? FeatureStatus::kNullValue : FeatureStatus::kPresent;
 }
 
+bool EndsAtAsOfAndSlides(const Window& window) {
+  return window.kind == Window::Kind::kSliding && window.ending.count() == 0;
+}
+
+// Sliding windows hold each other, and so do the last rows; any other window has a pass to itself.
+std::vector<std::vector<size_t>> PassesOf(const ViewDefinition& view) {
+  std::vector<std::vector<size_t>> passes;
+  if (view.lifetime()) return {{0}};
+  const auto nested = [&](Window::Kind kind, auto size) {
+    std::vector<size_t> pass;
+    for (size_t w = 0; w < view.windows.size(); ++w)
+      if (view.windows[w].kind == kind) pass.push_back(w);
+    std::ranges::sort(pass, {}, [&](size_t w) { return view.windows[w].*size; });
+    if (!pass.empty()) passes.push_back(std::move(pass));
+  };
+  nested(Window::Kind::kSliding, &Window::length);
+  nested(Window::Kind::kLastRows, &Window::rows);
+  for (size_t w = 0; w < view.windows.size(); ++w)
+    if (view.windows[w].kind != Window::Kind::kSliding &&
+        view.windows[w].kind != Window::Kind::kLastRows)
+      passes.push_back({w});
+  return passes;
+}
+
 }  // namespace
 
 AggregatePlan PlanOf(const ViewDefinition& view) {
   std::vector<columns::Type> types;
   for (const Expression& argument : view.arguments) types.push_back(argument.type());
-  return AggregatePlan(view.features, types);
+  return AggregatePlan(view.features, types,
+                       view.last_rows() > 0 ? AggregatePlan::RowCounts::kNeeded
+                                            : AggregatePlan::RowCounts::kNotNeeded);
 }
 
 WindowOutputs::WindowOutputs(const ViewDefinition& view)
-    : view_(&view), outputs_(std::max<size_t>(1, view.windows.size())) {
+    : view_(&view),
+      outputs_(std::max<size_t>(1, view.windows.size())),
+      passes_(PassesOf(view)),
+      slides_(!view.lifetime() && std::ranges::all_of(view.windows, &EndsAtAsOfAndSlides)) {
   for (size_t i = 0; i < view.outputs.size(); ++i)
     outputs_[view.lifetime() ? 0 : view.outputs[i].window].push_back(i);
 }
 
-int64_t WindowOutputs::EdgeOf(size_t window, base::Timestamp as_of) const {
-  return view_->lifetime() ? base::Timestamp::Min().us : (as_of - view_->windows[window]).us;
+int64_t WindowOutputs::EndOf(size_t pass, base::Timestamp as_of) const {
+  const Window* window = KindOf(passes_[pass].front());
+  return window == nullptr || slides_ ? as_of.us : BoundsOf(*window, as_of).until;
+}
+
+int64_t WindowOutputs::EdgeOfAnyKind(size_t window, base::Timestamp as_of) const {
+  const Window* kind = KindOf(window);
+  return kind == nullptr ? base::Timestamp::Min().us : BoundsOf(*kind, as_of).after;
 }
 
 base::Duration WindowOutputs::LengthOf(size_t window) const {
-  return view_->lifetime() ? base::Duration(0) : view_->windows[window];
+  return view_->lifetime() ? base::Duration(0) : view_->windows[window].length;
 }
 
 ViewAnswer WindowOutputs::NotFound() const {

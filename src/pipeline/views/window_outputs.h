@@ -3,6 +3,7 @@
 // offline.
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/time.h"
@@ -29,10 +30,25 @@ class WindowOutputs {
   // `view` outlives it.
   explicit WindowOutputs(const ViewDefinition& view);
 
-  // Windows to be answered, ascending; a lifetime view has one that reaches back for ever.
+  // Windows to be answered; a view without windows has one that reaches back for ever.
   size_t windows() const { return outputs_.size(); }
+  // A pass over rows, from the newest at or before its end to the oldest that a window needs,
+  // answers some of them: each is the one before it and more rows.
+  size_t passes() const { return passes_.size(); }
+  std::span<const size_t> WindowsOf(size_t pass) const { return passes_[pass]; }
+  // Rows with a later event time are not in the windows of the pass.
+  int64_t EndOf(size_t pass, base::Timestamp as_of) const;
   // Rows with this event time or an earlier one are not in the window.
-  int64_t EdgeOf(size_t window, base::Timestamp as_of) const;
+  int64_t EdgeOf(size_t window, base::Timestamp as_of) const {
+    if (slides_) return (as_of - view_->windows[window].length).us;
+    return EdgeOfAnyKind(window, as_of);
+  }
+  // Null for the one that reaches back for ever.
+  const Window* KindOf(size_t window) const {
+    return view_->lifetime() ? nullptr : &view_->windows[window];
+  }
+  // All windows are sliding ones that end at as_of.
+  bool slides() const { return slides_; }
 
   // Null values and NOT_FOUND for every output.
   ViewAnswer NotFound() const;
@@ -49,19 +65,21 @@ class WindowOutputs {
   // view's ttl.
   void WriteEventTime(base::Timestamp newest, base::Timestamp as_of, ViewAnswer& answer) const;
 
-  // Of a row that counts itself, as of its own time: it is never too old.
-  void WriteEventTime(base::Timestamp newest, base::Timestamp /*as_of*/,
+  void WriteEventTime(base::Timestamp newest, base::Timestamp as_of,
                       RowAnswers::Row& answer) const {
     answer.SetEventTime(newest);
+    if (view_->ttl && newest + *view_->ttl < as_of) answer.SetOutsideMaxAge();
   }
-  void WriteEventTime(base::Timestamp, base::Timestamp, WindowSums&) const {}
 
  private:
-  // 0 of a lifetime view.
+  int64_t EdgeOfAnyKind(size_t window, base::Timestamp as_of) const;
+  // 0 without a window.
   base::Duration LengthOf(size_t window) const;
 
   const ViewDefinition* view_;
   std::vector<std::vector<size_t>> outputs_;  // by window
+  std::vector<std::vector<size_t>> passes_;   // their windows
+  bool slides_;
 };
 
 // The plan of a view's features over its arguments.

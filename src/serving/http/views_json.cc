@@ -22,8 +22,8 @@ Json ViewJson(const pipeline::PipelineDefinition& definition,
     const columns::Field& field = stream.schema()->field(by);
     json["join_keys"].push_back(NameAndType(field.name, field.type));
   }
-  for (const base::Duration window : view.windows)
-    json["windows"].push_back(base::FormatDuration(window));
+  for (const pipeline::Window& window : view.windows)
+    json["windows"].push_back(pipeline::TextOf(window));
   if (view.ttl) json["ttl"] = base::FormatDuration(*view.ttl);
   json["features"] = Json::array();
   for (const pipeline::OutputFeature& output : view.outputs)

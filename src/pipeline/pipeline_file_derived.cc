@@ -48,6 +48,8 @@ void PipelineReader::DerivedStream(const Node& name, const Node& node) {
     good = derivation->where.has_value();
   }
   good = good && Kept(node, what, *derivation);
+  if (const YamlNode* dedupe = Find(node, Section::kStream, "dedupe"); good && dedupe != nullptr)
+    good = DedupeOf(*dedupe, what, *derivation);
   if (const YamlNode* rate = Find(node, Section::kStream, "rate")) Rate(*rate, name.text);
   if (!good) return;
   broken_streams_.erase(name.text);
@@ -68,11 +70,12 @@ void PipelineReader::AddDerived(std::string name, Derivation derivation) {
   definition_.streams.push_back(std::move(stream));
 }
 
-bool PipelineReader::MadeByJoin(size_t stream) const {
+bool PipelineReader::DependsOnOtherRows(size_t stream) const {
   for (; definition_.streams[stream].derived();
        stream = definition_.streams[stream].derivation->source)
     if (definition_.streams[stream].derivation->as_of ||
-        definition_.streams[stream].derivation->interval)
+        definition_.streams[stream].derivation->interval ||
+        definition_.streams[stream].derivation->dedupe)
       return true;
   return false;
 }
@@ -144,8 +147,8 @@ bool PipelineReader::CanBeJoined(const Node& from, const FromClause::Join& join,
   const std::string& name = join.stream.text;
   if (other == derivation.source)
     return fail(join.stream, "a stream can't be joined to itself", "name another stream");
-  if (!join.within && MadeByJoin(other))
-    return fail(join.stream, fmt::format("`{}` is made by a join itself", name),
+  if (!join.within && DependsOnOtherRows(other))
+    return fail(join.stream, fmt::format("`{}` is made by a join, or without repeats", name),
                 "join to a stream that comes in, or to one that only filters and computes");
   if (MadeByIntervalJoin(derivation.source) || MadeByIntervalJoin(other))
     return fail(join.stream, "rows of a join within a time come out of order, and can't be joined",
@@ -315,6 +318,46 @@ bool PipelineReader::Kept(const Node& node, const std::string& what, Derivation&
   for (const size_t field : derivation.kept) fields.push_back(wide.field(field));
   derivation.schema = Numbered(std::move(fields));
   return true;
+}
+
+bool PipelineReader::DedupeOf(const Node& node, const std::string& what, Derivation& derivation) {
+  const std::string part = what + ": dedupe";
+  if (!CheckSection(node, Section::kDedupe, part)) return false;
+  const YamlNode* by = contract::Require(node, "by", part, report_);
+  const YamlNode* within = contract::Require(node, "within", part, report_);
+  const auto names =
+      by == nullptr ? std::nullopt : contract::ReadTexts(*by, part + ": `by`", report_);
+  const auto span = within == nullptr
+                        ? std::nullopt
+                        : contract::ReadDuration(*within, part + ": `within`", report_);
+  if (!names || !span || TooMany(*by, names->size(), kKeyFieldsMax, "key fields")) return false;
+  if (derivation.interval || MadeByIntervalJoin(derivation.source)) {
+    report_.Error(DiagnosticCode::kDerivedStream, node.place,
+                  fmt::format("{}: rows of a join within a time come out of order", part),
+                  "leave repeats out before the join");
+    return false;
+  }
+  Dedupe dedupe{.by = {}, .within = *span};
+  const size_t errors = report_.errors();
+  if (names->empty())
+    report_.Error(DiagnosticCode::kKeyField, by->place, part + ": a key has at least one field");
+  for (const YamlNode* name : *names) {
+    const auto field = derivation.schema->IndexOf(name->text);
+    if (!field) {
+      const auto known = NamesOf(*derivation.schema);
+      report_.Error(DiagnosticCode::kUnknownColumn, name->place,
+                    fmt::format("{}: no column `{}`", part, name->text),
+                    contract::DidYouMean(name->text, known,
+                                         fmt::format("columns: {}", fmt::join(known, ", "))));
+    } else if (columns::IsFloating(derivation.schema->field(*field).type)) {
+      report_.Error(DiagnosticCode::kKeyField, name->place,
+                    fmt::format("{}: `{}` is a float, and a key can't be one", part, name->text));
+    } else {
+      dedupe.by.push_back(*field);
+    }
+  }
+  derivation.dedupe = std::move(dedupe);
+  return report_.errors() == errors;
 }
 
 bool PipelineReader::KeptColumn(const Node& name, const std::string& what,

@@ -177,6 +177,17 @@ constexpr std::array kKeys = {
         "Of a derived stream: the columns that stay, the event time among them; all unless said.",
         "[card, cents, paid_at]"},
     KeyRow{kStream, "drop", kTexts, "Of a derived stream: columns that do not stay.", "[email]"},
+    KeyRow{kStream,
+           "dedupe",
+           kSection,
+           "Of a derived stream: leaves out rows that repeat an earlier one.",
+           "{by: payment_id, within: 1d}",
+           {},
+           kDedupe},
+    KeyRow{kDedupe, "by", kTexts, "The columns that a repeat has in common with the first.",
+           "payment_id"},
+    KeyRow{kDedupe, "within", kDuration,
+           "How far apart in event time, either way, a repeat and the first may be.", "1d"},
     KeyRow{kSource, "flight", kChoice, "Arrow Flight DoPut.", "push", "push"},
     KeyRow{kSource, "http", kChoice, "POST of JSON.", "push", "push"},
     KeyRow{kSource, "kafka", kText, "Brokers.", "", {}, kPipeline, kLater},
@@ -294,6 +305,7 @@ std::string_view NameOf(Section section) {
     case kTime: return "time";
     case kRate: return "rate";
     case kHistory: return "history";
+    case kDedupe: return "dedupe";
     case kView: return "view";
     case kService: return "service";
     case kTable: return "table";

@@ -21,6 +21,7 @@ enum class Section : uint8_t {
   kTime,
   kRate,
   kHistory,
+  kDedupe,
   kView,
   kService,
   kTable,

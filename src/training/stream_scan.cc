@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "pipeline/streams/as_of_table.h"
+#include "pipeline/streams/first_rows.h"
 #include "pipeline/streams/interval_table.h"
 #include "pipeline/views/conform.h"
 
@@ -56,11 +57,17 @@ class DerivedScan {
   DerivedScan(const History& history, const pipeline::PipelineDefinition& definition, size_t stream)
       : history_(history),
         definition_(definition),
+        stream_(stream),
         derivation_(*definition.streams[stream].derivation),
         source_(definition.streams[derivation_.source]),
         counts_(pipeline::CountsOf(derivation_)) {}
 
   Result<ScannedRows> Run(const std::vector<size_t>& fields, const tables::VisitRows& visit) {
+    return derivation_.dedupe ? WithoutRepeats(fields, visit) : Scan(fields, visit);
+  }
+
+ private:
+  Result<ScannedRows> Scan(const std::vector<size_t>& fields, const tables::VisitRows& visit) {
     const size_t columns = source_.schema()->size();
     std::set<size_t> needed = {source_.timing.event_time_field};
     std::set<size_t> joined;
@@ -89,7 +96,34 @@ class DerivedScan {
     return scanned;
   }
 
- private:
+  // The log's epochs once more, in their order: which row is the first depends on it.
+  Result<ScannedRows> WithoutRepeats(const std::vector<size_t>& fields,
+                                     const tables::VisitRows& visit) {
+    const columns::SchemaRef& schema = derivation_.schema;
+    const pipeline::StreamDefinition& stream = definition_.streams[stream_];
+    std::set<size_t> needed(fields.begin(), fields.end());
+    needed.insert(derivation_.dedupe->by.begin(), derivation_.dedupe->by.end());
+    needed.insert(stream.timing.event_time_field);
+    Gathered gathered;
+    HR_TRY(const ScannedRows scanned,
+           Scan({needed.begin(), needed.end()}, [&](const PositionedRows& rows) -> Result<void> {
+             gathered.Add(schema, rows);
+             return {};
+           }));
+    Ordered ordered = gathered.InOrder();
+    pipeline::FirstRows first(*derivation_.dedupe, stream.timing.event_time_field,
+                              stream.timing.late);
+    pipeline::DedupeCounts counts;
+    while (ordered.next < ordered.positions.size()) {
+      const base::EpochId epoch = ordered.positions[ordered.next].epoch();
+      const PositionedRows rows = TakeEpoch(ordered, epoch);
+      const std::vector<uint32_t> kept = first.Apply(epoch, rows.rows, counts);
+      if (kept.empty()) continue;
+      HR_TRY_VOID(visit(WithOrigin(Project(rows.rows.Take(kept), fields), kept, rows)));
+    }
+    return scanned;
+  }
+
   // All rows of a stream in the order of the log.
   struct Ordered {
     columns::ColumnBatch rows;
@@ -97,29 +131,39 @@ class DerivedScan {
     std::vector<int64_t> known_at;
     size_t next = 0;
   };
-  Result<ScannedRows> ReadOrdered(size_t stream, const std::set<size_t>& fields, Ordered& ordered) {
-    const columns::SchemaRef schema = definition_.streams[stream].schema();
+  struct Gathered {
     std::vector<columns::ColumnBatch> parts;
-    PositionedRows all;
+    std::vector<columns::Position> positions;
+    std::vector<int64_t> known_at;
+
+    void Add(const columns::SchemaRef& schema, const PositionedRows& rows) {
+      parts.push_back(pipeline::ConformTo(schema, rows.rows));
+      positions.insert(positions.end(), rows.positions.begin(), rows.positions.end());
+      known_at.insert(known_at.end(), rows.known_at.begin(), rows.known_at.end());
+    }
+    Ordered InOrder() const {
+      Ordered ordered;
+      if (parts.empty()) return ordered;
+      std::vector<uint32_t> order(positions.size());
+      std::iota(order.begin(), order.end(), 0U);
+      std::ranges::stable_sort(order, {}, [&](uint32_t row) { return positions[row]; });
+      ordered.rows = columns::ColumnBatch::Concat(parts).Take(order);
+      for (const uint32_t row : order) {
+        ordered.positions.push_back(positions[row]);
+        ordered.known_at.push_back(known_at[row]);
+      }
+      return ordered;
+    }
+  };
+  Result<ScannedRows> ReadOrdered(size_t stream, const std::set<size_t>& fields, Ordered& ordered) {
+    Gathered gathered;
     HR_TRY(const ScannedRows scanned,
            ScanStream(history_, definition_, stream, {fields.begin(), fields.end()},
                       [&](const PositionedRows& rows) -> Result<void> {
-                        parts.push_back(pipeline::ConformTo(schema, rows.rows));
-                        all.positions.insert(all.positions.end(), rows.positions.begin(),
-                                             rows.positions.end());
-                        all.known_at.insert(all.known_at.end(), rows.known_at.begin(),
-                                            rows.known_at.end());
+                        gathered.Add(definition_.streams[stream].schema(), rows);
                         return {};
                       }));
-    if (parts.empty()) return scanned;
-    std::vector<uint32_t> order(all.positions.size());
-    std::iota(order.begin(), order.end(), 0U);
-    std::ranges::stable_sort(order, {}, [&](uint32_t row) { return all.positions[row]; });
-    ordered.rows = columns::ColumnBatch::Concat(parts).Take(order);
-    for (const uint32_t row : order) {
-      ordered.positions.push_back(all.positions[row]);
-      ordered.known_at.push_back(all.known_at[row]);
-    }
+    ordered = gathered.InOrder();
     return scanned;
   }
 
@@ -223,6 +267,7 @@ class DerivedScan {
 
   const History& history_;
   const pipeline::PipelineDefinition& definition_;
+  const size_t stream_;
   const pipeline::Derivation& derivation_;
   const pipeline::StreamDefinition& source_;
   std::unique_ptr<pipeline::AsOfTable> versions_;

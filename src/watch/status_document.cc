@@ -169,6 +169,12 @@ Json DerivedStreamsJson(const StatusFigures& figures) {
                         {"other_null_keys", stream.counts.interval.other_null_keys},
                         {"waiting", stream.kept.rows},
                         {"bytes", stream.kept.bytes}};
+    if (stream.dedupes)
+      json["dedupe"] = {{"repeats", stream.counts.dedupe.repeats},
+                        {"null_keys", stream.counts.dedupe.null_keys},
+                        {"forgotten", stream.counts.dedupe.forgotten},
+                        {"remembered", stream.remembered.rows},
+                        {"bytes", stream.remembered.bytes}};
     streams.push_back(std::move(json));
   }
   return streams;

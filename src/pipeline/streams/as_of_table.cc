@@ -25,10 +25,6 @@ struct KeyHash {
 // What a key takes beside its bytes and versions: an entry of the index, its place in the list.
 constexpr uint64_t kKeyBytes = 96;
 
-bool AnyNull(const ColumnBatch& rows, std::span<const size_t> fields, size_t row) {
-  return std::ranges::any_of(fields, [&](size_t field) { return rows.column(field).IsNull(row); });
-}
-
 }  // namespace
 
 struct AsOfTable::Key {

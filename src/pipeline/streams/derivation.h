@@ -40,6 +40,12 @@ struct IntervalJoin {
   base::Duration to{0};
 };
 
+// Leaves out rows that repeat an earlier one of their key (first_rows.h).
+struct Dedupe {
+  std::vector<size_t> by;    // of the derived stream's columns
+  base::Duration within{0};  // of event time, before and after
+};
+
 // Immutable once shared; any thread may derive with it.
 struct Derivation {
   size_t source = 0;  // index into PipelineDefinition::streams, less than the derived stream's own
@@ -53,6 +59,7 @@ struct Derivation {
   std::optional<Expression> where;  // over `wide`
   std::vector<size_t> kept;         // of `wide`: the columns that stay, in their order
   columns::SchemaRef schema;        // of the derived stream
+  std::optional<Dedupe> dedupe;     // comes last
 };
 
 // What became of the rows so far; a function of the log.
@@ -82,6 +89,13 @@ struct IntervalCounts {
   uint64_t null_keys = 0;
   uint64_t other_null_keys = 0;
   bool operator==(const IntervalCounts&) const = default;
+};
+
+struct DedupeCounts {
+  uint64_t repeats = 0;
+  uint64_t null_keys = 0;  // kept: a NULL repeats nothing
+  uint64_t forgotten = 0;  // kept rows that went early, as there were too many
+  bool operator==(const DedupeCounts&) const = default;
 };
 
 struct DerivedRows {

@@ -19,12 +19,20 @@ namespace {
 constexpr uint8_t kCountsPart = 1;
 constexpr uint8_t kVersionsPart = 2;
 constexpr uint8_t kWaitingPart = 3;
+constexpr uint8_t kFirstPart = 4;
 
 std::vector<std::string> ExpressionTexts(const Derivation& derivation) {
   std::vector<std::string> texts;
   for (const Expression& column : derivation.columns) texts.push_back(column.text());
   if (derivation.where) texts.push_back(derivation.where->text());
   return texts;
+}
+
+DerivedRows TakeRows(const DerivedRows& rows, const std::vector<uint32_t>& kept) {
+  if (kept.size() == rows.from.size()) return rows;
+  DerivedRows taken{rows.rows.Take(kept), {}};
+  for (const uint32_t row : kept) taken.from.push_back(rows.from[row]);
+  return taken;
 }
 
 }  // namespace
@@ -36,11 +44,18 @@ DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::Memor
     if (derivation == nullptr) continue;
     Stream stream{.index = i,
                   .identity = definition.streams[i].name + "\n" + DerivationText(definition, i),
-                  .counts = {CountsOf(*derivation), {}, {}},
+                  .counts = {CountsOf(*derivation), {}, {}, {}},
                   .versions = {},
                   .waiting = {},
-                  .kept = {}};
+                  .first = {},
+                  .kept = {},
+                  .remembered = {}};
     joins_ |= derivation->as_of || derivation->interval;
+    keeps_ |= joins_ || derivation->dedupe;
+    if (derivation->dedupe)
+      stream.first = std::make_unique<FirstRows>(*derivation->dedupe,
+                                                 definition.streams[i].timing.event_time_field,
+                                                 definition.streams[i].timing.late);
     const StreamDefinition& source = definition.streams[derivation->source];
     if (derivation->as_of)
       stream.versions =
@@ -121,6 +136,8 @@ void DerivedStreams::Apply(base::EpochId epoch, std::span<columns::ColumnBatch> 
     DerivedRows rows;
     if (input.rows.rows() > 0)
       rows = Derive(*definition_.streams[stream.index].derivation, input.rows, counts.rows);
+    if (stream.first != nullptr)
+      rows = TakeRows(rows, stream.first->Apply(epoch, rows.rows, counts.dedupe));
     batches[stream.index] = std::move(rows.rows);
     NoteMoment(stream.index, epoch, batches[stream.index]);
     if (!input.known_at.empty())
@@ -136,7 +153,7 @@ void DerivedStreams::Apply(base::EpochId epoch, std::span<columns::ColumnBatch> 
 }
 
 void DerivedStreams::SettleCharges() {
-  if (!joins_) return;
+  if (!keeps_) return;
   uint64_t bytes = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -146,7 +163,9 @@ void DerivedStreams::SettleCharges() {
                        stream.versions->bytes()};
       if (stream.waiting != nullptr)
         stream.kept = {0, stream.waiting->waiting(), stream.waiting->bytes()};
-      bytes += stream.kept.bytes;
+      if (stream.first != nullptr)
+        stream.remembered = {0, stream.first->remembered(), stream.first->bytes()};
+      bytes += stream.kept.bytes + stream.remembered.bytes;
     }
   }
   bytes_.store(bytes, std::memory_order_relaxed);
@@ -168,7 +187,9 @@ std::vector<DerivedStreamStatus> DerivedStreams::status() const {
                                .expressions = ExpressionTexts(derivation),
                                .join = Join::kNone,
                                .joined = {},
-                               .kept = stream.kept};
+                               .kept = stream.kept,
+                               .dedupes = stream.first != nullptr,
+                               .remembered = stream.remembered};
     if (derivation.as_of) {
       status.join = Join::kAsOf;
       status.joined = definition_.streams[derivation.as_of->stream].name;
@@ -182,11 +203,12 @@ std::vector<DerivedStreamStatus> DerivedStreams::status() const {
 }
 
 // Parts: u8 2, text identity, AsOfTable's bytes; u8 3, text identity, u32 part, IntervalTable's
-// bytes; at the end u8 1, u32 streams, per stream counts.
+// bytes; u8 4, text identity, u32 part, FirstRows' bytes; at the end u8 1, u32 streams, per stream
+// counts.
 bool DerivedStreams::Encode(Cursor& cursor, base::EpochId epoch, size_t bytes,
                             std::vector<uint8_t>& out) const {
   columns::ByteWriter writer(out);
-  for (; cursor.stream < streams_.size(); ++cursor.stream, cursor.next = 0) {
+  for (; cursor.stream < streams_.size(); ++cursor.stream, cursor.next = cursor.first = 0) {
     const Stream& stream = streams_[cursor.stream];
     if (stream.versions != nullptr && cursor.next < stream.versions->keys()) {
       writer.U8(kVersionsPart);
@@ -199,6 +221,13 @@ bool DerivedStreams::Encode(Cursor& cursor, base::EpochId epoch, size_t bytes,
       writer.Text(stream.identity);
       writer.U32(static_cast<uint32_t>(cursor.next));
       stream.waiting->Encode(cursor.next++, epoch, out);
+      return true;
+    }
+    if (stream.first != nullptr && cursor.first < FirstRows::kParts) {
+      writer.U8(kFirstPart);
+      writer.Text(stream.identity);
+      writer.U32(static_cast<uint32_t>(cursor.first));
+      stream.first->Encode(cursor.first++, epoch, out);
       return true;
     }
   }
@@ -224,10 +253,10 @@ base::Result<void> DerivedStreams::Restore(columns::ByteReader& in, base::EpochI
   // A stream that the definition has no more, or makes in another way.
   if (stream == nullptr) return {};
   if (kind == kVersionsPart && stream->versions != nullptr) return stream->versions->Restore(in);
-  if (kind != kWaitingPart || stream->waiting == nullptr)
-    return base::Fail(base::ErrorCode::kCorruption, "what was captured is of no join");
   HR_TRY(const uint32_t part, in.U32());
-  return stream->waiting->Restore(part, in);
+  if (kind == kWaitingPart && stream->waiting != nullptr) return stream->waiting->Restore(part, in);
+  if (kind == kFirstPart && stream->first != nullptr) return stream->first->Restore(part, in);
+  return base::Fail(base::ErrorCode::kCorruption, "what was captured is kept by no stream");
 }
 
 DerivedStreams::Stream* DerivedStreams::Identified(std::string_view identity) {
@@ -236,7 +265,8 @@ DerivedStreams::Stream* DerivedStreams::Identified(std::string_view identity) {
 }
 
 // text identity, u64 in, u64 out, u64 false, u64 null, u32 expressions, u64 failed each, u64
-// matched, u64 unmatched, u64 null keys, u64 null keys of versions, i64 watermark.
+// matched, u64 unmatched, u64 null keys, u64 null keys of versions, i64 watermark, then u64 each
+// the counts of interval and dedupe in their order.
 void DerivedStreams::EncodeCounts(const Stream& stream, columns::ByteWriter& out) const {
   const DerivationCounts& rows = stream.counts.rows;
   out.Text(stream.identity);
@@ -258,6 +288,10 @@ void DerivedStreams::EncodeCounts(const Stream& stream, columns::ByteWriter& out
   out.U64(interval.given_up);
   out.U64(interval.null_keys);
   out.U64(interval.other_null_keys);
+  const DedupeCounts& dedupe = stream.counts.dedupe;
+  out.U64(dedupe.repeats);
+  out.U64(dedupe.null_keys);
+  out.U64(dedupe.forgotten);
 }
 
 base::Result<void> DerivedStreams::RestoreCounts(columns::ByteReader& in) {
@@ -283,6 +317,9 @@ base::Result<void> DerivedStreams::RestoreCounts(columns::ByteReader& in) {
   HR_TRY(counts.interval.given_up, in.U64());
   HR_TRY(counts.interval.null_keys, in.U64());
   HR_TRY(counts.interval.other_null_keys, in.U64());
+  HR_TRY(counts.dedupe.repeats, in.U64());
+  HR_TRY(counts.dedupe.null_keys, in.U64());
+  HR_TRY(counts.dedupe.forgotten, in.U64());
   Stream* stream = Identified(identity);
   if (stream == nullptr || counts.rows.failed.size() != stream->counts.rows.failed.size())
     return {};
@@ -339,6 +376,11 @@ std::string DerivationText(const PipelineDefinition& definition, size_t stream) 
   for (size_t i = 0; i < derivation->columns.size(); ++i)
     add(derivation->wide->field(derivation->input->size() + i).name + " =", derivation->columns[i]);
   if (derivation->where) add("where", *derivation->where);
+  if (const auto& dedupe = derivation->dedupe) {
+    fmt::format_to(std::back_inserter(text), " first within {} late {} by", dedupe->within.count(),
+                   source.timing.late.count());
+    for (const size_t field : dedupe->by) text += " " + derivation->schema->field(field).name;
+  }
   return text;
 }
 

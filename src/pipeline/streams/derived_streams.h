@@ -16,6 +16,7 @@
 #include "columns/batch_codec.h"
 #include "pipeline/definition.h"
 #include "pipeline/streams/as_of_table.h"
+#include "pipeline/streams/first_rows.h"
 #include "pipeline/streams/interval_table.h"
 
 namespace headrace::pipeline {
@@ -25,6 +26,7 @@ struct DerivedCounts {
   DerivationCounts rows;
   AsOfCounts as_of;
   IntervalCounts interval;
+  DedupeCounts dedupe;
 };
 
 // What a join keeps: versions of a dimension's keys, or rows that wait for their partners.
@@ -42,6 +44,8 @@ struct DerivedStreamStatus {
   enum class Join : uint8_t { kNone, kAsOf, kInterval } join = Join::kNone;
   std::string joined;  // the other stream
   JoinFigures kept;
+  bool dedupes = false;
+  JoinFigures remembered;  // of what it leaves repeats of out
 };
 
 // One thread applies and restores; status from any thread. Encode only while nothing is applied.
@@ -67,7 +71,8 @@ class DerivedStreams {
   // What is captured, in parts; each is of the epoch that was applied last when it was encoded.
   struct Cursor {
     size_t stream = 0;
-    size_t next = 0;  // key of a dimension, part of what waits
+    size_t next = 0;   // key of a dimension, part of what waits
+    size_t first = 0;  // part of the first rows
   };
   // Appends the next part, of about `bytes` where there is a choice; `epoch` was applied last.
   // False, and nothing appended, after the last, which has the counts.
@@ -82,7 +87,9 @@ class DerivedStreams {
     DerivedCounts counts;
     std::unique_ptr<AsOfTable> versions;  // null without such a join
     std::unique_ptr<IntervalTable> waiting;
+    std::unique_ptr<FirstRows> first;
     JoinFigures kept;
+    JoinFigures remembered;
   };
   // The rows of the epoch at hand, beside `batches`.
   struct Moment {
@@ -107,6 +114,7 @@ class DerivedStreams {
   const PipelineDefinition& definition_;
   base::MemoryBudget& budget_;
   bool joins_ = false;
+  bool keeps_ = false;           // a stream keeps something of rows that have passed
   std::vector<Moment> moments_;  // by stream; only where there are joins
   mutable std::mutex mutex_;     // guards counts and figures, which only the applier changes
   std::vector<Stream> streams_;

@@ -29,10 +29,6 @@ size_t PartOf(std::string_view key) { return base::Hash64(key) % IntervalTable::
 int64_t After(int64_t time, base::Duration span) { return (base::Timestamp{time} + span).us; }
 int64_t Before(int64_t time, base::Duration span) { return (base::Timestamp{time} - span).us; }
 
-bool AnyNull(const columns::ColumnBatch& rows, std::span<const size_t> fields, size_t row) {
-  return std::ranges::any_of(fields, [&](size_t field) { return rows.column(field).IsNull(row); });
-}
-
 std::vector<size_t> AllOf(const columns::Schema& schema) {
   std::vector<size_t> fields(schema.size());
   std::iota(fields.begin(), fields.end(), size_t{0});

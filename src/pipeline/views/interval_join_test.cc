@@ -97,7 +97,7 @@ std::vector<std::string> Texts(const std::vector<NaivePair>& pairs) {
 }
 
 TEST(IntervalJoin, MakesEveryPairOnceAndWhatFoundNone) {
-  for (uint64_t seed = 1; seed <= 20; ++seed) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
     const PipelineRef pipeline =
         streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
     RandomEpochs random = Outcomes(seed, pipeline);

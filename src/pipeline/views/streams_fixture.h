@@ -179,7 +179,7 @@ class RandomEpochs {
                     .card = "c" + std::to_string(random_() % 4),
                     .shop = {},
                     .amount = {},
-                    .at = now - (Rarely() ? Back(59) : Back(3)),
+                    .at = now - (Rarely() ? Back(60) : Back(3)),
                     .came_at = 0};
     if (!Rarely()) payment.shop = static_cast<int64_t>(random_() % 5);
     if (!Rarely()) payment.amount = static_cast<int64_t>(random_() % 100);

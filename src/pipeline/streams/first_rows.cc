@@ -1,0 +1,173 @@
+#include "pipeline/streams/first_rows.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "base/hash.h"
+#include "columns/key.h"
+#include "pipeline/streams/joining_rows.h"
+
+namespace headrace::pipeline {
+namespace {
+
+// What a key takes beside its bytes, and a kept row.
+constexpr uint64_t kKeyBytes = 104;
+constexpr uint64_t kRowBytes = 24;
+
+struct KeyHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view key) const { return base::Hash64(key); }
+};
+
+int64_t After(int64_t time, base::Duration span) { return (base::Timestamp{time} + span).us; }
+int64_t Before(int64_t time, base::Duration span) { return (base::Timestamp{time} - span).us; }
+
+}  // namespace
+
+struct FirstRows::Part {
+  // The earliest is on top.
+  struct Due {
+    int64_t time;
+    const std::string* key;
+    bool operator<(const Due& other) const { return time > other.time; }
+  };
+  base::EpochId epoch;  // of the capture that it comes from
+  int64_t newest = std::numeric_limits<int64_t>::min();
+  std::unordered_map<std::string, std::vector<int64_t>, KeyHash, std::equal_to<>>
+      kept;              // ascending
+  std::vector<Due> due;  // a heap
+  uint64_t bytes = 0;
+
+  void Keep(std::string_view key, int64_t time) {
+    auto found = kept.find(key);
+    if (found == kept.end()) {
+      found = kept.emplace(std::string(key), std::vector<int64_t>()).first;
+      bytes += kKeyBytes + key.size();
+    }
+    std::vector<int64_t>& times = found->second;
+    times.insert(std::ranges::upper_bound(times, time), time);
+    due.push_back({time, &found->first});
+    std::push_heap(due.begin(), due.end());
+    bytes += kRowBytes;
+  }
+
+  void ForgetEarliest() {
+    std::pop_heap(due.begin(), due.end());
+    const Due earliest = due.back();
+    due.pop_back();
+    bytes -= kRowBytes;
+    const auto found = kept.find(*earliest.key);
+    found->second.erase(found->second.begin());  // the earliest of all is the earliest of its key
+    if (!found->second.empty()) return;
+    bytes -= kKeyBytes + found->first.size();
+    kept.erase(found);
+  }
+};
+
+FirstRows::FirstRows(const Dedupe& dedupe, size_t event_time_field, base::Duration late,
+                     size_t remembered_max)
+    : dedupe_(dedupe),
+      event_time_field_(event_time_field),
+      late_(late),
+      remembered_max_(remembered_max) {
+  for (auto& part : parts_) part = std::make_unique<Part>();
+}
+
+FirstRows::~FirstRows() = default;
+
+uint64_t FirstRows::remembered() const {
+  uint64_t rows = 0;
+  for (const auto& part : parts_) rows += part->due.size();
+  return rows;
+}
+
+uint64_t FirstRows::bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& part : parts_) bytes += part->bytes;
+  return bytes;
+}
+
+std::vector<uint32_t> FirstRows::Apply(base::EpochId epoch, const columns::ColumnBatch& rows,
+                                       DedupeCounts& counts) {
+  std::vector<uint32_t> kept;
+  if (rows.rows() == 0) return kept;
+  const auto times = rows.column(event_time_field_).Int64s();
+  columns::KeyBytes key;
+  for (uint32_t row = 0; row < rows.rows(); ++row) {
+    if (AnyNull(rows, dedupe_.by, row)) {
+      ++counts.null_keys;
+      kept.push_back(row);
+      continue;
+    }
+    columns::KeyOfRow(rows, dedupe_.by, row, key);
+    Part& part = *parts_[base::Hash64(key) % kParts];
+    if (epoch <= part.epoch) continue;
+    if (IsFirst(part, key, times[row])) {
+      part.Keep(key, times[row]);
+      kept.push_back(row);
+    } else {
+      ++counts.repeats;
+    }
+  }
+  for (const auto& part : parts_) {
+    if (epoch <= part->epoch) continue;
+    for (const int64_t time : times) part->newest = std::max(part->newest, time);
+    Forget(*part, counts);
+  }
+  return kept;
+}
+
+bool FirstRows::IsFirst(Part& part, std::string_view key, int64_t time) const {
+  const auto found = part.kept.find(key);
+  if (found == part.kept.end()) return true;
+  const auto near = std::ranges::lower_bound(found->second, Before(time, dedupe_.within));
+  return near == found->second.end() || *near > After(time, dedupe_.within);
+}
+
+void FirstRows::Forget(Part& part, DedupeCounts& counts) const {
+  const int64_t watermark = Before(part.newest, late_);
+  while (!part.due.empty()) {
+    const bool useless = After(part.due.front().time, dedupe_.within) < watermark;
+    if (!useless && part.due.size() <= remembered_max_) return;
+    if (!useless) ++counts.forgotten;
+    part.ForgetEarliest();
+  }
+}
+
+// u64 epoch, i64 newest, u32 keys, per key {text, u32 rows, i64 time each}.
+void FirstRows::Encode(size_t part_number, base::EpochId epoch, std::vector<uint8_t>& out) const {
+  const Part& part = *parts_[part_number];
+  columns::ByteWriter writer(out);
+  writer.U64(epoch.value);
+  writer.I64(part.newest);
+  writer.U32(static_cast<uint32_t>(part.kept.size()));
+  for (const auto& [key, times] : part.kept) {
+    writer.Text(key);
+    writer.U32(static_cast<uint32_t>(times.size()));
+    for (const int64_t time : times) writer.I64(time);
+  }
+}
+
+base::Result<void> FirstRows::Restore(size_t part_number, columns::ByteReader& in) {
+  if (part_number >= kParts)
+    return base::Fail(base::ErrorCode::kCorruption, "captured first rows have no such part");
+  Part& part = *parts_[part_number];
+  HR_TRY(part.epoch.value, in.U64());
+  HR_TRY(part.newest, in.I64());
+  HR_TRY(const uint32_t keys, in.U32());
+  for (uint32_t i = 0; i < keys; ++i) {
+    HR_TRY(const std::string_view key, in.Text());
+    HR_TRY(const uint32_t rows, in.U32());
+    for (uint32_t row = 0; row < rows; ++row) {
+      HR_TRY(const int64_t time, in.I64());
+      part.Keep(key, time);
+    }
+  }
+  return {};
+}
+
+}  // namespace headrace::pipeline

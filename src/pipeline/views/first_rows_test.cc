@@ -1,0 +1,176 @@
+// Which rows stay, against a comparison with all that stayed before; also after a restart, and in
+// the views over them.
+#include "pipeline/streams/first_rows.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/memory_budget.h"
+#include "pipeline/views/replay_fixture.h"
+#include "pipeline/views/streams_fixture.h"
+#include "pipeline/views/view_capture.h"
+#include "pipeline/views/view_restore.h"
+
+namespace headrace::pipeline {
+namespace {
+
+using streams_fixture::kSecond;
+using streams_fixture::Payment;
+using streams_fixture::RandomEpochs;
+
+constexpr std::string_view kOncePipeline = R"(headrace: 1
+pipeline: once
+promise: {budget: {p99: 200ms}}
+clock: events
+streams:
+  payments: {contract: payments.yaml, source: {http: push}, time: {event: paid_at, late: 1m}}
+  shops: {contract: shops.yaml, source: {http: push}, time: {event: since, late: 10m}}
+  once:
+    from: payments
+    where: amount < 90
+    dedupe: {by: [card, shop], within: 7s}
+views:
+  card:
+    from: once
+    by: card
+    over: [2m]
+    features: {n: count(*), spend: sum(amount)}
+)";
+const Dedupe kByCardAndShop{.by = {0, 1}, .within = std::chrono::seconds(7)};
+constexpr size_t kPaidAt = 3;
+
+// Those that stay, found by looking at every one that stayed.
+std::vector<const Payment*> NaiveFirst(const std::vector<Payment>& payments) {
+  std::vector<const Payment*> kept;
+  for (const Payment& payment : payments) {
+    if (payment.amount.value_or(100) >= 90) continue;
+    const bool repeat = payment.shop && std::ranges::any_of(kept, [&](const Payment* other) {
+                          return other->card == payment.card && other->shop == payment.shop &&
+                                 std::abs(other->at - payment.at) <= 7 * kSecond;
+                        });
+    if (!repeat) kept.push_back(&payment);
+  }
+  return kept;
+}
+
+std::string NaiveCard(const std::vector<const Payment*>& kept, const std::string& card,
+                      int64_t as_of) {
+  int64_t n = 0;
+  int64_t spend = 0;
+  bool known = false;
+  for (const Payment* payment : kept) {
+    if (payment->card != card || payment->at > as_of) continue;
+    known = true;
+    if (payment->at <= as_of - 120 * kSecond) continue;
+    ++n;
+    spend += *payment->amount;
+  }
+  if (!known) return "NOT_FOUND";
+  return std::to_string(n) + " " + (n == 0 ? "null" : std::to_string(spend));
+}
+
+class Engine {
+ public:
+  explicit Engine(const PipelineRef& pipeline) : views_(pipeline, budget_, clock_) {
+    views_.BindStream(0, streams_fixture::kPayments);
+    views_.BindStream(1, streams_fixture::kShops);
+  }
+  std::string Answer(const std::string& card, int64_t as_of) {
+    const auto pin = views_.PinNewest();
+    if (!pin) return pin.error().ToString();
+    columns::KeyBytes key;
+    columns::AppendKeyValue(key, columns::Value::String(card));
+    const auto answer = views_.Get(*pin, 0, key, {as_of});
+    if (!answer) return answer.error().ToString();
+    if (answer->statuses[0] == FeatureStatus::kNotFound) return "NOT_FOUND";
+    return answer->values[0].ToJson() + " " + answer->values[1].ToJson();
+  }
+
+  base::MemoryBudget budget_{1ULL << 40};
+  fixture::ManualClock clock_;
+  ViewSet views_;
+};
+
+TEST(FirstRows, ViewsSeeEachOnceAlsoAfterARestart) {
+  for (uint64_t seed = 1; seed <= 15; ++seed) {
+    const PipelineRef pipeline = streams_fixture::PaymentsPipeline(kOncePipeline);
+    RandomEpochs random(seed, pipeline);
+    Engine engine(pipeline);
+    for (int step = 0; step < 40; ++step) engine.views_.Apply({{random.Next()}});
+    ViewCapture capture(engine.views_, 50 + 400 * (seed % 3));
+    std::vector<std::vector<uint8_t>> pieces;
+    for (size_t calls = 0;; ++calls) {
+      std::vector<uint8_t> piece;
+      const auto more = capture.Next(piece);
+      ASSERT_TRUE(more) << more.error().ToString();
+      if (!*more) break;
+      pieces.push_back(std::move(piece));
+      if (calls % (seed % 4 + 1) == 0 && calls < 60) engine.views_.Apply({{random.Next()}});
+    }
+    Engine restored(pipeline);
+    auto restore = ViewRestore::Begin(restored.views_, capture.Layout());
+    ASSERT_TRUE(restore) << restore.error().ToString();
+    for (const auto& piece : pieces) ASSERT_TRUE(restore->Add(piece));
+    restore->Finish(capture.after(), capture.after_clock());
+    for (const log::EpochRef& epoch : random.epochs)
+      if (epoch->id > capture.after()) restored.views_.Apply({{epoch}});
+    for (int step = 0; step < 20; ++step) {
+      const auto kept = NaiveFirst(random.payments);
+      for (int i = 0; i < 5; ++i) {
+        const std::string card = "c" + std::to_string(i);
+        const int64_t as_of = random.now - static_cast<int64_t>(random.Random(60)) * kSecond;
+        const std::string naive = NaiveCard(kept, card, as_of);
+        ASSERT_EQ(engine.Answer(card, as_of), naive) << "seed " << seed << " step " << step;
+        ASSERT_EQ(restored.Answer(card, as_of), naive)
+            << "restored, seed " << seed << " step " << step << " captured "
+            << capture.after().value << " to " << capture.through().value;
+      }
+      const log::EpochRef epoch = random.Next();
+      engine.views_.Apply({{epoch}});
+      restored.views_.Apply({{epoch}});
+    }
+    const auto before = engine.views_.derived_status()[0];
+    const auto after = restored.views_.derived_status()[0];
+    EXPECT_EQ(before.counts.dedupe, after.counts.dedupe) << "seed " << seed;
+    EXPECT_EQ(before.remembered.rows, after.remembered.rows) << "seed " << seed;
+    EXPECT_EQ(before.remembered.bytes, after.remembered.bytes) << "seed " << seed;
+    EXPECT_EQ(before.counts.rows.rows_out - before.counts.dedupe.repeats,
+              NaiveFirst(random.payments).size());
+    EXPECT_GT(before.counts.dedupe.repeats, 20U);
+  }
+}
+
+TEST(FirstRows, ForgetWhatNothingCanRepeat) {
+  const PipelineRef pipeline = streams_fixture::PaymentsPipeline(kOncePipeline);
+  RandomEpochs random(4, pipeline);
+  FirstRows first(kByCardAndShop, kPaidAt, std::chrono::minutes(1));
+  DedupeCounts counts;
+  uint64_t most = 0;
+  for (int step = 0; step < 2000; ++step) {
+    const log::EpochRef epoch = random.Next();
+    if (const auto* rows = epoch->RowsOf(streams_fixture::kPayments))
+      (void)first.Apply(epoch->id, *rows, counts);
+    most = std::max(most, first.remembered());
+  }
+  EXPECT_LT(most, 400U);
+  EXPECT_LT(first.bytes(), 40'000U);
+  EXPECT_EQ(counts.forgotten, 0U);
+}
+
+TEST(FirstRows, ForgetTheEarliestWhenThereAreTooMany) {
+  const PipelineRef pipeline = streams_fixture::PaymentsPipeline(kOncePipeline);
+  RandomEpochs random(4, pipeline);
+  FirstRows few(kByCardAndShop, kPaidAt, std::chrono::minutes(1), 1);
+  DedupeCounts counts;
+  for (int step = 0; step < 200; ++step) {
+    const log::EpochRef epoch = random.Next();
+    if (const auto* rows = epoch->RowsOf(streams_fixture::kPayments))
+      (void)few.Apply(epoch->id, *rows, counts);
+    ASSERT_LE(few.remembered(), FirstRows::kParts);
+  }
+  EXPECT_GT(counts.forgotten, 0U);
+}
+
+}  // namespace
+}  // namespace headrace::pipeline

@@ -1,5 +1,6 @@
 #include "tables/table_reader.h"
 
+#include <map>
 #include <utility>
 
 #include "tables/delta/delta_table.h"
@@ -64,22 +65,47 @@ std::optional<base::EpochId> TableReader::Marker(const base::LogId& log,
   return base::EpochId{found->second};
 }
 
-Result<void> TableReader::Scan(const columns::SchemaRef& wanted, const VisitRows& visit) const {
+Result<std::vector<size_t>> TableReader::FilesOf(const base::LogId& log,
+                                                 base::StreamId stream) const {
+  const auto planned = [&](const std::string& path) {
+    const auto file = ParseFileName(log, path);
+    return file && file->plan.stream == stream ? file : std::nullopt;
+  };
+  for (const std::string& path : table_->snapshot().removed)
+    if (planned(path))
+      return Fail(base::Error(ErrorCode::kUnsupported,
+                              "data files of the table were rewritten or removed: nothing tells "
+                              "where their rows stand in the log")
+                      .With("table", table_->folder())
+                      .With("file", path));
+  std::map<std::pair<base::EpochId, uint64_t>, size_t> in_order;
+  for (size_t i = 0; i < files(); ++i)
+    if (const auto file = planned(table_->snapshot().files[i].path))
+      in_order[{file->plan.after, file->number}] = i;
+  std::vector<size_t> numbers;
+  for (const auto& [position, number] : in_order) numbers.push_back(number);
+  return numbers;
+}
+
+Result<void> TableReader::ScanFile(size_t number, const columns::SchemaRef& wanted,
+                                   const VisitRows& visit) const {
   HR_TRY(const columns::SchemaRef with_positions, TableSchema(*wanted));
-  for (const delta::AddFile& file : table_->snapshot().files) {
-    const std::string path = table_->folder() + "/" + file.path;
-    if (file.masked) {
-      return Fail(
-          base::Error(ErrorCode::kUnsupported,
-                      "a data file with a deletion vector, which this version does not read")
-              .With("file", path));
-    }
-    HR_TRY(const auto reader, ParquetReader::Open(environment_.files(), path, file.checksum));
-    HR_TRY_VOID(reader->Scan(with_positions, [&](const columns::ColumnBatch& part) -> Result<void> {
-      HR_TRY(const PositionedRows rows, Split(part, wanted));
-      return visit(rows);
-    }));
+  const delta::AddFile& file = table_->snapshot().files[number];
+  const std::string path = table_->folder() + "/" + file.path;
+  if (file.masked) {
+    return Fail(base::Error(ErrorCode::kUnsupported,
+                            "a data file with a deletion vector, which this version does not read")
+                    .With("file", path));
   }
+  HR_TRY(const auto reader, ParquetReader::Open(environment_.files(), path, file.checksum));
+  return reader->Scan(with_positions, [&](const columns::ColumnBatch& part) -> Result<void> {
+    HR_TRY(const PositionedRows rows, Split(part, wanted));
+    return visit(rows);
+  });
+}
+
+Result<void> TableReader::Scan(const columns::SchemaRef& wanted, const VisitRows& visit) const {
+  for (size_t file = 0; file < files(); ++file) HR_TRY_VOID(ScanFile(file, wanted, visit));
   return {};
 }
 

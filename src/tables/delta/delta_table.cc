@@ -219,6 +219,7 @@ Result<void> DeltaTable::Apply(Commit commit) {
       std::erase_if(snapshot_.files,
                     [&](const AddFile& file) { return removed.contains(file.path); });
     for (AddFile& add : commit.adds) snapshot_.files.push_back(std::move(add));
+    snapshot_.removed.insert(snapshot_.removed.end(), commit.removes.begin(), commit.removes.end());
   }
   ++snapshot_.version;
   return {};

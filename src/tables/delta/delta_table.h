@@ -26,7 +26,8 @@ struct Snapshot {
   Metadata metadata;
   columns::SchemaRef schema;
   std::map<std::string, uint64_t> transactions;  // application -> version
-  std::vector<AddFile> files;  // in the order of their commits; empty unless asked for
+  std::vector<AddFile> files;        // in the order of their commits; empty unless asked for
+  std::vector<std::string> removed;  // their paths, once they were files; likewise
 };
 
 // A reader needs the files, a writer does not (they would grow with the table).

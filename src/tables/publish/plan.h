@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/ids.h"
 #include "base/result.h"
@@ -32,6 +33,12 @@ base::Result<std::optional<PublishPlan>> DecodePlan(const log::ControlEntry& ent
 
 // "<log id>-s<stream>-<after>-<last>-<number>.parquet": the plan's `number`-th data file.
 std::string FileName(const base::LogId& log, const PublishPlan& plan, size_t number);
+// Back again; nothing for a name that no plan of this log gives.
+struct PlannedFile {
+  PublishPlan plan;
+  uint64_t number = 0;
+};
+std::optional<PlannedFile> ParseFileName(const base::LogId& log, std::string_view name);
 // "headrace/<log id>/<stream>": the application that the table's marker is kept for.
 std::string ApplicationId(const base::LogId& log, const std::string& stream);
 

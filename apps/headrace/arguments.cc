@@ -20,6 +20,7 @@ constexpr std::string_view kOverview =
   headrace ingest flights flights.parquet          a file into a stream
   headrace get origin origin=ORD                   an answer
   headrace status                                  is it well?
+  headrace apply pipeline.yaml                     changes what is running, while it runs
 
 All commands: headrace --help. One command: headrace ingest --help.
 )";
@@ -74,6 +75,9 @@ struct Arguments::Impl {
   GetOptions get;
   DeadLettersOptions dead_letters;
   StatusOptions status;
+  DiffOptions diff;
+  ApplyOptions apply;
+  RollbackOptions rollback;
   TrainOptions train;
   VerifyOptions verify;
   LogInspectOptions log_inspect;
@@ -91,6 +95,7 @@ struct Arguments::Impl {
   void AddIngest();
   void AddGet();
   void AddLooks();
+  void AddChanges();
   void AddTraining();
   void AddLog();
   void AddExplain();
@@ -215,6 +220,41 @@ void Arguments::Impl::AddLooks() {
   AddAddress(look, "--http", "The engine's HTTP address", status.http);
 }
 
+void Arguments::Impl::AddChanges() {
+  const auto add_from = [](CLI::App& command, std::string& from) {
+    command
+        .add_option("--from", from,
+                    "`now`, or `now:VIEW,VIEW`: new and altered views begin empty, with the "
+                    "cut-over, instead of with their history")
+        ->type_name("now[:VIEW,...]");
+  };
+  CLI::App& differs =
+      Add("diff", "What a pipeline file would change in what is running, and what that takes",
+          [this](CommandContext& context) { return RunDiff(diff, context); });
+  differs.add_option("PIPELINE", diff.pipeline, "The new pipeline file")->required();
+  differs
+      .add_option("--data", diff.data, "Compare with this data folder instead of a running engine")
+      ->type_name("DIR");
+  add_from(differs, diff.from);
+  AddAddress(differs, "--http", "The engine's HTTP address", diff.http);
+
+  CLI::App& applies = Add("apply",
+                          "Change a running engine's definition: new views are built while the old "
+                          "ones answer, then it is cut over at an epoch",
+                          [this](CommandContext& context) { return RunApply(apply, context); });
+  applies.add_option("PIPELINE", apply.pipeline, "The new pipeline file")->required();
+  applies.add_flag("--dry-run", apply.dry_run, "Only show what would change, as `diff` does");
+  add_from(applies, apply.from);
+  applies.add_flag("--break-consumers", apply.break_consumers,
+                   "Services may lose features that they answer now; refused without it");
+  AddAddress(applies, "--http", "The engine's HTTP address", apply.http);
+
+  CLI::App& back =
+      Add("rollback", "Go back to the definition before; no state is built while it is kept",
+          [this](CommandContext& context) { return RunRollback(rollback, context); });
+  AddAddress(back, "--http", "The engine's HTTP address", rollback.http);
+}
+
 void Arguments::Impl::AddTraining() {
   CLI::App& training = Add("train", "Features as they were known at each label's time",
                            [this](CommandContext& context) { return RunTrain(train, context); });
@@ -291,6 +331,7 @@ Arguments::Impl::Impl() {
   AddIngest();
   AddGet();
   AddLooks();
+  AddChanges();
   AddTraining();
   AddLog();
   AddExplain();

@@ -95,6 +95,28 @@ struct StatusOptions {
 };
 int RunStatus(const StatusOptions& options, CommandContext& context);
 
+struct DiffOptions {
+  std::string pipeline;
+  std::string data;  // empty: ask a running engine
+  std::string from;  // "now", "now:card,user"; empty: views get their history
+  Address http{.port = kDefaultHttpPort};
+};
+int RunDiff(const DiffOptions& options, CommandContext& context);
+
+struct ApplyOptions {
+  std::string pipeline;
+  std::string from;
+  bool dry_run = false;
+  bool break_consumers = false;
+  Address http{.port = kDefaultHttpPort};
+};
+int RunApply(const ApplyOptions& options, CommandContext& context);
+
+struct RollbackOptions {
+  Address http{.port = kDefaultHttpPort};
+};
+int RunRollback(const RollbackOptions& options, CommandContext& context);
+
 struct TrainOptions {
   std::string data;
   std::string labels;

@@ -21,7 +21,7 @@ namespace headrace::env {
 // In the order of sacrifice: the first is paused first and resumed last.
 enum class WorkClass : uint8_t {
   kTraining,     // `train` and `verify`, in processes of their own (env/pause_file.h)
-  kMaintenance,  // rewriting of table files: OPTIMIZE, clean-up
+  kMaintenance,  // rewriting of table files: OPTIMIZE, clean-up; views that are being built
   kSlowTables,   // commits of tables that may be minutes behind
   kTables,       // all other commits
   kSnapshots,    // of the state; last, because they bound the recovery

@@ -36,7 +36,7 @@ struct SnapshotEnd {
 enum class SnapshotSection : uint32_t {
   kFormat = 1,  // text: "headrace snapshot 1"
   kEnd = 2,
-  kDefinition = 3,   // text: the id of the definition that the log names last
+  kDefinition = 3,   // the definition that the log names last: its entry's name and payload
   kViewLayout = 4,   // pipeline::ViewCapture::Layout
   kViews = 5,        // a piece of pipeline::ViewCapture, in order
   kViewClock = 6,    // i64: the log clock of `after`

@@ -109,7 +109,7 @@ struct AnswerSources {
   std::function<void(const FeatureAnswer&)> on_answer;
 };
 
-// Answer and MarkVisible from any thread. Services are compiled once, when it is made; lists of
+// Answer and MarkVisible from any thread. Services are compiled once for each definition; lists of
 // features at first use.
 class AnswerService {
  public:
@@ -135,7 +135,8 @@ class AnswerService {
   // Microseconds an answer took, waiting left out.
   virtual const base::Histogram& serve_us() const = 0;
   virtual uint64_t revoked_pins() const = 0;
-  virtual const pipeline::PipelineDefinition& definition() const = 0;
+  // The newest one that answers are of.
+  virtual pipeline::PipelineRef definition() const = 0;
 };
 
 }  // namespace headrace::serving

@@ -68,20 +68,43 @@ base::Result<BoundInputs> Bind(const AnswerPlan& plan, const FeatureQuery& query
   return bound;
 }
 
+// What was compiled of one definition. Services at once, lists of features at first use.
+class CompiledDefinition {
+ public:
+  CompiledDefinition(pipeline::PipelineRef definition, const AnswerLimits& limits)
+      : definition_(std::move(definition)), limits_(limits) {}
+
+  base::Result<void> CompileServices() {
+    for (const pipeline::ServiceDefinition& service : definition_->services) {
+      HR_TRY(services_[service.name], CompileService(*definition_, service));
+    }
+    return {};
+  }
+  base::Result<AnswerPlanRef> PlanFor(const FeatureQuery& query);
+  const pipeline::PipelineRef& definition() const { return definition_; }
+
+ private:
+  base::Result<AnswerPlanRef> PlanForFeatures(const std::vector<std::string>& features);
+
+  const pipeline::PipelineRef definition_;
+  const AnswerLimits& limits_;
+  std::unordered_map<std::string, AnswerPlanRef> services_;  // filled before the first request
+  std::shared_mutex plans_mutex_;
+  std::unordered_map<std::string, AnswerPlanRef> plans_;  // by the features' names, a line each
+};
+using CompiledRef = std::shared_ptr<CompiledDefinition>;
+
 class PinnedAnswerService final : public AnswerService {
  public:
   PinnedAnswerService(AnswerSources sources, AnswerLimits limits)
       : sources_(std::move(sources)),
         limits_(limits),
-        definition_(sources_.views->definition()),
         waiters_(std::make_shared<EpochWaiters>(*sources_.waiting, *sources_.clock,
                                                 limits.waiters_max)) {}
   ~PinnedAnswerService() override { waiters_->Stop(); }
 
   base::Result<void> CompileServices() {
-    for (const pipeline::ServiceDefinition& service : definition_.services) {
-      HR_TRY(services_[service.name], CompileService(definition_, service));
-    }
+    HR_TRY(compiled_, Compile(sources_.views->current().definition));
     return {};
   }
 
@@ -95,35 +118,48 @@ class PinnedAnswerService final : public AnswerService {
   void MarkVisible(base::EpochId epoch) override { waiters_->MarkVisible(epoch); }
   const base::Histogram& serve_us() const override { return serve_us_; }
   uint64_t revoked_pins() const override { return revoked_.load(std::memory_order_relaxed); }
-  const pipeline::PipelineDefinition& definition() const override { return definition_; }
+  pipeline::PipelineRef definition() const override { return sources_.views->current().definition; }
 
  private:
+  base::Result<CompiledRef> Compile(pipeline::PipelineRef definition) const {
+    auto compiled = std::make_shared<CompiledDefinition>(std::move(definition), limits_);
+    HR_TRY_VOID(compiled->CompileServices());
+    return compiled;
+  }
+  base::Result<CompiledRef> CompiledNow();
+  base::Result<CompiledRef> CompiledFor(const pipeline::PipelineRef& definition);
   base::Result<FeatureAnswer> AnswerNow(const FeatureQuery& query);
+  struct Read {
+    bool held;                    // false: taken away, or
+    pipeline::PipelineRef other;  // the definition that is visible instead
+  };
+  base::Result<Read> ReadOnce(const CompiledDefinition& compiled, const AnswerPlan& plan,
+                              const BoundInputs& inputs, const FeatureQuery& query,
+                              FeatureAnswer& answer);
+  void Finish(const CompiledDefinition& compiled, const AnswerPlan& plan, const FeatureQuery& query,
+              BoundInputs inputs, FeatureAnswer& answer);
   base::Result<base::MemoryCharge> ChargeAnswer(size_t values);
-  base::Result<AnswerPlanRef> PlanFor(const FeatureQuery& query);
-  base::Result<AnswerPlanRef> PlanForFeatures(const std::vector<std::string>& features);
   base::Result<bool> AnswerUnderPin(const AnswerPlan& plan, const BoundInputs& inputs,
-                                    const FeatureQuery& query, FeatureAnswer& answer);
+                                    const FeatureQuery& query, const pipeline::Pin& pin,
+                                    FeatureAnswer& answer);
   base::Result<void> AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
                                const pipeline::Pin& pin, size_t row, FeatureAnswer& answer) const;
   base::Timestamp AsOf(const FeatureQuery& query, const pipeline::Pin& pin) const {
     if (query.as_of) return *query.as_of;
-    if (definition_.clock == log::ClockMode::kEvents) return pin.clock();
+    if (pin.definition()->clock == log::ClockMode::kEvents) return pin.clock();
     return std::max(pin.clock(), sources_.log_clock());
   }
 
   AnswerSources sources_;
   AnswerLimits limits_;
-  const pipeline::PipelineDefinition& definition_;
   std::shared_ptr<EpochWaiters> waiters_;
-  std::unordered_map<std::string, AnswerPlanRef> services_;  // filled before the first request
-  std::shared_mutex plans_mutex_;
-  std::unordered_map<std::string, AnswerPlanRef> plans_;  // by the features' names, a line each
+  std::shared_mutex compiled_mutex_;
+  CompiledRef compiled_;  // of the newest definition that was asked of; guarded
   base::Histogram serve_us_;
   std::atomic<uint64_t> revoked_{0};
 };
 
-base::Result<AnswerPlanRef> PinnedAnswerService::PlanFor(const FeatureQuery& query) {
+base::Result<AnswerPlanRef> CompiledDefinition::PlanFor(const FeatureQuery& query) {
   if (query.service.empty()) return PlanForFeatures(query.features);
   const auto found = services_.find(query.service);
   if (found != services_.end()) return found->second;
@@ -132,7 +168,7 @@ base::Result<AnswerPlanRef> PinnedAnswerService::PlanFor(const FeatureQuery& que
                         .With("name", query.service));
 }
 
-base::Result<AnswerPlanRef> PinnedAnswerService::PlanForFeatures(
+base::Result<AnswerPlanRef> CompiledDefinition::PlanForFeatures(
     const std::vector<std::string>& features) {
   if (features.empty())
     return base::Fail(InputError("name a service or some features", "features"));
@@ -143,40 +179,84 @@ base::Result<AnswerPlanRef> PinnedAnswerService::PlanForFeatures(
     const auto found = plans_.find(key);
     if (found != plans_.end()) return found->second;
   }
-  HR_TRY(AnswerPlanRef plan, CompileFeatures(definition_, features, limits_.features_max));
+  HR_TRY(AnswerPlanRef plan, CompileFeatures(*definition_, features, limits_.features_max));
   std::unique_lock lock(plans_mutex_);
   if (plans_.size() >= limits_.plans_max) plans_.clear();
   plans_.emplace(std::move(key), plan);
   return plan;
 }
 
+// What the next reader will most likely see.
+base::Result<CompiledRef> PinnedAnswerService::CompiledNow() {
+  {
+    std::shared_lock lock(compiled_mutex_);
+    if (sources_.views->IsVisible(*compiled_->definition())) return compiled_;
+  }
+  return CompiledFor(sources_.views->current().definition);
+}
+
+base::Result<CompiledRef> PinnedAnswerService::CompiledFor(
+    const pipeline::PipelineRef& definition) {
+  {
+    std::shared_lock lock(compiled_mutex_);
+    if (compiled_->definition() == definition) return compiled_;
+  }
+  HR_TRY(CompiledRef compiled, Compile(definition));
+  std::unique_lock lock(compiled_mutex_);
+  compiled_ = compiled;
+  return compiled;
+}
+
 base::Result<FeatureAnswer> PinnedAnswerService::AnswerNow(const FeatureQuery& query) {
   const env::MonotonicTime begin = sources_.clock->Now();
-  HR_TRY(const AnswerPlanRef plan, PlanFor(query));
-  HR_TRY(BoundInputs inputs, Bind(*plan, query, limits_.rows_max));
-  HR_TRY(const base::MemoryCharge charge, ChargeAnswer(inputs.rows * plan->row_values));
-  FeatureAnswer answer;
-  answer.log = sources_.log;
-  answer.definition = definition_.id;
-  answer.clock = definition_.clock;
-  answer.service = plan->service;
-  answer.rows = inputs.rows;
-  answer.columns = plan->columns;
-  bool held = false;
-  for (int attempt = 0; !held && attempt <= limits_.revoked_retries; ++attempt) {
-    HR_TRY(held, AnswerUnderPin(*plan, inputs, query, answer));
-    if (!held) revoked_.fetch_add(1, std::memory_order_relaxed);
+  HR_TRY(CompiledRef compiled, CompiledNow());
+  int revoked = 0;
+  while (revoked <= limits_.revoked_retries) {
+    HR_TRY(const AnswerPlanRef plan, compiled->PlanFor(query));
+    HR_TRY(BoundInputs inputs, Bind(*plan, query, limits_.rows_max));
+    HR_TRY(const base::MemoryCharge charge, ChargeAnswer(inputs.rows * plan->row_values));
+    FeatureAnswer answer;
+    HR_TRY(const Read read, ReadOnce(*compiled, *plan, inputs, query, answer));
+    if (read.held) {
+      Finish(*compiled, *plan, query, std::move(inputs), answer);
+      serve_us_.Record(static_cast<uint64_t>((sources_.clock->Now() - begin).count() / 1000));
+      return answer;
+    }
+    if (read.other != nullptr) {  // the cut-over was just now
+      HR_TRY(compiled, CompiledFor(read.other));
+      continue;
+    }
+    ++revoked;
+    revoked_.fetch_add(1, std::memory_order_relaxed);
   }
-  if (!held)
-    return base::Fail(ErrorCode::kUnavailable,
-                      "the state moved on faster than the answer was read: ask again");
+  return base::Fail(ErrorCode::kUnavailable,
+                    "the state moved on faster than the answer was read: ask again");
+}
+
+// Under one pin, which is given back before anything else is done.
+base::Result<PinnedAnswerService::Read> PinnedAnswerService::ReadOnce(
+    const CompiledDefinition& compiled, const AnswerPlan& plan, const BoundInputs& inputs,
+    const FeatureQuery& query, FeatureAnswer& answer) {
+  HR_TRY(const pipeline::Pin pin, sources_.views->PinNewest());
+  if (pin.definition() != compiled.definition()) return Read{false, pin.definition()};
+  HR_TRY(const bool held, AnswerUnderPin(plan, inputs, query, pin, answer));
+  return Read{held, nullptr};
+}
+
+void PinnedAnswerService::Finish(const CompiledDefinition& compiled, const AnswerPlan& plan,
+                                 const FeatureQuery& query, BoundInputs inputs,
+                                 FeatureAnswer& answer) {
+  answer.log = sources_.log;
+  answer.definition = compiled.definition()->id;
+  answer.clock = compiled.definition()->clock;
+  answer.service = plan.service;
+  answer.rows = inputs.rows;
+  answer.columns = plan.columns;
   for (const InputColumn& column : query.inputs)
-    for (size_t i = 0; i < plan->inputs.size(); ++i)
-      if (plan->inputs[i].name == column.name)
-        answer.inputs.push_back({column.name, std::move(inputs.values[i]), plan->inputs[i].use});
+    for (size_t i = 0; i < plan.inputs.size(); ++i)
+      if (plan.inputs[i].name == column.name)
+        answer.inputs.push_back({column.name, std::move(inputs.values[i]), plan.inputs[i].use});
   if (sources_.on_answer) sources_.on_answer(answer);
-  serve_us_.Record(static_cast<uint64_t>((sources_.clock->Now() - begin).count() / 1000));
-  return answer;
 }
 
 // An answer's values and then its text; requests of one thread follow each other, so that the
@@ -196,8 +276,8 @@ base::Result<base::MemoryCharge> PinnedAnswerService::ChargeAnswer(size_t values
 base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
                                                        const BoundInputs& inputs,
                                                        const FeatureQuery& query,
+                                                       const pipeline::Pin& pin,
                                                        FeatureAnswer& answer) {
-  HR_TRY(const pipeline::Pin pin, sources_.views->PinNewest());
   answer.epoch = pin.epoch();
   answer.as_of = AsOf(query, pin);
   answer.lag = std::max(base::Duration(0), answer.as_of - pin.clock());
@@ -250,7 +330,8 @@ base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const 
   for (const PlanOnRequest& planned : plan.on_request) {
     arguments.clear();
     for (const PlanSource& source : planned.sources) arguments.push_back(read(source));
-    on_request.push_back(EvaluateOnRequest(definition_.on_request[planned.feature], arguments));
+    on_request.push_back(
+        EvaluateOnRequest(pin.definition()->on_request[planned.feature], arguments));
   }
   for (const PlanSource& source : plan.sources) {
     FeatureValue value =

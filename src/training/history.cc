@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "log/catalogue.h"
-#include "pipeline/pipeline_file.h"
 #include "tables/stream_rows.h"
 #include "tables/table_reader.h"
 #include "training/engine_pauses.h"
@@ -46,8 +45,8 @@ Result<void> History::ReadControls() {
         HR_TRY(const log::StreamEntry stream, log::DecodeStreamEntry(entry.name, entry.payload));
         streams_[stream.name] = stream.id;
       } else if (entry.kind == log::ControlEntry::Kind::kDefinition) {
-        HR_TRY(last_definition_, pipeline::DecodeDefinition(entry.payload));
-        definitions_[last_definition_->id] = last_definition_;
+        HR_TRY(pipeline::LoggedDefinition logged, pipeline::DecodeEntry(entry, epoch->id));
+        definitions_.push_back({epoch->id, std::move(logged)});
       }
     }
     return {};
@@ -55,14 +54,18 @@ Result<void> History::ReadControls() {
   return log_->ScanRefused(EpochId{1}, newest_, learn);
 }
 
-Result<pipeline::PipelineRef> History::Newest() const {
-  if (last_definition_ != nullptr) return last_definition_;
+Result<pipeline::LoggedDefinition> History::Newest() const {
+  if (!definitions_.empty()) return definitions_.back().logged;
   return Fail(ErrorCode::kNotFound, "the log names no pipeline: serve one with this folder first");
 }
 
-Result<pipeline::PipelineRef> History::Named(base::DefinitionId id) const {
-  const auto found = definitions_.find(id);
-  if (found != definitions_.end()) return found->second;
+// A start answers before its entry is in the log: then the first one that comes.
+Result<pipeline::LoggedDefinition> History::Named(base::DefinitionId id, EpochId epoch) const {
+  const Entry* found = nullptr;
+  for (const Entry& entry : definitions_)
+    if (entry.logged.definition->id == id && (found == nullptr || entry.epoch <= epoch))
+      found = &entry;
+  if (found != nullptr) return found->logged;
   return Fail(base::Error(ErrorCode::kNotFound, "the log does not name this definition")
                   .With("definition", id.ToString()));
 }

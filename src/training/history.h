@@ -13,6 +13,7 @@
 #include "env/environment.h"
 #include "log/reader.h"
 #include "pipeline/definition.h"
+#include "pipeline/logged_definition.h"
 #include "tables/table_rows.h"
 
 namespace headrace::training {
@@ -36,9 +37,10 @@ class History {
   base::LogId log() const { return log_->log(); }
   base::EpochId newest() const { return newest_; }
   // The definition that the log named last. Errors: kNotFound when it names none.
-  base::Result<pipeline::PipelineRef> Newest() const;
+  base::Result<pipeline::LoggedDefinition> Newest() const;
+  // As it was in force at `epoch`: views of one definition may begin anew each time it comes in.
   // Errors: kNotFound when the log does not name it.
-  base::Result<pipeline::PipelineRef> Named(base::DefinitionId id) const;
+  base::Result<pipeline::LoggedDefinition> Named(base::DefinitionId id, base::EpochId epoch) const;
 
   // Calls `visit` with the rows of a stream, with at least the columns `fields` (indexes into its
   // schema). Live rows at the log's end of which nothing tells yet when they became visible are
@@ -63,8 +65,11 @@ class History {
   std::unique_ptr<log::LogReader> log_;
   base::EpochId newest_;
   std::map<std::string, base::StreamId> streams_;
-  std::map<base::DefinitionId, pipeline::PipelineRef> definitions_;
-  pipeline::PipelineRef last_definition_;
+  struct Entry {
+    base::EpochId epoch;
+    pipeline::LoggedDefinition logged;
+  };
+  std::vector<Entry> definitions_;  // in the order of the log
 };
 
 }  // namespace headrace::training

@@ -34,11 +34,25 @@ std::vector<size_t> FieldsOf(const pipeline::PipelineDefinition& definition,
   return {fields.begin(), fields.end()};
 }
 
+// The rows of epochs after `since`: a view that began with it has no others.
+tables::PositionedRows After(const tables::PositionedRows& part, base::EpochId since) {
+  std::vector<uint32_t> later;
+  tables::PositionedRows rows;
+  for (uint32_t row = 0; row < part.positions.size(); ++row) {
+    if (part.positions[row].epoch() <= since) continue;
+    later.push_back(row);
+    rows.positions.push_back(part.positions[row]);
+    rows.known_at.push_back(part.known_at[row]);
+  }
+  rows.rows = part.rows.Take(later);
+  return rows;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<OfflineAnswers>> OfflineAnswers::Build(
     env::Environment& environment, size_t workers, const History& history,
-    pipeline::PipelineRef definition, const std::vector<size_t>& views,
+    pipeline::LoggedDefinition definition, const std::vector<size_t>& views,
     const std::optional<std::string>& without_field) {
   std::unique_ptr<OfflineAnswers> answers(new OfflineAnswers(std::move(definition)));
   answers->drivers_.resize(answers->definition_->views.size());
@@ -83,8 +97,16 @@ Result<void> OfflineAnswers::AddStream(env::Environment& environment, size_t wor
     const size_t view = views[i];
     auto driver =
         std::make_unique<pipeline::BatchDriver>(definition_->views[view], definition, without);
-    for (const tables::PositionedRows& part : parts)
-      driver->Add(part.rows, part.positions, part.known_at);
+    const base::EpochId since = pipeline::SinceOf(since_, definition_->views[view].name);
+    for (const tables::PositionedRows& part : parts) {
+      if (part.positions.empty()) continue;
+      if (std::ranges::min(part.positions).epoch() > since) {
+        driver->Add(part.rows, part.positions, part.known_at);
+      } else {
+        const tables::PositionedRows later = After(part, since);
+        driver->Add(later.rows, later.positions, later.known_at);
+      }
+    }
     driver->Prepare();
     drivers_[view] = std::move(driver);
     return {};

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "env/environment.h"
 #include "pipeline/definition.h"
+#include "pipeline/logged_definition.h"
 #include "pipeline/views/batch_driver.h"
 #include "serving/answer_plan.h"
 #include "serving/on_request.h"
@@ -26,7 +27,7 @@ class OfflineAnswers {
   // lacks it.
   static base::Result<std::unique_ptr<OfflineAnswers>> Build(
       env::Environment& environment, size_t workers, const History& history,
-      pipeline::PipelineRef definition, const std::vector<size_t>& views,
+      pipeline::LoggedDefinition definition, const std::vector<size_t>& views,
       const std::optional<std::string>& without_field);
 
   // One entity row: a value for each of the plan's columns, in their order. `inputs` are the plan's
@@ -39,13 +40,15 @@ class OfflineAnswers {
   const ScannedRows& scanned() const { return scanned_; }
 
  private:
-  explicit OfflineAnswers(pipeline::PipelineRef definition) : definition_(std::move(definition)) {}
+  explicit OfflineAnswers(pipeline::LoggedDefinition logged)
+      : definition_(std::move(logged.definition)), since_(std::move(logged.since)) {}
   base::Result<void> AddStream(env::Environment& environment, size_t workers,
                                const History& history, size_t stream,
                                const std::vector<size_t>& views,
                                const std::optional<std::string>& without_field);
 
   pipeline::PipelineRef definition_;
+  pipeline::ViewsSince since_;
   std::vector<std::unique_ptr<pipeline::BatchDriver>> drivers_;  // by view; null: not wanted
   ScannedRows scanned_;
 };

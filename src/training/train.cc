@@ -79,7 +79,8 @@ class TrainingRun {
   // Steps 1 and 2.
   Result<void> Bind() {
     HR_TRY(history_, History::Open(environment_, options_.data_folder));
-    HR_TRY(definition_, history_->Newest());
+    HR_TRY(logged_, history_->Newest());
+    definition_ = logged_.definition;
     const auto index = definition_->ServiceNamed(options_.service);
     if (!index) {
       return Fail(
@@ -154,7 +155,7 @@ class TrainingRun {
       if (options_.exclude_column) HR_TRY_VOID(BindExclude(*definition_->streams[stream].schema()));
       HR_TRY_VOID(CheckSelf(definition_->views[view.view]));
     }
-    HR_TRY(answers_, OfflineAnswers::Build(environment_, options_.workers, *history_, definition_,
+    HR_TRY(answers_, OfflineAnswers::Build(environment_, options_.workers, *history_, logged_,
                                            views, options_.exclude_column));
     return {};
   }
@@ -260,7 +261,8 @@ class TrainingRun {
   const TrainOptions& options_;
   TrainReport report_;
   std::unique_ptr<History> history_;
-  pipeline::PipelineRef definition_;
+  pipeline::LoggedDefinition logged_;
+  pipeline::PipelineRef definition_;  // of it
   serving::AnswerPlanRef plan_;
   ColumnBatch labels_;
   std::vector<size_t> input_columns_;  // of the labels, by plan input

@@ -217,7 +217,7 @@ class Verification {
           "its epoch is not in the log: the log has lost what was answered from";
       return {};
     }
-    auto recomputation = RecomputationFor(served.definition);
+    auto recomputation = RecomputationFor(served);
     if (!recomputation) {
       if (recomputation.error().code() != ErrorCode::kNotFound) return Fail(recomputation.error());
       check.difference = DifferenceOf(check);
@@ -235,14 +235,15 @@ class Verification {
     return {};
   }
 
-  Result<Recomputation*> RecomputationFor(base::DefinitionId id) {
-    Recomputation& recomputation = recomputations_[id];
+  Result<Recomputation*> RecomputationFor(const ServedAnswer& served) {
+    HR_TRY(pipeline::LoggedDefinition definition, history_->Named(served.definition, served.epoch));
+    Recomputation& recomputation = recomputations_[{served.definition, definition.since}];
     if (recomputation.answers != nullptr) return &recomputation;
-    HR_TRY(const pipeline::PipelineRef definition, history_->Named(id));
-    std::vector<size_t> views(definition->views.size());
+    std::vector<size_t> views(definition.definition->views.size());
     std::iota(views.begin(), views.end(), size_t{0});
-    HR_TRY(recomputation.answers, OfflineAnswers::Build(environment_, options_.workers, *history_,
-                                                        definition, views, std::nullopt));
+    HR_TRY(recomputation.answers,
+           OfflineAnswers::Build(environment_, options_.workers, *history_, std::move(definition),
+                                 views, std::nullopt));
     report_.scanned = recomputation.answers->scanned();
     return &recomputation;
   }
@@ -279,7 +280,7 @@ class Verification {
   const VerifyOptions& options_;
   VerifyReport report_;
   std::unique_ptr<History> history_;
-  std::map<base::DefinitionId, Recomputation> recomputations_;
+  std::map<std::pair<base::DefinitionId, pipeline::ViewsSince>, Recomputation> recomputations_;
   uint64_t line_ = 0;
 };
 

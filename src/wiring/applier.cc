@@ -1,6 +1,7 @@
 #include "wiring/applier.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "env/end_executor.h"
@@ -44,13 +45,27 @@ void Applier::Take(log::EpochRef epoch) {
   const uint64_t bytes = BytesIn(*epoch);
   backlog_rows_.fetch_add(rows, std::memory_order_relaxed);
   backlog_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  bool schedule = false;
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back({std::move(epoch), environment_.clock().Now(), rows, bytes});
-    schedule = !std::exchange(scheduled_, true);
   }
-  if (schedule) executor_->Post([this] { Run(); });
+  Schedule();
+}
+
+void Applier::TakeHistory(pipeline::HistoryRows rows, env::Task done) {
+  {
+    const std::lock_guard lock(mutex_);
+    history_.push_back({std::move(rows), std::move(done)});
+  }
+  Schedule();
+}
+
+void Applier::Schedule() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(scheduled_, true)) return;
+  }
+  executor_->Post([this] { Run(); });
 }
 
 void Applier::Run() {
@@ -59,24 +74,30 @@ void Applier::Run() {
     return;
   }
   std::vector<Waiting> step;
+  std::optional<History> history;
   {
     const std::lock_guard lock(mutex_);
     const size_t count = std::min(waiting_.size(), kEpochsPerStep);
     step.assign(std::make_move_iterator(waiting_.begin()),
                 std::make_move_iterator(waiting_.begin() + static_cast<ptrdiff_t>(count)));
     waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<ptrdiff_t>(count));
+    if (!history_.empty()) {
+      history = std::move(history_.front());
+      history_.pop_front();
+    }
   }
-  if (!step.empty()) Step(step);
+  if (!step.empty() || history) Step(step, history ? &history->rows : nullptr);
+  if (history) history->done();
   bool again = false;
   {
     const std::lock_guard lock(mutex_);
-    again = !waiting_.empty();
+    again = !waiting_.empty() || !history_.empty();
     scheduled_ = again;
   }
   if (again) executor_->Post([this] { Run(); });
 }
 
-void Applier::Step(const std::vector<Waiting>& step) {
+void Applier::Step(const std::vector<Waiting>& step, const pipeline::HistoryRows* history) {
   std::vector<log::EpochRef> epochs;
   epochs.reserve(step.size());
   uint64_t rows = 0;
@@ -86,8 +107,9 @@ void Applier::Step(const std::vector<Waiting>& step) {
     bytes += waiting.bytes;
     epochs.push_back(waiting.epoch);
   }
+  if (epochs.empty()) return views_.Apply({}, history);
   environment_.CrashPoint("applier.before_apply");
-  views_.Apply(epochs);
+  views_.Apply(epochs, history);
   environment_.CrashPoint("applier.after_apply");
   backlog_rows_.fetch_sub(rows, std::memory_order_relaxed);
   backlog_bytes_.fetch_sub(bytes, std::memory_order_relaxed);

@@ -2,6 +2,7 @@
 // The actor that applies durable epochs to the views and says when they became visible.
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -31,6 +32,11 @@ class Applier {
   ~Applier();
 
   void Take(log::EpochRef epoch);
+  // Rows of history, for views that are being built: one piece a step, beside the epochs. `done`
+  // runs on the applier's executor when it was applied.
+  void TakeHistory(pipeline::HistoryRows rows, env::Task done);
+  // Runs between two steps, on the applier's executor.
+  void Between(env::Task task) { executor_->Post(std::move(task)); }
   uint64_t backlog_rows() const { return backlog_rows_.load(std::memory_order_relaxed); }
   bool IsBehind() const {
     return backlog_rows() > kBacklogRowsMax ||
@@ -46,8 +52,13 @@ class Applier {
     uint64_t rows;
     uint64_t bytes;
   };
+  struct History {
+    pipeline::HistoryRows rows;
+    env::Task done;
+  };
+  void Schedule();
   void Run();
-  void Step(const std::vector<Waiting>& step);
+  void Step(const std::vector<Waiting>& step, const pipeline::HistoryRows* history);
 
   env::Environment& environment_;
   pipeline::ViewSet& views_;
@@ -55,8 +66,9 @@ class Applier {
   base::Histogram visible_us_;
   std::atomic<uint64_t> backlog_rows_{0};
   std::atomic<uint64_t> backlog_bytes_{0};
-  std::mutex mutex_;  // guards waiting_ and scheduled_
+  std::mutex mutex_;  // guards the next three
   std::vector<Waiting> waiting_;
+  std::deque<History> history_;
   bool scheduled_ = false;
   std::unique_ptr<env::Executor> executor_;  // last: its destructor runs what was posted
 };

@@ -14,12 +14,12 @@
 #include "log/catalogue.h"
 #include "log/log_clock.h"
 #include "log/reader.h"
-#include "pipeline/pipeline_file.h"
 #include "watch/status_document.h"
 #include "wiring/answer_clock.h"
 #include "wiring/answer_file.h"
 #include "wiring/applier.h"
 #include "wiring/dead_letters.h"
+#include "wiring/definition_changes.h"
 #include "wiring/end_to_end.h"
 #include "wiring/engine.h"
 #include "wiring/held_batches.h"
@@ -74,7 +74,7 @@ class RunningCore final : public Core {
     MakeBackground();
     sequencer_->Start([this](log::EpochRef epoch) { OnDurable(std::move(epoch)); });
     environment_.CrashPoint("start.accepting");
-    LogDefinition();
+    changes_->LogStarted(std::move(standing_));
     snapshotter_->Start(started_from_);
     retention_->Start();
     return {};
@@ -92,7 +92,7 @@ class RunningCore final : public Core {
 
   serving::AnswerService& answers() override { return *answers_; }
   base::MemoryBudget& budget() override { return budget_; }
-  const pipeline::PipelineDefinition& definition() const override { return *definition_; }
+  pipeline::PipelineRef definition() const override { return derived_.views->current().definition; }
   uint64_t LastSequence(const std::string& producer) const override {
     return sequencer_->LastSequence(producer);
   }
@@ -115,8 +115,14 @@ class RunningCore final : public Core {
     return stream_ids_[*index];
   }
 
-  std::string StatusJson() const override { return watch::StatusJson(Figures()); }
-  std::string MetricsText() const override { return watch::StatusMetrics(Figures()); }
+  std::string StatusJson() const override {
+    const pipeline::PipelineRef current = definition();
+    return watch::StatusJson(Figures(*current));
+  }
+  std::string MetricsText() const override {
+    const pipeline::PipelineRef current = definition();
+    return watch::StatusMetrics(Figures(*current));
+  }
 
   Result<std::string> DeadLettersJson(const std::string& stream, uint64_t after,
                                       uint64_t limit) const override {
@@ -127,7 +133,7 @@ class RunningCore final : public Core {
 
   Result<void> CorruptForDemonstration(const std::string& view,
                                        const columns::KeyBytes& key) override {
-    const auto index = definition_->ViewNamed(view);
+    const auto index = definition()->ViewNamed(view);
     if (!index) return Fail(ErrorCode::kNotFound, fmt::format("no view `{}`", view));
     return derived_.views->CorruptForDemonstration(*index, key);
   }
@@ -139,12 +145,14 @@ class RunningCore final : public Core {
   void TakeSnapshot(std::function<void(Result<void>)> done) override {
     snapshotter_->TakeNow(std::move(done));
   }
+  DefinitionChanges& changes() override { return *changes_; }
   const StartFigures& started_from() const override { return started_from_; }
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
     environment_.CrashPoint("stop.begin");
     held_.Close();
+    changes_->Close();
     snapshotter_->Close();
     retention_->Close();
     environment_.Await([this](std::function<void()> done) {
@@ -174,17 +182,28 @@ class RunningCore final : public Core {
                            .recovery = definition_->recovery,
                            .log_bytes_max = definition_->log.bytes_max},
         Snapshotter::Sources{.derived = derived_, .sequencer = *sequencer_, .definition = [this] {
-                               return LoggedDefinition();
+                               return changes_->logged();
                              }});
     retention_ = std::make_unique<LogRetention>(
         environment_, LogRetention::Sources{.definition = *definition_,
                                             .publishers = *derived_.publishers,
                                             .snapshotter = *snapshotter_,
                                             .sequencer = *sequencer_});
+    changes_ = std::make_unique<DefinitionChanges>(
+        environment_,
+        DefinitionChanges::Sources{.options = options_,
+                                   .derived = derived_,
+                                   .budget = budget_,
+                                   .applier = *applier_,
+                                   .sequencer = *sequencer_,
+                                   .retention = *retention_,
+                                   .snapshotter = *snapshotter_},
+        derived_.logged);
   }
 
   // They call the sequencer.
   void CloseBackground() {
+    if (changes_) changes_->Close();
     if (snapshotter_) snapshotter_->Close();
     if (retention_) retention_->Close();
     if (derived_.publishers) derived_.publishers->Close();
@@ -199,9 +218,9 @@ class RunningCore final : public Core {
     return {fmt::format("stream {}", id.value), nullptr};
   }
 
-  watch::StatusFigures Figures() const {
+  watch::StatusFigures Figures(const pipeline::PipelineDefinition& current) const {
     return {
-        .definition = *definition_,
+        .definition = current,
         .uptime = std::chrono::duration_cast<base::Duration>(environment_.clock().Now() - started_),
         .log = sequencer_->status(),
         .clock = log_clock_->Steps(),
@@ -250,6 +269,14 @@ class RunningCore final : public Core {
     sequencer_ = std::move(recovered.sequencer);
     clock_floor_ = recovered.clock_floor;
     started_from_ = std::move(recovered.figures);
+    standing_ = std::move(recovered.standing);
+    if (standing_.definition->id != definition_->id)
+      base::LogWarning("wiring.definition_kept",
+                       {{"file", definition_->id.ToString()},
+                        {"in_force", standing_.definition->id.ToString()},
+                        {"how",
+                         "the file was changed by `headrace apply`: serve that one, or apply "
+                         "this one again"}});
     return {};
   }
 
@@ -262,7 +289,9 @@ class RunningCore final : public Core {
       }
       HR_TRY(const base::StreamId id,
              sequencer_->AddStream(stream.name, stream.schema(), stream.timing));
-      if (!stream.derived()) derived_.views->BindStream(stream_ids_.size(), id);
+      if (const auto number = derived_.views->StreamNumber(stream.name))
+        derived_.views->BindStream(*number, id);
+      derived_.streams[stream.name] = id;
       stream_ids_.push_back(id);
       derived_.publishers->Bind(stream.name, id);
     }
@@ -272,27 +301,6 @@ class RunningCore final : public Core {
   bool HasTable(size_t stream) const {
     return std::ranges::any_of(definition_->tables,
                                [stream](const auto& table) { return table.stream == stream; });
-  }
-
-  // Before the first row that is read under it, as the sequencer keeps the order of its mailbox.
-  void LogDefinition() {
-    if (derived_.logged_definition == definition_->id.ToString()) return;
-    log::ControlEntry entry{log::ControlEntry::Kind::kDefinition, definition_->id.ToString(),
-                            pipeline::EncodeDefinition(*definition_)};
-    environment_.CrashPoint("definition.before_log");
-    sequencer_->Append(std::move(entry), [this](const Result<base::EpochId>& epoch) {
-      environment_.CrashPoint("definition.after_log");
-      if (!epoch)
-        return base::LogError("wiring.definition_not_logged",
-                              {{"error", epoch.error().ToString()}});
-      const std::lock_guard lock(logged_mutex_);
-      derived_.logged_definition = definition_->id.ToString();
-    });
-  }
-
-  std::string LoggedDefinition() {
-    const std::lock_guard lock(logged_mutex_);
-    return derived_.logged_definition;
   }
 
   Result<void> OpenAnswers() {
@@ -320,6 +328,7 @@ class RunningCore final : public Core {
   // Step 3, on the sequencer's executor.
   void OnDurable(log::EpochRef epoch) {
     derived_.dead_letters->Note(*epoch);
+    changes_->NoteDurable(*epoch);
     retention_->NoteDurable(*epoch);
     if (const auto noted = derived_.publishers->NoteDurable(*epoch); !noted)
       base::LogError("wiring.plan_not_read", {{"error", noted.error().ToString()}});
@@ -330,6 +339,7 @@ class RunningCore final : public Core {
   void OnVisible(base::EpochId epoch) {
     // On the clock that answers are given on, not the wall's: rows become known by it.
     sequencer_->MarkVisible(epoch, log_clock_->Now());
+    changes_->NoteVisible(epoch);
     end_to_end_.NoteVisible(epoch, environment_.clock().Now());
     answers_->MarkVisible(epoch);
     held_.Release();
@@ -356,7 +366,7 @@ class RunningCore final : public Core {
   base::MemoryBudget own_budget_;
   base::MemoryBudget& budget_;
   Derived derived_;
-  std::mutex logged_mutex_;  // guards derived_.logged_definition once the sequencer runs
+  pipeline::LoggedDefinition standing_;  // until it is logged
   HeldBatches held_;
   EndToEnd end_to_end_;
   std::vector<base::StreamId> stream_ids_;
@@ -374,6 +384,7 @@ class RunningCore final : public Core {
   std::function<void()> when_visible_;
   std::unique_ptr<Snapshotter> snapshotter_;
   std::unique_ptr<LogRetention> retention_;
+  std::unique_ptr<DefinitionChanges> changes_;
   // Last, as they call everything above; the destructor says how they end.
   std::unique_ptr<log::Sequencer> sequencer_;
   std::unique_ptr<Applier> applier_;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/memory_budget.h"
 #include "base/result.h"
@@ -40,6 +41,8 @@ struct StartFigures {
   uint64_t passed_over = 0;  // snapshots that could not be used
   base::EpochId after;       // epochs after it were replayed
   uint64_t replayed_rows = 0;
+  std::vector<std::string> built_views;  // that the snapshot lacked: from their history
+  uint64_t built_rows = 0;               // of it
   env::MonotonicTime load_time{0};
   env::MonotonicTime replay_time{0};
 };
@@ -57,6 +60,8 @@ struct CoreOptions {
   std::function<std::optional<watch::GovernorFigures>()> background;
 };
 
+class DefinitionChanges;
+
 // The engine without sockets: EventBatches in, answers and table files out. Threads are the
 // environment's executors. Submit, Answer and Status from any thread.
 class Core {
@@ -71,7 +76,8 @@ class Core {
   virtual void Submit(columns::EventBatch batch, log::AckCallback done) = 0;
   virtual serving::AnswerService& answers() = 0;
   virtual base::MemoryBudget& budget() = 0;
-  virtual const pipeline::PipelineDefinition& definition() const = 0;
+  // In force, as answers see it.
+  virtual pipeline::PipelineRef definition() const = 0;
   virtual base::Result<base::StreamId> StreamNamed(const std::string& name) const = 0;
   virtual uint64_t LastSequence(const std::string& producer) const = 0;
   virtual log::LogStatus log_status() const = 0;
@@ -96,6 +102,8 @@ class Core {
   // Writes a snapshot of the state now, besides those that `recovery` asks for; `done` when it is
   // on disk, or with what stopped it.
   virtual void TakeSnapshot(std::function<void(base::Result<void>)> done) = 0;
+  // What changes the definition; lives as long as the core.
+  virtual DefinitionChanges& changes() = 0;
   // How this core came back.
   virtual const StartFigures& started_from() const = 0;
   // Refuses new batches, makes what was taken durable and visible, publishes, closes. Idempotent.

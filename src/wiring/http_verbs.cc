@@ -8,6 +8,8 @@
 
 #include "protocols/problem.h"
 #include "serving/http/verbs.h"
+#include "wiring/change_plan.h"
+#include "wiring/definition_changes.h"
 #include "wiring/events_intake.h"
 
 namespace headrace::wiring {
@@ -60,6 +62,42 @@ void MountOwn(protocols::HttpRouter& router, Core& core, ingest::StreamGate& gat
   });
 }
 
+void Answer(HttpReply reply, base::Result<std::string> document) {
+  reply.Send(document ? HttpResponse::Json(std::move(*document))
+                      : protocols::ProblemResponse(document.error()));
+}
+
+// What a request asks for is read on the executor of events: a file is checked in milliseconds.
+void MountChanges(protocols::HttpRouter& router, Core& core, env::Executor& events) {
+  router.Add(HttpMethod::kGet, "/definition",
+             [&core](const HttpRequest& /*request*/, HttpReply reply) {
+               reply.Send(HttpResponse::Json(core.changes().ToJson()));
+             });
+  const auto with_body = [&](std::string_view path, auto act) {
+    router.Add(
+        HttpMethod::kPost, path, [&core, &events, act](HttpRequest request, HttpReply reply) {
+          events.Post([&core, act, request = std::move(request),
+                       reply = std::move(reply)]() mutable {
+            auto change = ParseChangeRequest(request.body);
+            if (!change) return Answer(std::move(reply), base::Fail(std::move(change).error()));
+            (core.changes().*act)(std::move(*change), [reply = std::move(reply)](
+                                                          base::Result<std::string> json) mutable {
+              Answer(std::move(reply), std::move(json));
+            });
+          });
+        });
+  };
+  with_body("/definition", &DefinitionChanges::Apply);
+  with_body("/definition/diff", &DefinitionChanges::Diff);
+  router.Add(
+      HttpMethod::kPost, "/definition/rollback",
+      [&core](const HttpRequest& /*request*/, HttpReply reply) {
+        core.changes().Rollback([reply = std::move(reply)](base::Result<std::string> json) mutable {
+          Answer(std::move(reply), std::move(json));
+        });
+      });
+}
+
 }  // namespace
 
 void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& gate,
@@ -75,6 +113,7 @@ void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& g
     };
   serving::MountServing(router, std::move(verbs));
   MountOwn(router, core, gate, events);
+  MountChanges(router, core, events);
 }
 
 }  // namespace headrace::wiring

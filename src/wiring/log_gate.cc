@@ -19,24 +19,25 @@ ingest::IngestOutcome ToOutcome(log::Acknowledgement ack) {
 }  // namespace
 
 base::Result<ingest::StreamHandle> LogGate::Find(std::string_view stream) const {
-  const pipeline::PipelineDefinition& definition = core_.definition();
-  const auto index = definition.StreamNamed(stream);
+  const pipeline::PipelineRef definition = core_.definition();
+  const auto index = definition->StreamNamed(stream);
   if (!index) {
     std::vector<std::string> names;
-    for (const pipeline::StreamDefinition& known : definition.streams)
+    for (const pipeline::StreamDefinition& known : definition->streams)
       if (!known.derived()) names.push_back(known.name);
     return base::Fail(base::ErrorCode::kNotFound,
                       fmt::format("no stream `{}` in pipeline {}; there are: {}", stream,
-                                  definition.name, fmt::join(names, ", ")));
+                                  definition->name, fmt::join(names, ", ")));
   }
-  const pipeline::StreamDefinition& found = definition.streams[*index];
+  const pipeline::StreamDefinition& found = definition->streams[*index];
   HR_TRY(const base::StreamId id, core_.StreamNamed(found.name));
   return ingest::StreamHandle{id, found.name, found.contract};
 }
 
 std::vector<ingest::StreamHandle> LogGate::Streams() const {
   std::vector<ingest::StreamHandle> handles;
-  for (const pipeline::StreamDefinition& stream : core_.definition().streams)
+  const pipeline::PipelineRef definition = core_.definition();
+  for (const pipeline::StreamDefinition& stream : definition->streams)
     if (auto handle = Find(stream.name)) handles.push_back(std::move(*handle));
   return handles;
 }

@@ -35,6 +35,11 @@ void LogRetention::Close() {
   ending = std::move(executor_);
 }
 
+void LogRetention::Hold(std::optional<base::EpochId> from) {
+  const std::lock_guard lock(mutex_);
+  held_from_ = from;
+}
+
 void LogRetention::NoteDurable(const log::Epoch& epoch) {
   const auto& keep = sources_.definition.log.keep;
   const std::lock_guard lock(mutex_);
@@ -69,6 +74,8 @@ watch::RetentionFigures LogRetention::Needed() {
   const auto hold = [&](base::EpochId after, std::string what) {
     if (after.Next() < needed.needed_from) needed = {after.Next(), std::move(what)};
   };
+  if (const auto held = HeldFrom())
+    hold({held->value - std::min<uint64_t>(held->value, 1)}, "views that are being built");
   if (const auto committed = sources_.publishers.CommittedThrough())
     hold(*committed, "rows that their table lacks");
   if (!definition.log.keep) {

@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "base/ids.h"
@@ -42,6 +43,9 @@ class LogRetention {
 
   void Start();
   void NoteDurable(const log::Epoch& epoch);
+  // Rows of epochs from this one on stay until it is let go (nothing): views are being built from
+  // them.
+  void Hold(std::optional<base::EpochId> from);
   void Close();
   watch::RetentionFigures figures() const;
 
@@ -54,12 +58,17 @@ class LogRetention {
   watch::RetentionFigures Needed();
   // The last epoch that is older than `keep`; 0 when none is known to be.
   base::EpochId OlderThan(base::Duration keep);
+  std::optional<base::EpochId> HeldFrom() const {
+    const std::lock_guard lock(mutex_);
+    return held_from_;
+  }
 
   env::Environment& environment_;
   const Sources sources_;
   base::EpochId told_;        // on the executor
   mutable std::mutex mutex_;  // guards from here
   std::deque<Mark> marks_;
+  std::optional<base::EpochId> held_from_;
   base::Timestamp clock_ = base::Timestamp::Min();
   watch::RetentionFigures figures_;
   std::unique_ptr<env::Executor> executor_;

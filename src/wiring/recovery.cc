@@ -1,7 +1,10 @@
 #include "wiring/recovery.h"
 
+#include <map>
 #include <utility>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "base/log.h"
 #include "columns/batch_codec.h"
@@ -9,9 +12,11 @@
 #include "log/log_folder.h"
 #include "log/snapshot_file.h"
 #include "log/state_capture.h"
+#include "pipeline/definition_diff.h"
 #include "pipeline/views/view_restore.h"
 #include "wiring/answer_clock.h"
 #include "wiring/applier.h"
+#include "wiring/stream_history.h"
 
 namespace headrace::wiring {
 namespace {
@@ -25,25 +30,44 @@ using log::SnapshotSection;
 constexpr size_t kRecoveryStep = 64;
 
 Derived NewDerived(env::Environment& environment, base::MemoryBudget& budget,
-                   const CoreOptions& options) {
+                   const CoreOptions& options,
+                   std::optional<pipeline::LoggedDefinition> logged = std::nullopt) {
+  pipeline::LoggedDefinition standing = StandingAt(options.definition, logged);
   return {
-      .views = std::make_unique<pipeline::ViewSet>(options.definition, budget, environment.clock()),
+      .views = std::make_unique<pipeline::ViewSet>(std::move(standing.definition), budget,
+                                                   environment.clock(), std::move(standing.since)),
       .publishers = std::make_unique<TablePublishers>(environment, budget, *options.definition,
                                                       options.data_folder + "/tables"),
       .dead_letters = std::make_unique<DeadLetters>(),
-      .logged_definition = {}};
+      .logged = std::move(logged),
+      .streams = {}};
 }
 
-void BindStream(const pipeline::PipelineDefinition& definition, const std::string& name,
-                base::StreamId id, Derived& derived) {
-  if (const auto index = definition.StreamNamed(name);
-      index && !definition.streams[*index].derived())
-    derived.views->BindStream(*index, id);
+void BindStream(const std::string& name, base::StreamId id, Derived& derived) {
+  if (const auto number = derived.views->StreamNumber(name)) derived.views->BindStream(*number, id);
   derived.publishers->Bind(name, id);
+  derived.streams[name] = id;
 }
 
-std::string TextOf(std::span<const uint8_t> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+// A definition that this version refuses was given up, or is about to be.
+std::optional<pipeline::LoggedDefinition> Decode(const log::ControlEntry& entry, base::EpochId at) {
+  auto logged = pipeline::DecodeEntry(entry, at);
+  if (logged) return std::move(*logged);
+  base::LogWarning("wiring.definition_not_read", {{"definition", entry.name},
+                                                  {"epoch", std::to_string(at.value)},
+                                                  {"error", logged.error().ToString()}});
+  return std::nullopt;
+}
+
+constexpr size_t kIdDigits = 16;
+
+// The snapshot's section: an entry's name and payload.
+std::optional<pipeline::LoggedDefinition> DecodeSection(std::span<const uint8_t> bytes) {
+  if (bytes.size() <= kIdDigits) return std::nullopt;
+  log::ControlEntry entry{log::ControlEntry::Kind::kDefinition, {}, {}};
+  entry.name.assign(bytes.begin(), bytes.begin() + kIdDigits);
+  entry.payload.assign(bytes.begin() + kIdDigits, bytes.end());
+  return Decode(entry, {0});
 }
 
 // What a snapshot gives: everything derived, as of its parts' epochs, and the log's own state.
@@ -51,27 +75,28 @@ struct Loaded {
   Derived derived;
   log::SnapshotEnd end;
   std::vector<uint8_t> log_state;
+  std::vector<std::string> missing;  // views that it lacks
 };
 
 // Sections as wiring::Snapshotter writes them. Views are restored as they are read, as they are
 // large; the rest is small, and waits for the streams' ids.
 class SnapshotLoader {
  public:
-  SnapshotLoader(Derived derived, const CoreOptions& options)
-      : definition_(*options.definition),
-        progress_(options.progress),
-        loaded_{.derived = std::move(derived), .end = {}, .log_state = {}} {}
+  SnapshotLoader(env::Environment& environment, base::MemoryBudget& budget,
+                 const CoreOptions& options)
+      : environment_(environment), budget_(budget), options_(options) {}
 
   Result<Loaded> Load(log::SnapshotReader& reader) && {
     loaded_.end = reader.end();
-    if (progress_ != nullptr) progress_->Begin(log::RecoveryPhase::kSnapshot, loaded_.end.bytes);
+    if (options_.progress != nullptr)
+      options_.progress->Begin(log::RecoveryPhase::kSnapshot, loaded_.end.bytes);
     while (true) {
       HR_TRY(const auto block, reader.Next());
       if (!block) break;
       HR_TRY_VOID(Take(*block));
-      if (progress_ == nullptr) continue;
-      progress_->Note(block->payload.size(), 0);
-      HR_TRY_VOID(progress_->Check());
+      if (options_.progress == nullptr) continue;
+      options_.progress->Note(block->payload.size(), 0);
+      HR_TRY_VOID(options_.progress->Check());
     }
     HR_TRY_VOID(Finish());
     return std::move(loaded_);
@@ -80,7 +105,13 @@ class SnapshotLoader {
  private:
   Result<void> Take(const log::SnapshotReader::Block& block) {
     switch (block.section) {
+      case SnapshotSection::kDefinition:
+        logged_ = DecodeSection(block.payload);
+        if (restore_ && NamesStarted(block.payload))
+          loaded_.derived.logged = StandingAt(options_.definition, std::nullopt);
+        return {};
       case SnapshotSection::kViewLayout: {
+        loaded_.derived = NewDerived(environment_, budget_, options_, std::move(logged_));
         HR_TRY(restore_, pipeline::ViewRestore::Begin(*loaded_.derived.views, block.payload));
         return {};
       }
@@ -92,10 +123,8 @@ class SnapshotLoader {
         HR_TRY(view_clock_.us, in.I64());
         return {};
       }
-      case SnapshotSection::kDefinition:
-        loaded_.derived.logged_definition = TextOf(block.payload);
-        return {};
       case SnapshotSection::kDeadLetters:
+        if (!restore_) return Fail(ErrorCode::kCorruption, "dead letters before the views");
         return loaded_.derived.dead_letters->Decode(block.payload);
       case SnapshotSection::kPublisher:
         publishers_.assign(block.payload.begin(), block.payload.end());
@@ -107,18 +136,26 @@ class SnapshotLoader {
     }
   }
 
+  // Snapshots of earlier versions have the definition's id alone, behind the views.
+  bool NamesStarted(std::span<const uint8_t> bytes) const {
+    return std::string(bytes.begin(), bytes.end()) == options_.definition->id.ToString();
+  }
+
   Result<void> Finish() {
     if (!restore_ || loaded_.log_state.empty())
       return Fail(ErrorCode::kCorruption, "a snapshot lacks its views or the log's state");
     restore_->Finish(loaded_.end.after, view_clock_);
+    loaded_.missing = restore_->missing();
     HR_TRY(const auto streams, log::StreamsOf(loaded_.log_state));
     for (const log::StreamEntry& stream : streams)
-      BindStream(definition_, stream.name, stream.id, loaded_.derived);
+      BindStream(stream.name, stream.id, loaded_.derived);
     return loaded_.derived.publishers->Restore(publishers_);
   }
 
-  const pipeline::PipelineDefinition& definition_;
-  log::RecoveryProgress* const progress_;  // may be null
+  env::Environment& environment_;
+  base::MemoryBudget& budget_;
+  const CoreOptions& options_;
+  std::optional<pipeline::LoggedDefinition> logged_;
   Loaded loaded_;
   std::optional<pipeline::ViewRestore> restore_;
   base::Timestamp view_clock_;
@@ -150,7 +187,10 @@ class CoreRecovery {
       if (loaded_whole_ && recovered.error().code() == ErrorCode::kCorruption) return recovered;
       PassOver(snapshot.path, recovered.error());
     }
-    auto whole = FromLog(NewDerived(environment_, budget_, options_), {});
+    auto whole = FromLog(NewDerived(environment_, budget_, options_, known_), {}, {});
+    // What is in force was only found at the log's end.
+    if (!whole && known_ && IsAboutSnapshot(whole.error()))
+      whole = FromLog(NewDerived(environment_, budget_, options_, known_), {}, {});
     if (!whole && !passed_over_.empty())
       return Fail(std::move(whole).error().With("snapshots", passed_over_));
     return whole;
@@ -185,21 +225,24 @@ class CoreRecovery {
     const env::MonotonicTime begin = environment_.clock().Now();
     loaded_whole_ = false;
     HR_TRY(auto reader, log::SnapshotReader::Open(environment_.files(), path, log_id));
-    auto loaded =
-        SnapshotLoader(NewDerived(environment_, budget_, options_), options_).Load(reader);
+    auto loaded = SnapshotLoader(environment_, budget_, options_).Load(reader);
     if (!loaded) return Fail(std::move(loaded).error());
     loaded_whole_ = true;
     figures_.snapshot = path;
     figures_.snapshot_bytes = loaded->end.bytes;
     figures_.after = loaded->end.after;
     figures_.load_time = environment_.clock().Now() - begin;
-    auto recovered = FromLog(std::move(loaded->derived), {loaded->end.after, loaded->log_state});
+    auto recovered = FromLog(std::move(loaded->derived), {loaded->end.after, loaded->log_state},
+                             std::move(loaded->missing));
     if (!recovered) figures_ = {.passed_over = figures_.passed_over};
     return recovered;
   }
 
-  Result<Recovered> FromLog(Derived derived, const log::ResumePoint& resume) {
+  // `missing`: views that have no state yet.
+  Result<Recovered> FromLog(Derived derived, const log::ResumePoint& resume,
+                            std::vector<std::string> missing) {
     const env::MonotonicTime begin = environment_.clock().Now();
+    last_entry_.reset();
     std::vector<log::EpochRef> step;
     const auto on_recovered = [&](const log::Epoch& epoch) -> Result<void> {
       HR_TRY_VOID(Note(epoch, derived));
@@ -214,16 +257,78 @@ class CoreRecovery {
                                                 resume, on_recovered));
     derived.views->Apply(step);
     figures_.replay_time = environment_.clock().Now() - begin;
-    return Recovered{std::move(derived), std::move(sequencer), clock_floor_, figures_};
+    if (last_entry_) derived.logged = Decode(last_entry_->entry, last_entry_->epoch);
+    pipeline::LoggedDefinition standing = StandingAt(options_.definition, derived.logged);
+    HR_TRY_VOID(Stand(standing, !missing.empty(), sequencer->status().durable, derived));
+    return Recovered{std::move(derived), std::move(sequencer), clock_floor_, figures_,
+                     std::move(standing)};
+  }
+
+  // Step 3.
+  Result<void> Stand(const pipeline::LoggedDefinition& standing, bool incomplete,
+                     base::EpochId newest, Derived& derived) {
+    pipeline::ViewSet& views = *derived.views;
+    const pipeline::LoggedDefinition current = views.current();
+    if (!incomplete && current.definition->id == standing.definition->id &&
+        current.since == standing.since)
+      return {};
+    environment_.CrashPoint("change.start_build");
+    const auto needed = views.BeginChange(standing.definition, standing.since);
+    std::map<size_t, base::EpochId> streams;  // of the definition, and what is not wanted of it
+    for (const size_t view : needed.views) {
+      const pipeline::ViewDefinition& of = standing.definition->views[view];
+      const base::EpochId after = pipeline::SinceOf(standing.since, of.name);
+      const auto [known, first] = streams.emplace(of.stream, after);
+      if (!first) known->second = std::min(known->second, after);
+      figures_.built_views.push_back(of.name);
+    }
+    for (const auto& [stream, after] : streams) {
+      if (standing.definition->streams[stream].derived()) {
+        known_ = derived.logged;
+        return Fail(ErrorCode::kFailedPrecondition,
+                    fmt::format("views of the derived stream {} were changed after the snapshot: "
+                                "the log has to be read whole",
+                                standing.definition->streams[stream].name));
+      }
+      auto built = BuildFrom(*standing.definition, stream, after, newest, derived);
+      if (!built)
+        return Fail(std::move(built).error().With(
+            "views", fmt::format("{}", fmt::join(figures_.built_views, ", "))));
+    }
+    views.CutOver();
+    environment_.CrashPoint("change.start_built");
+    return {};
+  }
+
+  Result<void> BuildFrom(const pipeline::PipelineDefinition& definition, size_t stream,
+                         base::EpochId after, base::EpochId newest, Derived& derived) {
+    const auto id = derived.streams.find(definition.streams[stream].name);
+    if (id == derived.streams.end()) return {};
+    HR_TRY(const auto history, StreamHistory::Open(environment_, budget_,
+                                                   {.definition = definition,
+                                                    .number = stream,
+                                                    .id = id->second,
+                                                    .after = after,
+                                                    .data_folder = options_.data_folder}));
+    const auto number = derived.views->StreamNumber(id->first);
+    while (true) {
+      HR_TRY(auto rows, history->Next(newest));
+      if (!rows) return {};
+      rows->stream = *number;
+      figures_.built_rows += rows->rows.rows();
+      derived.views->Apply({}, &*rows);
+      if (options_.progress == nullptr) continue;
+      options_.progress->Note(0, rows->rows.rows());
+      HR_TRY_VOID(options_.progress->Check());
+    }
   }
 
   Result<void> Note(const log::Epoch& epoch, Derived& derived) {
     for (const log::ControlEntry& entry : epoch.controls) {
-      if (entry.kind == log::ControlEntry::Kind::kDefinition)
-        derived.logged_definition = entry.name;
+      if (entry.kind == log::ControlEntry::Kind::kDefinition) last_entry_ = {epoch.id, entry};
       if (entry.kind != log::ControlEntry::Kind::kStream) continue;
       HR_TRY(const log::StreamEntry stream, log::DecodeStreamEntry(entry.name, entry.payload));
-      BindStream(*options_.definition, stream.name, stream.id, derived);
+      BindStream(stream.name, stream.id, derived);
     }
     derived.dead_letters->Note(epoch);
     return derived.publishers->NoteDurable(epoch);
@@ -234,11 +339,37 @@ class CoreRecovery {
   const CoreOptions& options_;
   const log::ClockFloor clock_floor_;
   StartFigures figures_;
-  bool loaded_whole_ = false;  // the last snapshot that was tried
+  struct Entry {
+    base::EpochId epoch;
+    log::ControlEntry entry;
+  };
+  std::optional<Entry> last_entry_;                  // of a definition, in what was replayed
+  std::optional<pipeline::LoggedDefinition> known_;  // in force, as a try has found out
+  bool loaded_whole_ = false;                        // the last snapshot that was tried
   std::string passed_over_;
 };
 
 }  // namespace
+
+pipeline::LoggedDefinition StandingAt(const pipeline::PipelineRef& started,
+                                      const std::optional<pipeline::LoggedDefinition>& logged) {
+  using Origin = pipeline::LoggedDefinition::Origin;
+  pipeline::LoggedDefinition standing{
+      .definition = started, .since = {}, .started = started->id, .before = {}};
+  if (!logged) return standing;
+  const bool same = logged->definition->id == started->id;
+  if (!same && logged->origin == Origin::kApplied && logged->started == started->id) return *logged;
+  standing.before = same ? logged->before : logged->definition->id;
+  if (same) {
+    standing.since = logged->since;
+    return standing;
+  }
+  for (const auto& view : Compare(*logged->definition, *started).views)
+    if (const base::EpochId since = pipeline::SinceOf(logged->since, view.name);
+        view.difference == pipeline::ChangeKind::kUnchanged && since.value > 0)
+      standing.since[view.name] = since;
+  return standing;
+}
 
 Result<Recovered> RecoverCore(env::Environment& environment, base::MemoryBudget& budget,
                               const CoreOptions& options) {
@@ -253,6 +384,7 @@ Result<Recovered> RecoverCore(env::Environment& environment, base::MemoryBudget&
                  {"after_epoch", std::to_string(figures.after.value)},
                  {"load_ms", std::to_string(figures.load_time.count() / 1'000'000)},
                  {"replayed_rows", std::to_string(figures.replayed_rows)},
+                 {"built_rows", std::to_string(figures.built_rows)},
                  {"replay_ms", std::to_string(figures.replay_time.count() / 1'000'000)}});
   return recovered;
 }

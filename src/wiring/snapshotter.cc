@@ -106,8 +106,15 @@ void Snapshotter::Start(const StartFigures& recovered) {
     figures_.after = recovered.after;
     figures_.bytes = recovered.snapshot_bytes;
   }
-  if (!recovered.snapshot.empty()) newest_ = {recovered.after, recovered.snapshot};
+  if (!recovered.snapshot.empty() && recovered.built_views.empty())
+    newest_ = {recovered.after, recovered.snapshot};
   Post(&Snapshotter::Tick, seen_at_ + options_.check_every);
+}
+
+void Snapshotter::NoteChange() {
+  const std::lock_guard lock(mutex_);
+  safe_after_ = {};
+  if (executor_ != nullptr) executor_->Post([this] { newest_.reset(); });
 }
 
 void Snapshotter::TakeNow(std::function<void(Result<void>)> done) {
@@ -190,10 +197,19 @@ void Snapshotter::Begin() {
     const std::lock_guard lock(mutex_);
     figures_.under_way = true;
   }
-  if (auto written = task_->writer.Append(SnapshotSection::kViewLayout, task_->capture.Layout());
-      !written)
-    return Finish(std::move(written));
+  if (auto written = WriteHead(); !written) return Finish(std::move(written));
   WritePieces();
+}
+
+// The definition is read before the first page is: a cut-over after that ends the capture.
+Result<void> Snapshotter::WriteHead() {
+  if (const auto logged = sources_.definition()) {
+    const log::ControlEntry entry = pipeline::EncodeEntry(*logged);
+    std::vector<uint8_t> bytes(entry.name.begin(), entry.name.end());
+    bytes.insert(bytes.end(), entry.payload.begin(), entry.payload.end());
+    HR_TRY_VOID(task_->writer.Append(SnapshotSection::kDefinition, bytes));
+  }
+  return task_->writer.Append(SnapshotSection::kViewLayout, task_->capture.Layout());
 }
 
 void Snapshotter::WritePieces() {
@@ -204,6 +220,11 @@ void Snapshotter::WritePieces() {
   auto wrote = WritePiece(at_disk);
   if (!wrote && wrote.error().code() == base::ErrorCode::kResourceExhausted)
     return Post(&Snapshotter::WritePieces, begin + env::BackgroundGate::kAskAgain);
+  if (!wrote && wrote.error().code() == base::ErrorCode::kConflict) {  // of other views: anew
+    task_->writer.Abandon();
+    task_.reset();
+    return Begin();
+  }
   if (!wrote) return Finish(base::Fail(std::move(wrote).error()));
   task_->writing += at_disk;
   Post(*wrote ? &Snapshotter::WritePieces : &Snapshotter::WriteRest,
@@ -251,9 +272,7 @@ Result<void> Snapshotter::WriteSmallParts() {
   HR_TRY_VOID(writer.Append(SnapshotSection::kDeadLetters, bytes));
   if (const auto publishers = sources_.derived.publishers->Capture())
     HR_TRY_VOID(writer.Append(SnapshotSection::kPublisher, publishers->bytes));
-  const std::string definition = sources_.definition();
-  return writer.Append(SnapshotSection::kDefinition,
-                       {reinterpret_cast<const uint8_t*>(definition.data()), definition.size()});
+  return {};
 }
 
 Result<void> Snapshotter::End(const log::StateCapture& state) {
@@ -266,6 +285,7 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
   rows_at_snapshot_ = task_->rows;
   log_bytes_at_snapshot_ = task_->log_bytes;
   const Known known{end.after, log::SnapshotPath(options_.folder, end.through)};
+  if (!task_->capture.IsCurrent()) return {};  // it lacks views by now: of no help
   const std::optional<Known> before = std::exchange(newest_, known);
   {
     const std::lock_guard lock(mutex_);

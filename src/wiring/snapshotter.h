@@ -50,8 +50,8 @@ class Snapshotter {
   struct Sources {
     const Derived& derived;
     log::Sequencer& sequencer;
-    // The id of the definition that the log names last.
-    std::function<std::string()> definition;
+    // The definition that the log names last; nothing when it names none yet.
+    std::function<std::optional<pipeline::LoggedDefinition>()> definition;
   };
   Snapshotter(env::Environment& environment, base::MemoryBudget& budget, SnapshotterOptions options,
               Sources sources);
@@ -61,6 +61,8 @@ class Snapshotter {
   void Start(const StartFigures& recovered);
   // Begins one now unless one is under way; `done` when it is there, or with what stopped it.
   void TakeNow(std::function<void(base::Result<void>)> done);
+  // The definition was changed: snapshots so far lack views, and do not count any more.
+  void NoteChange();
   // Abandons what is under way. Idempotent.
   void Close();
   watch::SnapshotFigures figures() const;
@@ -79,6 +81,7 @@ class Snapshotter {
   bool IsDue();
   double EstimateSeconds(double rows, double snapshot_bytes) const;
   void Begin();
+  base::Result<void> WriteHead();
   void WritePieces();
   bool BoundIsBroken() const;
   base::Result<bool> WritePiece(env::MonotonicTime& at_disk);

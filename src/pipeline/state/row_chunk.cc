@@ -84,7 +84,7 @@ void RowChunk::Append(const ChunkLayout& layout, uint32_t at, const BatchRows& b
   const uint64_t epoch = columns::Position::Of(batch.epoch, 0).packed;
   for (const uint32_t row : rows) {
     *time++ = batch.times[row];
-    *position++ = epoch | row;
+    *position++ = batch.positions.empty() ? epoch | row : batch.positions[row].packed;
   }
   for (size_t i = 0; i < layout.arguments(); ++i)
     AppendArgument(layout, i, at, batch.arguments[i], rows, memory);

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "columns/batch_codec.h"
 #include "columns/column.h"
+#include "columns/position.h"
 #include "pipeline/aggregates/accumulator.h"
 #include "pipeline/state/state_memory.h"
 
@@ -41,8 +42,9 @@ class ChunkLayout {
 // Rows of a batch that are to be appended: their times and arguments, by row number.
 struct BatchRows {
   std::span<const int64_t> times;
-  base::EpochId epoch;
+  base::EpochId epoch;  // row i stands at (epoch, i), unless `positions` says where
   std::span<const columns::Column> arguments;
+  std::span<const columns::Position> positions = {};
 };
 
 // Made and filled by the applier. `count` of rows is given by whoever asks: the state row's version

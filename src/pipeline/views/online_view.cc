@@ -48,7 +48,10 @@ void OnlineView::Apply(const EpochRows& epoch, RowGroups& groups, Step step) {
   std::vector<columns::Column> arguments;
   for (const Expression& argument : view_.arguments)
     arguments.push_back(argument.Evaluate(epoch.batch));
-  const BatchRows batch{.times = epoch.times, .epoch = epoch.epoch, .arguments = arguments};
+  const BatchRows batch{.times = epoch.times,
+                        .epoch = epoch.epoch,
+                        .arguments = arguments,
+                        .positions = epoch.positions};
   const auto grouped = groups.Build(epoch.rows, epoch.numbers, epoch.numbers_end, epoch.times);
   const bool catching_up = epoch.epoch <= captured_through_;
   if (!catching_up) captured_ = {};

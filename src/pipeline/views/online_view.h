@@ -32,7 +32,7 @@ class OnlineView {
   // The rows of the batch that are rows of this view. Lives until the next call.
   std::span<const uint32_t> Select(const columns::ColumnBatch& batch);
 
-  // What one epoch does to the view.
+  // What one epoch does to the view, or a piece of history of many epochs.
   struct EpochRows {
     const columns::ColumnBatch& batch;
     std::span<const int64_t> times;
@@ -41,6 +41,7 @@ class OnlineView {
     uint32_t numbers_end;
     base::EpochId epoch;
     base::Timestamp clock;
+    std::span<const columns::Position> positions = {};  // of a piece of history, by row number
   };
   void Apply(const EpochRows& epoch, RowGroups& groups, Step step);
   // From now on Apply hands the answers as of each row to `reader`, which outlives the view or is

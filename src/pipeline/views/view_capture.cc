@@ -68,12 +68,23 @@ struct ViewCapture::Keys {
 };
 
 ViewCapture::ViewCapture(ViewSet& views, size_t piece_bytes)
-    : views_(views), piece_bytes_(piece_bytes) {}
+    : views_(views),
+      table_(views.impl_->Table()),
+      definition_(table_->definition),
+      piece_bytes_(piece_bytes) {}
 
 ViewCapture::~ViewCapture() = default;
 
 std::vector<uint8_t> ViewCapture::Layout() const {
-  return EncodeLayout(LayoutOf(views_.definition()));
+  return EncodeLayout(LayoutOf(*table_->definition, table_->since));
+}
+
+base::Result<Pin> ViewCapture::PinSame() {
+  HR_TRY(Pin pin, views_.PinNewest());
+  if (pin.definition() != definition_)
+    return base::Fail(base::ErrorCode::kConflict,
+                      "the definition was changed while the state was captured");
+  return pin;
 }
 
 void ViewCapture::NoteEpoch(const Pin& pin) {
@@ -89,7 +100,7 @@ base::Result<bool> ViewCapture::WriteDerived(std::vector<uint8_t>& out) {
   ViewSet::Impl& impl = *views_.impl_;
   if (impl.derived.empty() || derived_done_) return false;
   const std::lock_guard lock(impl.derived_mutex);  // what is derived is then that of the pin
-  HR_TRY(const Pin pin, views_.PinNewest());
+  HR_TRY(const Pin pin, PinSame());
   std::vector<uint8_t> part;
   columns::ByteWriter(part).U64(pin.epoch().value);
   derived_done_ =
@@ -106,10 +117,11 @@ base::Result<bool> ViewCapture::WriteDerived(std::vector<uint8_t>& out) {
 // The headers of the next page that has keys. False: the views are done.
 base::Result<bool> ViewCapture::TakePage() {
   ViewSet::Impl& impl = *views_.impl_;
-  while (view_ < impl.views.size()) {
-    HR_TRY(Pin pin, views_.PinNewest());
+  while (view_ < table_->views.size()) {
+    HR_TRY(Pin pin, PinSame());
+    const KeptView& kept = *table_->views[view_];
     const uint32_t begin = page_number_ * RowStore::kPageRows;
-    const uint32_t numbers = impl.IndexOf(view_).size();
+    const uint32_t numbers = kept.keys->index.size();
     if (begin >= numbers) {
       ++view_;
       page_number_ = 0;
@@ -119,7 +131,7 @@ base::Result<bool> ViewCapture::TakePage() {
     const Step step = impl.pins.StepOfSlot(page->hold.slot_);
     const uint32_t end = std::min(numbers, begin + RowStore::kPageRows);
     for (uint32_t number = begin; number < end; ++number)
-      if (const auto image = impl.views[view_].store().Find(number, step))
+      if (const auto image = kept.view.store().Find(number, step))
         page->keys.push_back({static_cast<uint8_t>(number - begin), *image});
     // Taken away in the middle of it: some headers may be of a later step.
     if (!impl.pins.TurnIntoHold(page->hold.slot_)) continue;
@@ -133,7 +145,7 @@ base::Result<bool> ViewCapture::TakePage() {
 }
 
 void ViewCapture::WritePage(std::vector<uint8_t>& out, size_t until) {
-  const RowStore& store = views_.impl_->views[view_].store();
+  const RowStore& store = table_->views[view_]->view.store();
   Part part(kRowsPart, view_, out);
   part.writer().U32(page_number_ - 1);
   part.writer().U64(page_->hold.epoch().value);
@@ -151,11 +163,12 @@ void ViewCapture::WritePage(std::vector<uint8_t>& out, size_t until) {
 
 // False: the keys of every entity are done.
 base::Result<bool> ViewCapture::WriteKeys(std::vector<uint8_t>& out, size_t until) {
-  auto& indexes = views_.impl_->indexes;
-  if (entity_ == indexes.size()) return false;
-  const EntityIndex& index = *std::next(indexes.begin(), static_cast<ptrdiff_t>(entity_))->second;
+  const auto entities = table_->Keys();
+  if (entity_ == entities.size()) return false;
+  const EntityIndex& index =
+      std::next(entities.begin(), static_cast<ptrdiff_t>(entity_))->second->index;
   if (keys_ == nullptr) {
-    HR_TRY(Pin pin, views_.PinNewest());
+    HR_TRY(Pin pin, PinSame());
     views_.impl_->pins.TurnIntoHold(pin.slot_);  // a table is whole, of whichever step
     NoteEpoch(pin);
     keys_ = std::make_unique<Keys>(Keys{.hold = std::move(pin), .walk = {}});

@@ -43,8 +43,12 @@ class ViewCapture {
   // reads it first.
   std::vector<uint8_t> Layout() const;
   // Appends the next piece to `out`. False, and nothing appended, at the end. Errors: as
-  // ViewSet::PinNewest; then it may be called again.
+  // ViewSet::PinNewest; then it may be called again. kConflict when the definition was changed
+  // since the capture began: begin anew.
   base::Result<bool> Next(std::vector<uint8_t>& out);
+
+  // Whether what is captured is what readers see: no change came in between.
+  bool IsCurrent() const { return views_.IsVisible(*definition_); }
 
   // The earliest and the latest epoch of a page so far, and the log clock of the earliest. Whoever
   // restores must replay the epochs after the earliest.
@@ -61,7 +65,11 @@ class ViewCapture {
   base::Result<bool> WriteKeys(std::vector<uint8_t>& out, size_t until);
   void NoteEpoch(const Pin& pin);
 
+  base::Result<Pin> PinSame();
+
   ViewSet& views_;
+  const std::shared_ptr<const ViewTable> table_;  // what is captured
+  const PipelineRef definition_;                  // its
   const size_t piece_bytes_;
   DerivedStreams::Cursor derived_;
   bool derived_done_ = false;

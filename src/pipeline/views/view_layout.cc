@@ -26,6 +26,8 @@ std::string IndexText(const std::optional<size_t>& index) {
   return index ? std::to_string(*index) : "-";
 }
 
+}  // namespace
+
 std::string KeptText(const PipelineDefinition& definition, const ViewDefinition& view) {
   const StreamDefinition& stream = definition.streams[view.stream];
   std::string text =
@@ -54,12 +56,13 @@ std::string KeptText(const PipelineDefinition& definition, const ViewDefinition&
   return text;
 }
 
-}  // namespace
-
-ViewLayout LayoutOf(const PipelineDefinition& definition) {
+ViewLayout LayoutOf(const PipelineDefinition& definition, const ViewsSince& since) {
   ViewLayout layout;
   for (const ViewDefinition& view : definition.views) {
-    layout.views.push_back({view.name, KeptText(definition, view)});
+    std::string kept = KeptText(definition, view);
+    if (const base::EpochId from = SinceOf(since, view.name); from.value != 0)
+      kept += fmt::format("since {}\n", from.value);
+    layout.views.push_back({view.name, std::move(kept)});
     if (std::find(layout.entities.begin(), layout.entities.end(), view.entity) ==
         layout.entities.end())
       layout.entities.push_back(view.entity);

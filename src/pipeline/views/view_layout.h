@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "pipeline/definition.h"
+#include "pipeline/logged_definition.h"
 
 namespace headrace::pipeline {
 
@@ -21,7 +22,10 @@ struct ViewLayout {
   std::vector<std::string> entities;  // likewise
 };
 
-ViewLayout LayoutOf(const PipelineDefinition& definition);
+// How the rows of one view are kept.
+std::string KeptText(const PipelineDefinition& definition, const ViewDefinition& view);
+// `since`: views that do not begin with the log.
+ViewLayout LayoutOf(const PipelineDefinition& definition, const ViewsSince& since);
 std::vector<uint8_t> EncodeLayout(const ViewLayout& layout);
 // Errors: kCorruption; kUnsupported when it was written by another version of this code.
 base::Result<ViewLayout> DecodeLayout(std::span<const uint8_t> bytes);

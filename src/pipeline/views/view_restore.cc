@@ -22,7 +22,8 @@ constexpr Step kRestoredStep = 1;
 base::Result<ViewRestore> ViewRestore::Begin(ViewSet& views, std::span<const uint8_t> layout) {
   HR_CHECK(views.visible().value == 0, "state is restored into a new view set only");
   HR_TRY(const ViewLayout captured, DecodeLayout(layout));
-  const ViewLayout ours = LayoutOf(views.definition());
+  const ViewTableRef table = views.impl_->Table();
+  const ViewLayout ours = LayoutOf(*table->definition, table->since);
   ViewRestore restore(views);
   for (const ViewLayout::View& view : captured.views) {
     const auto same = std::find_if(ours.views.begin(), ours.views.end(), [&](const auto& each) {
@@ -31,13 +32,18 @@ base::Result<ViewRestore> ViewRestore::Begin(ViewSet& views, std::span<const uin
     restore.view_numbers_.push_back(
         same == ours.views.end() ? std::nullopt : std::optional<size_t>(same - ours.views.begin()));
   }
-  for (size_t i = 0; i < ours.views.size(); ++i)
-    if (std::ranges::find(restore.view_numbers_, std::optional<size_t>(i)) ==
+  for (size_t i = 0; i < ours.views.size(); ++i) {
+    if (std::ranges::find(restore.view_numbers_, std::optional<size_t>(i)) !=
         restore.view_numbers_.end())
-      return Fail(
-          ErrorCode::kFailedPrecondition,
-          fmt::format("view `{}` is new, or keeps other rows than when the state was captured",
-                      ours.views[i].name));
+      continue;
+    if (table->definition->streams[table->definition->views[i].stream].derived())
+      return Fail(ErrorCode::kFailedPrecondition,
+                  fmt::format("view `{}` is new, or keeps other rows than when the state was "
+                              "captured, and is of a derived stream",
+                              ours.views[i].name));
+    restore.missing_.push_back(ours.views[i].name);
+    table->views[i]->live = false;
+  }
   for (const std::string& entity : captured.entities) {
     const bool known = std::ranges::find(ours.entities, entity) != ours.entities.end();
     restore.entity_numbers_.push_back(known ? std::optional<std::string>(entity) : std::nullopt);
@@ -61,7 +67,7 @@ base::Result<void> ViewRestore::Add(std::span<const uint8_t> piece) {
       return Fail(ErrorCode::kCorruption, "a captured piece has a part of no known kind");
     }
   }
-  views_->impl_->memory.SettleCharges();
+  views_->impl_->Collect(0);
   return {};
 }
 
@@ -70,7 +76,7 @@ base::Result<void> ViewRestore::AddPage(columns::ByteReader in) {
   if (captured_view >= view_numbers_.size())
     return Fail(ErrorCode::kCorruption, "a captured page is of no view");
   if (!view_numbers_[captured_view]) return {};  // the definition has no such view any more
-  OnlineView& view = views_->impl_->views[*view_numbers_[captured_view]];
+  OnlineView& view = views_->impl_->table->views[*view_numbers_[captured_view]]->view;
   HR_TRY(const uint32_t page, in.U32());
   HR_TRY(const uint64_t epoch, in.U64());
   HR_TRY(const uint32_t keys, in.U32());
@@ -89,7 +95,7 @@ base::Result<void> ViewRestore::AddKeys(columns::ByteReader in) {
   if (entity >= entity_numbers_.size())
     return Fail(ErrorCode::kCorruption, "captured keys are of no entity");
   if (!entity_numbers_[entity]) return {};
-  EntityIndex& index = *views_->impl_->indexes.at(*entity_numbers_[entity]);
+  EntityIndex& index = views_->impl_->table->Keys().at(*entity_numbers_[entity])->index;
   HR_TRY(const uint32_t keys, in.U32());
   for (uint32_t i = 0; i < keys; ++i) {
     HR_TRY(const uint32_t number, in.U32());
@@ -105,7 +111,7 @@ base::Result<void> ViewRestore::AddDerived(columns::ByteReader in) {
 }
 
 void ViewRestore::Finish(base::EpochId after, base::Timestamp clock) {
-  for (OnlineView& view : views_->impl_->views) view.NoteClock(clock);
+  for (const auto& kept : views_->impl_->table->views) kept->view.NoteClock(clock);
   views_->impl_->Publish(after, clock, kRestoredStep);
 }
 

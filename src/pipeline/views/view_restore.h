@@ -20,9 +20,14 @@ namespace headrace::pipeline {
 // any more.
 class ViewRestore {
  public:
-  // `layout` is ViewCapture::Layout's. Errors: kFailedPrecondition when a view of the definition is
-  // not in it, or is another now; kCorruption; kUnsupported.
+  // `layout` is ViewCapture::Layout's. Views that are not in it, or are other ones now, stay empty
+  // and take no rows: their history has to be read for them (ViewSet::BeginChange). Errors:
+  // kFailedPrecondition when such a view is of a derived stream, whose history is not read back;
+  // kCorruption; kUnsupported.
   static base::Result<ViewRestore> Begin(ViewSet& views, std::span<const uint8_t> layout);
+
+  // Names of the views that stay empty.
+  const std::vector<std::string>& missing() const { return missing_; }
 
   // In the order in which they were captured. Errors: kCorruption.
   base::Result<void> Add(std::span<const uint8_t> piece);
@@ -36,6 +41,7 @@ class ViewRestore {
   base::Result<void> AddDerived(columns::ByteReader in);
 
   ViewSet* views_;
+  std::vector<std::string> missing_;
   std::vector<std::optional<size_t>> view_numbers_;         // captured -> ours
   std::vector<std::optional<std::string>> entity_numbers_;  // captured -> ours
 };

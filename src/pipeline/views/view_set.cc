@@ -21,83 +21,113 @@ static_assert(PinTable::kSlots == ViewSet::kPinsMax);
 constexpr size_t kSweepMin = 16;        // keys looked at per step, at least
 constexpr size_t kRowsPerSweptKey = 8;  // and one more per so many rows applied
 
-}  // namespace
-
-ViewSet::Impl::Impl(PipelineRef pipeline, base::MemoryBudget& budget, env::Clock& monotonic)
-    : definition(std::move(pipeline)),
-      clock(monotonic),
-      memory(budget),
-      stream_ids(definition->streams.size()),
-      derived(*definition, budget),
-      batches(definition->streams.size()) {
-  for (size_t i = 0; i < definition->views.size(); ++i) {
-    const ViewDefinition& view = definition->views[i];
-    views.emplace_back(view, memory);
-    auto& index = indexes[view.entity];
-    if (index == nullptr) index = std::make_unique<EntityIndex>(memory);
-    const auto same = std::find_if(keyings.begin(), keyings.end(), [&](const Keying& keying) {
-      return keying.stream == view.stream && keying.keys.by() == view.by &&
-             &keying.keys.index() == index.get();
-    });
-    if (same != keyings.end()) {
-      same->views.push_back(i);
-    } else {
-      keyings.push_back(
-          {view.stream, EntityKeys(*index, view.by), std::make_unique<HotKeys>(view.by), {i}});
-    }
-  }
-  selections.resize(views.size());
-  memory.SettleCharges();
+// Of a piece of history, by position: those that stand behind `epoch`.
+template <typename Batch>
+std::span<const uint32_t> AfterEpoch(std::span<const uint32_t> rows, const Batch& batch,
+                                     base::EpochId epoch) {
+  const auto first = std::partition_point(rows.begin(), rows.end(), [&](uint32_t row) {
+    return batch.positions[row].epoch() <= epoch;
+  });
+  return rows.subspan(static_cast<size_t>(first - rows.begin()));
 }
 
-void ViewSet::Impl::ApplyEpoch(const log::Epoch& epoch, Step step) {
-  for (size_t stream = 0; stream < stream_ids.size(); ++stream) {
-    batches[stream] = {};
-    if (!stream_ids[stream]) continue;
-    const columns::ColumnBatch* rows = epoch.RowsOf(*stream_ids[stream]);
-    if (rows != nullptr && rows->rows() > 0)
-      batches[stream] = ConformTo(definition->streams[stream].schema(), *rows);
+}  // namespace
+
+ViewSet::Impl::Impl(PipelineRef pipeline, ViewsSince since, base::MemoryBudget& of_budget,
+                    env::Clock& monotonic)
+    : origin(pipeline),
+      clock(monotonic),
+      budget(of_budget),
+      derived(*origin, budget),
+      batches(origin->streams.size()) {
+  for (const StreamDefinition& stream : origin->streams)
+    streams.push_back({stream.name, stream.schema(), stream.timing.event_time_field,
+                       stream.derived(), std::nullopt});
+  std::vector<std::shared_ptr<KeptView>> made;
+  table = std::make_shared<const ViewTable>(TableOf(std::move(pipeline), std::move(since), made));
+  visible_definition.store(table->definition.get(), std::memory_order_relaxed);
+  RenewKeyings();
+  for (const auto& view : active) {
+    view->memory.SettleCharges();
+    view->keys->memory.SettleCharges();
   }
-  derived.Apply(epoch.id, batches);
+}
+
+void ViewSet::Impl::ApplyEpoch(const log::EpochRef& epoch, Step step) {
+  if (change) {
+    for (const log::ControlEntry& entry : epoch->controls)
+      if (change && entry.kind == log::ControlEntry::Kind::kDefinition &&
+          entry.name == change->next.definition->id.ToString())
+        CutOver(epoch->id, step);
+  }
+  ApplyRows(*epoch, Into::kLive, step);
+  if (change) PutAside(epoch);
+}
+
+void ViewSet::Impl::ApplyRows(const log::Epoch& epoch, Into into, Step step) {
+  for (size_t stream = 0; stream < streams.size(); ++stream) {
+    batches[stream] = {};
+    if (!streams[stream].id) continue;
+    const columns::ColumnBatch* rows = epoch.RowsOf(*streams[stream].id);
+    if (rows != nullptr && rows->rows() > 0)
+      batches[stream] = ConformTo(streams[stream].schema, *rows);
+  }
+  // Made once, with the epoch: nothing that is built is of a derived stream.
+  if (into == Into::kLive) derived.Apply(epoch.id, batches);
   for (size_t stream = 0; stream < batches.size(); ++stream)
-    if (batches[stream].rows() > 0) ApplyStream(stream, batches[stream], epoch, step);
+    if (batches[stream].rows() > 0)
+      ApplyBatch(
+          {.stream = stream, .rows = batches[stream], .epoch = epoch.id, .clock = epoch.clock},
+          into, step);
   std::ranges::fill(batches, columns::ColumnBatch());  // the epoch's memory is not kept
 }
 
 // Rows that at least one of the views selects: others must not bring in keys.
-std::span<const uint32_t> ViewSet::Impl::WantedRows(const std::vector<size_t>& of_views,
+std::span<const uint32_t> ViewSet::Impl::WantedRows(const std::vector<KeptView*>& of_views,
                                                     size_t batch_rows) {
-  for (const size_t view : of_views)
-    if (selections[view].size() == batch_rows) return selections[view];
+  for (const KeptView* view : of_views)
+    if (view->selected.size() == batch_rows) return view->selected;
   wanted.assign(batch_rows, 0);
-  for (const size_t view : of_views)
-    for (const uint32_t row : selections[view]) wanted[row] = 1;
+  for (const KeptView* view : of_views)
+    for (const uint32_t row : view->selected) wanted[row] = 1;
   wanted_rows.clear();
   for (uint32_t row = 0; row < batch_rows; ++row)
     if (wanted[row] != 0) wanted_rows.push_back(row);
   return wanted_rows;
 }
 
-void ViewSet::Impl::ApplyStream(size_t stream, const columns::ColumnBatch& batch,
-                                const log::Epoch& epoch, Step step) {
-  const StreamDefinition& of = definition->streams[stream];
-  const auto times = batch.column(of.timing.event_time_field).Int64s();
+bool ViewSet::Impl::Takes(const KeptView& view, Into into, const StreamBatch& batch) {
+  return view.live == (into == Into::kLive) && batch.epoch > view.since;
+}
+
+void ViewSet::Impl::ApplyBatch(const StreamBatch& of, Into into, Step step) {
+  const StreamOfRows& stream = streams[of.stream];
+  const columns::ColumnBatch batch = ConformTo(stream.schema, of.rows);
+  const auto times = batch.column(stream.event_time_field).Int64s();
   rows_applied += batch.rows();
   for (Keying& keying : keyings) {
-    if (keying.stream != stream) continue;
-    for (const size_t view : keying.views) selections[view] = views[view].Select(batch);
-    const auto of_views = WantedRows(keying.views, batch.rows());
+    if (keying.stream != of.stream) continue;
+    takers.clear();
+    for (KeptView* view : keying.views) {
+      if (!Takes(*view, into, of)) continue;
+      view->selected = view->view.Select(batch);
+      if (!of.positions.empty()) view->selected = AfterEpoch(view->selected, of, view->since);
+      takers.push_back(view);
+    }
+    if (takers.empty()) continue;
+    const auto of_views = WantedRows(takers, batch.rows());
     const auto numbers = keying.keys.Resolve(batch, of_views, step);
-    keying.hot_keys->Note(batch, of_views, numbers, clock.Now());
-    for (const size_t view : keying.views) {
-      views[view].Apply({.batch = batch,
-                         .times = times,
-                         .rows = selections[view],
-                         .numbers = numbers,
-                         .numbers_end = keying.keys.index().size(),
-                         .epoch = epoch.id,
-                         .clock = epoch.clock},
-                        groups, step);
+    if (into == Into::kLive) keying.hot_keys->Note(batch, of_views, numbers, clock.Now());
+    for (KeptView* view : takers) {
+      view->view.Apply({.batch = batch,
+                        .times = times,
+                        .rows = view->selected,
+                        .numbers = numbers,
+                        .numbers_end = keying.keys.index().size(),
+                        .epoch = of.epoch,
+                        .clock = of.clock,
+                        .positions = of.positions},
+                       groups, step);
     }
   }
 }
@@ -106,41 +136,72 @@ void ViewSet::Impl::Publish(base::EpochId last, base::Timestamp log_clock, Step 
   StepEpoch& of_step = step_epochs[step % kStepEpochs];
   of_step.epoch.store(last.value, std::memory_order_relaxed);
   of_step.clock_us.store(log_clock.us, std::memory_order_relaxed);
+  of_step.table.store(table.get(), std::memory_order_relaxed);
+  visible_definition.store(table->definition.get(), std::memory_order_relaxed);
   visible.store(step);
 }
 
-ViewSet::ViewSet(PipelineRef definition, base::MemoryBudget& budget, env::Clock& clock)
-    : impl_(std::make_unique<Impl>(std::move(definition), budget, clock)) {}
+void ViewSet::Impl::Collect(Step step) {
+  const Step oldest = pins.Oldest(step);
+  for (const auto& view : active) {
+    for (StateMemory* memory : {&view->memory, &view->keys->memory}) {
+      memory->Collect(oldest);
+      memory->SettleCharges();
+    }
+  }
+  while (!gone.empty() && gone.front().step <= oldest) {
+    if (dispose) dispose(std::move(gone.front().what));
+    gone.pop_front();
+  }
+}
+
+ViewSet::ViewSet(PipelineRef definition, base::MemoryBudget& budget, env::Clock& clock,
+                 ViewsSince since)
+    : impl_(std::make_unique<Impl>(std::move(definition), std::move(since), budget, clock)) {}
 
 ViewSet::~ViewSet() = default;
 
 void ViewSet::BindStream(size_t stream, base::StreamId id) {
-  HR_CHECK(stream < impl_->stream_ids.size(), "no such stream");
-  auto& bound = impl_->stream_ids[stream];
+  HR_CHECK(stream < impl_->streams.size(), "no such stream");
+  auto& bound = impl_->streams[stream].id;
   HR_CHECK(!bound || *bound == id, "a stream's id never changes");
   bound = id;
 }
 
-void ViewSet::Apply(std::span<const log::EpochRef> epochs) {
-  if (epochs.empty()) return;
+std::optional<size_t> ViewSet::StreamNumber(std::string_view name) const {
+  for (size_t i = 0; i < impl_->streams.size(); ++i)
+    if (impl_->streams[i].name == name && !impl_->streams[i].derived) return i;
+  return std::nullopt;
+}
+
+void ViewSet::Apply(std::span<const log::EpochRef> epochs, const HistoryRows* history) {
+  if (epochs.empty() && history == nullptr) return;
   const Step before = impl_->visible.load(std::memory_order_relaxed);
   const Step step = before + 1;
+  const Impl::StepEpoch& was = impl_->VisibleStep();
+  base::EpochId last{was.epoch.load(std::memory_order_relaxed)};
+  base::Timestamp clock{was.clock_us.load(std::memory_order_relaxed)};
   impl_->pins.RevokeBefore(before, env::MonotonicTime::max());
   impl_->rows_applied = 0;
   std::unique_lock derived(impl_->derived_mutex, std::defer_lock);
   if (!impl_->derived.empty()) derived.lock();
-  for (const log::EpochRef& epoch : epochs) impl_->ApplyEpoch(*epoch, step);
+  if (history != nullptr) impl_->ApplyHistory(*history, clock, step);
+  impl_->ApplyAside(epochs, step);
+  for (const log::EpochRef& epoch : epochs) impl_->ApplyEpoch(epoch, step);
+  if (!epochs.empty()) {
+    last = epochs.back()->id;
+    clock = epochs.back()->clock;
+  }
   const size_t sweep = kSweepMin + impl_->rows_applied / kRowsPerSweptKey;
-  for (OnlineView& view : impl_->views) view.Sweep(sweep, epochs.back()->clock, step);
-  impl_->Publish(epochs.back()->id, epochs.back()->clock, step);
-  impl_->memory.Collect(impl_->pins.Oldest(step));
-  impl_->memory.SettleCharges();
+  for (const auto& view : impl_->active) view->view.Sweep(sweep, clock, step);
+  impl_->Publish(last, clock, step);
+  impl_->Collect(step);
   impl_->derived.SettleCharges();
 }
 
 void ViewSet::AnswerRows(size_t view, RowAnswerReader* reader) {
-  HR_CHECK(view < impl_->views.size(), "no such view");
-  impl_->views[view].AnswerRows(view, reader);
+  HR_CHECK(view < impl_->table->views.size(), "no such view");
+  impl_->table->views[view]->view.AnswerRows(view, reader);
 }
 
 bool ViewSet::HeldByReaders() {
@@ -164,7 +225,8 @@ base::Result<Pin> ViewSet::PinNewest() {
                       "nothing is visible yet: the engine is starting");
   }
   const Impl::StepEpoch& of_step = impl_->step_epochs[taken->step % Impl::kStepEpochs];
-  return Pin(this, taken->slot, {of_step.epoch.load(std::memory_order_relaxed)},
+  return Pin(this, taken->slot, of_step.table.load(std::memory_order_relaxed),
+             {of_step.epoch.load(std::memory_order_relaxed)},
              {of_step.clock_us.load(std::memory_order_relaxed)});
 }
 
@@ -180,8 +242,9 @@ base::EpochId ViewSet::visible() const {
 
 base::Result<ViewAnswer> ViewSet::Get(const Pin& pin, size_t view, std::string_view key,
                                       base::Timestamp as_of) const {
-  HR_CHECK(view < impl_->views.size(), "no such view");
-  const OnlineView& online = impl_->views[view];
+  HR_CHECK(view < pin.table_->views.size(), "no such view");
+  const KeptView& kept = *pin.table_->views[view];
+  const OnlineView& online = kept.view;
   if (as_of < pin.clock() - online.definition().history) {
     return base::Fail(
         base::Error(
@@ -192,7 +255,7 @@ base::Result<ViewAnswer> ViewSet::Get(const Pin& pin, size_t view, std::string_v
             .With("as_of", base::FormatTimestamp(as_of))
             .With("history", base::FormatDuration(online.definition().history)));
   }
-  const auto number = impl_->IndexOf(view).Find(key);
+  const auto number = kept.keys->index.Find(key);
   ViewAnswer answer =
       number ? online.Answer(*number, impl_->pins.StepOfSlot(pin.slot_), as_of) : online.NotFound();
   if (pin.revoked())
@@ -202,34 +265,42 @@ base::Result<ViewAnswer> ViewSet::Get(const Pin& pin, size_t view, std::string_v
 }
 
 std::vector<ViewStatus> ViewSet::status() const {
-  std::vector<ViewStatus> all;
-  for (const OnlineView& view : impl_->views)
-    all.push_back({.name = view.definition().name,
-                   .keys = view.store().keys(),
-                   .rows = view.store().rows(),
-                   .bytes = view.store().bytes(),
-                   .hot_keys = {}});
+  const ViewTableRef table = impl_->Table();
   const env::MonotonicTime now = impl_->clock.Now();
-  for (const Impl::Keying& keying : impl_->keyings)
-    for (const size_t view : keying.views) all[view].hot_keys = keying.hot_keys->Newest(now);
+  std::vector<ViewStatus> all;
+  for (const auto& kept : table->views) {
+    const RowStore& store = kept->view.store();
+    all.push_back({.name = kept->view.definition().name,
+                   .keys = store.keys(),
+                   .rows = store.rows(),
+                   .bytes = store.bytes(),
+                   .hot_keys = kept->hot_keys->Newest(now)});
+  }
   return all;
 }
 
 std::vector<DerivedStreamStatus> ViewSet::derived_status() const { return impl_->derived.status(); }
 
 uint64_t ViewSet::bytes() const {
+  const ViewTableRef table = impl_->Table();
   uint64_t bytes = impl_->derived.bytes();
-  for (const auto& [entity, index] : impl_->indexes) bytes += index->bytes();
-  for (const OnlineView& view : impl_->views) bytes += view.store().bytes();
+  for (const auto& [entity, keys] : table->Keys()) bytes += keys->index.bytes();
+  for (const auto& kept : table->views) bytes += kept->view.store().bytes();
   return bytes;
 }
 
-const PipelineDefinition& ViewSet::definition() const { return *impl_->definition; }
+const PipelineDefinition& ViewSet::definition() const { return *impl_->Table()->definition; }
+
+bool ViewSet::IsVisible(const PipelineDefinition& definition) const {
+  return impl_->visible_definition.load(std::memory_order_relaxed) == &definition;
+}
 
 base::Result<void> ViewSet::CorruptForDemonstration(size_t view, std::string_view key) {
-  HR_CHECK(view < impl_->views.size(), "no such view");
-  const auto number = impl_->IndexOf(view).Find(key);
-  if (!number || !impl_->views[view].FlipBit(*number))
+  const ViewTableRef table = impl_->Table();
+  HR_CHECK(view < table->views.size(), "no such view");
+  KeptView& kept = *table->views[view];
+  const auto number = kept.keys->index.Find(key);
+  if (!number || !kept.view.FlipBit(*number))
     return base::Fail(base::ErrorCode::kNotFound, "the key has no stored argument in this view");
   return {};
 }
@@ -237,6 +308,7 @@ base::Result<void> ViewSet::CorruptForDemonstration(size_t view, std::string_vie
 Pin::Pin(Pin&& other) noexcept
     : views_(std::exchange(other.views_, nullptr)),
       slot_(other.slot_),
+      table_(other.table_),
       epoch_(other.epoch_),
       clock_(other.clock_) {}
 
@@ -245,5 +317,7 @@ Pin::~Pin() {
 }
 
 bool Pin::revoked() const { return views_->impl_->pins.revoked(slot_); }
+
+const PipelineRef& Pin::definition() const { return table_->definition; }
 
 }  // namespace headrace::pipeline

@@ -3,7 +3,9 @@
 // thread reads under a pin.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,9 +13,12 @@
 #include "base/histogram.h"
 #include "base/memory_budget.h"
 #include "base/result.h"
+#include "columns/batch.h"
+#include "columns/position.h"
 #include "env/clock.h"
 #include "log/epoch.h"
 #include "pipeline/definition.h"
+#include "pipeline/logged_definition.h"
 #include "pipeline/streams/derived_streams.h"
 #include "pipeline/views/answer.h"
 #include "pipeline/views/hot_keys.h"
@@ -22,6 +27,7 @@
 namespace headrace::pipeline {
 
 class ViewSet;
+struct ViewTable;
 
 // A reader's hold on one version of all views. Short-lived (under 5 ms, else it may be revoked).
 // Not copyable; ends with its scope.
@@ -36,14 +42,18 @@ class Pin {
   // True when the applier took the version away: everything read under this pin must be thrown away
   // (kUnavailable, retry).
   bool revoked() const;
+  // The definition that the version is of. Lives as long as the pin.
+  const PipelineRef& definition() const;
 
  private:
   friend class ViewSet;
   friend class ViewCapture;
-  Pin(ViewSet* views, size_t slot, base::EpochId epoch, base::Timestamp clock)
-      : views_(views), slot_(slot), epoch_(epoch), clock_(clock) {}
+  Pin(ViewSet* views, size_t slot, const ViewTable* table, base::EpochId epoch,
+      base::Timestamp clock)
+      : views_(views), slot_(slot), table_(table), epoch_(epoch), clock_(clock) {}
   ViewSet* views_;
   size_t slot_;
+  const ViewTable* table_;
   base::EpochId epoch_;
   base::Timestamp clock_;
 };
@@ -56,12 +66,21 @@ struct ViewStatus {
   std::vector<HotKey> hot_keys;
 };
 
+// Rows of one stream that were logged before: for views that are being built. By position,
+// ascending; every call goes on behind the one before.
+struct HistoryRows {
+  size_t stream = 0;  // of the definition that the view set was made with
+  columns::ColumnBatch rows;
+  std::vector<columns::Position> positions;
+};
+
 class ViewSet {
  public:
   static constexpr size_t kPinsMax = 256;  // readers at once; more get kResourceExhausted
   static constexpr env::MonotonicTime kPinLifetime = std::chrono::milliseconds(5);
 
-  ViewSet(PipelineRef definition, base::MemoryBudget& budget, env::Clock& clock);
+  ViewSet(PipelineRef definition, base::MemoryBudget& budget, env::Clock& clock,
+          ViewsSince since = {});
   ~ViewSet();
   ViewSet(const ViewSet&) = delete;
 
@@ -69,9 +88,13 @@ class ViewSet {
   // are no rows of any view. Applier thread only, before an epoch with that stream's rows is
   // applied; binding again to the same id is allowed.
   void BindStream(size_t stream, base::StreamId id);
+  // A stream that comes in, of the definition that it was made with; nothing when there is none of
+  // that name.
+  std::optional<size_t> StreamNumber(std::string_view name) const;
   // Applies epochs in order as one step and makes the last one visible. Applier thread only. Never
   // waits for readers.
-  void Apply(std::span<const log::EpochRef> epochs);
+  // With the epochs some history may be applied, to the views that are being built.
+  void Apply(std::span<const log::EpochRef> epochs, const HistoryRows* history = nullptr);
   // From the next Apply on, `reader` is told the outputs of `view` as of each of its rows, when the
   // row has just been applied; null ends it. Outlives the view set, or is replaced. Applier thread
   // only; each epoch's answers come before the epoch is visible.
@@ -80,6 +103,43 @@ class ViewSet {
   // epochs and asks again. After kPinLifetime it revokes those pins and answers false. Applier
   // thread only.
   bool HeldByReaders();
+
+  // A change of definition (docs/internals/changes.md), in this order; applier thread only. Readers
+  // see nothing of it until the cut-over, and not one read fails by it.
+  //
+  // Makes the views of `next` that are not here: views that say and began what one of ours does
+  // keep their state, the views before the last change among them. Streams are those that there
+  // are (an invariant). A view since kSinceThisEntry begins empty, with the cut-over.
+  struct ToBuild {
+    std::vector<size_t> views;  // of `next`, that want their history
+    size_t kept = 0;            // views that keep their state
+  };
+  ToBuild BeginChange(PipelineRef next, ViewsSince since);
+  // From here on epochs that are applied are also put aside for the views that are being built,
+  // whose history ends with the visible epoch, which it returns. More rows than kAsideRowsMax and
+  // they are let go again: then ask for more history, and anew.
+  static constexpr uint64_t kAsideRowsMax = 1 << 18;
+  base::EpochId PutAside();
+  // The history is there: each Apply now takes some of what was put aside with it, until the views
+  // are as new as all others, and take part.
+  enum class CatchingUp : uint8_t { kUnderWay, kDone, kLost };
+  CatchingUp CatchUp();
+  // The next epoch with a definition entry of the change's id is the cut-over: with it `next` is
+  // what readers see. At a start there is no such epoch: CutOver does it at once, as of the visible
+  // one.
+  void CutOver();
+  // Nothing of a change stays. Nothing happens without one.
+  void DropChange();
+  // Views that the last change took away are kept up, so that a change back costs nothing. Lets go
+  // of them.
+  void DropKept();
+  // Names of the views of `next` that are kept up from before the last change. Any thread.
+  std::vector<std::string> KeptUp(const PipelineDefinition& next, const ViewsSince& since) const;
+  // Of the views that are being built.
+  ViewStatus building() const;
+  // Where the state of views ends that no reader can see any more: it takes long to free. Empty: at
+  // once.
+  void DisposeBy(std::function<void(std::shared_ptr<const void>)> dispose);
 
   // Pins the newest visible epoch. Errors: kResourceExhausted (kPinsMax), kUnavailable (nothing
   // visible yet).
@@ -95,7 +155,12 @@ class ViewSet {
   std::vector<DerivedStreamStatus> derived_status() const;
   // Bytes of keys, rows and versions of dimensions.
   uint64_t bytes() const;
+  // The newest visible one, and where its views begin. Any thread; the reference lives until the
+  // next change.
   const PipelineDefinition& definition() const;
+  LoggedDefinition current() const;
+  // Whether `definition` is the newest visible one, at the price of a look. Any thread.
+  bool IsVisible(const PipelineDefinition& definition) const;
   // Demo and tests only: flips the lowest bit of a stored argument of the key's newest row, so that
   // verification has something to find. kNotFound when the key has no rows.
   base::Result<void> CorruptForDemonstration(size_t view, std::string_view key);

@@ -1,15 +1,18 @@
 #pragma once
 // What a ViewSet is made of; private to this folder: view_set.cc applies and answers,
-// view_capture.cc copies it out while it moves, view_restore.cc brings it back.
+// view_change.cc changes its definition, view_capture.cc copies it out while it moves,
+// view_restore.cc brings it back.
 
 #include <array>
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pipeline/state/pins.h"
@@ -21,50 +24,152 @@
 
 namespace headrace::pipeline {
 
+// The keys of one entity. They go with the last view of it.
+struct KeptKeys {
+  explicit KeptKeys(base::MemoryBudget& budget) : memory(budget), index(memory) {}
+  StateMemory memory;
+  EntityIndex index;
+};
+
+// The state of one view, by whichever definitions it is named. It has memory of its own, so that it
+// goes whole.
+struct KeptView {
+  KeptView(PipelineRef definition, size_t number, size_t of_stream,
+           std::shared_ptr<KeptKeys> of_keys, base::MemoryBudget& budget)
+      : of(std::move(definition)),
+        stream(of_stream),
+        keys(std::move(of_keys)),
+        memory(budget),
+        view(of->views[number], memory) {}
+
+  // Keys of rows are found for both at once.
+  bool KeyedAs(const KeptView& other) const {
+    return stream == other.stream && keys == other.keys &&
+           view.definition().by == other.view.definition().by;
+  }
+
+  const PipelineRef of;  // the definition that it was made for: what `view` refers to
+  const size_t stream;   // as the view set numbers them
+  const std::shared_ptr<KeptKeys> keys;
+  StateMemory memory;
+  OnlineView view;
+  std::shared_ptr<HotKeys> hot_keys;  // of all views whose keys are found together
+  std::string identity;
+  base::EpochId since;
+  bool live = true;                    // takes the rows of new epochs
+  std::span<const uint32_t> selected;  // of the rows at hand
+};
+
+// A definition and the state of its views: what the readers of a step see.
+struct ViewTable {
+  PipelineRef definition;
+  ViewsSince since;
+  std::vector<std::shared_ptr<KeptView>> views;
+  // By entity, each once.
+  std::map<std::string, std::shared_ptr<KeptKeys>> Keys() const;
+};
+using ViewTableRef = std::shared_ptr<const ViewTable>;
+
 struct ViewSet::Impl {
-  Impl(PipelineRef pipeline, base::MemoryBudget& budget, env::Clock& monotonic);
+  Impl(PipelineRef pipeline, ViewsSince since, base::MemoryBudget& budget, env::Clock& monotonic);
 
-  void ApplyEpoch(const log::Epoch& epoch, Step step);
-  void ApplyStream(size_t stream, const columns::ColumnBatch& batch, const log::Epoch& epoch,
-                   Step step);
-  std::span<const uint32_t> WantedRows(const std::vector<size_t>& of_views, size_t batch_rows);
-  void Publish(base::EpochId last, base::Timestamp log_clock, Step step);
-  EntityIndex& IndexOf(size_t view) { return *indexes.at(definition->views[view].entity); }
-
+  struct StreamOfRows {
+    std::string name;
+    columns::SchemaRef schema;
+    size_t event_time_field;
+    bool derived;
+    std::optional<base::StreamId> id;
+  };
   // The keys of one stream's rows, and the views that they are keys of.
   struct Keying {
     size_t stream;
     EntityKeys keys;
-    std::unique_ptr<HotKeys> hot_keys;
-    std::vector<size_t> views;
+    HotKeys* hot_keys;
+    std::vector<KeptView*> views;
+  };
+  // A batch of one stream, on its way into views.
+  struct StreamBatch {
+    size_t stream;
+    const columns::ColumnBatch& rows;
+    base::EpochId epoch;
+    base::Timestamp clock;
+    std::span<const columns::Position> positions = {};
+  };
+  enum class Into : uint8_t { kLive, kBuilding };
+  // A change under way.
+  struct Change {
+    ViewTable next;
+    std::vector<std::shared_ptr<KeptView>> building;
+    bool aside = false;        // epochs are put aside
+    bool catching_up = false;  // and what was put aside is applied
+    std::deque<log::EpochRef> epochs;
+    uint64_t rows = 0;  // in them
   };
   // The last epoch of a step.
   struct StepEpoch {
     std::atomic<uint64_t> epoch{0};
     std::atomic<int64_t> clock_us{0};
+    std::atomic<const ViewTable*> table{nullptr};
   };
   static constexpr size_t kStepEpochs = 4;  // a pin that is not revoked is at most one step behind
 
-  const PipelineRef definition;
+  void ApplyEpoch(const log::EpochRef& epoch, Step step);
+  void ApplyRows(const log::Epoch& epoch, Into into, Step step);
+  void ApplyBatch(const StreamBatch& batch, Into into, Step step);
+  void ApplyHistory(const HistoryRows& history, base::Timestamp log_clock, Step step);
+  void ApplyAside(std::span<const log::EpochRef> epochs, Step step);
+  static bool Takes(const KeptView& view, Into into, const StreamBatch& batch);
+  std::span<const uint32_t> WantedRows(const std::vector<KeptView*>& of_views, size_t batch_rows);
+  void Publish(base::EpochId last, base::Timestamp log_clock, Step step);
+  void Collect(Step step);
+  const StepEpoch& VisibleStep() const {
+    return step_epochs[visible.load(std::memory_order_relaxed) % kStepEpochs];
+  }
+
+  std::shared_ptr<HotKeys> HotKeysOf(const KeptView& view, const ViewTable& beside) const;
+  ViewTable TableOf(PipelineRef definition, ViewsSince since,
+                    std::vector<std::shared_ptr<KeptView>>& made);
+  std::shared_ptr<KeptView> FindKept(const std::string& identity, base::EpochId since) const;
+  void PutAside(const log::EpochRef& epoch);
+  void CutOver(base::EpochId at, Step step);
+  // What is applied to, after a change of it.
+  void RenewKeyings();
+  // May be freed once no reader is before `step`.
+  void LetGo(std::shared_ptr<const void> what, Step step);
+  ViewTableRef Table() const {
+    const std::lock_guard lock(table_mutex);
+    return table;
+  }
+  const PipelineRef origin;  // that it was made with: streams stay those of it
   env::Clock& clock;
-  StateMemory memory;                                           // outlives what is in it
-  std::map<std::string, std::unique_ptr<EntityIndex>> indexes;  // by entity
-  std::deque<OnlineView> views;
+  base::MemoryBudget& budget;
+  std::vector<StreamOfRows> streams;  // those of the definition that it was made with
+  mutable std::mutex table_mutex;     // guards the next two, for those who hold no pin
+  ViewTableRef table;                 // the newest
+  ViewTableRef kept;                  // the one before the last change, kept up
+  std::optional<Change> change;
+  std::vector<std::shared_ptr<KeptView>> active;  // of table, kept and change
   std::deque<Keying> keyings;
-  std::vector<std::optional<base::StreamId>> stream_ids;  // by the definition's stream
   DerivedStreams derived;
   // Held while a step changes what is derived until it is visible, and by a capture that copies it.
   std::mutex derived_mutex;
   std::vector<columns::ColumnBatch> batches;  // of the epoch at hand, by stream
   RowGroups groups;
-  std::vector<std::span<const uint32_t>> selections;  // by view, of the stream at hand
+  std::vector<KeptView*> takers;  // of the batch at hand
   std::vector<uint8_t> wanted;
   std::vector<uint32_t> wanted_rows;
   size_t rows_applied = 0;
 
   PinTable pins;
   std::atomic<Step> visible{0};
+  std::atomic<const PipelineDefinition*> visible_definition{nullptr};
   std::array<StepEpoch, kStepEpochs> step_epochs;
+  struct Gone {
+    Step step;
+    std::shared_ptr<const void> what;
+  };
+  std::deque<Gone> gone;
+  std::function<void(std::shared_ptr<const void>)> dispose;
 };
 
 }  // namespace headrace::pipeline

@@ -36,7 +36,7 @@ HttpResponse Ready(const ServingVerbs& verbs) {
 }
 
 HttpResponse Flip(const ServingVerbs& verbs, const HttpRequest& request) {
-  const auto flip = ParseFlipRequest(verbs.answers->definition(), request.body);
+  const auto flip = ParseFlipRequest(*verbs.answers->definition(), request.body);
   if (!flip) return protocols::ProblemResponse(flip.error());
   const auto flipped = verbs.flip(flip->view, flip->key);
   return flipped ? HttpResponse::Json("{\"flipped\":true}")
@@ -66,7 +66,7 @@ void MountServing(protocols::HttpRouter& router, ServingVerbs mounted) {
     return HttpResponse{200, "text/plain; version=0.0.4; charset=utf-8", v.metrics(), {}};
   });
   answer(HttpMethod::kGet, "/views", [](const ServingVerbs& v, const HttpRequest&) {
-    return HttpResponse::Json(ViewsJson(v.answers->definition()));
+    return HttpResponse::Json(ViewsJson(*v.answers->definition()));
   });
   if (verbs->flip)
     answer(HttpMethod::kPost, "/debug/flip",

@@ -1,0 +1,235 @@
+#include "pipeline/definition_diff.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "contract/yaml_document.h"
+#include "pipeline/pipeline_file_encoding.h"
+#include "pipeline/streams/derived_streams.h"
+#include "pipeline/views/view_layout.h"
+
+namespace headrace::pipeline {
+namespace {
+
+using contract::YamlNode;
+using ByName = DefinitionTexts::ByName;
+
+void AppendText(const YamlNode& node, std::string& out) {
+  switch (node.kind) {
+    case YamlNode::Kind::kNull: out += '~'; return;
+    case YamlNode::Kind::kScalar:
+      // As lengths, so that no text can look like two.
+      out += fmt::format("{}{}:{}", node.style == YamlNode::Style::kQuoted ? 'q' : 'p',
+                         node.text.size(), node.text);
+      return;
+    case YamlNode::Kind::kList:
+      out += '[';
+      for (const YamlNode& item : node.items) AppendText(item, out);
+      out += ']';
+      return;
+    case YamlNode::Kind::kMap:
+      out += '{';
+      for (size_t i = 0; i < node.items.size(); ++i) {
+        AppendText(node.keys[i], out);
+        AppendText(node.items[i], out);
+      }
+      out += '}';
+      return;
+  }
+}
+
+std::string TextOf(const YamlNode& node) {
+  std::string text;
+  AppendText(node, text);
+  return text;
+}
+
+// The keys of a thing may stand in any order; that of what is below them counts (features are
+// answered in theirs).
+std::string SortedTextOf(const YamlNode& node) {
+  if (!node.is_map()) return TextOf(node);
+  std::vector<std::string> members;
+  for (size_t i = 0; i < node.items.size(); ++i)
+    members.push_back(TextOf(node.keys[i]) + TextOf(node.items[i]));
+  std::ranges::sort(members);
+  return fmt::format("{}", fmt::join(members, ""));
+}
+
+ByName EachOf(const YamlNode& map) {
+  ByName texts;
+  for (size_t i = 0; i < map.items.size(); ++i)
+    texts[map.keys[i].text] = SortedTextOf(map.items[i]);
+  return texts;
+}
+
+std::optional<YamlNode> Parsed(std::string_view text) {
+  contract::DiagnosticReport report("the definition");
+  return contract::ParseYaml(text, report);
+}
+
+void AppendContracts(const YamlNode& streams, const std::map<std::string, std::string>& contracts,
+                     ByName& texts) {
+  for (size_t i = 0; i < streams.items.size(); ++i) {
+    const YamlNode* name = streams.items[i].Find("contract");
+    const auto text = name == nullptr ? contracts.end() : contracts.find(name->text);
+    if (text == contracts.end()) continue;
+    const auto contract = Parsed(text->second);
+    texts[streams.keys[i].text] += contract ? TextOf(*contract) : text->second;
+  }
+}
+
+std::vector<NamedDifference> CompareNames(const ByName& before, const ByName& after,
+                                          const std::vector<std::string>& order) {
+  std::vector<NamedDifference> all;
+  for (const std::string& name : order) {
+    const auto old = before.find(name);
+    if (old == before.end()) {
+      all.push_back({name, ChangeKind::kAdded});
+    } else {
+      const auto now = after.find(name);
+      const bool same = now != after.end() && now->second == old->second;
+      all.push_back({name, same ? ChangeKind::kUnchanged : ChangeKind::kAltered});
+    }
+  }
+  for (const auto& [name, text] : before)
+    if (std::ranges::find(order, name) == order.end()) all.push_back({name, ChangeKind::kRemoved});
+  return all;
+}
+
+template <typename T>
+std::vector<std::string> NamesOf(const std::vector<T>& things) {
+  std::vector<std::string> names;
+  for (const T& thing : things) names.push_back(thing.name);
+  return names;
+}
+
+std::vector<std::string> KeysOf(const ByName& texts) {
+  std::vector<std::string> names;
+  for (const auto& [name, text] : texts) names.push_back(name);
+  return names;
+}
+
+ByName ViewsOf(const PipelineDefinition& definition) {
+  ByName texts;
+  const std::vector<std::string> identities = IdentitiesOf(definition);
+  for (size_t i = 0; i < definition.views.size(); ++i)
+    texts[definition.views[i].name] = identities[i];
+  return texts;
+}
+
+// "card.spend_7d" and its type, of each value that the service answers.
+std::vector<std::pair<std::string, columns::Type>> ValuesOf(const PipelineDefinition& definition,
+                                                            const ServiceDefinition& service) {
+  std::vector<std::pair<std::string, columns::Type>> values;
+  for (const FeatureReference& reference : service.features) {
+    if (reference.kind == FeatureReference::Kind::kOnRequest) {
+      const OnRequestFeature& feature = definition.on_request[reference.view];
+      values.emplace_back(feature.name, feature.expression.type());
+    } else {
+      const ViewDefinition& view = definition.views[reference.view];
+      const OutputFeature& output = view.outputs[reference.output];
+      values.emplace_back(view.name + "." + output.name, output.type);
+    }
+  }
+  return values;
+}
+
+}  // namespace
+
+DefinitionTexts TextsOf(const PipelineDefinition& definition) {
+  DefinitionTexts texts;
+  const auto source = UnpackSource(definition.source);
+  if (!source) return texts;
+  const auto root = Parsed(source->pipeline);
+  if (!root || !root->is_map()) return texts;
+  std::string inputs;
+  for (size_t i = 0; i < root->items.size(); ++i) {
+    const std::string& key = root->keys[i].text;
+    const YamlNode& node = root->items[i];
+    if (key == "streams") {
+      texts.streams = EachOf(node);
+      AppendContracts(node, source->contracts, texts.streams);
+    } else if (key == "views") {
+      texts.views = EachOf(node);
+    } else if (key == "on_request") {
+      texts.on_request = EachOf(node);
+    } else if (key == "services") {
+      texts.services = EachOf(node);
+    } else if (key == "inputs") {
+      inputs = TextOf(node);
+    } else {
+      texts.settings[key] = SortedTextOf(node);
+    }
+  }
+  for (auto& [name, text] : texts.on_request) text += inputs;
+  // Also those that a view's `from` makes.
+  for (size_t i = 0; i < definition.streams.size(); ++i)
+    if (definition.streams[i].derived())
+      texts.streams[definition.streams[i].name] += DerivationText(definition, i);
+  return texts;
+}
+
+std::vector<std::string> IdentitiesOf(const PipelineDefinition& definition) {
+  const ByName texts = TextsOf(definition).views;
+  std::vector<std::string> identities;
+  for (const ViewDefinition& view : definition.views) {
+    std::string& identity =
+        identities.emplace_back(fmt::format("view {} {}", view.name, KeptText(definition, view)));
+    for (const OutputFeature& output : view.outputs)
+      identity += fmt::format("output {} {} {}\n", output.name, columns::NameOf(output.type),
+                              output.elements_max);
+    if (const auto written = texts.find(view.name); written != texts.end())
+      identity += written->second;
+  }
+  return identities;
+}
+
+std::string_view NameOf(ChangeKind difference) {
+  switch (difference) {
+    case ChangeKind::kUnchanged: return "unchanged";
+    case ChangeKind::kAdded: return "added";
+    case ChangeKind::kRemoved: return "removed";
+    case ChangeKind::kAltered: return "altered";
+  }
+  return "unchanged";
+}
+
+DefinitionDiff Compare(const PipelineDefinition& before, const PipelineDefinition& after) {
+  const DefinitionTexts old = TextsOf(before);
+  const DefinitionTexts now = TextsOf(after);
+  return {.streams = CompareNames(old.streams, now.streams, NamesOf(after.streams)),
+          .views = CompareNames(ViewsOf(before), ViewsOf(after), NamesOf(after.views)),
+          .on_request = CompareNames(old.on_request, now.on_request, NamesOf(after.on_request)),
+          .services = CompareNames(old.services, now.services, NamesOf(after.services)),
+          .settings = CompareNames(old.settings, now.settings, KeysOf(now.settings))};
+}
+
+std::vector<BrokenConsumer> BrokenBy(const PipelineDefinition& before,
+                                     const PipelineDefinition& after) {
+  std::vector<BrokenConsumer> broken;
+  for (const ServiceDefinition& service : before.services) {
+    const auto index = after.ServiceNamed(service.name);
+    if (!index) {
+      broken.push_back({service.name, {}, {}});
+      continue;
+    }
+    BrokenConsumer consumer{service.name, {}, {}};
+    const auto now = ValuesOf(after, after.services[*index]);
+    for (const auto& [name, type] : ValuesOf(before, service)) {
+      const auto same = std::ranges::find(now, name, &std::pair<std::string, columns::Type>::first);
+      if (same == now.end()) {
+        consumer.missing.push_back(name);
+      } else if (same->second != type) {
+        consumer.retyped.push_back(fmt::format(
+            "{}: {}, was {}", name, columns::NameOf(same->second), columns::NameOf(type)));
+      }
+    }
+    if (!consumer.missing.empty() || !consumer.retyped.empty())
+      broken.push_back(std::move(consumer));
+  }
+  return broken;
+}
+
+}  // namespace headrace::pipeline

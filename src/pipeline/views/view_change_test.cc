@@ -1,0 +1,301 @@
+// A view set whose definition is changed again and again, beside fresh ones that are given the same
+// definitions and every epoch from the first on: all answers are equal, to the bit.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "pipeline/definition_diff.h"
+#include "pipeline/pipeline_file.h"
+#include "pipeline/views/replay_fixture.h"
+
+namespace headrace::pipeline {
+namespace {
+
+using namespace fixture;  // NOLINT: the test is written in the fixture's words
+
+constexpr size_t kKeys = 40;
+
+template <size_t N>
+const char* OneOf(std::mt19937_64& random, const std::array<const char*, N>& choices) {
+  return choices[random() % N];
+}
+
+std::string RandomView(std::mt19937_64& random) {
+  std::string text = "{from: events, by: ";
+  text += OneOf(random, std::array{"key", "key", "[key, region]"});
+  if (random() % 3 == 0)
+    text += std::string(", where: ") + OneOf(random, std::array{"x > 0", "b", "f < 100.0"});
+  const bool lifetime = random() % 5 == 0;
+  if (!lifetime)
+    text += std::string(", over: ") + OneOf(random, std::array{"[10s]", "[10s, 1m]", "[1m, 5m]"});
+  if (random() % 3 == 0) text += ", history: 30s";
+  text += ", features: {";
+  for (int i = 0; i <= static_cast<int>(random() % 3); ++i) {
+    const char* feature =
+        lifetime ? OneOf(random, std::array{"last(x)", "last(s)", "last(f) where x > 480"})
+                 : OneOf(random, std::array{"count(*)", "sum(x)", "sum(f)", "avg(f)", "min(x)",
+                                            "max(f)", "last(s)", "first(i)", "count(*) where b"});
+    text += std::string(i == 0 ? "" : ", ") + "f" + std::to_string(i) + ": " + feature;
+  }
+  return text + "}}";
+}
+
+// Views by name; a definition keeps those of the one before, or alters, drops and adds some.
+using Views = std::map<std::string, std::string>;
+
+Views Vary(std::mt19937_64& random, Views views) {
+  for (const char* name : {"a", "b", "c", "d"}) {
+    const uint64_t dice = random() % 6;
+    if (dice == 0) views.erase(name);
+    if (dice == 1) views[name] = RandomView(random);
+    if (dice == 2 && !views.contains(name)) views[name] = RandomView(random);
+  }
+  if (views.empty()) views["a"] = RandomView(random);
+  return views;
+}
+
+PipelineRef Define(const Views& views) {
+  std::string text =
+      "headrace: 1\npipeline: changing\npromise: {budget: {p99: 200ms}}\nstreams:\n"
+      "  events: {contract: events.yaml, source: {http: push}, time: {event: at, late: 1h}}\n"
+      "views:\n";
+  for (const auto& [name, view] : views) text += "  " + name + ": " + view + "\n";
+  const auto checked = CheckPipeline("pipeline.yaml", text, [](const std::string&) {
+    return base::Result<std::string>(std::string(kContract));
+  });
+  for (const contract::Diagnostic& diagnostic : checked.diagnostics)
+    HR_CHECK(diagnostic.severity == contract::Severity::kWarning, diagnostic.message + "\n" + text);
+  return checked.definition;
+}
+
+class Changing {
+ public:
+  explicit Changing(uint64_t seed)
+      : random_(seed),
+        written_(Vary(random_, {})),
+        definition_(Define(written_)),
+        views_(definition_, budget_, clock_) {
+    views_.BindStream(0, kStream);
+  }
+
+  void Run() {
+    for (int i = 0; i < 5; ++i) Step();
+    for (int change = 0; change < 5 && !::testing::Test::HasFailure(); ++change) Change();
+  }
+
+ private:
+  log::EpochRef NextEpoch() {
+    now_ += static_cast<int64_t>(random_() % 4) * kSecond;
+    std::vector<Event> events;
+    for (uint64_t row = random_() % 40; row > 0; --row) {
+      Event event = RandomEvent(random_, kKeys);
+      event.at = now_ - static_cast<int64_t>(random_() % 2) * kSecond;  // many at the same time
+      if (random_() % 10 == 0) event.at -= static_cast<int64_t>(random_() % 400) * kSecond;
+      events.push_back(std::move(event));
+    }
+    return ToEpoch(definition_->streams[0].schema(), epochs_.size() + 1, now_, events);
+  }
+
+  void Step(const HistoryRows* history = nullptr) {
+    std::vector<log::EpochRef> epochs;
+    for (uint64_t n = random_() % 3; n > 0; --n) {
+      epochs.push_back(NextEpoch());
+      epochs_.push_back(epochs.back());
+    }
+    if (epochs_.empty()) return;
+    views_.Apply(epochs, history);
+  }
+
+  // History of epochs (read_, until] in pieces that end anywhere, with steps between them.
+  void Build(uint64_t until) {
+    std::vector<columns::ColumnBatch> batches;
+    std::vector<columns::Position> positions;
+    for (; read_ < until; ++read_) {
+      const columns::ColumnBatch* rows = epochs_[read_]->RowsOf(kStream);
+      if (rows == nullptr) continue;
+      batches.push_back(*rows);
+      for (size_t row = 0; row < rows->rows(); ++row)
+        positions.push_back(columns::Position::Of(epochs_[read_]->id, row));
+    }
+    if (batches.empty()) return;
+    const columns::ColumnBatch all = columns::ColumnBatch::Concat(batches);
+    for (size_t begin = 0; begin < all.rows();) {
+      const size_t end = std::min<size_t>(all.rows(), begin + 1 + random_() % 200);
+      const HistoryRows piece{0,
+                              all.Slice(begin, end),
+                              {positions.begin() + static_cast<ptrdiff_t>(begin),
+                               positions.begin() + static_cast<ptrdiff_t>(end)}};
+      Step(&piece);
+      begin = end;
+    }
+  }
+
+  void Change() {
+    const Views written = Vary(random_, random_() % 4 == 0 ? before_ : written_);
+    const PipelineRef next = Define(written);
+    ViewsSince since;
+    for (const NamedDifference& view : Compare(*definition_, *next).views) {
+      const base::EpochId began = SinceOf(since_, view.name);
+      if (view.difference == ChangeKind::kUnchanged && began.value > 0) since[view.name] = began;
+      const bool made =
+          view.difference == ChangeKind::kAdded || view.difference == ChangeKind::kAltered;
+      if (made && random_() % 4 == 0) since[view.name] = kSinceThisEntry;
+    }
+    views_.BeginChange(next, since);
+    read_ = 0;
+    Build(epochs_.size());
+    if (random_() % 8 == 0) return views_.DropChange();
+    const uint64_t aside = views_.PutAside().value;
+    Step();
+    Build(aside);
+    while (views_.CatchUp() != ViewSet::CatchingUp::kDone) {
+      const HistoryRows nothing;
+      Step(&nothing);
+    }
+    Step();
+    Compare1("before the cut-over");
+    CutOver(next, since);
+    before_ = std::exchange(written_, written);
+    Compare1("at the cut-over");
+    Step();
+    Compare1("after the cut-over");
+  }
+
+  void CutOver(const PipelineRef& next, ViewsSince since) {
+    const auto reader = views_.PinNewest();
+    ASSERT_TRUE(reader.has_value());
+    auto epoch = std::make_shared<log::Epoch>(*NextEpoch());
+    epoch->controls.push_back(EncodeEntry({.definition = next, .since = since, .before = {}}));
+    epochs_.push_back(epoch);
+    views_.Apply({{epoch}});
+    // Who reads has what they began with.
+    EXPECT_EQ(reader->definition(), definition_);
+    EXPECT_FALSE(reader->revoked());
+    const auto logged = DecodeEntry(epoch->controls[0], epoch->id);
+    ASSERT_TRUE(logged.has_value());
+    definition_ = next;
+    since_ = logged->since;
+    EXPECT_EQ(views_.current().definition, next);
+    EXPECT_EQ(views_.current().since, since_);
+  }
+
+  void Compare1(const char* when) {
+    ViewSet fresh(definition_, budget_, clock_, since_);
+    fresh.BindStream(0, kStream);
+    for (const log::EpochRef& epoch : epochs_) fresh.Apply({{epoch}});
+    const auto pin = views_.PinNewest();
+    const auto other = fresh.PinNewest();
+    ASSERT_TRUE(pin.has_value() && other.has_value());
+    ASSERT_EQ(pin->definition(), definition_);
+    for (size_t view = 0; view < definition_->views.size(); ++view)
+      for (size_t key = 0; key < kKeys; ++key) {
+        const ViewDefinition& of = definition_->views[view];
+        const base::Timestamp as_of{now_ - static_cast<int64_t>(random_() % 25) * kSecond};
+        const auto bytes =
+            KeyOf(of, "key-" + std::to_string(key), static_cast<int64_t>(random_() % 3));
+        const auto here = views_.Get(*pin, view, bytes, as_of);
+        const auto there = fresh.Get(*other, view, bytes, as_of);
+        ASSERT_TRUE(here.has_value() && there.has_value());
+        ASSERT_EQ(Difference(of, *here, *there), "") << when << ", view " << of.name;
+        ASSERT_EQ(here->event_time, there->event_time) << when << ", view " << of.name;
+      }
+  }
+
+  std::mt19937_64 random_;
+  ManualClock clock_;
+  base::MemoryBudget budget_{1ULL << 40};
+  Views written_;
+  Views before_ = written_;
+  PipelineRef definition_;
+  ViewsSince since_;
+  ViewSet views_;
+  std::vector<log::EpochRef> epochs_;
+  uint64_t read_ = 0;
+  int64_t now_ = 1'000'000 * kSecond;
+};
+
+TEST(ViewChange, AnswersAreThoseOfAFreshBuildOverTheWholeHistory) {
+  const char* one = std::getenv("HEADRACE_SEED");
+  const uint64_t first = one == nullptr ? 1 : std::strtoull(one, nullptr, 10);
+  const uint64_t last = one != nullptr                                 ? first
+                        : std::getenv("HEADRACE_TEST_LONG") != nullptr ? 3000
+                                                                       : 60;
+  for (uint64_t seed = first; seed <= last && !HasFailure(); ++seed) {
+    SCOPED_TRACE("HEADRACE_SEED=" + std::to_string(seed) +
+                 " headrace_pipeline_test --gtest_filter=ViewChange.*");
+    Changing(seed).Run();
+  }
+}
+
+TEST(ViewChange, AViewThatIsSaidAgainKeepsItsState) {
+  ManualClock clock;
+  base::MemoryBudget budget(1ULL << 40);
+  const std::string view = "{from: events, by: key, over: [1m], features: {n: count(*)}}";
+  const PipelineRef first = Define({{"a", view}});
+  ViewSet views(first, budget, clock);
+  views.BindStream(0, kStream);
+  std::vector<Event> events(3, Event{.key = "k", .at = 5 * kSecond});
+  views.Apply({{ToEpoch(first->streams[0].schema(), 1, 5 * kSecond, events)}});
+  const PipelineRef second = Define({{"a", view}, {"b", view}});
+  const auto needed = views.BeginChange(second, {});
+  EXPECT_EQ(needed.kept, 1U);
+  EXPECT_EQ(needed.views, std::vector<size_t>{1});
+  views.CutOver();
+  EXPECT_EQ(views.status()[0].rows, 3U);
+  EXPECT_EQ(views.status()[1].rows, 0U);  // its history was not given
+}
+
+TEST(ViewChange, WhatAChangeTookAwayIsThereForAWayBack) {
+  ManualClock clock;
+  base::MemoryBudget budget(1ULL << 40);
+  const PipelineRef first =
+      Define({{"a", "{from: events, by: key, over: [1m], features: {n: count(*)}}"}});
+  const PipelineRef second =
+      Define({{"a", "{from: events, by: key, over: [1m], features: {n: sum(x)}}"}});
+  ViewSet views(first, budget, clock);
+  views.BindStream(0, kStream);
+  const auto apply = [&](uint64_t id, const PipelineRef& logged) {
+    std::vector<Event> events(1, Event{.key = "k", .at = 5 * kSecond});
+    auto epoch =
+        std::make_shared<log::Epoch>(*ToEpoch(first->streams[0].schema(), id, 5 * kSecond, events));
+    if (logged) epoch->controls.push_back(EncodeEntry({.definition = logged, .before = {}}));
+    views.Apply({{epoch}});
+  };
+  apply(1, nullptr);
+  views.BeginChange(second, {{"a", kSinceThisEntry}});
+  apply(2, second);
+  EXPECT_EQ(views.definition().id, second->id);
+  EXPECT_EQ(views.KeptUp(*first, {}), std::vector<std::string>{"a"});
+  apply(3, nullptr);
+  EXPECT_TRUE(views.BeginChange(first, {}).views.empty());
+  apply(4, first);
+  EXPECT_EQ(views.status()[0].rows, 4U);
+  const uint64_t before = budget.used_bytes(base::MemoryAccount::kState);
+  views.DropKept();
+  const HistoryRows nothing;
+  views.Apply({}, &nothing);
+  EXPECT_LT(budget.used_bytes(base::MemoryAccount::kState), before);
+}
+
+TEST(ViewChange, TooMuchPutAsideIsLetGo) {
+  ManualClock clock;
+  base::MemoryBudget budget(1ULL << 40);
+  const std::string view = "{from: events, by: key, over: [1m], features: {n: count(*)}}";
+  const PipelineRef first = Define({{"a", view}});
+  ViewSet views(first, budget, clock);
+  views.BindStream(0, kStream);
+  views.BeginChange(Define({{"b", view}}), {});
+  EXPECT_EQ(views.CatchUp(), ViewSet::CatchingUp::kLost);
+  views.PutAside();
+  EXPECT_EQ(views.CatchUp(), ViewSet::CatchingUp::kUnderWay);
+  views.DropChange();
+  views.BeginChange(Define({{"b", view}}), {});
+  views.PutAside();
+  std::vector<Event> events(ViewSet::kAsideRowsMax + 1, Event{.key = "k", .at = 5 * kSecond});
+  views.Apply({{ToEpoch(first->streams[0].schema(), 1, 5 * kSecond, events)}});
+  EXPECT_EQ(views.CatchUp(), ViewSet::CatchingUp::kLost);
+}
+
+}  // namespace
+}  // namespace headrace::pipeline

@@ -1,0 +1,360 @@
+#include "wiring/change_plan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "contract/diagnostic.h"
+#include "log/reader.h"
+#include "pipeline/pipeline_file.h"
+#include "pipeline/pipeline_file_encoding.h"
+#include "serving/answer_plan.h"
+#include "tables/table_reader.h"
+#include "training/history.h"
+#include "wiring/stream_history.h"
+
+namespace headrace::wiring {
+namespace {
+
+using base::EpochId;
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+using pipeline::ChangeKind;
+using Json = nlohmann::ordered_json;
+using Build = PlannedView::Build;
+
+// docs/internals/state.md: a row and its slack, an argument of it, a key in a view and in the
+// index.
+constexpr uint64_t kRowBytes = 16 + 8;
+constexpr uint64_t kArgumentBytes = 8 + 2;
+constexpr uint64_t kKeyBytes = 128 + 64;
+// A change that leaves less of the budget free than this share of it is refused.
+constexpr uint64_t kSpareShare = 16;
+// Settings that a running engine does not take over: they decide what is accepted, and where it is
+// put.
+constexpr std::array kAtStartOnly = {std::string_view("clock"), std::string_view("tables"),
+                                     std::string_view("pipeline"), std::string_view("headrace")};
+
+class Planner {
+ public:
+  Planner(const ChangeGround& ground, const ChangeRequest& request)
+      : ground_(ground), request_(request), before_(*ground.current.definition) {}
+
+  ChangePlan Plan() && {
+    plan_.diff = Compare(before_, next());
+    plan_.broken = BrokenBy(before_, next());
+    plan_.next.definition = request_.next;
+    plan_.next.origin = pipeline::LoggedDefinition::Origin::kApplied;
+    plan_.next.started = ground_.current.started;
+    plan_.next.before = before_.id;
+    for (const auto* list : {&plan_.diff.streams, &plan_.diff.views, &plan_.diff.on_request,
+                             &plan_.diff.services, &plan_.diff.settings})
+      for (const auto& each : *list)
+        plan_.changes = plan_.changes || each.difference != ChangeKind::kUnchanged;
+    CheckAdmission();
+    CheckServices();
+    CheckNames();
+    std::set<size_t> read;
+    for (const pipeline::NamedDifference& view : plan_.diff.views) PlanView(view, read);
+    for (const size_t stream : read) plan_.history_rows += RowsOf(next().streams[stream].name);
+    CheckMemory();
+    return std::move(plan_);
+  }
+
+ private:
+  const pipeline::PipelineDefinition& next() const { return *request_.next; }
+  uint64_t RowsOf(const std::string& stream) const {
+    const auto rows = ground_.rows.find(stream);
+    return rows == ground_.rows.end() ? 0 : rows->second;
+  }
+  void Refuse(std::string why) { plan_.refusals.push_back(std::move(why)); }
+
+  bool IsDerived(const std::string& stream) const {
+    for (const auto* definition : {&next(), &before_})
+      if (const auto index = definition->StreamNamed(stream))
+        return definition->streams[*index].derived();
+    return false;
+  }
+
+  // What was accepted before can't be decided again.
+  void CheckAdmission() {
+    for (const auto& stream : plan_.diff.streams) {
+      if (stream.difference == ChangeKind::kUnchanged) continue;
+      if (IsDerived(stream.name)) {
+        if (stream.difference != ChangeKind::kRemoved)
+          Refuse(fmt::format(
+              "the derived stream {} is {}: its rows are made from the log's first one on, which "
+              "takes a start; stop the engine and `headrace serve` the new file",
+              stream.name, NameOf(stream.difference)));
+        continue;
+      }
+      Refuse(fmt::format(
+          "stream {} is {}: a running engine does not change what it accepts; stop it and "
+          "`headrace serve` the new file, which takes new streams and added fields",
+          stream.name, NameOf(stream.difference)));
+    }
+    for (const auto& setting : plan_.diff.settings)
+      if (setting.difference != ChangeKind::kUnchanged &&
+          std::ranges::find(kAtStartOnly, setting.name) != kAtStartOnly.end())
+        Refuse(fmt::format(
+            "`{}` is {}: that needs a start; stop the engine and `headrace serve` the new file",
+            setting.name, NameOf(setting.difference)));
+  }
+
+  void CheckServices() {
+    for (const pipeline::ServiceDefinition& service : next().services)
+      if (const auto compiled = serving::CompileService(next(), service); !compiled)
+        Refuse(fmt::format("service {} can't be answered: {}", service.name,
+                           compiled.error().message()));
+    if (request_.may_break) return;
+    for (const pipeline::BrokenConsumer& broken : plan_.broken)
+      Refuse(fmt::format("service {} {}: its readers break; --break-consumers says that they know",
+                         broken.service, Loses(broken)));
+  }
+
+  void CheckNames() {
+    for (const std::string& view : request_.from_now)
+      if (!next().ViewNamed(view))
+        Refuse(fmt::format("--from now:{}: there is no such view in the new file", view));
+  }
+
+  static std::string Loses(const pipeline::BrokenConsumer& broken) {
+    if (broken.missing.empty() && broken.retyped.empty()) return "is removed";
+    std::string text;
+    if (!broken.missing.empty()) text = fmt::format("loses {}", fmt::join(broken.missing, ", "));
+    for (const std::string& each : broken.retyped)
+      text += (text.empty() ? "gives " : "; gives ") + each;
+    return text;
+  }
+
+  void PlanView(const pipeline::NamedDifference& named, std::set<size_t>& read) {
+    PlannedView& view = plan_.views.emplace_back();
+    view.name = named.name;
+    view.difference = named.difference;
+    if (named.difference == ChangeKind::kRemoved) {
+      view.means = "not answered any more; its state is kept for a way back, and then goes";
+      return;
+    }
+    const EpochId began = pipeline::SinceOf(ground_.current.since, named.name);
+    if (named.difference == ChangeKind::kUnchanged) {
+      if (began.value > 0) plan_.next.since[named.name] = began;
+      view.means = began.value == 0 ? "keeps its state"
+                                    : fmt::format("keeps its state, since epoch {}", began.value);
+      return;
+    }
+    const size_t index = *next().ViewNamed(named.name);
+    const pipeline::ViewDefinition& definition = next().views[index];
+    if (request_.all_from_now || request_.from_now.contains(named.name)) {
+      plan_.next.since[named.name] = pipeline::kSinceThisEntry;
+      view.build = Build::kNow;
+      view.means = "begins empty, with the cut-over (from: now)";
+      return;
+    }
+    const EpochId begins = pipeline::SinceOf(request_.since, named.name);
+    if (begins.value > 0) plan_.next.since[named.name] = begins;
+    if (ground_.ready.contains(named.name)) {
+      view.build = Build::kReady;
+      view.means = "is still kept up from before the last change: nothing to build";
+      return;
+    }
+    if (const auto gone = GoneBecause(next(), definition.stream, begins, ground_.first)) {
+      view.build = Build::kGone;
+      view.means = "can't be rebuilt: " + *gone;
+      Refuse(fmt::format("view {} can't be rebuilt: {}. --from now:{} begins it with the cut-over",
+                         named.name, *gone, named.name));
+      return;
+    }
+    view.build = Build::kHistory;
+    view.rows = RowsOf(next().streams[definition.stream].name);
+    view.seconds = static_cast<double>(view.rows) / ground_.rows_per_second;
+    view.bytes = BytesOf(definition, view.rows);
+    plan_.state_bytes += view.bytes;
+    read.insert(definition.stream);
+  }
+
+  // After what the views of today have: rows and keys of one over the same stream, as much longer
+  // as its windows are; without one, every row of the history.
+  uint64_t BytesOf(const pipeline::ViewDefinition& view, uint64_t history) const {
+    const std::string& stream = next().streams[view.stream].name;
+    uint64_t rows = history;
+    uint64_t keys = history / 10 + 1;
+    for (size_t i = 0; i < ground_.views.size() && i < before_.views.size(); ++i) {
+      const pipeline::ViewDefinition& known = before_.views[i];
+      if (before_.streams[known.stream].name != stream) continue;
+      if (!known.lifetime() && !view.lifetime() && !view.where && known.horizon().count() > 0) {
+        const double longer = static_cast<double>(view.horizon().count()) /
+                              static_cast<double>(known.horizon().count());
+        rows = std::min(history,
+                        static_cast<uint64_t>(longer * static_cast<double>(ground_.views[i].rows)));
+      }
+      if (known.entity == view.entity) keys = ground_.views[i].keys;
+    }
+    return rows * (kRowBytes + kArgumentBytes * view.arguments.size()) + keys * kKeyBytes;
+  }
+
+  void CheckMemory() {
+    if (!ground_.memory_free || plan_.state_bytes == 0) return;
+    const uint64_t spare = ground_.memory_limit / kSpareShare;
+    if (plan_.state_bytes + spare <= *ground_.memory_free) return;
+    Refuse(
+        fmt::format("old and new views do not fit beside each other: about {} bytes are needed, "
+                    "{} of {} are free; raise `memory`, use `precision` or shorter windows, or "
+                    "--from now, which begins empty",
+                    plan_.state_bytes + spare, *ground_.memory_free, ground_.memory_limit));
+  }
+
+  const ChangeGround& ground_;
+  const ChangeRequest& request_;
+  const pipeline::PipelineDefinition& before_;
+  ChangePlan plan_;
+};
+
+std::string_view NameOf(Build build) {
+  switch (build) {
+    case Build::kNone: return "nothing";
+    case Build::kReady: return "ready";
+    case Build::kHistory: return "history";
+    case Build::kNow: return "now";
+    case Build::kGone: return "gone";
+  }
+  return "nothing";
+}
+
+Json DifferencesJson(const std::vector<pipeline::NamedDifference>& differences) {
+  Json json = Json::array();
+  for (const auto& each : differences)
+    json.push_back({{"name", each.name}, {"change", pipeline::NameOf(each.difference)}});
+  return json;
+}
+
+Result<ChangeRequest> Refused(const pipeline::CheckedPipeline& checked,
+                              const std::map<std::string, std::string>& texts) {
+  std::string message = "the new file has errors:";
+  for (const contract::Diagnostic& diagnostic : checked.diagnostics) {
+    if (diagnostic.severity == contract::Severity::kWarning) continue;
+    const auto text = texts.find(diagnostic.file);
+    message += "\n" + contract::Render(diagnostic, text == texts.end() ? "" : text->second);
+  }
+  while (message.ends_with('\n')) message.pop_back();
+  return Fail(ErrorCode::kInvalidInput, message);
+}
+
+}  // namespace
+
+ChangePlan PlanChange(const ChangeGround& ground, const ChangeRequest& request) {
+  return Planner(ground, request).Plan();
+}
+
+std::string ChangePlan::ToJson(const ChangeGround& ground) const {
+  Json json = {{"pipeline", next.definition->name},
+               {"from", ground.current.definition->id.ToString()},
+               {"to", next.definition->id.ToString()},
+               {"changes", changes},
+               {"possible", may_go()}};
+  json["streams"] = DifferencesJson(diff.streams);
+  json["views"] = Json::array();
+  for (const PlannedView& view : views) {
+    Json& each = json["views"].emplace_back(Json{{"name", view.name},
+                                                 {"change", pipeline::NameOf(view.difference)},
+                                                 {"build", NameOf(view.build)}});
+    if (view.build == Build::kHistory)
+      each.update({{"rows", view.rows}, {"seconds", view.seconds}, {"bytes", view.bytes}});
+    if (!view.means.empty()) each["means"] = view.means;
+  }
+  json["on_request"] = DifferencesJson(diff.on_request);
+  json["services"] = DifferencesJson(diff.services);
+  json["settings"] = DifferencesJson(diff.settings);
+  json["breaks"] = Json::array();
+  for (const pipeline::BrokenConsumer& each : broken)
+    json["breaks"].push_back(
+        {{"service", each.service}, {"missing", each.missing}, {"retyped", each.retyped}});
+  json["history_rows"] = history_rows;
+  json["state_bytes"] = state_bytes;
+  if (ground.memory_free)
+    json["memory"] = {{"free_bytes", *ground.memory_free}, {"limit_bytes", ground.memory_limit}};
+  json["refused"] = refusals;
+  return json.dump();
+}
+
+Result<ChangeRequest> ParseChangeRequest(std::string_view body) {
+  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  const auto wrong = [](std::string_view what) {
+    return Fail(
+        ErrorCode::kInvalidInput,
+        fmt::format("{}: send {{\"pipeline\": TEXT, \"contracts\": {{NAME: TEXT}}}}", what));
+  };
+  if (!json.is_object() || !json.contains("pipeline") || !json["pipeline"].is_string())
+    return wrong("the body is no JSON object with the pipeline file's text");
+  std::map<std::string, std::string> contracts;
+  if (json.contains("contracts")) {
+    if (!json["contracts"].is_object()) return wrong("`contracts` is no object");
+    for (const auto& [name, text] : json["contracts"].items()) {
+      if (!text.is_string()) return wrong("a contract is no text");
+      contracts[name] = text.get<std::string>();
+    }
+  }
+  ChangeRequest request;
+  if (json.contains("from_now")) {
+    const Json& from_now = json["from_now"];
+    request.all_from_now = from_now == "all";
+    if (!from_now.is_array() && !request.all_from_now) return wrong("`from_now` is no list");
+    if (from_now.is_array())
+      for (const Json& view : from_now) {
+        if (!view.is_string()) return wrong("`from_now` is no list of views");
+        request.from_now.insert(view.get<std::string>());
+      }
+  }
+  request.may_break = json.value("may_break", Json(false)) == true;
+  const std::string text = json["pipeline"].get<std::string>();
+  const auto checked = pipeline::CheckPipeline(
+      "pipeline.yaml", text, [&](const std::string& name) -> Result<std::string> {
+        const auto found = contracts.find(name);
+        if (found == contracts.end())
+          return Fail(ErrorCode::kNotFound, fmt::format("`contracts` has no {}", name));
+        return found->second;
+      });
+  if (!checked.definition) {
+    contracts["pipeline.yaml"] = text;
+    return Refused(checked, contracts);
+  }
+  request.next = checked.definition;
+  return request;
+}
+
+std::string ChangeRequestJson(const ChangeRequest& request) {
+  Json json;
+  if (const auto source = pipeline::UnpackSource(request.next->source)) {
+    json["pipeline"] = source->pipeline;
+    json["contracts"] = source->contracts;
+  }
+  if (request.all_from_now) {
+    json["from_now"] = "all";
+  } else if (!request.from_now.empty()) {
+    json["from_now"] = request.from_now;
+  }
+  if (request.may_break) json["may_break"] = true;
+  return json.dump();
+}
+
+Result<ChangeGround> GroundOf(env::Environment& environment, const std::string& data_folder) {
+  HR_TRY(const auto history, training::History::Open(environment, data_folder));
+  ChangeGround ground;
+  HR_TRY(ground.current, history->Newest());
+  HR_TRY(const auto log, log::LogReader::Open(environment, data_folder + "/log"));
+  HR_TRY(ground.first, log->First());
+  for (const pipeline::StreamDefinition& stream : ground.current.definition->streams) {
+    uint64_t rows = 0;
+    const auto count = [&](const tables::PositionedRows& part) -> Result<void> {
+      rows += part.rows.rows();
+      return {};
+    };
+    HR_TRY_VOID(history->ScanRows(stream, {stream.timing.event_time_field}, count));
+    ground.rows[stream.name] = rows;
+  }
+  return ground;
+}
+
+}  // namespace headrace::wiring

@@ -1,0 +1,507 @@
+#include "wiring/definition_changes.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "env/background_gate.h"
+#include "tables/table_reader.h"
+#include "training/history.h"
+
+namespace headrace::wiring {
+namespace {
+
+using base::EpochId;
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+using pipeline::LoggedDefinition;
+using Json = nlohmann::ordered_json;
+using Seconds = std::chrono::duration<double>;
+
+// While the applier has more to do than history may hold up.
+constexpr env::MonotonicTime kBusyPause = std::chrono::milliseconds(2);
+// Until this machine has shown its own.
+constexpr double kRowsPerSecond = 1e6;
+constexpr uint64_t kRowsMeasured = 200'000;
+
+}  // namespace
+
+// The change under way.
+struct DefinitionChanges::Task {
+  Task(env::Environment& environment, LoggedDefinition to)
+      : next(std::move(to)),
+        pass(environment, env::WorkClass::kMaintenance, "a change of definition", kWaitMax) {}
+  static constexpr env::MonotonicTime kWaitMax = std::chrono::minutes(10);
+
+  const LoggedDefinition next;
+  env::BackgroundPass pass;
+  std::vector<std::unique_ptr<StreamHistory>> history;
+  size_t reading = 0;
+  EpochId until;               // of this round
+  uint64_t rows_accepted = 0;  // when it began
+  int rounds = 0;
+  bool aside = false;  // epochs after `until` are put aside
+};
+
+DefinitionChanges::DefinitionChanges(env::Environment& environment, Sources sources,
+                                     std::optional<LoggedDefinition> logged)
+    : environment_(environment),
+      sources_(sources),
+      logged_(std::move(logged)),
+      executor_(environment.NewExecutor("changes", env::Priority::kBackground)) {
+  sources_.derived.views->DisposeBy([this](std::shared_ptr<const void> what) {
+    Post([what = std::move(what)]() mutable { what.reset(); });
+  });
+}
+
+DefinitionChanges::~DefinitionChanges() { Close(); }
+
+void DefinitionChanges::Close() {
+  std::unique_ptr<env::Executor> ending;
+  {
+    const std::lock_guard lock(mutex_);
+    ending = std::move(executor_);
+  }
+  ending.reset();
+  task_.reset();
+}
+
+void DefinitionChanges::Post(std::move_only_function<void()> step) {
+  const std::lock_guard lock(mutex_);
+  if (executor_ != nullptr) executor_->Post(std::move(step));
+}
+
+void DefinitionChanges::PostAfter(env::MonotonicTime span, void (DefinitionChanges::*step)()) {
+  const std::lock_guard lock(mutex_);
+  if (executor_ != nullptr)
+    executor_->PostAt(environment_.clock().Now() + span, [this, step] { (this->*step)(); });
+}
+
+template <typename Do, typename Then>
+void DefinitionChanges::OnApplier(Do act, Then then) {
+  sources_.applier.Between([this, act = std::move(act), then = std::move(then)]() mutable {
+    auto given = act(*sources_.derived.views);
+    Post([then = std::move(then), given = std::move(given)]() mutable { then(std::move(given)); });
+  });
+}
+
+std::string_view DefinitionChanges::NameOf(State state) {
+  switch (state) {
+    case State::kNone: return "none";
+    case State::kBuilding: return "building";
+    case State::kCuttingOver: return "cutting_over";
+    case State::kDone: return "done";
+    case State::kFailed: return "failed";
+  }
+  return "none";
+}
+
+// About: rows of the table and those on their way to it; without a table, all that were accepted.
+uint64_t DefinitionChanges::RowsOf(const pipeline::StreamDefinition& stream) const {
+  const auto tables = sources_.derived.publishers->Figures();
+  const auto table = std::ranges::find(tables, stream.name, &watch::TableFigures::name);
+  if (table == tables.end()) return sources_.sequencer.status().rows_accepted;
+  const auto reader = tables::TableReader::Open(environment_, table->folder);
+  return table->pending_rows + (reader ? (*reader)->rows() : 0);
+}
+
+ChangeGround DefinitionChanges::Ground(const ChangeRequest& request) const {
+  const pipeline::ViewSet& views = *sources_.derived.views;
+  ChangeGround ground;
+  ground.current = views.current();
+  if (const auto named = logged()) ground.current.started = named->started;
+  ground.first = sources_.sequencer.status().first;
+  for (const pipeline::StreamDefinition& stream : ground.current.definition->streams)
+    ground.rows[stream.name] = RowsOf(stream);
+  ground.views = views.status();
+  for (std::string& view : views.KeptUp(*request.next, request.since))
+    ground.ready.insert(std::move(view));
+  ground.memory_limit = sources_.budget.limit_bytes();
+  const uint64_t used = sources_.budget.used_bytes() + sources_.budget.uncharged_bytes();
+  ground.memory_free = ground.memory_limit - std::min(ground.memory_limit, used);
+  const std::lock_guard lock(mutex_);
+  const double took = Seconds(figures_.ended - figures_.began).count();
+  ground.rows_per_second = figures_.rows_done > kRowsMeasured && took > 0
+                               ? static_cast<double>(figures_.rows_done) / took
+                               : kRowsPerSecond;
+  return ground;
+}
+
+void DefinitionChanges::Diff(ChangeRequest request, Done done) {
+  Post([this, request = std::move(request), done = std::move(done)]() mutable {
+    request.may_break = true;  // what breaks is in the document
+    const ChangeGround ground = Ground(request);
+    done(PlanChange(ground, request).ToJson(ground));
+  });
+}
+
+void DefinitionChanges::Apply(ChangeRequest request, Done done) {
+  Post([this, request = std::move(request), done = std::move(done)]() mutable {
+    ApplyNow(std::move(request), "apply", std::move(done));
+  });
+}
+
+void DefinitionChanges::Rollback(Done done) {
+  Post([this, done = std::move(done)]() mutable {
+    auto request = Before();
+    if (!request) return done(Fail(std::move(request).error()));
+    ApplyNow(std::move(*request), "rollback", std::move(done));
+  });
+}
+
+// The definition before, as it was in force.
+Result<ChangeRequest> DefinitionChanges::Before() const {
+  const auto named = logged();
+  if (!named || named->before.value == 0)
+    return Fail(ErrorCode::kFailedPrecondition,
+                "the log names no definition before this one: there is nothing to go back to");
+  HR_TRY(const auto history, training::History::Open(environment_, sources_.options.data_folder));
+  HR_TRY(LoggedDefinition before, history->Named(named->before, history->newest()));
+  return ChangeRequest{
+      .next = std::move(before.definition), .since = std::move(before.since), .may_break = true};
+}
+
+base::Error DefinitionChanges::Refused(const ChangePlan& plan) const {
+  return base::Error(ErrorCode::kFailedPrecondition,
+                     fmt::format("the change is refused: {}", fmt::join(plan.refusals, "; ")));
+}
+
+void DefinitionChanges::ApplyNow(ChangeRequest request, std::string by, Done done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (task_ != nullptr || announced_)
+      return done(Fail(base::Error(ErrorCode::kConflict,
+                                   "a change is under way: wait for it, GET /definition says how "
+                                   "far it is")
+                           .With("to", figures_.to.ToString())));
+  }
+  const ChangeGround ground = Ground(request);
+  ChangePlan plan = PlanChange(ground, request);
+  if (!plan.may_go()) return done(Fail(Refused(plan)));
+  std::string json = plan.ToJson(ground);
+  if (plan.changes) Begin(std::move(plan), std::move(by));
+  done(std::move(json));
+}
+
+// Step 2.
+void DefinitionChanges::Begin(ChangePlan plan, std::string by) {
+  task_ = std::make_unique<Task>(environment_, std::move(plan.next));
+  {
+    const std::lock_guard lock(mutex_);
+    figures_ = {.number = figures_.number + 1,
+                .state = State::kBuilding,
+                .from = task_->next.before,
+                .to = task_->next.definition->id,
+                .by = std::move(by),
+                .rows_total = plan.history_rows,
+                .began = environment_.clock().Now(),
+                .error = std::nullopt};
+    base::LogInfo("wiring.change_begun", {{"from", figures_.from.ToString()},
+                                          {"to", figures_.to.ToString()},
+                                          {"by", figures_.by},
+                                          {"rows", std::to_string(figures_.rows_total)}});
+  }
+  sources_.retention.Hold(sources_.sequencer.status().first);
+  environment_.CrashPoint("change.before_build");
+  OnApplier(
+      [next = task_->next](pipeline::ViewSet& views) {
+        return views.BeginChange(next.definition, next.since);
+      },
+      [this](const pipeline::ViewSet::ToBuild& needed) {
+        if (auto opened = OpenHistory(needed); !opened) return Abandon(std::move(opened).error());
+        NextRound();
+      });
+}
+
+Result<void> DefinitionChanges::OpenHistory(const pipeline::ViewSet::ToBuild& needed) {
+  const pipeline::PipelineDefinition& definition = *task_->next.definition;
+  std::map<size_t, EpochId> streams;  // and what is not wanted of each
+  for (const size_t view : needed.views) {
+    const EpochId after = pipeline::SinceOf(task_->next.since, definition.views[view].name);
+    const size_t stream = definition.views[view].stream;
+    const auto [known, first] = streams.emplace(stream, after);
+    if (!first) known->second = std::min(known->second, after);
+  }
+  for (const auto& [stream, after] : streams) {
+    const auto id = sources_.derived.streams.find(definition.streams[stream].name);
+    HR_CHECK(id != sources_.derived.streams.end(), "a stream without an id");
+    HR_TRY(auto history, StreamHistory::Open(environment_, sources_.budget,
+                                             {.definition = definition,
+                                              .number = stream,
+                                              .id = id->second,
+                                              .after = after,
+                                              .data_folder = sources_.options.data_folder}));
+    task_->history.push_back(std::move(history));
+  }
+  return {};
+}
+
+// Reads what the log has now; when little was accepted since the last look, the rest is put aside.
+void DefinitionChanges::NextRound() {
+  const log::LogStatus status = sources_.sequencer.status();
+  const bool little = status.rows_accepted - task_->rows_accepted <= kMissingRowsMax;
+  if (task_->rounds > 0 && little) return PutAside();
+  if (++task_->rounds > kRoundsMax)
+    return Abandon(base::Error(ErrorCode::kUnavailable,
+                               "rows come in faster than their history can be applied: retry when "
+                               "there are fewer"));
+  task_->reading = 0;
+  task_->until = status.durable;
+  task_->rows_accepted = status.rows_accepted;
+  Step();
+}
+
+void DefinitionChanges::PutAside() {
+  environment_.CrashPoint("change.before_aside");
+  OnApplier([](pipeline::ViewSet& views) { return views.PutAside(); },
+            [this](EpochId visible) {
+              task_->aside = true;
+              task_->reading = 0;
+              task_->until = visible;
+              Step();
+            });
+}
+
+// One piece of history; the next when it was applied.
+void DefinitionChanges::Step() {
+  if (!task_->pass.MayGoOn())
+    return PostAfter(env::BackgroundGate::kAskAgain, &DefinitionChanges::Step);
+  if (sources_.applier.backlog_rows() > kBusyRows)
+    return PostAfter(kBusyPause, &DefinitionChanges::Step);
+  if (auto room = CheckMemory(); !room) return Abandon(std::move(room).error());
+  while (task_->reading < task_->history.size()) {
+    auto rows = task_->history[task_->reading]->Next(task_->until);
+    if (!rows) return Abandon(std::move(rows).error());
+    if (!*rows) {
+      ++task_->reading;
+      continue;
+    }
+    const auto& stream = task_->next.definition->streams[(*rows)->stream];
+    (*rows)->stream = *sources_.derived.views->StreamNumber(stream.name);
+    {
+      const std::lock_guard lock(mutex_);
+      figures_.rows_done += (*rows)->rows.rows();
+    }
+    return sources_.applier.TakeHistory(std::move(**rows), [this] {
+      environment_.CrashPoint("change.after_piece");
+      const uint64_t bytes = sources_.derived.views->building().bytes;
+      Post([this, bytes] {
+        {
+          const std::lock_guard lock(mutex_);
+          figures_.bytes = bytes;
+        }
+        Step();
+      });
+    });
+  }
+  if (task_->aside) return CatchUp();
+  NextRound();
+}
+
+Result<void> DefinitionChanges::CheckMemory() const {
+  const base::MemoryBudget& budget = sources_.budget;
+  const uint64_t used = budget.used_bytes() + budget.uncharged_bytes();
+  if (used + budget.limit_bytes() / kSpareShare <= budget.limit_bytes()) return {};
+  const std::lock_guard lock(mutex_);
+  return Fail(
+      base::Error(ErrorCode::kResourceExhausted,
+                  fmt::format("old and new views do not fit beside each other: after {} of about "
+                              "{} rows the new ones have {} bytes, and {} of {} bytes are used; "
+                              "raise `memory`, use `precision` or shorter windows",
+                              figures_.rows_done, figures_.rows_total, figures_.bytes, used,
+                              budget.limit_bytes())));
+}
+
+void DefinitionChanges::CatchUp() {
+  using CatchingUp = pipeline::ViewSet::CatchingUp;
+  OnApplier([](pipeline::ViewSet& views) { return views.CatchUp(); },
+            [this](CatchingUp now) {
+              if (now == CatchingUp::kDone) return LogIt();
+              if (now == CatchingUp::kLost) {  // too much came meanwhile
+                task_->aside = false;
+                return NextRound();
+              }
+              sources_.applier.TakeHistory({}, [this] { Post([this] { CatchUp(); }); });
+            });
+}
+
+// Step 3.
+void DefinitionChanges::LogIt() {
+  LoggedDefinition next = task_->next;
+  log::ControlEntry entry = pipeline::EncodeEntry(next);
+  {
+    const std::lock_guard lock(mutex_);
+    figures_.state = State::kCuttingOver;
+    announced_ = std::move(next);
+  }
+  environment_.CrashPoint("change.before_log");
+  sources_.sequencer.Append(std::move(entry), [this](Result<EpochId> epoch) {
+    environment_.CrashPoint("change.after_log");
+    if (epoch) return;  // NoteDurable has seen it
+    Post([this, error = std::move(epoch).error()]() mutable {
+      {
+        const std::lock_guard lock(mutex_);
+        announced_.reset();
+      }
+      Abandon(std::move(error));
+    });
+  });
+}
+
+void DefinitionChanges::LogStarted(LoggedDefinition standing) {
+  {
+    const std::lock_guard lock(mutex_);
+    const bool known = logged_ && logged_->definition->id == standing.definition->id &&
+                       logged_->origin == standing.origin && logged_->started == standing.started;
+    if (known) return;
+    announced_ = standing;
+  }
+  environment_.CrashPoint("definition.before_log");
+  sources_.sequencer.Append(pipeline::EncodeEntry(standing), [this](const Result<EpochId>& epoch) {
+    environment_.CrashPoint("definition.after_log");
+    if (epoch) return;
+    base::LogError("wiring.definition_not_logged", {{"error", epoch.error().ToString()}});
+    const std::lock_guard lock(mutex_);
+    announced_.reset();
+  });
+}
+
+// Before the epoch is applied: a snapshot that has it names its definition.
+void DefinitionChanges::NoteDurable(const log::Epoch& epoch) {
+  for (const log::ControlEntry& entry : epoch.controls) {
+    if (entry.kind != log::ControlEntry::Kind::kDefinition) continue;
+    const std::lock_guard lock(mutex_);
+    if (!announced_ || entry.name != announced_->definition->id.ToString()) continue;
+    logged_ = std::exchange(announced_, std::nullopt);
+    for (auto& [view, since] : logged_->since)
+      if (since == pipeline::kSinceThisEntry) since = epoch.id;
+    if (figures_.state == State::kCuttingOver) cut_over_ = epoch.id;
+  }
+}
+
+void DefinitionChanges::NoteVisible(EpochId epoch) {
+  EpochId at;
+  {
+    const std::lock_guard lock(mutex_);
+    if (cut_over_.value == 0 || epoch < cut_over_) return;
+    at = std::exchange(cut_over_, {});
+  }
+  environment_.CrashPoint("change.cut_over");
+  Post([this, at] { Cut(at); });
+}
+
+std::optional<LoggedDefinition> DefinitionChanges::logged() const {
+  const std::lock_guard lock(mutex_);
+  return logged_;
+}
+
+// Step 4.
+void DefinitionChanges::Cut(EpochId at) {
+  task_.reset();
+  sources_.snapshotter.NoteChange();
+  sources_.retention.Hold(std::nullopt);
+  {
+    const std::lock_guard lock(mutex_);
+    figures_.state = State::kDone;
+    figures_.cut_over = at;
+    figures_.ended = environment_.clock().Now();
+    figures_.kept = true;
+    base::LogInfo(
+        "wiring.change_done",
+        {{"to", figures_.to.ToString()},
+         {"epoch", std::to_string(at.value)},
+         {"rows", std::to_string(figures_.rows_done)},
+         {"took_ms", std::to_string((figures_.ended - figures_.began).count() / 1'000'000)}});
+  }
+  sources_.snapshotter.TakeNow([](const Result<void>&) {});
+  PostAfter(kLookAtKept, &DefinitionChanges::LookAtKept);
+}
+
+// Views that nobody sees go when they get in the way, or have been kept long enough.
+void DefinitionChanges::LookAtKept() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!figures_.kept || figures_.state != State::kDone) return;
+    const base::MemoryBudget& budget = sources_.budget;
+    const bool full =
+        (budget.used_bytes() + budget.uncharged_bytes()) / 3 > budget.limit_bytes() / 4;
+    if (!full && environment_.clock().Now() < figures_.ended + kKeep) {
+      executor_ == nullptr
+          ? void()
+          : executor_->PostAt(environment_.clock().Now() + kLookAtKept, [this] { LookAtKept(); });
+      return;
+    }
+    figures_.kept = false;
+  }
+  OnApplier(
+      [](pipeline::ViewSet& views) {
+        views.DropKept();
+        return true;
+      },
+      [this](bool) { sources_.applier.TakeHistory({}, [] {}); });
+}
+
+void DefinitionChanges::Abandon(base::Error error) {
+  base::LogWarning("wiring.change_failed", {{"error", error.ToString()}});
+  task_.reset();
+  sources_.retention.Hold(std::nullopt);
+  OnApplier(
+      [](pipeline::ViewSet& views) {
+        views.DropChange();
+        return true;
+      },
+      [this](bool) { sources_.applier.TakeHistory({}, [] {}); });
+  const std::lock_guard lock(mutex_);
+  figures_.state = State::kFailed;
+  figures_.ended = environment_.clock().Now();
+  figures_.error = std::move(error);
+}
+
+std::string DefinitionChanges::ToJson() const {
+  const LoggedDefinition current = sources_.derived.views->current();
+  Json json = {{"pipeline", current.definition->name},
+               {"definition", current.definition->id.ToString()},
+               {"epoch", sources_.derived.views->visible().value}};
+  if (!current.since.empty()) {
+    json["since"] = Json::object();
+    for (const auto& [view, since] : current.since) json["since"][view] = since.value;
+  }
+  const std::lock_guard lock(mutex_);
+  if (logged_ && logged_->before.value != 0) json["before"] = logged_->before.ToString();
+  if (figures_.number == 0) return json.dump();
+  const bool over = figures_.state == State::kDone || figures_.state == State::kFailed;
+  const double took =
+      Seconds((over ? figures_.ended : environment_.clock().Now()) - figures_.began).count();
+  Json change = {{"number", figures_.number},
+                 {"by", figures_.by},
+                 {"state", NameOf(figures_.state)},
+                 {"from", figures_.from.ToString()},
+                 {"to", figures_.to.ToString()},
+                 {"rows_done", figures_.rows_done},
+                 {"rows_total", figures_.rows_total},
+                 {"state_bytes", figures_.bytes},
+                 {"seconds", took}};
+  if (figures_.state == State::kBuilding && figures_.rows_done > 0)
+    change["seconds_left"] =
+        took *
+        static_cast<double>(figures_.rows_total -
+                            std::min(figures_.rows_total, figures_.rows_done)) /
+        static_cast<double>(figures_.rows_done);
+  if (figures_.cut_over.value != 0) change["cut_over_epoch"] = figures_.cut_over.value;
+  change["kept_for_rollback"] = figures_.kept;
+  if (figures_.error) {
+    Json context = Json::object();
+    for (const auto& [name, value] : figures_.error->context()) context[name] = value;
+    change["error"] = {{"name", base::RowOf(figures_.error->code()).name},
+                       {"message", figures_.error->message()},
+                       {"context", std::move(context)}};
+  }
+  json["change"] = std::move(change);
+  return json.dump();
+}
+
+}  // namespace headrace::wiring

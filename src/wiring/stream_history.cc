@@ -1,0 +1,171 @@
+#include "wiring/stream_history.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace headrace::wiring {
+namespace {
+
+using base::EpochId;
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+
+tables::PublishedStream StreamOf(const HistorySource& source) {
+  const pipeline::StreamDefinition& stream = source.definition.streams[source.number];
+  return {source.id, stream.name, stream.schema(), stream.timing.event_time_field, stream.known_at};
+}
+
+}  // namespace
+
+std::optional<std::string> GoneBecause(const pipeline::PipelineDefinition& definition,
+                                       size_t stream, EpochId after, EpochId first) {
+  const bool has_table = std::ranges::any_of(
+      definition.tables, [stream](const auto& table) { return table.stream == stream; });
+  if (definition.streams[stream].derived())
+    return fmt::format(
+        "stream {} is derived, and its rows of before are not made again while the engine runs (a "
+        "start with the new file makes them)",
+        definition.streams[stream].name);
+  if (first <= after.Next() || has_table) return std::nullopt;
+  return fmt::format(
+      "the log holds rows from epoch {} on, and stream {} has no table with those before",
+      first.value, definition.streams[stream].name);
+}
+
+StreamHistory::StreamHistory(env::Environment& environment, base::MemoryBudget& budget,
+                             HistorySource source)
+    : environment_(environment),
+      budget_(budget),
+      source_(std::move(source)),
+      stream_(StreamOf(source_)) {}
+
+Result<std::unique_ptr<StreamHistory>> StreamHistory::Open(env::Environment& environment,
+                                                           base::MemoryBudget& budget,
+                                                           HistorySource source) {
+  std::unique_ptr<StreamHistory> history(new StreamHistory(environment, budget, std::move(source)));
+  HR_TRY(history->log_, log::LogReader::Open(environment, history->source_.data_folder + "/log"));
+  history->read_ = history->source_.after;
+  HR_TRY_VOID(history->Begin());
+  return history;
+}
+
+Result<void> StreamHistory::Begin() {
+  if (++beginnings_ > kBeginningsMax)
+    return Fail(ErrorCode::kUnavailable,
+                "the log lets rows go faster than their history is read: retry");
+  table_.reset();
+  HR_TRY(const EpochId first, log_->First());
+  return first > read_.Next() ? OpenTable(first) : Result<void>();
+}
+
+Result<void> StreamHistory::OpenTable(EpochId first) {
+  if (auto gone = GoneBecause(source_.definition, source_.number, read_, first))
+    return Fail(base::Error(ErrorCode::kFailedPrecondition, std::move(*gone)));
+  auto table =
+      tables::TableReader::Open(environment_, source_.data_folder + "/tables/" + stream_.name);
+  table_until_ = EpochId{first.value - 1};
+  if (!table && table.error().code() == ErrorCode::kNotFound) {  // the stream had no row
+    read_ = table_until_;
+    return {};
+  }
+  if (!table) return Fail(table.error());
+  HR_TRY(files_, (*table)->FilesOf(log_->log(), stream_.id));
+  table_ = std::move(*table);
+  next_file_ = 0;
+  return {};
+}
+
+Result<std::optional<pipeline::HistoryRows>> StreamHistory::Next(EpochId until) {
+  if (!slices_.empty()) {
+    handed_out_ = slices_.front().positions.back().epoch();
+    auto slice = std::move(slices_.front());
+    slices_.pop_front();
+    return slice;
+  }
+  charge_.Release();
+  while (slices_.empty() && read_ < until) HR_TRY_VOID(Read(until));
+  if (slices_.empty()) return std::nullopt;
+  return Next(until);
+}
+
+Result<void> StreamHistory::Read(EpochId until) {
+  HR_TRY_VOID(table_ != nullptr ? ReadFile() : ReadLog(until));
+  uint64_t bytes = 0;
+  for (const pipeline::HistoryRows& slice : slices_) bytes += slice.rows.ByteSize();
+  if (bytes == 0) return {};
+  HR_TRY(charge_, budget_.TryCharge(base::MemoryAccount::kTables, bytes));
+  return {};
+}
+
+Result<void> StreamHistory::ReadFile() {
+  if (next_file_ == files_.size()) {
+    read_ = table_until_;
+    table_.reset();
+    return {};
+  }
+  const auto keep = [&](const tables::PositionedRows& part) -> Result<void> {
+    const auto& positions = part.positions;
+    const auto begin = std::ranges::partition_point(
+        positions, [&](columns::Position p) { return p.epoch() <= read_; });
+    const auto end = std::partition_point(
+        begin, positions.end(), [&](columns::Position p) { return p.epoch() <= table_until_; });
+    return Keep(part.rows.Slice(static_cast<size_t>(begin - positions.begin()),
+                                static_cast<size_t>(end - positions.begin())),
+                {begin, end});
+  };
+  return table_->ScanFile(files_[next_file_++], stream_.schema, keep);
+}
+
+Result<void> StreamHistory::ReadLog(EpochId until) {
+  uint64_t bytes = 0;
+  bool enough = false;
+  const auto take = [&](const log::EpochRef& epoch) -> Result<void> {
+    if (bytes >= kReadBytes) {
+      enough = true;  // a scan has no other way to be ended than an error
+      return Fail(ErrorCode::kUnavailable, "enough was read");
+    }
+    read_ = epoch->id;
+    const columns::ColumnBatch* rows = epoch->RowsOf(stream_.id);
+    if (rows == nullptr) return {};
+    bytes += rows->ByteSize();
+    std::vector<columns::Position> positions;
+    positions.reserve(rows->rows());
+    for (size_t row = 0; row < rows->rows(); ++row)
+      positions.push_back(columns::Position::Of(epoch->id, row));
+    return Keep(*rows, std::move(positions));
+  };
+  const EpochId last{std::min(until.value, read_.value + kReadEpochs)};
+  const EpochId before = read_;
+  auto scanned = log_->Scan(read_.Next(), last, take);
+  if (scanned && read_ < last)
+    return Fail(base::Error(ErrorCode::kUnavailable, "the log does not reach that far yet: retry")
+                    .With("epoch", std::to_string(last.value)));
+  if (scanned || enough) return {};
+  const ErrorCode code = scanned.error().code();
+  const bool let_go = code == ErrorCode::kFailedPrecondition || code == ErrorCode::kUnavailable;
+  return let_go && read_ == before ? Begin() : let_go ? Result<void>() : scanned;
+}
+
+// In pieces, to which a schema of the stream that had fewer fields is no obstacle: views conform.
+Result<void> StreamHistory::Keep(const columns::ColumnBatch& rows,
+                                 std::vector<columns::Position> positions) {
+  if (positions.empty()) return {};
+  const bool ascending = positions.front() > last_ && std::ranges::is_sorted(positions);
+  if (!ascending)
+    return Fail(ErrorCode::kUnsupported,
+                "rows of the table do not stand in the order of their positions");
+  last_ = positions.back();
+  for (size_t begin = 0; begin < positions.size(); begin += kSliceRows) {
+    const size_t end = std::min(positions.size(), begin + kSliceRows);
+    slices_.push_back({.stream = source_.number,
+                       .rows = rows.Slice(begin, end),
+                       .positions = {positions.begin() + static_cast<ptrdiff_t>(begin),
+                                     positions.begin() + static_cast<ptrdiff_t>(end)}});
+  }
+  return {};
+}
+
+}  // namespace headrace::wiring

@@ -1,5 +1,7 @@
 #include "simulation/payments.h"
 
+#include <array>
+
 #include <fmt/format.h>
 
 #include "base/time.h"
@@ -22,9 +24,10 @@ views:
   card:
     from: payments
     by: card
-    over: [1h, 6h]
+{}
     features: {{n: count(*), spend: sum(amount), most: max(amount)}}
-services: {{scoring: {{features: [card.*]}}}}
+services:
+  scoring: {{features: [card.n_1h, card.n_6h, card.spend_1h, card.spend_6h, card.most_1h, card.most_6h]}}
 tables: {{payments: {{commit: 1s}}}}
 )";
 
@@ -45,10 +48,13 @@ schema:
 
 }  // namespace
 
-pipeline::PipelineRef PaymentsPipeline(ClockKind clock, LogKeeps keeps) {
-  const std::string text =
-      fmt::format(kPipeline, clock == ClockKind::kEvents ? "clock: events\n" : "",
-                  keeps == LogKeeps::kMinutes ? "log: {keep: 1m}\n" : "");
+pipeline::PipelineRef PaymentsPipeline(ClockKind clock, LogKeeps keeps, uint64_t variant) {
+  constexpr std::array<std::string_view, kVariants> kWindows = {
+      "    over: [1h, 6h]", "    over: [1h, 6h, 12h]", "    over: [1h, 6h]\n    history: 20m",
+      "    over: [1h, 6h]\n    where: amount >= 0"};
+  const std::string text = fmt::format(
+      kPipeline, clock == ClockKind::kEvents ? "clock: events\n" : "",
+      keeps == LogKeeps::kMinutes ? "log: {keep: 1m}\n" : "", kWindows[variant % kVariants]);
   const auto checked = pipeline::CheckPipeline("pipeline.yaml", text, [](const std::string&) {
     return base::Result<std::string>(std::string(kContract));
   });

@@ -20,7 +20,9 @@ enum class ClockKind : uint8_t { kEvents, kWall };
 // Under `clock: wall` rows are live, so plans wait for visible times; under `clock: events` they
 // are history.
 enum class LogKeeps : uint8_t { kAll, kMinutes };
-pipeline::PipelineRef PaymentsPipeline(ClockKind clock, LogKeeps keeps);
+// Variants keep other rows, or other views beside; what the service answers is the same of all.
+inline constexpr uint64_t kVariants = 4;
+pipeline::PipelineRef PaymentsPipeline(ClockKind clock, LogKeeps keeps, uint64_t variant = 0);
 
 // A payment as the record keeps it.
 struct Row {

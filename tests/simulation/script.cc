@@ -16,8 +16,9 @@ bool OneIn(uint64_t n, std::mt19937_64& random) { return random() % n == 0; }
 
 // Visited once or twice in a life.
 bool IsRare(std::string_view point) {
-  for (const std::string_view prefix : {"open.", "recovery.", "start.", "stop.", "definition.",
-                                        "folder.", "publish.after_leftover", "delta.after_create"})
+  for (const std::string_view prefix :
+       {"open.", "recovery.", "start.", "stop.", "definition.", "folder.", "change.",
+        "publish.after_leftover", "delta.after_create"})
     if (point.starts_with(prefix)) return true;
   return false;
 }
@@ -28,6 +29,13 @@ void DrawCrash(const Shape& shape, Faults& faults, std::mt19937_64& random) {
     constexpr std::array kPoints = {"retain.before_residue", "retain.after_put",
                                     "retain.after_residue",  "retain.before_remove",
                                     "retain.after_remove",   "retain.after_folder_sync"};
+    faults.crash_point = kPoints[random() % kPoints.size()];
+    return;
+  }
+  if (shape.changes && OneIn(4, random)) {
+    constexpr std::array kPoints = {
+        "change.before_build", "change.after_piece", "change.before_aside", "change.before_log",
+        "change.after_log",    "change.cut_over",    "change.start_build",  "change.start_built"};
     faults.crash_point = kPoints[random() % kPoints.size()];
     return;
   }
@@ -64,6 +72,7 @@ Shape DrawShape(const Script& script, std::mt19937_64& random) {
   Shape shape;
   if (OneIn(4, random)) shape.clock = ClockKind::kWall;
   if (script.clock) shape.clock = *script.clock;
+  shape.changes = script.troubles == Script::Troubles::kNone || OneIn(2, random);
   if (script.troubles == Script::Troubles::kNone) return shape;
   shape.failing_operations = OneIn(2, random);
   shape.slow_syncs = OneIn(2, random);

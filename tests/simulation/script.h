@@ -38,6 +38,7 @@ struct Shape {
   bool bit_flips = false;
   bool broken_connections = false;
   bool short_log = false;  // rows that the table has leave the log after a while
+  bool changes = false;    // of the definition, while it runs
 };
 Shape DrawShape(const Script& script, std::mt19937_64& random);
 

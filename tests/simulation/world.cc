@@ -6,9 +6,11 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/log.h"
 #include "simulation/foreign_writer.h"
+#include "wiring/definition_changes.h"
 
 namespace headrace::simulation {
 
@@ -162,6 +164,7 @@ void World::EndLife() {
   }
   if (front_ != nullptr && front_->broken() > 0)
     outcome_.faults["broken connection"] += front_->broken();
+  CheckChange();
   front_.reset();
   core_.reset();
   CloseLife();
@@ -241,6 +244,7 @@ void World::Turn() {
     case 5: return shape_.full_disk && random_() % 4 == 0 ? FullDisk() : Send(producer);
     case 6: return shape_.clock_steps && random_() % 4 == 0 ? StepClock() : Send(producer);
     case 7: return shape_.foreign_writer ? ForeignCommit() : Send(producer);
+    case 9: return shape_.changes && random_() % 3 == 0 ? Change() : Send(producer);
     case 8: return shape_.bit_flips && random_() % 12 == 0 ? FlipBitOnCopy() : Send(producer);
     default: return Send(producer);
   }
@@ -315,6 +319,54 @@ void World::ForeignCommit() {
   });
 }
 
+// Somebody applies another file, or goes back. What the service answers is the same of all.
+void World::Change() {
+  if (machine_->crashed()) return;
+  ++outcome_.faults["change of definition"];
+  const bool back = random_() % 4 == 0;
+  const auto next = PaymentsPipeline(
+      shape_.clock, shape_.short_log ? LogKeeps::kMinutes : LogKeeps::kAll, random_());
+  machine_->Run([&] {
+    const auto answered = [this](const base::Result<std::string>& begun) {
+      OnChangeAnswered(begun);
+    };
+    if (back) {
+      core_->changes().Rollback(answered);
+    } else {
+      core_->changes().Apply({.next = next, .from_now = {}, .since = {}}, answered);
+    }
+  });
+}
+
+void World::OnChangeAnswered(const base::Result<std::string>& begun) {
+  if (begun || machine_->crashed() || MayRefuse()) return;
+  const ErrorCode code = begun.error().code();
+  const bool expected = code == ErrorCode::kConflict || code == ErrorCode::kFailedPrecondition;
+  const bool refused = begun.error().message().starts_with("the change is refused");
+  if (!expected || refused) Fail("a change is refused: " + begun.error().ToString());
+}
+
+void World::CheckChange() {
+  if (core_ == nullptr || machine_->crashed() || MayRefuse()) return;
+  const auto json = nlohmann::json::parse(core_->changes().ToJson());
+  if (!json.contains("change") || json["change"]["state"] != "failed") return;
+  Fail("a change failed: " + json["change"].dump());
+}
+
+// Undisturbed it comes to its end.
+void World::LastChange() {
+  if (!shape_.changes || Failed()) return;
+  const auto state = [&] {
+    return nlohmann::json::parse(core_->changes().ToJson())
+        .value("change", nlohmann::json{{"state", "none"}})["state"]
+        .get<std::string>();
+  };
+  Change();
+  if (!Within([&] { return state() != "building" && state() != "cutting_over"; }))
+    Fail("a change does not come to its end");
+  CheckChange();
+}
+
 // The last life has no faults: everything unanswered is sent again, then published.
 void World::Drain() {
   StartLife();
@@ -339,6 +391,7 @@ void World::Drain() {
   if (!flushed || !*flushed)
     Fail("tables are not flushed: " +
          (flushed ? flushed->error().ToString() : std::string("no answer")));
+  LastChange();
 }
 
 Outcome World::Run() {

@@ -118,6 +118,10 @@ class World {
   Batch* Find(Producer& producer, uint64_t sequence, const std::string& key);
   int64_t NextEventTime();
 
+  void Change();
+  void OnChangeAnswered(const base::Result<std::string>& begun);
+  void CheckChange();  // of the life under way: it did not fail for nothing
+  void LastChange();
   void ForeignCommit();
   void FlipBitOnCopy();
   // Runs what is no part of the engine: the machine's faults leave it alone.

@@ -13,6 +13,7 @@
 #include "tables/table_reader.h"
 #include "training/offline_answers.h"
 #include "training/verify.h"
+#include "wiring/definition_changes.h"
 #include "wiring/http_verbs.h"
 #include "wiring/log_gate.h"
 
@@ -61,9 +62,11 @@ Result<columns::Value> KeyValue(const pipeline::PipelineDefinition& definition,
 
 }  // namespace
 
-CaseEngine::CaseEngine(std::string pipeline, std::map<std::string, std::string> files)
+CaseEngine::CaseEngine(std::string pipeline, std::map<std::string, std::string> files,
+                       std::map<std::string, std::string> others)
     : pipeline_(std::move(pipeline)),
       files_(std::move(files)),
+      others_(std::move(others)),
       machine_(std::make_unique<SimulatedEnvironment>(kSeed)) {
   machine_->StepWall(kWall - machine_->clock().Wall());
 }
@@ -81,9 +84,13 @@ const std::map<std::string, CaseEngine::Command>& CaseEngine::Commands() {
                                                           {"deadletters", &CaseEngine::DeadLetters},
                                                           {"table", &CaseEngine::Table},
                                                           {"train", &CaseEngine::Train},
-                                                          {"snapshot", &CaseEngine::Snapshot},
                                                           {"status", &CaseEngine::Status},
                                                           {"verify", &CaseEngine::Verify},
+                                                          {"diff", &CaseEngine::Diff},
+                                                          {"apply", &CaseEngine::Apply},
+                                                          {"rollback", &CaseEngine::Rollback},
+                                                          {"serve", &CaseEngine::Serve},
+                                                          {"snapshot", &CaseEngine::Snapshot},
                                                           {"kill", &CaseEngine::Kill},
                                                           {"power-cut", &CaseEngine::Kill},
                                                           {"wait", &CaseEngine::Wait},
@@ -174,9 +181,9 @@ Result<std::string> CaseEngine::Get(const CaseSection& section) {
   serving::FeatureQuery query;
   std::vector<std::string> only;
   for (const std::string& word : section.words) {
-    if (core_->definition().ServiceNamed(word)) {
+    if (core_->definition()->ServiceNamed(word)) {
       query.service = word;
-    } else if (core_->definition().ViewNamed(word)) {
+    } else if (core_->definition()->ViewNamed(word)) {
       query.features.push_back(word + ".*");
     } else {
       only.push_back(word);
@@ -187,7 +194,7 @@ Result<std::string> CaseEngine::Get(const CaseSection& section) {
     if (name == "as_of") {
       HR_TRY(query.as_of, base::ParseTimestamp(text));
     } else {
-      HR_TRY(columns::Value value, KeyValue(core_->definition(), name, text));
+      HR_TRY(columns::Value value, KeyValue(*core_->definition(), name, text));
       query.inputs.push_back({name, {std::move(value)}});
     }
   }
@@ -259,7 +266,7 @@ Result<std::string> CaseEngine::DeadLetters(const CaseSection& section) {
 Result<std::string> CaseEngine::Table(const CaseSection& section) {
   HR_TRY_VOID(Start());
   if (section.words.size() != 1) return Fail(ErrorCode::kInvalidInput, "write [table STREAM]");
-  const auto stream = core_->definition().StreamNamed(section.words[0]);
+  const auto stream = core_->definition()->StreamNamed(section.words[0]);
   if (!stream) return Fail(ErrorCode::kInvalidInput, "no such stream");
   std::optional<Result<void>> flushed;
   machine_->Run(
@@ -274,7 +281,7 @@ Result<std::string> CaseEngine::Table(const CaseSection& section) {
       HR_TRY(const auto table, tables::TableReader::Open(
                                    *machine_, std::string(kData) + "/tables/" + section.words[0]));
       text = fmt::format("{} rows", table->rows());
-      return table->Scan(core_->definition().streams[*stream].schema(),
+      return table->Scan(core_->definition()->streams[*stream].schema(),
                          [&](const tables::PositionedRows& part) -> Result<void> {
                            for (size_t row = 0; row < part.rows.rows(); ++row)
                              text += "\n" + contract::RowToJson(part.rows, row);
@@ -296,14 +303,15 @@ Result<std::string> CaseEngine::Train(const CaseSection& section) {
   machine_->Run([&] {
     trained = [&]() -> Result<void> {
       HR_TRY(const auto history, training::History::Open(*machine_, kData));
-      HR_TRY(const pipeline::PipelineRef definition, history->Newest());
+      HR_TRY(const pipeline::LoggedDefinition logged, history->Newest());
+      const pipeline::PipelineRef& definition = logged.definition;
       const auto service = definition->ServiceNamed(section.words[0]);
       if (!service) return Fail(ErrorCode::kNotFound, "no such service");
       HR_TRY(const auto plan, serving::CompileService(*definition, definition->services[*service]));
       std::vector<size_t> views;
       for (const serving::PlanView& view : plan->views) views.push_back(view.view);
       HR_TRY(const auto answers,
-             training::OfflineAnswers::Build(*machine_, 0, *history, definition, views, {}));
+             training::OfflineAnswers::Build(*machine_, 0, *history, logged, views, {}));
       std::vector<columns::Value> inputs;
       for (const serving::PlanInput& input : plan->inputs) {
         HR_TRY(columns::Value value,
@@ -373,6 +381,112 @@ Result<std::string> CaseEngine::Kill(const CaseSection& section) {
   core_.reset();
   machine_ = machine_->Reboot(kSeed + ++life_);
   HR_TRY_VOID(Start());
+  return std::string("back");
+}
+
+Result<wiring::ChangeRequest> CaseEngine::Request(const CaseSection& section) const {
+  const auto other = others_.find(section.words.empty() ? "" : section.words[0]);
+  if (other == others_.end())
+    return Fail(ErrorCode::kInvalidInput, "name a [pipeline NAME] of this case");
+  const std::string from = section.Option("from");
+  nlohmann::json body = {{"pipeline", other->second}, {"contracts", files_}};
+  if (from == "now") body["from_now"] = "all";
+  if (from.starts_with("now:")) body["from_now"] = {from.substr(4)};
+  if (section.Option("break") == "yes") body["may_break"] = true;
+  return wiring::ParseChangeRequest(body.dump());
+}
+
+namespace {
+
+// What changes, a line each; sizes and times are left out.
+std::string ShowPlan(const nlohmann::json& plan) {
+  std::string text;
+  const auto line = [&text](const std::string& more) { text += (text.empty() ? "" : "\n") + more; };
+  for (const auto& view : plan["views"]) {
+    const std::string build = view.at("build");
+    line(fmt::format("view {} {}{}", view.at("name").get<std::string>(),
+                     view.at("change").get<std::string>(), build == "nothing" ? "" : ": " + build));
+    if (build == "history") text += fmt::format(", {} rows", view.at("rows").get<uint64_t>());
+  }
+  for (const char* kind : {"streams", "on_request", "services", "settings"})
+    for (const auto& each : plan[kind])
+      if (each.at("change") != "unchanged")
+        line(fmt::format("{} {} {}", kind, each.at("name").get<std::string>(),
+                         each.at("change").get<std::string>()));
+  for (const auto& each : plan["breaks"])
+    line(fmt::format("breaks {}: {} {}", each.at("service").get<std::string>(),
+                     each.at("missing").dump(), each.at("retyped").dump()));
+  for (const auto& why : plan["refused"]) line("refused: " + why.get<std::string>());
+  return text.empty() ? "nothing changes" : text;
+}
+
+}  // namespace
+
+Result<std::string> CaseEngine::Diff(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  auto request = Request(section);
+  if (!request) return request.error().ToString();
+  std::optional<Result<std::string>> shown;
+  machine_->Run([&] {
+    core_->changes().Diff(std::move(*request),
+                          [&](Result<std::string> plan) { shown = std::move(plan); });
+  });
+  machine_->RunUntil([&] { return shown.has_value(); });
+  if (!*shown) return shown->error().ToString();
+  return ShowPlan(nlohmann::json::parse(**shown));
+}
+
+Result<std::string> CaseEngine::Carried(const Result<std::string>& begun) {
+  if (!begun) return begun.error().ToString();
+  std::string text = ShowPlan(nlohmann::json::parse(*begun));
+  nlohmann::json change;
+  machine_->RunUntil([&] {
+    change = nlohmann::json::parse(core_->changes().ToJson()).value("change", nlohmann::json());
+    return change.is_null() || change.at("state") == "done" || change.at("state") == "failed";
+  });
+  if (change.is_null()) return text;
+  if (change.at("state") == "failed")
+    return text + "\nfailed: " + change.at("error").at("message").get<std::string>();
+  return text +
+         fmt::format("\ncut over, {} rows of history", change.at("rows_done").get<uint64_t>());
+}
+
+Result<std::string> CaseEngine::Apply(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  auto request = Request(section);
+  if (!request) return request.error().ToString();
+  std::optional<Result<std::string>> begun;
+  machine_->Run([&] {
+    core_->changes().Apply(std::move(*request),
+                           [&](Result<std::string> plan) { begun = std::move(plan); });
+  });
+  machine_->RunUntil([&] { return begun.has_value(); });
+  return Carried(*begun);
+}
+
+Result<std::string> CaseEngine::Rollback(const CaseSection&) {
+  HR_TRY_VOID(Start());
+  std::optional<Result<std::string>> begun;
+  machine_->Run([&] {
+    core_->changes().Rollback([&](Result<std::string> plan) { begun = std::move(plan); });
+  });
+  machine_->RunUntil([&] { return begun.has_value(); });
+  return Carried(*begun);
+}
+
+// A clean stop, then a start with another file.
+Result<std::string> CaseEngine::Serve(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  if (!section.words.empty()) {
+    const auto other = others_.find(section.words[0]);
+    if (other == others_.end())
+      return Fail(ErrorCode::kInvalidInput, "name a [pipeline NAME] of this case");
+    pipeline_ = other->second;
+  }
+  machine_->Run([&] { core_->Stop(); });
+  core_.reset();
+  machine_ = machine_->Reboot(kSeed + ++life_);
+  if (const auto started = Start(); !started) return started.error().ToString();
   return std::string("back");
 }
 

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "env/simulated/environment.h"
 #include "text/case_file.h"
+#include "wiring/change_plan.h"
 #include "wiring/engine.h"
 
 namespace headrace::tests {
@@ -18,8 +19,10 @@ class CaseEngine {
  public:
   static constexpr uint64_t kSeed = 1;
 
-  // `pipeline` and `files` (contracts by name) are used from the first command on.
-  CaseEngine(std::string pipeline, std::map<std::string, std::string> files);
+  // `pipeline` and `files` (contracts by name) are used from the first command on; `others` are
+  // pipeline files by name, for `diff`, `apply` and `serve`.
+  CaseEngine(std::string pipeline, std::map<std::string, std::string> files,
+             std::map<std::string, std::string> others);
   ~CaseEngine();
 
   // Runs one command (tests/cases/README.md lists them) and returns what it shows. Errors:
@@ -45,6 +48,15 @@ class CaseEngine {
   base::Result<std::string> Wait(const CaseSection& section);
   base::Result<std::string> StepWall(const CaseSection& section);
 
+  base::Result<std::string> Diff(const CaseSection& section);
+  base::Result<std::string> Apply(const CaseSection& section);
+  base::Result<std::string> Rollback(const CaseSection& section);
+  base::Result<std::string> Serve(const CaseSection& section);
+
+  // What a section that names another pipeline file asks for.
+  base::Result<wiring::ChangeRequest> Request(const CaseSection& section) const;
+  // Lets the change go on to its end, and says how it went.
+  base::Result<std::string> Carried(const base::Result<std::string>& begun);
   // The definition, or every diagnostic as `headrace check` prints it.
   base::Result<pipeline::PipelineRef> Definition() const;
   // Starts the engine if it is not running.
@@ -52,8 +64,9 @@ class CaseEngine {
   base::Result<std::string> Answer(const serving::FeatureQuery& query,
                                    const std::vector<std::string>& only);
 
-  const std::string pipeline_;
+  std::string pipeline_;  // what a start is given
   const std::map<std::string, std::string> files_;
+  const std::map<std::string, std::string> others_;
   uint64_t life_ = 0;
   std::unique_ptr<env::simulated::SimulatedEnvironment> machine_;
   std::unique_ptr<wiring::Core> core_;

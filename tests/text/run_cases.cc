@@ -28,6 +28,7 @@ base::Result<std::string> ReadText(const std::string& path) {
 struct Inputs {
   std::string pipeline;
   std::map<std::string, std::string> files;
+  std::map<std::string, std::string> others;  // pipelines by name
 };
 
 base::Result<void> Gather(const CaseFile& file, Inputs& inputs) {
@@ -37,6 +38,8 @@ base::Result<void> Gather(const CaseFile& file, Inputs& inputs) {
       HR_TRY(const std::string text, ReadText(path));
       HR_TRY(const CaseFile used, CaseFile::Parse(path, text));
       HR_TRY_VOID(Gather(used, inputs));
+    } else if (section.verb == "pipeline" && section.words.size() == 1) {
+      inputs.others[section.words[0]] = section.body + "\n";
     } else if (section.verb == "pipeline") {
       inputs.pipeline = section.body + "\n";
     } else if (section.verb == "contract" && section.words.size() == 1) {
@@ -58,7 +61,7 @@ base::Result<bool> RunCase(const std::string& path, Mode mode) {
   HR_TRY(CaseFile file, CaseFile::Parse(path, text));
   Inputs inputs;
   HR_TRY_VOID(Gather(file, inputs));
-  CaseEngine engine(inputs.pipeline, inputs.files);
+  CaseEngine engine(inputs.pipeline, inputs.files, inputs.others);
   bool same = true;
   size_t expectations = 0;
   std::string shown;

@@ -1,0 +1,257 @@
+"""A definition changed under the real binary: reads all the while, SIGKILL in the middle, and back.
+
+HEADRACE names the binary; without it the one of ./dev build is taken.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("HEADRACE", ROOT / "build/release/apps/headrace/headrace"))
+WITHIN_S = 120.0  # for anything that must happen at all; nothing is judged by it
+KEYS = 50
+BATCHES = 60
+BATCH_ROWS = 10_000
+
+PIPELINE = """headrace: 1
+pipeline: changing
+promise: {{budget: {{p99: 300ms}}}}
+clock: events
+streams:
+  events: {{contract: events.yaml, source: {{http: push}}, time: {{event: at, late: 1h}}}}
+views:
+  key:
+    from: events
+    by: key
+    over: {over}
+    features: {{n: count(*), total: sum(amount), last_note: last(note)}}
+services:
+  counts: {{features: [key.n_1h]}}
+tables: {{events: {{commit: 500ms}}}}
+"""
+CONTRACT = """apiVersion: v3.1.0
+kind: DataContract
+id: events
+version: 1.0.0
+status: active
+schema:
+  - name: events
+    logicalType: object
+    properties:
+      - {name: key, logicalType: string, required: true}
+      - {name: at, logicalType: timestamp, required: true}
+      - {name: amount, logicalType: number, physicalType: double}
+      - {name: note, logicalType: string}
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+class Engine:
+    """`headrace serve` of a folder, always with the file of before the changes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.http = free_port()
+        self.flight = free_port()
+        (folder / "events.yaml").write_text(CONTRACT)
+        (folder / "narrow.yaml").write_text(PIPELINE.format(over="[1h]"))
+        (folder / "wide.yaml").write_text(PIPELINE.format(over="[1h, 7d]"))
+
+    def start(self) -> None:
+        ready = self.folder / "ready.json"
+        ready.unlink(missing_ok=True)
+        command = [str(BINARY), "serve", str(self.folder / "narrow.yaml")]
+        command += ["--data", str(self.folder / "data"), "--ready-file", str(ready)]
+        command += ["--http", f"127.0.0.1:{self.http}", "--flight", f"127.0.0.1:{self.flight}"]
+        log = (self.folder / "serve.log").open("ab")
+        self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + WITHIN_S
+        while not ready.exists():
+            assert self.process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def end(self, how: signal.Signals) -> None:
+        self.process.send_signal(how)
+        self.process.wait(WITHIN_S)
+
+    def ask(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
+        call = http.client.HTTPConnection("127.0.0.1", self.http, timeout=WITHIN_S)
+        call.request(method, path, body)
+        reply = call.getresponse()
+        text = reply.read()
+        assert reply.status == 200, text
+        document: dict[str, Any] = json.loads(text)
+        return document
+
+    def send(self, batch: int) -> None:
+        rows = []
+        for row in range(batch * BATCH_ROWS, (batch + 1) * BATCH_ROWS):
+            second = row // 4
+            at = f"2026-01-{1 + second // 86400:02}T{second // 3600 % 24:02}:{second // 60 % 60:02}"
+            note = f'"note {row % 7}"'
+            rows.append(
+                f'{{"key":"k{row * 7 % KEYS}","at":"{at}:{second % 60:02}Z","amount":{row % 100},'
+                f'"note":{note}}}'
+            )
+        self.ask("POST", "/streams/events/events", "\n".join(rows))
+
+    def features(self, names: list[str]) -> dict[str, Any]:
+        keys = [f"k{key}" for key in range(KEYS)]
+        return self.ask(
+            "POST",
+            "/get-online-features",
+            json.dumps({"features": names, "entities": {"key": keys}}),
+        )
+
+    def wide(self) -> str:
+        names = ["key:n_7d", "key:total_7d", "key:last_note_7d", "key:n_1h"]
+        return json.dumps(self.features(names)["results"])
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        address = ["--http", f"127.0.0.1:{self.http}"]
+        return subprocess.run(
+            [str(BINARY), *words, *address], text=True, capture_output=True, timeout=WITHIN_S
+        )
+
+    def apply(self, file: str, *options: str) -> subprocess.CompletedProcess[str]:
+        return self.command("apply", str(self.folder / file), *options)
+
+    def state(self) -> str:
+        change = self.ask("GET", "/definition").get("change", {})
+        return str(change.get("state", "none"))
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[list[str]]:
+    """Reads what both definitions answer until it ends; gives what went wrong."""
+    wrong: list[str] = []
+    done = threading.Event()
+    reads = [0]
+
+    def read() -> None:
+        epoch = 0
+        while not done.is_set():
+            try:
+                answer = engine.features(["key:n_1h", "key:total_1h"])
+            except (AssertionError, OSError, http.client.HTTPException) as error:
+                wrong.append(str(error))
+                continue
+            now = int(answer["headrace"]["epoch"])
+            if now < epoch:
+                wrong.append(f"epoch {now} after {epoch}")
+            epoch = now
+            reads[0] += 1
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    yield wrong
+    done.set()
+    thread.join()
+    assert reads[0] > 0
+
+
+def test_changed_under_reads_killed_and_changed_again(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    engine.start()
+    try:
+        for batch in range(BATCHES):
+            engine.send(batch)
+        shown = engine.command("diff", str(tmp_path / "wide.yaml"))
+        assert shown.returncode == 0 and "rebuilt from 600,000 rows of history" in shown.stdout, (
+            shown
+        )
+
+        # SIGKILL while it builds: nothing of the change is left.
+        body = json.dumps(
+            {
+                "pipeline": (tmp_path / "wide.yaml").read_text(),
+                "contracts": {"events.yaml": CONTRACT},
+            }
+        )
+        engine.ask("POST", "/definition", body)
+        while engine.ask("GET", "/definition")["change"]["rows_done"] == 0:
+            assert engine.state() == "building"
+        assert engine.state() == "building"
+        engine.end(signal.SIGKILL)
+        engine.start()
+        assert engine.state() == "none"
+
+        # The change, under reads and new rows.
+        with reading(engine) as wrong:
+            applied = engine.apply("wide.yaml")
+            engine.send(BATCHES)
+        assert applied.returncode == 0 and "cut over at epoch" in applied.stdout, applied
+        assert wrong == []
+        wide = engine.wide()
+
+        # SIGKILL after it: the change is whole, though the start is given the file of before.
+        engine.end(signal.SIGKILL)
+        engine.start()
+        assert engine.wide() == wide
+
+        # Back and forth: the second one is kept up, and is at once.
+        with reading(engine) as wrong:
+            back = engine.command("rollback")
+            assert back.returncode == 0, back
+            again = engine.command("rollback", "--json")
+        assert again.returncode == 0 and wrong == [], again
+        change = json.loads(again.stdout.splitlines()[-1])["change"]
+        assert change["rows_done"] == 0 and change["state"] == "done"
+        assert engine.wide() == wide
+
+        # What a fresh engine answers that had the file from the first row on.
+        fresh_folder = tmp_path / "fresh"
+        fresh_folder.mkdir()
+        fresh = Engine(fresh_folder)
+        (fresh_folder / "narrow.yaml").write_text(PIPELINE.format(over="[1h, 7d]"))
+        fresh.start()
+        try:
+            for batch in range(BATCHES + 1):
+                fresh.send(batch)
+            assert fresh.wide() == wide
+        finally:
+            fresh.end(signal.SIGKILL)
+    finally:
+        engine.end(signal.SIGKILL)
+
+
+def test_refusals_and_their_exit_codes(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    engine.start()
+    try:
+        engine.send(0)
+        (tmp_path / "less.yaml").write_text(
+            PIPELINE.format(over="[1h]").replace(
+                "counts: {features: [key.n_1h]}", "counts: {features: [key.total_1h]}"
+            )
+        )
+        refused = engine.apply("less.yaml")
+        assert refused.returncode == 6 and "loses key.n_1h" in refused.stderr, refused
+        assert engine.apply("less.yaml", "--dry-run").returncode == 0
+        assert engine.apply("less.yaml", "--break-consumers").returncode == 0
+        (tmp_path / "wrong.yaml").write_text(PIPELINE.format(over="[1h]").replace("sum(", "smu("))
+        assert engine.apply("wrong.yaml").returncode == 2
+        assert engine.apply("narrow.yaml", "--from", "then").returncode == 2
+        folder = engine.command(
+            "diff", str(tmp_path / "wide.yaml"), "--data", str(tmp_path / "data")
+        )
+        assert folder.returncode == 0 and "10,000 rows of history" in folder.stdout, folder
+    finally:
+        engine.end(signal.SIGTERM)

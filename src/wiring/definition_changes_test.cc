@@ -252,11 +252,14 @@ TEST(DefinitionChanges, RefusedWhereTheTableWasRewritten) {
   for (int i = 0; i < 20; ++i) lives.Send(500);
   lives.LetGo();
   const std::string folder = std::string(kData) + "/tables/payments";
+  const auto names = lives.machine_->files().List(folder);
+  const auto commits = lives.machine_->files().List(folder + "/_delta_log");
+  ASSERT_TRUE(names && commits);
   std::string file;
   size_t versions = 0;
-  for (const std::string& name : *lives.machine_->files().List(folder))
+  for (const std::string& name : *names)
     if (name.ends_with(".parquet")) file = name;
-  for (const std::string& name : *lives.machine_->files().List(folder + "/_delta_log"))
+  for (const std::string& name : *commits)
     if (name.ends_with(".json")) ++versions;
   const std::string commit = R"({"commitInfo":{"timestamp":0,"operation":"OPTIMIZE"}})"
                              "\n"

@@ -163,7 +163,7 @@ Result<ordered_json> Await(CommandContext& context, HttpCalls& calls, const std:
   while (true) {
     HR_TRY(const std::string text, calls.Get("/definition"));
     HR_TRY(const ordered_json standing, Parsed(text));
-    const ordered_json change = standing.value("change", ordered_json::object());
+    ordered_json change = standing.value("change", ordered_json::object());
     if (Text(change, "to") != to)
       return Fail(ErrorCode::kUnavailable,
                   "the engine was started anew, or another change came: ask `headrace diff`");

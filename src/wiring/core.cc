@@ -74,7 +74,7 @@ class RunningCore final : public Core {
     MakeBackground();
     sequencer_->Start([this](log::EpochRef epoch) { OnDurable(std::move(epoch)); });
     environment_.CrashPoint("start.accepting");
-    changes_->LogStarted(std::move(standing_));
+    changes_->LogStarted(standing_);
     snapshotter_->Start(started_from_);
     retention_->Start();
     return {};

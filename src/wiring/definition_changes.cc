@@ -141,7 +141,7 @@ void DefinitionChanges::Diff(ChangeRequest request, Done done) {
 
 void DefinitionChanges::Apply(ChangeRequest request, Done done) {
   Post([this, request = std::move(request), done = std::move(done)]() mutable {
-    ApplyNow(std::move(request), "apply", std::move(done));
+    ApplyNow(request, "apply", std::move(done));
   });
 }
 
@@ -149,7 +149,7 @@ void DefinitionChanges::Rollback(Done done) {
   Post([this, done = std::move(done)]() mutable {
     auto request = Before();
     if (!request) return done(Fail(std::move(request).error()));
-    ApplyNow(std::move(*request), "rollback", std::move(done));
+    ApplyNow(*request, "rollback", std::move(done));
   });
 }
 
@@ -170,7 +170,7 @@ base::Error DefinitionChanges::Refused(const ChangePlan& plan) const {
                      fmt::format("the change is refused: {}", fmt::join(plan.refusals, "; ")));
 }
 
-void DefinitionChanges::ApplyNow(ChangeRequest request, std::string by, Done done) {
+void DefinitionChanges::ApplyNow(const ChangeRequest& request, std::string by, Done done) {
   {
     const std::lock_guard lock(mutex_);
     if (task_ != nullptr || announced_)
@@ -352,7 +352,7 @@ void DefinitionChanges::LogIt() {
   });
 }
 
-void DefinitionChanges::LogStarted(LoggedDefinition standing) {
+void DefinitionChanges::LogStarted(const LoggedDefinition& standing) {
   {
     const std::lock_guard lock(mutex_);
     const bool known = logged_ && logged_->definition->id == standing.definition->id &&

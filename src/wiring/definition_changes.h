@@ -68,7 +68,7 @@ class DefinitionChanges {
   std::string ToJson() const;
 
   // Logs what a start brought. Once, before anything is applied.
-  void LogStarted(pipeline::LoggedDefinition standing);
+  void LogStarted(const pipeline::LoggedDefinition& standing);
   std::optional<pipeline::LoggedDefinition> logged() const;
   void NoteDurable(const log::Epoch& epoch);
   void NoteVisible(base::EpochId epoch);
@@ -100,7 +100,7 @@ class DefinitionChanges {
 
   ChangeGround Ground(const ChangeRequest& request) const;
   uint64_t RowsOf(const pipeline::StreamDefinition& stream) const;
-  void ApplyNow(ChangeRequest request, std::string by, Done done);
+  void ApplyNow(const ChangeRequest& request, std::string by, Done done);
   base::Result<ChangeRequest> Before() const;
   void Begin(ChangePlan plan, std::string by);
   base::Result<void> OpenHistory(const pipeline::ViewSet::ToBuild& needed);

@@ -79,7 +79,7 @@ class Lives {
       if (core) core_ = std::move(*core);
     });
   }
-  void Die(env::simulated::Faults faults = {}) {
+  void Die(const env::simulated::Faults& faults = {}) {
     machine_->Crash();
     core_.reset();
     machine_ = machine_->Reboot(random_(), faults);

@@ -233,14 +233,14 @@ class CoreRecovery {
     figures_.after = loaded->end.after;
     figures_.load_time = environment_.clock().Now() - begin;
     auto recovered = FromLog(std::move(loaded->derived), {loaded->end.after, loaded->log_state},
-                             std::move(loaded->missing));
+                             loaded->missing);
     if (!recovered) figures_ = {.passed_over = figures_.passed_over};
     return recovered;
   }
 
   // `missing`: views that have no state yet.
   Result<Recovered> FromLog(Derived derived, const log::ResumePoint& resume,
-                            std::vector<std::string> missing) {
+                            const std::vector<std::string>& missing) {
     const env::MonotonicTime begin = environment_.clock().Now();
     last_entry_.reset();
     std::vector<log::EpochRef> step;

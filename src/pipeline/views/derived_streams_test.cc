@@ -239,7 +239,7 @@ void ExpectAgreement(const PipelineDefinition& pipeline, RandomEpochs& random, E
   for (int i = 0; i < 40; ++i) {
     const size_t view = random.Random(pipeline.views.size());
     const std::string card = "c" + std::to_string(random.Random(4));
-    const std::string country = countries[random.Random(4)];
+    const std::string& country = countries[random.Random(4)];
     std::vector<Value> key;
     if (view == 0) key = {Value::String(card)};
     if (view == 1) key = {Value::String(country)};

@@ -677,7 +677,7 @@ inline Value NaiveValue(std::vector<Event> rows, const Feature& feature, const S
   if (!feature.where.empty())
     std::erase_if(
         rows, [&](const Event& event) { return !Condition(event, feature.where).value_or(false); });
-  const Value value = NaiveUnbounded(rows, feature, span, status);
+  Value value = NaiveUnbounded(rows, feature, span, status);
   if (!Sums(feature.kind) || value.is_null() || value.type() != Type::kFloat64 ||
       !std::isinf(value.as_double()) || !AllFinite(rows, feature))
     return value;

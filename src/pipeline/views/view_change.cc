@@ -167,7 +167,7 @@ ViewSet::ToBuild ViewSet::BeginChange(PipelineRef next, ViewsSince since) {
   std::vector<std::shared_ptr<KeptView>> made;
   ViewTable table = impl_->TableOf(std::move(next), std::move(since), made);
   found.kept = table.views.size() - made.size();
-  Impl::Change& change = impl_->change.emplace();
+  Impl::Change& change = impl_->change.emplace(Impl::Change{});
   for (const auto& view : made) {
     if (view->since == kSinceThisEntry) continue;  // live, and no epoch is after that
     view->live = false;

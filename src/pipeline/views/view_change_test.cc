@@ -162,7 +162,7 @@ class Changing {
     Compare1("after the cut-over");
   }
 
-  void CutOver(const PipelineRef& next, ViewsSince since) {
+  void CutOver(const PipelineRef& next, const ViewsSince& since) {
     const auto reader = views_.PinNewest();
     ASSERT_TRUE(reader.has_value());
     auto epoch = std::make_shared<log::Epoch>(*NextEpoch());

@@ -101,7 +101,12 @@ base::Result<RowChunk::Decoded> RowChunk::Decode(const ChunkLayout& layout, colu
   const uint32_t count = head & ~kWithPartials;
   if (count == 0 || count > kCapacityMax) return Broken("a captured chunk has no or too many rows");
   RowChunk* chunk = Make(layout, CapacityFor(count), memory);
-  auto decoded = chunk->DecodeColumns(layout, count, in, memory);
+  auto decoded = chunk->DecodeColumns(layout, count, in);
+  if (!decoded) {  // its cells may be anything
+    memory.Free(chunk, chunk->Bytes(layout));
+    return base::Fail(std::move(decoded).error());
+  }
+  decoded = chunk->DecodeTexts(layout, count, in, memory);
   Decoded result{.chunk = chunk, .count = count, .partials = {}};
   if (decoded && (head & kWithPartials) != 0) {
     auto partials = DecodePartials(layout.plan().slots().size(), in);
@@ -112,12 +117,25 @@ base::Result<RowChunk::Decoded> RowChunk::Decode(const ChunkLayout& layout, colu
     }
   }
   if (decoded) return result;
-  memory.Free(chunk, chunk->Bytes(layout));  // its texts stay charged: the engine gives up here
+  chunk->FreeUnseen(layout, count, memory);
   return base::Fail(std::move(decoded).error());
 }
 
+void RowChunk::FreeUnseen(const ChunkLayout& layout, uint32_t count, StateMemory& memory) {
+  for (size_t i = 0; layout.has_text() && i < layout.arguments(); ++i) {
+    if (layout.kind(i) != CellKind::kText) continue;
+    const uint64_t* cell = cells(layout, i);
+    for (uint32_t row = 0; row < count; ++row) {
+      // Without an address: its text was not read.
+      if (!TextCell::IsOutside(cell[row]) || cell[row] == TextCell::kPointerTag) continue;
+      memory.Free(TextCell::BlobOf(cell[row]), TextCell::BlobBytes(TextCell::Read(cell[row])));
+    }
+  }
+  memory.Free(this, Bytes(layout));
+}
+
 base::Result<void> RowChunk::DecodeColumns(const ChunkLayout& layout, uint32_t count,
-                                           columns::ByteReader& in, StateMemory& memory) {
+                                           columns::ByteReader& in) {
   const size_t column_bytes = count * sizeof(uint64_t);
   for (size_t column = 0; column < 2 + layout.cell_columns_; ++column) {
     HR_TRY(const auto bytes, in.Bytes(column_bytes));
@@ -133,12 +151,21 @@ base::Result<void> RowChunk::DecodeColumns(const ChunkLayout& layout, uint32_t c
   }
   for (size_t i = 0; layout.has_text() && i < layout.arguments(); ++i) {
     if (layout.kind(i) != CellKind::kText) continue;
+    const uint64_t* cell = cells(layout, i);
+    for (uint32_t row = 0; row < count; ++row)
+      if (cell[row] >> 56 > TextCell::kInlineMax && cell[row] != TextCell::kPointerTag)
+        return Broken("a captured text cell lies");
+  }
+  return {};
+}
+
+base::Result<void> RowChunk::DecodeTexts(const ChunkLayout& layout, uint32_t count,
+                                         columns::ByteReader& in, StateMemory& memory) {
+  for (size_t i = 0; layout.has_text() && i < layout.arguments(); ++i) {
+    if (layout.kind(i) != CellKind::kText) continue;
     auto* cell = const_cast<uint64_t*>(cells(layout, i));
     for (uint32_t row = 0; row < count; ++row) {
-      if (!TextCell::IsOutside(cell[row])) {
-        if (cell[row] >> 56 > TextCell::kInlineMax) return Broken("a captured text cell lies");
-        continue;
-      }
+      if (!TextCell::IsOutside(cell[row])) continue;
       HR_TRY(const std::string_view text, in.Text());
       cell[row] = TextCell::Outside(text, memory.AllocateText(TextCell::BlobBytes(text)));
     }
@@ -180,6 +207,21 @@ bool RowStore::EncodeKey(const RowImage& image, EncodeCursor& cursor, size_t byt
   return complete;
 }
 
+base::Result<std::vector<RowChunk::Decoded>> RowStore::DecodeChunks(columns::ByteReader& in) {
+  HR_TRY(const uint32_t count, in.U32());
+  std::vector<RowChunk::Decoded> chunks;
+  for (uint32_t i = 0; i < count; ++i) {
+    auto decoded = RowChunk::Decode(layout_, in, memory_);
+    if (!decoded) {
+      for (const RowChunk::Decoded& each : chunks)
+        each.chunk->FreeUnseen(layout_, each.count, memory_);
+      return base::Fail(std::move(decoded).error());
+    }
+    chunks.push_back(std::move(*decoded));
+  }
+  return chunks;
+}
+
 base::Result<void> RowStore::RestoreKey(uint32_t number, columns::ByteReader& in, Step step) {
   StateRow* row = RowFor(number, step);
   HR_TRY(const uint8_t flags, in.U8());
@@ -189,14 +231,14 @@ base::Result<void> RowStore::RestoreKey(uint32_t number, columns::ByteReader& in
   Edit edit{row->Newest(), 0, step};
   RowImage& image = edit.image;
   if (first) {
-    keys_.fetch_add(1, std::memory_order_relaxed);
     HR_TRY(image.first_time, in.I64());
     HR_TRY(image.dropped_time, in.I64());
   }
-  HR_TRY(const uint32_t chunks, in.U32());
+  // The key is changed when all that the piece has was read.
+  HR_TRY(std::vector<RowChunk::Decoded> chunks, DecodeChunks(in));
+  if (first) keys_.fetch_add(1, std::memory_order_relaxed);
   std::vector<SlotPartial> partials;  // of the open chunk, if it is of this piece
-  for (uint32_t i = 0; i < chunks; ++i) {
-    HR_TRY(RowChunk::Decoded decoded, RowChunk::Decode(layout_, in, memory_));
+  for (RowChunk::Decoded& decoded : chunks) {
     Charge(static_cast<int64_t>(decoded.chunk->Bytes(layout_)));
     CountRows(decoded.count);
     if (!partials.empty()) {

@@ -82,6 +82,8 @@ class RowChunk {
   };
   static base::Result<Decoded> Decode(const ChunkLayout& layout, columns::ByteReader& in,
                                       StateMemory& memory);
+  // Applier: gives a decoded chunk back with its texts, at once: no reader has seen it.
+  void FreeUnseen(const ChunkLayout& layout, uint32_t count, StateMemory& memory);
 
   uint32_t capacity() const { return capacity_; }
   // Of a sealed chunk.
@@ -113,7 +115,9 @@ class RowChunk {
     return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1) + 2 * argument;
   }
   base::Result<void> DecodeColumns(const ChunkLayout& layout, uint32_t count,
-                                   columns::ByteReader& in, StateMemory& memory);
+                                   columns::ByteReader& in);
+  base::Result<void> DecodeTexts(const ChunkLayout& layout, uint32_t count, columns::ByteReader& in,
+                                 StateMemory& memory);
   template <typename T>
   T* At(size_t offset) const {
     return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(this) + offset);

@@ -77,7 +77,7 @@ class RowStore {
   bool EncodeKey(const RowImage& image, EncodeCursor& cursor, size_t bytes,
                  std::vector<uint8_t>& out) const;
   // Reads a piece. Writer, before the first Append; the rows are those of step `step`. Errors:
-  // kCorruption.
+  // kCorruption; the key is then as it was, and what was read is freed.
   base::Result<void> RestoreKey(uint32_t number, columns::ByteReader& in, Step step);
 
   // The version of key `number` at `step`. Any thread.
@@ -125,6 +125,8 @@ class RowStore {
   void DropChunk(Edit& edit);
   // Event time of the last row of the first chunk.
   static int64_t OldestUntil(const RowImage& image);
+
+  base::Result<std::vector<RowChunk::Decoded>> DecodeChunks(columns::ByteReader& in);
 
   // late_rows.cc
   struct Piece {

@@ -1,0 +1,123 @@
+// Keys as bytes: what was read of a piece that breaks off is given back, and the store is as it
+// was.
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <random>
+#include <string>
+
+#include "columns/batch_builder.h"
+#include "pipeline/state/row_store.h"
+
+namespace headrace::pipeline {
+namespace {
+
+AggregateSpec Spec(AggregateKind kind, std::optional<size_t> argument) {
+  return {.name = "", .kind = kind, .argument = argument, .where = {}};
+}
+
+AggregatePlan Plan() {
+  const std::vector<AggregateSpec> specs = {Spec(AggregateKind::kSum, 0),
+                                            Spec(AggregateKind::kLast, 1)};
+  return {specs, std::array{columns::Type::kInt64, columns::Type::kString}};
+}
+
+constexpr Retention kADay{.horizon = std::chrono::hours(24)};
+
+// A key of so many rows, every second of them with a text that does not fit into its cell.
+void Fill(RowStore& store, size_t rows) {
+  std::vector<int64_t> times(rows);
+  std::iota(times.begin(), times.end(), int64_t{1});
+  std::vector<uint32_t> order(rows);
+  std::iota(order.begin(), order.end(), 0U);
+  columns::ColumnBuilder texts(columns::Type::kString);
+  for (size_t row = 0; row < rows; ++row)
+    texts.AppendText(row % 2 == 0 ? "a"
+                                  : "a text that is longer than a cell " + std::to_string(row));
+  std::vector<columns::Column> arguments;
+  arguments.emplace_back(columns::Type::kInt64, rows,
+                         columns::Buffer::OwnValues(std::vector<int64_t>(times)));
+  arguments.push_back(texts.Finish());
+  store.Append(0, {.times = times, .epoch = {1}, .arguments = arguments}, order,
+               {static_cast<int64_t>(rows)}, 1);
+}
+
+std::vector<std::vector<uint8_t>> PiecesOf(const RowStore& store, size_t bytes) {
+  std::vector<std::vector<uint8_t>> pieces;
+  RowStore::EncodeCursor cursor;
+  for (bool complete = false; !complete;) {
+    pieces.emplace_back();
+    complete = store.EncodeKey(*store.Newest(0), cursor, bytes, pieces.back());
+  }
+  return pieces;
+}
+
+base::Result<void> Restore(RowStore& store, std::span<const uint8_t> piece) {
+  columns::ByteReader in(piece);
+  return store.RestoreKey(0, in, 1);
+}
+
+class RowBytes : public testing::Test {
+ protected:
+  ~RowBytes() override { memory_.Collect(1); }
+
+  const AggregatePlan plan_ = Plan();
+  base::MemoryBudget budget_{1ULL << 40};
+  StateMemory memory_{budget_};
+  RowStore store_{plan_, kADay, memory_};
+};
+
+TEST_F(RowBytes, APieceThatBreaksOffLeavesNothingBehind) {
+  Fill(store_, 150);  // two sealed chunks and an open one
+  for (const size_t piece_bytes : {size_t{1}, size_t{1} << 20}) {
+    const auto pieces = PiecesOf(store_, piece_bytes);
+    std::mt19937_64 random(1);
+    for (int round = 0; round < 200; ++round) {
+      base::MemoryBudget budget{1ULL << 40};
+      StateMemory memory(budget);
+      {
+        RowStore restored(plan_, kADay, memory);
+        const size_t broken = random() % pieces.size();
+        for (size_t i = 0; i < broken; ++i) ASSERT_TRUE(Restore(restored, pieces[i]));
+        // The page of keys is there from now on.
+        if (broken == 0) {
+          ASSERT_FALSE(Restore(restored, {}));
+        }
+        const uint64_t rows = restored.rows();
+        const uint64_t keys = restored.keys();
+        const uint64_t bytes = restored.bytes();
+        const uint64_t in_use = memory.bytes_in_use();
+        const std::span<const uint8_t> piece = pieces[broken];
+        const auto read = Restore(restored, piece.first(random() % piece.size()));
+        ASSERT_FALSE(read);
+        EXPECT_EQ(read.error().code(), base::ErrorCode::kCorruption);
+        EXPECT_EQ(restored.rows(), rows);
+        EXPECT_EQ(restored.keys(), keys);
+        EXPECT_EQ(restored.bytes(), bytes);
+        EXPECT_EQ(memory.bytes_in_use(), in_use);
+        for (size_t i = broken; i < pieces.size(); ++i) ASSERT_TRUE(Restore(restored, pieces[i]));
+        EXPECT_EQ(restored.rows(), 150U);
+        EXPECT_EQ(PiecesOf(restored, piece_bytes), pieces);
+      }
+      memory.Collect(1);
+      EXPECT_EQ(memory.bytes_in_use(), 0U);
+    }
+  }
+}
+
+TEST_F(RowBytes, ATextCellWithAnAddressIsRefused) {
+  Fill(store_, 2);
+  std::vector<uint8_t> piece = PiecesOf(store_, 1 << 20).front();
+  const auto tag = std::ranges::find(piece.begin() + 20, piece.end(), uint8_t{0xff});
+  ASSERT_NE(tag, piece.end());
+  *std::prev(tag) = 0x12;
+  base::MemoryBudget budget{1ULL << 40};
+  StateMemory memory(budget);
+  RowStore restored(plan_, kADay, memory);
+  const auto read = Restore(restored, piece);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code(), base::ErrorCode::kCorruption);
+}
+
+}  // namespace
+}  // namespace headrace::pipeline

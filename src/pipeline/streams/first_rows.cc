@@ -29,11 +29,13 @@ int64_t Before(int64_t time, base::Duration span) { return (base::Timestamp{time
 }  // namespace
 
 struct FirstRows::Part {
-  // The earliest is on top.
+  // The earliest is on top; of equal ones that of the least key, whatever order they came in.
   struct Due {
     int64_t time;
     const std::string* key;
-    bool operator<(const Due& other) const { return time > other.time; }
+    bool operator<(const Due& other) const {
+      return time != other.time ? time > other.time : *key > *other.key;
+    }
   };
   base::EpochId epoch;  // of the capture that it comes from
   int64_t newest = std::numeric_limits<int64_t>::min();

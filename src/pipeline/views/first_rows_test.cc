@@ -172,5 +172,37 @@ TEST(FirstRows, ForgetTheEarliestWhenThereAreTooMany) {
   EXPECT_GT(counts.forgotten, 0U);
 }
 
+// Of rows of one time, too: what a restart reads has no order of its own.
+TEST(FirstRows, ForgetTheSameAfterARestart) {
+  const PipelineRef pipeline = streams_fixture::PaymentsPipeline(kOncePipeline);
+  constexpr size_t kRemembered = 20;
+  const Dedupe by_card{.by = {0}, .within = std::chrono::seconds(7)};
+  FirstRows first(by_card, kPaidAt, std::chrono::minutes(1), kRemembered);
+  FirstRows restored(by_card, kPaidAt, std::chrono::minutes(1), kRemembered);
+  DedupeCounts counts;
+  const auto apply = [&](FirstRows& to, uint64_t epoch, size_t begin, size_t end) {
+    columns::BatchBuilder rows(pipeline->streams[0].schema());
+    for (size_t card = begin; card < end; ++card) {
+      rows.column(0).AppendText("card " + std::to_string(card));
+      rows.column(1).AppendNull();
+      rows.column(2).AppendNull();
+      rows.column(3).AppendInt(kSecond);
+      rows.column(4).AppendInt(kSecond);
+    }
+    return to.Apply({epoch}, rows.Finish(), counts);
+  };
+  (void)apply(first, 1, 0, 250);
+  for (size_t part = 0; part < FirstRows::kParts; ++part) {
+    std::vector<uint8_t> bytes;
+    first.Encode(part, {1}, bytes);
+    columns::ByteReader in(bytes);
+    ASSERT_TRUE(restored.Restore(part, in));
+  }
+  (void)apply(first, 2, 250, 400);
+  (void)apply(restored, 2, 250, 400);
+  ASSERT_GT(counts.forgotten, 100U);
+  EXPECT_EQ(apply(first, 3, 0, 400), apply(restored, 3, 0, 400));
+}
+
 }  // namespace
 }  // namespace headrace::pipeline

@@ -126,7 +126,9 @@ class IntervalTable::Making {
     Add(event, &other, std::max(event.time, other.time), std::max(event.known_at, other.known_at));
   }
   void Alone(const Row& event, int64_t decided_at) {
-    Add(event, nullptr, After(event.time, table_.join_.to), std::max(event.known_at, decided_at));
+    // Bounds may lie before the event.
+    Add(event, nullptr, std::max(event.time, After(event.time, table_.join_.to)),
+        std::max(event.known_at, decided_at));
   }
   Made Finish(bool observed) {
     if (observed) known_at_.clear();

@@ -5,8 +5,8 @@
 // A pair is made as soon as both rows are there, in the epoch of the later one. Its event time is
 // the later of the two: only then it is a fact. An event that has no partner when none can come any
 // more (the other stream's watermark is past t + to, so that the log refuses what would match) is
-// made without one, for a left join, at event time t + to. So every row is dated when it could be
-// known, and none is taken back.
+// made without one, for a left join, at event time t + to, or t if that is later. So every row is
+// dated when it could be known, and none is taken back.
 //
 // An epoch, in steps:
 // 1. the other stream's rows meet the events that wait, in their order, by (time, position) of the

@@ -116,6 +116,30 @@ TEST(IntervalJoin, MakesEveryPairOnceAndWhatFoundNone) {
   }
 }
 
+// With bounds that lie before the event, none can come for long when it comes itself; it is no fact
+// before it has happened.
+TEST(IntervalJoin, WhatFoundNoneIsNotDatedBeforeItself) {
+  std::string text(streams_fixture::kOutcomesPipeline);
+  text.replace(text.find("within -5s to 20s"), 17, "within -60s to -20s");
+  const PipelineRef pipeline = streams_fixture::PaymentsPipeline(text);
+  RandomEpochs random = Outcomes(1, pipeline);
+  const Derivation& derivation = *pipeline->streams[2].derivation;
+  IntervalTable table(*derivation.interval, derivation.input, *pipeline->streams[0].schema(),
+                      *pipeline->streams[1].schema(), pipeline->streams[0].timing.late,
+                      pipeline->streams[1].timing.late);
+  IntervalCounts counts;
+  for (int step = 0; step < 80; ++step) {
+    const log::EpochRef epoch = random.Next();
+    const Rows payments(*epoch, streams_fixture::kPayments, 3, 4);
+    const Rows shops(*epoch, streams_fixture::kShops, 4, 5);
+    const auto made = table.Apply(epoch->id, payments.Joining(), shops.Joining(), counts);
+    for (size_t row = 0; row < made.rows.rows(); ++row)
+      ASSERT_EQ(made.rows.column(11).Int64s()[row], made.rows.column(3).Int64s()[row]);
+  }
+  EXPECT_GT(counts.alone, 20U);
+  EXPECT_GT(counts.pairs, 20U);
+}
+
 // What waits follows the bounds and the lateness, not the log.
 TEST(IntervalJoin, ForgetsWhatCanFindNothing) {
   const PipelineRef pipeline =

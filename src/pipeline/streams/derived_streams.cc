@@ -349,6 +349,13 @@ std::string DerivationText(const PipelineDefinition& definition, size_t stream) 
     const std::string more = DerivationText(definition, of);
     if (!more.empty()) fmt::format_to(std::back_inserter(text), " ({})", more);
   };
+  // What is kept of rows are the bytes of their columns.
+  const auto add_fields = [&](size_t first) {
+    const auto& fields = derivation->input->fields();
+    for (size_t i = first; i < fields.size(); ++i)
+      fmt::format_to(std::back_inserter(text), " {} {}", fields[i].name,
+                     columns::NameOf(fields[i].type));
+  };
   add_text(derivation->source);
   if (const auto& as_of = derivation->as_of) {
     fmt::format_to(std::back_inserter(text), " as of {} {}", as_of->kind == JoinKind::kLeft ? 1 : 0,
@@ -356,6 +363,7 @@ std::string DerivationText(const PipelineDefinition& definition, size_t stream) 
     add_text(as_of->stream);
     for (const size_t field : as_of->key) text += " " + source.schema()->field(field).name;
     fmt::format_to(std::back_inserter(text), " late {}", source.timing.late.count());
+    add_fields(source.schema()->size());
   }
   if (const auto& interval = derivation->interval) {
     const StreamDefinition& other = definition.streams[interval->stream];
@@ -365,8 +373,7 @@ std::string DerivationText(const PipelineDefinition& definition, size_t stream) 
     for (const size_t field : interval->key) text += " " + source.schema()->field(field).name;
     fmt::format_to(std::back_inserter(text), " late {} {}", source.timing.late.count(),
                    other.timing.late.count());
-    for (const auto& field : derivation->input->fields())
-      fmt::format_to(std::back_inserter(text), " {} {}", field.name, columns::NameOf(field.type));
+    add_fields(0);
   }
   const auto add = [&](std::string_view what, const Expression& expression) {
     fmt::format_to(std::back_inserter(text), " {} {}", what, expression.text());

@@ -486,5 +486,35 @@ TEST(DerivedStreams, StateOfOtherRowsIsNotUsed) {
   }
 }
 
+// Versions are kept as bytes of the dimension's columns: with others they are other versions.
+TEST(DerivedStreams, VersionsOfOtherColumnsAreNotUsed) {
+  const std::string text = R"(headrace: 1
+pipeline: payments
+promise: {budget: {p99: 200ms}}
+clock: events
+streams:
+  payments: {contract: payments.yaml, source: {http: push}, time: {event: paid_at, late: 1m}}
+  shops: {contract: shops.yaml, source: {http: push}, time: {event: since, late: 10m}}
+  slim: {from: shops, drop: [country]}
+views:
+  card:
+    from: payments asof left join slim using (shop)
+    by: card
+    over: [1m]
+    features: {risk: max(slim.risk)}
+)";
+  Engine engine(streams_fixture::PaymentsPipeline(text));
+  const auto layout = ViewCapture(engine.views_).Layout();
+  Engine same(streams_fixture::PaymentsPipeline(text));
+  EXPECT_TRUE(ViewRestore::Begin(same.views_, layout));
+  for (const std::string changed :
+       {"drop: [open]", "drop: [open, country]", "select: [risk, shop, open, since, came_at]"}) {
+    std::string other = text;
+    other.replace(other.find("drop: [country]"), 15, changed);
+    Engine engine_of_other(streams_fixture::PaymentsPipeline(other));
+    EXPECT_FALSE(ViewRestore::Begin(engine_of_other.views_, layout)) << changed;
+  }
+}
+
 }  // namespace
 }  // namespace headrace::pipeline

@@ -46,6 +46,7 @@ DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::Memor
                   .identity = definition.streams[i].name + "\n" + DerivationText(definition, i),
                   .counts = {CountsOf(*derivation), {}, {}, {}},
                   .versions = {},
+                  .captured_watermark = base::Timestamp::Min(),
                   .waiting = {},
                   .first = {},
                   .kept = {},
@@ -131,6 +132,8 @@ void DerivedStreams::Apply(base::EpochId epoch, std::span<columns::ColumnBatch> 
     if (!definition_.streams[i].derived()) NoteMoment(i, epoch, batches[i]);
   const bool captured = epoch <= captured_through_;
   for (Stream& stream : streams_) {
+    if (!captured && stream.versions != nullptr)
+      stream.versions->SetWatermark(stream.captured_watermark);
     DerivedCounts counts = stream.counts;
     const Input input = InputOf(stream, epoch, batches, counts);
     DerivedRows rows;
@@ -281,7 +284,9 @@ void DerivedStreams::EncodeCounts(const Stream& stream, columns::ByteWriter& out
   out.U64(as_of.unmatched);
   out.U64(as_of.null_keys);
   out.U64(as_of.version_null_keys);
-  out.I64(stream.versions == nullptr ? 0 : stream.versions->watermark().us);
+  out.I64(stream.versions == nullptr
+              ? 0
+              : std::max(stream.versions->watermark(), stream.captured_watermark).us);
   const IntervalCounts& interval = stream.counts.interval;
   out.U64(interval.pairs);
   out.U64(interval.alone);
@@ -323,7 +328,7 @@ base::Result<void> DerivedStreams::RestoreCounts(columns::ByteReader& in) {
   Stream* stream = Identified(identity);
   if (stream == nullptr || counts.rows.failed.size() != stream->counts.rows.failed.size())
     return {};
-  if (stream->versions != nullptr) stream->versions->SetWatermark(watermark);
+  if (stream->versions != nullptr) stream->captured_watermark = watermark;
   stream->counts = std::move(counts);
   return {};
 }

@@ -86,6 +86,8 @@ class DerivedStreams {
     std::string identity;  // name and DerivationText: what was captured of another is not taken
     DerivedCounts counts;
     std::unique_ptr<AsOfTable> versions;  // null without such a join
+    // Of captured_through_: events of epochs that are applied again until then may be before it.
+    base::Timestamp captured_watermark = base::Timestamp::Min();
     std::unique_ptr<IntervalTable> waiting;
     std::unique_ptr<FirstRows> first;
     JoinFigures kept;

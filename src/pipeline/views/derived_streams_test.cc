@@ -516,5 +516,83 @@ views:
   }
 }
 
+// A capture takes some epochs: the events of those that are applied again find the versions that
+// they found, although the watermark of the last one is behind them.
+TEST(DerivedStreams, AVersionIsKeptForTheEventsThatAreAppliedAgain) {
+  const PipelineRef pipeline = streams_fixture::PaymentsPipeline(R"(headrace: 1
+pipeline: payments
+promise: {budget: {p99: 200ms}}
+clock: events
+streams:
+  payments: {contract: payments.yaml, source: {http: push}, time: {event: paid_at, late: 1m}}
+  shops: {contract: shops.yaml, source: {http: push}, time: {event: since, late: 60m}}
+  outcomes: {from: shops, select: [shop, since]}
+  placed: {from: payments asof left join shops using (shop), drop: [shops.since]}
+  settled: {from: placed left join outcomes using (shop) within 1m to 60m}
+views:
+  card: {from: settled, by: card, over: [60m], features: {countries: last(shops.country)}}
+)");
+  const auto apply = [&](DerivedStreams& to, uint64_t epoch, const std::vector<int64_t>& shops,
+                         const std::vector<int64_t>& payments) {
+    std::vector<columns::ColumnBatch> batches(pipeline->streams.size());
+    columns::BatchBuilder versions(pipeline->streams[1].schema());
+    for (const int64_t at : shops) {
+      versions.column(0).AppendInt(1);
+      versions.column(1).AppendText("since " + std::to_string(at));
+      versions.column(2).AppendDouble(0.5);
+      versions.column(3).AppendBool(true);
+      versions.column(4).AppendInt(at * streams_fixture::kSecond);
+      versions.column(5).AppendInt(at * streams_fixture::kSecond);
+    }
+    columns::BatchBuilder events(pipeline->streams[0].schema());
+    for (const int64_t at : payments) {
+      events.column(0).AppendText("a");
+      events.column(1).AppendInt(1);
+      events.column(2).AppendInt(1);
+      events.column(3).AppendInt(at * streams_fixture::kSecond);
+      events.column(4).AppendInt(at * streams_fixture::kSecond);
+    }
+    if (!payments.empty()) batches[0] = events.Finish();
+    if (!shops.empty()) batches[1] = versions.Finish();
+    to.Apply({epoch}, batches);
+    std::vector<std::string> made;
+    for (size_t row = 0; row < batches[4].rows(); ++row)
+      made.push_back(contract::RowToJson(batches[4], row));
+    return made;
+  };
+  base::MemoryBudget budget{1ULL << 40};
+  DerivedStreams streams(*pipeline, budget);
+  DerivedStreams restored(*pipeline, budget);
+  // Seven versions; the eighth is of epoch 2, and with it hidden ones are looked for.
+  (void)apply(streams, 1, {1, 2, 3, 4, 5, 6, 100}, {});
+  DerivedStreams::Cursor cursor;
+  std::vector<std::vector<uint8_t>> parts(1);
+  while (streams.Encode(cursor, {1}, 1 << 20, parts.back())) parts.emplace_back();
+  // The counts are of a later epoch than the rest.
+  parts.resize(parts.size() - 2);
+  (void)apply(streams, 2, {101}, {50});
+  (void)apply(streams, 3, {}, {1000});
+  DerivedStreams::Cursor again;
+  std::vector<uint8_t> counts;
+  for (std::vector<uint8_t> part; streams.Encode(again, {3}, 1 << 20, part); part.clear())
+    counts = part;
+  for (const auto& part : parts) {
+    columns::ByteReader in(part);
+    ASSERT_TRUE(restored.Restore(in, {1}));
+  }
+  columns::ByteReader in(counts);
+  ASSERT_TRUE(restored.Restore(in, {3}));
+  EXPECT_TRUE(apply(restored, 2, {101}, {50}).empty());
+  EXPECT_TRUE(apply(restored, 3, {}, {1000}).empty());
+  const auto made = apply(streams, 4, {120}, {});
+  ASSERT_EQ(made.size(), 1U);
+  EXPECT_NE(made[0].find("since 6"), std::string::npos) << made[0];
+  EXPECT_EQ(apply(restored, 4, {120}, {}), made);
+  // And what is hidden is looked for again afterwards.
+  for (uint64_t epoch = 5; epoch < 40; ++epoch)
+    (void)apply(restored, epoch, {static_cast<int64_t>(200 + epoch)}, {});
+  EXPECT_LE(restored.status()[1].kept.rows, 20U);
+}
+
 }  // namespace
 }  // namespace headrace::pipeline

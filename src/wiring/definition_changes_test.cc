@@ -38,6 +38,16 @@ std::string Text(const std::string& view, Table table, const std::string& more =
          view + "\n" + (table == Table::kYes ? "tables: {payments: {commit: 1s}}\n" : "");
 }
 
+// With the view's stream made of another, or not.
+constexpr std::string_view kLarge = "  large: {from: payments, where: amount > 50}\n";
+constexpr std::string_view kPayments = "";
+std::string Derived(const std::string& view, std::string_view stream, const std::string& more = "") {
+  std::string text = Text(view, Table::kNo, more);
+  if (stream.empty()) return text;
+  text.insert(text.find("views:\n"), stream);
+  return text.replace(text.find("from: payments, by"), 18, "from: large, by");
+}
+
 constexpr std::string_view kContract = R"(apiVersion: v3.1.0
 kind: DataContract
 id: payments
@@ -243,6 +253,26 @@ TEST(DefinitionChanges, RefusedWhereTheHistoryIsGone) {
   lives.Die();
   ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
   EXPECT_EQ(lives.Answers(), after);
+}
+
+// The snapshot is of a definition that the file took the place of since, and lacks its stream.
+TEST(DefinitionChanges, AStartWithADerivedStreamThatTheSnapshotLacksReadsTheLogWhole) {
+  const std::string with = Derived(kHour, kLarge);
+  Lives lives(with);
+  lives.Send(300);
+  const std::string before = lives.Answers();
+  ASSERT_EQ(lives.Apply(To(Derived(kHour, kPayments))), "");
+  lives.Snapshot();
+  lives.definition_ = Define(with + "# again\n");
+  lives.Die();
+  ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+  lives.Send(1);
+  const std::string again = lives.Answers();
+  lives.definition_ = Define(with);
+  lives.Die();
+  ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+  EXPECT_EQ(lives.Answers(), again);
+  EXPECT_NE(again, before);
 }
 
 // Somebody compacted the table: where the rows stand in the log is not known any more.

@@ -272,6 +272,15 @@ class CoreRecovery {
     if (!incomplete && current.definition->id == standing.definition->id &&
         current.since == standing.since)
       return {};
+    for (const pipeline::ViewDefinition& view : standing.definition->views) {
+      const std::string& stream = standing.definition->streams[view.stream].name;
+      if (current.definition->StreamNamed(stream)) continue;
+      known_ = derived.logged;
+      return Fail(ErrorCode::kFailedPrecondition,
+                  fmt::format("the derived stream {} of view {} was not there at the snapshot: the "
+                              "log has to be read whole",
+                              stream, view.name));
+    }
     environment_.CrashPoint("change.start_build");
     const auto needed = views.BeginChange(standing.definition, standing.since);
     std::map<size_t, base::EpochId> streams;  // of the definition, and what is not wanted of it

@@ -255,6 +255,28 @@ TEST(DefinitionChanges, RefusedWhereTheHistoryIsGone) {
   EXPECT_EQ(lives.Answers(), after);
 }
 
+// What is derived is not made again of rows that the log has let go: a view of it that begins with
+// the cut-over must come back without them.
+TEST(DefinitionChanges, ADerivedViewFromNowSurvivesADeathBeforeTheNextSnapshot) {
+  const std::string keep = "log: {keep: 1m}\n";
+  Lives lives(Derived(kHour, kLarge, keep));
+  for (int i = 0; i < 20; ++i) lives.Send(500);
+  lives.LetGo();
+  ChangeRequest from_now = To(Derived(kDay, kLarge, keep));
+  from_now.from_now = {"card"};
+  ASSERT_EQ(lives.Apply(std::move(from_now)), "");
+  const std::string empty = lives.Answers();
+  lives.Die();
+  ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+  EXPECT_EQ(lives.Answers(), empty);
+  lives.Send(100);
+  const std::string after = lives.Answers();
+  EXPECT_NE(after, empty);
+  lives.Die();
+  ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+  EXPECT_EQ(lives.Answers(), after);
+}
+
 // The snapshot is of a definition that the file took the place of since, and lacks its stream.
 TEST(DefinitionChanges, AStartWithADerivedStreamThatTheSnapshotLacksReadsTheLogWhole) {
   const std::string with = Derived(kHour, kLarge);

@@ -83,8 +83,9 @@ struct Loaded {
 class SnapshotLoader {
  public:
   SnapshotLoader(env::Environment& environment, base::MemoryBudget& budget,
-                 const CoreOptions& options)
-      : environment_(environment), budget_(budget), options_(options) {}
+                 const CoreOptions& options,
+                 const std::optional<pipeline::LoggedDefinition>& known)
+      : environment_(environment), budget_(budget), options_(options), known_(known) {}
 
   Result<Loaded> Load(log::SnapshotReader& reader) && {
     loaded_.end = reader.end();
@@ -106,13 +107,14 @@ class SnapshotLoader {
   Result<void> Take(const log::SnapshotReader::Block& block) {
     switch (block.section) {
       case SnapshotSection::kDefinition:
-        logged_ = DecodeSection(block.payload);
-        if (restore_ && NamesStarted(block.payload))
+        logged_ = known_ ? known_ : DecodeSection(block.payload);
+        if (restore_ && !known_ && NamesStarted(block.payload))
           loaded_.derived.logged = StandingAt(options_.definition, std::nullopt);
         return {};
       case SnapshotSection::kViewLayout: {
         loaded_.derived = NewDerived(environment_, budget_, options_, std::move(logged_));
-        HR_TRY(restore_, pipeline::ViewRestore::Begin(*loaded_.derived.views, block.payload));
+        HR_TRY(restore_, pipeline::ViewRestore::Begin(*loaded_.derived.views, block.payload,
+                                                         loaded_.end.through));
         return {};
       }
       case SnapshotSection::kViews:
@@ -155,6 +157,7 @@ class SnapshotLoader {
   env::Environment& environment_;
   base::MemoryBudget& budget_;
   const CoreOptions& options_;
+  const std::optional<pipeline::LoggedDefinition>& known_;  // in force, if a try has found it out
   std::optional<pipeline::LoggedDefinition> logged_;
   Loaded loaded_;
   std::optional<pipeline::ViewRestore> restore_;
@@ -179,7 +182,10 @@ class CoreRecovery {
       HR_TRY(snapshots, log::ListSnapshots(environment_.files(), SnapshotFolder(options_)));
     }
     for (const log::SnapshotName& snapshot : snapshots) {
+      const bool known = known_.has_value();
       auto recovered = FromSnapshot(snapshot.path, *log_id);
+      // What is in force was only found at the log's end.
+      if (!recovered && !known && known_) recovered = FromSnapshot(snapshot.path, *log_id);
       if (recovered) return recovered;
       if (!IsAboutSnapshot(recovered.error())) return recovered;
       // Damage that shows once the snapshot is loaded is the log's: the snapshot is good, and
@@ -225,7 +231,7 @@ class CoreRecovery {
     const env::MonotonicTime begin = environment_.clock().Now();
     loaded_whole_ = false;
     HR_TRY(auto reader, log::SnapshotReader::Open(environment_.files(), path, log_id));
-    auto loaded = SnapshotLoader(environment_, budget_, options_).Load(reader);
+    auto loaded = SnapshotLoader(environment_, budget_, options_, known_).Load(reader);
     if (!loaded) return Fail(std::move(loaded).error());
     loaded_whole_ = true;
     figures_.snapshot = path;

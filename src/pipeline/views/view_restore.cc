@@ -19,7 +19,8 @@ constexpr Step kRestoredStep = 1;
 
 }  // namespace
 
-base::Result<ViewRestore> ViewRestore::Begin(ViewSet& views, std::span<const uint8_t> layout) {
+base::Result<ViewRestore> ViewRestore::Begin(ViewSet& views, std::span<const uint8_t> layout,
+                                             base::EpochId through) {
   HR_CHECK(views.visible().value == 0, "state is restored into a new view set only");
   HR_TRY(const ViewLayout captured, DecodeLayout(layout));
   const ViewTableRef table = views.impl_->Table();
@@ -36,11 +37,13 @@ base::Result<ViewRestore> ViewRestore::Begin(ViewSet& views, std::span<const uin
     if (std::ranges::find(restore.view_numbers_, std::optional<size_t>(i)) !=
         restore.view_numbers_.end())
       continue;
-    if (table->definition->streams[table->definition->views[i].stream].derived())
+    if (table->definition->streams[table->definition->views[i].stream].derived()) {
+      if (table->views[i]->since >= through) continue;
       return Fail(ErrorCode::kFailedPrecondition,
                   fmt::format("view `{}` is new, or keeps other rows than when the state was "
                               "captured, and is of a derived stream",
                               ours.views[i].name));
+    }
     restore.missing_.push_back(ours.views[i].name);
     table->views[i]->live = false;
   }

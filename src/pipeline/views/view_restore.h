@@ -23,8 +23,10 @@ class ViewRestore {
   // `layout` is ViewCapture::Layout's. Views that are not in it, or are other ones now, stay empty
   // and take no rows: their history has to be read for them (ViewSet::BeginChange). Errors:
   // kFailedPrecondition when such a view is of a derived stream, whose history is not read back;
-  // kCorruption; kUnsupported.
-  static base::Result<ViewRestore> Begin(ViewSet& views, std::span<const uint8_t> layout);
+  // kCorruption; kUnsupported. One that takes no rows of epochs up to `through`, the last that may
+  // be in the capture, is whole: the replay brings all its rows.
+  static base::Result<ViewRestore> Begin(ViewSet& views, std::span<const uint8_t> layout,
+                                         base::EpochId through = kSinceThisEntry);
 
   // Names of the views that stay empty.
   const std::vector<std::string>& missing() const { return missing_; }

@@ -277,6 +277,25 @@ TEST(DefinitionChanges, ADerivedViewFromNowSurvivesADeathBeforeTheNextSnapshot) 
   EXPECT_EQ(lives.Answers(), after);
 }
 
+// Nothing of it is in the log: a build that comes to ask all the same, as what was kept up has gone
+// since it was planned, must not take that for no rows.
+TEST(DefinitionChanges, ADerivedStreamHasNoHistoryToRead) {
+  Lives lives(Derived(kHour, kLarge));
+  lives.Send(300);
+  const size_t large = *lives.definition_->StreamNamed("large");
+  lives.machine_->Run([&] {
+    const auto history =
+        StreamHistory::Open(*lives.machine_, lives.core_->budget(),
+                            {.definition = *lives.definition_,
+                             .number = large,
+                             .id = {2},
+                             .after = {},
+                             .data_folder = kData});
+    ASSERT_FALSE(history.has_value());
+    EXPECT_EQ(history.error().code(), base::ErrorCode::kFailedPrecondition);
+  });
+}
+
 // The snapshot is of a definition that the file took the place of since, and lacks its stream.
 TEST(DefinitionChanges, AStartWithADerivedStreamThatTheSnapshotLacksReadsTheLogWhole) {
   const std::string with = Derived(kHour, kLarge);

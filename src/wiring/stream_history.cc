@@ -45,6 +45,10 @@ StreamHistory::StreamHistory(env::Environment& environment, base::MemoryBudget& 
 Result<std::unique_ptr<StreamHistory>> StreamHistory::Open(env::Environment& environment,
                                                            base::MemoryBudget& budget,
                                                            HistorySource source) {
+  // The log has none of its rows, which must not look like there being none.
+  if (source.definition.streams[source.number].derived())
+    return Fail(ErrorCode::kFailedPrecondition,
+                *GoneBecause(source.definition, source.number, source.after, {}));
   std::unique_ptr<StreamHistory> history(new StreamHistory(environment, budget, std::move(source)));
   HR_TRY(history->log_, log::LogReader::Open(environment, history->source_.data_folder + "/log"));
   history->read_ = history->source_.after;

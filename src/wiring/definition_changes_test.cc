@@ -41,7 +41,8 @@ std::string Text(const std::string& view, Table table, const std::string& more =
 // With the view's stream made of another, or not.
 constexpr std::string_view kLarge = "  large: {from: payments, where: amount > 50}\n";
 constexpr std::string_view kPayments = "";
-std::string Derived(const std::string& view, std::string_view stream, const std::string& more = "") {
+std::string Derived(const std::string& view, std::string_view stream,
+                    const std::string& more = "") {
   std::string text = Text(view, Table::kNo, more);
   if (stream.empty()) return text;
   text.insert(text.find("views:\n"), stream);
@@ -284,13 +285,12 @@ TEST(DefinitionChanges, ADerivedStreamHasNoHistoryToRead) {
   lives.Send(300);
   const size_t large = *lives.definition_->StreamNamed("large");
   lives.machine_->Run([&] {
-    const auto history =
-        StreamHistory::Open(*lives.machine_, lives.core_->budget(),
-                            {.definition = *lives.definition_,
-                             .number = large,
-                             .id = {2},
-                             .after = {},
-                             .data_folder = kData});
+    const auto history = StreamHistory::Open(*lives.machine_, lives.core_->budget(),
+                                             {.definition = *lives.definition_,
+                                              .number = large,
+                                              .id = {2},
+                                              .after = {},
+                                              .data_folder = kData});
     ASSERT_FALSE(history.has_value());
     EXPECT_EQ(history.error().code(), base::ErrorCode::kFailedPrecondition);
   });

@@ -83,8 +83,7 @@ struct Loaded {
 class SnapshotLoader {
  public:
   SnapshotLoader(env::Environment& environment, base::MemoryBudget& budget,
-                 const CoreOptions& options,
-                 const std::optional<pipeline::LoggedDefinition>& known)
+                 const CoreOptions& options, const std::optional<pipeline::LoggedDefinition>& known)
       : environment_(environment), budget_(budget), options_(options), known_(known) {}
 
   Result<Loaded> Load(log::SnapshotReader& reader) && {
@@ -114,7 +113,7 @@ class SnapshotLoader {
       case SnapshotSection::kViewLayout: {
         loaded_.derived = NewDerived(environment_, budget_, options_, std::move(logged_));
         HR_TRY(restore_, pipeline::ViewRestore::Begin(*loaded_.derived.views, block.payload,
-                                                         loaded_.end.through));
+                                                      loaded_.end.through));
         return {};
       }
       case SnapshotSection::kViews:

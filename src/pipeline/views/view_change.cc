@@ -121,7 +121,10 @@ void ViewSet::Impl::ApplyHistory(const HistoryRows& history, base::Timestamp log
 
 void ViewSet::Impl::PutAside(const log::EpochRef& epoch) {
   if (!change->aside) return;
-  change->epochs.push_back(epoch);
+  uint64_t bytes = 0;
+  for (const log::StreamRows& stream : epoch->streams) bytes += stream.rows.ByteSize();
+  budget.Force(base::MemoryAccount::kState, static_cast<int64_t>(bytes));  // it is there already
+  change->epochs.push_back({epoch, {&budget, base::MemoryAccount::kState, bytes}});
   change->rows += RowsOf(*epoch);
   if (change->catching_up || change->rows <= kAsideRowsMax) return;
   change->aside = false;
@@ -134,7 +137,7 @@ void ViewSet::Impl::ApplyAside(std::span<const log::EpochRef> epochs, Step step)
   uint64_t wanted_now = kAsideRowsPerStep;
   for (const log::EpochRef& epoch : epochs) wanted_now += RowsOf(*epoch);
   for (uint64_t done = 0; done < wanted_now && !change->epochs.empty();) {
-    const log::EpochRef epoch = std::move(change->epochs.front());
+    const log::EpochRef epoch = std::move(change->epochs.front().epoch);
     change->epochs.pop_front();
     ApplyRows(*epoch, Into::kBuilding, step);
     done += RowsOf(*epoch);

@@ -297,5 +297,24 @@ TEST(ViewChange, TooMuchPutAsideIsLetGo) {
   EXPECT_EQ(views.CatchUp(), ViewSet::CatchingUp::kLost);
 }
 
+TEST(ViewChange, WhatIsPutAsideIsChargedAsLongAsItIsKept) {
+  ManualClock clock;
+  base::MemoryBudget budget(1ULL << 40);
+  const std::string view = "{from: events, by: key, over: [1m], features: {n: count(*)}}";
+  const PipelineRef first = Define({{"a", view}});
+  ViewSet views(first, budget, clock);
+  views.BindStream(0, kStream);
+  views.BeginChange(Define({{"b", view}}), {});
+  views.PutAside();
+  std::vector<Event> events(1000, Event{.key = "k", .at = 5 * kSecond});
+  const log::EpochRef epoch = ToEpoch(first->streams[0].schema(), 1, 5 * kSecond, events);
+  views.Apply({{epoch}});
+  const uint64_t with = budget.used_bytes();
+  views.DropChange();
+  const HistoryRows nothing;
+  views.Apply({}, &nothing);
+  EXPECT_GE(with - budget.used_bytes(), epoch->RowsOf(kStream)->ByteSize());
+}
+
 }  // namespace
 }  // namespace headrace::pipeline

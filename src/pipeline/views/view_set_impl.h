@@ -96,13 +96,17 @@ struct ViewSet::Impl {
     std::span<const columns::Position> positions = {};
   };
   enum class Into : uint8_t { kLive, kBuilding };
+  struct Aside {
+    log::EpochRef epoch;
+    base::MemoryCharge charge;
+  };
   // A change under way.
   struct Change {
     ViewTable next;
     std::vector<std::shared_ptr<KeptView>> building;
     bool aside = false;        // epochs are put aside
     bool catching_up = false;  // and what was put aside is applied
-    std::deque<log::EpochRef> epochs;
+    std::deque<Aside> epochs;
     uint64_t rows = 0;  // in them
   };
   // The last epoch of a step.

@@ -344,6 +344,21 @@ TEST(DefinitionChanges, RefusedWhereTheTableWasRewritten) {
   EXPECT_EQ(lives.Answers(), before);
 }
 
+TEST(DefinitionChanges, RefusedWhereTheTableIsGone) {
+  const std::string keep = "log: {keep: 1m}\n";
+  Lives lives(Text(kHour, Table::kYes, keep));
+  for (int i = 0; i < 20; ++i) lives.Send(500);
+  lives.LetGo();
+  const std::string folder = std::string(kData) + "/tables/payments/_delta_log";
+  const auto commits = lives.machine_->files().List(folder);
+  ASSERT_TRUE(commits && !commits->empty());
+  for (const std::string& name : *commits)
+    ASSERT_TRUE(lives.machine_->files().Remove(folder + "/" + name));
+  const std::string before = lives.Answers();
+  EXPECT_NE(lives.Apply(To(Text(kDay, Table::kYes, keep))), "");
+  EXPECT_EQ(lives.Answers(), before);
+}
+
 TEST(DefinitionChanges, RefusedWhenTwoVersionsDoNotFit) {
   const std::string memory = "memory: 64MiB\n";
   constexpr int64_t kTaken = 60 << 20;

@@ -68,16 +68,12 @@ Result<void> StreamHistory::Begin() {
 Result<void> StreamHistory::OpenTable(EpochId first) {
   if (auto gone = GoneBecause(source_.definition, source_.number, read_, first))
     return Fail(base::Error(ErrorCode::kFailedPrecondition, std::move(*gone)));
-  auto table =
-      tables::TableReader::Open(environment_, source_.data_folder + "/tables/" + stream_.name);
+  // There is one even of a stream without rows: its publisher makes it at its first start.
+  HR_TRY(auto table,
+         tables::TableReader::Open(environment_, source_.data_folder + "/tables/" + stream_.name));
   table_until_ = EpochId{first.value - 1};
-  if (!table && table.error().code() == ErrorCode::kNotFound) {  // the stream had no row
-    read_ = table_until_;
-    return {};
-  }
-  if (!table) return Fail(table.error());
-  HR_TRY(files_, (*table)->FilesOf(log_->log(), stream_.id));
-  table_ = std::move(*table);
+  HR_TRY(files_, table->FilesOf(log_->log(), stream_.id));
+  table_ = std::move(table);
   next_file_ = 0;
   return {};
 }

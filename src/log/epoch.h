@@ -73,6 +73,17 @@ struct Epoch {
       if (rows.stream == stream) return &rows.rows;
     return nullptr;
   }
+  // Of the rows of all streams.
+  uint64_t row_count() const {
+    uint64_t count = 0;
+    for (const StreamRows& of_stream : streams) count += of_stream.rows.rows();
+    return count;
+  }
+  uint64_t row_bytes() const {
+    uint64_t bytes = 0;
+    for (const StreamRows& of_stream : streams) bytes += of_stream.rows.ByteSize();
+    return bytes;
+  }
 };
 
 using EpochRef = std::shared_ptr<const Epoch>;

@@ -101,12 +101,6 @@ Result<void> StepOverRecords(SegmentCursor& cursor, Reading& reading) {
   return {};
 }
 
-uint64_t RowsIn(const Epoch& epoch) {
-  uint64_t rows = 0;
-  for (const StreamRows& stream : epoch.streams) rows += stream.rows.rows();
-  return rows;
-}
-
 Result<void> ReadEpoch(const SegmentCursor& cursor, const Record& record, Reading& reading) {
   if (record.header.epoch <= reading.from.after) {
     if (auto learnt = LearnStreams(record.payload, reading.tail.catalogue); !learnt)
@@ -119,7 +113,7 @@ Result<void> ReadEpoch(const SegmentCursor& cursor, const Record& record, Readin
     return Corrupt(cursor, record.offset, "an epoch's header and payload name different epochs");
   HR_TRY_VOID(reading.progress.Check());
   HR_TRY_VOID(reading.visit(*epoch));
-  reading.progress.Note(0, RowsIn(*epoch));
+  reading.progress.Note(0, epoch->row_count());
   return {};
 }
 

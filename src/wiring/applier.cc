@@ -15,22 +15,6 @@ constexpr env::MonotonicTime kHeldRetry = std::chrono::microseconds(200);
 
 }  // namespace
 
-uint64_t RowsIn(const log::Epoch& epoch) {
-  uint64_t rows = 0;
-  for (const log::StreamRows& stream : epoch.streams) rows += stream.rows.rows();
-  return rows;
-}
-
-namespace {
-
-uint64_t BytesIn(const log::Epoch& epoch) {
-  uint64_t bytes = 0;
-  for (const log::StreamRows& stream : epoch.streams) bytes += stream.rows.ByteSize();
-  return bytes;
-}
-
-}  // namespace
-
 Applier::Applier(env::Environment& environment, pipeline::ViewSet& views,
                  VisibleCallback on_visible)
     : environment_(environment),
@@ -41,8 +25,8 @@ Applier::Applier(env::Environment& environment, pipeline::ViewSet& views,
 Applier::~Applier() { env::EndExecutor(executor_); }
 
 void Applier::Take(log::EpochRef epoch) {
-  const uint64_t rows = RowsIn(*epoch);
-  const uint64_t bytes = BytesIn(*epoch);
+  const uint64_t rows = epoch->row_count();
+  const uint64_t bytes = epoch->row_bytes();
   backlog_rows_.fetch_add(rows, std::memory_order_relaxed);
   backlog_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   {

@@ -73,7 +73,4 @@ class Applier {
   std::unique_ptr<env::Executor> executor_;  // last: its destructor runs what was posted
 };
 
-// Rows of all streams of an epoch.
-uint64_t RowsIn(const log::Epoch& epoch);
-
 }  // namespace headrace::wiring

@@ -251,7 +251,7 @@ class CoreRecovery {
     std::vector<log::EpochRef> step;
     const auto on_recovered = [&](const log::Epoch& epoch) -> Result<void> {
       HR_TRY_VOID(Note(epoch, derived));
-      figures_.replayed_rows += RowsIn(epoch);
+      figures_.replayed_rows += epoch.row_count();
       step.push_back(std::make_shared<const log::Epoch>(epoch));
       if (step.size() >= kRecoveryStep) derived.views->Apply(std::exchange(step, {}));
       return {};

@@ -22,12 +22,6 @@ namespace {
 // What was put aside is applied in steps of so many rows more than come in.
 constexpr uint64_t kAsideRowsPerStep = 1 << 13;
 
-uint64_t RowsOf(const log::Epoch& epoch) {
-  uint64_t rows = 0;
-  for (const log::StreamRows& stream : epoch.streams) rows += stream.rows.rows();
-  return rows;
-}
-
 }  // namespace
 
 std::map<std::string, std::shared_ptr<KeptKeys>> ViewTable::Keys() const {
@@ -121,11 +115,10 @@ void ViewSet::Impl::ApplyHistory(const HistoryRows& history, base::Timestamp log
 
 void ViewSet::Impl::PutAside(const log::EpochRef& epoch) {
   if (!change->aside) return;
-  uint64_t bytes = 0;
-  for (const log::StreamRows& stream : epoch->streams) bytes += stream.rows.ByteSize();
+  const uint64_t bytes = epoch->row_bytes();
   budget.Force(base::MemoryAccount::kState, static_cast<int64_t>(bytes));  // it is there already
   change->epochs.push_back({epoch, {&budget, base::MemoryAccount::kState, bytes}});
-  change->rows += RowsOf(*epoch);
+  change->rows += epoch->row_count();
   if (change->catching_up || change->rows <= kAsideRowsMax) return;
   change->aside = false;
   change->epochs.clear();
@@ -135,12 +128,12 @@ void ViewSet::Impl::PutAside(const log::EpochRef& epoch) {
 void ViewSet::Impl::ApplyAside(std::span<const log::EpochRef> epochs, Step step) {
   if (!change || !change->catching_up) return;
   uint64_t wanted_now = kAsideRowsPerStep;
-  for (const log::EpochRef& epoch : epochs) wanted_now += RowsOf(*epoch);
+  for (const log::EpochRef& epoch : epochs) wanted_now += epoch->row_count();
   for (uint64_t done = 0; done < wanted_now && !change->epochs.empty();) {
     const log::EpochRef epoch = std::move(change->epochs.front().epoch);
     change->epochs.pop_front();
     ApplyRows(*epoch, Into::kBuilding, step);
-    done += RowsOf(*epoch);
+    done += epoch->row_count();
   }
   if (!change->epochs.empty()) return;
   for (const auto& view : change->building) view->live = true;

@@ -9,10 +9,9 @@
 #include "pipeline/aggregates/reference_sum.h"
 #include "pipeline/streams/as_of_table.h"
 #include "pipeline/views/batch_driver.h"
+#include "pipeline/views/capture_fixture.h"
 #include "pipeline/views/replay_fixture.h"
 #include "pipeline/views/streams_fixture.h"
-#include "pipeline/views/view_capture.h"
-#include "pipeline/views/view_restore.h"
 
 namespace headrace::pipeline {
 namespace {
@@ -276,32 +275,22 @@ TEST(DerivedStreams, RestoredStateGoesOnAsIfEveryEpochHadBeenApplied) {
     Engine engine(pipeline);
     for (int step = 0; step < 40; ++step) engine.views_.Apply({{random.Next()}});
     // Pieces and pages of different epochs.
-    ViewCapture capture(engine.views_, 50 + 400 * (seed % 3));
-    std::vector<std::vector<uint8_t>> pieces;
-    for (size_t calls = 0;; ++calls) {
-      std::vector<uint8_t> piece;
-      const auto more = capture.Next(piece);
-      ASSERT_TRUE(more) << more.error().ToString();
-      if (!*more) break;
-      pieces.push_back(std::move(piece));
+    size_t calls = 0;
+    const auto captured = fixture::CaptureAll(engine.views_, 50 + 400 * (seed % 3), [&] {
       if (calls % 2 == 0 && calls < 40) engine.views_.Apply({{random.Next()}});
-    }
+      ++calls;
+    });
     for (int step = 0; step < 5; ++step) engine.views_.Apply({{random.Next()}});
     Engine restored(pipeline);
-    auto restore = ViewRestore::Begin(restored.views_, capture.Layout());
-    ASSERT_TRUE(restore) << restore.error().ToString();
-    for (const auto& piece : pieces) ASSERT_TRUE(restore->Add(piece));
-    restore->Finish(capture.after(), capture.after_clock());
-    for (const log::EpochRef& epoch : random.epochs)
-      if (epoch->id > capture.after()) restored.views_.Apply({{epoch}});
+    fixture::Restore(restored.views_, captured, random.epochs);
     for (int step = 0; step < 10; ++step) {
       const std::vector<NaiveRow> rows = NaiveRows(random);
       for (int i = 0; i < 4; ++i) {
         const std::string card = "c" + std::to_string(i);
         ASSERT_EQ(restored.Answer(0, {Value::String(card)}, random.now),
                   NaiveCard(rows, card, random.now))
-            << "seed " << seed << " step " << step << " captured " << capture.after().value
-            << " to " << capture.through().value;
+            << "seed " << seed << " step " << step << " captured " << captured.after.value << " to "
+            << captured.through.value;
       }
       const log::EpochRef epoch = random.Next();
       engine.views_.Apply({{epoch}});

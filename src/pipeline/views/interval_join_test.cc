@@ -7,10 +7,9 @@
 #include "base/memory_budget.h"
 #include "pipeline/aggregates/reference_sum.h"
 #include "pipeline/streams/interval_table.h"
+#include "pipeline/views/capture_fixture.h"
 #include "pipeline/views/replay_fixture.h"
 #include "pipeline/views/streams_fixture.h"
-#include "pipeline/views/view_capture.h"
-#include "pipeline/views/view_restore.h"
 
 namespace headrace::pipeline {
 namespace {
@@ -277,23 +276,13 @@ TEST(IntervalJoin, ViewsAnswerWhatTheRowsSayAlsoAfterARestart) {
     RandomEpochs random = Outcomes(seed, pipeline);
     Engine engine(pipeline);
     for (int step = 0; step < 40; ++step) engine.views_.Apply({{random.Next()}});
-    ViewCapture capture(engine.views_, 50 + 400 * (seed % 3));
-    std::vector<std::vector<uint8_t>> pieces;
-    for (size_t calls = 0;; ++calls) {
-      std::vector<uint8_t> piece;
-      const auto more = capture.Next(piece);
-      ASSERT_TRUE(more) << more.error().ToString();
-      if (!*more) break;
-      pieces.push_back(std::move(piece));
+    size_t calls = 0;
+    const auto captured = fixture::CaptureAll(engine.views_, 50 + 400 * (seed % 3), [&] {
       if (calls % (seed % 4 + 1) == 0 && calls < 60) engine.views_.Apply({{random.Next()}});
-    }
+      ++calls;
+    });
     Engine restored(pipeline);
-    auto restore = ViewRestore::Begin(restored.views_, capture.Layout());
-    ASSERT_TRUE(restore) << restore.error().ToString();
-    for (const auto& piece : pieces) ASSERT_TRUE(restore->Add(piece));
-    restore->Finish(capture.after(), capture.after_clock());
-    for (const log::EpochRef& epoch : random.epochs)
-      if (epoch->id > capture.after()) restored.views_.Apply({{epoch}});
+    fixture::Restore(restored.views_, captured, random.epochs);
     for (int step = 0; step < 20; ++step) {
       const auto pairs = NaivePairs(random.payments, random.shops, random.epochs.size());
       for (int i = 0; i < 5; ++i) {
@@ -302,8 +291,8 @@ TEST(IntervalJoin, ViewsAnswerWhatTheRowsSayAlsoAfterARestart) {
         const std::string naive = NaiveCard(pairs, card, as_of);
         ASSERT_EQ(engine.Answer(card, as_of), naive) << "seed " << seed << " step " << step;
         ASSERT_EQ(restored.Answer(card, as_of), naive)
-            << "restored, seed " << seed << " step " << step << " captured "
-            << capture.after().value << " to " << capture.through().value;
+            << "restored, seed " << seed << " step " << step << " captured " << captured.after.value
+            << " to " << captured.through.value;
       }
       const log::EpochRef epoch = random.Next();
       engine.views_.Apply({{epoch}});

@@ -4,40 +4,13 @@
 
 #include <thread>
 
+#include "pipeline/views/capture_fixture.h"
 #include "pipeline/views/replay_fixture.h"
-#include "pipeline/views/view_restore.h"
 
 namespace headrace::pipeline {
 namespace {
 
 using namespace fixture;  // NOLINT: the test is written in the fixture's words
-
-struct Captured {
-  std::vector<uint8_t> layout;
-  std::vector<std::vector<uint8_t>> pieces;
-  base::EpochId after;
-  base::EpochId through;
-  base::Timestamp after_clock;
-};
-
-// Takes a capture; `between` runs after each piece.
-Captured CaptureAll(ViewSet& views, size_t piece_bytes, const std::function<void()>& between) {
-  ViewCapture capture(views, piece_bytes);
-  Captured captured{
-      .layout = capture.Layout(), .pieces = {}, .after = {}, .through = {}, .after_clock = {}};
-  while (true) {
-    std::vector<uint8_t> piece;
-    const auto more = capture.Next(piece);
-    HR_CHECK(more.has_value(), more.error().ToString());
-    if (!*more) break;
-    captured.pieces.push_back(std::move(piece));
-    between();
-  }
-  captured.after = capture.after();
-  captured.through = capture.through();
-  captured.after_clock = capture.after_clock();
-  return captured;
-}
 
 // A view set made of the capture and the epochs after its earliest page.
 class Restored {
@@ -45,15 +18,7 @@ class Restored {
   Restored(const Replay& replay, const Captured& captured)
       : views_(replay.pipeline_, budget_, clock_) {
     views_.BindStream(0, kStream);
-    auto restore = ViewRestore::Begin(views_, captured.layout);
-    HR_CHECK(restore.has_value(), restore.error().ToString());
-    for (const auto& piece : captured.pieces) {
-      const auto added = restore->Add(piece);
-      HR_CHECK(added.has_value(), added.error().ToString());
-    }
-    restore->Finish(captured.after, captured.after_clock);
-    for (const log::EpochRef& epoch : replay.epochs_)
-      if (epoch->id > captured.after) views_.Apply({{epoch}});
+    Restore(views_, captured, replay.epochs_);
   }
 
   ManualClock clock_;

@@ -1,26 +1,20 @@
-"""A definition changed under the real binary: reads all the while, SIGKILL in the middle, and back.
-
-HEADRACE names the binary; without it the one of ./dev build is taken.
-"""
+"""A definition changed under the real binary: reads meanwhile, SIGKILL in the middle, and back."""
 
 from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
-import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("HEADRACE", ROOT / "build/release/apps/headrace/headrace"))
-WITHIN_S = 120.0  # for anything that must happen at all; nothing is judged by it
+import engine_under_load
+from engine_under_load import BINARY, CONTRACT, WITHIN_S
+
 KEYS = 50
 BATCHES = 60
 BATCH_ROWS = 10_000
@@ -41,62 +35,27 @@ services:
   counts: {{features: [key.n_1h]}}
 tables: {{events: {{commit: 500ms}}}}
 """
-CONTRACT = """apiVersion: v3.1.0
-kind: DataContract
-id: events
-version: 1.0.0
-status: active
-schema:
-  - name: events
-    logicalType: object
-    properties:
-      - {name: key, logicalType: string, required: true}
-      - {name: at, logicalType: timestamp, required: true}
-      - {name: amount, logicalType: number, physicalType: double}
-      - {name: note, logicalType: string}
-"""
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
-
-
-class Engine:
-    """`headrace serve` of a folder, always with the file of before the changes."""
+class Engine(engine_under_load.Engine):
+    """An engine that is always started with the file of before the changes."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.http = free_port()
-        self.flight = free_port()
-        (folder / "events.yaml").write_text(CONTRACT)
-        (folder / "narrow.yaml").write_text(PIPELINE.format(over="[1h]"))
-        (folder / "wide.yaml").write_text(PIPELINE.format(over="[1h, 7d]"))
+        super().__init__(folder)
+        self.sent = 0  # the epoch of the newest rows
+        self.write("pipeline.yaml", "[1h]")
+        self.write("wide.yaml", "[1h, 7d]")
+
+    def write(self, file: str, over: str) -> None:
+        (self.folder / file).write_text(PIPELINE.format(over=over))
 
     def start(self) -> None:
-        ready = self.folder / "ready.json"
-        ready.unlink(missing_ok=True)
-        command = [str(BINARY), "serve", str(self.folder / "narrow.yaml")]
-        command += ["--data", str(self.folder / "data"), "--ready-file", str(ready)]
-        command += ["--http", f"127.0.0.1:{self.http}", "--flight", f"127.0.0.1:{self.flight}"]
-        log = (self.folder / "serve.log").open("ab")
-        self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + WITHIN_S
-        while not ready.exists():
-            assert self.process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.01)
-
-    def end(self, how: signal.Signals) -> None:
-        self.process.send_signal(how)
-        self.process.wait(WITHIN_S)
+        super().start()
+        self.wait_ready()
 
     def ask(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
-        call = http.client.HTTPConnection("127.0.0.1", self.http, timeout=WITHIN_S)
-        call.request(method, path, body)
-        reply = call.getresponse()
-        text = reply.read()
-        assert reply.status == 200, text
+        status, text, _ = self.request(method, path, body)
+        assert status == 200, text
         document: dict[str, Any] = json.loads(text)
         return document
 
@@ -110,19 +69,18 @@ class Engine:
                 f'{{"key":"k{row * 7 % KEYS}","at":"{at}:{second % 60:02}Z","amount":{row % 100},'
                 f'"note":{note}}}'
             )
-        self.ask("POST", "/streams/events/events", "\n".join(rows))
+        self.sent = self.ask("POST", "/streams/events/events", "\n".join(rows))["epoch"]
 
-    def features(self, names: list[str]) -> dict[str, Any]:
+    def features(self, names: list[str], **more: int) -> dict[str, Any]:
         keys = [f"k{key}" for key in range(KEYS)]
-        return self.ask(
-            "POST",
-            "/get-online-features",
-            json.dumps({"features": names, "entities": {"key": keys}}),
-        )
+        query = {"features": names, "entities": {"key": keys}, **more}
+        return self.ask("POST", "/get-online-features", json.dumps(query))
 
     def wide(self) -> str:
+        """With all that was sent: what is acknowledged is visible a moment later."""
         names = ["key:n_7d", "key:total_7d", "key:last_note_7d", "key:n_1h"]
-        return json.dumps(self.features(names)["results"])
+        answer = self.features(names, min_epoch=self.sent, deadline_ms=30_000)
+        return json.dumps(answer["results"])
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         address = ["--http", f"127.0.0.1:{self.http}"]
@@ -189,7 +147,7 @@ def test_changed_under_reads_killed_and_changed_again(tmp_path: Path) -> None:
         while engine.ask("GET", "/definition")["change"]["rows_done"] == 0:
             assert engine.state() == "building"
         assert engine.state() == "building"
-        engine.end(signal.SIGKILL)
+        engine.stop(signal.SIGKILL)
         engine.start()
         assert engine.state() == "none"
 
@@ -202,7 +160,7 @@ def test_changed_under_reads_killed_and_changed_again(tmp_path: Path) -> None:
         wide = engine.wide()
 
         # SIGKILL after it: the change is whole, though the start is given the file of before.
-        engine.end(signal.SIGKILL)
+        engine.stop(signal.SIGKILL)
         engine.start()
         assert engine.wide() == wide
 
@@ -220,16 +178,16 @@ def test_changed_under_reads_killed_and_changed_again(tmp_path: Path) -> None:
         fresh_folder = tmp_path / "fresh"
         fresh_folder.mkdir()
         fresh = Engine(fresh_folder)
-        (fresh_folder / "narrow.yaml").write_text(PIPELINE.format(over="[1h, 7d]"))
+        fresh.write("pipeline.yaml", "[1h, 7d]")
         fresh.start()
         try:
             for batch in range(BATCHES + 1):
                 fresh.send(batch)
             assert fresh.wide() == wide
         finally:
-            fresh.end(signal.SIGKILL)
+            fresh.stop(signal.SIGKILL)
     finally:
-        engine.end(signal.SIGKILL)
+        engine.stop(signal.SIGKILL)
 
 
 def test_refusals_and_their_exit_codes(tmp_path: Path) -> None:
@@ -248,10 +206,10 @@ def test_refusals_and_their_exit_codes(tmp_path: Path) -> None:
         assert engine.apply("less.yaml", "--break-consumers").returncode == 0
         (tmp_path / "wrong.yaml").write_text(PIPELINE.format(over="[1h]").replace("sum(", "smu("))
         assert engine.apply("wrong.yaml").returncode == 2
-        assert engine.apply("narrow.yaml", "--from", "then").returncode == 2
+        assert engine.apply("pipeline.yaml", "--from", "then").returncode == 2
         folder = engine.command(
             "diff", str(tmp_path / "wide.yaml"), "--data", str(tmp_path / "data")
         )
         assert folder.returncode == 0 and "10,000 rows of history" in folder.stdout, folder
     finally:
-        engine.end(signal.SIGTERM)
+        engine.stop(signal.SIGTERM)

@@ -155,9 +155,9 @@ void Value::AppendJson(std::string& out) const {
     AppendDouble(out, *d, type_);
   } else if (const auto* list = std::get_if<Elements>(&payload_)) {
     out += '[';
-    for (size_t i = 0; i < list->size(); ++i) {
-      if (i > 0) out += ',';
-      (*list)[i].AppendJson(out);
+    for (size_t at = 0; at < list->size(); ++at) {
+      if (at > 0) out += ',';
+      (*list)[at].AppendJson(out);
     }
     out += ']';
   } else if (type_ == Type::kBytes) {

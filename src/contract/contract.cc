@@ -15,6 +15,7 @@ Contract::Contract() = default;
 const std::string& Contract::id() const { return impl_->id; }
 const std::string& Contract::version() const { return impl_->version; }
 const columns::SchemaRef& Contract::schema() const { return impl_->schema; }
+const EventShape& Contract::shape() const { return impl_->shape; }
 bool Contract::restricted(size_t field) const { return impl_->fields[field].restricted; }
 const std::string& Contract::text() const { return impl_->text; }
 
@@ -104,6 +105,34 @@ columns::EventBatch Contract::Enforce(columns::ColumnBatch rows, std::vector<uin
   return batch;
 }
 
+namespace {
+
+// The object's text with the values of restricted columns as "***". The event itself may also name
+// the columns of the objects inside it.
+std::string Masked(const simdjson::dom::object& json, const Contract& contract, size_t object) {
+  const ObjectShape& shape = contract.shape().objects[object];
+  std::string out = "{";
+  for (const auto& [key, value] : json) {
+    if (out.size() > 1) out += ',';
+    columns::AppendJsonString(out, key);
+    out += ':';
+    const Member* member = shape.Find(key);
+    if (member != nullptr && member->kind == Member::Kind::kObject) {
+      simdjson::dom::object inner;
+      const bool shown = !contract.shape().objects[member->index].restricted &&
+                         value.get(inner) == simdjson::SUCCESS;
+      out += shown ? Masked(inner, contract, member->index) : "\"***\"";
+      continue;
+    }
+    auto column = member != nullptr ? std::optional(member->index) : std::nullopt;
+    if (!column && object == 0) column = contract.schema()->IndexOf(key);
+    out += column && contract.restricted(*column) ? "\"***\"" : simdjson::minify(value);
+  }
+  return out + "}";
+}
+
+}  // namespace
+
 std::string Contract::MaskPayload(std::string_view payload) const {
   const bool any = std::any_of(impl_->fields.begin(), impl_->fields.end(),
                                [](const auto& f) { return f.restricted; });
@@ -111,15 +140,7 @@ std::string Contract::MaskPayload(std::string_view payload) const {
   simdjson::dom::parser parser;
   simdjson::dom::object object;
   if (parser.parse(payload.data(), payload.size()).get(object) != simdjson::SUCCESS) return "***";
-  std::string out = "{";
-  for (const auto& [key, value] : object) {
-    if (out.size() > 1) out += ',';
-    columns::AppendJsonString(out, key);
-    const auto index = impl_->schema->IndexOf(key);
-    out += ':';
-    out += index && restricted(*index) ? "\"***\"" : simdjson::minify(value);
-  }
-  return out + "}";
+  return Masked(object, *this, 0);
 }
 
 }  // namespace headrace::contract

@@ -13,6 +13,7 @@
 #include "columns/batch.h"
 #include "columns/event_batch.h"
 #include "contract/diagnostic.h"
+#include "contract/event_shape.h"
 
 namespace headrace::contract {
 
@@ -35,6 +36,7 @@ class Contract {
   const std::string& id() const;
   const std::string& version() const;
   const columns::SchemaRef& schema() const;
+  const EventShape& shape() const;      // how an event's JSON leads to the schema's fields
   bool restricted(size_t field) const;  // classification: restricted
   const std::string& text() const;      // the file's text, as logged
   // A dead letter's payload with the values of restricted fields as "***": for people and replies.
@@ -62,7 +64,7 @@ class Contract {
   std::shared_ptr<const Impl> impl_;
 };
 
-// Row `row` of a batch as a JSON object, for payloads and errors.
+// Row `row` of a batch as a flat JSON object, a name for each column, for payloads and errors.
 std::string RowToJson(const columns::ColumnBatch& rows, size_t row);
 
 }  // namespace headrace::contract

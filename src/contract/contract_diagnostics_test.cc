@@ -74,7 +74,28 @@ TEST(ContractDiagnostics, RulesThatCannotBeKept) {
       {"{name: x, logicalType: array}",
        "error[HR0133] c.yaml:10:32  field x: logicalType array is not in this version\n"
        "  10 |       - {name: x, logicalType: array}\n"
-       "                                      ^^^^^  carry it as a string\n"},
+       "                                      ^^^^^  physicalType: json keeps it as JSON text\n"},
+      {"{name: x, logicalType: object}",
+       "error[HR0133] c.yaml:10:32  field x: logicalType object is not in this version\n"
+       "  10 |       - {name: x, logicalType: object}\n"
+       "                                      ^^^^^^  give its `properties`, which become fields; "
+       "or "
+       "keep it as text with physicalType: json\n"},
+      {"{name: x, logicalType: object, properties: []}",
+       "error[HR0131] c.yaml:10:52  field x: an object without properties\n"
+       "  10 |       - {name: x, logicalType: object, properties: []}\n"
+       "                                                          ^\n"},
+      {"{name: x, logicalType: array, physicalType: json, items: {logicalType: string}}",
+       "warning[HR0141] c.yaml:10:66  field x: `items` is not enforced at ingest\n"
+       "  10 |       - {name: x, logicalType: array, physicalType: json, items: {logicalType: "
+       "string}}\n"
+       "                                                                        ^\n"},
+      {"{name: x, logicalType: object, properties: [{name: a, logicalType: time}]}",
+       "error[HR0133] c.yaml:10:76  field x_a: logicalType time is not in this version\n"
+       "  10 |       - {name: x, logicalType: object, properties: [{name: a, logicalType: time}]}\n"
+       "                                                                                  ^^^^  "
+       "carry "
+       "it as a string\n"},
       {"{name: x, logicalType: integer, physicalType: float64}",
        "error[HR0134] c.yaml:10:55  field x: physicalType float64 contradicts logicalType integer\n"
        "  10 |       - {name: x, logicalType: integer, physicalType: float64}\n"

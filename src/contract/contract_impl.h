@@ -16,6 +16,7 @@ struct Contract::Impl {
   std::string description;  // its purpose, or empty
   std::string text;
   columns::SchemaRef schema;
+  EventShape shape;
   std::vector<FieldRules> fields;  // one for each field of the schema, in its order
 };
 

@@ -59,7 +59,7 @@ constexpr std::array<std::string_view, 18> kObjectKeys = {"id",
                                                           "deprecated",
                                                           "synonyms"};
 
-constexpr std::array<std::string_view, 30> kPropertyKeys = {"id",
+constexpr std::array<std::string_view, 32> kPropertyKeys = {"id",
                                                             "name",
                                                             "physicalName",
                                                             "physicalType",
@@ -80,6 +80,8 @@ constexpr std::array<std::string_view, 30> kPropertyKeys = {"id",
                                                             "transformDescription",
                                                             "examples",
                                                             "enum",
+                                                            "items",
+                                                            "properties",
                                                             "criticalDataElement",
                                                             "relationships",
                                                             "quality",
@@ -223,31 +225,45 @@ void ContractParser::Object(const YamlNode& object, Contract::Impl& impl) {
                               properties->items.size()));
     return;
   }
-  for (const YamlNode& property : properties->items)
-    if (ExpectMap(property, "a property", report_)) Property(property, impl);
+  impl.shape.objects.emplace_back();
+  Properties(*properties, {}, impl);
+  if (fields_.size() > kFieldsMax)
+    report_.Error(DiagnosticCode::kContractObject, properties->place,
+                  fmt::format("an event has 1 to {} fields, here are {} with those of the objects"
+                              " inside it",
+                              kFieldsMax, fields_.size()));
 }
 
-std::string ContractParser::PropertyName(const YamlNode& property) {
+void ContractParser::Properties(const YamlNode& list, const Around& around, Contract::Impl& impl) {
+  for (const YamlNode& property : list.items)
+    if (ExpectMap(property, "a property", report_)) Property(property, around, impl);
+}
+
+ContractParser::Name ContractParser::PropertyName(const YamlNode& property,
+                                                  const std::string& object) {
   const YamlNode* node = Require(property, "name", "property", report_);
   if (node == nullptr) return {};
   const auto name = ReadText(*node, "`name`", report_);
   if (!name) return {};
-  if (name->empty() || name->size() > kNameBytesMax) {
+  std::string column = object.empty() ? *name : fmt::format("{}_{}", object, *name);
+  if (name->empty() || column.size() > kNameBytesMax) {
     report_.Error(DiagnosticCode::kBadName, node->place,
-                  fmt::format("a field's name has 1 to {} bytes", kNameBytesMax));
+                  fmt::format("a field's name has 1 to {} bytes{}", kNameBytesMax,
+                              object.empty() ? "" : ", with the names of the objects around it"));
     return {};
   }
-  if (std::find(kReservedNames.begin(), kReservedNames.end(), *name) != kReservedNames.end()) {
+  if (std::find(kReservedNames.begin(), kReservedNames.end(), column) != kReservedNames.end()) {
     report_.Error(DiagnosticCode::kReservedName, node->place,
-                  fmt::format("`{}` is a column that Headrace adds to tables", *name));
+                  fmt::format("`{}` is a column that Headrace adds to tables", column));
     return {};
   }
-  if (!names_.insert(*name).second) {
+  if (!names_.insert(column).second) {
     report_.Error(DiagnosticCode::kDuplicateField, node->place,
-                  fmt::format("field {} is there twice", *name));
+                  fmt::format("field {} is there twice", column),
+                  object.empty() ? "" : "an object's field has the object's name in front");
     return {};
   }
-  return *name;
+  return {*name, std::move(column)};
 }
 
 std::optional<Type> ContractParser::PropertyType(const YamlNode& property,
@@ -273,7 +289,10 @@ std::optional<Type> ContractParser::PropertyType(const YamlNode& property,
   if (!row->type) {
     report_.Error(DiagnosticCode::kTypeNotHere, logical->place,
                   fmt::format("field {}: logicalType {} is not in this version", name, text),
-                  "carry it as a string");
+                  text == "object"                   ? "give its `properties`, which become fields;"
+                                                       " or keep it as text with physicalType: json"
+                  : text == "array" || text == "map" ? "physicalType: json keeps it as JSON text"
+                                                     : "carry it as a string");
     return std::nullopt;
   }
   if (!ours)
@@ -286,8 +305,48 @@ std::optional<Type> ContractParser::PropertyType(const YamlNode& property,
   return std::nullopt;
 }
 
-void ContractParser::Property(const YamlNode& property, Contract::Impl& impl) {
-  const std::string name = PropertyName(property);
+std::optional<Type> ContractParser::ColumnType(const YamlNode& property, const std::string& name,
+                                               Member::Kind& kind) {
+  const std::string logical = TextOf(property.Find("logicalType"));
+  const bool list = logical == "array";
+  if ((list || logical == "object" || logical == "map") &&
+      TextOf(property.Find("physicalType")) == "json") {
+    kind = list ? Member::Kind::kArrayText : Member::Kind::kObjectText;
+    return Type::kString;
+  }
+  return PropertyType(property, name);
+}
+
+void ContractParser::WarnOfRulesNotEnforced(const YamlNode& property, const std::string& name,
+                                            Member::Kind kind) {
+  const auto warn = [&](std::string_view key) {
+    if (const YamlNode* node = property.Find(key))
+      report_.Warning(DiagnosticCode::kRuleNotEnforced, node->place,
+                      fmt::format("field {}: `{}` is not enforced at ingest", name, key));
+  };
+  const YamlNode* unique = property.Find("unique");
+  const YamlNode* primary = property.Find("primaryKey");
+  if (unique != nullptr && ReadBool(*unique, "`unique`", report_).value_or(false) &&
+      !(primary != nullptr && ReadBool(*primary, "`primaryKey`", report_).value_or(false)))
+    warn("unique");
+  if (kind == Member::Kind::kValue) return;
+  for (const std::string_view key :
+       {"logicalTypeOptions", "enum", "items", "properties", "quality"})
+    warn(key);
+}
+
+void ContractParser::NestedObject(const YamlNode& properties, const std::string& name,
+                                  const Around& inside, Contract::Impl& impl) {
+  if (!ExpectList(properties, fmt::format("field {}: `properties`", name), report_)) return;
+  if (properties.items.empty())
+    report_.Error(DiagnosticCode::kContractObject, properties.place,
+                  fmt::format("field {}: an object without properties", name));
+  Properties(properties, inside, impl);
+}
+
+void ContractParser::Property(const YamlNode& property, const Around& around,
+                              Contract::Impl& impl) {
+  const auto [own, name] = PropertyName(property, impl.shape.objects[around.object].name);
   if (name.empty()) return;
   ExpectKeys(property, kPropertyKeys, fmt::format("field {}", name), report_);
   if (const YamlNode* role = property.Find("semanticType"); TextOf(role) == "measure") {
@@ -296,22 +355,36 @@ void ContractParser::Property(const YamlNode& property, Contract::Impl& impl) {
                   "make it a feature of a view");
     return;
   }
-  const auto type = PropertyType(property, name);
-  if (!type) return;
+  Member member;
+  member.name = own;
   FieldRules rules;
   rules.name = name;
-  rules.type = *type;
   if (const YamlNode* node = property.Find("required"))
     rules.required = ReadBool(*node, "`required`", report_).value_or(false);
-  rules.restricted = TextOf(property.Find("classification")) == "restricted";
-  bool primary = false;
-  if (const YamlNode* node = property.Find("primaryKey"))
-    primary = ReadBool(*node, "`primaryKey`", report_).value_or(false);
-  if (const YamlNode* node = property.Find("unique");
-      node != nullptr && ReadBool(*node, "`unique`", report_).value_or(false) && !primary)
-    report_.Warning(DiagnosticCode::kRuleNotEnforced, node->place,
-                    fmt::format("field {}: `unique` is not enforced at ingest", name));
-  ParseRules(property, rules, report_);
+  rules.restricted = around.restricted || TextOf(property.Find("classification")) == "restricted";
+
+  const YamlNode* properties = property.Find("properties");
+  const bool text = TextOf(property.Find("physicalType")) == "json";
+  if (properties != nullptr && !text && TextOf(property.Find("logicalType")) == "object") {
+    member.kind = Member::Kind::kObject;
+    member.index = impl.shape.objects.size();
+    member.required = rules.required;
+    impl.shape.objects[around.object].members.push_back(std::move(member));
+    impl.shape.objects.push_back({name, around.object, rules.restricted, {}});
+    return NestedObject(
+        *properties, name,
+        {impl.shape.objects.size() - 1, around.required && rules.required, rules.restricted}, impl);
+  }
+  const auto type = ColumnType(property, name, member.kind);
+  if (!type) return;
+  rules.type = *type;
+  WarnOfRulesNotEnforced(property, name, member.kind);
+  if (member.kind == Member::Kind::kValue) ParseRules(property, rules, report_);
+  member.index = fields_.size();
+  member.required = rules.required;
+  impl.shape.objects[around.object].members.push_back(std::move(member));
+  // What an object that may be missing requires of its fields is seen where the object is read.
+  rules.required = rules.required && around.required;
   fields_.push_back({static_cast<uint32_t>(fields_.size() + 1), name, *type,
                      rules.required ? columns::Nullable::kNo : columns::Nullable::kYes});
   impl.fields.push_back(std::move(rules));

@@ -61,7 +61,8 @@ constexpr std::array kRows = {
                   "Choose one that the message lists."},
     DiagnosticRow{kTypeNotHere, "Type not in this version",
                   "The standard has this type, this version does not hold it.",
-                  "Carry it as a string, or leave the field out."},
+                  "Give an object its `properties`; keep a list or a free object as JSON text with "
+                  "physicalType: json; carry anything else as a string, or leave the field out."},
     DiagnosticRow{kTypeContradiction, "Types contradict",
                   "logicalType, physicalType and options name different types.",
                   "Make them agree."},

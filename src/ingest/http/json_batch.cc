@@ -24,7 +24,7 @@ columns::RejectedRow Oversized(uint32_t number, std::string_view row, size_t row
 
 columns::EventBatch ReadJsonBatch(const JsonRows& json, const contract::Contract& contract,
                                   size_t row_bytes_max) {
-  JsonRowReader reader(contract.schema());
+  JsonRowReader reader(contract.schema(), contract.shape());
   columns::BatchBuilder typed(contract.schema());
   std::vector<uint32_t> numbers;
   std::vector<columns::RejectedRow> untyped;

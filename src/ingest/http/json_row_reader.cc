@@ -1,9 +1,9 @@
 // A row is read in three steps:
 //   1. simdjson finds the structure of the whole row and checks its UTF-8;
-//   2. each field, in the order of the text, is converted into a cell of its type; the first
-//   problem ends the row;
-//   3. when all is well, fields that were not there become null, and the cells are appended to the
-//   builders.
+//   2. each field, in the order of the text and into the objects inside, is converted into a cell
+//   of its type; the first problem ends the row;
+//   3. what was not there becomes null, or is a problem where it is required;
+//   4. when all is well, the cells are appended to the builders.
 // A row with a problem therefore leaves no trace in the batch.
 
 #include "ingest/http/json_row_reader.h"
@@ -24,8 +24,9 @@ namespace {
 
 namespace ondemand = simdjson::ondemand;
 using columns::Field;
-using columns::Nullable;
 using columns::Type;
+using contract::Member;
+using contract::ObjectShape;
 
 constexpr size_t kQuotedMax = 40;  // bytes of a bad value repeated in a reason
 
@@ -79,9 +80,40 @@ std::string Quote(std::string_view raw) {
   return std::string(raw.substr(0, cut)) + "...";
 }
 
+RowProblem WrongKind(const std::string& name, std::string_view wants, ondemand::json_type got) {
+  return {name, "type", fmt::format("`{}` wants {}, but got {}", name, wants, Describe(got))};
+}
+
 RowProblem WrongKind(const Field& field, ondemand::json_type got) {
-  return {field.name, "type",
-          fmt::format("`{}` wants {}, but got {}", field.name, Wants(field.type), Describe(got))};
+  return WrongKind(field.name, Wants(field.type), got);
+}
+
+RowProblem NullButRequired(const std::string& name, std::string_view wants) {
+  return {name, "required", fmt::format("`{}` is null, but must be {}", name, wants)};
+}
+
+RowProblem Missing(const std::string& name, std::string_view wants) {
+  return {name, "required", fmt::format("`{}` is missing: send {}", name, wants)};
+}
+
+RowProblem GivenTwice(const std::string& name) {
+  return {name, "json", fmt::format("`{}` is given twice", name)};
+}
+
+simdjson::simdjson_result<std::string_view> RawText(ondemand::value& value, bool list) {
+  ondemand::array array;
+  ondemand::object object;
+  if (list) {
+    if (const auto error = value.get_array().get(array); error != simdjson::SUCCESS) return error;
+    return array.raw_json();
+  }
+  if (const auto error = value.get_object().get(object); error != simdjson::SUCCESS) return error;
+  return object.raw_json();
+}
+
+bool IsNull(ondemand::value& value) {
+  bool null = false;
+  return value.is_null().get(null) == simdjson::SUCCESS && null;
 }
 
 RowProblem WrongValue(const Field& field, std::string_view raw) {
@@ -150,37 +182,72 @@ bool FitsInteger(Type type, int64_t v) {
 }  // namespace
 
 struct JsonRowReader::Impl {
-  explicit Impl(columns::SchemaRef s) : schema(std::move(s)), cells(schema->size()) {
-    for (size_t i = 0; i < schema->size(); ++i) {
-      index_of.emplace(schema->field(i).name, i);
-      names.push_back(schema->field(i).name);
+  // An object of the shape, and what of it this row has.
+  struct Object {
+    explicit Object(const ObjectShape& s) : shape(&s) {
+      for (size_t i = 0; i < s.members.size(); ++i) index_of.emplace(s.members[i].name, i);
+    }
+    const ObjectShape* shape;
+    std::unordered_map<std::string_view, size_t> index_of;  // of its members
+    uint64_t row = 0;   // the number of the row that had it, null or not
+    bool null = false;  // in that row
+  };
+  // A column of an object inside the event, named by the event itself.
+  struct Flattened {
+    size_t object = 0;
+    size_t member = 0;
+  };
+
+  Impl(columns::SchemaRef s, const contract::EventShape& shape)
+      : schema(std::move(s)), cells(schema->size()) {
+    for (size_t i = 0; i < shape.objects.size(); ++i) {
+      const ObjectShape& object = objects.emplace_back(shape.objects[i]).shape[0];
+      if (i == 0) continue;
+      for (size_t m = 0; m < object.members.size(); ++m)
+        if (object.members[m].kind != Member::Kind::kObject)
+          flattened.emplace(schema->field(object.members[m].index).name, Flattened{i, m});
     }
   }
 
   columns::SchemaRef schema;
-  std::unordered_map<std::string_view, size_t> index_of;
-  std::vector<std::string> names;
+  std::vector<Object> objects;  // as in the shape
+  std::unordered_map<std::string_view, Flattened> flattened;
   std::vector<Cell> cells;
   ondemand::parser parser;
+  simdjson::dom::parser text_parser;
   std::string padded;  // copy of a row with too few readable bytes behind it
   uint64_t row_number = 0;
 
   std::optional<RowProblem> ReadRow(std::string_view row, size_t readable_after);
-  std::optional<RowProblem> ReadField(ondemand::field field, size_t& expected);
-  std::optional<RowProblem> ReadValue(const Field& field, ondemand::value value, Cell& cell);
+  std::optional<RowProblem> ReadMembers(ondemand::object json, size_t object);
+  std::optional<RowProblem> ReadMember(ondemand::field json, size_t object, size_t& expected);
+  std::optional<RowProblem> ReadFlattened(std::string_view name, ondemand::value value);
+  std::optional<RowProblem> ReadObject(const Member& member, ondemand::value value);
+  std::optional<RowProblem> ReadColumn(const Member& member, ondemand::value value);
+  std::optional<RowProblem> ReadValue(const Field& field, bool required, ondemand::value value,
+                                      Cell& cell);
   std::optional<RowProblem> ReadNumber(const Field& field, ondemand::value value, Cell& cell);
   std::optional<RowProblem> ReadString(const Field& field, ondemand::value value, Cell& cell);
+  std::optional<RowProblem> ReadJsonText(const Field& field, const Member& member,
+                                         ondemand::value value, Cell& cell);
   std::optional<RowProblem> FillMissing();
+  std::optional<RowProblem> FillMissing(const Object& object);
   void Commit(columns::BatchBuilder& out) const;
-  RowProblem Unknown(std::string_view name) const;
+  RowProblem Unknown(std::string_view name, const ObjectShape& object) const;
 };
 
-RowProblem JsonRowReader::Impl::Unknown(std::string_view name) const {
-  std::string reason = fmt::format("the contract has no field `{}`: ", Quote(name));
+RowProblem JsonRowReader::Impl::Unknown(std::string_view name, const ObjectShape& object) const {
+  std::vector<std::string> names;
+  for (const Member& member : object.members) names.push_back(member.name);
+  std::string reason =
+      object.name.empty()
+          ? fmt::format("the contract has no field `{}`: ", Quote(name))
+          : fmt::format("the contract has no field `{}` in `{}`: ", Quote(name), object.name);
   const auto near = contract::NearestNames(name.substr(0, kQuotedMax), names);
   reason += near.empty() ? "leave it out, or add it to the contract"
                          : fmt::format("did you mean `{}`?", near.front());
-  return {Quote(name), "unknown_field", std::move(reason)};
+  return {object.name.empty() ? Quote(name) : fmt::format("{}_{}", object.name, Quote(name)),
+          "unknown_field", std::move(reason)};
 }
 
 std::optional<RowProblem> JsonRowReader::Impl::ReadNumber(const Field& field, ondemand::value value,
@@ -211,8 +278,8 @@ std::optional<RowProblem> JsonRowReader::Impl::ReadString(const Field& field, on
   return std::nullopt;
 }
 
-std::optional<RowProblem> JsonRowReader::Impl::ReadValue(const Field& field, ondemand::value value,
-                                                         Cell& cell) {
+std::optional<RowProblem> JsonRowReader::Impl::ReadValue(const Field& field, bool required,
+                                                         ondemand::value value, Cell& cell) {
   ondemand::json_type kind{};
   if (const auto error = value.type().get(kind); error != simdjson::SUCCESS) return NotJson(error);
   switch (kind) {
@@ -226,47 +293,152 @@ std::optional<RowProblem> JsonRowReader::Impl::ReadValue(const Field& field, ond
       return std::nullopt;
     }
     case ondemand::json_type::null: {
-      bool null = false;
-      if (value.is_null().get(null) != simdjson::SUCCESS || !null)
-        return WrongValue(field, "nothing");
+      if (!IsNull(value)) return WrongValue(field, "nothing");
       cell.kind = Cell::Kind::kNull;
-      if (field.nullable == Nullable::kYes) return std::nullopt;
-      return RowProblem{field.name, "required",
-                        fmt::format("`{}` is null, but must be {}", field.name, Wants(field.type))};
+      if (!required) return std::nullopt;
+      return NullButRequired(field.name, Wants(field.type));
     }
     default: return WrongKind(field, kind);
   }
 }
 
-std::optional<RowProblem> JsonRowReader::Impl::ReadField(ondemand::field field, size_t& expected) {
-  std::string_view name;
-  if (const auto error = field.unescaped_key().get(name); error != simdjson::SUCCESS)
+std::optional<RowProblem> JsonRowReader::Impl::ReadJsonText(const Field& field,
+                                                            const Member& member,
+                                                            ondemand::value value, Cell& cell) {
+  ondemand::json_type kind{};
+  if (const auto error = value.type().get(kind); error != simdjson::SUCCESS) return NotJson(error);
+  const bool list = member.kind == Member::Kind::kArrayText;
+  const std::string_view wants = list ? "a list" : "an object";
+  if (kind == ondemand::json_type::null && IsNull(value)) {
+    cell.kind = Cell::Kind::kNull;
+    if (!member.required) return std::nullopt;
+    return NullButRequired(field.name, wants);
+  }
+  if (kind != (list ? ondemand::json_type::array : ondemand::json_type::object))
+    return WrongKind(field.name, wants, kind);
+  std::string_view raw;
+  if (const auto bad = RawText(value, list).get(raw); bad != simdjson::SUCCESS) return NotJson(bad);
+  // Stepping over a value does not check what is inside.
+  simdjson::dom::element checked;
+  if (const auto bad = text_parser.parse(raw.data(), raw.size()).get(checked);
+      bad != simdjson::SUCCESS)
+    return RowProblem{field.name, "type",
+                      fmt::format("`{}` holds no JSON that can be kept: {}", field.name,
+                                  simdjson::error_message(bad))};
+  cell.owned.resize(raw.size());
+  size_t size = 0;
+  if (const auto bad = simdjson::minify(raw.data(), raw.size(), cell.owned.data(), size);
+      bad != simdjson::SUCCESS)
+    return NotJson(bad);
+  cell.owned.resize(size);
+  cell.kind = Cell::Kind::kText;
+  cell.text = cell.owned;
+  return std::nullopt;
+}
+
+std::optional<RowProblem> JsonRowReader::Impl::ReadColumn(const Member& member,
+                                                          ondemand::value value) {
+  Cell& cell = cells[member.index];
+  const Field& field = schema->field(member.index);
+  if (cell.row == row_number) return GivenTwice(field.name);
+  cell.row = row_number;
+  if (member.kind == Member::Kind::kValue) return ReadValue(field, member.required, value, cell);
+  return ReadJsonText(field, member, value, cell);
+}
+
+std::optional<RowProblem> JsonRowReader::Impl::ReadObject(const Member& member,
+                                                          ondemand::value value) {
+  Object& object = objects[member.index];
+  const std::string& name = object.shape->name;
+  if (object.row == row_number) return GivenTwice(name);
+  object.row = row_number;
+  ondemand::json_type kind{};
+  if (const auto error = value.type().get(kind); error != simdjson::SUCCESS) return NotJson(error);
+  object.null = kind == ondemand::json_type::null && IsNull(value);
+  if (object.null) {
+    if (!member.required) return std::nullopt;
+    return NullButRequired(name, "an object");
+  }
+  ondemand::object json;
+  if (kind != ondemand::json_type::object) return WrongKind(name, "an object", kind);
+  if (const auto error = value.get_object().get(json); error != simdjson::SUCCESS)
     return NotJson(error);
-  // Senders keep an order: the field behind the last one is tried first.
+  return ReadMembers(json, member.index);
+}
+
+std::optional<RowProblem> JsonRowReader::Impl::ReadMembers(ondemand::object json, size_t object) {
+  size_t expected = 0;
+  for (auto field : json) {
+    if (field.error() != simdjson::SUCCESS) return NotJson(field.error());
+    if (auto problem = ReadMember(field.value_unsafe(), object, expected)) return problem;
+  }
+  return std::nullopt;
+}
+
+std::optional<RowProblem> JsonRowReader::Impl::ReadMember(ondemand::field json, size_t object,
+                                                          size_t& expected) {
+  std::string_view name;
+  if (const auto error = json.unescaped_key().get(name); error != simdjson::SUCCESS)
+    return NotJson(error);
+  const ObjectShape& shape = *objects[object].shape;
+  // Senders keep an order: the member behind the last one is tried first.
   size_t index = expected;
-  if (index >= cells.size() || names[index] != name) {
-    const auto found = index_of.find(name);
-    if (found == index_of.end()) return Unknown(name);
+  if (index >= shape.members.size() || shape.members[index].name != name) {
+    const auto found = objects[object].index_of.find(name);
+    if (found == objects[object].index_of.end())
+      return object == 0 ? ReadFlattened(name, json.value()) : Unknown(name, shape);
     index = found->second;
   }
   expected = index + 1;
-  Cell& cell = cells[index];
-  if (cell.row == row_number)
-    return RowProblem{names[index], "json", fmt::format("`{}` is given twice", names[index])};
-  cell.row = row_number;
-  return ReadValue(schema->field(index), field.value(), cell);
+  const Member& member = shape.members[index];
+  return member.kind == Member::Kind::kObject ? ReadObject(member, json.value())
+                                              : ReadColumn(member, json.value());
+}
+
+std::optional<RowProblem> JsonRowReader::Impl::ReadFlattened(std::string_view name,
+                                                             ondemand::value value) {
+  const auto found = flattened.find(name);
+  if (found == flattened.end()) return Unknown(name, *objects[0].shape);
+  const Member& member = objects[found->second.object].shape->members[found->second.member];
+  // A null says nothing of the object around it: rows written by columns have all of them.
+  if (IsNull(value)) {
+    Cell& cell = cells[member.index];
+    if (cell.row == row_number) return GivenTwice(schema->field(member.index).name);
+    cell.row = row_number;
+    cell.kind = Cell::Kind::kNull;
+    return std::nullopt;
+  }
+  for (size_t at = found->second.object; at != 0; at = objects[at].shape->parent) {
+    objects[at].row = row_number;
+    objects[at].null = false;
+  }
+  return ReadColumn(member, value);
+}
+
+std::optional<RowProblem> JsonRowReader::Impl::FillMissing(const Object& object) {
+  const bool there = object.row == row_number && !object.null;
+  for (const Member& member : object.shape->members) {
+    if (member.kind == Member::Kind::kObject) {
+      const Object& inner = objects[member.index];
+      if (there && member.required && inner.row != row_number)
+        return Missing(inner.shape->name, "an object");
+      continue;
+    }
+    Cell& cell = cells[member.index];
+    const Field& field = schema->field(member.index);
+    const bool given = cell.row == row_number;
+    if (!given) cell.kind = Cell::Kind::kNull;
+    if (!there || !member.required || cell.kind != Cell::Kind::kNull) continue;
+    return Missing(field.name, member.kind == Member::Kind::kValue       ? Wants(field.type)
+                               : member.kind == Member::Kind::kArrayText ? "a list"
+                                                                         : "an object");
+  }
+  return std::nullopt;
 }
 
 std::optional<RowProblem> JsonRowReader::Impl::FillMissing() {
-  for (size_t i = 0; i < cells.size(); ++i) {
-    if (cells[i].row == row_number) continue;
-    const Field& field = schema->field(i);
-    if (field.nullable == Nullable::kNo) {
-      return RowProblem{field.name, "required",
-                        fmt::format("`{}` is missing: send {}", field.name, Wants(field.type))};
-    }
-    cells[i].kind = Cell::Kind::kNull;
-  }
+  for (const Object& object : objects)
+    if (auto problem = FillMissing(object)) return problem;
   return std::nullopt;
 }
 
@@ -287,11 +459,8 @@ std::optional<RowProblem> JsonRowReader::Impl::ReadRow(std::string_view row,
   if (const auto error = document.get_object().get(object); error != simdjson::SUCCESS)
     return NotJson(error);
 
-  size_t expected = 0;
-  for (auto field : object) {
-    if (field.error() != simdjson::SUCCESS) return NotJson(field.error());
-    if (auto problem = ReadField(field.value_unsafe(), expected)) return problem;
-  }
+  objects[0].row = row_number;
+  if (auto problem = ReadMembers(object, 0)) return problem;
   if (document.current_location().error() != simdjson::OUT_OF_BOUNDS)
     return RowProblem{"", "json",
                       "something follows the row's JSON object: send one object a line"};
@@ -312,8 +481,8 @@ void JsonRowReader::Impl::Commit(columns::BatchBuilder& out) const {
   }
 }
 
-JsonRowReader::JsonRowReader(columns::SchemaRef schema)
-    : impl_(std::make_unique<Impl>(std::move(schema))) {}
+JsonRowReader::JsonRowReader(columns::SchemaRef schema, const contract::EventShape& shape)
+    : impl_(std::make_unique<Impl>(std::move(schema), shape)) {}
 JsonRowReader::~JsonRowReader() = default;
 
 std::optional<RowProblem> JsonRowReader::Append(std::string_view row, size_t readable_after,

@@ -9,6 +9,7 @@
 
 #include "columns/batch_builder.h"
 #include "columns/schema.h"
+#include "contract/event_shape.h"
 
 namespace headrace::ingest {
 
@@ -23,10 +24,14 @@ struct RowProblem {
   std::string reason;
 };
 
-// Not thread-safe; reuse one for all rows of a request.
+// Objects inside the event fill the columns of their members. The columns of such members may also
+// be named by the event itself: {"device_os": "ios"} is {"device": {"os": "ios"}}, as rows that
+// were written by columns are (contract::RowToJson). Not thread-safe; reuse one for all rows of a
+// request.
 class JsonRowReader {
  public:
-  explicit JsonRowReader(columns::SchemaRef schema);
+  // `shape` outlives the reader; its indexes are those of the schema.
+  JsonRowReader(columns::SchemaRef schema, const contract::EventShape& shape);
   ~JsonRowReader();
   JsonRowReader(const JsonRowReader&) = delete;
   JsonRowReader& operator=(const JsonRowReader&) = delete;

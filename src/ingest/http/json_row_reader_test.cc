@@ -34,7 +34,8 @@ columns::SchemaRef EveryType() {
 // Reads one row; the batch then has one row, or none and a problem.
 struct OneRow {
   explicit OneRow(std::string_view row) : builder(EveryType()) {
-    JsonRowReader reader(EveryType());
+    const contract::EventShape shape = contract::FlatShape(*EveryType());
+    JsonRowReader reader(EveryType(), shape);
     problem = reader.Append(row, /*readable_after=*/0, builder);
     batch = builder.Finish();
   }
@@ -159,7 +160,8 @@ INSTANTIATE_TEST_SUITE_P(
     })));
 
 TEST(JsonRowReader, ARefusedRowLeavesNoTraceInItsBatch) {
-  JsonRowReader reader(EveryType());
+  const contract::EventShape shape = contract::FlatShape(*EveryType());
+  JsonRowReader reader(EveryType(), shape);
   columns::BatchBuilder builder(EveryType());
   EXPECT_FALSE(reader.Append(R"({"id":1,"name":"a"})", 0, builder));
   EXPECT_TRUE(reader.Append(R"({"id":2,"name":"b","small":"x"})", 0, builder));

@@ -102,8 +102,9 @@ TEST(Window, NoneReachesFurtherThanItSays) {
     const Timestamp as_of{static_cast<int64_t>(random() % 6'300'000'000'000'000) -
                           2'200'000'000'000'000};
     const WindowBounds bounds = BoundsOf(window, as_of);
-    if (window.is_time_span())
+    if (window.is_time_span()) {
       ASSERT_GE(bounds.after, (as_of - ReachOf(window)).us) << TextOf(window) << " " << as_of.us;
+    }
     ASSERT_LE(bounds.until, as_of.us);
     ASSERT_LE(bounds.after, bounds.until) << TextOf(window) << " " << as_of.us << " in " << zone;
   }

@@ -6,199 +6,14 @@
 
 #include <gtest/gtest.h>
 
-#include <optional>
-#include <random>
-
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
-#include "columns/batch_builder.h"
-#include "columns/value.h"
-#include "env/simulated/environment.h"
-#include "pipeline/pipeline_file.h"
-#include "wiring/engine.h"
+#include "wiring/lives_fixture.h"
 
 namespace headrace::wiring {
 namespace {
 
-using env::simulated::SimulatedEnvironment;
-
-constexpr const char* kData = "data";
-constexpr int64_t kMinute = 60'000'000;
-constexpr const char* kHour = "{from: payments, by: card, over: [1h], features: {n: count(*)}}";
-constexpr const char* kDay =
-    "{from: payments, by: card, over: [1h, 1d], features: {n: count(*), spend: sum(amount)}}";
-
-enum class Table : uint8_t { kYes, kNo };
-
-std::string Text(const std::string& view, Table table, const std::string& more = "") {
-  return "headrace: 1\npipeline: p\npromise: {budget: {p99: 200ms}}\nclock: events\n" + more +
-         "streams:\n  payments: {contract: c.yaml, source: {http: push}, time: {event: paid_at, "
-         "late: 1h}}\nviews:\n  card: " +
-         view + "\n" + (table == Table::kYes ? "tables: {payments: {commit: 1s}}\n" : "");
-}
-
-// With the view's stream made of another, or not.
-constexpr std::string_view kLarge = "  large: {from: payments, where: amount > 50}\n";
-constexpr std::string_view kPayments = "";
-std::string Derived(const std::string& view, std::string_view stream,
-                    const std::string& more = "") {
-  std::string text = Text(view, Table::kNo, more);
-  if (stream.empty()) return text;
-  text.insert(text.find("views:\n"), stream);
-  return text.replace(text.find("from: payments, by"), 18, "from: large, by");
-}
-
-constexpr std::string_view kContract = R"(apiVersion: v3.1.0
-kind: DataContract
-id: payments
-version: 1.0.0
-status: active
-schema:
-  - name: payments
-    logicalType: object
-    properties:
-      - {name: card, logicalType: integer, required: true}
-      - {name: amount, logicalType: number, required: true}
-      - {name: paid_at, logicalType: timestamp, required: true}
-)";
-
-pipeline::PipelineRef Define(const std::string& text) {
-  auto checked = pipeline::CheckPipeline("pipeline.yaml", text, [](const std::string&) {
-    return base::Result<std::string>(std::string(kContract));
-  });
-  HR_CHECK(checked.definition != nullptr, "the test's pipeline is broken");
-  return checked.definition;
-}
-
-// A core through its lives.
-class Lives {
- public:
-  explicit Lives(const std::string& pipeline) : definition_(Define(pipeline)) { Start(); }
-  ~Lives() {
-    machine_->Crash();
-    core_.reset();
-  }
-
-  void Start() {
-    machine_->Run([&] {
-      CoreOptions options{
-          .definition = definition_, .data_folder = kData, .log = {}, .answers_file = {}};
-      options.log.segment_bytes = 64U << 10;
-      auto core = Core::Start(*machine_, options);
-      started_ = core ? base::Result<void>() : base::Fail(core.error());
-      if (core) core_ = std::move(*core);
-    });
-  }
-  void Die(const env::simulated::Faults& faults = {}) {
-    machine_->Crash();
-    core_.reset();
-    machine_ = machine_->Reboot(random_(), faults);
-    Start();
-  }
-
-  void Send(int rows) {
-    columns::BatchBuilder builder(definition_->streams[0].schema());
-    for (int i = 0; i < rows; ++i) {
-      builder.column(0).AppendInt(static_cast<int64_t>(random_() % 5));
-      builder.column(1).AppendDouble(static_cast<double>(random_() % 999) / 7);
-      builder.column(2).AppendInt(now_ += kMinute / 60);
-    }
-    std::optional<base::Result<log::Acknowledgement>> answer;
-    machine_->Run([&] {
-      columns::EventBatch batch = definition_->streams[0].contract->Enforce(builder.Finish());
-      batch.stream = *core_->StreamNamed("payments");
-      core_->Submit(std::move(batch), [&](auto ack) { answer = std::move(ack); });
-    });
-    machine_->RunUntil(
-        [&] { return machine_->crashed() || (answer && core_->visible() >= (*answer)->epoch); });
-  }
-
-  // Asks for everything; "" when a read failed.
-  std::string Answers() {
-    std::string all;
-    machine_->Run([&] {
-      for (int64_t card = 0; card < 6; ++card) {
-        const auto answer =
-            core_->answers().Answer({.service = {},
-                                     .features = {"card.*"},
-                                     .inputs = {{"card", {columns::Value::Int64(card)}}},
-                                     .as_of = {},
-                                     .min_epoch = {}});
-        if (!answer) {
-          ADD_FAILURE() << "a read failed: " << answer.error().ToString();
-          continue;
-        }
-        for (const columns::Value& value : answer->values) all += value.ToJson() + " ";
-        all += "| ";
-      }
-    });
-    return all;
-  }
-
-  void Snapshot() {
-    std::optional<base::Result<void>> taken;
-    machine_->Run([&] { core_->TakeSnapshot([&](auto result) { taken = std::move(result); }); });
-    machine_->RunUntil([&] { return taken.has_value(); });
-    ASSERT_TRUE(taken->has_value()) << taken->error().ToString();
-  }
-  // So that the log lets go of all but its last segment.
-  void LetGo() {
-    Snapshot();
-    Send(10);
-    Snapshot();
-    Send(10);
-    machine_->RunFor(std::chrono::seconds(20));
-    EXPECT_GT(core_->log_status().first.value, 10U);
-  }
-
-  nlohmann::json State() const { return nlohmann::json::parse(core_->changes().ToJson()); }
-  // Begins; what it said.
-  base::Result<std::string> Begin(ChangeRequest request) {
-    std::optional<base::Result<std::string>> begun;
-    machine_->Run([&] {
-      core_->changes().Apply(std::move(request), [&](auto plan) { begun = std::move(plan); });
-    });
-    machine_->RunUntil([&] { return begun.has_value() || machine_->crashed(); });
-    return begun ? *begun : base::Fail(base::ErrorCode::kUnavailable, "it died");
-  }
-  // To its end; "" or why it failed. `between` runs while it builds.
-  std::string Apply(ChangeRequest request, const std::function<void()>& between = {}) {
-    const auto begun = Begin(std::move(request));
-    if (machine_->crashed()) return "died";
-    if (!begun) return begun.error().message();
-    if (!nlohmann::json::parse(*begun)["changes"].get<bool>()) return "";
-    while (!machine_->crashed() && State()["change"]["state"] == "building") {
-      if (between) between();
-      machine_->Step();
-    }
-    machine_->RunUntil([&] {
-      return machine_->crashed() || State()["change"]["state"] == "done" ||
-             State()["change"]["state"] == "failed";
-    });
-    if (machine_->crashed()) return "died";
-    const nlohmann::json change = State()["change"];
-    return change["state"] == "done" ? "" : change["error"]["message"].get<std::string>();
-  }
-
-  std::mt19937_64 random_{1};
-  std::unique_ptr<SimulatedEnvironment> machine_ = std::make_unique<SimulatedEnvironment>(1);
-  pipeline::PipelineRef definition_;
-  base::Result<void> started_;
-  std::unique_ptr<Core> core_;
-  int64_t now_ = 1'000'000 * kMinute;
-};
-
-ChangeRequest To(const std::string& text) {
-  return {.next = Define(text), .from_now = {}, .since = {}};
-}
-
-// The answers of a core that had the file from the beginning, given the same rows.
-std::string FreshAnswers(const std::string& text, const std::vector<int>& batches) {
-  Lives fresh(text);
-  for (const int rows : batches) fresh.Send(rows);
-  return fresh.Answers();
-}
+using namespace lives_fixture;  // NOLINT: the test is written in the fixture's words
 
 TEST(DefinitionChanges, BuiltFromTheLogWhileTheOldOneAnswers) {
   Lives lives(Text(kHour, Table::kYes));
@@ -260,10 +75,10 @@ TEST(DefinitionChanges, RefusedWhereTheHistoryIsGone) {
 // the cut-over must come back without them.
 TEST(DefinitionChanges, ADerivedViewFromNowSurvivesADeathBeforeTheNextSnapshot) {
   const std::string keep = "log: {keep: 1m}\n";
-  Lives lives(Derived(kHour, kLarge, keep));
+  Lives lives(OverStream(kHour, kLarge, keep));
   for (int i = 0; i < 20; ++i) lives.Send(500);
   lives.LetGo();
-  ChangeRequest from_now = To(Derived(kDay, kLarge, keep));
+  ChangeRequest from_now = To(OverStream(kDay, kLarge, keep));
   from_now.from_now = {"card"};
   ASSERT_EQ(lives.Apply(std::move(from_now)), "");
   const std::string empty = lives.Answers();
@@ -281,7 +96,7 @@ TEST(DefinitionChanges, ADerivedViewFromNowSurvivesADeathBeforeTheNextSnapshot) 
 // Nothing of it is in the log: a build that comes to ask all the same, as what was kept up has gone
 // since it was planned, must not take that for no rows.
 TEST(DefinitionChanges, ADerivedStreamHasNoHistoryToRead) {
-  Lives lives(Derived(kHour, kLarge));
+  Lives lives(OverStream(kHour, kLarge));
   lives.Send(300);
   const size_t large = *lives.definition_->StreamNamed("large");
   lives.machine_->Run([&] {
@@ -298,11 +113,11 @@ TEST(DefinitionChanges, ADerivedStreamHasNoHistoryToRead) {
 
 // The snapshot is of a definition that the file took the place of since, and lacks its stream.
 TEST(DefinitionChanges, AStartWithADerivedStreamThatTheSnapshotLacksReadsTheLogWhole) {
-  const std::string with = Derived(kHour, kLarge);
+  const std::string with = OverStream(kHour, kLarge);
   Lives lives(with);
   lives.Send(300);
   const std::string before = lives.Answers();
-  ASSERT_EQ(lives.Apply(To(Derived(kHour, kPayments))), "");
+  ASSERT_EQ(lives.Apply(To(OverStream(kHour, kPayments))), "");
   lives.Snapshot();
   lives.definition_ = Define(with + "# again\n");
   lives.Die();

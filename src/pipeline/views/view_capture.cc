@@ -68,15 +68,29 @@ struct ViewCapture::Keys {
 };
 
 ViewCapture::ViewCapture(ViewSet& views, size_t piece_bytes)
-    : views_(views),
-      table_(views.impl_->Table()),
-      definition_(table_->definition),
-      piece_bytes_(piece_bytes) {}
+    : views_(views), piece_bytes_(piece_bytes) {
+  TakeTable();
+}
 
 ViewCapture::~ViewCapture() = default;
 
+void ViewCapture::TakeTable() {
+  {
+    const std::lock_guard lock(views_.impl_->table_mutex);
+    table_ = views_.impl_->table;
+    taken_ = table_->views;
+    taken_.insert(taken_.end(), views_.impl_->spare.begin(), views_.impl_->spare.end());
+  }
+  definition_ = table_->definition;
+  for (const auto& kept : taken_) keys_of_.emplace(kept->view.definition().entity, kept->keys);
+}
+
 std::vector<uint8_t> ViewCapture::Layout() const {
-  return EncodeLayout(LayoutOf(*table_->definition, table_->since));
+  ViewLayout layout;
+  for (const auto& kept : taken_)
+    layout.views.push_back(LayoutOf(*kept->of, kept->view.definition(), kept->since));
+  for (const auto& [entity, keys] : keys_of_) layout.entities.push_back(entity);
+  return EncodeLayout(layout);
 }
 
 base::Result<Pin> ViewCapture::PinSame() {
@@ -84,6 +98,15 @@ base::Result<Pin> ViewCapture::PinSame() {
   if (pin.definition() != definition_)
     return base::Fail(base::ErrorCode::kConflict,
                       "the definition was changed while the state was captured");
+  return pin;
+}
+
+// One that is kept up takes the rows of the pinned step if it is still there afterwards.
+base::Result<Pin> ViewCapture::PinFor(size_t view) {
+  HR_TRY(Pin pin, PinSame());
+  if (view >= table_->views.size() && !views_.impl_->IsSpare(taken_[view]))
+    return base::Fail(base::ErrorCode::kConflict,
+                      "a view that was kept up was let go while the state was captured");
   return pin;
 }
 
@@ -117,9 +140,9 @@ base::Result<bool> ViewCapture::WriteDerived(std::vector<uint8_t>& out) {
 // The headers of the next page that has keys. False: the views are done.
 base::Result<bool> ViewCapture::TakePage() {
   ViewSet::Impl& impl = *views_.impl_;
-  while (view_ < table_->views.size()) {
-    HR_TRY(Pin pin, PinSame());
-    const KeptView& kept = *table_->views[view_];
+  while (view_ < taken_.size()) {
+    HR_TRY(Pin pin, PinFor(view_));
+    const KeptView& kept = *taken_[view_];
     const uint32_t begin = page_number_ * RowStore::kPageRows;
     const uint32_t numbers = kept.keys->index.size();
     if (begin >= numbers) {
@@ -145,7 +168,7 @@ base::Result<bool> ViewCapture::TakePage() {
 }
 
 void ViewCapture::WritePage(std::vector<uint8_t>& out, size_t until) {
-  const RowStore& store = table_->views[view_]->view.store();
+  const RowStore& store = taken_[view_]->view.store();
   Part part(kRowsPart, view_, out);
   part.writer().U32(page_number_ - 1);
   part.writer().U64(page_->hold.epoch().value);
@@ -163,10 +186,9 @@ void ViewCapture::WritePage(std::vector<uint8_t>& out, size_t until) {
 
 // False: the keys of every entity are done.
 base::Result<bool> ViewCapture::WriteKeys(std::vector<uint8_t>& out, size_t until) {
-  const auto entities = table_->Keys();
-  if (entity_ == entities.size()) return false;
+  if (entity_ == keys_of_.size()) return false;
   const EntityIndex& index =
-      std::next(entities.begin(), static_cast<ptrdiff_t>(entity_))->second->index;
+      std::next(keys_of_.begin(), static_cast<ptrdiff_t>(entity_))->second->index;
   if (keys_ == nullptr) {
     HR_TRY(Pin pin, PinSame());
     views_.impl_->pins.TurnIntoHold(pin.slot_);  // a table is whole, of whichever step

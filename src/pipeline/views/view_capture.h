@@ -8,7 +8,9 @@
 // the log from the earliest, and leaving out of each page what it has already.
 //
 // What is kept of derived streams comes first: every page is then of an epoch that has it. Views
-// come next, their keys last, so that every captured row has its key.
+// come next, their keys last, so that every captured row has its key. To the views that readers see
+// come those over derived streams that a change took away and that are still kept up: a start after
+// a change back finds their rows nowhere else.
 //
 // piece := part...
 // part  := u8 1, u32 bytes, u32 view, u32 page, u64 epoch, u32 keys, per key {u8 number in the
@@ -19,14 +21,19 @@
 //        streams
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "pipeline/views/view_set.h"
 
 namespace headrace::pipeline {
+
+struct KeptKeys;
+struct KeptView;
 
 // One thread at a time, any thread. Between calls of Next it may keep memory from being freed that
 // the applier has done with: finish it, or let it go.
@@ -43,8 +50,8 @@ class ViewCapture {
   // reads it first.
   std::vector<uint8_t> Layout() const;
   // Appends the next piece to `out`. False, and nothing appended, at the end. Errors: as
-  // ViewSet::PinNewest; then it may be called again. kConflict when the definition was changed
-  // since the capture began: begin anew.
+  // ViewSet::PinNewest; then it may be called again. kConflict when the definition was changed, or
+  // a view that was kept up let go, since the capture began: begin anew, a moment later.
   base::Result<bool> Next(std::vector<uint8_t>& out);
 
   // Whether what is captured is what readers see: no change came in between.
@@ -67,9 +74,15 @@ class ViewCapture {
 
   base::Result<Pin> PinSame();
 
+  base::Result<Pin> PinFor(size_t view);
+  void TakeTable();
+
   ViewSet& views_;
-  const std::shared_ptr<const ViewTable> table_;  // what is captured
-  const PipelineRef definition_;                  // its
+  std::shared_ptr<const ViewTable> table_;        // what is captured
+  PipelineRef definition_;                        // its
+  std::vector<std::shared_ptr<KeptView>> taken_;  // its views, then those that are kept up
+  // Of those, by entity.
+  std::map<std::string, std::shared_ptr<KeptKeys>> keys_of_;
   const size_t piece_bytes_;
   DerivedStreams::Cursor derived_;
   bool derived_done_ = false;

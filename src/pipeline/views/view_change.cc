@@ -11,6 +11,7 @@
 // from the beginning: equal event times are told apart by it.
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "pipeline/definition_diff.h"
@@ -84,6 +85,7 @@ void ViewSet::Impl::RenewKeyings() {
   add(table->views);
   if (kept) add(kept->views);
   if (change) add(change->next.views);
+  RenewSpare();
   keyings.clear();
   for (const auto& view : active) {
     const auto same = std::ranges::find_if(
@@ -97,6 +99,16 @@ void ViewSet::Impl::RenewKeyings() {
                          {view.get()}});
     }
   }
+}
+
+void ViewSet::Impl::RenewSpare() {
+  const auto is_spare = [this](const std::shared_ptr<KeptView>& view) {
+    return streams[view->stream].derived && view->live && view->since != kSinceThisEntry &&
+           std::ranges::find(table->views, view) == table->views.end();
+  };
+  const std::lock_guard lock(table_mutex);
+  spare.clear();
+  std::ranges::copy_if(active, std::back_inserter(spare), is_spare);
 }
 
 void ViewSet::Impl::LetGo(std::shared_ptr<const void> what, Step step) {

@@ -56,13 +56,17 @@ std::string KeptText(const PipelineDefinition& definition, const ViewDefinition&
   return text;
 }
 
+ViewLayout::View LayoutOf(const PipelineDefinition& definition, const ViewDefinition& view,
+                          base::EpochId since) {
+  std::string kept = KeptText(definition, view);
+  if (since.value != 0) kept += fmt::format("since {}\n", since.value);
+  return {view.name, std::move(kept)};
+}
+
 ViewLayout LayoutOf(const PipelineDefinition& definition, const ViewsSince& since) {
   ViewLayout layout;
   for (const ViewDefinition& view : definition.views) {
-    std::string kept = KeptText(definition, view);
-    if (const base::EpochId from = SinceOf(since, view.name); from.value != 0)
-      kept += fmt::format("since {}\n", from.value);
-    layout.views.push_back({view.name, std::move(kept)});
+    layout.views.push_back(LayoutOf(definition, view, SinceOf(since, view.name)));
     if (std::find(layout.entities.begin(), layout.entities.end(), view.entity) ==
         layout.entities.end())
       layout.entities.push_back(view.entity);

@@ -24,6 +24,9 @@ struct ViewLayout {
 
 // How the rows of one view are kept.
 std::string KeptText(const PipelineDefinition& definition, const ViewDefinition& view);
+// Of one that does not begin with the log unless `since` is 0.
+ViewLayout::View LayoutOf(const PipelineDefinition& definition, const ViewDefinition& view,
+                          base::EpochId since);
 // `since`: views that do not begin with the log.
 ViewLayout LayoutOf(const PipelineDefinition& definition, const ViewsSince& since);
 std::vector<uint8_t> EncodeLayout(const ViewLayout& layout);

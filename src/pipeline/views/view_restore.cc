@@ -30,8 +30,12 @@ base::Result<ViewRestore> ViewRestore::Begin(ViewSet& views, std::span<const uin
     const auto same = std::find_if(ours.views.begin(), ours.views.end(), [&](const auto& each) {
       return each.name == view.name && each.kept == view.kept;
     });
-    restore.view_numbers_.push_back(
-        same == ours.views.end() ? std::nullopt : std::optional<size_t>(same - ours.views.begin()));
+    std::optional<size_t> number;
+    if (same != ours.views.end()) number = static_cast<size_t>(same - ours.views.begin());
+    // Two that keep the same rows, as only what they answer is different: one of them will do.
+    if (number && std::ranges::find(restore.view_numbers_, number) != restore.view_numbers_.end())
+      number.reset();
+    restore.view_numbers_.push_back(number);
   }
   for (size_t i = 0; i < ours.views.size(); ++i) {
     if (std::ranges::find(restore.view_numbers_, std::optional<size_t>(i)) !=

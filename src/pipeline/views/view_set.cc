@@ -286,6 +286,8 @@ uint64_t ViewSet::bytes() const {
   uint64_t bytes = impl_->derived.bytes();
   for (const auto& [entity, keys] : table->Keys()) bytes += keys->index.bytes();
   for (const auto& kept : table->views) bytes += kept->view.store().bytes();
+  const std::lock_guard lock(impl_->table_mutex);
+  for (const auto& kept : impl_->spare) bytes += kept->view.store().bytes();
   return bytes;
 }
 

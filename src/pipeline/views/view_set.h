@@ -153,7 +153,7 @@ class ViewSet {
 
   std::vector<ViewStatus> status() const;
   std::vector<DerivedStreamStatus> derived_status() const;
-  // Bytes of keys, rows and versions of dimensions.
+  // Bytes of keys, rows and versions of dimensions, as a snapshot has them.
   uint64_t bytes() const;
   // The newest visible one, and where its views begin. Any thread; the reference lives until the
   // next change.

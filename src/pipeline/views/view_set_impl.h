@@ -3,6 +3,7 @@
 // view_change.cc changes its definition, view_capture.cc copies it out while it moves,
 // view_restore.cc brings it back.
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <deque>
@@ -138,19 +139,27 @@ struct ViewSet::Impl {
   void CutOver(base::EpochId at, Step step);
   // What is applied to, after a change of it.
   void RenewKeyings();
+  void RenewSpare();
   // May be freed once no reader is before `step`.
   void LetGo(std::shared_ptr<const void> what, Step step);
   ViewTableRef Table() const {
     const std::lock_guard lock(table_mutex);
     return table;
   }
+  bool IsSpare(const std::shared_ptr<KeptView>& view) const {
+    const std::lock_guard lock(table_mutex);
+    return std::ranges::find(spare, view) != spare.end();
+  }
   const PipelineRef origin;  // that it was made with: streams stay those of it
   env::Clock& clock;
   base::MemoryBudget& budget;
   std::vector<StreamOfRows> streams;  // those of the definition that it was made with
-  mutable std::mutex table_mutex;     // guards the next two, for those who hold no pin
+  mutable std::mutex table_mutex;     // guards the next three, for those who hold no pin
   ViewTableRef table;                 // the newest
   ViewTableRef kept;                  // the one before the last change, kept up
+  // Views over derived streams that are as new as those of the table, and not of it: a change may
+  // bring them back, and nothing else can once the log has let go of what they were made of.
+  std::vector<std::shared_ptr<KeptView>> spare;
   std::optional<Change> change;
   std::vector<std::shared_ptr<KeptView>> active;  // of table, kept and change
   std::deque<Keying> keyings;

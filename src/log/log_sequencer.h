@@ -48,6 +48,8 @@ class LogSequencer final : public Sequencer {
   void MarkVisible(base::EpochId epoch, base::Timestamp at) override;
   void CaptureState(CaptureCallback done) override;
   void Retain(base::EpochId from) override;
+  void Hold(std::move_only_function<void(base::EpochId)> done) override;
+  void LetGo() override;
   uint64_t LastSequence(const std::string& producer) const override;
   LogStatus status() const override;
   const base::Histogram& sync_us() const override { return sync_us_; }

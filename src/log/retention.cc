@@ -67,6 +67,16 @@ void Retention::Retain(base::EpochId from, base::Timestamp now) {
   Next();
 }
 
+base::EpochId Retention::Hold() {
+  held_ = true;
+  return segments_.empty() ? base::EpochId{1} : segments_[removing_ ? 1 : 0].first;
+}
+
+void Retention::LetGo() {
+  held_ = false;
+  Next();
+}
+
 Retention::Figures Retention::figures() const {
   return {segments_.empty() ? base::EpochId{1} : segments_.front().first, segments_.size(),
           residue_bytes_, refused_forgotten_};
@@ -75,10 +85,11 @@ Retention::Figures Retention::figures() const {
 void Retention::Next() {
   if (working_ || !background_) return;
   std::optional<SegmentExtent> segment;
-  if (segments_.size() > 1 && segments_[1].first <= from_) segment = segments_.front();
+  if (!held_ && segments_.size() > 1 && segments_[1].first <= from_) segment = segments_.front();
   if (!segment && !trim_wanted_) return;
   trim_wanted_ = false;
   working_ = true;
+  removing_ = segment.has_value();
   background_->Post([this, segment, now = now_] {
     reply_to_.Post([this, outcome = Step(segment, now)]() mutable { Take(std::move(outcome)); });
   });
@@ -86,6 +97,7 @@ void Retention::Next() {
 
 void Retention::Take(Outcome outcome) {
   working_ = false;
+  removing_ = false;
   residue_bytes_ = outcome.residue_bytes;
   refused_forgotten_ = outcome.refused_forgotten;
   uint64_t freed = 0;

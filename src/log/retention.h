@@ -52,6 +52,10 @@ class Retention {
   void Grow(uint64_t bytes);
   // Rows of epochs before `from` are not needed. `now`: of the clock that ages residue.
   void Retain(base::EpochId from, base::Timestamp now);
+  // Nothing goes that is here, whatever was said of it, until LetGo. The first epoch whose rows
+  // stay: a segment that is on its way out goes.
+  base::EpochId Hold();
+  void LetGo();
   Figures figures() const;
 
   // Ends the background executor; what it was doing is done, or left for the next start.
@@ -91,8 +95,10 @@ class Retention {
   // On reply_to_.
   std::deque<SegmentExtent> segments_;
   base::EpochId from_;
+  bool held_ = false;
   base::Timestamp now_ = base::Timestamp::Min();
   bool working_ = false;
+  bool removing_ = false;  // it works on the first segment
   bool trim_wanted_ = false;
   bool failed_ = false;
   uint64_t residue_bytes_ = 0;

@@ -334,6 +334,28 @@ TEST_F(Retain, AFullDiskTakesControlEntriesAndGoesOnOnceSegmentsWent) {
   }
 }
 
+// Whoever reads the log from its first epoch on must find it there, though what nobody needed a
+// moment ago is on its way out.
+TEST_F(Retain, AHoldTakesBackWhatMayGo) {
+  SimulatedEnvironment machine(13);
+  TestLog log(machine, RetainOptions());
+  ASSERT_TRUE(log.Open());
+  for (int64_t id = 1; id < 200; ++id) ASSERT_TRUE(log.Submit({{1'000, id}}));
+  std::optional<EpochId> held;
+  log.sequencer->Retain({150});
+  log.sequencer->Hold([&](EpochId first) { held = first; });
+  ASSERT_TRUE(machine.RunUntilIdle());
+  ASSERT_TRUE(held);
+  EXPECT_LT(*held, EpochId{100});
+  EXPECT_EQ(log.sequencer->status().first, *held);
+  log.sequencer->Retain({180});
+  ASSERT_TRUE(machine.RunUntilIdle());
+  EXPECT_EQ(log.sequencer->status().first, *held);
+  log.sequencer->LetGo();
+  ASSERT_TRUE(machine.RunUntilIdle());
+  EXPECT_GT(log.sequencer->status().first, EpochId{150});
+}
+
 TEST_F(Retain, WithoutACaptureThatCoversWhatWentTheLogSaysWhichEpochsAreMissing) {
   SimulatedEnvironment machine(12);
   std::optional<StateCapture> early;

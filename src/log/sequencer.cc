@@ -257,6 +257,16 @@ void LogSequencer::Retain(base::EpochId from) {
   (void)PostFromOutside(task);  // once stopped there is nothing to do
 }
 
+void LogSequencer::Hold(std::move_only_function<void(base::EpochId)> done) {
+  env::Task task = [this, done = std::move(done)]() mutable { done(retention_->Hold()); };
+  (void)PostFromOutside(task);
+}
+
+void LogSequencer::LetGo() {
+  env::Task task = [this] { retention_->LetGo(); };
+  (void)PostFromOutside(task);
+}
+
 uint64_t LogSequencer::LastSequence(const std::string& producer) const {
   const std::lock_guard lock(state_mutex_);
   return admission_.answers().LastSequence(producer, status_.durable);

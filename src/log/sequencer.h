@@ -165,6 +165,10 @@ class Sequencer {
   // go, oldest first, in the background; their refused rows and control entries stay
   // (residue_bytes_max, residue_keep). Any thread. Not remembered over a restart.
   virtual void Retain(base::EpochId from) = 0;
+  // Takes that back for all that is still here, until LetGo: `done` is told, on the sequencer's
+  // executor, the first epoch whose rows stay. Once stopped nothing happens.
+  virtual void Hold(std::move_only_function<void(base::EpochId)> done) = 0;
+  virtual void LetGo() = 0;
   // The last sequence number of a producer, 0 when unknown (a client that resumes asks).
   virtual uint64_t LastSequence(const std::string& producer) const = 0;
   virtual LogStatus status() const = 0;

@@ -118,7 +118,7 @@ class IntervalTable::Making {
   explicit Making(const IntervalTable& table) : table_(table), builder_(table.input_) {}
 
   void Pair(const Row& event, const Row& other, IntervalCounts& counts) {
-    if (known_at_.size() == kPairsMax) {
+    if (known_at_.size() == table_.pairs_max_) {
       ++counts.given_up;
       return;
     }
@@ -160,14 +160,15 @@ class IntervalTable::Making {
 IntervalTable::IntervalTable(const IntervalJoin& join, columns::SchemaRef input,
                              const columns::Schema& event, const columns::Schema& other,
                              base::Duration event_late, base::Duration other_late,
-                             size_t waiting_max)
+                             size_t waiting_max, size_t pairs_max)
     : join_(join),
       input_(std::move(input)),
       event_layout_(event, AllOf(event)),
       other_layout_(other, AllOf(other)),
       event_late_(event_late),
       other_late_(other_late),
-      waiting_max_(waiting_max) {
+      waiting_max_(waiting_max),
+      pairs_max_(pairs_max) {
   for (auto& part : parts_) part = std::make_unique<Part>();
 }
 

@@ -45,14 +45,17 @@ class IntervalTable {
   // without its partner, and counted.
   static constexpr size_t kWaitingMax = size_t{1} << 18;
   // Partners that one row meets, the earliest first, and pairs of one epoch; others are given up.
+  // Which pairs of an epoch those are depends on all parts: in a replay on top of a capture only
+  // epochs behind that of every part are made as they were the first time. Nobody takes the rows of
+  // others (DerivedStreams), and what waits does not depend on them.
   static constexpr size_t kPartnersMax = 1000;
   static constexpr size_t kPairsMax = size_t{1} << 20;
 
   // `input` is the derivation's: the events' columns, the others', the time of the pair. `late` of
-  // the streams is what their watermarks are behind. `waiting_max` for tests.
+  // the streams is what their watermarks are behind. `waiting_max` and `pairs_max` for tests.
   IntervalTable(const IntervalJoin& join, columns::SchemaRef input, const columns::Schema& event,
                 const columns::Schema& other, base::Duration event_late, base::Duration other_late,
-                size_t waiting_max = kWaitingMax);
+                size_t waiting_max = kWaitingMax, size_t pairs_max = kPairsMax);
   ~IntervalTable();
   IntervalTable(const IntervalTable&) = delete;
 
@@ -95,6 +98,7 @@ class IntervalTable {
   const base::Duration event_late_;
   const base::Duration other_late_;
   const size_t waiting_max_;
+  const size_t pairs_max_;
   std::array<std::unique_ptr<Part>, kParts> parts_;
 };
 

@@ -52,11 +52,12 @@ std::string RowText(uint64_t epoch, int64_t at, int64_t known_at, const Value& c
 // Joins all epochs and says each row that was made.
 class Joined {
  public:
-  Joined(const PipelineDefinition& pipeline, size_t waiting_max)
+  Joined(const PipelineDefinition& pipeline, size_t waiting_max,
+         size_t pairs_max = IntervalTable::kPairsMax)
       : derivation_(*pipeline.streams[2].derivation),
         table_(*derivation_.interval, derivation_.input, *pipeline.streams[0].schema(),
                *pipeline.streams[1].schema(), pipeline.streams[0].timing.late,
-               pipeline.streams[1].timing.late, waiting_max) {}
+               pipeline.streams[1].timing.late, waiting_max, pairs_max) {}
 
   IntervalTable::Made Make(const log::Epoch& epoch) {
     const Rows payments(epoch, streams_fixture::kPayments, 3, 4);
@@ -70,6 +71,7 @@ class Joined {
                              made.rows.column(0).At(row), made.rows.column(2).At(row),
                              made.rows.column(6).At(row)));
   }
+  IntervalTable& table() { return table_; }
   uint64_t waiting() const { return table_.waiting(); }
   uint64_t bytes() const { return table_.bytes(); }
 
@@ -113,6 +115,57 @@ TEST(IntervalJoin, MakesEveryPairOnceAndWhatFoundNone) {
     EXPECT_EQ(joined.counts.pairs + joined.counts.alone, pairs.size());
     EXPECT_EQ(joined.counts.given_up, 0U);
   }
+}
+
+// At the limit of an epoch's pairs: on top of parts that were captured at different epochs, those
+// behind all of them give up the pairs that they gave up the first time.
+TEST(IntervalJoin, GivesUpTheSamePairsInAReplay) {
+  uint64_t given_up = 0;
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    const PipelineRef pipeline =
+        streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
+    RandomEpochs random = Outcomes(seed, pipeline);
+    constexpr size_t kPairs = 2;
+    Joined first(*pipeline, IntervalTable::kWaitingMax, kPairs);
+    Joined again(*pipeline, IntervalTable::kWaitingMax, kPairs);
+    size_t part = 0;
+    uint64_t earliest = 0;
+    uint64_t last = 0;
+    size_t rows_then = 0;
+    uint64_t given_up_then = 0;
+    for (uint64_t epoch = 1; epoch <= 80; ++epoch) {
+      first.Apply(*random.Next());
+      for (uint64_t n = epoch < 20 ? 0 : random.Random(3); n > 0 && part < IntervalTable::kParts;
+           --n) {
+        std::vector<uint8_t> bytes;
+        first.table().Encode(part, {epoch}, bytes);
+        columns::ByteReader in(bytes);
+        ASSERT_TRUE(again.table().Restore(part, in).has_value());
+        if (part++ == 0) earliest = epoch;
+        last = epoch;
+        rows_then = first.rows.size();
+        given_up_then = first.counts.given_up;
+      }
+    }
+    ASSERT_EQ(part, IntervalTable::kParts) << "seed " << seed;
+    ASSERT_LT(earliest, last);
+    for (const log::EpochRef& epoch : random.epochs) {
+      if (epoch->id.value <= earliest) continue;
+      if (epoch->id.value == last + 1) {
+        again.rows.clear();
+        again.counts = {};
+      }
+      again.Apply(*epoch);
+    }
+    ASSERT_EQ(again.rows,
+              std::vector<std::string>(first.rows.begin() + static_cast<ptrdiff_t>(rows_then),
+                                       first.rows.end()))
+        << "seed " << seed;
+    ASSERT_EQ(again.counts.given_up, first.counts.given_up - given_up_then) << "seed " << seed;
+    EXPECT_EQ(again.waiting(), first.waiting());
+    given_up += again.counts.given_up;
+  }
+  EXPECT_GT(given_up, 20U);
 }
 
 // With bounds that lie before the event, none can come for long when it comes itself; it is no fact

@@ -27,4 +27,12 @@ size_t PipelineDefinition::RootOf(size_t stream) const {
   return stream;
 }
 
+bool PipelineDefinition::DependsOnOtherRows(size_t stream) const {
+  for (; streams[stream].derived(); stream = streams[stream].derivation->source) {
+    const Derivation& derivation = *streams[stream].derivation;
+    if (derivation.as_of || derivation.interval || derivation.dedupe) return true;
+  }
+  return false;
+}
+
 }  // namespace headrace::pipeline

@@ -70,16 +70,6 @@ void PipelineReader::AddDerived(std::string name, Derivation derivation) {
   definition_.streams.push_back(std::move(stream));
 }
 
-bool PipelineReader::DependsOnOtherRows(size_t stream) const {
-  for (; definition_.streams[stream].derived();
-       stream = definition_.streams[stream].derivation->source)
-    if (definition_.streams[stream].derivation->as_of ||
-        definition_.streams[stream].derivation->interval ||
-        definition_.streams[stream].derivation->dedupe)
-      return true;
-  return false;
-}
-
 bool PipelineReader::MadeByIntervalJoin(size_t stream) const {
   for (; definition_.streams[stream].derived();
        stream = definition_.streams[stream].derivation->source)
@@ -147,7 +137,7 @@ bool PipelineReader::CanBeJoined(const Node& from, const FromClause::Join& join,
   const std::string& name = join.stream.text;
   if (other == derivation.source)
     return fail(join.stream, "a stream can't be joined to itself", "name another stream");
-  if (!join.within && DependsOnOtherRows(other))
+  if (!join.within && definition_.DependsOnOtherRows(other))
     return fail(join.stream, fmt::format("`{}` is made by a join, or without repeats", name),
                 "join to a stream that comes in, or to one that only filters and computes");
   if (MadeByIntervalJoin(derivation.source) || MadeByIntervalJoin(other))

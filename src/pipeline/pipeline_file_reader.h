@@ -82,9 +82,6 @@ class PipelineReader {
   bool JoinKey(const Node& from, const Token& column, const std::string& what, size_t source,
                size_t other, std::vector<size_t>& key, std::vector<size_t>& other_key);
   void AddDerived(std::string name, Derivation derivation);
-  // What its rows are does not follow from one row alone: it, or one that it is made of, is joined,
-  // or without repeats.
-  bool DependsOnOtherRows(size_t stream) const;
   bool MadeByIntervalJoin(size_t stream) const;
   bool Computed(const Node& node, const std::string& what, Derivation& derivation);
   bool Kept(const Node& node, const std::string& what, Derivation& derivation);

@@ -216,7 +216,7 @@ void PipelineReader::Table(const Node& name, const Node& node) {
                   fmt::format("{}: format `{}` is not in this version", what, format->text),
                   "format: delta");
   const auto stream = definition_.StreamNamed(name.text);
-  if (stream && DependsOnOtherRows(*stream)) {
+  if (stream && definition_.DependsOnOtherRows(*stream)) {
     report_.Error(DiagnosticCode::kNotInThisVersion, name.place,
                   fmt::format("{}: tables of joined streams, and of those without "
                               "repeats, are not in this version",

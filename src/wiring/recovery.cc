@@ -145,7 +145,7 @@ class SnapshotLoader {
   Result<void> Finish() {
     if (!restore_ || loaded_.log_state.empty())
       return Fail(ErrorCode::kCorruption, "a snapshot lacks its views or the log's state");
-    restore_->Finish(loaded_.end.after, view_clock_);
+    HR_TRY_VOID(restore_->Finish(loaded_.end.after, view_clock_));
     loaded_.missing = restore_->missing();
     HR_TRY(const auto streams, log::StreamsOf(loaded_.log_state));
     for (const log::StreamEntry& stream : streams)

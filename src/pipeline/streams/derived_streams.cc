@@ -50,7 +50,8 @@ DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::Memor
                   .waiting = {},
                   .first = {},
                   .kept = {},
-                  .remembered = {}};
+                  .remembered = {},
+                  .restored = false};
     joins_ |= derivation->as_of || derivation->interval;
     keeps_ |= joins_ || derivation->dedupe;
     if (derivation->dedupe)
@@ -262,6 +263,20 @@ base::Result<void> DerivedStreams::Restore(columns::ByteReader& in, base::EpochI
   return base::Fail(base::ErrorCode::kCorruption, "what was captured is kept by no stream");
 }
 
+base::Result<void> DerivedStreams::CheckRestored() const {
+  for (const Stream& stream : streams_) {
+    const bool remembers =
+        stream.versions != nullptr || stream.waiting != nullptr || stream.first != nullptr;
+    if (remembers && !stream.restored)
+      return base::Fail(
+          base::ErrorCode::kFailedPrecondition,
+          fmt::format("stream {} is new since the state was captured, or made in another way, and "
+                      "its rows depend on others: the log has to be read whole",
+                      definition_.streams[stream.index].name));
+  }
+  return {};
+}
+
 DerivedStreams::Stream* DerivedStreams::Identified(std::string_view identity) {
   const auto found = std::ranges::find(streams_, identity, &Stream::identity);
   return found == streams_.end() ? nullptr : &*found;
@@ -328,6 +343,7 @@ base::Result<void> DerivedStreams::RestoreCounts(columns::ByteReader& in) {
   Stream* stream = Identified(identity);
   if (stream == nullptr || counts.rows.failed.size() != stream->counts.rows.failed.size())
     return {};
+  stream->restored = true;
   if (stream->versions != nullptr) stream->captured_watermark = watermark;
   stream->counts = std::move(counts);
   return {};

@@ -79,6 +79,9 @@ class DerivedStreams {
   bool Encode(Cursor& cursor, base::EpochId epoch, size_t bytes, std::vector<uint8_t>& out) const;
   // Into a new one, in the order of the parts. Errors: kCorruption.
   base::Result<void> Restore(columns::ByteReader& in, base::EpochId epoch);
+  // After the last part. Errors: kFailedPrecondition when a stream that remembers rows was not
+  // there: what it would remember is in the log alone.
+  base::Result<void> CheckRestored() const;
 
  private:
   struct Stream {
@@ -92,6 +95,7 @@ class DerivedStreams {
     std::unique_ptr<FirstRows> first;
     JoinFigures kept;
     JoinFigures remembered;
+    bool restored = false;
   };
   // The rows of the epoch at hand, beside `batches`.
   struct Moment {

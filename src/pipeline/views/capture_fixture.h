@@ -50,7 +50,8 @@ inline void Restore(ViewSet& views, const Captured& captured,
     const auto added = restore->Add(piece);
     HR_CHECK(added.has_value(), added.error().ToString());
   }
-  restore->Finish(captured.after, captured.after_clock);
+  const auto finished = restore->Finish(captured.after, captured.after_clock);
+  HR_CHECK(finished.has_value(), finished.error().ToString());
   for (const log::EpochRef& epoch : epochs)
     if (epoch->id > captured.after) views.Apply({{epoch}});
 }

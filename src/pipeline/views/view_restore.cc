@@ -41,11 +41,11 @@ base::Result<ViewRestore> ViewRestore::Begin(ViewSet& views, std::span<const uin
     if (std::ranges::find(restore.view_numbers_, std::optional<size_t>(i)) !=
         restore.view_numbers_.end())
       continue;
-    if (table->definition->streams[table->definition->views[i].stream].derived()) {
+    if (table->definition->DependsOnOtherRows(table->definition->views[i].stream)) {
       if (table->views[i]->since >= through) continue;
       return Fail(ErrorCode::kFailedPrecondition,
                   fmt::format("view `{}` is new, or keeps other rows than when the state was "
-                              "captured, and is of a derived stream",
+                              "captured, and is of a stream that is joined or has no repeats",
                               ours.views[i].name));
     }
     restore.missing_.push_back(ours.views[i].name);
@@ -117,9 +117,11 @@ base::Result<void> ViewRestore::AddDerived(columns::ByteReader in) {
   return views_->impl_->derived.Restore(in, {epoch});
 }
 
-void ViewRestore::Finish(base::EpochId after, base::Timestamp clock) {
+base::Result<void> ViewRestore::Finish(base::EpochId after, base::Timestamp clock) {
+  HR_TRY_VOID(views_->impl_->derived.CheckRestored());
   for (const auto& kept : views_->impl_->table->views) kept->view.NoteClock(clock);
   views_->impl_->Publish(after, clock, kRestoredStep);
+  return {};
 }
 
 }  // namespace headrace::pipeline

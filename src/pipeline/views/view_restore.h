@@ -22,9 +22,9 @@ class ViewRestore {
  public:
   // `layout` is ViewCapture::Layout's. Views that are not in it, or are other ones now, stay empty
   // and take no rows: their history has to be read for them (ViewSet::BeginChange). Errors:
-  // kFailedPrecondition when such a view is of a derived stream, whose history is not read back;
-  // kCorruption; kUnsupported. One that takes no rows of epochs up to `through`, the last that may
-  // be in the capture, is whole: the replay brings all its rows.
+  // kFailedPrecondition when such a view is of a joined stream, or one without repeats, whose
+  // history is not read back; kCorruption; kUnsupported. One that takes no rows of epochs up to
+  // `through`, the last that may be in the capture, is whole: the replay brings all its rows.
   static base::Result<ViewRestore> Begin(ViewSet& views, std::span<const uint8_t> layout,
                                          base::EpochId through = kSinceThisEntry);
 
@@ -34,7 +34,8 @@ class ViewRestore {
   // In the order in which they were captured. Errors: kCorruption.
   base::Result<void> Add(std::span<const uint8_t> piece);
   // After the last: what is there is the state of `after`, as far as nothing later is replayed.
-  void Finish(base::EpochId after, base::Timestamp clock);
+  // Errors: as DerivedStreams::CheckRestored.
+  base::Result<void> Finish(base::EpochId after, base::Timestamp clock);
 
  private:
   explicit ViewRestore(ViewSet& views) : views_(&views) {}

@@ -92,12 +92,14 @@ inline constexpr std::array kCrashPoints = {
     // before
     // the rest is put aside, before and after the definition is in the log, after the step that
     // readers see it with; and a start that has to build views, before and after
+    std::string_view("change.asked"),
     std::string_view("change.before_build"),
     std::string_view("change.after_piece"),
     std::string_view("change.before_aside"),
     std::string_view("change.before_log"),
     std::string_view("change.after_log"),
     std::string_view("change.cut_over"),
+    std::string_view("change.before_forget"),
     std::string_view("change.start_build"),
     std::string_view("change.start_built"),
     // wiring: a core that stops: batches are refused, all is visible, tables are flushed, the log

@@ -119,6 +119,8 @@ Json ViewsJson(const StatusFigures& figures) {
     const pipeline::ViewStatus& view = figures.views[i];
     Json json = {
         {"name", view.name}, {"keys", view.keys}, {"rows", view.rows}, {"bytes", view.bytes}};
+    if (const base::EpochId since = pipeline::SinceOf(figures.since, view.name); since.value > 0)
+      json["since_epoch"] = since.value;
     for (const pipeline::HotKey& hot : view.hot_keys)
       json["hot_keys"].push_back(
           {{"key", KeyJson(figures.definition, figures.definition.views[i], hot.key)},
@@ -326,6 +328,8 @@ std::string StatusJson(const StatusFigures& figures) {
       {"dead_letters", figures.dead_letters},
       {"revoked_pins", figures.revoked_pins},
   };
+  if (figures.change.state != ChangeFigures::State::kNone)
+    json["change"] = Json::parse(ChangeJson(figures.change));
   json["snapshots"] = SnapshotsJson(figures.snapshots);
   if (figures.background) json["background"] = BackgroundJson(*figures.background);
   if (figures.recovery) json["recovery"] = RecoveryJson(*figures.recovery);
@@ -351,6 +355,7 @@ std::string StatusMetrics(const StatusFigures& figures) {
                figures.snapshots.failed);
   text.Gauge("headrace_wiring_recovery_estimate_seconds", "What a start would take now.",
              Seconds(figures.snapshots.recovery_estimate));
+  AddChange(figures.change, text);
   text.Summary("headrace_log_fdatasync_seconds", "Time of an fdatasync.", figures.sync_us);
   text.Summary("headrace_ingest_durable_seconds", "From accepted to durable.", figures.durable_us);
   text.Summary("headrace_pipeline_visible_seconds", "From durable to visible.", figures.visible_us);
@@ -366,6 +371,11 @@ std::string StatusMetrics(const StatusFigures& figures) {
   for (const pipeline::ViewStatus& view : figures.views)
     text.Gauge("headrace_pipeline_view_bytes", "Bytes of a view's state.",
                static_cast<double>(view.bytes), {{"view", view.name}});
+  for (const pipeline::ViewStatus& view : figures.views)
+    text.Gauge("headrace_pipeline_view_since_epoch",
+               "The epoch up to which rows are none of a view's; 0: it begins with the log.",
+               static_cast<double>(pipeline::SinceOf(figures.since, view.name).value),
+               {{"view", view.name}});
   for (const pipeline::ViewStatus& view : figures.views)
     text.Gauge("headrace_pipeline_view_hottest_key_share",
                "Share of a view's rows that one key has; 0 below 5 %.",

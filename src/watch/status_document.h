@@ -16,7 +16,9 @@
 #include "log/recovery_progress.h"
 #include "log/sequencer.h"
 #include "pipeline/definition.h"
+#include "pipeline/logged_definition.h"
 #include "pipeline/views/view_set.h"
+#include "watch/change_figures.h"
 #include "watch/governor.h"
 #include "watch/metrics_text.h"
 
@@ -75,6 +77,8 @@ struct StatusFigures {
   const base::Histogram& end_to_end_us;  // accepted -> visible, per batch
   const base::Histogram& serve_us;       // a request inside the engine
   std::vector<pipeline::ViewStatus> views;
+  pipeline::ViewsSince since;  // of views that do not begin with the log
+  ChangeFigures change;
   std::vector<pipeline::DerivedStreamStatus> derived_streams;
   std::vector<TableFigures> tables;
   std::map<std::string, std::map<std::string, uint64_t>> dead_letters;  // stream -> rule -> rows

@@ -59,15 +59,16 @@ class Planner {
     CheckNames();
     std::set<size_t> read;
     for (const pipeline::NamedDifference& view : plan_.diff.views) PlanView(view, read);
-    for (const size_t stream : read) plan_.history_rows += RowsOf(next().streams[stream].name);
+    for (const size_t stream : read) plan_.history_rows += RowsOf(stream);
     CheckMemory();
     return std::move(plan_);
   }
 
  private:
   const pipeline::PipelineDefinition& next() const { return *request_.next; }
-  uint64_t RowsOf(const std::string& stream) const {
-    const auto rows = ground_.rows.find(stream);
+  // That are read for it.
+  uint64_t RowsOf(size_t stream) const {
+    const auto rows = ground_.rows.find(next().streams[next().RootOf(stream)].name);
     return rows == ground_.rows.end() ? 0 : rows->second;
   }
   void Refuse(std::string why) { plan_.refusals.push_back(std::move(why)); }
@@ -84,11 +85,8 @@ class Planner {
     for (const auto& stream : plan_.diff.streams) {
       if (stream.difference == ChangeKind::kUnchanged) continue;
       if (IsDerived(stream.name)) {
-        if (stream.difference != ChangeKind::kRemoved)
-          Refuse(fmt::format(
-              "the derived stream {} is {}: its rows are made from the log's first one on, which "
-              "takes a start; stop the engine and `headrace serve` the new file",
-              stream.name, NameOf(stream.difference)));
+        if (stream.difference != ChangeKind::kRemoved && !ground_.made.contains(stream.name))
+          RefuseDerived(stream);
         continue;
       }
       Refuse(fmt::format(
@@ -102,6 +100,31 @@ class Planner {
         Refuse(fmt::format(
             "`{}` is {}: that needs a start; stop the engine and `headrace serve` the new file",
             setting.name, NameOf(setting.difference)));
+  }
+
+  void RefuseDerived(const pipeline::NamedDifference& stream) {
+    refused_streams_.insert(stream.name);
+    const bool depends = next().DependsOnOtherRows(*next().StreamNamed(stream.name));
+    std::string way = request_.back
+                          ? "stop the engine and `headrace serve` the file of before (if the last "
+                            "start was with that very file, change a comment in it: else what was "
+                            "applied since stays in force)"
+                          : "stop the engine and `headrace serve` the new file";
+    if (depends && ground_.first.value > 1)
+      way = fmt::format(
+          "no start can do that any more, as the log holds rows from epoch {} on: it needs a data "
+          "folder of its own",
+          ground_.first.value);
+    Refuse(
+        fmt::format("the derived stream {} is {}: its rows are made from the log's first one on, "
+                    "which takes a start; {}",
+                    stream.name, NameOf(stream.difference), way));
+  }
+
+  bool OverRefused(size_t stream) const {
+    for (; next().streams[stream].derived(); stream = next().streams[stream].derivation->source)
+      if (refused_streams_.contains(next().streams[stream].name)) return true;
+    return false;
   }
 
   void CheckServices() {
@@ -160,15 +183,21 @@ class Planner {
       view.means = "is still kept up from before the last change: nothing to build";
       return;
     }
+    if (OverRefused(definition.stream)) {
+      view.build = Build::kGone;
+      view.means = "is of a stream that needs a start";
+      return;
+    }
     if (const auto gone = GoneBecause(next(), definition.stream, begins, ground_.first)) {
       view.build = Build::kGone;
       view.means = "can't be rebuilt: " + *gone;
-      Refuse(fmt::format("view {} can't be rebuilt: {}. --from now:{} begins it with the cut-over",
-                         named.name, *gone, named.name));
+      Refuse(fmt::format(
+          "view {} can't be rebuilt: {}. {}--from now:{} begins it with the cut-over", named.name,
+          *gone, request_.back ? "`headrace apply` of the file of before with " : "", named.name));
       return;
     }
     view.build = Build::kHistory;
-    view.rows = RowsOf(next().streams[definition.stream].name);
+    view.rows = RowsOf(definition.stream);
     view.seconds = static_cast<double>(view.rows) / ground_.rows_per_second;
     view.bytes = BytesOf(definition, view.rows);
     plan_.state_bytes += view.bytes;
@@ -210,6 +239,7 @@ class Planner {
   const ChangeRequest& request_;
   const pipeline::PipelineDefinition& before_;
   ChangePlan plan_;
+  std::set<std::string> refused_streams_;  // derived ones that need a start
 };
 
 std::string_view NameOf(Build build) {
@@ -346,6 +376,7 @@ Result<ChangeGround> GroundOf(env::Environment& environment, const std::string& 
   HR_TRY(const auto log, log::LogReader::Open(environment, data_folder + "/log"));
   HR_TRY(ground.first, log->First());
   for (const pipeline::StreamDefinition& stream : ground.current.definition->streams) {
+    if (stream.derived()) continue;
     uint64_t rows = 0;
     const auto count = [&](const tables::PositionedRows& part) -> Result<void> {
       rows += part.rows.rows();

@@ -26,15 +26,17 @@ struct ChangeRequest {
   std::set<std::string> from_now;
   pipeline::ViewsSince since;  // of views that are to begin where they once did: a way back
   bool may_break = false;      // services may lose what their readers ask for
+  bool back = false;           // to the definition before: nobody has its file at hand
 };
 
 // What is there to change: a running engine, or a data folder.
 struct ChangeGround {
   pipeline::LoggedDefinition current;
   base::EpochId first{1};                // whose rows the log holds
-  std::map<std::string, uint64_t> rows;  // of each stream, about: in table and log
+  std::map<std::string, uint64_t> rows;  // of each stream that comes in, about: in table and log
   std::vector<pipeline::ViewStatus> views;
   std::set<std::string> ready;          // names of the next definition's views that are kept up
+  std::set<std::string> made;           // of its derived streams, whose rows are made already
   double rows_per_second = 1e6;         // that this machine applies
   std::optional<uint64_t> memory_free;  // nothing: nobody runs
   uint64_t memory_limit = 0;

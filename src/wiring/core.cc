@@ -75,6 +75,7 @@ class RunningCore final : public Core {
     sequencer_->Start([this](log::EpochRef epoch) { OnDurable(std::move(epoch)); });
     environment_.CrashPoint("start.accepting");
     changes_->LogStarted(standing_);
+    changes_->GoOn();
     snapshotter_->Start(started_from_);
     retention_->Start();
     return {};
@@ -233,6 +234,8 @@ class RunningCore final : public Core {
         .end_to_end_us = end_to_end_.visible_us(),
         .serve_us = answers_->serve_us(),
         .views = derived_.views->status(),
+        .since = derived_.views->current().since,
+        .change = changes_->figures(),
         .derived_streams = derived_.views->derived_status(),
         .tables = derived_.publishers->Figures(),
         .dead_letters = DeadLetterCounts(),

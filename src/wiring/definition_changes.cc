@@ -32,12 +32,14 @@ constexpr uint64_t kRowsMeasured = 200'000;
 
 // The change under way.
 struct DefinitionChanges::Task {
-  Task(env::Environment& environment, LoggedDefinition to)
+  Task(env::Environment& environment, LoggedDefinition to, AskedChange of)
       : next(std::move(to)),
+        asked(std::move(of)),
         pass(environment, env::WorkClass::kMaintenance, "a change of definition", kWaitMax) {}
   static constexpr env::MonotonicTime kWaitMax = std::chrono::minutes(10);
 
   const LoggedDefinition next;
+  AskedChange asked;
   env::BackgroundPass pass;
   std::vector<std::unique_ptr<StreamHistory>> history;
   size_t reading = 0;
@@ -45,12 +47,19 @@ struct DefinitionChanges::Task {
   uint64_t rows_accepted = 0;  // when it began
   int rounds = 0;
   bool aside = false;  // epochs after `until` are put aside
+
+  uint64_t RowsRead() const {
+    uint64_t rows = 0;
+    for (const auto& each : history) rows += each->rows_read();
+    return rows;
+  }
 };
 
 DefinitionChanges::DefinitionChanges(env::Environment& environment, Sources sources,
                                      std::optional<LoggedDefinition> logged)
     : environment_(environment),
       sources_(sources),
+      asked_(environment.files(), sources.options.data_folder),
       logged_(std::move(logged)),
       executor_(environment.NewExecutor("changes", env::Priority::kBackground)) {
   sources_.derived.views->DisposeBy([this](std::shared_ptr<const void> what) {
@@ -67,6 +76,10 @@ void DefinitionChanges::Close() {
     ending = std::move(executor_);
   }
   ending.reset();
+  if (task_ == nullptr) return;
+  // A life that was ended is none that the change ended.
+  --task_->asked.begun;
+  (void)asked_.Put(task_->asked);
   task_.reset();
 }
 
@@ -89,17 +102,6 @@ void DefinitionChanges::OnApplier(Do act, Then then) {
   });
 }
 
-std::string_view DefinitionChanges::NameOf(State state) {
-  switch (state) {
-    case State::kNone: return "none";
-    case State::kBuilding: return "building";
-    case State::kCuttingOver: return "cutting_over";
-    case State::kDone: return "done";
-    case State::kFailed: return "failed";
-  }
-  return "none";
-}
-
 // About: rows of the table and those on their way to it; without a table, all that were accepted.
 uint64_t DefinitionChanges::RowsOf(const pipeline::StreamDefinition& stream) const {
   const auto tables = sources_.derived.publishers->Figures();
@@ -116,15 +118,18 @@ ChangeGround DefinitionChanges::Ground(const ChangeRequest& request) const {
   if (const auto named = logged()) ground.current.started = named->started;
   ground.first = sources_.sequencer.status().first;
   for (const pipeline::StreamDefinition& stream : ground.current.definition->streams)
-    ground.rows[stream.name] = RowsOf(stream);
+    if (!stream.derived()) ground.rows[stream.name] = RowsOf(stream);
   ground.views = views.status();
   for (std::string& view : views.KeptUp(*request.next, request.since))
     ground.ready.insert(std::move(view));
+  for (size_t i = 0; i < request.next->streams.size(); ++i)
+    if (request.next->streams[i].derived() && views.NumberOf(*request.next, i))
+      ground.made.insert(request.next->streams[i].name);
   ground.memory_limit = sources_.budget.limit_bytes();
   const uint64_t used = sources_.budget.used_bytes() + sources_.budget.uncharged_bytes();
   ground.memory_free = ground.memory_limit - std::min(ground.memory_limit, used);
   const std::lock_guard lock(mutex_);
-  const double took = Seconds(figures_.ended - figures_.began).count();
+  const double took = Seconds(figures_.ended_at - figures_.began_at).count();
   ground.rows_per_second = figures_.rows_done > kRowsMeasured && took > 0
                                ? static_cast<double>(figures_.rows_done) / took
                                : kRowsPerSecond;
@@ -141,7 +146,7 @@ void DefinitionChanges::Diff(ChangeRequest request, Done done) {
 
 void DefinitionChanges::Apply(ChangeRequest request, Done done) {
   Post([this, request = std::move(request), done = std::move(done)]() mutable {
-    ApplyNow(request, "apply", std::move(done));
+    ApplyNow({.request = std::move(request), .by = "apply", .from = {}}, std::move(done));
   });
 }
 
@@ -149,7 +154,7 @@ void DefinitionChanges::Rollback(Done done) {
   Post([this, done = std::move(done)]() mutable {
     auto request = Before();
     if (!request) return done(Fail(std::move(request).error()));
-    ApplyNow(*request, "rollback", std::move(done));
+    ApplyNow({.request = std::move(*request), .by = "rollback", .from = {}}, std::move(done));
   });
 }
 
@@ -161,8 +166,10 @@ Result<ChangeRequest> DefinitionChanges::Before() const {
                 "the log names no definition before this one: there is nothing to go back to");
   HR_TRY(const auto history, training::History::Open(environment_, sources_.options.data_folder));
   HR_TRY(LoggedDefinition before, history->Named(named->before, history->newest()));
-  return ChangeRequest{
-      .next = std::move(before.definition), .since = std::move(before.since), .may_break = true};
+  return ChangeRequest{.next = std::move(before.definition),
+                       .since = std::move(before.since),
+                       .may_break = true,
+                       .back = true};
 }
 
 base::Error DefinitionChanges::Refused(const ChangePlan& plan) const {
@@ -170,8 +177,10 @@ base::Error DefinitionChanges::Refused(const ChangePlan& plan) const {
                      fmt::format("the change is refused: {}", fmt::join(plan.refusals, "; ")));
 }
 
-void DefinitionChanges::ApplyNow(const ChangeRequest& request, std::string by, Done done) {
-  {
+void DefinitionChanges::ApplyNow(AskedChange asked, Done done) {
+  const bool same = task_ != nullptr && task_->asked.by == asked.by &&
+                    ChangeRequestJson(task_->asked.request) == ChangeRequestJson(asked.request);
+  if (!same) {
     const std::lock_guard lock(mutex_);
     if (task_ != nullptr || announced_)
       return done(Fail(base::Error(ErrorCode::kConflict,
@@ -179,33 +188,114 @@ void DefinitionChanges::ApplyNow(const ChangeRequest& request, std::string by, D
                                    "far it is")
                            .With("to", figures_.to.ToString())));
   }
-  const ChangeGround ground = Ground(request);
-  ChangePlan plan = PlanChange(ground, request);
-  if (!plan.may_go()) return done(Fail(Refused(plan)));
+  const ChangeGround ground = Ground(asked.request);
+  ChangePlan plan = PlanChange(ground, asked.request);
   std::string json = plan.ToJson(ground);
-  if (plan.changes) Begin(std::move(plan), std::move(by));
+  if (same) return done(std::move(json));
+  if (!plan.may_go()) return done(Fail(Refused(plan)));
+  if (!plan.changes) return done(std::move(json));
+  asked.from = ground.current.definition->id;
+  ++asked.begun;
+  if (auto put = asked_.Put(asked); !put) return done(Fail(std::move(put).error()));
+  environment_.CrashPoint("change.asked");
+  Begin(std::move(plan), std::move(asked));
   done(std::move(json));
 }
 
-// Step 2.
-void DefinitionChanges::Begin(ChangePlan plan, std::string by) {
-  task_ = std::make_unique<Task>(environment_, std::move(plan.next));
+void DefinitionChanges::GoOn() {
+  Post([this] { GoOnNow(); });
+}
+
+void DefinitionChanges::GoOnNow() {
+  if (task_ != nullptr) return;  // somebody was quicker
+  auto asked = asked_.Read();
+  if (!asked) {
+    base::LogWarning("wiring.change_not_read", {{"error", asked.error().ToString()}});
+    return Forget();
+  }
+  if (!*asked) return;
+  bool busy = false;
   {
     const std::lock_guard lock(mutex_);
-    figures_ = {.number = figures_.number + 1,
-                .state = State::kBuilding,
-                .from = task_->next.before,
-                .to = task_->next.definition->id,
-                .by = std::move(by),
-                .rows_total = plan.history_rows,
-                .began = environment_.clock().Now(),
-                .error = std::nullopt};
+    busy = announced_.has_value();  // what the start brought is not durable yet
+  }
+  if (busy) return PostAfter(kBusyPause, &DefinitionChanges::GoOnNow);
+  GoOnWith(std::move(**asked));
+}
+
+void DefinitionChanges::GoOnWith(AskedChange asked) {
+  const base::DefinitionId current = sources_.derived.views->current().definition->id;
+  if (current == asked.request.next->id) return Forget();  // it was durable
+  if (current != asked.from)
+    return NoteRefused(asked, base::Error(ErrorCode::kFailedPrecondition,
+                                          "the engine was started with another file since it was "
+                                          "asked for: apply it again"));
+  if (asked.begun >= kLivesMax)
+    return NoteRefused(
+        asked, base::Error(ErrorCode::kUnavailable,
+                           fmt::format("{} lives of the engine ended while it was built: find out "
+                                       "why, and apply it again",
+                                       asked.begun)));
+  const AskedChange copy = asked;
+  ApplyNow(std::move(asked), [this, copy](Result<std::string> begun) {
+    if (!begun) NoteRefused(copy, std::move(begun).error());
+  });
+}
+
+// One of an earlier life that does not begin again.
+void DefinitionChanges::NoteRefused(const AskedChange& asked, base::Error error) {
+  base::LogWarning("wiring.change_failed", {{"error", error.ToString()}});
+  Forget();
+  const std::lock_guard lock(mutex_);
+  Figures figures;
+  figures.number = figures_.number + 1;
+  figures.state = State::kFailed;
+  figures.from = asked.from;
+  figures.to = asked.request.next->id;
+  figures.by = asked.by;
+  figures.begun = asked.begun;
+  figures.began = environment_.clock().Wall();
+  figures.error = std::move(error);
+  figures.done = figures_.done;
+  figures.failed = figures_.failed + 1;
+  figures_ = std::move(figures);
+}
+
+// It is over.
+void DefinitionChanges::Forget() {
+  environment_.CrashPoint("change.before_forget");
+  if (const auto removed = asked_.Remove(); !removed)
+    base::LogWarning("wiring.change_not_forgotten", {{"error", removed.error().ToString()}});
+}
+
+// Step 2.
+void DefinitionChanges::Begin(ChangePlan plan, AskedChange asked) {
+  task_ = std::make_unique<Task>(environment_, std::move(plan.next), std::move(asked));
+  {
+    const std::lock_guard lock(mutex_);
+    Figures figures;
+    figures.number = figures_.number + 1;
+    figures.state = State::kBuilding;
+    figures.from = task_->next.before;
+    figures.to = task_->next.definition->id;
+    figures.by = task_->asked.by;
+    figures.begun = task_->asked.begun;
+    figures.rows_total = plan.history_rows;
+    figures.began = environment_.clock().Wall();
+    figures.began_at = environment_.clock().Now();
+    figures.done = figures_.done;
+    figures.failed = figures_.failed;
+    figures_ = std::move(figures);
     base::LogInfo("wiring.change_begun", {{"from", figures_.from.ToString()},
                                           {"to", figures_.to.ToString()},
                                           {"by", figures_.by},
+                                          {"begun", std::to_string(figures_.begun)},
                                           {"rows", std::to_string(figures_.rows_total)}});
   }
-  sources_.retention.Hold(sources_.sequencer.status().first);
+  sources_.retention.Hold([this](EpochId) { Post([this] { BeginBuild(); }); });
+}
+
+void DefinitionChanges::BeginBuild() {
   environment_.CrashPoint("change.before_build");
   OnApplier(
       [next = task_->next](pipeline::ViewSet& views) {
@@ -227,7 +317,8 @@ Result<void> DefinitionChanges::OpenHistory(const pipeline::ViewSet::ToBuild& ne
     if (!first) known->second = std::min(known->second, after);
   }
   for (const auto& [stream, after] : streams) {
-    const auto id = sources_.derived.streams.find(definition.streams[stream].name);
+    const auto id =
+        sources_.derived.streams.find(definition.streams[definition.RootOf(stream)].name);
     HR_CHECK(id != sources_.derived.streams.end(), "a stream without an id");
     HR_TRY(auto history, StreamHistory::Open(environment_, sources_.budget,
                                              {.definition = definition,
@@ -280,11 +371,10 @@ void DefinitionChanges::Step() {
       ++task_->reading;
       continue;
     }
-    const auto& stream = task_->next.definition->streams[(*rows)->stream];
-    (*rows)->stream = *sources_.derived.views->StreamNumber(stream.name);
+    (*rows)->stream = *sources_.derived.views->NumberOf(*task_->next.definition, (*rows)->stream);
     {
       const std::lock_guard lock(mutex_);
-      figures_.rows_done += (*rows)->rows.rows();
+      figures_.rows_done = task_->RowsRead();
     }
     return sources_.applier.TakeHistory(std::move(**rows), [this] {
       environment_.CrashPoint("change.after_piece");
@@ -402,20 +492,22 @@ std::optional<LoggedDefinition> DefinitionChanges::logged() const {
 // Step 4.
 void DefinitionChanges::Cut(EpochId at) {
   task_.reset();
+  Forget();
   sources_.snapshotter.NoteChange();
-  sources_.retention.Hold(std::nullopt);
+  sources_.retention.LetGo();
   {
     const std::lock_guard lock(mutex_);
     figures_.state = State::kDone;
     figures_.cut_over = at;
-    figures_.ended = environment_.clock().Now();
+    figures_.ended_at = environment_.clock().Now();
     figures_.kept = true;
+    ++figures_.done;
     base::LogInfo(
         "wiring.change_done",
         {{"to", figures_.to.ToString()},
          {"epoch", std::to_string(at.value)},
          {"rows", std::to_string(figures_.rows_done)},
-         {"took_ms", std::to_string((figures_.ended - figures_.began).count() / 1'000'000)}});
+         {"took_ms", std::to_string((figures_.ended_at - figures_.began_at).count() / 1'000'000)}});
   }
   sources_.snapshotter.TakeNow([](const Result<void>&) {});
   PostAfter(kLookAtKept, &DefinitionChanges::LookAtKept);
@@ -429,7 +521,7 @@ void DefinitionChanges::LookAtKept() {
     const base::MemoryBudget& budget = sources_.budget;
     const bool full =
         (budget.used_bytes() + budget.uncharged_bytes()) / 3 > budget.limit_bytes() / 4;
-    if (!full && environment_.clock().Now() < figures_.ended + kKeep) {
+    if (!full && environment_.clock().Now() < figures_.ended_at + kKeep) {
       executor_ == nullptr
           ? void()
           : executor_->PostAt(environment_.clock().Now() + kLookAtKept, [this] { LookAtKept(); });
@@ -448,7 +540,8 @@ void DefinitionChanges::LookAtKept() {
 void DefinitionChanges::Abandon(base::Error error) {
   base::LogWarning("wiring.change_failed", {{"error", error.ToString()}});
   task_.reset();
-  sources_.retention.Hold(std::nullopt);
+  Forget();
+  sources_.retention.LetGo();
   OnApplier(
       [](pipeline::ViewSet& views) {
         views.DropChange();
@@ -457,8 +550,9 @@ void DefinitionChanges::Abandon(base::Error error) {
       [this](bool) { sources_.applier.TakeHistory({}, [] {}); });
   const std::lock_guard lock(mutex_);
   figures_.state = State::kFailed;
-  figures_.ended = environment_.clock().Now();
+  figures_.ended_at = environment_.clock().Now();
   figures_.error = std::move(error);
+  ++figures_.failed;
 }
 
 std::string DefinitionChanges::ToJson() const {
@@ -470,38 +564,20 @@ std::string DefinitionChanges::ToJson() const {
     json["since"] = Json::object();
     for (const auto& [view, since] : current.since) json["since"][view] = since.value;
   }
-  const std::lock_guard lock(mutex_);
-  if (logged_ && logged_->before.value != 0) json["before"] = logged_->before.ToString();
-  if (figures_.number == 0) return json.dump();
-  const bool over = figures_.state == State::kDone || figures_.state == State::kFailed;
-  const double took =
-      Seconds((over ? figures_.ended : environment_.clock().Now()) - figures_.began).count();
-  Json change = {{"number", figures_.number},
-                 {"by", figures_.by},
-                 {"state", NameOf(figures_.state)},
-                 {"from", figures_.from.ToString()},
-                 {"to", figures_.to.ToString()},
-                 {"rows_done", figures_.rows_done},
-                 {"rows_total", figures_.rows_total},
-                 {"state_bytes", figures_.bytes},
-                 {"seconds", took}};
-  if (figures_.state == State::kBuilding && figures_.rows_done > 0)
-    change["seconds_left"] =
-        took *
-        static_cast<double>(figures_.rows_total -
-                            std::min(figures_.rows_total, figures_.rows_done)) /
-        static_cast<double>(figures_.rows_done);
-  if (figures_.cut_over.value != 0) change["cut_over_epoch"] = figures_.cut_over.value;
-  change["kept_for_rollback"] = figures_.kept;
-  if (figures_.error) {
-    Json context = Json::object();
-    for (const auto& [name, value] : figures_.error->context()) context[name] = value;
-    change["error"] = {{"name", base::RowOf(figures_.error->code()).name},
-                       {"message", figures_.error->message()},
-                       {"context", std::move(context)}};
-  }
-  json["change"] = std::move(change);
+  if (const auto named = logged(); named && named->before.value != 0)
+    json["before"] = named->before.ToString();
+  const watch::ChangeFigures change = figures();
+  if (change.state != State::kNone) json["change"] = Json::parse(watch::ChangeJson(change));
   return json.dump();
+}
+
+watch::ChangeFigures DefinitionChanges::figures() const {
+  const std::lock_guard lock(mutex_);
+  watch::ChangeFigures figures = figures_;
+  const bool over = figures.state == State::kDone || figures.state == State::kFailed;
+  figures.took = std::chrono::duration_cast<base::Duration>(
+      (over ? figures_.ended_at : environment_.clock().Now()) - figures_.began_at);
+  return figures;
 }
 
 }  // namespace headrace::wiring

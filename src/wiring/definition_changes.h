@@ -6,7 +6,8 @@
 // 3. when they are as new as all others the definition is logged: the epoch that holds it is the
 //    cut-over, for a replay as for the readers;
 // 4. the views that it took away are kept up for a while, for a way back.
-// A crash before step 3 is durable leaves nothing of the change, one after it all of it.
+// A crash before step 3 is durable leaves nothing of the change but that it was asked for
+// (asked_change.h): the next start begins it again. A crash after it leaves all of it.
 
 #include <cstdint>
 #include <functional>
@@ -20,7 +21,9 @@
 #include "base/result.h"
 #include "env/environment.h"
 #include "log/sequencer.h"
+#include "watch/change_figures.h"
 #include "wiring/applier.h"
+#include "wiring/asked_change.h"
 #include "wiring/change_plan.h"
 #include "wiring/log_retention.h"
 #include "wiring/recovery.h"
@@ -38,6 +41,7 @@ class DefinitionChanges {
   static constexpr int kRoundsMax = 16;  // through the log's new end, before it is given up
   static constexpr uint64_t kBusyRows = 1 << 14;  // the applier's backlog that history waits for
   static constexpr uint64_t kSpareShare = 16;     // of the budget, left free by what is built
+  static constexpr uint32_t kLivesMax = 3;        // that a change is begun in, then it is given up
   static constexpr env::MonotonicTime kKeep = std::chrono::hours(1);  // what a change took away
   static constexpr env::MonotonicTime kLookAtKept = std::chrono::seconds(1);
 
@@ -61,14 +65,18 @@ class DefinitionChanges {
   // Each gives a JSON document, on this actor's executor. Errors: of Apply and Rollback kConflict
   // while a change is under way, kFailedPrecondition when it is refused, with every reason.
   void Diff(ChangeRequest request, Done done);
-  // Answers when it has begun; ToJson tells how it goes on.
+  // Answers when it has begun, and will begin again after a death; ToJson tells how it goes on. Who
+  // asks for what is under way is answered as the one who asked first.
   void Apply(ChangeRequest request, Done done);
   void Rollback(Done done);
   // The definition in force, and the change under way or the last one.
   std::string ToJson() const;
+  watch::ChangeFigures figures() const;
 
   // Logs what a start brought. Once, before anything is applied.
   void LogStarted(const pipeline::LoggedDefinition& standing);
+  // Begins again what an earlier life did not end. Once, after LogStarted.
+  void GoOn();
   std::optional<pipeline::LoggedDefinition> logged() const;
   void NoteDurable(const log::Epoch& epoch);
   void NoteVisible(base::EpochId epoch);
@@ -76,20 +84,10 @@ class DefinitionChanges {
   void Close();
 
  private:
-  enum class State : uint8_t { kNone, kBuilding, kCuttingOver, kDone, kFailed };
-  static std::string_view NameOf(State state);
-  // For people, of the change under way or the last one.
-  struct Figures {
-    uint64_t number = 0;
-    State state = State::kNone;
-    base::DefinitionId from, to;
-    std::string by;  // "apply" or "rollback"
-    uint64_t rows_done = 0, rows_total = 0;
-    uint64_t bytes = 0;  // of the state that is built
-    env::MonotonicTime began{0}, ended{0};
-    base::EpochId cut_over;
-    bool kept = false;  // what it took away is still kept up
-    std::optional<base::Error> error;
+  using State = watch::ChangeFigures::State;
+  // Of the change under way or the last one.
+  struct Figures : watch::ChangeFigures {
+    env::MonotonicTime began_at{0}, ended_at{0};
   };
   struct Task;
   void Post(std::move_only_function<void()> step);
@@ -100,9 +98,14 @@ class DefinitionChanges {
 
   ChangeGround Ground(const ChangeRequest& request) const;
   uint64_t RowsOf(const pipeline::StreamDefinition& stream) const;
-  void ApplyNow(const ChangeRequest& request, std::string by, Done done);
+  void ApplyNow(AskedChange asked, Done done);
+  void GoOnNow();
+  void GoOnWith(AskedChange asked);
+  void NoteRefused(const AskedChange& asked, base::Error error);
+  void Forget();
   base::Result<ChangeRequest> Before() const;
-  void Begin(ChangePlan plan, std::string by);
+  void Begin(ChangePlan plan, AskedChange asked);
+  void BeginBuild();
   base::Result<void> OpenHistory(const pipeline::ViewSet::ToBuild& needed);
   void Step();
   base::Result<void> CheckMemory() const;
@@ -118,6 +121,7 @@ class DefinitionChanges {
 
   env::Environment& environment_;
   const Sources sources_;
+  const AskedChangeFile asked_;
 
   // On the executor.
   std::unique_ptr<Task> task_;

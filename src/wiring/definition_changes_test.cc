@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "wiring/lives_fixture.h"
 
@@ -95,8 +96,8 @@ TEST(DefinitionChanges, ADerivedViewFromNowSurvivesADeathBeforeTheNextSnapshot) 
 
 // Nothing of it is in the log: a build that comes to ask all the same, as what was kept up has gone
 // since it was planned, must not take that for no rows.
-TEST(DefinitionChanges, ADerivedStreamHasNoHistoryToRead) {
-  Lives lives(OverStream(kHour, kLarge));
+TEST(DefinitionChanges, AStreamWithoutRepeatsHasNoHistoryToRead) {
+  Lives lives(OverStream(kHour, kOnce));
   lives.Send(300);
   const size_t large = *lives.definition_->StreamNamed("large");
   lives.machine_->Run([&] {
@@ -208,17 +209,19 @@ TEST(DefinitionChanges, OneAtATime) {
   }
 }
 
-// A kill wherever a change can be interrupted: it is whole afterwards, or never happened.
-TEST(DefinitionChanges, AKillLeavesAllOfAChangeOrNothing) {
+// A kill wherever a change can be interrupted: it is whole afterwards, or goes on by itself. Only
+// one that was not asked for durably never happened.
+TEST(DefinitionChanges, AKillLeavesAllOfAChangeOrItGoesOn) {
   std::vector<int> batches(6, 500);
   const std::string before = FreshAnswers(Text(kHour, Table::kYes), batches);
   const std::string after = FreshAnswers(Text(kDay, Table::kYes), batches);
   int whole = 0;
-  int nothing = 0;
+  int gone_on = 0;
   for (const char* point :
-       {"change.before_build", "change.after_piece", "change.before_aside", "change.before_log",
-        "log.after_write", "log.after_sync", "change.after_log", "applier.before_apply",
-        "change.cut_over", "change.start_build", "change.start_built"}) {
+       {"change.asked", "change.before_build", "change.after_piece", "change.before_aside",
+        "change.before_log", "log.after_write", "log.after_sync", "change.after_log",
+        "applier.before_apply", "change.cut_over", "change.before_forget", "change.start_build",
+        "change.start_built"}) {
     for (const auto kind :
          {env::simulated::CrashKind::kKill, env::simulated::CrashKind::kPowerCut}) {
       Lives lives(Text(kHour, Table::kYes));
@@ -241,14 +244,126 @@ TEST(DefinitionChanges, AKillLeavesAllOfAChangeOrNothing) {
       ASSERT_TRUE(lives.started_) << point;
       const std::string now = lives.Answers();
       EXPECT_TRUE(now == before || now == after) << point << ": " << now;
-      ++(now == before ? nothing : whole);
-      // Whichever it is, it can be done again.
-      EXPECT_EQ(lives.Apply(To(Text(kDay, Table::kYes))), "") << point;
+      ++(now == before ? gone_on : whole);
+      EXPECT_EQ(lives.GoneOn(), now == before ? "done" : "none") << point;
+      EXPECT_EQ(lives.Answers(), after) << point;
+      if (now == before) {
+        EXPECT_EQ(lives.State()["change"]["begun"], 2) << point;
+      }
+      // And it is over: the next life finds nothing to go on with.
+      lives.Die();
+      EXPECT_EQ(lives.GoneOn(), "none") << point;
       EXPECT_EQ(lives.Answers(), after) << point;
     }
   }
   EXPECT_GT(whole, 0);
-  EXPECT_GT(nothing, 0);
+  EXPECT_GT(gone_on, 0);
+}
+
+constexpr const char* kSpend =
+    "{from: payments, by: card, over: [1h], features: {spend: sum(amount)}}";
+constexpr const char* kInTheMiddle = "change.after_piece";
+
+TEST(DefinitionChanges, OneThatEveryLifeEndsInIsGivenUp) {
+  Lives lives(Text(kHour, Table::kYes));
+  for (int i = 0; i < 6; ++i) lives.Send(500);
+  const std::string before = lives.Answers();
+  lives.machine_->faults().crash_point = kInTheMiddle;
+  lives.machine_->faults().crash_hit = 1;
+  EXPECT_EQ(lives.Apply(To(Text(kDay, Table::kYes))), "died");
+  for (uint32_t life = 2; life <= DefinitionChanges::kLivesMax; ++life) {
+    lives.Die({.crash_point = kInTheMiddle});
+    ASSERT_TRUE(lives.started_);
+    EXPECT_EQ(lives.GoneOn(), "died");
+  }
+  lives.Die();
+  ASSERT_TRUE(lives.started_);
+  EXPECT_EQ(lives.GoneOn(), "failed");
+  EXPECT_EQ(lives.State()["change"]["begun"], DefinitionChanges::kLivesMax);
+  EXPECT_NE(lives.State()["change"]["error"]["message"].get<std::string>().find("lives"),
+            std::string::npos);
+  EXPECT_EQ(lives.Answers(), before);
+  EXPECT_EQ(lives.Apply(To(Text(kDay, Table::kYes))), "");
+}
+
+// A stop is no death, and the file that a start brings comes before what was asked for.
+TEST(DefinitionChanges, AStopAndAnotherFile) {
+  for (const bool another : {false, true}) {
+    Lives lives(Text(kHour, Table::kYes));
+    for (int i = 0; i < 6; ++i) lives.Send(500);
+    ASSERT_TRUE(lives.Begin(To(Text(kDay, Table::kYes))).has_value());
+    lives.machine_->Run([&] { lives.core_->Stop(); });
+    if (another) lives.definition_ = Define(Text(kHour, Table::kYes) + "# another\n");
+    lives.Die();
+    ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+    EXPECT_EQ(lives.GoneOn(), another ? "failed" : "done");
+    if (!another) {
+      EXPECT_EQ(lives.State()["change"]["begun"], 1);
+    }
+  }
+}
+
+TEST(DefinitionChanges, WhoAsksAgainWaitsForTheSame) {
+  Lives lives(Text(kHour, Table::kYes));
+  for (int i = 0; i < 6; ++i) lives.Send(500);
+  ASSERT_TRUE(lives.Begin(To(Text(kDay, Table::kYes))).has_value());
+  ASSERT_EQ(lives.State()["change"]["state"], "building");
+  EXPECT_EQ(lives.Apply(To(Text(kDay, Table::kYes))), "");
+  EXPECT_EQ(lives.State()["change"]["number"], 1);
+}
+
+// The figures of a change are where an operator looks.
+TEST(DefinitionChanges, StatusAndMetricsSayHowFarItIs) {
+  Lives lives(Text(kHour, Table::kYes));
+  for (int i = 0; i < 20; ++i) lives.Send(500);
+  const auto status = [&] { return nlohmann::json::parse(lives.core_->StatusJson()); };
+  EXPECT_FALSE(status().contains("change"));
+  bool building = false;
+  ASSERT_EQ(lives.Apply(To(Text(kDay, Table::kYes)),
+                        [&] {
+                          const auto change = status()["change"];
+                          if (change["rows_done"] == 0) return;
+                          building = true;
+                          EXPECT_EQ(change["state"], "building");
+                          EXPECT_EQ(change["rows_total"], 10'000);
+                          EXPECT_TRUE(change.contains("seconds_left"));
+                          EXPECT_NE(
+                              lives.core_->MetricsText().find("headrace_wiring_change_under_way 1"),
+                              std::string::npos);
+                        }),
+            "");
+  EXPECT_TRUE(building);
+  EXPECT_EQ(status()["change"]["state"], "done");
+  EXPECT_EQ(status()["change"]["rows_done"], 10'000);
+  EXPECT_FALSE(status()["views"][0].contains("since_epoch"));
+  const std::string metrics = lives.core_->MetricsText();
+  EXPECT_NE(metrics.find("headrace_wiring_changes_done_total 1"), std::string::npos);
+  EXPECT_NE(metrics.find("headrace_wiring_change_rows_read 10000"), std::string::npos);
+  ChangeRequest now = To(Text(kSpend, Table::kYes));
+  now.all_from_now = true;
+  ASSERT_EQ(lives.Apply(std::move(now)), "");
+  EXPECT_EQ(status()["views"][0]["since_epoch"], status()["change"]["cut_over_epoch"]);
+  EXPECT_EQ(lives.core_->MetricsText().find("headrace_pipeline_view_since_epoch{view=\"card\"} 0"),
+            std::string::npos);
+}
+
+// As while it runs, so at a start.
+TEST(DefinitionChanges, AStartWhoseViewsDoNotFitSaysSo) {
+  base::MemoryBudget budget(64ULL << 20);
+  Lives lives(Text(kHour, Table::kYes));
+  for (int i = 0; i < 20; ++i) lives.Send(500);
+  lives.Snapshot();
+  budget.Force(base::MemoryAccount::kTables, 64 << 20);
+  lives.definition_ = Define(Text(kDay, Table::kYes));
+  lives.budget_ = &budget;
+  lives.Die();
+  ASSERT_FALSE(lives.started_);
+  EXPECT_EQ(lives.started_.error().code(), base::ErrorCode::kResourceExhausted);
+  EXPECT_NE(lives.started_.error().message().find("do not fit into the memory"), std::string::npos)
+      << lives.started_.error().ToString();
+  budget.Force(base::MemoryAccount::kTables, -(64 << 20));
+  lives.Die();
+  ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "columns/batch_builder.h"
 #include "columns/value.h"
@@ -91,6 +91,7 @@ class Lives {
       CoreOptions options{
           .definition = definition_, .data_folder = kData, .log = {}, .answers_file = {}};
       options.log.segment_bytes = 64U << 10;
+      options.budget = budget_;
       auto core = Core::Start(*machine_, options);
       started_ = core ? base::Result<void>() : base::Fail(core.error());
       if (core) core_ = std::move(*core);
@@ -166,7 +167,10 @@ class Lives {
     return begun ? Await(*begun) : "died";
   }
 
-  nlohmann::json State() const { return nlohmann::json::parse(core_->changes().ToJson()); }
+  // What a start went on with comes to its end; its state.
+  std::string GoneOn();
+
+  nlohmann::json State() const;  // of the change
   // Begins; what it said.
   base::Result<std::string> Begin(ChangeRequest request) {
     std::optional<base::Result<std::string>> begun;
@@ -181,26 +185,12 @@ class Lives {
     return Await(Begin(std::move(request)), between);
   }
   std::string Await(const base::Result<std::string>& begun,
-                    const std::function<void()>& between = {}) {
-    if (machine_->crashed()) return "died";
-    if (!begun) return begun.error().message();
-    if (!nlohmann::json::parse(*begun)["changes"].get<bool>()) return "";
-    while (!machine_->crashed() && State()["change"]["state"] == "building") {
-      if (between) between();
-      machine_->Step();
-    }
-    machine_->RunUntil([&] {
-      return machine_->crashed() || State()["change"]["state"] == "done" ||
-             State()["change"]["state"] == "failed";
-    });
-    if (machine_->crashed()) return "died";
-    const nlohmann::json change = State()["change"];
-    return change["state"] == "done" ? "" : change["error"]["message"].get<std::string>();
-  }
+                    const std::function<void()>& between = {});
 
   std::mt19937_64 random_{1};
   std::unique_ptr<SimulatedEnvironment> machine_ = std::make_unique<SimulatedEnvironment>(1);
   pipeline::PipelineRef definition_;
+  base::MemoryBudget* budget_ = nullptr;  // null: of its own
   base::Result<void> started_;
   std::unique_ptr<Core> core_;
   int64_t now_ = 1'000'000 * kMinute;

@@ -35,9 +35,20 @@ void LogRetention::Close() {
   ending = std::move(executor_);
 }
 
-void LogRetention::Hold(std::optional<base::EpochId> from) {
-  const std::lock_guard lock(mutex_);
-  held_from_ = from;
+void LogRetention::Hold(std::move_only_function<void(base::EpochId)> done) {
+  {
+    const std::lock_guard lock(mutex_);
+    held_ = true;
+  }
+  sources_.sequencer.Hold(std::move(done));
+}
+
+void LogRetention::LetGo() {
+  {
+    const std::lock_guard lock(mutex_);
+    held_ = false;
+  }
+  sources_.sequencer.LetGo();
 }
 
 void LogRetention::NoteDurable(const log::Epoch& epoch) {
@@ -67,6 +78,7 @@ watch::RetentionFigures LogRetention::Needed() {
   const pipeline::PipelineDefinition& definition = sources_.definition;
   const log::LogStatus status = sources_.sequencer.status();
   const bool full = status.log_bytes * kFullDenominator > definition.log.bytes_max * kFullNumerator;
+  if (IsHeld()) return {status.first, "views that are being built"};
   if (!definition.log.keep && !full) return {{0}, "there is room"};
   const base::EpochId safe = sources_.snapshotter.SafeAfter();
   if (safe.value == 0) return {{0}, "fewer than two snapshots of the state"};
@@ -74,8 +86,6 @@ watch::RetentionFigures LogRetention::Needed() {
   const auto hold = [&](base::EpochId after, std::string what) {
     if (after.Next() < needed.needed_from) needed = {after.Next(), std::move(what)};
   };
-  if (const auto held = HeldFrom())
-    hold({held->value - std::min<uint64_t>(held->value, 1)}, "views that are being built");
   if (const auto committed = sources_.publishers.CommittedThrough())
     hold(*committed, "rows that their table lacks");
   if (!definition.log.keep) {

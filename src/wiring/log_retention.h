@@ -43,9 +43,10 @@ class LogRetention {
 
   void Start();
   void NoteDurable(const log::Epoch& epoch);
-  // Rows of epochs from this one on stay until it is let go (nothing): views are being built from
-  // them.
-  void Hold(std::optional<base::EpochId> from);
+  // Views are being built from the log: what it has stays until LetGo. `done` is told the first
+  // epoch, on the sequencer's executor.
+  void Hold(std::move_only_function<void(base::EpochId)> done);
+  void LetGo();
   void Close();
   watch::RetentionFigures figures() const;
 
@@ -58,9 +59,9 @@ class LogRetention {
   watch::RetentionFigures Needed();
   // The last epoch that is older than `keep`; 0 when none is known to be.
   base::EpochId OlderThan(base::Duration keep);
-  std::optional<base::EpochId> HeldFrom() const {
+  bool IsHeld() const {
     const std::lock_guard lock(mutex_);
-    return held_from_;
+    return held_;
   }
 
   env::Environment& environment_;
@@ -68,7 +69,7 @@ class LogRetention {
   base::EpochId told_;        // on the executor
   mutable std::mutex mutex_;  // guards from here
   std::deque<Mark> marks_;
-  std::optional<base::EpochId> held_from_;
+  bool held_ = false;
   base::Timestamp clock_ = base::Timestamp::Min();
   watch::RetentionFigures figures_;
   std::unique_ptr<env::Executor> executor_;

@@ -278,8 +278,8 @@ class CoreRecovery {
         current.since == standing.since)
       return {};
     for (const pipeline::ViewDefinition& view : standing.definition->views) {
+      if (views.NumberOf(*standing.definition, view.stream)) continue;
       const std::string& stream = standing.definition->streams[view.stream].name;
-      if (current.definition->StreamNamed(stream)) continue;
       known_ = derived.logged;
       return Fail(ErrorCode::kFailedPrecondition,
                   fmt::format("the derived stream {} of view {} was not there at the snapshot: the "
@@ -297,14 +297,19 @@ class CoreRecovery {
       figures_.built_views.push_back(of.name);
     }
     for (const auto& [stream, after] : streams) {
-      if (standing.definition->streams[stream].derived()) {
+      if (standing.definition->DependsOnOtherRows(stream)) {
         known_ = derived.logged;
         return Fail(ErrorCode::kFailedPrecondition,
-                    fmt::format("views of the derived stream {} were changed after the snapshot: "
-                                "the log has to be read whole",
+                    fmt::format("views of stream {}, whose rows depend on others, were changed "
+                                "after the snapshot: the log has to be read whole",
                                 standing.definition->streams[stream].name));
       }
       auto built = BuildFrom(*standing.definition, stream, after, newest, derived);
+      // Once more as what is in force: the snapshot may have it, as it was kept up, and lacks no
+      // room for the rest.
+      if (!built &&
+          (current.definition->id != standing.definition->id || current.since != standing.since))
+        known_ = derived.logged;
       if (!built)
         return Fail(std::move(built).error().With(
             "views", fmt::format("{}", fmt::join(figures_.built_views, ", "))));
@@ -316,7 +321,7 @@ class CoreRecovery {
 
   Result<void> BuildFrom(const pipeline::PipelineDefinition& definition, size_t stream,
                          base::EpochId after, base::EpochId newest, Derived& derived) {
-    const auto id = derived.streams.find(definition.streams[stream].name);
+    const auto id = derived.streams.find(definition.streams[definition.RootOf(stream)].name);
     if (id == derived.streams.end()) return {};
     HR_TRY(const auto history, StreamHistory::Open(environment_, budget_,
                                                    {.definition = definition,
@@ -324,17 +329,30 @@ class CoreRecovery {
                                                     .id = id->second,
                                                     .after = after,
                                                     .data_folder = options_.data_folder}));
-    const auto number = derived.views->StreamNumber(id->first);
+    const auto number = derived.views->NumberOf(definition, stream);
     while (true) {
+      HR_TRY_VOID(CheckMemory(derived));
       HR_TRY(auto rows, history->Next(newest));
       if (!rows) return {};
       rows->stream = *number;
-      figures_.built_rows += rows->rows.rows();
       derived.views->Apply({}, &*rows);
+      figures_.built_rows += rows->rows.rows();
       if (options_.progress == nullptr) continue;
       options_.progress->Note(0, rows->rows.rows());
       HR_TRY_VOID(options_.progress->Check());
     }
+  }
+
+  Result<void> CheckMemory(const Derived& derived) const {
+    const uint64_t used = budget_.used_bytes() + budget_.uncharged_bytes();
+    if (used < budget_.limit_bytes()) return {};
+    return Fail(
+        ErrorCode::kResourceExhausted,
+        fmt::format("the views do not fit into the memory: after {} rows of history those that are "
+                    "built have {} bytes, and {} of {} bytes are used; raise `memory`, use "
+                    "`precision` or shorter windows",
+                    figures_.built_rows, derived.views->building().bytes, used,
+                    budget_.limit_bytes()));
   }
 
   Result<void> Note(const log::Epoch& epoch, Derived& derived) {

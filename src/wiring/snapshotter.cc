@@ -201,6 +201,10 @@ void Snapshotter::Begin() {
   WritePieces();
 }
 
+void Snapshotter::BeginAnew() {
+  if (task_ == nullptr) Begin();
+}
+
 // The definition is read before the first page is: a cut-over after that ends the capture.
 Result<void> Snapshotter::WriteHead() {
   if (const auto logged = sources_.definition()) {
@@ -223,7 +227,8 @@ void Snapshotter::WritePieces() {
   if (!wrote && wrote.error().code() == base::ErrorCode::kConflict) {  // of other views: anew
     task_->writer.Abandon();
     task_.reset();
-    return Begin();
+    // A moment later: in the middle of a cut-over it would find the same again.
+    return Post(&Snapshotter::BeginAnew, begin + env::BackgroundGate::kAskAgain);
   }
   if (!wrote) return Finish(base::Fail(std::move(wrote).error()));
   task_->writing += at_disk;

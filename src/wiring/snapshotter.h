@@ -81,6 +81,7 @@ class Snapshotter {
   bool IsDue();
   double EstimateSeconds(double rows, double snapshot_bytes) const;
   void Begin();
+  void BeginAnew();
   base::Result<void> WriteHead();
   void WritePieces();
   bool BoundIsBroken() const;

@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "pipeline/streams/derived_streams.h"
+#include "pipeline/views/conform.h"
+
 namespace headrace::wiring {
 namespace {
 
@@ -14,7 +17,8 @@ using base::Fail;
 using base::Result;
 
 tables::PublishedStream StreamOf(const HistorySource& source) {
-  const pipeline::StreamDefinition& stream = source.definition.streams[source.number];
+  const pipeline::StreamDefinition& stream =
+      source.definition.streams[source.definition.RootOf(source.number)];
   return {source.id, stream.name, stream.schema(), stream.timing.event_time_field, stream.known_at};
 }
 
@@ -22,17 +26,24 @@ tables::PublishedStream StreamOf(const HistorySource& source) {
 
 std::optional<std::string> GoneBecause(const pipeline::PipelineDefinition& definition,
                                        size_t stream, EpochId after, EpochId first) {
-  const bool has_table = std::ranges::any_of(
-      definition.tables, [stream](const auto& table) { return table.stream == stream; });
-  if (definition.streams[stream].derived())
-    return fmt::format(
-        "stream {} is derived, and its rows of before are not made again while the engine runs (a "
-        "start with the new file makes them)",
+  if (definition.DependsOnOtherRows(stream)) {
+    std::string why = fmt::format(
+        "rows of stream {} depend on others, as it is joined or has no repeats, and those of "
+        "before "
+        "are not made again while the engine runs",
         definition.streams[stream].name);
+    return why + (first.value <= 1 ? " (a start with the new file makes them)"
+                                   : fmt::format(" (nor by a start, as the log holds rows from "
+                                                 "epoch {} on)",
+                                                 first.value));
+  }
+  const size_t root = definition.RootOf(stream);
+  const bool has_table = std::ranges::any_of(
+      definition.tables, [root](const auto& table) { return table.stream == root; });
   if (first <= after.Next() || has_table) return std::nullopt;
   return fmt::format(
       "the log holds rows from epoch {} on, and stream {} has no table with those before",
-      first.value, definition.streams[stream].name);
+      first.value, definition.streams[root].name);
 }
 
 StreamHistory::StreamHistory(env::Environment& environment, base::MemoryBudget& budget,
@@ -40,13 +51,13 @@ StreamHistory::StreamHistory(env::Environment& environment, base::MemoryBudget& 
     : environment_(environment),
       budget_(budget),
       source_(std::move(source)),
+      root_(source_.definition.RootOf(source_.number)),
       stream_(StreamOf(source_)) {}
 
 Result<std::unique_ptr<StreamHistory>> StreamHistory::Open(env::Environment& environment,
                                                            base::MemoryBudget& budget,
                                                            HistorySource source) {
-  // The log has none of its rows, which must not look like there being none.
-  if (source.definition.streams[source.number].derived())
+  if (source.definition.DependsOnOtherRows(source.number))
     return Fail(ErrorCode::kFailedPrecondition,
                 *GoneBecause(source.definition, source.number, source.after, {}));
   std::unique_ptr<StreamHistory> history(new StreamHistory(environment, budget, std::move(source)));
@@ -158,14 +169,27 @@ Result<void> StreamHistory::Keep(const columns::ColumnBatch& rows,
     return Fail(ErrorCode::kUnsupported,
                 "rows of the table do not stand in the order of their positions");
   last_ = positions.back();
+  rows_read_ += positions.size();
   for (size_t begin = 0; begin < positions.size(); begin += kSliceRows) {
     const size_t end = std::min(positions.size(), begin + kSliceRows);
-    slices_.push_back({.stream = source_.number,
-                       .rows = rows.Slice(begin, end),
-                       .positions = {positions.begin() + static_cast<ptrdiff_t>(begin),
-                                     positions.begin() + static_cast<ptrdiff_t>(end)}});
+    Put({.stream = source_.number,
+         .rows = rows.Slice(begin, end),
+         .positions = {positions.begin() + static_cast<ptrdiff_t>(begin),
+                       positions.begin() + static_cast<ptrdiff_t>(end)}});
   }
   return {};
+}
+
+// A derived row has the position of the one that it is made of.
+void StreamHistory::Put(pipeline::HistoryRows slice) {
+  if (root_ == source_.number) return slices_.push_back(std::move(slice));
+  const pipeline::DerivedRows derived = pipeline::DeriveFromRoot(
+      source_.definition, source_.number, pipeline::ConformTo(stream_.schema, slice.rows));
+  if (derived.from.empty()) return;
+  pipeline::HistoryRows made{.stream = source_.number, .rows = derived.rows, .positions = {}};
+  made.positions.reserve(derived.from.size());
+  for (const uint32_t row : derived.from) made.positions.push_back(slice.positions[row]);
+  slices_.push_back(std::move(made));
 }
 
 }  // namespace headrace::wiring

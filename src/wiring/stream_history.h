@@ -1,6 +1,7 @@
 #pragma once
 // The rows of one stream that were logged before, by position: from the table where the log has let
-// them go, from the log where it holds them. None twice, none missing.
+// them go, from the log where it holds them. None twice, none missing. Of a derived stream those of
+// its root are read, and its own made of them again, unless they depend on other rows.
 //
 // 1. The table's files up to the first epoch whose rows the log holds, one at a time.
 // 2. From there the log, some epochs at a time.
@@ -25,14 +26,15 @@ namespace headrace::wiring {
 // Where a stream's rows are. The definition outlives what reads them.
 struct HistorySource {
   const pipeline::PipelineDefinition& definition;
-  size_t number = 0;  // of the stream in it, and in what is handed out
-  base::StreamId id;
+  size_t number = 0;    // of the stream in it, and in what is handed out
+  base::StreamId id;    // of its root, which is the stream itself unless it is derived
   base::EpochId after;  // rows of epochs up to it are not wanted
   std::string data_folder;
 };
 
-// Why rows of epochs after `after` can't be read any more; nothing when all can. `first` is the
-// first epoch whose rows the log holds: of a stream with a table it lets none go that is not there.
+// Why rows of `stream` of epochs after `after` can't be read any more; nothing when all can.
+// `first` is the first epoch whose rows the log holds: of a stream with a table it lets none go
+// that is not there.
 std::optional<std::string> GoneBecause(const pipeline::PipelineDefinition& definition,
                                        size_t stream, base::EpochId after, base::EpochId first);
 
@@ -53,6 +55,8 @@ class StreamHistory {
   // Errors: as Open; kUnsupported for rows that do not stand in the order of their positions;
   // kResourceExhausted.
   base::Result<std::optional<pipeline::HistoryRows>> Next(base::EpochId until);
+  // From table and log; of a derived stream those of its root.
+  uint64_t rows_read() const { return rows_read_; }
   // The last epoch whose rows were all handed out, or have none.
   base::EpochId through() const { return slices_.empty() ? read_ : handed_out_; }
 
@@ -65,11 +69,13 @@ class StreamHistory {
   base::Result<void> ReadLog(base::EpochId until);
   base::Result<void> Keep(const columns::ColumnBatch& rows,
                           std::vector<columns::Position> positions);
+  void Put(pipeline::HistoryRows slice);
 
   env::Environment& environment_;
   base::MemoryBudget& budget_;
   const HistorySource source_;
-  const tables::PublishedStream stream_;
+  const size_t root_;                     // of the definition
+  const tables::PublishedStream stream_;  // the root
   std::unique_ptr<log::LogReader> log_;
   std::unique_ptr<tables::TableReader> table_;  // null once the log is read
   std::vector<size_t> files_;
@@ -78,6 +84,7 @@ class StreamHistory {
   base::EpochId read_;         // epochs up to it were read
   base::EpochId handed_out_;
   columns::Position last_;  // of what was read
+  uint64_t rows_read_ = 0;
   std::deque<pipeline::HistoryRows> slices_;
   base::MemoryCharge charge_;
   int beginnings_ = 0;

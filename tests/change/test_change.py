@@ -136,21 +136,6 @@ def test_changed_under_reads_killed_and_changed_again(tmp_path: Path) -> None:
             shown
         )
 
-        # SIGKILL while it builds: nothing of the change is left.
-        body = json.dumps(
-            {
-                "pipeline": (tmp_path / "wide.yaml").read_text(),
-                "contracts": {"events.yaml": CONTRACT},
-            }
-        )
-        engine.ask("POST", "/definition", body)
-        while engine.ask("GET", "/definition")["change"]["rows_done"] == 0:
-            assert engine.state() == "building"
-        assert engine.state() == "building"
-        engine.stop(signal.SIGKILL)
-        engine.start()
-        assert engine.state() == "none"
-
         # The change, under reads and new rows.
         with reading(engine) as wrong:
             applied = engine.apply("wide.yaml")
@@ -172,6 +157,26 @@ def test_changed_under_reads_killed_and_changed_again(tmp_path: Path) -> None:
         assert again.returncode == 0 and wrong == [], again
         change = json.loads(again.stdout.splitlines()[-1])["change"]
         assert change["rows_done"] == 0 and change["state"] == "done"
+        assert engine.wide() == wide
+
+        # SIGKILL while it builds: the next start begins it again by itself, and says so.
+        (tmp_path / "wider.yaml").write_text(PIPELINE.format(over="[1h, 7d, 30d]"))
+        body = json.dumps(
+            {
+                "pipeline": (tmp_path / "wider.yaml").read_text(),
+                "contracts": {"events.yaml": CONTRACT},
+            }
+        )
+        engine.ask("POST", "/definition", body)
+        while engine.ask("GET", "/definition")["change"]["rows_done"] == 0:
+            assert engine.state() == "building"
+        assert engine.state() == "building"
+        engine.stop(signal.SIGKILL)
+        engine.start()
+        applied = engine.apply("wider.yaml")  # waits for what is under way, or finds it done
+        assert applied.returncode == 0, applied
+        status = engine.ask("GET", "/status")["change"]
+        assert (status["state"], status["begun"]) == ("done", 2), status
         assert engine.wide() == wide
 
         # What a fresh engine answers that had the file from the first row on.

@@ -34,8 +34,9 @@ void DrawCrash(const Shape& shape, Faults& faults, std::mt19937_64& random) {
   }
   if (shape.changes && OneIn(4, random)) {
     constexpr std::array kPoints = {
-        "change.before_build", "change.after_piece", "change.before_aside", "change.before_log",
-        "change.after_log",    "change.cut_over",    "change.start_build",  "change.start_built"};
+        "change.asked",       "change.before_build", "change.after_piece", "change.before_aside",
+        "change.before_log",  "change.after_log",    "change.cut_over",    "change.before_forget",
+        "change.start_build", "change.start_built"};
     faults.crash_point = kPoints[random() % kPoints.size()];
     return;
   }

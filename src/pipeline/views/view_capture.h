@@ -9,8 +9,8 @@
 //
 // What is kept of derived streams comes first: every page is then of an epoch that has it. Views
 // come next, their keys last, so that every captured row has its key. To the views that readers see
-// come those over derived streams that a change took away and that are still kept up: a start after
-// a change back finds their rows nowhere else.
+// come those that a change took away and that are still kept up, unless they can be built of a
+// table: a start after a change back finds their rows nowhere else.
 //
 // piece := part...
 // part  := u8 1, u32 bytes, u32 view, u32 page, u64 epoch, u32 keys, per key {u8 number in the

@@ -102,8 +102,14 @@ void ViewSet::Impl::RenewKeyings() {
 }
 
 void ViewSet::Impl::RenewSpare() {
-  const auto is_spare = [this](const std::shared_ptr<KeptView>& view) {
-    return streams[view->stream].derived && view->live && view->since != kSinceThisEntry &&
+  const auto in_table = [this](size_t stream) {
+    return std::ranges::find(origin->tables, stream, &TableDefinition::stream) !=
+           origin->tables.end();
+  };
+  const auto is_spare = [&](const std::shared_ptr<KeptView>& view) {
+    const bool once =
+        origin->DependsOnOtherRows(view->stream) || !in_table(origin->RootOf(view->stream));
+    return once && view->live && view->since != kSinceThisEntry &&
            std::ranges::find(table->views, view) == table->views.end();
   };
   const std::lock_guard lock(table_mutex);

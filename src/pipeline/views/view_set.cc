@@ -72,14 +72,27 @@ void ViewSet::Impl::ApplyRows(const log::Epoch& epoch, Into into, Step step) {
     if (rows != nullptr && rows->rows() > 0)
       batches[stream] = ConformTo(streams[stream].schema, *rows);
   }
-  // Made once, with the epoch: nothing that is built is of a derived stream.
-  if (into == Into::kLive) derived.Apply(epoch.id, batches);
+  if (into == Into::kLive) {
+    derived.Apply(epoch.id, batches);
+  } else {
+    DeriveForBuilding();
+  }
   for (size_t stream = 0; stream < batches.size(); ++stream)
     if (batches[stream].rows() > 0)
       ApplyBatch(
           {.stream = stream, .rows = batches[stream], .epoch = epoch.id, .clock = epoch.clock},
           into, step);
   std::ranges::fill(batches, columns::ColumnBatch());  // the epoch's memory is not kept
+}
+
+// Once more, and counted by nobody: what is built is of no stream that remembers rows.
+void ViewSet::Impl::DeriveForBuilding() {
+  for (const auto& view : change->building) {
+    const size_t root = origin->RootOf(view->stream);
+    if (root == view->stream || batches[view->stream].rows() > 0 || batches[root].rows() == 0)
+      continue;
+    batches[view->stream] = DeriveFromRoot(*origin, view->stream, batches[root]).rows;
+  }
 }
 
 // Rows that at least one of the views selects: others must not bring in keys.
@@ -172,6 +185,17 @@ std::optional<size_t> ViewSet::StreamNumber(std::string_view name) const {
   for (size_t i = 0; i < impl_->streams.size(); ++i)
     if (impl_->streams[i].name == name && !impl_->streams[i].derived) return i;
   return std::nullopt;
+}
+
+std::optional<size_t> ViewSet::NumberOf(const PipelineDefinition& definition, size_t stream) const {
+  const StreamDefinition& wanted = definition.streams[stream];
+  const auto number = impl_->origin->StreamNamed(wanted.name);
+  if (!number) return std::nullopt;
+  const StreamDefinition& ours = impl_->origin->streams[*number];
+  const bool same = ours.derived() == wanted.derived() && *ours.schema() == *wanted.schema() &&
+                    ours.timing.event_time_field == wanted.timing.event_time_field &&
+                    DerivationText(*impl_->origin, *number) == DerivationText(definition, stream);
+  return same ? number : std::nullopt;
 }
 
 void ViewSet::Apply(std::span<const log::EpochRef> epochs, const HistoryRows* history) {

@@ -91,6 +91,9 @@ class ViewSet {
   // A stream that comes in, of the definition that it was made with; nothing when there is none of
   // that name.
   std::optional<size_t> StreamNumber(std::string_view name) const;
+  // Any stream, in the numbers of HistoryRows; nothing when views can't be of it: it is not here,
+  // or is made in another way than `definition` says.
+  std::optional<size_t> NumberOf(const PipelineDefinition& definition, size_t stream) const;
   // Applies epochs in order as one step and makes the last one visible. Applier thread only. Never
   // waits for readers.
   // With the epochs some history may be applied, to the views that are being built.

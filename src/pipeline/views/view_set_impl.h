@@ -120,6 +120,7 @@ struct ViewSet::Impl {
 
   void ApplyEpoch(const log::EpochRef& epoch, Step step);
   void ApplyRows(const log::Epoch& epoch, Into into, Step step);
+  void DeriveForBuilding();
   void ApplyBatch(const StreamBatch& batch, Into into, Step step);
   void ApplyHistory(const HistoryRows& history, base::Timestamp log_clock, Step step);
   void ApplyAside(std::span<const log::EpochRef> epochs, Step step);
@@ -157,8 +158,9 @@ struct ViewSet::Impl {
   mutable std::mutex table_mutex;     // guards the next three, for those who hold no pin
   ViewTableRef table;                 // the newest
   ViewTableRef kept;                  // the one before the last change, kept up
-  // Views over derived streams that are as new as those of the table, and not of it: a change may
-  // bring them back, and nothing else can once the log has let go of what they were made of.
+  // Views that are as new as those of the table, and not of it, over streams without a table or
+  // whose rows depend on others (joins, dedupe): a change may bring them back, and nothing else can
+  // once the log has let go of what they were made of.
   std::vector<std::shared_ptr<KeptView>> spare;
   std::optional<Change> change;
   std::vector<std::shared_ptr<KeptView>> active;  // of table, kept and change

@@ -216,13 +216,7 @@ void PipelineReader::Table(const Node& name, const Node& node) {
                   fmt::format("{}: format `{}` is not in this version", what, format->text),
                   "format: delta");
   const auto stream = definition_.StreamNamed(name.text);
-  if (stream && definition_.DependsOnOtherRows(*stream)) {
-    report_.Error(DiagnosticCode::kNotInThisVersion, name.place,
-                  fmt::format("{}: tables of joined streams, and of those without "
-                              "repeats, are not in this version",
-                              what),
-                  "publish the streams that come in");
-  } else if (stream) {
+  if (stream) {
     table.stream = *stream;
     definition_.tables.push_back(table);
   } else if (!broken_streams_.contains(name.text)) {

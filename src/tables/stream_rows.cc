@@ -8,6 +8,7 @@
 
 #include "pipeline/streams/known_at.h"
 #include "pipeline/views/conform.h"
+#include "tables/publish/made_rows.h"
 
 namespace headrace::tables {
 namespace {
@@ -32,7 +33,7 @@ class StreamScan {
     seen_ = epoch->id;
     while (!waiting_.empty() && waiting_.front()->id <= epoch->visible_through)
       HR_TRY_VOID(EmitFront(epoch->visible_at));
-    if (epoch->id > last_ || epoch->RowsOf(stream_.logged_id()) == nullptr) return {};
+    if (epoch->id > last_ || !HasRows(*epoch)) return {};
     waiting_.push_back(epoch);
     return live() ? Result<void>() : EmitFront(Timestamp::Min());
   }
@@ -43,13 +44,26 @@ class StreamScan {
   }
 
  private:
+  bool HasRows(const log::Epoch& epoch) const {
+    return stream_.made != nullptr ? stream_.made->Of(epoch.id).has_value()
+                                   : epoch.RowsOf(stream_.logged_id()) != nullptr;
+  }
+
   Result<void> EmitFront(Timestamp visible) {
     const log::EpochRef epoch = std::move(waiting_.front());
     waiting_.pop_front();
+    if (stream_.made != nullptr) return EmitMade(epoch->id, visible);
     const columns::ColumnBatch& rows = *epoch->RowsOf(stream_.logged_id());
     if (stream_.root) return EmitDerived(epoch->id, *stream_.root, rows, visible);
     return visit_({epoch->id, rows,
                    pipeline::KnownAt(stream_.known_at, stream_.event_time_field, rows, visible)});
+  }
+
+  Result<void> EmitMade(EpochId epoch, Timestamp visible) {
+    auto made = stream_.made->Of(epoch);
+    HR_CHECK(made.has_value(), "rows of a plan are gone before the table has them");
+    if (made->known_at.empty()) made->known_at.assign(made->rows.rows(), visible.us);
+    return visit_({epoch, std::move(made->rows), std::move(made->known_at)});
   }
 
   Result<void> EmitDerived(EpochId epoch, const PublishedStream::Root& root,

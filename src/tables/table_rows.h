@@ -16,6 +16,8 @@
 
 namespace headrace::tables {
 
+class MadeRows;
+
 inline constexpr const char* kEpochColumn = "_epoch";
 inline constexpr const char* kRowColumn = "_row";
 inline constexpr const char* kKnownAtColumn = "_known_at";
@@ -36,6 +38,11 @@ struct PublishedStream {
     std::function<pipeline::DerivedRows(const columns::ColumnBatch&)> derive;
   };
   std::optional<Root> root = {};
+  // Of a stream whose rows depend on others: where its rows wait (made_rows.h; outlives whoever
+  // publishes them), and the streams that come in and make them. `known_at` is assumed only if that
+  // of all of them is.
+  MadeRows* made = nullptr;
+  std::vector<base::StreamId> inputs = {};
   base::StreamId logged_id() const { return root ? root->id : id; }
 };
 

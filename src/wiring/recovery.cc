@@ -33,7 +33,7 @@ Derived NewDerived(env::Environment& environment, base::MemoryBudget& budget,
                    const CoreOptions& options,
                    std::optional<pipeline::LoggedDefinition> logged = std::nullopt) {
   pipeline::LoggedDefinition standing = StandingAt(options.definition, logged);
-  return {
+  Derived derived{
       .views = std::make_unique<pipeline::ViewSet>(std::move(standing.definition), budget,
                                                    environment.clock(), std::move(standing.since)),
       .publishers = std::make_unique<TablePublishers>(environment, budget, *options.definition,
@@ -41,6 +41,8 @@ Derived NewDerived(env::Environment& environment, base::MemoryBudget& budget,
       .dead_letters = std::make_unique<DeadLetters>(),
       .logged = std::move(logged),
       .streams = {}};
+  derived.publishers->ReadFrom(*derived.views);
+  return derived;
 }
 
 void BindStream(const std::string& name, base::StreamId id, Derived& derived) {

@@ -35,6 +35,16 @@ struct FlushWait {
   }
 };
 
+// The streams that come in and whose rows decide which ones `stream` has.
+std::set<size_t> InputsOf(const pipeline::PipelineDefinition& definition, size_t stream) {
+  if (!definition.streams[stream].derived()) return {stream};
+  const pipeline::Derivation& derivation = *definition.streams[stream].derivation;
+  std::set<size_t> inputs = InputsOf(definition, derivation.source);
+  if (derivation.as_of) inputs.merge(InputsOf(definition, derivation.as_of->stream));
+  if (derivation.interval) inputs.merge(InputsOf(definition, derivation.interval->stream));
+  return inputs;
+}
+
 }  // namespace
 
 TablePublishers::TablePublishers(env::Environment& environment, base::MemoryBudget& budget,
@@ -42,8 +52,25 @@ TablePublishers::TablePublishers(env::Environment& environment, base::MemoryBudg
                                  const std::string& folder)
     : environment_(environment), budget_(budget), definition_(definition) {
   for (const pipeline::TableDefinition& table : definition.tables)
-    tables_.push_back({table.stream, folder + "/" + definition.streams[table.stream].name,
-                       table.commit, nullptr});
+    tables_.push_back(
+        {table.stream, folder + "/" + definition.streams[table.stream].name, table.commit,
+         definition.DependsOnOtherRows(table.stream)
+             ? std::make_unique<tables::MadeRows>(definition.streams[table.stream].schema(), budget)
+             : nullptr,
+         nullptr});
+}
+
+void TablePublishers::ReadFrom(pipeline::ViewSet& views) {
+  for (const Table& table : tables_) {
+    if (table.made == nullptr) continue;
+    const auto number = views.NumberOf(definition_, table.stream);
+    HR_CHECK(number.has_value(), "a change of definition leaves streams with a table as they are");
+    views.ReadDerived(
+        *number, [made = table.made.get()](base::EpochId epoch, const columns::ColumnBatch& rows,
+                                           std::span<const int64_t> known_at) {
+          made->Add(epoch, {rows, {known_at.begin(), known_at.end()}});
+        });
+  }
 }
 
 base::Result<void> TablePublishers::NoteDurable(const log::Epoch& epoch) {
@@ -60,22 +87,35 @@ base::Result<void> TablePublishers::NoteDurable(const log::Epoch& epoch) {
 void TablePublishers::Bind(const std::string& stream, base::StreamId id) {
   if (const auto index = definition_.StreamNamed(stream)) ids_[*index] = id;
   for (Table& table : tables_) {
-    const pipeline::StreamDefinition& definition = definition_.streams[table.stream];
-    const size_t root = definition_.RootOf(table.stream);
-    if (table.publisher || !ids_.contains(table.stream) || !ids_.contains(root)) continue;
-    tables::PublishedStream published{ids_[table.stream], definition.name, definition.schema(),
-                                      definition.timing.event_time_field,
-                                      definition_.streams[root].known_at};
-    if (definition.derived())
-      published.root = {ids_[root], definition_.streams[root].schema(),
-                        definition_.streams[root].timing.event_time_field,
-                        [this, of = table.stream](const columns::ColumnBatch& rows) {
-                          return pipeline::DeriveFromRoot(definition_, of, rows);
-                        }};
+    const std::set<size_t> inputs = InputsOf(definition_, table.stream);
+    const auto known = [this](size_t of) { return ids_.contains(of); };
+    if (table.publisher || !known(table.stream) || !std::ranges::all_of(inputs, known)) continue;
     table.publisher = std::make_unique<tables::Publisher>(
-        environment_, budget_, std::move(published),
+        environment_, budget_, Published(table),
         tables::PublisherOptions{.folder = table.folder, .commit = table.commit});
   }
+}
+
+tables::PublishedStream TablePublishers::Published(const Table& table) const {
+  const pipeline::StreamDefinition& definition = definition_.streams[table.stream];
+  const size_t root = definition_.RootOf(table.stream);
+  tables::PublishedStream published{ids_.at(table.stream), definition.name, definition.schema(),
+                                    definition.timing.event_time_field,
+                                    definition_.streams[root].known_at};
+  if (table.made != nullptr) {
+    published.made = table.made.get();
+    for (const size_t input : InputsOf(definition_, table.stream)) {
+      published.inputs.push_back(ids_.at(input));
+      if (!definition_.streams[input].known_at.assumed()) published.known_at = {};
+    }
+  } else if (definition.derived()) {
+    published.root = {ids_.at(root), definition_.streams[root].schema(),
+                      definition_.streams[root].timing.event_time_field,
+                      [this, of = table.stream](const columns::ColumnBatch& rows) {
+                        return pipeline::DeriveFromRoot(definition_, of, rows);
+                      }};
+  }
+  return published;
 }
 
 base::Result<void> TablePublishers::Start(const std::string& log_folder,

@@ -14,6 +14,8 @@
 #include "env/environment.h"
 #include "log/epoch.h"
 #include "pipeline/definition.h"
+#include "pipeline/views/view_set.h"
+#include "tables/publish/made_rows.h"
 #include "tables/publish/publisher.h"
 #include "watch/status_document.h"
 
@@ -26,6 +28,8 @@ class TablePublishers {
   TablePublishers(env::Environment& environment, base::MemoryBudget& budget,
                   const pipeline::PipelineDefinition& definition, const std::string& folder);
 
+  // Once, before the first epoch is applied: rows that depend on others are made by `views`.
+  void ReadFrom(pipeline::ViewSet& views);
   // Every durable epoch, recovered ones too. Errors: kCorruption for a broken plan.
   base::Result<void> NoteDurable(const log::Epoch& epoch);
   // The log's id of a stream. A publisher is made as soon as the ids of its stream, and of the one
@@ -53,8 +57,11 @@ class TablePublishers {
     size_t stream;  // index into the definition's streams
     std::string folder;
     base::Duration commit;
+    std::unique_ptr<tables::MadeRows> made;  // of a stream whose rows depend on others
     std::unique_ptr<tables::Publisher> publisher;
   };
+  tables::PublishedStream Published(const Table& table) const;
+
   env::Environment& environment_;
   base::MemoryBudget& budget_;
   const pipeline::PipelineDefinition& definition_;

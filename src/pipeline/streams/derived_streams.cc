@@ -52,8 +52,7 @@ DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::Memor
                   .kept = {},
                   .remembered = {},
                   .restored = false};
-    joins_ |= derivation->as_of || derivation->interval;
-    keeps_ |= joins_ || derivation->dedupe;
+    keeps_ |= derivation->as_of || derivation->interval || derivation->dedupe;
     if (derivation->dedupe)
       stream.first = std::make_unique<FirstRows>(*derivation->dedupe,
                                                  definition.streams[i].timing.event_time_field,
@@ -81,7 +80,7 @@ void DerivedStreams::NoteMoment(size_t stream, base::EpochId epoch,
                                 const columns::ColumnBatch& rows) {
   Moment& moment = moments_[stream];
   moment = {};
-  if (!joins_ || rows.rows() == 0) return;
+  if (!keeps_ || rows.rows() == 0) return;
   for (size_t row = 0; row < rows.rows(); ++row)
     moment.positions.push_back(columns::Position::Of(epoch, row));
   const StreamDefinition& of = definition_.streams[stream];

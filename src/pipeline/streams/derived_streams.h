@@ -61,6 +61,9 @@ class DerivedStreams {
   // sets those of derived streams. Of epochs that a capture has there are none: whatever is made of
   // them was captured later, and has them.
   void Apply(base::EpochId epoch, std::span<columns::ColumnBatch> batches);
+  // When the rows of a stream became known that remembers rows, or is made of such a one; of the
+  // epoch applied last. Empty when it is observed.
+  std::span<const int64_t> KnownAtOf(size_t stream) const { return moments_[stream].known_at; }
   // Tells the budget what was learnt and forgotten since the last time.
   void SettleCharges();
 
@@ -119,9 +122,8 @@ class DerivedStreams {
 
   const PipelineDefinition& definition_;
   base::MemoryBudget& budget_;
-  bool joins_ = false;
   bool keeps_ = false;           // a stream keeps something of rows that have passed
-  std::vector<Moment> moments_;  // by stream; only where there are joins
+  std::vector<Moment> moments_;  // by stream; only where something is kept
   mutable std::mutex mutex_;     // guards counts and figures, which only the applier changes
   std::vector<Stream> streams_;
   base::EpochId captured_through_;

@@ -74,6 +74,8 @@ void ViewSet::Impl::ApplyRows(const log::Epoch& epoch, Into into, Step step) {
   }
   if (into == Into::kLive) {
     derived.Apply(epoch.id, batches);
+    for (const auto& [stream, reader] : derived_readers)
+      reader(epoch.id, batches[stream], derived.KnownAtOf(stream));
   } else {
     DeriveForBuilding();
   }
@@ -226,6 +228,11 @@ void ViewSet::Apply(std::span<const log::EpochRef> epochs, const HistoryRows* hi
 void ViewSet::AnswerRows(size_t view, RowAnswerReader* reader) {
   HR_CHECK(view < impl_->table->views.size(), "no such view");
   impl_->table->views[view]->view.AnswerRows(view, reader);
+}
+
+void ViewSet::ReadDerived(size_t stream, DerivedReader reader) {
+  HR_CHECK(stream < impl_->streams.size() && impl_->streams[stream].derived, "no derived stream");
+  impl_->derived_readers.emplace_back(stream, std::move(reader));
 }
 
 bool ViewSet::HeldByReaders() {

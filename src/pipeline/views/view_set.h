@@ -102,6 +102,12 @@ class ViewSet {
   // row has just been applied; null ends it. Outlives the view set, or is replaced. Applier thread
   // only; each epoch's answers come before the epoch is visible.
   void AnswerRows(size_t view, RowAnswerReader* reader);
+  // From the next Apply on, `reader` is told the rows of the derived stream `stream` (NumberOf) of
+  // each epoch, and when they became known (empty: with their epoch). Of epochs that a capture has
+  // there are none. Applier thread only.
+  using DerivedReader = std::function<void(base::EpochId, const columns::ColumnBatch&,
+                                           std::span<const int64_t> known_at)>;
+  void ReadDerived(size_t stream, DerivedReader reader);
   // True when Apply would overwrite a version that a reader holds; the applier then gathers more
   // epochs and asks again. After kPinLifetime it revokes those pins and answers false. Applier
   // thread only.

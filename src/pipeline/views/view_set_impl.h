@@ -166,6 +166,7 @@ struct ViewSet::Impl {
   std::vector<std::shared_ptr<KeptView>> active;  // of table, kept and change
   std::deque<Keying> keyings;
   DerivedStreams derived;
+  std::vector<std::pair<size_t, DerivedReader>> derived_readers;  // by stream
   // Held while a step changes what is derived until it is visible, and by a capture that copies it.
   std::mutex derived_mutex;
   std::vector<columns::ColumnBatch> batches;  // of the epoch at hand, by stream

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "columns/batch_codec.h"
 #include "tables/delta/delta_table.h"
+#include "tables/publish/made_rows.h"
 #include "tables/publish/pending_rows.h"
 #include "tables/publish/plan.h"
 
@@ -85,33 +86,40 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
       HR_TRY(const auto plan, DecodePlan(entry));
       if (plan && plan->stream == stream_.id) logged = plan;
     }
-    // Of a derived stream those that its own are made of: never fewer.
-    const auto* rows = epoch.RowsOf(stream_.logged_id());
+    const uint64_t rows = RowsOf(epoch);
     const std::lock_guard lock(mutex_);
     if (epoch.id <= status_.durable) return {};  // a capture has it
     if (logged) logged_plan_ = logged;
+    // Nobody plans before the plan before is in the table.
+    if (logged && stream_.made != nullptr) stream_.made->DropThrough(logged->after);
     status_.durable = epoch.id;
     known_through_ = std::max(known_through_, epoch.visible_through);
-    pending_.Add(epoch.id, rows == nullptr ? 0 : rows->rows(), epoch.sealed_at);
+    pending_.Add(epoch.id, rows, epoch.sealed_at);
     if (pending_.rows() < options_.rows_soon || hurried_ || !started_) return {};
     hurried_ = true;
     PostLocked([](Actor& actor) { actor.Continue(); });
     return {};
   }
 
-  // u64 epoch, u64 known through, u8 has plan, plan, pending rows.
+  // u64 epoch, u64 known through, u8 has plan, plan, pending rows, then MadeRows' bytes where there
+  // are such.
   PublisherCapture Capture() const {
-    const std::lock_guard lock(mutex_);
-    PublisherCapture capture{status_.durable, {}};
+    PublisherCapture capture;
     columns::ByteWriter out(capture.bytes);
-    out.U64(status_.durable.value);
-    out.U64(known_through_.value);
-    out.U8(logged_plan_ ? 1 : 0);
-    if (logged_plan_) {
-      out.U64(logged_plan_->after.value);
-      out.U64(logged_plan_->last.value);
+    {
+      const std::lock_guard lock(mutex_);
+      capture.epoch = status_.durable;
+      out.U64(status_.durable.value);
+      out.U64(known_through_.value);
+      out.U8(logged_plan_ ? 1 : 0);
+      if (logged_plan_) {
+        out.U64(logged_plan_->after.value);
+        out.U64(logged_plan_->last.value);
+      }
+      pending_.Encode(out);
     }
-    pending_.Encode(out);
+    // Later than the rest: what has gone meanwhile is in the table.
+    if (stream_.made != nullptr) stream_.made->Encode(out);
     return capture;
   }
 
@@ -127,7 +135,8 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
       HR_TRY(plan.last.value, in.U64());
       logged_plan_ = plan;
     }
-    return pending_.Decode(in);
+    HR_TRY_VOID(pending_.Decode(in));
+    return stream_.made != nullptr ? stream_.made->Decode(in) : Result<void>();
   }
 
   void Start(std::unique_ptr<log::LogReader> log, Append append) {
@@ -162,6 +171,17 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     EpochId epoch;
     FlushDone done;
   };
+
+  // Of the streams that its own rows are made of: what there are of those is not known here.
+  uint64_t RowsOf(const log::Epoch& epoch) const {
+    uint64_t rows = 0;
+    const auto add = [&](base::StreamId id) {
+      if (const auto* batch = epoch.RowsOf(id)) rows += batch->rows();
+    };
+    if (stream_.made == nullptr) add(stream_.logged_id());
+    for (const base::StreamId input : stream_.inputs) add(input);
+    return rows;
+  }
 
   // The task runs only while the actor lives.
   template <typename Step>
@@ -278,6 +298,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
       return PostAfter(options_.commit);
     }
     if (!Pass().MayGoOn()) return PostAfter(kAskAgain);
+    if (AwaitsRows()) return PostAfter(kSealedPause);
     busy_ = true;
     if (plan->last <= plan->after) {
       environment_.CrashPoint("publish.before_seal");
@@ -287,6 +308,13 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     LogEntry(EncodePlan(*plan, stream_.name), plan);
   }
 
+  // The epochs that have them are durable, and not applied yet.
+  bool AwaitsRows() const {
+    if (stream_.made == nullptr) return false;
+    const std::lock_guard lock(mutex_);
+    return !pending_.empty() && stream_.made->through() < pending_.first();
+  }
+
   // Nothing when no row is pending. An empty range when rows are, but when they became visible is
   // not in the log yet.
   std::optional<PublishPlan> NextPlan() const {
@@ -294,6 +322,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     if (pending_.empty()) return std::nullopt;
     EpochId last = pending_.EndOf(options_.plan_rows_max).value_or(status_.durable);
     if (!stream_.known_at.assumed()) last = std::min(last, known_through_);
+    if (stream_.made != nullptr) last = std::min(last, stream_.made->through());
     if (last < pending_.first()) last = status_.committed;
     return PublishPlan{stream_.id, status_.committed, last};
   }
@@ -380,6 +409,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     const std::lock_guard lock(mutex_);
     status_.committed = epoch;
     pending_.DropThrough(epoch);
+    if (stream_.made != nullptr) stream_.made->DropThrough(epoch);
   }
 
   void AnswerFlushes() {

@@ -8,6 +8,7 @@
 
 #include "contract/yaml_reading.h"
 #include "pipeline/aggregates/hyperloglog.h"
+#include "pipeline/expressions/functions.h"
 
 namespace headrace::pipeline {
 
@@ -108,7 +109,11 @@ bool FeatureReader::Read(const YamlNode& name, const YamlNode& node) {
 
 bool FeatureReader::IsBare() const {
   const bool of_rows = !windows_.empty() && windows_.front().kind == Window::Kind::kLastRows;
-  return of_rows && !IsSymbol(1, "(");
+  if (!of_rows || At(0).kind != Token::Kind::kName || !IsSymbol(1, "(")) return of_rows;
+  // A function, unless an aggregate has the name.
+  const std::string name = LowerAscii(At(0).text);
+  const bool aggregate = AggregateNamed(name) != nullptr || WrittenInstead(name).has_value();
+  return !aggregate && (FunctionNamed(name) != nullptr || name == "cast" || name == "try_cast");
 }
 
 // expression [where condition]

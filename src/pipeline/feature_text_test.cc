@@ -122,5 +122,30 @@ TEST(FeatureText, NoNameIsThereTwice) {
   for (const std::string& name : names) EXPECT_FALSE(WrittenInstead(name)) << name;
 }
 
+// Under `last` an expression alone stands for its values, whatever it begins with.
+TEST(FeatureText, AnExpressionOfTheLastRows) {
+  for (const std::string_view text :
+       {"shop", "(items)", "((items + 1) * 2)", "lower(shop)", "lower(shop) || 'x' where items > 0",
+        "CAST(items AS float64)", "coalesce(shop, '?')"}) {
+    const std::string file = fmt::format(R"(headrace: 1
+pipeline: payments
+promise: {{budget: {{p99: 200ms}}}}
+streams:
+  payments: {{contract: payments.yaml, source: {{http: push}}, time: {{event: at}}}}
+views:
+  card:
+    from: payments
+    by: card
+    last: {{3: {{f: "{}"}}}}
+)",
+                                         text);
+    const auto checked = CheckPipeline("pipeline.yaml", file, [](const std::string&) {
+      return base::Result<std::string>(std::string(kContract));
+    });
+    ASSERT_NE(checked.definition, nullptr) << text << ": " << checked.diagnostics.front().message;
+    EXPECT_EQ(checked.definition->views[0].features[0].kind, AggregateKind::kLastN) << text;
+  }
+}
+
 }  // namespace
 }  // namespace headrace::pipeline

@@ -110,10 +110,12 @@ bool FeatureReader::Read(const YamlNode& name, const YamlNode& node) {
 bool FeatureReader::IsBare() const {
   const bool of_rows = !windows_.empty() && windows_.front().kind == Window::Kind::kLastRows;
   if (!of_rows || At(0).kind != Token::Kind::kName || !IsSymbol(1, "(")) return of_rows;
-  // A function, unless an aggregate has the name.
+  // A function or a form of its own, unless an aggregate has the name.
   const std::string name = LowerAscii(At(0).text);
-  const bool aggregate = AggregateNamed(name) != nullptr || WrittenInstead(name).has_value();
-  return !aggregate && (FunctionNamed(name) != nullptr || name == "cast" || name == "try_cast");
+  if (AggregateNamed(name) != nullptr || WrittenInstead(name)) return false;
+  constexpr auto kForms = std::to_array<std::string_view>(
+      {"case", "cast", "extract", "not", "position", "try_cast"});
+  return FunctionNamed(name) != nullptr || std::ranges::find(kForms, name) != kForms.end();
 }
 
 // expression [where condition]

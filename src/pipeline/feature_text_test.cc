@@ -126,7 +126,8 @@ TEST(FeatureText, NoNameIsThereTwice) {
 TEST(FeatureText, AnExpressionOfTheLastRows) {
   for (const std::string_view text :
        {"shop", "(items)", "((items + 1) * 2)", "lower(shop)", "lower(shop) || 'x' where items > 0",
-        "CAST(items AS float64)", "coalesce(shop, '?')"}) {
+        "CAST(items AS float64)", "extract(hour FROM at)", "NOT (items > 1)",
+        "CASE (items) WHEN 1 THEN 2 END", "position('a' IN shop)", "coalesce(shop, '?')"}) {
     const std::string file = fmt::format(R"(headrace: 1
 pipeline: payments
 promise: {{budget: {{p99: 200ms}}}}

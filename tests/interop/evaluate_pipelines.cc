@@ -1,13 +1,17 @@
 // Runs whole engines on simulated machines, for the tests in Python beside it. A line of standard
 // input is a case:
-//   {"pipeline": text, "files": {name: text}, "verify": true, "steps": [
+//   {"pipeline": text, "files": {name: text}, "verify": true, "rows": [[view, n] ...], "steps": [
 //     {"ingest": stream, "body": NDJSON},
 //     {"ask": [features ...], "keys": {field: text or null}, "as_of": microseconds},
 //     {"kill": true}]}
 // The line of standard output for it is
-//   {"answers": [[[value, status] ...] ...], "refused": n, "verified": n}
-// with an answer for each "ask", a value and status for each of its features; or {"error": text}.
+//   {"answers": [[[value, status] ...] ...], "epochs": [n ...], "refused": n, "verified": n,
+//    "rows": [[view, epoch, row, [[value, status] ...]] ...]}
+// with an answer for each "ask", a value and status for each of its features; the epoch of each
+// "ingest"; and answers of views as of every nth of their rows, by the row's number in its epoch's
+// rows of the stream; or {"error": text}.
 // "verify" has the batch driver compute every answer again, from table and log, and compares bits.
+// Answers as of rows are those of a view set of its own, which is given the log's epochs.
 
 #include <fmt/format.h>
 
@@ -22,7 +26,9 @@
 #include "env/simulated/environment.h"
 #include "ingest/http/events_endpoint.h"
 #include "interop/plain_json.h"
+#include "log/reader.h"
 #include "pipeline/pipeline_file.h"
+#include "pipeline/views/view_set.h"
 #include "training/verify.h"
 #include "wiring/engine.h"
 #include "wiring/log_gate.h"
@@ -54,6 +60,35 @@ Result<pipeline::PipelineRef> Definition(const json& of) {
     complaints += contract::Render(diagnostic, text);
   return Fail(ErrorCode::kInvalidInput, complaints);
 }
+
+template <typename Values, typename Statuses>
+std::string Shown(const Values& values, const Statuses& statuses) {
+  std::string out = "[";
+  for (size_t i = 0; i < values.size(); ++i)
+    out += fmt::format("{}[{},\"{}\"]", i == 0 ? "" : ",", PlainJson(values[i]),
+                       NameOf(statuses[i]));
+  return out + "]";
+}
+
+// Writes down every nth answer as of a row.
+class SomeRows final : public pipeline::RowAnswerReader {
+ public:
+  explicit SomeRows(uint64_t every) : every_(every) {}
+  void Take(base::EpochId epoch, size_t view, const pipeline::RowAnswers& answers) override {
+    for (const uint32_t row : answers.rows()) {
+      if (seen_++ % every_ != 0) continue;
+      const pipeline::ViewAnswer answer = answers.AnswerOf(row);
+      shown_ += fmt::format("{}[{},{},{},{}]", shown_.empty() ? "" : ",", view, epoch.value, row,
+                            Shown(answer.values, answer.statuses));
+    }
+  }
+  const std::string& shown() const { return shown_; }
+
+ private:
+  const uint64_t every_;
+  uint64_t seen_ = 0;
+  std::string shown_;
+};
 
 // One case's engine, over all its lives.
 class Run {
@@ -111,7 +146,37 @@ class Run {
     return Fail(ErrorCode::kInternal, text);
   }
 
+  // After Verify: [[view, n] ...] as the case has them.
+  Result<std::string> RowAnswers(const json& of) {
+    std::string shown;
+    for (const json& one : of) {
+      pipeline::ViewSet views(definition_, machine_budget_, machine_->clock());
+      for (const auto& [name, id] : streams_)
+        views.BindStream(*definition_->StreamNamed(name), id);
+      SomeRows rows(one[1].get<uint64_t>());
+      views.AnswerRows(one[0].get<size_t>(), &rows);
+      Result<void> scanned;
+      machine_->Run([&] {
+        auto reader = log::LogReader::Open(*machine_, std::string(kData) + "/log");
+        if (!reader) {
+          scanned = Fail(reader.error());
+          return;
+        }
+        scanned = (*reader)->Scan({1}, {~uint64_t{0}},
+                                  [&](const log::EpochRef& epoch) -> Result<void> {
+                                    views.Apply({{epoch}});
+                                    return {};
+                                  });
+      });
+      HR_TRY_VOID(scanned);
+      if (!shown.empty() && !rows.shown().empty()) shown += ',';
+      shown += rows.shown();
+    }
+    return shown;
+  }
+
   const std::string& answers() const { return answers_; }
+  const std::string& epochs() const { return epochs_; }
   uint64_t refused() const { return refused_; }
 
  private:
@@ -133,7 +198,10 @@ class Run {
     machine_->RunUntilIdle();  // visible
     if (!done) return Fail(ErrorCode::kInternal, "no reply");
     HR_TRY_VOID(*done);
-    refused_ += json::parse((*done)->body)["refused"].size();
+    const json reply = json::parse((*done)->body);
+    refused_ += reply["refused"].size();
+    epochs_ += (epochs_.empty() ? "" : ",") + std::to_string(reply["epoch"].get<uint64_t>());
+    HR_TRY(streams_[stream], core_->StreamNamed(stream));
     return {};
   }
 
@@ -148,11 +216,7 @@ class Run {
     Result<serving::FeatureAnswer> answer = Fail(ErrorCode::kInternal, "not asked");
     machine_->Run([&] { answer = core_->answers().Answer(query); });
     HR_TRY_VOID(answer);
-    std::string features;
-    for (size_t i = 0; i < answer->columns->size(); ++i)
-      features += fmt::format("{}[{},\"{}\"]", i == 0 ? "" : ",", PlainJson(answer->values[i]),
-                              NameOf(answer->statuses[i]));
-    answers_ += (answers_.empty() ? "[" : ",[") + features + "]";
+    answers_ += (answers_.empty() ? "" : ",") + Shown(answer->values, answer->statuses);
     return {};
   }
 
@@ -178,7 +242,10 @@ class Run {
   uint64_t life_ = 0;
   std::unique_ptr<SimulatedEnvironment> machine_;
   std::unique_ptr<wiring::Core> core_;
+  base::MemoryBudget machine_budget_{4ULL << 30};
+  std::map<std::string, base::StreamId> streams_;
   std::string answers_;
+  std::string epochs_;
   uint64_t refused_ = 0;
 };
 
@@ -191,8 +258,12 @@ Result<std::string> Evaluate(const json& of) {
   if (of.value("verify", false)) {
     HR_TRY(verified, run.Verify());
   }
-  return fmt::format(R"({{"answers":[{}],"refused":{},"verified":{}}})", run.answers(),
-                     run.refused(), verified);
+  std::string rows;
+  if (of.contains("rows")) {
+    HR_TRY(rows, run.RowAnswers(of["rows"]));
+  }
+  return fmt::format(R"({{"answers":[{}],"epochs":[{}],"refused":{},"verified":{},"rows":[{}]}})",
+                     run.answers(), run.epochs(), run.refused(), verified, rows);
 }
 
 }  // namespace

@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from pipeline_features import INVALID, Expected
-from pipeline_pairs import Case, Cases, Question, View
+from pipeline_features import INVALID, Expected, Span
+from pipeline_pairs import Case, Cases, View
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 25
@@ -48,6 +48,7 @@ class Outcome:
     pipelines: int = 0
     values: int = 0  # compared with DuckDB's
     verified: int = 0  # computed again by the batch driver
+    rows: int = 0  # answered as of a row
     late: int = 0
     differences: list[Difference] = field(default_factory=list)
 
@@ -55,6 +56,7 @@ class Outcome:
         self.pipelines += other.pipelines
         self.values += other.values
         self.verified += other.verified
+        self.rows += other.rows
         self.late += other.late
         self.differences += other.differences
 
@@ -82,10 +84,11 @@ class Duck:
         self.connection = duckdb.connect()
         self.connection.execute("SET TimeZone = 'UTC'; SET threads = 1; PRAGMA disable_optimizer")
 
-    def answers(self, case: Case) -> dict[int, tuple[Any, ...]]:
+    def answers(self, case: Case, epochs: list[int]) -> dict[int, tuple[Any, ...]]:
         """By question: the key's newest time, then what each feature asks for."""
         for i, stream in enumerate(case.streams):
-            self.connection.register(f"events{i}", stream.table(case.columns(i)))
+            table = stream.table(case.columns(i), case.epochs(epochs, i))
+            self.connection.register(f"events{i}", table)
             self.connection.execute(
                 f"CREATE OR REPLACE TEMP TABLE accepted{i} AS {case.accepted_sql(i)}"
             )
@@ -93,6 +96,14 @@ class Duck:
         for number in sorted({question.view for question in case.questions}):
             for row in self.connection.execute(case.view_sql(number)).fetchall():
                 found[row[0]] = row[1:]
+        return found
+
+    def row_answers(self, case: Case, view: int, rows: list[tuple[int, int]]) -> list[Any]:
+        """The same as of rows of the case that `answers` was asked about last; and their times."""
+        sql = case.rows_sql(view, rows)
+        found = sorted(self.connection.execute(sql).fetchall())
+        if [row[0] for row in found] != list(range(len(rows))):
+            raise duckdb.Error(f"{len(found)} of {len(rows)} rows of {case.views[view].name} found")
         return found
 
     def late(self, case: Case) -> int:
@@ -105,24 +116,40 @@ class Duck:
         return sum(len(stream.rows) for stream in case.streams) - taken
 
 
-def expected_of(view: View, question: Question, row: tuple[Any, ...]) -> list[tuple[Expected, str]]:
+def expected_of(view: View, as_of_us: int, row: tuple[Any, ...]) -> list[tuple[Expected, str]]:
     """What each output is, and its status."""
     newest, asked = row[0], list(row[1:])
     expected = []
-    for feature in view.features:
-        for span in view.spans(question.as_of_us):
-            values, asked = asked[: len(feature.asks)], asked[len(feature.asks) :]
-            if newest is None:
-                expected.append((Expected(None), "NOT_FOUND"))
-                continue
-            one = feature.fold(values, span)
-            status = "NULL_VALUE" if one.value is None else "PRESENT"
-            if one.value is INVALID:
-                one, status = Expected(None), "INVALID"
-            if view.ttl_us is not None and question.as_of_us - newest > view.ttl_us:
-                status = "OUTSIDE_MAX_AGE"
-            expected.append((one, status))
+    for _, feature, number in view.outputs():
+        values, asked = asked[: len(feature.asks)], asked[len(feature.asks) :]
+        if newest is None:
+            expected.append((Expected(None), "NOT_FOUND"))
+            continue
+        window = view.window_of(number)
+        one = feature.fold(values, Span(as_of_us, window.length_us if window else 0))
+        status = "NULL_VALUE" if one.value is None else "PRESENT"
+        if one.value is INVALID:
+            one, status = Expected(None), "INVALID"
+        if view.ttl_us is not None and as_of_us - newest > view.ttl_us:
+            status = "OUTSIDE_MAX_AGE"
+        expected.append((one, status))
     return expected
+
+
+def differing(
+    view: View, answer: list[Any], expected: list[tuple[Expected, str]], asked: object
+) -> str | None:
+    """The first output that differs."""
+    for (value, status), (one, their_status), (_, feature, window) in zip(
+        answer, expected, view.outputs(), strict=True
+    ):
+        if status == their_status and same(value, one):
+            continue
+        return (
+            f"view {view.name}, {feature.text} over {view.window_of(window)}, {asked}\n"
+            f"  gave {value!r} {status}, DuckDB {one.value!r} {their_status}"
+        )
+    return None
 
 
 def same(ours: Any, expected: Expected) -> bool:
@@ -159,7 +186,8 @@ def compare(number: int, case: Case, ours: dict[str, Any], duck: Duck) -> Outcom
         differs(str(ours["error"]))
         return outcome
     try:
-        theirs = duck.answers(case)
+        theirs = duck.answers(case, ours["epochs"])
+        rows = row_differences(case, ours["rows"], duck)
     except duckdb.Error as error:
         differs(f"DuckDB: {error}")
         return outcome
@@ -169,20 +197,31 @@ def compare(number: int, case: Case, ours: dict[str, Any], duck: Duck) -> Outcom
         differs(f"{ours['refused']} rows were refused, DuckDB finds {outcome.late} late")
     for i, (question, answer) in enumerate(zip(case.questions, ours["answers"], strict=True)):
         view = case.views[question.view]
-        expected = expected_of(view, question, theirs[i])
+        expected = expected_of(view, question.as_of_us, theirs[i])
         outcome.values += len(expected)
-        names = [(f.text, s.window_us) for f in view.features for s in view.spans(0)]
-        for (value, status), (one, their_status), (text, window) in zip(
-            answer, expected, names, strict=True
-        ):
-            if status == their_status and same(value, one):
-                continue
-            differs(
-                f"view {view.name}, {text} over {window} us, {question}\n"
-                f"  gave {value!r} {status}, DuckDB {one.value!r} {their_status}"
-            )
-            break
+        difference = differing(view, answer, expected, question)
+        if difference is not None:
+            differs(difference)
+    outcome.rows = len(ours["rows"])
+    for difference in rows:
+        differs(difference)
     return outcome
+
+
+def row_differences(case: Case, ours: list[Any], duck: Duck) -> list[str]:
+    """Among the answers as of rows."""
+    found = []
+    for number, view in enumerate(case.views):
+        answered = [(epoch, row, answer) for of, epoch, row, answer in ours if of == number]
+        if not answered:
+            continue
+        theirs = duck.row_answers(case, number, [(epoch, row) for epoch, row, _ in answered])
+        for (epoch, row, answer), (_, as_of_us, *asked) in zip(answered, theirs, strict=True):
+            expected = expected_of(view, as_of_us, tuple(asked))
+            difference = differing(view, answer, expected, f"as of row {row} of epoch {epoch}")
+            if difference is not None:
+                found.append(difference)
+    return found
 
 
 def differences(seed: int, numbers: list[int], program: Path) -> Outcome:
@@ -218,7 +257,8 @@ def report(seed: int, outcome: Outcome) -> str:
         )
     lines.append(
         f"{outcome.pipelines} pipelines, {outcome.values} values ({outcome.verified} computed "
-        f"again by the batch driver), {outcome.late} late rows, "
+        f"again by the batch driver), {outcome.rows} rows as of which views answered, "
+        f"{outcome.late} late rows, "
         f"{len(outcome.differences)} differences, seed {seed}"
     )
     return "\n".join(lines)

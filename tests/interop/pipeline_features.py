@@ -16,11 +16,13 @@ from fractions import Fraction
 from typing import Any
 
 from expression_pairs import Generator, Pair
+from pipeline_windows import Window
 
 INT64 = range(-(2**63), 2**63)
 INVALID = object()
 KINDS = "BIFSDTWX"
 HALF_LIVES_MAX = 1022
+LIST_MAX = 100  # elements that a list may have
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,9 @@ class Aggregates:
 
     def expression(self, kind: str, depth: int) -> Pair:
         pair = self.pairs.of_type(kind, depth)
-        # A bare NULL has no type of its own.
-        return Pair("CAST(NULL AS bool)", pair.duck) if pair.ours == "NULL" else pair
+        # A bare NULL has no type of its own, and a choice between such has none.
+        untyped = kind == "B" and "NULL" in pair.ours
+        return Pair(f"CAST({pair.ours} AS bool)", pair.duck) if untyped else pair
 
     def condition(self) -> Pair:
         return self.expression("B", self.random.choice((0, 1, 1, 2)))
@@ -179,8 +182,18 @@ class Aggregates:
         kind = self.random.choice(kinds)
         return kind, self.expression(kind, self.random.choice((0, 0, 0, 1, 2)))
 
-    def feature(self, lifetime: bool) -> Feature:
-        drawn = self.random.choice(LIFETIME if lifetime else EVERY)(self)
+    def feature(self, windows: tuple[Window, ...]) -> Feature:
+        """None: over a view's life."""
+        fixed = all(window.has_fixed_length for window in windows)
+        return self.drawn(LIFETIME if not windows else EVERY if fixed else OPEN)
+
+    def last_feature(self, window: Window) -> Feature:
+        if self.random.random() < 0.3 and window.rows <= LIST_MAX:
+            return self.drawn([lambda some: some.bare(window.rows)])
+        return self.drawn(OPEN)
+
+    def drawn(self, choices: list[Callable[[Aggregates], Feature]]) -> Feature:
+        drawn = self.random.choice(choices)(self)
         if self.random.random() < 0.6:
             return drawn
         where = self.condition()
@@ -329,6 +342,17 @@ class Aggregates:
             ),
         )
 
+    def bare(self, rows: int) -> Feature:
+        """Of the last rows: an expression alone is a list of its values."""
+        kind = self.random.choice(KINDS)
+        pair = self.expression(kind, self.random.choice((0, 1)))
+        return Feature(
+            pair.ours,
+            ("list({a} ORDER BY r.at_us, r.pos)",),
+            lambda v, _: list_or_none(present(v[0])[-rows:]),
+            (kind, pair),
+        )
+
     def top(self) -> Feature:
         n = self.random.choice((1, 2, 3, 20))
         counts = self.random.random() < 0.5
@@ -421,3 +445,5 @@ EVERY = [
     Aggregates.values,
     Aggregates.decayed,
 ]
+# Of windows whose length is not the same whenever it is asked for.
+OPEN = [drawing for drawing in EVERY if drawing != Aggregates.rate]

@@ -1,20 +1,21 @@
 // Runs whole engines on simulated machines, for the tests in Python beside it. A line of standard
 // input is a case:
 //   {"pipeline": text, "files": {name: text}, "verify": true, "rows": [[view, n] ...], "steps": [
-//     {"ingest": stream, "body": NDJSON},
+//     {"ingest": [[stream, NDJSON] ...]},
 //     {"ask": [features ...], "keys": {field: text or null}, "as_of": microseconds},
 //     {"kill": true}]}
 // The line of standard output for it is
 //   {"answers": [[[value, status] ...] ...], "epochs": [n ...], "refused": n, "verified": n,
 //    "rows": [[view, epoch, row, [[value, status] ...]] ...]}
 // with an answer for each "ask", a value and status for each of its features; the epoch of each
-// "ingest"; and answers of views as of every nth of their rows, by the row's number in its epoch's
+// stream of an "ingest"; and answers of views as of every nth of their rows, by the row's number in its epoch's
 // rows of the stream; or {"error": text}.
 // "verify" has the batch driver compute every answer again, from table and log, and compares bits.
 // Answers as of rows are those of a view set of its own, which is given the log's epochs.
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -122,8 +123,7 @@ class Run {
   }
 
   Result<void> Step(const json& step) {
-    if (step.contains("ingest"))
-      return Ingest(step["ingest"].get<std::string>(), step["body"].get<std::string>());
+    if (step.contains("ingest")) return Ingest(step["ingest"]);
     if (step.contains("ask")) return Ask(step);
     return Kill();
   }
@@ -180,28 +180,35 @@ class Run {
   uint64_t refused() const { return refused_; }
 
  private:
-  Result<void> Ingest(const std::string& stream, const std::string& body) {
+  // Bodies that are sent at once: they may come into one epoch.
+  Result<void> Ingest(const json& bodies) {
     wiring::LogGate gate(*core_);
-    ingest::EventsRequest request{.stream = stream,
-                                  .body = body,
-                                  .content_type = {},
-                                  .producer = {},
-                                  .sequence = {},
-                                  .idempotency_key = {}};
-    request.body.reserve(request.body.size() + 64);
-    std::optional<Result<ingest::EventsReply>> done;
+    std::vector<std::optional<Result<ingest::EventsReply>>> done(bodies.size());
     machine_->Run([&] {
-      ingest::HandleEvents(std::move(request), gate, core_->budget(), {},
-                           [&](Result<ingest::EventsReply> reply) { done = std::move(reply); });
+      for (size_t i = 0; i < bodies.size(); ++i) {
+        ingest::EventsRequest request{.stream = bodies[i][0].get<std::string>(),
+                                      .body = bodies[i][1].get<std::string>(),
+                                      .content_type = {},
+                                      .producer = {},
+                                      .sequence = {},
+                                      .idempotency_key = {}};
+        request.body.reserve(request.body.size() + 64);
+        ingest::HandleEvents(
+            std::move(request), gate, core_->budget(), {},
+            [&done, i](Result<ingest::EventsReply> reply) { done[i] = std::move(reply); });
+      }
     });
-    machine_->RunUntil([&] { return done.has_value(); });
+    machine_->RunUntil([&] { return std::ranges::all_of(done, [](auto& one) { return !!one; }); });
     machine_->RunUntilIdle();  // visible
-    if (!done) return Fail(ErrorCode::kInternal, "no reply");
-    HR_TRY_VOID(*done);
-    const json reply = json::parse((*done)->body);
-    refused_ += reply["refused"].size();
-    epochs_ += (epochs_.empty() ? "" : ",") + std::to_string(reply["epoch"].get<uint64_t>());
-    HR_TRY(streams_[stream], core_->StreamNamed(stream));
+    for (size_t i = 0; i < bodies.size(); ++i) {
+      if (!done[i]) return Fail(ErrorCode::kInternal, "no reply");
+      HR_TRY_VOID(*done[i]);
+      const json reply = json::parse((*done[i])->body);
+      refused_ += reply["refused"].size();
+      epochs_ += (epochs_.empty() ? "" : ",") + std::to_string(reply["epoch"].get<uint64_t>());
+      const std::string stream = bodies[i][0].get<std::string>();
+      HR_TRY(streams_[stream], core_->StreamNamed(stream));
+    }
     return {};
   }
 

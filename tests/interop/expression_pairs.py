@@ -417,8 +417,10 @@ COLUMNS = {
 class Generator:
     """Not thread-safe; the same seed gives the same pairs."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, columns: dict[str, list[tuple[str, str]]] | None = None) -> None:
+        """`columns` by kind, ours and DuckDB's; J and whatever has no literals must be there."""
         self.random = random.Random(seed)
+        self.columns = COLUMNS if columns is None else columns
         self.by_type: dict[str, list[Form]] = {}
         for one in FORMS:
             self.by_type.setdefault(one.gives, []).append(one)
@@ -446,6 +448,7 @@ class Generator:
         forms = self.by_type.get(kind, [])
         if depth <= 0 or not forms or self.random.random() < 0.25:
             literal = kind in LITERALS and self.random.random() < 0.25
-            choices = LITERALS[kind] if literal else COLUMNS[kind]
+            choices = self.columns.get(kind) if not literal else None
+            choices = choices or LITERALS[kind]
             return Pair(*self.random.choice(choices))
         return self.of_form(self.random.choice(forms), depth - 1)

@@ -85,16 +85,17 @@ class Duck:
         self.connection.execute("SET TimeZone = 'UTC'; SET threads = 1; PRAGMA disable_optimizer")
 
     def answers(self, case: Case, epochs: list[int]) -> dict[int, tuple[Any, ...]]:
-        """By question: the key's newest time, then what each feature asks for."""
+        """By question: its time, the key's newest time, then what each feature asks for."""
+        columns = case.columns()
         for i, stream in enumerate(case.streams):
-            table = stream.table(case.columns(i), case.epochs(epochs, i))
-            self.connection.register(f"events{i}", table)
+            self.connection.register(f"events{i}", stream.table(columns, case.epochs(epochs, i)))
+        for i in range(len(case.sources)):
             self.connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE accepted{i} AS {case.accepted_sql(i)}"
+                f"CREATE OR REPLACE TEMP TABLE accepted{i} AS {case.table_sql(i)}"
             )
         found = {}
         for number in sorted({question.view for question in case.questions}):
-            for row in self.connection.execute(case.view_sql(number)).fetchall():
+            for row in self.connection.execute(case.view_sql(number, epochs)).fetchall():
                 found[row[0]] = row[1:]
         return found
 
@@ -116,9 +117,9 @@ class Duck:
         return sum(len(stream.rows) for stream in case.streams) - taken
 
 
-def expected_of(view: View, as_of_us: int, row: tuple[Any, ...]) -> list[tuple[Expected, str]]:
+def expected_of(view: View, row: tuple[Any, ...]) -> list[tuple[Expected, str]]:
     """What each output is, and its status."""
-    newest, asked = row[0], list(row[1:])
+    as_of_us, newest, *asked = row
     expected = []
     for _, feature, number in view.outputs():
         values, asked = asked[: len(feature.asks)], asked[len(feature.asks) :]
@@ -197,7 +198,7 @@ def compare(number: int, case: Case, ours: dict[str, Any], duck: Duck) -> Outcom
         differs(f"{ours['refused']} rows were refused, DuckDB finds {outcome.late} late")
     for i, (question, answer) in enumerate(zip(case.questions, ours["answers"], strict=True)):
         view = case.views[question.view]
-        expected = expected_of(view, question.as_of_us, theirs[i])
+        expected = expected_of(view, theirs[i])
         outcome.values += len(expected)
         difference = differing(view, answer, expected, question)
         if difference is not None:
@@ -216,8 +217,8 @@ def row_differences(case: Case, ours: list[Any], duck: Duck) -> list[str]:
         if not answered:
             continue
         theirs = duck.row_answers(case, number, [(epoch, row) for epoch, row, _ in answered])
-        for (epoch, row, answer), (_, as_of_us, *asked) in zip(answered, theirs, strict=True):
-            expected = expected_of(view, as_of_us, tuple(asked))
+        for (epoch, row, answer), (_, *asked) in zip(answered, theirs, strict=True):
+            expected = expected_of(view, tuple(asked))
             difference = differing(view, answer, expected, f"as of row {row} of epoch {epoch}")
             if difference is not None:
                 found.append(difference)
@@ -279,8 +280,11 @@ def main() -> int:
     else:
         case = Cases(options.seed, options.only).case()
         print(case.pipeline())
+        for i, source in enumerate(case.sources):
+            print(f"-- {source.name}: accepted{i}\n{case.table_sql(i)};\n")
+        epochs = list(range(1, 1 + case.batches * len(case.streams)))  # may be others
         for view in sorted({question.view for question in case.questions}):
-            print(f"-- {case.views[view].name}\n{case.view_sql(view)};\n")
+            print(f"-- {case.views[view].name}\n{case.view_sql(view, epochs)};\n")
         outcome = differences(options.seed, [options.only], program)
     print(report(options.seed, outcome))
     return 1 if outcome.differences else 0

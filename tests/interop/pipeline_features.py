@@ -165,9 +165,12 @@ def identity(value: Any) -> Any:
 class Aggregates:
     """Draws features. Not thread-safe; the same source gives the same ones."""
 
-    def __init__(self, source: random.Random) -> None:
+    def __init__(
+        self, source: random.Random, columns: dict[str, list[tuple[str, str]]] | None = None
+    ) -> None:
+        """`columns` as expression_pairs.py has them."""
         self.random = source
-        self.pairs = Generator(source.randrange(2**40))
+        self.pairs = Generator(source.randrange(2**40), columns)
 
     def expression(self, kind: str, depth: int) -> Pair:
         pair = self.pairs.of_type(kind, depth)

@@ -14,65 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pipeline_streams
-from expression_pairs import Pair
-from pipeline_features import Aggregates, Feature, Span, plain_sql
-from pipeline_streams import AT, COLUMNS, KEYS, Shape, Stream, draw_shape, draw_stream, json_value
-from pipeline_windows import DAY, Window, Windows, draw_windows, duration, in_ms
+from pipeline_derived import Deriving, Field, Source, root_fields
+from pipeline_features import Aggregates
+from pipeline_streams import AT, COLUMNS, Shape, Stream, draw_shape, draw_stream
+from pipeline_views import DEFAULT_HISTORY_US, View, key_text, listing
+from pipeline_windows import draw_windows, in_ms
 
-DEFAULT_LATE_US = DEFAULT_HISTORY_US = 600_000_000
-
-
-@dataclass(frozen=True)
-class View:
-    name: str
-    stream: int
-    by: tuple[str, ...]
-    where: Pair | None
-    windows: Windows
-    features: tuple[Feature, ...]  # of the named windows, or of its life
-    last_features: tuple[tuple[Feature, ...], ...]  # of each of the last rows
-    history_us: int
-    ttl_us: int | None
-    self_rule: str | None  # whether a row counts itself
-
-    def yaml(self, streams: list[Stream]) -> str:
-        lines = [f"  {self.name}:", f"    from: {streams[self.stream].name}"]
-        lines.append(f"    by: [{', '.join(self.by)}]")
-        if self.where is not None:
-            lines.append(f"    where: {quoted(self.where.ours)}")
-        lines += self.windows.yaml()
-        if self.history_us != DEFAULT_HISTORY_US:
-            lines.append(f"    history: {duration(self.history_us)}")
-        if self.ttl_us is not None:
-            lines.append(f"    ttl: {duration(self.ttl_us)}")
-        if self.self_rule is not None:
-            lines.append(f"    self: {self.self_rule}")
-        if self.features:
-            lines.append("    features:")
-            lines += [f"      f{i}: {quoted(f.text)}" for i, f in enumerate(self.features)]
-        if self.last_features:
-            lines.append("    last:")
-        for window, features in zip(self.windows.last, self.last_features, strict=True):
-            lines.append(f"      {window.rows}:")
-            for i, f in enumerate(features):
-                lines.append(f"        l{window.rows}_{i}: {quoted(f.text)}")
-        return "\n".join(lines)
-
-    def outputs(self) -> list[tuple[int, Feature, int | None]]:
-        """In their order: number of the feature, and of the window; None: over its life."""
-        named = range(len(self.windows.named)) if self.windows.named else (None,)
-        found: list[tuple[int, Feature, int | None]] = [
-            (number, feature, window)
-            for number, feature in enumerate(self.features)
-            for window in named
-        ]
-        for window, features in enumerate(self.last_features, len(self.windows.named)):
-            begin = found[-1][0] + 1 if found else 0
-            found += [(begin + i, feature, window) for i, feature in enumerate(features)]
-        return found
-
-    def window_of(self, number: int | None) -> Window | None:
-        return None if number is None else self.windows.every[number]
+QUESTIONS = 10
+NAMES = [column.name for column in COLUMNS]
 
 
 @dataclass(frozen=True)
@@ -85,24 +34,23 @@ class Question:
 
 @dataclass(frozen=True)
 class Case:
-    streams: list[Stream]
-    late_us: list[int]  # by stream
+    streams: list[Stream]  # that come in
+    sources: list[Source]  # these, then those that are derived
     views: list[View]
     questions: list[Question]  # in the order of batches
     rows: list[tuple[int, int]]  # views, and every how many rows they are asked as of a row
+    together: bool  # whether the streams' batches may come in one epoch
     killed_after: int | None  # a batch after which the process dies
     batches: int
 
+    def source_of(self, view: View) -> Source:
+        return self.sources[view.stream]
+
     def pipeline(self) -> str:
         lines = ["headrace: 1", "pipeline: generated", "promise: {budget: {p99: 200ms}}"]
-        lines += ["clock: events", "streams:"]
-        for stream, late in zip(self.streams, self.late_us, strict=True):
-            name = stream.name
-            timing = f"{{event: at, late: {duration(late)}, max_ahead: 30d}}"
-            lines.append(
-                f"  {name}: {{contract: {name}.yaml, source: {{http: push}}, time: {timing}}}"
-            )
-        lines += ["views:", *(view.yaml(self.streams) for view in self.views)]
+        lines += ["clock: events", "streams:", *(stream.yaml() for stream in self.streams)]
+        lines += [source.yaml for source in self.sources if source.yaml]
+        lines += ["views:", *(view.yaml(self.sources) for view in self.views)]
         return "\n".join(lines) + "\n"
 
     def for_engine(self) -> str:
@@ -111,12 +59,14 @@ class Case:
         asked = iter([*self.questions, None])
         question = next(asked)
         for batch in range(self.batches):
-            steps += [{"ingest": s.name, "body": s.ndjson(batch)} for s in self.streams]
+            bodies = [[stream.name, stream.ndjson(batch)] for stream in self.streams]
+            steps += [{"ingest": some} for some in ([bodies] if self.together else map(one, bodies))]
             if batch == self.killed_after:
                 steps.append({"kill": True})
             while question is not None and question.batch == batch:
                 view = self.views[question.view]
-                keys = dict(zip(view.by, map(key_text, view.by, question.key), strict=True))
+                texts = map(key_text, view.keys(self.source_of(view)), question.key)
+                keys = dict(zip(view.by, texts, strict=True))
                 steps.append({"ask": [f"{view.name}.*"], "keys": keys, "as_of": question.as_of_us})
                 question = next(asked)
         files = {f"{s.name}.yaml": pipeline_streams.contract(s.name) for s in self.streams}
@@ -127,101 +77,47 @@ class Case:
         """By batch, of the epochs that evaluate_pipelines.cc gives."""
         return of_ingests[stream :: len(self.streams)]
 
-    def columns(self, stream: int) -> list[str]:
-        """Of the stream, those that the SQL of its views speaks of (and may be some more)."""
-        views = [i for i, view in enumerate(self.views) if view.stream == stream]
-        texts = [self.asking(i, "", "") for i in views]
-        words = set(re.findall(r"\w+", " ".join(texts)))
-        return [column.name for column in COLUMNS if column.name in words]
+    def columns(self) -> list[str]:
+        """Of the streams that come in, those that the SQL speaks of (and may be some more)."""
+        texts = [source.sql for source in self.sources]
+        texts += [view.asking(self.source_of(view), "", "") for view in self.views]
+        words = re.findall(r"[a-z_0-9]+", " ".join(texts))
+        named = {word.rsplit("__", 1)[-1] for word in words}
+        return [name for name in NAMES if name in named]
 
-    def accepted_sql(self, stream: int) -> str:
-        """Rows that are not late: behind the newest before them by more than may be."""
+    def table_sql(self, number: int) -> str:
+        """The table of a stream. Of one that comes in, rows that are not late: behind the newest
+        before them by more than may be."""
+        source = self.sources[number]
+        if source.sql:
+            return source.sql
         newest = "max(at_us) OVER (ORDER BY pos ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
         return (
-            f"SELECT * FROM (SELECT *, {newest} AS newest FROM events{stream}) "
-            f"WHERE newest IS NULL OR at_us >= newest - {self.late_us[stream]}"
+            f"SELECT * EXCLUDE (newest) FROM (SELECT *, {newest} AS newest FROM events{number}) "
+            f"WHERE newest IS NULL OR at_us >= newest - {source.late_us}"
         )
 
-    def view_sql(self, number: int) -> str:
-        """For each question about the view: its number, the key's newest time, what is asked."""
+    def view_sql(self, number: int, epochs: list[int]) -> str:
+        """For each question about the view, as View.asking says."""
         view = self.views[number]
-        questions = [
-            f"({', '.join([str(i), str(q.batch), str(q.as_of_us), *map(key_sql, view.by, q.key)])})"
-            for i, q in enumerate(self.questions)
-            if q.view == number
-        ]
-        names = ", ".join(["id", "batch", "as_of", *(f"key_{name}" for name in view.by)])
-        return self.asking(
-            number, f"(VALUES {listing(questions)}) q({names})", "r.batch <= q.batch"
-        )
+        source = self.source_of(view)
+        questions = []
+        for i, q in enumerate(self.questions):
+            if q.view == number:
+                last = max(epochs[: (q.batch + 1) * len(self.streams)])
+                values = [str(i), str(last), str(q.as_of_us), *view.keys_sql(source, q.key)]
+                questions.append(f"({', '.join(values)})")
+        names = ", ".join(["id", "epoch", "as_of", *(f"key{i}" for i in range(len(view.by)))])
+        values_sql = f"(VALUES {listing(questions)}) q({names})"
+        return view.asking(source, values_sql, "r.epoch <= q.epoch")
 
     def rows_sql(self, number: int, rows: list[tuple[int, int]]) -> str:
-        """The same as of rows of the view's stream, given by epoch and number in it."""
         view = self.views[number]
-        listed = [f"({i}, {epoch}, {row})" for i, (epoch, row) in enumerate(rows)]
-        keys = "".join(f", s.{name} AS key_{name}" for name in view.by)
-        questions = (
-            f"(SELECT a.id, s.pos, s.at_us AS as_of{keys}\n"
-            f"  FROM (VALUES {listing(listed)}) a(id, epoch, row)\n"
-            f"  JOIN (SELECT *, row_number() OVER (PARTITION BY epoch ORDER BY pos) - 1 AS row"
-            f" FROM accepted{view.stream}) s\n  USING (epoch, row)) q"
-        )
-        before = "<" if view.self_rule == "excluded" else "<="
-        return self.asking(number, questions, f"r.pos {before} q.pos", as_of=True)
-
-    def asking(self, number: int, questions: str, known: str, as_of: bool = False) -> str:
-        """`questions` is a relation q of id, as_of and the key; `known`: which rows are there."""
-        view = self.views[number]
-        rows = ["pos", "batch", "at_us", *(f"{name} AS key_{name}" for name in view.by)]
-        asks = ["r.id", *(["any_value(r.as_of)"] if as_of else []), "max(r.at_us)"]
-        for i, feature, window in view.outputs():
-            of = view.window_of(window)
-            inside = "r.pos IS NOT NULL" if of is None else of.inside(window or 0)
-            condition = "" if feature.where is None else f" AND r.c{i}"
-            if feature.argument is not None:
-                kind, pair = feature.argument
-                rows.append(f"{plain_sql(kind, pair.duck)} AS a{i}")
-            if feature.where is not None:
-                rows.append(f"{feature.where.duck} AS c{i}")
-            asks += [
-                f"{ask.replace('{a}', f'r.a{i}')} FILTER (WHERE {inside}{condition})"
-                for ask in feature.asks
-            ]
-        where = "" if view.where is None else f" WHERE {view.where.duck}"
-        keys = [f"key_{name}" for name in view.by]
-        found = (
-            f"SELECT q.id, q.as_of, r.*\nFROM {questions}\n"
-            f"LEFT JOIN (SELECT {listing(list(dict.fromkeys(rows)))}\n"
-            f"  FROM accepted{view.stream}{where}) r\n"
-            f"ON {' AND '.join(f'q.{key} IS NOT DISTINCT FROM r.{key}' for key in keys)}"
-            f" AND {known} AND r.at_us <= q.as_of"
-        )
-        parts = [of.columns(i) for i, of in enumerate(view.windows.every)]
-        for columns in ([gap for gap, _ in parts if gap], [part for _, part in parts if part]):
-            if columns:
-                found = f"SELECT r.*, {listing(columns)}\nFROM ({found}) r"
-        return f"SELECT {listing(asks)}\nFROM ({found}) r\nGROUP BY r.id"
+        return view.rows_sql(self.source_of(view), rows)
 
 
-def listing(parts: list[str]) -> str:
-    return ",\n    ".join(parts)
-
-
-def quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def key_text(name: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    sent = json_value(KEYS[name], value)
-    return str(sent).lower() if isinstance(sent, bool) else str(sent)
-
-
-def key_sql(name: str, value: Any) -> str:
-    text = key_text(name, value)
-    literal = "NULL" if text is None else "'" + text.replace("'", "''") + "'"
-    return f"CAST({literal} AS {KEYS[name].duck})"
+def one(body: list[str]) -> list[list[str]]:
+    return [body]
 
 
 class Cases:
@@ -232,47 +128,60 @@ class Cases:
 
     def case(self) -> Case:
         shape = draw_shape(self.random)
+        derives = self.random.random() < 0.4
         streams = [
             draw_stream(self.random, name, shape)
-            for name in ("events", "others")[: self.random.choice((1, 1, 2))]
+            for name in ("events", "others")[: self.random.choice((1, 2, 2) if derives else (1, 1, 2))]
         ]
-        late = [self.late(shape) for _ in streams]
-        aggregates = Aggregates(self.random)
-        views = [
-            self.view(f"v{i}", shape, aggregates, len(streams))
-            for i in range(self.random.choice((1, 1, 2, 3)))
+        sources = [
+            Source(stream.name, root_fields(i), stream.late_us) for i, stream in enumerate(streams)
         ]
-        questions = [self.question(views, streams, shape) for _ in range(10)]
+        if derives:
+            deriving = Deriving(self.random, shape)
+            for _ in range(self.random.choice((1, 2, 3))):
+                sources.append(deriving.draw(sources))
+        views = []
+        for i in range(self.random.choice((1, 1, 2, 3))):
+            if derives and self.random.random() < 0.2:
+                sources += deriving.inline(sources, f"v{i}.from")
+                stream = len(sources) - 1
+            elif derives and self.random.random() < 0.8:
+                stream = self.random.randrange(len(streams), len(sources))
+            else:
+                stream = self.random.randrange(len(streams))
+            views.append(self.view(f"v{i}", shape, stream, sources[stream]))
+        questions = [self.question(views, sources, streams, shape) for _ in range(QUESTIONS)]
         killed = self.random.randrange(shape.batches) if self.random.random() < 0.1 else None
         every = max(1, shape.rows // 8)
         rows = [(i, every) for i, view in enumerate(views) if self.asks_rows(view)]
         questions.sort(key=lambda q: q.batch)
-        return Case(streams, late, views, questions, rows, killed, shape.batches)
+        together = derives and self.random.random() < 0.5
+        return Case(streams, sources, views, questions, rows, together, killed, shape.batches)
 
     def asks_rows(self, view: View) -> bool:
         return self.random.random() < (0.1 if view.self_rule is None else 0.4)
 
-    def late(self, shape: Shape) -> int:
-        return self.random.choice((DEFAULT_LATE_US, in_ms(20 * shape.unit_us), 30 * DAY))
-
-    def view(self, name: str, shape: Shape, aggregates: Aggregates, streams: int) -> View:
+    def view(self, name: str, shape: Shape, stream: int, source: Source) -> View:
         def some(*units: int) -> int:
             return in_ms(self.random.choice(units) * shape.unit_us)
 
+        aggregates = Aggregates(self.random, source.columns())
         windows = draw_windows(self.random, shape.unit_us)
         where = aggregates.condition()
         features = [
-            aggregates.feature(windows.named) for _ in range(self.random.choice((1, 2, 4, 6)))
+            aggregates.feature(windows.named) for _ in range(self.random.choice((1, 2, 3, 5)))
         ]
+        keys = source.keys()
+        by = self.random.choices(keys, k=self.random.choice((1, 1, 1, 2, 3)))
         return View(
             name=name,
-            stream=self.random.randrange(streams),
-            by=tuple(self.random.sample(sorted(KEYS), self.random.choice((1, 1, 1, 2, 3)))),
+            stream=stream,
+            by=tuple(dict.fromkeys(by)),
             where=where if self.random.random() < 0.4 else None,
             windows=windows,
             features=tuple(features if windows.named or not windows.last else ()),
             last_features=tuple(
-                tuple(aggregates.last_feature(window) for _ in range(self.random.choice((1, 2, 4))))
+                tuple(aggregates.last_feature(window) for _ in range(self.random.choice((1, 2, 3))))
                 for window in windows.last
             ),
             history_us=self.random.choice((DEFAULT_HISTORY_US, some(20, 100))),
@@ -280,7 +189,9 @@ class Cases:
             self_rule=self.random.choice((None, None, "included", "excluded")),
         )
 
-    def question(self, views: list[View], streams: list[Stream], shape: Shape) -> Question:
+    def question(
+        self, views: list[View], sources: list[Source], streams: list[Stream], shape: Shape
+    ) -> Question:
         number = self.random.randrange(len(views))
         view = views[number]
         batch = self.random.randrange(shape.batches)
@@ -290,13 +201,12 @@ class Cases:
             for row, of in zip(stream.rows, stream.batch_of, strict=True)
             if of <= batch
         )
-        stream = streams[view.stream]
-        row = self.random.choice(stream.rows)
-        other = self.random.choice(stream.rows)
-        names = [column.name for column in COLUMNS]
+        fields = [sources[view.stream].fields[name] for name in view.by]
+        row = self.random.choice(streams[fields[0].stream or 0].rows)
         mixed = self.random.random() < 0.1  # perhaps of no row
         key = tuple(
-            (self.random.choice((row, other)) if mixed else row)[names.index(n)] for n in view.by
+            self.key_value(name, field, streams, row, mixed)
+            for name, field in zip(view.by, fields, strict=True)
         )
         as_of = self.random.choice(
             (
@@ -309,3 +219,13 @@ class Cases:
             )
         )
         return Question(number, key, max(as_of, clock - view.history_us), batch)
+
+    def key_value(
+        self, name: str, field: Field, streams: list[Stream], row: list[Any], mixed: bool
+    ) -> Any:
+        if field.stream is None:  # may be computed so
+            values = {"B": (True, False), "I": (0, 1, 2, 7, None), "S": ("", "12"), "D": (0, 1)}
+            return self.random.choice(values[field.kind])
+        rows = streams[field.stream].rows
+        other = mixed or (field.stream > 0 and "." in name)
+        return (self.random.choice(rows) if other else row)[NAMES.index(name.rsplit(".", 1)[-1])]

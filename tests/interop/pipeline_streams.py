@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 from expression_differences import FLOATS, INTS, JSONS, TEXTS
+from pipeline_windows import DAY, duration, in_ms
 
 US = 1_000_000
 # Zones change their clocks in the days after each. Of 2026 ours know more than DuckDB's.
@@ -22,6 +23,7 @@ BEGINS_US = [
     for month, day in ((3, 1), (3, 8), (3, 29), (4, 4), (9, 6), (10, 25), (10, 30), (11, 1))
 ]
 EPOCH = dt.datetime(1970, 1, 1)
+DEFAULT_LATE_US = 600_000_000
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,16 @@ class Stream:
     name: str
     rows: list[list[Any]]  # in the order of COLUMNS; integers for dates and times
     batch_of: list[int]
+    late_us: int
+    arrived_us: int | None  # so much later than it was the row became known
+
+    def yaml(self) -> str:
+        timing = f"{{event: at, late: {duration(self.late_us)}, max_ahead: 30d}}"
+        history = ""
+        if self.arrived_us is not None:
+            history = f", history: {{arrived: at + {duration(self.arrived_us)}}}"
+        source = "source: {http: push}"
+        return f"  {self.name}: {{contract: {self.name}.yaml, {source}, time: {timing}{history}}}"
 
     def ndjson(self, batch: int) -> str:
         names = [column.name for column in COLUMNS]
@@ -137,8 +149,8 @@ class Stream:
         return "\n".join(lines)
 
     def table(self, names: list[str], epochs: list[int]) -> pa.Table:
-        """Some columns, with `pos`, `batch` and, by that, `epoch`; `at_us` is the event time as a
-        number."""
+        """Some columns, with `pos` and `epoch`; `at_us` is the event time as a number, `known_us`
+        when the row became known."""
         arrays = [
             pa.array([row[i] for row in self.rows], column.arrow)
             for i, column in enumerate(COLUMNS)
@@ -146,11 +158,11 @@ class Stream:
         ]
         arrays += [
             pa.array(range(len(self.rows)), pa.int64()),
-            pa.array(self.batch_of, pa.int64()),
             pa.array([epochs[batch] for batch in self.batch_of], pa.int64()),
             pa.array([row[AT] for row in self.rows], pa.int64()),
+            pa.array([row[AT] + (self.arrived_us or 0) for row in self.rows], pa.int64()),
         ]
-        return pa.table(arrays, [*names, "pos", "batch", "epoch", "at_us"])
+        return pa.table(arrays, [*names, "pos", "epoch", "at_us", "known_us"])
 
 
 def draw_stream(source: random.Random, name: str, shape: Shape) -> Stream:
@@ -169,7 +181,9 @@ def draw_stream(source: random.Random, name: str, shape: Shape) -> Stream:
             at += source.randrange(0, shape.unit_us)
         rows.append([at, *draw_key(source, shape), *draw_values(source, shape)])
         batch_of.append(number * shape.batches // shape.rows)
-    return Stream(name, rows, batch_of)
+    late = source.choice((DEFAULT_LATE_US, in_ms(20 * shape.unit_us), 30 * DAY))
+    arrived = in_ms(source.choice((1, 10, 50)) * shape.unit_us)
+    return Stream(name, rows, batch_of, late, arrived if source.random() < 0.2 else None)
 
 
 def draw_key(source: random.Random, shape: Shape) -> list[Any]:

@@ -53,7 +53,7 @@ bench_nexmark() {
   setup_dev
   apt_install_list tools/apt-bench.txt
   BENCH=ON
-  build_target headrace_write_nexmark headrace_nexmark_filters
+  build_target headrace_write_nexmark headrace_nexmark_filters headrace_nexmark_windows
   PYTHONPATH="$ROOT/bench/log" "$VENV/bin/python" bench/nexmark/nexmark_bench.py \
     --programs "$BUILD/bench/nexmark" --folder "$STATE/bench/nexmark" "$@"
 }

@@ -49,11 +49,11 @@ double ThreadSeconds() {
 }
 
 pipeline::PipelineRef ReadPipeline(const std::string& folder, const std::string& name) {
-  const auto checked = pipeline::CheckPipeline(
-      name, ReadText(folder + "/" + name),
-      [&](const std::string& file) -> base::Result<std::string> {
-        return ReadText(folder + "/" + file);
-      });
+  const auto checked =
+      pipeline::CheckPipeline(name, ReadText(folder + "/" + name),
+                              [&](const std::string& file) -> base::Result<std::string> {
+                                return ReadText(folder + "/" + file);
+                              });
   HR_CHECK(checked.definition != nullptr, name + " is broken: headrace check says where");
   return checked.definition;
 }

@@ -113,8 +113,8 @@ bool FeatureReader::IsBare() const {
   // A function or a form of its own, unless an aggregate has the name.
   const std::string name = LowerAscii(At(0).text);
   if (AggregateNamed(name) != nullptr || WrittenInstead(name)) return false;
-  constexpr auto kForms = std::to_array<std::string_view>(
-      {"case", "cast", "extract", "not", "position", "try_cast"});
+  constexpr auto kForms =
+      std::to_array<std::string_view>({"case", "cast", "extract", "not", "position", "try_cast"});
   return FunctionNamed(name) != nullptr || std::ranges::find(kForms, name) != kForms.end();
 }
 

@@ -8,10 +8,10 @@
 //   {"answers": [[[value, status] ...] ...], "epochs": [n ...], "refused": n, "verified": n,
 //    "rows": [[view, epoch, row, [[value, status] ...]] ...]}
 // with an answer for each "ask", a value and status for each of its features; the epoch of each
-// stream of an "ingest"; and answers of views as of every nth of their rows, by the row's number in its epoch's
-// rows of the stream; or {"error": text}.
-// "verify" has the batch driver compute every answer again, from table and log, and compares bits.
-// Answers as of rows are those of a view set of its own, which is given the log's epochs.
+// stream of an "ingest"; and answers of views as of every nth of their rows, by the row's number in
+// its epoch's rows of the stream; or {"error": text}. "verify" has the batch driver compute every
+// answer again, from table and log, and compares bits. Answers as of rows are those of a view set
+// of its own, which is given the log's epochs.
 
 #include <fmt/format.h>
 
@@ -66,8 +66,8 @@ template <typename Values, typename Statuses>
 std::string Shown(const Values& values, const Statuses& statuses) {
   std::string out = "[";
   for (size_t i = 0; i < values.size(); ++i)
-    out += fmt::format("{}[{},\"{}\"]", i == 0 ? "" : ",", PlainJson(values[i]),
-                       NameOf(statuses[i]));
+    out +=
+        fmt::format("{}[{},\"{}\"]", i == 0 ? "" : ",", PlainJson(values[i]), NameOf(statuses[i]));
   return out + "]";
 }
 
@@ -151,8 +151,7 @@ class Run {
     std::string shown;
     for (const json& one : of) {
       pipeline::ViewSet views(definition_, machine_budget_, machine_->clock());
-      for (const auto& [name, id] : streams_)
-        views.BindStream(*definition_->StreamNamed(name), id);
+      for (const auto& [name, id] : streams_) views.BindStream(*definition_->StreamNamed(name), id);
       SomeRows rows(one[1].get<uint64_t>());
       views.AnswerRows(one[0].get<size_t>(), &rows);
       Result<void> scanned;
@@ -162,11 +161,11 @@ class Run {
           scanned = Fail(reader.error());
           return;
         }
-        scanned = (*reader)->Scan({1}, {~uint64_t{0}},
-                                  [&](const log::EpochRef& epoch) -> Result<void> {
-                                    views.Apply({{epoch}});
-                                    return {};
-                                  });
+        scanned =
+            (*reader)->Scan({1}, {~uint64_t{0}}, [&](const log::EpochRef& epoch) -> Result<void> {
+              views.Apply({{epoch}});
+              return {};
+            });
       });
       HR_TRY_VOID(scanned);
       if (!shown.empty() && !rows.shown().empty()) shown += ',';

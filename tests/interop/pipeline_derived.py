@@ -16,7 +16,19 @@ from pipeline_windows import duration, in_ms
 
 # As expression_pairs.py names kinds; a key that is no kind there stands in no expression.
 KINDS = {
-    **dict(zip(("b", "i", "n", "k", "g", "f", "s", "z", "j", "x", "d", "t", "w"), "BIInFFSSJXDTW")),
+    "b": "B",
+    "i": "I",
+    "n": "I",
+    "k": "n",
+    "g": "F",
+    "f": "F",
+    "s": "S",
+    "z": "S",
+    "j": "J",
+    "x": "X",
+    "d": "D",
+    "t": "T",
+    "w": "W",
     "at": "T",
 }
 CASTS = {"i": "CAST({} AS BIGINT)", "g": "CAST({} AS DOUBLE)"}
@@ -60,11 +72,12 @@ class Source:
     inline: str = ""  # it is a view's own: what its `from` says
 
     def columns(self) -> dict[str, list[tuple[str, str]]]:
-        """For expressions."""
+        """For expressions: what is joined or computed stands there twice."""
         found: dict[str, list[tuple[str, str]]] = {}
         for name, field in self.fields.items():
             if field.kind:
-                found.setdefault(field.kind, []).append((name, field.value))
+                of_kind = found.setdefault(field.kind, [])
+                of_kind += [(name, field.value)] * (2 if "." in name or field.stream is None else 1)
         return found
 
     def keys(self) -> list[str]:

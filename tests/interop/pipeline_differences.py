@@ -29,7 +29,8 @@ from typing import Any
 
 import duckdb
 from pipeline_features import INVALID, Expected, Span
-from pipeline_pairs import Case, Cases, View
+from pipeline_pairs import Case, Cases
+from pipeline_views import View
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 25

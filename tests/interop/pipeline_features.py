@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -195,7 +195,7 @@ class Aggregates:
             return self.drawn([lambda some: some.bare(window.rows)])
         return self.drawn(OPEN)
 
-    def drawn(self, choices: list[Callable[[Aggregates], Feature]]) -> Feature:
+    def drawn(self, choices: Sequence[Callable[[Aggregates], Feature]]) -> Feature:
         drawn = self.random.choice(choices)(self)
         if self.random.random() < 0.6:
             return drawn

@@ -60,7 +60,9 @@ class Case:
         question = next(asked)
         for batch in range(self.batches):
             bodies = [[stream.name, stream.ndjson(batch)] for stream in self.streams]
-            steps += [{"ingest": some} for some in ([bodies] if self.together else map(one, bodies))]
+            steps += [
+                {"ingest": some} for some in ([bodies] if self.together else map(one, bodies))
+            ]
             if batch == self.killed_after:
                 steps.append({"kill": True})
             while question is not None and question.batch == batch:
@@ -131,7 +133,9 @@ class Cases:
         derives = self.random.random() < 0.4
         streams = [
             draw_stream(self.random, name, shape)
-            for name in ("events", "others")[: self.random.choice((1, 2, 2) if derives else (1, 1, 2))]
+            for name in ("events", "others")[
+                : self.random.choice((1, 2, 2) if derives else (1, 1, 2))
+            ]
         ]
         sources = [
             Source(stream.name, root_fields(i), stream.late_us) for i, stream in enumerate(streams)

@@ -183,7 +183,7 @@ def draw_stream(source: random.Random, name: str, shape: Shape) -> Stream:
         batch_of.append(number * shape.batches // shape.rows)
     late = source.choice((DEFAULT_LATE_US, in_ms(20 * shape.unit_us), 30 * DAY))
     arrived = in_ms(source.choice((1, 10, 50)) * shape.unit_us)
-    return Stream(name, rows, batch_of, late, arrived if source.random() < 0.2 else None)
+    return Stream(name, rows, batch_of, late, arrived if source.random() < 0.3 else None)
 
 
 def draw_key(source: random.Random, shape: Shape) -> list[Any]:

@@ -74,12 +74,13 @@ class View:
         return [column for column in columns if column is not None]
 
     def keys_sql(self, source: Source, key: tuple[Any, ...]) -> list[str]:
-        return [key_sql(column, value) for column, value in zip(self.keys(source), key, strict=True)]
+        return [key_sql(*both) for both in zip(self.keys(source), key, strict=True)]
 
     def rows_sql(self, source: Source, rows: list[tuple[int, int]]) -> str:
         """What is asked as of rows of the stream, given by epoch and number in it."""
         listed = [f"({i}, {epoch}, {row})" for i, (epoch, row) in enumerate(rows)]
-        keys = "".join(f", s.{source.fields[name].duck} AS key{i}" for i, name in enumerate(self.by))
+        ducks = [source.fields[name].duck for name in self.by]
+        keys = "".join(f", s.{duck} AS key{i}" for i, duck in enumerate(ducks))
         questions = (
             f"(SELECT a.id, s.pos, s.at_us AS as_of{keys}\n"
             f"  FROM (VALUES {listing(listed)}) a(id, epoch, row)\n"

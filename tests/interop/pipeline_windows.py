@@ -131,7 +131,8 @@ class Window:
         days = self.length_us // DAY
         behind = (day - dt.date(1970, 1, 5)).days % days
         start = day + dt.timedelta(days=days - behind)
-        return int(dt.datetime(start.year, start.month, start.day, tzinfo=zone).timestamp()) * SECOND
+        midnight = dt.datetime(start.year, start.month, start.day, tzinfo=zone)
+        return int(midnight.timestamp()) * SECOND
 
 
 @dataclass(frozen=True)
@@ -218,5 +219,5 @@ def draw_windows(source: random.Random, unit_us: int) -> Windows:
         )
 
     order = ("over", "tumbling", "hopping", "session")
-    drawn = sorted(set(drawn), key=lambda w: (order.index(w.key), w.length_us if w.key == "over" else 0, w.which))
+    drawn = sorted(set(drawn), key=lambda w: (order.index(w.key), w.length_us, w.which))
     return Windows(finished(drawn), finished(last), zone, within, ending)

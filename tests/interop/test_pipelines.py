@@ -7,7 +7,8 @@ import os
 import pytest
 from pipeline_differences import Outcome, compare, default_program, in_parallel, report, same
 from pipeline_features import EVERY, INVALID, LIFETIME, Aggregates, Expected, spread
-from pipeline_pairs import Cases, duration, in_ms
+from pipeline_pairs import Cases
+from pipeline_windows import duration, in_ms
 
 LONG = os.environ.get("HEADRACE_TEST_LONG") == "1"
 SEED = 1
@@ -23,13 +24,14 @@ def test_duckdb_answers_the_same() -> None:
     assert outcome.pipelines == COUNT
     assert outcome.verified > outcome.values / 2, "the batch driver has seen too few"
     assert outcome.late > COUNT, "too few rows are late"
+    assert outcome.rows > COUNT, "too few answers as of rows"
 
 
 class WrongDuck:
     """Knows no key."""
 
-    def answers(self, case: object) -> dict[int, tuple[object, ...]]:
-        return dict.fromkeys(range(1_000), (None,))
+    def answers(self, case: object, epochs: object) -> dict[int, tuple[object, ...]]:
+        return dict.fromkeys(range(1_000), (0, None))
 
     def late(self, case: object) -> int:
         return 0
@@ -37,8 +39,10 @@ class WrongDuck:
 
 def test_a_difference_is_found_and_can_be_repeated() -> None:
     case = Cases(1, 17).case()
-    present = [[1, "PRESENT"] for view in case.views[:1] for _ in view.features]
-    ours = {"answers": [present] * len(case.questions), "refused": 0, "verified": 0}
+    answers = [
+        [[1, "PRESENT"] for _ in case.views[question.view].outputs()] for question in case.questions
+    ]
+    ours = {"answers": answers, "refused": 0, "verified": 0, "epochs": [], "rows": []}
     outcome = compare(17, case, ours, WrongDuck())  # type: ignore[arg-type]
     assert {one.number for one in outcome.differences} == {17}
     assert "--seed 1 --only 17" in report(1, outcome)
@@ -49,10 +53,33 @@ def test_every_aggregate_is_drawn() -> None:
     drawn = set()
     for number in range(60):
         for view in Cases(2, number).case().views:
-            drawn |= {feature.text.split("(")[0] for feature in view.features}
+            drawn |= {feature.text.split("(")[0] for _, feature, _ in view.outputs()}
     for name in ("count", "sum", "quantile", "last_n", "top_k_counts", "values", "decayed_sum"):
         assert name in drawn
     assert all(hasattr(Aggregates, drawing.__name__) for drawing in (*EVERY, *LIFETIME))
+
+
+def test_every_kind_of_window_and_stream_is_drawn() -> None:
+    windows = set()
+    streams = ""
+    for number in range(200):
+        case = Cases(2, number).case()
+        for view in case.views:
+            windows |= {(window.key, window.which) for window in view.windows.every}
+            windows |= {("zone", "") for window in view.windows.every if window.zone is not None}
+            windows |= {("ending", "") for window in view.windows.every if window.ending_us}
+            windows |= {("self", view.self_rule or "")}
+        streams += case.pipeline()
+    assert windows == {
+        *(("over", ""), ("hopping", ""), ("last", ""), ("zone", ""), ("ending", "")),
+        *(("tumbling", "this"), ("tumbling", "previous"), ("session", "this"), ("session", "last")),
+        *(("self", ""), ("self", "included"), ("self", "excluded")),
+    }
+    for part in (
+        *("asof join", "asof left join", " join others using", " left join others using"),
+        *(" within ", " to -", "within -", "dedupe:", "derive:", "select:", "drop:", "arrived:"),
+    ):
+        assert part in streams, part
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ class Bench:
     folder: Path
     events: int
     runs: int
+    queries: tuple[str, ...] = ()  # none: all
 
     @property
     def bids(self) -> Path:
@@ -142,7 +143,8 @@ def measure(bench: Bench) -> dict[str, Any]:
     figures: dict[str, float] = {}
     ratios: dict[str, float] = {}
     targets: dict[str, float] = {}
-    for name, query in queries.items():
+    for name in bench.queries or tuple(queries):
+        query = queries[name]
         ours = [bench.headrace(name) for _ in range(bench.runs)]
         theirs = [duck.run(query) for _ in range(bench.runs)]
         out = bench.folder / "result.ndjson"
@@ -185,6 +187,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, required=True, help="for files, 270 bytes an event")
     parser.add_argument("--events", type=int, default=4_000_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--queries", default="", help="some of them: q5,q7")
     parser.add_argument("--quick", action="store_true", help="200,000 events, one run")
     options = parser.parse_args()
     bench = Bench(
@@ -192,6 +195,7 @@ def main() -> int:
         folder=options.folder,
         events=200_000 if options.quick else options.events,
         runs=1 if options.quick else options.runs,
+        queries=tuple(filter(None, options.queries.split(","))),
     )
     document = measure(bench)
     (options.folder / "nexmark.json").write_text(json.dumps(document, indent=2) + "\n")

@@ -21,15 +21,38 @@ const char* OneOf(std::mt19937_64& random, const std::array<const char*, N>& cho
   return choices[random() % N];
 }
 
+// Empty for a view over its life.
+std::string RandomWindows(std::mt19937_64& random) {
+  if (random() % 5 == 0) return "";
+  std::string text;
+  if (random() % 2 == 0)
+    text += std::string(", over: ") + OneOf(random, std::array{"[10s]", "[10s, 1m]", "[1m, 5m]"});
+  if (random() % 2 == 0 || text.empty())
+    text += OneOf(random, std::array{", tumbling: [this 10s, previous 10s]", ", tumbling: this 1m",
+                                     ", hopping: 30s every 7s", ", session: [this 2s, last 2s]",
+                                     ", session: last 5s, within: 2m",
+                                     ", tumbling: [this 1d, previous 1d], zone: Europe/Berlin"});
+  if (random() % 4 == 0) text += ", ending: 20s ago";
+  return text;
+}
+
+// Most are over the stream that comes in, which has a history to build them from.
 std::string RandomView(std::mt19937_64& random) {
-  std::string text = "{from: events, by: ";
+  std::string text = "{from: ";
+  text += OneOf(random, std::array{"events", "events", "events", "large", "once"});
+  text += ", by: ";
   text += OneOf(random, std::array{"key", "key", "[key, region]"});
   if (random() % 3 == 0)
     text += std::string(", where: ") + OneOf(random, std::array{"x > 0", "b", "f < 100.0"});
-  const bool lifetime = random() % 5 == 0;
-  if (!lifetime)
-    text += std::string(", over: ") + OneOf(random, std::array{"[10s]", "[10s, 1m]", "[1m, 5m]"});
+  const std::string windows = RandomWindows(random);
+  const bool lifetime = windows.empty();
+  text += windows;
   if (random() % 3 == 0) text += ", history: 30s";
+  if (random() % 4 == 0) text += OneOf(random, std::array{", self: included", ", self: excluded"});
+  if (random() % 4 == 0)
+    text += OneOf(random, std::array{", last: {3: {recent: x}}",
+                                     ", last: {2: {few: s}, 70: {many: sum(f), n: count(*)}}"});
+  if (lifetime && text.find("last: {") != std::string::npos) return text + "}";
   text += ", features: {";
   for (int i = 0; i <= static_cast<int>(random() % 3); ++i) {
     const char* feature =
@@ -59,6 +82,8 @@ PipelineRef Define(const Views& views) {
   std::string text =
       "headrace: 1\npipeline: changing\npromise: {budget: {p99: 200ms}}\nstreams:\n"
       "  events: {contract: events.yaml, source: {http: push}, time: {event: at, late: 1h}}\n"
+      "  large: {from: events, where: x > 0, derive: {y: x * 2}}\n"
+      "  once: {from: large, dedupe: {by: key, within: 3s}}\n"
       "views:\n";
   for (const auto& [name, view] : views) text += "  " + name + ": " + view + "\n";
   const auto checked = CheckPipeline("pipeline.yaml", text, [](const std::string&) {
@@ -140,7 +165,10 @@ class Changing {
       if (view.difference == ChangeKind::kUnchanged && began.value > 0) since[view.name] = began;
       const bool made =
           view.difference == ChangeKind::kAdded || view.difference == ChangeKind::kAltered;
-      if (made && random_() % 4 == 0) since[view.name] = kSinceThisEntry;
+      // What is derived has no history.
+      const size_t stream = next->views[*next->ViewNamed(view.name)].stream;
+      if (made && (next->streams[stream].derived() || random_() % 4 == 0))
+        since[view.name] = kSinceThisEntry;
     }
     views_.BeginChange(next, since);
     read_ = 0;

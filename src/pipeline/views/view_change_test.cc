@@ -105,7 +105,7 @@ class Changing {
   }
 
   void Run() {
-    for (int i = 0; i < 5; ++i) Step();
+    for (int i = 0; i < 5 || epochs_.empty(); ++i) Step();
     for (int change = 0; change < 5 && !::testing::Test::HasFailure(); ++change) Change();
   }
 

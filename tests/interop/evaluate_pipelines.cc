@@ -1,17 +1,20 @@
 // Runs whole engines on simulated machines, for the tests in Python beside it. A line of standard
 // input is a case:
-//   {"pipeline": text, "files": {name: text}, "verify": true, "rows": [[view, n] ...], "steps": [
+//   {"pipeline": text, "files": {name: text}, "verify": true, "rows": [[view, n] ...],
+//    "train": [{"service": name, "fields": [name ...], "labels": [[id, as_of, [text ...]] ...]} ...],
+//    "steps": [
 //     {"ingest": [[stream, NDJSON] ...]},
 //     {"ask": [features ...], "keys": {field: text or null}, "as_of": microseconds},
 //     {"kill": true}]}
 // The line of standard output for it is
 //   {"answers": [[[value, status] ...] ...], "epochs": [n ...], "refused": n, "verified": n,
-//    "rows": [[view, epoch, row, [[value, status] ...]] ...]}
+//    "rows": [[view, epoch, row, [[value, status] ...]] ...], "trained": [[[value ...] ...] ...]}
 // with an answer for each "ask", a value and status for each of its features; the epoch of each
 // stream of an "ingest"; and answers of views as of every nth of their rows, by the row's number in
-// its epoch's rows of the stream; or {"error": text}. "verify" has the batch driver compute every
-// answer again, from table and log, and compares bits. Answers as of rows are those of a view set
-// of its own, which is given the log's epochs.
+// its epoch's rows of the stream; and training sets for labels with keys, each of which leaves out
+// rows of its `id`; or {"error": text}. "verify" has the batch driver compute every answer again,
+// from table and log, and compares bits. Answers as of rows are those of a view set of its own,
+// which is given the log's epochs.
 
 #include <fmt/format.h>
 
@@ -24,12 +27,16 @@
 #include <string>
 
 #include "base/log.h"
+#include "columns/batch_builder.h"
 #include "env/simulated/environment.h"
 #include "ingest/http/events_endpoint.h"
 #include "interop/plain_json.h"
 #include "log/reader.h"
 #include "pipeline/pipeline_file.h"
 #include "pipeline/views/view_set.h"
+#include "tables/parquet/parquet_reader.h"
+#include "tables/parquet/parquet_writer.h"
+#include "training/train.h"
 #include "training/verify.h"
 #include "wiring/engine.h"
 #include "wiring/log_gate.h"
@@ -40,11 +47,15 @@ namespace {
 using base::ErrorCode;
 using base::Fail;
 using base::Result;
+using columns::ColumnBatch;
+using columns::Type;
 using env::simulated::SimulatedEnvironment;
 using nlohmann::json;
 
 constexpr const char* kData = "data";
 constexpr const char* kAnswers = "answers.ndjson";
+constexpr const char* kLabels = "labels.parquet";
+constexpr const char* kTrained = "trained.parquet";
 constexpr uint64_t kSeed = 1;
 constexpr base::Timestamp kWall{1'893'456'000'000'000};  // 2030-01-01T00:00:00Z
 
@@ -174,6 +185,27 @@ class Run {
     return shown;
   }
 
+  // After Verify: the features of a training set, by label.
+  Result<std::string> Train(const json& of) {
+    HR_TRY(const ColumnBatch labels, LabelsOf(of));
+    const size_t first = labels.schema()->size();
+    std::string shown;
+    Result<void> trained;
+    machine_->Run([&] { trained = TrainWith(labels, of["service"].get<std::string>()); });
+    HR_TRY_VOID(trained);
+    Result<ColumnBatch> set = Fail(ErrorCode::kInternal, "not read");
+    machine_->Run([&] { set = ReadParquet(kTrained); });
+    HR_TRY_VOID(set);
+    for (size_t row = 0; row < set->rows(); ++row) {
+      shown += row == 0 ? "[" : ",[";
+      // The last column says how its rows became known.
+      for (size_t i = first; i + 1 < set->schema()->size(); ++i)
+        shown += (i == first ? "" : ",") + PlainJson(set->column(i).At(row));
+      shown += ']';
+    }
+    return "[" + shown + "]";
+  }
+
   const std::string& answers() const { return answers_; }
   const std::string& epochs() const { return epochs_; }
   uint64_t refused() const { return refused_; }
@@ -226,6 +258,51 @@ class Run {
     return {};
   }
 
+  Result<ColumnBatch> LabelsOf(const json& of) const {
+    std::vector<columns::Field> fields = {{.id = 1, .name = "id", .type = Type::kInt64},
+                                          {.id = 2, .name = "when", .type = Type::kTimestamp}};
+    std::vector<std::vector<columns::Value>> keys;
+    for (const json& label : of["labels"]) {
+      keys.emplace_back();
+      for (size_t i = 0; i < of["fields"].size(); ++i) {
+        HR_TRY(columns::Value value, KeyValue(of["fields"][i].get<std::string>(), label[2][i]));
+        keys.back().push_back(std::move(value));
+      }
+    }
+    for (size_t i = 0; i < of["fields"].size(); ++i)
+      fields.push_back({.id = static_cast<uint32_t>(3 + i),
+                        .name = of["fields"][i].get<std::string>(),
+                        .type = keys[0][i].type()});
+    columns::BatchBuilder builder(std::make_shared<const columns::Schema>(std::move(fields)));
+    for (size_t row = 0; row < keys.size(); ++row) {
+      builder.column(0).AppendInt(of["labels"][row][0].get<int64_t>());
+      builder.column(1).AppendInt(of["labels"][row][1].get<int64_t>());
+      for (size_t i = 0; i < keys[row].size(); ++i)
+        builder.column(2 + i).AppendValue(keys[row][i]);
+    }
+    return builder.Finish();
+  }
+
+  Result<void> TrainWith(const ColumnBatch& labels, const std::string& service) {
+    HR_TRY(const auto writer, tables::ParquetWriter::Make(labels.schema()));
+    HR_TRY_VOID(writer->Write(labels));
+    HR_TRY(const tables::EncodedFile file, writer->Finish());
+    HR_TRY_VOID(env::PutAtomically(machine_->files(), kLabels, file.bytes.bytes()));
+    HR_TRY_VOID(training::Train(*machine_, {.data_folder = kData,
+                                            .labels = kLabels,
+                                            .service = service,
+                                            .time_column = "when",
+                                            .exclude_column = "id",
+                                            .output = kTrained,
+                                            .workers = 0}));
+    return {};
+  }
+
+  Result<ColumnBatch> ReadParquet(const char* path) {
+    HR_TRY(const auto reader, tables::ParquetReader::Open(machine_->files(), path));
+    return reader->ReadAll(*reader->schema());
+  }
+
   Result<columns::Value> KeyValue(const std::string& name, const json& text) const {
     for (const pipeline::StreamDefinition& stream : definition_->streams) {
       const auto index = stream.schema()->IndexOf(name);
@@ -268,8 +345,14 @@ Result<std::string> Evaluate(const json& of) {
   if (of.contains("rows")) {
     HR_TRY(rows, run.RowAnswers(of["rows"]));
   }
-  return fmt::format(R"({{"answers":[{}],"epochs":[{}],"refused":{},"verified":{},"rows":[{}]}})",
-                     run.answers(), run.epochs(), run.refused(), verified, rows);
+  std::string trained;
+  for (const json& one : of.value("train", json::array())) {
+    HR_TRY(const std::string set, run.Train(one));
+    trained += (trained.empty() ? "" : ",") + set;
+  }
+  return fmt::format(
+      R"({{"answers":[{}],"epochs":[{}],"refused":{},"verified":{},"rows":[{}],"trained":[{}]}})",
+      run.answers(), run.epochs(), run.refused(), verified, rows, trained);
 }
 
 }  // namespace

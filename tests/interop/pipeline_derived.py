@@ -213,6 +213,7 @@ class Deriving:
         stays = {time, self.random.choice(keys)}
         stays |= {n for n in wide if self.random.random() < (0.5 if chance < 0.2 else 0.8)}
         stays |= {"k", "j", "x", "w"} & set(wide)  # of which expressions have no literals
+        stays.add("id")  # by which a label's own row is left out
         if chance < 0.2:
             lines.append(f"    select: [{', '.join(n for n in wide if n in stays)}]")
         elif len(stays) < len(wide):
@@ -330,7 +331,8 @@ def interval_sql(
     later = "d.epoch > e.epoch"
     parts = [
         "WITH pairs AS (SELECT e.* REPLACE (greatest(e.epoch, d.epoch) AS epoch,"
-        f" greatest(e.at_us, d.at_us) AS at_us), {named},\n"
+        " greatest(e.at_us, d.at_us) AS at_us, greatest(e.known_us, d.known_us) AS known_us),"
+        f" {named},\n"
         f"  if({later}, 0, 1) AS phase, if({later}, d.pos, e.pos) AS by_pos,"
         f" if({later}, e.at_us, d.at_us) AS met_at, if({later}, e.pos, d.pos) AS met_pos,"
         f" e.pos AS event\n  FROM {event} e JOIN {other} d\n"
@@ -342,16 +344,27 @@ def interval_sql(
             "newest AS (SELECT epoch, max(max(at_us)) OVER (ORDER BY epoch) AS at_us"
             f" FROM {other} GROUP BY epoch)"
         )
+        before = "OVER (ORDER BY pos ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+        parts.append(
+            "moves AS (SELECT * FROM (SELECT epoch, pos, known_us,"
+            f" coalesce(at_us > max(at_us) {before}, true) AS moved FROM {other}) WHERE moved)"
+        )
         parts.append(
             f"made AS (SELECT e.pos, min(n.epoch) AS epoch FROM {event} e JOIN newest n"
             f" ON n.at_us > e.at_us + {last} + {other_late_us}\n"
             "  WHERE e.pos NOT IN (SELECT event FROM pairs) GROUP BY e.pos)"
         )
         parts.append(
-            "alone AS (SELECT e.* REPLACE (greatest(e.epoch, m.epoch) AS epoch,"
-            f" greatest(e.at_us, e.at_us + {last}) AS at_us), {named},\n"
+            "decided AS (SELECT e.pos, any_value(greatest(e.epoch, m.epoch)) AS epoch,"
+            " arg_max(v.known_us, v.pos) AS known_us\n"
+            f"  FROM made m JOIN {event} e USING (pos)"
+            " JOIN moves v ON v.epoch <= greatest(e.epoch, m.epoch) GROUP BY e.pos)"
+        )
+        parts.append(
+            "alone AS (SELECT e.* REPLACE (m.epoch AS epoch, greatest(e.at_us, e.at_us +"
+            f" {last}) AS at_us, greatest(e.known_us, m.known_us) AS known_us), {named},\n"
             "  2 AS phase, 0 AS by_pos, e.at_us AS met_at, e.pos AS met_pos, e.pos AS event\n"
-            f"  FROM made m JOIN {event} e USING (pos) LEFT JOIN {other} d ON FALSE)"
+            f"  FROM decided m JOIN {event} e USING (pos) LEFT JOIN {other} d ON FALSE)"
         )
         rows = "FROM (FROM pairs UNION ALL FROM alone)"
     return (

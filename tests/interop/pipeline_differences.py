@@ -22,14 +22,14 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
 from pipeline_features import INVALID, Expected, Span
-from pipeline_pairs import Case, Cases
+from pipeline_pairs import LABELS, ROWS, Case, Cases
 from pipeline_views import View
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +50,7 @@ class Outcome:
     values: int = 0  # compared with DuckDB's
     verified: int = 0  # computed again by the batch driver
     rows: int = 0  # answered as of a row
+    labels: int = 0  # of training sets
     late: int = 0
     differences: list[Difference] = field(default_factory=list)
 
@@ -58,6 +59,7 @@ class Outcome:
         self.values += other.values
         self.verified += other.verified
         self.rows += other.rows
+        self.labels += other.labels
         self.late += other.late
         self.differences += other.differences
 
@@ -83,29 +85,30 @@ class Duck:
 
     def __init__(self) -> None:
         self.connection = duckdb.connect()
+        self.made: list[str] = []
         self.connection.execute("SET TimeZone = 'UTC'; SET threads = 1; PRAGMA disable_optimizer")
 
-    def answers(self, case: Case, epochs: list[int]) -> dict[int, tuple[Any, ...]]:
-        """By question: its time, the key's newest time, then what each feature asks for."""
+    def answers(self, case: Case, ours: dict[str, Any]) -> dict[tuple[int, int], tuple[Any, ...]]:
+        """By view and number (Case.view_sql): the time, the key's newest time, then what each
+        feature asks for. Of `ours` it looks at the epochs, and at which rows were answered."""
         columns = case.columns()
         for i, stream in enumerate(case.streams):
-            self.connection.register(f"events{i}", stream.table(columns, case.epochs(epochs, i)))
-        for i in range(len(case.sources)):
-            self.connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE accepted{i} AS {case.table_sql(i)}"
-            )
+            table = stream.table(columns, case.epochs(ours["epochs"], i))
+            self.connection.register(f"events{i}", table)
+        for made in reversed(self.made):
+            self.connection.execute(f"DROP {made}")
+        self.made = []
+        for i, source in enumerate(case.sources):  # most derived ones are looked at once
+            made = f"{'VIEW' if source.sql else 'TABLE'} accepted{i}"
+            self.connection.execute(f"CREATE TEMP {made} AS {case.table_sql(i)}")
+            self.made.append(made)
         found = {}
-        for number in sorted({question.view for question in case.questions}):
-            for row in self.connection.execute(case.view_sql(number, epochs)).fetchall():
-                found[row[0]] = row[1:]
-        return found
-
-    def row_answers(self, case: Case, view: int, rows: list[tuple[int, int]]) -> list[Any]:
-        """The same as of rows of the case that `answers` was asked about last; and their times."""
-        sql = case.rows_sql(view, rows)
-        found = sorted(self.connection.execute(sql).fetchall())
-        if [row[0] for row in found] != list(range(len(rows))):
-            raise duckdb.Error(f"{len(found)} of {len(rows)} rows of {case.views[view].name} found")
+        for number in range(len(case.views)):
+            rows = [(epoch, row) for view, epoch, row, _ in ours["rows"] if view == number]
+            if rows or number in case.labels or any(q.view == number for q in case.questions):
+                sql = case.view_sql(number, ours["epochs"], rows)
+                for row in self.connection.execute(sql).fetchall():
+                    found[number, row[0]] = row[1:]
         return found
 
     def late(self, case: Case) -> int:
@@ -188,42 +191,48 @@ def compare(number: int, case: Case, ours: dict[str, Any], duck: Duck) -> Outcom
         differs(str(ours["error"]))
         return outcome
     try:
-        theirs = duck.answers(case, ours["epochs"])
-        rows = row_differences(case, ours["rows"], duck)
+        theirs = duck.answers(case, ours)
     except duckdb.Error as error:
         differs(f"DuckDB: {error}")
         return outcome
     outcome.late = duck.late(case)
     outcome.verified = ours["verified"]
+    outcome.rows = len(ours["rows"])
+    outcome.labels = sum(map(len, ours["trained"]))
     if ours["refused"] != outcome.late:
         differs(f"{ours['refused']} rows were refused, DuckDB finds {outcome.late} late")
-    for i, (question, answer) in enumerate(zip(case.questions, ours["answers"], strict=True)):
-        view = case.views[question.view]
-        expected = expected_of(view, theirs[i])
+    for asked, view, key, answer, has_status in asked_of(case, ours):
+        if key not in theirs:
+            differs(f"view {view.name}, {asked}: DuckDB has no such row")
+            continue
+        expected = expected_of(view, theirs[key])
+        if not has_status:
+            expected = [
+                (e if status == "PRESENT" else Expected(None), "") for e, status in expected
+            ]
         outcome.values += len(expected)
-        difference = differing(view, answer, expected, question)
+        difference = differing(view, answer, expected, asked)
         if difference is not None:
             differs(difference)
-    outcome.rows = len(ours["rows"])
-    for difference in rows:
-        differs(difference)
     return outcome
 
 
-def row_differences(case: Case, ours: list[Any], duck: Duck) -> list[str]:
-    """Among the answers as of rows."""
-    found = []
-    for number, view in enumerate(case.views):
-        answered = [(epoch, row, answer) for of, epoch, row, answer in ours if of == number]
-        if not answered:
-            continue
-        theirs = duck.row_answers(case, number, [(epoch, row) for epoch, row, _ in answered])
-        for (epoch, row, answer), (_, *asked) in zip(answered, theirs, strict=True):
-            expected = expected_of(view, tuple(asked))
-            difference = differing(view, answer, expected, f"as of row {row} of epoch {epoch}")
-            if difference is not None:
-                found.append(difference)
-    return found
+def asked_of(
+    case: Case, ours: dict[str, Any]
+) -> Iterator[tuple[object, View, tuple[int, int], list[Any], bool]]:
+    """What was asked, of which view, its key in DuckDB's answers, what we gave, and whether that
+    has statuses: in a training set what is not PRESENT is NULL."""
+    for i, (question, answer) in enumerate(zip(case.questions, ours["answers"], strict=True)):
+        yield question, case.views[question.view], (question.view, i), answer, True
+    numbers = [0] * len(case.views)
+    for view, epoch, row, answer in ours["rows"]:
+        asked = f"as of row {row} of epoch {epoch}"
+        yield asked, case.views[view], (view, ROWS + numbers[view]), answer, True
+        numbers[view] += 1
+    for view, rows in zip(case.labels, ours["trained"], strict=True):
+        for i, (label, values) in enumerate(zip(case.labels[view], rows, strict=True)):
+            answer = [(value, "") for value in values]
+            yield label, case.views[view], (view, LABELS + i), answer, False
 
 
 def differences(seed: int, numbers: list[int], program: Path) -> Outcome:
@@ -260,7 +269,7 @@ def report(seed: int, outcome: Outcome) -> str:
     lines.append(
         f"{outcome.pipelines} pipelines, {outcome.values} values ({outcome.verified} computed "
         f"again by the batch driver), {outcome.rows} rows as of which views answered, "
-        f"{outcome.late} late rows, "
+        f"{outcome.labels} labels, {outcome.late} late rows, "
         f"{len(outcome.differences)} differences, seed {seed}"
     )
     return "\n".join(lines)
@@ -285,7 +294,7 @@ def main() -> int:
             print(f"-- {source.name}: accepted{i}\n{case.table_sql(i)};\n")
         epochs = list(range(1, 1 + case.batches * len(case.streams)))  # may be others
         for view in sorted({question.view for question in case.questions}):
-            print(f"-- {case.views[view].name}\n{case.view_sql(view, epochs)};\n")
+            print(f"-- {case.views[view].name}\n{case.view_sql(view, epochs, [])};\n")
         outcome = differences(options.seed, [options.only], program)
     print(report(options.seed, outcome))
     return 1 if outcome.differences else 0

@@ -17,10 +17,13 @@ import pipeline_streams
 from pipeline_derived import Deriving, Field, Source, root_fields
 from pipeline_features import Aggregates
 from pipeline_streams import AT, COLUMNS, Shape, Stream, draw_shape, draw_stream
-from pipeline_views import DEFAULT_HISTORY_US, View, key_text, listing
+from pipeline_views import DEFAULT_HISTORY_US, Label, View, key_text, listing
 from pipeline_windows import draw_windows, in_ms
 
-QUESTIONS = 10
+QUESTIONS = 8
+# Numbers in the SQL of rows as of which views answer, and of labels.
+ROWS = 100_000
+LABELS = 200_000
 NAMES = [column.name for column in COLUMNS]
 
 
@@ -39,6 +42,7 @@ class Case:
     views: list[View]
     questions: list[Question]  # in the order of batches
     rows: list[tuple[int, int]]  # views, and every how many rows they are asked as of a row
+    labels: dict[int, list[Label]]  # of views, for training sets
     together: bool  # whether the streams' batches may come in one epoch
     killed_after: int | None  # a batch after which the process dies
     batches: int
@@ -51,6 +55,10 @@ class Case:
         lines += ["clock: events", "streams:", *(stream.yaml() for stream in self.streams)]
         lines += [source.yaml for source in self.sources if source.yaml]
         lines += ["views:", *(view.yaml(self.sources) for view in self.views)]
+        if self.labels:
+            lines.append("services:")
+        for view in (self.views[number] for number in self.labels):
+            lines.append(f"  {view.name}: {{features: [{view.name}.*]}}")
         return "\n".join(lines) + "\n"
 
     def for_engine(self) -> str:
@@ -73,7 +81,19 @@ class Case:
                 question = next(asked)
         files = {f"{s.name}.yaml": pipeline_streams.contract(s.name) for s in self.streams}
         case = {"pipeline": self.pipeline(), "files": files, "steps": steps, "verify": True}
-        return json.dumps(case | {"rows": self.rows})
+        sets = [
+            {"service": view.name, "fields": view.by, "labels": self.labels_for_engine(number)}
+            for number, view in enumerate(self.views)
+            if number in self.labels
+        ]
+        return json.dumps(case | {"rows": self.rows, "train": sets})
+
+    def labels_for_engine(self, number: int) -> list[list[Any]]:
+        keys = self.views[number].keys(self.source_of(self.views[number]))
+        return [
+            [label.id, label.as_of_us, list(map(key_text, keys, label.key))]
+            for label in self.labels[number]
+        ]
 
     def epochs(self, of_ingests: list[int], stream: int) -> list[int]:
         """By batch, of the epochs that evaluate_pipelines.cc gives."""
@@ -82,7 +102,7 @@ class Case:
     def columns(self) -> list[str]:
         """Of the streams that come in, those that the SQL speaks of (and may be some more)."""
         texts = [source.sql for source in self.sources]
-        texts += [view.asking(self.source_of(view), "", "") for view in self.views]
+        texts += [view.asking(self.source_of(view), "") for view in self.views]
         words = re.findall(r"[a-z_0-9]+", " ".join(texts))
         named = {word.rsplit("__", 1)[-1] for word in words}
         return [name for name in NAMES if name in named]
@@ -99,23 +119,21 @@ class Case:
             f"WHERE newest IS NULL OR at_us >= newest - {source.late_us}"
         )
 
-    def view_sql(self, number: int, epochs: list[int]) -> str:
-        """For each question about the view, as View.asking says."""
+    def view_sql(self, number: int, epochs: list[int], rows: list[tuple[int, int]]) -> str:
+        """For all that is asked about the view, as View.asking says: for questions by their number,
+        for rows and labels from ROWS and LABELS on."""
         view = self.views[number]
         source = self.source_of(view)
-        questions = []
+        listed = []
         for i, q in enumerate(self.questions):
             if q.view == number:
                 last = max(epochs[: (q.batch + 1) * len(self.streams)])
-                values = [str(i), str(last), str(q.as_of_us), *view.keys_sql(source, q.key)]
-                questions.append(f"({', '.join(values)})")
-        names = ", ".join(["id", "epoch", "as_of", *(f"key{i}" for i in range(len(view.by)))])
-        values_sql = f"(VALUES {listing(questions)}) q({names})"
-        return view.asking(source, values_sql, "r.epoch <= q.epoch")
-
-    def rows_sql(self, number: int, rows: list[tuple[int, int]]) -> str:
-        view = self.views[number]
-        return view.rows_sql(self.source_of(view), rows)
+                listed.append(view.question_sql(source, i, last, q.as_of_us, q.key))
+        for i, label in enumerate(self.labels.get(number, [])):
+            listed.append(view.label_sql(source, LABELS + i, label))
+        relations = [f"VALUES {listing(listed)}"] if listed else []
+        relations += [view.rows_sql(source, ROWS, rows)] if rows else []
+        return view.asking(source, "\nUNION ALL ".join(relations))
 
 
 def one(body: list[str]) -> list[list[str]]:
@@ -130,7 +148,7 @@ class Cases:
 
     def case(self) -> Case:
         shape = draw_shape(self.random)
-        derives = self.random.random() < 0.4
+        derives = self.random.random() < 0.35
         streams = [
             draw_stream(self.random, name, shape)
             for name in ("events", "others")[
@@ -145,7 +163,7 @@ class Cases:
             for _ in range(self.random.choice((1, 2, 3))):
                 sources.append(deriving.draw(sources))
         views = []
-        for i in range(self.random.choice((1, 1, 2, 3))):
+        for i in range(self.random.choice((1, 1, 1, 1, 2, 3))):
             if derives and self.random.random() < 0.2:
                 sources += deriving.inline(sources, f"v{i}.from")
                 stream = len(sources) - 1
@@ -158,12 +176,20 @@ class Cases:
         killed = self.random.randrange(shape.batches) if self.random.random() < 0.1 else None
         every = max(1, shape.rows // 8)
         rows = [(i, every) for i, view in enumerate(views) if self.asks_rows(view)]
+        labels = {}
+        for i, view in enumerate(views):
+            if self.asks_rows(view):
+                drawn = [self.label(view, sources, streams, shape) for _ in range(8)]
+                labels[i] = [label for label in drawn if None not in label.key]
+        labels = {i: drawn for i, drawn in labels.items() if drawn}
         questions.sort(key=lambda q: q.batch)
         together = derives and self.random.random() < 0.5
-        return Case(streams, sources, views, questions, rows, together, killed, shape.batches)
+        return Case(
+            streams, sources, views, questions, rows, labels, together, killed, shape.batches
+        )
 
     def asks_rows(self, view: View) -> bool:
-        return self.random.random() < (0.1 if view.self_rule is None else 0.4)
+        return self.random.random() < (0.1 if view.self_rule is None else 0.3)
 
     def view(self, name: str, shape: Shape, stream: int, source: Source) -> View:
         def some(*units: int) -> int:
@@ -173,7 +199,7 @@ class Cases:
         windows = draw_windows(self.random, shape.unit_us)
         where = aggregates.condition()
         features = [
-            aggregates.feature(windows.named) for _ in range(self.random.choice((1, 2, 3, 5)))
+            aggregates.feature(windows.named) for _ in range(self.random.choice((1, 2, 3, 4)))
         ]
         keys = source.keys()
         by = self.random.choices(keys, k=self.random.choice((1, 1, 1, 2, 3)))
@@ -185,7 +211,7 @@ class Cases:
             windows=windows,
             features=tuple(features if windows.named or not windows.last else ()),
             last_features=tuple(
-                tuple(aggregates.last_feature(window) for _ in range(self.random.choice((1, 2, 3))))
+                tuple(aggregates.last_feature(window) for _ in range(self.random.choice((1, 1, 2))))
                 for window in windows.last
             ),
             history_us=self.random.choice((DEFAULT_HISTORY_US, some(20, 100))),
@@ -223,6 +249,19 @@ class Cases:
             )
         )
         return Question(number, key, max(as_of, clock - view.history_us), batch)
+
+    def label(
+        self, view: View, sources: list[Source], streams: list[Stream], shape: Shape
+    ) -> Label:
+        fields = [sources[view.stream].fields[name] for name in view.by]
+        number = self.random.randrange(shape.rows)
+        row = streams[fields[0].stream or 0].rows[number]
+        key = tuple(
+            self.key_value(name, field, streams, row, False)
+            for name, field in zip(view.by, fields, strict=True)
+        )
+        later = self.random.choice((0, 0, self.random.randrange(100 * shape.unit_us)))
+        return Label(number, key, row[AT] + later)
 
     def key_value(
         self, name: str, field: Field, streams: list[Stream], row: list[Any], mixed: bool

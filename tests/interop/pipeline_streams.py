@@ -57,6 +57,7 @@ COLUMNS = [
     Column("d", "date", "DATE", pa.date32()),
     Column("t", "timestamp", "TIMESTAMPTZ", MOMENT),
     Column("w", "timestamp_ntz", "TIMESTAMP", pa.timestamp("us")),
+    Column("id", "int64", "BIGINT", pa.int64()),  # the row's number in its stream
 ]
 KEYS = {column.name: column for column in COLUMNS if column.key}
 AT = 0
@@ -111,7 +112,7 @@ def draw_shape(source: random.Random) -> Shape:
     return Shape(
         begin_us=source.choice(BEGINS_US),
         unit_us=source.choice((1, 1000, US, US, 60 * US, 3600 * US)),
-        rows=source.randrange(1500, 4000) if large else source.randrange(20, 180),
+        rows=source.randrange(1500, 4000) if large else source.randrange(20, 140),
         batches=source.randrange(2, 7),
         key_values=source.randrange(1, 3) if large else source.randrange(1, 7),
         wild=source.random() < 0.4,
@@ -179,7 +180,7 @@ def draw_stream(source: random.Random, name: str, shape: Shape) -> Stream:
             at += source.randrange(0, 30) * shape.unit_us
         if not shape.ties:
             at += source.randrange(0, shape.unit_us)
-        rows.append([at, *draw_key(source, shape), *draw_values(source, shape)])
+        rows.append([at, *draw_key(source, shape), *draw_values(source, shape), number])
         batch_of.append(number * shape.batches // shape.rows)
     late = source.choice((DEFAULT_LATE_US, in_ms(20 * shape.unit_us), 30 * DAY))
     arrived = in_ms(source.choice((1, 10, 50)) * shape.unit_us)

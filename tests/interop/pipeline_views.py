@@ -14,6 +14,14 @@ from pipeline_streams import Column, json_value
 from pipeline_windows import Window, Windows, duration
 
 DEFAULT_HISTORY_US = 600_000_000
+ANY = 2**62  # a bound that none reaches
+
+
+@dataclass(frozen=True)
+class Label:
+    id: int  # of the row that it is
+    key: tuple[Any, ...]
+    as_of_us: int
 
 
 @dataclass(frozen=True)
@@ -73,27 +81,43 @@ class View:
         columns = [source.fields[name].column for name in self.by]
         return [column for column in columns if column is not None]
 
-    def keys_sql(self, source: Source, key: tuple[Any, ...]) -> list[str]:
+    def key_sql(self, source: Source, key: tuple[Any, ...]) -> list[str]:
         return [key_sql(*both) for both in zip(self.keys(source), key, strict=True)]
 
-    def rows_sql(self, source: Source, rows: list[tuple[int, int]]) -> str:
-        """What is asked as of rows of the stream, given by epoch and number in it."""
-        listed = [f"({i}, {epoch}, {row})" for i, (epoch, row) in enumerate(rows)]
+    def question_sql(
+        self, source: Source, number: int, epoch: int, as_of_us: int, key: tuple[Any, ...]
+    ) -> str:
+        """A row of asking()'s relation: after an epoch."""
+        values = [number, epoch, ANY, ANY, "NULL", as_of_us, *self.key_sql(source, key)]
+        return f"({', '.join(map(str, values))})"
+
+    def label_sql(self, source: Source, number: int, label: Label) -> str:
+        """The same for a training set: rows that were known by then, but the label's own."""
+        without = "NULL" if self.self_rule == "included" else label.id
+        at = label.as_of_us
+        values = [number, ANY, ANY, at, without, at, *self.key_sql(source, label.key)]
+        return f"({', '.join(map(str, values))})"
+
+    def rows_sql(self, source: Source, first: int, rows: list[tuple[int, int]]) -> str:
+        """The same as of rows of the stream, given by epoch and number in it, as a relation."""
+        listed = [f"({first + i}, {epoch}, {row})" for i, (epoch, row) in enumerate(rows)]
         ducks = [source.fields[name].duck for name in self.by]
-        keys = "".join(f", s.{duck} AS key{i}" for i, duck in enumerate(ducks))
-        questions = (
-            f"(SELECT a.id, s.pos, s.at_us AS as_of{keys}\n"
+        before = "s.pos" if self.self_rule == "excluded" else "s.pos + 1"
+        keys = "".join(f", s.{duck}" for duck in ducks)
+        return (
+            f"SELECT a.id, {ANY}, {before}, {ANY}, NULL, s.at_us{keys}\n"
             f"  FROM (VALUES {listing(listed)}) a(id, epoch, row)\n"
             "  JOIN (SELECT *, row_number() OVER (PARTITION BY epoch ORDER BY pos) - 1 AS row"
-            f" FROM accepted{self.stream}) s\n  USING (epoch, row)) q"
+            f" FROM accepted{self.stream}) s\n  USING (epoch, row)"
         )
-        before = "<" if self.self_rule == "excluded" else "<="
-        return self.asking(source, questions, f"r.pos {before} q.pos")
 
-    def asking(self, source: Source, questions: str, known: str) -> str:
-        """For each of `questions`, a relation q of id, as_of and the key: its id and time, the
-        key's newest time, what each feature asks for. `known`: which rows are there."""
-        rows = ["pos", "epoch", "at_us"]
+    def asking(self, source: Source, questions: str) -> str:
+        """For each of `questions` (id, the last epoch, the position behind the last row, when rows
+        were known at the latest, the row that is left out, the time, the key) its id and time, the
+        key's newest time, and what each feature asks for."""
+        names = ["id", "epoch", "before", "known_us", "without", "as_of"]
+        names += [f"key{i}" for i in range(len(self.by))]
+        rows = ["pos", "epoch", "at_us", "known_us", "id AS row_id"]
         rows += [f"{source.fields[name].duck} AS key{i}" for i, name in enumerate(self.by)]
         asks = ["r.id", "any_value(r.as_of)", "max(r.at_us)"]
         for i, feature, window in self.outputs():
@@ -112,10 +136,12 @@ class View:
         where = "" if self.where is None else f" WHERE {self.where.duck}"
         same = [f"q.key{i} IS NOT DISTINCT FROM r.key{i}" for i in range(len(self.by))]
         found = (
-            f"SELECT q.id, q.as_of, r.*\nFROM {questions}\n"
+            f"SELECT q.id, q.as_of, r.*\nFROM ({questions}) q({', '.join(names)})\n"
             f"LEFT JOIN (SELECT {listing(list(dict.fromkeys(rows)))}\n"
             f"  FROM accepted{self.stream}{where}) r\n"
-            f"ON {' AND '.join(same)} AND {known} AND r.at_us <= q.as_of"
+            f"ON {' AND '.join(same)} AND r.at_us <= q.as_of AND r.epoch <= q.epoch"
+            " AND r.pos < q.before AND r.known_us <= q.known_us"
+            " AND r.row_id IS DISTINCT FROM q.without"
         )
         parts = [of.columns(i) for i, of in enumerate(self.windows.every)]
         for columns in ([gap for gap, _ in parts if gap], [part for _, part in parts if part]):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from pipeline_differences import Outcome, compare, default_program, in_parallel, report, same
 from pipeline_features import EVERY, INVALID, LIFETIME, Aggregates, Expected, spread
-from pipeline_pairs import Cases
+from pipeline_pairs import Case, Cases
 from pipeline_windows import duration, in_ms
 
 LONG = os.environ.get("HEADRACE_TEST_LONG") == "1"
@@ -25,13 +27,14 @@ def test_duckdb_answers_the_same() -> None:
     assert outcome.verified > outcome.values / 2, "the batch driver has seen too few"
     assert outcome.late > COUNT, "too few rows are late"
     assert outcome.rows > COUNT, "too few answers as of rows"
+    assert outcome.labels > COUNT, "too few labels"
 
 
 class WrongDuck:
     """Knows no key."""
 
-    def answers(self, case: object, epochs: object) -> dict[int, tuple[object, ...]]:
-        return dict.fromkeys(range(1_000), (0, None))
+    def answers(self, case: Case, ours: object) -> dict[tuple[int, int], tuple[object, ...]]:
+        return {(q.view, i): (0, None) for i, q in enumerate(case.questions)}
 
     def late(self, case: object) -> int:
         return 0
@@ -42,7 +45,9 @@ def test_a_difference_is_found_and_can_be_repeated() -> None:
     answers = [
         [[1, "PRESENT"] for _ in case.views[question.view].outputs()] for question in case.questions
     ]
-    ours = {"answers": answers, "refused": 0, "verified": 0, "epochs": [], "rows": []}
+    none: dict[str, Any] = {"epochs": [], "rows": [], "trained": [[] for _ in case.labels]}
+    case = replace(case, labels={view: [] for view in case.labels})
+    ours = none | {"answers": answers, "refused": 0, "verified": 0}
     outcome = compare(17, case, ours, WrongDuck())  # type: ignore[arg-type]
     assert {one.number for one in outcome.differences} == {17}
     assert "--seed 1 --only 17" in report(1, outcome)

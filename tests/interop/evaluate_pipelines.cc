@@ -1,8 +1,8 @@
 // Runs whole engines on simulated machines, for the tests in Python beside it. A line of standard
 // input is a case:
 //   {"pipeline": text, "files": {name: text}, "verify": true, "rows": [[view, n] ...],
-//    "train": [{"service": name, "fields": [name ...], "labels": [[id, as_of, [text ...]] ...]} ...],
-//    "steps": [
+//    "train": [{"service": name, "fields": [name ...], "labels": [[id, as_of, [text ...]] ...]}
+//    ...], "steps": [
 //     {"ingest": [[stream, NDJSON] ...]},
 //     {"ask": [features ...], "keys": {field: text or null}, "as_of": microseconds},
 //     {"kill": true}]}
@@ -277,8 +277,7 @@ class Run {
     for (size_t row = 0; row < keys.size(); ++row) {
       builder.column(0).AppendInt(of["labels"][row][0].get<int64_t>());
       builder.column(1).AppendInt(of["labels"][row][1].get<int64_t>());
-      for (size_t i = 0; i < keys[row].size(); ++i)
-        builder.column(2 + i).AppendValue(keys[row][i]);
+      for (size_t i = 0; i < keys[row].size(); ++i) builder.column(2 + i).AppendValue(keys[row][i]);
     }
     return builder.Finish();
   }

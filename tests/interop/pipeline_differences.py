@@ -85,7 +85,6 @@ class Duck:
 
     def __init__(self) -> None:
         self.connection = duckdb.connect()
-        self.made: list[str] = []
         self.connection.execute("SET TimeZone = 'UTC'; SET threads = 1; PRAGMA disable_optimizer")
 
     def answers(self, case: Case, ours: dict[str, Any]) -> dict[tuple[int, int], tuple[Any, ...]]:
@@ -95,13 +94,10 @@ class Duck:
         for i, stream in enumerate(case.streams):
             table = stream.table(columns, case.epochs(ours["epochs"], i))
             self.connection.register(f"events{i}", table)
-        for made in reversed(self.made):
-            self.connection.execute(f"DROP {made}")
-        self.made = []
-        for i, source in enumerate(case.sources):  # most derived ones are looked at once
-            made = f"{'VIEW' if source.sql else 'TABLE'} accepted{i}"
-            self.connection.execute(f"CREATE TEMP {made} AS {case.table_sql(i)}")
-            self.made.append(made)
+        for i in range(len(case.sources)):
+            self.connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE accepted{i} AS {case.table_sql(i)}"
+            )
         found = {}
         for number in range(len(case.views)):
             rows = [(epoch, row) for view, epoch, row, _ in ours["rows"] if view == number]

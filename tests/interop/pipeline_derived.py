@@ -221,7 +221,13 @@ class Deriving:
         return {name: field for name, field in wide.items() if name in stays}
 
     def dedupe(self, wide: Fields, lines: list[str], sql: str) -> str:
-        can = [n for n, f in wide.items() if f.column is not None and f.column.ours not in FLOATS]
+        keys = self.random.random() < 0.8  # so that there are repeats
+        can = [
+            name
+            for name, field in wide.items()
+            if field.column is not None
+            and (field.column.key if keys else field.column.ours not in FLOATS)
+        ]
         by = self.random.sample(can, min(len(can), self.random.choice((1, 1, 2))))
         within = self.some(1, 5, 20, 300)
         lines.append(f"    dedupe: {{by: [{', '.join(by)}], within: {duration(within)}}}")

@@ -4,6 +4,7 @@
 // it); making events is not.
 //   --events 10000000 --cards 100000 --skew 1.1 --gap-us 60480 --seed 1
 //   --windows 1h,24h        as a pipeline file has them
+//   --precision 0           or 5m: windows begin at multiples of it
 //   --rows-per-epoch 8192
 //   --warm 0                events that come first and are not timed
 //   --late 0                share of events that are up to an hour late
@@ -42,7 +43,7 @@ memory: 20GiB
 streams:
   payments: {{contract: payments.yaml, source: {{http: push}}, time: {{event: paid_at, late: 1h}}}}
 views:
-  card: {{from: payments, by: card, over: [{}], features: {{n: count(*), spend: sum(amount)}}}}
+  card: {{from: payments, by: card, over: [{}]{}, features: {{n: count(*), spend: sum(amount)}}}}
 )";
 
 class StillClock final : public env::Clock {
@@ -79,9 +80,9 @@ log::EpochRef EpochOf(const columns::SchemaRef& schema, CardEvents& events, uint
 }
 
 uint64_t ExpectedDigest(const CardEventSettings& of, uint64_t warm, uint64_t events,
-                        const std::vector<int64_t>& windows_ms) {
+                        const std::vector<int64_t>& windows_ms, int64_t precision_ms) {
   CardEvents source(of);
-  MovingWindows windows(of.cards, windows_ms);
+  MovingWindows windows(of.cards, windows_ms, precision_ms);
   uint64_t digest = 0;
   for (uint64_t i = 0; i < warm + events; ++i) {
     const CardEvent event = source.Next();
@@ -93,8 +94,10 @@ uint64_t ExpectedDigest(const CardEventSettings& of, uint64_t warm, uint64_t eve
 }
 
 int Run(const Settings& settings) {
-  const pipeline::PipelineRef definition =
-      PaymentsPipeline(fmt::format(fmt::runtime(kPipeline), settings.Text("windows", "1h, 24h")));
+  const std::string precision = settings.Text("precision", "0");
+  const pipeline::PipelineRef definition = PaymentsPipeline(
+      fmt::format(fmt::runtime(kPipeline), settings.Text("windows", "1h, 24h"),
+                  precision == "0" ? "" : fmt::format(", precision: {}", precision)));
   const auto& view = definition->views[0];
   const CardEventSettings of = CardEventSettings::Of(settings);
   const uint64_t warm = settings.Count("warm", 0);
@@ -131,7 +134,10 @@ int Run(const Settings& settings) {
     std::vector<int64_t> windows_ms;
     for (const pipeline::Window& window : view.windows)
       windows_ms.push_back(window.length.count() / 1000);
-    verdict = ExpectedDigest(of, warm, events, windows_ms) == digest.value() ? "equal" : "differ";
+    const int64_t precision_ms = view.precision ? view.precision->count() / 1000 : 0;
+    verdict = ExpectedDigest(of, warm, events, windows_ms, precision_ms) == digest.value()
+                  ? "equal"
+                  : "differ";
   }
   fmt::print(
       "{{\"events\": {}, \"answered\": {}, \"wall_s\": {:.3f}, \"cpu_s\": {:.3f}, "

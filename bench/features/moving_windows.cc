@@ -4,8 +4,14 @@
 
 namespace headrace::bench {
 
-MovingWindows::MovingWindows(uint64_t cards, std::vector<int64_t> windows_ms)
-    : windows_ms_(std::move(windows_ms)), cards_(cards) {}
+MovingWindows::MovingWindows(uint64_t cards, std::vector<int64_t> windows_ms, int64_t precision_ms)
+    : windows_ms_(std::move(windows_ms)), precision_ms_(precision_ms), cards_(cards) {}
+
+int64_t MovingWindows::Edge(int64_t begin_ms) const {
+  if (precision_ms_ == 0) return begin_ms;
+  const int64_t pane = begin_ms / precision_ms_ - (begin_ms % precision_ms_ < 0 ? 1 : 0);
+  return (pane + 1) * precision_ms_ - 1;
+}
 
 const std::vector<MovingWindows::Totals>& MovingWindows::Add(const CardEvent& event) {
   Card& card = cards_[event.card];
@@ -16,7 +22,8 @@ const std::vector<MovingWindows::Totals>& MovingWindows::Add(const CardEvent& ev
     Totals& totals = card.totals[w];
     ++totals.events;
     totals.cents += event.cents;
-    for (; card.events[card.first[w]].at_ms <= event.at_ms - windows_ms_[w]; ++card.first[w]) {
+    const int64_t edge = Edge(event.at_ms - windows_ms_[w]);
+    for (; card.events[card.first[w]].at_ms <= edge; ++card.first[w]) {
       --totals.events;
       totals.cents -= card.events[card.first[w]].cents;
     }

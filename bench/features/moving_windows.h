@@ -11,9 +11,11 @@ namespace headrace::bench {
 
 class MovingWindows {
  public:
-  MovingWindows(uint64_t cards, std::vector<int64_t> windows_ms);
+  // Windows begin at multiples of `precision_ms`; 0: exactly.
+  MovingWindows(uint64_t cards, std::vector<int64_t> windows_ms, int64_t precision_ms = 0);
 
-  // Per window, what the card's events in (event's time - window, event's time] are, with this one.
+  // Per window, what the card's events in (event's time - window, event's time] are, with this one;
+  // with a precision, those from its first multiple in there on.
   struct Totals {
     uint64_t events = 0;
     int64_t cents = 0;
@@ -26,7 +28,11 @@ class MovingWindows {
     std::vector<size_t> first;  // by window
     std::vector<Totals> totals;
   };
+  // Events up to this time are outside of the window.
+  int64_t Edge(int64_t begin_ms) const;
+
   const std::vector<int64_t> windows_ms_;
+  const int64_t precision_ms_;
   std::vector<Card> cards_;
 };
 

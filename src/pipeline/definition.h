@@ -69,9 +69,10 @@ struct ViewDefinition {
   std::string name;
   size_t stream = 0;   // index into PipelineDefinition::streams
   std::string entity;  // views with equal `by` share an entity: "origin" or "origin,destination"
-  std::vector<size_t> by;           // fields of the stream that make the key, in order
-  std::optional<Expression> where;  // rows for which it is not true are no rows of the view
-  std::vector<Window> windows;      // empty: lifetime (few aggregates then)
+  std::vector<size_t> by;                   // fields of the stream that make the key, in order
+  std::optional<Expression> where;          // rows for which it is not true are no rows of the view
+  std::vector<Window> windows;              // empty: lifetime
+  std::optional<base::Duration> precision;  // of sliding windows; theirs is the same
   SelfRule self = SelfRule::kAsAsked;
   std::vector<Expression>
       arguments;  // each distinct argument and feature condition once, over the stream's schema
@@ -86,6 +87,10 @@ struct ViewDefinition {
     base::Duration reach{0};
     for (const Window& window : windows) reach = std::max(reach, ReachOf(window));
     return reach + history;
+  }
+  // Every window ends so long before as_of.
+  base::Duration ending() const {
+    return windows.empty() ? base::Duration(0) : windows.front().ending;
   }
   uint32_t last_rows() const {
     uint32_t rows = 0;

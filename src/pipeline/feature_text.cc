@@ -27,12 +27,21 @@ std::vector<std::string> AggregateNames() {
   return names;
 }
 
-// "last() and time_since_last()"
-std::string WithoutWindow() {
-  std::vector<std::string> names;
-  for (const AggregateRow& row : AggregateTable())
-    if (row.without_window) names.push_back(fmt::format("{}()", row.name));
-  return fmt::format("{}", fmt::join(names, " and "));
+// Why a feature can't do with tiles, and what to write instead.
+std::pair<std::string, std::string_view> WhyNoTiles(const AggregateRow& row, bool lifetime) {
+  if (!lifetime)
+    return {fmt::format("with `precision` old rows are added up, and {}() needs each of them",
+                        row.name),
+            "put it into a view without `precision`"};
+  if (row.kind == AggregateKind::kRate)
+    return {"rate() is per second of a window, and without `over` there is none",
+            "add `over: 24h`"};
+  if (row.kind == AggregateKind::kCountDistinct)
+    return {"without `over` count_distinct() would keep every value for ever",
+            "approx_distinct(x), or add `over: 24h`"};
+  return {fmt::format("without `over` rows are added up and not kept, and {}() needs each of them",
+                      row.name),
+          "add `over: 24h`"};
 }
 
 }  // namespace
@@ -139,10 +148,12 @@ bool FeatureReader::Bare(const YamlNode& node, AggregateSpec& spec, Parts& parts
 }
 
 bool FeatureReader::FitsWindows(const YamlNode& node) {
-  if (view_.lifetime() && !row_->without_window) {
-    Fail(DiagnosticCode::kLifetimeView, node, {0, 1},
-         fmt::format("without `over` only {} are possible, not {}()", WithoutWindow(), row_->name),
-         "add `over: 24h`");
+  const bool lacks_tiles = view_.lifetime() ? row_->tiles != Tiles::kOfAllTime
+                                            : view_.precision && row_->tiles == Tiles::kNone;
+  if (lacks_tiles) {
+    const auto [why, hint] = WhyNoTiles(*row_, view_.lifetime());
+    Fail(view_.lifetime() ? DiagnosticCode::kLifetimeView : DiagnosticCode::kWindow, node, {0, 1},
+         why, std::string(hint));
     return false;
   }
   const auto open = std::ranges::find_if_not(windows_, &Window::has_fixed_length);

@@ -212,11 +212,11 @@ TEST(PipelineDiagnostics, SayWhatIsWrongAndWhatToDo) {
        "error[HR0106] pipeline.yaml:26:35  a key must be a plain text\n"
        "  26 |     features: {p: quantile(delay, [0.9])}\n"
        "                                         ^\n"},
-      {"last(destination)", "count(*)",
-       "error[HR0224] pipeline.yaml:30:59  view origin_last: without `over` only last() and "
-       "time_since_last() are possible, not count()\n"
-       "  30 |     features: {last_delay: last(delay), last_destination: count(*)}\n"
-       "                                                                 ^^^^^  add `over: 24h`\n"},
+      {"last(destination)", "rate(*)",
+       "error[HR0224] pipeline.yaml:30:59  view origin_last: rate() is per second of a window, and "
+       "without `over` there is none\n"
+       "  30 |     features: {last_delay: last(delay), last_destination: rate(*)}\n"
+       "                                                                 ^^^^  add `over: 24h`\n"},
       {"over: [7d, 24h]\n    features: {flights", "over: [7d, 24h]\n    features: {1flights",
        "error[HR0116] pipeline.yaml:26:16  view route: feature: `1flights` is no name\n"
        "  26 |     features: {1flights: count(*), mean_delay: avg(delay)}\n"
@@ -273,10 +273,11 @@ TEST(PipelineDiagnostics, SayWhatIsWrongAndWhatToDo) {
        "                                                                           ^  write it "
        "like 0.84%\n"},
       {"late: 1d}", "late: 1d}\n    rate: {mean: 20k/s}",
-       "error[HR0205] pipeline.yaml:12:3  the views need at least 335.5 GiB, memory is 4.0 GiB: "
-       "view route alone keeps 12108000000 rows, 270.6 GiB\n"
+       "error[HR0205] pipeline.yaml:12:3  the views need at least 335.8 GiB, memory is 4.0 GiB: "
+       "view route alone takes 270.6 GiB\n"
        "  12 |   origin:\n"
-       "         ^  shorten windows, raise `memory`, or correct `rate`\n"},
+       "         ^  say how many keys there are (`rate: {mean: 25/s, cards: 2M}`) to be told what "
+       "`precision` fits, or shorten windows, raise `memory`, or correct `rate`\n"},
   };
   for (const Mistake& mistake : mistakes)
     EXPECT_EQ(Rendered(With(mistake.old, mistake.what)), mistake.rendered) << mistake.what;

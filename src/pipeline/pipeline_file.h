@@ -17,9 +17,17 @@ namespace headrace::pipeline {
 // the disk through env; text cases and the log's definition entry hand out what they hold.
 using FileSource = std::function<base::Result<std::string>(const std::string& name)>;
 
+// What a view is expected to keep in memory, at the `rate` that the file says.
+struct StatePrice {
+  std::string view;
+  double bytes = 0;
+  double exact_bytes = 0;  // with all rows of its windows, without `precision`
+};
+
 struct CheckedPipeline {
   PipelineRef definition;                         // null when there is any error
   std::vector<contract::Diagnostic> diagnostics;  // errors and warnings, in the order of the file
+  std::vector<StatePrice> prices;                 // of the views whose stream has a `rate`
 };
 
 // Checks everything before it gives up: unknown keys, types, names (with suggestions), expressions,

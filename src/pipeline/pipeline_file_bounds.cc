@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <initializer_list>
 
 #include "contract/yaml_reading.h"
+#include "pipeline/aggregates/aggregate_plan.h"
 #include "pipeline/pipeline_file_reader.h"
 
 namespace headrace::pipeline {
@@ -18,8 +21,34 @@ namespace {
 // bound from below.
 constexpr double kRowBytes = 16;
 constexpr double kArgumentBytes = 8;
+// A key in a view: its state row, and its part of the index (docs/internals/state.md).
+constexpr double kKeyBytes = 128 + 54;
+// A tile: its start and what is accumulated; of what has no fixed size (values, registers, buckets,
+// texts) a guess.
+constexpr double kTileBytes = 8;
+constexpr double kTileBytesBeside = 64;
 
-std::string Gibibytes(double bytes) { return fmt::format("{:.1f} GiB", bytes / 0x1p30); }
+std::string Sized(double bytes) {
+  return bytes < 0x1p28 ? fmt::format("{:.1f} MiB", bytes / 0x1p20)
+                        : fmt::format("{:.1f} GiB", bytes / 0x1p30);
+}
+
+AggregatePlan PlanOf(const ViewDefinition& view) {
+  std::vector<columns::Type> types;
+  for (const Expression& argument : view.arguments) types.push_back(argument.type());
+  return AggregatePlan(view.features, types);
+}
+
+double TileBytesOf(const AggregatePlan& plan) {
+  double bytes = kTileBytes;
+  for (const Slot& slot : plan.slots())
+    bytes += slot.record_bytes() != 0 ? static_cast<double>(slot.record_bytes()) : kTileBytesBeside;
+  return bytes;
+}
+
+double SecondsIn(base::Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 }  // namespace
 
@@ -35,28 +64,83 @@ void PipelineReader::CheckBudget(const Node& root) {
                 "raise the budget, or spend less outside");
 }
 
+// Rows newer than the history are always there. Of older ones a view keeps the rows, or of a key
+// the tiles that they are in, whichever is less.
+StatePrice PipelineReader::PriceOf(const ViewDefinition& view,
+                                   std::optional<base::Duration> precision) const {
+  StatePrice price{.view = view.name};
+  const std::string& stream = definition_.streams[view.stream].name;
+  const auto rate = rows_per_second_.find(stream);
+  if (rate == rows_per_second_.end()) return price;
+  const auto known_keys = keys_.find(stream);
+  const double keys = known_keys == keys_.end() ? 0 : known_keys->second;
+  const double row_bytes = kRowBytes + kArgumentBytes * static_cast<double>(view.arguments.size());
+  const auto bytes_of = [&](base::Duration time) {
+    return rate->second * SecondsIn(time) * row_bytes;
+  };
+  const double newest = keys * view.last_rows() * row_bytes;  // once every key has so many
+  price.exact_bytes = keys * kKeyBytes + bytes_of(view.horizon()) + newest;
+  price.bytes = price.exact_bytes;
+  if (view.lifetime()) {
+    price.bytes = keys * (kKeyBytes + TileBytesOf(PlanOf(view))) + bytes_of(view.history);
+    price.exact_bytes = price.bytes;
+  } else if (precision && keys > 0) {
+    const double tiles = keys * std::ceil(SecondsIn(view.horizon()) / SecondsIn(*precision));
+    const double recent = bytes_of(view.history + view.ending() + *precision);
+    price.bytes =
+        std::min(price.exact_bytes, keys * kKeyBytes + recent + tiles * TileBytesOf(PlanOf(view)));
+  }
+  return price;
+}
+
+std::string PipelineReader::WhatFits(const ViewDefinition& view, double others) const {
+  const std::string otherwise = "shorten windows, raise `memory`, or correct `rate`";
+  const auto slides = [](const Window& window) { return window.kind == Window::Kind::kSliding; };
+  if (view.lifetime() || !std::ranges::all_of(view.windows, slides) || !PlanOf(view).is_tiled())
+    return otherwise;
+  if (!keys_.contains(definition_.streams[view.stream].name))
+    return "say how many keys there are (`rate: {mean: 25/s, cards: 2M}`) to be told what "
+           "`precision` fits, or " +
+           otherwise;
+  using std::chrono::minutes;
+  using std::chrono::seconds;
+  for (const base::Duration precision : std::initializer_list<base::Duration>{
+           seconds(1), seconds(10), seconds(30), minutes(1), minutes(5), minutes(15), minutes(30),
+           minutes(60), minutes(180), minutes(360), minutes(720), minutes(1440)}) {
+    if (precision > view.windows.front().length ||
+        view.windows.back().length / precision > kTilesMax ||
+        (view.precision && precision <= *view.precision))
+      continue;
+    const StatePrice price = PriceOf(view, precision);
+    if (others + price.bytes > static_cast<double>(definition_.memory_bytes)) continue;
+    return fmt::format("`precision: {}` in view {} fits: {} instead of {}; or {}",
+                       base::FormatDuration(precision), view.name, Sized(price.bytes),
+                       Sized(PriceOf(view, view.precision).bytes), otherwise);
+  }
+  return otherwise;
+}
+
 void PipelineReader::CheckMemory(const Node& root) {
   double total = 0;
   double largest = 0;
-  std::string why;
+  const ViewDefinition* largest_view = nullptr;
   for (const ViewDefinition& view : definition_.views) {
-    const auto rate = rows_per_second_.find(definition_.streams[view.stream].name);
-    if (view.lifetime() || rate == rows_per_second_.end()) continue;
-    const double rows = rate->second * std::chrono::duration<double>(view.horizon()).count();
-    const double bytes =
-        rows * (kRowBytes + kArgumentBytes * static_cast<double>(view.arguments.size()));
-    total += bytes;
-    if (bytes <= largest) continue;
-    largest = bytes;
-    why = fmt::format("view {} alone keeps {:.0f} rows, {}", view.name, rows, Gibibytes(bytes));
+    const StatePrice price = PriceOf(view, view.precision);
+    if (price.bytes == 0) continue;
+    prices_.push_back(price);
+    total += price.bytes;
+    if (price.bytes <= largest) continue;
+    largest = price.bytes;
+    largest_view = &view;
   }
   if (total <= static_cast<double>(definition_.memory_bytes)) return;
   const YamlNode* memory = root.Find("memory");
   const YamlNode* views = root.Find("views");
   report_.Error(DiagnosticCode::kMemoryExceeded, (memory != nullptr ? memory : views)->place,
-                fmt::format("the views need at least {}, memory is {}: {}", Gibibytes(total),
-                            Gibibytes(static_cast<double>(definition_.memory_bytes)), why),
-                "shorten windows, raise `memory`, or correct `rate`");
+                fmt::format("the views need at least {}, memory is {}: view {} alone takes {}",
+                            Sized(total), Sized(static_cast<double>(definition_.memory_bytes)),
+                            largest_view->name, Sized(largest)),
+                WhatFits(*largest_view, total - largest));
 }
 
 }  // namespace headrace::pipeline

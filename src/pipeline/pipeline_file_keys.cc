@@ -224,7 +224,7 @@ constexpr std::array kKeys = {
            "status = 'authorised'"},
     KeyRow{kView, "over", kDurations,
            "Sliding windows; features are named feature_window. Without any window: since the "
-           "beginning, last() and time_since_last() alone.",
+           "beginning.",
            "[1h, 6h, 24h]"},
     KeyRow{kView, "tumbling", kTexts,
            "Spans of time behind one another: the one that now is in, so far (`this 1d`), or the "
@@ -257,14 +257,10 @@ constexpr std::array kKeys = {
            "7d"},
     KeyRow{kView, "history", kDuration,
            "How far back an earlier epoch is answered from memory; 10m unless said.", "10m"},
-    KeyRow{kView,
-           "precision",
-           kDuration,
-           "Coarser window edges for less memory.",
-           "",
-           {},
-           kPipeline,
-           kLater},
+    KeyRow{kView, "precision", kDuration,
+           "Sliding windows begin at the first multiple of it that is inside; rows older than "
+           "`history` are then added up in tiles of this length, where that takes less memory.",
+           "5m"},
 
     KeyRow{kService, "features", kTexts, "view.feature, view.* or a name of on_request.",
            "[origin.*, trend]"},

@@ -22,6 +22,7 @@ constexpr size_t kStreamsMax = 100;
 constexpr size_t kViewsMax = 200;
 constexpr size_t kWindowsMax = 16;
 constexpr int64_t kLastRowsMax = 10'000;  // of `last`
+constexpr int64_t kTilesMax = 20'000;  // of a key in the longest window: a late row may copy them
 constexpr size_t kFeaturesMax =
     500;  // of a view, of a service after view.* is written out, and under on_request
 constexpr size_t kKeyFieldsMax = 8;
@@ -116,6 +117,7 @@ class PipelineReader {
   static std::optional<Window> Session(std::string_view text, std::string& name);
   bool AddWindow(const Node& node, const std::string& what, const Window& window,
                  const std::string& name, ViewDefinition& view, std::vector<std::string>& names);
+  void Precision(const Node& node, ViewDefinition& view);
   void Within(const Node& node, ViewDefinition& view);
   void Zone(const Node& node, ViewDefinition& view);
   bool Ending(const Node& node, ViewDefinition& view);
@@ -136,6 +138,10 @@ class PipelineReader {
   // After everything is read (pipeline_file_bounds.cc).
   void CheckBudget(const Node& root);
   void CheckMemory(const Node& root);
+  // What a view keeps in memory at the rate that the file says, with this precision.
+  StatePrice PriceOf(const ViewDefinition& view, std::optional<base::Duration> precision) const;
+  // What may be done about a view that does not fit beside `others`.
+  std::string WhatFits(const ViewDefinition& view, double others) const;
 
   contract::DiagnosticReport report_;
   std::string_view text_;
@@ -147,6 +153,8 @@ class PipelineReader {
   std::set<std::string, std::less<>> broken_streams_;
   std::set<std::string, std::less<>> broken_views_;             // and on_request features
   std::map<std::string, double, std::less<>> rows_per_second_;  // by stream, where the file says it
+  std::map<std::string, double, std::less<>> keys_;  // likewise; of the entity with the most
+  std::vector<StatePrice> prices_;
   std::vector<columns::Field> inputs_;
 };
 

@@ -215,10 +215,13 @@ std::string AggregatesReference() {
     fmt::format_to(std::back_inserter(page), "| {} | {} | {} | {} | {} |\n", NamesOf(row),
                    TakesText(row), row.gives, row.empty, row.says);
   page += kAggregatesAlgebra;
-  page += "| aggregate | what it accumulates is | error | without `over` |\n|---|---|---|---|\n";
+  page +=
+      "| aggregate | what it accumulates is | error | with `precision` | without `over` |\n"
+      "|---|---|---|---|---|\n";
   for (const AggregateRow& row : AggregateTable())
-    fmt::format_to(std::back_inserter(page), "| `{}` | {} | {} | {} |\n", row.name,
-                   TextOf(row.algebra), row.error, row.without_window ? "yes" : "no");
+    fmt::format_to(std::back_inserter(page), "| `{}` | {} | {} | {} | {} |\n", row.name,
+                   TextOf(row.algebra), row.error, row.tiles == Tiles::kNone ? "no" : "yes",
+                   row.tiles == Tiles::kOfAllTime ? "yes" : "no");
   page += "\n## Examples\n\nEach runs as a test, over these rows and the last hour, as of ";
   page += fmt::format("{}:\n\n```\n", kExampleAsOf);
   for (const std::string_view row : ExampleRows()) page += fmt::format("{}\n", row);

@@ -152,6 +152,8 @@ void PipelineReader::Rate(const Node& node, const std::string& stream) {
           per_time ? "write it like 25/s or 2k/s" : "write the number of keys like 2M");
     else if (key == "mean")
       rows_per_second_[stream] = *amount;
+    else if (!per_time)
+      keys_[stream] = std::max(keys_[stream], *amount);
   }
 }
 

@@ -40,6 +40,8 @@ bool PipelineReader::Windows(const Node& node, ViewDefinition& view,
   WindowTexts(node, "tumbling", "`this 1d`, the one so far, or `previous 1d`", view, names);
   WindowTexts(node, "hopping", "`1h every 5m`", view, names);
   WindowTexts(node, "session", "`this 30m`, the one that goes on, or `last 30m`", view, names);
+  if (const YamlNode* precision = Find(node, Section::kView, "precision"))
+    Precision(*precision, view);
   if (const YamlNode* within = Find(node, Section::kView, "within")) Within(*within, view);
   if (const YamlNode* zone = Find(node, Section::kView, "zone")) Zone(*zone, view);
   return report_.errors() == errors;
@@ -142,6 +144,38 @@ bool PipelineReader::AddWindow(const Node& node, const std::string& what, const 
   return true;
 }
 
+// Of all windows of the view, which must be sliding ones.
+void PipelineReader::Precision(const Node& node, ViewDefinition& view) {
+  const std::string what = fmt::format("view {}: `precision`", view.name);
+  const auto precision = contract::ReadDuration(node, what, report_);
+  if (!precision) return;
+  const auto fail = [&](const std::string& why, const std::string& hint) {
+    report_.Error(DiagnosticCode::kWindow, node.place, what + why, hint);
+  };
+  const auto other = std::ranges::find_if(
+      view.windows, [](const Window& window) { return window.kind != Window::Kind::kSliding; });
+  if (other != view.windows.end())
+    return fail(fmt::format(" is of sliding windows, and `{}` is none", TextOf(*other)),
+                "put one of the two into a view of its own");
+  if (view.lifetime())
+    return fail(" is of sliding windows, and the view has none",
+                "add `over: 24h`, or leave it out");
+  const base::Duration shortest = view.windows.front().length;
+  const base::Duration longest = view.windows.back().length;
+  if (*precision > shortest)
+    return fail(
+        fmt::format(": {} is longer than the window {}", node.text, base::FormatDuration(shortest)),
+        "1/60 of the window is usual");
+  if (longest / *precision > kTilesMax) {
+    const auto least = std::chrono::ceil<std::chrono::seconds>(longest / kTilesMax);
+    return fail(fmt::format(": {} of it are in {}, and a key has at most {} tiles",
+                            longest / *precision, base::FormatDuration(longest), kTilesMax),
+                fmt::format("at least {}", base::FormatDuration(least)));
+  }
+  view.precision = *precision;
+  for (Window& window : view.windows) window.precision = *precision;
+}
+
 void PipelineReader::Within(const Node& node, ViewDefinition& view) {
   const std::string what = fmt::format("view {}: `within`", view.name);
   const auto within = contract::ReadDuration(node, what, report_);
@@ -211,6 +245,14 @@ bool PipelineReader::LastRows(const Node& node, ViewDefinition& view,
                               std::vector<std::string>& names) {
   const std::string what = fmt::format("view {}: `last`", view.name);
   if (!contract::ExpectMap(node, what, report_)) return false;
+  if (view.precision) {
+    report_.Error(DiagnosticCode::kWindow, node.place,
+                  what +
+                      " needs its rows, and `precision` adds "
+                      "them up",
+                  "put one of the two into a view of its own");
+    return false;
+  }
   const size_t errors = report_.errors();
   for (size_t i = 0; i < node.items.size(); ++i) {
     const YamlNode& key = node.keys[i];

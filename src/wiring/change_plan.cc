@@ -31,6 +31,8 @@ using Build = PlannedView::Build;
 constexpr uint64_t kRowBytes = 16 + 8;
 constexpr uint64_t kArgumentBytes = 8 + 2;
 constexpr uint64_t kKeyBytes = 128 + 64;
+// A view without windows adds its rows up in a tile, which takes about as much.
+constexpr uint64_t kRowsPerTotal = 8;
 // A change that leaves less of the budget free than this share of it is refused.
 constexpr uint64_t kSpareShare = 16;
 // Settings that a running engine does not take over: they decide what is accepted, and where it is
@@ -213,7 +215,8 @@ class Planner {
     for (size_t i = 0; i < ground_.views.size() && i < before_.views.size(); ++i) {
       const pipeline::ViewDefinition& known = before_.views[i];
       if (before_.streams[known.stream].name != stream) continue;
-      if (!known.lifetime() && !view.lifetime() && !view.where && known.horizon().count() > 0) {
+      if (!known.lifetime() && !known.precision && !view.lifetime() && !view.where &&
+          known.horizon().count() > 0) {
         const double longer = static_cast<double>(view.horizon().count()) /
                               static_cast<double>(known.horizon().count());
         rows = std::min(history,
@@ -221,6 +224,7 @@ class Planner {
       }
       if (known.entity == view.entity) keys = ground_.views[i].keys;
     }
+    if (view.lifetime()) rows = std::min(rows, keys * kRowsPerTotal);
     return rows * (kRowBytes + kArgumentBytes * view.arguments.size()) + keys * kKeyBytes;
   }
 

@@ -79,6 +79,7 @@ void Accumulators::State::Reset() {
   least = greatest = 0;
   doubles.Reset();
   buckets.clear();
+  bucket_counts.clear();
   std::visit(
       [](auto& of_kind) {
         if constexpr (!std::is_same_v<decltype(of_kind), std::monostate&>) of_kind.Reset();
@@ -247,6 +248,8 @@ void Accumulators::MergeState(const Slot& slot, State& state, const State& other
   state.integers += other.integers;
   state.doubles.Merge(other.doubles);
   state.buckets.insert(state.buckets.end(), other.buckets.begin(), other.buckets.end());
+  state.bucket_counts.insert(state.bucket_counts.end(), other.bucket_counts.begin(),
+                             other.bucket_counts.end());
   std::visit(
       [&](auto& of_kind) {
         using OfKind = std::remove_reference_t<decltype(of_kind)>;

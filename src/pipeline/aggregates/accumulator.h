@@ -8,7 +8,9 @@
 #include <variant>
 #include <vector>
 
+#include "base/result.h"
 #include "base/time.h"
+#include "columns/batch_codec.h"
 #include "columns/value.h"
 #include "pipeline/aggregates/aggregate_plan.h"
 #include "pipeline/aggregates/distinct_values.h"
@@ -32,8 +34,8 @@ struct SlotPartial {
   // Ranges: the values, or the doubles' ordered bits; squares: the upper 128 bits.
   int64_t least = 0;
   int64_t greatest = 0;
-  uint32_t count = 0;  // rows that counted
-  uint32_t truths = 0;
+  uint64_t count = 0;  // rows that counted
+  uint64_t truths = 0;
 };
 
 // Neighbouring blocks [first, end) of a run. A run has the partials of one block after the other, a
@@ -54,10 +56,10 @@ void BlockOfRun(const AggregatePlan& plan, const SlotPartial* run, uint32_t at,
                 std::span<SlotPartial> out);
 
 // How many rows its blocks are of; the plan must have been asked to count them.
-inline uint32_t RowsInRun(const AggregatePlan& plan, const PartialRun& run) {
+inline uint64_t RowsInRun(const AggregatePlan& plan, const PartialRun& run) {
   if (run.first == run.end) return 0;
   const SlotPartial* totals = run.partials + plan.row_count_slot();
-  const uint32_t before = run.first == 0 ? 0 : totals[(run.first - 1) * plan.slots().size()].count;
+  const uint64_t before = run.first == 0 ? 0 : totals[(run.first - 1) * plan.slots().size()].count;
   return totals[(run.end - 1) * plan.slots().size()].count - before;
 }
 
@@ -87,12 +89,23 @@ class Accumulators {
   void AddWithPartial(const RowBlock& block, RowMask rows);
   // `partials`: one per slot, as WritePartials made them.
   void MergePartials(std::span<const SlotPartial> partials);
+  // One slot's.
+  void MergeSlot(size_t slot, const SlotPartial& partial) {
+    MergePartial(plan_->slots()[slot], partial, states_[slot]);
+  }
   void MergeRun(const PartialRun& run);
   void Merge(const Accumulators& other);
 
   // Fills `out` (one per slot). False when a sum does not fit: then the rows have to be added again
   // instead.
   bool WritePartials(std::span<SlotPartial> out) const;
+
+  // accumulator_bytes.cc: what was accumulated, without addresses, as no partial can hold all of it
+  // in a few bytes. Of slots that are IsTiled.
+  enum class Slots : uint8_t { kAll, kWithoutRecord };
+  void AppendBytes(Slots slots, std::vector<uint8_t>& out) const;
+  // Adds what AppendBytes wrote; texts are seen in `bytes`. Errors: kCorruption.
+  base::Result<void> MergeBytes(Slots slots, std::span<const uint8_t> bytes);
 
   // The answer of feature `feature` over the rows so far, which are those of a window of this
   // length (0: of a view without windows); more rows may follow.
@@ -124,6 +137,7 @@ class Accumulators {
     int64_t greatest = 0;
     std::string_view least_text, greatest_text;
     std::vector<Bucket> buckets;
+    std::vector<BucketCount> bucket_counts;  // beside `buckets`
     int64_t end_time = 0;  // kNewest, kOldest: of the newest or oldest row so far, if count > 0
     uint64_t end_position = 0;
     uint64_t end_cell = 0;
@@ -143,6 +157,10 @@ class Accumulators {
   // accumulator_partials.cc
   static void MergePartial(const Slot& slot, const SlotPartial& partial, State& state);
   static void SubtractPartial(const Slot& slot, const SlotPartial& partial, State& state);
+  // accumulator_bytes.cc
+  static void AppendState(const Slot& slot, const State& state, columns::ByteWriter& out);
+  static base::Result<void> MergeStateBytes(const Slot& slot, columns::ByteReader& in,
+                                            State& state);
   // accumulator_results.cc
   static AggregateResult RangeEnd(const AggregateSpec& spec, const Slot& slot, const State& state);
   static AggregateResult Sum(const AggregateSpec& spec, const Slot& slot, const State& state);

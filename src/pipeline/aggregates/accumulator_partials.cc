@@ -98,8 +98,8 @@ bool Accumulators::WritePartials(std::span<SlotPartial> out) const {
     out[i] = {.sum = state.integers,
               .least = state.least,
               .greatest = state.greatest,
-              .count = static_cast<uint32_t>(state.count),
-              .truths = static_cast<uint32_t>(state.truths)};
+              .count = state.count,
+              .truths = state.truths};
     switch (plan_->slots()[i].kind) {
       case Slot::Kind::kDoubleSum: out[i].sum = state.doubles.units(); break;
       case Slot::Kind::kTextRange:

@@ -146,7 +146,8 @@ AggregateResult Accumulators::Result(size_t feature, base::Duration window) {
     case AggregateKind::kShare:
       return {Value::Float64(static_cast<double>(state.truths) / static_cast<double>(state.count))};
     case AggregateKind::kQuantile:
-      return {Value::Float64(EdgeOf(BucketAtQuantile(state.buckets, spec.quantile), slot.bits))};
+      return {Value::Float64(
+          EdgeOf(BucketAtQuantile(state.buckets, state.bucket_counts, spec.quantile), slot.bits))};
     case AggregateKind::kLast:
     case AggregateKind::kFirst: return EndValue(spec, slot, state);
     case AggregateKind::kTimeSinceLast: {

@@ -2,6 +2,7 @@
 // A view's features compiled to the distinct things that must be accumulated: avg(x) and sum(x)
 // share a sum, var_samp(x) adds squares to it, and so on.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -77,6 +78,35 @@ struct Slot {
     return kind == Kind::kRows || kind == Kind::kIntegerSum || kind == Kind::kDoubleSum ||
            kind == Kind::kTruths;
   }
+  // What was accumulated can stand for the rows, which may then be forgotten. The others need each
+  // row, or how long ago it was.
+  bool is_tiled() const {
+    switch (kind) {
+      case Kind::kNewestRows:
+      case Kind::kOldestRows:
+      case Kind::kFrequencies:
+      case Kind::kRecentValues:
+      case Kind::kDecayed: return false;
+      default: return true;
+    }
+  }
+  // Of its partial in a tile's record (tile_record.h); 0: it has bytes of its own.
+  size_t record_bytes() const {
+    switch (kind) {
+      case Kind::kRows: return 8;
+      case Kind::kTruths: return 16;
+      case Kind::kIntegerSum:
+      case Kind::kDoubleSum:
+      case Kind::kIntegerRange:
+      case Kind::kDoubleRange:
+      case Kind::kBoolRange: return 24;
+      case Kind::kNewest:
+      case Kind::kOldest: return argument && cell == CellKind::kText ? 0 : 32;
+      case Kind::kIntegerSquares:
+      case Kind::kDoubleSquares: return 40;
+      default: return 0;
+    }
+  }
   // Its partials are in snapshots. The others are made again: they were not in the first ones, and
   // some hold addresses of texts.
   bool is_captured() const {
@@ -109,6 +139,10 @@ class AggregatePlan {
   bool is_additive() const { return is_additive_; }
   // Every slot that has partials has them in snapshots.
   bool is_captured() const { return is_captured_; }
+  // Every slot is tiled.
+  bool is_tiled() const {
+    return std::ranges::all_of(slots_, [](const Slot& slot) { return slot.is_tiled(); });
+  }
   // Every feature is of the newest row: rows older than one that counts change nothing.
   bool only_newest() const { return only_newest_; }
 

@@ -48,6 +48,13 @@ enum class Algebra : uint8_t {
   kMergeable,   // parts can be merged; to be without a row, add the others
 };
 
+// What may stand for the rows of a feature, so that they need not be kept.
+enum class Tiles : uint8_t {
+  kNone,         // it needs each row
+  kOfPrecision,  // what was accumulated over spans of time
+  kOfAllTime,    // that too, or over all time
+};
+
 // What may stand in its parentheses first.
 enum class Takes : uint8_t { kAny, kNumber, kCondition, kStar, kStarOrAny, kStarOrNumber };
 
@@ -69,7 +76,7 @@ struct AggregateRow {
   std::string_view gives;  // result type for people
   std::string_view empty;  // the answer over no rows: "0" or "NULL"
   Algebra algebra;
-  bool without_window;       // also in views without `over`
+  Tiles tiles;               // what may stand for its rows
   std::string_view error;    // how far the answer may be from the true one: "exact"
   std::string_view says;     // what it is
   std::string_view example;  // over ExampleRows

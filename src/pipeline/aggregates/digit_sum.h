@@ -6,6 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/result.h"
+#include "columns/batch_codec.h"
+
 namespace headrace::pipeline {
 
 constexpr int kDigitBits = 32;
@@ -50,6 +53,26 @@ struct DigitSum {
     normal.Normalize();
     for (size_t i = 0; i < kWords; ++i) words[i] += normal.words[i];
     ++pending;
+  }
+
+  // Digits of 4 bytes, the last word in 8.
+  void AppendBytes(columns::ByteWriter& out) const {
+    DigitSum normal = *this;
+    normal.Normalize();
+    for (size_t i = 0; i + 1 < kWords; ++i) out.U32(static_cast<uint32_t>(normal.words[i]));
+    out.I64(normal.words[kWords - 1]);
+  }
+  // Becomes what AppendBytes wrote. Errors: kCorruption.
+  base::Result<void> ReadBytes(columns::ByteReader& in) {
+    for (size_t i = 0; i + 1 < kWords; ++i) {
+      HR_TRY(words[i], in.U32());
+    }
+    HR_TRY(words[kWords - 1], in.I64());
+    // A digit and the spare bits above it: more can't have been summed.
+    if (words[kWords - 1] >> 48 != 0 && words[kWords - 1] >> 48 != -1)
+      return base::Fail(base::ErrorCode::kCorruption, "a sum's bytes lie");
+    pending = 1;
+    return {};
   }
 
   // Becomes its absolute value, normalized; whether it was negative.

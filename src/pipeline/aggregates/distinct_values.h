@@ -7,6 +7,8 @@
 
 #include <boost/unordered/unordered_flat_set.hpp>
 
+#include "base/result.h"
+#include "columns/batch_codec.h"
 #include "pipeline/aggregates/hyperloglog.h"
 #include "pipeline/aggregates/value_cells.h"
 
@@ -30,6 +32,10 @@ class DistinctValues {
   // Nothing beyond kDistinctValuesMax exact ones.
   std::optional<uint64_t> Count() const;
   void Reset();
+
+  // All of it as bytes, and added again; texts are seen in the reader's bytes. Errors: kCorruption.
+  void AppendBytes(columns::ByteWriter& out) const;
+  base::Result<void> MergeBytes(columns::ByteReader& in);
 
  private:
   void Insert(uint64_t cell);

@@ -111,6 +111,29 @@ void ExactSquares::Merge(const ExactSquares& other) {
   if (other.wide_ != nullptr) wide().Merge(*other.wide_);
 }
 
+void ExactSquares::AppendBytes(columns::ByteWriter& out) const {
+  for (const uint64_t word : units_.words) out.U64(word);
+  out.U8(finite_ ? 1 : 0);
+  out.U8(wide_ == nullptr ? 0 : 1);
+  if (wide_ != nullptr) wide_->AppendBytes(out);
+}
+
+base::Result<void> ExactSquares::MergeBytes(columns::ByteReader& in) {
+  Integer256 units;
+  for (uint64_t& word : units.words) {
+    HR_TRY(word, in.U64());
+  }
+  AddUnits(units);
+  HR_TRY(const uint8_t is_finite, in.U8());
+  finite_ = finite_ && is_finite != 0;
+  HR_TRY(const uint8_t is_wide, in.U8());
+  if (is_wide == 0) return {};
+  Wide other;
+  HR_TRY_VOID(other.ReadBytes(in));
+  wide().Merge(other);
+  return {};
+}
+
 void ExactSquares::Reset() { *this = ExactSquares(); }
 
 Magnitude ExactSquares::magnitude(int unit_exponent) const {

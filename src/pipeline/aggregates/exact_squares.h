@@ -50,6 +50,9 @@ class ExactSquares {
   // True while the sum is `units()` alone: then it can be kept in 32 bytes.
   bool fits_units() const { return wide_ == nullptr && finite_; }
   const Integer256& units() const { return units_; }
+  // All of it as bytes, and added again. Errors: kCorruption.
+  void AppendBytes(columns::ByteWriter& out) const;
+  base::Result<void> MergeBytes(columns::ByteReader& in);
   // Of the finite addends' squares; `unit_exponent` is kUnitExponent, or 0 of integers.
   Magnitude magnitude(int unit_exponent) const;
 

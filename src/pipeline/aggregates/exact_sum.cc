@@ -54,6 +54,17 @@ double RoundScaled(Int128 value, int exponent) {
   return negative ? -rounded : rounded;
 }
 
+void AppendInt128(Int128 value, columns::ByteWriter& out) {
+  out.U64(static_cast<uint64_t>(value));
+  out.U64(static_cast<uint64_t>(static_cast<Unsigned128>(value) >> 64));
+}
+
+base::Result<Int128> ReadInt128(columns::ByteReader& in) {
+  HR_TRY(const uint64_t low, in.U64());
+  HR_TRY(const uint64_t high, in.U64());
+  return static_cast<Int128>(static_cast<Unsigned128>(high) << 64 | low);
+}
+
 Magnitude MagnitudeOf(Int128 value, int exponent) {
   Magnitude magnitude{.digits = {}, .exponent = exponent};
   auto rest = value < 0 ? -static_cast<Unsigned128>(value) : static_cast<Unsigned128>(value);
@@ -184,6 +195,28 @@ void ExactSum::Reset() {
   units_ = 0;
   nans_ = plus_ = minus_ = 0;
   wide_.reset();
+}
+
+void ExactSum::AppendBytes(columns::ByteWriter& out) const {
+  AppendInt128(units_, out);
+  for (const int64_t count : {nans_, plus_, minus_}) out.I64(count);
+  out.U8(wide_ == nullptr ? 0 : 1);
+  if (wide_ != nullptr) wide_->AppendBytes(out);
+}
+
+base::Result<void> ExactSum::MergeBytes(columns::ByteReader& in) {
+  HR_TRY(const Int128 units, ReadInt128(in));
+  AddUnits(units);
+  for (int64_t* count : {&nans_, &plus_, &minus_}) {
+    HR_TRY(const int64_t more, in.I64());
+    *count = static_cast<int64_t>(static_cast<uint64_t>(*count) + static_cast<uint64_t>(more));
+  }
+  HR_TRY(const uint8_t is_wide, in.U8());
+  if (is_wide == 0) return {};
+  Wide other;
+  HR_TRY_VOID(other.ReadBytes(in));
+  wide().Merge(other);
+  return {};
 }
 
 bool ExactSum::finite() const { return nans_ == 0 && plus_ == 0 && minus_ == 0; }

@@ -15,6 +15,9 @@
 #include <memory>
 #include <vector>
 
+#include "base/result.h"
+#include "columns/batch_codec.h"
+
 namespace headrace::pipeline {
 
 using Int128 = __int128;
@@ -22,6 +25,10 @@ using Int128 = __int128;
 // `value * 2^exponent` as the nearest double, ties to even. The result must be a normal double or
 // zero.
 double RoundScaled(Int128 value, int exponent);
+
+// 16 bytes, the lowest first.
+void AppendInt128(Int128 value, columns::ByteWriter& out);
+base::Result<Int128> ReadInt128(columns::ByteReader& in);
 
 // A number that is not negative, exactly: digits of 32 bits, the lowest first, times 2^exponent.
 struct Magnitude {
@@ -103,6 +110,10 @@ class ExactSum {
   bool fits_units() const { return wide_ == nullptr && nans_ == 0 && plus_ == 0 && minus_ == 0; }
   Int128 units() const { return units_; }
   void Reset();
+
+  // All of it as bytes, and added again. Errors: kCorruption.
+  void AppendBytes(columns::ByteWriter& out) const;
+  base::Result<void> MergeBytes(columns::ByteReader& in);
 
  private:
   struct Wide;

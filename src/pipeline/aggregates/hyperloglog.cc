@@ -62,6 +62,14 @@ void HyperLogLog::Merge(const HyperLogLog& other) {
     registers_[i] = std::max(registers_[i], other.registers_[i]);
 }
 
+bool HyperLogLog::MergeRegisters(std::span<const uint8_t> registers) {
+  const auto greatest = static_cast<uint8_t>(64 - bits_ + 1);
+  if (registers.size() != registers_.size() || std::ranges::max(registers) > greatest) return false;
+  for (size_t i = 0; i < registers_.size(); ++i)
+    registers_[i] = std::max(registers_[i], registers[i]);
+  return true;
+}
+
 uint64_t HyperLogLog::Estimate() const {
   std::array<uint32_t, 66> equal{};
   for (const uint8_t rank : registers_) ++equal[rank];

@@ -29,6 +29,8 @@ class HyperLogLog {
   void Add(uint64_t hash);
   // `other` has as many registers.
   void Merge(const HyperLogLog& other);
+  // Of registers() of as many. False, and nothing is merged, when they can't be.
+  [[nodiscard]] bool MergeRegisters(std::span<const uint8_t> registers);
   // Rounded to the nearest whole number.
   uint64_t Estimate() const;
   std::span<const uint8_t> registers() const { return registers_; }

@@ -17,4 +17,21 @@ Bucket BucketAtQuantile(std::span<Bucket> buckets, double q) {
   return *at;
 }
 
+Bucket BucketAtQuantile(std::span<Bucket> buckets, std::span<BucketCount> counts, double q) {
+  if (counts.empty()) return BucketAtQuantile(buckets, q);
+  std::ranges::sort(buckets);
+  std::ranges::sort(counts, {}, &BucketCount::bucket);
+  uint64_t all = buckets.size();
+  for (const BucketCount& each : counts) all += each.count;
+  uint64_t left = NearestRank(q, all);
+  size_t single = 0;
+  for (const BucketCount& each : counts) {
+    for (; single < buckets.size() && buckets[single] < each.bucket; ++single)
+      if (--left == 0) return buckets[single];
+    if (each.count >= left) return each.bucket;
+    left -= each.count;
+  }
+  return buckets[single + left - 1];
+}
+
 }  // namespace headrace::pipeline

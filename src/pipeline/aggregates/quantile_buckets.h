@@ -52,4 +52,13 @@ uint64_t NearestRank(double q, uint64_t count);
 // The bucket of that rank. Reorders `buckets`, which must not be empty.
 Bucket BucketAtQuantile(std::span<Bucket> buckets, double q);
 
+// How many values are in a bucket.
+struct BucketCount {
+  Bucket bucket;
+  uint64_t count;
+};
+// The same over single values and counted ones, of which there is at least one. A bucket may be
+// there several times. Reorders both.
+Bucket BucketAtQuantile(std::span<Bucket> buckets, std::span<BucketCount> counts, double q);
+
 }  // namespace headrace::pipeline

@@ -1,8 +1,8 @@
 // A key's rows as bytes, and back: what a snapshot keeps of the online state.
 //
-// piece := u8 flags (1: the key's first piece), [i64 first time, i64 dropped time], u32 chunks,
-// chunk... chunk := u32 rows (bit 31: partials follow), times, positions, cells of each argument
-// that is not a
+// piece := u8 flags (1: the key's first piece; 2: tiles follow), [i64 first time, i64 dropped
+// time], [tiles (tile_bytes.cc)], u32 chunks, chunk... chunk := u32 rows (bit 31: partials follow),
+// times, positions, cells of each argument that is not a
 //          bool (8 bytes a row each), the arguments' two words of bits, the texts that are longer
 //          than 7 bytes (u32 length, bytes) in the order of their cells, partials (40 bytes a slot)
 // The cell of such a text has only the tag. Little-endian, like the state itself.
@@ -17,6 +17,7 @@ namespace headrace::pipeline {
 namespace {
 
 constexpr uint8_t kFirstPiece = 1;
+constexpr uint8_t kWithTiles = 2;
 constexpr uint32_t kWithPartials = 1U << 31;
 constexpr size_t kPartialBytes = 40;
 
@@ -42,8 +43,9 @@ void EncodePartials(const AggregatePlan& plan, std::span<const SlotPartial> part
     AppendValue(partial.sum, out);
     AppendValue(partial.least, out);
     AppendValue(partial.greatest, out);
-    AppendValue(partial.count, out);
-    AppendValue(partial.truths, out);
+    // Of up to 64 rows.
+    AppendValue(static_cast<uint32_t>(partial.count), out);
+    AppendValue(static_cast<uint32_t>(partial.truths), out);
   }
 }
 
@@ -56,8 +58,10 @@ base::Result<std::vector<SlotPartial>> DecodePartials(size_t slots, columns::Byt
     std::memcpy(&partial.sum, from, 16);
     std::memcpy(&partial.least, from + 16, 8);
     std::memcpy(&partial.greatest, from + 24, 8);
-    std::memcpy(&partial.count, from + 32, 4);
-    std::memcpy(&partial.truths, from + 36, 4);
+    uint32_t counts[2];
+    std::memcpy(counts, from + 32, sizeof(counts));
+    partial.count = counts[0];
+    partial.truths = counts[1];
   }
   return partials;
 }
@@ -176,10 +180,12 @@ base::Result<void> RowChunk::DecodeTexts(const ChunkLayout& layout, uint32_t cou
 bool RowStore::EncodeKey(const RowImage& image, EncodeCursor& cursor, size_t bytes,
                          std::vector<uint8_t>& out) const {
   const size_t begin = out.size();
-  AppendValue<uint8_t>(cursor.begun ? 0 : kFirstPiece, out);
+  const bool has_tiles = image.tiles != nullptr && !cursor.begun;
+  AppendValue<uint8_t>((cursor.begun ? 0 : kFirstPiece) | (has_tiles ? kWithTiles : 0), out);
   if (!cursor.begun) {
     AppendValue(image.first_time, out);
     AppendValue(image.dropped_time, out);
+    if (has_tiles) tiles_->writer.Encode(*image.tiles, out);
     cursor.leaf = LeafCursor::First(image.tree);
   }
   const size_t count_at = out.size();
@@ -228,14 +234,24 @@ base::Result<void> RowStore::RestoreKey(uint32_t number, columns::ByteReader& in
   const bool first = (flags & kFirstPiece) != 0;
   if (first != (row->newest_step() == 0))
     return Broken("a captured key is in pieces that do not fit");
-  Edit edit{row->Newest(), 0, step};
+  Edit edit{row->Newest(tiled()), 0, step};
   RowImage& image = edit.image;
   if (first) {
     HR_TRY(image.first_time, in.I64());
     HR_TRY(image.dropped_time, in.I64());
   }
   // The key is changed when all that the piece has was read.
-  HR_TRY(std::vector<RowChunk::Decoded> chunks, DecodeChunks(in));
+  if ((flags & kWithTiles) != 0) {
+    if (!first || tiles_ == nullptr) return Broken("a captured key has tiles where there are none");
+    HR_TRY(image.tiles, tiles_->writer.Decode(in, step));
+  }
+  auto decoded_chunks = DecodeChunks(in);
+  if (!decoded_chunks) {
+    if (first && tiles_) tiles_->writer.Clear(image.tiles, step);
+    return base::Fail(std::move(decoded_chunks).error());
+  }
+  std::vector<RowChunk::Decoded> chunks = std::move(*decoded_chunks);
+  if (tiles_) Charge(tiles_->writer.TakeBytesChange());
   if (first) keys_.fetch_add(1, std::memory_order_relaxed);
   std::vector<SlotPartial> partials;  // of the open chunk, if it is of this piece
   for (RowChunk::Decoded& decoded : chunks) {
@@ -254,7 +270,7 @@ base::Result<void> RowStore::RestoreKey(uint32_t number, columns::ByteReader& in
     image.newest_time = image.open->times(layout_)[image.open_count - 1];
     image.oldest_until = OldestUntil(image);
   }
-  row->Publish(image, step);
+  row->Publish(image, tiled(), step);
   return {};
 }
 

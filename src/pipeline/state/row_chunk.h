@@ -28,6 +28,8 @@ class ChunkLayout {
   size_t arguments() const { return cells_.size(); }
   CellKind kind(size_t argument) const { return cells_[argument]; }
   bool has_text() const { return has_text_; }
+  // Of a row in a chunk, without the bits and longer texts.
+  size_t row_bytes() const { return (2 + cell_columns_) * sizeof(uint64_t); }
 
  private:
   friend class RowChunk;

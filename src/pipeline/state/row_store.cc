@@ -6,14 +6,6 @@
 namespace headrace::pipeline {
 namespace {
 
-std::vector<std::optional<size_t>> DistinctConditions(const AggregatePlan& plan) {
-  std::vector<std::optional<size_t>> conditions;
-  for (const Slot& slot : plan.slots())
-    if (std::find(conditions.begin(), conditions.end(), slot.where) == conditions.end())
-      conditions.push_back(slot.where);
-  return conditions;
-}
-
 constexpr size_t kLineBytes = 64;
 
 // All of a node but its partials.
@@ -30,7 +22,7 @@ RowStore::RowStore(const AggregatePlan& plan, Retention retention, StateMemory& 
       retention_(retention),
       memory_(memory),
       tree_(layout_, memory),
-      conditions_(DistinctConditions(plan)) {}
+      tiles_(retention.tiles ? std::make_unique<Tiles>(plan, *retention.tiles, memory) : nullptr) {}
 
 RowStore::~RowStore() {
   PageTable* table = pages_.load(std::memory_order_relaxed);
@@ -39,12 +31,13 @@ RowStore::~RowStore() {
     Page* page = table->pages()[i].load(std::memory_order_relaxed);
     if (page == nullptr) continue;
     for (const StateRow& row : page->rows) {
-      RowImage image = row.Newest();
+      RowImage image = row.Newest(tiled());
       for (const Piece& piece : ChunksOf(image)) {
         RetireTexts(*piece.chunk, RowsBelow(piece.count), 0);
         memory_.Free(piece.chunk, piece.chunk->Bytes(layout_));
       }
       tree_.Clear(image.tree, 0);
+      if (tiles_) tiles_->writer.Clear(image.tiles, 0);
     }
     memory_.Free(page, sizeof(Page));
   }
@@ -52,7 +45,7 @@ RowStore::~RowStore() {
 }
 
 int64_t RowStore::Edit::forgotten(const Retention& retention) const {
-  return (base::Timestamp{clock} - retention.horizon).us;
+  return retention.horizon ? (base::Timestamp{clock} - *retention.horizon).us : RowImage::kNever;
 }
 
 const StateRow* RowStore::RowAt(uint32_t number) const {
@@ -117,16 +110,27 @@ void RowStore::PrefetchRows(uint32_t number) const {
   if (chunk == nullptr) return;
   chunk->Prefetch(layout_, chunk->capacity(), count);
   if (const TreeNode* root = row->Root()) PrefetchNode(root);
+  if (tiles_ != nullptr) __builtin_prefetch(row->Tiles());
 }
 
 void RowStore::PrefetchEdgeNode(uint32_t number, int64_t edge) const {
   const auto image = Newest(number);
-  if (image && image->tree.height > 1) PrefetchNode(LeafCursor::LastNode(image->tree, edge));
+  if (!image) return;
+  if (image->tiles != nullptr) {
+    __builtin_prefetch(image->tiles->array);
+    edge = std::max(edge, image->tiles->until - 1);
+  }
+  if (image->tree.height > 1) PrefetchNode(LeafCursor::LastNode(image->tree, edge));
 }
 
 void RowStore::PrefetchEdgeChunk(uint32_t number, int64_t edge) const {
   const auto image = Newest(number);
-  if (!image || image->tree.empty()) return;
+  if (!image) return;
+  if (image->tiles != nullptr) {
+    PrefetchTilesAfter(tiles_->layout, *image->tiles, edge);
+    edge = std::max(edge, image->tiles->until - 1);
+  }
+  if (image->tree.empty()) return;
   const auto at = LeafCursor::After(image->tree, edge);
   const size_t slots = layout_.plan().slots().size();
   for (uint32_t level = 0; level < std::min(2U, image->tree.height); ++level) {
@@ -143,13 +147,13 @@ void RowStore::PrefetchEdgeChunk(uint32_t number, int64_t edge) const {
 std::optional<RowImage> RowStore::Find(uint32_t number, Step step) const {
   const StateRow* row = RowAt(number);
   if (row == nullptr) return std::nullopt;
-  return row->Find(step);
+  return row->Find(step, tiled());
 }
 
 std::optional<RowImage> RowStore::Newest(uint32_t number) const {
   const StateRow* row = RowAt(number);
   if (row == nullptr || row->newest_step() == 0) return std::nullopt;
-  return row->Newest();
+  return row->Newest(tiled());
 }
 
 int64_t RowStore::OldestUntil(const RowImage& image) {
@@ -160,9 +164,10 @@ RowImage RowStore::Append(uint32_t number, const BatchRows& batch, std::span<con
                           base::Timestamp clock, Step step) {
   StateRow* row = RowFor(number, step);
   if (row->newest_step() == 0) keys_.fetch_add(1, std::memory_order_relaxed);
-  Edit edit{row->Newest(), clock.us, step};
+  Edit edit{row->Newest(tiled()), clock.us, step};
   edit.image.first_time = std::min(edit.image.first_time, batch.times[rows.front()]);
   rows = SkipForgotten(edit, batch, rows);
+  if (edit.image.tiles != nullptr) rows = AddToTiles(edit, batch, rows);
   if (!rows.empty() && !edit.image.empty()) {
     const int64_t newest = edit.image.newest_time;
     const auto fresh = std::partition_point(rows.begin(), rows.end(),
@@ -172,9 +177,10 @@ RowImage RowStore::Append(uint32_t number, const BatchRows& batch, std::span<con
     rows = rows.subspan(late);
   }
   AppendFresh(edit, batch, rows);
-  // Where the newest rows have to be counted, that is done once a chunk.
-  if (retention_.newest_rows == 0) DropOld(edit);
-  row->Publish(edit.image, step);
+  // Where the newest rows have to be counted, or the first chunk is not known, that is done once a
+  // chunk.
+  if (retention_.newest_rows == 0 && tiles_ == nullptr) DropOld(edit);
+  row->Publish(edit.image, tiled(), step);
   return edit.image;
 }
 
@@ -193,7 +199,12 @@ std::span<const uint32_t> RowStore::SkipForgotten(Edit& edit, const BatchRows& b
 void RowStore::AppendFresh(Edit& edit, const BatchRows& batch, std::span<const uint32_t> rows) {
   while (!rows.empty()) {
     RowImage& image = edit.image;
-    if (image.empty() || image.open_count == image.open->capacity()) MakeRoom(edit, rows.size());
+    if (image.empty() || image.open_count == image.open->capacity()) {
+      MakeRoom(edit, rows.size());
+      // The boundary may have passed some of them.
+      if (image.tiles != nullptr) rows = AddToTiles(edit, batch, rows);
+      if (rows.empty()) break;
+    }
     const size_t count = std::min<size_t>(rows.size(), image.open->capacity() - image.open_count);
     image.open->Append(layout_, image.open_count, batch, rows.first(count), memory_);
     image.open_count += static_cast<uint32_t>(count);
@@ -208,6 +219,7 @@ void RowStore::AppendFresh(Edit& edit, const BatchRows& batch, std::span<const u
 void RowStore::MakeRoom(Edit& edit, size_t rows) {
   RowImage& image = edit.image;
   DropOld(edit);
+  Fold(edit);
   if (image.empty()) return PushChunk(edit, NewChunk(RowChunk::CapacityFor(rows)), 0);
   if (Compact(edit) && image.open_count < image.open->capacity()) return;
   RowChunk* full = image.open;
@@ -232,6 +244,13 @@ void RowStore::SealOpen(Edit& edit) {
 bool RowStore::DropOld(Edit& edit) {
   const int64_t forgotten = edit.forgotten(retention_);
   bool dropped = false;
+  if (tiles_) {
+    edit.image.oldest_until = OldestUntil(edit.image);
+    const TileRun* before = edit.image.tiles;
+    edit.image.tiles = tiles_->writer.DropUpTo(before, forgotten, edit.step);
+    Charge(tiles_->writer.TakeBytesChange());
+    dropped = edit.image.tiles != before;
+  }
   while (!edit.image.empty() && edit.image.oldest_until <= forgotten) {
     if (!retention_.by_time_alone() && !NewerRowsSuffice(edit)) break;
     DropChunk(edit);
@@ -264,8 +283,11 @@ void RowStore::Sweep(size_t keys, base::Timestamp clock, Step step) {
     sweep_next_ = sweep_next_ + 1 < numbers_ ? sweep_next_ + 1 : 0;
     auto* row = const_cast<StateRow*>(RowAt(sweep_next_));
     if (row == nullptr || row->newest_step() == 0) continue;
-    Edit edit{row->Newest(), clock.us, step};
-    if (DropOld(edit)) row->Publish(edit.image, step);
+    Edit edit{row->Newest(tiled()), clock.us, step};
+    bool changed = DropOld(edit);
+    // Keys that fell silent have no full chunk any more that would have their rows folded.
+    if (tiles_ && !retention_.horizon) changed = Fold(edit) || changed;
+    if (changed) row->Publish(edit.image, tiled(), step);
   }
 }
 

@@ -8,12 +8,14 @@
 // (late_rows.cc);
 // 3. the others are appended to the open chunk; a full one is copied to twice the size up to 64
 // rows, then sealed and put into the key's tree;
-// 4. chunks that no answer can need are dropped.
+// 4. chunks that no answer can need are dropped, and of a view with tiles rows that no answer needs
+// to tell apart are folded into them (folding.cc).
 // The result is published as the step's version of the state row. What readers of the step before
 // still see is only retired.
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -26,16 +28,20 @@
 
 namespace headrace::pipeline {
 
-// How long rows are kept. A windowed view needs rows with event time > clock - horizon and the
-// newest `newest_rows` at or before it. A lifetime view needs rows with event time > clock -
-// horizon and, for each condition of its features, the newest row at or before it.
+// How long rows are kept: those with event time > clock - horizon, and the newest `newest_rows` at
+// or before it.
 struct Retention {
-  base::Duration horizon{0};
-  enum class Kind : uint8_t { kWindowed, kLifetime } kind = Kind::kWindowed;
+  std::optional<base::Duration> horizon = base::Duration(0);  // nothing: for ever
   uint32_t newest_rows = 0;
+  // Rows with event time < clock - settled may be in tiles: every question ends at or after it.
+  struct Tiles {
+    base::Duration settled{0};
+    std::optional<base::Duration> precision;  // nothing: one tile for all time
+  };
+  std::optional<Tiles> tiles = {};
 
   // Whether an old row is needed depends on time alone.
-  bool by_time_alone() const { return kind == Kind::kWindowed && newest_rows == 0; }
+  bool by_time_alone() const { return newest_rows == 0; }
 };
 
 // One thread writes; any thread finds, holding a pin.
@@ -86,6 +92,10 @@ class RowStore {
   std::optional<RowImage> Newest(uint32_t number) const;
 
   const ChunkLayout& layout() const { return layout_; }
+  // An image's tiles, to be added to windows.
+  TilesBack TilesOf(const RowImage& image) const {
+    return tiles_ ? TilesBack(&tiles_->layout, image.tiles) : TilesBack();
+  }
   uint64_t keys() const { return keys_.load(std::memory_order_relaxed); }
   uint64_t rows() const { return rows_.load(std::memory_order_relaxed); }
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
@@ -110,6 +120,7 @@ class RowStore {
         const Retention& retention) const;  // rows up to this event time are beyond every window
   };
 
+  Tiled tiled() const { return tiles_ ? Tiled::kYes : Tiled::kNo; }
   StateRow* RowFor(uint32_t number, Step step);
   const StateRow* RowAt(uint32_t number) const;
   PageTable* GrowPages(uint32_t number, Step step);
@@ -139,10 +150,17 @@ class RowStore {
 
   // compaction.cc
   bool Compact(Edit& edit);
-  RowMask Needed(const Edit& edit, const RowChunk& chunk, uint32_t count,
-                 std::vector<uint8_t>& satisfied) const;
   bool NewerRowsSuffice(const Edit& edit) const;
   static std::vector<Piece> ChunksOf(const RowImage& image);
+
+  // folding.cc
+  bool Fold(Edit& edit);
+  struct Foldable;
+  Foldable FindFoldable(const Edit& edit) const;
+  bool FoldPays(const Edit& edit, const Foldable& rows) const;
+  std::vector<TileDraft> DraftTiles(const Edit& edit, const Foldable& rows);
+  std::span<const uint32_t> AddToTiles(Edit& edit, const BatchRows& batch,
+                                       std::span<const uint32_t> rows);
 
   RowChunk* NewChunk(uint32_t capacity);
   void RetireChunk(RowChunk* chunk, Step step);
@@ -158,7 +176,15 @@ class RowStore {
   const Retention retention_;
   StateMemory& memory_;
   TreeWriter tree_;
-  std::vector<std::optional<size_t>> conditions_;  // distinct `where` of a lifetime view's features
+  // Of a view with tiles.
+  struct Tiles {
+    Tiles(const AggregatePlan& plan, const Retention::Tiles& rule, StateMemory& memory)
+        : layout(plan, rule.precision), writer(layout, memory), rows(plan) {}
+    TileLayout layout;
+    TileWriter writer;
+    Accumulators rows;  // scratch
+  };
+  std::unique_ptr<Tiles> tiles_;
   std::atomic<PageTable*> pages_{nullptr};
   uint32_t numbers_ = 0;  // numbers below it may have rows
   uint32_t sweep_next_ = 0;

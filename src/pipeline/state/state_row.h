@@ -10,10 +10,11 @@
 
 #include "pipeline/state/row_chunk.h"
 #include "pipeline/state/row_tree.h"
+#include "pipeline/state/tile_run.h"
 
 namespace headrace::pipeline {
 
-// One version of a key's rows: a tree of sealed chunks, and behind them the open one.
+// One version of a key's rows: tiles, then a tree of sealed chunks, and behind them the open one.
 struct RowImage {
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::min();
 
@@ -23,16 +24,22 @@ struct RowImage {
   int64_t first_time = std::numeric_limits<int64_t>::max();  // earliest event time the key ever had
   int64_t dropped_time = kNever;  // latest event time among rows that were dropped
   int64_t newest_time = kNever;   // of the last row, if there is one
-  int64_t oldest_until = kNever;  // of the last row of the first chunk: when it can be dropped
+  // Of the last row of the first chunk: when it can be dropped. Of a view with tiles it is looked
+  // up when it is needed: the version has the tiles in its place.
+  int64_t oldest_until = kNever;
+  const TileRun* tiles = nullptr;
 
   bool empty() const { return open == nullptr; }
 };
+
+// Whether a view's versions have tiles.
+enum class Tiled : uint8_t { kNo, kYes };
 
 // A state row: two versions. The applier overwrites the older one while readers use the newer one.
 class StateRow {
  public:
   // The newest version. Applier only.
-  RowImage Newest() const { return Load(versions_[bodies_index()]); }
+  RowImage Newest(Tiled tiled) const { return Load(versions_[bodies_index()], tiled); }
   Step newest_step() const {
     return versions_[bodies_index()].step.load(std::memory_order_relaxed);
   }
@@ -42,13 +49,18 @@ class StateRow {
     const uint64_t open = versions_[bodies_index()].open.load(std::memory_order_relaxed);
     return {Pointer<RowChunk>(open), Tag(open)};
   }
+  // Of a view with tiles.
+  const TileRun* Tiles() const {
+    return reinterpret_cast<const TileRun*>(
+        versions_[bodies_index()].oldest.load(std::memory_order_relaxed));
+  }
   const TreeNode* Root() const {
     return Pointer<TreeNode>(versions_[bodies_index()].root.load(std::memory_order_relaxed));
   }
 
   // Makes `image` the version of `step`: over the older version, or over the one of this same step.
   // Applier only.
-  void Publish(const RowImage& image, Step step) {
+  void Publish(const RowImage& image, Tiled tiled, Step step) {
     const size_t newest = bodies_index();
     Version& version =
         versions_[versions_[newest].step.load(std::memory_order_relaxed) == step ? newest
@@ -62,13 +74,15 @@ class StateRow {
     version.first_time.store(image.first_time, std::memory_order_release);
     version.dropped_time.store(image.dropped_time, std::memory_order_release);
     version.newest_time.store(image.newest_time, std::memory_order_release);
-    version.oldest_until.store(image.oldest_until, std::memory_order_release);
+    version.oldest.store(
+        tiled == Tiled::kYes ? reinterpret_cast<int64_t>(image.tiles) : image.oldest_until,
+        std::memory_order_release);
     version.step.store(step, std::memory_order_release);
   }
 
   // The version that readers of `step` see. Nothing when the key has none there, or (only for a
   // revoked pin) when the version was overwritten meanwhile.
-  std::optional<RowImage> Find(Step step) const {
+  std::optional<RowImage> Find(Step step, Tiled tiled) const {
     const Version* best = nullptr;
     Step best_step = 0;
     for (const Version& version : versions_) {
@@ -78,7 +92,7 @@ class StateRow {
       best_step = of_version;
     }
     if (best == nullptr) return std::nullopt;
-    const RowImage image = Load(*best);
+    const RowImage image = Load(*best, tiled);
     if (best->step.load(std::memory_order_relaxed) != best_step) return std::nullopt;
     return image;
   }
@@ -93,7 +107,7 @@ class StateRow {
     std::atomic<int64_t> first_time{std::numeric_limits<int64_t>::max()};
     std::atomic<int64_t> dropped_time{RowImage::kNever};
     std::atomic<int64_t> newest_time{RowImage::kNever};
-    std::atomic<int64_t> oldest_until{RowImage::kNever};
+    std::atomic<int64_t> oldest{0};  // oldest_until, or the tiles' address
   };
   static_assert(sizeof(Version) == 64);
   static uint64_t Tagged(const void* address, uint32_t tag) {
@@ -106,9 +120,10 @@ class StateRow {
     return reinterpret_cast<T*>(tagged << 8 >> 8);
   }
   static uint32_t Tag(uint64_t tagged) { return static_cast<uint32_t>(tagged >> 56); }
-  static RowImage Load(const Version& version) {
+  static RowImage Load(const Version& version, Tiled tiled) {
     const uint64_t root = version.root.load(std::memory_order_acquire);
     const uint64_t open = version.open.load(std::memory_order_acquire);
+    const int64_t oldest = version.oldest.load(std::memory_order_acquire);
     return {.tree = {.root = Pointer<TreeNode>(root),
                      .height = Tag(root),
                      .edges = version.edges.load(std::memory_order_acquire)},
@@ -117,7 +132,8 @@ class StateRow {
             .first_time = version.first_time.load(std::memory_order_acquire),
             .dropped_time = version.dropped_time.load(std::memory_order_acquire),
             .newest_time = version.newest_time.load(std::memory_order_acquire),
-            .oldest_until = version.oldest_until.load(std::memory_order_acquire)};
+            .oldest_until = tiled == Tiled::kYes ? RowImage::kNever : oldest,
+            .tiles = tiled == Tiled::kYes ? reinterpret_cast<const TileRun*>(oldest) : nullptr};
   }
   size_t bodies_index() const {
     return versions_[1].step.load(std::memory_order_relaxed) >

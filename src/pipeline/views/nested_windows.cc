@@ -32,14 +32,15 @@ uint32_t RowsUpTo(const int64_t* times, uint32_t count, int64_t time) {
 template <typename Answer>
 NestedWindows<Answer>::NestedWindows(const WindowOutputs& outputs, const AggregatePlan& plan,
                                      size_t pass, base::Timestamp as_of, Accumulators& rows,
-                                     Answer& answer)
+                                     Answer& answer, TilesBack tiles)
     : outputs_(outputs),
       plan_(plan),
       as_of_(as_of),
       rows_(rows),
       answer_(answer),
       windows_(outputs.WindowsOf(pass)),
-      end_time_(outputs.EndOf(pass, as_of)) {
+      end_time_(outputs.EndOf(pass, as_of)),
+      tiles_(tiles) {
   const Window* first = outputs.KindOf(windows_.front());
   if (first != nullptr && first->kind == Window::Kind::kLastRows) bound_ = Bound::kRows;
   if (first != nullptr && first->is_session()) bound_ = Bound::kGap;
@@ -51,6 +52,7 @@ NestedWindows<Answer>::NestedWindows(const WindowOutputs& outputs, const Aggrega
 template <typename Answer>
 void NestedWindows<Answer>::Open() {
   edge_ = outputs_.EdgeOf(windows_[next_], as_of_);
+  if (!tiles_.empty()) edge_ = std::max(edge_, tiles_.until() - 1);
 }
 
 template <typename Answer>
@@ -59,7 +61,7 @@ uint32_t NestedWindows<Answer>::WholeBlocks(const PartialRun& run) const {
   if (bound_ == Bound::kGap) return 0;  // gaps are between rows
   uint64_t left = outputs_.KindOf(windows_[next_])->rows - taken_;
   for (uint32_t at = run.end; at > run.first; --at) {
-    const uint32_t rows = RowsInRun(plan_, {run.partials, at - 1, at});
+    const uint64_t rows = RowsInRun(plan_, {run.partials, at - 1, at});
     if (rows > left) return run.end - at;
     left -= rows;
   }
@@ -142,6 +144,7 @@ void NestedWindows<Answer>::CloseIfOldRowsDoNotMatter() {
 
 template <typename Answer>
 void NestedWindows<Answer>::Close() {
+  if (!tiles_.empty()) tiles_.AddAfter(outputs_.EdgeOf(windows_[next_], as_of_), rows_);
   outputs_.Write(windows_[next_++], rows_, answer_);
   if (!done()) Open();
 }

@@ -5,6 +5,9 @@
 //
 // A window begins at an edge in time; the last rows begin when there are enough of them; a session
 // at the first gap that is too long. The latter two can't be known before rows are looked at.
+//
+// Where the oldest rows of a key are in tiles, those are added when a window is closed; the rows
+// themselves, if there are any left, lie before its edge.
 
 #include <cstdint>
 #include <limits>
@@ -12,6 +15,7 @@
 #include <span>
 
 #include "pipeline/aggregates/accumulator.h"
+#include "pipeline/state/tile_run.h"
 #include "pipeline/views/window_outputs.h"
 
 namespace headrace::pipeline {
@@ -22,7 +26,7 @@ class NestedWindows {
  public:
   // All outlive it; `rows` has none, and is scratch.
   NestedWindows(const WindowOutputs& outputs, const AggregatePlan& plan, size_t pass,
-                base::Timestamp as_of, Accumulators& rows, Answer& answer);
+                base::Timestamp as_of, Accumulators& rows, Answer& answer, TilesBack tiles = {});
 
   // No row with a later event time is to be added.
   int64_t end_time() const { return end_time_; }
@@ -79,6 +83,7 @@ class NestedWindows {
   Answer& answer_;
   const std::span<const size_t> windows_;
   const int64_t end_time_;
+  TilesBack tiles_;
   Bound bound_ = Bound::kTime;
   size_t next_ = 0;  // of windows_, the one that is open
   int64_t edge_ = 0;

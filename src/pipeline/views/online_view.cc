@@ -11,9 +11,11 @@ namespace headrace::pipeline {
 namespace {
 
 Retention RetentionOf(const ViewDefinition& view) {
-  return {.horizon = view.horizon(),
-          .kind = view.lifetime() ? Retention::Kind::kLifetime : Retention::Kind::kWindowed,
-          .newest_rows = view.last_rows()};
+  Retention retention{.horizon = view.horizon(), .newest_rows = view.last_rows()};
+  if (view.lifetime()) retention.horizon = std::nullopt;
+  if (view.lifetime() || view.precision)
+    retention.tiles = {.settled = view.history + view.ending(), .precision = view.precision};
+  return retention;
 }
 
 // How many groups ahead each part of a key's state is asked for.
@@ -99,7 +101,7 @@ void OnlineView::AnswerRows(size_t view, RowAnswerReader* reader) {
       Answering{.view = view,
                 .reader = reader,
                 .answers = RowAnswers(view_),
-                .sliding = SlidingWindows(outputs_, plan_, store_.layout()),
+                .sliding = SlidingWindows(outputs_, plan_, store_),
                 .scratch = Accumulators(plan_),
                 .arguments = std::vector<ArgumentBlock>(store_.layout().arguments()),
                 .open = std::vector<ArgumentBlock>(store_.layout().arguments()),
@@ -208,7 +210,7 @@ void OnlineView::Fill(const RowImage& image, base::Timestamp as_of, Accumulators
   int64_t newest = RowImage::kNever;
   for (size_t pass = 0; pass < outputs_.passes(); ++pass) {
     if (pass > 0) scratch.Reset();
-    NestedWindows<To> windows(outputs_, plan_, pass, as_of, scratch, answer);
+    NestedWindows<To> windows(outputs_, plan_, pass, as_of, scratch, answer, store_.TilesOf(image));
     const int64_t at_end = TreePass<To>(store_.layout(), image, arguments, windows).Run();
     windows.Finish();
     if (windows.end_time() == as_of.us) newest = at_end;

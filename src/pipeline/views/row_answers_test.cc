@@ -37,12 +37,16 @@ std::shared_ptr<PipelineDefinition> Pipeline() {
                                       {"rate", AggregateKind::kRate, "", ""},
                                       {"rate_x", AggregateKind::kRate, "x", "b"},
                                       {"share_b", AggregateKind::kShare, "b", ""}}));
+  pipeline->views.push_back(Coarse(
+      MakeView(pipeline->streams[0].schema(), "coarse_sums", {kKey}, {4, 40}, Sums()), 3'000));
   pipeline->views.push_back(MakeView(pipeline->streams[0].schema(), "others",
                                      {std::chrono::seconds(20), LastRows(3)}, EveryAlgebra()));
   pipeline->views.push_back(
       MakeView(pipeline->streams[0].schema(), "old", {std::chrono::seconds(30)}, Sums()));
   pipeline->views.back().ttl = std::chrono::milliseconds(300);
-  for (size_t i = pipeline->views.size() - 2; i < pipeline->views.size(); ++i)
+  pipeline->views.push_back(Coarse(
+      MakeView(pipeline->streams[0].schema(), "before_coarse", {kKey}, {30}, Sums()), 5'000));
+  for (size_t i = pipeline->views.size() - 3; i < pipeline->views.size(); ++i)
     pipeline->views[i].self = SelfRule::kExcluded;
   return pipeline;
 }

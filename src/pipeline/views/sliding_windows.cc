@@ -6,24 +6,26 @@
 namespace headrace::pipeline {
 
 SlidingWindows::SlidingWindows(const WindowOutputs& outputs, const AggregatePlan& plan,
-                               const ChunkLayout& layout)
+                               const RowStore& store)
     : outputs_(outputs),
       plan_(plan),
-      layout_(layout),
+      store_(store),
+      layout_(store.layout()),
       sums_{.slots = plan.slots().size(),
             .partials = std::vector<SlotPartial>(outputs.windows() * plan.slots().size()),
             .fit = true},
       row_(plan.slots().size()),
       edges_(outputs.windows()),
       scratch_(plan),
-      arguments_(layout.arguments()) {
-  for (Edge& edge : edges_) edge.arguments.resize(layout.arguments());
+      arguments_(layout_.arguments()) {
+  for (Edge& edge : edges_) edge.arguments.resize(layout_.arguments());
 }
 
 bool SlidingWindows::Sum(const RowImage& image, base::Timestamp as_of) {
   scratch_.Reset();
   sums_.fit = true;
-  NestedWindows<WindowSums> windows(outputs_, plan_, 0, as_of, scratch_, sums_);
+  NestedWindows<WindowSums> windows(outputs_, plan_, 0, as_of, scratch_, sums_,
+                                    store_.TilesOf(image));
   TreePass<WindowSums>(layout_, image, arguments_.data(), windows).Run();
   windows.Finish();
   return sums_.fit;
@@ -33,6 +35,8 @@ bool SlidingWindows::Begin(const RowImage& image, base::Timestamp as_of) {
   if (!Sum(image, as_of)) return false;
   for (size_t w = 0; w < edges_.size(); ++w) {
     const int64_t time = outputs_.EdgeOf(w, as_of);
+    edges_[w].time = time;
+    if (outputs_.has_precision()) continue;
     SetEdge(image, LeafCursor::After(image.tree, time), edges_[w]);
     edges_[w].row = RowsUpTo(edges_[w].block.times, edges_[w].count, time);
   }
@@ -72,6 +76,7 @@ bool SlidingWindows::NextChunk(const RowImage& image, int64_t time, Edge& edge) 
 bool SlidingWindows::Advance(const RowImage& image, size_t window, base::Timestamp as_of) {
   Edge& edge = edges_[window];
   const int64_t time = outputs_.EdgeOf(window, as_of);
+  if (outputs_.has_precision()) return edge.time == time;
   while (true) {
     for (; edge.row < edge.count && edge.block.times[edge.row] <= time; ++edge.row) {
       if (!RowPartials(plan_, edge.block, edge.row, row_.data()) ||

@@ -17,8 +17,7 @@ namespace headrace::pipeline {
 class SlidingWindows {
  public:
   // All outlive it.
-  SlidingWindows(const WindowOutputs& outputs, const AggregatePlan& plan,
-                 const ChunkLayout& layout);
+  SlidingWindows(const WindowOutputs& outputs, const AggregatePlan& plan, const RowStore& store);
 
   // A new key, or rows of this one that Answer was not told about.
   void Reset() { valid_ = false; }
@@ -29,8 +28,10 @@ class SlidingWindows {
   bool AnswerAlone(const RowImage& image, base::Timestamp as_of, RowAnswers::Row answer);
 
  private:
-  // Where a window begins: a row of a chunk.
+  // Where a window begins: a row of a chunk. Of windows with a precision, the time: while it stays,
+  // nothing leaves them.
   struct Edge {
+    int64_t time;
     const RowChunk* chunk;
     std::vector<ArgumentBlock> arguments;
     RowBlock block;
@@ -50,6 +51,7 @@ class SlidingWindows {
 
   const WindowOutputs& outputs_;
   const AggregatePlan& plan_;
+  const RowStore& store_;
   const ChunkLayout& layout_;
   WindowSums sums_;
   std::vector<SlotPartial> row_;

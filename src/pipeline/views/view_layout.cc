@@ -37,6 +37,7 @@ std::string KeptText(const PipelineDefinition& definition, const ViewDefinition&
                   view.horizon().count(), view.lifetime() ? "lifetime" : "windows");
   if (stream.derived())
     text += fmt::format("derived {}\n", DerivationText(definition, view.stream));
+  if (view.precision) text += fmt::format("precision {}\n", view.precision->count());
   if (view.last_rows() > 0) text += fmt::format("last rows {}\n", view.last_rows());
   if (view.where && !view.where->semantics().empty())
     text += fmt::format("where by {}\n", view.where->semantics());

@@ -40,7 +40,7 @@ class WindowOutputs {
   int64_t EndOf(size_t pass, base::Timestamp as_of) const;
   // Rows with this event time or an earlier one are not in the window.
   int64_t EdgeOf(size_t window, base::Timestamp as_of) const {
-    if (slides_) return (as_of - view_->windows[window].length).us;
+    if (slides_ && !view_->precision) return (as_of - view_->windows[window].length).us;
     return EdgeOfAnyKind(window, as_of);
   }
   // Null for the one that reaches back for ever.
@@ -49,6 +49,8 @@ class WindowOutputs {
   }
   // All windows are sliding ones that end at as_of.
   bool slides() const { return slides_; }
+  // They begin at multiples of it.
+  bool has_precision() const { return view_->precision.has_value(); }
 
   // Null values and NOT_FOUND for every output.
   ViewAnswer NotFound() const;

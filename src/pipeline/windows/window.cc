@@ -43,6 +43,11 @@ int64_t StartOf(const Window& window, int64_t t, int64_t back) {
   return window.zone == nullptr ? start * kDayUs : StartOfDay(*window.zone, start);
 }
 
+// The instant before the first multiple of the precision after `time`.
+int64_t TileEdge(int64_t time, base::Duration precision) {
+  return (FloorDivide(time, precision.count()) + 1) * precision.count() - 1;
+}
+
 }  // namespace
 
 WindowBounds BoundsOf(const Window& window, base::Timestamp as_of) {
@@ -50,6 +55,9 @@ WindowBounds BoundsOf(const Window& window, base::Timestamp as_of) {
   const int64_t t = std::clamp(end.us, -kLimit, kLimit);
   switch (window.kind) {
     case Window::Kind::kSliding:
+      if (window.precision.count() != 0)
+        return {TileEdge((base::Timestamp{t} - window.length).us, window.precision), end.us};
+      return {(end - window.length).us, end.us};
     case Window::Kind::kSession:
     case Window::Kind::kLastSession: return {(end - window.length).us, end.us};
     case Window::Kind::kLastRows: return {kEver, end.us};
@@ -99,6 +107,8 @@ std::string TextOf(const Window& window) {
                          base::FormatDuration(window.step), length);
       break;
   }
+  if (window.precision.count() != 0)
+    text += fmt::format(" precision {}", base::FormatDuration(window.precision));
   if (window.zone != nullptr) text += " in " + window.zone_name;
   if (window.ending.count() != 0)
     text += fmt::format(" ending {} ago", base::FormatDuration(window.ending));

@@ -14,7 +14,7 @@ namespace headrace::pipeline {
 
 struct Window {
   enum class Kind : uint8_t {
-    kSliding,           // (t - length, t]
+    kSliding,           // (t - length, t], or from the first multiple of `precision` in it
     kLastRows,          // the newest `rows` up to t
     kTumbling,          // the span that t is in, as far as it has come: [start, t]
     kPreviousTumbling,  // the whole span before that one: [start before, start)
@@ -34,7 +34,8 @@ struct Window {
   // Of tumbling windows with whole days: that many days of `zone`.
   base::Duration length{0};
   base::Duration step{0};
-  base::Duration ending{0};  // t is this much before the time that was asked for
+  base::Duration ending{0};     // t is this much before the time that was asked for
+  base::Duration precision{0};  // of sliding windows; 0: exact
   uint32_t rows = 0;
   const base::TimeZone* zone = nullptr;  // whose midnights begin days; null: UTC
   std::string zone_name;

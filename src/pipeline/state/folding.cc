@@ -1,7 +1,7 @@
 // Rows that no question can tell apart any more go into tiles: those before a boundary that every
 // question ends at or after.
-// 1. When the open chunk is full and the number of chunks has doubled, the rows before the newest
-// boundary are counted, and the tiles that they are in;
+// 1. When the open chunk is full, and rows lie close enough in the key's first chunk or where the
+// newest boundary is, all rows before that are counted, and the tiles that they are in;
 // 2. if these would be smaller, what is accumulated over each tile's rows is put behind the tiles
 // that are there, and all rows before the boundary count as gone;
 // 3. chunks without any others are dropped. Of a chunk that has some, readers pass over those that
@@ -34,11 +34,14 @@ struct RowStore::Foldable {
   size_t tiles = 0;
 };
 
+// The newest that every question ends at or after.
+int64_t RowStore::BoundaryOf(const Edit& edit) const {
+  return tiles_->layout.BoundaryUpTo((base::Timestamp{edit.clock} - retention_.tiles->settled).us);
+}
+
 RowStore::Foldable RowStore::FindFoldable(const Edit& edit) const {
   const RowImage& image = edit.image;
-  Foldable found{.parts = {},
-                 .until = tiles_->layout.BoundaryUpTo(
-                     (base::Timestamp{edit.clock} - retention_.tiles->settled).us)};
+  Foldable found{.parts = {}, .until = BoundaryOf(edit)};
   int64_t since = edit.forgotten(retention_);  // rows up to it are in no window
   if (image.tiles != nullptr) since = std::max(since, image.tiles->until - 1);
   if (image.empty() || found.until <= since) return found;
@@ -61,6 +64,27 @@ RowStore::Foldable RowStore::FindFoldable(const Edit& edit) const {
     if (!add(at.chunk(), at.chunk()->count())) return found;
   add(image.open, image.open_count);
   return found;
+}
+
+// Whether its rows would take less as tiles, at a guess.
+bool RowStore::IsDense(const Piece& piece) const {
+  if (piece.count == 0) return false;
+  const int64_t* times = piece.chunk->times(layout_);
+  const uint64_t tiles = tiles_->layout.TilesBetween(times[0], times[piece.count - 1]) + 1;
+  return std::min<uint64_t>(tiles, piece.count) * tiles_->layout.tile_bytes() <
+         piece.count * layout_.row_bytes();
+}
+
+// Looks at two chunks, so that keys with few rows in a tile cost no more than that.
+bool RowStore::MayFold(const Edit& edit, int64_t until) const {
+  const RowImage& image = edit.image;
+  const Piece open{image.open, image.open_count};
+  if (image.tree.empty()) return IsDense(open);
+  const auto piece = [&](const LeafCursor& at) {
+    return at.at_end() ? open : Piece{at.chunk(), at.chunk()->count()};
+  };
+  return IsDense(piece(LeafCursor::First(image.tree))) ||
+         IsDense(piece(LeafCursor::After(image.tree, until - 1)));
 }
 
 bool RowStore::FoldPays(const Edit& edit, const Foldable& rows) const {
@@ -104,7 +128,7 @@ std::vector<TileDraft> RowStore::DraftTiles(const Edit& edit, const Foldable& ro
 bool RowStore::Fold(Edit& edit) {
   RowImage& image = edit.image;
   if (tiles_ == nullptr || (image.tree.empty() && image.open_count < kFoldRowsMin)) return false;
-  if (retention_.horizon && !TreeWriter::IsAtPowerOfTwo(image.tree)) return false;
+  if (retention_.horizon && !MayFold(edit, BoundaryOf(edit))) return false;
   const Foldable rows = FindFoldable(edit);
   if (!FoldPays(edit, rows)) return false;
   const std::vector<TileDraft> drafts = DraftTiles(edit, rows);

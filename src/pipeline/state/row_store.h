@@ -156,6 +156,9 @@ class RowStore {
   // folding.cc
   bool Fold(Edit& edit);
   struct Foldable;
+  int64_t BoundaryOf(const Edit& edit) const;
+  bool IsDense(const Piece& piece) const;
+  bool MayFold(const Edit& edit, int64_t until) const;
   Foldable FindFoldable(const Edit& edit) const;
   bool FoldPays(const Edit& edit, const Foldable& rows) const;
   std::vector<TileDraft> DraftTiles(const Edit& edit, const Foldable& rows);

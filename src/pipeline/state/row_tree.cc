@@ -364,11 +364,4 @@ void TreeWriter::Clear(RowTree& tree, Step step) {
   tree = {};
 }
 
-bool TreeWriter::IsAtPowerOfTwo(const RowTree& tree) {
-  if (tree.empty()) return true;
-  for (uint32_t level = 0; level + 1 < tree.height; ++level)
-    if (tree.end(level) != kFanOut) return false;
-  return std::has_single_bit(tree.end(tree.height - 1) - tree.begin(tree.height - 1));
-}
-
 }  // namespace headrace::pipeline

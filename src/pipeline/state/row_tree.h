@@ -174,9 +174,6 @@ class TreeWriter {
   void Replace(RowTree& tree, const LeafCursor& at, std::span<const Sealed> chunks, Step step);
   // Retires all nodes, and forgets the chunks.
   void Clear(RowTree& tree, Step step);
-  // Whether a new chunk would begin a node at every level below the root, and the root has 1, 2, 4
-  // ... children: true about as often as the number of chunks doubles.
-  static bool IsAtPowerOfTwo(const RowTree& tree);
 
   // Of nodes that were made and not retired; change since it was last asked.
   int64_t TakeBytesChange() { return std::exchange(bytes_change_, 0); }

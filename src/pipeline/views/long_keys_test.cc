@@ -68,6 +68,8 @@ TEST(LongKeys, AgreeWithTheBatchDriverAtEveryStep) {
       Ask(replay, 12, served);
     }
     ASSERT_GT(replay.views_.status()[0].rows, 15'000U);
+    EXPECT_LT(replay.views_.status()[9].rows, 9'000U) << "coarse: its rows are in tiles";
+    EXPECT_LT(replay.views_.status()[10].rows, 9'000U) << "total: its rows are in a tile";
     // Time leaves most of it behind, in small steps.
     for (int step = 0; step < 60; ++step) {
       replay.now_ += static_cast<int64_t>(seed * 3) * kSecond;

@@ -6,6 +6,7 @@
 
 #include "pipeline/views/capture_fixture.h"
 #include "pipeline/views/replay_fixture.h"
+#include "pipeline/views/view_layout.h"
 
 namespace headrace::pipeline {
 namespace {
@@ -88,6 +89,17 @@ TEST(ViewCapture, StateOfOtherViewsIsMissing) {
   const auto restore = ViewRestore::Begin(views, captured.layout);
   ASSERT_TRUE(restore.has_value());
   EXPECT_EQ(restore->missing(), std::vector<std::string>{"positive"});
+}
+
+// As much is kept, but more of it may have been added up already.
+TEST(ViewCapture, TilesOfAViewWithLessHistoryAreNotThoseOfOneWithMore) {
+  const auto pipeline = EventsPipeline();
+  auto more = EventsPipeline();
+  ViewDefinition& coarse = more->views[9];
+  for (Window& window : coarse.windows) window.length -= std::chrono::seconds(5);
+  coarse.history += std::chrono::seconds(5);
+  ASSERT_EQ(coarse.horizon(), pipeline->views[9].horizon());
+  EXPECT_NE(KeptText(*more, coarse), KeptText(*pipeline, pipeline->views[9]));
 }
 
 // Any bytes: refused or taken, never more than that.

@@ -37,7 +37,10 @@ std::string KeptText(const PipelineDefinition& definition, const ViewDefinition&
                   view.horizon().count(), view.lifetime() ? "lifetime" : "windows");
   if (stream.derived())
     text += fmt::format("derived {}\n", DerivationText(definition, view.stream));
-  if (view.precision) text += fmt::format("precision {}\n", view.precision->count());
+  // Of horizons that are equal, more may be folded.
+  if (view.precision)
+    text += fmt::format("precision {} settled {}\n", view.precision->count(),
+                        (view.history + view.ending()).count());
   if (view.last_rows() > 0) text += fmt::format("last rows {}\n", view.last_rows());
   if (view.where && !view.where->semantics().empty())
     text += fmt::format("where by {}\n", view.where->semantics());

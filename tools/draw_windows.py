@@ -147,6 +147,15 @@ PICTURES = {
             (83, "30"),
         ],
     ),
+    "precision": Picture(
+        "over: 1h, precision: 5m",
+        EVENTS,
+        [
+            Bar("exact", 37, 80, within(EVENTS, 37, 80), faint=True),
+            Bar("with precision", 44, 80, within(EVENTS, 44, 80)),
+        ],
+        ticks=[(2, ""), (16, ""), (30, ""), (44, "full 5 minutes"), (58, ""), (72, ""), (86, "")],
+    ),
     "session": Picture(
         "session: [this 30m, last 30m]",
         VISITS,

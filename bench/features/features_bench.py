@@ -282,8 +282,12 @@ def coarse(bench: Bench, path: Path) -> dict[str, float]:
     if checked["answers"] != "equal" or any(r["digest"] != checked["digest"] for r in runs):
         raise SystemExit("answers at a precision differ from the queues of events")
     some = bench.ring_events
-    settings = {"windows": "1h, 24h", "of": bench.events, "precision": "5m"}
-    ours = bench.run_program(arguments(some * 9 // 10, CARDS, WEEK_S, **settings))
+
+    def first(events: int) -> dict[str, Any]:
+        settings = arguments(events, CARDS, WEEK_S, "1h, 24h", of=bench.events, precision="5m")
+        return bench.run_program(settings)
+
+    ours = first(some * 9 // 10)
     figures = {
         "coarse_per_s": statistics.median(float(r["events_per_s"]) for r in runs),
         "coarse_bytes": float(ours["charged_bytes"]),
@@ -292,7 +296,7 @@ def coarse(bench: Bench, path: Path) -> dict[str, float]:
     }
     if bench.flink is not None:
         ringed = bench.flink.run(path, some, "ringed")
-        equal = bench.run_program(arguments(some, CARDS, WEEK_S, **settings))
+        equal = first(some)
         if ringed["digest"] != equal["digest"]:
             raise SystemExit(f"the ring's answers are not ours: {ringed}, {equal}")
         figures["flink_ring_bytes"] = float(ringed["heap_bytes"])

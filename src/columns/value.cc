@@ -11,10 +11,34 @@
 #include "base/time.h"
 
 namespace headrace::columns {
+
 namespace {
 
 using base::ErrorCode;
 using base::Fail;
+
+// A number of at most three decimals below 10^12, such as a sum of money, from integers: several
+// times faster than the general way, with the same digits. Its at most 15 digits are those of no
+// other double, so none fewer read back; where an exponent would be shorter, it declines.
+bool AppendDecimal(std::string& out, double v) {
+  constexpr double kLeast = 0.01;
+  constexpr double kEnd = 1e12;
+  const double size = std::fabs(v);
+  if (!(size >= kLeast && size < kEnd)) return false;
+  const int64_t thousandths = std::llround(size * 1000);
+  if (static_cast<double>(thousandths) / 1000 != size) return false;
+  const int64_t whole = thousandths / 1000;
+  auto part = static_cast<int>(thousandths % 1000);
+  if (part == 0 && whole % 10'000 == 0) return false;
+  std::array<char, 32> text;
+  char* end = text.data();
+  if (v < 0) *end++ = '-';
+  end = std::to_chars(end, text.data() + text.size(), whole).ptr;
+  if (part != 0) *end++ = '.';
+  for (; part != 0; part = part % 100 * 10) *end++ = static_cast<char>('0' + part / 100);
+  out.append(text.data(), static_cast<size_t>(end - text.data()));
+  return true;
+}
 
 void AppendDouble(std::string& out, double v, Type type) {
   if (std::isnan(v)) {
@@ -22,13 +46,11 @@ void AppendDouble(std::string& out, double v, Type type) {
   } else if (std::isinf(v)) {
     out += v > 0 ? "\"Infinity\"" : "\"-Infinity\"";
   } else {
-    std::array<char, 32> text;
     // float32 is answered widened, as Feast does: its double is printed.
     (void)type;
-    const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), v);
-    std::string_view digits(text.data(), static_cast<size_t>(end - text.data()));
-    out += digits;
-    if (digits.find_first_of(".e") == std::string_view::npos) out += ".0";
+    const size_t begin = out.size();
+    AppendShortest(out, v);
+    if (out.find_first_of(".e", begin) == std::string::npos) out += ".0";
   }
 }
 
@@ -136,6 +158,13 @@ bool Value::SameBits(const Value& other) const {
     return std::ranges::equal(*v, other.as_list(),
                               [](const Value& a, const Value& b) { return a.SameBits(b); });
   return true;  // both are null
+}
+
+void AppendShortest(std::string& out, double v) {
+  if (AppendDecimal(out, v)) return;
+  std::array<char, 32> text;
+  const char* end = std::to_chars(text.data(), text.data() + text.size(), v).ptr;
+  out.append(text.data(), static_cast<size_t>(end - text.data()));
 }
 
 std::string Value::ToJson() const {

@@ -61,6 +61,10 @@ class Value {
   Payload payload_;
 };
 
+// Appends a finite number with the fewest digits that read back to the same bits: "12", "0.1",
+// "1e+20".
+void AppendShortest(std::string& out, double v);
+
 // Appends `text` as a JSON string with quotes; control characters and invalid UTF-8 are escaped
 // (invalid bytes as U+FFFD).
 void AppendJsonString(std::string& out, std::string_view text);

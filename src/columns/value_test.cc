@@ -1,7 +1,11 @@
 #include "columns/value.h"
 
+#include <array>
+#include <bit>
+#include <charconv>
 #include <cmath>
 #include <limits>
+#include <random>
 
 #include <gtest/gtest.h>
 
@@ -56,6 +60,56 @@ TEST(Value, CommandLineTextIsTypedOrRefused) {
 TEST(Value, SameBitsTellsZerosApart) {
   EXPECT_FALSE(Value::Float64(0.0).SameBits(Value::Float64(-0.0)));
   EXPECT_FALSE(Value::Int64(1).SameBits(Value::Timestamp(1)));
+}
+
+TEST(Value, ShortestDigitsAreThoseOfToChars) {
+  const auto general = [](double v) {
+    std::array<char, 64> text{};
+    return std::string(text.data(), std::to_chars(text.data(), text.data() + text.size(), v).ptr);
+  };
+  std::vector<double> values = {0.0,
+                                -0.0,
+                                0.001,
+                                0.009,
+                                0.01,
+                                0.011,
+                                0.1,
+                                0.3,
+                                1.0,
+                                9999,
+                                10'000,
+                                10'001,
+                                12'000,
+                                100'000,
+                                123'000,
+                                1e9,
+                                1e11,
+                                1e12 - 1,
+                                1e12,
+                                1e12 + 1,
+                                999'999'999'999.999,
+                                0.1 + 0.2,
+                                1.0005,
+                                1234.5678,
+                                5e-324,
+                                1.7976931348623157e308};
+  std::mt19937_64 random(7);
+  for (int i = 0; i < 200'000; ++i) {
+    const auto digits = static_cast<double>(random() % 1'000'000'000'000'000);
+    const double scale = std::array{1.0, 10.0, 100.0, 1000.0, 1e4, 1e6, 1e9}[random() % 7];
+    values.push_back(digits / scale);
+    values.push_back(static_cast<double>(random() % 100'000) * 100 / scale);
+    values.push_back(std::bit_cast<double>(random()));
+    values.push_back(std::nextafter(digits / scale, 0.0));
+  }
+  for (const double v : values) {
+    if (!std::isfinite(v)) continue;
+    for (const double signed_value : {v, -v}) {
+      std::string text;
+      AppendShortest(text, signed_value);
+      ASSERT_EQ(text, general(signed_value));
+    }
+  }
 }
 
 }  // namespace

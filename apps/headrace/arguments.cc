@@ -135,9 +135,11 @@ void Arguments::Impl::AddServe() {
       "Where to listen for HTTP; the default port moves when it is taken, one given here does not",
       serve.http);
   AddAddress(command, "--flight", "Where to listen for Arrow Flight, likewise", serve.flight);
+  AddAddress(command, "--resp", "Where to listen for clients of Redis, likewise", serve.resp);
+  command.add_flag("--no-resp", serve.no_resp, "Do not listen for clients of Redis");
   command
       .add_option("--ready-file", serve.ready_file,
-                  "Written when ready: {\"http\",\"flight\",\"log\",\"epoch\",\"pid\"}")
+                  "Written when ready: {\"http\",\"flight\",\"resp\",\"log\",\"epoch\",\"pid\"}")
       ->type_name("FILE");
   command.add_option("--answers", serve.answers, "Log every answer here, for `headrace verify`")
       ->type_name("FILE");

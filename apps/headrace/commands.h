@@ -43,6 +43,7 @@ base::Result<Address> ParseAddress(const std::string& text, Address address);
 inline constexpr std::string_view kVersion = "0.1.0";
 inline constexpr uint16_t kDefaultHttpPort = 6566;
 inline constexpr uint16_t kDefaultFlightPort = 8815;
+inline constexpr uint16_t kDefaultRespPort = 6379;
 
 struct CheckOptions {
   std::string pipeline;
@@ -54,6 +55,8 @@ struct ServeOptions {
   std::string data;
   Address http{.port = kDefaultHttpPort};
   Address flight{.port = kDefaultFlightPort};
+  Address resp{.port = kDefaultRespPort};
+  bool no_resp = false;
   std::string ready_file;
   std::string answers;
   bool demo_faults = false;

@@ -39,7 +39,9 @@ wiring::EngineOptions EngineOptionsOf(const ServeOptions& options) {
           .data_folder = options.data,
           .http = ListenAt(options.http),
           .flight = ListenAt(options.flight),
+          .resp = options.no_resp ? std::nullopt : std::optional(ListenAt(options.resp)),
           .answers_file = options.answers,
+          .version = std::string(kVersion),
           .demo_faults = options.demo_faults ? wiring::DemoFaults::kOn : wiring::DemoFaults::kOff,
           .governing = options.no_governor ? wiring::Governing::kOff : wiring::Governing::kOn};
 }
@@ -127,10 +129,10 @@ std::string PortText(std::string_view name, uint16_t port, const Address& wanted
 }
 
 std::string ReadyJson(wiring::Engine& engine) {
-  return fmt::format(R"({{"http":{},"flight":{},"log":"{}","epoch":{},"pid":{}}})",
-                     engine.http_port(), engine.flight_port(),
-                     engine.core().log_status().log.ToString(), engine.core().visible().value,
-                     getpid());
+  return fmt::format(
+      R"({{"http":{},"flight":{},"resp":{},"log":"{}","epoch":{},"pid":{}}})", engine.http_port(),
+      engine.flight_port(), engine.resp_port() ? std::to_string(*engine.resp_port()) : "null",
+      engine.core().log_status().log.ToString(), engine.core().visible().value, getpid());
 }
 
 // Prints the line that people wait for, and writes the file that programs wait for.
@@ -140,10 +142,11 @@ base::Result<void> AnnounceReady(const ServeOptions& options, const CommandConte
   if (context.json()) {
     fmt::print(context.out, "{}\n", document);
   } else {
-    fmt::print(context.out, "ready in {:.1f} s: {}, {}, log {}, epoch {}\n",
+    fmt::print(context.out, "ready in {:.1f} s: {}, {}, {}, log {}, epoch {}\n",
                std::chrono::duration<double>(took).count(),
                PortText("http", engine.http_port(), options.http),
                PortText("flight", engine.flight_port(), options.flight),
+               engine.resp_port() ? PortText("resp", *engine.resp_port(), options.resp) : "no resp",
                engine.core().log_status().log.ToString().substr(0, 8),
                engine.core().visible().value);
   }

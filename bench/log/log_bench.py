@@ -131,7 +131,13 @@ class Bench:
         folder = self.folder / name
         shutil.rmtree(folder, ignore_errors=True)
         pipeline = pipelines.write(folder, name, *parts)
-        ports = ("--http", f"{HOST}:{free_port()}", "--flight", f"{HOST}:{free_port()}")
+        ports = (
+            "--http",
+            f"{HOST}:{free_port()}",
+            "--flight",
+            f"{HOST}:{free_port()}",
+            "--no-resp",
+        )
         engine = Engine(self.headrace, pipeline, folder, ports)
         engine.start()
         try:

@@ -102,7 +102,13 @@ class Engine:
         """Starts it; returns when that was, on the monotonic clock."""
         command = [str(self._binary), "serve", str(self.pipeline)]
         command += ["--data", str(self.folder / "data")]
-        command += ["--http", f"{HOST}:{self.http}", "--flight", f"{HOST}:{self.flight}"]
+        command += [
+            "--http",
+            f"{HOST}:{self.http}",
+            "--flight",
+            f"{HOST}:{self.flight}",
+            "--no-resp",
+        ]
         with (self.folder / "serve.log").open("ab") as log:
             begin = time.monotonic()
             self._process = subprocess.Popen(command, stdout=log, stderr=log)

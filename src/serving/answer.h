@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "columns/key.h"
 #include "columns/value.h"
 #include "env/clock.h"
 #include "env/executor.h"
@@ -93,6 +95,20 @@ struct AnswerLimits {
   int revoked_retries = 3;                     // pins taken away before the answer is kUnavailable
 };
 
+// A key of one view.
+struct KeyQuestion {
+  size_t view = 0;        // of the definition
+  columns::KeyBytes key;  // of the view's `by` fields
+};
+
+// What a key-value client reads: views' outputs as they are, all from one snapshot.
+struct KeyAnswers {
+  base::EpochId epoch;
+  base::Timestamp as_of;
+  base::Duration lag{0};                    // as in FeatureAnswer
+  std::vector<pipeline::ViewAnswer> views;  // one for each question
+};
+
 // What the service reads. References outlive it.
 struct AnswerSources {
   pipeline::ViewSet* views = nullptr;
@@ -128,6 +144,11 @@ class AnswerService {
   // The same, but waits for min_epoch: `done` runs at once on this thread, or later on the waiting
   // executor. Also kDeadlineExceeded: the epoch did not become visible in time.
   virtual void AnswerWhenVisible(FeatureQuery query, Done done) = 0;
+  // Answers now, without the names of features: questions are indexes into `definition`. Nothing
+  // when another definition is visible by now: then look up what they mean in that one. Errors:
+  // those of Answer.
+  virtual base::Result<std::optional<KeyAnswers>> AnswerKeys(
+      const pipeline::PipelineDefinition& definition, std::span<const KeyQuestion> questions) = 0;
   // The applier says that an epoch became visible; wakes those who waited for it. Cheap when nobody
   // waits.
   virtual void MarkVisible(base::EpochId epoch) = 0;

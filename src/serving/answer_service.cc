@@ -24,6 +24,9 @@ namespace {
 using base::ErrorCode;
 using pipeline::FeatureStatus;
 
+constexpr std::string_view kMovedOn =
+    "the state moved on faster than the answer was read: ask again";
+
 base::Error InputError(std::string message, const std::string& field) {
   return base::Error(ErrorCode::kInvalidInput, std::move(message)).With("field", field);
 }
@@ -115,6 +118,9 @@ class PinnedAnswerService final : public AnswerService {
     return AnswerNow(query);
   }
   void AnswerWhenVisible(FeatureQuery query, Done done) override;
+  base::Result<std::optional<KeyAnswers>> AnswerKeys(
+      const pipeline::PipelineDefinition& definition,
+      std::span<const KeyQuestion> questions) override;
   void MarkVisible(base::EpochId epoch) override { waiters_->MarkVisible(epoch); }
   const base::Histogram& serve_us() const override { return serve_us_; }
   uint64_t revoked_pins() const override { return revoked_.load(std::memory_order_relaxed); }
@@ -144,8 +150,16 @@ class PinnedAnswerService final : public AnswerService {
                                     FeatureAnswer& answer);
   base::Result<void> AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
                                const pipeline::Pin& pin, size_t row, FeatureAnswer& answer) const;
+  // False when the pin was revoked.
+  base::Result<bool> AnswerKeysUnderPin(const pipeline::Pin& pin,
+                                        std::span<const KeyQuestion> questions,
+                                        KeyAnswers& answers) const;
+  base::Result<void> LogKeys(CompiledDefinition& compiled, std::span<const KeyQuestion> questions,
+                             const KeyAnswers& answers);
   base::Timestamp AsOf(const FeatureQuery& query, const pipeline::Pin& pin) const {
-    if (query.as_of) return *query.as_of;
+    return query.as_of ? *query.as_of : NowOf(pin);
+  }
+  base::Timestamp NowOf(const pipeline::Pin& pin) const {
     if (pin.definition()->clock == log::ClockMode::kEvents) return pin.clock();
     return std::max(pin.clock(), sources_.log_clock());
   }
@@ -229,8 +243,7 @@ base::Result<FeatureAnswer> PinnedAnswerService::AnswerNow(const FeatureQuery& q
     ++revoked;
     revoked_.fetch_add(1, std::memory_order_relaxed);
   }
-  return base::Fail(ErrorCode::kUnavailable,
-                    "the state moved on faster than the answer was read: ask again");
+  return base::Fail(ErrorCode::kUnavailable, std::string(kMovedOn));
 }
 
 // Under one pin, which is given back before anything else is done.
@@ -339,6 +352,78 @@ base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const 
     answer.values.push_back(std::move(value.value));
     answer.statuses.push_back(value.status);
     answer.event_times.push_back(value.event_time);
+  }
+  return {};
+}
+
+base::Result<bool> PinnedAnswerService::AnswerKeysUnderPin(const pipeline::Pin& pin,
+                                                           std::span<const KeyQuestion> questions,
+                                                           KeyAnswers& answers) const {
+  answers.epoch = pin.epoch();
+  answers.as_of = NowOf(pin);
+  answers.lag = std::max(base::Duration(0), answers.as_of - pin.clock());
+  answers.views.clear();
+  answers.views.reserve(questions.size());
+  for (const KeyQuestion& question : questions) {
+    auto got = sources_.views->Get(pin, question.view, question.key, answers.as_of);
+    if (pin.revoked()) return false;
+    if (!got) return base::Fail(std::move(got).error());
+    answers.views.push_back(std::move(*got));
+  }
+  return !pin.revoked();
+}
+
+base::Result<std::optional<KeyAnswers>> PinnedAnswerService::AnswerKeys(
+    const pipeline::PipelineDefinition& definition, std::span<const KeyQuestion> questions) {
+  const env::MonotonicTime begin = sources_.clock->Now();
+  KeyAnswers answers;
+  for (int revoked = 0; revoked <= limits_.revoked_retries; ++revoked) {
+    {
+      HR_TRY(const pipeline::Pin pin, sources_.views->PinNewest());
+      if (pin.definition().get() != &definition) return std::nullopt;
+      HR_TRY(const bool held, AnswerKeysUnderPin(pin, questions, answers));
+      if (!held) {
+        revoked_.fetch_add(1, std::memory_order_relaxed);
+        continue;
+      }
+    }
+    if (sources_.on_answer) {
+      HR_TRY(const CompiledRef compiled, CompiledNow());
+      if (compiled->definition().get() != &definition) return std::nullopt;
+      HR_TRY_VOID(LogKeys(*compiled, questions, answers));
+    }
+    serve_us_.Record(static_cast<uint64_t>((sources_.clock->Now() - begin).count() / 1000));
+    return answers;
+  }
+  return base::Fail(ErrorCode::kUnavailable, std::string(kMovedOn));
+}
+
+// An answer of its own for each key, as if `view.*` had been asked for.
+base::Result<void> PinnedAnswerService::LogKeys(CompiledDefinition& compiled,
+                                                std::span<const KeyQuestion> questions,
+                                                const KeyAnswers& answers) {
+  for (size_t i = 0; i < questions.size(); ++i) {
+    const pipeline::ViewDefinition& view = compiled.definition()->views[questions[i].view];
+    FeatureQuery query;
+    query.features = {view.name + ".*"};
+    HR_TRY(const AnswerPlanRef plan, compiled.PlanFor(query));
+    std::vector<columns::Type> types;
+    for (const PlanInput& input : plan->inputs) types.push_back(input.type);
+    HR_TRY(std::vector<columns::Value> key, columns::DecodeKey(types, questions[i].key));
+    BoundInputs inputs;
+    inputs.rows = 1;
+    for (size_t part = 0; part < key.size(); ++part) {
+      query.inputs.push_back({plan->inputs[part].name, {}});
+      inputs.values.push_back({std::move(key[part])});
+    }
+    FeatureAnswer answer;
+    answer.epoch = answers.epoch;
+    answer.as_of = answers.as_of;
+    answer.lag = answers.lag;
+    answer.values = answers.views[i].values;
+    answer.statuses = answers.views[i].statuses;
+    answer.event_times.assign(answer.values.size(), answers.views[i].event_time);
+    Finish(compiled, *plan, query, std::move(inputs), answer);
   }
   return {};
 }

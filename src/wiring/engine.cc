@@ -4,6 +4,7 @@
 //  2. Recover: the core starts; then the router and the gate of the real verbs take their place.
 #include "wiring/engine.h"
 
+#include <atomic>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -16,6 +17,8 @@
 #include "ingest/flight/flight_server.h"
 #include "protocols/http_router.h"
 #include "protocols/http_server.h"
+#include "protocols/resp_server.h"
+#include "serving/resp/commands.h"
 #include "watch/memory_watch.h"
 #include "wiring/http_verbs.h"
 #include "wiring/log_gate.h"
@@ -54,20 +57,19 @@ auto ListenOrMove(std::string_view what, const ListenAddress& address, Listen li
   return server;
 }
 
-// As many connections as the system lets us have files open, less those that the rest needs.
-protocols::HttpServerOptions HttpOptions() {
-  protocols::HttpServerOptions options;
-  size_t& wanted = options.connection.connections_max;
-  const uint64_t files = env::RaiseOpenFilesMax(wanted + kOtherFiles);
-  if (files >= wanted + kOtherFiles) return options;
-  const size_t possible = files > 2 * kOtherFiles ? files - kOtherFiles : files / 2;
+// Of each of the `ports`: as many as the system lets us have files open, less those that the rest
+// needs.
+size_t ConnectionsMax(size_t ports) {
+  const size_t wanted = env::ConnectionLimits().connections_max;
+  const uint64_t files = env::RaiseOpenFilesMax(ports * wanted + kOtherFiles);
+  if (files >= ports * wanted + kOtherFiles) return wanted;
+  const size_t possible = (files > 2 * kOtherFiles ? files - kOtherFiles : files / 2) / ports;
   base::LogWarning("wiring.few_open_files",
                    {{"open_files_max", std::to_string(files)},
                     {"connections_max", std::to_string(possible)},
                     {"wanted", std::to_string(wanted)},
                     {"how", "raise the hard limit: ulimit -Hn, LimitNOFILE="}});
-  wanted = possible;
-  return options;
+  return possible;
 }
 
 class RunningEngine final : public Engine {
@@ -87,7 +89,8 @@ class RunningEngine final : public Engine {
     budget_ = std::make_unique<base::MemoryBudget>(definition_->memory_bytes);
     memory_ = watch::MemoryWatch::Make(*environment_, *budget_);
     MountStarting(starting_router_, definition_->name, progress_);
-    const protocols::HttpServerOptions http = HttpOptions();
+    protocols::HttpServerOptions http;
+    http.connection.connections_max = ConnectionsMax(options_.resp ? 2 : 1);
     HR_TRY(http_, ListenOrMove("HTTP", options_.http, [&](uint16_t port) {
              return protocols::HttpServer::Start(*network_, environment_->clock(), *budget_,
                                                  starting_router_, options_.http.host, port, http);
@@ -98,6 +101,16 @@ class RunningEngine final : public Engine {
              flight.port = port;
              return ingest::FlightServer::Start(flight, starting_gate_, *budget_, *environment_,
                                                 network_.get(), {});
+           }));
+    if (!options_.resp) return {};
+    starting_commands_ = serving::RespStartingHandlers(
+        [this] { return Info(); }, [this] { return ProgressText(progress_.figures()); });
+    protocols::RespServerOptions resp;
+    resp.connection.connections_max = http.connection.connections_max;
+    HR_TRY(resp_, ListenOrMove("RESP", *options_.resp, [&](uint16_t port) {
+             return protocols::RespServer::Start(*network_, environment_->clock(), *budget_,
+                                                 starting_commands_, options_.resp->host, port,
+                                                 resp);
            }));
     return {};
   }
@@ -117,6 +130,10 @@ class RunningEngine final : public Engine {
     progress_.Begin(log::RecoveryPhase::kReady, 0);
     starting_gate_.Open(*gate_);
     http_->UseRouter(router_);
+    if (!resp_) return {};
+    commands_ = serving::RespCommandHandlers({&core_->answers(), [this] { return Info(); }});
+    recovered_.store(true, std::memory_order_release);
+    resp_->UseHandlers(commands_);
     return {};
   }
 
@@ -124,12 +141,16 @@ class RunningEngine final : public Engine {
   log::RecoveryFigures recovery() const override { return progress_.figures(); }
   uint16_t http_port() const override { return http_->port(); }
   uint16_t flight_port() const override { return flight_->port(); }
+  std::optional<uint16_t> resp_port() const override {
+    return resp_ ? std::optional(resp_->port()) : std::nullopt;
+  }
   Core& core() override { return *core_; }
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
     if (flight_) flight_->Stop();
     if (http_) http_->Drain(kDrainGrace);
+    if (resp_) resp_->Drain(kDrainGrace);
     StopGoverning();
     memory_.reset();
     if (core_) core_->Stop();
@@ -154,9 +175,31 @@ class RunningEngine final : public Engine {
     return governor_->figures();
   }
 
+  // Of the Redis protocol's INFO. On its I/O threads.
+  serving::ServerFigures Info() const {
+    serving::ServerFigures info;
+    info.version = options_.version;
+    info.uptime_s = static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::seconds>(environment_->clock().Now() - began_)
+            .count());
+    info.memory_bytes = budget_->used_bytes() + budget_->uncharged_bytes();
+    info.memory_bytes_max = budget_->limit_bytes();
+    if (resp_) {
+      const protocols::RespCounters counters = resp_->counters();
+      info.port = resp_->port();
+      info.connections = counters.connections;
+      info.commands = counters.commands;
+    }
+    if (!recovered_.load(std::memory_order_acquire)) return info;
+    info.log = core_->log_status().log.ToString();
+    info.epoch = core_->visible().value;
+    return info;
+  }
+
   const EngineOptions options_;
   bool stopped_ = false;
   std::unique_ptr<env::Environment> environment_;
+  env::MonotonicTime began_ = environment_->clock().Now();
   std::unique_ptr<env::Network> network_;
   pipeline::PipelineRef definition_;
   std::unique_ptr<base::MemoryBudget> budget_;
@@ -170,7 +213,11 @@ class RunningEngine final : public Engine {
   std::unique_ptr<LogGate> gate_;
   std::unique_ptr<env::Executor> events_;
   protocols::HttpRouter router_;
+  std::atomic<bool> recovered_{false};
+  protocols::RespHandlers starting_commands_;
+  protocols::RespHandlers commands_;
   std::unique_ptr<protocols::HttpServer> http_;
+  std::unique_ptr<protocols::RespServer> resp_;
   std::unique_ptr<ingest::FlightServer> flight_;
 };
 

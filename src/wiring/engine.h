@@ -115,16 +115,18 @@ struct EngineOptions {
   std::string data_folder;
   ListenAddress http{.port = 6566};
   ListenAddress flight{.port = 8815};
+  std::optional<ListenAddress> resp = ListenAddress{.port = 6379};  // nothing: not listened for
   std::string answers_file;
+  std::string version;  // of this program, for clients that ask
   DemoFaults demo_faults = DemoFaults::kOff;
   Governing governing = Governing::kOn;  // whether background work yields to the real-time stages
 };
 
-// A Core behind HTTP and Flight, on the real machine. Listen, then Recover, then Stop, all on one
-// thread; figures and CancelRecovery from any.
+// A Core behind HTTP, Flight and the Redis protocol, on the real machine. Listen, then Recover,
+// then Stop, all on one thread; figures and CancelRecovery from any.
 class Engine {
  public:
-  // Reads the pipeline file and opens both ports. From now on `/health` answers, and everything
+  // Reads the pipeline file and opens the ports. From now on `/health` answers, and everything
   // else says how far the start is. Errors carry what to do.
   static base::Result<std::unique_ptr<Engine>> Listen(EngineOptions options);
   // Blocks until ready to serve. Errors: as Core::Start.
@@ -135,6 +137,7 @@ class Engine {
   virtual ~Engine() = default;
   virtual uint16_t http_port() const = 0;
   virtual uint16_t flight_port() const = 0;
+  virtual std::optional<uint16_t> resp_port() const = 0;
   // After Recover.
   virtual Core& core() = 0;
   // Clean shutdown: stops taking connections, drains, publishes, syncs. Idempotent.

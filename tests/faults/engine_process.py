@@ -41,7 +41,7 @@ class EngineProcess:
         self.ready_file = folder / f"ready-{time.monotonic_ns()}.json"
         command = [*before, str(BINARY), "serve", str(folder / "pipeline.yaml")]
         command += ["--data", str(data), "--ready-file", str(self.ready_file)]
-        command += ["--http", "127.0.0.1:0", "--flight", "127.0.0.1:0"]
+        command += ["--http", "127.0.0.1:0", "--flight", "127.0.0.1:0", "--resp", "127.0.0.1:0"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

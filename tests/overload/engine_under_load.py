@@ -81,6 +81,7 @@ class Engine:
         command = [str(BINARY), "serve", str(self.folder / "pipeline.yaml")]
         command += ["--data", str(self.folder / "data"), "--ready-file", str(self.ready_file)]
         command += ["--http", f"127.0.0.1:{self.http}", "--flight", f"127.0.0.1:{self.flight}"]
+        command += ["--resp", "127.0.0.1:0"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([*command, *self.options], stdout=log, stderr=log)
 

@@ -11,7 +11,8 @@ run_bench() {
     log) bench_log "$@" ;;
     nexmark) bench_nexmark "$@" ;;
     recovery) bench_recovery "$@" ;;
-    *) fail "./dev bench features | flow | log | nexmark | recovery: those are the ones there are" ;;
+    serving) bench_serving "$@" ;;
+    *) fail "./dev bench features | flow | log | nexmark | recovery | serving: those are the ones there are" ;;
   esac
 }
 
@@ -88,4 +89,12 @@ setup_jars() { # setup_jars NAME POM
   quietly "maven-$name" mvn -B -q -f "$pom" dependency:copy-dependencies -DincludeScope=runtime \
     -DoutputDirectory="$STATE/$name/lib"
   file_hash "$pom" >"$stamp"
+}
+
+bench_serving() {
+  setup_build
+  apt_install_list tools/apt-bench.txt
+  build_target headrace
+  PYTHONPATH="$ROOT/bench/log:$ROOT/bench/peers" "$VENV/bin/python" bench/serving/serving_bench.py \
+    --headrace "$BUILD/apps/headrace/headrace" --folder "$STATE/bench/serving" "$@"
 }

@@ -1,0 +1,251 @@
+"""Features over the Redis protocol beside Redis: `./dev bench serving`.
+
+`HMGET` of 20 fields of a random key of --keys, 50 connections of redis-benchmark, without a
+pipeline and with one of 16, against `headrace serve` and against Redis with the same keys, fields
+and values in hashes, nothing saved. The two take turns, --runs times each; the figures are medians.
+The replies of 1,000 keys are to be the same bytes. Client and servers share the cores, and Redis is
+idle while Headrace is measured and the other way round. Ours computes each field from the key's
+events as of now, Redis gives back what was written: equal answers, not equal work.
+
+A ratio over 1 means that Headrace is better; in `targets` at least 1 is met. The last line is one
+JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import http.client
+import json
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import machine
+from redis_server import RedisServer
+from servers import HOST, PeerFailure, free_port, stop
+
+HERE = Path(__file__).parent
+WINDOWS = ("1h", "6h", "12h", "1d")
+FEATURES = ("n", "spend", "mean", "top", "low")
+FIELDS = [f"{feature}_{window}" for feature in FEATURES for window in WINDOWS]
+CONNECTIONS = 50
+PIPELINES = (1, 16)
+TARGETS = {1: 1.1, 16: 1.7}
+ROWS_PER_REQUEST = 20_000
+SAMPLED_KEYS = 1000
+READY_WITHIN_S = 60
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def key(number: int) -> str:
+    """As redis-benchmark writes a random number."""
+    return f"c{number:012d}"
+
+
+def amount(number: int) -> float:
+    return number % 1000 + 0.25
+
+
+def values(number: int) -> list[str]:
+    return ["1"] * len(WINDOWS) + [str(amount(number))] * (len(FIELDS) - len(WINDOWS))
+
+
+def command(*words: str) -> bytes:
+    parts = [f"*{len(words)}\r\n"] + [f"${len(word)}\r\n{word}\r\n" for word in words]
+    return "".join(parts).encode()
+
+
+class Headrace:
+    def __init__(self, binary: Path, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        ready = folder / "ready.json"
+        words = [str(binary), "serve", str(HERE / "pipeline.yaml"), "--data", str(folder / "data")]
+        for name in ("http", "flight", "resp"):
+            words += [f"--{name}", f"{HOST}:{free_port()}"]
+        with (folder / "serve.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*words, "--ready-file", str(ready)], stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not ready.exists():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise PeerFailure(f"headrace serve did not start: {folder}/serve.log")
+            time.sleep(0.05)
+        ports = json.loads(ready.read_text())
+        self.port = int(ports["resp"])
+        self._http = int(ports["http"])
+
+    def load(self, keys: int) -> None:
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        connection = http.client.HTTPConnection(HOST, self._http, timeout=60)
+        epoch = 0
+        for begin in range(0, keys, ROWS_PER_REQUEST):
+            rows = [
+                f'{{"card":"{key(i)}","at":"{at}","amount":{amount(i)}}}'
+                for i in range(begin, min(keys, begin + ROWS_PER_REQUEST))
+            ]
+            while True:
+                connection.request("POST", "/streams/payments/events", "\n".join(rows))
+                answer = connection.getresponse()
+                told = json.loads(answer.read())
+                if answer.status == 200 and told["accepted"] == len(rows):
+                    break
+                if answer.status not in (429, 503):
+                    raise PeerFailure(f"a batch was not accepted: {told}")
+                time.sleep(0.05)
+            epoch = told["epoch"]
+        ask = command("FEATURES.GET", "scoring", "MIN_EPOCH", str(epoch), "KEY", "card", key(0))
+        if not exchange(self.port, ask, 1).startswith(b"*10"):
+            raise PeerFailure("the last epoch did not become visible")
+
+    def close(self) -> None:
+        stop(self._process)
+
+
+def load_redis(redis: RedisServer, keys: int) -> None:
+    def commands() -> Iterator[bytes]:
+        for i in range(keys):
+            pairs = [word for pair in zip(FIELDS, values(i), strict=True) for word in pair]
+            yield command("HSET", f"card:{key(i)}", *pairs)
+
+    pipe = subprocess.Popen(
+        ["redis-cli", "-p", str(redis.port), "--pipe"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    assert pipe.stdin is not None
+    for line in commands():
+        pipe.stdin.write(line)
+    pipe.stdin.close()
+    if pipe.wait() != 0:
+        raise PeerFailure("Redis did not take the hashes")
+
+
+def exchange(port: int, asked: bytes, answers: int) -> bytes:
+    """The bytes of the answers: arrays of len(FIELDS) bulk strings, or what came at once."""
+    with socket.create_connection((HOST, port), timeout=60) as connection:
+        connection.sendall(asked)
+        got = b""
+        while got.count(b"\r\n") < answers * (1 + 2 * len(FIELDS)) and not (
+            answers == 1 and got.endswith(b"\r\n")
+        ):
+            part = connection.recv(1 << 20)
+            if not part:
+                break
+            got += part
+        return got
+
+
+def check_equal(ours: int, theirs: int, keys: int) -> None:
+    step = max(1, keys // SAMPLED_KEYS)
+    asked = [command("HMGET", f"card:{key(i)}", *FIELDS) for i in range(0, keys, step)]
+    a, b = (exchange(port, b"".join(asked), len(asked)) for port in (ours, theirs))
+    if a != b:
+        raise PeerFailure(f"the replies differ: {a[:200]!r} and {b[:200]!r}")
+    say(f"{len(asked)} replies of both are the same {len(a):,} bytes")
+
+
+def load(port: int, keys: int, pipeline: int, requests: int) -> dict[str, float]:
+    words = ["redis-benchmark", "-h", HOST, "-p", str(port), "-c", str(CONNECTIONS), "--csv"]
+    words += ["-P", str(pipeline), "-n", str(requests), "-r", str(keys)]
+    words += ["HMGET", "card:c__rand_int__", *FIELDS]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    head, row = list(csv.reader(done.stdout.strip().splitlines()))[-2:]
+    found = dict(zip(head, row, strict=True))
+    return {
+        "per_s": float(found["rps"]),
+        "p50_ms": float(found["p50_latency_ms"]),
+        "p99_ms": float(found["p99_latency_ms"]),
+    }
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    about = machine.describe()
+    headrace = Headrace(options.headrace, options.folder / "headrace")
+    redis = RedisServer(options.folder / "redis", ("--appendonly", "no"))
+    try:
+        say(f"loading {options.keys:,} keys into both")
+        headrace.load(options.keys)
+        load_redis(redis, options.keys)
+        check_equal(headrace.port, redis.port, options.keys)
+        ports = {"headrace": headrace.port, "redis": redis.port}
+        figures: dict[str, float] = {}
+        ratios: dict[str, float] = {}
+        for pipeline in PIPELINES:
+            requests = options.requests * (4 if pipeline > 1 else 1)
+            runs: dict[str, list[dict[str, float]]] = {name: [] for name in ports}
+            for _ in range(options.runs):
+                for name, port in ports.items():
+                    runs[name].append(load(port, options.keys, pipeline, requests))
+            for name, found in runs.items():
+                for what in ("per_s", "p50_ms", "p99_ms"):
+                    median = statistics.median(run[what] for run in found)
+                    figures[f"{name}_pipeline_{pipeline}_{what}"] = median
+            rate, p99 = (
+                [figures[f"{name}_pipeline_{pipeline}_{what}"] for name in ports]
+                for what in ("per_s", "p99_ms")
+            )
+            ratios[f"hmget_pipeline_{pipeline}_vs_redis"] = rate[0] / rate[1]
+            ratios[f"hmget_pipeline_{pipeline}_p99_vs_redis"] = p99[1] / p99[0]
+            say(
+                f"pipeline {pipeline:2}: {rate[0]:9,.0f} HMGET/s, p99 {p99[0]:.2f} ms;"
+                f" Redis {rate[1]:9,.0f}, {p99[1]:.2f} ms"
+            )
+    finally:
+        redis.close()
+        headrace.close()
+    targets = {
+        f"hmget_pipeline_{pipeline}": ratios[f"hmget_pipeline_{pipeline}_vs_redis"] / wanted
+        for pipeline, wanted in TARGETS.items()
+    }
+    targets |= {
+        f"hmget_pipeline_{pipeline}_p99": ratios[f"hmget_pipeline_{pipeline}_p99_vs_redis"]
+        for pipeline in PIPELINES
+    }
+    return {
+        "bench": "serving",
+        "ratios": rounded(ratios),
+        "targets": rounded(targets),
+        "figures": rounded(figures),
+        "keys": options.keys,
+        "runs": options.runs,
+        "machine": about,
+    }
+
+
+def rounded(figures: dict[str, float]) -> dict[str, float]:
+    return {name: float(f"{figure:.4g}") for name, figure in figures.items()}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--headrace", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--keys", type=int, default=1_000_000)
+    parser.add_argument("--requests", type=int, default=200_000, help="of a run; 4 times piped")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="20,000 keys, one short run")
+    options = parser.parse_args()
+    if options.quick:
+        options.keys, options.requests, options.runs = 20_000, 20_000, 1
+    document = measure(options)
+    (options.folder / "serving.json").write_text(json.dumps(document, indent=2) + "\n")
+    print(json.dumps(document))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

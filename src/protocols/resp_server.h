@@ -1,0 +1,102 @@
+#pragma once
+// The Redis protocol on a listener: a session per connection that reads commands and answers them
+// in their order. What the commands are is the handler's business.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/histogram.h"
+#include "base/memory_budget.h"
+#include "base/result.h"
+#include "env/clock.h"
+#include "env/network.h"
+#include "protocols/resp_parser.h"
+#include "protocols/resp_writer.h"
+
+namespace headrace::protocols {
+
+// The promise of an answer that is given later, from any thread. Dropped without one it answers an
+// error, so no client waits for ever. The connection's next commands wait for it.
+class RespReply {
+ public:
+  using Write = std::move_only_function<void(RespWriter&)>;
+  using Sink = std::move_only_function<void(Write)>;
+  explicit RespReply(Sink sink) : sink_(std::move(sink)) {}
+  RespReply(RespReply&& other) noexcept : sink_(std::exchange(other.sink_, Sink())) {}
+  RespReply& operator=(RespReply&&) = delete;
+  ~RespReply();
+  // `write` runs on the connection's I/O thread; never, when the connection has gone.
+  void Send(Write write);
+
+ private:
+  Sink sink_;
+};
+
+// One command under way.
+class RespCall {
+ public:
+  RespCall(std::span<const std::string_view> arguments, RespWriter& out)
+      : arguments_(arguments), out_(out) {}
+  virtual ~RespCall() = default;
+  // The command's name and what follows it; valid during the call.
+  std::span<const std::string_view> arguments() const { return arguments_; }
+  // The answer; exactly one, unless Later was called.
+  RespWriter& out() { return out_; }
+  // The answer comes later.
+  virtual RespReply Later() = 0;
+  // The connection is closed behind this answer.
+  virtual void CloseAfter() = 0;
+
+ private:
+  std::span<const std::string_view> arguments_;
+  RespWriter& out_;
+};
+
+// What answers the commands of one connection; keeps what belongs to it. All calls on the
+// connection's I/O thread; it must not block.
+class RespHandler {
+ public:
+  virtual ~RespHandler() = default;
+  virtual void Run(RespCall& call) = 0;
+};
+
+// Makes the handler of a new connection. `connection` is a number of its own.
+using RespHandlers = std::function<std::unique_ptr<RespHandler>(uint64_t connection)>;
+
+struct RespServerOptions {
+  RespLimits limits;
+  env::ConnectionLimits connection;
+};
+
+// Thread-safe counters of a running server.
+struct RespCounters {
+  uint64_t connections = 0;
+  uint64_t commands = 0;
+  uint64_t refused = 0;  // malformed or over a limit
+};
+
+// Outlived by network, clock, budget and handlers. Destroying it closes its connections.
+class RespServer {
+ public:
+  // Errors: those of env::Network::Listen.
+  static base::Result<std::unique_ptr<RespServer>> Start(env::Network& network, env::Clock& clock,
+                                                         base::MemoryBudget& budget,
+                                                         const RespHandlers& handlers,
+                                                         const std::string& host, uint16_t port,
+                                                         RespServerOptions options = {});
+  virtual ~RespServer() = default;
+  virtual uint16_t port() const = 0;
+  // From the next command on, handlers of these answer; they outlive the server, as those before
+  // them do.
+  virtual void UseHandlers(const RespHandlers& handlers) = 0;
+  // Refuses new connections, answers what is under way (up to `grace`), closes.
+  virtual void Drain(std::chrono::milliseconds grace) = 0;
+  virtual RespCounters counters() const = 0;
+};
+
+}  // namespace headrace::protocols

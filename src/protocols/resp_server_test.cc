@@ -1,0 +1,251 @@
+#include "protocols/resp_server.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "env/environment.h"
+
+namespace headrace::protocols {
+namespace {
+
+using std::chrono::milliseconds;
+
+class RespServerTest : public testing::Test {
+ protected:
+  // echo TEXT, big BYTES, proto 2|3, later TEXT (answered by AnswerLater), dropped, now TEXT (a
+  // later answer that comes at once), bye.
+  class Commands final : public RespHandler {
+   public:
+    Commands(RespServerTest& test, std::string greeting)
+        : test_(test), greeting_(std::move(greeting)) {}
+    void Run(RespCall& call) override {
+      const std::string name(call.arguments()[0]);
+      const std::string argument(call.arguments().size() > 1 ? call.arguments()[1] : "");
+      if (name == "echo") return call.out().Bulk(greeting_ + argument);
+      if (name == "big") return call.out().Bulk(std::string(std::stoul(argument), 'x'));
+      if (name == "proto") {
+        call.out().UseVersion(argument == "3" ? RespVersion::k3 : RespVersion::k2);
+        return call.out().Map(0);
+      }
+      if (name == "later") {
+        const std::lock_guard lock(test_.mutex_);
+        test_.later_.emplace_back(argument, call.Later());
+        return;
+      }
+      if (name == "now")
+        return call.Later().Send([argument](RespWriter& out) { out.Bulk(argument); });
+      if (name == "dropped") return void(call.Later());
+      if (name == "bye") {
+        call.out().Ok();
+        return call.CloseAfter();
+      }
+      call.out().Error("ERR", "unknown\r\ncommand");
+    }
+
+   private:
+    RespServerTest& test_;
+    const std::string greeting_;
+  };
+
+  void Start(RespServerOptions options = {}) {
+    auto server = RespServer::Start(*network_, environment_->clock(), budget_, first_, "127.0.0.1",
+                                    0, std::move(options));
+    ASSERT_TRUE(server.has_value()) << server.error().ToString();
+    server_ = std::move(*server);
+  }
+  std::unique_ptr<env::ClientStream> Connect() {
+    auto stream = network_->Connect("127.0.0.1", server_->port(), milliseconds(2000));
+    EXPECT_TRUE(stream.has_value());
+    return std::move(*stream);
+  }
+  static void Send(env::ClientStream& stream, std::string_view bytes) {
+    const auto written = stream.Write(
+        {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, milliseconds(9000));
+    ASSERT_TRUE(written.has_value()) << written.error().ToString();
+  }
+  // Until `size` bytes came or the server closed.
+  static std::string Read(env::ClientStream& stream, size_t size) {
+    std::string text;
+    std::vector<uint8_t> buffer(65536);
+    while (text.size() < size) {
+      const auto count = stream.Read(buffer, milliseconds(9000));
+      if (!count || *count == 0) break;
+      text.append(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(*count));
+    }
+    return text;
+  }
+  std::string Exchange(std::string_view bytes, std::string_view expected) {
+    const auto stream = Connect();
+    Send(*stream, bytes);
+    return Read(*stream, expected.size());
+  }
+  void WaitForLater() {
+    for (int i = 0; i < 9000; ++i) {
+      {
+        const std::lock_guard lock(mutex_);
+        if (!later_.empty()) return;
+      }
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    FAIL() << "the command did not arrive";
+  }
+  void AnswerLater() {
+    WaitForLater();
+    const std::lock_guard lock(mutex_);
+    for (auto& [text, reply] : later_)
+      reply.Send([text = text](RespWriter& out) { out.Bulk(text); });
+    later_.clear();
+  }
+
+  std::mutex mutex_;
+  std::deque<std::pair<std::string, RespReply>> later_;
+  std::unique_ptr<env::Environment> environment_ = env::MakeRealEnvironment();
+  base::MemoryBudget budget_{256U << 20};
+  RespHandlers first_ = [this](uint64_t) { return std::make_unique<Commands>(*this, ""); };
+  RespHandlers second_ = [this](uint64_t) { return std::make_unique<Commands>(*this, "second "); };
+  std::unique_ptr<env::Network> network_ = env::MakeRealNetwork(environment_->clock());
+  std::unique_ptr<RespServer> server_;
+};
+
+void ExpectEqual(const std::string& got, std::string_view expected) { EXPECT_EQ(got, expected); }
+
+TEST_F(RespServerTest, AnswersInTheOrderOfTheCommands) {
+  Start();
+  constexpr std::string_view kExpected =
+      "$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n-ERR unknown  command\r\n$1\r\nd\r\n";
+  ExpectEqual(Exchange("echo a\r\n*2\r\n$4\r\necho\r\n$1\r\nb\r\nnow c\r\nnothing\r\necho d\r\n",
+                       kExpected),
+              kExpected);
+  EXPECT_EQ(server_->counters().commands, 5U);
+}
+
+TEST_F(RespServerTest, WhatIsBehindALaterAnswerWaitsForIt) {
+  Start();
+  const auto stream = Connect();
+  Send(*stream, "echo a\r\nlater b\r\necho c\r\nlater d\r\necho e\r\n");
+  EXPECT_EQ(Read(*stream, 7), "$1\r\na\r\n");
+  AnswerLater();
+  EXPECT_EQ(Read(*stream, 14), "$1\r\nb\r\n$1\r\nc\r\n");
+  AnswerLater();
+  EXPECT_EQ(Read(*stream, 14), "$1\r\nd\r\n$1\r\ne\r\n");
+}
+
+TEST_F(RespServerTest, AnAnswerThatNobodyGivesIsAnError) {
+  Start();
+  constexpr std::string_view kExpected =
+      "-ERR the command was dropped without an answer\r\n$1\r\na\r\n";
+  ExpectEqual(Exchange("dropped\r\necho a\r\n", kExpected), kExpected);
+}
+
+TEST_F(RespServerTest, AnAnswerForAConnectionThatHasGone) {
+  Start();
+  {
+    const auto stream = Connect();
+    Send(*stream, "later b\r\n");
+    WaitForLater();
+  }
+  AnswerLater();
+  EXPECT_EQ(Exchange("echo a\r\n", "$1\r\na\r\n"), "$1\r\na\r\n");
+}
+
+TEST_F(RespServerTest, EachConnectionKeepsItsVersion) {
+  Start();
+  constexpr std::string_view kExpected = "%0\r\n%0\r\n*0\r\n";
+  ExpectEqual(Exchange("proto 3\r\nproto 3\r\nproto 2\r\n", kExpected), kExpected);
+  EXPECT_EQ(Exchange("proto 2\r\n", "*0\r\n"), "*0\r\n");
+}
+
+TEST_F(RespServerTest, AProtocolErrorEndsTheConnectionBehindItsAnswer) {
+  Start();
+  EXPECT_EQ(Exchange("echo a\r\n*1\r\n?\r\necho b\r\n", std::string(1000, ' ')),
+            "$1\r\na\r\n-ERR Protocol error: expected '$', got '?'\r\n");
+  EXPECT_EQ(server_->counters().refused, 1U);
+  EXPECT_EQ(Exchange("bye\r\necho b\r\n", std::string(1000, ' ')), "+OK\r\n");
+}
+
+TEST_F(RespServerTest, TheEndOfInputIsAnsweredFirst) {
+  Start();
+  const auto stream = Connect();
+  Send(*stream, "later a\r\necho b\r\n");
+  AnswerLater();
+  EXPECT_EQ(Read(*stream, 14), "$1\r\na\r\n$1\r\nb\r\n");
+}
+
+TEST_F(RespServerTest, APipelineOfManyMegabytesIsNotGathered) {
+  RespServerOptions options;
+  options.connection.unsent_bytes_max = 256U << 10;
+  Start(options);
+  const auto stream = Connect();
+  constexpr size_t kAnswers = 400;
+  constexpr size_t kBytes = 100'000;
+  std::string commands;
+  for (size_t i = 0; i < kAnswers; ++i) commands += "big " + std::to_string(kBytes) + "\r\n";
+  Send(*stream, commands);
+  std::this_thread::sleep_for(milliseconds(100));
+  EXPECT_LT(server_->counters().commands, kAnswers) << "the rest waits for the reader";
+  const size_t expected = kAnswers * (kBytes + std::string_view("$100000\r\n\r\n").size());
+  EXPECT_EQ(Read(*stream, expected).size(), expected);
+  EXPECT_EQ(server_->counters().commands, kAnswers);
+}
+
+TEST_F(RespServerTest, OtherHandlersTakeOver) {
+  Start();
+  const auto stream = Connect();
+  Send(*stream, "echo a\r\n");
+  EXPECT_EQ(Read(*stream, 7), "$1\r\na\r\n");
+  server_->UseHandlers(second_);
+  Send(*stream, "echo a\r\n");
+  EXPECT_EQ(Read(*stream, 14), "$8\r\nsecond a\r\n");
+}
+
+TEST_F(RespServerTest, OneConnectionTooMany) {
+  RespServerOptions options;
+  options.connection.connections_max = 1;
+  Start(options);
+  const auto stream = Connect();
+  Send(*stream, "echo a\r\n");
+  EXPECT_EQ(Read(*stream, 7), "$1\r\na\r\n");
+  const auto refused = Connect();
+  EXPECT_TRUE(Read(*refused, 1000).starts_with("-ERR max number of clients reached"));
+}
+
+TEST_F(RespServerTest, DrainAnswersWhatIsUnderWay) {
+  Start();
+  auto stream = Connect();
+  Send(*stream, "later a\r\n");
+  WaitForLater();
+  std::thread drain([this] { server_->Drain(milliseconds(5000)); });
+  std::this_thread::sleep_for(milliseconds(50));
+  AnswerLater();
+  EXPECT_EQ(Read(*stream, 1000), "$1\r\na\r\n");
+  stream.reset();
+  drain.join();
+}
+
+TEST(RespWriterTest, FormsOfBothVersions) {
+  const auto written = [](RespVersion version) {
+    std::string out;
+    RespWriter writer(version, out);
+    writer.Null();
+    writer.Double(1.5);
+    writer.Double(-HUGE_VAL);
+    writer.Double(std::nan(""));
+    writer.Boolean(true);
+    writer.Integer(INT64_MIN);
+    writer.Array(2);
+    writer.Map(2);
+    return out;
+  };
+  EXPECT_EQ(written(RespVersion::k2),
+            "$-1\r\n$3\r\n1.5\r\n$4\r\n-inf\r\n$3\r\nnan\r\n:1\r\n:-9223372036854775808\r\n*2\r\n"
+            "*4\r\n");
+  EXPECT_EQ(written(RespVersion::k3),
+            "_\r\n,1.5\r\n,-inf\r\n,nan\r\n#t\r\n:-9223372036854775808\r\n*2\r\n%2\r\n");
+}
+
+}  // namespace
+}  // namespace headrace::protocols

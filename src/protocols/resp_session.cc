@@ -1,0 +1,154 @@
+#include "protocols/resp_session.h"
+
+#include <utility>
+
+namespace headrace::protocols {
+namespace {
+
+constexpr size_t kUnreadKept = 4096;           // capacity that an idle connection may keep
+constexpr size_t kWriteBytes = 64U << 10;      // answers gathered before they are written
+constexpr std::chrono::seconds kStallMax{30};  // inside a command
+
+}  // namespace
+
+RespReply::~RespReply() {
+  if (!sink_) return;
+  Send([](RespWriter& out) { out.Error("ERR", "the command was dropped without an answer"); });
+}
+
+void RespReply::Send(Write write) {
+  HR_CHECK(sink_ != nullptr, "a command is answered once");
+  Sink sink = std::exchange(sink_, Sink());
+  sink(std::move(write));
+}
+
+class RespSession::Call final : public RespCall {
+ public:
+  Call(RespSession& session, std::span<const std::string_view> arguments, RespWriter& out)
+      : RespCall(arguments, out), session_(session) {}
+
+  RespReply Later() override {
+    session_.state_ = State::kWaiting;
+    // Run drops the task once the connection is closed, and the session lives as long as that.
+    return RespReply([session = &session_,
+                      weak = session_.connection_.weak_from_this()](RespReply::Write write) {
+      if (const auto connection = weak.lock())
+        connection->Run(
+            [session, write = std::move(write)]() mutable { session->Answer(std::move(write)); });
+    });
+  }
+  void CloseAfter() override { session_.CloseAfterAnswers(); }
+
+ private:
+  RespSession& session_;
+};
+
+RespSession::RespSession(RespServing& serving, env::Connection& connection)
+    : serving_(serving),
+      connection_(connection),
+      number_(serving.connections_made.fetch_add(1, std::memory_order_relaxed) + 1),
+      parser_(serving.options.limits) {}
+
+RespHandler& RespSession::handler() {
+  const RespHandlers* now = serving_.handlers.load(std::memory_order_acquire);
+  if (now != made_by_) {
+    handler_ = (*now)(number_);
+    made_by_ = now;
+  }
+  return *handler_;
+}
+
+void RespSession::OnBytes(std::span<const uint8_t> bytes) {
+  if (state_ == State::kClosing || state_ == State::kClosed) return;
+  last_bytes_ = serving_.clock.Now();
+  unread_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  Pump();
+}
+
+bool RespSession::RunOne(std::string_view unread) {
+  switch (parser_.Parse(unread)) {
+    case RespParser::Outcome::kIncomplete: return false;
+    case RespParser::Outcome::kFailed:
+      serving_.refused.fetch_add(1, std::memory_order_relaxed);
+      RespWriter(version_, out_).Error("ERR", parser_.failure());
+      CloseAfterAnswers();
+      return false;
+    case RespParser::Outcome::kCommand: break;
+  }
+  if (!parser_.arguments().empty()) {
+    serving_.commands.fetch_add(1, std::memory_order_relaxed);
+    RespWriter writer(version_, out_);
+    Call call(*this, parser_.arguments(), writer);
+    handler().Run(call);
+    version_ = writer.version();
+  }
+  unread_begin_ += parser_.size();
+  parser_.Next();
+  return true;
+}
+
+void RespSession::Pump() {
+  if (pumping_) return;  // an answer that came while its command was still being run
+  pumping_ = true;
+  while (state_ == State::kReading && !connection_.choked() && unread_begin_ < unread_.size() &&
+         RunOne(std::string_view(unread_).substr(unread_begin_)))
+    if (out_.size() >= kWriteBytes) Flush();
+  Flush();
+  pumping_ = false;
+  unread_.erase(0, unread_begin_);
+  unread_begin_ = 0;
+  if (state_ == State::kReading && ended_ && !connection_.choked()) CloseAfterAnswers();
+  if (state_ == State::kClosing) {
+    unread_.clear();
+    state_ = State::kClosed;
+    connection_.CloseAfterWrites();
+  }
+  if (unread_.empty() && unread_.capacity() > kUnreadKept) std::string().swap(unread_);
+  ChargeUnread(unread_.capacity() > kUnreadKept ? unread_.capacity() : 0);
+  const bool full =
+      state_ == State::kWaiting || (state_ == State::kReading && connection_.choked());
+  if (full != paused_) {
+    paused_ = full;
+    full ? connection_.PauseReading() : connection_.ResumeReading();
+  }
+}
+
+void RespSession::Flush() {
+  if (!out_.empty()) connection_.Write(std::exchange(out_, {}));
+}
+
+void RespSession::Answer(RespReply::Write write) {
+  if (state_ == State::kClosed) return;
+  RespWriter writer(version_, out_);
+  write(writer);
+  if (state_ == State::kWaiting) state_ = State::kReading;
+  Pump();
+}
+
+void RespSession::ChargeUnread(uint64_t bytes) {
+  if (bytes == charged_unread_) return;
+  serving_.budget.Force(base::MemoryAccount::kIngest,
+                        static_cast<int64_t>(bytes) - static_cast<int64_t>(charged_unread_));
+  charged_unread_ = bytes;
+}
+
+void RespSession::OnEndOfInput() {
+  ended_ = true;
+  Pump();
+}
+
+void RespSession::OnTick(env::MonotonicTime now) {
+  if (state_ != State::kReading || paused_ || !parser_.begun() || now - last_bytes_ <= kStallMax)
+    return;
+  serving_.refused.fetch_add(1, std::memory_order_relaxed);
+  RespWriter(version_, out_).Error("ERR", "the command came too slowly");
+  CloseAfterAnswers();
+  Pump();
+}
+
+void RespSession::OnDrain() {
+  ended_ = true;
+  Pump();
+}
+
+}  // namespace headrace::protocols

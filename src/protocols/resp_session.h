@@ -1,0 +1,80 @@
+#pragma once
+// One connection of the Redis protocol: bytes in, commands to the handler, answers out in the order
+// of the commands.
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "protocols/resp_server.h"
+
+namespace headrace::protocols {
+
+// What the sessions of a server share. Outlives every open connection.
+struct RespServing {
+  env::Clock& clock;
+  base::MemoryBudget& budget;
+  std::atomic<const RespHandlers*> handlers;
+  RespServerOptions options;
+  std::atomic<uint64_t> connections_made{0};
+  std::atomic<uint64_t> commands{0};
+  std::atomic<uint64_t> refused{0};
+};
+
+// On the connection's I/O thread; later answers of other threads come through Connection::Run.
+// Commands are run one after the other as they are read, and the answers of one read leave in one
+// write. A connection whose answers nobody reads is not read until there is room; one that waits
+// for an answer is not read either.
+class RespSession final : public env::Session {
+ public:
+  RespSession(RespServing& serving, env::Connection& connection);
+  ~RespSession() override { ChargeUnread(0); }
+
+  void OnBytes(std::span<const uint8_t> bytes) override;
+  void OnEndOfInput() override;
+  void OnRoom() override { Pump(); }
+  void OnTick(env::MonotonicTime now) override;
+  void OnDrain() override;
+  void OnClosed() override { state_ = State::kClosed; }
+
+ private:
+  enum class State : uint8_t {
+    kReading,
+    kWaiting,  // for the answer of the last command
+    kClosing,  // behind the answers that are there
+    kClosed,
+  };
+  class Call;
+
+  // Runs commands while there are whole ones and room for their answers.
+  void Pump();
+  // False when nothing more can be run now.
+  bool RunOne(std::string_view unread);
+  void Answer(RespReply::Write write);
+  void Flush();
+  void CloseAfterAnswers() {
+    if (state_ != State::kClosed) state_ = State::kClosing;
+  }
+  RespHandler& handler();
+  // Bytes that came exist already, so they can't be refused.
+  void ChargeUnread(uint64_t bytes);
+
+  RespServing& serving_;
+  env::Connection& connection_;
+  const uint64_t number_;
+  RespParser parser_;
+  RespVersion version_ = RespVersion::k2;
+  const RespHandlers* made_by_ = nullptr;
+  std::unique_ptr<RespHandler> handler_;
+  std::string unread_;  // bytes that came and are of no command that was run
+  size_t unread_begin_ = 0;
+  uint64_t charged_unread_ = 0;
+  std::string out_;  // answers that are not written yet; none between two calls
+  State state_ = State::kReading;
+  bool pumping_ = false;
+  bool paused_ = false;
+  bool ended_ = false;  // the peer sends no more
+  env::MonotonicTime last_bytes_{0};
+};
+
+}  // namespace headrace::protocols

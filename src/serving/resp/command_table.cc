@@ -1,0 +1,133 @@
+#include <fmt/format.h>
+
+#include <array>
+
+#include "serving/resp/commands.h"
+
+namespace headrace::serving {
+namespace {
+
+constexpr std::array kTable = std::to_array<RespCommandRow>({
+    {"hmget", -3, "readonly fast", 1, 1, "view:key field [field ...]",
+     "Features of a key; null where there is no value."},
+    {"hget", 3, "readonly fast", 1, 1, "view:key field", "One feature of a key."},
+    {"hgetall", 2, "readonly", 1, 1, "view:key",
+     "Every feature of a key that has a value, then `_epoch`, `_lag` and `_status`; empty for a "
+     "key "
+     "that is not there."},
+    {"hexists", 3, "readonly fast", 1, 1, "view:key field", "1 when the feature has a value."},
+    {"exists", -2, "readonly fast", 1, -1, "view:key [view:key ...]",
+     "How many of the keys have an event, at or before now."},
+    {"type", 2, "readonly fast", 1, 1, "view:key", "`hash`, or `none`."},
+    {"get", 2, "readonly fast", 1, 1, "view.feature:key", "One feature of a key."},
+    {"mget", -2, "readonly fast", 1, -1, "view.feature:key [view.feature:key ...]",
+     "Features of any keys of any views, from one epoch."},
+    {"features.get", -5, "readonly", 0, 0,
+     "service [MIN_EPOCH n] [DEADLINE ms] [AS_OF time] KEY name value [name value ...]",
+     "A service's features, all of one epoch, with their statuses. Names are join keys and inputs "
+     "of the request."},
+    {"features.list", 1, "readonly", 0, 0, "", "Services, and the features that each has."},
+    {"ping", -1, "fast", 0, 0, "[text]", "PONG, or the text."},
+    {"echo", 2, "fast", 0, 0, "text", "The text."},
+    {"hello", -1, "fast", 0, 0, "[2 | 3] [SETNAME name]",
+     "Chooses the version of the protocol; tells server and connection."},
+    {"auth", -2, "fast", 0, 0, "[user] password",
+     "Refused: this version has no passwords, and listens on the loopback unless told otherwise."},
+    {"select", 2, "fast", 0, 0, "0", "There is one database."},
+    {"client", -2, "fast", 0, 0,
+     "ID | GETNAME | SETNAME name | SETINFO name value | INFO | NO-EVICT on | NO-TOUCH on",
+     "The connection's number and name."},
+    {"command", -1, "fast", 0, 0, "[COUNT | DOCS [name ...] | INFO [name ...]]",
+     "This table, for clients."},
+    {"config", -2, "fast", 0, 0, "GET name [name ...]",
+     "What benchmarks ask for: `appendonly` and `save`. Nothing can be set."},
+    {"info", -1, "fast", 0, 0, "[section]", "Figures of the server, as text."},
+    {"reset", 1, "fast", 0, 0, "", "Back to version 2 and no name."},
+    {"quit", 1, "fast", 0, 0, "", "Closes the connection."},
+});
+
+constexpr std::string_view kIntroduction = R"(# Redis protocol
+
+*Generated from the table of commands; `./dev test serving` fails when it is not up to date.*
+
+`headrace serve` speaks RESP 2 and 3 on a port of its own (6379 unless `--resp` says another; `--resp 0` lets the system choose, `--no-resp` opens none), so that clients
+of Redis read features as they would read hashes. Features are read only: events come in over HTTP or Flight.
+```
+$ redis-cli HMGET card:c1 spend_1h payments_1h _epoch _status
+1) "129.5"
+2) "3"
+3) "812"
+4) "PRESENT"
+```
+
+## Keys
+`view:key` is a key of a view; what follows the first colon is the key's value as it is: `card:c1`, `day:2026-01-31`. Of a view by several fields, colons are between the
+parts, in the order of `by`; inside a part `%3A` is a colon and `%25` a percent sign: `route:ORD:SFO`. `view.feature:key` is one feature of it, for GET and MGET.
+
+## Values
+Values are texts: numbers with the fewest digits that read back the same, `true` and `false`, times as `2026-01-31T10:00:00Z`, lists as JSON, texts and bytes as they are. `FEATURES.GET` has
+integers, doubles, booleans, lists and nulls of their own in version 3. **A value is null unless its status is PRESENT**, as over HTTP: a client that never asks for a status is never given a value that is too old.
+
+| field | is |
+|---|---|
+| `_status` | the worst status of the features asked for beside it; alone, of the whole key: `PRESENT`, `NULL_VALUE`, `OUTSIDE_MAX_AGE`, `INVALID`, `NOT_FOUND` ([http.md](http.md)) |
+| `_status:feature` | the status of that feature |
+| `_epoch` | the epoch that the answer is of |
+| `_lag` | milliseconds that the answer may be behind: `_as_of` less the epoch's clock |
+| `_as_of` | the time that the answer is for |
+| `_event_time` | of the key's newest event; null when there is none |
+
+A field or view that does not exist is an error that names what is near, not a null. One command sees one epoch; so does `MGET` over all its keys. `ttl` of a view counts; `max_lag` belongs to a service, so only
+`FEATURES.GET` looks at it.
+
+## Commands
+Names in any case.
+
+| command | answers |
+|---|---|
+)";
+
+constexpr std::string_view kEnd = R"(
+`FEATURES.GET` answers a map (in version 2 an array of names and values): `epoch`, `as_of`, `lag` (ms), `features` and `statuses`, both maps by the features' names. With `MIN_EPOCH` it waits until that epoch is visible, at most `DEADLINE`
+(1000 ms); the connection's next commands wait with it.
+
+## Errors
+| begins with | is |
+|---|---|
+| `ERR` | a wrong command, argument, name; a protocol error, after which the connection is closed |
+| `READONLY` | a command that would write |
+| `NOPERM` | `AUTH`, and what this version has not |
+| `LOADING` | the start is not over: how far it is |
+| `TRYAGAIN` | the answer could not be read from one epoch in time, the epoch did not become visible in time, or memory is short: ask again |
+
+## Limits
+| limit | at the limit |
+|---|---|
+| 8,192 arguments, 1 MiB each, 4 MiB a command; 64 KiB a line | an error, and the connection is closed |
+| 16,384 connections, or the memory budget | `-ERR max number of clients reached`, closed |
+| 1 MiB of answers that nobody reads | no command is run until half of it is read; after 30 s without a byte taken, closed |
+| 30 s inside a command | an error, closed |
+| 300 s without a byte | closed |
+
+Commands of one connection are answered in their order; what came together is answered with one write.
+)";
+
+}  // namespace
+
+std::span<const RespCommandRow> RespCommandTable() { return kTable; }
+
+std::string RespReference() {
+  std::string text(kIntroduction);
+  for (const RespCommandRow& row : kTable) {
+    std::string name;
+    for (const char c : row.name) name += static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+    std::string syntax;
+    for (const char c : row.syntax) syntax += c == '|' ? std::string("\\|") : std::string(1, c);
+    text +=
+        fmt::format("| `{}{}{}` | {} |\n", name, syntax.empty() ? "" : " ", syntax, row.summary);
+  }
+  text += kEnd;
+  return text;
+}
+
+}  // namespace headrace::serving

@@ -1,0 +1,289 @@
+#include "serving/resp/commands.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <sstream>
+
+#include "serving/testing/served_trips.h"
+
+namespace headrace::serving {
+namespace {
+
+using protocols::RespReply;
+using protocols::RespVersion;
+using protocols::RespWriter;
+using testing::ServedTrips;
+
+// A connection without sockets.
+class Connection {
+ public:
+  explicit Connection(ServedTrips& trips)
+      : handlers_(RespCommandHandlers({trips.service.get(),
+                                       [] {
+                                         ServerFigures info;
+                                         info.version = "1.2.3";
+                                         info.epoch = 7;
+                                         return info;
+                                       }})),
+        handler_(handlers_(42)) {}
+
+  // The answer to a command of words with blanks between, line ends as blanks.
+  std::string operator()(std::string_view command) {
+    std::vector<std::string_view> words;
+    for (size_t begin = 0; begin <= command.size();) {
+      const size_t end = std::min(command.find(' ', begin), command.size());
+      words.push_back(command.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    std::string out;
+    RespWriter writer(version_, out);
+    Call call(*this, words, writer);
+    handler_->Run(call);
+    version_ = writer.version();
+    if (later_) {
+      (*later_)(writer);
+      later_.reset();
+    }
+    std::string shown;
+    for (const char c : out)
+      if (c != '\r') shown += c == '\n' ? ' ' : c;
+    if (shown.ends_with(' ')) shown.pop_back();
+    return shown;
+  }
+  bool closed = false;
+
+ private:
+  class Call final : public protocols::RespCall {
+   public:
+    Call(Connection& connection, std::span<const std::string_view> arguments, RespWriter& out)
+        : RespCall(arguments, out), connection_(connection) {}
+    RespReply Later() override {
+      return RespReply([&connection = connection_](RespReply::Write write) {
+        connection.later_.emplace(std::move(write));
+      });
+    }
+    void CloseAfter() override { connection_.closed = true; }
+
+   private:
+    Connection& connection_;
+  };
+
+  protocols::RespHandlers handlers_;
+  std::unique_ptr<protocols::RespHandler> handler_;
+  RespVersion version_ = RespVersion::k2;
+  std::optional<RespReply::Write> later_;
+};
+
+class Resp : public ::testing::Test {
+ protected:
+  Resp() {
+    trips.Apply({{0, "ORD", "SFO", 7, 10}, {30, "ORD", "ATL", 7, 20}});
+    trips.Apply({{60, "ATL", "S:F", 8, 5}});
+  }
+  ServedTrips trips;
+  Connection ask{trips};
+};
+
+struct Exchange {
+  std::string_view command;
+  std::string_view answer;
+};
+
+TEST_F(Resp, ReadsViewsAsHashes) {
+  constexpr auto kCases = std::to_array<Exchange>({
+      {"HMGET origin:ORD trips_24h mean_delay_24h", "*2 $1 2 $2 15"},
+      {"hmget origin:ORD trips_1h trips_24h trips_1h", "*3 $1 1 $1 2 $1 1"},
+      {"hmget origin:ORD _epoch _lag _as_of _event_time _status",
+       "*5 $1 2 $1 0 $20 2001-01-01T01:00:00Z $20 2001-01-01T00:30:00Z $7 PRESENT"},
+      {"hget origin:ORD mean_delay_24h", "$2 15"},
+      {"hget origin:JFK trips_1h", "$-1"},
+      {"hmget origin:JFK trips_1h _status _status:trips_1h _event_time",
+       "*4 $-1 $9 NOT_FOUND $9 NOT_FOUND $-1"},
+      {"hgetall origin:ATL",
+       "*14 $8 trips_1h $1 1 $9 trips_24h $1 1 $13 mean_delay_1h $1 5 $14 mean_delay_24h $1 5 "
+       "$6 _epoch $1 2 $4 _lag $1 0 $7 _status $7 PRESENT"},
+      {"hgetall origin:JFK", "*0"},
+      {"hexists origin:ORD trips_1h", ":1"},
+      {"hexists origin:JFK trips_1h", ":0"},
+      {"exists origin:ORD origin:JFK origin:ATL", ":2"},
+      {"type origin:ORD", "+hash"},
+      {"type origin:JFK", "+none"},
+      {"hget route:ORD:SFO trips_24h", "$1 1"},
+      {"hget route:ATL:S%3AF trips_24h", "$1 1"},
+      {"hget route:ATL:S%3aF trips_24h", "$1 1"},
+      {"hget driver:7 late_1h", "$1 1"},
+      {"get origin.trips_24h:ORD", "$1 2"},
+      {"mget origin.trips_24h:ORD route.trips_24h:ORD:SFO origin.trips_1h:JFK", "*3 $1 2 $1 1 $-1"},
+  });
+  for (const Exchange& c : kCases) EXPECT_EQ(ask(c.command), c.answer) << c.command;
+}
+
+TEST_F(Resp, NamesThatAreNone) {
+  constexpr auto kCases = std::to_array<Exchange>({
+      {"hmget origin trips_1h", "-ERR `origin` names no key: keys are view:key"},
+      {"hmget orign:ORD trips_1h", "-ERR no view `orign`: did you mean: origin?"},
+      {"hmget origin:ORD trip_1h",
+       "-ERR view `origin` has no feature `trip_1h`: did you mean: trips_1h?"},
+      {"hmget origin:ORD trips_1h _statu", "-ERR view `origin` has no feature `_statu`"},
+      {"hmget origin:ORD _status:x", "-ERR view `origin` has no feature `x`"},
+      {"hget driver:x late_1h", "-ERR `x` is no int64"},
+      {"hget route:ORD trips_24h",
+       "-ERR the key of view `route` is origin,destination, so 2 parts with colons between (%3A is "
+       "a colon inside a part), not 1"},
+      {"get origin:ORD",
+       "-ERR `origin` names no feature: these keys are view.feature:key; HMGET and HGETALL take "
+       "view:key"},
+      {"mget origin.trips_1h:ORD origin.x:ORD", "-ERR view `origin` has no feature `x`"},
+      {"hmget origin:ORD",
+       "-ERR wrong number of arguments for 'hmget' command: it is hmget view:key field [field "
+       "...]"},
+      {"hget origin:ORD a b",
+       "-ERR wrong number of arguments for 'hget' command: it is hget view:key field"},
+      {"HSET origin:ORD a 1",
+       "-READONLY features are computed from events: send events to POST "
+       "/streams/{stream}/events, or over Flight"},
+      {"zrange a 0 1", "-ERR unknown command 'zrange': COMMAND lists those that there are"},
+  });
+  for (const Exchange& c : kCases) EXPECT_EQ(ask(c.command).substr(0, c.answer.size()), c.answer);
+}
+
+TEST_F(Resp, ValuesThatAreTooOldAreNull) {
+  trips.Apply({{300, "ATL", "SFO", 9, 5}});  // driver 7 was last seen at minute 30, ttl 2 h
+  EXPECT_EQ(ask("hmget driver:7 late_1h _status"), "*2 $-1 $15 OUTSIDE_MAX_AGE");
+  EXPECT_EQ(ask("hmget driver:7 _status"), "*1 $15 OUTSIDE_MAX_AGE");
+  EXPECT_EQ(ask("hexists driver:7 late_1h"), ":0");
+  EXPECT_EQ(ask("hmget origin:ORD trips_1h mean_delay_1h _status"), "*3 $1 0 $-1 $10 NULL_VALUE");
+  EXPECT_EQ(ask("hmget origin:ORD trips_1h _status"), "*2 $1 0 $7 PRESENT");
+}
+
+TEST_F(Resp, ServicesOfOneEpoch) {
+  EXPECT_EQ(ask("features.get trip KEY origin ORD destination SFO").substr(0, 61),
+            "*10 $5 epoch :2 $5 as_of $20 2001-01-01T01:00:00Z $3 lag $1 0");
+  EXPECT_EQ(ask("hello 3").substr(0, 2), "%7");
+  EXPECT_EQ(ask("features.get fresh key origin ORD"),
+            "%5 $5 epoch :2 $5 as_of $20 2001-01-01T01:00:00Z $3 lag ,0 $8 features %1 $8 trips_1h "
+            ":1 $8 statuses %1 $8 trips_1h $7 PRESENT");
+  constexpr auto kCases = std::to_array<Exchange>({
+      {"features.get nope KEY origin ORD", "-ERR no service `nope`"},
+      {"features.get fresh KEY destination ORD", "-ERR missing join key `origin`"},
+      {"features.get fresh KEY origin", "-ERR wrong number of arguments"},
+      {"features.get fresh KEY origin ORD x", "-ERR KEY is followed by names and values"},
+      {"features.get fresh origin ORD", "-ERR wrong number of arguments"},
+      {"features.get fresh ORIGIN ORD KEY", "-ERR `ORIGIN` is no option"},
+      {"features.get fresh MIN_EPOCH x KEY origin ORD", "-ERR MIN_EPOCH wants a whole number"},
+      {"features.get fresh DEADLINE -1 KEY origin ORD", "-ERR DEADLINE wants milliseconds"},
+      {"features.get fresh MIN_EPOCH 2 DEADLINE 5 KEY origin ORD", "%5"},
+      {"features.get fresh AS_OF 2001-01-01T01:00:00Z KEY origin ORD", "%5"},
+      {"features.get fresh AS_OF 2000-01-01T01:00:00Z KEY origin ORD", "-ERR"},
+      {"features.list", "%2 $4 trip *6 $15 origin.trips_1h"},
+  });
+  for (const Exchange& c : kCases)
+    EXPECT_EQ(ask(c.command).substr(0, c.answer.size()), c.answer) << c.command;
+}
+
+TEST_F(Resp, WaitsForAnEpoch) {
+  // The handler keeps the promise; the executor of those who wait is driven by hand.
+  EXPECT_EQ(ask("features.get fresh MIN_EPOCH 3 DEADLINE 1000 KEY origin ORD"), "");
+}
+
+TEST_F(Resp, AboutTheConnection) {
+  constexpr auto kCases = std::to_array<Exchange>({
+      {"PING", "+PONG"},
+      {"ping hello", "$5 hello"},
+      {"echo a", "$1 a"},
+      {"select 0", "+OK"},
+      {"select 1", "-ERR DB index is out of range"},
+      {"auth secret", "-NOPERM"},
+      {"hello 3 AUTH user secret", "-NOPERM"},
+      {"hello 4", "-NOPROTO"},
+      {"hello 2 SETNAME", "-ERR syntax error in HELLO"},
+      {"client id", ":42"},
+      {"client getname", "$-1"},
+      {"client setname me", "+OK"},
+      {"client getname", "$2 me"},
+      {"client setinfo lib-name redis-py", "+OK"},
+      {"client no-evict on", "+OK"},
+      {"client info", "$25 id=42 name=me db=0 resp=2"},
+      {"client kill 1", "-ERR unknown subcommand"},
+      {"config get save appendonly", "*4 $4 save $0  $10 appendonly $3 yes"},
+      {"config set save x", "-ERR nothing can be set here"},
+      {"command count", ":21"},
+      {"command info hget nothing", "*2 *6 $4 hget :3 *2 +readonly +fast :1 :1 :1 $-1"},
+      {"command docs hget nothing", "*2 $4 hget *6 $7 summary"},
+      {"command getkeys", "-ERR unknown subcommand"},
+      {"hello 3 setname you", "%7 $6 server $8 headrace $7 version $5 1.2.3 $5 proto :3 $2 id :42"},
+      {"client getname", "$3 you"},
+      {"reset", "+RESET"},
+      {"client getname", "$-1"},
+      {"quit", "+OK"},
+  });
+  for (const Exchange& c : kCases)
+    EXPECT_EQ(ask(c.command).substr(0, c.answer.size()), c.answer) << c.command;
+  EXPECT_TRUE(ask.closed);
+  EXPECT_NE(ask("info").find("epoch:7"), std::string::npos);
+}
+
+TEST_F(Resp, AnswersAreLoggedAsThoseOverHttp) {
+  trips.answered.clear();
+  ask("mget origin.trips_24h:ORD route.trips_24h:ORD:SFO");
+  ASSERT_EQ(trips.answered.size(), 2U);
+  const FeatureAnswer& route = trips.answered[1];
+  EXPECT_EQ(route.epoch.value, 2U);
+  EXPECT_EQ(route.columns->size(), 1U);
+  ASSERT_EQ(route.inputs.size(), 2U);
+  EXPECT_EQ(route.inputs[0].name, "origin");
+  EXPECT_EQ(route.inputs[1].values[0].as_text(), "SFO");
+  FeatureQuery again;
+  again.features = {"route.*"};
+  again.inputs = route.inputs;
+  const auto over_http = trips.service->Answer(again);
+  ASSERT_TRUE(over_http.has_value());
+  EXPECT_TRUE(over_http->values[0].SameBits(route.values[0]));
+  EXPECT_EQ(over_http->statuses, route.statuses);
+  EXPECT_EQ(over_http->event_times, route.event_times);
+}
+
+TEST(RespStarting, SaysHowFarItIs) {
+  const protocols::RespHandlers handlers = RespStartingHandlers(
+      [] { return ServerFigures(); }, [] { return std::string("reading the log"); });
+  const auto handler = handlers(1);
+  class Call final : public protocols::RespCall {
+   public:
+    using RespCall::RespCall;
+    RespReply Later() override {
+      return RespReply([](const RespReply::Write&) {});
+    }
+    void CloseAfter() override {}
+  };
+  const auto ask = [&](std::vector<std::string_view> words) {
+    std::string out;
+    RespWriter writer(RespVersion::k2, out);
+    Call call(words, writer);
+    handler->Run(call);
+    return out;
+  };
+  EXPECT_EQ(ask({"ping"}), "-LOADING reading the log\r\n");
+  EXPECT_EQ(ask({"hmget", "a:b", "c"}), "-LOADING reading the log\r\n");
+  EXPECT_EQ(ask({"client", "id"}), ":1\r\n");
+  EXPECT_EQ(ask({"nothing"}).substr(0, 4), "-ERR");
+}
+
+// This file is src/serving/resp/commands_test.cc of the checkout.
+TEST(RespReferenceTest, PageIsUpToDate) {
+  const std::filesystem::path path =
+      std::filesystem::path(__FILE__).parent_path() / "../../../docs/reference/resp.md";
+  if (std::getenv("HEADRACE_REWRITE") != nullptr) std::ofstream(path) << RespReference();
+  std::ifstream file(path);
+  std::stringstream page;
+  page << file.rdbuf();
+  EXPECT_TRUE(page.str() == RespReference())
+      << "docs/reference/resp.md is out of date: run the tests once with HEADRACE_REWRITE=1";
+}
+
+}  // namespace
+}  // namespace headrace::serving

@@ -1,0 +1,412 @@
+#include "serving/resp/feature_commands.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "serving/resp/key_text.h"
+
+namespace headrace::serving {
+namespace {
+
+using base::ErrorCode;
+using pipeline::FeatureStatus;
+using pipeline::ViewAnswer;
+using protocols::RespCall;
+using protocols::RespWriter;
+
+constexpr std::string_view kStatusOf = "_status:";
+
+void WriteError(const base::Error& error, RespWriter& out) {
+  const bool again = error.code() == ErrorCode::kUnavailable ||
+                     error.code() == ErrorCode::kResourceExhausted ||
+                     error.code() == ErrorCode::kDeadlineExceeded;
+  out.Error(again ? "TRYAGAIN" : "ERR", error.message());
+}
+
+// How far from a value: what stands for several features is the worst.
+int Badness(FeatureStatus status) {
+  switch (status) {
+    case FeatureStatus::kPresent: return 0;
+    case FeatureStatus::kNullValue: return 1;
+    case FeatureStatus::kOutsideMaxAge: return 2;
+    case FeatureStatus::kInvalid: return 3;
+    case FeatureStatus::kNotFound: return 4;
+  }
+  return 4;
+}
+
+FeatureStatus Worse(FeatureStatus a, FeatureStatus b) { return Badness(a) < Badness(b) ? b : a; }
+
+// Of the key: it is there, and young enough. A feature of it may still be null.
+FeatureStatus KeyStatus(const ViewAnswer& answer) {
+  if (!answer.event_time) return FeatureStatus::kNotFound;
+  const bool old = std::any_of(answer.statuses.begin(), answer.statuses.end(),
+                               [](auto s) { return s == FeatureStatus::kOutsideMaxAge; });
+  return old ? FeatureStatus::kOutsideMaxAge : FeatureStatus::kPresent;
+}
+
+std::string TimeText(base::Timestamp time) { return base::FormatTimestamp(time); }
+
+std::string LagText(base::Duration lag) {
+  return fmt::format("{}", static_cast<double>(lag.count()) / 1000);
+}
+
+// A value as version 3 has it; a text in version 2.
+void WriteTyped(const columns::Value& value, std::string& text, RespWriter& out) {
+  if (value.is_null()) return out.Null();
+  if (out.version() == protocols::RespVersion::k3) {
+    if (columns::IsList(value.type())) {
+      out.Array(value.as_list().size());
+      for (const columns::Value& element : value.as_list()) WriteTyped(element, text, out);
+      return;
+    }
+    if (columns::IsInteger(value.type())) return out.Integer(value.as_int());
+    if (columns::IsFloating(value.type())) return out.Double(value.as_double());
+    if (value.type() == columns::Type::kBool) return out.Boolean(value.as_bool());
+  }
+  text.clear();
+  AppendValueText(value, text);
+  out.Bulk(text);
+}
+
+std::optional<uint64_t> Count(std::string_view text) {
+  uint64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return count;
+}
+
+void WriteService(const FeatureAnswer& answer, RespWriter& out) {
+  std::string text;
+  out.Map(5);
+  out.Bulk("epoch");
+  out.Integer(static_cast<int64_t>(answer.epoch.value));
+  out.Bulk("as_of");
+  out.Bulk(TimeText(answer.as_of));
+  out.Bulk("lag");
+  out.Double(static_cast<double>(answer.lag.count()) / 1000);
+  out.Bulk("features");
+  out.Map(answer.columns->size());
+  for (size_t i = 0; i < answer.columns->size(); ++i) {
+    out.Bulk((*answer.columns)[i].shown);
+    answer.statuses[i] == FeatureStatus::kPresent ? WriteTyped(answer.values[i], text, out)
+                                                  : out.Null();
+  }
+  out.Bulk("statuses");
+  out.Map(answer.columns->size());
+  for (size_t i = 0; i < answer.columns->size(); ++i) {
+    out.Bulk((*answer.columns)[i].shown);
+    out.Bulk(NameOf(answer.statuses[i]));
+  }
+}
+
+// What stands between the service's name and KEY, and the inputs behind it.
+base::Result<FeatureQuery> ReadServiceQuery(std::span<const std::string_view> arguments) {
+  const auto wrong = [](std::string message) {
+    return base::Fail(ErrorCode::kInvalidInput, std::move(message));
+  };
+  FeatureQuery query;
+  query.service = arguments[1];
+  size_t i = 2;
+  for (; i + 1 < arguments.size() && !SameWord(arguments[i], "key"); i += 2) {
+    const std::string_view value = arguments[i + 1];
+    const auto count = Count(value);
+    if (SameWord(arguments[i], "min_epoch")) {
+      if (!count) return wrong("MIN_EPOCH wants a whole number: the epoch of an acknowledgement");
+      query.min_epoch = base::EpochId{*count};
+    } else if (SameWord(arguments[i], "deadline")) {
+      if (!count) return wrong("DEADLINE wants milliseconds, a whole number");
+      query.deadline = std::chrono::milliseconds(*count);
+    } else if (SameWord(arguments[i], "as_of")) {
+      HR_TRY(query.as_of, base::ParseTimestamp(value));
+    } else {
+      return wrong(fmt::format("`{}` is no option: features.get {}", arguments[i].substr(0, 64),
+                               CommandNamed("features.get")->syntax));
+    }
+  }
+  const auto inputs = arguments.subspan(std::min(i + 1, arguments.size()));
+  if (i >= arguments.size() || inputs.empty() || inputs.size() % 2 != 0)
+    return wrong(fmt::format("KEY is followed by names and values: features.get {}",
+                             CommandNamed("features.get")->syntax));
+  for (size_t at = 0; at < inputs.size(); at += 2)
+    query.inputs.push_back(
+        {std::string(inputs[at]), {columns::Value::String(std::string(inputs[at + 1]))}});
+  return query;
+}
+
+}  // namespace
+
+void FeatureCommands::Run(RespCall& call) {
+  const RespCommandRow* command = CheckCommand(call);
+  if (command != nullptr) Dispatch(*command, call);
+}
+
+template <typename Read>
+void FeatureCommands::Answer(RespCall& call, Read read) {
+  constexpr int kChangesMax = 3;
+  for (int i = 0; i < kChangesMax; ++i) {
+    if (definition_ == nullptr) definition_ = verbs_.answers->definition();
+    const base::Result<bool> written = (this->*read)(call);
+    if (!written) return WriteError(written.error(), call.out());
+    if (*written) return;
+    definition_ = nullptr;
+    fields_ = {};
+  }
+  call.out().Error("TRYAGAIN", "the definition is being changed: ask again");
+}
+
+void FeatureCommands::Dispatch(const RespCommandRow& command, RespCall& call) {
+  const std::string_view name = command.name;
+  if (name == "hmget") return Answer(call, &FeatureCommands::Hmget);
+  if (name == "hget") return Answer(call, &FeatureCommands::Hget);
+  if (name == "hgetall") return Answer(call, &FeatureCommands::Hgetall);
+  if (name == "hexists") return Answer(call, &FeatureCommands::Hexists);
+  if (name == "exists") return Answer(call, &FeatureCommands::Exists);
+  if (name == "type") return Answer(call, &FeatureCommands::Type);
+  if (name == "get") return Answer(call, &FeatureCommands::Get);
+  if (name == "mget") return Answer(call, &FeatureCommands::Mget);
+  if (connection_.Run(command, call)) return;
+  if (name == "features.list") return ListServices(call);
+  if (const auto got = GetService(call); !got) WriteError(got.error(), call.out());
+}
+
+base::Result<bool> FeatureCommands::Ask() {
+  HR_TRY(std::optional<KeyAnswers> answers, verbs_.answers->AnswerKeys(definition(), questions_));
+  if (!answers) return false;
+  answers_ = std::move(*answers);
+  return true;
+}
+
+base::Result<bool> FeatureCommands::AskKey(std::string_view key) {
+  questions_.resize(1);
+  HR_TRY(questions_[0], ReadKey(definition(), key));
+  return Ask();
+}
+
+base::Result<FeatureCommands::Field> FeatureCommands::FieldNamed(
+    const pipeline::ViewDefinition& view, std::string_view name) const {
+  if (!name.starts_with('_')) {
+    HR_TRY(const size_t output, OutputNamed(view, name));
+    return Field{Field::Kind::kFeature, output};
+  }
+  if (name == "_status") return Field{Field::Kind::kStatus};
+  if (name == "_epoch") return Field{Field::Kind::kEpoch};
+  if (name == "_lag") return Field{Field::Kind::kLag};
+  if (name == "_as_of") return Field{Field::Kind::kAsOf};
+  if (name == "_event_time") return Field{Field::Kind::kEventTime};
+  const bool status = name.starts_with(kStatusOf);
+  HR_TRY(const size_t output, OutputNamed(view, status ? name.substr(kStatusOf.size()) : name));
+  return Field{status ? Field::Kind::kStatusOf : Field::Kind::kFeature, output};
+}
+
+base::Result<const FeatureCommands::FieldList*> FeatureCommands::FieldsOf(
+    size_t view, std::span<const std::string_view> names) {
+  if (fields_.view == view &&
+      std::equal(names.begin(), names.end(), fields_.names.begin(), fields_.names.end()))
+    return &fields_;
+  FieldList list;
+  list.view = view;
+  for (const std::string_view name : names) {
+    HR_TRY(list.fields.emplace_back(), FieldNamed(definition().views[view], name));
+    list.names.emplace_back(name);
+  }
+  fields_ = std::move(list);
+  return &fields_;
+}
+
+void FeatureCommands::WriteValue(const ViewAnswer& answer, size_t output, RespWriter& out) {
+  if (answer.statuses[output] != FeatureStatus::kPresent) return out.Null();
+  text_.clear();
+  AppendValueText(answer.values[output], text_);
+  out.Bulk(text_);
+}
+
+void FeatureCommands::WriteField(const FieldList& list, const Field& field, RespWriter& out) {
+  const ViewAnswer& answer = answers_.views[0];
+  switch (field.kind) {
+    case Field::Kind::kFeature: return WriteValue(answer, field.output, out);
+    case Field::Kind::kStatusOf: return out.Bulk(NameOf(answer.statuses[field.output]));
+    case Field::Kind::kEpoch: return out.Bulk(std::to_string(answers_.epoch.value));
+    case Field::Kind::kLag: return out.Bulk(LagText(answers_.lag));
+    case Field::Kind::kAsOf: return out.Bulk(TimeText(answers_.as_of));
+    case Field::Kind::kEventTime:
+      return answer.event_time ? out.Bulk(TimeText(*answer.event_time)) : out.Null();
+    case Field::Kind::kStatus: break;
+  }
+  FeatureStatus status = KeyStatus(answer);
+  for (const Field& asked : list.fields)
+    if (asked.kind == Field::Kind::kFeature) status = Worse(status, answer.statuses[asked.output]);
+  out.Bulk(NameOf(status));
+}
+
+base::Result<bool> FeatureCommands::Hmget(RespCall& call) {
+  HR_TRY(const bool same, AskKey(call.arguments()[1]));
+  if (!same) return false;
+  HR_TRY(const FieldList* list, FieldsOf(questions_[0].view, call.arguments().subspan(2)));
+  call.out().Array(list->fields.size());
+  for (const Field& field : list->fields) WriteField(*list, field, call.out());
+  return true;
+}
+
+base::Result<bool> FeatureCommands::Hget(RespCall& call) {
+  HR_TRY(const bool same, AskKey(call.arguments()[1]));
+  if (!same) return false;
+  HR_TRY(const FieldList* list, FieldsOf(questions_[0].view, call.arguments().subspan(2)));
+  WriteField(*list, list->fields[0], call.out());
+  return true;
+}
+
+base::Result<bool> FeatureCommands::Hgetall(RespCall& call) {
+  HR_TRY(const bool same, AskKey(call.arguments()[1]));
+  if (!same) return false;
+  const ViewAnswer& answer = answers_.views[0];
+  const auto& outputs = definition().views[questions_[0].view].outputs;
+  RespWriter& out = call.out();
+  if (!answer.event_time) {
+    out.Map(0);
+    return true;
+  }
+  const auto present = static_cast<size_t>(
+      std::count(answer.statuses.begin(), answer.statuses.end(), FeatureStatus::kPresent));
+  out.Map(present + 3);
+  FeatureStatus status = FeatureStatus::kPresent;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    status = Worse(status, answer.statuses[i]);
+    if (answer.statuses[i] != FeatureStatus::kPresent) continue;
+    out.Bulk(outputs[i].name);
+    WriteValue(answer, i, out);
+  }
+  out.Bulk("_epoch");
+  out.Bulk(std::to_string(answers_.epoch.value));
+  out.Bulk("_lag");
+  out.Bulk(LagText(answers_.lag));
+  out.Bulk("_status");
+  out.Bulk(NameOf(status));
+  return true;
+}
+
+base::Result<bool> FeatureCommands::Hexists(RespCall& call) {
+  HR_TRY(const bool same, AskKey(call.arguments()[1]));
+  if (!same) return false;
+  HR_TRY(const size_t output,
+         OutputNamed(definition().views[questions_[0].view], call.arguments()[2]));
+  call.out().Integer(answers_.views[0].statuses[output] == FeatureStatus::kPresent ? 1 : 0);
+  return true;
+}
+
+base::Result<bool> FeatureCommands::Exists(RespCall& call) {
+  questions_.clear();
+  for (const std::string_view key : call.arguments().subspan(1)) {
+    HR_TRY(questions_.emplace_back(), ReadKey(definition(), key));
+  }
+  HR_TRY(const bool same, Ask());
+  if (same)
+    call.out().Integer(std::count_if(answers_.views.begin(), answers_.views.end(),
+                                     [](const ViewAnswer& v) { return v.event_time.has_value(); }));
+  return same;
+}
+
+base::Result<bool> FeatureCommands::Type(RespCall& call) {
+  HR_TRY(const bool same, AskKey(call.arguments()[1]));
+  if (same) call.out().Simple(answers_.views[0].event_time ? "hash" : "none");
+  return same;
+}
+
+base::Result<bool> FeatureCommands::Get(RespCall& call) {
+  size_t output = 0;
+  questions_.resize(1);
+  HR_TRY(questions_[0], ReadFeatureKey(definition(), call.arguments()[1], output));
+  HR_TRY(const bool same, Ask());
+  if (same) WriteValue(answers_.views[0], output, call.out());
+  return same;
+}
+
+base::Result<bool> FeatureCommands::Mget(RespCall& call) {
+  const auto keys = call.arguments().subspan(1);
+  std::vector<size_t> outputs(keys.size());
+  questions_.clear();
+  for (size_t i = 0; i < keys.size(); ++i) {
+    HR_TRY(questions_.emplace_back(), ReadFeatureKey(definition(), keys[i], outputs[i]));
+  }
+  HR_TRY(const bool same, Ask());
+  if (!same) return false;
+  call.out().Array(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) WriteValue(answers_.views[i], outputs[i], call.out());
+  return true;
+}
+
+base::Result<void> FeatureCommands::GetService(RespCall& call) {
+  HR_TRY(FeatureQuery query, ReadServiceQuery(call.arguments()));
+  verbs_.answers->AnswerWhenVisible(
+      std::move(query), [reply = call.Later()](base::Result<FeatureAnswer> answer) mutable {
+        reply.Send([answer = std::move(answer)](RespWriter& out) {
+          answer ? WriteService(*answer, out) : WriteError(answer.error(), out);
+        });
+      });
+  return {};
+}
+
+void FeatureCommands::ListServices(RespCall& call) {
+  const pipeline::PipelineRef now = verbs_.answers->definition();
+  RespWriter& out = call.out();
+  out.Map(now->services.size());
+  for (const pipeline::ServiceDefinition& service : now->services) {
+    out.Bulk(service.name);
+    out.Array(service.features.size());
+    for (const pipeline::FeatureReference& feature : service.features) {
+      if (feature.kind == pipeline::FeatureReference::Kind::kOnRequest) {
+        out.Bulk(now->on_request[feature.view].name);
+        continue;
+      }
+      const pipeline::ViewDefinition& view = now->views[feature.view];
+      out.Bulk(view.name + "." + view.outputs[feature.output].name);
+    }
+  }
+}
+
+namespace {
+
+// Until the start is over.
+class StartingCommands final : public protocols::RespHandler {
+ public:
+  StartingCommands(uint64_t connection, const RespVerbs& verbs,
+                   const std::function<std::string()>& why)
+      : connection_(connection, verbs), why_(why) {}
+  void Run(RespCall& call) override {
+    const RespCommandRow* command = CheckCommand(call);
+    if (command == nullptr) return;
+    // As from Redis: a client that only wants to know whether it may ask is told that it may not.
+    if (command->name != "ping" && connection_.Run(*command, call)) return;
+    call.out().Error("LOADING", why_());
+  }
+
+ private:
+  ConnectionCommands connection_;
+  const std::function<std::string()>& why_;
+};
+
+}  // namespace
+
+protocols::RespHandlers RespCommandHandlers(RespVerbs verbs) {
+  return [verbs = std::make_shared<const RespVerbs>(std::move(verbs))](uint64_t connection) {
+    return std::make_unique<FeatureCommands>(connection, *verbs);
+  };
+}
+
+protocols::RespHandlers RespStartingHandlers(std::function<ServerFigures()> info,
+                                             std::function<std::string()> why) {
+  struct Starting {
+    RespVerbs verbs;
+    std::function<std::string()> why;
+  };
+  auto starting = std::make_shared<Starting>();
+  starting->verbs.info = std::move(info);
+  starting->why = std::move(why);
+  return [starting = std::move(starting)](uint64_t connection) {
+    return std::make_unique<StartingCommands>(connection, starting->verbs, starting->why);
+  };
+}
+
+}  // namespace headrace::serving

@@ -1,0 +1,67 @@
+#pragma once
+// The commands that read features. One for each connection.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "serving/resp/commands.h"
+#include "serving/resp/connection_commands.h"
+
+namespace headrace::serving {
+
+class FeatureCommands final : public protocols::RespHandler {
+ public:
+  FeatureCommands(uint64_t connection, const RespVerbs& verbs)
+      : verbs_(verbs), connection_(connection, verbs) {}
+  void Run(protocols::RespCall& call) override;
+
+ private:
+  // A field of a hash: a feature, or what the answer says of itself.
+  struct Field {
+    enum class Kind : uint8_t { kFeature, kStatus, kStatusOf, kEpoch, kLag, kAsOf, kEventTime };
+    Kind kind = Kind::kFeature;
+    size_t output = 0;  // kFeature, kStatusOf
+  };
+  // The fields of the last HMGET: clients ask for the same ones again and again.
+  struct FieldList {
+    size_t view = 0;
+    std::vector<std::string> names;
+    std::vector<Field> fields;
+  };
+
+  void Dispatch(const RespCommandRow& command, protocols::RespCall& call);
+  // Writes an answer, or an error, from names looked up in one definition: again when another one
+  // is visible by then.
+  template <typename Read>
+  void Answer(protocols::RespCall& call, Read read);
+  base::Result<bool> Hmget(protocols::RespCall& call);
+  base::Result<bool> Hget(protocols::RespCall& call);
+  base::Result<bool> Hgetall(protocols::RespCall& call);
+  base::Result<bool> Hexists(protocols::RespCall& call);
+  base::Result<bool> Exists(protocols::RespCall& call);
+  base::Result<bool> Type(protocols::RespCall& call);
+  base::Result<bool> Get(protocols::RespCall& call);
+  base::Result<bool> Mget(protocols::RespCall& call);
+  base::Result<void> GetService(protocols::RespCall& call);
+  void ListServices(protocols::RespCall& call);
+
+  // Into questions_ and answers_; false when another definition is visible.
+  base::Result<bool> Ask();
+  base::Result<bool> AskKey(std::string_view key);
+  base::Result<Field> FieldNamed(const pipeline::ViewDefinition& view, std::string_view name) const;
+  base::Result<const FieldList*> FieldsOf(size_t view, std::span<const std::string_view> names);
+  void WriteField(const FieldList& list, const Field& field, protocols::RespWriter& out);
+  void WriteValue(const pipeline::ViewAnswer& answer, size_t output, protocols::RespWriter& out);
+  const pipeline::PipelineDefinition& definition() const { return *definition_; }
+
+  const RespVerbs& verbs_;
+  ConnectionCommands connection_;
+  pipeline::PipelineRef definition_;
+  FieldList fields_;
+  std::vector<KeyQuestion> questions_;
+  KeyAnswers answers_;
+  std::string text_;
+};
+
+}  // namespace headrace::serving

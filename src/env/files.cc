@@ -35,22 +35,6 @@ base::Result<TemporaryFile> CreateTemporary(Files& files, const std::string& pat
                         .With("file", path));
 }
 
-base::Result<std::string> WriteTemporary(Files& files, const std::string& path,
-                                         std::span<const uint8_t> bytes) {
-  HR_TRY(TemporaryFile temporary, CreateTemporary(files, path));
-  files.CrashPoint("put.after_create");
-  auto written = temporary.file->WriteAt(0, bytes);
-  files.CrashPoint("put.after_write");
-  if (written) written = temporary.file->Sync();
-  files.CrashPoint("put.after_sync");
-  temporary.file.reset();
-  if (!written) {
-    (void)files.Remove(temporary.path);  // the first error is the one to tell
-    return base::Fail(std::move(written).error());
-  }
-  return std::move(temporary.path);
-}
-
 }  // namespace
 
 bool IsTemporaryName(std::string_view name) {
@@ -62,24 +46,71 @@ base::Result<std::unique_ptr<WritableFile>> OpenOrCreate(Files& files, const std
   return files.OpenForWriting(path, exists ? Files::Open::kExisting : Files::Open::kCreateNew);
 }
 
-base::Result<void> PutIfAbsent(Files& files, const std::string& path,
-                               std::span<const uint8_t> bytes) {
-  HR_TRY(const std::string temporary, WriteTemporary(files, path, bytes));
-  auto linked = files.Link(temporary, path);
+NewFile::NewFile(Files& files, std::string path, std::string temporary,
+                 std::unique_ptr<WritableFile> file)
+    : files_(files),
+      path_(std::move(path)),
+      temporary_(std::move(temporary)),
+      file_(std::move(file)) {}
+
+NewFile::~NewFile() {
+  if (file_ == nullptr) return;
+  file_.reset();
+  (void)files_.Remove(temporary_);  // whoever gave up has an error to tell
+}
+
+base::Result<NewFile> NewFile::Create(Files& files, const std::string& path) {
+  HR_TRY(TemporaryFile temporary, CreateTemporary(files, path));
+  NewFile created(files, path, std::move(temporary.path), std::move(temporary.file));
+  files.CrashPoint("put.after_create");
+  return created;
+}
+
+base::Result<void> NewFile::Append(std::span<const uint8_t> bytes) {
+  HR_TRY_VOID(file_->WriteAt(bytes_, bytes));
+  bytes_ += bytes.size();
+  return {};
+}
+
+base::Result<void> NewFile::Replace(uint64_t offset, std::span<const uint8_t> bytes) {
+  return file_->WriteAt(offset, bytes);
+}
+
+base::Result<void> NewFile::SyncWritten() {
+  files_.CrashPoint("put.after_write");
+  HR_TRY_VOID(file_->Sync());
+  files_.CrashPoint("put.after_sync");
+  return {};
+}
+
+base::Result<void> NewFile::Publish() {
+  HR_TRY_VOID(SyncWritten());
+  file_.reset();
+  auto linked = files_.Link(temporary_, path_);
   // When the folder sync fails the caller does not know whether the file will be there after a
   // power cut: an error says so.
-  files.CrashPoint("put.after_link");
-  if (linked) linked = files.SyncFolder(FolderOf(path));
-  files.CrashPoint("put.after_folder_sync");
-  auto removed = files.Remove(temporary);
-  files.CrashPoint("put.after_remove");
+  files_.CrashPoint("put.after_link");
+  if (linked) linked = files_.SyncFolder(FolderOf(path_));
+  files_.CrashPoint("put.after_folder_sync");
+  auto removed = files_.Remove(temporary_);
+  files_.CrashPoint("put.after_remove");
   return linked ? std::move(removed) : std::move(linked);
+}
+
+base::Result<void> PutIfAbsent(Files& files, const std::string& path,
+                               std::span<const uint8_t> bytes) {
+  HR_TRY(NewFile file, NewFile::Create(files, path));
+  HR_TRY_VOID(file.Append(bytes));
+  return file.Publish();
 }
 
 base::Result<void> PutAtomically(Files& files, const std::string& path,
                                  std::span<const uint8_t> bytes) {
-  HR_TRY(const std::string temporary, WriteTemporary(files, path, bytes));
-  HR_TRY_VOID(files.Rename(temporary, path));
+  HR_TRY(NewFile file, NewFile::Create(files, path));
+  HR_TRY_VOID(file.Append(bytes));
+  HR_TRY_VOID(file.SyncWritten());
+  file.file_.reset();
+  HR_TRY_VOID(files.Rename(file.temporary_, path));
   return files.SyncFolder(FolderOf(path));
 }
 

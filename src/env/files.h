@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "env/executor.h"
 
 namespace headrace::env {
@@ -52,6 +53,11 @@ class FileLock {
   virtual ~FileLock() = default;
 };
 
+struct FileFacts {
+  uint64_t bytes = 0;
+  base::Timestamp modified_at;  // by the wall clock of whoever wrote it
+};
+
 class Files {
  public:
   virtual ~Files() = default;
@@ -62,6 +68,9 @@ class Files {
   virtual base::Result<std::unique_ptr<ReadableFile>> OpenForReading(const std::string& path) = 0;
   virtual base::Result<std::vector<uint8_t>> ReadAll(const std::string& path) = 0;
   virtual base::Result<bool> Exists(const std::string& path) = 0;
+  virtual base::Result<FileFacts> Facts(const std::string& path) = 0;
+  // The absolute path of what `path` names, every link followed.
+  virtual base::Result<std::string> Resolve(const std::string& path) = 0;
   // Names (not paths) in a folder, sorted; kNotFound when there is no such folder.
   virtual base::Result<std::vector<std::string>> List(const std::string& folder) = 0;
   // With all parents; no error when it is there already. The folder entries are synced, those of
@@ -90,6 +99,35 @@ base::Result<std::unique_ptr<WritableFile>> OpenOrCreate(Files& files, const std
 // whole: left behind only by a crash, hidden from readers that skip names with a leading dot, and
 // safe to remove by whoever holds the folder's lock.
 bool IsTemporaryName(std::string_view name);
+
+// A whole new file that is written in pieces: under a temporary name, which goes with this object,
+// until Publish makes it durable and gives it its own. One thread.
+class NewFile {
+ public:
+  static base::Result<NewFile> Create(Files& files, const std::string& path);
+  NewFile(NewFile&& other) noexcept = default;
+  NewFile& operator=(NewFile&&) = delete;
+  ~NewFile();
+
+  base::Result<void> Append(std::span<const uint8_t> bytes);
+  // Writes over what was appended.
+  base::Result<void> Replace(uint64_t offset, std::span<const uint8_t> bytes);
+  uint64_t bytes() const { return bytes_; }
+  // Put-if-absent, durable. Once, as the last call. Errors: kAlreadyExists when the name is taken.
+  base::Result<void> Publish();
+
+ private:
+  NewFile(Files& files, std::string path, std::string temporary,
+          std::unique_ptr<WritableFile> file);
+  base::Result<void> SyncWritten();
+  friend base::Result<void> PutAtomically(Files&, const std::string&, std::span<const uint8_t>);
+
+  Files& files_;
+  std::string path_;
+  std::string temporary_;  // empty: it is gone
+  std::unique_ptr<WritableFile> file_;
+  uint64_t bytes_ = 0;
+};
 
 // Writes a whole new file durably: temporary name, sync, link to `path` (put-if-absent), folder
 // sync, temporary removed. Errors: kAlreadyExists when `path` is there (its bytes are not touched).

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 
 #include "env/real/file_descriptor.h"
 #include "env/real/open_file.h"
@@ -79,6 +80,20 @@ class LocalFiles final : public Files {
     if (::stat(path.c_str(), &found) == 0) return true;
     if (errno == ENOENT || errno == ENOTDIR) return false;
     return base::Fail(SystemError("stat", path, errno));
+  }
+
+  base::Result<FileFacts> Facts(const std::string& path) override {
+    struct stat found{};
+    if (::stat(path.c_str(), &found) != 0) return base::Fail(SystemError("stat", path, errno));
+    return FileFacts{static_cast<uint64_t>(found.st_size),
+                     {found.st_mtim.tv_sec * 1'000'000 + found.st_mtim.tv_nsec / 1'000}};
+  }
+
+  base::Result<std::string> Resolve(const std::string& path) override {
+    const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(path.c_str(), nullptr),
+                                                          ::free);
+    if (!resolved) return base::Fail(SystemError("realpath", path, errno));
+    return std::string(resolved.get());
   }
 
   base::Result<std::vector<std::string>> List(const std::string& folder) override {

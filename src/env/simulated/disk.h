@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "env/simulated/sectors.h"
 
 namespace headrace::env::simulated {
@@ -29,6 +30,9 @@ class DiskFile {
   uint64_t size() const { return seen_.size(); }
   std::span<const uint8_t> bytes() const { return seen_; }
   void Write(uint64_t offset, std::span<const uint8_t> bytes);
+  // The wall clock at the last write; metadata that no crash loses.
+  void Touch(base::Timestamp now) { modified_at_ = now; }
+  base::Timestamp modified_at() const { return modified_at_; }
   // Sectors written since the last sync.
   const Sectors& dirty() const { return dirty_; }
   // Makes these sectors, and the size, durable.
@@ -46,6 +50,7 @@ class DiskFile {
   std::vector<uint8_t> seen_;
   std::vector<uint8_t> durable_;
   Sectors dirty_;
+  base::Timestamp modified_at_;
   bool diverged_ = false;  // seen_ and durable_ may differ
 };
 

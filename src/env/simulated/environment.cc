@@ -40,6 +40,7 @@ SimulatedEnvironment::SimulatedEnvironment(uint64_t seed, Faults faults, std::sh
       files_(MakeSimulatedFiles(life_)) {
   disk_->AddRoot("/");
   disk_->AddRoot(".");
+  life_->wall = [this] { return clock_->Wall(); };
   life_->visit = [this](const char* name) { CrashPoint(name); };
   life_->die = [this] {
     ++life_->injected["crash at an operation"];

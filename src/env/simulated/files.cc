@@ -63,6 +63,7 @@ class SimulatedWritableFile final : public WritableFile {
   Result<void> WriteAt(uint64_t offset, std::span<const uint8_t> bytes) override {
     if (life_->over()) return Dead(path_);
     if (!NoteChange(*life_)) return Dead(path_);
+    file_->Touch(life_->wall());
     if (Fails(*life_, Operation::kWrite)) {
       file_->Write(offset, bytes.first(life_->loop.random()() % (bytes.size() + 1)));
       return Refused(Operation::kWrite, path_);
@@ -212,6 +213,16 @@ class SimulatedFiles final : public Files {
   Result<bool> Exists(const std::string& path) override {
     if (life_->over()) return Dead(path);
     return disk().Find(path) != nullptr || disk().HasFolder(path);
+  }
+
+  Result<FileFacts> Facts(const std::string& path) override {
+    HR_TRY(const DiskFileRef file, Find(path));
+    return FileFacts{file->size(), file->modified_at()};
+  }
+
+  Result<std::string> Resolve(const std::string& path) override {
+    if (!disk().HasFolder(path)) HR_TRY_VOID(Find(path));
+    return path.starts_with('/') ? path : "/" + path;  // no links here
   }
 
   Result<std::vector<std::string>> List(const std::string& folder) override {

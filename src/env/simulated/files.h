@@ -22,7 +22,8 @@ struct Life {
   uint64_t syncs = 0;
   std::array<uint64_t, kOperations> operations{};  // so far, by kind
   uint64_t changes = 0;                            // operations that change the disk
-  FaultCounts injected;
+  FaultCounts injected{};
+  std::function<base::Timestamp()> wall;
   std::function<void(const char*)> visit;  // a crash point
   std::function<void()> die;               // returns: the operation then answers as to the dead
 

@@ -143,6 +143,17 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("delta.before_put"),
     std::string_view("delta.after_put"),
     std::string_view("delta.after_refresh"),
+    // tables: upkeep of a Delta table's log, beside its commits: a checkpoint is made, gets its
+    // name, is hinted at; the checksum file of a version; old commits go, one by one
+    std::string_view("checkpoint.before_write"),
+    std::string_view("checkpoint.before_publish"),
+    std::string_view("checkpoint.after_publish"),
+    std::string_view("checkpoint.after_hint"),
+    std::string_view("checksum.before_put"),
+    std::string_view("checksum.after_put"),
+    std::string_view("cleanup.before_remove"),
+    std::string_view("cleanup.after_remove"),
+    std::string_view("cleanup.after_sync"),
 };
 
 constexpr bool IsCrashPoint(std::string_view name) {

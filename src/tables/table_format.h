@@ -3,6 +3,7 @@
 // marker that says how far the log has been published. Delta implements it; the others will.
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,6 +29,10 @@ struct Marker {
   bool operator==(const Marker&) const = default;
 };
 
+// Work beside a table's commits that keeps it quick to open. Runs once, on any one thread, also
+// after the table object is gone; a failure costs nobody anything and is tried again later.
+using UpkeepTask = std::move_only_function<base::Result<void>()>;
+
 // One table, seen by its one writer of a process. Not thread-safe.
 class TableFormat {
  public:
@@ -42,6 +47,9 @@ class TableFormat {
   // length. An error leaves the table as it was, except kIoError, after which Refresh() tells.
   // Errors: kConflict (as Refresh; or another process moved this marker), kIoError, kStorageFull.
   virtual base::Result<void> Append(std::span<const DataFile> files, const Marker& marker) = 0;
+  // What is due after the commits so far; null when nothing is. One at a time: not before the last
+  // one has run.
+  virtual UpkeepTask TakeUpkeep() = 0;
 };
 
 }  // namespace headrace::tables

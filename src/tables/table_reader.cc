@@ -62,7 +62,7 @@ std::optional<base::EpochId> TableReader::Marker(const base::LogId& log,
   const auto& transactions = table_->snapshot().transactions;
   const auto found = transactions.find(ApplicationId(log, stream));
   if (found == transactions.end()) return std::nullopt;
-  return base::EpochId{found->second};
+  return base::EpochId{found->second.version};
 }
 
 Result<std::vector<size_t>> TableReader::FilesOf(const base::LogId& log,
@@ -79,9 +79,25 @@ Result<std::vector<size_t>> TableReader::FilesOf(const base::LogId& log,
                       .With("table", table_->folder())
                       .With("file", path));
   std::map<std::pair<base::EpochId, uint64_t>, size_t> in_order;
-  for (size_t i = 0; i < files(); ++i)
-    if (const auto file = planned(table_->snapshot().files[i].path))
-      in_order[{file->plan.after, file->number}] = i;
+  base::EpochId told{0};  // up to where the files found so far tell
+  bool others = false;
+  for (size_t i = 0; i < files(); ++i) {
+    const auto file = planned(table_->snapshot().files[i].path);
+    others |= !file;
+    if (file) in_order[{file->plan.after, file->number}] = i;
+  }
+  // A checkpoint by another writer forgets removals after a while. What may have been rewritten
+  // then shows as files of others, or as a gap between ours.
+  bool gap = false;
+  for (const auto& [position, number] : in_order) {
+    gap |= position.first > told;
+    told = planned(table_->snapshot().files[number].path)->plan.last;
+  }
+  if (!table_->snapshot().removals_known && (others || gap))
+    return Fail(base::Error(ErrorCode::kUnsupported,
+                            "another writer has made a checkpoint of the table, and not all of its "
+                            "files are ours: nothing tells whether some of ours were rewritten")
+                    .With("table", table_->folder()));
   std::vector<size_t> numbers;
   for (const auto& [position, number] : in_order) numbers.push_back(number);
   return numbers;
@@ -92,7 +108,7 @@ Result<void> TableReader::ScanFile(size_t number, const columns::SchemaRef& want
   HR_TRY(const columns::SchemaRef with_positions, TableSchema(*wanted));
   const delta::AddFile& file = table_->snapshot().files[number];
   const std::string path = table_->folder() + "/" + file.path;
-  if (file.masked) {
+  if (file.deletion_vector) {
     return Fail(base::Error(ErrorCode::kUnsupported,
                             "a data file with a deletion vector, which this version does not read")
                     .With("file", path));

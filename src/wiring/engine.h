@@ -19,6 +19,7 @@
 #include "pipeline/definition.h"
 #include "plan/budget.h"
 #include "serving/answer.h"
+#include "tables/delta/log_upkeep.h"
 #include "watch/governor.h"
 
 namespace headrace::wiring {
@@ -53,6 +54,7 @@ struct CoreOptions {
   std::string data_folder;
   log::LogOptions log;
   std::string answers_file;  // empty: answers are not logged
+  tables::delta::UpkeepOptions table_upkeep;
   // Both outlive the core; null: the core has its own budget, and tells nobody how far it is.
   base::MemoryBudget* budget = nullptr;
   log::RecoveryProgress* progress = nullptr;

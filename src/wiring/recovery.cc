@@ -36,8 +36,9 @@ Derived NewDerived(env::Environment& environment, base::MemoryBudget& budget,
   Derived derived{
       .views = std::make_unique<pipeline::ViewSet>(std::move(standing.definition), budget,
                                                    environment.clock(), std::move(standing.since)),
-      .publishers = std::make_unique<TablePublishers>(environment, budget, *options.definition,
-                                                      options.data_folder + "/tables"),
+      .publishers =
+          std::make_unique<TablePublishers>(environment, budget, *options.definition,
+                                            options.data_folder + "/tables", options.table_upkeep),
       .dead_letters = std::make_unique<DeadLetters>(),
       .logged = std::move(logged),
       .streams = {}};

@@ -49,8 +49,11 @@ std::set<size_t> InputsOf(const pipeline::PipelineDefinition& definition, size_t
 
 TablePublishers::TablePublishers(env::Environment& environment, base::MemoryBudget& budget,
                                  const pipeline::PipelineDefinition& definition,
-                                 const std::string& folder)
-    : environment_(environment), budget_(budget), definition_(definition) {
+                                 const std::string& folder, tables::delta::UpkeepOptions upkeep)
+    : environment_(environment),
+      budget_(budget),
+      definition_(definition),
+      upkeep_(std::move(upkeep)) {
   for (const pipeline::TableDefinition& table : definition.tables)
     tables_.push_back(
         {table.stream, folder + "/" + definition.streams[table.stream].name, table.commit,
@@ -92,7 +95,8 @@ void TablePublishers::Bind(const std::string& stream, base::StreamId id) {
     if (table.publisher || !known(table.stream) || !std::ranges::all_of(inputs, known)) continue;
     table.publisher = std::make_unique<tables::Publisher>(
         environment_, budget_, Published(table),
-        tables::PublisherOptions{.folder = table.folder, .commit = table.commit});
+        tables::PublisherOptions{
+            .folder = table.folder, .commit = table.commit, .upkeep = upkeep_});
   }
 }
 

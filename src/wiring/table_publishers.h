@@ -15,6 +15,7 @@
 #include "log/epoch.h"
 #include "pipeline/definition.h"
 #include "pipeline/views/view_set.h"
+#include "tables/delta/log_upkeep.h"
 #include "tables/publish/made_rows.h"
 #include "tables/publish/publisher.h"
 #include "watch/status_document.h"
@@ -26,7 +27,8 @@ class TablePublishers {
  public:
   // `folder` holds a folder for each table. `environment`, `budget` and `definition` outlive it.
   TablePublishers(env::Environment& environment, base::MemoryBudget& budget,
-                  const pipeline::PipelineDefinition& definition, const std::string& folder);
+                  const pipeline::PipelineDefinition& definition, const std::string& folder,
+                  tables::delta::UpkeepOptions upkeep);
 
   // Once, before the first epoch is applied: rows that depend on others are made by `views`.
   void ReadFrom(pipeline::ViewSet& views);
@@ -65,6 +67,7 @@ class TablePublishers {
   env::Environment& environment_;
   base::MemoryBudget& budget_;
   const pipeline::PipelineDefinition& definition_;
+  const tables::delta::UpkeepOptions upkeep_;
   std::vector<Table> tables_;
   std::map<size_t, base::StreamId> ids_;  // by the definition's stream
 };

@@ -66,15 +66,20 @@ def by_id(rows: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: int(row[COLUMNS.index("id")]))
 
 
-def with_duckdb(table: Path, query: str) -> list[Row]:
+def duckdb_with_delta() -> Any:
     import duckdb
 
     found = importlib.util.find_spec("duckdb_extension_delta")
     assert found and found.submodule_search_locations
     extension = next(Path(found.submodule_search_locations[0]).rglob("delta.duckdb_extension"))
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"LOAD '{extension}'")
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"LOAD '{extension}'")
+    return connection
+
+
+def with_duckdb(table: Path, query: str) -> list[Row]:
+    with duckdb_with_delta() as connection:
         result = connection.execute(query.replace("TABLE", f"delta_scan('{table}')"))
         return rows_of(result.to_arrow_table())
 

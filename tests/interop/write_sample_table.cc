@@ -1,17 +1,22 @@
 // Writes a Delta table with every type, nulls, extreme values and several versions, for other
 // engines to read:
 //
-//   headrace_write_sample_table FOLDER
+//   headrace_write_sample_table FOLDER [VERSIONS [CHECKPOINT_EVERY]]
+//
+// A table that is there already gets more versions. With CHECKPOINT_EVERY its log is tended after
+// each of them: checkpoints, checksum files, removal of old commits.
 //
 // The rows follow from their number alone (test_delta_readers.py computes them again), so nothing
 // of ours is in the expectation.
 
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "base/hash.h"
 #include "columns/batch_builder.h"
 #include "env/environment.h"
 #include "tables/delta/delta_table.h"
@@ -25,6 +30,7 @@ using namespace headrace;  // NOLINT: a program of one file
 using columns::Type;
 
 constexpr int kVersions = 3;
+constexpr const char* kMarker = "headrace/sample/s";
 constexpr int64_t kRowsPerVersion = 1000;
 constexpr int64_t kNullEvery = 7;
 
@@ -72,13 +78,25 @@ columns::ColumnBatch RowsFrom(const columns::SchemaRef& schema, int64_t first) {
   return builder.Finish();
 }
 
-Result<void> WriteTable(const std::string& folder) {
+struct Wanted {
+  std::string folder;
+  int versions = kVersions;
+  int64_t checkpoint_every = 0;  // none
+};
+
+Result<void> WriteTable(const Wanted& wanted) {
+  const std::string& folder = wanted.folder;
   const auto environment = env::MakeRealEnvironment();
   const auto stream = StreamSchema();
   HR_TRY(const auto schema, tables::TableSchema(*stream));
+  tables::delta::UpkeepOptions upkeep;
+  if (wanted.checkpoint_every > 0) upkeep.checkpoint_every = wanted.checkpoint_every;
   HR_TRY(const auto table,
-         tables::delta::DeltaTable::OpenForAppend(*environment, folder, "sample", schema));
-  for (int version = 0; version < kVersions; ++version) {
+         tables::delta::DeltaTable::OpenForAppend(*environment, folder, "sample", schema, upkeep));
+  int first = 0;
+  for (const tables::Marker& marker : table->markers())
+    if (marker.application == kMarker) first = static_cast<int>(marker.version);
+  for (int version = first; version < first + wanted.versions; ++version) {
     const base::EpochId epoch{static_cast<uint64_t>(version) + 1};
     const auto rows = RowsFrom(stream, version * kRowsPerVersion);
     std::vector<int64_t> known_at(rows.rows(), 5 + version);
@@ -87,8 +105,11 @@ Result<void> WriteTable(const std::string& folder) {
     HR_TRY(tables::EncodedFile file, writer->Finish());
     const std::string name = "part " + std::to_string(version) + "%.parquet";  // must be escaped
     HR_TRY_VOID(env::PutIfAbsent(environment->files(), folder + "/" + name, file.bytes.bytes()));
-    const tables::DataFile data{name, file.bytes.size(), file.rows, std::move(file.stats)};
-    HR_TRY_VOID(table->Append(std::span(&data, 1), {"headrace/sample/s", epoch.value}));
+    const tables::DataFile data{name, file.bytes.size(), file.rows, std::move(file.stats),
+                                base::Hash64(file.bytes.bytes())};
+    HR_TRY_VOID(table->Append(std::span(&data, 1), {kMarker, epoch.value}));
+    if (wanted.checkpoint_every == 0) continue;
+    if (auto task = table->TakeUpkeep()) HR_TRY_VOID(task());
   }
   return {};
 }
@@ -96,11 +117,15 @@ Result<void> WriteTable(const std::string& folder) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 2) {
-    std::fprintf(stderr, "usage: headrace_write_sample_table FOLDER\n");
+  if (count < 2 || count > 4) {
+    std::fprintf(stderr,
+                 "usage: headrace_write_sample_table FOLDER [VERSIONS [CHECKPOINT_EVERY]]\n");
     return 2;
   }
-  const auto written = WriteTable(arguments[1]);
+  Wanted wanted{.folder = arguments[1]};
+  if (count > 2) wanted.versions = std::atoi(arguments[2]);
+  if (count > 3) wanted.checkpoint_every = std::atoi(arguments[3]);
+  const auto written = WriteTable(wanted);
   if (written) return 0;
   std::fprintf(stderr, "%s\n", written.error().ToString().c_str());
   return 1;

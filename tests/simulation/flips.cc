@@ -10,6 +10,7 @@
 #include "log/log_folder.h"
 #include "simulation/world.h"
 #include "tables/delta/actions.h"
+#include "tables/delta/log_listing.h"
 
 namespace headrace::simulation {
 namespace {
@@ -24,6 +25,23 @@ bool Contains(const Disk& disk, const std::string& path, std::string_view text) 
   return !std::ranges::search(bytes, text).empty();
 }
 
+bool IsCheckpoint(std::string_view path) { return path.ends_with(".checkpoint.parquet"); }
+
+// A commit or checkpoint that nobody reads, and that may be cleaned away: a checkpoint of its
+// version or a later one is there.
+bool HasNewerCheckpoint(const Disk& disk, const std::string& path) {
+  const std::string folder = path.substr(0, path.rfind('/') + 1);
+  const auto version_in = [&](const std::string& of) {
+    return tables::delta::VersionOfName(std::string_view(of).substr(folder.size()));
+  };
+  const auto version = version_in(path);
+  return version && std::ranges::any_of(disk.files(), [&](const auto& file) {
+           if (!file.first.starts_with(folder) || !IsCheckpoint(file.first)) return false;
+           const auto of = version_in(file.first);
+           return of && (*of > *version || (*of == *version && file.first != path));
+         });
+}
+
 // Which kinds of files there are, by name; empty: not a file that can be damaged in a way that
 // matters: locks, evidence that nobody reads, what a crash left and a start removes, and what
 // another writer put into the table without a checksum.
@@ -35,6 +53,10 @@ std::string KindOf(const Disk& disk, const std::string& path) {
   if (path.find("/snapshots/") != std::string::npos)
     return name.starts_with("snapshot-") ? "snapshot" : "";
   if (name.starts_with("somebody-")) return "";
+  // Hints, which we write for others and never read.
+  if (name == "_last_checkpoint" || name.ends_with(".crc")) return "";
+  if ((IsCommit(path) || IsCheckpoint(path)) && HasNewerCheckpoint(disk, path)) return "";
+  if (IsCheckpoint(path)) return "checkpoint";
   if (IsCommit(path)) return Contains(disk, path, "\"engineInfo\":\"Headrace") ? "commit" : "";
   if (name.ends_with(".parquet")) return "data file";
   if (name.ends_with(".log")) return "segment";
@@ -79,6 +101,8 @@ std::optional<std::string> WhatElseChanged(const std::map<std::string, Bytes>& b
     const auto file = after.Find(path);
     // A core that runs takes snapshots, removes those that are too many, and lets segments go.
     if (file == nullptr && started && (kind == "snapshot" || IsLetGo(after, path))) continue;
+    const bool tended = kind == "commit" || kind == "checkpoint";
+    if (file == nullptr && started && tended && HasNewerCheckpoint(after, path)) continue;
     if (file == nullptr) return fmt::format("{} is gone", path);
     if (!started && !std::ranges::equal(file->bytes(), bytes))
       return fmt::format("{} was changed by a start that refused", path);

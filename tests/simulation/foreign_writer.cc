@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "columns/batch_builder.h"
+#include "tables/delta/log_listing.h"
 #include "tables/parquet/parquet_writer.h"
 #include "tables/table_rows.h"
 
@@ -22,11 +23,8 @@ Result<columns::ColumnBatch> OneRow(const columns::SchemaRef& stream, int64_t id
 }
 
 Result<int64_t> NextVersion(env::Files& files, const std::string& log) {
-  HR_TRY(const std::vector<std::string> names, files.List(log));
-  int64_t versions = 0;
-  for (const std::string& name : names)
-    if (name.ends_with(".json") && !env::IsTemporaryName(name)) ++versions;
-  return versions;
+  HR_TRY(const tables::delta::LogListing listing, tables::delta::ListLog(files, log));
+  return listing.newest().value_or(-1) + 1;
 }
 
 }  // namespace
@@ -35,9 +33,10 @@ Result<bool> AppendForeignRow(env::Environment& environment, const std::string& 
                               const columns::SchemaRef& stream, int64_t id) {
   env::Files& files = environment.files();
   const std::string log = table + "/_delta_log";
-  HR_TRY(const bool exists, files.Exists(fmt::format("{}/{:020}.json", log, 0)));
+  HR_TRY(const bool exists, files.Exists(log));
   if (!exists) return false;
   HR_TRY(const int64_t version, NextVersion(files, log));
+  if (version == 0) return false;
   HR_TRY(const columns::ColumnBatch rows, OneRow(stream, id));
   HR_TRY(auto writer, tables::ParquetWriter::Make(rows.schema()));
   HR_TRY_VOID(writer->Write(rows));

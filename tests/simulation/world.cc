@@ -103,6 +103,9 @@ wiring::CoreOptions World::Options() const {
   options.log.segment_bytes = kSegmentBytes;
   options.log.reserve_bytes = 4U << 10;
   if (shape_.short_log) options.log.residue_bytes_max = 2U << 10;
+  options.table_upkeep.checkpoint_every = 4;
+  options.table_upkeep.log_retention = std::chrono::seconds(20);
+  options.table_upkeep.log_retention_min = std::chrono::seconds(20);
   options.answers_file = std::string(kData) + "/answers.ndjson";
   return options;
 }

@@ -17,10 +17,8 @@ using base::Fail;
 using base::Result;
 using Json = nlohmann::ordered_json;
 
-// Ours, beside what the protocol names: of a whole commit, in commitInfo; of a data file, in the
-// tags of its add.
+// Ours, beside what the protocol names: of a whole commit, in commitInfo.
 constexpr const char* kCommitChecksum = "headraceXxh3";
-constexpr const char* kChecksumTag = "headrace.xxh3";
 constexpr std::string_view kNoDigits = "0000000000000000";
 
 std::string Line(const Json& action) {
@@ -36,13 +34,14 @@ Json ProtocolJson(const Protocol& protocol) {
 }
 
 Json MetadataJson(const Metadata& metadata) {
-  return {{"id", metadata.id},
-          {"name", metadata.name},
-          {"format", {{"provider", "parquet"}, {"options", Json::object()}}},
-          {"schemaString", metadata.schema_string},
-          {"partitionColumns", metadata.partition_columns},
-          {"configuration", metadata.configuration},
-          {"createdTime", metadata.created_ms}};
+  Json json = {{"id", metadata.id}, {"name", metadata.name}};
+  if (!metadata.description.empty()) json["description"] = metadata.description;
+  json["format"] = {{"provider", metadata.provider}, {"options", metadata.options}};
+  json["schemaString"] = metadata.schema_string;
+  json["partitionColumns"] = metadata.partition_columns;
+  json["configuration"] = metadata.configuration;
+  if (metadata.created_ms) json["createdTime"] = *metadata.created_ms;
+  return json;
 }
 
 Json AddJson(const AddFile& add) {
@@ -52,7 +51,7 @@ Json AddJson(const AddFile& add) {
                {"modificationTime", add.modified_ms},
                {"dataChange", true}};
   if (!add.stats.empty()) json["stats"] = add.stats;
-  if (add.checksum) json["tags"] = {{kChecksumTag, fmt::format("{:016x}", *add.checksum)}};
+  if (add.checksum) json["tags"] = {{kChecksumTag, RenderChecksum(*add.checksum)}};
   return json;
 }
 
@@ -91,19 +90,6 @@ Result<void> CheckCommit(std::string_view text) {
                   .With("bytes", std::to_string(text.size())));
 }
 
-// What a tag of ours says; anything else is none.
-std::optional<uint64_t> ChecksumFrom(const Json& add) {
-  if (!add.contains("tags") || !add["tags"].is_object()) return std::nullopt;
-  const auto tag = add["tags"].find(kChecksumTag);
-  if (tag == add["tags"].end() || !tag->is_string()) return std::nullopt;
-  const auto text = tag->get<std::string>();
-  uint64_t checksum = 0;
-  const auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), checksum, /*base=*/16);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return checksum;
-}
-
 Protocol ProtocolFrom(const Json& json) {
   return {.reader_version = json.at("minReaderVersion").get<int>(),
           .writer_version = json.at("minWriterVersion").get<int>(),
@@ -111,50 +97,90 @@ Protocol ProtocolFrom(const Json& json) {
           .writer_features = json.value("writerFeatures", std::vector<std::string>{})};
 }
 
+std::map<std::string, std::string> TextsFrom(const Json& json, const char* name) {
+  std::map<std::string, std::string> texts;
+  const auto found = json.find(name);
+  if (found == json.end() || !found->is_object()) return texts;
+  for (const auto& [key, value] : found->items())
+    if (value.is_string()) texts[key] = value.get<std::string>();
+  return texts;
+}
+
+std::string TextFrom(const Json& json, const char* name) {
+  const auto found = json.find(name);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+template <typename T>
+std::optional<T> NumberFrom(const Json& json, const char* name) {
+  const auto found = json.find(name);
+  if (found == json.end() || !found->is_number()) return std::nullopt;
+  return found->get<T>();
+}
+
 Metadata MetadataFrom(const Json& json) {
   Metadata metadata{.id = json.at("id").get<std::string>(),
-                    .name = {},
+                    .name = TextFrom(json, "name"),
+                    .description = TextFrom(json, "description"),
                     .schema_string = json.at("schemaString").get<std::string>(),
                     .partition_columns = json.value("partitionColumns", std::vector<std::string>{}),
-                    .configuration = {},
-                    .created_ms = 0};
-  const Json configuration = json.value("configuration", Json::object());
-  for (const auto& [name, value] : configuration.items())
-    if (value.is_string()) metadata.configuration[name] = value.get<std::string>();
+                    .configuration = TextsFrom(json, "configuration"),
+                    .created_ms = NumberFrom<int64_t>(json, "createdTime")};
+  if (const auto format = json.find("format"); format != json.end() && format->is_object()) {
+    metadata.provider = TextFrom(*format, "provider");
+    metadata.options = TextsFrom(*format, "options");
+  }
   return metadata;
 }
 
-// A relative path that stays in the table's folder.
-Result<std::string> TablePath(const std::string& logged) {
-  HR_TRY(std::string path, DecodePath(logged));
-  if (path.starts_with('/') || path.find("://") != std::string::npos) {
-    return Fail(base::Error(ErrorCode::kUnsupported, "a data file outside the table's folder")
-                    .With("path", path));
+PartitionValues PartitionValuesFrom(const Json& json) {
+  PartitionValues values;
+  const auto found = json.find("partitionValues");
+  if (found == json.end() || !found->is_object()) return values;
+  for (const auto& [column, value] : found->items()) {
+    values.emplace_back(column,
+                        value.is_string() ? std::optional(value.get<std::string>()) : std::nullopt);
   }
-  for (size_t begin = 0; begin <= path.size();) {
-    const size_t end = std::min(path.find('/', begin), path.size());
-    if (path.compare(begin, end - begin, "..") == 0)
-      return Fail(
-          base::Error(ErrorCode::kCorruption, "a data file's path leaves the table's folder")
-              .With("path", path));
-    begin = end + 1;
-  }
-  if (path.empty()) return Fail(ErrorCode::kCorruption, "a data file without a path");
-  return path;
+  return values;
+}
+
+std::optional<DeletionVector> DeletionVectorFrom(const Json& json) {
+  const auto found = json.find("deletionVector");
+  if (found == json.end() || found->is_null()) return std::nullopt;
+  return DeletionVector{.storage = found->at("storageType").get<std::string>(),
+                        .path_or_inline = found->at("pathOrInlineDv").get<std::string>(),
+                        .offset = NumberFrom<int32_t>(*found, "offset"),
+                        .bytes = found->at("sizeInBytes").get<int32_t>(),
+                        .cardinality = found->at("cardinality").get<int64_t>()};
 }
 
 Result<AddFile> AddFrom(const Json& json) {
   HR_TRY(std::string path, TablePath(json.at("path").get<std::string>()));
   AddFile add{.path = std::move(path), .size = json.at("size").get<uint64_t>()};
   add.modified_ms = json.value("modificationTime", int64_t{0});
-  add.checksum = ChecksumFrom(json);
-  add.masked = json.contains("deletionVector") && !json.at("deletionVector").is_null();
-  if (json.contains("stats") && json.at("stats").is_string()) {
-    add.stats = json.at("stats").get<std::string>();
-    const Json stats = Json::parse(add.stats, nullptr, /*allow_exceptions=*/false);
-    if (stats.is_object()) add.rows = stats.value("numRecords", uint64_t{0});
+  add.stats = TextFrom(json, "stats");
+  add.rows = RowsInStats(add.stats);
+  add.partition_values = PartitionValuesFrom(json);
+  add.deletion_vector = DeletionVectorFrom(json);
+  for (auto& [name, value] : TextsFrom(json, "tags")) {
+    if (name == kChecksumTag) {
+      add.checksum = ParseChecksum(value);
+    } else {
+      add.tags.emplace_back(name, value);
+    }
   }
   return add;
+}
+
+Result<RemoveFile> RemoveFrom(const Json& json) {
+  HR_TRY(std::string path, TablePath(json.at("path").get<std::string>()));
+  return RemoveFile{.path = std::move(path),
+                    .deleted_ms = NumberFrom<int64_t>(json, "deletionTimestamp"),
+                    .data_change = json.value("dataChange", true),
+                    .extended = json.value("extendedFileMetadata", false),
+                    .partition_values = PartitionValuesFrom(json),
+                    .size = NumberFrom<uint64_t>(json, "size"),
+                    .deletion_vector = DeletionVectorFrom(json)};
 }
 
 Result<void> AddAction(const Json& action, Commit& commit) {
@@ -162,21 +188,29 @@ Result<void> AddAction(const Json& action, Commit& commit) {
   if (action.contains("metaData")) commit.metadata = MetadataFrom(action["metaData"]);
   if (action.contains("txn")) {
     const Json& txn = action["txn"];
-    commit.transactions.push_back(
-        {txn.at("appId").get<std::string>(), txn.at("version").get<uint64_t>()});
+    commit.transactions.push_back({txn.at("appId").get<std::string>(),
+                                   txn.at("version").get<uint64_t>(),
+                                   NumberFrom<int64_t>(txn, "lastUpdated")});
   }
   if (action.contains("add")) {
     HR_TRY(AddFile add, AddFrom(action["add"]));
     commit.adds.push_back(std::move(add));
   }
   if (action.contains("remove")) {
-    HR_TRY(std::string path, TablePath(action["remove"].at("path").get<std::string>()));
-    commit.removes.push_back(std::move(path));
+    HR_TRY(RemoveFile remove, RemoveFrom(action["remove"]));
+    commit.removes.push_back(std::move(remove));
   }
+  if (action.contains("domainMetadata") && !action["domainMetadata"].value("removed", false))
+    commit.domains.push_back(action["domainMetadata"].at("domain").get<std::string>());
+  if (action.contains("sidecar"))
+    commit.sidecars.push_back(action["sidecar"].at("path").get<std::string>());
   if (action.contains("commitInfo") && action["commitInfo"].is_object()) {
-    commit.transaction_id = action["commitInfo"].value("txnId", std::string());
-    commit.operation = action["commitInfo"].value("operation", std::string());
-    commit.timestamp_ms = action["commitInfo"].value("timestamp", int64_t{0});
+    const Json& told = action["commitInfo"];
+    commit.transaction_id = TextFrom(told, "txnId");
+    commit.operation = TextFrom(told, "operation");
+    commit.timestamp_ms = NumberFrom<int64_t>(told, "timestamp").value_or(0);
+    commit.in_commit_ms = NumberFrom<int64_t>(told, "inCommitTimestamp");
+    commit.ours = told.contains(kCommitChecksum);
   }
   return {};
 }
@@ -197,6 +231,11 @@ std::string RenderCommit(const Commit& commit) {
   const size_t digits = FindDigits(out);
   return out.replace(digits, kNoDigits.size(), ChecksumOf(out, digits));
 }
+
+std::string RenderMetadata(const Metadata& metadata) {
+  return MetadataJson(metadata).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+std::string RenderProtocol(const Protocol& protocol) { return ProtocolJson(protocol).dump(); }
 
 Result<Commit> ParseCommit(std::span<const uint8_t> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -219,6 +258,60 @@ Result<Commit> ParseCommit(std::span<const uint8_t> bytes) {
     }
   }
   return commit;
+}
+
+std::string KeyOf(const std::string& path, const std::optional<DeletionVector>& deletion_vector) {
+  std::string key = path;
+  if (!deletion_vector) return key;
+  key += '\0';
+  key += deletion_vector->storage + deletion_vector->path_or_inline;
+  if (deletion_vector->offset) key += "@" + std::to_string(*deletion_vector->offset);
+  return key;
+}
+
+uint64_t RowsInStats(std::string_view stats) {
+  // Where every known writer has it. A JSON parser takes longer than all else about a file.
+  constexpr std::string_view kFirst = R"({"numRecords":)";
+  uint64_t rows = 0;
+  if (stats.starts_with(kFirst)) {
+    const char* const begin = stats.data() + kFirst.size();
+    const char* const end = stats.data() + stats.size();
+    const auto [after, error] = std::from_chars(begin, end, rows);
+    if (error == std::errc() && after != end && (*after == ',' || *after == '}')) return rows;
+  }
+  const Json json = Json::parse(stats, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() ? NumberFrom<uint64_t>(json, "numRecords").value_or(0) : 0;
+}
+
+std::string RenderChecksum(uint64_t checksum) { return fmt::format("{:016x}", checksum); }
+
+std::optional<uint64_t> ParseChecksum(std::string_view text) {
+  uint64_t checksum = 0;
+  const char* const end = text.data() + text.size();
+  const auto [after, error] = std::from_chars(text.data(), end, checksum, /*base=*/16);
+  if (error != std::errc() || after != end) return std::nullopt;
+  return checksum;
+}
+
+Result<std::string> TablePath(std::string_view logged) {
+  HR_TRY(std::string path, DecodePath(logged));
+  const size_t colon = path.find(":/");
+  if (path.starts_with('/') || (colon != std::string::npos && path.find('/') > colon)) {
+    return Fail(base::Error(ErrorCode::kUnsupported, "a data file outside the table's folder")
+                    .With("path", path));
+  }
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    if (path.compare(begin, end - begin, "..") == 0)
+      return Fail(
+          base::Error(ErrorCode::kCorruption, "a data file's path leaves the table's folder")
+              .With("path", path));
+    begin = end + 1;
+  }
+  if (path.empty()) return Fail(ErrorCode::kCorruption, "a data file without a path");
+  if (path.find('\0') != std::string::npos)
+    return Fail(ErrorCode::kCorruption, "a data file whose path has a zero byte");
+  return path;
 }
 
 std::string EncodePath(std::string_view path) {

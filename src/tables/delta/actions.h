@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -28,40 +29,79 @@ struct Protocol {
 struct Metadata {
   std::string id;
   std::string name;
-  std::string schema_string;  // as logged; see schema_json.h
+  std::string description;
+  std::string provider = "parquet";
+  std::map<std::string, std::string> options;  // of the provider
+  std::string schema_string;                   // as logged; see schema_json.h
   std::vector<std::string> partition_columns;
   std::map<std::string, std::string> configuration;
-  int64_t created_ms = 0;
+  std::optional<int64_t> created_ms;
+  bool operator==(const Metadata&) const = default;
 };
+
+// Rows of a data file that no longer count: where the set of them is.
+struct DeletionVector {
+  std::string storage;  // "u": a file of the table, named by a UUID; "i": inline; "p": a whole path
+  std::string path_or_inline;
+  std::optional<int32_t> offset;
+  int32_t bytes = 0;
+  int64_t cardinality = 0;
+  bool operator==(const DeletionVector&) const = default;
+};
+
+// By column (its physical name); null and "" are the same to the protocol.
+using PartitionValues = std::vector<std::pair<std::string, std::optional<std::string>>>;
 
 struct AddFile {
   std::string path;  // decoded; relative to the table's folder
   uint64_t size = 0;
   int64_t modified_ms = 0;
-  std::string stats;    // JSON; may be empty
-  uint64_t rows = 0;    // from the stats; 0 when they don't say
-  bool masked = false;  // has a deletion vector
-  std::optional<uint64_t>
-      checksum;  // XXH3-64 of the file, in a tag of ours; none: another writer's
+  std::string stats = {};  // JSON; may be empty
+  uint64_t rows = 0;       // from the stats; 0 when they don't say
+  PartitionValues partition_values = {};
+  std::optional<DeletionVector> deletion_vector = {};
+  std::vector<std::pair<std::string, std::string>> tags = {};  // ours is not among them
+  // XXH3-64 of the file, in a tag of ours; none: another writer's
+  std::optional<uint64_t> checksum = {};
 };
+
+// A file that the table no longer has (a "tombstone").
+struct RemoveFile {
+  std::string path;  // as of AddFile
+  std::optional<int64_t> deleted_ms = {};
+  bool data_change = true;
+  bool extended = false;  // the two after it are told
+  PartitionValues partition_values = {};
+  std::optional<uint64_t> size = {};
+  std::optional<DeletionVector> deletion_vector = {};
+};
+
+// What makes a logical file: its path and which of its rows are deleted. An add and a remove meet
+// by it.
+std::string KeyOf(const std::string& path, const std::optional<DeletionVector>& deletion_vector);
 
 // Delta's application transaction: the newest version of each application is part of the table's
 // state.
 struct Transaction {
   std::string application;
   uint64_t version = 0;
+  std::optional<int64_t> updated_ms = {};
 };
 
-// All of one commit.
+// All of one commit; or of the top file of a V2 checkpoint that is JSON.
 struct Commit {
   std::optional<Protocol> protocol;
   std::optional<Metadata> metadata;
   std::vector<Transaction> transactions;
   std::vector<AddFile> adds;
-  std::vector<std::string> removes;  // paths
-  std::string transaction_id;        // commitInfo.txnId: tells a writer its own commit
-  std::string operation;             // commitInfo.operation
-  int64_t timestamp_ms = 0;
+  std::vector<RemoveFile> removes;
+  std::vector<std::string> domains;     // of domainMetadata that is not removed
+  std::vector<std::string> sidecars;    // of a checkpoint: names in _sidecars
+  std::string transaction_id;           // commitInfo.txnId: tells a writer its own commit
+  std::string operation;                // commitInfo.operation
+  int64_t timestamp_ms = 0;             // commitInfo.timestamp
+  std::optional<int64_t> in_commit_ms;  // commitInfo.inCommitTimestamp
+  bool ours = false;                    // has our checksum
 };
 
 // The commit file's bytes. commitInfo holds a checksum over all of them.
@@ -71,6 +111,22 @@ std::string RenderCommit(const Commit& commit);
 // in it (other writers' commits have none); kUnsupported for an absolute
 // path; kCorruption for one that leaves the folder.
 base::Result<Commit> ParseCommit(std::span<const uint8_t> bytes);
+
+// The objects inside the actions `metaData` and `protocol`.
+std::string RenderMetadata(const Metadata& metadata);
+std::string RenderProtocol(const Protocol& protocol);
+
+// numRecords of a file's statistics; 0 when they don't say.
+uint64_t RowsInStats(std::string_view stats);
+
+// The path of a data file as an action has it: decoded, relative, and inside the table's folder.
+// Errors: as ParseCommit.
+base::Result<std::string> TablePath(std::string_view logged);
+
+// The tag of ours that carries a data file's checksum, and its value.
+inline constexpr const char* kChecksumTag = "headrace.xxh3";
+std::string RenderChecksum(uint64_t checksum);
+std::optional<uint64_t> ParseChecksum(std::string_view text);
 
 // Percent-encodes all but unreserved characters and '/'; and back (an error for a bad escape).
 std::string EncodePath(std::string_view path);

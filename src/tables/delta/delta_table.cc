@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
+#include <mutex>
 #include <utility>
 
+#include "tables/delta/log_listing.h"
+#include "tables/delta/log_replay.h"
 #include "tables/delta/schema_json.h"
 #include "tables/delta/support.h"
 
@@ -17,7 +19,6 @@ using base::ErrorCode;
 using base::Fail;
 using base::Result;
 
-constexpr size_t kVersionDigits = 20;
 constexpr std::string_view kCommitEnding = ".json";
 
 std::string RandomHex(env::Environment& environment) {
@@ -35,46 +36,12 @@ std::string RandomUuid(env::Environment& environment) {
   return hex;
 }
 
-std::optional<int64_t> VersionOf(std::string_view name) {
-  if (name.size() != kVersionDigits + kCommitEnding.size() || !name.ends_with(kCommitEnding))
-    return std::nullopt;
-  int64_t version = 0;
-  for (const char c : name.substr(0, kVersionDigits)) {
-    if (c < '0' || c > '9') return std::nullopt;
-    version = version * 10 + (c - '0');
-  }
-  return version;
-}
-
-// Version 0 must be there and none may be missing.
-Result<void> CheckContiguous(const std::vector<std::string>& names) {
-  int64_t next = 0;
-  for (const std::string& name : names) {
-    const auto version = VersionOf(name);
-    if (!version) continue;
-    if (next == 0 && *version > 0) {
-      return Fail(
-          ErrorCode::kUnsupported,
-          fmt::format(
-              "the log begins at version {}: its first commits were cleaned away, and this version "
-              "does not read checkpoints",
-              *version));
-    }
-    if (*version != next)
-      return Fail(ErrorCode::kCorruption, fmt::format("commit {} is missing", next));
-    ++next;
-  }
-  if (next == 0) return Fail(ErrorCode::kNotFound, "no Delta table here: its log has no commit");
-  return {};
-}
-
 AddFile AddOf(const DataFile& file, const columns::Schema& schema, int64_t now_ms) {
   return {.path = file.name,
           .size = file.bytes,
           .modified_ms = now_ms,
           .stats = RenderStats(schema, file.rows, file.stats),
           .rows = file.rows,
-          .masked = false,
           .checksum = file.checksum};
 }
 
@@ -98,10 +65,43 @@ std::string Describe(const columns::Schema& schema) {
   return text;
 }
 
+// Gathers what a reader of a table needs of its files.
+class IntoSnapshot final : public FileSink {
+ public:
+  explicit IntoSnapshot(Snapshot& snapshot) : snapshot_(snapshot) {}
+  Result<void> Add(AddFile file) override {
+    file.stats.clear();
+    file.stats.shrink_to_fit();
+    file.tags = {};
+    snapshot_.files.push_back(std::move(file));
+    return {};
+  }
+  Result<void> Remove(RemoveFile file) override {
+    snapshot_.removed.push_back(std::move(file.path));
+    return {};
+  }
+  void Restart() override {
+    snapshot_.files.clear();
+    snapshot_.removed.clear();
+  }
+
+ private:
+  Snapshot& snapshot_;
+};
+
 }  // namespace
 
+// Shared with the upkeep's work, which outlives neither this nor the table.
+struct DeltaTable::Counted {
+  std::mutex mutex;
+  std::optional<CheckpointFigures> newest;
+};
+
 DeltaTable::DeltaTable(env::Environment& environment, std::string folder, Keep keep)
-    : environment_(environment), folder_(std::move(folder)), keep_(keep) {}
+    : environment_(environment),
+      folder_(std::move(folder)),
+      keep_(keep),
+      counted_(std::make_shared<Counted>()) {}
 
 Result<std::unique_ptr<DeltaTable>> DeltaTable::Open(env::Environment& environment,
                                                      const std::string& folder, Keep keep) {
@@ -113,8 +113,10 @@ Result<std::unique_ptr<DeltaTable>> DeltaTable::Open(env::Environment& environme
 Result<std::unique_ptr<DeltaTable>> DeltaTable::OpenForAppend(env::Environment& environment,
                                                               const std::string& folder,
                                                               const std::string& name,
-                                                              const columns::SchemaRef& schema) {
+                                                              const columns::SchemaRef& schema,
+                                                              UpkeepOptions upkeep) {
   std::unique_ptr<DeltaTable> table(new DeltaTable(environment, folder, Keep::kNoFiles));
+  table->upkeep_ = std::move(upkeep);
   auto loaded = table->Load();
   if (!loaded && loaded.error().code() == ErrorCode::kNotFound)
     loaded = table->Create(name, *schema);
@@ -126,7 +128,7 @@ Result<std::unique_ptr<DeltaTable>> DeltaTable::OpenForAppend(env::Environment& 
 }
 
 std::string DeltaTable::PathOf(int64_t version) const {
-  return fmt::format("{}/_delta_log/{:020}{}", folder_, version, kCommitEnding);
+  return folder_ + "/_delta_log/" + VersionedName(version, kCommitEnding);
 }
 
 Commit DeltaTable::NewCommit(const char* operation) {
@@ -134,21 +136,56 @@ Commit DeltaTable::NewCommit(const char* operation) {
   commit.transaction_id = RandomHex(environment_);
   commit.operation = operation;
   commit.timestamp_ms = environment_.clock().Wall().us / 1000;
+  commit.ours = true;
   return commit;
 }
 
 Result<void> DeltaTable::Load() {
-  const std::string log = folder_ + "/_delta_log";
-  auto names = environment_.files().List(log);
-  if (!names) return Fail(std::move(names).error().With("table", folder_));
-  if (auto whole = CheckContiguous(*names); !whole)
-    return Fail(std::move(whole).error().With("file", log));
-  HR_TRY_VOID(Refresh());
-  if (snapshot_.schema == nullptr || snapshot_.metadata.id.empty()) {
-    return Fail(base::Error(ErrorCode::kCorruption, "version 0 has no metaData or no protocol")
-                    .With("file", PathOf(0)));
-  }
+  Snapshot fresh;
+  IntoSnapshot sink(fresh);
+  HR_TRY(static_cast<LogState&>(fresh), ReplayLog(environment_.files(), folder_, std::nullopt,
+                                                  keep_ == Keep::kFiles ? &sink : nullptr));
+  snapshot_ = std::move(fresh);
+  HR_TRY_VOID(CheckState(PathOf(snapshot_.version)));
+  const int64_t every = upkeep_.checkpoint_every;
+  next_checkpoint_ = (snapshot_.checkpoint.value_or(0) / every + 1) * every;
+  seen_at_ = environment_.clock().Now();
   return {};
+}
+
+// Whether we understand protocol and metadata; their schema.
+Result<void> DeltaTable::CheckState(const std::string& file) {
+  const auto at = [&](base::Error error) { return Fail(std::move(error).With("file", file)); };
+  if (auto readable = CheckReadable(*snapshot_.protocol); !readable)
+    return at(std::move(readable).error());
+  if (auto plain = CheckPlain(*snapshot_.metadata); !plain) return at(std::move(plain).error());
+  auto schema = ParseSchema(snapshot_.metadata->schema_string);
+  if (!schema) return at(std::move(schema).error());
+  snapshot_.schema = *schema;
+  return {};
+}
+
+// A writer that slept may find that the versions after its own were cleaned away: it begins anew
+// then, long before it could take the first of them for one that nobody has made.
+Result<void> DeltaTable::ReloadIfStale() {
+  const env::MonotonicTime age = environment_.clock().Now() - seen_at_;
+  if (appended_ == nullptr || age < upkeep_.log_retention_min / 2) return {};
+  const Snapshot before = snapshot_;
+  HR_TRY_VOID(Load());
+  bool moved = snapshot_.version < before.version;
+  for (const auto& [application, txn] : before.transactions) {
+    if (!application.starts_with("headrace/")) continue;
+    const auto now = snapshot_.transactions.find(application);
+    moved |= now == snapshot_.transactions.end() || now->second.version != txn.version;
+  }
+  // A put of our own whose outcome is not known may have moved it.
+  if (moved && unsettled_.empty())
+    return Fail(base::Error(ErrorCode::kConflict,
+                            "while this writer slept its marker in the table was moved")
+                    .With("table", folder_)
+                    .With("version", std::to_string(snapshot_.version)));
+  HR_TRY_VOID(CheckAppendable(*appended_));
+  return SyncCommits();
 }
 
 Result<void> DeltaTable::Create(const std::string& name, const columns::Schema& schema) {
@@ -161,6 +198,7 @@ Result<void> DeltaTable::Create(const std::string& name, const columns::Schema& 
                              .partition_columns = {},
                              .configuration = {{"delta.appendOnly", "true"}},
                              .created_ms = commit.timestamp_ms};
+  next_checkpoint_ = upkeep_.checkpoint_every;
   environment_.CrashPoint("delta.before_create");
   HR_TRY(const Put put, PutCommit(commit));
   environment_.CrashPoint("delta.after_create");
@@ -168,7 +206,7 @@ Result<void> DeltaTable::Create(const std::string& name, const columns::Schema& 
 }
 
 Result<void> DeltaTable::CheckAppendable(const columns::Schema& schema) const {
-  HR_TRY_VOID(CheckWritable(snapshot_.protocol, snapshot_.metadata));
+  HR_TRY_VOID(CheckWritable(*snapshot_.protocol, *snapshot_.metadata));
   if (SameColumns(*snapshot_.schema, schema)) return {};
   return Fail(
       base::Error(
@@ -181,8 +219,8 @@ Result<void> DeltaTable::CheckAppendable(const columns::Schema& schema) const {
 
 std::vector<Marker> DeltaTable::markers() const {
   std::vector<Marker> markers;
-  for (const auto& [application, version] : snapshot_.transactions)
-    markers.push_back({application, version});
+  for (const auto& [application, txn] : snapshot_.transactions)
+    markers.push_back({application, txn.version});
   return markers;
 }
 
@@ -198,31 +236,50 @@ Result<std::optional<Commit>> DeltaTable::ReadNext() {
 
 Result<void> DeltaTable::Apply(Commit commit) {
   const std::string path = PathOf(snapshot_.version + 1);
-  const auto at = [&](base::Error error) { return Fail(std::move(error).With("file", path)); };
-  if (commit.protocol) {
-    if (auto readable = CheckReadable(*commit.protocol); !readable)
-      return at(std::move(readable).error());
-    snapshot_.protocol = *commit.protocol;
+  snapshot_.LogState::Apply(commit);
+  seen_at_ = environment_.clock().Now();
+  if (!commit.ours && !(commit.adds.empty() && commit.removes.empty())) ++uncounted_;
+  for (const AddFile& add : commit.adds) {
+    ++added_.files;
+    added_.bytes += add.size;
   }
-  if (commit.metadata) {
-    if (auto plain = CheckPlain(*commit.metadata); !plain) return at(std::move(plain).error());
-    auto schema = ParseSchema(commit.metadata->schema_string);
-    if (!schema) return at(std::move(schema).error());
-    snapshot_.schema = *schema;
-    snapshot_.metadata = std::move(*commit.metadata);
+  if (snapshot_.version % upkeep_.checkpoint_every == 0)
+    mark_ = {snapshot_.version, added_, uncounted_};
+  return commit.protocol || commit.metadata ? CheckState(path) : Result<void>();
+}
+
+// The sums that the last checkpoint counted, with the commits of ours after it.
+void DeltaTable::TakeSums() {
+  const std::lock_guard lock(counted_->mutex);
+  if (!counted_->newest || snapshot_.sums) return;
+  const CheckpointFigures& counted = *counted_->newest;
+  if (counted.version != mark_.version || mark_.uncounted != uncounted_) return;
+  snapshot_.sums = FileSums{counted.sums.files + added_.files - mark_.added.files,
+                            counted.sums.bytes + added_.bytes - mark_.added.bytes};
+}
+
+UpkeepTask DeltaTable::TakeUpkeep() {
+  TakeSums();
+  std::optional<int64_t> due;
+  if (snapshot_.version >= next_checkpoint_) {
+    due = snapshot_.version - snapshot_.version % upkeep_.checkpoint_every;
+    next_checkpoint_ = *due + upkeep_.checkpoint_every;
   }
-  for (const Transaction& txn : commit.transactions)
-    snapshot_.transactions[txn.application] = txn.version;
-  if (keep_ == Keep::kFiles) {
-    const std::set<std::string_view> removed(commit.removes.begin(), commit.removes.end());
-    if (!removed.empty())
-      std::erase_if(snapshot_.files,
-                    [&](const AddFile& file) { return removed.contains(file.path); });
-    for (AddFile& add : commit.adds) snapshot_.files.push_back(std::move(add));
-    snapshot_.removed.insert(snapshot_.removed.end(), commit.removes.begin(), commit.removes.end());
-  }
-  ++snapshot_.version;
-  return {};
+  const bool checksum = snapshot_.sums && snapshot_.version > checksum_at_;
+  if (checksum) checksum_at_ = snapshot_.version;
+  if (!due && !checksum) return nullptr;
+  return [&environment = environment_, folder = folder_, due, options = upkeep_,
+          state = static_cast<const LogState&>(snapshot_), counted = counted_]() -> Result<void> {
+    if (due) {
+      HR_TRY(const auto made, WriteCheckpoint(environment, folder, *due, options));
+      if (made) {
+        const std::lock_guard lock(counted->mutex);
+        counted->newest = made;
+      }
+      HR_TRY_VOID(CleanUpLog(environment, folder, state, options));
+    }
+    return WriteChecksumFile(environment, folder, state);
+  };
 }
 
 // What another writer did: still a table that we can append to, and our marker where we left it?
@@ -249,10 +306,13 @@ Result<void> DeltaTable::SyncCommits() {
 }
 
 Result<void> DeltaTable::Refresh() {
+  HR_TRY_VOID(ReloadIfStale());
   for (const int64_t before = snapshot_.version;;) {
     HR_TRY(std::optional<Commit> next, ReadNext());
-    if (!next && appended_ != nullptr && snapshot_.version > before) return SyncCommits();
-    if (!next) return {};
+    if (!next) {
+      seen_at_ = environment_.clock().Now();
+      return appended_ != nullptr && snapshot_.version > before ? SyncCommits() : Result<void>();
+    }
     // A put that failed may have made this version all the same.
     const bool ours =
         appended_ == nullptr || (!unsettled_.empty() && next->transaction_id == unsettled_);
@@ -278,8 +338,9 @@ Result<DeltaTable::Put> DeltaTable::PutCommit(const Commit& commit) {
 
 Result<void> DeltaTable::Append(std::span<const DataFile> files, const Marker& marker) {
   HR_CHECK(appended_ != nullptr, "a Delta table that was opened for reading");
+  HR_TRY_VOID(ReloadIfStale());
   Commit commit = NewCommit("WRITE");
-  commit.transactions.push_back({marker.application, marker.version});
+  commit.transactions.push_back({marker.application, marker.version, commit.timestamp_ms});
   for (const DataFile& file : files)
     commit.adds.push_back(AddOf(file, *appended_, commit.timestamp_ms));
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {

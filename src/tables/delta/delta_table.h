@@ -2,8 +2,9 @@
 // One Delta table in a folder: its newest version, kept in memory, and appends to it.
 //
 // A version is the file _delta_log/<20 digits>.json, made by put-if-absent: whoever links the name
-// first has made that version. Opening replays all of them; after that a commit reads only what
-// others have added. Checkpoints are neither written nor needed, as long as version 0 is there.
+// first has made that version. Opening reads the newest checkpoint that is sound and the commits
+// after it; after that a commit reads only what others have added. Checkpoints are written beside
+// the commits, by the work that TakeUpkeep hands out.
 
 #include <cstdint>
 #include <map>
@@ -15,19 +16,18 @@
 #include "columns/schema.h"
 #include "env/environment.h"
 #include "tables/delta/actions.h"
+#include "tables/delta/log_state.h"
+#include "tables/delta/log_upkeep.h"
 #include "tables/table_format.h"
 
 namespace headrace::tables::delta {
 
 // What a table holds at one version.
-struct Snapshot {
-  int64_t version = -1;
-  Protocol protocol;
-  Metadata metadata;
+struct Snapshot : LogState {
   columns::SchemaRef schema;
-  std::map<std::string, uint64_t> transactions;  // application -> version
-  std::vector<AddFile> files;        // in the order of their commits; empty unless asked for
-  std::vector<std::string> removed;  // their paths, once they were files; likewise
+  std::vector<AddFile> files;        // in the order of their commits; empty unless asked for; their
+                                     // statistics and tags are dropped
+  std::vector<std::string> removed;  // paths of files that it had, as far as tombstones tell
 };
 
 // A reader needs the files, a writer does not (they would grow with the table).
@@ -40,8 +40,8 @@ class DeltaTable final : public TableFormat {
       1000;  // versions of others that one append goes after; then kConflict
 
   // Reads the table. Errors: kNotFound when there is none; kUnsupported for a protocol feature,
-  // partitions, column mapping, or a log whose first commits were cleaned away; kCorruption for
-  // gaps and broken commits; each with file=.
+  // partitions or column mapping; kCorruption for gaps, broken commits, and a log without a
+  // beginning; each with file=.
   static base::Result<std::unique_ptr<DeltaTable>> Open(env::Environment& environment,
                                                         const std::string& folder, Keep keep);
   // For appending rows of `schema`: creates the table when there is none.
@@ -49,7 +49,8 @@ class DeltaTable final : public TableFormat {
   static base::Result<std::unique_ptr<DeltaTable>> OpenForAppend(env::Environment& environment,
                                                                  const std::string& folder,
                                                                  const std::string& name,
-                                                                 const columns::SchemaRef& schema);
+                                                                 const columns::SchemaRef& schema,
+                                                                 UpkeepOptions upkeep = {});
 
   const Snapshot& snapshot() const { return snapshot_; }
   const std::string& folder() const { return folder_; }
@@ -57,10 +58,14 @@ class DeltaTable final : public TableFormat {
   std::vector<Marker> markers() const override;
   base::Result<void> Refresh() override;
   base::Result<void> Append(std::span<const DataFile> files, const Marker& marker) override;
+  UpkeepTask TakeUpkeep() override;
 
  private:
   DeltaTable(env::Environment& environment, std::string folder, Keep keep);
   base::Result<void> Load();
+  base::Result<void> CheckState(const std::string& file);
+  base::Result<void> ReloadIfStale();
+  void TakeSums();
   base::Result<void> Create(const std::string& name, const columns::Schema& schema);
   base::Result<void> CheckAppendable(const columns::Schema& schema) const;
   base::Result<void> SyncCommits();
@@ -79,6 +84,21 @@ class DeltaTable final : public TableFormat {
   columns::SchemaRef appended_;  // the schema that this writer appends; null for a reader
   std::string unsettled_;        // transaction id of the last put whose outcome was not known
   Snapshot snapshot_;
+
+  UpkeepOptions upkeep_;
+  int64_t next_checkpoint_ = 0;    // the version that is due next
+  env::MonotonicTime seen_at_{0};  // when the newest version was last looked for
+  // What the upkeep's checkpoint counted, for the checksum files after it.
+  struct Counted;
+  std::shared_ptr<Counted> counted_;
+  FileSums added_;          // by commits since the table was opened
+  uint64_t uncounted_ = 0;  // commits of others with files since then
+  struct Mark {
+    int64_t version = -1;
+    FileSums added;
+    uint64_t uncounted = 0;
+  } mark_;                    // how it was at the last version that a checkpoint is made of
+  int64_t checksum_at_ = -1;  // the last version that a checksum file was asked for
 };
 
 }  // namespace headrace::tables::delta

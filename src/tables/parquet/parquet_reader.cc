@@ -1,7 +1,5 @@
 #include "tables/parquet/parquet_reader.h"
 
-#include <arrow/buffer.h>
-#include <arrow/io/interfaces.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <fmt/format.h>
@@ -17,6 +15,7 @@
 #include "base/hash.h"
 #include "columns/arrow/arrow_bridge.h"
 #include "columns/batch_builder.h"
+#include "tables/parquet/arrow_file.h"
 
 namespace headrace::tables {
 namespace {
@@ -24,54 +23,6 @@ namespace {
 using base::ErrorCode;
 using base::Fail;
 using base::Result;
-
-// Arrow's view of a file of env.
-class ArrowFile final : public arrow::io::RandomAccessFile {
- public:
-  explicit ArrowFile(std::unique_ptr<env::ReadableFile> file) : file_(std::move(file)) {}
-
-  arrow::Result<int64_t> GetSize() override { return static_cast<int64_t>(file_->size()); }
-  arrow::Status Close() override {
-    closed_ = true;
-    return arrow::Status::OK();
-  }
-  bool closed() const override { return closed_; }
-  arrow::Status Seek(int64_t position) override {
-    position_ = position;
-    return arrow::Status::OK();
-  }
-  arrow::Result<int64_t> Tell() const override { return position_; }
-  arrow::Result<int64_t> ReadAt(int64_t position, int64_t bytes, void* out) override {
-    const auto size = static_cast<int64_t>(file_->size());
-    const int64_t there = std::max<int64_t>(0, std::min(bytes, size - position));
-    const auto read =
-        file_->ReadAt(static_cast<uint64_t>(position),
-                      std::span(static_cast<uint8_t*>(out), static_cast<size_t>(there)));
-    if (!read) return arrow::Status::IOError(read.error().ToString());
-    return there;
-  }
-  arrow::Result<std::shared_ptr<arrow::Buffer>> ReadAt(int64_t position, int64_t bytes) override {
-    ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::AllocateResizableBuffer(bytes));
-    ARROW_ASSIGN_OR_RAISE(const int64_t read, ReadAt(position, bytes, buffer->mutable_data()));
-    ARROW_RETURN_NOT_OK(buffer->Resize(read));
-    return std::shared_ptr<arrow::Buffer>(std::move(buffer));
-  }
-  arrow::Result<int64_t> Read(int64_t bytes, void* out) override {
-    ARROW_ASSIGN_OR_RAISE(const int64_t read, ReadAt(position_, bytes, out));
-    position_ += read;
-    return read;
-  }
-  arrow::Result<std::shared_ptr<arrow::Buffer>> Read(int64_t bytes) override {
-    ARROW_ASSIGN_OR_RAISE(auto buffer, ReadAt(position_, bytes));
-    position_ += buffer->size();
-    return buffer;
-  }
-
- private:
-  std::unique_ptr<env::ReadableFile> file_;
-  int64_t position_ = 0;
-  bool closed_ = false;
-};
 
 columns::Column AllNull(columns::Type type, size_t rows) {
   if (columns::IsList(type)) {
@@ -231,8 +182,7 @@ Result<std::unique_ptr<ParquetReader>> ParquetReader::Open(env::Files& files,
   };
   try {
     parquet::arrow::FileReaderBuilder builder;
-    if (const auto opened = builder.Open(std::make_shared<ArrowFile>(std::move(file)));
-        !opened.ok())
+    if (const auto opened = builder.Open(OpenForArrow(std::move(file))); !opened.ok())
       return broken(opened.message());
     parquet::ArrowReaderProperties properties(/*use_threads=*/false);
     properties.set_batch_size(kPartRows);

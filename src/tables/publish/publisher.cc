@@ -75,9 +75,10 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
         stream_(std::move(stream)),
         options_(std::move(options)) {}
 
-  void SetExecutor(env::Executor* executor) {
+  void SetExecutors(env::Executor* executor, env::Executor* upkeep) {
     const std::lock_guard lock(mutex_);
     executor_ = executor;
+    upkeep_executor_ = upkeep;
   }
 
   Result<void> NoteDurable(const log::Epoch& epoch) {
@@ -224,12 +225,42 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   Result<void> TryOpenTable() {
     HR_TRY(columns::SchemaRef schema, TableSchema(*stream_.schema));
     environment_.CrashPoint("publish.before_open");
-    HR_TRY(table_,
-           delta::DeltaTable::OpenForAppend(environment_, options_.folder, stream_.name, schema));
+    HR_TRY(table_, delta::DeltaTable::OpenForAppend(environment_, options_.folder, stream_.name,
+                                                    schema, Upkeep()));
     environment_.CrashPoint("publish.after_open");
     HR_TRY_VOID(RemoveLeftovers());
     environment_.CrashPoint("publish.before_settle");
     return Settle();
+  }
+
+  // Removals of this log's files stay known for ever: by them a reader of history learns that rows
+  // stand elsewhere now.
+  delta::UpkeepOptions Upkeep() const {
+    delta::UpkeepOptions upkeep = options_.upkeep;
+    upkeep.keeps_removal = [log = log_->log()](std::string_view path) {
+      return ParseFileName(log, path).has_value();
+    };
+    return upkeep;
+  }
+
+  // Hands what is due to the upkeep's executor, unless it is still at the last piece: then the next
+  // commit does.
+  void TendLog() {
+    if (tending_) return;
+    UpkeepTask task = table_->TakeUpkeep();
+    if (task == nullptr) return;
+    const std::lock_guard lock(mutex_);
+    if (upkeep_executor_ == nullptr) return;
+    tending_ = true;
+    upkeep_executor_->Post([weak = weak_from_this(), task = std::move(task)]() mutable {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      const Result<void> done = task();
+      if (!done)
+        base::LogWarning("tables.upkeep_failed",
+                         {{"stream", self->stream_.name}, {"reason", done.error().ToString()}});
+      self->Post([](Actor& actor) { actor.tending_ = false; });
+    });
   }
 
   // Temporary files of data files of this log: a crash left them, and nobody else may have made
@@ -391,6 +422,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     HR_TRY_VOID(table_->Append(files, {application_, last_plan_->last.value}));
     environment_.CrashPoint("publish.after_commit");
     CountCommit(files);
+    TendLog();
     return {};
   }
 
@@ -477,6 +509,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
 
   mutable std::mutex mutex_;  // guards from here to the blank line
   env::Executor* executor_ = nullptr;
+  env::Executor* upkeep_executor_ = nullptr;
   PublisherStatus status_;
   PendingRows pending_;
   EpochId known_through_;                   // the log tells when epochs up to here became visible
@@ -490,10 +523,11 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   std::string application_;
   std::unique_ptr<TableFormat> table_;
   std::optional<PublishPlan> last_plan_;
-  bool redo_ = false;    // the last plan is in the log and not in the table
-  bool busy_ = false;    // an entry is on its way into the log
-  bool due_ = true;      // the interval, or a retry's delay, is over
-  bool failed_ = false;  // the last try ended in an error
+  bool redo_ = false;     // the last plan is in the log and not in the table
+  bool busy_ = false;     // an entry is on its way into the log
+  bool due_ = true;       // the interval, or a retry's delay, is over
+  bool failed_ = false;   // the last try ended in an error
+  bool tending_ = false;  // the upkeep's executor has a piece of work
   std::string reason_;
   std::optional<env::BackgroundPass> pass_;
   uint64_t timer_turn_ = 0;
@@ -504,13 +538,15 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
 Publisher::Publisher(env::Environment& environment, base::MemoryBudget& budget,
                      PublishedStream stream, PublisherOptions options)
     : actor_(std::make_shared<Actor>(environment, budget, std::move(stream), std::move(options))),
+      upkeep_executor_(environment.NewExecutor("upkeep", env::Priority::kBackground)),
       executor_(environment.NewExecutor("publish", env::Priority::kBackground)) {
-  actor_->SetExecutor(executor_.get());
+  actor_->SetExecutors(executor_.get(), upkeep_executor_.get());
 }
 
 Publisher::~Publisher() {
-  actor_->SetExecutor(nullptr);
+  actor_->SetExecutors(nullptr, nullptr);
   executor_.reset();
+  upkeep_executor_.reset();
 }
 
 PublisherCapture Publisher::Capture() const { return actor_->Capture(); }

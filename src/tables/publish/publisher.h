@@ -13,6 +13,9 @@
 // the last plan in the log: a marker behind the plan before it, or ahead of the last one, means
 // that table or log was restored from a backup; then, and when somebody else changed the table so
 // that it can't be appended to, the publisher stops and says why, and everything else goes on.
+//
+// Beside the commits, on a background executor of its own, runs the upkeep of the table's log: one
+// piece of work at a time, of which a failure is a warning line and costs nothing else.
 
 #include <cstdint>
 #include <functional>
@@ -27,6 +30,7 @@
 #include "env/environment.h"
 #include "log/epoch.h"
 #include "log/reader.h"
+#include "tables/delta/log_upkeep.h"
 #include "tables/publish/plan_files.h"
 #include "tables/table_rows.h"
 
@@ -41,6 +45,7 @@ struct PublisherOptions {
       std::chrono::milliseconds(500);  // after a failure that may pass; doubles
   base::Duration retry_max = std::chrono::minutes(1);
   FileLimits files;
+  delta::UpkeepOptions upkeep;
 };
 
 struct PublisherStatus {
@@ -94,6 +99,7 @@ class Publisher {
  private:
   class Actor;
   std::shared_ptr<Actor> actor_;
+  std::unique_ptr<env::Executor> upkeep_executor_;
   std::unique_ptr<env::Executor> executor_;
 };
 

@@ -1,0 +1,323 @@
+#include "tables/delta/checkpoint_columns.h"
+
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace headrace::tables::delta {
+namespace {
+
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+using ArrayRef = std::shared_ptr<arrow::Array>;
+
+// A text column, whichever layout it has. Null without an array.
+class TextColumn {
+ public:
+  explicit TextColumn(ArrayRef array) : array_(std::move(array)) {}
+  std::optional<std::string> at(int64_t row) const {
+    if (array_ == nullptr || array_->IsNull(row)) return std::nullopt;
+    switch (array_->type_id()) {
+      case arrow::Type::STRING:
+      case arrow::Type::BINARY:
+        return std::string(static_cast<const arrow::BinaryArray&>(*array_).GetView(row));
+      case arrow::Type::LARGE_STRING:
+      case arrow::Type::LARGE_BINARY:
+        return std::string(static_cast<const arrow::LargeBinaryArray&>(*array_).GetView(row));
+      case arrow::Type::STRING_VIEW:
+      case arrow::Type::BINARY_VIEW:
+        return std::string(static_cast<const arrow::BinaryViewArray&>(*array_).GetView(row));
+      case arrow::Type::DICTIONARY: {
+        const auto& coded = static_cast<const arrow::DictionaryArray&>(*array_);
+        return TextColumn(coded.dictionary()).at(coded.GetValueIndex(row));
+      }
+      default: return std::nullopt;
+    }
+  }
+
+ private:
+  ArrayRef array_;
+};
+
+class NumberColumn {
+ public:
+  explicit NumberColumn(ArrayRef array) : array_(std::move(array)) {}
+  std::optional<int64_t> at(int64_t row) const {
+    if (array_ == nullptr || array_->IsNull(row)) return std::nullopt;
+    if (array_->type_id() == arrow::Type::INT64)
+      return static_cast<const arrow::Int64Array&>(*array_).Value(row);
+    if (array_->type_id() == arrow::Type::INT32)
+      return static_cast<const arrow::Int32Array&>(*array_).Value(row);
+    return std::nullopt;
+  }
+
+ private:
+  ArrayRef array_;
+};
+
+class BoolColumn {
+ public:
+  explicit BoolColumn(ArrayRef array) : array_(std::move(array)) {}
+  bool at(int64_t row, bool otherwise) const {
+    if (array_ == nullptr || array_->IsNull(row) || array_->type_id() != arrow::Type::BOOL)
+      return otherwise;
+    return static_cast<const arrow::BooleanArray&>(*array_).Value(row);
+  }
+
+ private:
+  ArrayRef array_;
+};
+
+// map<text, text>.
+class TextMapColumn {
+ public:
+  explicit TextMapColumn(const ArrayRef& array)
+      : map_(array != nullptr && array->type_id() == arrow::Type::MAP
+                 ? std::static_pointer_cast<arrow::MapArray>(array)
+                 : nullptr),
+        keys_(map_ ? map_->keys() : nullptr),
+        items_(map_ ? map_->items() : nullptr) {}
+  PartitionValues at(int64_t row) const {
+    PartitionValues pairs;
+    if (map_ == nullptr || map_->IsNull(row)) return pairs;
+    for (int64_t i = map_->value_offset(row); i < map_->value_offset(row + 1); ++i)
+      pairs.emplace_back(keys_.at(i).value_or(""), items_.at(i));
+    return pairs;
+  }
+  std::map<std::string, std::string> texts(int64_t row) const {
+    std::map<std::string, std::string> texts;
+    for (auto& [key, value] : at(row))
+      if (value) texts[key] = std::move(*value);
+    return texts;
+  }
+
+ private:
+  std::shared_ptr<arrow::MapArray> map_;
+  TextColumn keys_;
+  TextColumn items_;
+};
+
+std::vector<std::string> TextsAt(const ArrayRef& array, int64_t row) {
+  std::vector<std::string> texts;
+  if (array == nullptr || array->IsNull(row)) return texts;
+  const auto take = [&](const auto& list) {
+    const TextColumn values(list.values());
+    for (int64_t i = list.value_offset(row); i < list.value_offset(row + 1); ++i)
+      texts.push_back(values.at(i).value_or(""));
+  };
+  if (array->type_id() == arrow::Type::LIST) take(static_cast<const arrow::ListArray&>(*array));
+  if (array->type_id() == arrow::Type::LARGE_LIST)
+    take(static_cast<const arrow::LargeListArray&>(*array));
+  return texts;
+}
+
+// One kind of action: a struct column, and its fields.
+class ActionColumn {
+ public:
+  explicit ActionColumn(const ArrayRef& array)
+      : struct_(array != nullptr && array->type_id() == arrow::Type::STRUCT
+                    ? std::static_pointer_cast<arrow::StructArray>(array)
+                    : nullptr) {}
+  ArrayRef field(const char* name) const {
+    return struct_ ? struct_->GetFieldByName(name) : nullptr;
+  }
+  bool has(int64_t row) const { return struct_ != nullptr && struct_->IsValid(row); }
+
+ private:
+  std::shared_ptr<arrow::StructArray> struct_;
+};
+
+std::unexpected<base::Error> Missing(const char* what) {
+  return Fail(ErrorCode::kCorruption, std::string("an action of a checkpoint without its ") + what);
+}
+
+class DeletionVectorColumn {
+ public:
+  explicit DeletionVectorColumn(const ArrayRef& array)
+      : column_(array),
+        storage_(column_.field("storageType")),
+        path_(column_.field("pathOrInlineDv")),
+        offset_(column_.field("offset")),
+        bytes_(column_.field("sizeInBytes")),
+        cardinality_(column_.field("cardinality")) {}
+  std::optional<DeletionVector> at(int64_t row) const {
+    if (!column_.has(row)) return std::nullopt;
+    auto storage = storage_.at(row);
+    if (!storage) return std::nullopt;  // writers that have no null structs
+    DeletionVector vector{.storage = std::move(*storage),
+                          .path_or_inline = path_.at(row).value_or(""),
+                          .offset = {},
+                          .bytes = static_cast<int32_t>(bytes_.at(row).value_or(0)),
+                          .cardinality = cardinality_.at(row).value_or(0)};
+    if (const auto offset = offset_.at(row)) vector.offset = static_cast<int32_t>(*offset);
+    return vector;
+  }
+
+ private:
+  ActionColumn column_;
+  TextColumn storage_, path_;
+  NumberColumn offset_, bytes_, cardinality_;
+};
+
+Result<void> TakeAdds(const ActionColumn& column, int64_t rows, FileSink& sink) {
+  const TextColumn path(column.field("path"));
+  const TextColumn stats(column.field("stats"));
+  const NumberColumn size(column.field("size"));
+  const NumberColumn modified(column.field("modificationTime"));
+  const TextMapColumn partition(column.field("partitionValues"));
+  const TextMapColumn tags(column.field("tags"));
+  const DeletionVectorColumn vector(column.field("deletionVector"));
+  for (int64_t row = 0; row < rows; ++row) {
+    if (!column.has(row)) continue;
+    const auto logged = path.at(row);
+    if (!logged) continue;  // writers that have no null structs
+    const auto bytes = size.at(row);
+    if (!bytes || *bytes < 0) return Missing("size");
+    HR_TRY(std::string decoded, TablePath(*logged));
+    AddFile add{.path = std::move(decoded),
+                .size = static_cast<uint64_t>(*bytes),
+                .modified_ms = modified.at(row).value_or(0),
+                .stats = stats.at(row).value_or("")};
+    add.rows = RowsInStats(add.stats);
+    add.partition_values = partition.at(row);
+    add.deletion_vector = vector.at(row);
+    for (auto& [name, value] : tags.at(row)) {
+      if (name == kChecksumTag) {
+        add.checksum = ParseChecksum(value.value_or(""));
+      } else if (value) {
+        add.tags.emplace_back(name, *value);
+      }
+    }
+    HR_TRY_VOID(sink.Add(std::move(add)));
+  }
+  return {};
+}
+
+Result<void> TakeRemoves(const ActionColumn& column, int64_t rows, FileSink& sink) {
+  const TextColumn path(column.field("path"));
+  const NumberColumn deleted(column.field("deletionTimestamp"));
+  const BoolColumn data_change(column.field("dataChange"));
+  const BoolColumn extended(column.field("extendedFileMetadata"));
+  const NumberColumn size(column.field("size"));
+  const TextMapColumn partition(column.field("partitionValues"));
+  const DeletionVectorColumn vector(column.field("deletionVector"));
+  for (int64_t row = 0; row < rows; ++row) {
+    if (!column.has(row)) continue;
+    const auto logged = path.at(row);
+    if (!logged) continue;
+    HR_TRY(std::string decoded, TablePath(*logged));
+    RemoveFile remove{.path = std::move(decoded),
+                      .deleted_ms = deleted.at(row),
+                      .data_change = data_change.at(row, true),
+                      .extended = extended.at(row, false),
+                      .partition_values = partition.at(row),
+                      .size = {},
+                      .deletion_vector = vector.at(row)};
+    if (const auto bytes = size.at(row)) remove.size = static_cast<uint64_t>(*bytes);
+    HR_TRY_VOID(sink.Remove(std::move(remove)));
+  }
+  return {};
+}
+
+Result<void> TakeMetadata(const ActionColumn& column, int64_t rows, Commit& head) {
+  for (int64_t row = 0; row < rows; ++row) {
+    if (!column.has(row)) continue;
+    const auto text = [&](const char* name) { return TextColumn(column.field(name)).at(row); };
+    auto id = text("id");
+    if (!id) continue;
+    auto schema = text("schemaString");
+    if (!schema) return Missing("schemaString");
+    Metadata metadata{.id = std::move(*id),
+                      .name = text("name").value_or(""),
+                      .description = text("description").value_or(""),
+                      .schema_string = std::move(*schema),
+                      .partition_columns = TextsAt(column.field("partitionColumns"), row),
+                      .configuration = TextMapColumn(column.field("configuration")).texts(row),
+                      .created_ms = NumberColumn(column.field("createdTime")).at(row)};
+    if (const ActionColumn format(column.field("format")); format.has(row)) {
+      metadata.provider = TextColumn(format.field("provider")).at(row).value_or("parquet");
+      metadata.options = TextMapColumn(format.field("options")).texts(row);
+    }
+    head.metadata = std::move(metadata);
+  }
+  return {};
+}
+
+Result<void> TakeProtocol(const ActionColumn& column, int64_t rows, Commit& head) {
+  for (int64_t row = 0; row < rows; ++row) {
+    if (!column.has(row)) continue;
+    const auto reader = NumberColumn(column.field("minReaderVersion")).at(row);
+    const auto writer = NumberColumn(column.field("minWriterVersion")).at(row);
+    if (!reader && !writer) continue;
+    if (!reader || !writer) return Missing("version");
+    head.protocol = Protocol{.reader_version = static_cast<int>(*reader),
+                             .writer_version = static_cast<int>(*writer),
+                             .reader_features = TextsAt(column.field("readerFeatures"), row),
+                             .writer_features = TextsAt(column.field("writerFeatures"), row)};
+  }
+  return {};
+}
+
+Result<void> TakeTransactions(const ActionColumn& column, int64_t rows, Commit& head) {
+  const TextColumn application(column.field("appId"));
+  const NumberColumn version(column.field("version"));
+  const NumberColumn updated(column.field("lastUpdated"));
+  for (int64_t row = 0; row < rows; ++row) {
+    auto id = column.has(row) ? application.at(row) : std::nullopt;
+    if (!id) continue;
+    const auto number = version.at(row);
+    if (!number) return Missing("version");
+    head.transactions.push_back({std::move(*id), static_cast<uint64_t>(*number), updated.at(row)});
+  }
+  return {};
+}
+
+void TakeNames(const ActionColumn& column, const char* field, int64_t rows,
+               std::vector<std::string>& names) {
+  const TextColumn text(column.field(field));
+  const BoolColumn removed(column.field("removed"));
+  for (int64_t row = 0; row < rows; ++row) {
+    auto name = column.has(row) ? text.at(row) : std::nullopt;
+    if (name && !removed.at(row, false)) names.push_back(std::move(*name));
+  }
+}
+
+}  // namespace
+
+Result<void> TakeActions(const arrow::RecordBatch& batch, Commit& head, FileSink* sink) {
+  const int64_t rows = batch.num_rows();
+  const auto column = [&](const char* name) { return ActionColumn(batch.GetColumnByName(name)); };
+  HR_TRY_VOID(TakeProtocol(column("protocol"), rows, head));
+  HR_TRY_VOID(TakeMetadata(column("metaData"), rows, head));
+  HR_TRY_VOID(TakeTransactions(column("txn"), rows, head));
+  TakeNames(column("domainMetadata"), "domain", rows, head.domains);
+  TakeNames(column("sidecar"), "path", rows, head.sidecars);
+  if (sink == nullptr) return {};
+  HR_TRY_VOID(TakeAdds(column("add"), rows, *sink));
+  return TakeRemoves(column("remove"), rows, *sink);
+}
+
+bool IsActionColumn(const std::vector<std::string>& path, bool with_files) {
+  constexpr std::array<std::string_view, 5> kHead = {"protocol", "metaData", "txn",
+                                                     "domainMetadata", "sidecar"};
+  constexpr std::array<std::string_view, 7> kAdd = {
+      "path", "partitionValues", "size", "modificationTime", "stats", "tags", "deletionVector"};
+  constexpr std::array<std::string_view, 7> kRemove = {
+      "path", "deletionTimestamp", "dataChange",    "extendedFileMetadata",
+      "size", "partitionValues",   "deletionVector"};
+  if (path.size() < 2) return false;
+  const auto among = [&](const auto& names, const std::string& name) {
+    return std::ranges::find(names, name) != names.end();
+  };
+  if (among(kHead, path[0])) return true;
+  if (!with_files) return false;
+  return (path[0] == "add" && among(kAdd, path[1])) ||
+         (path[0] == "remove" && among(kRemove, path[1]));
+}
+
+}  // namespace headrace::tables::delta

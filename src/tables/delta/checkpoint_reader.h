@@ -1,0 +1,33 @@
+#pragma once
+// Reads a checkpoint, whoever wrote it: classic, multi-part, or V2 with its sidecars (PROTOCOL,
+// "Checkpoints"). One of ours is checked whole before the first of its actions is believed.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "env/files.h"
+#include "tables/delta/actions.h"
+#include "tables/delta/file_sink.h"
+#include "tables/delta/log_listing.h"
+
+namespace headrace::tables::delta {
+
+// All that is not about files.
+struct CheckpointHead {
+  Commit actions;  // protocol, metadata, transactions, domains; no files
+  bool ours = false;
+  std::optional<FileSums> sums;  // of the files, as one of ours tells
+};
+
+// Memory that decoding one checkpoint file may take; beyond it, it counts as damaged.
+inline constexpr int64_t kCheckpointMemoryMax = 1LL << 30;
+
+// Hands the files to `sink`, a part at a time; null: reads only the head. Errors: kCorruption when
+// it is damaged or lacks a file, with file=; kUnsupported for a data file outside the table; those
+// of the sink.
+base::Result<CheckpointHead> ReadCheckpoint(env::Files& files, const std::string& log_folder,
+                                            const CheckpointFiles& checkpoint, FileSink* sink);
+
+}  // namespace headrace::tables::delta

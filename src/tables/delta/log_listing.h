@@ -1,0 +1,48 @@
+#pragma once
+// Which files a table's _delta_log has, by their names alone (PROTOCOL, "Delta Log Entries",
+// "Checkpoints"). _last_checkpoint is a hint to whoever can't list a folder cheaply; it is not used
+// here, so it can't mislead.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "env/files.h"
+
+namespace headrace::tables::delta {
+
+// A checkpoint that has all its files, as far as names tell.
+struct CheckpointFiles {
+  enum class Kind : uint8_t {
+    kClassic,    // one Parquet file; may be a V2 checkpoint inside
+    kMultiPart,  // several, in order
+    kUuid,       // V2, Parquet or JSON, with a UUID in its name
+  };
+  int64_t version = 0;
+  Kind kind = Kind::kClassic;
+  std::vector<std::string> names;
+};
+
+struct LogListing {
+  std::vector<int64_t> commits;              // ascending
+  std::vector<CheckpointFiles> checkpoints;  // by version, ascending
+  std::vector<std::string> others;           // .crc, compacted, _last_checkpoint, temporary ...
+  std::optional<int64_t> newest() const;     // of commits
+};
+
+// Errors: kNotFound when there is no such folder.
+base::Result<LogListing> ListLog(env::Files& files, const std::string& log_folder);
+
+// "00000000000000000012.json", and with another ending.
+std::string VersionedName(int64_t version, std::string_view ending);
+// The version that a name of the log begins with, whatever it ends with; nothing when it begins
+// otherwise.
+std::optional<int64_t> VersionOfName(std::string_view name);
+
+// Every commit of (after, last] is there. Errors: kCorruption that names the first one missing.
+base::Result<void> CheckContiguous(const LogListing& listing, int64_t after, int64_t last);
+
+}  // namespace headrace::tables::delta

@@ -1,0 +1,30 @@
+#pragma once
+// Reads a table's log at one version:
+//
+//   1. list the folder;
+//   2. take the newest checkpoint that is not newer than the version and not damaged; without one,
+//      begin at commit 0;
+//   3. go through the commits after it: none may be missing;
+//   4. hand out the files of the checkpoint that those commits leave, then theirs; then what was
+//      removed.
+//
+// Memory: the commits after the checkpoint, and a part of the checkpoint at a time.
+
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "env/files.h"
+#include "tables/delta/file_sink.h"
+#include "tables/delta/log_state.h"
+
+namespace headrace::tables::delta {
+
+// The newest version when none is named. `sink` null: the files are not read. A damaged checkpoint
+// is told as a warning line of the log, and passed over. Errors: kNotFound when there is no table,
+// or it has not got that far; kCorruption for gaps, damaged commits, and when no checkpoint is
+// sound and the commits before it are gone; each with file=.
+base::Result<LogState> ReplayLog(env::Files& files, const std::string& folder,
+                                 std::optional<int64_t> version, FileSink* sink);
+
+}  // namespace headrace::tables::delta

@@ -18,7 +18,7 @@
 #include "tables/delta/checkpoint_columns.h"
 #include "tables/delta/checkpoint_schema.h"
 #include "tables/parquet/arrow_file.h"
-#include "tables/parquet/bounded_pool.h"
+#include "tables/parquet/decoding_pool.h"
 
 namespace headrace::tables::delta {
 namespace {
@@ -46,7 +46,7 @@ std::optional<uint64_t> NumberOf(const arrow::KeyValueMetadata& pairs, const cha
 class ParquetActions {
  public:
   Result<void> Open(std::unique_ptr<env::ReadableFile> file) {
-    parquet::ReaderProperties reading(pool_.get());
+    parquet::ReaderProperties reading(DecodingPool());
     reading.enable_buffered_stream();
     reading.set_buffer_size(kStreamBytes);
     parquet::ArrowReaderProperties properties(/*use_threads=*/false);
@@ -55,7 +55,7 @@ class ParquetActions {
     parquet::arrow::FileReaderBuilder builder;
     if (const auto opened = builder.Open(OpenForArrow(std::move(file)), reading); !opened.ok())
       return Broken(opened.message());
-    builder.memory_pool(pool_.get());
+    builder.memory_pool(DecodingPool());
     const auto built = builder.properties(properties)->Build(&reader_);
     return built.ok() ? Result<void>() : Broken(built.message());
   }
@@ -94,7 +94,6 @@ class ParquetActions {
     return columns;
   }
 
-  BoundedPool pool_{kCheckpointMemoryMax};
   std::unique_ptr<parquet::arrow::FileReader> reader_;
 };
 

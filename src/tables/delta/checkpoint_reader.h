@@ -21,9 +21,6 @@ struct CheckpointHead {
   std::optional<FileSums> sums;  // of the files, as one of ours tells
 };
 
-// Memory that decoding one checkpoint file may take; beyond it, it counts as damaged.
-inline constexpr int64_t kCheckpointMemoryMax = 1LL << 30;
-
 // Hands the files to `sink`, a part at a time; null: reads only the head. Errors: kCorruption when
 // it is damaged or lacks a file, with file=; kUnsupported for a data file outside the table; those
 // of the sink.

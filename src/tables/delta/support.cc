@@ -17,6 +17,10 @@ constexpr std::string_view kTimestampNtz = "timestampNtz";
 // deletionVectors may be named: a file that has one is refused when it is read.
 constexpr std::array<std::string_view, 3> kReaderFeatures = {kTimestampNtz, "deletionVectors",
                                                              "vacuumProtocolCheck"};
+// What DeltaReader understands.
+constexpr std::array<std::string_view, 7> kAllReaderFeatures = {
+    kTimestampNtz,  "deletionVectors",      "vacuumProtocolCheck", "columnMapping",
+    "v2Checkpoint", "typeWidening-preview", "typeWidening"};
 // Listed features bind an appender only through properties and columns, which CheckWritable looks
 // at.
 constexpr std::array<std::string_view, 5> kWriterFeatures = {
@@ -62,6 +66,12 @@ Result<void> CheckReadable(const Protocol& protocol) {
   if (protocol.reader_version == 1) return {};
   if (protocol.reader_version != 3) return VersionTooNew("reader", protocol.reader_version);
   return CheckFeatures(protocol.reader_features, kReaderFeatures, "reader");
+}
+
+Result<void> CheckReadableByAll(const Protocol& protocol) {
+  if (protocol.reader_version <= 2) return {};
+  if (protocol.reader_version != 3) return VersionTooNew("reader", protocol.reader_version);
+  return CheckFeatures(protocol.reader_features, kAllReaderFeatures, "reader");
 }
 
 Result<void> CheckPlain(const Metadata& metadata) {

@@ -14,6 +14,9 @@ Protocol ProtocolFor(const columns::Schema& schema);
 // Errors: kUnsupported that names what a reader would have to understand.
 base::Result<void> CheckReadable(const Protocol& protocol);
 
+// The same for DeltaReader, which has more features than a table that we append to may have.
+base::Result<void> CheckReadableByAll(const Protocol& protocol);
+
 // No partitions, no column mapping. Errors: kUnsupported.
 base::Result<void> CheckPlain(const Metadata& metadata);
 

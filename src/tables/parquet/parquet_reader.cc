@@ -14,8 +14,9 @@
 
 #include "base/hash.h"
 #include "columns/arrow/arrow_bridge.h"
-#include "columns/batch_builder.h"
 #include "tables/parquet/arrow_file.h"
+#include "tables/parquet/column_selection.h"
+#include "tables/parquet/decoding_pool.h"
 
 namespace headrace::tables {
 namespace {
@@ -23,56 +24,6 @@ namespace {
 using base::ErrorCode;
 using base::Fail;
 using base::Result;
-
-columns::Column AllNull(columns::Type type, size_t rows) {
-  if (columns::IsList(type)) {
-    columns::ColumnBuilder builder(type);
-    for (size_t row = 0; row < rows; ++row) builder.AppendNull();
-    return builder.Finish();
-  }
-  const size_t width = type == columns::Type::kBool ? 1 : columns::RowOf(type).width;
-  columns::Buffer validity = columns::Buffer::Own(std::vector<uint8_t>((rows + 7) / 8, 0));
-  if (columns::IsVariable(type)) {
-    return {type,
-            rows,
-            {},
-            std::move(validity),
-            columns::Buffer::OwnValues(std::vector<int32_t>(rows + 1, 0))};
-  }
-  const size_t bytes = type == columns::Type::kBool ? (rows + 7) / 8 : rows * width;
-  return {type, rows, columns::Buffer::Own(std::vector<uint8_t>(bytes, 0)), std::move(validity)};
-}
-
-// Which of the wanted columns a file has.
-struct Selection {
-  std::vector<int> file_columns;  // to read
-  columns::SchemaRef present;     // their fields
-  std::vector<std::optional<size_t>>
-      at;  // per wanted field: index into `present`; none: null throughout
-};
-
-Result<Selection> Select(const arrow::Schema& file, const columns::Schema& wanted) {
-  Selection selection;
-  std::vector<columns::Field> present;
-  for (const columns::Field& field : wanted.fields()) {
-    const int index = file.GetFieldIndex(field.name);
-    if (index < 0 && field.nullable == columns::Nullable::kNo) {
-      return Fail(
-          base::Error(ErrorCode::kInvalidInput,
-                      fmt::format("no column `{}` ({})", field.name, columns::NameOf(field.type)))
-              .With("column", field.name));
-    }
-    if (index < 0) {
-      selection.at.emplace_back();
-      continue;
-    }
-    selection.file_columns.push_back(index);
-    selection.at.emplace_back(present.size());
-    present.push_back(field);
-  }
-  selection.present = std::make_shared<const columns::Schema>(std::move(present));
-  return selection;
-}
 
 class Reader final : public ParquetReader {
  public:
@@ -85,11 +36,10 @@ class Reader final : public ParquetReader {
   }
   Result<columns::SchemaRef> schema() const override { return columns::FromArrowSchema(*schema_); }
 
-  Result<void> Scan(const columns::SchemaRef& wanted, const Visit& visit) override {
-    auto selection = Select(*schema_, *wanted);
-    if (!selection) return Fail(std::move(selection).error().With("file", path_));
+  Result<void> Scan(const columns::SchemaRef& wanted, std::span<const ColumnPlace> places,
+                    const Visit& visit) override {
     try {
-      auto scanned = ScanSelected(*selection, wanted, visit);
+      auto scanned = ScanSelected(wanted, places, visit);
       if (!scanned) return Fail(std::move(scanned).error().With("file", path_));
       return {};
     } catch (const parquet::ParquetException& e) {
@@ -98,31 +48,33 @@ class Reader final : public ParquetReader {
   }
 
  private:
-  Result<void> ScanSelected(const Selection& selection, const columns::SchemaRef& wanted,
+  Result<void> ScanSelected(const columns::SchemaRef& wanted, std::span<const ColumnPlace> places,
                             const Visit& visit) {
-    if (selection.file_columns.empty()) return visit(Arrange(selection, wanted, {}, rows()));
+    const auto file = reader_->parquet_reader()->metadata();
+    HR_TRY(const ColumnSelection selection, ColumnSelection::Make(*schema_, *file, wanted, places));
     std::vector<int> groups(static_cast<size_t>(reader_->num_row_groups()));
     std::iota(groups.begin(), groups.end(), 0);
-    auto parts = reader_->GetRecordBatchReader(groups, selection.file_columns);
+    // Without any of the wanted columns another one tells how many rows there really are.
+    const bool none = selection.leaves().empty();
+    auto parts = none && file->num_columns() > 0
+                     ? reader_->GetRecordBatchReader(groups, {0})
+                     : reader_->GetRecordBatchReader(groups, selection.leaves());
     if (!parts.ok()) return Broken(parts.status().message());
-    for (;;) {
+    for (uint64_t read = 0;;) {
       std::shared_ptr<arrow::RecordBatch> part;
       if (const auto status = (*parts)->ReadNext(&part); !status.ok())
         return Broken(status.message());
+      if (part == nullptr && read != rows())
+        return Broken(fmt::format("{} rows, where the footer says {}", read, rows()));
       if (part == nullptr) return {};
-      HR_TRY(const columns::ColumnBatch rows, columns::FromArrow(*part, selection.present));
-      HR_TRY_VOID(visit(Arrange(selection, wanted, rows.columns(), rows.rows())));
+      read += static_cast<uint64_t>(part->num_rows());
+      if (none) {
+        HR_TRY_VOID(visit(selection.AllNull(static_cast<size_t>(part->num_rows()))));
+      } else {
+        HR_TRY(const columns::ColumnBatch arranged, selection.Arrange(part));
+        HR_TRY_VOID(visit(arranged));
+      }
     }
-  }
-
-  static columns::ColumnBatch Arrange(const Selection& selection, const columns::SchemaRef& wanted,
-                                      const std::vector<columns::Column>& present, size_t rows) {
-    std::vector<columns::Column> columns;
-    for (size_t i = 0; i < wanted->size(); ++i) {
-      columns.push_back(selection.at[i] ? present[*selection.at[i]]
-                                        : AllNull(wanted->field(i).type, rows));
-    }
-    return {wanted, rows, std::move(columns)};
   }
 
   std::unexpected<base::Error> Broken(const std::string& why) const {
@@ -182,11 +134,15 @@ Result<std::unique_ptr<ParquetReader>> ParquetReader::Open(env::Files& files,
   };
   try {
     parquet::arrow::FileReaderBuilder builder;
-    if (const auto opened = builder.Open(OpenForArrow(std::move(file))); !opened.ok())
+    if (const auto opened =
+            builder.Open(OpenForArrow(std::move(file)), parquet::ReaderProperties(DecodingPool()));
+        !opened.ok())
       return broken(opened.message());
+    builder.memory_pool(DecodingPool());
     parquet::ArrowReaderProperties properties(/*use_threads=*/false);
     properties.set_batch_size(kPartRows);
     properties.set_pre_buffer(false);
+    properties.set_coerce_int96_timestamp_unit(arrow::TimeUnit::MICRO);
     std::unique_ptr<parquet::arrow::FileReader> reader;
     if (const auto built = builder.properties(properties)->Build(&reader); !built.ok())
       return broken(built.message());
@@ -198,6 +154,12 @@ Result<std::unique_ptr<ParquetReader>> ParquetReader::Open(env::Files& files,
   }
 }
 
+Result<void> ParquetReader::Scan(const columns::SchemaRef& wanted, const Visit& visit) {
+  std::vector<ColumnPlace> places;
+  for (const columns::Field& field : wanted->fields()) places.push_back({field.name, {}, {}});
+  return Scan(wanted, places, visit);
+}
+
 Result<columns::ColumnBatch> ParquetReader::ReadAll(const columns::SchemaRef& wanted) {
   std::vector<columns::ColumnBatch> parts;
   HR_TRY_VOID(Scan(wanted, [&](const columns::ColumnBatch& part) -> Result<void> {
@@ -206,7 +168,7 @@ Result<columns::ColumnBatch> ParquetReader::ReadAll(const columns::SchemaRef& wa
   }));
   if (parts.empty()) {
     std::vector<columns::Column> none;
-    for (const columns::Field& field : wanted->fields()) none.push_back(AllNull(field.type, 0));
+    for (const columns::Field& field : wanted->fields()) none.push_back(NullColumn(field.type, 0));
     return columns::ColumnBatch(wanted, 0, std::move(none));
   }
   return columns::ColumnBatch::Concat(parts);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/result.h"
@@ -13,6 +14,15 @@
 #include "env/files.h"
 
 namespace headrace::tables {
+
+// Where a wanted column is in a file.
+struct ColumnPlace {
+  std::string name;                 // in the file; or
+  std::optional<int32_t> field_id;  // its Parquet field id, which then decides alone
+  // Integers may stand for doubles, and dates for timestamps without a zone, as in a Delta table
+  // whose column was widened.
+  enum class Widening : uint8_t { kNo, kYes } widening = Widening::kNo;
+};
 
 // Decodes on the calling thread. Not thread-safe.
 class ParquetReader {
@@ -36,7 +46,10 @@ class ParquetReader {
   // file's row order. A nullable field that the file lacks is null throughout. Errors:
   // kInvalidInput for one that is not nullable or of another type; kCorruption, kIoError while
   // reading; those of `visit`.
-  virtual base::Result<void> Scan(const columns::SchemaRef& wanted, const Visit& visit) = 0;
+  base::Result<void> Scan(const columns::SchemaRef& wanted, const Visit& visit);
+  // The same, with a place for each wanted column.
+  virtual base::Result<void> Scan(const columns::SchemaRef& wanted,
+                                  std::span<const ColumnPlace> places, const Visit& visit) = 0;
   // The same as one batch.
   base::Result<columns::ColumnBatch> ReadAll(const columns::SchemaRef& wanted);
 };

@@ -1,0 +1,197 @@
+#include "tables/delta/delta_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "columns/batch_builder.h"
+#include "tables/delta/deletion_vector.h"
+#include "tables/delta/log_replay.h"
+#include "tables/delta/support.h"
+#include "tables/delta/table_path.h"
+#include "tables/parquet/parquet_reader.h"
+
+namespace headrace::tables::delta {
+namespace {
+
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+using columns::ColumnBatch;
+
+class IntoList final : public FileSink {
+ public:
+  explicit IntoList(std::vector<AddFile>& files) : files_(files) {}
+  Result<void> Add(AddFile file) override {
+    files_.push_back(std::move(file));
+    return {};
+  }
+  Result<void> Remove(RemoveFile /*file*/) override { return {}; }
+  void Restart() override { files_.clear(); }
+
+ private:
+  std::vector<AddFile>& files_;
+};
+
+// Leaves out rows that a deletion vector names, over the parts of a file.
+class Undeleted {
+ public:
+  explicit Undeleted(std::vector<uint64_t> deleted) : deleted_(std::move(deleted)) {}
+
+  ColumnBatch Of(const ColumnBatch& part) {
+    const uint64_t begin = seen_;
+    seen_ += part.rows();
+    if (next_ == deleted_.size() || deleted_[next_] >= seen_) return part;
+    std::vector<uint32_t> kept;
+    for (uint64_t row = begin; row < seen_; ++row) {
+      if (next_ < deleted_.size() && deleted_[next_] == row) {
+        ++next_;
+      } else {
+        kept.push_back(static_cast<uint32_t>(row - begin));
+      }
+    }
+    return part.Take(kept);
+  }
+
+ private:
+  std::vector<uint64_t> deleted_;  // ascending
+  size_t next_ = 0;
+  uint64_t seen_ = 0;
+};
+
+columns::Column Repeated(const columns::Value& value, columns::Type type, size_t rows) {
+  columns::ColumnBuilder builder(type);
+  for (size_t row = 0; row < rows; ++row) builder.AppendValue(value);
+  return builder.Finish();
+}
+
+}  // namespace
+
+// What a scan asks for.
+struct DeltaReader::Wanted {
+  columns::SchemaRef all;      // in the order asked for
+  columns::SchemaRef in_file;  // of those, what files have
+  std::vector<ColumnPlace> places;
+  std::vector<const TableColumn*> columns;  // of `all`
+};
+
+DeltaReader::DeltaReader(env::Environment& environment, std::string folder)
+    : environment_(environment), folder_(std::move(folder)) {}
+
+Result<std::unique_ptr<DeltaReader>> DeltaReader::Open(env::Environment& environment,
+                                                       const std::string& folder,
+                                                       const ReadAt& at) {
+  std::unique_ptr<DeltaReader> reader(new DeltaReader(environment, folder));
+  std::optional<int64_t> version = at.version;
+  if (at.time || at.epoch) {
+    HR_TRY(const LogState newest, ReplayLog(environment.files(), folder, std::nullopt, nullptr));
+    HR_TRY(version, FindVersion(environment.files(), folder, newest, at));
+  }
+  // Whether the files may be read is known before they are.
+  HR_TRY(const LogState head, ReplayLog(environment.files(), folder, version, nullptr));
+  HR_TRY_VOID(CheckReadableByAll(*head.protocol));
+  IntoList sink(reader->files_);
+  HR_TRY(reader->state_, ReplayLog(environment.files(), folder, head.version, &sink));
+  HR_TRY(reader->columns_, ReadTableColumns(*reader->state_.metadata));
+  return reader;
+}
+
+std::vector<std::string> DeltaReader::readable() const {
+  std::vector<std::string> names;
+  for (const TableColumn& column : columns_.columns)
+    if (column.held) names.push_back(column.name);
+  return names;
+}
+
+Result<DeltaReader::Wanted> DeltaReader::Choose(std::span<const std::string> names) const {
+  Wanted wanted;
+  std::vector<columns::Field> all;
+  std::vector<columns::Field> in_file;
+  for (const std::string& name : names) {
+    const TableColumn* column = columns_.Named(name);
+    if (column == nullptr)
+      return Fail(ErrorCode::kInvalidInput, fmt::format("no column `{}` in the table", name));
+    if (!column->held)
+      return Fail(base::Error(ErrorCode::kUnsupported,
+                              fmt::format("column `{}` has type {}, which this version does not "
+                                          "read",
+                                          name, column->type))
+                      .With("column", name));
+    all.push_back(
+        {.id = static_cast<uint32_t>(all.size() + 1),
+         .name = name,
+         .type = *column->held,
+         .nullable = column->nullable ? columns::Nullable::kYes : columns::Nullable::kNo});
+    wanted.columns.push_back(column);
+    if (column->partition) continue;
+    in_file.push_back(all.back());
+    ColumnPlace place{
+        .name = column->physical_name, .field_id = {}, .widening = ColumnPlace::Widening::kYes};
+    if (columns_.mapping == ColumnMapping::kId) place.field_id = column->field_id;
+    wanted.places.push_back(std::move(place));
+  }
+  wanted.all = std::make_shared<const columns::Schema>(std::move(all));
+  wanted.in_file = std::make_shared<const columns::Schema>(std::move(in_file));
+  return wanted;
+}
+
+Result<void> DeltaReader::ScanFile(const AddFile& file, const Wanted& wanted, const Visit& visit,
+                                   Scanned& scanned) const {
+  env::Files& files = environment_.files();
+  HR_TRY(const std::string path, PathInTable(files, folder_, file.path));
+  HR_TRY(const env::FileFacts facts, files.Facts(path));
+  if (facts.bytes != file.size)
+    return Fail(ErrorCode::kCorruption,
+                fmt::format("the file has {} bytes, the log says {}", facts.bytes, file.size));
+  HR_TRY(const auto reader, ParquetReader::Open(files, path, file.checksum));
+  if (file.rows != 0 && reader->rows() != file.rows)
+    return Fail(ErrorCode::kCorruption,
+                fmt::format("the file says {} rows, the log says {}", reader->rows(), file.rows));
+  std::vector<uint64_t> deleted;
+  if (file.deletion_vector) {
+    HR_TRY(deleted, ReadDeletionVector(files, folder_, *file.deletion_vector, reader->rows()));
+  }
+  scanned.deleted += deleted.size();
+  std::vector<columns::Value> constants;
+  for (const TableColumn* column : wanted.columns) {
+    if (!column->partition) continue;
+    HR_TRY(columns::Value value, PartitionValue(*column, file));
+    constants.push_back(std::move(value));
+  }
+  Undeleted undeleted(std::move(deleted));
+  return reader->Scan(wanted.in_file, wanted.places, [&](const ColumnBatch& part) -> Result<void> {
+    const ColumnBatch rows = undeleted.Of(part);
+    std::vector<columns::Column> columns;
+    size_t stored = 0;
+    size_t constant = 0;
+    for (size_t i = 0; i < wanted.columns.size(); ++i) {
+      columns.push_back(
+          wanted.columns[i]->partition
+              ? Repeated(constants[constant++], wanted.all->field(i).type, rows.rows())
+              : rows.column(stored++));
+    }
+    scanned.rows += rows.rows();
+    return visit(ColumnBatch(wanted.all, rows.rows(), std::move(columns)));
+  });
+}
+
+Result<DeltaReader::Scanned> DeltaReader::Scan(std::span<const std::string> names,
+                                               std::span<const Condition> conditions,
+                                               const Visit& visit) const {
+  HR_TRY(const Wanted wanted, Choose(names));
+  HR_TRY_VOID(CheckConditions(columns_, conditions));
+  Scanned scanned;
+  for (const AddFile& file : files_) {
+    if (!MayFit(columns_, conditions, file)) {
+      ++scanned.pruned;
+      continue;
+    }
+    ++scanned.files;
+    if (auto read = ScanFile(file, wanted, visit, scanned); !read)
+      return Fail(std::move(read).error().With("data_file", file.path));
+  }
+  return scanned;
+}
+
+}  // namespace headrace::tables::delta

@@ -1,0 +1,153 @@
+#include "tables/delta/pruning.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <compare>
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+#include "base/time.h"
+
+namespace headrace::tables::delta {
+namespace {
+
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+using columns::Type;
+using columns::Value;
+using Is = Condition::Is;
+using Json = nlohmann::json;
+
+// Writers cut times to milliseconds, some of them downwards for the maximum too.
+constexpr int64_t kTimeSlackUs = 1000;
+constexpr int64_t kUsPerDay = 86'400'000'000;
+
+std::partial_ordering Compare(const Value& a, const Value& b) {
+  if (columns::IsVariable(a.type())) return a.as_text() <=> b.as_text();
+  if (columns::IsFloating(a.type())) return a.as_double() <=> b.as_double();
+  if (a.type() == Type::kBool) return a.as_bool() <=> b.as_bool();
+  return a.as_int() <=> b.as_int();
+}
+
+bool Fits(const Value& value, const Condition& condition) {
+  if (value.is_null()) return false;
+  const auto order = Compare(value, condition.value);
+  switch (condition.is) {
+    case Is::kEqual: return order == 0;
+    case Is::kLess: return order < 0;
+    case Is::kAtMost: return order <= 0;
+    case Is::kGreater: return order > 0;
+    case Is::kAtLeast: return order >= 0;
+  }
+  return true;
+}
+
+// A bound as the statistics have it; nothing when it is not there or can't be told.
+std::optional<Value> BoundOf(const Json& stats, const char* which, const TableColumn& column) {
+  const auto bounds = stats.find(which);
+  if (bounds == stats.end() || !bounds->is_object()) return std::nullopt;
+  const auto found = bounds->find(column.physical_name);
+  if (found == bounds->end()) return std::nullopt;
+  const Type type = *column.held;
+  if (columns::IsInteger(type))
+    return found->is_number_integer() ? std::optional(Value(type, found->get<int64_t>()))
+                                      : std::nullopt;
+  if (columns::IsFloating(type))
+    return found->is_number() ? std::optional(Value(type, found->get<double>())) : std::nullopt;
+  if (!found->is_string()) return std::nullopt;
+  const auto text = found->get<std::string>();
+  if (type == Type::kString) return Value(type, text);
+  const bool time = type == Type::kTimestamp || type == Type::kTimestampNtz;
+  if (!time && type != Type::kDate) return std::nullopt;
+  const auto parsed = base::ParseTimestamp(text);
+  if (!parsed) return std::nullopt;
+  return Value(type, time ? parsed->us : parsed->us / kUsPerDay);
+}
+
+bool MayFitStats(const Json& stats, const TableColumn& column, const Condition& condition) {
+  const auto rows = stats.find("numRecords");
+  if (const auto nulls = stats.find("nullCount"); rows != stats.end() && nulls != stats.end()) {
+    const auto count = nulls->is_object() ? nulls->find(column.physical_name) : nulls->end();
+    if (nulls->is_object() && count != nulls->end() && count->is_number() && *count == *rows)
+      return false;
+  }
+  const auto min = BoundOf(stats, "minValues", column);
+  auto max = BoundOf(stats, "maxValues", column);
+  if (max && (*column.held == Type::kTimestamp || *column.held == Type::kTimestampNtz)) {
+    int64_t us = 0;
+    if (__builtin_add_overflow(max->as_int(), kTimeSlackUs, &us)) return true;
+    max = Value(*column.held, us);
+  }
+  // NaN is no bound, and whether it is above everything depends on who asks.
+  if (columns::IsFloating(*column.held) &&
+      (condition.is == Is::kGreater || condition.is == Is::kAtLeast))
+    return true;
+  if (columns::IsFloating(*column.held) && std::isnan(condition.value.as_double())) return true;
+  switch (condition.is) {
+    case Is::kEqual:
+      return !(min && Compare(condition.value, *min) < 0) &&
+             !(max && Compare(condition.value, *max) > 0);
+    case Is::kLess: return !(min && Compare(*min, condition.value) >= 0);
+    case Is::kAtMost: return !(min && Compare(*min, condition.value) > 0);
+    case Is::kGreater: return !(max && Compare(*max, condition.value) <= 0);
+    case Is::kAtLeast: return !(max && Compare(*max, condition.value) < 0);
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<void> CheckConditions(const TableColumns& table, std::span<const Condition> conditions) {
+  for (const Condition& condition : conditions) {
+    const TableColumn* column = table.Named(condition.column);
+    if (column == nullptr)
+      return Fail(ErrorCode::kInvalidInput,
+                  fmt::format("no column `{}` in the table", condition.column));
+    if (column->held == condition.value.type() && !condition.value.is_null()) continue;
+    return Fail(ErrorCode::kInvalidInput,
+                fmt::format("column `{}` is {}: it is not compared with {}", column->name,
+                            column->type, condition.value.ToJson()));
+  }
+  return {};
+}
+
+bool MayFit(const TableColumns& table, std::span<const Condition> conditions, const AddFile& file) {
+  if (conditions.empty()) return true;
+  const Json stats = Json::parse(file.stats, nullptr, /*allow_exceptions=*/false);
+  for (const Condition& condition : conditions) {
+    const TableColumn& column = *table.Named(condition.column);
+    if (column.partition) {
+      const auto value = PartitionValue(column, file);
+      if (value && !Fits(*value, condition)) return false;
+    } else if (stats.is_object() && !MayFitStats(stats, column, condition)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Result<Value> PartitionValue(const TableColumn& column, const AddFile& file) {
+  if (!column.held || *column.held == Type::kBytes)
+    return Fail(base::Error(ErrorCode::kUnsupported,
+                            fmt::format("partition column `{}` has type {}, which this version "
+                                        "does not read",
+                                        column.name, column.type))
+                    .With("column", column.name));
+  const auto found = std::ranges::find(file.partition_values, column.physical_name,
+                                       [](const auto& each) { return each.first; });
+  const bool null =
+      found == file.partition_values.end() || !found->second || found->second->empty();
+  if (null) return Value::Null(*column.held);
+  auto value = Value::FromText(*column.held, *found->second);
+  if (value) return value;
+  return Fail(base::Error(ErrorCode::kCorruption,
+                          fmt::format("partition value `{}` is no {}", *found->second, column.type))
+                  .With("column", column.name)
+                  .With("file", file.path));
+}
+
+}  // namespace headrace::tables::delta

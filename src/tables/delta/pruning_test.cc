@@ -1,0 +1,101 @@
+#include "tables/delta/pruning.h"
+
+#include <gtest/gtest.h>
+
+namespace headrace::tables::delta {
+namespace {
+
+using columns::Type;
+using columns::Value;
+using Is = Condition::Is;
+
+TableColumns Columns() {
+  TableColumns table;
+  const auto add = [&](const char* name, const char* type, Type held, bool partition = false) {
+    table.columns.push_back({.name = name,
+                             .physical_name = std::string("p-") + name,
+                             .field_id = {},
+                             .type = type,
+                             .held = held,
+                             .partition = partition});
+  };
+  add("n", "long", Type::kInt64);
+  add("x", "double", Type::kFloat64);
+  add("s", "string", Type::kString);
+  add("t", "timestamp", Type::kTimestamp);
+  add("d", "date", Type::kDate);
+  add("day", "date", Type::kDate, true);
+  return table;
+}
+
+AddFile WithStats(const std::string& stats) {
+  return {.path = "f", .stats = stats, .partition_values = {{"p-day", "2026-01-02"}}};
+}
+
+bool Fits(const AddFile& file, const char* column, Is is, Value value) {
+  const std::vector<Condition> conditions = {{column, is, std::move(value)}};
+  EXPECT_TRUE(CheckConditions(Columns(), conditions));
+  return MayFit(Columns(), conditions, file);
+}
+
+const AddFile kFile = WithStats(
+    R"({"numRecords":9,"minValues":{"p-n":10,"p-x":-1.5,"p-s":"b","p-t":"2026-01-01T00:00:00.000Z","p-d":"2026-01-01"},"maxValues":{"p-n":20,"p-x":2.5,"p-s":"c","p-t":"2026-01-02T00:00:00.000Z","p-d":"2026-01-03"},"nullCount":{"p-n":0,"p-x":0,"p-s":3,"p-t":0,"p-d":0}})");
+
+TEST(Pruning, ComparesWithTheBounds) {
+  EXPECT_FALSE(Fits(kFile, "n", Is::kEqual, Value::Int64(9)));
+  EXPECT_TRUE(Fits(kFile, "n", Is::kEqual, Value::Int64(10)));
+  EXPECT_TRUE(Fits(kFile, "n", Is::kEqual, Value::Int64(20)));
+  EXPECT_FALSE(Fits(kFile, "n", Is::kEqual, Value::Int64(21)));
+  EXPECT_FALSE(Fits(kFile, "n", Is::kLess, Value::Int64(10)));
+  EXPECT_TRUE(Fits(kFile, "n", Is::kAtMost, Value::Int64(10)));
+  EXPECT_FALSE(Fits(kFile, "n", Is::kGreater, Value::Int64(20)));
+  EXPECT_TRUE(Fits(kFile, "n", Is::kAtLeast, Value::Int64(20)));
+  EXPECT_FALSE(Fits(kFile, "s", Is::kGreater, Value::String("d")));
+  EXPECT_FALSE(Fits(kFile, "d", Is::kAtLeast, *Value::FromText(Type::kDate, "2026-01-04")));
+}
+
+// Others cut a time's maximum to the millisecond below it.
+TEST(Pruning, LeavesAMillisecondToTimes) {
+  constexpr int64_t kMax = 1'767'312'000'000'000;
+  EXPECT_TRUE(Fits(kFile, "t", Is::kEqual, Value::Timestamp(kMax + 999)));
+  EXPECT_FALSE(Fits(kFile, "t", Is::kEqual, Value::Timestamp(kMax + 1001)));
+}
+
+TEST(Pruning, NeverLeavesOutNaN) {
+  EXPECT_TRUE(Fits(kFile, "x", Is::kGreater, Value::Float64(99)));
+  EXPECT_TRUE(
+      Fits(kFile, "x", Is::kLess, Value::Float64(std::numeric_limits<double>::quiet_NaN())));
+  EXPECT_FALSE(Fits(kFile, "x", Is::kLess, Value::Float64(-2)));
+}
+
+TEST(Pruning, ReadsFilesInDoubt) {
+  for (const char* stats : {"", "{}", "[]", "no json", R"({"numRecords":9,"minValues":{}})",
+                            R"({"minValues":{"p-n":"ten"},"maxValues":{"p-n":null}})",
+                            R"({"minValues":{"p-n":1.5},"maxValues":7,"nullCount":3})"})
+    EXPECT_TRUE(Fits(WithStats(stats), "n", Is::kEqual, Value::Int64(1))) << stats;
+}
+
+TEST(Pruning, NothingButNullsFitsNothing) {
+  const AddFile nulls = WithStats(R"({"numRecords":9,"nullCount":{"p-n":9}})");
+  EXPECT_FALSE(Fits(nulls, "n", Is::kLess, Value::Int64(5)));
+  EXPECT_TRUE(Fits(nulls, "s", Is::kLess, Value::String("x")));
+}
+
+TEST(Pruning, KnowsPartitionsExactly) {
+  const auto day = [](const char* text) { return *Value::FromText(Type::kDate, text); };
+  EXPECT_TRUE(Fits(kFile, "day", Is::kEqual, day("2026-01-02")));
+  EXPECT_FALSE(Fits(kFile, "day", Is::kEqual, day("2026-01-03")));
+  AddFile none = kFile;
+  none.partition_values = {{"p-day", ""}};
+  EXPECT_FALSE(Fits(none, "day", Is::kEqual, day("2026-01-02")));
+}
+
+TEST(Pruning, RefusesWhatIsNotCompared) {
+  const std::vector<Condition> none = {{"nix", Is::kEqual, Value::Int64(1)}};
+  EXPECT_FALSE(CheckConditions(Columns(), none));
+  const std::vector<Condition> other = {{"n", Is::kEqual, Value::String("1")}};
+  EXPECT_FALSE(CheckConditions(Columns(), other));
+}
+
+}  // namespace
+}  // namespace headrace::tables::delta

@@ -1,0 +1,41 @@
+#pragma once
+// The columns of any Delta table, as a reader sees them: what they are called in the table and in
+// its files, and which of them this version can read.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "columns/schema.h"
+#include "tables/delta/actions.h"
+
+namespace headrace::tables::delta {
+
+// How names in files are found (PROTOCOL, "Column Mapping").
+enum class ColumnMapping : uint8_t { kNone, kName, kId };
+
+struct TableColumn {
+  std::string name;
+  std::string physical_name;  // in files, statistics and partition values
+  std::optional<int32_t> field_id;
+  std::string type;                   // as logged: "long", "decimal(10,2)", a nested type's JSON
+  std::optional<columns::Type> held;  // nothing: a type without a counterpart here
+  bool nullable = true;
+  bool partition = false;
+};
+
+struct TableColumns {
+  std::vector<TableColumn> columns;
+  ColumnMapping mapping = ColumnMapping::kNone;
+  // Nothing when there is no such column.
+  const TableColumn* Named(std::string_view name) const;
+};
+
+// Errors: kCorruption for a broken schema, a partition column that is none of the table's, mapped
+// columns without their names or ids; kUnsupported for another mapping mode.
+base::Result<TableColumns> ReadTableColumns(const Metadata& metadata);
+
+}  // namespace headrace::tables::delta

@@ -1,0 +1,115 @@
+#include "tables/delta/time_travel.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "tables/delta/log_listing.h"
+
+namespace headrace::tables::delta {
+namespace {
+
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+
+Result<Commit> ReadCommit(env::Files& files, const std::string& log, int64_t version) {
+  const std::string path = log + "/" + VersionedName(version, ".json");
+  HR_TRY(const std::vector<uint8_t> bytes, files.ReadAll(path));
+  auto commit = ParseCommit(bytes);
+  if (!commit) return Fail(std::move(commit).error().With("file", path));
+  return commit;
+}
+
+// The first version whose commit tells its own time; nothing when none does.
+std::optional<int64_t> FirstThatTells(const Metadata& metadata) {
+  const auto enabled = metadata.configuration.find("delta.enableInCommitTimestamps");
+  if (enabled == metadata.configuration.end() || enabled->second != "true") return std::nullopt;
+  const auto since = metadata.configuration.find("delta.inCommitTimestampEnablementVersion");
+  int64_t version = 0;
+  if (since != metadata.configuration.end())
+    std::from_chars(since->second.data(), since->second.data() + since->second.size(), version);
+  return version;
+}
+
+Result<int64_t> TimeOf(env::Files& files, const std::string& log, int64_t version,
+                       std::optional<int64_t> tells_from) {
+  if (tells_from && version >= *tells_from) {
+    HR_TRY(const Commit commit, ReadCommit(files, log, version));
+    if (commit.in_commit_ms) return *commit.in_commit_ms;
+    return Fail(
+        ErrorCode::kCorruption,
+        fmt::format("commit {} has no in-commit timestamp, where the table has them", version));
+  }
+  HR_TRY(const env::FileFacts facts, files.Facts(log + "/" + VersionedName(version, ".json")));
+  return facts.modified_at.us / 1000;
+}
+
+Result<int64_t> AtTime(env::Files& files, const std::string& log, const LogState& newest,
+                       base::Timestamp time) {
+  HR_TRY(const LogListing listing, ListLog(files, log));
+  const auto tells_from = FirstThatTells(*newest.metadata);
+  const int64_t wanted_ms = time.us / 1000;
+  std::optional<int64_t> found;
+  std::optional<int64_t> before_ms;
+  for (const int64_t version : listing.commits) {
+    HR_TRY(int64_t ms, TimeOf(files, log, version, tells_from));
+    if (before_ms) ms = std::max(ms, *before_ms + 1);  // files that were copied keep the order
+    before_ms = ms;
+    if (ms > wanted_ms) break;
+    found = version;
+  }
+  if (found) return *found;
+  return Fail(ErrorCode::kNotFound,
+              fmt::format("no version as old as {}: the oldest commit that is kept is of {}",
+                          base::FormatTimestamp(time),
+                          base::FormatTimestamp({before_ms.value_or(0) * 1000})));
+}
+
+Result<std::string> OnlyApplication(const LogState& newest) {
+  std::string only;
+  for (const auto& [application, txn] : newest.transactions) {
+    if (!application.starts_with("headrace/")) continue;
+    if (!only.empty())
+      return Fail(ErrorCode::kInvalidInput, "several logs publish into this table: name one");
+    only = application;
+  }
+  if (!only.empty()) return only;
+  return Fail(ErrorCode::kInvalidInput, "no marker of Headrace in this table: it has no epochs");
+}
+
+Result<int64_t> AtEpoch(env::Files& files, const std::string& log, const LogState& newest,
+                        const ReadAt& at) {
+  std::string application = at.application;
+  if (application.empty()) {
+    HR_TRY(application, OnlyApplication(newest));
+  }
+  HR_TRY(const LogListing listing, ListLog(files, log));
+  int64_t found = newest.version;
+  for (auto version = listing.commits.rbegin(); version != listing.commits.rend(); ++version) {
+    if (*version > newest.version) continue;
+    HR_TRY(const Commit commit, ReadCommit(files, log, *version));
+    const auto txn = std::ranges::find(commit.transactions, application, &Transaction::application);
+    if (txn == commit.transactions.end()) continue;
+    if (txn->version <= *at.epoch) return found;
+    found = *version - 1;
+  }
+  if (listing.commits.front() == 0 && found >= 0) return found;
+  return Fail(
+      ErrorCode::kNotFound,
+      fmt::format("the commits that would tell about epoch {} were cleaned away", *at.epoch));
+}
+
+}  // namespace
+
+Result<int64_t> FindVersion(env::Files& files, const std::string& folder, const LogState& newest,
+                            const ReadAt& at) {
+  const std::string log = folder + "/_delta_log";
+  if (at.version) return *at.version;
+  if (at.time) return AtTime(files, log, newest, *at.time);
+  if (at.epoch) return AtEpoch(files, log, newest, at);
+  return newest.version;
+}
+
+}  // namespace headrace::tables::delta

@@ -83,6 +83,8 @@ struct Arguments::Impl {
   LogInspectOptions log_inspect;
   LogCheckOptions log_check;
   LogForkOptions log_fork;
+  DoctorOptions doctor;
+  TablesOptions tables;
   ExplainOptions explain;
 
   Impl();
@@ -98,6 +100,7 @@ struct Arguments::Impl {
   void AddChanges();
   void AddTraining();
   void AddLog();
+  void AddTables();
   void AddExplain();
   int CompareReference(CommandContext& context, const std::string& text) const;
 };
@@ -318,6 +321,20 @@ void Arguments::Impl::AddLog() {
       ->type_name("EPOCH");
 }
 
+void Arguments::Impl::AddTables() {
+  CLI::App& list =
+      Add("tables",
+          "Delta tables of a data folder, or one table: version, epochs, files, sizes, "
+          "age",
+          [this](CommandContext& context) { return RunTables(tables, context); });
+  list.add_option("FOLDER", tables.folder, "An engine's data folder, or a table's")->required();
+  CLI::App& look = Add("doctor",
+                       "What costs the readers of a Delta table, anybody's, and the command that "
+                       "mends it; changes nothing; exit code 1 when there is something",
+                       [this](CommandContext& context) { return RunDoctor(doctor, context); });
+  look.add_option("TABLE", doctor.table, "The table's folder")->required();
+}
+
 void Arguments::Impl::AddExplain() {
   CLI::App& command = Add("explain", "What an error code means, and what to do",
                           [this](CommandContext& context) { return RunExplain(explain, context); });
@@ -336,6 +353,7 @@ Arguments::Impl::Impl() {
   AddChanges();
   AddTraining();
   AddLog();
+  AddTables();
   AddExplain();
 }
 

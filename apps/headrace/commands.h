@@ -154,6 +154,16 @@ struct LogForkOptions {
 };
 int RunLogFork(const LogForkOptions& options, CommandContext& context);
 
+struct DoctorOptions {
+  std::string table;  // its folder
+};
+int RunDoctor(const DoctorOptions& options, CommandContext& context);
+
+struct TablesOptions {
+  std::string folder;
+};
+int RunTables(const TablesOptions& options, CommandContext& context);
+
 struct ExplainOptions {
   std::string code;  // "HR0214"
 };

@@ -1,0 +1,120 @@
+// headrace tables FOLDER: the Delta tables of a data folder, or one table: version, epochs, files,
+// sizes, freshness. Reads, and changes nothing.
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/time.h"
+#include "commands.h"
+#include "env/environment.h"
+#include "progress.h"
+#include "tables/delta/log_listing.h"
+#include "tables/delta/table_findings.h"
+
+namespace headrace::app {
+namespace {
+
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+using nlohmann::ordered_json;
+using tables::delta::BytesText;
+using tables::delta::TableSurvey;
+
+constexpr int64_t kUsPerSecond = 1'000'000;
+
+struct NamedTable {
+  std::string name;
+  std::string folder;
+};
+
+// The folder itself when it is a table; else the tables below it, or below its `tables`.
+Result<std::vector<NamedTable>> FindTables(env::Files& files, std::string folder) {
+  while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
+  const auto is_table = [&](const std::string& path) {
+    const auto there = files.Exists(path + "/_delta_log");
+    return there && *there;
+  };
+  if (is_table(folder))
+    return std::vector<NamedTable>{{folder.substr(folder.rfind('/') + 1), folder}};
+  std::vector<NamedTable> tables;
+  for (const std::string& parent : {folder + "/tables", folder}) {
+    const auto names = files.List(parent);
+    if (!names) continue;
+    for (const std::string& name : *names)
+      if (is_table(parent + "/" + name)) tables.push_back({name, parent + "/" + name});
+    if (!tables.empty()) return tables;
+  }
+  return Fail(base::Error(ErrorCode::kNotFound,
+                          "no Delta table here: name a table's folder, or an "
+                          "engine's data folder")
+                  .With("folder", folder));
+}
+
+ordered_json Epochs(const TableSurvey& survey) {
+  ordered_json epochs = ordered_json::array();
+  for (const auto& [application, txn] : survey.state.transactions)
+    epochs.push_back({{"application", application}, {"epoch", txn.version}});
+  return epochs;
+}
+
+ordered_json ToJson(const NamedTable& table, const TableSurvey& survey, double age_s) {
+  return {
+      {"table", table.name},
+      {"folder", table.folder},
+      {"version", survey.state.version},
+      {"oldest_commit", survey.log.oldest},
+      {"markers", Epochs(survey)},
+      {"files", survey.files.files},
+      {"bytes", survey.files.bytes},
+      {"rows", survey.files.rows},
+      {"median_file_bytes", survey.files.median_bytes},
+      {"checkpoint", survey.log.checkpoint ? ordered_json(*survey.log.checkpoint) : ordered_json()},
+      {"log_bytes", survey.log.bytes},
+      {"last_commit", base::FormatTimestamp(survey.log.newest_at)},
+      {"age_s", age_s}};
+}
+
+void Print(std::FILE* out, const NamedTable& table, const TableSurvey& survey, double age_s) {
+  fmt::print(out, "{}\n", table.name);
+  fmt::print(out, "  version     {}, commits kept from {} on, checkpoint {}\n",
+             survey.state.version, survey.log.oldest,
+             survey.log.checkpoint ? std::to_string(*survey.log.checkpoint) : "none");
+  for (const auto& [application, txn] : survey.state.transactions)
+    fmt::print(out, "  epochs      up to {} of {}\n", txn.version, application);
+  fmt::print(out, "  rows        {} in {} files, {}, median {}\n", WithCommas(survey.files.rows),
+             WithCommas(survey.files.files), BytesText(survey.files.bytes),
+             BytesText(survey.files.median_bytes));
+  fmt::print(out, "  log         {}\n", BytesText(survey.log.bytes));
+  fmt::print(out, "  fresh       last commit {}, {:.0f} s ago\n",
+             base::FormatTimestamp(survey.log.newest_at), age_s);
+}
+
+}  // namespace
+
+int RunTables(const TablesOptions& options, CommandContext& context) {
+  const auto environment = env::MakeRealEnvironment();
+  const auto tables = FindTables(environment->files(), options.folder);
+  if (!tables) return ReportError(context, tables.error());
+  ordered_json all = ordered_json::array();
+  for (const NamedTable& table : *tables) {
+    const auto survey = tables::delta::SurveyTable(*environment, table.folder);
+    if (!survey) return ReportError(context, survey.error());
+    const auto age = environment->clock().Wall() - survey->log.newest_at;
+    const double age_s = static_cast<double>(age.count()) / static_cast<double>(kUsPerSecond);
+    if (context.json()) {
+      all.push_back(ToJson(table, *survey, age_s));
+    } else {
+      Print(context.out, table, *survey, age_s);
+    }
+  }
+  if (context.json())
+    fmt::print(
+        context.out, "{}\n",
+        ordered_json{{"tables", all}}.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+  return 0;
+}
+
+}  // namespace headrace::app

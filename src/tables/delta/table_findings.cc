@@ -1,0 +1,207 @@
+#include "tables/delta/table_findings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace headrace::tables::delta {
+namespace {
+
+std::string Count(uint64_t number) {
+  std::string text = std::to_string(number);
+  for (size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
+  return text;
+}
+
+std::string SparkTable(const std::string& folder) { return "delta.`" + folder + "`"; }
+
+// A Python text.
+std::string Quoted(const std::string& folder) {
+  std::string text = "'";
+  for (const char c : folder) {
+    if (c == '\'' || c == '\\') text += '\\';
+    text += c;
+  }
+  return text + "'";
+}
+
+std::string DeltaRs(const std::string& folder, std::string_view call) {
+  return fmt::format("DeltaTable({}).{}", Quoted(folder), call);
+}
+
+bool IsPublished(const TableSurvey& survey) {
+  return std::ranges::any_of(survey.state.transactions,
+                             [](const auto& each) { return each.first.starts_with("headrace/"); });
+}
+
+Finding SmallFiles(const TableSurvey& survey, const std::string& folder) {
+  const FileFigures& files = survey.files;
+  Finding finding{.name = "small files"};
+  const uint64_t saved = files.small > files.after_packing ? files.small - files.after_packing : 0;
+  finding.wrong = saved >= kSmallFilesMin;
+  finding.saw =
+      fmt::format("{} files, median {}", Count(files.files), BytesText(files.median_bytes));
+  if (!finding.wrong) return finding;
+  finding.saw += fmt::format("; {} under {} hold {}: packed they are {}", Count(files.small),
+                             BytesText(kSmallFileBytes), BytesText(files.small_bytes),
+                             Count(files.after_packing));
+  finding.spark = "OPTIMIZE " + SparkTable(folder);
+  finding.delta_rs = DeltaRs(folder, "optimize.compact()");
+  if (IsPublished(survey))
+    finding.note =
+        "Headrace publishes this table: rows that another engine has rewritten are no history for "
+        "training or for new views any more";
+  return finding;
+}
+
+Finding Checkpoints(const TableSurvey& survey, const std::string& folder) {
+  const LogFigures& log = survey.log;
+  Finding finding{.name = "checkpoint"};
+  finding.saw = log.checkpoint ? fmt::format("of version {}, {} commits ago", *log.checkpoint,
+                                             Count(log.since_checkpoint))
+                               : fmt::format("none in {} commits", Count(log.commits));
+  finding.wrong =
+      log.since_checkpoint >= kCommitsWithoutCheckpoint || !log.damaged.empty() || log.lost;
+  if (!finding.wrong) return finding;
+  finding.saw += fmt::format(": opening reads {} files of the log, {}", Count(log.since_checkpoint),
+                             BytesText(log.since_checkpoint_bytes));
+  for (const std::string& why : log.damaged) finding.saw += "; damaged: " + why;
+  finding.spark = fmt::format(
+      "ALTER TABLE {} SET TBLPROPERTIES ('delta.checkpointInterval' = '10')", SparkTable(folder));
+  finding.delta_rs = DeltaRs(folder, "create_checkpoint()");
+  finding.note = "Spark writes the checkpoint at its next commit";
+  if (log.lost)
+    finding.note = fmt::format(
+        "_last_checkpoint names version {}, and no checkpoint of it or later is there: delta-rs "
+        "and DuckDB refuse the table until that file is removed",
+        *log.lost);
+  return finding;
+}
+
+Finding LogGrowth(const TableSurvey& survey, const std::string& folder) {
+  const LogFigures& log = survey.log;
+  Finding finding{.name = "log growth"};
+  finding.saw = fmt::format("{} commits kept, from version {} on, {}", Count(log.commits),
+                            log.oldest, BytesText(log.bytes));
+  const auto cleaning = survey.state.metadata->configuration.find("delta.enableExpiredLogCleanup");
+  const bool off =
+      cleaning != survey.state.metadata->configuration.end() && cleaning->second == "false";
+  finding.wrong = log.expired >= kExpiredCommitsMin;
+  if (!finding.wrong) return finding;
+  finding.saw += fmt::format("; {} of them are past the retention, {}", Count(log.expired),
+                             BytesText(log.expired_bytes));
+  finding.spark =
+      fmt::format("ALTER TABLE {} SET TBLPROPERTIES ('delta.enableExpiredLogCleanup' = 'true')",
+                  SparkTable(folder));
+  finding.delta_rs = DeltaRs(folder, "cleanup_metadata()");
+  finding.note = off ? "the table says delta.enableExpiredLogCleanup = false"
+                     : "Spark and Headrace remove them at their next checkpoint";
+  return finding;
+}
+
+Finding Statistics(const TableSurvey& survey, const std::string& folder) {
+  const FileFigures& files = survey.files;
+  Finding finding{.name = "statistics"};
+  finding.saw = fmt::format("{} of {} files have bounds", Count(files.files - files.without_bounds),
+                            Count(files.files));
+  finding.wrong = files.without_bounds > 0 || files.without_rows > 0;
+  if (!finding.wrong) return finding;
+  finding.saw += fmt::format("; no filter leaves out the other {}; {} don't say their rows",
+                             Count(files.without_bounds), Count(files.without_rows));
+  finding.spark = "OPTIMIZE " + SparkTable(folder);
+  finding.delta_rs = DeltaRs(folder, "optimize.compact()");
+  finding.note =
+      "both write statistics for the files that they rewrite, and leave large files alone";
+  return finding;
+}
+
+Finding VacuumDebt(const TableSurvey& survey, const std::string& folder) {
+  const FileFigures& files = survey.files;
+  Finding finding{.name = "vacuum debt"};
+  finding.wrong = files.unreferenced > 0;
+  finding.saw = fmt::format("{} files that the newest version does not have, {}",
+                            Count(files.unreferenced), BytesText(files.unreferenced_bytes));
+  if (!finding.wrong) return finding;
+  finding.spark = fmt::format("VACUUM {} DRY RUN", SparkTable(folder));
+  finding.delta_rs = DeltaRs(folder, "vacuum(dry_run=True)");
+  finding.note =
+      "without DRY RUN, with dry_run=False, they go, and with them the older versions that have "
+      "them";
+  return finding;
+}
+
+Finding Deletions(const TableSurvey& survey, const std::string& folder) {
+  const FileFigures& files = survey.files;
+  Finding finding{.name = "deleted rows"};
+  finding.saw = fmt::format("{} in {} files by deletion vectors", Count(files.deleted_rows),
+                            Count(files.with_deletions));
+  finding.wrong = files.deleted_rows > 0 && files.deleted_rows * 10 > files.rows;
+  if (!finding.wrong) return finding;
+  finding.saw += fmt::format(": {} % of the rows that are read are thrown away",
+                             files.deleted_rows * 100 / std::max<uint64_t>(files.rows, 1));
+  finding.spark = fmt::format("REORG TABLE {} APPLY (PURGE)", SparkTable(folder));
+  return finding;
+}
+
+Finding MissingFiles(const TableSurvey& survey) {
+  const FileFigures& files = survey.files;
+  Finding finding{.name = "missing files"};
+  finding.wrong = files.missing > 0;
+  finding.saw = fmt::format("{} of {} files", Count(files.missing), Count(files.files));
+  if (!finding.wrong) return finding;
+  finding.saw += fmt::format(" are not in the folder, such as {}", files.first_missing);
+  finding.note = "readers fail; restore them from a copy, or FSCK REPAIR TABLE gives their rows up";
+  return finding;
+}
+
+// Who refuses a feature, or reads it wrong. Measured with the versions in docs/how-to.
+struct Refusal {
+  std::string_view feature;
+  std::string_view who;
+};
+constexpr std::array kRefusals = {
+    Refusal{"columnMapping", "polars, and delta-rs's to_pyarrow_table, which gives nulls instead"},
+    Refusal{"v2Checkpoint", "polars"},
+    Refusal{"typeWidening", "delta-rs, polars"},
+    Refusal{"typeWidening-preview", "delta-rs, polars"},
+    Refusal{"deletionVectors", "delta-rs's to_pyarrow_table, Daft"},
+    Refusal{"variantType", "most readers but Spark; Headrace"},
+    Refusal{"catalogManaged", "every reader that does not ask the catalog; Headrace"}};
+
+Finding Features(const TableSurvey& survey) {
+  const Protocol& protocol = *survey.state.protocol;
+  Finding finding{.name = "reader features"};
+  std::vector<std::string> needed = protocol.reader_features;
+  if (protocol.reader_version == 2) needed.emplace_back("columnMapping");
+  finding.saw = needed.empty() ? fmt::format("none, reader version {}", protocol.reader_version)
+                               : fmt::format("{}", fmt::join(needed, ", "));
+  for (const Refusal& refusal : kRefusals) {
+    if (std::ranges::find(needed, refusal.feature) == needed.end()) continue;
+    finding.wrong = true;
+    finding.saw += fmt::format("; {} is refused by {}", refusal.feature, refusal.who);
+  }
+  if (finding.wrong)
+    finding.note =
+        "ALTER TABLE ... DROP FEATURE takes one away in Spark, at the price of a rewrite";
+  return finding;
+}
+
+}  // namespace
+
+std::vector<Finding> FindingsOf(const TableSurvey& survey, const std::string& folder) {
+  return {MissingFiles(survey),        SmallFiles(survey, folder),
+          Checkpoints(survey, folder), Statistics(survey, folder),
+          Deletions(survey, folder),   LogGrowth(survey, folder),
+          VacuumDebt(survey, folder),  Features(survey)};
+}
+
+std::string BytesText(uint64_t bytes) {
+  constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
+  auto size = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; size >= 1024 && unit + 1 < kUnits.size(); ++unit) size /= 1024;
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", size, kUnits[unit]);
+}
+
+}  // namespace headrace::tables::delta

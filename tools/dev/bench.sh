@@ -6,14 +6,24 @@ run_bench() {
   local name="${1:-}"
   [[ $# -gt 0 ]] && shift
   case "$name" in
+    delta) bench_delta "$@" ;;
     features) bench_features "$@" ;;
     flow) bench_flow "$@" ;;
     log) bench_log "$@" ;;
     nexmark) bench_nexmark "$@" ;;
     recovery) bench_recovery "$@" ;;
     serving) bench_serving "$@" ;;
-    *) fail "./dev bench features | flow | log | nexmark | recovery | serving: those are the ones there are" ;;
+    *) fail "./dev bench delta | features | flow | log | nexmark | recovery | serving: those are the ones there are" ;;
   esac
+}
+
+bench_delta() {
+  setup_build
+  apt_install_list tools/apt-bench.txt
+  BENCH=ON
+  build_target headrace_delta_commits
+  PYTHONPATH="$ROOT/bench/log" "$VENV/bin/python" bench/delta/delta_bench.py \
+    --program "$BUILD/bench/delta/headrace_delta_commits" --folder "$STATE/bench/delta" "$@"
 }
 
 bench_features() {

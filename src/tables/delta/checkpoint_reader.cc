@@ -84,6 +84,11 @@ class ParquetActions {
     return files && bytes ? std::optional(FileSums{*files, *bytes}) : std::nullopt;
   }
 
+  bool removals_known() const {
+    const auto pairs = reader_->parquet_reader()->metadata()->key_value_metadata();
+    return pairs != nullptr && pairs->Get(kRemovalsKey).ValueOr("") == kRemovalsKnown;
+  }
+
  private:
   std::vector<int> Columns(bool with_files) const {
     const auto* schema = reader_->parquet_reader()->metadata()->schema();
@@ -107,6 +112,7 @@ Result<void> ReadParquet(env::Files& files, const std::string& path, CheckpointH
     HR_TRY_VOID(actions.Read(head.actions, sink));
     head.ours = author == Author::kOurs;
     if (head.ours) head.sums = actions.sums();
+    head.removals_known = head.ours && actions.removals_known();
     return {};
   } catch (const parquet::ParquetException& e) {
     return Broken(e.what());

@@ -19,6 +19,8 @@ struct CheckpointHead {
   Commit actions;  // protocol, metadata, transactions, domains; no files
   bool ours = false;
   std::optional<FileSums> sums;  // of the files, as one of ours tells
+  // Of ours, and made of nobody else's: removals of files that we keep are all here.
+  bool removals_known = false;
 };
 
 // Hands the files to `sink`, a part at a time; null: reads only the head. Errors: kCorruption when

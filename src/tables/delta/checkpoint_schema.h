@@ -14,6 +14,8 @@ inline constexpr const char* kCheckpointCreatedBy = "headrace checkpoint 1";
 // Key-value pairs of the footer.
 inline constexpr const char* kFilesKey = "headrace.files";
 inline constexpr const char* kFileBytesKey = "headrace.file_bytes";
+inline constexpr const char* kRemovalsKey = "headrace.removals";  // kRemovalsKnown, or not
+inline constexpr const char* kRemovalsKnown = "known";
 inline constexpr const char* kChecksumKey = "headrace.checksum";
 
 // txn, add, remove, metaData, protocol.

@@ -179,7 +179,7 @@ class Replay {
     state.domains.insert(head->actions.domains.begin(), head->actions.domains.end());
     state.sums = head->sums;
     state.checkpoint = base.version;
-    state.removals_known = head->ours;
+    state.removals_known = head->removals_known;
     return {};
   }
 

@@ -25,6 +25,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr base::Duration kDay = std::chrono::hours(24);
 constexpr base::Duration kRemovalRetention = std::chrono::hours(7 * 24);
+// While the engine is pressed a checkpoint waits, this long at most, between so many rows.
+constexpr base::Duration kYieldMax = std::chrono::seconds(10);
+constexpr uint64_t kRowsBetweenAsking = 1024;
 
 base::Duration Retention(const Metadata& metadata, const char* property, base::Duration otherwise) {
   const auto found = metadata.configuration.find(property);
@@ -42,11 +45,17 @@ int64_t MsBefore(env::Environment& environment, base::Duration span) {
 // that is comes only after the files, so both are read first.
 class IntoCheckpoint final : public FileSink {
  public:
-  IntoCheckpoint(env::Files& files, std::string path, int64_t expired_ms,
+  IntoCheckpoint(env::Environment& environment, std::string path, int64_t expired_ms,
                  const UpkeepOptions& options)
-      : files_(files), path_(std::move(path)), expired_ms_(expired_ms), options_(options) {}
+      : files_(environment.files()),
+        path_(std::move(path)),
+        expired_ms_(expired_ms),
+        options_(options),
+        pass_(environment, env::WorkClass::kMaintenance,
+              "checkpoint of a table: " + base::FormatDuration(kYieldMax), kYieldMax) {}
 
   Result<void> Add(AddFile file) override {
+    if (++added_ % kRowsBetweenAsking == 0) pass_.Wait();
     HR_TRY_VOID(Open());
     return writer_->Add(file);
   }
@@ -75,6 +84,8 @@ class IntoCheckpoint final : public FileSink {
   const std::string path_;
   const int64_t expired_ms_;
   const UpkeepOptions& options_;
+  env::BackgroundPass pass_;
+  uint64_t added_ = 0;
   std::unique_ptr<CheckpointWriter> writer_;
 };
 
@@ -112,7 +123,7 @@ Result<std::optional<CheckpointFigures>> WriteCheckpoint(env::Environment& envir
   const base::Duration kept =
       Retention(*head.metadata, "delta.deletedFileRetentionDuration", kRemovalRetention);
   const std::string path = log + "/" + VersionedName(version, ".checkpoint.parquet");
-  IntoCheckpoint sink(files, path, MsBefore(environment, kept), options);
+  IntoCheckpoint sink(environment, path, MsBefore(environment, kept), options);
   HR_TRY(const LogState state, ReplayLog(files, folder, version, &sink));
   auto made = sink.Publish(state);
   if (!made && made.error().code() == ErrorCode::kAlreadyExists) return std::nullopt;

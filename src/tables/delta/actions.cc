@@ -287,9 +287,9 @@ std::string RenderChecksum(uint64_t checksum) { return fmt::format("{:016x}", ch
 
 std::optional<uint64_t> ParseChecksum(std::string_view text) {
   uint64_t checksum = 0;
-  const char* const end = text.data() + text.size();
-  const auto [after, error] = std::from_chars(text.data(), end, checksum, /*base=*/16);
-  if (error != std::errc() || after != end) return std::nullopt;
+  const auto [after, error] =
+      std::from_chars(text.data(), text.data() + text.size(), checksum, /*base=*/16);
+  if (error != std::errc() || after != text.data() + text.size()) return std::nullopt;
   return checksum;
 }
 

@@ -202,7 +202,7 @@ Result<void> DeltaTable::Create(const std::string& name, const columns::Schema& 
   environment_.CrashPoint("delta.before_create");
   HR_TRY(const Put put, PutCommit(commit));
   environment_.CrashPoint("delta.after_create");
-  return put == Put::kDone ? Apply(std::move(commit)) : Refresh();
+  return put == Put::kDone ? Apply(commit) : Refresh();
 }
 
 Result<void> DeltaTable::CheckAppendable(const columns::Schema& schema) const {
@@ -234,7 +234,7 @@ Result<std::optional<Commit>> DeltaTable::ReadNext() {
   return std::move(*commit);
 }
 
-Result<void> DeltaTable::Apply(Commit commit) {
+Result<void> DeltaTable::Apply(const Commit& commit) {
   const std::string path = PathOf(snapshot_.version + 1);
   snapshot_.LogState::Apply(commit);
   seen_at_ = environment_.clock().Now();
@@ -283,7 +283,7 @@ UpkeepTask DeltaTable::TakeUpkeep() {
 }
 
 // What another writer did: still a table that we can append to, and our marker where we left it?
-Result<void> DeltaTable::ApplyForeign(Commit commit) {
+Result<void> DeltaTable::ApplyForeign(const Commit& commit) {
   for (const Transaction& txn : commit.transactions) {
     if (appended_ == nullptr || !txn.application.starts_with("headrace/")) continue;
     if (!snapshot_.transactions.contains(txn.application)) continue;
@@ -294,7 +294,7 @@ Result<void> DeltaTable::ApplyForeign(Commit commit) {
             .With("version", std::to_string(snapshot_.version + 1)));
   }
   const bool changed = commit.protocol || commit.metadata;
-  HR_TRY_VOID(Apply(std::move(commit)));
+  HR_TRY_VOID(Apply(commit));
   if (changed && appended_ != nullptr) HR_TRY_VOID(CheckAppendable(*appended_));
   return {};
 }
@@ -316,7 +316,7 @@ Result<void> DeltaTable::Refresh() {
     // A put that failed may have made this version all the same.
     const bool ours =
         appended_ == nullptr || (!unsettled_.empty() && next->transaction_id == unsettled_);
-    HR_TRY_VOID(ours ? Apply(std::move(*next)) : ApplyForeign(std::move(*next)));
+    HR_TRY_VOID(ours ? Apply(*next) : ApplyForeign(*next));
   }
 }
 
@@ -347,7 +347,7 @@ Result<void> DeltaTable::Append(std::span<const DataFile> files, const Marker& m
     environment_.CrashPoint("delta.before_put");
     HR_TRY(const Put put, PutCommit(commit));
     environment_.CrashPoint("delta.after_put");
-    if (put == Put::kDone) return Apply(std::move(commit));
+    if (put == Put::kDone) return Apply(commit);
     HR_TRY_VOID(Refresh());
     environment_.CrashPoint("delta.after_refresh");
   }

@@ -71,8 +71,8 @@ class DeltaTable final : public TableFormat {
   base::Result<void> SyncCommits();
   // Reads the commit after the newest that was seen, if there is one.
   base::Result<std::optional<Commit>> ReadNext();
-  base::Result<void> Apply(Commit commit);
-  base::Result<void> ApplyForeign(Commit commit);
+  base::Result<void> Apply(const Commit& commit);
+  base::Result<void> ApplyForeign(const Commit& commit);
   enum class Put : uint8_t { kDone, kTaken };
   base::Result<Put> PutCommit(const Commit& commit);
   Commit NewCommit(const char* operation);

@@ -16,7 +16,6 @@
 namespace headrace::tables::delta {
 namespace {
 
-using base::Error;
 using base::ErrorCode;
 using base::Fail;
 using base::Result;

@@ -14,7 +14,6 @@
 namespace headrace::tables::delta {
 namespace {
 
-using base::ErrorCode;
 using base::Result;
 
 constexpr base::Duration kRemovalRetention = std::chrono::hours(7 * 24);
@@ -135,8 +134,8 @@ class Survey {
       if (!version) continue;
       bytes[*version] += facts->bytes;
       if (!name.ends_with(".json")) continue;
-      if (*version == listing.newest()) log.newest_at = facts->modified_at;
-      if (facts->modified_at <= cutoff) expired = *version;
+      if (*version == listing.commits.back()) log.newest_at = facts->modified_at;
+      if (facts->modified_at <= cutoff) expired = version;
       if (*version <= log.checkpoint.value_or(-1)) continue;
       ++log.since_checkpoint;
       log.since_checkpoint_bytes += facts->bytes;

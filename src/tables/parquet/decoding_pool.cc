@@ -36,8 +36,8 @@ class Pool final : public arrow::MemoryPool {
 }  // namespace
 
 arrow::MemoryPool* DecodingPool() {
-  static Pool* const pool = new Pool;
-  return pool;
+  static Pool* const kPool = new Pool;
+  return kPool;
 }
 
 }  // namespace headrace::tables

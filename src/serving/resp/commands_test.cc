@@ -232,7 +232,7 @@ TEST_F(Resp, AnswersAreLoggedAsThoseOverHttp) {
   trips.answered.clear();
   ask("mget origin.trips_24h:ORD route.trips_24h:ORD:SFO");
   ASSERT_EQ(trips.answered.size(), 2U);
-  const FeatureAnswer& route = trips.answered[1];
+  const FeatureAnswer route = trips.answered[1];
   EXPECT_EQ(route.epoch.value, 2U);
   EXPECT_EQ(route.columns->size(), 1U);
   ASSERT_EQ(route.inputs.size(), 2U);

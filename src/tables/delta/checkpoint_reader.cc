@@ -12,6 +12,7 @@
 
 #include <charconv>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "tables/delta/checkpoint_checksum.h"
@@ -41,6 +42,24 @@ std::optional<uint64_t> NumberOf(const arrow::KeyValueMetadata& pairs, const cha
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
   return error == std::errc() ? std::optional(number) : std::nullopt;
 }
+
+// Passes reads on and keeps the first that failed, which Arrow makes a text of: a disk that could
+// not read is no damage, and may be able to the next time.
+class NotingFile final : public env::ReadableFile {
+ public:
+  NotingFile(std::unique_ptr<env::ReadableFile> file, std::optional<base::Error>& failed)
+      : file_(std::move(file)), failed_(failed) {}
+  uint64_t size() const override { return file_->size(); }
+  Result<void> ReadAt(uint64_t offset, std::span<uint8_t> out) const override {
+    auto read = file_->ReadAt(offset, out);
+    if (!read && !failed_) failed_ = read.error();
+    return read;
+  }
+
+ private:
+  std::unique_ptr<env::ReadableFile> file_;
+  std::optional<base::Error>& failed_;
+};
 
 // One Parquet file of a checkpoint.
 class ParquetActions {
@@ -102,9 +121,8 @@ class ParquetActions {
   std::unique_ptr<parquet::arrow::FileReader> reader_;
 };
 
-Result<void> ReadParquet(env::Files& files, const std::string& path, CheckpointHead& head,
+Result<void> ReadActions(std::unique_ptr<env::ReadableFile> file, CheckpointHead& head,
                          FileSink* sink) {
-  HR_TRY(std::unique_ptr<env::ReadableFile> file, files.OpenForReading(path));
   HR_TRY(const Author author, CheckCheckpointFile(*file));
   try {
     ParquetActions actions;
@@ -117,6 +135,15 @@ Result<void> ReadParquet(env::Files& files, const std::string& path, CheckpointH
   } catch (const parquet::ParquetException& e) {
     return Broken(e.what());
   }
+}
+
+Result<void> ReadParquet(env::Files& files, const std::string& path, CheckpointHead& head,
+                         FileSink* sink) {
+  HR_TRY(std::unique_ptr<env::ReadableFile> file, files.OpenForReading(path));
+  std::optional<base::Error> failed;  // outlives the file, which is gone with ReadActions
+  auto read = ReadActions(std::make_unique<NotingFile>(std::move(file), failed), head, sink);
+  if (!read && failed) return Fail(std::move(*failed));
+  return read;
 }
 
 Result<void> ReadJson(env::Files& files, const std::string& path, CheckpointHead& head,

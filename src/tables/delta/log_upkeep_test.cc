@@ -224,6 +224,31 @@ TEST_F(LogUpkeepTest, ATruncatedCheckpointIsPassedOver) {
   }
 }
 
+// A read that failed may succeed the next time, so nothing may be made of it: neither another
+// state nor the verdict that the table is lost.
+TEST_F(LogUpkeepTest, AFailedReadIsNoDamage) {
+  using env::simulated::Operation;
+  Append(15);
+  ASSERT_TRUE(Checkpoint(10));
+  RemoveCommitsBefore(10);
+  const Collected whole = Read();
+  int failed = 0;
+  for (uint64_t nth = 1;; ++nth) {
+    machine_.faults()[Operation::kRead].number = machine_.operations(Operation::kRead) + nth;
+    Collected collected;
+    const auto state = ReplayLog(files(), kTable, std::nullopt, &collected);
+    machine_.faults() = {};
+    if (state) {
+      EXPECT_EQ(collected, whole);
+      break;
+    }
+    ASSERT_EQ(state.error().code(), ErrorCode::kIoError)
+        << "read " << nth << ": " << state.error().ToString();
+    ++failed;
+  }
+  EXPECT_GT(failed, 3);
+}
+
 TEST_F(LogUpkeepTest, AGapInTheLogIsRefusedWithItsVersion) {
   Append(14);
   ASSERT_TRUE(Checkpoint(10));

@@ -287,10 +287,6 @@ def test_flight_producers_that_are_too_fast(tmp_path: Path, empty_mib: float, co
 
 
 @pytest.mark.parametrize("kind", ["notes", "keys"])
-@pytest.mark.xfail(
-    reason="mostly 275 to 295 MiB of 320, but 327 was seen: what peaks is not found yet",
-    strict=False,
-)
 def test_wide_rows(tmp_path: Path, empty_mib: float, kind: str) -> None:
     """A state that only grows: at the budget's end rows are refused, and answers go on."""
     with serving(tmp_path) as engine:

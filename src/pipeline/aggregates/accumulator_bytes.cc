@@ -20,7 +20,8 @@ using columns::ByteWriter;
 namespace {
 
 // Each once, ascending.
-std::vector<BucketCount> CountsOf(std::vector<Bucket> singles, std::vector<BucketCount> counts) {
+std::vector<BucketCount> CountsOf(const std::vector<Bucket>& singles,
+                                  std::vector<BucketCount> counts) {
   for (const Bucket bucket : singles) counts.push_back({bucket, 1});
   std::ranges::sort(counts, {}, &BucketCount::bucket);
   size_t kept = 0;

@@ -155,10 +155,6 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def rounded(values: dict[str, float]) -> dict[str, float]:
-    return {name: float(f"{value:.4g}") for name, value in values.items()}
-
-
 def ns_per_event(found: dict[str, Any]) -> float:
     return float(found["cpu_s"]) / float(found["events"]) * 1e9
 
@@ -381,10 +377,10 @@ def measure(bench: Bench) -> dict[str, Any]:
     found = ratios(figures)
     return {
         "bench": "features",
-        "ratios": rounded(found),
-        "targets": rounded(targets(figures, found)),
-        "figures": rounded(figures),
-        "by_cards": [rounded(row) for row in table],
+        "ratios": machine.rounded(found),
+        "targets": machine.rounded(targets(figures, found)),
+        "figures": machine.rounded(figures),
+        "by_cards": [machine.rounded(row) for row in table],
         "events": bench.events,
         "flink_events": bench.flink_events,
         "runs": bench.runs,

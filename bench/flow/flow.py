@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import flights
+import machine
 import peers
 import proofs
 import pyarrow.parquet as pq
@@ -162,28 +162,6 @@ def prepare_rows(source: Path, folder: Path, quick: bool) -> tuple[Path, int]:
     return path, len(rows)
 
 
-def machine() -> dict[str, Any]:
-    cpu = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        "unknown",
-    )
-    command = ["git", "rev-parse", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    load = os.getloadavg()[0]
-    return {
-        "cores": os.cpu_count(),
-        "memory_gib": round(pages / 2**30, 1),
-        "cpu": cpu,
-        "commit": commit,
-        "load_before": load,
-    }
-
-
 def targets(figures: Figures) -> Figures:
     """What was asked for over what was measured: at least 1 is met."""
     found = {"ingest": figures["ingest_events_per_s"] / INGEST_TARGET}
@@ -196,7 +174,7 @@ def targets(figures: Figures) -> Figures:
 
 
 def run(bench: Bench, runs: int) -> dict[str, Any]:
-    about = machine()
+    about = machine.describe()
     fast, slow, ceiling, peer = [], [], [], []
     for i in range(1, runs + 1):
         fast.append(full_speed(bench))
@@ -222,17 +200,13 @@ def run(bench: Bench, runs: int) -> dict[str, Any]:
     }
     return {
         "bench": "flow",
-        "ratios": rounded(ratios),
-        "targets": rounded(targets(figures)),
-        "figures": rounded(figures),
+        "ratios": machine.rounded(ratios),
+        "targets": machine.rounded(targets(figures)),
+        "figures": machine.rounded(figures),
         "machine": about,
         "rows": bench.count,
         "runs": runs,
     }
-
-
-def rounded(figures: Figures) -> Figures:
-    return {name: float(f"{value:.4g}") for name, value in figures.items()}
 
 
 def main() -> int:

@@ -325,10 +325,6 @@ def figures(found: Run) -> dict[str, float]:
     }
 
 
-def rounded(values: dict[str, float]) -> dict[str, float]:
-    return {name: float(f"{value:.4g}") for name, value in values.items()}
-
-
 def measure(bench: Bench, count: int) -> dict[str, Any]:
     about = machine.describe()
     about["fdatasync_before"] = machine.fsync_of_disk(bench.load_client, bench.folder, 2.0)
@@ -351,9 +347,9 @@ def measure(bench: Bench, count: int) -> dict[str, Any]:
     tell(found, ratios)
     return {
         "bench": "log",
-        "ratios": rounded(ratios),
-        "targets": rounded(targets(ratios)),
-        "figures": rounded(figures(found)),
+        "ratios": machine.rounded(ratios),
+        "targets": machine.rounded(targets(ratios)),
+        "figures": machine.rounded(figures(found)),
         "machine": about,
         "runs": count,
     }

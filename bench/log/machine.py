@@ -1,4 +1,4 @@
-"""The machine that a benchmark ran on, and what its disk did in that run."""
+"""What every report of a benchmark says: the machine, what its disk did in that run, figures."""
 
 from __future__ import annotations
 
@@ -38,3 +38,8 @@ def fsync_of_disk(load_client: Path, folder: Path, seconds: float) -> dict[str, 
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     return {name: float(found[name]) for name in ("p50_ms", "p99_ms", "worst_ms")}
+
+
+def rounded(figures: dict[str, float]) -> dict[str, float]:
+    """To four digits: more than a run can tell."""
+    return {name: float(f"{figure:.4g}") for name, figure in figures.items()}

@@ -166,17 +166,13 @@ def measure(bench: Bench) -> dict[str, Any]:
         )
     return {
         "bench": "nexmark",
-        "ratios": rounded(ratios),
-        "targets": rounded(targets),
-        "figures": rounded(figures),
+        "ratios": machine.rounded(ratios),
+        "targets": machine.rounded(targets),
+        "figures": machine.rounded(figures),
         "events": bench.events,
         "runs": bench.runs,
         "machine": about,
     }
-
-
-def rounded(values: dict[str, float]) -> dict[str, float]:
-    return {name: float(f"{value:.4g}") for name, value in values.items()}
 
 
 def main() -> int:

@@ -199,10 +199,6 @@ def redis_figures(bench: Bench, state_bytes: int) -> dict[str, float]:
     return {"redis_ready_s": seconds, "redis_file_gib": found[0][1]}
 
 
-def rounded(values: dict[str, float]) -> dict[str, float]:
-    return {name: float(f"{value:.4g}") for name, value in values.items()}
-
-
 @contextmanager
 def built_engine(bench: Bench) -> Iterator[tuple[Engine, Acknowledged]]:
     """An engine with its state, that has written no snapshot yet."""
@@ -288,9 +284,9 @@ def document(
 ) -> dict[str, Any]:
     return {
         "bench": name,
-        "ratios": rounded(ratios),
-        "targets": rounded(targets),
-        "figures": rounded(figures),
+        "ratios": machine.rounded(ratios),
+        "targets": machine.rounded(targets),
+        "figures": machine.rounded(figures),
     }
 
 

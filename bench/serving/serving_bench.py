@@ -215,17 +215,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
     return {
         "bench": "serving",
-        "ratios": rounded(ratios),
-        "targets": rounded(targets),
-        "figures": rounded(figures),
+        "ratios": machine.rounded(ratios),
+        "targets": machine.rounded(targets),
+        "figures": machine.rounded(figures),
         "keys": options.keys,
         "runs": options.runs,
         "machine": about,
     }
-
-
-def rounded(figures: dict[str, float]) -> dict[str, float]:
-    return {name: float(f"{figure:.4g}") for name, figure in figures.items()}
 
 
 def main() -> int:

@@ -7,18 +7,20 @@
 namespace headrace::protocols {
 namespace {
 
-constexpr size_t kUnreadKept = 4096;  // capacity that an idle connection may keep
-constexpr size_t kUncharged = 4096;   // smaller answers are covered by the connection's charge
+constexpr size_t kUncharged = 4096;  // smaller answers are covered by the connection's charge
 
 }  // namespace
 
 HttpSession::HttpSession(HttpServing& serving, env::Connection& connection)
-    : serving_(serving), connection_(connection), parser_(serving.options.limits, serving.budget) {}
+    : serving_(serving),
+      connection_(connection),
+      parser_(serving.options.limits, serving.budget),
+      unread_(serving.budget) {}
 
 void HttpSession::OnBytes(std::span<const uint8_t> bytes) {
   if (input_closed_) return;
   last_bytes_ = serving_.clock.Now();
-  unread_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  unread_.Append(bytes);
   Pump();
 }
 
@@ -28,16 +30,13 @@ void HttpSession::Pump() {
   bool further = true;
   while (further) {
     further = false;
-    while (Room() && unread_begin_ < unread_.size() && ParseOne()) further = true;
+    while (Room() && !unread_.empty() && ParseOne()) further = true;
     const uint64_t answered = first_slot_;
     SendReady();
     further = further || first_slot_ != answered;
   }
-  unread_.erase(0, unread_begin_);
-  unread_begin_ = 0;
-  if (input_closed_) unread_.clear();
-  if (unread_.empty() && unread_.capacity() > kUnreadKept) std::string().swap(unread_);
-  ChargeUnread(unread_.capacity() > kUnreadKept ? unread_.capacity() : 0);
+  if (input_closed_) unread_.Clear();
+  unread_.Settle();
   const bool full = !Room() && !input_closed_;
   if (full != paused_) {
     paused_ = full;
@@ -46,18 +45,11 @@ void HttpSession::Pump() {
   pumping_ = false;
 }
 
-void HttpSession::ChargeUnread(uint64_t bytes) {
-  if (bytes == charged_unread_) return;
-  serving_.budget.Force(base::MemoryAccount::kIngest,
-                        static_cast<int64_t>(bytes) - static_cast<int64_t>(charged_unread_));
-  charged_unread_ = bytes;
-}
-
 // True when a request was completed or refused: there may be more.
 bool HttpSession::ParseOne() {
   const State before = parser_.state();
-  const std::string_view input = std::string_view(unread_).substr(unread_begin_);
-  unread_begin_ += parser_.Feed({reinterpret_cast<const uint8_t*>(input.data()), input.size()});
+  const std::string_view input = unread_.rest();
+  unread_.Take(parser_.Feed({reinterpret_cast<const uint8_t*>(input.data()), input.size()}));
   if (before == State::kIdle) head_began_ = last_bytes_;
   switch (parser_.state()) {
     case State::kComplete: DispatchRequest(); return true;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "protocols/http_server.h"
+#include "protocols/unread_bytes.h"
 
 namespace headrace::protocols {
 
@@ -26,8 +27,6 @@ struct HttpServing {
 class HttpSession final : public env::Session {
  public:
   HttpSession(HttpServing& serving, env::Connection& connection);
-
-  ~HttpSession() override { ChargeUnread(0); }
 
   void OnBytes(std::span<const uint8_t> bytes) override;
   void OnEndOfInput() override;
@@ -56,8 +55,6 @@ class HttpSession final : public env::Session {
   void Answer(uint64_t number, HttpResponse response);
   void SendReady();
   void SendContinue();
-  // Bytes that came exist already, so they can't be refused.
-  void ChargeUnread(uint64_t bytes);
   bool Room() const {
     return !input_closed_ && slots_.size() < serving_.options.pipelined_max &&
            !connection_.choked();
@@ -67,9 +64,7 @@ class HttpSession final : public env::Session {
   HttpServing& serving_;
   env::Connection& connection_;
   HttpRequestParser parser_;
-  std::string unread_;  // bytes that came and are not parsed yet
-  size_t unread_begin_ = 0;
-  uint64_t charged_unread_ = 0;
+  UnreadBytes unread_;
   std::deque<Slot> slots_;
   uint64_t first_slot_ = 0;  // number of slots_.front()
   bool pumping_ = false;

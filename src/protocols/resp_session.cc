@@ -5,7 +5,6 @@
 namespace headrace::protocols {
 namespace {
 
-constexpr size_t kUnreadKept = 4096;           // capacity that an idle connection may keep
 constexpr size_t kWriteBytes = 64U << 10;      // answers gathered before they are written
 constexpr std::chrono::seconds kStallMax{30};  // inside a command
 
@@ -47,7 +46,8 @@ RespSession::RespSession(RespServing& serving, env::Connection& connection)
     : serving_(serving),
       connection_(connection),
       number_(serving.connections_made.fetch_add(1, std::memory_order_relaxed) + 1),
-      parser_(serving.options.limits) {}
+      parser_(serving.options.limits),
+      unread_(serving.budget) {}
 
 RespHandler& RespSession::handler() {
   const RespHandlers* now = serving_.handlers.load(std::memory_order_acquire);
@@ -61,7 +61,7 @@ RespHandler& RespSession::handler() {
 void RespSession::OnBytes(std::span<const uint8_t> bytes) {
   if (state_ == State::kClosing || state_ == State::kClosed) return;
   last_bytes_ = serving_.clock.Now();
-  unread_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  unread_.Append(bytes);
   Pump();
 }
 
@@ -82,7 +82,7 @@ bool RespSession::RunOne(std::string_view unread) {
     handler().Run(call);
     version_ = writer.version();
   }
-  unread_begin_ += parser_.size();
+  unread_.Take(parser_.size());
   parser_.Next();
   return true;
 }
@@ -90,21 +90,18 @@ bool RespSession::RunOne(std::string_view unread) {
 void RespSession::Pump() {
   if (pumping_) return;  // an answer that came while its command was still being run
   pumping_ = true;
-  while (state_ == State::kReading && !connection_.choked() && unread_begin_ < unread_.size() &&
-         RunOne(std::string_view(unread_).substr(unread_begin_)))
+  while (state_ == State::kReading && !connection_.choked() && !unread_.empty() &&
+         RunOne(unread_.rest()))
     if (out_.size() >= kWriteBytes) Flush();
   Flush();
   pumping_ = false;
-  unread_.erase(0, unread_begin_);
-  unread_begin_ = 0;
   if (state_ == State::kReading && ended_ && !connection_.choked()) CloseAfterAnswers();
   if (state_ == State::kClosing) {
-    unread_.clear();
+    unread_.Clear();
     state_ = State::kClosed;
     connection_.CloseAfterWrites();
   }
-  if (unread_.empty() && unread_.capacity() > kUnreadKept) std::string().swap(unread_);
-  ChargeUnread(unread_.capacity() > kUnreadKept ? unread_.capacity() : 0);
+  unread_.Settle();
   const bool full =
       state_ == State::kWaiting || (state_ == State::kReading && connection_.choked());
   if (full != paused_) {
@@ -123,13 +120,6 @@ void RespSession::Answer(RespReply::Write write) {
   write(writer);
   if (state_ == State::kWaiting) state_ = State::kReading;
   Pump();
-}
-
-void RespSession::ChargeUnread(uint64_t bytes) {
-  if (bytes == charged_unread_) return;
-  serving_.budget.Force(base::MemoryAccount::kIngest,
-                        static_cast<int64_t>(bytes) - static_cast<int64_t>(charged_unread_));
-  charged_unread_ = bytes;
 }
 
 void RespSession::OnEndOfInput() {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "protocols/resp_server.h"
+#include "protocols/unread_bytes.h"
 
 namespace headrace::protocols {
 
@@ -28,7 +29,6 @@ struct RespServing {
 class RespSession final : public env::Session {
  public:
   RespSession(RespServing& serving, env::Connection& connection);
-  ~RespSession() override { ChargeUnread(0); }
 
   void OnBytes(std::span<const uint8_t> bytes) override;
   void OnEndOfInput() override;
@@ -56,8 +56,6 @@ class RespSession final : public env::Session {
     if (state_ != State::kClosed) state_ = State::kClosing;
   }
   RespHandler& handler();
-  // Bytes that came exist already, so they can't be refused.
-  void ChargeUnread(uint64_t bytes);
 
   RespServing& serving_;
   env::Connection& connection_;
@@ -66,10 +64,8 @@ class RespSession final : public env::Session {
   RespVersion version_ = RespVersion::k2;
   const RespHandlers* made_by_ = nullptr;
   std::unique_ptr<RespHandler> handler_;
-  std::string unread_;  // bytes that came and are of no command that was run
-  size_t unread_begin_ = 0;
-  uint64_t charged_unread_ = 0;
-  std::string out_;  // answers that are not written yet; none between two calls
+  UnreadBytes unread_;  // of no command that was run
+  std::string out_;     // answers that are not written yet; none between two calls
   State state_ = State::kReading;
   bool pumping_ = false;
   bool paused_ = false;

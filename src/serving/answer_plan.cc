@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "serving/not_found.h"
+
 namespace headrace::serving {
 namespace {
 
@@ -10,13 +12,6 @@ using base::ErrorCode;
 using pipeline::FeatureReference;
 using pipeline::PipelineDefinition;
 using pipeline::ViewDefinition;
-
-std::unexpected<base::Error> NotFound(std::string_view object, std::string_view name,
-                                      std::string message) {
-  return base::Fail(base::Error(ErrorCode::kNotFound, std::move(message))
-                        .With("object", std::string(object))
-                        .With("name", std::string(name)));
-}
 
 // A view and an output of it by its qualified name; nothing when the name is no such thing.
 std::optional<FeatureReference> Qualified(const PipelineDefinition& definition,

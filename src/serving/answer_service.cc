@@ -16,6 +16,7 @@
 #include "serving/answer_plan.h"
 #include "serving/epoch_waiters.h"
 #include "serving/input_values.h"
+#include "serving/not_found.h"
 #include "serving/on_request.h"
 
 namespace headrace::serving {
@@ -177,9 +178,7 @@ base::Result<AnswerPlanRef> CompiledDefinition::PlanFor(const FeatureQuery& quer
   if (query.service.empty()) return PlanForFeatures(query.features);
   const auto found = services_.find(query.service);
   if (found != services_.end()) return found->second;
-  return base::Fail(base::Error(ErrorCode::kNotFound, "no service `" + query.service + "`")
-                        .With("object", "service")
-                        .With("name", query.service));
+  return NotFound("service", query.service, "no service `" + query.service + "`");
 }
 
 base::Result<AnswerPlanRef> CompiledDefinition::PlanForFeatures(

@@ -44,7 +44,7 @@ bench_flow() {
   apt_install_list tools/apt-bench.txt
   BENCH=ON
   build_target headrace headrace_lookup_client
-  PYTHONPATH="$ROOT/examples/flights" "$VENV/bin/python" bench/flow/flow.py --headrace "$BUILD/apps/headrace/headrace" \
+  PYTHONPATH="$ROOT/examples/flights:$ROOT/bench/log" "$VENV/bin/python" bench/flow/flow.py --headrace "$BUILD/apps/headrace/headrace" \
     --lookup-client "$BUILD/bench/flow/headrace_lookup_client" --source "$FLIGHTS" --folder "$STATE/bench" "$@"
 }
 

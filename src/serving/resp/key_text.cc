@@ -10,18 +10,12 @@
 #include "base/hex.h"
 #include "columns/key.h"
 #include "contract/diagnostic_report.h"
+#include "serving/not_found.h"
 
 namespace headrace::serving {
 namespace {
 
 using base::ErrorCode;
-
-std::unexpected<base::Error> NotFound(std::string_view object, std::string_view name,
-                                      std::string message) {
-  return base::Fail(base::Error(ErrorCode::kNotFound, std::move(message))
-                        .With("object", std::string(object))
-                        .With("name", std::string(name)));
-}
 
 // "did you mean: card?", with a blank in front, or nothing.
 std::string Hint(std::string_view wanted, const std::vector<std::string>& names) {

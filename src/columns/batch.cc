@@ -100,6 +100,10 @@ Column ConcatText(std::span<const ColumnBatch> batches, size_t index, size_t row
   offsets.reserve(rows + 1);
   offsets.push_back(0);
   std::vector<uint8_t> bytes;
+  size_t size = 0;
+  for (const ColumnBatch& batch : batches)
+    size += static_cast<size_t>(batch.column(index).offsets().as<int32_t>()[batch.rows()]);
+  bytes.reserve(size);
   for (const ColumnBatch& batch : batches) {
     const Column& column = batch.column(index);
     const auto from = column.offsets().as<int32_t>();

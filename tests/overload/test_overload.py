@@ -287,10 +287,6 @@ def test_flight_producers_that_are_too_fast(tmp_path: Path, empty_mib: float, co
 
 
 @pytest.mark.parametrize("kind", ["notes", "keys"])
-@pytest.mark.xfail(
-    reason="mostly 260 to 280 MiB of 322, but 325 and 327 were seen: what peaks is not found yet",
-    strict=False,
-)
 def test_wide_rows(tmp_path: Path, empty_mib: float, kind: str) -> None:
     """A state that only grows: at the budget's end rows are refused, and answers go on."""
     with serving(tmp_path) as engine:

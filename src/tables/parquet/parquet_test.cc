@@ -135,6 +135,83 @@ TEST_F(ParquetTest, SameRowsGiveTheSameBytes) {
   EXPECT_TRUE(std::ranges::equal(a.bytes.bytes(), b.bytes.bytes()));
 }
 
+// Keys and texts of 200 KB that no codec makes smaller, some of them the same.
+ColumnBatch WideRows(std::mt19937_64& random, size_t rows) {
+  const auto schema = std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = "row", .type = Type::kInt64, .nullable = Nullable::kNo},
+                         {.id = 2, .name = "text", .type = Type::kString}});
+  columns::BatchBuilder builder(schema);
+  std::string text;
+  for (size_t row = 0; row < rows; ++row) {
+    builder.column(0).AppendInt(static_cast<int64_t>(row));
+    if (row % 7 == 3) {
+      builder.column(1).AppendNull();
+      continue;
+    }
+    if (row % 5 != 1) {
+      text.resize(random() % 400'000);
+      for (char& c : text) c = static_cast<char>(random() & 0x7f);
+    }
+    builder.column(1).AppendText(text);
+  }
+  return builder.Finish();
+}
+
+TEST_F(ParquetTest, WideRowsPassThroughInBoundedMemory) {
+  SCOPED_TRACE("seed " + std::to_string(seed_));
+  constexpr size_t kBatches = 30, kRows = 20;
+  std::vector<uint8_t> bytes;
+  size_t pieces = 0;
+  auto append = [&](std::span<const uint8_t> piece) -> base::Result<void> {
+    EXPECT_TRUE(bytes.size() % ParquetWriter::kPieceBytes == 0) << "a short piece inside";
+    bytes.insert(bytes.end(), piece.begin(), piece.end());
+    ++pieces;
+    return {};
+  };
+  std::vector<ColumnBatch> parts;
+  for (size_t i = 0; i < kBatches; ++i) parts.push_back(WideRows(random_, kRows));
+  auto writer = ParquetWriter::Make(parts[0].schema(), append);
+  ASSERT_TRUE(writer);
+  uint64_t held_max = 0;
+  for (const ColumnBatch& part : parts) {
+    ASSERT_TRUE((*writer)->Write(part));
+    held_max = std::max(held_max, (*writer)->held_bytes());
+  }
+  const auto file = (*writer)->Finish();
+  ASSERT_TRUE(file);
+  EXPECT_GT(bytes.size(), 2 * ParquetWriter::kRowGroupBytes) << "several row groups";
+  EXPECT_LT(held_max, 2 * ParquetWriter::kRowGroupBytes);
+  EXPECT_EQ(pieces, bytes.size() / ParquetWriter::kPieceBytes + 1);
+  EXPECT_TRUE(file->bytes.empty());
+  const EncodedFile kept = Encode(parts[0].schema(), parts);
+  EXPECT_TRUE(std::ranges::equal(bytes, kept.bytes.bytes()));
+  const auto back = Store(kept)->ReadAll(parts[0].schema());
+  ASSERT_TRUE(back) << back.error().ToString();
+  ExpectSame(*back, ColumnBatch::Concat(parts));
+}
+
+TEST_F(ParquetTest, OneBatchOfAnySizeIsEncodedInPieces) {
+  SCOPED_TRACE("seed " + std::to_string(seed_));
+  const ColumnBatch rows = WideRows(random_, 500);
+  ASSERT_GT(rows.ByteSize(), 2 * ParquetWriter::kRowGroupBytes);
+  const auto reader = Store(Encode(rows.schema(), {rows}));
+  const auto back = reader->ReadAll(rows.schema());
+  ASSERT_TRUE(back) << back.error().ToString();
+  ExpectSame(*back, rows);
+}
+
+TEST_F(ParquetTest, WhatTheDiskSaysComesThrough) {
+  const ColumnBatch rows = WideRows(random_, 100);
+  auto writer = ParquetWriter::Make(rows.schema(), [](std::span<const uint8_t>) {
+    return base::Result<void>(base::Fail(base::ErrorCode::kStorageFull, "no room"));
+  });
+  ASSERT_TRUE(writer);
+  base::Result<void> written;
+  for (int i = 0; i < 10 && written; ++i) written = (*writer)->Write(rows);
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().code(), base::ErrorCode::kStorageFull) << written.error().ToString();
+}
+
 TEST_F(ParquetTest, ReadsAnySubsetAndFillsWhatTheFileLacks) {
   const SchemaRef schema = AllTypes();
   const ColumnBatch rows = RandomRows(random_, schema, 50);

@@ -1,9 +1,11 @@
 #pragma once
-// Column batches as the bytes of one Parquet file, in memory: the data files of every table format.
-// The same rows, cut into the same batches, give the same bytes from the same build.
+// Column batches as the bytes of one Parquet file: the data files of every table format. The same
+// rows, cut into the same batches, give the same bytes from the same build.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/result.h"
@@ -21,7 +23,7 @@ struct ColumnStats {
 
 // A finished file.
 struct EncodedFile {
-  columns::Buffer bytes;
+  columns::Buffer bytes;  // empty when they went elsewhere
   uint64_t rows = 0;
   std::vector<ColumnStats> stats;  // one a field of the schema
 };
@@ -29,17 +31,28 @@ struct EncodedFile {
 // Encodes on the calling thread. Not thread-safe. Settings: docs/adr/0012-parquet-settings.md.
 class ParquetWriter {
  public:
-  // Rows of a row group: what a reader must hold of a column at once. Named limit.
-  static constexpr size_t kRowGroupRows = 1U << 18;
-  // Smaller batches are gathered to this many rows before they are encoded.
-  static constexpr size_t kGatheredRows = 1U << 14;
+  // Takes the file's next bytes: whole pieces of kPieceBytes but for the last.
+  using Append = std::function<base::Result<void>(std::span<const uint8_t>)>;
+  static constexpr size_t kPieceBytes = 1U << 20;
 
-  // Errors: kInternal when Arrow refuses the schema (it holds no type that it could).
+  // A row group: what a reader must hold of a column at once, and a writer of all of them. It ends
+  // at whichever limit comes first; bytes are counted before they are encoded. Named limits.
+  static constexpr size_t kRowGroupRows = 1U << 18;
+  static constexpr size_t kRowGroupBytes = 32U << 20;
+  // Smaller batches are gathered until they have so many rows or bytes before they are encoded.
+  static constexpr size_t kGatheredRows = 1U << 14;
+  static constexpr size_t kGatheredBytes = 4U << 20;
+
+  // The whole file stays in memory. Errors: kInternal when Arrow refuses the schema (it holds no
+  // type that it could).
   static base::Result<std::unique_ptr<ParquetWriter>> Make(columns::SchemaRef schema);
+  // No more of it than a row group does.
+  static base::Result<std::unique_ptr<ParquetWriter>> Make(columns::SchemaRef schema,
+                                                           Append append);
   virtual ~ParquetWriter() = default;
 
-  // Appends rows of the writer's schema. Errors: kInternal, kInvalidInput from Arrow; the writer is
-  // worthless then.
+  // Appends rows of the writer's schema. Errors: kInternal, kInvalidInput from Arrow, those of
+  // `append`; the writer is worthless then.
   virtual base::Result<void> Write(const columns::ColumnBatch& rows) = 0;
   // Rows so far, and their bytes before they were encoded.
   virtual uint64_t rows() const = 0;

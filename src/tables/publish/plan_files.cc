@@ -6,7 +6,7 @@
 #include <memory>
 #include <utility>
 
-#include "base/hash.h"
+#include "base/hash_stream.h"
 #include "tables/stream_rows.h"
 
 namespace headrace::tables {
@@ -15,6 +15,76 @@ namespace {
 using base::ErrorCode;
 using base::Fail;
 using base::Result;
+
+// One data file on its way to the disk. Until End it has another name, which goes with this object.
+class NewDataFile {
+ public:
+  static Result<std::unique_ptr<NewDataFile>> Begin(env::Files& files,
+                                                    const columns::SchemaRef& schema,
+                                                    std::string path) {
+    files.CrashPoint("publish.before_file");
+    HR_TRY(env::NewFile file, env::NewFile::Create(files, path));
+    std::unique_ptr<NewDataFile> made(new NewDataFile(files, std::move(path), std::move(file)));
+    HR_TRY(made->writer_,
+           ParquetWriter::Make(schema, [data_file = made.get()](std::span<const uint8_t> bytes) {
+             data_file->hash_.Add(bytes);
+             return data_file->file_.Append(bytes);
+           }));
+    return made;
+  }
+
+  ParquetWriter& writer() { return *writer_; }
+
+  // Whole and durable under its own name.
+  Result<DataFile> End() {
+    HR_TRY(EncodedFile encoded, writer_->Finish());
+    const DataFile ended{path_.substr(path_.rfind('/') + 1), file_.bytes(), encoded.rows,
+                         std::move(encoded.stats), hash_.value()};
+    auto published = file_.Publish();
+    if (!published && published.error().code() == ErrorCode::kAlreadyExists)
+      published = TakeThatThereIs(ended);
+    if (!published) return Fail(std::move(published).error());
+    files_.CrashPoint("publish.after_file");
+    return ended;
+  }
+
+ private:
+  NewDataFile(env::Files& files, std::string path, env::NewFile file)
+      : files_(files), path_(std::move(path)), file_(std::move(file)) {}
+
+  Result<void> TakeThatThereIs(const DataFile& ended) {
+    HR_TRY(const bool same, HasBytesOf(ended));
+    if (!same) {
+      return Fail(
+          base::Error(
+              ErrorCode::kConflict,
+              "a data file of this plan is there with other bytes; it is not overwritten: find out "
+              "who wrote it (another build of this program?), then move it away")
+              .With("file", path_));
+    }
+    files_.CrashPoint("publish.file_was_there");
+    return files_.SyncFolder(path_.substr(0, path_.rfind('/')));
+  }
+
+  Result<bool> HasBytesOf(const DataFile& ended) {
+    HR_TRY(const auto there, files_.OpenForReading(path_));
+    if (there->size() != ended.bytes) return false;
+    base::HashStream hash;
+    std::vector<uint8_t> piece(ParquetWriter::kPieceBytes);
+    for (uint64_t at = 0; at < ended.bytes; at += piece.size()) {
+      piece.resize(std::min<uint64_t>(piece.size(), ended.bytes - at));
+      HR_TRY_VOID(there->ReadAt(at, piece));
+      hash.Add(piece);
+    }
+    return hash.value() == ended.checksum;
+  }
+
+  env::Files& files_;
+  const std::string path_;
+  env::NewFile file_;
+  base::HashStream hash_;
+  std::unique_ptr<ParquetWriter> writer_;
+};
 
 // One plan's files on their way to the disk.
 class PlanFiles {
@@ -30,19 +100,21 @@ class PlanFiles {
         schema_(std::move(schema)) {}
 
   Result<void> Add(EpochRows epoch) {
-    if (writer_ == nullptr) {
-      HR_TRY(writer_, ParquetWriter::Make(schema_));
+    if (file_ == nullptr) {
+      HR_TRY(file_, NewDataFile::Begin(files_, schema_,
+                                       folder_ + "/" + FileName(log_, plan_, written_.size())));
     }
     HR_TRY_VOID(ChargeWriter(epoch.rows.ByteSize()));
+    ParquetWriter& writer = file_->writer();
     HR_TRY_VOID(
-        writer_->Write(ToTableRows(schema_, epoch.epoch, epoch.rows, std::move(epoch.known_at))));
+        writer.Write(ToTableRows(schema_, epoch.epoch, epoch.rows, std::move(epoch.known_at))));
     const bool full =
-        writer_->rows() >= limits_.file_rows_max || writer_->bytes() >= limits_.file_raw_bytes_max;
+        writer.rows() >= limits_.file_rows_max || writer.bytes() >= limits_.file_raw_bytes_max;
     return full ? EndFile() : Result<void>();
   }
 
   Result<std::vector<DataFile>> Finish() {
-    if (writer_ != nullptr) HR_TRY_VOID(EndFile());
+    if (file_ != nullptr) HR_TRY_VOID(EndFile());
     return std::move(written_);
   }
 
@@ -50,7 +122,7 @@ class PlanFiles {
   // What the writer holds, and will with rows of `bytes` more. Charged in steps, which stay charged
   // until the plan ends.
   Result<void> ChargeWriter(uint64_t bytes) {
-    const uint64_t wanted = writer_->held_bytes() + 2 * bytes;
+    const uint64_t wanted = file_->writer().held_bytes() + 2 * bytes;
     while (charges_.size() * kChargeStepBytes < wanted) {
       HR_TRY(base::MemoryCharge charge,
              budget_.TryCharge(base::MemoryAccount::kTables, kChargeStepBytes));
@@ -60,31 +132,10 @@ class PlanFiles {
   }
 
   Result<void> EndFile() {
-    HR_TRY(EncodedFile file, writer_->Finish());
-    writer_.reset();
-    std::string name = FileName(log_, plan_, written_.size());
-    files_.CrashPoint("publish.before_file");
-    HR_TRY_VOID(Put(folder_ + "/" + name, file.bytes.bytes()));
-    files_.CrashPoint("publish.after_file");
-    written_.push_back({std::move(name), file.bytes.size(), file.rows, std::move(file.stats),
-                        base::Hash64(file.bytes.bytes())});
+    HR_TRY(DataFile file, file_->End());
+    file_.reset();
+    written_.push_back(std::move(file));
     return {};
-  }
-
-  Result<void> Put(const std::string& path, std::span<const uint8_t> bytes) {
-    auto put = env::PutIfAbsent(files_, path, bytes);
-    if (put || put.error().code() != ErrorCode::kAlreadyExists) return put;
-    HR_TRY(const std::vector<uint8_t> there, files_.ReadAll(path));
-    if (!std::ranges::equal(there, bytes)) {
-      return Fail(
-          base::Error(
-              ErrorCode::kConflict,
-              "a data file of this plan is there with other bytes; it is not overwritten: find out "
-              "who wrote it (another build of this program?), then move it away")
-              .With("file", path));
-    }
-    files_.CrashPoint("publish.file_was_there");
-    return files_.SyncFolder(folder_);
   }
 
   static constexpr uint64_t kChargeStepBytes = 4ULL << 20;
@@ -97,7 +148,7 @@ class PlanFiles {
   const PublishPlan plan_;
   const FileLimits limits_;
   const columns::SchemaRef schema_;
-  std::unique_ptr<ParquetWriter> writer_;
+  std::unique_ptr<NewDataFile> file_;
   std::vector<DataFile> written_;
 };
 

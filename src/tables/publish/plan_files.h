@@ -25,9 +25,9 @@ struct FileLimits {
 
 // Reads the plan's epochs, encodes and stores the files, synced. A file that is there with the same
 // bytes is taken as written (a plan that is carried out again); one with other bytes is never
-// touched. The writer's memory is charged to `budget`. Between epochs it waits at `pass` while the
-// engine is pressed. Errors: kConflict for a file with other bytes; kResourceExhausted for memory;
-// those of the log and of the disk.
+// touched. Bytes go to the disk as they are made. The writer's memory is charged to `budget`.
+// Between epochs it waits at `pass` while the engine is pressed. Errors: kConflict for a file with
+// other bytes; kResourceExhausted for memory; those of the log and of the disk.
 base::Result<std::vector<DataFile>> WritePlanFiles(
     env::Environment& environment, base::MemoryBudget& budget, log::LogReader& log,
     const PublishedStream& stream, const PublishPlan& plan, const std::string& folder,

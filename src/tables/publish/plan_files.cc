@@ -38,7 +38,7 @@ class NewDataFile {
   // Whole and durable under its own name.
   Result<DataFile> End() {
     HR_TRY(EncodedFile encoded, writer_->Finish());
-    const DataFile ended{path_.substr(path_.rfind('/') + 1), file_.bytes(), encoded.rows,
+    DataFile ended{path_.substr(path_.rfind('/') + 1), file_.bytes(), encoded.rows,
                          std::move(encoded.stats), hash_.value()};
     auto published = file_.Publish();
     if (!published && published.error().code() == ErrorCode::kAlreadyExists)

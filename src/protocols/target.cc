@@ -53,7 +53,7 @@ std::optional<Target> ParseTarget(std::string_view target) {
   if (target.starts_with("http://") || target.starts_with("https://")) {
     const size_t authority = target.find("://") + 3;
     const size_t slash = target.find_first_of("/?#", authority);
-    if (slash == authority) return std::nullopt;
+    if (slash == authority || authority == target.size()) return std::nullopt;
     target = slash == std::string_view::npos ? "/" : target.substr(slash);
   }
   if (!target.starts_with('/') || target.find('#') != std::string_view::npos) return std::nullopt;

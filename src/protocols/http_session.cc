@@ -27,6 +27,8 @@ void HttpSession::OnBytes(std::span<const uint8_t> bytes) {
 void HttpSession::Pump() {
   if (pumping_) return;
   pumping_ = true;
+  // The peer was not slow while it was not read.
+  if (paused_) last_bytes_ = serving_.clock.Now();
   bool further = true;
   while (further) {
     further = false;

@@ -90,6 +90,8 @@ bool RespSession::RunOne(std::string_view unread) {
 void RespSession::Pump() {
   if (pumping_) return;  // an answer that came while its command was still being run
   pumping_ = true;
+  // The peer was not slow while it was not read.
+  if (paused_) last_bytes_ = serving_.clock.Now();
   while (state_ == State::kReading && !connection_.choked() && !unread_.empty() &&
          RunOne(unread_.rest()))
     if (out_.size() >= kWriteBytes) Flush();

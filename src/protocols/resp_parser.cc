@@ -11,7 +11,9 @@
 namespace headrace::protocols {
 namespace {
 
-constexpr size_t kNumberLineMax = 32;  // bytes of the line that says a length
+// Bytes of the line that says a length, up to its line feed: whether it is too long must not depend
+// on the pieces in which it comes.
+constexpr size_t kNumberLineMax = 32;
 
 std::optional<int64_t> Number(std::string_view text) {
   int64_t number = 0;
@@ -128,7 +130,7 @@ RespParser::Outcome RespParser::ParseLine(std::string_view input) {
     if (input.size() <= limits_.line_bytes_max) return Outcome::kIncomplete;
     return Fail("too big inline request");
   }
-  if (line.size() > limits_.line_bytes_max) return Fail("too big inline request");
+  if (at_ - 1 > limits_.line_bytes_max) return Fail("too big inline request");
   auto words = LineWords(line).Split();
   if (!words) return Fail("unbalanced quotes in request");
   if (words->size() > limits_.arguments_max) return Fail("too many words in a line");
@@ -143,6 +145,7 @@ RespParser::Outcome RespParser::ParseArrayHead(std::string_view input) {
     if (input.size() <= kNumberLineMax) return Outcome::kIncomplete;
     return Fail("too big mbulk count string");
   }
+  if (at_ - 1 > kNumberLineMax) return Fail("too big mbulk count string");
   const auto count = Number(line.substr(1));
   if (!count || *count > static_cast<int64_t>(limits_.arguments_max))
     return Fail("invalid multibulk length");
@@ -187,6 +190,7 @@ RespParser::Outcome RespParser::ParseBulks(std::string_view input) {
         if (input.size() - begin <= kNumberLineMax) return Outcome::kIncomplete;
         return Fail("too big bulk count string");
       }
+      if (at_ - 1 - begin > kNumberLineMax) return Fail("too big bulk count string");
       const auto size = Number(line.substr(1));
       if (!size || *size < 0 || *size > static_cast<int64_t>(limits_.argument_bytes_max))
         return Fail("invalid bulk length");

@@ -2,7 +2,9 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace headrace::serving {
 namespace {
@@ -11,6 +13,7 @@ namespace dom = simdjson::dom;
 using columns::Value;
 
 constexpr size_t kDepthMax = 64;
+constexpr size_t kEntitiesMax = 1024;
 constexpr size_t kCapacityAtFirst = 1U << 16;  // grows with the bodies that come
 
 using Checked = std::expected<void, FieldProblem>;
@@ -41,6 +44,12 @@ Checked ReadEntities(const dom::element& element, FeastRequest& out) {
     return Wrong("dict_type", {"entities"}, "Input should be a valid dictionary");
   for (const auto& [name, given] : entities) {
     InputColumn column{std::string(name), {}};
+    if (std::ranges::find(out.query.inputs, column.name, &InputColumn::name) !=
+        out.query.inputs.end())
+      return Wrong("value_error", {"entities", column.name}, "Named twice");
+    if (out.query.inputs.size() == kEntitiesMax)
+      return Wrong("too_long", {"entities"},
+                   "At most " + std::to_string(kEntitiesMax) + " entities");
     dom::array values;
     if (given.get(values))
       return Wrong("list_type", {"entities", column.name}, "Input should be a valid list");
@@ -178,7 +187,8 @@ std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::Htt
   FeastRequest out;
   bool entities = false;
   for (const auto& [name, element] : fields) {
-    entities = entities || name == "entities";
+    if (name == "entities" && std::exchange(entities, true))
+      return Wrong("value_error", {"entities"}, "Named twice");
     if (auto read = ReadField(name, element, out); !read)
       return std::unexpected(std::move(read).error());
   }

@@ -22,6 +22,10 @@ constexpr std::array<std::string_view, 24> kWriting = {
     "hset",   "hmset", "hsetnx", "hdel", "hincrby", "incr",    "incrby",   "decr",
     "expire", "lpush", "rpush",  "sadd", "zadd",    "flushdb", "flushall", "xadd"};
 
+// Lines of an HTTP request, as a page in a browser can send one to any port: what follows may be a
+// body full of commands, so the connection ends there, as Redis ends it.
+constexpr std::array<std::string_view, 2> kOfBrowsers = {"post", "host:"};
+
 char Small(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 std::string SmallName(std::string_view name) {
@@ -99,14 +103,18 @@ const RespCommandRow* CheckCommand(RespCall& call) {
   const RespCommandRow* row = CommandNamed(name);
   if (row == nullptr) {
     const std::string small = SmallName(name.substr(0, 64));
-    if (std::find(kWriting.begin(), kWriting.end(), small) != kWriting.end())
+    if (std::find(kOfBrowsers.begin(), kOfBrowsers.end(), small) != kOfBrowsers.end()) {
+      call.out().Error("ERR", "this port speaks the Redis protocol, not HTTP");
+      call.CloseAfter();
+    } else if (std::find(kWriting.begin(), kWriting.end(), small) != kWriting.end()) {
       call.out().Error("READONLY",
                        "features are computed from events: send events to POST "
                        "/streams/{stream}/events, or over Flight");
-    else
+    } else {
       call.out().Error("ERR", fmt::format("unknown command '{}': COMMAND lists those that there "
                                           "are",
                                           name.substr(0, 64)));
+    }
     return nullptr;
   }
   const auto count = static_cast<int>(call.arguments().size());

@@ -118,7 +118,8 @@ base::Result<FeatureQuery> ReadServiceQuery(std::span<const std::string_view> ar
       query.min_epoch = base::EpochId{*count};
     } else if (SameWord(arguments[i], "deadline")) {
       if (!count) return wrong("DEADLINE wants milliseconds, a whole number");
-      query.deadline = std::chrono::milliseconds(*count);
+      // A day is past every limit of a wait already.
+      query.deadline = std::chrono::milliseconds(std::min<uint64_t>(*count, 86'400'000));
     } else if (SameWord(arguments[i], "as_of")) {
       HR_TRY(query.as_of, base::ParseTimestamp(value));
     } else {

@@ -38,7 +38,7 @@ run_check() {
   say "check: all ok"
 }
 
-PYTHON_FOLDERS=(tools examples/flights bench/delta bench/features bench/flow bench/log bench/nexmark bench/peers bench/recovery bench/serving tests/interop tests/faults tests/kill tests/power tests/clock tests/overload tests/change tests/resp tests/seeded_bugs)
+PYTHON_FOLDERS=(tools examples/flights bench/delta bench/features bench/flow bench/log bench/nexmark bench/peers bench/recovery bench/serving tests/interop tests/faults tests/kill tests/power tests/clock tests/overload tests/change tests/resp tests/hostile tests/seeded_bugs)
 
 cpp_files() {
   git ls-files --cached --others --exclude-standard -- '*.cc' '*.h' |
@@ -51,7 +51,7 @@ check_cpp_format() {
   [[ ${#files[@]} -eq 0 ]] || "$VENV/bin/clang-format" --dry-run -Werror --ferror-limit=3 "${files[@]}"
 }
 
-check_shell() { shellcheck -x dev .ci/run tools/dev/*.sh; }
+check_shell() { shellcheck -x dev .ci/run tools/dev/*.sh tests/fuzz/*.sh; }
 
 run_format() {
   local files

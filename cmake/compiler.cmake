@@ -18,6 +18,13 @@ if(HEADRACE_SANITIZE)
   add_link_options(-fsanitize=${HEADRACE_SANITIZE})
 endif()
 
+# For tests/fuzz with clang: every file tells libFuzzer where it has been, and undefined behaviour ends
+# the process.
+if(HEADRACE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link -fno-sanitize-recover=undefined -fno-sanitize=vptr)
+  add_link_options(-fno-sanitize=vptr)
+endif()
+
 find_program(CCACHE ccache)
 if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})

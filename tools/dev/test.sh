@@ -31,6 +31,10 @@ run_test() {
     run_fault_loop "$long" "$@"
     return
   fi
+  if [[ "$long" == fuzz ]]; then
+    run_fuzz "$@"
+    return
+  fi
   [[ -z "$long" || $# -eq 0 ]] || fail "./dev test --long $long takes no options"
   [[ -n "$long$only" ]] || apt_install_list tools/apt-faults.txt
   build_target all

@@ -94,14 +94,21 @@ StatePrice PipelineReader::PriceOf(const ViewDefinition& view,
 }
 
 std::string PipelineReader::WhatFits(const ViewDefinition& view, double others) const {
-  std::string otherwise = "shorten windows, raise `memory`, or correct `rate`";
+  const std::string otherwise = "shorten windows, raise `memory`, or correct `rate`";
   const auto slides = [](const Window& window) { return window.kind == Window::Kind::kSliding; };
-  if (view.lifetime() || !std::ranges::all_of(view.windows, slides) || !PlanOf(view).is_tiled())
-    return otherwise;
+  if (view.lifetime()) return otherwise;
+  if (!std::ranges::all_of(view.windows, slides))
+    return "only sliding windows have a `precision`: " + otherwise;
+  if (!PlanOf(view).is_tiled())
+    return "features that need each row have no `precision`: put them into a view of their own, " +
+           otherwise;
   if (!keys_.contains(definition_.streams[view.stream].name))
     return "say how many keys there are (`rate: {mean: 25/s, cards: 2M}`) to be told what "
            "`precision` fits, or " +
            otherwise;
+  const double now = PriceOf(view, view.precision).bytes;
+  std::optional<base::Duration> cheapest;
+  double least = 0;
   using std::chrono::minutes;
   using std::chrono::seconds;
   for (const base::Duration precision : std::initializer_list<base::Duration>{
@@ -111,13 +118,24 @@ std::string PipelineReader::WhatFits(const ViewDefinition& view, double others) 
         view.windows.back().length / precision > kTilesMax ||
         (view.precision && precision <= *view.precision))
       continue;
-    const StatePrice price = PriceOf(view, precision);
-    if (others + price.bytes > static_cast<double>(definition_.memory_bytes)) continue;
-    return fmt::format("`precision: {}` in view {} fits: {} instead of {}; or {}",
-                       base::FormatDuration(precision), view.name, Sized(price.bytes),
-                       Sized(PriceOf(view, view.precision).bytes), otherwise);
+    const double bytes = PriceOf(view, precision).bytes;
+    if (others + bytes <= static_cast<double>(definition_.memory_bytes))
+      return fmt::format("`precision: {}` in view {} fits: {} instead of {}; or {}",
+                         base::FormatDuration(precision), view.name, Sized(bytes), Sized(now),
+                         otherwise);
+    if (cheapest && bytes >= least) continue;
+    cheapest = precision;
+    least = bytes;
   }
-  return otherwise;
+  if (!cheapest)
+    return fmt::format("no coarser `precision` is possible in view {}: {}", view.name, otherwise);
+  if (least >= now)
+    return fmt::format(
+        "no `precision` helps view {}, whose tiles would take no less than its rows: {}", view.name,
+        otherwise);
+  return fmt::format("no `precision` in view {} fits: the cheapest, {}, takes {} instead of {}; {}",
+                     view.name, base::FormatDuration(*cheapest), Sized(least), Sized(now),
+                     otherwise);
 }
 
 void PipelineReader::CheckMemory(const Node& root) {

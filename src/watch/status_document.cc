@@ -119,6 +119,11 @@ Json ViewsJson(const StatusFigures& figures) {
     const pipeline::ViewStatus& view = figures.views[i];
     Json json = {
         {"name", view.name}, {"keys", view.keys}, {"rows", view.rows}, {"bytes", view.bytes}};
+    if (view.tiles)
+      json["tiles"] = {{"bytes", view.tiles->bytes},
+                       {"folds", view.tiles->folds},
+                       {"rows", view.tiles->rows},
+                       {"late_rows", view.tiles->late_rows}};
     if (const base::EpochId since = pipeline::SinceOf(figures.since, view.name); since.value > 0)
       json["since_epoch"] = since.value;
     for (const pipeline::HotKey& hot : view.hot_keys)
@@ -371,6 +376,29 @@ std::string StatusMetrics(const StatusFigures& figures) {
   for (const pipeline::ViewStatus& view : figures.views)
     text.Gauge("headrace_pipeline_view_bytes", "Bytes of a view's state.",
                static_cast<double>(view.bytes), {{"view", view.name}});
+  const auto for_tiled = [&](auto add) {
+    for (const pipeline::ViewStatus& view : figures.views)
+      if (view.tiles) add(*view.tiles, view.name);
+  };
+  for_tiled([&](const pipeline::TileFigures& tiles, const std::string& view) {
+    text.Gauge("headrace_pipeline_view_tile_bytes", "Bytes of a view's tiles, part of its state.",
+               static_cast<double>(tiles.bytes), {{"view", view}});
+  });
+  for_tiled([&](const pipeline::TileFigures& tiles, const std::string& view) {
+    text.Counter("headrace_pipeline_view_folds_total",
+                 "Times at which rows of a key became tiles, since the start.", tiles.folds,
+                 {{"view", view}});
+  });
+  for_tiled([&](const pipeline::TileFigures& tiles, const std::string& view) {
+    text.Counter("headrace_pipeline_view_folded_rows_total",
+                 "Rows of a view that became tiles, since the start.", tiles.rows,
+                 {{"view", view}});
+  });
+  for_tiled([&](const pipeline::TileFigures& tiles, const std::string& view) {
+    text.Counter("headrace_pipeline_view_late_tile_rows_total",
+                 "Rows that came for a tile that was there, since the start.", tiles.late_rows,
+                 {{"view", view}});
+  });
   for (const pipeline::ViewStatus& view : figures.views)
     text.Gauge("headrace_pipeline_view_since_epoch",
                "The epoch up to which rows are none of a view's; 0: it begins with the log.",

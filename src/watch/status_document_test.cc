@@ -36,7 +36,7 @@ class StatusDocumentTest : public testing::Test {
                           .memory = {100U << 20, 200U << 20}};
     figures.log.rows_accepted = 10;
     figures.log.durable = {8};
-    figures.views = {{"origin", 5, 50, 500, {}}};
+    figures.views = {{"origin", 5, 50, 500, {}, {}}};
     figures.tables.push_back({.name = "flights",
                               .folder = "tables/flights",
                               .state = "running",
@@ -99,6 +99,21 @@ schema:
   EXPECT_EQ(hot[0]["share"], 0.38);
   EXPECT_NE(StatusMetrics(figures).find("hottest_key_share{view=\"origin\"} 0.38"),
             std::string::npos);
+}
+
+TEST_F(StatusDocumentTest, SaysWhatTilesTake) {
+  StatusFigures figures = Figures();
+  EXPECT_FALSE(nlohmann::json::parse(StatusJson(figures))["views"][0].contains("tiles"));
+  EXPECT_EQ(StatusMetrics(figures).find("folds_total"), std::string::npos);
+  figures.views[0].tiles = {.bytes = 400, .folds = 3, .rows = 80, .late_rows = 1};
+  const auto tiles = nlohmann::json::parse(StatusJson(figures))["views"][0]["tiles"];
+  EXPECT_EQ(tiles, (nlohmann::json{{"bytes", 400}, {"folds", 3}, {"rows", 80}, {"late_rows", 1}}));
+  const std::string metrics = StatusMetrics(figures);
+  for (const char* line :
+       {"view_tile_bytes{view=\"origin\"} 400\n", "view_folds_total{view=\"origin\"} 3\n",
+        "view_folded_rows_total{view=\"origin\"} 80\n",
+        "view_late_tile_rows_total{view=\"origin\"} 1\n"})
+    EXPECT_NE(metrics.find(line), std::string::npos) << line;
 }
 
 TEST_F(StatusDocumentTest, NamesExpressionsThatFail) {

@@ -7,14 +7,15 @@
 //     {"ask": [features ...], "keys": {field: text or null}, "as_of": microseconds},
 //     {"kill": true}]}
 // The line of standard output for it is
-//   {"answers": [[[value, status] ...] ...], "epochs": [n ...], "refused": n, "verified": n,
-//    "rows": [[view, epoch, row, [[value, status] ...]] ...], "trained": [[[value ...] ...] ...]}
-// with an answer for each "ask", a value and status for each of its features; the epoch of each
-// stream of an "ingest"; and answers of views as of every nth of their rows, by the row's number in
-// its epoch's rows of the stream; and training sets for labels with keys, each of which leaves out
-// rows of its `id`; or {"error": text}. "verify" has the batch driver compute every answer again,
-// from table and log, and compares bits. Answers as of rows are those of a view set of its own,
-// which is given the log's epochs.
+//   {"answers": [[[value, status] ...] ...], "epochs": [n ...], "refused": n, "folded": n,
+//    "verified": n, "rows": [[view, epoch, row, [[value, status] ...]] ...], "trained": [[[value
+//    ...] ...] ...]}
+// with how many rows went into tiles in the last life; an answer for each "ask", a value and status
+// for each of its features; the epoch of each stream of an "ingest"; and answers of views as of
+// every nth of their rows, by the row's number in its epoch's rows of the stream; and training sets
+// for labels with keys, each of which leaves out rows of its `id`; or {"error": text}. "verify" has
+// the batch driver compute every answer again, from table and log, and compares bits. Answers as of
+// rows are those of a view set of its own, which is given the log's epochs.
 
 #include <fmt/format.h>
 
@@ -137,6 +138,17 @@ class Run {
     if (step.contains("ingest")) return Ingest(step["ingest"]);
     if (step.contains("ask")) return Ask(step);
     return Kill();
+  }
+
+  // Of the life that is.
+  uint64_t FoldedRows() {
+    uint64_t rows = 0;
+    json status;
+    machine_->Run([&] { status = json::parse(core_->StatusJson()); });
+    for (const json& view : status["views"])
+      if (view.contains("tiles"))
+        rows += view["tiles"]["rows"].get<uint64_t>() + view["tiles"]["late_rows"].get<uint64_t>();
+    return rows;
   }
 
   // How many values the batch driver gave to the last bit as they were answered.
@@ -336,6 +348,7 @@ Result<std::string> Evaluate(const json& of) {
   Run run(std::move(definition));
   HR_TRY_VOID(run.Start());
   for (const json& step : of["steps"]) HR_TRY_VOID(run.Step(step));
+  const uint64_t folded = run.FoldedRows();
   uint64_t verified = 0;
   if (of.value("verify", false)) {
     HR_TRY(verified, run.Verify());
@@ -350,8 +363,8 @@ Result<std::string> Evaluate(const json& of) {
     trained += (trained.empty() ? "" : ",") + set;
   }
   return fmt::format(
-      R"({{"answers":[{}],"epochs":[{}],"refused":{},"verified":{},"rows":[{}],"trained":[{}]}})",
-      run.answers(), run.epochs(), run.refused(), verified, rows, trained);
+      R"({{"answers":[{}],"epochs":[{}],"refused":{},"folded":{},"verified":{},"rows":[{}],"trained":[{}]}})",
+      run.answers(), run.epochs(), run.refused(), folded, verified, rows, trained);
 }
 
 }  // namespace

@@ -124,6 +124,20 @@ std::vector<TileDraft> RowStore::DraftTiles(const Edit& edit, const Foldable& ro
   return drafts;
 }
 
+void RowStore::ChargeTiles() {
+  const int64_t change = tiles_->writer.TakeBytesChange();
+  tiles_->bytes.fetch_add(static_cast<uint64_t>(change), std::memory_order_relaxed);
+  Charge(change);
+}
+
+std::optional<TileFigures> RowStore::tile_figures() const {
+  if (tiles_ == nullptr) return std::nullopt;
+  return TileFigures{.bytes = tiles_->bytes.load(std::memory_order_relaxed),
+                     .folds = tiles_->folds.load(std::memory_order_relaxed),
+                     .rows = tiles_->folded_rows.load(std::memory_order_relaxed),
+                     .late_rows = tiles_->late_rows.load(std::memory_order_relaxed)};
+}
+
 // True when it was done.
 bool RowStore::Fold(Edit& edit) {
   RowImage& image = edit.image;
@@ -135,7 +149,9 @@ bool RowStore::Fold(Edit& edit) {
   if (retention_.horizon && tiles_->writer.BytesOf(drafts) >= rows.rows * layout_.row_bytes())
     return false;
   image.tiles = tiles_->writer.Put(image.tiles, drafts, rows.until, edit.step);
-  Charge(tiles_->writer.TakeBytesChange());
+  tiles_->folds.fetch_add(1, std::memory_order_relaxed);
+  tiles_->folded_rows.fetch_add(rows.rows, std::memory_order_relaxed);
+  ChargeTiles();
   image.oldest_until = OldestUntil(image);
   while (!image.empty() && image.oldest_until < rows.until) DropChunk(edit);
   return true;
@@ -149,6 +165,7 @@ std::span<const uint32_t> RowStore::AddToTiles(Edit& edit, const BatchRows& batc
       rows, [&](uint32_t row) { return batch.times[row] < image.tiles->until; });
   auto late = rows.first(static_cast<size_t>(behind - rows.begin()));
   rows = rows.subspan(late.size());
+  tiles_->late_rows.fetch_add(late.size(), std::memory_order_relaxed);
   while (!late.empty()) {
     const auto some = late.first(std::min<size_t>(late.size(), kBlockRows));
     late = late.subspan(some.size());
@@ -162,7 +179,7 @@ std::span<const uint32_t> RowStore::AddToTiles(Edit& edit, const BatchRows& batc
     image.tiles = tiles_->writer.Put(image.tiles, drafts, image.tiles->until, edit.step);
     chunk->FreeUnseen(layout_, count, memory_);
   }
-  Charge(tiles_->writer.TakeBytesChange());
+  ChargeTiles();
   return rows;
 }
 

@@ -251,7 +251,7 @@ base::Result<void> RowStore::RestoreKey(uint32_t number, columns::ByteReader& in
     return base::Fail(std::move(decoded_chunks).error());
   }
   std::vector<RowChunk::Decoded> chunks = std::move(*decoded_chunks);
-  if (tiles_) Charge(tiles_->writer.TakeBytesChange());
+  if (tiles_) ChargeTiles();
   if (first) keys_.fetch_add(1, std::memory_order_relaxed);
   std::vector<SlotPartial> partials;  // of the open chunk, if it is of this piece
   for (RowChunk::Decoded& decoded : chunks) {

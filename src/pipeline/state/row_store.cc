@@ -248,7 +248,7 @@ bool RowStore::DropOld(Edit& edit) {
     edit.image.oldest_until = OldestUntil(edit.image);
     const TileRun* before = edit.image.tiles;
     edit.image.tiles = tiles_->writer.DropUpTo(before, forgotten, edit.step);
-    Charge(tiles_->writer.TakeBytesChange());
+    ChargeTiles();
     dropped = edit.image.tiles != before;
   }
   while (!edit.image.empty() && edit.image.oldest_until <= forgotten) {

@@ -44,6 +44,14 @@ struct Retention {
   bool by_time_alone() const { return newest_rows == 0; }
 };
 
+// What a view's tiles take, and what was put into them since the start.
+struct TileFigures {
+  uint64_t bytes = 0;
+  uint64_t folds = 0;      // times at which rows of a key became tiles
+  uint64_t rows = 0;       // that did
+  uint64_t late_rows = 0;  // that came for a tile that was there: each time its key's run is copied
+};
+
 // One thread writes; any thread finds, holding a pin.
 class RowStore {
  public:
@@ -99,6 +107,8 @@ class RowStore {
   uint64_t keys() const { return keys_.load(std::memory_order_relaxed); }
   uint64_t rows() const { return rows_.load(std::memory_order_relaxed); }
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  // Nothing for a view that has none by its definition. Any thread.
+  std::optional<TileFigures> tile_figures() const;
 
  private:
   struct Page {
@@ -165,6 +175,8 @@ class RowStore {
   std::span<const uint32_t> AddToTiles(Edit& edit, const BatchRows& batch,
                                        std::span<const uint32_t> rows);
 
+  void ChargeTiles();
+
   RowChunk* NewChunk(uint32_t capacity);
   void RetireChunk(RowChunk* chunk, Step step);
   void RetireTexts(const RowChunk& chunk, RowMask rows, Step step);
@@ -186,6 +198,11 @@ class RowStore {
     TileLayout layout;
     TileWriter writer;
     Accumulators rows;  // scratch
+    // As TileFigures.
+    std::atomic<uint64_t> bytes{0};
+    std::atomic<uint64_t> folds{0};
+    std::atomic<uint64_t> folded_rows{0};
+    std::atomic<uint64_t> late_rows{0};
   };
   std::unique_ptr<Tiles> tiles_;
   std::atomic<PageTable*> pages_{nullptr};

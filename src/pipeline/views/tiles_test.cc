@@ -117,6 +117,17 @@ TEST(Tiles, TakeThePlaceOfRows) {
   EXPECT_LT(status[2].rows, 2'000U);
   EXPECT_LT(status[3].rows, 1'000U);
   EXPECT_LT(status[3].bytes, status[0].bytes);
+  EXPECT_FALSE(status[0].tiles.has_value());
+  for (size_t view = 1; view < 4; ++view) {
+    ASSERT_TRUE(status[view].tiles.has_value());
+    const TileFigures& tiles = *status[view].tiles;
+    EXPECT_GT(tiles.folds, 10U) << view;
+    EXPECT_GT(tiles.rows, 17'000U) << view;
+    EXPECT_LE(tiles.rows + tiles.late_rows, 20'000U) << view;
+    EXPECT_GT(tiles.late_rows, 10U) << view;
+    EXPECT_GT(tiles.bytes, 0U) << view;
+    EXPECT_LT(tiles.bytes, status[view].bytes) << view;
+  }
 }
 
 // A card with a payment now and then has no use for tiles.

@@ -305,7 +305,8 @@ std::vector<ViewStatus> ViewSet::status() const {
                    .keys = store.keys(),
                    .rows = store.rows(),
                    .bytes = store.bytes(),
-                   .hot_keys = kept->hot_keys->Newest(now)});
+                   .hot_keys = kept->hot_keys->Newest(now),
+                   .tiles = store.tile_figures()});
   }
   return all;
 }

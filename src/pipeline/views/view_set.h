@@ -19,6 +19,7 @@
 #include "log/epoch.h"
 #include "pipeline/definition.h"
 #include "pipeline/logged_definition.h"
+#include "pipeline/state/row_store.h"
 #include "pipeline/streams/derived_streams.h"
 #include "pipeline/views/answer.h"
 #include "pipeline/views/hot_keys.h"
@@ -64,6 +65,7 @@ struct ViewStatus {
   uint64_t rows = 0;
   uint64_t bytes = 0;
   std::vector<HotKey> hot_keys;
+  std::optional<TileFigures> tiles;  // of a view that has some by its definition; part of `bytes`
 };
 
 // Rows of one stream that were logged before: for views that are being built. By position,

@@ -52,6 +52,7 @@ class Outcome:
     rows: int = 0  # answered as of a row
     labels: int = 0  # of training sets
     late: int = 0
+    folded: int = 0  # rows that became tiles
     differences: list[Difference] = field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
@@ -61,6 +62,7 @@ class Outcome:
         self.rows += other.rows
         self.labels += other.labels
         self.late += other.late
+        self.folded += other.folded
         self.differences += other.differences
 
 
@@ -194,6 +196,7 @@ def compare(number: int, case: Case, ours: dict[str, Any], duck: Duck) -> Outcom
     outcome.late = duck.late(case)
     outcome.verified = ours["verified"]
     outcome.rows = len(ours["rows"])
+    outcome.folded = ours["folded"]
     outcome.labels = sum(map(len, ours["trained"]))
     if ours["refused"] != outcome.late:
         differs(f"{ours['refused']} rows were refused, DuckDB finds {outcome.late} late")
@@ -265,7 +268,7 @@ def report(seed: int, outcome: Outcome) -> str:
     lines.append(
         f"{outcome.pipelines} pipelines, {outcome.values} values ({outcome.verified} computed "
         f"again by the batch driver), {outcome.rows} rows as of which views answered, "
-        f"{outcome.labels} labels, {outcome.late} late rows, "
+        f"{outcome.labels} labels, {outcome.late} late rows, {outcome.folded} in tiles, "
         f"{len(outcome.differences)} differences, seed {seed}"
     )
     return "\n".join(lines)

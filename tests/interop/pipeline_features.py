@@ -187,6 +187,8 @@ class Aggregates:
 
     def feature(self, windows: tuple[Window, ...]) -> Feature:
         """None: over a view's life."""
+        if any(window.precision_us for window in windows):
+            return self.drawn(TILED)
         fixed = all(window.has_fixed_length for window in windows)
         return self.drawn(LIFETIME if not windows else EVERY if fixed else OPEN)
 
@@ -427,7 +429,6 @@ def seconds(span: Span) -> float:
 
 EPS = 2.0**-52  # one unit in the last place
 
-LIFETIME = [Aggregates.last, Aggregates.since]
 EVERY = [
     Aggregates.count,
     Aggregates.sum,
@@ -450,3 +451,6 @@ EVERY = [
 ]
 # Of windows whose length is not the same whenever it is asked for.
 OPEN = [drawing for drawing in EVERY if drawing != Aggregates.rate]
+EACH_ROW = [Aggregates.row_list, Aggregates.top, Aggregates.values, Aggregates.decayed]
+TILED = [drawing for drawing in EVERY if drawing not in EACH_ROW]
+LIFETIME = [drawing for drawing in TILED if drawing not in (Aggregates.rate, Aggregates.distinct)]

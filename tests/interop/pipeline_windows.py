@@ -27,6 +27,7 @@ ZONES = (
     "Pacific/Chatham",
     "Pacific/Kiritimati",
 )
+TILES_MAX = 20_000
 NEWEST_FIRST = "ORDER BY r.at_us DESC, r.pos DESC"
 
 
@@ -51,6 +52,7 @@ class Window:
     rows: int = 0
     zone: str | None = None
     ending_us: int = 0
+    precision_us: int = 0  # 0: exact
 
     @property
     def has_fixed_length(self) -> bool:
@@ -75,7 +77,11 @@ class Window:
     def inside(self, number: int) -> str:
         """Whether the row is in it; `number` is that of its columns."""
         if self.key == "over":
-            return f"(r.at_us > {self.end} - {self.length_us} AND r.at_us <= {self.end})"
+            begin = f"r.at_us > {self.end} - {self.length_us}"
+            if self.precision_us:  # from the first multiple inside
+                multiple = f"({self.end} - {self.length_us}) // {self.precision_us} + 1"
+                begin = f"r.at_us >= ({multiple}) * {self.precision_us}"
+            return f"({begin} AND r.at_us <= {self.end})"
         if self.key == "hopping":
             last = f"{self.end} // {self.step_us} * {self.step_us}"
             return f"(r.at_us >= {last} - {self.length_us} AND r.at_us < {last})"
@@ -111,7 +117,8 @@ class Window:
     def edges(self, at_us: int) -> list[int]:
         """Times at which the row of that time may enter it, or leave it."""
         if self.key == "over":
-            found = [at_us, at_us + self.length_us]
+            in_tile = at_us % self.precision_us if self.precision_us else 0
+            found = [at_us, at_us - in_tile + self.length_us]
         elif self.key == "hopping":
             first = at_us // self.step_us * self.step_us + self.step_us
             found = [first, first + self.length_us // self.step_us * self.step_us]
@@ -144,6 +151,7 @@ class Windows:
     zone: str | None = None
     within_us: int | None = None
     ending_us: int = 0
+    precision_us: int = 0
 
     @property
     def every(self) -> tuple[Window, ...]:
@@ -155,6 +163,8 @@ class Windows:
             texts = [window.text for window in self.named if window.key == key]
             if texts:
                 lines.append(f"    {key}: [{', '.join(texts)}]")
+        if self.precision_us:
+            lines.append(f"    precision: {duration(self.precision_us)}")
         if self.zone is not None:
             lines.append(f"    zone: {self.zone}")
         if self.within_us is not None:
@@ -207,12 +217,15 @@ def draw_windows(source: random.Random, unit_us: int) -> Windows:
         sizes = sorted(set(source.choices((1, 2, 5, 50, 70, 200), k=source.choice((1, 2)))))
         last = [Window("last", rows=rows) for rows in sizes]
     ending = some(1, 20, 100) if source.random() < 0.2 else 0
+    sliding = bool(drawn) and not last and all(window.key == "over" for window in drawn)
+    precision = draw_precision(source, drawn) if sliding and source.random() < 0.5 else 0
 
     def finished(windows: list[Window]) -> tuple[Window, ...]:
         return tuple(
             replace(
                 window,
                 ending_us=ending,
+                precision_us=precision,
                 zone=zone if window.key == "tumbling" and window.length_us % DAY == 0 else None,
             )
             for window in windows
@@ -220,4 +233,12 @@ def draw_windows(source: random.Random, unit_us: int) -> Windows:
 
     order = ("over", "tumbling", "hopping", "session")
     drawn = sorted(set(drawn), key=lambda w: (order.index(w.key), w.length_us, w.which))
-    return Windows(finished(drawn), finished(last), zone, within, ending)
+    return Windows(finished(drawn), finished(last), zone, within, ending, precision)
+
+
+def draw_precision(source: random.Random, windows: list[Window]) -> int:
+    """Of sliding windows: not longer than the shortest, and not too many in the longest."""
+    shortest = min(window.length_us for window in windows)
+    longest = max(window.length_us for window in windows)
+    precision = max(MS, shortest // source.choice((1, 2, 3, 7, 60)) // MS * MS)
+    return precision if longest // precision <= TILES_MAX else 0

@@ -28,6 +28,7 @@ def test_duckdb_answers_the_same() -> None:
     assert outcome.late > COUNT, "too few rows are late"
     assert outcome.rows > COUNT, "too few answers as of rows"
     assert outcome.labels > COUNT, "too few labels"
+    assert outcome.folded > COUNT, "too few rows became tiles"
 
 
 class WrongDuck:
@@ -46,6 +47,7 @@ def test_a_difference_is_found_and_can_be_repeated() -> None:
         [[1, "PRESENT"] for _ in case.views[question.view].outputs()] for question in case.questions
     ]
     none: dict[str, Any] = {"epochs": [], "rows": [], "trained": [[] for _ in case.labels]}
+    none["folded"] = 0
     case = replace(case, labels={view: [] for view in case.labels})
     ours = none | {"answers": answers, "refused": 0, "verified": 0}
     outcome = compare(17, case, ours, WrongDuck())  # type: ignore[arg-type]
@@ -73,10 +75,12 @@ def test_every_kind_of_window_and_stream_is_drawn() -> None:
             windows |= {(window.key, window.which) for window in view.windows.every}
             windows |= {("zone", "") for window in view.windows.every if window.zone is not None}
             windows |= {("ending", "") for window in view.windows.every if window.ending_us}
+            windows |= {("precision", "") for window in view.windows.every if window.precision_us}
             windows |= {("self", view.self_rule or "")}
         streams += case.pipeline()
     assert windows == {
         *(("over", ""), ("hopping", ""), ("last", ""), ("zone", ""), ("ending", "")),
+        ("precision", ""),
         *(("tumbling", "this"), ("tumbling", "previous"), ("session", "this"), ("session", "last")),
         *(("self", ""), ("self", "included"), ("self", "excluded")),
     }

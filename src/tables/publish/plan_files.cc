@@ -39,7 +39,7 @@ class NewDataFile {
   Result<DataFile> End() {
     HR_TRY(EncodedFile encoded, writer_->Finish());
     DataFile ended{path_.substr(path_.rfind('/') + 1), file_.bytes(), encoded.rows,
-                         std::move(encoded.stats), hash_.value()};
+                   std::move(encoded.stats), hash_.value()};
     auto published = file_.Publish();
     if (!published && published.error().code() == ErrorCode::kAlreadyExists)
       published = TakeThatThereIs(ended);

@@ -67,6 +67,10 @@ run_long_tests() {
       run_long_pytest overload tests/overload
       return
       ;;
+    serving)
+      run_long_pytest serving tests/resp
+      return
+      ;;
     expressions)
       run_long_pytest expressions tests/interop/test_expressions.py
       return

@@ -11,6 +11,7 @@
 #include "wiring/change_plan.h"
 #include "wiring/definition_changes.h"
 #include "wiring/events_intake.h"
+#include "wiring/feast_writes.h"
 
 namespace headrace::wiring {
 namespace {
@@ -113,6 +114,10 @@ void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& g
     };
   serving::MountServing(router, std::move(verbs));
   MountOwn(router, core, gate, events);
+  MountFeastWrites(
+      router, {.gate = &gate, .budget = &core.budget(), .events = &events, .definition = [&core] {
+                 return core.answers().definition();
+               }});
   MountChanges(router, core, events);
 }
 

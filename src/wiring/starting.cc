@@ -57,8 +57,9 @@ std::string ProgressText(const log::RecoveryFigures& figures) {
 
 void MountStarting(protocols::HttpRouter& router, const std::string& pipeline,
                    const log::RecoveryProgress& progress) {
-  router.Add(HttpMethod::kGet, "/health",
-             [](const HttpRequest& /*request*/, HttpReply reply) { reply.Send(HttpResponse{}); });
+  for (const char* health : {"/health", "/feast/health"})
+    router.Add(HttpMethod::kGet, health,
+               [](const HttpRequest& /*request*/, HttpReply reply) { reply.Send(HttpResponse{}); });
   router.Add(
       HttpMethod::kGet, "/status",
       [pipeline, &progress](const HttpRequest& /*request*/, HttpReply reply) {

@@ -27,12 +27,6 @@ base::Result<uint64_t> ParseSequence(std::string_view text) {
   return sequence;
 }
 
-base::Result<void> CheckName(std::string_view header, std::string_view name) {
-  if (!name.empty() && name.size() <= kNameBytesMax) return {};
-  return Fail(ErrorCode::kInvalidInput,
-              fmt::format("{} has {} bytes: give it 1 to {}", header, name.size(), kNameBytesMax));
-}
-
 base::Result<columns::BatchSource> ReadSource(EventsRequest& request) {
   columns::BatchSource source;
   if (request.idempotency_key) {
@@ -40,7 +34,7 @@ base::Result<columns::BatchSource> ReadSource(EventsRequest& request) {
       return Fail(
           ErrorCode::kInvalidInput,
           "send either Idempotency-Key or Headrace-Producer and Headrace-Sequence, not both");
-    HR_TRY_VOID(CheckName("Idempotency-Key", *request.idempotency_key));
+    HR_TRY_VOID(CheckSourceName("Idempotency-Key", *request.idempotency_key));
     source.idempotency_key = std::move(request.idempotency_key);
     return source;
   }
@@ -48,7 +42,7 @@ base::Result<columns::BatchSource> ReadSource(EventsRequest& request) {
     return Fail(ErrorCode::kInvalidInput,
                 "Headrace-Producer and Headrace-Sequence belong together: send both or neither");
   if (request.producer) {
-    HR_TRY_VOID(CheckName("Headrace-Producer", *request.producer));
+    HR_TRY_VOID(CheckSourceName("Headrace-Producer", *request.producer));
     HR_TRY(source.sequence, ParseSequence(*request.sequence));
     source.producer = std::move(*request.producer);
   }
@@ -92,6 +86,12 @@ EventsReply ReplyOf(const IngestOutcome& outcome, size_t refused_listed_max) {
 }
 
 }  // namespace
+
+base::Result<void> CheckSourceName(std::string_view header, std::string_view name) {
+  if (!name.empty() && name.size() <= kNameBytesMax) return {};
+  return Fail(ErrorCode::kInvalidInput,
+              fmt::format("{} has {} bytes: give it 1 to {}", header, name.size(), kNameBytesMax));
+}
 
 void HandleEvents(EventsRequest request, StreamGate& gate, base::MemoryBudget& budget,
                   const EventsLimits& limits, EventsCallback done) {

@@ -30,6 +30,9 @@ inline constexpr std::string_view kProducerHeader = "headrace-producer";
 inline constexpr std::string_view kSequenceHeader = "headrace-sequence";
 inline constexpr std::string_view kIdempotencyHeader = "idempotency-key";
 
+// Errors: kInvalidInput when a producer's name or an idempotency key is empty or over 256 bytes.
+base::Result<void> CheckSourceName(std::string_view header, std::string_view name);
+
 // One request. Producer and sequence come together; an idempotency key comes instead of them.
 struct EventsRequest {
   std::string stream;

@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <initializer_list>
 #include <utility>
+
+#include "protocols/head_rules.h"
+#include "serving/http/body_document.h"
 
 namespace headrace::serving {
 namespace {
@@ -12,15 +16,14 @@ namespace {
 namespace dom = simdjson::dom;
 using columns::Value;
 
-constexpr size_t kDepthMax = 64;
 constexpr size_t kEntitiesMax = 1024;
-constexpr size_t kCapacityAtFirst = 1U << 16;  // grows with the bodies that come
 
 using Checked = std::expected<void, FieldProblem>;
 
 std::unexpected<FieldProblem> Wrong(std::string type, std::vector<std::string> location,
-                                    std::string message) {
-  return std::unexpected(FieldProblem{std::move(type), std::move(location), std::move(message)});
+                                    std::string message, std::optional<size_t> index = {}) {
+  return std::unexpected(
+      FieldProblem{std::move(type), std::move(location), std::move(message), index});
 }
 
 // A scalar as a value of JSON's own types; nothing for arrays and objects.
@@ -56,12 +59,29 @@ Checked ReadEntities(const dom::element& element, FeastRequest& out) {
     for (const dom::element value : values) {
       auto scalar = Scalar(value);
       if (!scalar)
-        return Wrong("scalar_type", {"entities", column.name, std::to_string(column.values.size())},
-                     "Input should be a number, a string, a boolean or null");
+        return Wrong("scalar_type", {"entities", column.name},
+                     "Input should be a number, a string, a boolean or null", column.values.size());
       column.values.push_back(std::move(*scalar));
     }
     out.query.inputs.push_back(std::move(column));
   }
+  return {};
+}
+
+// "view@latest:feature" is the feature as it is; other versions are not kept.
+Checked AddFeature(std::string_view name, FeastRequest& out) {
+  const size_t colon = name.find(':');
+  const size_t at = name.substr(0, colon).find('@');
+  if (colon == std::string_view::npos || at == std::string_view::npos) {
+    out.query.features.emplace_back(name);
+    return {};
+  }
+  if (name.substr(at, colon - at) != "@latest")
+    return Wrong("value_error", {"features"},
+                 "Version-qualified ref '" + std::string(name.substr(0, colon)) +
+                     "' not supported: the definition in force is the only version that is served",
+                 out.query.features.size());
+  out.query.features.push_back(std::string(name.substr(0, at)) + std::string(name.substr(colon)));
   return {};
 }
 
@@ -73,9 +93,9 @@ Checked ReadFeatures(const dom::element& element, FeastRequest& out) {
   for (const dom::element feature : features) {
     std::string_view name;
     if (feature.get(name))
-      return Wrong("string_type", {"features", std::to_string(out.query.features.size())},
-                   "Input should be a valid string");
-    out.query.features.emplace_back(name);
+      return Wrong("string_type", {"features"}, "Input should be a valid string",
+                   out.query.features.size());
+    if (auto added = AddFeature(name, out); !added) return added;
   }
   return {};
 }
@@ -88,8 +108,25 @@ Checked ReadText(const dom::element& element, const char* field, std::string& ou
   return {};
 }
 
+// As lenient as pydantic.
 Checked ReadBool(const dom::element& element, const char* field, bool& out) {
-  if (element.get(out)) return Wrong("bool_type", {field}, "Input should be a valid boolean");
+  if (!element.get(out)) return {};
+  std::string_view text;
+  uint64_t number = 0;
+  const bool is_number = !element.get(number);
+  if (!is_number && element.get(text))
+    return Wrong("bool_type", {field}, "Input should be a valid boolean");
+  const auto is = [&](std::initializer_list<std::string_view> words) {
+    return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
+      return protocols::EqualsIgnoringCase(text, word);
+    });
+  };
+  const bool yes = is_number ? number == 1 : is({"true", "t", "yes", "y", "on", "1"});
+  const bool no = is_number ? number == 0 : is({"false", "f", "no", "n", "off", "0"});
+  if (!yes && !no)
+    return Wrong("bool_parsing", {field},
+                 "Input should be a valid boolean, unable to interpret input");
+  out = yes;
   return {};
 }
 
@@ -161,32 +198,16 @@ Checked ReadQueryString(const protocols::HttpRequest& request, FeastRequest& out
   return {};
 }
 
-dom::parser& ThreadParser() {
-  thread_local dom::parser parser = [] {
-    dom::parser made;
-    const auto allocated = made.allocate(kCapacityAtFirst, kDepthMax);
-    HR_CHECK(allocated == simdjson::SUCCESS, "no memory for a JSON parser");
-    return made;
-  }();
-  return parser;
-}
-
 }  // namespace
 
-std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::HttpRequest& request) {
-  dom::element document;
-  dom::parser& parser = ThreadParser();
-  const bool padded = request.body.capacity() >= request.body.size() + simdjson::SIMDJSON_PADDING;
-  const auto error = parser.parse(request.body.data(), request.body.size(), !padded).get(document);
-  if (error)
-    return Wrong("json_invalid", {},
-                 std::string("JSON decode error: ") + simdjson::error_message(error));
-  dom::object fields;
-  if (document.get(fields))
-    return Wrong("model_attributes_type", {}, "Input should be a valid dictionary");
+std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::HttpRequest& request,
+                                                            StatusMode mode) {
+  auto document = ReadBodyDocument(request);
+  if (!document) return std::unexpected(std::move(document).error());
   FeastRequest out;
+  out.mode = mode;
   bool entities = false;
-  for (const auto& [name, element] : fields) {
+  for (const auto& [name, element] : *document) {
     if (name == "entities" && std::exchange(entities, true))
       return Wrong("value_error", {"entities"}, "Named twice");
     if (auto read = ReadField(name, element, out); !read)
@@ -194,7 +215,8 @@ std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::Htt
   }
   if (!entities) return Wrong("missing", {"entities"}, "Field required");
   if (out.query.service.empty() && out.query.features.empty())
-    return Wrong("missing", {"features"}, "Name a feature_service or some features");
+    return Wrong("value_error", {"features"},
+                 "No features specified for retrieval: name a feature_service or some features");
   if (auto read = ReadQueryString(request, out); !read)
     return std::unexpected(std::move(read).error());
   return out;

@@ -16,6 +16,11 @@ namespace headrace::serving {
 // does.
 enum class StatusMode : uint8_t { kStrict, kFeast };
 
+// Feast's verbs under "/feast" are in kFeast: a client that only takes a path can ask for it so.
+constexpr std::string_view PrefixOf(StatusMode mode) {
+  return mode == StatusMode::kFeast ? "/feast" : "";
+}
+
 struct FeastRequest {
   FeatureQuery query;
   bool full_feature_names = false;
@@ -28,10 +33,13 @@ struct FieldProblem {
   std::string type;                   // "missing", "list_type" ...
   std::vector<std::string> location;  // {"entities", "origin"}, below "body"
   std::string message;
+  std::optional<size_t> index = {};  // in the list that `location` ends with
 };
 
 // Reads the body (whatever its content type; it has 64 bytes of spare capacity) and as_of,
 // min_epoch, deadline_ms and mode from the query string, which wins over fields of the same names.
-std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::HttpRequest& request);
+// `mode` is that of a request which names none.
+std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::HttpRequest& request,
+                                                            StatusMode mode);
 
 }  // namespace headrace::serving

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "protocols/problem.h"
 
@@ -32,12 +33,14 @@ FeatureStatus Shown(FeatureStatus status, StatusMode mode) {
   return mode == StatusMode::kFeast && hidden ? FeatureStatus::kPresent : status;
 }
 
+int64_t WholeSeconds(int64_t us) { return us / 1'000'000 - (us % 1'000'000 < 0 ? 1 : 0); }
+
 void AppendValue(std::string& out, const columns::Value& value, FeatureStatus shown,
                  StatusMode mode) {
   if (shown != FeatureStatus::kPresent || value.is_null()) {
     out += "null";
   } else if (mode == StatusMode::kFeast && value.type() == columns::Type::kTimestamp) {
-    out += std::to_string(value.as_int() / 1'000'000);
+    out += std::to_string(WholeSeconds(value.as_int()));
   } else if (columns::IsList(value.type())) {
     AppendArray(out, value.as_list().size(),
                 [&](size_t i) { AppendValue(out, value.as_list()[i], shown, mode); });
@@ -145,7 +148,57 @@ protocols::HttpResponse FeastError(int status, std::string_view error_class,
   return protocols::HttpResponse::Json(std::move(body), status);
 }
 
+void AppendProblem(std::string& out, const FieldProblem& problem) {
+  out += "{\"type\":";
+  AppendJsonString(out, problem.type);
+  out += ",\"loc\":";
+  const size_t names = problem.location.size() + 1;
+  AppendArray(out, names + (problem.index ? 1 : 0), [&](size_t i) {
+    if (i == names)
+      out += std::to_string(*problem.index);
+    else
+      AppendJsonString(out, i == 0 ? "body" : problem.location[i - 1]);
+  });
+  out += ",\"msg\":";
+  AppendJsonString(out, problem.message);
+  out += '}';
+}
+
+protocols::HttpResponse FieldProblemsResponse(std::span<const FieldProblem> problems) {
+  std::string body = "{\"detail\":";
+  AppendArray(body, problems.size(), [&](size_t i) { AppendProblem(body, problems[i]); });
+  body += '}';
+  return protocols::HttpResponse::Json(std::move(body), 422);
+}
+
+protocols::HttpResponse FieldProblemResponse(const FieldProblem& problem) {
+  return FieldProblemsResponse({&problem, 1});
+}
+
+// How Feast's server sends what its own code did not expect.
+protocols::HttpResponse Bare(std::string_view message) {
+  std::string body;
+  AppendJsonString(body, message);
+  return protocols::HttpResponse::Json(std::move(body), 500);
+}
+
+protocols::HttpResponse BareInFeast(const FieldProblem& problem, StatusMode mode) {
+  return mode == StatusMode::kFeast ? Bare(problem.message) : FieldProblemResponse(problem);
+}
+
 }  // namespace
+
+protocols::HttpResponse AnswerResponse(const FeatureAnswer& answer, const FeastRequest& request) {
+  if (request.mode == StatusMode::kFeast && !request.full_feature_names)
+    for (const AnswerColumn& column : *answer.columns)
+      if (column.shown != column.name)
+        return FeastError(500, "FeatureNameCollisionError",
+                          "Duplicate features named " + column.name +
+                              " found.\nTo resolve this collision, either use the full feature "
+                              "name by setting 'full_feature_names=True', or ensure that the "
+                              "features in question have different names.");
+  return protocols::HttpResponse::Json(FeastAnswerJson(answer, request));
+}
 
 std::string FeastAnswerJson(const FeatureAnswer& answer, const FeastRequest& request) {
   std::vector<const InputColumn*> keys;
@@ -170,46 +223,75 @@ std::string FeastAnswerJson(const FeatureAnswer& answer, const FeastRequest& req
   return out;
 }
 
-protocols::HttpResponse FieldProblemResponse(const FieldProblem& problem) {
-  std::string body = "{\"detail\":[{\"type\":";
-  AppendJsonString(body, problem.type);
-  body += ",\"loc\":";
-  AppendArray(body, problem.location.size() + 1,
-              [&](size_t i) { AppendJsonString(body, i == 0 ? "body" : problem.location[i - 1]); });
-  body += ",\"msg\":";
-  AppendJsonString(body, problem.message);
-  body += "}]}";
-  return protocols::HttpResponse::Json(std::move(body), 422);
-}
-
-protocols::HttpResponse AnswerErrorResponse(const base::Error& error, StatusMode mode) {
+protocols::HttpResponse AnswerErrorResponse(const base::Error& error, StatusMode mode,
+                                            std::string_view project) {
   const std::string object = ContextOf(error, "object");
   const std::string name = ContextOf(error, "name");
   if (error.code() == ErrorCode::kNotFound && object == "view")
-    return FeastError(404, "FeatureViewNotFoundException",
-                      "Feature view " + name + " does not exist");
+    return FeastError(
+        404, "FeatureViewNotFoundException",
+        "Feature view " + name + " does not exist in project " + std::string(project));
   if (error.code() == ErrorCode::kNotFound && object == "service")
-    return FeastError(404, "FeatureServiceNotFoundException",
-                      "Feature service " + name + " does not exist");
+    return FeastError(
+        404, "FeatureServiceNotFoundException",
+        "Feature service " + name + " does not exist in project " + std::string(project));
   const std::string field = ContextOf(error, "field");
   if (error.code() == ErrorCode::kInvalidInput && ContextOf(error, "missing") == "request_input")
-    return FeastError(
-        404, "RequestDataNotFoundInEntityRowsException",
-        "Required request data source features ['" + field + "'] not found in the entity rows");
-  const bool bare_in_feast = object == "feature" || error.code() == ErrorCode::kInvalidInput;
-  if (bare_in_feast && mode == StatusMode::kFeast) {
-    std::string body;
-    AppendJsonString(body, error.message());
-    return protocols::HttpResponse::Json(std::move(body), 500);
-  }
-  if (object == "feature")
-    return FieldProblemResponse({"value_error", {"features"}, error.message()});
-  if (error.code() == ErrorCode::kInvalidInput) {
-    if (field == "features")
-      return FieldProblemResponse({"value_error", {"features"}, error.message()});
-    return FieldProblemResponse({"value_error", {"entities", field}, error.message()});
-  }
+    return FeastError(404, "RequestDataNotFoundInEntityRowsException",
+                      "Required request data source features ['" + field +
+                          "'] not found in the entity rows, but required by feature views");
+  if (object == "feature" || (error.code() == ErrorCode::kInvalidInput && field == "features"))
+    return BareInFeast({"value_error", {"features"}, error.message()}, mode);
+  if (error.code() == ErrorCode::kInvalidInput)
+    return BareInFeast({"value_error", {"entities", field}, error.message()}, mode);
   return protocols::ProblemResponse(error);
+}
+
+protocols::HttpResponse WriteErrorResponse(const base::Error& error, StatusMode mode) {
+  const std::string object = ContextOf(error, "object");
+  const std::string name = ContextOf(error, "name");
+  if (error.code() == ErrorCode::kNotFound && object == "push_source")
+    return FeastError(422, "PushSourceNotFoundException",
+                      "Unable to find push source '" + name + "'.");
+  if (error.code() == ErrorCode::kNotFound && object == "view")
+    return FeastError(404, "FeastObjectNotFoundException",
+                      "Can't recognize feast object with a name " + name);
+  if (error.code() != ErrorCode::kInvalidInput) return protocols::ProblemResponse(error);
+  FieldProblem problem{"value_error", {"df"}, error.message()};
+  if (std::string field = ContextOf(error, "field"); !field.empty())
+    problem.location.push_back(std::move(field));
+  return BareInFeast(problem, mode);
+}
+
+protocols::HttpResponse RequestProblemResponse(const FieldProblem& problem, StatusMode mode) {
+  // What pydantic looks at ends with the names of columns.
+  const bool of_column = problem.location.size() > 1 && problem.location.front() == "df";
+  const bool of_code = problem.type == "value_error" || of_column;
+  return of_code ? BareInFeast(problem, mode) : FieldProblemResponse(problem);
+}
+
+protocols::HttpResponse RefusedRowsResponse(const std::vector<columns::RejectedRow>& refused,
+                                            StatusMode mode) {
+  const size_t listed = std::min(refused.size(), kRefusedListedMax);
+  std::vector<FieldProblem> problems;
+  for (size_t i = 0; i < listed; ++i) {
+    const columns::RejectedRow& row = refused[i];
+    problems.push_back({"value_error",
+                        {"df", row.field},
+                        fmt::format("{} (rule {})", row.reason, row.rule),
+                        row.row});
+  }
+  if (mode == StatusMode::kFeast)
+    return Bare(fmt::format("{} rows were refused, the first, row {}: {}", refused.size(),
+                            refused.front().row, problems.front().message));
+  return FieldProblemsResponse(problems);
+}
+
+protocols::HttpResponse WrittenResponse(FrameVerb verb, std::optional<base::EpochId> epoch) {
+  protocols::HttpResponse response;
+  if (verb == FrameVerb::kWrite) response = protocols::HttpResponse::Json("null");
+  if (epoch) response.fields.push_back({std::string(kEpochHeader), std::to_string(epoch->value)});
+  return response;
 }
 
 }  // namespace headrace::serving

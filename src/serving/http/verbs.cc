@@ -16,17 +16,17 @@ using protocols::HttpReply;
 using protocols::HttpRequest;
 using protocols::HttpResponse;
 
-void GetOnlineFeatures(AnswerService& answers, const HttpRequest& request, HttpReply reply) {
-  auto parsed = ParseFeastRequest(request);
-  if (!parsed) return reply.Send(FieldProblemResponse(parsed.error()));
+void GetOnlineFeatures(AnswerService& answers, StatusMode mode, const HttpRequest& request,
+                       HttpReply reply) {
+  auto parsed = ParseFeastRequest(request, mode);
+  if (!parsed) return reply.Send(RequestProblemResponse(parsed.error(), mode));
   FeatureQuery query = std::move(parsed->query);
-  answers.AnswerWhenVisible(std::move(query),
-                            [parsed = std::move(*parsed),
-                             reply = std::move(reply)](base::Result<FeatureAnswer> answer) mutable {
-                              if (!answer)
-                                return reply.Send(AnswerErrorResponse(answer.error(), parsed.mode));
-                              reply.Send(HttpResponse::Json(FeastAnswerJson(*answer, parsed)));
-                            });
+  answers.AnswerWhenVisible(
+      std::move(query), [&answers, parsed = std::move(*parsed),
+                         reply = std::move(reply)](base::Result<FeatureAnswer> answer) mutable {
+        if (answer) return reply.Send(AnswerResponse(*answer, parsed));
+        reply.Send(AnswerErrorResponse(answer.error(), parsed.mode, answers.definition()->name));
+      });
 }
 
 HttpResponse Ready(const ServingVerbs& verbs) {
@@ -52,12 +52,15 @@ void MountServing(protocols::HttpRouter& router, ServingVerbs mounted) {
       reply.Send(make(*verbs, request));
     });
   };
-  router.Add(HttpMethod::kPost, "/get-online-features",
-             [verbs](HttpRequest request, HttpReply reply) {
-               GetOnlineFeatures(*verbs->answers, request, std::move(reply));
-             });
-  answer(HttpMethod::kGet, "/health",
-         [](const ServingVerbs&, const HttpRequest&) { return HttpResponse{}; });
+  for (const StatusMode mode : {StatusMode::kStrict, StatusMode::kFeast}) {
+    const std::string before(PrefixOf(mode));
+    router.Add(HttpMethod::kPost, before + "/get-online-features",
+               [verbs, mode](const HttpRequest& request, HttpReply reply) {
+                 GetOnlineFeatures(*verbs->answers, mode, request, std::move(reply));
+               });
+    answer(HttpMethod::kGet, before + "/health",
+           [](const ServingVerbs&, const HttpRequest&) { return HttpResponse{}; });
+  }
   answer(HttpMethod::kGet, "/ready",
          [](const ServingVerbs& v, const HttpRequest&) { return Ready(v); });
   answer(HttpMethod::kGet, "/status",

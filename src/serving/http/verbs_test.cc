@@ -122,7 +122,7 @@ TEST_F(VerbsTest, AnswersUnknownThingsAsFeastDoes) {
   EXPECT_EQ(view.status, 404);
   EXPECT_EQ(view.body,
             R"("{\"module\": \"feast.errors\", \"class\": \"FeatureViewNotFoundException\", )"
-            R"(\"message\": \"Feature view cart does not exist\"}")");
+            R"(\"message\": \"Feature view cart does not exist in project trips\"}")");
   const HttpResponse service =
       Ask(R"({"feature_service": "cart", "entities": {"origin": ["ORD"]}})");
   EXPECT_EQ(service.status, 404);
@@ -139,7 +139,7 @@ struct BadBody {
 
 TEST_F(VerbsTest, SaysWhatIsWrongWithABody) {
   const std::vector<BadBody> cases = {
-      {"", R"("type":"json_invalid","loc":["body"])"},
+      {"", R"("type":"missing","loc":["body"])"},
       {"{", R"("type":"json_invalid","loc":["body"])"},
       {"[]", R"("type":"model_attributes_type","loc":["body"])"},
       {R"({"features": ["origin:trips_1h"]})",
@@ -149,15 +149,19 @@ TEST_F(VerbsTest, SaysWhatIsWrongWithABody) {
       {R"({"entities": {"origin": "ORD"}, "features": ["a:b"]})",
        R"("type":"list_type","loc":["body","entities","origin"])"},
       {R"({"entities": {"origin": [["ORD"]]}, "features": ["a:b"]})",
-       R"("loc":["body","entities","origin","0"])"},
-      {R"({"entities": {"origin": ["ORD"]}})", R"("type":"missing","loc":["body","features"])"},
+       R"("loc":["body","entities","origin",0])"},
+      {R"({"entities": {"origin": ["ORD"]}})", R"("type":"value_error","loc":["body","features"])"},
       {R"({"entities": {"origin": ["ORD"]}, "features": "a:b"})",
        R"("type":"list_type","loc":["body","features"])"},
       {R"({"entities": {"origin": ["ORD"]}, "features": [1]})",
-       R"("type":"string_type","loc":["body","features","0"])"},
+       R"("type":"string_type","loc":["body","features",0])"},
       {R"({"entities": {}, "feature_service": 1})", R"("loc":["body","feature_service"])"},
       {R"({"entities": {}, "feature_service": "trip", "full_feature_names": "x"})",
+       R"("type":"bool_parsing")"},
+      {R"({"entities": {}, "feature_service": "trip", "full_feature_names": []})",
        R"("type":"bool_type")"},
+      {R"({"entities": {}, "features": ["origin@v2:trips_1h"]})",
+       R"("loc":["body","features",0],"msg":"Version-qualified ref 'origin@v2' not supported)"},
       {R"({"entities": {}, "feature_service": "trip", "as_of": "noon"})",
        R"("loc":["body","as_of"])"},
       {R"({"entities": {}, "feature_service": "trip", "min_epoch": -1})",
@@ -181,6 +185,22 @@ TEST_F(VerbsTest, SaysWhatIsWrongWithABody) {
       Ask(R"({"entities": {"x": ["ORD"]}, "features": ["origin:trips_1h"]})", "mode=feast");
   EXPECT_EQ(feast.status, 500);
   EXPECT_EQ(feast.body, R"("missing join key `origin`")");
+}
+
+TEST_F(VerbsTest, AnswersUnderFeastInItsMode) {
+  const std::string body =
+      R"({"features": ["origin@latest:trips_1h"], "entities": {"x": ["ORD"]}})";
+  const HttpResponse strict = Send(HttpMethod::kPost, "/get-online-features", body);
+  EXPECT_EQ(strict.status, 422) << strict.body;
+  const HttpResponse feast = Send(HttpMethod::kPost, "/feast/get-online-features", body);
+  EXPECT_EQ(feast.status, 500);
+  EXPECT_EQ(feast.body, R"("missing join key `origin`")");
+  const HttpResponse twice = Send(
+      HttpMethod::kPost, "/feast/get-online-features",
+      R"({"features": ["origin:trips_1h", "origin:trips_1h"], "entities": {"origin": ["ORD"]}})");
+  EXPECT_EQ(twice.status, 500);
+  EXPECT_NE(twice.body.find("FeatureNameCollisionError"), std::string::npos) << twice.body;
+  EXPECT_EQ(Send(HttpMethod::kGet, "/feast/health").status, 200);
 }
 
 TEST_F(VerbsTest, WaitsForAnEpochUpToADeadline) {

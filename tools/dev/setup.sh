@@ -70,6 +70,9 @@ setup_build() {
 
 setup_dev() { setup_venv tools/requirements-dev.txt; }
 
+# Feast itself: the client and the peer of its own interfaces.
+setup_feast() { setup_venv tools/requirements-feast.txt; }
+
 setup_check() { apt_install_list tools/apt-check.txt; }
 
 # The flights come inside an npm package; its bytes are pinned, so that figures compare.

@@ -36,7 +36,10 @@ run_test() {
     return
   fi
   [[ -z "$long" || $# -eq 0 ]] || fail "./dev test --long $long takes no options"
-  [[ -n "$long$only" ]] || apt_install_list tools/apt-faults.txt
+  if [[ -z "$long$only" ]]; then
+    setup_feast
+    apt_install_list tools/apt-faults.txt
+  fi
   build_target all
   if [[ -n "$long" ]]; then
     run_long_tests "$long"

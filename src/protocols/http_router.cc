@@ -45,6 +45,16 @@ void HttpRouter::Add(HttpMethod method, std::string_view pattern, HttpHandler ha
   routes_.push_back(std::move(route));
 }
 
+std::vector<std::pair<HttpMethod, std::string>> HttpRouter::Mounted() const {
+  std::vector<std::pair<HttpMethod, std::string>> mounted;
+  for (const Route& route : routes_) {
+    std::string pattern;
+    for (const std::string& segment : route.segments) pattern.append("/").append(segment);
+    mounted.emplace_back(route.method, std::move(pattern));
+  }
+  return mounted;
+}
+
 const HttpRouter::Route* HttpRouter::Find(HttpMethod method,
                                           const std::vector<std::string_view>& segments,
                                           std::string& allowed) const {

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "protocols/http_message.h"
@@ -21,6 +22,9 @@ class HttpRouter {
 
   // Takes every request that no pattern matches, whatever its method.
   void AddOtherwise(HttpHandler handler) { otherwise_ = std::move(handler); }
+
+  // What is mounted, in that order: method and pattern.
+  std::vector<std::pair<HttpMethod, std::string>> Mounted() const;
 
   // Answers through the handler, or with a problem: 404 (no such path) or 405 with Allow (no such
   // method there). HEAD falls back to GET; the connection leaves the body out.

@@ -12,6 +12,7 @@
 #include "wiring/definition_changes.h"
 #include "wiring/events_intake.h"
 #include "wiring/feast_writes.h"
+#include "wiring/http_routes.h"
 
 namespace headrace::wiring {
 namespace {
@@ -119,6 +120,10 @@ void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& g
                  return core.answers().definition();
                }});
   MountChanges(router, core, events);
+  router.Add(HttpMethod::kGet, "/openapi.json",
+             [document = OpenApiJson()](const HttpRequest& /*request*/, HttpReply reply) {
+               reply.Send(HttpResponse::Json(document));
+             });
 }
 
 }  // namespace headrace::wiring

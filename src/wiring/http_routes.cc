@@ -1,0 +1,271 @@
+#include "wiring/http_routes.h"
+
+namespace headrace::wiring {
+namespace {
+
+using protocols::HttpMethod;
+using Place = RouteParameter::Place;
+
+constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kProblem = "application/problem+json";
+constexpr std::string_view kText = "text/plain; version=0.0.4; charset=utf-8";
+
+RouteReply Ok(std::string_view schema, std::string_view says) { return {200, kJson, schema, says}; }
+RouteReply Problem(int status, std::string_view says) {
+  return {status, kProblem, "Problem", says};
+}
+
+std::vector<RouteParameter> AnswerParameters() {
+  return {{Place::kQuery, "as_of", "string", "answer as of this event time, RFC 3339"},
+          {Place::kQuery, "min_epoch", "integer", "wait until this epoch is visible"},
+          {Place::kQuery, "deadline_ms", "integer", "how long min_epoch is waited for"},
+          {Place::kQuery, "mode", "string", "strict or feast"}};
+}
+
+std::vector<RouteReply> AnswerReplies() {
+  return {
+      Ok("FeatureAnswer", "features by column, of one epoch"),
+      {404, kJson, "FeastError", "no such view or service, or an input of the request is missing"},
+      {422, kJson, "FieldProblems", "what is wrong with which field"},
+      {500, kJson, "FeastError", "in mode feast: what Feast's code fails at"},
+      Problem(429, "too many requests wait for an epoch"),
+      Problem(503, "a revoked pin, or no memory: repeat it"),
+      Problem(504, "min_epoch did not become visible in time")};
+}
+
+std::vector<RouteReply> WriteReplies(RouteReply ok) {
+  return {ok,
+          {404, kJson, "FeastError", "no such view or stream"},
+          {422, kJson, "WriteProblems", "refused rows and columns, or no such push source"},
+          {500, kJson, "FeastError", "under /feast: what Feast's code fails at"},
+          Problem(429, "rows faster than the disk or the views take them"),
+          Problem(503, "starting, stopping, or no memory: repeat it"),
+          Problem(507, "the log has reached its limit")};
+}
+
+const std::vector<RouteParameter> kKey = {
+    {Place::kHeader, "Idempotency-Key", "string", "makes a repeat get the first answer"}};
+
+void AddFeast(std::vector<RouteRow>& rows) {
+  rows.push_back({HttpMethod::kPost, "/get-online-features", "getOnlineFeatures",
+                  "features, in Feast's shapes", kJson, "FeatureRequest", AnswerParameters(),
+                  AnswerReplies()});
+  rows.push_back({HttpMethod::kPost, "/push", "push",
+                  "rows, in Feast's shapes; answers when they are durable", kJson, "PushRequest",
+                  kKey, WriteReplies({200, "", "", "durable; Headrace-Epoch has the epoch"})});
+  rows.push_back({HttpMethod::kPost, "/write-to-online-store", "writeToOnlineStore",
+                  "the same, by the name of a view", kJson, "WriteRequest", kKey,
+                  WriteReplies(Ok("Null", "durable; Headrace-Epoch has the epoch"))});
+  rows.push_back({HttpMethod::kPost, "/feast/get-online-features", "feastGetOnlineFeatures",
+                  "the same in `mode: feast`", kJson, "FeatureRequest", AnswerParameters(),
+                  AnswerReplies()});
+  rows.push_back({HttpMethod::kPost, "/feast/push", "feastPush", "the same in `mode: feast`", kJson,
+                  "PushRequest", kKey, WriteReplies({200, "", "", "durable"})});
+  rows.push_back({HttpMethod::kPost, "/feast/write-to-online-store", "feastWriteToOnlineStore",
+                  "the same in `mode: feast`", kJson, "WriteRequest", kKey,
+                  WriteReplies(Ok("Null", "durable"))});
+  rows.push_back({HttpMethod::kGet,
+                  "/feast/health",
+                  "feastHealth",
+                  "as `/health`",
+                  "",
+                  "",
+                  {},
+                  {{200, "", "", "the process lives"}}});
+}
+
+void AddOwn(std::vector<RouteRow>& rows) {
+  rows.push_back({HttpMethod::kPost,
+                  "/streams/{stream}/events",
+                  "takeEvents",
+                  "takes rows in; answers when they are durable",
+                  "application/x-ndjson",
+                  "",
+                  {{Place::kQuery, "atomic", "boolean", "all rows or none"},
+                   {Place::kHeader, "Headrace-Producer", "string", "who counts the sequence"},
+                   {Place::kHeader, "Headrace-Sequence", "integer", "1, 2, 3 ... of that producer"},
+                   {Place::kHeader, "Idempotency-Key", "string", "instead of the two"}},
+                  {Ok("EventsOutcome", "rows went in, durable"),
+                   {422, kJson, "EventsRefused", "no row went in, or the request is wrong"},
+                   Problem(404, "no such stream"),
+                   Problem(429, "faster than the disk or the views take it"),
+                   Problem(503, "starting, stopping, or no memory: repeat it"),
+                   Problem(507, "the log has reached its limit")}});
+  rows.push_back({HttpMethod::kGet,
+                  "/deadletters",
+                  "listDeadLetters",
+                  "refused rows with their reasons",
+                  "",
+                  "",
+                  {{Place::kQuery, "stream", "string", "of one stream; all unless said"},
+                   {Place::kQuery, "limit", "integer", "at most; 100 unless said, up to 10,000"},
+                   {Place::kQuery, "after", "integer", "of the epochs after this one"}},
+                  {Ok("DeadLetters", "in the order of the log"),
+                   Problem(422, "a parameter that is no number, or too large")}});
+  rows.push_back({HttpMethod::kGet,
+                  "/views",
+                  "listViews",
+                  "views, join keys, features and their types, services",
+                  "",
+                  "",
+                  {},
+                  {Ok("Views", "of the definition in force")}});
+}
+
+void AddDefinition(std::vector<RouteRow>& rows) {
+  rows.push_back({HttpMethod::kGet,
+                  "/definition",
+                  "getDefinition",
+                  "the definition in force, and how far the change under way (or the last one) is",
+                  "",
+                  "",
+                  {},
+                  {Ok("DefinitionState", "its id and epoch")}});
+  const std::vector<RouteReply> refusals = {Problem(409, "another change is under way"),
+                                            Problem(412, "refused, with every reason"),
+                                            Problem(422, "a file with errors")};
+  rows.push_back({HttpMethod::kPost,
+                  "/definition/diff",
+                  "diffDefinition",
+                  "what another pipeline file would change",
+                  kJson,
+                  "ChangeRequest",
+                  {},
+                  {Ok("DefinitionDiff", "nothing is changed"), refusals[2]}});
+  RouteRow apply{HttpMethod::kPost,
+                 "/definition",
+                 "applyDefinition",
+                 "changes to it: answers when it has begun, or why not",
+                 kJson,
+                 "ChangeRequest",
+                 {},
+                 {Ok("DefinitionDiff", "it has begun")}};
+  RouteRow rollback{HttpMethod::kPost,
+                    "/definition/rollback",
+                    "rollbackDefinition",
+                    "back to the definition before",
+                    "",
+                    "",
+                    {},
+                    {Ok("DefinitionDiff", "it has begun")}};
+  for (RouteRow* row : {&apply, &rollback}) {
+    row->replies.insert(row->replies.end(), refusals.begin(), refusals.end());
+    rows.push_back(std::move(*row));
+  }
+}
+
+void AddHealth(std::vector<RouteRow>& rows) {
+  rows.push_back({HttpMethod::kGet,
+                  "/health",
+                  "health",
+                  "200 and nothing else while the process lives",
+                  "",
+                  "",
+                  {},
+                  {{200, "", "", "the process lives"}}});
+  rows.push_back({HttpMethod::kGet,
+                  "/ready",
+                  "ready",
+                  "200 when answers can be given, else 503 with the reason and `Retry-After`",
+                  "",
+                  "",
+                  {},
+                  {Ok("Ready", "it is"), Problem(503, "why not")}});
+  rows.push_back({HttpMethod::kGet,
+                  "/status",
+                  "status",
+                  "one JSON document: rows, stages, promise, memory, tables",
+                  "",
+                  "",
+                  {},
+                  {Ok("Status", "as of now")}});
+  rows.push_back({HttpMethod::kGet,
+                  "/metrics",
+                  "metrics",
+                  "the same figures for Prometheus",
+                  "",
+                  "",
+                  {},
+                  {{200, kText, "Text", "Prometheus' text format"}}});
+  rows.push_back({HttpMethod::kGet,
+                  "/openapi.json",
+                  "openApi",
+                  "this list as OpenAPI 3.1",
+                  "",
+                  "",
+                  {},
+                  {Ok("Object", "the document")}});
+  rows.push_back({HttpMethod::kPost,
+                  "/debug/flip",
+                  "flip",
+                  "only with `--demo-faults`: flips a bit of live state, so that `verify` has "
+                  "something to find",
+                  kJson,
+                  "FlipRequest",
+                  {},
+                  {Ok("Object", "it is flipped"), Problem(404, "no such view or key"),
+                   Problem(422, "a request with errors")},
+                  true});
+}
+
+constexpr SchemaRow kSchemas[] = {
+    {"Problem",
+     R"({"type":"object","required":["type","title","status","detail","code","caller_should","context"],"properties":{"type":{"type":"string"},"title":{"type":"string"},"status":{"type":"integer"},"detail":{"type":"string"},"code":{"type":"string"},"caller_should":{"type":"string"},"context":{"type":"object","additionalProperties":{"type":"string"}}}})"},
+    {"FeastError",
+     R"({"type":"string","description":"Feast's own errors are JSON documents inside this string: module, class, message"})"},
+    {"FieldProblems",
+     R"({"type":"object","required":["detail"],"properties":{"detail":{"type":"array","items":{"type":"object","required":["type","loc","msg"],"properties":{"type":{"type":"string"},"loc":{"type":"array","items":{"type":["string","integer"]}},"msg":{"type":"string"}}}}}})"},
+    {"WriteProblems",
+     R"({"anyOf":[{"$ref":"#/components/schemas/FieldProblems"},{"$ref":"#/components/schemas/FeastError"}]})"},
+    {"FeatureRequest",
+     R"({"type":"object","required":["entities"],"properties":{"entities":{"type":"object","additionalProperties":{"type":"array","items":{"type":["string","number","boolean","null"]}}},"features":{"type":["array","null"],"items":{"type":"string"}},"feature_service":{"type":["string","null"]},"full_feature_names":{"type":"boolean"},"include_feature_view_version_metadata":{"type":"boolean"},"as_of":{"type":["string","null"]},"min_epoch":{"type":"integer"},"deadline_ms":{"type":"integer"},"mode":{"enum":["strict","feast"]}}})"},
+    {"FeatureAnswer",
+     R"({"type":"object","required":["results","metadata","headrace"],"properties":{"results":{"type":"array","items":{"type":"object","required":["values","statuses","event_timestamps"],"properties":{"values":{"type":"array"},"statuses":{"type":"array","items":{"enum":["PRESENT","NULL_VALUE","NOT_FOUND","OUTSIDE_MAX_AGE","INVALID"]}},"event_timestamps":{"type":"array","items":{"type":"string"}}}}},"metadata":{"type":"object","required":["feature_names"],"properties":{"feature_names":{"type":"array","items":{"type":"string"}},"feature_view_metadata":{"type":"array","items":{"type":"object","required":["name"],"properties":{"name":{"type":"string"}}}}}},"headrace":{"type":"object","required":["epoch","as_of","lag_ms","log","definition","clock"],"properties":{"epoch":{"type":"integer"},"as_of":{"type":"string"},"lag_ms":{"type":"integer"},"log":{"type":"string"},"definition":{"type":"string"},"clock":{"enum":["wall","events"]}}}}})"},
+    {"Frame", R"({"type":"object","additionalProperties":{"type":"array","items":{}}})"},
+    {"PushRequest",
+     R"({"type":"object","required":["push_source_name","df"],"properties":{"push_source_name":{"type":"string"},"df":{"$ref":"#/components/schemas/Frame"},"to":{"enum":["online","offline","online_and_offline"]},"allow_registry_cache":{"type":"boolean"},"transform_on_write":{"type":"boolean"}}})"},
+    {"WriteRequest",
+     R"({"type":"object","required":["feature_view_name","df"],"properties":{"feature_view_name":{"type":"string"},"df":{"$ref":"#/components/schemas/Frame"},"allow_registry_cache":{"type":"boolean"},"transform_on_write":{"type":"boolean"}}})"},
+    {"EventsOutcome",
+     R"({"type":"object","required":["accepted","refused_rows","refused","epoch","durability","repeated"],"properties":{"accepted":{"type":"integer"},"refused_rows":{"type":"integer"},"refused":{"type":"array","items":{"type":"object","required":["row","field","rule","reason"],"properties":{"row":{"type":"integer"},"field":{"type":"string"},"rule":{"type":"string"},"reason":{"type":"string"}}}},"epoch":{"type":"integer"},"durability":{"enum":["fsync","os"]},"repeated":{"type":"boolean"}}})"},
+    {"EventsRefused",
+     R"({"anyOf":[{"$ref":"#/components/schemas/EventsOutcome"},{"$ref":"#/components/schemas/Problem"}]})"},
+    {"DeadLetters",
+     R"({"type":"array","items":{"type":"object","required":["epoch","stream","row","field","rule","reason","payload"],"properties":{"epoch":{"type":"integer"},"stream":{"type":"string"},"row":{"type":"integer"},"field":{"type":"string"},"rule":{"type":"string"},"reason":{"type":"string"},"payload":{"type":"string"}}}})"},
+    {"Views",
+     R"({"type":"object","required":["pipeline","definition","views","on_request","services"],"properties":{"pipeline":{"type":"string"},"definition":{"type":"string"},"views":{"type":"array","items":{"type":"object","required":["name","stream","join_keys","windows","features"],"properties":{"name":{"type":"string"},"stream":{"type":"string"},"join_keys":{"type":"array","items":{"$ref":"#/components/schemas/NameAndType"}},"windows":{"type":"array","items":{"type":"string"}},"ttl":{"type":"string"},"features":{"type":"array","items":{"$ref":"#/components/schemas/NameAndType"}}}}},"on_request":{"type":"array","items":{"type":"object","required":["name","type","expression","inputs"]}},"services":{"type":"array","items":{"type":"object","required":["name","features"],"properties":{"name":{"type":"string"},"features":{"type":"array","items":{"type":"string"}},"max_lag":{"type":"string"}}}}}})"},
+    {"NameAndType",
+     R"({"type":"object","required":["name","type"],"properties":{"name":{"type":"string"},"type":{"type":"string"}}})"},
+    {"ChangeRequest",
+     R"({"type":"object","required":["pipeline"],"properties":{"pipeline":{"type":"string"},"contracts":{"type":"object","additionalProperties":{"type":"string"}},"from_now":{},"may_break":{"type":"boolean"}}})"},
+    {"DefinitionState",
+     R"({"type":"object","required":["pipeline","definition","epoch"],"properties":{"pipeline":{"type":"string"},"definition":{"type":"string"},"epoch":{"type":"integer"},"change":{"type":"object"}}})"},
+    {"DefinitionDiff",
+     R"({"type":"object","required":["pipeline","from","to","changes","possible","streams","views","services","refused"],"properties":{"pipeline":{"type":"string"},"from":{"type":"string"},"to":{"type":"string"},"changes":{"type":"boolean"},"possible":{"type":"boolean"},"streams":{"type":"array"},"views":{"type":"array"},"services":{"type":"array"},"refused":{"type":"array"}}})"},
+    {"Ready", R"({"type":"object","required":["ready"],"properties":{"ready":{"enum":[true]}}})"},
+    {"Status",
+     R"({"type":"object","required":["pipeline","state","uptime_s"],"properties":{"pipeline":{"type":"string"},"state":{"type":"string"},"uptime_s":{"type":"number"}}})"},
+    {"FlipRequest",
+     R"({"type":"object","required":["view","key"],"properties":{"view":{"type":"string"},"key":{"type":"object"}}})"},
+    {"Object", R"({"type":"object"})"},
+    {"Null", R"({"type":"null"})"},
+    {"Text", R"({"type":"string"})"},
+};
+
+}  // namespace
+
+std::span<const RouteRow> RouteTable() {
+  static const std::vector<RouteRow> kRoutes = [] {
+    std::vector<RouteRow> rows;
+    AddFeast(rows);
+    AddOwn(rows);
+    AddDefinition(rows);
+    AddHealth(rows);
+    return rows;
+  }();
+  return kRoutes;
+}
+
+std::span<const SchemaRow> SchemaTable() { return kSchemas; }
+
+}  // namespace headrace::wiring

@@ -1,0 +1,57 @@
+#pragma once
+// Every verb of the HTTP port: what it takes and what it answers. The OpenAPI document, the list in
+// docs/reference/http.md and the tests that each verb answers as declared go by this one table.
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocols/http_message.h"
+
+namespace headrace::wiring {
+
+// In the query string or a header; those in the path are in its braces.
+struct RouteParameter {
+  enum class Place : uint8_t { kQuery, kHeader } place;
+  std::string_view name;
+  std::string_view type;  // of JSON Schema
+  std::string_view says;
+};
+
+// One way that a verb answers. A schema is the name of one in SchemaTable, or empty: no body.
+struct RouteReply {
+  int status;
+  std::string_view media;
+  std::string_view schema;
+  std::string_view says;
+};
+
+struct RouteRow {
+  protocols::HttpMethod method;
+  std::string_view path;  // as HttpRouter::Add takes it
+  std::string_view id;    // operationId
+  std::string_view says;
+  std::string_view media;           // of the body; empty: none
+  std::string_view request_schema;  // of SchemaTable; empty: any text
+  std::vector<RouteParameter> parameters;
+  // What it says besides a problem document, which may be any verb's answer.
+  std::vector<RouteReply> replies;
+  bool only_in_demonstration = false;
+};
+// In the order of the reference.
+std::span<const RouteRow> RouteTable();
+
+// A name and its JSON Schema, as text.
+struct SchemaRow {
+  std::string_view name;
+  std::string_view json;
+};
+std::span<const SchemaRow> SchemaTable();
+
+// OpenAPI 3.1 of the table: docs/reference/openapi.json, and what GET /openapi.json answers.
+std::string OpenApiJson();
+// The list of verbs, in Markdown.
+std::string RouteListMarkdown();
+
+}  // namespace headrace::wiring

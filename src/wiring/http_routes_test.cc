@@ -1,0 +1,82 @@
+#include "wiring/http_routes.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "wiring/http_verbs.h"
+#include "wiring/lives_fixture.h"
+#include "wiring/log_gate.h"
+
+namespace headrace::wiring {
+namespace {
+
+// This file is src/wiring/http_routes_test.cc of the checkout.
+std::filesystem::path Reference(std::string_view name) {
+  return std::filesystem::path(__FILE__).parent_path() / "../../docs/reference" / name;
+}
+
+std::string Read(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// Compares, or writes when HEADRACE_REWRITE is set.
+void ExpectCurrent(std::string_view name, const std::string& wanted) {
+  if (std::getenv("HEADRACE_REWRITE") != nullptr) std::ofstream(Reference(name)) << wanted;
+  EXPECT_TRUE(Read(Reference(name)) == wanted)
+      << "docs/reference/" << name << " is out of date: run the tests once with HEADRACE_REWRITE=1";
+}
+
+TEST(HttpRoutesTest, TheDocumentIsUpToDate) { ExpectCurrent("openapi.json", OpenApiJson()); }
+
+TEST(HttpRoutesTest, TheListOfVerbsIsUpToDate) {
+  constexpr std::string_view kBegin = "<!-- verbs: generated from src/wiring/http_routes.cc -->\n";
+  constexpr std::string_view kEnd = "<!-- end of verbs -->\n";
+  std::string page = Read(Reference("http.md"));
+  const size_t begin = page.find(kBegin);
+  const size_t end = page.find(kEnd);
+  ASSERT_NE(begin, std::string::npos);
+  ASSERT_NE(end, std::string::npos);
+  page.replace(begin + kBegin.size(), end - begin - kBegin.size(), RouteListMarkdown());
+  ExpectCurrent("http.md", page);
+}
+
+// Every verb that is mounted is in the table, and nothing else is.
+TEST(HttpRoutesTest, TheTableIsWhatIsMounted) {
+  lives_fixture::Lives lives(lives_fixture::Text(lives_fixture::kHour, lives_fixture::Table::kNo));
+  LogGate gate(*lives.core_);
+  const auto executor = lives.machine_->NewExecutor("events", env::Priority::kRealTime);
+  protocols::HttpRouter router;
+  MountVerbs(router, *lives.core_, gate, *executor, DemoFaults::kOn);
+  std::set<std::pair<protocols::HttpMethod, std::string>> mounted;
+  for (auto& route : router.Mounted()) mounted.insert(std::move(route));
+  std::set<std::pair<protocols::HttpMethod, std::string>> told;
+  for (const RouteRow& row : RouteTable()) {
+    const bool once = told.emplace(row.method, row.path).second;
+    EXPECT_TRUE(once) << row.path;
+  }
+  for (const auto& [method, path] : mounted)
+    EXPECT_TRUE(told.contains({method, path})) << "not in the table: " << path;
+  for (const auto& [method, path] : told)
+    EXPECT_TRUE(mounted.contains({method, path})) << "not mounted: " << path;
+}
+
+TEST(HttpRoutesTest, EverySchemaThatIsNamedIsThere) {
+  std::set<std::string_view> schemas = {""};
+  for (const SchemaRow& schema : SchemaTable()) schemas.insert(schema.name);
+  for (const RouteRow& row : RouteTable()) {
+    EXPECT_TRUE(schemas.contains(row.request_schema)) << row.request_schema;
+    for (const RouteReply& reply : row.replies)
+      EXPECT_TRUE(schemas.contains(reply.schema)) << reply.schema;
+  }
+}
+
+}  // namespace
+}  // namespace headrace::wiring

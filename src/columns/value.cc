@@ -50,7 +50,9 @@ void AppendDouble(std::string& out, double v, Type type) {
     (void)type;
     const size_t begin = out.size();
     AppendShortest(out, v);
-    if (out.find_first_of(".e", begin) == std::string::npos) out += ".0";
+    const auto marks = [](char c) { return c == '.' || c == 'e'; };
+    const auto digits = out.begin() + static_cast<std::ptrdiff_t>(begin);
+    if (std::none_of(digits, out.end(), marks)) out += ".0";
   }
 }
 
@@ -83,7 +85,11 @@ void AppendInt(std::string& out, Type type, int64_t v) {
                      date.day);
       return;
     }
-    default: fmt::format_to(std::back_inserter(out), "{}", v); return;
+    default: {
+      const fmt::format_int text(v);
+      out.append(text.data(), text.size());
+      return;
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 #include "serving/answer_plan.h"
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 
 #include "serving/not_found.h"
@@ -59,6 +60,11 @@ class PlanCompiler {
     plan_.service = std::move(service);
     plan_.max_lag = max_lag;
     NameColumns();
+    std::set<std::pair<size_t, size_t>> outputs;
+    for (const PlanSource& source : plan_.sources)
+      if (source.kind == PlanSource::Kind::kView)
+        plan_.outputs_once =
+            outputs.emplace(source.slot, source.output).second && plan_.outputs_once;
     plan_.columns = std::make_shared<const std::vector<AnswerColumn>>(std::move(columns_));
     return std::make_shared<const AnswerPlan>(std::move(plan_));
   }

@@ -51,7 +51,8 @@ struct AnswerPlan {
   std::vector<PlanOnRequest> on_request;
   std::vector<PlanSource> sources;  // one for each column; never kInput
   std::shared_ptr<const std::vector<AnswerColumn>> columns;
-  size_t row_values = 0;  // values that one row may have at most, elements of lists included
+  bool outputs_once = true;  // no output of a view is in `sources` twice
+  size_t row_values = 0;     // values that one row may have at most, elements of lists included
 };
 using AnswerPlanRef = std::shared_ptr<const AnswerPlan>;
 

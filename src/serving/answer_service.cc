@@ -346,9 +346,19 @@ base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const 
         EvaluateOnRequest(pin.definition()->on_request[planned.feature], arguments));
   }
   for (const PlanSource& source : plan.sources) {
-    FeatureValue value =
-        source.kind == PlanSource::Kind::kOnRequest ? on_request[source.slot] : read(source);
-    answer.values.push_back(std::move(value.value));
+    if (source.kind == PlanSource::Kind::kView) {
+      pipeline::ViewAnswer& view = views[source.slot];
+      columns::Value& value = view.values[source.output];
+      if (plan.outputs_once)
+        answer.values.push_back(std::move(value));
+      else
+        answer.values.push_back(value);
+      answer.statuses.push_back(view.statuses[source.output]);
+      answer.event_times.push_back(view.event_time);
+      continue;
+    }
+    const FeatureValue& value = on_request[source.slot];
+    answer.values.push_back(value.value);
     answer.statuses.push_back(value.status);
     answer.event_times.push_back(value.event_time);
   }

@@ -6,15 +6,13 @@
 #include <span>
 
 #include "protocols/problem.h"
+#include "serving/http/answer_json.h"
 
 namespace headrace::serving {
 namespace {
 
 using base::ErrorCode;
 using columns::AppendJsonString;
-using pipeline::FeatureStatus;
-
-constexpr std::string_view kNoTime = "\"1970-01-01T00:00:00Z\"";
 
 // Calls `append(i)` for each of [0, count), with commas between, in brackets.
 template <typename Append>
@@ -25,108 +23,6 @@ void AppendArray(std::string& out, size_t count, const Append& append) {
     append(i);
   }
   out += ']';
-}
-
-FeatureStatus Shown(FeatureStatus status, StatusMode mode) {
-  const bool hidden =
-      status == FeatureStatus::kNullValue || status == FeatureStatus::kOutsideMaxAge;
-  return mode == StatusMode::kFeast && hidden ? FeatureStatus::kPresent : status;
-}
-
-int64_t WholeSeconds(int64_t us) { return us / 1'000'000 - (us % 1'000'000 < 0 ? 1 : 0); }
-
-void AppendValue(std::string& out, const columns::Value& value, FeatureStatus shown,
-                 StatusMode mode) {
-  if (shown != FeatureStatus::kPresent || value.is_null()) {
-    out += "null";
-  } else if (mode == StatusMode::kFeast && value.type() == columns::Type::kTimestamp) {
-    out += std::to_string(WholeSeconds(value.as_int()));
-  } else if (columns::IsList(value.type())) {
-    AppendArray(out, value.as_list().size(),
-                [&](size_t i) { AppendValue(out, value.as_list()[i], shown, mode); });
-  } else {
-    value.AppendJson(out);
-  }
-}
-
-void AppendKeyColumn(std::string& out, const InputColumn& key) {
-  const size_t rows = key.values.size();
-  out += "{\"values\":";
-  AppendArray(out, rows, [&](size_t row) { key.values[row].AppendJson(out); });
-  out += ",\"statuses\":";
-  AppendArray(out, rows, [&](size_t) { out += "\"PRESENT\""; });
-  out += ",\"event_timestamps\":";
-  AppendArray(out, rows, [&](size_t) { out += kNoTime; });
-  out += '}';
-}
-
-// Formats times; neighbours in an answer are mostly of one view and key, so of one time.
-class TimeText {
- public:
-  std::string_view Of(const std::optional<base::Timestamp>& time) {
-    if (!time) return kNoTime;
-    if (time != last_) {
-      last_ = time;
-      text_ = "\"" + base::FormatTimestamp(*time) + "\"";
-    }
-    return text_;
-  }
-
- private:
-  std::optional<base::Timestamp> last_;
-  std::string text_;
-};
-
-void AppendFeatureColumn(std::string& out, const FeatureAnswer& answer, size_t column,
-                         StatusMode mode, TimeText& times) {
-  out += "{\"values\":";
-  AppendArray(out, answer.rows, [&](size_t row) {
-    const size_t at = answer.At(row, column);
-    AppendValue(out, answer.values[at], Shown(answer.statuses[at], mode), mode);
-  });
-  out += ",\"statuses\":";
-  AppendArray(out, answer.rows, [&](size_t row) {
-    out += '"';
-    out += pipeline::NameOf(Shown(answer.statuses[answer.At(row, column)], mode));
-    out += '"';
-  });
-  out += ",\"event_timestamps\":";
-  AppendArray(out, answer.rows,
-              [&](size_t row) { out += times.Of(answer.event_times[answer.At(row, column)]); });
-  out += '}';
-}
-
-void AppendMetadata(std::string& out, const FeatureAnswer& answer, const FeastRequest& request,
-                    const std::vector<const InputColumn*>& keys) {
-  const std::vector<AnswerColumn>& columns = *answer.columns;
-  out += "\"metadata\":{\"feature_names\":";
-  AppendArray(out, keys.size() + columns.size(), [&](size_t i) {
-    if (i < keys.size()) return AppendJsonString(out, keys[i]->name);
-    const AnswerColumn& column = columns[i - keys.size()];
-    AppendJsonString(out, request.full_feature_names ? column.full : column.shown);
-  });
-  if (request.view_metadata) {
-    std::vector<std::string_view> views;
-    for (const AnswerColumn& column : columns)
-      if (!column.view.empty() && std::find(views.begin(), views.end(), column.view) == views.end())
-        views.push_back(column.view);
-    out += ",\"feature_view_metadata\":";
-    AppendArray(out, views.size(), [&](size_t i) {
-      out += "{\"name\":";
-      AppendJsonString(out, views[i]);
-      out += '}';
-    });
-  }
-  out += '}';
-}
-
-void AppendProvenance(std::string& out, const FeatureAnswer& answer) {
-  fmt::format_to(
-      std::back_inserter(out),
-      R"("headrace":{{"epoch":{},"as_of":"{}","lag_ms":{},"log":"{}","definition":"{}","clock":"{}"}})",
-      answer.epoch.value, base::FormatTimestamp(answer.as_of), answer.lag.count() / 1000,
-      answer.log.ToString(), answer.definition.ToString(),
-      answer.clock == log::ClockMode::kEvents ? "events" : "wall");
 }
 
 std::string ContextOf(const base::Error& error, std::string_view name) {
@@ -198,29 +94,6 @@ protocols::HttpResponse AnswerResponse(const FeatureAnswer& answer, const FeastR
                               "name by setting 'full_feature_names=True', or ensure that the "
                               "features in question have different names.");
   return protocols::HttpResponse::Json(FeastAnswerJson(answer, request));
-}
-
-std::string FeastAnswerJson(const FeatureAnswer& answer, const FeastRequest& request) {
-  std::vector<const InputColumn*> keys;
-  for (const InputColumn& input : answer.inputs)
-    if (input.use == InputColumn::Use::kJoinKey) keys.push_back(&input);
-  const size_t features = answer.columns->size();
-  std::string out;
-  out.reserve(512 + (keys.size() + features) * (64 + answer.rows * 48));
-  TimeText times;
-  out += "{\"results\":";
-  AppendArray(out, keys.size() + features, [&](size_t i) {
-    if (i < keys.size())
-      AppendKeyColumn(out, *keys[i]);
-    else
-      AppendFeatureColumn(out, answer, i - keys.size(), request.mode, times);
-  });
-  out += ',';
-  AppendMetadata(out, answer, request, keys);
-  out += ',';
-  AppendProvenance(out, answer);
-  out += '}';
-  return out;
 }
 
 protocols::HttpResponse AnswerErrorResponse(const base::Error& error, StatusMode mode,

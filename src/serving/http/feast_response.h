@@ -17,11 +17,6 @@
 
 namespace headrace::serving {
 
-// {"results":[..],"metadata":{"feature_names":[..]},"headrace":{"epoch","as_of","lag_ms","log","definition","clock"}}.
-// Features are in the order of the request; two of one short name are told apart as view__feature
-// even when full names were not asked for.
-std::string FeastAnswerJson(const FeatureAnswer& answer, const FeastRequest& request);
-
 // The answer; in StatusMode::kFeast two features of one short name are Feast's error.
 protocols::HttpResponse AnswerResponse(const FeatureAnswer& answer, const FeastRequest& request);
 

@@ -1,4 +1,4 @@
-// An open-loop load generator for POST /get-online-features, one row a request.
+// An open-loop load generator for POST /get-online-features.
 //
 // 1. Request k is due at start + k / rate, whatever became of the ones before it.
 // 2. It leaves on the first free connection; while none is free it waits, and its clock runs.
@@ -6,7 +6,8 @@
 // of the
 //    engine counts against every request that it delayed.
 //
-// lookup_client PORT RATE SECONDS KEYS [CONNECTIONS]     KEYS: lines of "origin destination"
+// lookup_client PORT RATE SECONDS KEYS [CONNECTIONS]
+// KEYS: lines of "origin destination", each one row of the service departure; or of whole bodies.
 // Prints one JSON line: answered, errors, p50_ms, p99_ms, p999_ms, worst_ms, per_s.
 
 #include <poll.h>
@@ -43,13 +44,22 @@ struct Outcome {
   double seconds = 0;
 };
 
+// Of a line of the keys' file; a body is taken as it is.
+std::string BodyOf(const std::string& line) {
+  if (line.starts_with('{')) return line;
+  const size_t blank = line.find(' ');
+  if (blank == std::string::npos) return {};
+  return R"({"feature_service":"departure","entities":{"origin":[")" + line.substr(0, blank) +
+         R"("],"destination":[")" + line.substr(blank + 1) + "\"]}}";
+}
+
 std::vector<std::string> MakeRequests(const std::string& keys_file) {
   std::vector<std::string> requests;
   std::ifstream file(keys_file);
-  std::string origin, destination;
-  while (file >> origin >> destination) {
-    const std::string body = R"({"feature_service":"departure","entities":{"origin":[")" + origin +
-                             R"("],"destination":[")" + destination + "\"]}}";
+  std::string line;
+  while (std::getline(file, line)) {
+    const std::string body = BodyOf(line);
+    if (body.empty()) continue;
     requests.push_back(
         "POST /get-online-features HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
         "application/json\r\n" +

@@ -1,5 +1,7 @@
-"""Features over the Redis protocol beside Redis: `./dev bench serving`.
+"""Features over the Redis protocol beside Redis, and over HTTP beside Feast: `./dev bench serving`.
 
+The part over HTTP is described in http_bench.py; --part resp | http takes one of them. Over the
+Redis protocol:
 `HMGET` of 20 fields of a random key of --keys, 50 connections of redis-benchmark, without a
 pipeline and with one of 16, against `headrace serve` and against Redis with the same keys, fields
 and values in hashes, nothing saved. The two take turns, --runs times each; the figures are medians.
@@ -15,21 +17,20 @@ from __future__ import annotations
 
 import argparse
 import csv
-import http.client
 import json
-import shutil
 import socket
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import http_bench
 import machine
+from payments_server import Headrace, key, say
 from redis_server import RedisServer
-from servers import HOST, PeerFailure, free_port, stop
+from servers import HOST, PeerFailure
 
 HERE = Path(__file__).parent
 WINDOWS = ("1h", "6h", "12h", "1d")
@@ -38,18 +39,7 @@ FIELDS = [f"{feature}_{window}" for feature in FEATURES for window in WINDOWS]
 CONNECTIONS = 50
 PIPELINES = (1, 16)
 TARGETS = {1: 1.1, 16: 1.7}
-ROWS_PER_REQUEST = 20_000
 SAMPLED_KEYS = 1000
-READY_WITHIN_S = 60
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def key(number: int) -> str:
-    """As redis-benchmark writes a random number."""
-    return f"c{number:012d}"
 
 
 def amount(number: int) -> float:
@@ -63,54 +53,6 @@ def values(number: int) -> list[str]:
 def command(*words: str) -> bytes:
     parts = [f"*{len(words)}\r\n"] + [f"${len(word)}\r\n{word}\r\n" for word in words]
     return "".join(parts).encode()
-
-
-class Headrace:
-    def __init__(self, binary: Path, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        ready = folder / "ready.json"
-        words = [str(binary), "serve", str(HERE / "pipeline.yaml"), "--data", str(folder / "data")]
-        for name in ("http", "flight", "resp"):
-            words += [f"--{name}", f"{HOST}:{free_port()}"]
-        with (folder / "serve.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*words, "--ready-file", str(ready)], stdout=log, stderr=log
-            )
-        deadline = time.monotonic() + READY_WITHIN_S
-        while not ready.exists():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise PeerFailure(f"headrace serve did not start: {folder}/serve.log")
-            time.sleep(0.05)
-        ports = json.loads(ready.read_text())
-        self.port = int(ports["resp"])
-        self._http = int(ports["http"])
-
-    def load(self, keys: int) -> None:
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        connection = http.client.HTTPConnection(HOST, self._http, timeout=60)
-        epoch = 0
-        for begin in range(0, keys, ROWS_PER_REQUEST):
-            rows = [
-                f'{{"card":"{key(i)}","at":"{at}","amount":{amount(i)}}}'
-                for i in range(begin, min(keys, begin + ROWS_PER_REQUEST))
-            ]
-            while True:
-                connection.request("POST", "/streams/payments/events", "\n".join(rows))
-                answer = connection.getresponse()
-                told = json.loads(answer.read())
-                if answer.status == 200 and told["accepted"] == len(rows):
-                    break
-                if answer.status not in (429, 503):
-                    raise PeerFailure(f"a batch was not accepted: {told}")
-                time.sleep(0.05)
-            epoch = told["epoch"]
-        ask = command("FEATURES.GET", "scoring", "MIN_EPOCH", str(epoch), "KEY", "card", key(0))
-        if not exchange(self.port, ask, 1).startswith(b"*10"):
-            raise PeerFailure("the last epoch did not become visible")
-
-    def close(self) -> None:
-        stop(self._process)
 
 
 def load_redis(redis: RedisServer, keys: int) -> None:
@@ -171,15 +113,14 @@ def load(port: int, keys: int, pipeline: int, requests: int) -> dict[str, float]
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    about = machine.describe()
-    headrace = Headrace(options.headrace, options.folder / "headrace")
+    headrace = Headrace(options.headrace, options.folder / "headrace", HERE / "pipeline.yaml")
     redis = RedisServer(options.folder / "redis", ("--appendonly", "no"))
     try:
         say(f"loading {options.keys:,} keys into both")
-        headrace.load(options.keys)
+        headrace.load(options.keys, amount)
         load_redis(redis, options.keys)
-        check_equal(headrace.port, redis.port, options.keys)
-        ports = {"headrace": headrace.port, "redis": redis.port}
+        check_equal(headrace.resp, redis.port, options.keys)
+        ports = {"headrace": headrace.resp, "redis": redis.port}
         figures: dict[str, float] = {}
         ratios: dict[str, float] = {}
         for pipeline in PIPELINES:
@@ -213,15 +154,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         f"hmget_pipeline_{pipeline}_p99": ratios[f"hmget_pipeline_{pipeline}_p99_vs_redis"]
         for pipeline in PIPELINES
     }
-    return {
-        "bench": "serving",
-        "ratios": machine.rounded(ratios),
-        "targets": machine.rounded(targets),
-        "figures": machine.rounded(figures),
-        "keys": options.keys,
-        "runs": options.runs,
-        "machine": about,
-    }
+    return {"ratios": ratios, "targets": targets, "figures": figures}
+
+
+def shapes(text: str) -> list[tuple[int, int]]:
+    """Rows and features of "1x20,100x250"."""
+    return [
+        (int(rows), int(features)) for rows, features in (s.split("x") for s in text.split(","))
+    ]
 
 
 def main() -> int:
@@ -234,10 +174,28 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=200_000, help="of a run; 4 times piped")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="20,000 keys, one short run")
+    parser.add_argument("--part", choices=("resp", "http", "both"), default="both")
+    parser.add_argument("--lookup-client", type=Path, required=True)
+    parser.add_argument("--constant-server", type=Path, required=True)
+    parser.add_argument("--connections", type=int, default=50, help="over HTTP")
+    parser.add_argument("--seconds", type=float, default=4, help="of a run over HTTP")
+    parser.add_argument(
+        "--shapes", type=shapes, default=http_bench.SHAPES, help="over HTTP: 1x20,100x250 ..."
+    )
+    parser.add_argument("--latencies", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--views", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     if options.quick:
         options.keys, options.requests, options.runs = 20_000, 20_000, 1
-    document = measure(options)
+        options.seconds = 1
+    about = machine.describe()
+    parts = {"resp": measure, "http": http_bench.measure}
+    document: dict[str, Any] = {"bench": "serving", "ratios": {}, "targets": {}, "figures": {}}
+    for name, part in parts.items():
+        if options.part in (name, "both"):
+            for what, found in part(options).items():
+                document[what] |= machine.rounded(found)
+    document |= {"keys": options.keys, "runs": options.runs, "machine": about}
     (options.folder / "serving.json").write_text(json.dumps(document, indent=2) + "\n")
     print(json.dumps(document))
     return 0

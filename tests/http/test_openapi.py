@@ -135,7 +135,13 @@ def test_the_checker_can_fail() -> None:
         '{"accepted":1,"refused_rows":0,"refused":[],"epoch":1,"durability":"fsync","repeated":false}'
     )
     assert not schemas.problems(outcome, good)
-    for wrong in ({"epoch": "1"}, {"durability": "some"}, {"refused": [{}]}, {"repeated": None}):
+    changes: list[dict[str, Any]] = [
+        {"epoch": "1"},
+        {"durability": "some"},
+        {"refused": [{}]},
+        {"repeated": None},
+    ]
+    for wrong in changes:
         assert schemas.problems(outcome, good | wrong), wrong
     del good["epoch"]
     assert schemas.problems(outcome, good)

@@ -103,8 +103,12 @@ setup_jars() { # setup_jars NAME POM
 
 bench_serving() {
   setup_build
+  setup_dev
+  setup_feast
   apt_install_list tools/apt-bench.txt
-  build_target headrace
+  BENCH=ON
+  build_target headrace headrace_lookup_client headrace_constant_server
   PYTHONPATH="$ROOT/bench/log:$ROOT/bench/peers" "$VENV/bin/python" bench/serving/serving_bench.py \
-    --headrace "$BUILD/apps/headrace/headrace" --folder "$STATE/bench/serving" "$@"
+    --headrace "$BUILD/apps/headrace/headrace" --lookup-client "$BUILD/bench/flow/headrace_lookup_client" \
+    --constant-server "$BUILD/bench/serving/headrace_constant_server" --folder "$STATE/bench/serving" "$@"
 }

@@ -15,7 +15,8 @@ namespace {
 constexpr Section kSections[] = {Section::kPipeline, Section::kPromise, Section::kOnMiss,
                                  Section::kConsumer, Section::kStream,  Section::kSource,
                                  Section::kTime,     Section::kRate,    Section::kHistory,
-                                 Section::kView,     Section::kService, Section::kTable};
+                                 Section::kDedupe,   Section::kView,    Section::kService,
+                                 Section::kTable,    Section::kLog};
 
 std::string_view NameOf(Shape shape) {
   switch (shape) {
@@ -183,7 +184,7 @@ std::string PipelineFileSchema() {
       "\"^([0-9]+(us|ms|s|m|h|d|w|y))+$\"},\n";
   for (const Section section : kSections) {
     schema += SectionSchema(section);
-    schema += section == Section::kTable ? "\n" : ",\n";
+    schema += section == std::end(kSections)[-1] ? "\n" : ",\n";
   }
   return schema + "  }\n}\n";
 }

@@ -46,5 +46,22 @@ TEST(Reference, SchemaIsJson) {
   }
 }
 
+// A map that the schema speaks of and does not have is none to an editor.
+TEST(Reference, SchemaHasWhatItRefersTo) {
+  for (const ReferencePage& page : ReferencePages()) {
+    if (!page.file.ends_with(".json")) continue;
+    const auto json = nlohmann::json::parse(page.text).flatten();
+    size_t references = 0;
+    for (const auto& [path, value] : json.items()) {
+      if (!path.ends_with("/$ref")) continue;
+      ++references;
+      const std::string wanted = value.get<std::string>().substr(1);
+      EXPECT_TRUE(nlohmann::json::parse(page.text).contains(nlohmann::json::json_pointer(wanted)))
+          << wanted;
+    }
+    EXPECT_GT(references, 20U);
+  }
+}
+
 }  // namespace
 }  // namespace headrace::pipeline

@@ -42,7 +42,10 @@ void PipelineReader::DerivedStream(const Node& name, const Node& node) {
   auto derivation = From(*node.Find("from"), what);
   if (!derivation) return;
   const std::string& source = definition_.streams[derivation->source].name;
-  bool good = keys && Computed(node, what, *derivation);
+  bool good = keys;
+  if (const YamlNode* unnest = Find(node, Section::kStream, "unnest"); good && unnest != nullptr)
+    good = UnnestOf(*unnest, what, *derivation);
+  good = good && Computed(node, what, *derivation);
   if (const YamlNode* where = Find(node, Section::kStream, "where"); good && where != nullptr) {
     derivation->where = Condition(*where, what, derivation->wide, source);
     good = derivation->where.has_value();
@@ -56,13 +59,15 @@ void PipelineReader::DerivedStream(const Node& name, const Node& node) {
   AddDerived(name.text, std::move(*derivation));
 }
 
-// The stream has the rate of its source, if it says none itself: it has no more rows.
+// The stream has the rate of its source, if it says none itself: it has no more rows, unless it
+// makes several of one.
 void PipelineReader::AddDerived(std::string name, Derivation derivation) {
   const StreamDefinition& source = definition_.streams[derivation.source];
   StreamDefinition stream = source;
   const auto time = std::ranges::find(derivation.kept, derivation.event_time);
   stream.timing.event_time_field = static_cast<size_t>(time - derivation.kept.begin());
-  if (const auto rate = rows_per_second_.find(source.name); rate != rows_per_second_.end())
+  if (const auto rate = rows_per_second_.find(source.name);
+      rate != rows_per_second_.end() && !derivation.unnest)
     rows_per_second_.emplace(name, rate->second);
   stream.name = std::move(name);
   stream.contract = nullptr;
@@ -75,6 +80,89 @@ bool PipelineReader::MadeByIntervalJoin(size_t stream) const {
        stream = definition_.streams[stream].derivation->source)
     if (definition_.streams[stream].derivation->interval) return true;
   return false;
+}
+
+bool PipelineReader::MadeByUnnest(size_t stream) const {
+  for (; definition_.streams[stream].derived();
+       stream = definition_.streams[stream].derivation->source)
+    if (definition_.streams[stream].derivation->unnest) return true;
+  return false;
+}
+
+// Sets `unnested`: the element stands in the list's place, the ordinal last.
+bool PipelineReader::UnnestOf(const Node& node, const std::string& what, Derivation& derivation) {
+  const std::string part = what + ": unnest";
+  if (!CheckSection(node, Section::kUnnest, part)) return false;
+  const size_t errors = report_.errors();
+  if (MadeByUnnest(derivation.source)) {
+    report_.Error(DiagnosticCode::kDerivedStream, node.place,
+                  fmt::format("{}: rows of `{}` are elements of a list already", part,
+                              definition_.streams[derivation.source].name),
+                  "lists of two levels are not in this version; json_extract reads what is inside");
+    return false;
+  }
+  Unnest unnest;
+  const YamlNode* list = contract::Require(node, "list", part, report_);
+  const auto name =
+      list == nullptr ? std::nullopt : contract::ReadText(*list, part + ": `list`", report_);
+  if (!name) return false;
+  const auto field = derivation.input->IndexOf(*name);
+  if (!field) {
+    const auto known = NamesOf(*derivation.input);
+    report_.Error(
+        DiagnosticCode::kUnknownColumn, list->place, fmt::format("{}: no column `{}`", part, *name),
+        contract::DidYouMean(*name, known, fmt::format("columns: {}", fmt::join(known, ", "))));
+    return false;
+  }
+  if (derivation.input->field(*field).type != columns::Type::kString) {
+    report_.Error(DiagnosticCode::kDerivedStream, list->place,
+                  fmt::format("{}: `{}` is {}, and a list is a JSON array in a text", part, *name,
+                              columns::NameOf(derivation.input->field(*field).type)),
+                  "in the contract: logicalType: array, physicalType: json");
+    return false;
+  }
+  unnest.list = *field;
+  if (const YamlNode* most = Find(node, Section::kUnnest, "at_most")) {
+    const auto count = contract::ReadInteger(*most, part + ": `at_most`", report_);
+    if (count && (*count < 1 || *count > kElementsMax))
+      report_.Error(DiagnosticCode::kTooMany, most->place,
+                    fmt::format("{}: `at_most` is 1 to {}, here is {}", part, kElementsMax, *count),
+                    "every other column of the event is copied for each element");
+    if (count) unnest.elements_max = static_cast<uint32_t>(*count);
+  }
+  if (const YamlNode* as = Find(node, Section::kUnnest, "as"))
+    if (contract::ReadChoice(*as, {"json", "text"}, part + ": `as`", report_) == "text")
+      unnest.element = Unnest::Element::kText;
+  if (const YamlNode* empty = Find(node, Section::kUnnest, "empty"))
+    unnest.keeps_empty =
+        contract::ReadChoice(*empty, {"left_out", "kept"}, part + ": `empty`", report_) == "kept";
+  std::vector<Field> fields = derivation.input->fields();
+  const auto named = [&](const char* key) {
+    const YamlNode* own = Find(node, Section::kUnnest, key);
+    std::string text = key;
+    if (own != nullptr && contract::ExpectName(*own, part, report_)) text = own->text;
+    const bool taken = std::ranges::any_of(fields, [&](const Field& f) { return f.name == text; });
+    const YamlNode& at = own != nullptr ? *own : node;
+    if (taken)
+      report_.Error(DiagnosticCode::kNameTaken, at.place,
+                    fmt::format("{}: there is a column `{}` already", part, text),
+                    fmt::format("give it another name: `{}: line`", key));
+    if (IsReserved(text))
+      report_.Error(DiagnosticCode::kReservedName, at.place,
+                    fmt::format("{}: a table gives each row a column `{}`", part, text));
+    return text;
+  };
+  // The list's name is free for its element.
+  fields[unnest.list] = {0, {}, columns::Type::kString, columns::Nullable::kYes};
+  fields[unnest.list].name = named("element");
+  fields.push_back({0, named("ordinal"), columns::Type::kInt64, columns::Nullable::kYes});
+  derivation.unnest = unnest;
+  derivation.unnested = Numbered(std::move(fields));
+  derivation.wide = derivation.unnested;
+  derivation.schema = derivation.unnested;
+  derivation.kept.resize(derivation.wide->size());
+  std::iota(derivation.kept.begin(), derivation.kept.end(), size_t{0});
+  return report_.errors() == errors;
 }
 
 bool PipelineReader::OnlyDerivedKeys(const Node& node, const std::string& what) {
@@ -104,6 +192,7 @@ std::optional<Derivation> PipelineReader::From(const Node& from, const std::stri
   derivation.input = definition_.streams[*source].schema();
   derivation.event_time = definition_.streams[*source].timing.event_time_field;
   if (clause->join && !Join(from, *clause->join, what, derivation)) return std::nullopt;
+  derivation.unnested = derivation.input;
   derivation.wide = derivation.input;
   derivation.schema = derivation.input;
   derivation.kept.resize(derivation.wide->size());
@@ -239,11 +328,11 @@ bool PipelineReader::Computed(const Node& node, const std::string& what, Derivat
     return false;
   const std::string& source = definition_.streams[derivation.source].name;
   const size_t errors = report_.errors();
-  std::vector<Field> fields = derivation.input->fields();
+  std::vector<Field> fields = derivation.unnested->fields();
   for (size_t i = 0; i < derive->items.size(); ++i) {
     const YamlNode& name = derive->keys[i];
     if (!contract::ExpectName(name, what + ": `derive`", report_)) continue;
-    if (derivation.input->IndexOf(name.text)) {
+    if (derivation.unnested->IndexOf(name.text)) {
       report_.Error(DiagnosticCode::kNameTaken, name.place,
                     fmt::format("{}: {} has a column `{}` already", what, source, name.text),
                     "give the new one another name, and drop the old one if it should go");
@@ -256,7 +345,7 @@ bool PipelineReader::Computed(const Node& node, const std::string& what, Derivat
     }
     const auto text = contract::ReadText(derive->items[i], what + ": `derive`", report_);
     if (!text) continue;
-    auto expression = Expression::Compile(*text, derivation.input);
+    auto expression = Expression::Compile(*text, derivation.unnested);
     if (!expression) {
       ReportExpression(derive->items[i], 0, expression.error(), what, source);
       continue;

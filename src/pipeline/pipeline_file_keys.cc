@@ -165,6 +165,30 @@ constexpr std::array kKeys = {
         "Makes it a derived stream, of rows of a stream above it, which may be joined to another "
         "one. It has no contract, source and time of its own.",
         "payments left join chargebacks using (payment_id) within 90d"},
+    KeyRow{kStream,
+           "unnest",
+           kSection,
+           "Of a derived stream: a row for each element of a list.",
+           "{list: lines}",
+           {},
+           kUnnest},
+    KeyRow{kUnnest, "list", kName,
+           "The column with the list: a text that is a JSON array. The element takes its place.",
+           "lines"},
+    KeyRow{kUnnest, "as", kChoice,
+           "What an element is: JSON, or a text without quotes if it is one; json unless said.",
+           "text", "json text"},
+    KeyRow{kUnnest, "at_most", kInteger,
+           "Elements of a list; those behind are left out, and counted. 100 unless said, at most "
+           "1000.",
+           "200"},
+    KeyRow{kUnnest, "empty", kChoice,
+           "What becomes of a row without elements: left_out (unless said); or kept, with NULL for "
+           "element and ordinal.",
+           "kept", "left_out kept"},
+    KeyRow{kUnnest, "element", kName, "The element's name; element unless said.", "line"},
+    KeyRow{kUnnest, "ordinal", kName,
+           "The name of its place in the list, 1 the first; ordinal unless said.", "line_number"},
     KeyRow{kStream, "derive", kMapOfText,
            "Of a derived stream: new columns, computed from those of `from`.",
            "{cents: cast(amount * 100 as bigint)}"},
@@ -303,6 +327,7 @@ std::string_view NameOf(Section section) {
     case kHistory: return "history";
     case kDedupe: return "dedupe";
     case kView: return "view";
+    case kUnnest: return "unnest";
     case kService: return "service";
     case kTable: return "table";
     case kLog: return "log";

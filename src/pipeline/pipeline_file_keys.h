@@ -22,6 +22,7 @@ enum class Section : uint8_t {
   kRate,
   kHistory,
   kDedupe,
+  kUnnest,
   kView,
   kService,
   kTable,

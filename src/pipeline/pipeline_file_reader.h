@@ -26,6 +26,7 @@ constexpr int64_t kTilesMax = 20'000;  // of a key in the longest window: a late
 constexpr size_t kFeaturesMax =
     500;  // of a view, of a service after view.* is written out, and under on_request
 constexpr size_t kKeyFieldsMax = 8;
+constexpr int64_t kElementsMax = 1'000;  // of a list that is unnested: `at_most`
 
 // Used once: Run. What was wrong with one part does not stop the others; names that depend on a
 // broken part are not complained about again.
@@ -84,6 +85,8 @@ class PipelineReader {
                size_t other, std::vector<size_t>& key, std::vector<size_t>& other_key);
   void AddDerived(std::string name, Derivation derivation);
   bool MadeByIntervalJoin(size_t stream) const;
+  bool MadeByUnnest(size_t stream) const;
+  bool UnnestOf(const Node& node, const std::string& what, Derivation& derivation);
   bool Computed(const Node& node, const std::string& what, Derivation& derivation);
   bool Kept(const Node& node, const std::string& what, Derivation& derivation);
   bool DedupeOf(const Node& node, const std::string& what, Derivation& derivation);

@@ -85,14 +85,29 @@ class DerivedScan {
       needed.insert(derivation_.as_of->key.begin(), derivation_.as_of->key.end());
       HR_TRY(of_versions, ReadVersions(std::move(joined)));
     }
-    HR_TRY(ScannedRows scanned,
-           ScanStream(history_, definition_, derivation_.source, {needed.begin(), needed.end()},
-                      [&](const PositionedRows& rows) -> Result<void> {
-                        PositionedRows derived = Make(rows, fields);
-                        if (derived.positions.empty()) return {};
-                        return visit(derived);
-                      }));
+    const tables::VisitRows make = [&](const PositionedRows& rows) -> Result<void> {
+      PositionedRows derived = Make(rows, fields);
+      if (derived.positions.empty()) return {};
+      return visit(derived);
+    };
+    ScannedRows scanned;
+    if (derivation_.unnest) {
+      HR_TRY(scanned, ByEpoch(needed, make));
+    } else {
+      HR_TRY(scanned, ScanStream(history_, definition_, derivation_.source,
+                                 {needed.begin(), needed.end()}, make));
+    }
     Add(of_versions, scanned);
+    return scanned;
+  }
+
+  // The source's rows by whole epochs, in their order: several rows are made of one, and their
+  // numbers are those among their epoch's.
+  Result<ScannedRows> ByEpoch(const std::set<size_t>& fields, const tables::VisitRows& visit) {
+    Ordered ordered;
+    HR_TRY(const ScannedRows scanned, ReadOrdered(derivation_.source, fields, ordered));
+    while (ordered.next < ordered.positions.size())
+      HR_TRY_VOID(visit(TakeEpoch(ordered, ordered.positions[ordered.next].epoch())));
     return scanned;
   }
 
@@ -262,7 +277,11 @@ class DerivedScan {
     pipeline::DerivedRows derived = pipeline::Derive(derivation_, input.rows, counts_);
     if (!input.from.empty())
       for (uint32_t& row : derived.from) row = input.from[row];
-    return WithOrigin(Project(derived.rows, fields), derived.from, source);
+    PositionedRows made = WithOrigin(Project(derived.rows, fields), derived.from, source);
+    if (derivation_.unnest)
+      for (size_t row = 0; row < made.positions.size(); ++row)
+        made.positions[row] = columns::Position::Of(made.positions[row].epoch(), row);
+    return made;
   }
 
   const History& history_;

@@ -10,8 +10,9 @@
 
 namespace headrace::training {
 
-// As History::ScanRows; `stream` is an index into the definition's. A derived row has the position
-// and the known_at of the row that it is made of.
+// As History::ScanRows; `stream` is an index into the definition's. A derived row has the known_at
+// of the row that it is made of, and its position; its own number in the epoch where several rows
+// may be made of one.
 base::Result<ScannedRows> ScanStream(const History& history,
                                      const pipeline::PipelineDefinition& definition, size_t stream,
                                      const std::vector<size_t>& fields,

@@ -176,6 +176,12 @@ Json DerivedStreamsJson(const StatusFigures& figures) {
                         {"other_null_keys", stream.counts.interval.other_null_keys},
                         {"waiting", stream.kept.rows},
                         {"bytes", stream.kept.bytes}};
+    if (stream.unnests)
+      json["unnest"] = {{"elements", rows.unnest.elements},
+                        {"empty", rows.unnest.empty},
+                        {"null_lists", rows.unnest.null_lists},
+                        {"not_lists", rows.unnest.not_lists},
+                        {"left_out", rows.unnest.left_out}};
     if (stream.dedupes)
       json["dedupe"] = {{"repeats", stream.counts.dedupe.repeats},
                         {"null_keys", stream.counts.dedupe.null_keys},

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "pipeline/streams/derived_streams.h"
+#include "pipeline/streams/unnest.h"
 #include "pipeline/views/conform.h"
 
 namespace headrace::wiring {
@@ -172,24 +173,38 @@ Result<void> StreamHistory::Keep(const columns::ColumnBatch& rows,
   rows_read_ += positions.size();
   for (size_t begin = 0; begin < positions.size(); begin += kSliceRows) {
     const size_t end = std::min(positions.size(), begin + kSliceRows);
-    Put({.stream = source_.number,
-         .rows = rows.Slice(begin, end),
-         .positions = {positions.begin() + static_cast<ptrdiff_t>(begin),
-                       positions.begin() + static_cast<ptrdiff_t>(end)}});
+    HR_TRY_VOID(Put({.stream = source_.number,
+                     .rows = rows.Slice(begin, end),
+                     .positions = {positions.begin() + static_cast<ptrdiff_t>(begin),
+                                   positions.begin() + static_cast<ptrdiff_t>(end)}}));
   }
   return {};
 }
 
-// A derived row has the position of the one that it is made of.
-void StreamHistory::Put(pipeline::HistoryRows slice) {
-  if (root_ == source_.number) return slices_.push_back(std::move(slice));
+// A derived row's position is its number among those of its epoch, as everywhere.
+Result<void> StreamHistory::Put(pipeline::HistoryRows slice) {
+  if (root_ == source_.number) {
+    slices_.push_back(std::move(slice));
+    return {};
+  }
   const pipeline::DerivedRows derived = pipeline::DeriveFromRoot(
       source_.definition, source_.number, pipeline::ConformTo(stream_.schema, slice.rows));
-  if (derived.from.empty()) return;
+  if (derived.from.empty()) return {};
   pipeline::HistoryRows made{.stream = source_.number, .rows = derived.rows, .positions = {}};
   made.positions.reserve(derived.from.size());
-  for (const uint32_t row : derived.from) made.positions.push_back(slice.positions[row]);
+  for (const uint32_t row : derived.from) {
+    const EpochId epoch = slice.positions[row].epoch();
+    if (epoch != std::exchange(derived_epoch_, epoch)) derived_rows_ = 0;
+    // A limit on lists is of whole epochs, and here are pieces of them.
+    if (derived_rows_ == pipeline::kUnnestedRowsMax)
+      return Fail(base::Error(ErrorCode::kUnsupported,
+                              "lists in one epoch have more elements than may become rows")
+                      .With("epoch", std::to_string(epoch.value))
+                      .With("rows_max", std::to_string(pipeline::kUnnestedRowsMax)));
+    made.positions.push_back(columns::Position::Of(epoch, derived_rows_++));
+  }
   slices_.push_back(std::move(made));
+  return {};
 }
 
 }  // namespace headrace::wiring

@@ -69,7 +69,7 @@ class StreamHistory {
   base::Result<void> ReadLog(base::EpochId until);
   base::Result<void> Keep(const columns::ColumnBatch& rows,
                           std::vector<columns::Position> positions);
-  void Put(pipeline::HistoryRows slice);
+  base::Result<void> Put(pipeline::HistoryRows slice);
 
   env::Environment& environment_;
   base::MemoryBudget& budget_;
@@ -86,6 +86,8 @@ class StreamHistory {
   columns::Position last_;  // of what was read
   uint64_t rows_read_ = 0;
   std::deque<pipeline::HistoryRows> slices_;
+  base::EpochId derived_epoch_;  // of the derived row that was made last
+  uint64_t derived_rows_ = 0;    // that were made of this epoch's rows
   base::MemoryCharge charge_;
   int beginnings_ = 0;
 };

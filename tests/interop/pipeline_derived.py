@@ -70,6 +70,7 @@ class Source:
     plain: bool = True  # its rows depend on no others
     ordered: bool = True  # its rows come as those of one that comes in
     inline: str = ""  # it is a view's own: what its `from` says
+    unnested: bool = False  # its rows are elements of lists
 
     def columns(self) -> dict[str, list[tuple[str, str]]]:
         """For expressions: what is joined or computed stands there twice."""
@@ -155,7 +156,12 @@ class Deriving:
             return []
         ordered = not join.interval
         of = sources[begin]
-        return [Source(name, join.fields, of.late_us, join.sql, "", False, ordered, join.text)]
+        return [
+            Source(
+                *(name, join.fields, of.late_us, join.sql, "", False, ordered, join.text),
+                unnested=of.unnested,
+            )
+        ]
 
     def draw(self, sources: list[Source]) -> Source:
         """One more behind these."""
@@ -168,6 +174,9 @@ class Deriving:
         sql = f"SELECT * FROM accepted{begin}" if join is None else join.sql
         text = of.name if join is None else join.text
         lines = [f"  {name}:", f"    from: {text}"]
+        unnested = not of.unnested and "l" in fields and self.random.random() < 0.4
+        if unnested:
+            sql, fields = self.unnest(lines, fields, sql)
         pairs = self.pairs(fields)
         wide = dict(fields)
         if self.random.random() < 0.6:
@@ -181,7 +190,45 @@ class Deriving:
         if ordered and self.shape.rows <= ROWS_MAX and self.random.random() < 0.3:
             sql = self.dedupe(wide, lines, sql)
             plain = False
-        return Source(name, wide, of.late_us, sql, "\n".join(lines), plain, ordered)
+        yaml = "\n".join(lines)
+        unnested |= of.unnested
+        return Source(name, wide, of.late_us, sql, yaml, plain, ordered, unnested=unnested)
+
+    def unnest(self, lines: list[str], fields: Fields, sql: str) -> tuple[str, Fields]:
+        """DuckDB is told the numbers of the elements, and finds each by its number."""
+        most = self.random.choice((100, 100, 1, 2, 3))
+        kept = self.random.random() < 0.4
+        texts = self.random.random() < 0.4
+        element = self.random.choice(("element", "l", "line"))
+        parts = ["list: l", f"element: {element}"]
+        parts += [f"at_most: {most}"] if most != 100 else []
+        parts += ["empty: kept"] if kept else []
+        parts += ["as: text"] if texts else []
+        lines.append(f"    unnest: {{{', '.join(parts)}}}")
+        is_list = "json_valid(l) AND json_type(l) = 'ARRAY'"
+        length = f"coalesce(CASE WHEN {is_list} THEN json_array_length(l) END, 0)"
+        numbers = f"range(1, CAST(least({length}, {most}) AS BIGINT) + 1)"
+        if kept:
+            numbers = f"CASE WHEN {length} = 0 THEN [NULL] ELSE {numbers} END"
+        at = "'$[' || CAST(ordinal - 1 AS VARCHAR) || ']'"
+        value = f"nullif(CAST(json_extract(l, {at}) AS VARCHAR), 'null')"
+        if texts:
+            value = f"json_extract_string(l, {at})"
+        value = f"CASE WHEN ordinal IS NOT NULL THEN {value} END"
+        columns = "* EXCLUDE (l)" if element == "l" else "*"
+        sql = (
+            f"SELECT {columns} REPLACE (row_number() OVER (ORDER BY pos, ordinal) AS pos),"
+            f" {value} AS {element}\nFROM (SELECT *, unnest({numbers}) AS ordinal FROM ({sql}))"
+        )
+        found = {
+            element if name == "l" else name: Field(
+                element, "J", element, Column("", "string", "VARCHAR", None)
+            )
+            if name == "l"
+            else field
+            for name, field in fields.items()
+        }
+        return sql, found | {"ordinal": Field("ordinal", "I", "ordinal", DERIVED["I"])}
 
     def pairs(self, fields: Fields) -> Generator:
         columns = Source("", fields, 0).columns()

@@ -57,6 +57,7 @@ COLUMNS = [
     Column("d", "date", "DATE", pa.date32()),
     Column("t", "timestamp", "TIMESTAMPTZ", MOMENT),
     Column("w", "timestamp_ntz", "TIMESTAMP", pa.timestamp("us")),
+    Column("l", "string", "VARCHAR", pa.string()),  # lists as JSON
     Column("id", "int64", "BIGINT", pa.int64()),  # the row's number in its stream
 ]
 KEYS = {column.name: column for column in COLUMNS if column.key}
@@ -221,8 +222,31 @@ def draw_values(source: random.Random, shape: Shape) -> list[Any]:
         source.randrange(-10_000, 20_000),
         moment(),
         moment(),
+        draw_list(source),
     ]
     return [None if source.random() < shape.nulls else value for value in values]
+
+
+def draw_list(source: random.Random) -> str:
+    """Mostly of objects; now and then no list, or no JSON."""
+    chance = source.random()
+    if chance < 0.1:
+        return source.choice(NO_LISTS)
+    if chance < 0.3:
+        return "[" + ", ".join(source.choices(ELEMENTS, k=source.randrange(0, 6))) + "]"
+    lines = [
+        json.dumps({"s": source.choice(TEXTS), "n": source.randrange(-9, 99)}, ensure_ascii=False)
+        for _ in range(source.randrange(0, 5))
+    ]
+    return source.choice(("[{}]", " [ {} ]\n")).format(source.choice((",", " , ")).join(lines))
+
+
+# As DuckDB writes them again: it has its own ways with 1e3 and \u00fc.
+ELEMENTS = (
+    *("1", "-2.50", "1000", "true", "null", '""', '"x y"', r'"ü\n\""', "[]", "[1, [2]]"),
+    *("{}", '{ "s": null }', '{"n": 7, "n": 8}', '{"s": "a", "more": {"n": [1]}}'),
+)
+NO_LISTS = ("null", "{}", '{"a": [1]}', "7", '"[1]"', "", "[1", "[1] 2", "[1 2]", "[x]", "nul")
 
 
 def json_value(column: Column, value: Any) -> Any:

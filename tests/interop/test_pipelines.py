@@ -87,6 +87,7 @@ def test_every_kind_of_window_and_stream_is_drawn() -> None:
     for part in (
         *("asof join", "asof left join", " join others using", " left join others using"),
         *(" within ", " to -", "within -", "dedupe:", "derive:", "select:", "drop:", "arrived:"),
+        *("unnest:", "at_most:", "empty: kept", "as: text"),
     ):
         assert part in streams, part
 

@@ -38,12 +38,49 @@ class Reader {
 
   bool Run() {
     SkipBlanks();
-    if (!Value(0, 0)) return false;
+    return Value(0, 0) && IsAtEnd();
+  }
+
+  // For a reader without a path.
+  JsonList Elements(std::vector<JsonValue>& elements) {
     SkipBlanks();
-    return at_ == text_.size();
+    if (Now() != '[') {
+      const JsonKind kind = Any(kNowhere, 0);
+      if (kind == JsonKind::kAbsent || !IsAtEnd()) return JsonList::kMalformed;
+      return kind == JsonKind::kNull ? JsonList::kNull : JsonList::kOther;
+    }
+    ++at_;
+    SkipBlanks();
+    if (Now() == ']') {
+      ++at_;
+    } else {
+      while (true) {
+        if (!Element(elements)) return JsonList::kMalformed;
+        SkipBlanks();
+        const char next = Now();
+        if (next != ']' && next != ',') return JsonList::kMalformed;
+        ++at_;
+        if (next == ']') break;
+        SkipBlanks();
+      }
+    }
+    return IsAtEnd() ? JsonList::kArray : JsonList::kMalformed;
   }
 
  private:
+  bool IsAtEnd() {
+    SkipBlanks();
+    return at_ == text_.size();
+  }
+  bool Element(std::vector<JsonValue>& elements) {
+    const size_t begin = at_;
+    blanks_ = escapes_ = false;
+    const JsonKind kind = Any(kNowhere, 1);
+    if (kind == JsonKind::kAbsent) return false;
+    elements.push_back({kind, text_.substr(begin, at_ - begin), elements_, blanks_, escapes_});
+    return true;
+  }
+
   char Now() const { return at_ < text_.size() ? text_[at_] : '\0'; }
   void SkipBlanks() {
     while (at_ < text_.size() && IsBlank(text_[at_])) {
@@ -250,6 +287,33 @@ std::expected<JsonPath, std::string> JsonPath::Compile(Text text) {
 bool FindInJson(Text document, const JsonPath& path, JsonValue* found) {
   *found = {};
   return Reader(document, path, found).Run();
+}
+
+JsonList ElementsOfJson(Text document, std::vector<JsonValue>& elements) {
+  static const JsonPath kNoPath;
+  JsonValue nothing;
+  elements.clear();
+  const JsonList list = Reader(document, kNoPath, &nothing).Elements(elements);
+  if (list != JsonList::kArray) elements.clear();
+  return list;
+}
+
+void AppendCompact(const JsonValue& value, std::string& out) {
+  if (!value.has_blanks) {
+    out += value.text;
+    return;
+  }
+  bool quoted = false;
+  for (size_t i = 0; i < value.text.size(); ++i) {
+    const char c = value.text[i];
+    if (quoted && c == '\\') {
+      out += c;
+      out += value.text[++i];
+      continue;
+    }
+    if (c == '"') quoted = !quoted;
+    if (quoted || !IsBlank(c)) out += c;
+  }
 }
 
 void AppendUnescaped(Text inside, std::string& out) {

@@ -45,6 +45,13 @@ constexpr int kJsonDepthMax = 256;
 // malformed (RFC 8259) or deeper than kJsonDepthMax.
 bool FindInJson(std::string_view document, const JsonPath& path, JsonValue* found);
 
+// Whether a document is an array, and its elements: none unless it is one.
+enum class JsonList : uint8_t { kArray, kNull, kOther, kMalformed };
+JsonList ElementsOfJson(std::string_view document, std::vector<JsonValue>& elements);
+
+// Appends the JSON without blanks outside of strings.
+void AppendCompact(const JsonValue& value, std::string& out);
+
 // Appends what the escapes of a well-formed string's inside stand for.
 void AppendUnescaped(std::string_view inside, std::string& out);
 

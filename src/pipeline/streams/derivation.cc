@@ -6,6 +6,8 @@
 #include <span>
 #include <utility>
 
+#include "pipeline/streams/unnest.h"
+
 namespace headrace::pipeline {
 namespace {
 
@@ -14,7 +16,7 @@ using columns::ColumnBatch;
 
 bool ReadsComputed(const Derivation& derivation) {
   return std::ranges::any_of(derivation.where->inputs(),
-                             [&](size_t field) { return field >= derivation.input->size(); });
+                             [&](size_t field) { return field >= derivation.unnested->size(); });
 }
 
 // The rows for which `condition` is true; the others are counted.
@@ -65,7 +67,7 @@ DerivedRows Derive(const Derivation& derivation, const ColumnBatch& input,
   counts.rows_in += input.rows();
   std::vector<uint32_t> from(input.rows());
   std::iota(from.begin(), from.end(), 0U);
-  ColumnBatch batch = input;
+  ColumnBatch batch = derivation.unnest ? Unnested(derivation, input, from, counts.unnest) : input;
   const bool where_first = derivation.where && !ReadsComputed(derivation);
   if (where_first) Filter(derivation, batch, from, counts);
   batch = Widened(derivation, batch, counts);
@@ -83,12 +85,16 @@ std::vector<size_t> InputFieldsOf(const Derivation& derivation, const std::vecto
     wide.insert(derivation.where->inputs().begin(), derivation.where->inputs().end());
   std::set<size_t> needed;
   for (const size_t field : wide) {
-    if (field < derivation.input->size()) {
+    if (field < derivation.unnested->size()) {
       needed.insert(field);
       continue;
     }
-    const auto& inputs = derivation.columns[field - derivation.input->size()].inputs();
+    const auto& inputs = derivation.columns[field - derivation.unnested->size()].inputs();
     needed.insert(inputs.begin(), inputs.end());
+  }
+  if (derivation.unnest) {
+    needed.insert(derivation.unnest->list);
+    needed.erase(derivation.input->size());  // the ordinal
   }
   return {needed.begin(), needed.end()};
 }

@@ -40,6 +40,16 @@ struct IntervalJoin {
   base::Duration to{0};
 };
 
+// Makes a row of each element of a list, which is a JSON array in a text column (unnest.h).
+struct Unnest {
+  size_t list = 0;              // of the input, where the element takes its place
+  uint32_t elements_max = 100;  // of a list; those behind are left out, and counted
+  // A row without elements stays, with NULL for element and ordinal.
+  bool keeps_empty = false;
+  // What an element is: its JSON; or a text without quotes, other values as JSON.
+  enum class Element : uint8_t { kJson, kText } element = Element::kJson;
+};
+
 // Leaves out rows that repeat an earlier one of their key (first_rows.h).
 struct Dedupe {
   std::vector<size_t> by;    // of the derived stream's columns
@@ -54,12 +64,23 @@ struct Derivation {
   columns::SchemaRef input;  // the columns of the source, then those joined in, as `other.field`;
                              // last, of an interval join, the time of the pair
   size_t event_time = 0;     // of `input`
-  std::vector<Expression> columns;  // computed ones, over `input`
-  columns::SchemaRef wide;          // those of `input`, then the computed ones
+  std::optional<Unnest> unnest;
+  columns::SchemaRef unnested;      // `input`; or with the element for the list, and the ordinal
+  std::vector<Expression> columns;  // computed ones, over `unnested`
+  columns::SchemaRef wide;          // those of `unnested`, then the computed ones
   std::optional<Expression> where;  // over `wide`
   std::vector<size_t> kept;         // of `wide`: the columns that stay, in their order
   columns::SchemaRef schema;        // of the derived stream
   std::optional<Dedupe> dedupe;     // comes last
+};
+
+struct UnnestCounts {
+  uint64_t elements = 0;  // that became rows
+  uint64_t empty = 0;     // lists without elements
+  uint64_t null_lists = 0;
+  uint64_t not_lists = 0;  // something else, or malformed
+  uint64_t left_out = 0;   // elements beyond a limit
+  bool operator==(const UnnestCounts&) const = default;
 };
 
 // What became of the rows so far; a function of the log.
@@ -70,6 +91,7 @@ struct DerivationCounts {
   uint64_t where_null = 0;   // left out: the condition was NULL
   // Rows in which an expression failed and gave NULL: of `columns`, then of `where`.
   std::vector<uint64_t> failed;
+  UnnestCounts unnest;
   bool operator==(const DerivationCounts&) const = default;
 };
 DerivationCounts CountsOf(const Derivation& derivation);  // none so far
@@ -100,10 +122,12 @@ struct DedupeCounts {
 
 struct DerivedRows {
   columns::ColumnBatch rows;   // of the derivation's schema
-  std::vector<uint32_t> from;  // the input row that each is made of, ascending
+  std::vector<uint32_t> from;  // the input row that each is made of, ascending; not once each
+                               // when lists are unnested
 };
 
-// `input` has the derivation's input schema. A condition that reads no computed column is looked at
+// `input` has the derivation's input schema, and is all that an epoch has if lists are unnested:
+// one limit is the epoch's. A condition that reads no computed column is looked at
 // first: nothing is computed, and nothing can fail, for the rows that it leaves out.
 DerivedRows Derive(const Derivation& derivation, const columns::ColumnBatch& input,
                    DerivationCounts& counts);

@@ -191,6 +191,7 @@ std::vector<DerivedStreamStatus> DerivedStreams::status() const {
                                .join = Join::kNone,
                                .joined = {},
                                .kept = stream.kept,
+                               .unnests = derivation.unnest.has_value(),
                                .dedupes = stream.first != nullptr,
                                .remembered = stream.remembered};
     if (derivation.as_of) {
@@ -207,7 +208,8 @@ std::vector<DerivedStreamStatus> DerivedStreams::status() const {
 
 // Parts: u8 2, text identity, AsOfTable's bytes; u8 3, text identity, u32 part, IntervalTable's
 // bytes; u8 4, text identity, u32 part, FirstRows' bytes; at the end u8 1, u32 streams, per stream
-// counts.
+// counts, then u32 streams with an unnest, per stream text identity and its counts, u64 each in
+// their order.
 bool DerivedStreams::Encode(Cursor& cursor, base::EpochId epoch, size_t bytes,
                             std::vector<uint8_t>& out) const {
   columns::ByteWriter writer(out);
@@ -239,6 +241,7 @@ bool DerivedStreams::Encode(Cursor& cursor, base::EpochId epoch, size_t bytes,
   writer.U8(kCountsPart);
   writer.U32(static_cast<uint32_t>(streams_.size()));
   for (const Stream& stream : streams_) EncodeCounts(stream, writer);
+  EncodeUnnestCounts(writer);
   return true;
 }
 
@@ -248,6 +251,7 @@ base::Result<void> DerivedStreams::Restore(columns::ByteReader& in, base::EpochI
     captured_through_ = epoch;
     HR_TRY(const uint32_t streams, in.U32());
     for (uint32_t i = 0; i < streams; ++i) HR_TRY_VOID(RestoreCounts(in));
+    HR_TRY_VOID(RestoreUnnestCounts(in));
     SettleCharges();
     return {};
   }
@@ -348,6 +352,40 @@ base::Result<void> DerivedStreams::RestoreCounts(columns::ByteReader& in) {
   return {};
 }
 
+void DerivedStreams::EncodeUnnestCounts(columns::ByteWriter& out) const {
+  const auto unnests = [this](const Stream& stream) {
+    return definition_.streams[stream.index].derivation->unnest.has_value();
+  };
+  out.U32(static_cast<uint32_t>(std::ranges::count_if(streams_, unnests)));
+  for (const Stream& stream : streams_) {
+    if (!unnests(stream)) continue;
+    const UnnestCounts& counts = stream.counts.rows.unnest;
+    out.Text(stream.identity);
+    out.U64(counts.elements);
+    out.U64(counts.empty);
+    out.U64(counts.null_lists);
+    out.U64(counts.not_lists);
+    out.U64(counts.left_out);
+  }
+}
+
+// After RestoreCounts. Captures of before there was an unnest end there.
+base::Result<void> DerivedStreams::RestoreUnnestCounts(columns::ByteReader& in) {
+  if (in.remaining() == 0) return {};
+  HR_TRY(const uint32_t streams, in.U32());
+  for (uint32_t i = 0; i < streams; ++i) {
+    UnnestCounts counts;
+    HR_TRY(const std::string_view identity, in.Text());
+    HR_TRY(counts.elements, in.U64());
+    HR_TRY(counts.empty, in.U64());
+    HR_TRY(counts.null_lists, in.U64());
+    HR_TRY(counts.not_lists, in.U64());
+    HR_TRY(counts.left_out, in.U64());
+    if (Stream* stream = Identified(identity)) stream->counts.rows.unnest = counts;
+  }
+  return {};
+}
+
 DerivedRows DeriveFromRoot(const PipelineDefinition& definition, size_t stream,
                            const columns::ColumnBatch& root_rows) {
   const Derivation& derivation = *definition.streams[stream].derivation;
@@ -395,13 +433,20 @@ std::string DerivationText(const PipelineDefinition& definition, size_t stream) 
                    other.timing.late.count());
     add_fields(0);
   }
+  if (const auto& unnest = derivation->unnest)
+    fmt::format_to(std::back_inserter(text), " unnest {} at most {} {} {} {} {}",
+                   derivation->input->field(unnest->list).name, unnest->elements_max,
+                   unnest->keeps_empty ? 1 : 0, unnest->element == Unnest::Element::kText ? 1 : 0,
+                   derivation->unnested->field(unnest->list).name,
+                   derivation->unnested->fields().back().name);
   const auto add = [&](std::string_view what, const Expression& expression) {
     fmt::format_to(std::back_inserter(text), " {} {}", what, expression.text());
     if (!expression.semantics().empty())
       fmt::format_to(std::back_inserter(text), " by {}", expression.semantics());
   };
   for (size_t i = 0; i < derivation->columns.size(); ++i)
-    add(derivation->wide->field(derivation->input->size() + i).name + " =", derivation->columns[i]);
+    add(derivation->wide->field(derivation->unnested->size() + i).name + " =",
+        derivation->columns[i]);
   if (derivation->where) add("where", *derivation->where);
   if (const auto& dedupe = derivation->dedupe) {
     fmt::format_to(std::back_inserter(text), " first within {} late {} by", dedupe->within.count(),

@@ -44,6 +44,7 @@ struct DerivedStreamStatus {
   enum class Join : uint8_t { kNone, kAsOf, kInterval } join = Join::kNone;
   std::string joined;  // the other stream
   JoinFigures kept;
+  bool unnests = false;
   bool dedupes = false;
   JoinFigures remembered;  // of what it leaves repeats of out
 };
@@ -118,6 +119,8 @@ class DerivedStreams {
   void NoteMoment(size_t stream, base::EpochId epoch, const columns::ColumnBatch& rows);
   void EncodeCounts(const Stream& stream, columns::ByteWriter& out) const;
   base::Result<void> RestoreCounts(columns::ByteReader& in);
+  void EncodeUnnestCounts(columns::ByteWriter& out) const;
+  base::Result<void> RestoreUnnestCounts(columns::ByteReader& in);
   Stream* Identified(std::string_view identity);
 
   const PipelineDefinition& definition_;
@@ -132,7 +135,7 @@ class DerivedStreams {
 };
 
 // The rows of `stream`, which is made without joins, that are made of these of its root
-// (PipelineDefinition::RootOf). Counts nothing.
+// (PipelineDefinition::RootOf), which are all of an epoch if lists are unnested. Counts nothing.
 DerivedRows DeriveFromRoot(const PipelineDefinition& definition, size_t stream,
                            const columns::ColumnBatch& root_rows);
 

@@ -1,0 +1,25 @@
+#pragma once
+// A row of each element of a list: order lines, tags. The list is a JSON array in a text column; in
+// its place a derived row has the element, behind the others the element's ordinal, 1 the first.
+//
+// What becomes of a list is a function of the list alone, but for kUnnestedRowsMax, which is the
+// epoch's: a NULL, an empty list and what is no list make no row (or one, if empty ones are kept),
+// elements beyond the limits are left out. All of that is counted.
+
+#include <cstdint>
+#include <vector>
+
+#include "columns/batch.h"
+#include "pipeline/streams/derivation.h"
+
+namespace headrace::pipeline {
+
+// Rows that one epoch's rows of a stream may become; a position has room for four times as many.
+inline constexpr size_t kUnnestedRowsMax = size_t{1} << 22;
+
+// Rows of the derivation's `unnested` schema; columns that it neither computes with nor keeps are
+// NULL. `from` gets each one's row of `input`.
+columns::ColumnBatch Unnested(const Derivation& derivation, const columns::ColumnBatch& input,
+                              std::vector<uint32_t>& from, UnnestCounts& counts);
+
+}  // namespace headrace::pipeline

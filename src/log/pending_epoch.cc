@@ -1,5 +1,7 @@
 #include "log/pending_epoch.h"
 
+#include <algorithm>
+
 namespace headrace::log {
 namespace {
 
@@ -54,6 +56,13 @@ void PendingEpoch::Add(ControlEntry entry, ControlCallback done) {
   bytes_ += kBatchFrameBytes + entry.name.size() + entry.payload.size();
   controls_.push_back(std::move(entry));
   if (done) control_waiters_.push_back(std::move(done));
+}
+
+void PendingEpoch::AddHeartbeat(const std::string& stream) {
+  const bool has_one = std::ranges::any_of(controls_, [&](const ControlEntry& entry) {
+    return entry.kind == ControlEntry::Kind::kHeartbeat && entry.name == stream;
+  });
+  if (!has_one) Add({ControlEntry::Kind::kHeartbeat, stream, {}}, nullptr);
 }
 
 Epoch PendingEpoch::Seal(const SealTimes& times) {

@@ -59,6 +59,8 @@ class PendingEpoch {
   // Adds a batch's rows, refused rows and outcome, and its waiter.
   void Add(Admitted admitted, Submission submission);
   void Add(ControlEntry entry, ControlCallback done);
+  // A batch without rows says that the source is alive. Once an epoch.
+  void AddHeartbeat(const std::string& stream);
   // Somebody who repeated a batch of this epoch.
   void AddWaiter(BatchWaiter waiter) { batch_waiters_.push_back(std::move(waiter)); }
 

@@ -158,6 +158,7 @@ LogSequencer::Step LogSequencer::AdmitControlFront() {
 }
 
 void LogSequencer::AdmitBatch(Submission submission, const Stream& stream) {
+  if (submission.batch.request_rows() == 0) pending_.AddHeartbeat(stream.entry.name);
   const base::Timestamp steady = ReadClock();
   const ClockReading now{options_.clock == ClockMode::kWall ? steady : base::Timestamp::Min(),
                          steady};

@@ -49,6 +49,40 @@ TEST(Sequencer, WhatArrivesDuringASyncIsOneEpochWithOneBatchAStream) {
   EXPECT_EQ(*ReadIds(machine), expected);
 }
 
+// A batch without rows: the source is alive. Once an epoch, and a repeat adds none.
+TEST(Sequencer, ABatchWithoutRowsIsAHeartbeat) {
+  SimulatedEnvironment machine(8);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  ASSERT_TRUE(log.Submit({{100, 1}}));
+  const auto heartbeats = [&] {
+    size_t count = 0;
+    for (const EpochRef& epoch : log.durable)
+      count += static_cast<size_t>(
+          std::ranges::count(epoch->controls, ControlEntry::Kind::kHeartbeat, &ControlEntry::kind));
+    return count;
+  };
+  EXPECT_EQ(heartbeats(), 0U);
+  const auto answer = log.Submit({}, "p", 1);
+  ASSERT_TRUE(answer) << answer.error().ToString();
+  EXPECT_EQ(answer->accepted, 0U);
+  ASSERT_EQ(heartbeats(), 1U);
+  const Epoch& epoch = *log.durable.back();
+  EXPECT_EQ(epoch.id, answer->epoch);
+  EXPECT_TRUE(epoch.streams.empty());
+  EXPECT_EQ(epoch.controls.back().name, "events");
+  EXPECT_EQ(epoch.clock.us, 100'000'000) << "event time does not move by it";
+  EXPECT_EQ(log.Submit({}, "p", 1)->repeat, Repeat::kRepeated);
+  EXPECT_EQ(heartbeats(), 1U);
+  const size_t before = log.durable.size();
+  for (int i = 0; i < 20; ++i)
+    log.sequencer->Submit(BatchOf(log.stream, {}),
+                          [](const TestLog::Ack& ack) { ASSERT_TRUE(ack); });
+  ASSERT_TRUE(machine.RunUntilIdle());
+  EXPECT_EQ(heartbeats(), 1 + log.durable.size() - before);
+  EXPECT_LE(log.durable.size(), before + 3);
+}
+
 TEST(Sequencer, ARepeatGetsTheFirstAnswerAlsoAfterARestart) {
   SimulatedEnvironment machine(3);
   TestLog log(machine);

@@ -164,6 +164,9 @@ struct PipelineDefinition {
   std::optional<size_t> ServiceNamed(std::string_view name) const;
   // The stream that comes in, of which the rows of `stream` are made in the end.
   size_t RootOf(size_t stream) const;
+  // The streams that come in and must go on for `stream` to go on, ascending: its root, and that of
+  // a stream that it is joined to within a time. A dimension that stands still holds nothing up.
+  std::vector<size_t> SourcesOf(size_t stream) const;
   // Whether a row of it depends on other rows than the one that it is made of: it is joined, or has
   // no repeats, or is made of such a stream. Then the log before it has to be read to make it.
   bool DependsOnOtherRows(size_t stream) const;

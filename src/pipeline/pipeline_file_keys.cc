@@ -227,7 +227,8 @@ constexpr std::array kKeys = {
     KeyRow{kTime,
            "idle_after",
            kDuration,
-           "When a quiet partition stops holding the watermark.",
+           "When a quiet partition stops holding the watermark of the others; a pushed stream has "
+           "one. A source that is alive sends heartbeats.",
            "",
            {},
            kPipeline,
@@ -289,7 +290,7 @@ constexpr std::array kKeys = {
     KeyRow{kService, "features", kTexts, "view.feature, view.* or a name of on_request.",
            "[origin.*, trend]"},
     KeyRow{kService, "max_lag", kDuration,
-           "A source further behind makes its features OUTSIDE_MAX_AGE.", "5s"},
+           "A source that was not heard of for longer makes the features OUTSIDE_MAX_AGE.", "5s"},
     KeyRow{kService, "candidates", kMapOfText, "Nearest neighbours.", "", {}, kPipeline, kLater},
 
     KeyRow{kTable, "commit", kDuration, "How often the table is committed; 5s unless said.", "2s"},
@@ -326,8 +327,8 @@ std::string_view NameOf(Section section) {
     case kRate: return "rate";
     case kHistory: return "history";
     case kDedupe: return "dedupe";
-    case kView: return "view";
     case kUnnest: return "unnest";
+    case kView: return "view";
     case kService: return "service";
     case kTable: return "table";
     case kLog: return "log";

@@ -66,8 +66,9 @@ struct FeatureAnswer {
   base::Timestamp as_of;
   base::DefinitionId definition;
   log::ClockMode clock = log::ClockMode::kWall;
-  base::Duration lag{
-      0};  // as_of minus the epoch's clock, not below 0: how far the answer may be behind
+  // as_of less when the sources were last heard of (ViewSet::ProgressOf), of several the one that
+  // is furthest behind; not below 0: how far the answer may be behind.
+  base::Duration lag{0};
   std::string service;  // empty for a list of features
   size_t rows = 0;
   std::vector<InputColumn>

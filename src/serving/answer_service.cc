@@ -32,6 +32,11 @@ base::Error InputError(std::string message, const std::string& field) {
   return base::Error(ErrorCode::kInvalidInput, std::move(message)).With("field", field);
 }
 
+// How far behind as_of the sources are; of one that never said anything, since 1970.
+base::Duration LagOf(base::Timestamp progress, base::Timestamp as_of) {
+  return std::max(base::Duration(0), as_of - std::max(progress, base::Timestamp{0}));
+}
+
 // The plan's inputs, converted, in the plan's order.
 struct BoundInputs {
   size_t rows = 0;
@@ -292,7 +297,10 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
                                                        FeatureAnswer& answer) {
   answer.epoch = pin.epoch();
   answer.as_of = AsOf(query, pin);
-  answer.lag = std::max(base::Duration(0), answer.as_of - pin.clock());
+  base::Timestamp progress = plan.views.empty() ? pin.clock() : base::Timestamp::Max();
+  for (const PlanView& view : plan.views)
+    progress = std::min(progress, sources_.views->ProgressOf(pin, view.view));
+  answer.lag = LagOf(progress, answer.as_of);
   const size_t cells = inputs.rows * plan.columns->size();
   answer.values.clear();
   answer.statuses.clear();
@@ -370,7 +378,10 @@ base::Result<bool> PinnedAnswerService::AnswerKeysUnderPin(const pipeline::Pin& 
                                                            KeyAnswers& answers) const {
   answers.epoch = pin.epoch();
   answers.as_of = NowOf(pin);
-  answers.lag = std::max(base::Duration(0), answers.as_of - pin.clock());
+  base::Timestamp progress = questions.empty() ? pin.clock() : base::Timestamp::Max();
+  for (const KeyQuestion& question : questions)
+    progress = std::min(progress, sources_.views->ProgressOf(pin, question.view));
+  answers.lag = LagOf(progress, answers.as_of);
   answers.views.clear();
   answers.views.reserve(questions.size());
   for (const KeyQuestion& question : questions) {

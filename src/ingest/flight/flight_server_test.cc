@@ -126,6 +126,20 @@ TEST_F(FlightLoopback, BatchesAreTakenAndAcknowledgedInOrder) {
   EXPECT_EQ(budget_.used_bytes(), 0U);
 }
 
+TEST_F(FlightLoopback, ABatchWithoutRowsIsAHeartbeat) {
+  Start();
+  Put put(*client_, "file-1");
+  put.Read();
+  put.Write(*Batch(1, 0), 1);
+  const auto ack = put.ReadAck();
+  ASSERT_TRUE(ack.has_value()) << ack.error().ToString();
+  EXPECT_EQ(ack->sequence, 1U);
+  EXPECT_EQ(ack->accepted, 0U);
+  EXPECT_TRUE(put.Finish().ok());
+  ASSERT_EQ(gate_.batches().size(), 1U);
+  EXPECT_EQ(gate_.batches()[0].request_rows(), 0U);
+}
+
 TEST_F(FlightLoopback, RefusedRowsAreListedAndKept) {
   Start();
   Put put(*client_, "file-1");

@@ -64,9 +64,10 @@ base::Result<columns::EventBatch> ReadBatch(EventsRequest& request, const Stream
                             request.body.size(), limits.body_bytes_max));
   }
   HR_TRY(const auto rows, SplitBody(request.body, FormOf(request.content_type), limits.rows_max));
-  if (rows.empty())
+  if (rows.empty() && !request.body.contains('['))
     return Fail(ErrorCode::kInvalidInput,
-                "the request has no rows: send one JSON object a line, or a JSON array of them");
+                "the request has no rows: send one JSON object a line, or a JSON array of them; [] "
+                "says that the source is alive and has nothing");
   const char* end = request.body.data() + request.body.capacity();  // readable, whatever it holds
   columns::EventBatch batch =
       ReadJsonBatch({.rows = rows, .readable_end = end}, *stream.contract, limits.row_bytes_max);

@@ -118,6 +118,31 @@ void ViewCapture::NoteEpoch(const Pin& pin) {
   through_ = pin.epoch();
 }
 
+// Of the pinned step: a replay from there notes what was heard since.
+base::Result<bool> ViewCapture::WriteHeard(std::vector<uint8_t>& out) {
+  if (heard_done_) return false;
+  ViewSet::Impl& impl = *views_.impl_;
+  std::vector<uint8_t> part;
+  columns::ByteWriter body(part);
+  HR_TRY(const Pin pin, PinSame());
+  const auto& of_step =
+      impl.step_epochs[impl.pins.StepOfSlot(pin.slot_) % ViewSet::Impl::kStepEpochs];
+  body.U32(static_cast<uint32_t>(impl.streams.size()));
+  for (size_t stream = 0; stream < impl.streams.size(); ++stream) {
+    body.Text(impl.streams[stream].name);
+    body.I64(of_step.heard_us[stream].load(std::memory_order_relaxed));
+  }
+  if (pin.revoked())
+    return base::Fail(base::ErrorCode::kUnavailable, "the version was taken away: retry");
+  NoteEpoch(pin);
+  heard_done_ = true;
+  columns::ByteWriter writer(out);
+  writer.U8(kHeardPart);
+  writer.U32(static_cast<uint32_t>(part.size()));
+  writer.Bytes(part);
+  return true;
+}
+
 // False: what is derived is done.
 base::Result<bool> ViewCapture::WriteDerived(std::vector<uint8_t>& out) {
   ViewSet::Impl& impl = *views_.impl_;
@@ -216,6 +241,8 @@ base::Result<bool> ViewCapture::Next(std::vector<uint8_t>& out) {
   const size_t begin = out.size();
   const size_t until = begin + piece_bytes_;
   while (out.size() < until) {
+    HR_TRY(const bool wrote_heard, WriteHeard(out));
+    if (wrote_heard) continue;
     HR_TRY(const bool wrote_derived, WriteDerived(out));
     if (wrote_derived) continue;
     if (page_ == nullptr && keys_ == nullptr) HR_TRY_VOID(TakePage());

@@ -19,6 +19,8 @@
 //        | u8 2, u32 bytes, u32 entity, u32 keys, per key {u32 number, text}
 //        | u8 3, u32 bytes, u64 epoch, a part of DerivedStreams; only where there are derived
 //        streams
+//        | u8 4, u32 bytes, u32 streams, per stream {text, i64 when it was last heard of, us};
+//        first
 
 #include <cstdint>
 #include <map>
@@ -66,6 +68,7 @@ class ViewCapture {
  private:
   struct Page;
   struct Keys;
+  base::Result<bool> WriteHeard(std::vector<uint8_t>& out);
   base::Result<bool> WriteDerived(std::vector<uint8_t>& out);
   base::Result<bool> TakePage();
   void WritePage(std::vector<uint8_t>& out, size_t until);
@@ -84,6 +87,7 @@ class ViewCapture {
   // Of those, by entity.
   std::map<std::string, std::shared_ptr<KeptKeys>> keys_of_;
   const size_t piece_bytes_;
+  bool heard_done_ = false;
   DerivedStreams::Cursor derived_;
   bool derived_done_ = false;
   size_t view_ = 0;

@@ -70,6 +70,8 @@ base::Result<void> ViewRestore::Add(std::span<const uint8_t> piece) {
       HR_TRY_VOID(AddKeys(columns::ByteReader(body)));
     } else if (kind == kDerivedPart) {
       HR_TRY_VOID(AddDerived(columns::ByteReader(body)));
+    } else if (kind == kHeardPart) {
+      HR_TRY_VOID(AddHeard(columns::ByteReader(body)));
     } else {
       return Fail(ErrorCode::kCorruption, "a captured piece has a part of no known kind");
     }
@@ -115,6 +117,18 @@ base::Result<void> ViewRestore::AddKeys(columns::ByteReader in) {
 base::Result<void> ViewRestore::AddDerived(columns::ByteReader in) {
   HR_TRY(const uint64_t epoch, in.U64());
   return views_->impl_->derived.Restore(in, {epoch});
+}
+
+base::Result<void> ViewRestore::AddHeard(columns::ByteReader in) {
+  ViewSet::Impl& impl = *views_->impl_;
+  HR_TRY(const uint32_t streams, in.U32());
+  for (uint32_t i = 0; i < streams; ++i) {
+    HR_TRY(const std::string_view name, in.Text());
+    HR_TRY(const int64_t heard_us, in.I64());
+    for (size_t stream = 0; stream < impl.streams.size(); ++stream)
+      if (impl.streams[stream].name == name) impl.heard_us[stream] = heard_us;
+  }
+  return {};
 }
 
 base::Result<void> ViewRestore::Finish(base::EpochId after, base::Timestamp clock) {

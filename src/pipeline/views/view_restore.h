@@ -42,6 +42,7 @@ class ViewRestore {
   base::Result<void> AddPage(columns::ByteReader in);
   base::Result<void> AddKeys(columns::ByteReader in);
   base::Result<void> AddDerived(columns::ByteReader in);
+  base::Result<void> AddHeard(columns::ByteReader in);
 
   ViewSet* views_;
   std::vector<std::string> missing_;

@@ -43,6 +43,11 @@ ViewSet::Impl::Impl(PipelineRef pipeline, ViewsSince since, base::MemoryBudget& 
   for (const StreamDefinition& stream : origin->streams)
     streams.push_back({stream.name, stream.schema(), stream.timing.event_time_field,
                        stream.derived(), std::nullopt});
+  heard_us.assign(streams.size(), base::Timestamp::Min().us);
+  for (size_t stream = 0; stream < streams.size(); ++stream)
+    sources.push_back(origin->SourcesOf(stream));
+  for (StepEpoch& of_step : step_epochs)
+    of_step.heard_us = std::vector<std::atomic<int64_t>>(streams.size());
   std::vector<std::shared_ptr<KeptView>> made;
   table = std::make_shared<const ViewTable>(TableOf(std::move(pipeline), std::move(since), made));
   visible_definition.store(table->definition.get(), std::memory_order_relaxed);
@@ -60,8 +65,27 @@ void ViewSet::Impl::ApplyEpoch(const log::EpochRef& epoch, Step step) {
           entry.name == change->next.definition->id.ToString())
         CutOver(epoch->id, step);
   }
+  NoteHeard(*epoch);
   ApplyRows(*epoch, Into::kLive, step);
   if (change) PutAside(epoch);
+}
+
+// A source that sends what is refused is alive, too.
+void ViewSet::Impl::NoteHeard(const log::Epoch& epoch) {
+  const auto is_of = [&](base::StreamId id) {
+    return epoch.RowsOf(id) != nullptr ||
+           std::ranges::any_of(epoch.rejects, [&](const auto& of) { return of.stream == id; });
+  };
+  const auto is_alive = [&](const std::string& name) {
+    return std::ranges::any_of(epoch.controls, [&](const log::ControlEntry& entry) {
+      return entry.kind == log::ControlEntry::Kind::kHeartbeat && entry.name == name;
+    });
+  };
+  for (size_t stream = 0; stream < streams.size(); ++stream) {
+    const StreamOfRows& of = streams[stream];
+    if (!of.derived && ((of.id && is_of(*of.id)) || is_alive(of.name)))
+      heard_us[stream] = std::max(heard_us[stream], epoch.clock.us);
+  }
 }
 
 void ViewSet::Impl::ApplyRows(const log::Epoch& epoch, Into into, Step step) {
@@ -152,6 +176,8 @@ void ViewSet::Impl::Publish(base::EpochId last, base::Timestamp log_clock, Step 
   of_step.epoch.store(last.value, std::memory_order_relaxed);
   of_step.clock_us.store(log_clock.us, std::memory_order_relaxed);
   of_step.table.store(table.get(), std::memory_order_relaxed);
+  for (size_t stream = 0; stream < heard_us.size(); ++stream)
+    of_step.heard_us[stream].store(heard_us[stream], std::memory_order_relaxed);
   visible_definition.store(table->definition.get(), std::memory_order_relaxed);
   visible.store(step);
 }
@@ -293,6 +319,16 @@ base::Result<ViewAnswer> ViewSet::Get(const Pin& pin, size_t view, std::string_v
     return base::Fail(base::ErrorCode::kUnavailable,
                       "the read took longer than 5 ms and its version was taken away: retry");
   return answer;
+}
+
+base::Timestamp ViewSet::ProgressOf(const Pin& pin, size_t view) const {
+  HR_CHECK(view < pin.table_->views.size(), "no such view");
+  const Impl::StepEpoch& of_step =
+      impl_->step_epochs[impl_->pins.StepOfSlot(pin.slot_) % Impl::kStepEpochs];
+  int64_t behind = base::Timestamp::Max().us;
+  for (const size_t source : impl_->sources[pin.table_->views[view]->stream])
+    behind = std::min(behind, of_step.heard_us[source].load(std::memory_order_relaxed));
+  return {behind};
 }
 
 std::vector<ViewStatus> ViewSet::status() const {

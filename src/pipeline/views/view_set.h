@@ -162,6 +162,12 @@ class ViewSet {
   base::Result<ViewAnswer> Get(const Pin& pin, size_t view, std::string_view key,
                                base::Timestamp as_of) const;
 
+  // When the sources of a view's rows were last heard of: the log clock of the newest epoch with
+  // rows, refused rows or a heartbeat of it (PipelineDefinition::SourcesOf); of several the one
+  // that is furthest behind. Timestamp::Min() for a source that has said nothing yet. Worthless if
+  // pin.revoked() afterwards.
+  base::Timestamp ProgressOf(const Pin& pin, size_t view) const;
+
   std::vector<ViewStatus> status() const;
   std::vector<DerivedStreamStatus> derived_status() const;
   // Bytes of keys, rows and versions of dimensions, as a snapshot has them.

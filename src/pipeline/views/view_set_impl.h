@@ -115,12 +115,14 @@ struct ViewSet::Impl {
     std::atomic<uint64_t> epoch{0};
     std::atomic<int64_t> clock_us{0};
     std::atomic<const ViewTable*> table{nullptr};
+    std::vector<std::atomic<int64_t>> heard_us;  // as below, by stream
   };
   static constexpr size_t kStepEpochs = 4;  // a pin that is not revoked is at most one step behind
 
   void ApplyEpoch(const log::EpochRef& epoch, Step step);
   void ApplyRows(const log::Epoch& epoch, Into into, Step step);
   void DeriveForBuilding();
+  void NoteHeard(const log::Epoch& epoch);
   void ApplyBatch(const StreamBatch& batch, Into into, Step step);
   void ApplyHistory(const HistoryRows& history, base::Timestamp log_clock, Step step);
   void ApplyAside(std::span<const log::EpochRef> epochs, Step step);
@@ -155,9 +157,12 @@ struct ViewSet::Impl {
   env::Clock& clock;
   base::MemoryBudget& budget;
   std::vector<StreamOfRows> streams;  // those of the definition that it was made with
-  mutable std::mutex table_mutex;     // guards the next three, for those who hold no pin
-  ViewTableRef table;                 // the newest
-  ViewTableRef kept;                  // the one before the last change, kept up
+  // Of streams that come in: the log clock of the newest epoch with something of theirs. Applier.
+  std::vector<int64_t> heard_us;
+  std::vector<std::vector<size_t>> sources;  // PipelineDefinition::SourcesOf each stream
+  mutable std::mutex table_mutex;            // guards the next three, for those who hold no pin
+  ViewTableRef table;                        // the newest
+  ViewTableRef kept;                         // the one before the last change, kept up
   // Views that are as new as those of the table, and not of it, over streams without a table or
   // whose rows depend on others (joins, dedupe): a change may bring them back, and nothing else can
   // once the log has let go of what they were made of.

@@ -339,6 +339,14 @@ FORMS = [
         for path in ("", ", '$.a'")
     ),
     form("B", "J", "json_valid({0})"),
+    form(
+        "B",
+        "JS",
+        "json_array_contains({0}, {1})",
+        "CASE WHEN json_type({0}) = 'ARRAY'"
+        " THEN list_contains(json_extract_string({0}, '$[*]'), {1}) END",
+        tries=True,
+    ),
 ]
 
 HAVERSINE = (

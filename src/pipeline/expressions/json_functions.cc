@@ -1,5 +1,7 @@
 // Functions of JSON documents in texts. Numbers are given as they are written. A malformed document
 // gives NULL and is counted; a path that leads nowhere gives NULL and is not.
+#include <algorithm>
+
 #include "pipeline/expressions/binding.h"
 #include "pipeline/expressions/json_path.h"
 
@@ -35,18 +37,11 @@ std::expected<std::shared_ptr<const PathData>, ExpressionError> PathArgument(Bin
 uint8_t Compact(const JsonValue& value, Frame& frame, Text* out) {
   *out = value.text;
   if (!value.has_blanks) return kIsPresent;
+  thread_local std::string compact;
+  compact.clear();
+  AppendCompact(value, compact);
   MadeText text(frame);
-  bool quoted = false;
-  for (size_t i = 0; i < value.text.size(); ++i) {
-    const char c = value.text[i];
-    if (quoted && c == '\\') {
-      text.Add(c);
-      text.Add(value.text[++i]);
-      continue;
-    }
-    if (c == '"') quoted = !quoted;
-    if (quoted || (c != ' ' && c != '\n' && c != '\t' && c != '\r')) text.Add(c);
-  }
+  text.Add(compact);
   return text.Finish(out);
 }
 
@@ -85,6 +80,33 @@ struct ArrayLength {
   }
 };
 
+// What is no array has no elements to look at.
+struct ArrayContains {
+  static uint8_t Do(const RowContext& /*context*/, Text document, Text wanted, uint8_t* out) {
+    thread_local std::vector<JsonValue> elements;
+    const JsonList list = ElementsOfJson(document, elements);
+    *out = std::ranges::any_of(elements, [&](const JsonValue& e) { return IsText(e, wanted); });
+    if (list == JsonList::kMalformed) return kIsError;
+    return list == JsonList::kArray ? kIsPresent : kIsNull;
+  }
+
+ private:
+  static bool IsText(const JsonValue& element, Text wanted) {
+    if (element.kind == JsonKind::kNull) return false;
+    const bool string = element.kind == JsonKind::kString;
+    const Text inside = string ? element.text.substr(1, element.text.size() - 2) : element.text;
+    if (string ? !element.has_escapes : !element.has_blanks) return inside == wanted;
+    thread_local std::string text;
+    text.clear();
+    if (string) {
+      AppendUnescaped(inside, text);
+    } else {
+      AppendCompact(element, text);
+    }
+    return text == wanted;
+  }
+};
+
 struct IsValid {
   static uint8_t Do(const RowContext& context, Text document, uint8_t* out) {
     JsonValue value;
@@ -99,7 +121,16 @@ Bound BindJson(Binder& binder, const Call& call) {
   return BindTo(binder, call, &Map<Op, R, Text>, kResult, {kTextType}, std::move(path));
 }
 
+Bound BindArrayContains(Binder& binder, const Call& call) {
+  return BindTo(binder, call, &Map<ArrayContains, uint8_t, Text, Text>, kBoolType,
+                {kTextType, kTextType});
+}
+
 constexpr std::array kFunctions = {
+    FunctionRow{"json_array_contains", "json_array_contains(json, text)",
+                "Whether an element is the text; one that is no string as its JSON, `null` never. "
+                "NULL of what is no array.",
+                "json_array_contains('[\"gift\", 7]', 'gift')", "true", 2, 2, &BindArrayContains},
     FunctionRow{"json_array_length", "json_array_length(json [, 'path'])",
                 "How many elements; 0 of what is no array, NULL when the path leads nowhere.",
                 "json_array_length('{\"a\": [1, 2]}', '$.a')", "2", 1, 2,

@@ -206,6 +206,7 @@ class RandomExpressions {
                                                               "regexp_full_match($, '.*')",
                                                               "($ ILIKE '%e_%')",
                                                               "json_valid(j)",
+                                                              "json_array_contains(j, $)",
                                                               "json_valid($)",
                                                               "isnan(#)",
                                                               "isinf(#)",

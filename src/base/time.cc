@@ -167,20 +167,44 @@ Result<Timestamp> ParseTimestamp(std::string_view text) {
   return Timestamp{day_us + clock_us - offset_us};
 }
 
+namespace {
+
+// The last `digits` digits of a number that is not negative.
+char* WriteDigits(char* at, int64_t number, int digits) {
+  for (int i = digits - 1; i >= 0; --i, number /= 10) at[i] = static_cast<char>('0' + number % 10);
+  return at + digits;
+}
+
+}  // namespace
+
+// In place, as answers hold many: several times faster than a format string.
 std::string FormatTimestamp(Timestamp t) {
   const int64_t days = t.us >= 0 ? t.us / kDayUs : -((-(t.us + 1)) / kDayUs) - 1;
   const int64_t in_day = t.us - days * kDayUs;
   const CivilDate date = CivilFromDays(days);
   const int64_t fraction = in_day % 1'000'000;
-  std::string text =
-      fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", date.year, date.month, date.day,
-                  in_day / 3'600'000'000, in_day / 60'000'000 % 60, in_day / 1'000'000 % 60);
-  if (fraction % 1'000 != 0) {
-    text += fmt::format(".{:06}", fraction);
-  } else if (fraction != 0) {
-    text += fmt::format(".{:03}", fraction / 1'000);
-  }
-  return text + "Z";
+  std::array<char, 32> text;
+  char* at = text.data();
+  std::string year;
+  if (date.year < 0 || date.year > 9999)
+    year = fmt::format("{:04}", date.year);
+  else
+    at = WriteDigits(at, date.year, 4);
+  const auto part = [&](char before, int64_t number, int digits) {
+    *at++ = before;
+    at = WriteDigits(at, number, digits);
+  };
+  part('-', date.month, 2);
+  part('-', date.day, 2);
+  part('T', in_day / 3'600'000'000, 2);
+  part(':', in_day / 60'000'000 % 60, 2);
+  part(':', in_day / 1'000'000 % 60, 2);
+  if (fraction % 1'000 != 0)
+    part('.', fraction, 6);
+  else if (fraction != 0)
+    part('.', fraction / 1'000, 3);
+  *at++ = 'Z';
+  return year.append(text.data(), static_cast<size_t>(at - text.data()));
 }
 
 // Both follow the era arithmetic of a 400-year Gregorian cycle (146,097 days) counted from

@@ -113,6 +113,14 @@ size_t Utf8Length(std::string_view text) {
   return 0;
 }
 
+// How many bytes at the front stand for themselves in a JSON string.
+size_t PlainBytes(std::string_view text) {
+  const auto special = [](char c) {
+    return static_cast<signed char>(c) < 0x20 || c == '"' || c == '\\';  // bytes over 0x7f too
+  };
+  return static_cast<size_t>(std::ranges::find_if(text, special) - text.begin());
+}
+
 base::Result<int64_t> ParseInt(Type type, std::string_view text) {
   int64_t v = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
@@ -127,6 +135,10 @@ base::Result<int64_t> ParseInt(Type type, std::string_view text) {
 void AppendJsonString(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
+    const size_t plain = PlainBytes(text);
+    out.append(text.data(), plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
     const auto c = static_cast<unsigned char>(text.front());
     size_t length = 1;
     if (c == '"' || c == '\\') {

@@ -43,6 +43,12 @@ struct BoundInputs {
   std::vector<std::vector<columns::Value>> values;
 };
 
+// What the rows of a request use one after the other.
+struct RowScratch {
+  std::vector<pipeline::ViewAnswer> views;
+  columns::KeyBytes key;
+};
+
 base::Result<BoundInputs> Bind(const AnswerPlan& plan, const FeatureQuery& query, size_t rows_max) {
   BoundInputs bound;
   for (const PlanInput& input : plan.inputs) {
@@ -155,7 +161,8 @@ class PinnedAnswerService final : public AnswerService {
                                     const FeatureQuery& query, const pipeline::Pin& pin,
                                     FeatureAnswer& answer);
   base::Result<void> AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
-                               const pipeline::Pin& pin, size_t row, FeatureAnswer& answer) const;
+                               const pipeline::Pin& pin, size_t row, RowScratch& scratch,
+                               FeatureAnswer& answer) const;
   // False when the pin was revoked.
   base::Result<bool> AnswerKeysUnderPin(const pipeline::Pin& pin,
                                         std::span<const KeyQuestion> questions,
@@ -308,8 +315,9 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
   answer.values.reserve(cells);
   answer.statuses.reserve(cells);
   answer.event_times.reserve(cells);
+  RowScratch scratch;
   for (size_t row = 0; row < inputs.rows; ++row) {
-    const auto answered = AnswerRow(plan, inputs, pin, row, answer);
+    const auto answered = AnswerRow(plan, inputs, pin, row, scratch, answer);
     if (pin.revoked()) return false;
     if (!answered) return base::Fail(answered.error());
   }
@@ -323,10 +331,10 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
 
 base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
                                                   const pipeline::Pin& pin, size_t row,
+                                                  RowScratch& scratch,
                                                   FeatureAnswer& answer) const {
-  std::vector<pipeline::ViewAnswer> views;
-  views.reserve(plan.views.size());
-  columns::KeyBytes key;
+  auto& [views, key] = scratch;
+  views.clear();
   for (const PlanView& view : plan.views) {
     key.clear();
     for (const size_t input : view.key_inputs)

@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -93,16 +94,19 @@ void WriteValue(JsonBytes& out, const Value& value, FeatureStatus shown, StatusM
 class RowTimes {
  public:
   explicit RowTimes(size_t rows) : rows_(rows) {}
-  // In quotes, with its comma; at most kBytes.
-  static constexpr size_t kBytes = 32;
-  std::string_view Of(size_t row, const std::optional<base::Timestamp>& time) {
-    if (!time) return kNone;
+  static constexpr size_t kBytes = 40;  // of one in quotes, with its comma
+  // Needs room for kBytes.
+  void Write(JsonBytes& out, size_t row, const std::optional<base::Timestamp>& time) {
+    if (!time) return out.Write(kNone);
     Kept& kept = rows_[row];
     if (kept.time != time) {
+      const std::string text = "\"" + base::FormatTimestamp(*time) + "\",";
       kept.time = time;
-      kept.text = "\"" + base::FormatTimestamp(*time) + "\",";
+      kept.size = std::min(text.size(), kBytes);
+      std::memcpy(kept.text.data(), text.data(), kept.size);
     }
-    return kept.text;
+    std::memcpy(out.at(), kept.text.data(), kBytes);
+    out.MoveTo(out.at() + kept.size);
   }
 
   static constexpr std::string_view kNone = "\"1970-01-01T00:00:00Z\",";
@@ -110,7 +114,8 @@ class RowTimes {
  private:
   struct Kept {
     std::optional<base::Timestamp> time;
-    std::string text;
+    size_t size = 0;
+    std::array<char, kBytes> text = {};
   };
   std::vector<Kept> rows_;
 };
@@ -158,7 +163,7 @@ void WriteFeatureColumn(JsonBytes& out, const FeatureAnswer& answer, size_t colu
   out.CloseList();
   out.Write(",\"event_timestamps\":[");
   for (size_t at = column, row = 0; at < cells; at += columns, ++row)
-    out.Write(times.Of(row, answer.event_times[at]));
+    times.Write(out, row, answer.event_times[at]);
   out.CloseList();
   out.Write("},");
 }

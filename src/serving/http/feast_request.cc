@@ -56,6 +56,7 @@ Checked ReadEntities(const dom::element& element, FeastRequest& out) {
     dom::array values;
     if (given.get(values))
       return Wrong("list_type", {"entities", column.name}, "Input should be a valid list");
+    column.values.reserve(values.size());
     for (const dom::element value : values) {
       auto scalar = Scalar(value);
       if (!scalar)
@@ -90,6 +91,7 @@ Checked ReadFeatures(const dom::element& element, FeastRequest& out) {
   if (element.is_null()) return {};
   if (element.get(features))
     return Wrong("list_type", {"features"}, "Input should be a valid list");
+  out.query.features.reserve(features.size());
   for (const dom::element feature : features) {
     std::string_view name;
     if (feature.get(name))

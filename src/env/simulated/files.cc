@@ -222,7 +222,7 @@ class SimulatedFiles final : public Files {
 
   Result<std::string> Resolve(const std::string& path) override {
     if (!disk().HasFolder(path)) HR_TRY_VOID(Find(path));
-    return path.starts_with('/') ? path : "/" + path;  // no links here
+    return path;  // no links and no current folder here: a name is whole as it is
   }
 
   Result<std::vector<std::string>> List(const std::string& folder) override {

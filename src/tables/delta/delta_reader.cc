@@ -38,6 +38,7 @@ class IntoList final : public FileSink {
 class Undeleted {
  public:
   explicit Undeleted(std::vector<uint64_t> deleted) : deleted_(std::move(deleted)) {}
+  uint64_t deleted() const { return deleted_.size(); }
 
   ColumnBatch Of(const ColumnBatch& part) {
     const uint64_t begin = seen_;
@@ -65,6 +66,42 @@ columns::Column Repeated(const columns::Value& value, columns::Type type, size_t
   for (size_t row = 0; row < rows; ++row) builder.AppendValue(value);
   return builder.Finish();
 }
+
+// A column of a partition, or nothing: it is in the file.
+using Constant = std::optional<columns::Value>;
+
+class RowsOfFile final : public FileRows {
+ public:
+  RowsOfFile(std::unique_ptr<ParquetReader> reader, std::unique_ptr<ParquetRows> parts,
+             std::vector<uint64_t> deleted, columns::SchemaRef schema,
+             std::vector<Constant> constants)
+      : reader_(std::move(reader)),
+        parts_(std::move(parts)),
+        undeleted_(std::move(deleted)),
+        schema_(std::move(schema)),
+        constants_(std::move(constants)) {}
+
+  Result<std::optional<ColumnBatch>> Next() override {
+    HR_TRY(const auto part, parts_->Next());
+    if (!part) return std::nullopt;
+    const ColumnBatch rows = undeleted_.Of(*part);
+    std::vector<columns::Column> columns;
+    size_t stored = 0;
+    for (size_t i = 0; i < constants_.size(); ++i)
+      columns.push_back(constants_[i]
+                            ? Repeated(*constants_[i], schema_->field(i).type, rows.rows())
+                            : rows.column(stored++));
+    return ColumnBatch(schema_, rows.rows(), std::move(columns));
+  }
+  uint64_t deleted() const override { return undeleted_.deleted(); }
+
+ private:
+  const std::unique_ptr<ParquetReader> reader_;
+  const std::unique_ptr<ParquetRows> parts_;
+  Undeleted undeleted_;
+  const columns::SchemaRef schema_;
+  const std::vector<Constant> constants_;  // one a column of the schema
+};
 
 }  // namespace
 
@@ -136,15 +173,15 @@ Result<DeltaReader::Wanted> DeltaReader::Choose(std::span<const std::string> nam
   return wanted;
 }
 
-Result<void> DeltaReader::ScanFile(const AddFile& file, const Wanted& wanted, const Visit& visit,
-                                   Scanned& scanned) const {
+Result<std::unique_ptr<FileRows>> DeltaReader::Open(const AddFile& file,
+                                                    const Wanted& wanted) const {
   env::Files& files = environment_.files();
   HR_TRY(const std::string path, PathInTable(files, folder_, file.path));
   HR_TRY(const env::FileFacts facts, files.Facts(path));
   if (facts.bytes != file.size)
     return Fail(ErrorCode::kCorruption,
                 fmt::format("the file has {} bytes, the log says {}", facts.bytes, file.size));
-  HR_TRY(const auto reader, ParquetReader::Open(files, path, file.checksum));
+  HR_TRY(auto reader, ParquetReader::Open(files, path, file.checksum));
   if (file.rows != 0 && reader->rows() != file.rows)
     return Fail(ErrorCode::kCorruption,
                 fmt::format("the file says {} rows, the log says {}", reader->rows(), file.rows));
@@ -152,45 +189,50 @@ Result<void> DeltaReader::ScanFile(const AddFile& file, const Wanted& wanted, co
   if (file.deletion_vector) {
     HR_TRY(deleted, ReadDeletionVector(files, folder_, *file.deletion_vector, reader->rows()));
   }
-  scanned.deleted += deleted.size();
-  std::vector<columns::Value> constants;
+  std::vector<Constant> constants;
   for (const TableColumn* column : wanted.columns) {
+    Constant& constant = constants.emplace_back();
     if (!column->partition) continue;
-    HR_TRY(columns::Value value, PartitionValue(*column, file));
-    constants.push_back(std::move(value));
+    HR_TRY(constant, PartitionValue(*column, file));
   }
-  Undeleted undeleted(std::move(deleted));
-  return reader->Scan(wanted.in_file, wanted.places, [&](const ColumnBatch& part) -> Result<void> {
-    const ColumnBatch rows = undeleted.Of(part);
-    std::vector<columns::Column> columns;
-    size_t stored = 0;
-    size_t constant = 0;
-    for (size_t i = 0; i < wanted.columns.size(); ++i) {
-      columns.push_back(
-          wanted.columns[i]->partition
-              ? Repeated(constants[constant++], wanted.all->field(i).type, rows.rows())
-              : rows.column(stored++));
-    }
-    scanned.rows += rows.rows();
-    return visit(ColumnBatch(wanted.all, rows.rows(), std::move(columns)));
-  });
+  HR_TRY(auto parts, reader->Begin(wanted.in_file, wanted.places));
+  return std::make_unique<RowsOfFile>(std::move(reader), std::move(parts), std::move(deleted),
+                                      wanted.all, std::move(constants));
+}
+
+Result<std::vector<size_t>> DeltaReader::Candidates(std::span<const Condition> conditions) const {
+  HR_TRY_VOID(CheckConditions(columns_, conditions));
+  std::vector<size_t> numbers;
+  for (size_t i = 0; i < files_.size(); ++i)
+    if (MayFit(columns_, conditions, files_[i])) numbers.push_back(i);
+  return numbers;
+}
+
+Result<std::unique_ptr<FileRows>> DeltaReader::OpenFile(size_t number,
+                                                        std::span<const std::string> names) const {
+  HR_TRY(const Wanted wanted, Choose(names));
+  return Open(files_[number], wanted);
 }
 
 Result<DeltaReader::Scanned> DeltaReader::Scan(std::span<const std::string> names,
                                                std::span<const Condition> conditions,
                                                const Visit& visit) const {
-  HR_TRY(const Wanted wanted, Choose(names));
-  HR_TRY_VOID(CheckConditions(columns_, conditions));
-  Scanned scanned;
-  for (const AddFile& file : files_) {
-    if (!MayFit(columns_, conditions, file)) {
-      ++scanned.pruned;
-      continue;
+  HR_TRY_VOID(Choose(names));
+  HR_TRY(const std::vector<size_t> numbers, Candidates(conditions));
+  Scanned scanned{.files = numbers.size(), .pruned = files_.size() - numbers.size()};
+  const auto scan_file = [&](size_t number) -> Result<void> {
+    HR_TRY(const auto rows, OpenFile(number, names));
+    scanned.deleted += rows->deleted();
+    while (true) {
+      HR_TRY(const auto part, rows->Next());
+      if (!part) return {};
+      scanned.rows += part->rows();
+      HR_TRY_VOID(visit(*part));
     }
-    ++scanned.files;
-    if (auto read = ScanFile(file, wanted, visit, scanned); !read)
-      return Fail(std::move(read).error().With("data_file", file.path));
-  }
+  };
+  for (const size_t number : numbers)
+    if (auto read = scan_file(number); !read)
+      return Fail(std::move(read).error().With("data_file", files_[number].path));
   return scanned;
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +22,8 @@
 #include "tables/delta/time_travel.h"
 
 namespace headrace::tables::delta {
+
+class FileRows;
 
 // Holds the list of files with their statistics, and no rows. Not thread-safe.
 class DeltaReader {
@@ -50,18 +53,32 @@ class DeltaReader {
   base::Result<Scanned> Scan(std::span<const std::string> names,
                              std::span<const Condition> conditions, const Visit& visit) const;
 
+  // The same on demand, a file at a time: first which files may have such a row, by their numbers
+  // in files(), then the rows of one of them. Errors: as Scan.
+  base::Result<std::vector<size_t>> Candidates(std::span<const Condition> conditions) const;
+  base::Result<std::unique_ptr<FileRows>> OpenFile(size_t number,
+                                                   std::span<const std::string> names) const;
+
  private:
   DeltaReader(env::Environment& environment, std::string folder);
   struct Wanted;
   base::Result<Wanted> Choose(std::span<const std::string> names) const;
-  base::Result<void> ScanFile(const AddFile& file, const Wanted& wanted, const Visit& visit,
-                              Scanned& scanned) const;
+  base::Result<std::unique_ptr<FileRows>> Open(const AddFile& file, const Wanted& wanted) const;
 
   env::Environment& environment_;
   const std::string folder_;
   LogState state_;
   TableColumns columns_;
   std::vector<AddFile> files_;
+};
+
+// The rows of one data file. Not thread-safe; may outlive the reader that opened it.
+class FileRows {
+ public:
+  virtual ~FileRows() = default;
+  // Nothing after the last part. Errors: kCorruption, kIoError.
+  virtual base::Result<std::optional<columns::ColumnBatch>> Next() = 0;
+  virtual uint64_t deleted() const = 0;  // by its deletion vector
 };
 
 }  // namespace headrace::tables::delta

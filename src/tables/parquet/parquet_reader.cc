@@ -8,6 +8,7 @@
 #include <parquet/file_reader.h>
 #include <parquet/properties.h>
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -25,6 +26,46 @@ using base::ErrorCode;
 using base::Fail;
 using base::Result;
 
+std::unexpected<base::Error> Broken(const std::string& path, const std::string& why) {
+  return Fail(base::Error(ErrorCode::kCorruption, "Parquet: " + why).With("file", path));
+}
+
+class Rows final : public ParquetRows {
+ public:
+  Rows(std::string path, uint64_t rows, ColumnSelection selection,
+       std::unique_ptr<arrow::RecordBatchReader> parts)
+      : path_(std::move(path)),
+        rows_(rows),
+        selection_(std::move(selection)),
+        parts_(std::move(parts)) {}
+
+  Result<std::optional<columns::ColumnBatch>> Next() override {
+    try {
+      std::shared_ptr<arrow::RecordBatch> part;
+      if (const auto status = parts_->ReadNext(&part); !status.ok())
+        return Broken(path_, status.message());
+      if (part == nullptr && read_ != rows_)
+        return Broken(path_, fmt::format("{} rows, where the footer says {}", read_, rows_));
+      if (part == nullptr) return std::nullopt;
+      read_ += static_cast<uint64_t>(part->num_rows());
+      if (selection_.leaves().empty())
+        return selection_.AllNull(static_cast<size_t>(part->num_rows()));
+      auto arranged = selection_.Arrange(part);
+      if (!arranged) return Fail(std::move(arranged).error().With("file", path_));
+      return std::move(*arranged);
+    } catch (const parquet::ParquetException& e) {
+      return Broken(path_, e.what());
+    }
+  }
+
+ private:
+  const std::string path_;
+  const uint64_t rows_;  // as the footer says
+  const ColumnSelection selection_;
+  const std::unique_ptr<arrow::RecordBatchReader> parts_;
+  uint64_t read_ = 0;
+};
+
 class Reader final : public ParquetReader {
  public:
   Reader(std::string path, std::unique_ptr<parquet::arrow::FileReader> reader,
@@ -36,49 +77,43 @@ class Reader final : public ParquetReader {
   }
   Result<columns::SchemaRef> schema() const override { return columns::FromArrowSchema(*schema_); }
 
-  Result<void> Scan(const columns::SchemaRef& wanted, std::span<const ColumnPlace> places,
-                    const Visit& visit) override {
+  Result<std::unique_ptr<ParquetRows>> Begin(const columns::SchemaRef& wanted,
+                                             std::span<const ColumnPlace> places) override {
     try {
-      auto scanned = ScanSelected(wanted, places, visit);
-      if (!scanned) return Fail(std::move(scanned).error().With("file", path_));
-      return {};
+      auto begun = BeginSelected(wanted, places);
+      if (!begun) return Fail(std::move(begun).error().With("file", path_));
+      return begun;
     } catch (const parquet::ParquetException& e) {
-      return Broken(e.what());
+      return Broken(path_, e.what());
     }
   }
 
  private:
-  Result<void> ScanSelected(const columns::SchemaRef& wanted, std::span<const ColumnPlace> places,
-                            const Visit& visit) {
+  Result<std::unique_ptr<ParquetRows>> BeginSelected(const columns::SchemaRef& wanted,
+                                                     std::span<const ColumnPlace> places) {
     const auto file = reader_->parquet_reader()->metadata();
-    HR_TRY(const ColumnSelection selection, ColumnSelection::Make(*schema_, *file, wanted, places));
+    HR_TRY(ColumnSelection selection, ColumnSelection::Make(*schema_, *file, wanted, places));
     std::vector<int> groups(static_cast<size_t>(reader_->num_row_groups()));
     std::iota(groups.begin(), groups.end(), 0);
     // Without any of the wanted columns another one tells how many rows there really are.
-    const bool none = selection.leaves().empty();
-    auto parts = none && file->num_columns() > 0
-                     ? reader_->GetRecordBatchReader(groups, {0})
-                     : reader_->GetRecordBatchReader(groups, selection.leaves());
-    if (!parts.ok()) return Broken(parts.status().message());
-    for (uint64_t read = 0;;) {
-      std::shared_ptr<arrow::RecordBatch> part;
-      if (const auto status = (*parts)->ReadNext(&part); !status.ok())
-        return Broken(status.message());
-      if (part == nullptr && read != rows())
-        return Broken(fmt::format("{} rows, where the footer says {}", read, rows()));
-      if (part == nullptr) return {};
-      read += static_cast<uint64_t>(part->num_rows());
-      if (none) {
-        HR_TRY_VOID(visit(selection.AllNull(static_cast<size_t>(part->num_rows()))));
-      } else {
-        HR_TRY(const columns::ColumnBatch arranged, selection.Arrange(part));
-        HR_TRY_VOID(visit(arranged));
-      }
-    }
+    std::vector<int> leaves = selection.leaves();
+    if (leaves.empty() && file->num_columns() > 0) leaves = {0};
+    reader_->set_batch_size(PartRows(*file, leaves));
+    auto parts = reader_->GetRecordBatchReader(groups, leaves);
+    if (!parts.ok()) return Broken(path_, parts.status().message());
+    return std::make_unique<Rows>(path_, rows(), std::move(selection), std::move(*parts));
   }
 
-  std::unexpected<base::Error> Broken(const std::string& why) const {
-    return Fail(base::Error(ErrorCode::kCorruption, "Parquet: " + why).With("file", path_));
+  static int64_t PartRows(const parquet::FileMetaData& file, const std::vector<int>& leaves) {
+    int64_t bytes = 0;
+    for (int group = 0; group < file.num_row_groups(); ++group)
+      for (const int leaf : leaves) {
+        const int64_t of_leaf = file.RowGroup(group)->ColumnChunk(leaf)->total_uncompressed_size();
+        // A forged size may say anything.
+        if (of_leaf > 0 && __builtin_add_overflow(bytes, of_leaf, &bytes)) return kPartRowsMin;
+      }
+    const int64_t of_row = bytes / std::max<int64_t>(file.num_rows(), 1);
+    return std::clamp(kPartBytes / std::max<int64_t>(of_row, 1), kPartRowsMin, kPartRows);
   }
 
   std::string path_;
@@ -151,6 +186,16 @@ Result<std::unique_ptr<ParquetReader>> ParquetReader::Open(env::Files& files,
     return std::make_unique<Reader>(path, std::move(reader), std::move(schema));
   } catch (const parquet::ParquetException& e) {
     return broken(e.what());
+  }
+}
+
+Result<void> ParquetReader::Scan(const columns::SchemaRef& wanted,
+                                 std::span<const ColumnPlace> places, const Visit& visit) {
+  HR_TRY(const auto rows, Begin(wanted, places));
+  while (true) {
+    HR_TRY(const auto part, rows->Next());
+    if (!part) return {};
+    HR_TRY_VOID(visit(*part));
   }
 }
 

@@ -24,11 +24,22 @@ struct ColumnPlace {
   enum class Widening : uint8_t { kNo, kYes } widening = Widening::kNo;
 };
 
+// The rows of one file, a part at a time, in the file's row order. Not thread-safe.
+class ParquetRows {
+ public:
+  virtual ~ParquetRows() = default;
+  // Nothing after the last part. Errors: kCorruption, kIoError.
+  virtual base::Result<std::optional<columns::ColumnBatch>> Next() = 0;
+};
+
 // Decodes on the calling thread. Not thread-safe.
 class ParquetReader {
  public:
-  // Rows of the parts that Scan hands out, at most.
+  // Rows of the parts that are handed out, at most; and about their bytes, by what the file says of
+  // its columns, unless kPartRowsMin rows have more.
   static constexpr int64_t kPartRows = 1 << 16;
+  static constexpr int64_t kPartRowsMin = 1 << 8;
+  static constexpr int64_t kPartBytes = 8 << 20;
 
   // With a checksum (XXH3-64 of the file) the file is read whole into memory and checked first: the
   // format itself leaves footers and page headers unchecked. Errors: those of the file; kCorruption
@@ -48,8 +59,11 @@ class ParquetReader {
   // reading; those of `visit`.
   base::Result<void> Scan(const columns::SchemaRef& wanted, const Visit& visit);
   // The same, with a place for each wanted column.
-  virtual base::Result<void> Scan(const columns::SchemaRef& wanted,
-                                  std::span<const ColumnPlace> places, const Visit& visit) = 0;
+  base::Result<void> Scan(const columns::SchemaRef& wanted, std::span<const ColumnPlace> places,
+                          const Visit& visit);
+  // The same, handed out on demand. The reader outlives what is returned; one at a time.
+  virtual base::Result<std::unique_ptr<ParquetRows>> Begin(const columns::SchemaRef& wanted,
+                                                           std::span<const ColumnPlace> places) = 0;
   // The same as one batch.
   base::Result<columns::ColumnBatch> ReadAll(const columns::SchemaRef& wanted);
 };

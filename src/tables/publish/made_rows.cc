@@ -58,6 +58,15 @@ std::optional<MadeRows::OfEpoch> MadeRows::Of(EpochId epoch) const {
   return found->second;
 }
 
+std::unique_ptr<MadeRows> MadeRows::CopyAfter(EpochId epoch) const {
+  auto copy = std::make_unique<MadeRows>(schema_, budget_);
+  const std::lock_guard lock(mutex_);
+  copy->through_ = through_;
+  copy->epochs_.insert(epochs_.upper_bound(epoch), epochs_.end());
+  for (const auto& [of, made] : copy->epochs_) copy->Charge(BytesOf(made));
+  return copy;
+}
+
 void MadeRows::DropThrough(EpochId epoch) {
   const std::lock_guard lock(mutex_);
   const auto end = epochs_.upper_bound(epoch);

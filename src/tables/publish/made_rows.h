@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -42,6 +43,9 @@ class MadeRows {
   base::EpochId through() const;
   // Nothing for an epoch without rows.
   std::optional<OfEpoch> Of(base::EpochId epoch) const;
+  // Those of epochs after `epoch` as they are now, charged by themselves: for a reader, to whom
+  // they stay when the table has them.
+  std::unique_ptr<MadeRows> CopyAfter(base::EpochId epoch) const;
   // The table has them, or will for sure.
   void DropThrough(base::EpochId epoch);
 

@@ -1,0 +1,234 @@
+#include "tables/scan/snapshot_scan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "pipeline/views/conform.h"
+#include "tables/publish/plan.h"
+#include "tables/stream_rows.h"
+
+namespace headrace::tables {
+namespace {
+
+using base::EpochId;
+using base::Error;
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+using columns::ColumnBatch;
+using delta::Condition;
+
+// The first columns of `schema` out of `rows`, which has them first; or its columns at `fields`.
+ColumnBatch Project(const columns::SchemaRef& schema, const ColumnBatch& rows,
+                    const std::vector<size_t>* fields = nullptr) {
+  std::vector<columns::Column> columns;
+  for (size_t i = 0; i < schema->size(); ++i)
+    columns.push_back(rows.column(fields == nullptr ? i : (*fields)[i]));
+  return {schema, rows.rows(), std::move(columns)};
+}
+
+// Rows of epochs up to `last`.
+ColumnBatch UpTo(EpochId last, const ColumnBatch& rows, size_t epoch_column) {
+  const auto epochs = rows.column(epoch_column).Int64s();
+  const auto within = [last](int64_t epoch) { return epoch <= static_cast<int64_t>(last.value); };
+  if (std::ranges::all_of(epochs, within)) return rows;
+  std::vector<uint32_t> kept;
+  for (size_t row = 0; row < rows.rows(); ++row)
+    if (within(epochs[row])) kept.push_back(static_cast<uint32_t>(row));
+  return rows.Take(kept);
+}
+
+// What was there when the scan began, and is not any more, is no damage: somebody let it go.
+std::unexpected<Error> WentAway(Error error, const char* what) {
+  const ErrorCode code = error.code();
+  if (code != ErrorCode::kNotFound && code != ErrorCode::kFailedPrecondition)
+    return Fail(std::move(error));
+  return Fail(Error(ErrorCode::kUnavailable,
+                    fmt::format("{} went away while the table was being read: begin again", what))
+                  .With("error", error.ToString()));
+}
+
+}  // namespace
+
+SnapshotScan::SnapshotScan(env::Environment& environment, ScanSource source, ScanColumns columns)
+    : environment_(environment),
+      source_(std::move(source)),
+      columns_(std::move(columns)),
+      pass_(environment, env::WorkClass::kSlowTables,
+            fmt::format("scan of {}: {}", source_.stream.name, base::FormatDuration(kYieldMax)),
+            std::chrono::duration_cast<env::MonotonicTime>(kYieldMax)) {
+  figures_.epoch = source_.epoch;
+}
+
+Result<std::unique_ptr<SnapshotScan>> SnapshotScan::Open(env::Environment& environment,
+                                                         base::MemoryBudget& budget,
+                                                         ScanSource source,
+                                                         const ScanRequest& request) {
+  HR_TRY(ScanColumns columns, ScanColumns::Make(source.stream, request));
+  std::unique_ptr<SnapshotScan> scan(
+      new SnapshotScan(environment, std::move(source), std::move(columns)));
+  HR_TRY(scan->log_, log::LogReader::Open(environment, scan->source_.log_folder));
+  if (!scan->source_.table_folder.empty()) HR_TRY_VOID(scan->OpenTable());
+  HR_TRY_VOID(scan->CheckTail());
+  HR_TRY_VOID(scan->Charge(budget));
+  return scan;
+}
+
+Result<void> SnapshotScan::OpenTable() {
+  auto opened = delta::DeltaReader::Open(environment_, source_.table_folder);
+  if (!opened && opened.error().code() == ErrorCode::kNotFound) return {};
+  HR_TRY(table_, std::move(opened));
+  figures_.table_version = table_->state().version;
+  const auto& markers = table_->state().transactions;
+  const auto marker = markers.find(ApplicationId(log_->log(), source_.stream.name));
+  const auto fail = [this](const char* why) {
+    return Fail(Error(ErrorCode::kConflict, why).With("table", source_.table_folder));
+  };
+  if (marker == markers.end()) {
+    const bool others = std::ranges::any_of(
+        markers, [](const auto& each) { return each.first.starts_with("headrace/"); });
+    if (others)
+      return fail("the table belongs to another log, so its rows can't be joined to this one's");
+    table_.reset();  // nothing of this log is in it yet
+    return {};
+  }
+  figures_.marker = {marker->second.version};
+  if (figures_.marker > source_.epoch && figures_.marker > source_.newest())
+    return fail("the table is ahead of the log: one of them was restored from an older copy");
+  HR_TRY_VOID(CheckColumns());
+  const EpochId last = std::min(figures_.marker, source_.epoch);
+  std::vector<Condition> conditions = columns_.filter.conditions();
+  conditions.push_back({.column = kEpochColumn,
+                        .is = Condition::Is::kAtMost,
+                        .value = columns::Value::Int64(static_cast<int64_t>(last.value))});
+  HR_TRY(candidates_, table_->Candidates(conditions));
+  figures_.files_left_out = table_->files().size() - candidates_.size();
+  return {};
+}
+
+Result<void> SnapshotScan::CheckColumns() const {
+  for (const columns::Field& field : columns_.table->fields()) {
+    const delta::TableColumn* column = table_->columns().Named(field.name);
+    if (column != nullptr && column->held == field.type) continue;
+    return Fail(Error(ErrorCode::kConflict,
+                      fmt::format("column `{}` of the table is {}, of the stream {}", field.name,
+                                  column == nullptr ? "missing" : column->type,
+                                  columns::NameOf(field.type)))
+                    .With("table", source_.table_folder));
+  }
+  return {};
+}
+
+// Whether the log still has what the table does not.
+Result<void> SnapshotScan::CheckTail() {
+  tail_read_ = figures_.marker;
+  if (TailIsRead()) return {};
+  HR_TRY(const EpochId first, log_->First());
+  if (first <= tail_read_.Next()) return {};
+  const std::string held = fmt::format("the log holds rows from epoch {} on", first.value);
+  if (source_.table_folder.empty())
+    return Fail(ErrorCode::kFailedPrecondition,
+                fmt::format("{}, and stream {} has no table with those before: give it one under "
+                            "`tables`, or keep the log for longer (log.keep)",
+                            held, source_.stream.name));
+  return Fail(Error(ErrorCode::kFailedPrecondition,
+                    fmt::format("{}, the table those up to {}: one of them was restored from an "
+                                "older copy",
+                                held, figures_.marker.value))
+                  .With("table", source_.table_folder));
+}
+
+// All that it will hold, so that no scan fails in the middle for want of memory. A file of ours is
+// read whole, as its checksum covers all of it.
+Result<void> SnapshotScan::Charge(base::MemoryBudget& budget) {
+  uint64_t largest = 0;
+  for (const size_t number : candidates_) largest = std::max(largest, table_->files()[number].size);
+  HR_TRY(charge_, budget.TryCharge(base::MemoryAccount::kTables, kWorkBytes + largest));
+  return {};
+}
+
+Result<std::optional<ColumnBatch>> SnapshotScan::Next() {
+  while (ready_.empty()) {
+    if (stopped_ && stopped_()) return Fail(ErrorCode::kUnavailable, "the scan was ended");
+    pass_.Wait();
+    if (!TailIsRead()) {
+      HR_TRY_VOID(ReadTail());
+    } else if (file_ != nullptr || next_file_ < candidates_.size()) {
+      HR_TRY_VOID(ReadTable());
+    } else {
+      return std::nullopt;
+    }
+  }
+  ColumnBatch batch = std::move(ready_.front());
+  ready_.pop_front();
+  return batch;
+}
+
+Result<void> SnapshotScan::ReadTail() {
+  const EpochId last{std::min(source_.epoch.value, tail_read_.value + kTailEpochs)};
+  EpochId read = tail_read_;
+  uint64_t bytes = 0;
+  bool enough = false;
+  std::vector<ColumnBatch> parts;
+  const auto take = [&](EpochRows epoch) -> Result<void> {
+    if (bytes >= kTailBytes) {
+      enough = true;  // a scan of the log has no other way to be ended than an error
+      return Fail(ErrorCode::kUnavailable, "enough was read");
+    }
+    read = epoch.epoch;
+    bytes += epoch.rows.ByteSize();
+    const ColumnBatch rows = pipeline::ConformTo(source_.stream.schema, epoch.rows);
+    parts.push_back(Project(
+        columns_.read, ToTableRows(columns_.table, epoch.epoch, rows, std::move(epoch.known_at)),
+        &columns_.fields));
+    return {};
+  };
+  auto scanned =
+      ScanStreamRows(*log_, source_.stream, tail_read_, last, UnknownTime::kRefuse, take);
+  if (!scanned && !enough) return WentAway(std::move(scanned).error(), "a segment of the log");
+  tail_read_ = enough ? read : last;
+  if (parts.empty()) return {};
+  return Keep(ColumnBatch::Concat(parts), figures_.rows_from_log);
+}
+
+Result<void> SnapshotScan::ReadTable() {
+  const auto fail = [this](Error error) {
+    return WentAway(
+        std::move(error).With("data_file", table_->files()[candidates_[next_file_]].path),
+        "a data file");
+  };
+  if (file_ == nullptr) {
+    auto opened = table_->OpenFile(candidates_[next_file_], columns_.names);
+    if (!opened) return fail(std::move(opened).error());
+    file_ = std::move(*opened);
+    ++figures_.files;
+  }
+  auto part = file_->Next();
+  if (!part) return fail(std::move(part).error());
+  if (!*part) {
+    file_.reset();
+    ++next_file_;
+    return {};
+  }
+  const EpochId last = std::min(figures_.marker, source_.epoch);
+  return Keep(UpTo(last, ColumnBatch(columns_.read, (*part)->rows(), (*part)->columns()),
+                   columns_.epoch_column),
+              figures_.rows_from_table);
+}
+
+Result<void> SnapshotScan::Keep(const ColumnBatch& rows, uint64_t& count) {
+  HR_TRY(const ColumnBatch fitting, columns_.filter.Apply(rows));
+  count += fitting.rows();
+  const ColumnBatch wanted = Project(columns_.wanted, fitting);
+  if (wanted.rows() <= kBatchRows) {
+    if (wanted.rows() > 0) ready_.push_back(wanted);
+    return {};
+  }
+  for (size_t begin = 0; begin < wanted.rows(); begin += kBatchRows)
+    ready_.push_back(wanted.Slice(begin, std::min(wanted.rows(), begin + kBatchRows)));
+  return {};
+}
+
+}  // namespace headrace::tables

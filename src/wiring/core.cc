@@ -26,6 +26,7 @@
 #include "wiring/log_retention.h"
 #include "wiring/recovery.h"
 #include "wiring/snapshotter.h"
+#include "wiring/table_scans.h"
 
 namespace headrace::wiring {
 namespace {
@@ -147,12 +148,14 @@ class RunningCore final : public Core {
     snapshotter_->TakeNow(std::move(done));
   }
   DefinitionChanges& changes() override { return *changes_; }
+  TableScans& scans() override { return *scans_; }
   const StartFigures& started_from() const override { return started_from_; }
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
     environment_.CrashPoint("stop.begin");
     held_.Close();
+    scans_->Close();
     changes_->Close();
     snapshotter_->Close();
     retention_->Close();
@@ -190,6 +193,14 @@ class RunningCore final : public Core {
                                             .publishers = *derived_.publishers,
                                             .snapshotter = *snapshotter_,
                                             .sequencer = *sequencer_});
+    scans_ = std::make_unique<TableScans>(environment_,
+                                          TableScans::Sources{.definition = *definition_,
+                                                              .data_folder = options_.data_folder,
+                                                              .publishers = *derived_.publishers,
+                                                              .retention = *retention_,
+                                                              .sequencer = *sequencer_,
+                                                              .budget = budget_,
+                                                              .pins = read_pins_});
     changes_ = std::make_unique<DefinitionChanges>(
         environment_,
         DefinitionChanges::Sources{.options = options_,
@@ -204,6 +215,7 @@ class RunningCore final : public Core {
 
   // They call the sequencer.
   void CloseBackground() {
+    if (scans_) scans_->Close();
     if (changes_) changes_->Close();
     if (snapshotter_) snapshotter_->Close();
     if (retention_) retention_->Close();
@@ -332,6 +344,7 @@ class RunningCore final : public Core {
   void OnDurable(log::EpochRef epoch) {
     derived_.dead_letters->Note(*epoch);
     changes_->NoteDurable(*epoch);
+    scans_->NoteDurable(*epoch);
     retention_->NoteDurable(*epoch);
     if (const auto noted = derived_.publishers->NoteDurable(*epoch); !noted)
       base::LogError("wiring.plan_not_read", {{"error", noted.error().ToString()}});
@@ -345,6 +358,7 @@ class RunningCore final : public Core {
     changes_->NoteVisible(epoch);
     end_to_end_.NoteVisible(epoch, environment_.clock().Now());
     answers_->MarkVisible(epoch);
+    scans_->NoteVisible(epoch);
     held_.Release();
     const std::lock_guard lock(visible_mutex_);
     if (when_visible_ && epoch >= when_visible_epoch_) std::exchange(when_visible_, {})();
@@ -387,6 +401,8 @@ class RunningCore final : public Core {
   std::function<void()> when_visible_;
   std::unique_ptr<Snapshotter> snapshotter_;
   std::unique_ptr<LogRetention> retention_;
+  tables::ReadPins read_pins_;
+  std::unique_ptr<TableScans> scans_;
   std::unique_ptr<DefinitionChanges> changes_;
   // Last, as they call everything above; the destructor says how they end.
   std::unique_ptr<log::Sequencer> sequencer_;

@@ -20,10 +20,12 @@
 #include "protocols/resp_server.h"
 #include "serving/resp/commands.h"
 #include "watch/memory_watch.h"
+#include "wiring/flight_scans.h"
 #include "wiring/http_verbs.h"
 #include "wiring/log_gate.h"
 #include "wiring/pipeline_folder.h"
 #include "wiring/starting.h"
+#include "wiring/table_scans.h"
 
 namespace headrace::wiring {
 namespace {
@@ -129,6 +131,8 @@ class RunningEngine final : public Engine {
     MountVerbs(router_, *core_, *gate_, *events_, options_.demo_faults);
     progress_.Begin(log::RecoveryPhase::kReady, 0);
     starting_gate_.Open(*gate_);
+    scans_ = std::make_unique<FlightScans>(core_->scans());
+    flight_->UseReads(*scans_);
     http_->UseRouter(router_);
     if (!resp_) return {};
     commands_ = serving::RespCommandHandlers({&core_->answers(), [this] { return Info(); }});
@@ -148,6 +152,7 @@ class RunningEngine final : public Engine {
 
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
+    if (core_) core_->scans().Close();
     if (flight_) flight_->Stop();
     if (http_) http_->Drain(kDrainGrace);
     if (resp_) resp_->Drain(kDrainGrace);
@@ -211,6 +216,7 @@ class RunningEngine final : public Engine {
   std::unique_ptr<Core> core_;
   std::unique_ptr<watch::Governor> governor_;  // goes before the core, whose times it reads
   std::unique_ptr<LogGate> gate_;
+  std::unique_ptr<FlightScans> scans_;
   std::unique_ptr<env::Executor> events_;
   protocols::HttpRouter router_;
   std::atomic<bool> recovered_{false};

@@ -63,6 +63,7 @@ struct CoreOptions {
 };
 
 class DefinitionChanges;
+class TableScans;
 
 // The engine without sockets: EventBatches in, answers and table files out. Threads are the
 // environment's executors. Submit, Answer and Status from any thread.
@@ -106,6 +107,8 @@ class Core {
   virtual void TakeSnapshot(std::function<void(base::Result<void>)> done) = 0;
   // What changes the definition; lives as long as the core.
   virtual DefinitionChanges& changes() = 0;
+  // Reads streams as of an epoch; lives as long as the core.
+  virtual TableScans& scans() = 0;
   // How this core came back.
   virtual const StartFigures& started_from() const = 0;
   // Refuses new batches, makes what was taken durable and visible, publishes, closes. Idempotent.

@@ -51,6 +51,29 @@ void LogRetention::LetGo() {
   sources_.sequencer.LetGo();
 }
 
+LogRetention::Pin LogRetention::PinAll() {
+  const std::lock_guard lock(mutex_);
+  pins_.emplace(next_pin_, base::EpochId{0});
+  return {this, next_pin_++};
+}
+
+void LogRetention::Pin::MoveTo(base::EpochId after) {
+  const std::lock_guard lock(retention_->mutex_);
+  retention_->pins_.at(number_) = after;
+}
+
+void LogRetention::Unpin(uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  pins_.erase(number);
+}
+
+std::optional<base::EpochId> LogRetention::Pinned() const {
+  const std::lock_guard lock(mutex_);
+  std::optional<base::EpochId> least;
+  for (const auto& [number, after] : pins_) least = std::min(least.value_or(after), after);
+  return least;
+}
+
 void LogRetention::NoteDurable(const log::Epoch& epoch) {
   const auto& keep = sources_.definition.log.keep;
   const std::lock_guard lock(mutex_);
@@ -99,6 +122,7 @@ watch::RetentionFigures LogRetention::Needed() {
   } else if (!full) {
     hold(OlderThan(*definition.log.keep), "log.keep");
   }
+  if (const auto pinned = Pinned(); pinned && !full) hold(*pinned, "a scan that is under way");
   return needed;
 }
 

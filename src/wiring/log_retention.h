@@ -2,16 +2,19 @@
 // Decides from which epoch on the log is still needed, and tells the log. Rows stay as long as
 // - a start may need them: those after the snapshot before the newest one (without two, all);
 // - a table lacks them;
+// - a scan is reading them, while there is room;
 // - the pipeline says `log.keep`; without it, until three quarters of log.bytes_max are used.
 // Rows of a stream without a table are nowhere else: they stay, unless `log.keep` says that they
 // may go.
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/ids.h"
 #include "base/time.h"
@@ -47,6 +50,32 @@ class LogRetention {
   // epoch, on the sequencer's executor.
   void Hold(std::move_only_function<void(base::EpochId)> done);
   void LetGo();
+  // Rows that a reader needs stay while its pin lives, unless the log is nearly full: then readers
+  // find them gone, as rows that come in must not be refused for their sake. Any thread.
+  class Pin {
+   public:
+    Pin() = default;
+    Pin(Pin&& other) noexcept
+        : retention_(std::exchange(other.retention_, nullptr)), number_(other.number_) {}
+    Pin& operator=(Pin&& other) noexcept {
+      std::swap(retention_, other.retention_);
+      std::swap(number_, other.number_);
+      return *this;
+    }
+    ~Pin() {
+      if (retention_ != nullptr) retention_->Unpin(number_);
+    }
+    // Only rows of epochs after it are needed.
+    void MoveTo(base::EpochId after);
+
+   private:
+    friend class LogRetention;
+    Pin(LogRetention* retention, uint64_t number) : retention_(retention), number_(number) {}
+    LogRetention* retention_ = nullptr;
+    uint64_t number_ = 0;
+  };
+  // What every table has already may be on its way out; all other rows stay.
+  Pin PinAll();
   void Close();
   watch::RetentionFigures figures() const;
 
@@ -59,6 +88,9 @@ class LogRetention {
   watch::RetentionFigures Needed();
   // The last epoch that is older than `keep`; 0 when none is known to be.
   base::EpochId OlderThan(base::Duration keep);
+  void Unpin(uint64_t number);
+  // What the reader that needs most needs; nothing when nobody reads.
+  std::optional<base::EpochId> Pinned() const;
   bool IsHeld() const {
     const std::lock_guard lock(mutex_);
     return held_;
@@ -70,6 +102,8 @@ class LogRetention {
   mutable std::mutex mutex_;  // guards from here
   std::deque<Mark> marks_;
   bool held_ = false;
+  std::map<uint64_t, base::EpochId> pins_;  // by number: rows of later epochs are needed
+  uint64_t next_pin_ = 0;
   base::Timestamp clock_ = base::Timestamp::Min();
   watch::RetentionFigures figures_;
   std::unique_ptr<env::Executor> executor_;

@@ -94,32 +94,43 @@ void TablePublishers::Bind(const std::string& stream, base::StreamId id) {
     const auto known = [this](size_t of) { return ids_.contains(of); };
     if (table.publisher || !known(table.stream) || !std::ranges::all_of(inputs, known)) continue;
     table.publisher = std::make_unique<tables::Publisher>(
-        environment_, budget_, Published(table),
+        environment_, budget_, Published(table.stream, table.made.get()),
         tables::PublisherOptions{
             .folder = table.folder, .commit = table.commit, .upkeep = upkeep_});
   }
 }
 
-tables::PublishedStream TablePublishers::Published(const Table& table) const {
-  const pipeline::StreamDefinition& definition = definition_.streams[table.stream];
-  const size_t root = definition_.RootOf(table.stream);
-  tables::PublishedStream published{ids_.at(table.stream), definition.name, definition.schema(),
-                                    definition.timing.event_time_field,
-                                    definition_.streams[root].known_at};
-  if (table.made != nullptr) {
-    published.made = table.made.get();
-    for (const size_t input : InputsOf(definition_, table.stream)) {
+tables::PublishedStream TablePublishers::Published(size_t stream, tables::MadeRows* made) const {
+  const pipeline::StreamDefinition& definition = definition_.streams[stream];
+  const size_t root = definition_.RootOf(stream);
+  const auto id = ids_.find(stream);  // the log need not know a derived stream without a table
+  tables::PublishedStream published{
+      id == ids_.end() ? base::StreamId{} : id->second, definition.name, definition.schema(),
+      definition.timing.event_time_field, definition_.streams[root].known_at};
+  if (made != nullptr) {
+    published.made = made;
+    for (const size_t input : InputsOf(definition_, stream)) {
       published.inputs.push_back(ids_.at(input));
       if (!definition_.streams[input].known_at.assumed()) published.known_at = {};
     }
   } else if (definition.derived()) {
     published.root = {ids_.at(root), definition_.streams[root].schema(),
                       definition_.streams[root].timing.event_time_field,
-                      [this, of = table.stream](const columns::ColumnBatch& rows) {
-                        return pipeline::DeriveFromRoot(definition_, of, rows);
+                      [this, stream](const columns::ColumnBatch& rows) {
+                        return pipeline::DeriveFromRoot(definition_, stream, rows);
                       }};
   }
   return published;
+}
+
+base::Result<TablePublishers::Described> TablePublishers::Describe(size_t stream) const {
+  const auto table = std::ranges::find(tables_, stream, &Table::stream);
+  if (table != tables_.end()) return Described{Published(stream, table->made.get()), table->folder};
+  if (!definition_.DependsOnOtherRows(stream)) return Described{Published(stream, nullptr), ""};
+  return base::Fail(base::ErrorCode::kUnsupported,
+                    "rows of stream `" + definition_.streams[stream].name +
+                        "` depend on others, as it is joined or has no repeats, and without a "
+                        "table they stand nowhere: give it one under `tables`");
 }
 
 base::Result<void> TablePublishers::Start(const std::string& log_folder,

@@ -44,6 +44,13 @@ class TablePublishers {
   // After Bind, before the first epoch. Tables that the capture lacks need every epoch: refused as
   // kFailedPrecondition.
   base::Result<void> Restore(std::span<const uint8_t> bytes);
+  // A stream as a scan wants it, and its table's folder: empty without a table. After Bind. Errors:
+  // kUnsupported for a stream whose rows depend on others and stand nowhere.
+  struct Described {
+    tables::PublishedStream stream;
+    std::string folder;
+  };
+  base::Result<Described> Describe(size_t stream) const;
   // The earliest epoch up to which every stream with a table is in it; nothing without tables.
   std::optional<base::EpochId> CommittedThrough() const;
   // Publishes what is durable; `done` after the last table, with what stopped the first that could
@@ -62,7 +69,7 @@ class TablePublishers {
     std::unique_ptr<tables::MadeRows> made;  // of a stream whose rows depend on others
     std::unique_ptr<tables::Publisher> publisher;
   };
-  tables::PublishedStream Published(const Table& table) const;
+  tables::PublishedStream Published(size_t stream, tables::MadeRows* made) const;
 
   env::Environment& environment_;
   base::MemoryBudget& budget_;

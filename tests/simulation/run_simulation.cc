@@ -29,6 +29,7 @@ struct Totals {
   uint64_t lives = 0;
   uint64_t rows = 0;
   uint64_t answers = 0;
+  uint64_t scans = 0;
   uint64_t repeats = 0;
   env::MonotonicTime simulated{0};
   std::map<std::string, uint64_t> visits;
@@ -48,6 +49,7 @@ void Add(const Outcome& outcome, Totals& totals) {
   totals.lives += outcome.lives;
   totals.rows += outcome.acknowledged_rows;
   totals.answers += outcome.answers_checked;
+  totals.scans += outcome.scans_checked;
   totals.repeats += outcome.repeated_batches;
   totals.simulated += outcome.simulated;
   for (const auto& [name, visits] : outcome.crash_point_visits) totals.visits[name] += visits;
@@ -73,10 +75,10 @@ bool Replays(uint64_t seed) {
 void Report(const Totals& totals) {
   fmt::print(
       "{} seeds, {} lives, {:.1f} simulated hours, {} faults, {} acknowledged rows, {} repeats, {} "
-      "answers checked, {} of {} crash points visited, {} crashed at, {} failed\n",
+      "answers and {} scans checked, {} of {} crash points visited, {} crashed at, {} failed\n",
       totals.seeds, totals.lives, totals.hours(), totals.fault_count(), totals.rows, totals.repeats,
-      totals.answers, totals.visits.size(), env::kCrashPoints.size(), totals.crashed_at.size(),
-      totals.failed);
+      totals.answers, totals.scans, totals.visits.size(), env::kCrashPoints.size(),
+      totals.crashed_at.size(), totals.failed);
   for (const auto& [kind, count] : totals.faults) fmt::print("  {:>8} {}\n", count, kind);
 }
 

@@ -43,6 +43,7 @@ World::World(Script script)
     : script_(std::move(script)),
       random_(script_.seed),
       shape_(DrawShape(script_, random_)),
+      scan_random_(script_.seed ^ 0x5CA9),
       definition_(
           PaymentsPipeline(shape_.clock, shape_.short_log ? LogKeeps::kMinutes : LogKeeps::kAll)) {
   const Faults first = script_.faults.empty() ? DrawFaults(shape_, random_) : script_.faults[0];
@@ -60,6 +61,7 @@ World::World(Script script)
 
 World::~World() {
   machine_->Crash();
+  EndScan();
   front_.reset();
   core_.reset();
   base::SetLogSink({});
@@ -150,6 +152,7 @@ void World::TakeLeave() {
   if (script_.leave && !must_stop) return machine_->Crash(*script_.leave);
   if (must_stop || random_() % 3 == 0) {  // cleanly; and then the power may still go
     machine_->Run([&] {
+      EndScan();
       front_.reset();
       core_->Stop();
     });
@@ -168,6 +171,7 @@ void World::EndLife() {
   if (front_ != nullptr && front_->broken() > 0)
     outcome_.faults["broken connection"] += front_->broken();
   CheckChange();
+  EndScan();
   front_.reset();
   core_.reset();
   CloseLife();
@@ -228,6 +232,7 @@ void World::Burst() {
   const uint64_t turns = script_.turns_max / 4 + random_() % script_.turns_max;
   for (uint64_t turn = 0; turn < turns && !Failed() && !machine_->crashed(); ++turn) {
     Turn();
+    Scan();
     if (!machine_->crashed()) machine_->RunFor(std::chrono::microseconds(random_() % 120'000));
     if (!machine_->crashed() && core_->log_status().read_only) {
       ++outcome_.faults["restart of a read-only log"];
@@ -409,6 +414,7 @@ Outcome World::Run() {
   if (!Failed()) CheckLog();
   if (!Failed()) CheckTable();
   if (!Failed()) CheckAnswers();
+  EndScan();
   front_.reset();
   if (!Failed() && !machine_->Run([&] { core_->Stop(); })) Fail("died without a fault");
   if (!Failed()) CheckLog();

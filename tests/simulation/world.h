@@ -19,6 +19,7 @@
 #include "simulation/record.h"
 #include "simulation/script.h"
 #include "wiring/engine.h"
+#include "wiring/table_scans.h"
 
 namespace headrace::simulation {
 
@@ -29,6 +30,7 @@ struct Outcome {
   uint64_t acknowledged_rows = 0;
   uint64_t repeated_batches = 0;
   uint64_t answers_checked = 0;
+  uint64_t scans_checked = 0;
   env::MonotonicTime simulated{0};
   std::map<std::string, uint64_t> crash_point_visits;
   std::map<std::string, uint64_t> crashed_at;  // points at which a life ended
@@ -106,6 +108,11 @@ class World {
   // What the wall clock would say had nobody stepped it.
   int64_t TrueTime() const;
   void LookAtLog();
+  void Scan();  // begins one, or reads a piece of the one under way
+  void BeginScan();
+  void ReadScan();
+  void EndScan();  // of this life, however far it is
+  void CheckScans(const std::vector<LoggedRow>& table);
   void Drain();
 
   Batch MakeBatch(Producer& producer);
@@ -140,12 +147,23 @@ class World {
   const Script script_;
   std::mt19937_64 random_;
   const Shape shape_;
+  std::mt19937_64 scan_random_;  // of its own: scans draw nothing of what else happens
   pipeline::PipelineRef definition_;
   std::unique_ptr<env::simulated::SimulatedEnvironment> machine_;
   std::unique_ptr<wiring::Core> core_;
   std::unique_ptr<HttpFront> front_;  // goes before the core
   std::vector<Producer> producers_;
   Record record_;
+  // A scan that is read piece by piece while everything else goes on.
+  struct ScanRun {
+    std::unique_ptr<wiring::TableScan> scan;
+    tables::ScanRequest request;
+    std::optional<int64_t> card;  // whose rows are asked for
+    base::EpochId epoch;
+    std::vector<LoggedRow> rows;
+  };
+  ScanRun scan_;                // goes before the core
+  std::vector<ScanRun> scans_;  // that were read to the end
   int64_t next_id_ = 1;
   int64_t foreign_rows_ = 0;
   int64_t now_us_;              // event time goes on by this under `clock: events`

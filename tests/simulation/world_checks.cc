@@ -157,6 +157,7 @@ void World::CheckTable() {
   if (foreign != static_cast<uint64_t>(foreign_rows_))
     Fail(fmt::format("of {} rows of another writer {} are in the table", foreign_rows_, foreign));
   CheckKnownAt(*rows);
+  CheckScans(*rows);
 }
 
 // Live rows became known in the order of their epochs, whatever the wall clock did.

@@ -13,6 +13,7 @@
 #include "columns/arrow/arrow_bridge.h"
 #include "columns/value.h"
 #include "ingest/flight/flight_status.h"
+#include "ingest/flight/get_stream.h"
 #include "ingest/flight/put_stream.h"
 
 namespace headrace::ingest {
@@ -50,6 +51,32 @@ base::Result<void> TryPort(env::Network& network, const std::string& host, uint1
   return {};
 }
 
+// Rows that take one of the places for DoGet calls for as long as they live.
+class CountedRows final : public FlightRows {
+ public:
+  // Null when every place is taken.
+  static std::unique_ptr<CountedRows> Enter(const std::shared_ptr<std::atomic<size_t>>& count,
+                                            size_t most) {
+    if (count->fetch_add(1) < most) return std::unique_ptr<CountedRows>(new CountedRows(count));
+    count->fetch_sub(1);
+    return nullptr;
+  }
+  ~CountedRows() override { count_->fetch_sub(1); }
+  void Hold(std::unique_ptr<FlightRows> rows) { rows_ = std::move(rows); }
+
+  const columns::SchemaRef& schema() const override { return rows_->schema(); }
+  std::vector<std::pair<std::string, std::string>> metadata() const override {
+    return rows_->metadata();
+  }
+  base::Result<std::optional<columns::ColumnBatch>> Next() override { return rows_->Next(); }
+  std::string Summary() const override { return rows_->Summary(); }
+
+ private:
+  explicit CountedRows(std::shared_ptr<std::atomic<size_t>> count) : count_(std::move(count)) {}
+  const std::shared_ptr<std::atomic<size_t>> count_;
+  std::unique_ptr<FlightRows> rows_;
+};
+
 }  // namespace
 
 // The verbs of Arrow Flight; each one only translates.
@@ -68,6 +95,8 @@ class FlightServer::Service final : public flight::FlightServerBase {
   arrow::Status DoPut(const flight::ServerCallContext& context,
                       std::unique_ptr<flight::FlightMessageReader> reader,
                       std::unique_ptr<flight::FlightMetadataWriter> writer) override;
+  arrow::Status DoGet(const flight::ServerCallContext& context, const flight::Ticket& ticket,
+                      std::unique_ptr<flight::FlightDataStream>* stream) override;
   arrow::Status ListFlights(const flight::ServerCallContext& context,
                             const flight::Criteria* criteria,
                             std::unique_ptr<flight::FlightListing>* listings) override;
@@ -79,9 +108,15 @@ class FlightServer::Service final : public flight::FlightServerBase {
   arrow::Status ListActions(const flight::ServerCallContext& context,
                             std::vector<flight::ActionType>* actions) override;
 
+  void UseReads(FlightReads& reads) { reads_.store(&reads, std::memory_order_release); }
   void Stop();
 
  private:
+  base::Result<FlightReads*> Reads() const;
+  base::Result<std::unique_ptr<FlightRows>> OpenRows(const flight::ServerCallContext& context,
+                                                     const std::string& ticket);
+  arrow::Status OfferRows(const flight::FlightDescriptor& request,
+                          std::unique_ptr<flight::FlightInfo>* info);
   base::Result<std::shared_ptr<PutWindow>> OpenWindow();
   void CloseWindow(const std::shared_ptr<PutWindow>& window);
 
@@ -90,6 +125,8 @@ class FlightServer::Service final : public flight::FlightServerBase {
   base::MemoryBudget& budget_;
   env::Environment& environment_;
   std::vector<FlightAction> actions_;
+  std::atomic<FlightReads*> reads_{nullptr};
+  const std::shared_ptr<std::atomic<size_t>> gets_ = std::make_shared<std::atomic<size_t>>(0);
   std::mutex mutex_;
   bool stopping_ = false;
   std::set<std::shared_ptr<PutWindow>> windows_;  // of the DoPut calls that run
@@ -130,6 +167,52 @@ arrow::Status FlightServer::Service::DoPut(const flight::ServerCallContext& /*co
   return ToFlightStatus(done.error());
 }
 
+base::Result<FlightReads*> FlightServer::Service::Reads() const {
+  HR_TRY_VOID(gate_.Ready());
+  FlightReads* reads = reads_.load(std::memory_order_acquire);
+  if (reads != nullptr) return reads;
+  return Fail(ErrorCode::kUnavailable, "nothing can be read yet: repeat in a moment");
+}
+
+arrow::Status FlightServer::Service::DoGet(const flight::ServerCallContext& context,
+                                           const flight::Ticket& ticket,
+                                           std::unique_ptr<flight::FlightDataStream>* stream) {
+  auto rows = OpenRows(context, ticket.ticket);
+  if (!rows) return ToFlightStatus(rows.error());
+  *stream = MakeGetStream(std::move(*rows));
+  return arrow::Status::OK();
+}
+
+// The context lives as long as the call, and the call's rows no longer.
+base::Result<std::unique_ptr<FlightRows>> FlightServer::Service::OpenRows(
+    const flight::ServerCallContext& context, const std::string& ticket) {
+  HR_TRY(FlightReads * reads, Reads());
+  auto place = CountedRows::Enter(gets_, options_.get_streams_max);
+  if (!place)
+    return Fail(ErrorCode::kResourceExhausted,
+                fmt::format("{} DoGet calls are open, the most there may be: end one, then repeat",
+                            options_.get_streams_max));
+  HR_TRY(auto rows, reads->Open(ticket, [&context] { return context.is_cancelled(); }));
+  place->Hold(std::move(rows));
+  return place;
+}
+
+arrow::Status FlightServer::Service::OfferRows(const flight::FlightDescriptor& request,
+                                               std::unique_ptr<flight::FlightInfo>* info) {
+  const auto reads = Reads();
+  if (!reads) return ToFlightStatus(reads.error());
+  const auto offer = (*reads)->MakeOffer(request.cmd);
+  if (!offer) return ToFlightStatus(offer.error());
+  flight::FlightEndpoint endpoint;  // without a location: from this server
+  endpoint.ticket.ticket = offer->ticket;
+  ARROW_ASSIGN_OR_RAISE(flight::FlightInfo made,
+                        flight::FlightInfo::Make(columns::ToArrowSchema(*offer->schema), request,
+                                                 {std::move(endpoint)}, /*total_records=*/-1,
+                                                 /*total_bytes=*/-1));
+  *info = std::make_unique<flight::FlightInfo>(std::move(made));
+  return arrow::Status::OK();
+}
+
 arrow::Status FlightServer::Service::ListFlights(const flight::ServerCallContext& /*context*/,
                                                  const flight::Criteria* /*criteria*/,
                                                  std::unique_ptr<flight::FlightListing>* listings) {
@@ -146,6 +229,7 @@ arrow::Status FlightServer::Service::ListFlights(const flight::ServerCallContext
 arrow::Status FlightServer::Service::GetFlightInfo(const flight::ServerCallContext& /*context*/,
                                                    const flight::FlightDescriptor& request,
                                                    std::unique_ptr<flight::FlightInfo>* info) {
+  if (request.type == flight::FlightDescriptor::CMD) return OfferRows(request, info);
   const auto stream = gate_.Find(request.path.empty() ? std::string_view()
                                                       : std::string_view(request.path.front()));
   if (!stream) return ToFlightStatus(stream.error());
@@ -219,6 +303,7 @@ base::Result<std::unique_ptr<FlightServer>> FlightServer::Start(
 FlightServer::FlightServer(std::unique_ptr<Service> service) : service_(std::move(service)) {}
 FlightServer::~FlightServer() { Stop(); }
 uint16_t FlightServer::port() const { return static_cast<uint16_t>(service_->port()); }
+void FlightServer::UseReads(FlightReads& reads) { service_->UseReads(reads); }
 void FlightServer::Stop() { service_->Stop(); }
 
 }  // namespace headrace::ingest

@@ -1,8 +1,8 @@
 #pragma once
-// The Arrow Flight endpoint: DoPut takes record batches into streams; ListFlights and GetFlightInfo
-// show the streams with their schemas; DoAction runs what rooms have mounted. The wire protocol is
-// in docs/reference/flight.md. gRPC owns the threads of calls; acknowledgements of each DoPut are
-// written by an executor of its own.
+// The Arrow Flight endpoint: DoPut takes record batches into streams; DoGet hands out rows that
+// rooms below read; ListFlights and GetFlightInfo show the streams with their schemas; DoAction
+// runs what rooms have mounted. The wire protocol is in docs/reference/flight.md. gRPC owns the
+// threads of calls; acknowledgements of each DoPut are written by an executor of its own.
 
 #include <chrono>
 #include <cstdint>
@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "env/environment.h"
 #include "env/network.h"
+#include "ingest/flight/flight_reads.h"
 #include "ingest/stream_gate.h"
 
 namespace headrace::ingest {
@@ -32,6 +33,7 @@ struct FlightServerOptions {
   uint16_t port = 8815;  // 0: the system chooses
   // Named limits.
   size_t put_streams_max = 64;  // DoPut calls at once; one more is kResourceExhausted
+  size_t get_streams_max = 64;  // DoGet calls at once, likewise; those that nobody reads count too
   size_t window_batches =
       64;  // unacknowledged batches of one DoPut; at the limit its input is not read
   // The same in bytes of columns; one batch may pass it. At 500,000 small rows a second this is a
@@ -58,6 +60,8 @@ class FlightServer {
   FlightServer& operator=(const FlightServer&) = delete;
 
   uint16_t port() const;
+  // What DoGet and GetFlightInfo by command read from now on; before, both are kUnavailable.
+  void UseReads(FlightReads& reads);
   // Ends every call (kUnavailable: repeat elsewhere or later) and returns when none is left; at
   // most drain_max for those that wait for their client. Idempotent.
   void Stop();

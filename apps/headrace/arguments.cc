@@ -83,6 +83,7 @@ struct Arguments::Impl {
   LogInspectOptions log_inspect;
   LogCheckOptions log_check;
   LogForkOptions log_fork;
+  ScanOptions scan;
   DoctorOptions doctor;
   TablesOptions tables;
   ExplainOptions explain;
@@ -100,6 +101,7 @@ struct Arguments::Impl {
   void AddChanges();
   void AddTraining();
   void AddLog();
+  void AddScan();
   void AddTables();
   void AddExplain();
   int CompareReference(CommandContext& context, const std::string& text) const;
@@ -321,6 +323,29 @@ void Arguments::Impl::AddLog() {
       ->type_name("EPOCH");
 }
 
+void Arguments::Impl::AddScan() {
+  CLI::App& command =
+      Add("scan",
+          "The rows of a stream as of one epoch, from its table and the log's tail together: as "
+          "JSON lines, or into a file",
+          [this](CommandContext& context) { return RunScan(scan, context); });
+  command.add_option("STREAM", scan.stream, "The stream")->required();
+  command
+      .add_option("--columns", scan.columns,
+                  "Only these of its table's columns, in this order; with _epoch, _row, _known_at")
+      ->delimiter(',')
+      ->type_name("NAME,...");
+  command
+      .add_option("--where", scan.where,
+                  "Only rows for which this is true: an expression over the table's columns")
+      ->type_name("EXPRESSION");
+  command.add_option("--epoch", scan.epoch, "As of this epoch; by default the newest durable one")
+      ->type_name("N");
+  command.add_option("-o,--output", scan.output, "The file to write: .parquet or .arrow")
+      ->type_name("FILE");
+  AddAddress(command, "--flight", "The engine's Arrow Flight address", scan.flight);
+}
+
 void Arguments::Impl::AddTables() {
   CLI::App& list =
       Add("tables",
@@ -353,6 +378,7 @@ Arguments::Impl::Impl() {
   AddChanges();
   AddTraining();
   AddLog();
+  AddScan();
   AddTables();
   AddExplain();
 }

@@ -154,6 +154,16 @@ struct LogForkOptions {
 };
 int RunLogFork(const LogForkOptions& options, CommandContext& context);
 
+struct ScanOptions {
+  std::string stream;
+  std::vector<std::string> columns;
+  std::string where;
+  std::optional<uint64_t> epoch;
+  std::string output;  // empty: JSON lines
+  Address flight{.port = kDefaultFlightPort};
+};
+int RunScan(const ScanOptions& options, CommandContext& context);
+
 struct DoctorOptions {
   std::string table;  // its folder
 };

@@ -1,0 +1,56 @@
+#include "flight_scanner.h"
+
+#include <arrow/flight/client.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include "ingest/flight/flight_status.h"
+
+namespace headrace::app {
+
+namespace flight = arrow::flight;
+using base::ErrorCode;
+using base::Fail;
+
+struct FlightScanner::Impl {
+  std::unique_ptr<flight::FlightClient> client;
+  std::unique_ptr<flight::FlightStreamReader> reader;
+  std::shared_ptr<arrow::Schema> schema;
+  std::string summary;
+};
+
+base::Result<std::unique_ptr<FlightScanner>> FlightScanner::Open(const Address& address,
+                                                                 const std::string& ticket) {
+  auto impl = std::make_unique<Impl>();
+  const auto location = flight::Location::ForGrpcTcp(address.host, address.port);
+  if (!location.ok()) return Fail(ErrorCode::kInvalidInput, location.status().message());
+  auto client = flight::FlightClient::Connect(*location);
+  if (!client.ok()) return Fail(ingest::FromFlightStatus(client.status()));
+  impl->client = std::move(*client);
+  auto reader = impl->client->DoGet(flight::Ticket{ticket});
+  if (!reader.ok()) return Fail(ingest::FromFlightStatus(reader.status()));
+  impl->reader = std::move(*reader);
+  auto schema = impl->reader->GetSchema();
+  if (!schema.ok()) return Fail(ingest::FromFlightStatus(schema.status()));
+  impl->schema = std::move(*schema);
+  return std::unique_ptr<FlightScanner>(new FlightScanner(std::move(impl)));
+}
+
+const std::shared_ptr<arrow::Schema>& FlightScanner::schema() const { return impl_->schema; }
+const std::string& FlightScanner::summary() const { return impl_->summary; }
+
+base::Result<std::shared_ptr<arrow::RecordBatch>> FlightScanner::Next() {
+  while (true) {
+    const auto chunk = impl_->reader->Next();
+    if (!chunk.ok()) return Fail(ingest::FromFlightStatus(chunk.status()));
+    if (chunk->app_metadata != nullptr) impl_->summary = chunk->app_metadata->ToString();
+    if (chunk->data == nullptr && impl_->summary.empty())
+      return Fail(ErrorCode::kUnavailable, "the server ended the scan before its end: begin again");
+    if (chunk->data == nullptr || chunk->data->num_rows() > 0) return chunk->data;
+  }
+}
+
+FlightScanner::FlightScanner(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+FlightScanner::~FlightScanner() = default;
+
+}  // namespace headrace::app

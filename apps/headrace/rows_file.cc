@@ -1,0 +1,153 @@
+#include "rows_file.h"
+
+#include <arrow/io/file.h>
+#include <arrow/ipc/writer.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+#include <fmt/core.h>
+#include <parquet/arrow/writer.h>
+#include <parquet/properties.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "columns/arrow/arrow_bridge.h"
+#include "columns/value.h"
+
+namespace headrace::app {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+using Rows = std::shared_ptr<arrow::RecordBatch>;
+
+class JsonRows final : public RowsFile {
+ public:
+  JsonRows(std::FILE* out, columns::SchemaRef schema) : out_(out), schema_(std::move(schema)) {}
+
+  Result<void> Write(const Rows& rows) override {
+    HR_TRY(const columns::ColumnBatch batch, columns::FromArrow(*rows, schema_));
+    std::string text;
+    for (size_t row = 0; row < batch.rows(); ++row) {
+      for (size_t field = 0; field < schema_->size(); ++field) {
+        text += field == 0 ? '{' : ',';
+        columns::AppendJsonString(text, schema_->field(field).name);
+        text += ':';
+        batch.column(field).At(row).AppendJson(text);
+      }
+      text += "}\n";
+    }
+    if (std::fwrite(text.data(), 1, text.size(), out_) == text.size()) return {};
+    return Fail(ErrorCode::kIoError, "can't write the rows");
+  }
+  Result<void> Finish() override { return {}; }
+
+ private:
+  std::FILE* const out_;
+  const columns::SchemaRef schema_;
+};
+
+class NewRowsFile : public RowsFile {
+ public:
+  explicit NewRowsFile(std::string path) : path_(std::move(path)), temporary_(path_ + ".new") {}
+  ~NewRowsFile() override {
+    std::error_code ignored;
+    if (!finished_) std::filesystem::remove(temporary_, ignored);
+  }
+
+  Result<void> Begin(const std::shared_ptr<arrow::Schema>& schema) {
+    return Checked([&]() -> arrow::Status {
+      ARROW_ASSIGN_OR_RAISE(out_, arrow::io::FileOutputStream::Open(temporary_));
+      return OpenWriter(schema);
+    });
+  }
+  Result<void> Write(const Rows& rows) override {
+    return Checked([&] { return Append(*rows); });
+  }
+  Result<void> Finish() override {
+    HR_TRY_VOID(Checked([&]() -> arrow::Status {
+      ARROW_RETURN_NOT_OK(CloseWriter());
+      return out_->Close();
+    }));
+    std::error_code error;
+    std::filesystem::rename(temporary_, path_, error);
+    finished_ = !error;
+    if (finished_) return {};
+    return Fail(Error(ErrorCode::kIoError, error.message()).With("file", path_));
+  }
+
+ protected:
+  virtual arrow::Status OpenWriter(const std::shared_ptr<arrow::Schema>& schema) = 0;
+  virtual arrow::Status Append(const arrow::RecordBatch& rows) = 0;
+  virtual arrow::Status CloseWriter() = 0;
+  std::shared_ptr<arrow::io::FileOutputStream> out_;
+
+ private:
+  template <typename Step>
+  Result<void> Checked(Step step) const {
+    const arrow::Status status = step();
+    if (status.ok()) return {};
+    return Fail(Error(ErrorCode::kIoError, status.message()).With("file", path_));
+  }
+
+  const std::string path_;
+  const std::string temporary_;
+  bool finished_ = false;
+};
+
+class ParquetRowsFile final : public NewRowsFile {
+ public:
+  using NewRowsFile::NewRowsFile;
+
+ private:
+  arrow::Status OpenWriter(const std::shared_ptr<arrow::Schema>& schema) override {
+    const auto properties =
+        parquet::WriterProperties::Builder().compression(parquet::Compression::ZSTD)->build();
+    ARROW_ASSIGN_OR_RAISE(writer_, parquet::arrow::FileWriter::Open(
+                                       *schema, arrow::default_memory_pool(), out_, properties));
+    return arrow::Status::OK();
+  }
+  arrow::Status Append(const arrow::RecordBatch& rows) override {
+    return writer_->WriteRecordBatch(rows);
+  }
+  arrow::Status CloseWriter() override { return writer_->Close(); }
+  std::unique_ptr<parquet::arrow::FileWriter> writer_;
+};
+
+class ArrowRowsFile final : public NewRowsFile {
+ public:
+  using NewRowsFile::NewRowsFile;
+
+ private:
+  arrow::Status OpenWriter(const std::shared_ptr<arrow::Schema>& schema) override {
+    ARROW_ASSIGN_OR_RAISE(writer_, arrow::ipc::MakeFileWriter(out_, schema));
+    return arrow::Status::OK();
+  }
+  arrow::Status Append(const arrow::RecordBatch& rows) override {
+    return writer_->WriteRecordBatch(rows);
+  }
+  arrow::Status CloseWriter() override { return writer_->Close(); }
+  std::shared_ptr<arrow::ipc::RecordBatchWriter> writer_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<RowsFile>> RowsFile::Open(const std::string& path, std::FILE* out,
+                                                 const std::shared_ptr<arrow::Schema>& schema) {
+  if (path.empty()) {
+    HR_TRY(columns::SchemaRef ours, columns::FromArrowSchema(*schema));
+    return std::make_unique<JsonRows>(out, std::move(ours));
+  }
+  std::unique_ptr<NewRowsFile> file;
+  if (path.ends_with(".parquet")) file = std::make_unique<ParquetRowsFile>(path);
+  if (path.ends_with(".arrow")) file = std::make_unique<ArrowRowsFile>(path);
+  if (file == nullptr)
+    return Fail(
+        Error(ErrorCode::kInvalidInput, "call the file .parquet or .arrow").With("file", path));
+  HR_TRY_VOID(file->Begin(schema));
+  return file;
+}
+
+}  // namespace headrace::app

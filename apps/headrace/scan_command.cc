@@ -1,0 +1,70 @@
+// headrace scan STREAM: the rows of a stream as of one epoch, its table and the log's tail
+// together, over Arrow Flight.
+
+#include <arrow/record_batch.h>
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "flight_scanner.h"
+#include "progress.h"
+#include "rows_file.h"
+#include "tables/scan/scan_request.h"
+
+namespace headrace::app {
+namespace {
+
+using base::Result;
+using nlohmann::ordered_json;
+
+struct Scanned {
+  uint64_t rows = 0;
+  ordered_json summary;
+};
+
+Result<Scanned> Scan(const ScanOptions& options, CommandContext& context) {
+  const tables::ScanRequest request{.stream = options.stream,
+                                    .columns = options.columns,
+                                    .where = options.where,
+                                    .epoch = options.epoch};
+  HR_TRY(const auto scanner,
+         FlightScanner::Open(options.flight, tables::RenderScanRequest(request)));
+  HR_TRY(const auto file, RowsFile::Open(options.output, context.out, scanner->schema()));
+  Scanned scanned;
+  while (true) {
+    HR_TRY(const auto batch, scanner->Next());
+    if (batch == nullptr) break;
+    scanned.rows += static_cast<uint64_t>(batch->num_rows());
+    HR_TRY_VOID(file->Write(batch));
+  }
+  HR_TRY_VOID(file->Finish());
+  scanned.summary = ordered_json::parse(scanner->summary(), nullptr, /*allow_exceptions=*/false);
+  return scanned;
+}
+
+}  // namespace
+
+int RunScan(const ScanOptions& options, CommandContext& context) {
+  const auto scanned = Scan(options, context);
+  if (!scanned) return ReportError(context, scanned.error());
+  ordered_json summary = {{"rows", scanned->rows}};
+  if (scanned->summary.is_object()) summary.update(scanned->summary);
+  if (!options.output.empty()) summary["file"] = options.output;
+  if (context.json()) {
+    fmt::print(context.out, "{}\n", summary.dump());
+    return 0;
+  }
+  // Rows may be going to a pipe: what is said of them is for people.
+  fmt::print(options.output.empty() ? context.err : context.out,
+             "{} rows as of epoch {}: {} from the table (version {}, up to epoch {}), {} from the "
+             "log{}\n",
+             WithCommas(scanned->rows), summary.value("epoch", 0ULL),
+             WithCommas(summary.value("rows_from_table", 0ULL)),
+             summary.value("table_version", -1LL), summary.value("marker", 0ULL),
+             WithCommas(summary.value("rows_from_log", 0ULL)),
+             options.output.empty() ? "" : ", in " + options.output);
+  return 0;
+}
+
+}  // namespace headrace::app

@@ -83,6 +83,12 @@ void Print(std::FILE* out, const std::string& folder, const TableSurvey& survey,
 int RunDoctor(const DoctorOptions& options, CommandContext& context) {
   const auto environment = env::MakeRealEnvironment();
   const auto resolved = environment->files().Resolve(options.table);
+  if (!resolved && resolved.error().code() == base::ErrorCode::kNotFound)
+    return ReportError(
+        context, base::Error(base::ErrorCode::kNotFound,
+                             "there is no such folder: name that of a Delta table, which has "
+                             "`_delta_log` in it; `headrace tables DATA` lists those of an engine")
+                     .With("folder", options.table));
   if (!resolved) return ReportError(context, resolved.error());
   const std::string& folder = *resolved;  // whole, so that the commands work from anywhere
   const auto survey = tables::delta::SurveyTable(*environment, folder);

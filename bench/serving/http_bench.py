@@ -4,19 +4,20 @@
 --connections connections (8 to Feast, which more make slower) and one thread, in turn against
 `headrace serve`, Feast 0.67's feature server (one worker that is never restarted) over a Redis that
 saves nothing, and a server that answers each request with one constant answer of ours: the ceiling
-of client and sockets. Both hold
-the same values, of which a sample is compared. Client and servers share the cores. Ours computes
-each feature from the card's events as of now, Feast gives back what was written: equal answers, not
-equal work.
+of client and sockets. Both hold the same values, of which a sample is compared. Client and servers
+share the cores. Ours computes each feature from the card's events as of now, Feast gives back what
+was written: equal answers, not equal work.
 
 Then, at half of the rate that it reached, an open-loop client with as many connections: latencies
-of 10 cards with 50 features and of 100 with 20, from when a request was due. And the same for one
-view and for 1,000 views defined, at one rate.
+of 10 cards with 50 features and of 100 with 20, from when a request was due, beside the same rate
+against the constant server, whose latencies are the machine's own. And the same for one view and
+for 200 views defined, at one rate.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import random
@@ -43,7 +44,7 @@ TARGET_OF_CEILING = 0.8
 BODIES = 500
 FEAST_CONNECTIONS = 8
 FEAST_SECONDS = 5.0
-MANY_VIEWS = 1000
+MANY_VIEWS = 200  # as many as a pipeline file may have
 VIEWS_RATE = 2000.0
 
 
@@ -152,23 +153,24 @@ def open_loop(
     return told
 
 
+def ask(port: int, body: str) -> bytes:
+    connection = http.client.HTTPConnection(HOST, port, timeout=60)
+    connection.request("POST", "/get-online-features", body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    if answer.status != 200:
+        raise PeerFailure(f"{answer.status}: {text[:300]!r}")
+    return text
+
+
 def check_equal(ours: int, theirs: int, requests: Path) -> bytes:
     """Values by name; an answer of ours."""
-    import http.client
-
     bytes_of_ours = b""
     for line in requests.read_text().splitlines()[:20]:
         told = []
         for port in (ours, theirs):
-            connection = http.client.HTTPConnection(HOST, port, timeout=60)
-            connection.request(
-                "POST", "/get-online-features", line, {"Content-Type": "application/json"}
-            )
-            answer = connection.getresponse()
-            text = answer.read()
-            connection.close()
-            if answer.status != 200:
-                raise PeerFailure(f"{answer.status}: {text[:300]!r}")
+            text = ask(port, line)
             if port == ours:
                 bytes_of_ours = text
             document = json.loads(text)
@@ -252,18 +254,28 @@ def latencies(
     for (rows, features), wanted in LATENCIES.items():
         requests = bodies(folder, rows, features)
         shape = f"{rows}x{features}"
+        answer = folder / "answer.json"
+        answer.write_bytes(ask(headrace.http, requests.read_text().splitlines()[0]))
         peak = wrk(headrace.http, requests, options.connections, options.seconds)["per_s"]
-        runs = [
-            open_loop(options, headrace.http, peak / 2, requests, options.seconds)
-            for _ in range(options.runs)
-        ]
+        constant = ConstantServer(options.constant_server, answer)
+        runs: dict[str, list[dict[str, float]]] = {"": [], "constant_": []}
+        try:
+            for _ in range(options.runs):
+                for name, port in (("", headrace.http), ("constant_", constant.port)):
+                    told = open_loop(options, port, peak / 2, requests, options.seconds)
+                    runs[name].append(told)
+        finally:
+            constant.close()
         figures[f"half_peak_{shape}_per_s"] = peak / 2
-        for what in ("p50_ms", "p99_ms"):
-            figures[f"half_peak_{shape}_{what}"] = statistics.median(run[what] for run in runs)
+        for name, found in runs.items():
+            for what in ("p50_ms", "p99_ms"):
+                median = statistics.median(run[what] for run in found)
+                figures[f"{name}half_peak_{shape}_{what}"] = median
         targets[f"half_peak_{shape}_p99"] = wanted / figures[f"half_peak_{shape}_p99_ms"]
         say(
             f"{shape:>7} at {peak / 2:,.0f}/s: p50 {figures[f'half_peak_{shape}_p50_ms']:.3f} ms,"
-            f" p99 {figures[f'half_peak_{shape}_p99_ms']:.3f} ms"
+            f" p99 {figures[f'half_peak_{shape}_p99_ms']:.3f} ms; constant"
+            f" {figures[f'constant_half_peak_{shape}_p99_ms']:.3f} ms"
         )
 
 

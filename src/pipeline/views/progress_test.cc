@@ -102,7 +102,8 @@ TEST(Progress, IsWhenTheSourcesWereLastHeardOf) {
     bind(views);
     for (int step = 0; step < 30; ++step) apply();
     const auto captured = fixture::CaptureAll(views, 60, [&] {
-      if (epochs.size() < 60) apply();
+      // Without a replay, what is there can only be of the capture.
+      if (seed % 2 == 0 && epochs.size() < 60) apply();
     });
     ViewSet restored(pipeline, budget, clock);
     bind(restored);

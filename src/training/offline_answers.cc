@@ -115,14 +115,17 @@ Result<void> OfflineAnswers::AddStream(env::Environment& environment, size_t wor
 
 std::vector<FeatureValue> OfflineAnswers::Answer(const serving::AnswerPlan& plan,
                                                  std::span<const columns::Value> inputs,
-                                                 base::Timestamp as_of,
-                                                 const pipeline::Cut& cut) const {
+                                                 base::Timestamp as_of, const pipeline::Cut& cut,
+                                                 const std::optional<pipeline::OwnRow>& own) const {
   std::vector<pipeline::ViewAnswer> views;
   views.reserve(plan.views.size());
   pipeline::Question question{{}, as_of, cut};
   for (const serving::PlanView& view : plan.views) {
     question.key.clear();
     for (const size_t input : view.key_inputs) columns::AppendKeyValue(question.key, inputs[input]);
+    if (own)
+      question.cut.without_row =
+          pipeline::LeftOutOf(*definition_, definition_->views[view.view], *own);
     views.push_back(drivers_[view.view]->Answer(question));
   }
   const auto read = [&](const PlanSource& source) -> FeatureValue {

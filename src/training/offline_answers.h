@@ -31,10 +31,12 @@ class OfflineAnswers {
       const std::optional<std::string>& without_field);
 
   // One entity row: a value for each of the plan's columns, in their order. `inputs` are the plan's
-  // inputs, of its types. `without`, if any, has the type of its column.
-  std::vector<serving::FeatureValue> Answer(const serving::AnswerPlan& plan,
-                                            std::span<const columns::Value> inputs,
-                                            base::Timestamp as_of, const pipeline::Cut& cut) const;
+  // inputs, of its types. `without`, if any, has the type of its column. `own`: the event of a
+  // push, which views with `self: excluded` leave out.
+  std::vector<serving::FeatureValue> Answer(
+      const serving::AnswerPlan& plan, std::span<const columns::Value> inputs,
+      base::Timestamp as_of, const pipeline::Cut& cut,
+      const std::optional<pipeline::OwnRow>& own = std::nullopt) const;
 
   const pipeline::PipelineDefinition& definition() const { return *definition_; }
   const ScannedRows& scanned() const { return scanned_; }

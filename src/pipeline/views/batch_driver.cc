@@ -86,6 +86,7 @@ RowMask BatchDriver::Impl::Counted(const Cut& cut, size_t block, RowMask mask) c
   if (cut.known_at_max) mask = rows.KnownBy(block, cut.known_at_max->us, mask);
   if (cut.without && view.self != SelfRule::kIncluded)
     mask = rows.Without(block, *cut.without, mask);
+  if (cut.without_row) mask = rows.WithoutRow(block, *cut.without_row, mask);
   return mask;
 }
 
@@ -168,6 +169,10 @@ ViewAnswer BatchDriver::Answer(const Question& question) const {
   HR_CHECK(impl_->prepared, "a question before Prepare");
   const PreparedRows::Range range = impl_->rows.RangeOf(question.key);
   ViewAnswer answer = impl_->outputs.NotFound();
+  if (question.cut.without_row && impl_->rows.CountOf(range, *question.cut.without_row) > 1) {
+    std::ranges::fill(answer.statuses, FeatureStatus::kInvalid);
+    return answer;
+  }
   const std::optional<int64_t> newest = impl_->NewestCounted(question, range);
   if (!newest) return answer;
   Accumulators accumulated(impl_->plan);

@@ -14,6 +14,7 @@
 #include "columns/position.h"
 #include "pipeline/definition.h"
 #include "pipeline/views/answer.h"
+#include "pipeline/views/own_row.h"
 
 namespace headrace::pipeline {
 
@@ -24,6 +25,9 @@ struct Cut {
   // Leave out rows whose `without_field` equals it (the label's own row), unless the view says
   // `self: included`.
   std::optional<columns::Value> without;
+  // Leave this row out; the view's own rule was looked at (LeftOutOf). One that can't be told from
+  // others makes every output INVALID, as online.
+  std::optional<LeftOutRow> without_row = {};
 };
 
 // One question about one key.

@@ -194,24 +194,57 @@ bool OnlineView::IsCaptured(uint32_t number, base::EpochId epoch) const {
   return page < captured_.size() && epoch <= captured_[page];
 }
 
-ViewAnswer OnlineView::Answer(uint32_t number, Step step, base::Timestamp as_of) const {
+ViewAnswer OnlineView::Answer(uint32_t number, Step step, base::Timestamp as_of,
+                              const std::optional<LeftOutRow>& without) const {
   const auto image = store_.Find(number, step);
   if (!image || image->first_time > as_of.us) return NotFound();
   std::vector<ArgumentBlock> arguments(store_.layout().arguments());
   Accumulators scratch(plan_);
   ViewAnswer answer = NotFound();
-  Fill(*image, as_of, scratch, arguments.data(), answer);
+  FoundRow found;
+  if (without) {
+    const TilesBack tiles = store_.TilesOf(*image);
+    found = FindLeftOut(store_.layout(), *image, tiles.empty() ? RowImage::kNever : tiles.until(),
+                        *without);
+  }
+  if (found.where == FoundRow::Where::kUnclear) {
+    std::ranges::fill(answer.statuses, FeatureStatus::kInvalid);
+    return answer;
+  }
+  if (found.where == FoundRow::Where::kNowhere || without->time > as_of.us) {
+    Fill(*image, as_of, scratch, arguments.data(), answer);
+    return answer;
+  }
+  const int64_t newest =
+      std::max(NewestWithout(*image, as_of, found, without->time), image->dropped_time);
+  if (newest == RowImage::kNever) return answer;
+  Fill(*image, as_of, scratch, arguments.data(), answer, &found);
+  outputs_.WriteEventTime({newest}, as_of, answer);
   return answer;
+}
+
+OnlineView::Kept OnlineView::KeptOf(const LeftOutRow& row, base::Timestamp clock) const {
+  const bool tiled = view_.lifetime() || view_.precision;
+  if (tiled && row.time < (clock - view_.history - view_.ending()).us) return Kept::kPerhapsNot;
+  if (view_.lifetime() || row.time > (clock - view_.horizon()).us) return Kept::kYes;
+  return view_.last_rows() > 0 || !row.row ? Kept::kPerhapsNot : Kept::kOutsideWindows;
+}
+
+int64_t OnlineView::NewestWithout(const RowImage& image, base::Timestamp as_of,
+                                  const FoundRow& without, int64_t time) const {
+  const int64_t newest = NewestUpTo(store_.layout(), image, as_of.us);
+  if (newest != time || !without.alone) return newest;
+  return NewestUpTo(store_.layout(), image, time - 1);
 }
 
 template <typename To>
 void OnlineView::Fill(const RowImage& image, base::Timestamp as_of, Accumulators& scratch,
-                      ArgumentBlock* arguments, To& answer) const {
+                      ArgumentBlock* arguments, To& answer, const FoundRow* without) const {
   int64_t newest = RowImage::kNever;
   for (size_t pass = 0; pass < outputs_.passes(); ++pass) {
     if (pass > 0) scratch.Reset();
     NestedWindows<To> windows(outputs_, plan_, pass, as_of, scratch, answer, store_.TilesOf(image));
-    const int64_t at_end = TreePass<To>(store_.layout(), image, arguments, windows).Run();
+    const int64_t at_end = TreePass<To>(store_.layout(), image, arguments, windows, without).Run();
     windows.Finish();
     if (windows.end_time() == as_of.us) newest = at_end;
   }

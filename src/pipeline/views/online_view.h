@@ -12,6 +12,7 @@
 #include "pipeline/definition.h"
 #include "pipeline/state/row_store.h"
 #include "pipeline/views/answer.h"
+#include "pipeline/views/left_out.h"
 #include "pipeline/views/row_answers.h"
 #include "pipeline/views/row_groups.h"
 #include "pipeline/views/sliding_windows.h"
@@ -62,7 +63,18 @@ class OnlineView {
   void NoteClock(base::Timestamp clock) { clock_ = std::max(clock_, clock); }
 
   ViewAnswer NotFound() const { return outputs_.NotFound(); }
-  ViewAnswer Answer(uint32_t number, Step step, base::Timestamp as_of) const;
+  // `without`: a row that does not count. One that can't be told from others makes every output
+  // INVALID.
+  ViewAnswer Answer(uint32_t number, Step step, base::Timestamp as_of,
+                    const std::optional<LeftOutRow>& without = std::nullopt) const;
+  // Whether the view has this row, if it is of the view at all, as a row of its own at this clock:
+  // it may have been dropped, or added up with others.
+  enum class Kept : uint8_t {
+    kYes,
+    kOutsideWindows,  // perhaps not, but it counts in no window any more
+    kPerhapsNot,
+  };
+  Kept KeptOf(const LeftOutRow& row, base::Timestamp clock) const;
   // Flips the lowest bit of the newest row's first argument that has one. False when there is no
   // such row.
   bool FlipBit(uint32_t number);
@@ -98,7 +110,10 @@ class OnlineView {
   void AnswerRow(const RowImage& image, base::Timestamp as_of, RowAnswers::Row answer);
   template <typename To>
   void Fill(const RowImage& image, base::Timestamp as_of, Accumulators& scratch,
-            ArgumentBlock* arguments, To& answer) const;
+            ArgumentBlock* arguments, To& answer, const FoundRow* without = nullptr) const;
+  // Event time of the newest row at or before as_of but for `without`; kNever: there is none.
+  int64_t NewestWithout(const RowImage& image, base::Timestamp as_of, const FoundRow& without,
+                        int64_t time) const;
   // Of epochs up to captured_through_ only.
   bool IsCaptured(uint32_t number, base::EpochId epoch) const;
 

@@ -214,6 +214,22 @@ RowMask PreparedRows::KnownBy(size_t block, int64_t known_at_max, RowMask rows) 
   return Filter(rows, [=](uint32_t row) { return known_at[row] <= known_at_max; });
 }
 
+RowMask PreparedRows::WithoutRow(size_t block, const LeftOutRow& row, RowMask rows) const {
+  const size_t base = block * kBlockRows;
+  return Filter(rows, [&](uint32_t i) {
+    return !row.Is(columns::Position{positions_[base + i]}, times_[base + i]);
+  });
+}
+
+size_t PreparedRows::CountOf(Range range, const LeftOutRow& row) const {
+  size_t count = 0;
+  const int64_t* end = times_.data() + range.end;
+  const int64_t* at = std::lower_bound(times_.data() + range.begin, end, row.time);
+  for (; at != end && *at == row.time; ++at)
+    count += row.Is(columns::Position{positions_[static_cast<size_t>(at - times_.data())]}, *at);
+  return count;
+}
+
 RowMask PreparedRows::Without(size_t block, const columns::Value& value, RowMask rows) const {
   if (!without_ || value.is_null()) return rows;
   const RowMask valid = without_->valid[block];

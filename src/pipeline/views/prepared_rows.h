@@ -12,6 +12,7 @@
 #include "columns/batch.h"
 #include "columns/position.h"
 #include "pipeline/aggregates/cells.h"
+#include "pipeline/views/own_row.h"
 
 namespace headrace::pipeline {
 
@@ -54,6 +55,9 @@ class PreparedRows {
   RowMask UpToPosition(size_t block, uint64_t position_max, RowMask rows) const;
   RowMask KnownBy(size_t block, int64_t known_at_max, RowMask rows) const;
   RowMask Without(size_t block, const columns::Value& value, RowMask rows) const;
+  RowMask WithoutRow(size_t block, const LeftOutRow& row, RowMask rows) const;
+  // How many rows of a key it may be.
+  size_t CountOf(Range range, const LeftOutRow& row) const;
 
  private:
   struct ArgumentColumn {

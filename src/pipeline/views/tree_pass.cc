@@ -4,6 +4,7 @@
 // 2. the first child that reaches into the open window is found by time. Those behind it lie in the
 // window as a whole: one stretch;
 // 3. it is entered itself, as the window's edge may lie in it, and so may that of the next window;
+//    A child that leads to the row that does not count is entered, too;
 // 4. no child reaches into the window: it is closed, and the next one is looked at.
 
 #include "pipeline/views/tree_pass.h"
@@ -22,13 +23,19 @@ int64_t TreePass<Answer>::Run() {
     if (end > 0) {
       newest = block.times[end - 1];
       rows_after_end_ = false;
-      windows_.Add(block, 0, end, RowsBelow(end), {});
+      windows_.Add(block, 0, end, CountedOf(*image_.open, end), {});
     }
   }
   if (image_.tree.empty()) return newest;
   if (rows_after_end_) newest = NewestUpTo(layout_, image_, end_time_);
   if (!windows_.done()) Node(*image_.tree.root, image_.tree.height - 1, true, true);
   return newest;
+}
+
+template <typename Answer>
+RowMask TreePass<Answer>::CountedOf(const RowChunk& chunk, uint32_t end) const {
+  if (without_ == nullptr || without_->chunk != &chunk) return RowsBelow(end);
+  return RowsBelow(end) & ~(RowMask{1} << without_->row);
 }
 
 template <typename Answer>
@@ -57,7 +64,10 @@ void TreePass<Answer>::Node(const TreeNode& node, uint32_t level, bool left, boo
       windows_.Close();
       continue;
     }
-    const uint32_t whole = end - WholeChildren(node, first + 1, end);
+    uint32_t inside = first + 1;
+    if (without_ != nullptr && without_->ChildOf(node, level, first) < end)
+      inside = std::max(inside, without_->ChildOf(node, level, first) + 1);
+    const uint32_t whole = end - WholeChildren(node, inside, end);
     if (whole < end) {
       Stretch(node, level, whole, end);
       windows_.CloseFull();
@@ -96,8 +106,9 @@ void TreePass<Answer>::Leaf(const TreeNode& node, uint32_t index) {
   const uint32_t end = rows_after_end_ ? RowsUpTo(block.times, count, end_time_) : count;
   if (end == 0) return;
   rows_after_end_ = false;
-  windows_.Add(block, 0, end, RowsBelow(end),
-               end == count && !node.IsLoose(index) ? node.Run(index, index + 1) : PartialRun());
+  const RowMask counted = CountedOf(chunk, end);
+  const bool whole = counted == RowsBelow(count) && !node.IsLoose(index);
+  windows_.Add(block, 0, end, counted, whole ? node.Run(index, index + 1) : PartialRun());
 }
 
 template <typename Answer>

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "pipeline/state/row_store.h"
+#include "pipeline/views/left_out.h"
 #include "pipeline/views/nested_windows.h"
 
 namespace headrace::pipeline {
@@ -15,16 +16,19 @@ namespace headrace::pipeline {
 template <typename Answer>
 class TreePass {
  public:
-  // All outlive it. `arguments`: scratch, layout.arguments() of them.
+  // All outlive it. `arguments`: scratch, layout.arguments() of them. `without`: a row of the image
+  // that does not count; null for none.
   TreePass(const ChunkLayout& layout, const RowImage& image, ArgumentBlock* arguments,
-           NestedWindows<Answer>& windows)
+           NestedWindows<Answer>& windows, const FoundRow* without = nullptr)
       : layout_(layout),
         image_(image),
         end_time_(windows.end_time()),
         arguments_(arguments),
-        windows_(windows) {}
+        windows_(windows),
+        without_(without) {}
 
-  // Event time of the newest row at or before the windows' end; kNever when there is none.
+  // Event time of the newest row at or before the windows' end, of the one that does not count,
+  // too; kNever when there is none.
   int64_t Run();
 
  private:
@@ -34,6 +38,8 @@ class TreePass {
   uint32_t WholeChildren(const TreeNode& node, uint32_t first, uint32_t end) const;
   // Children [first, end) lie in the open window.
   void Stretch(const TreeNode& node, uint32_t level, uint32_t first, uint32_t end);
+  // The first `end` rows of a chunk, those that count.
+  RowMask CountedOf(const RowChunk& chunk, uint32_t end) const;
   void RereadChild(const TreeNode& node, uint32_t level, uint32_t index);
 
   const ChunkLayout& layout_;
@@ -41,6 +47,7 @@ class TreePass {
   const int64_t end_time_;
   ArgumentBlock* arguments_;
   NestedWindows<Answer>& windows_;
+  const FoundRow* without_;
   bool rows_after_end_ = true;  // may still follow
 };
 

@@ -21,6 +21,13 @@ static_assert(PinTable::kSlots == ViewSet::kPinsMax);
 constexpr size_t kSweepMin = 16;        // keys looked at per step, at least
 constexpr size_t kRowsPerSweptKey = 8;  // and one more per so many rows applied
 
+base::Error TooOldToLeaveOut(const OnlineView& view) {
+  return base::Error(base::ErrorCode::kFailedPrecondition,
+                     "the event is older than the rows that the view keeps one by one, so it can't "
+                     "be left out: raise the view's history, or ask without the event")
+      .With("view", view.definition().name);
+}
+
 // Of a piece of history, by position: those that stand behind `epoch`.
 template <typename Batch>
 std::span<const uint32_t> AfterEpoch(std::span<const uint32_t> rows, const Batch& batch,
@@ -298,7 +305,8 @@ base::EpochId ViewSet::visible() const {
 }
 
 base::Result<ViewAnswer> ViewSet::Get(const Pin& pin, size_t view, std::string_view key,
-                                      base::Timestamp as_of) const {
+                                      base::Timestamp as_of,
+                                      const std::optional<OwnRow>& own) const {
   HR_CHECK(view < pin.table_->views.size(), "no such view");
   const KeptView& kept = *pin.table_->views[view];
   const OnlineView& online = kept.view;
@@ -313,8 +321,16 @@ base::Result<ViewAnswer> ViewSet::Get(const Pin& pin, size_t view, std::string_v
             .With("history", base::FormatDuration(online.definition().history)));
   }
   const auto number = kept.keys->index.Find(key);
+  std::optional<LeftOutRow> without;
+  if (own) without = LeftOutOf(*pin.definition(), pin.definition()->views[view], *own);
+  const auto kept_row = without ? online.KeptOf(*without, pin.clock()) : OnlineView::Kept::kYes;
+  if (kept_row == OnlineView::Kept::kPerhapsNot) return base::Fail(TooOldToLeaveOut(online));
   ViewAnswer answer =
-      number ? online.Answer(*number, impl_->pins.StepOfSlot(pin.slot_), as_of) : online.NotFound();
+      number ? online.Answer(*number, impl_->pins.StepOfSlot(pin.slot_), as_of, without)
+             : online.NotFound();
+  if (kept_row == OnlineView::Kept::kOutsideWindows && answer.event_time &&
+      answer.event_time->us <= without->time)
+    return base::Fail(TooOldToLeaveOut(online));  // which row is the newest but for it?
   if (pin.revoked())
     return base::Fail(base::ErrorCode::kUnavailable,
                       "the read took longer than 5 ms and its version was taken away: retry");

@@ -23,6 +23,7 @@
 #include "pipeline/streams/derived_streams.h"
 #include "pipeline/views/answer.h"
 #include "pipeline/views/hot_keys.h"
+#include "pipeline/views/own_row.h"
 #include "pipeline/views/row_answers.h"
 
 namespace headrace::pipeline {
@@ -159,8 +160,10 @@ class ViewSet {
   // The key's features. `view` indexes the definition's views; `key` is columns::KeyBytes of its
   // `by` fields. as_of must be >= pin.clock() - the view's history, else kFailedPrecondition (ask
   // the offline path). The answer is worthless if pin.revoked() afterwards.
+  // `own`: the row that the question is about; a view with `self: excluded` leaves it out.
   base::Result<ViewAnswer> Get(const Pin& pin, size_t view, std::string_view key,
-                               base::Timestamp as_of) const;
+                               base::Timestamp as_of,
+                               const std::optional<OwnRow>& own = std::nullopt) const;
 
   // When the sources of a view's rows were last heard of: the log clock of the newest epoch with
   // rows, refused rows or a heartbeat of it (PipelineDefinition::SourcesOf); of several the one

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,9 @@ std::string_view NameOf(Durability durability);  // "fsync", "os"
 struct IngestOutcome {
   base::EpochId epoch;  // holds the rows: the token for reading one's own writes
   uint64_t accepted = 0;
+  // Number of the first accepted row among the stream's rows in the epoch; nothing for a repeat of
+  // a batch of before the last restart.
+  std::optional<uint32_t> first_row = {};
   std::vector<columns::RejectedRow> refused;  // in order of row number
   Repeat repeat = Repeat::kFirst;
   Durability durability = Durability::kFsync;

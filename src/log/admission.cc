@@ -67,7 +67,7 @@ void Admission::Refuse(EventBatch& batch, const std::vector<Verdict>& verdicts,
                    [](const RejectedRow& a, const RejectedRow& b) { return a.row < b.row; });
 }
 
-Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, base::EpochId epoch,
+Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, Place place,
                           base::EpochId durable, const ClockReading& now) {
   const bool all_or_none = batch.atomicity == Atomicity::kAllOrNone;
   const bool spoilt = all_or_none && !batch.rejected.empty();
@@ -81,7 +81,7 @@ Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, base::E
     }
   }
   if (all_or_none && !batch.rejected.empty()) batch.rows = NoRows(batch.rows);
-  StoredAnswer answer{epoch, static_cast<uint32_t>(batch.rows.rows()),
+  StoredAnswer answer{place.epoch, static_cast<uint32_t>(batch.rows.rows()), place.first_row,
                       WithoutPayloads(batch.rejected)};
   answers_.Put(batch.stream, batch.source, answer, durable);
   return {std::move(batch.rows), std::move(batch.rejected), std::move(answer)};
@@ -101,7 +101,7 @@ void Admission::Restore(
       if (group.stream == outcome.stream)
         for (const uint32_t index : outcome.rejects) refused.push_back(group.rows[index]);
     answers_.Put(outcome.stream, outcome.source,
-                 {epoch.id, outcome.accepted, WithoutPayloads(refused)}, epoch.id);
+                 {epoch.id, outcome.accepted, kRowUnknown, WithoutPayloads(refused)}, epoch.id);
   }
   answers_.EndEpoch(epoch.sealed_at);
 }

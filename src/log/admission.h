@@ -31,9 +31,14 @@ class Admission {
   base::Result<std::optional<StoredAnswer>> FindRepeat(const columns::EventBatch& batch) const {
     return answers_.Find(batch.stream, batch.source);
   }
-  // Decides and remembers. FindRepeat said that the batch is none. `epoch` will hold it. Takes the
-  // batch's rows and rejects.
-  Admitted Admit(columns::EventBatch& batch, const StreamTiming& timing, base::EpochId epoch,
+  // Where what is accepted will stand.
+  struct Place {
+    base::EpochId epoch;
+    uint32_t first_row = kRowUnknown;
+  };
+  // Decides and remembers. FindRepeat said that the batch is none. Takes the batch's rows and
+  // rejects.
+  Admitted Admit(columns::EventBatch& batch, const StreamTiming& timing, Place place,
                  base::EpochId durable, const ClockReading& now);
   // The epoch of the decisions since the last call is sealed.
   void EndEpoch(base::Timestamp sealed_at) { answers_.EndEpoch(sealed_at); }

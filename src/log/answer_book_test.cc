@@ -7,7 +7,9 @@ namespace {
 
 constexpr base::StreamId kStream{1};
 
-StoredAnswer AnswerAt(uint64_t epoch) { return {{epoch}, static_cast<uint32_t>(epoch), nullptr}; }
+StoredAnswer AnswerAt(uint64_t epoch) {
+  return {{epoch}, static_cast<uint32_t>(epoch), kRowUnknown, nullptr};
+}
 
 TEST(AnswerBook, RetiresTheProducerIdleLongest) {
   LogOptions options;

@@ -34,6 +34,11 @@ uint64_t BytesOf(const columns::EventBatch& batch) {
   return BytesOf(batch.rows, batch.rejected) + BytesOf(batch.source);
 }
 
+uint32_t PendingEpoch::RowsOf(base::StreamId stream) const {
+  const auto found = streams_.find(stream);
+  return found == streams_.end() ? 0 : found->second.rows;
+}
+
 void PendingEpoch::Add(Admitted admitted, Submission submission) {
   has_content_ = true;
   rows_ += admitted.rows.rows();
@@ -45,6 +50,7 @@ void PendingEpoch::Add(Admitted admitted, Submission submission) {
     outcome.rejects.push_back(static_cast<uint32_t>(stream.rejects.size()));
     stream.rejects.push_back(std::move(row));
   }
+  stream.rows += static_cast<uint32_t>(admitted.rows.rows());
   if (admitted.rows.rows() > 0) stream.batches.push_back(std::move(admitted.rows));
   if (HasSource(outcome.source)) outcomes_.push_back(std::move(outcome));
   submission.batch = {};

@@ -53,6 +53,8 @@ class PendingEpoch {
   base::EpochId id() const { return id_; }
   bool empty() const { return !has_content_; }
   uint64_t rows() const { return rows_; }
+  // Of one stream, so far.
+  uint32_t RowsOf(base::StreamId stream) const;
   // About what it takes on disk.
   uint64_t bytes() const { return bytes_; }
 
@@ -73,6 +75,7 @@ class PendingEpoch {
  private:
   struct Stream {
     std::vector<columns::ColumnBatch> batches;
+    uint32_t rows = 0;
     std::vector<columns::RejectedRow> rejects;
   };
 

@@ -88,10 +88,15 @@ struct ResumePoint {
                                    // `after` is 0. Read during Open only
 };
 
+// Of a batch that was acknowledged before the last restart.
+inline constexpr uint32_t kRowUnknown = ~0U;
+
 // The answer to one EventBatch.
 struct Acknowledgement {
   base::EpochId epoch;  // the epoch that holds it: read-your-writes token
   uint64_t accepted = 0;
+  // Number of the first accepted row among the stream's rows in the epoch; those behind follow it.
+  uint32_t first_row = kRowUnknown;
   std::vector<columns::RejectedRow> refused;
   enum class Repeat : uint8_t { kFirst, kRepeated } repeat = Repeat::kFirst;
   Durability durability = Durability::kFsync;

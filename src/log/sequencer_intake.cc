@@ -164,7 +164,8 @@ void LogSequencer::AdmitBatch(Submission submission, const Stream& stream) {
                          steady};
   std::unique_lock lock(state_mutex_);
   Admitted admitted =
-      admission_.Admit(submission.batch, stream.timing, pending_.id(), durable_, now);
+      admission_.Admit(submission.batch, stream.timing,
+                       {pending_.id(), pending_.RowsOf(submission.batch.stream)}, durable_, now);
   lock.unlock();
   pending_.Add(std::move(admitted), std::move(submission));
 }

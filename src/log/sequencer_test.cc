@@ -83,6 +83,49 @@ TEST(Sequencer, ABatchWithoutRowsIsAHeartbeat) {
   EXPECT_LE(log.durable.size(), before + 3);
 }
 
+// Batches are told where their rows stand in the stream's batch of the epoch; refused ones have no
+// place there, and nobody remembers it over a restart.
+TEST(Sequencer, AnswersSayWhereTheRowsStand) {
+  SimulatedEnvironment machine(2);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  ASSERT_TRUE(machine.RunUntilIdle());
+  std::vector<Acknowledgement> answers;
+  const auto submit = [&](const std::vector<TestRow>& rows, uint64_t sequence) {
+    log.sequencer->Submit(BatchOf(log.stream, rows, "p", sequence), [&](const TestLog::Ack& ack) {
+      ASSERT_TRUE(ack);
+      answers.push_back(*ack);
+    });
+  };
+  submit({{1000, 0}}, 1);  // alone in its epoch: the others gather meanwhile
+  submit({{1000, 1}, {10, 2}, {1000, 3}}, 2);
+  submit({{1000, 4}}, 3);
+  submit({{1000, 4}}, 3);
+  submit({{1000, 5}, {1000, 6}}, 4);
+  ASSERT_TRUE(machine.RunUntilIdle());
+  ASSERT_EQ(answers.size(), 5U);
+  for (const Acknowledgement& answer : answers) {
+    const auto epoch = std::ranges::find_if(
+        log.durable, [&](const EpochRef& of) { return of->id == answer.epoch; });
+    ASSERT_NE(epoch, log.durable.end());
+    const auto ids = IdsOf(**epoch);
+    ASSERT_LE(answer.first_row + answer.accepted, ids.size());
+  }
+  EXPECT_EQ(answers[1].first_row, 0U);
+  EXPECT_EQ(answers[2].first_row, 2U);
+  EXPECT_EQ(answers[3].first_row, 2U) << "a repeat's";
+  EXPECT_EQ(answers[4].first_row, 3U);
+  log.sequencer.reset();
+
+  const auto rebooted = machine.Reboot(4);
+  TestLog second(*rebooted);
+  ASSERT_TRUE(second.Open());
+  const auto later = second.Submit(BatchOf(second.stream, {{1000, 5}, {1000, 6}}, "p", 4));
+  ASSERT_TRUE(later);
+  EXPECT_EQ(later->repeat, Repeat::kRepeated);
+  EXPECT_EQ(later->first_row, kRowUnknown);
+}
+
 TEST(Sequencer, ARepeatGetsTheFirstAnswerAlsoAfterARestart) {
   SimulatedEnvironment machine(3);
   TestLog log(machine);

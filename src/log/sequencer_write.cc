@@ -217,6 +217,7 @@ void LogSequencer::AnswerBatch(BatchWaiter& waiter) {
   Acknowledgement answer;
   answer.epoch = waiter.answer.epoch;
   answer.accepted = waiter.answer.accepted;
+  answer.first_row = waiter.answer.first_row;
   if (waiter.answer.refused) answer.refused = *waiter.answer.refused;
   answer.repeat = waiter.repeat;
   answer.durability = options_.durability;

@@ -7,13 +7,15 @@ namespace {
 
 ingest::IngestOutcome ToOutcome(log::Acknowledgement ack) {
   using log::Acknowledgement;
-  return {.epoch = ack.epoch,
-          .accepted = ack.accepted,
-          .refused = std::move(ack.refused),
-          .repeat = ack.repeat == Acknowledgement::Repeat::kRepeated ? ingest::Repeat::kRepeated
-                                                                     : ingest::Repeat::kFirst,
-          .durability = ack.durability == log::Durability::kFsync ? ingest::Durability::kFsync
-                                                                  : ingest::Durability::kOs};
+  return {
+      .epoch = ack.epoch,
+      .accepted = ack.accepted,
+      .first_row = ack.first_row == log::kRowUnknown ? std::nullopt : std::optional(ack.first_row),
+      .refused = std::move(ack.refused),
+      .repeat = ack.repeat == Acknowledgement::Repeat::kRepeated ? ingest::Repeat::kRepeated
+                                                                 : ingest::Repeat::kFirst,
+      .durability = ack.durability == log::Durability::kFsync ? ingest::Durability::kFsync
+                                                              : ingest::Durability::kOs};
 }
 
 }  // namespace

@@ -22,6 +22,21 @@ std::optional<size_t> PipelineDefinition::ServiceNamed(std::string_view wanted) 
   return IndexOf(services, wanted);
 }
 
+std::string_view NameOf(AtDeadline rule) {
+  switch (rule) {
+    case AtDeadline::kRefuse: return "refuse";
+    case AtDeadline::kLastKnown: return "last_known";
+    case AtDeadline::kDefaults: return "defaults";
+  }
+  return "refuse";
+}
+
+std::optional<AtDeadline> AtDeadlineNamed(std::string_view name) {
+  for (const AtDeadline rule : {AtDeadline::kRefuse, AtDeadline::kLastKnown, AtDeadline::kDefaults})
+    if (NameOf(rule) == name) return rule;
+  return std::nullopt;
+}
+
 size_t PipelineDefinition::RootOf(size_t stream) const {
   while (streams[stream].derived()) stream = streams[stream].derivation->source;
   return stream;

@@ -8,11 +8,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/time.h"
 #include "columns/schema.h"
+#include "columns/value.h"
 #include "contract/contract.h"
 #include "log/sequencer.h"
 #include "pipeline/aggregates/aggregate_spec.h"
@@ -116,10 +118,22 @@ struct FeatureReference {
                       // "origin__mean_delay_6h" answered
 };
 
+// What a push and get is answered whose deadline has passed.
+enum class AtDeadline : uint8_t {
+  kRefuse,     // an error
+  kLastKnown,  // the features as of the newest visible epoch, with or without the event
+  kDefaults,   // those that the service names
+};
+std::string_view NameOf(AtDeadline rule);  // "refuse", "last_known", "defaults"
+std::optional<AtDeadline> AtDeadlineNamed(std::string_view name);
+
 struct ServiceDefinition {
   std::string name;
   std::vector<FeatureReference> features;  // `view.*` expanded, in the file's order
   std::optional<base::Duration> max_lag;
+  // Of the consumer that reads it, else of the promise.
+  AtDeadline at_deadline = AtDeadline::kRefuse;
+  std::vector<columns::Value> defaults;  // one for each feature; null where none is named
 };
 
 // The promise and how its time is given to the stages.

@@ -107,8 +107,10 @@ constexpr std::array kKeys = {
            "{costs: $85, in: 0.84%, because: we eat the chargeback}",
            {},
            kOnMiss},
-    KeyRow{kPromise, "at_deadline", kChoice, "What is answered when time is up.", "last_known",
-           "last_known defaults error"},
+    KeyRow{kPromise, "at_deadline", kChoice,
+           "What a push and get is answered when its time is up, unless a consumer or the request "
+           "says; refuse unless said.",
+           "last_known", "last_known defaults refuse"},
     KeyRow{kOnMiss, "costs", kMoney, "Cost of one miss that matters.", "$85"},
     KeyRow{kOnMiss, "in", kPercent, "Share of misses that matter.", "0.84%"},
     KeyRow{kOnMiss, "because", kText, "Why, for people.", "we eat the chargeback"},
@@ -129,6 +131,10 @@ constexpr std::array kKeys = {
     KeyRow{kConsumer, "reads", kText, "A stream, a view, or `service NAME`.", "service departure"},
     KeyRow{kConsumer, "pattern", kText, "How it reads, in words or as a predicate.", "one airport"},
     KeyRow{kConsumer, "sees", kText, "What it must see.", "own event"},
+    KeyRow{kConsumer, "at_deadline", kChoice,
+           "What a push and get of its service is answered when its time is up, unless the request "
+           "says.",
+           "last_known", "last_known defaults refuse"},
     KeyRow{kConsumer, "staleness", kDuration, "How old its data may be.", "5m"},
     KeyRow{kConsumer, "error", kPercent, "How wrong its numbers may be.", "1%"},
     KeyRow{kConsumer, "keep", kDuration,
@@ -271,10 +277,12 @@ constexpr std::array kKeys = {
            "expression whose values are wanted.",
            "{50: {recent: shop, spent: sum(amount)}}"},
     KeyRow{kView, "ending", kText, "All windows of the view end so long before now.", "7d ago"},
-    KeyRow{kView, "self", kChoice,
-           "Whether a row that is being scored counts itself: in answers as of a row, and in "
-           "training for labels that are rows (`--exclude`). A lookup names no row.",
-           "included", "included excluded"},
+    KeyRow{
+        kView, "self", kChoice,
+        "Whether a row that is being scored counts itself: in the answer to its push, in answers "
+        "as "
+        "of a row, and in training for labels that are rows (`--exclude`). A lookup names no row.",
+        "included", "included excluded"},
     KeyRow{kView, "features", kMapOfText,
            "Names and aggregates: count(*), sum(amount) where status = 'paid'.",
            "{flights: count(*)}"},
@@ -291,6 +299,9 @@ constexpr std::array kKeys = {
            "[origin.*, trend]"},
     KeyRow{kService, "max_lag", kDuration,
            "A source that was not heard of for longer makes the features OUTSIDE_MAX_AGE.", "5s"},
+    KeyRow{kService, "defaults", kMapOfValue,
+           "What its features are with `at_deadline: defaults`; null unless said.",
+           "{origin.flights_1h: 0}"},
     KeyRow{kService, "candidates", kMapOfText, "Nearest neighbours.", "", {}, kPipeline, kLater},
 
     KeyRow{kTable, "commit", kDuration, "How often the table is committed; 5s unless said.", "2s"},

@@ -43,6 +43,7 @@ enum class Shape : uint8_t {
   kTexts,           // a text or a list of texts
   kDurations,       // a duration or a list of them
   kMapOfText,       // names to texts
+  kMapOfValue,      // names to texts, numbers or truths
   kMapOfMapOfText,  // numbers to such maps
   kMapOfDuration,   // names to durations
   kSection,         // a map with the keys of KeyRow::of

@@ -19,7 +19,36 @@ void PipelineReader::Promise(const Node& node) {
   if (const YamlNode* outside = Find(node, Section::kPromise, "outside")) Outside(*outside);
   if (const YamlNode* on_miss = Find(node, Section::kPromise, "on_miss")) OnMiss(*on_miss);
   if (const YamlNode* deadline = Find(node, Section::kPromise, "at_deadline"))
-    contract::ReadChoice(*deadline, {"last_known", "defaults", "error"}, "`at_deadline`", report_);
+    promised_at_deadline_ = ReadAtDeadline(*deadline, "`at_deadline`");
+}
+
+std::optional<AtDeadline> PipelineReader::ReadAtDeadline(const Node& node,
+                                                         const std::string& what) {
+  const auto rule = contract::ReadChoice(node, {"last_known", "defaults", "refuse"}, what, report_);
+  return rule ? AtDeadlineNamed(*rule) : std::nullopt;
+}
+
+// What the consumer wants holds for the service; two that want different things must ask for it in
+// their requests.
+void PipelineReader::ConsumerAtDeadline(const Node& node, const std::string& what,
+                                        std::optional<size_t> service) {
+  const auto rule = ReadAtDeadline(node, what + ": `at_deadline`");
+  if (!rule) return;
+  if (!service) {
+    report_.Error(DiagnosticCode::kWrongValue, node.place,
+                  what + ": `at_deadline` is about a service, and the consumer reads none",
+                  "reads: service NAME");
+    return;
+  }
+  ServiceDefinition& wanted = definition_.services[*service];
+  if (at_deadline_said_.insert(*service).second) {
+    wanted.at_deadline = *rule;
+  } else if (wanted.at_deadline != *rule) {
+    report_.Error(DiagnosticCode::kWrongValue, node.place,
+                  fmt::format("{}: another consumer of service `{}` says `{}`", what, wanted.name,
+                              NameOf(wanted.at_deadline)),
+                  "say one of them here, and the other one in the requests that want it");
+  }
 }
 
 void PipelineReader::Budget(const Node& node) {
@@ -110,6 +139,15 @@ void PipelineReader::Consumer(const Node& name, const Node& node) {
                     fmt::format("{}: `{}` is no stream, view or service", what, text),
                     contract::DidYouMean(text, names));
     }
+  }
+  if (const YamlNode* rule = Find(node, Section::kConsumer, "at_deadline")) {
+    const YamlNode* reads = node.Find("reads");
+    constexpr std::string_view kService = "service ";
+    const bool service = reads != nullptr && reads->text.starts_with(kService);
+    if (service && broken_views_.contains(reads->text)) return;
+    ConsumerAtDeadline(
+        *rule, what,
+        service ? definition_.ServiceNamed(reads->text.substr(kService.size())) : std::nullopt);
   }
   for (const std::string_view key : {"pattern", "sees", "model"})
     if (const YamlNode* text = Find(node, Section::kConsumer, key))

@@ -57,6 +57,8 @@ class PipelineReader {
   void Outside(const Node& node);
   void OnMiss(const Node& node);
   void Consumer(const Node& name, const Node& node);
+  std::optional<AtDeadline> ReadAtDeadline(const Node& node, const std::string& what);
+  void ConsumerAtDeadline(const Node& node, const std::string& what, std::optional<size_t> service);
   std::optional<double> Percent(const Node& node, const std::string& what);
   std::optional<uint64_t> Size(const Node& node, std::string_view what);
 
@@ -133,6 +135,8 @@ class PipelineReader {
   void OnRequestFeatureNamed(const Node& name, const Node& node, const columns::SchemaRef& all);
   columns::SchemaRef AllFeatures() const;
   void Service(const Node& name, const Node& node);
+  void ServiceDefaults(const Node& node, const std::string& what, ServiceDefinition& service);
+  columns::Type TypeOf(const FeatureReference& feature) const;
   void ServiceFeature(const Node& node, ServiceDefinition& service);
   void Table(const Node& name, const Node& node);
   bool Broken(std::string_view feature) const;
@@ -159,6 +163,8 @@ class PipelineReader {
   std::map<std::string, double, std::less<>> keys_;  // likewise; of the entity with the most
   std::vector<StatePrice> prices_;
   std::vector<columns::Field> inputs_;
+  std::optional<AtDeadline> promised_at_deadline_;
+  std::set<size_t> at_deadline_said_;  // services of which a consumer has said it
 };
 
 }  // namespace headrace::pipeline

@@ -31,6 +31,7 @@ std::string_view NameOf(Shape shape) {
     case Shape::kTexts: return "text or list of texts";
     case Shape::kDurations: return "duration or list of them";
     case Shape::kMapOfText: return "names to texts";
+    case Shape::kMapOfValue: return "names to values";
     case Shape::kMapOfMapOfText: return "numbers to names to texts";
     case Shape::kMapOfDuration: return "names to durations";
     case Shape::kSection: return "map";
@@ -117,6 +118,8 @@ std::string SchemaOf(const KeyRow& row) {
       return R"({"oneOf": [{"$ref": "#/$defs/duration"}, {"type": "array", "items": {"$ref": "#/$defs/duration"}}]})";
     case Shape::kMapOfText:
       return R"({"type": "object", "additionalProperties": {"type": "string"}})";
+    case Shape::kMapOfValue:
+      return R"({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}})";
     case Shape::kMapOfMapOfText:
       return R"({"type": "object", "additionalProperties": {"type": "object", "additionalProperties": {"type": "string"}}})";
     case Shape::kMapOfDuration:

@@ -151,8 +151,53 @@ void PipelineReader::Service(const Node& name, const Node& node) {
   for (const YamlNode* feature : *names) ServiceFeature(*feature, service);
   TooMany(*features, service.features.size(), kFeaturesMax, "features");
   if (report_.errors() != errors) return;
+  for (const FeatureReference& feature : service.features)
+    service.defaults.push_back(columns::Value::Null(TypeOf(feature)));
+  if (const YamlNode* defaults = Find(node, Section::kService, "defaults"))
+    ServiceDefaults(*defaults, what, service);
+  if (report_.errors() != errors) return;
+  if (promised_at_deadline_) service.at_deadline = *promised_at_deadline_;
   broken_views_.erase("service " + name.text);
   definition_.services.push_back(std::move(service));
+}
+
+columns::Type PipelineReader::TypeOf(const FeatureReference& feature) const {
+  if (feature.kind == FeatureReference::Kind::kOnRequest)
+    return definition_.on_request[feature.view].expression.type();
+  return definition_.views[feature.view].outputs[feature.output].type;
+}
+
+void PipelineReader::ServiceDefaults(const Node& node, const std::string& what,
+                                     ServiceDefinition& service) {
+  if (!contract::ExpectMap(node, what + ": `defaults`", report_)) return;
+  for (size_t i = 0; i < node.items.size(); ++i) {
+    const std::string& name = node.keys[i].text;
+    const auto found = std::ranges::find(service.features, name, &FeatureReference::name);
+    if (found == service.features.end()) {
+      std::vector<std::string> names;
+      for (const FeatureReference& feature : service.features) names.push_back(feature.name);
+      report_.Error(DiagnosticCode::kUnknownFeature, node.keys[i].place,
+                    fmt::format("{}: `defaults` names `{}`, which it does not answer", what, name),
+                    contract::DidYouMean(name, names));
+      continue;
+    }
+    columns::Value& value = service.defaults[static_cast<size_t>(found - service.features.begin())];
+    const std::string of_what = fmt::format("{}: the default of `{}`", what, name);
+    if (columns::IsList(value.type())) {
+      report_.Error(DiagnosticCode::kNotInThisVersion, node.items[i].place,
+                    of_what + " is a list, which is not in this version", "leave it out: null");
+      continue;
+    }
+    const auto text = contract::ReadText(node.items[i], of_what, report_);
+    if (!text) continue;
+    auto read = columns::Value::FromText(value.type(), *text);
+    if (read) {
+      value = std::move(*read);
+    } else {
+      report_.Error(DiagnosticCode::kWrongValue, node.items[i].place,
+                    fmt::format("{}: {}", of_what, read.error().message()));
+    }
+  }
 }
 
 void PipelineReader::ServiceFeature(const Node& node, ServiceDefinition& service) {

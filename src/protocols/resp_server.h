@@ -63,6 +63,9 @@ class RespHandler {
  public:
   virtual ~RespHandler() = default;
   virtual void Run(RespCall& call) = 0;
+  // Whether the command may be run while others of which this is true wait for their later answers
+  // on the connection. Answers keep the order of the commands all the same.
+  virtual bool MayOverlap(std::span<const std::string_view> /*arguments*/) const { return false; }
 };
 
 // Makes the handler of a new connection. `connection` is a number of its own.
@@ -70,6 +73,7 @@ using RespHandlers = std::function<std::unique_ptr<RespHandler>(uint64_t connect
 
 struct RespServerOptions {
   RespLimits limits;
+  size_t overlapping_max = 1024;  // such commands of a connection; at it, it is not read
   env::ConnectionLimits connection;
 };
 

@@ -17,7 +17,8 @@ using std::chrono::milliseconds;
 class RespServerTest : public testing::Test {
  protected:
   // echo TEXT, big BYTES, proto 2|3, later TEXT (answered by AnswerLater), dropped, now TEXT (a
-  // later answer that comes at once), bye.
+  // later answer that comes at once), over TEXT (overlaps; answered by AnswerLater), overnow TEXT
+  // (overlaps; answered at once), bye.
   class Commands final : public RespHandler {
    public:
     Commands(RespServerTest& test, std::string greeting)
@@ -31,7 +32,8 @@ class RespServerTest : public testing::Test {
         call.out().UseVersion(argument == "3" ? RespVersion::k3 : RespVersion::k2);
         return call.out().Map(0);
       }
-      if (name == "later") {
+      if (name == "overnow") return call.out().Bulk(argument);
+      if (name == "later" || name == "over") {
         const std::lock_guard lock(test_.mutex_);
         test_.later_.emplace_back(argument, call.Later());
         return;
@@ -44,6 +46,10 @@ class RespServerTest : public testing::Test {
         return call.CloseAfter();
       }
       call.out().Error("ERR", "unknown\r\ncommand");
+    }
+
+    bool MayOverlap(std::span<const std::string_view> arguments) const override {
+      return arguments[0].starts_with("over");
     }
 
    private:
@@ -83,11 +89,11 @@ class RespServerTest : public testing::Test {
     Send(*stream, bytes);
     return Read(*stream, expected.size());
   }
-  void WaitForLater() {
+  void WaitForLater(size_t count = 1) {
     for (int i = 0; i < 9000; ++i) {
       {
         const std::lock_guard lock(mutex_);
-        if (!later_.empty()) return;
+        if (later_.size() >= count) return;
       }
       std::this_thread::sleep_for(milliseconds(1));
     }
@@ -99,6 +105,14 @@ class RespServerTest : public testing::Test {
     for (auto& [text, reply] : later_)
       reply.Send([text = text](RespWriter& out) { out.Bulk(text); });
     later_.clear();
+  }
+
+  // The last one first, once `count` of them wait.
+  void AnswerBackwards(size_t count) {
+    WaitForLater(count);
+    const std::lock_guard lock(mutex_);
+    for (; !later_.empty(); later_.pop_back())
+      later_.back().second.Send([text = later_.back().first](RespWriter& out) { out.Bulk(text); });
   }
 
   std::mutex mutex_;
@@ -132,6 +146,63 @@ TEST_F(RespServerTest, WhatIsBehindALaterAnswerWaitsForIt) {
   EXPECT_EQ(Read(*stream, 14), "$1\r\nb\r\n$1\r\nc\r\n");
   AnswerLater();
   EXPECT_EQ(Read(*stream, 14), "$1\r\nd\r\n$1\r\ne\r\n");
+}
+
+TEST_F(RespServerTest, OverlappingCommandsAreUnderWayTogetherAndAnsweredInOrder) {
+  Start();
+  const auto stream = Connect();
+  Send(*stream, "over a\r\nover b\r\novernow c\r\nover d\r\necho e\r\nover f\r\n");
+  AnswerBackwards(3);
+  constexpr std::string_view kExpected = "$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n";
+  EXPECT_EQ(Read(*stream, kExpected.size()), kExpected);
+  AnswerBackwards(1);
+  EXPECT_EQ(Read(*stream, 7), "$1\r\nf\r\n");
+}
+
+TEST_F(RespServerTest, OthersWaitForThoseThatOverlap) {
+  Start();
+  const auto stream = Connect();
+  Send(*stream, "over a\r\necho b\r\n");
+  WaitForLater();
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(server_->counters().commands, 1U);
+  AnswerBackwards(1);
+  EXPECT_EQ(Read(*stream, 14), "$1\r\na\r\n$1\r\nb\r\n");
+}
+
+TEST_F(RespServerTest, AtMostSoManyOverlap) {
+  RespServerOptions options;
+  options.overlapping_max = 2;
+  Start(options);
+  const auto stream = Connect();
+  Send(*stream, "over a\r\nover b\r\nover c\r\n");
+  WaitForLater(2);
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(server_->counters().commands, 2U);
+  AnswerBackwards(2);
+  AnswerBackwards(1);
+  EXPECT_EQ(Read(*stream, 21), "$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n");
+}
+
+TEST_F(RespServerTest, AProtocolErrorIsToldBehindThoseThatOverlap) {
+  Start();
+  const auto stream = Connect();
+  Send(*stream, "over a\r\n*1\r\n?\r\n");
+  AnswerBackwards(1);
+  EXPECT_EQ(Read(*stream, 1000), "$1\r\na\r\n-ERR Protocol error: expected '$', got '?'\r\n");
+}
+
+TEST_F(RespServerTest, DrainAnswersThoseThatOverlap) {
+  Start();
+  auto stream = Connect();
+  Send(*stream, "over a\r\nover b\r\n");
+  WaitForLater(2);
+  std::thread drain([this] { server_->Drain(milliseconds(5000)); });
+  std::this_thread::sleep_for(milliseconds(50));
+  AnswerBackwards(2);
+  EXPECT_EQ(Read(*stream, 1000), "$1\r\na\r\n$1\r\nb\r\n");
+  stream.reset();
+  drain.join();
 }
 
 TEST_F(RespServerTest, AnAnswerThatNobodyGivesIsAnError) {

@@ -1,5 +1,6 @@
 #include "protocols/resp_session.h"
 
+#include <optional>
 #include <utility>
 
 namespace headrace::protocols {
@@ -23,10 +24,21 @@ void RespReply::Send(Write write) {
 
 class RespSession::Call final : public RespCall {
  public:
-  Call(RespSession& session, std::span<const std::string_view> arguments, RespWriter& out)
-      : RespCall(arguments, out), session_(session) {}
+  // `slot`: its number, of an overlapping command.
+  Call(RespSession& session, std::span<const std::string_view> arguments, RespWriter& out,
+       std::optional<uint64_t> slot)
+      : RespCall(arguments, out), session_(session), slot_(slot) {}
 
   RespReply Later() override {
+    later_ = true;
+    if (slot_)
+      return RespReply([session = &session_, slot = *slot_,
+                        weak = session_.connection_.weak_from_this()](RespReply::Write write) {
+        if (const auto connection = weak.lock())
+          connection->Run([session, slot, write = std::move(write)]() mutable {
+            session->AnswerSlot(slot, std::move(write));
+          });
+      });
     session_.state_ = State::kWaiting;
     // Run drops the task once the connection is closed, and the session lives as long as that.
     return RespReply([session = &session_,
@@ -37,9 +49,12 @@ class RespSession::Call final : public RespCall {
     });
   }
   void CloseAfter() override { session_.CloseAfterAnswers(); }
+  bool later() const { return later_; }
 
  private:
   RespSession& session_;
+  const std::optional<uint64_t> slot_;
+  bool later_ = false;
 };
 
 RespSession::RespSession(RespServing& serving, env::Connection& connection)
@@ -70,21 +85,64 @@ bool RespSession::RunOne(std::string_view unread) {
     case RespParser::Outcome::kIncomplete: return false;
     case RespParser::Outcome::kFailed:
       serving_.refused.fetch_add(1, std::memory_order_relaxed);
-      RespWriter(version_, out_).Error("ERR", parser_.failure());
+      if (!slots_.empty()) {
+        slots_.push_back({.ready = true});
+        RespWriter(version_, slots_.back().bytes).Error("ERR", parser_.failure());
+      } else {
+        RespWriter(version_, out_).Error("ERR", parser_.failure());
+      }
       CloseAfterAnswers();
       return false;
     case RespParser::Outcome::kCommand: break;
   }
-  if (!parser_.arguments().empty()) {
-    serving_.commands.fetch_add(1, std::memory_order_relaxed);
-    RespWriter writer(version_, out_);
-    Call call(*this, parser_.arguments(), writer);
-    handler().Run(call);
-    version_ = writer.version();
+  if (!parser_.arguments().empty() && !RunParsed()) {
+    held_ = true;  // and is parsed again
+    parser_.Next();
+    return false;
   }
   unread_.Take(parser_.size());
   parser_.Next();
   return true;
+}
+
+bool RespSession::RunParsed() {
+  const bool overlaps = handler().MayOverlap(parser_.arguments());
+  if (overlaps ? slots_.size() >= serving_.options.overlapping_max : !slots_.empty()) return false;
+  serving_.commands.fetch_add(1, std::memory_order_relaxed);
+  if (!overlaps) {
+    RespWriter writer(version_, out_);
+    Call call(*this, parser_.arguments(), writer, std::nullopt);
+    handler().Run(call);
+    version_ = writer.version();
+    return true;
+  }
+  const uint64_t number = first_slot_ + slots_.size();
+  slots_.emplace_back();
+  std::string bytes;  // the slot may be answered, and gone, before Run returns
+  RespWriter writer(version_, bytes);
+  Call call(*this, parser_.arguments(), writer, number);
+  handler().Run(call);
+  if (call.later()) return true;
+  slots_.back() = {std::move(bytes), true};
+  TakeReady();
+  return true;
+}
+
+void RespSession::TakeReady() {
+  for (; !slots_.empty() && slots_.front().ready; ++first_slot_) {
+    out_ += slots_.front().bytes;
+    slots_.pop_front();
+  }
+}
+
+void RespSession::AnswerSlot(uint64_t number, RespReply::Write write) {
+  if (state_ == State::kClosed) return;
+  Slot& slot = slots_[number - first_slot_];
+  RespWriter writer(version_, slot.bytes);
+  write(writer);
+  slot.ready = true;
+  TakeReady();
+  Pump();
 }
 
 void RespSession::Pump() {
@@ -92,20 +150,21 @@ void RespSession::Pump() {
   pumping_ = true;
   // The peer was not slow while it was not read.
   if (paused_) last_bytes_ = serving_.clock.Now();
+  held_ = false;
   while (state_ == State::kReading && !connection_.choked() && !unread_.empty() &&
          RunOne(unread_.rest()))
     if (out_.size() >= kWriteBytes) Flush();
   Flush();
   pumping_ = false;
-  if (state_ == State::kReading && ended_ && !connection_.choked()) CloseAfterAnswers();
-  if (state_ == State::kClosing) {
+  if (state_ == State::kReading && ended_ && !held_ && !connection_.choked()) CloseAfterAnswers();
+  if (state_ == State::kClosing && slots_.empty()) {
     unread_.Clear();
     state_ = State::kClosed;
     connection_.CloseAfterWrites();
   }
   unread_.Settle();
   const bool full =
-      state_ == State::kWaiting || (state_ == State::kReading && connection_.choked());
+      state_ == State::kWaiting || held_ || (state_ == State::kReading && connection_.choked());
   if (full != paused_) {
     paused_ = full;
     full ? connection_.PauseReading() : connection_.ResumeReading();

@@ -3,6 +3,7 @@
 // of the commands.
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <string>
 
@@ -25,7 +26,8 @@ struct RespServing {
 // On the connection's I/O thread; later answers of other threads come through Connection::Run.
 // Commands are run one after the other as they are read, and the answers of one read leave in one
 // write. A connection whose answers nobody reads is not read until there is room; one that waits
-// for an answer is not read either.
+// for an answer is not read either, unless what it has under way are overlapping commands
+// (RespHandler::MayOverlap), fewer than overlapping_max of them.
 class RespSession final : public env::Session {
  public:
   RespSession(RespServing& serving, env::Connection& connection);
@@ -50,7 +52,12 @@ class RespSession final : public env::Session {
   void Pump();
   // False when nothing more can be run now.
   bool RunOne(std::string_view unread);
+  // Runs the command that was parsed. False: it waits for those that overlap.
+  bool RunParsed();
   void Answer(RespReply::Write write);
+  void AnswerSlot(uint64_t number, RespReply::Write write);
+  // Answers that are there go out as far as none before them is missing.
+  void TakeReady();
   void Flush();
   void CloseAfterAnswers() {
     if (state_ != State::kClosed) state_ = State::kClosing;
@@ -66,6 +73,14 @@ class RespSession final : public env::Session {
   std::unique_ptr<RespHandler> handler_;
   UnreadBytes unread_;  // of no command that was run
   std::string out_;     // answers that are not written yet; none between two calls
+  // Of overlapping commands; a later one may be answered before an earlier one.
+  struct Slot {
+    std::string bytes;
+    bool ready = false;
+  };
+  std::deque<Slot> slots_;
+  uint64_t first_slot_ = 0;  // number of slots_.front()
+  bool held_ = false;        // a command waits until slots_ is empty, or has room
   State state_ = State::kReading;
   bool pumping_ = false;
   bool paused_ = false;

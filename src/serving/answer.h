@@ -41,8 +41,13 @@ struct FeatureQuery {
       features;  // "view:feature", "view.feature", "view.*" or the name of an on-request feature
   std::vector<InputColumn> inputs;
   std::optional<base::Timestamp> as_of;
+  // The event that the question is about: the answer is as of its time at the earliest, and views
+  // with `self: excluded` leave it out.
+  std::optional<pipeline::OwnRow> own = {};
   std::optional<base::EpochId> min_epoch;  // read-your-writes: an epoch token of an acknowledgement
-  std::chrono::milliseconds deadline{1000};  // how long min_epoch is waited for
+  std::chrono::milliseconds deadline{1000};  // how long min_epoch is waited for, or
+  // as long as it takes: for an epoch that is durable, by somebody who has a timer of his own.
+  static constexpr std::chrono::milliseconds kUntilVisible = std::chrono::milliseconds::max();
 };
 
 // What one column of an answer is.
@@ -70,6 +75,7 @@ struct FeatureAnswer {
   // is furthest behind; not below 0: how far the answer may be behind.
   base::Duration lag{0};
   std::string service;  // empty for a list of features
+  std::optional<pipeline::OwnRow> own = {};
   size_t rows = 0;
   std::vector<InputColumn>
       inputs;  // those that were needed, of their columns' types, in the request's order
@@ -126,6 +132,8 @@ struct AnswerSources {
   std::function<void(const FeatureAnswer&)> on_answer;
 };
 
+struct AnswerPlan;
+
 // Answer and MarkVisible from any thread. Services are compiled once for each definition; lists of
 // features at first use.
 class AnswerService {
@@ -150,6 +158,8 @@ class AnswerService {
   // those of Answer.
   virtual base::Result<std::optional<KeyAnswers>> AnswerKeys(
       const pipeline::PipelineDefinition& definition, std::span<const KeyQuestion> questions) = 0;
+  // What a service needs and gives. Errors: kNotFound.
+  virtual base::Result<std::shared_ptr<const AnswerPlan>> PlanOf(const std::string& service) = 0;
   // The applier says that an epoch became visible; wakes those who waited for it. Cheap when nobody
   // waits.
   virtual void MarkVisible(base::EpochId epoch) = 0;

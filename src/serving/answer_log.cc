@@ -22,6 +22,14 @@ std::string HeadOf(const FeatureAnswer& answer) {
       fmt::format(R"({{"log":"{}","definition":"{}","epoch":{},"as_of_us":{},"lag_us":{})",
                   answer.log.ToString(), answer.definition.ToString(), answer.epoch.value,
                   answer.as_of.us, answer.lag.count());
+  if (answer.own) {
+    head += R"(,"own":{"stream":)";
+    columns::AppendJsonString(head, answer.own->stream);
+    fmt::format_to(std::back_inserter(head), R"(,"epoch":{},"time_us":{})", answer.own->epoch.value,
+                   answer.own->time.us);
+    if (answer.own->row) fmt::format_to(std::back_inserter(head), R"(,"row":{})", *answer.own->row);
+    head += '}';
+  }
   if (!answer.service.empty()) {
     head += R"(,"service":)";
     columns::AppendJsonString(head, answer.service);
@@ -86,6 +94,20 @@ void ReadLists(ondemand::object& object, ServedAnswer& answer) {
   }
 }
 
+void ReadOwn(ondemand::object& object, ServedAnswer& answer) {
+  auto found = object.find_field_unordered("own");
+  if (found.error() == simdjson::NO_SUCH_FIELD) return;  // any other error is thrown
+  ondemand::object own = found.get_object();
+  pipeline::OwnRow row;
+  row.stream = std::string_view(own.find_field_unordered("stream").get_string());
+  row.epoch = {own.find_field_unordered("epoch").get_uint64()};
+  row.time = {own.find_field_unordered("time_us").get_int64()};
+  // The last one, if it is there.
+  if (auto number = own.find_field("row"); !number.error())
+    row.row = static_cast<uint32_t>(uint64_t{number.get_uint64()});
+  answer.own = std::move(row);
+}
+
 }  // namespace
 
 void AppendAnswerLines(const FeatureAnswer& answer, std::string& out) {
@@ -115,6 +137,9 @@ void AppendAnswerLines(const FeatureAnswer& answer, std::string& out) {
 }
 
 Result<ServedAnswer> ParseAnswerLine(std::string_view line) {
+  // To look in a torn line for what it need not have would break the parser.
+  if (!line.ends_with("]}"))
+    return Fail(ErrorCode::kInvalidInput, "no line of an answers file: it has no end");
   thread_local ondemand::parser parser;
   const simdjson::padded_string padded(line);
   std::string log;
@@ -130,6 +155,7 @@ Result<ServedAnswer> ParseAnswerLine(std::string_view line) {
     answer.lag = base::Duration(int64_t{object.find_field_unordered("lag_us").get_int64()});
     if (auto service = object.find_field_unordered("service"); !service.error())
       answer.service = std::string_view(service.get_string());
+    ReadOwn(object, answer);
     ReadLists(object, answer);
     return true;
   }));

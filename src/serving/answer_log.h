@@ -6,11 +6,15 @@
 //   hex>","epoch":7,"as_of_us":978307260000000,"lag_us":0,"service":"departure",
 //    "inputs":{"origin":"ORD"},"values":[12,-3.5,null],"statuses":[1,1,2]}
 //
-// A list of features without a service also has "features":["origin.flights_1h", ...], in the order
-// of the values; with one the definition tells. Values are JSON as columns::Value::AppendJson
-// writes it: of one type, two values have the same text exactly when they have the same bits.
+// The answer to a push has the event, as
+// `"own":{"stream":"trips","epoch":7,"time_us":978307260000000,"row":0}` (no row when it is not
+// known). A list of features without a service also has "features":["origin.flights_1h", ...], in
+// the order of the values; with one the definition tells. Values are JSON as
+// columns::Value::AppendJson writes it: of one type, two values have the same text exactly when
+// they have the same bits.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +35,7 @@ struct ServedAnswer {
   base::EpochId epoch;
   base::Timestamp as_of;
   base::Duration lag{0};
+  std::optional<pipeline::OwnRow> own;
   std::string service;                                      // or
   std::vector<std::string> features;                        // qualified names
   std::vector<std::pair<std::string, std::string>> inputs;  // name, JSON

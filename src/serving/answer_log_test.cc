@@ -42,6 +42,29 @@ std::vector<ServedAnswer> Lines(const std::string& text) {
   return answers;
 }
 
+TEST(AnswerLog, ReadsBackTheEventOfAPush) {
+  FeatureAnswer answer = TwoRows();
+  for (const std::optional<uint32_t> row :
+       {std::optional<uint32_t>(17), std::optional<uint32_t>()}) {
+    answer.own = pipeline::OwnRow{"pay\"ments", {8}, {-5}, row};
+    std::string text;
+    AppendAnswerLines(answer, text);
+    const auto lines = Lines(text);
+    ASSERT_EQ(lines.size(), 2U);
+    EXPECT_EQ(lines[0].own, answer.own);
+    EXPECT_EQ(lines[1].values.size(), 2U);
+  }
+  std::string torn;
+  AppendAnswerLines(answer, torn);
+  torn = torn.substr(0, torn.find('\n'));
+  for (size_t size = 0; size < torn.size(); ++size)
+    EXPECT_FALSE(ParseAnswerLine(std::string_view(torn).substr(0, size))) << size;
+  answer.own = std::nullopt;
+  std::string text;
+  AppendAnswerLines(answer, text);
+  EXPECT_EQ(Lines(text)[0].own, std::nullopt);
+}
+
 TEST(AnswerLog, ReadsBackLists) {
   FeatureAnswer answer = TwoRows();
   answer.columns = std::make_shared<const std::vector<AnswerColumn>>(

@@ -133,6 +133,11 @@ class PinnedAnswerService final : public AnswerService {
   base::Result<std::optional<KeyAnswers>> AnswerKeys(
       const pipeline::PipelineDefinition& definition,
       std::span<const KeyQuestion> questions) override;
+  base::Result<AnswerPlanRef> PlanOf(const std::string& service) override {
+    HR_TRY(const CompiledRef compiled, CompiledNow());
+    HR_TRY(const AnswerPlanRef plan, compiled->PlanFor({.service = service}));
+    return AnswerPlanRef(compiled, plan.get());
+  }
   void MarkVisible(base::EpochId epoch) override { waiters_->MarkVisible(epoch); }
   const base::Histogram& serve_us() const override { return serve_us_; }
   uint64_t revoked_pins() const override { return revoked_.load(std::memory_order_relaxed); }
@@ -161,8 +166,8 @@ class PinnedAnswerService final : public AnswerService {
                                     const FeatureQuery& query, const pipeline::Pin& pin,
                                     FeatureAnswer& answer);
   base::Result<void> AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
-                               const pipeline::Pin& pin, size_t row, RowScratch& scratch,
-                               FeatureAnswer& answer) const;
+                               const std::optional<pipeline::OwnRow>& own, const pipeline::Pin& pin,
+                               size_t row, RowScratch& scratch, FeatureAnswer& answer) const;
   // False when the pin was revoked.
   base::Result<bool> AnswerKeysUnderPin(const pipeline::Pin& pin,
                                         std::span<const KeyQuestion> questions,
@@ -170,7 +175,8 @@ class PinnedAnswerService final : public AnswerService {
   base::Result<void> LogKeys(CompiledDefinition& compiled, std::span<const KeyQuestion> questions,
                              const KeyAnswers& answers);
   base::Timestamp AsOf(const FeatureQuery& query, const pipeline::Pin& pin) const {
-    return query.as_of ? *query.as_of : NowOf(pin);
+    if (query.as_of) return *query.as_of;
+    return query.own ? std::max(NowOf(pin), query.own->time) : NowOf(pin);
   }
   base::Timestamp NowOf(const pipeline::Pin& pin) const {
     if (pin.definition()->clock == log::ClockMode::kEvents) return pin.clock();
@@ -274,6 +280,7 @@ void PinnedAnswerService::Finish(const CompiledDefinition& compiled, const Answe
   answer.definition = compiled.definition()->id;
   answer.clock = compiled.definition()->clock;
   answer.service = plan.service;
+  answer.own = query.own;
   answer.rows = inputs.rows;
   answer.columns = plan.columns;
   for (const InputColumn& column : query.inputs)
@@ -317,7 +324,7 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
   answer.event_times.reserve(cells);
   RowScratch scratch;
   for (size_t row = 0; row < inputs.rows; ++row) {
-    const auto answered = AnswerRow(plan, inputs, pin, row, scratch, answer);
+    const auto answered = AnswerRow(plan, inputs, query.own, pin, row, scratch, answer);
     if (pin.revoked()) return false;
     if (!answered) return base::Fail(answered.error());
   }
@@ -330,6 +337,7 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
 }
 
 base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
+                                                  const std::optional<pipeline::OwnRow>& own,
                                                   const pipeline::Pin& pin, size_t row,
                                                   RowScratch& scratch,
                                                   FeatureAnswer& answer) const {
@@ -339,7 +347,7 @@ base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const 
     key.clear();
     for (const size_t input : view.key_inputs)
       columns::AppendKeyValue(key, inputs.values[input][row]);
-    HR_TRY(pipeline::ViewAnswer got, sources_.views->Get(pin, view.view, key, answer.as_of));
+    HR_TRY(pipeline::ViewAnswer got, sources_.views->Get(pin, view.view, key, answer.as_of, own));
     views.push_back(std::move(got));
   }
   const auto read = [&](const PlanSource& source) -> FeatureValue {
@@ -460,7 +468,9 @@ void PinnedAnswerService::AnswerWhenVisible(FeatureQuery query, Done done) {
   if (!query.min_epoch || sources_.views->visible() >= *query.min_epoch)
     return done(AnswerNow(query));
   const base::EpochId epoch = *query.min_epoch;
-  const auto deadline = std::min(query.deadline, limits_.wait_max);
+  const auto deadline = query.deadline == FeatureQuery::kUntilVisible
+                            ? query.deadline
+                            : std::min(query.deadline, limits_.wait_max);
   auto shared_done = std::make_shared<Done>(std::move(done));
   auto woken = [this, query = std::move(query), shared_done](EpochWaiters::Outcome outcome) {
     if (outcome == EpochWaiters::Outcome::kVisible) return (*shared_done)(AnswerNow(query));

@@ -17,7 +17,7 @@ bool EpochWaiters::Wait(base::EpochId epoch, std::chrono::milliseconds deadline,
     Wake(key, Outcome::kStopped);
   } else if (visible_.load() >= epoch.value) {
     Wake(key, Outcome::kVisible);
-  } else {
+  } else if (deadline != std::chrono::milliseconds::max()) {
     executor_.PostAt(clock_.Now() + deadline, [weak = weak_from_this(), key] {
       if (const auto self = weak.lock()) self->Wake(key, Outcome::kTooLate);
     });

@@ -26,8 +26,8 @@ class EpochWaiters : public std::enable_shared_from_this<EpochWaiters> {
   EpochWaiters(env::Executor& executor, env::Clock& clock, size_t waiters_max)
       : executor_(executor), clock_(clock), waiters_max_(waiters_max) {}
 
-  // `woken` runs once, on the executor (or in Stop). False when waiters_max wait already; `woken`
-  // is dropped then.
+  // `woken` runs once, on the executor (or in Stop). A deadline of milliseconds::max() is none.
+  // False when waiters_max wait already; `woken` is dropped then.
   bool Wait(base::EpochId epoch, std::chrono::milliseconds deadline, Woken woken);
   // Cheap when nobody waits.
   void MarkVisible(base::EpochId epoch);

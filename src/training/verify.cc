@@ -138,7 +138,7 @@ void Check(CheckedAnswer& check) {
   }
   pipeline::Cut cut;
   cut.epoch_max = served.epoch;
-  const auto values = check.answers->Answer(*check.plan, *inputs, served.as_of, cut);
+  const auto values = check.answers->Answer(*check.plan, *inputs, served.as_of, cut, served.own);
   std::string json;
   for (size_t i = 0; i < columns.size(); ++i) {
     const FeatureStatus status = WithLag(values[i].status, *check.plan, served.lag);

@@ -339,6 +339,7 @@ std::string StatusJson(const StatusFigures& figures) {
       {"dead_letters", figures.dead_letters},
       {"revoked_pins", figures.revoked_pins},
   };
+  if (figures.pushes) json["pushes"] = Json::parse(PushesJson(*figures.pushes));
   if (figures.change.state != ChangeFigures::State::kNone)
     json["change"] = Json::parse(ChangeJson(figures.change));
   json["snapshots"] = SnapshotsJson(figures.snapshots);
@@ -439,6 +440,7 @@ std::string StatusMetrics(const StatusFigures& figures) {
                figures.serve_us);
   text.Counter("headrace_serving_pins_revoked_total", "Pins taken away from slow readers.",
                figures.revoked_pins);
+  if (figures.pushes) AppendPushMetrics(*figures.pushes, text);
   if (figures.background) {
     for (const GovernorFigures::Class& each : figures.background->classes)
       text.Gauge("headrace_watch_paused", "1 while a class of background work is paused.",

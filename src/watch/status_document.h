@@ -21,6 +21,7 @@
 #include "watch/change_figures.h"
 #include "watch/governor.h"
 #include "watch/metrics_text.h"
+#include "watch/push_figures.h"
 
 namespace headrace::watch {
 
@@ -83,6 +84,7 @@ struct StatusFigures {
   std::vector<TableFigures> tables;
   std::map<std::string, std::map<std::string, uint64_t>> dead_letters;  // stream -> rule -> rows
   uint64_t revoked_pins = 0;
+  std::optional<serving::PushFigures> pushes = {};
   std::optional<log::RecoveryFigures> recovery;  // of the start, when somebody looked
   SnapshotFigures snapshots;
   RetentionFigures retention;

@@ -23,6 +23,7 @@
 #include "wiring/end_to_end.h"
 #include "wiring/engine.h"
 #include "wiring/held_batches.h"
+#include "wiring/log_gate.h"
 #include "wiring/log_retention.h"
 #include "wiring/recovery.h"
 #include "wiring/snapshotter.h"
@@ -51,6 +52,7 @@ class RunningCore final : public Core {
   // The sequencer hands its last epochs to the applier, which tells the sequencer what is visible:
   // so the sequencer stops first, and is there until the applier, the last member, has ended.
   ~RunningCore() override {
+    if (pushes_) pushes_->Close();
     CloseBackground();
     if (sequencer_) sequencer_->Stop();
   }
@@ -93,6 +95,7 @@ class RunningCore final : public Core {
   }
 
   serving::AnswerService& answers() override { return *answers_; }
+  serving::PushService& pushes() override { return *pushes_; }
   base::MemoryBudget& budget() override { return budget_; }
   pipeline::PipelineRef definition() const override { return derived_.views->current().definition; }
   uint64_t LastSequence(const std::string& producer) const override {
@@ -252,6 +255,7 @@ class RunningCore final : public Core {
         .tables = derived_.publishers->Figures(),
         .dead_letters = DeadLetterCounts(),
         .revoked_pins = answers_->revoked_pins(),
+        .pushes = pushes_->figures(),
         .recovery = options_.progress == nullptr ? std::nullopt
                                                  : std::optional(options_.progress->figures()),
         .snapshots = SnapshotFigures(),
@@ -337,6 +341,11 @@ class RunningCore final : public Core {
       };
     }
     HR_TRY(answers_, serving::AnswerService::Make(std::move(sources)));
+    pushes_ = serving::PushService::Make({.gate = &push_gate_,
+                                          .answers = answers_.get(),
+                                          .timers = waiting_.get(),
+                                          .environment = &environment_,
+                                          .budget = &budget_});
     return {};
   }
 
@@ -396,6 +405,8 @@ class RunningCore final : public Core {
   std::unique_ptr<AnswerFile> answer_file_;
   std::unique_ptr<env::Executor> waiting_;
   std::unique_ptr<serving::AnswerService> answers_;
+  LogGate push_gate_{*this};
+  std::unique_ptr<serving::PushService> pushes_;
   std::mutex visible_mutex_;
   base::EpochId when_visible_epoch_;
   std::function<void()> when_visible_;

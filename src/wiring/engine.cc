@@ -135,7 +135,13 @@ class RunningEngine final : public Engine {
     flight_->UseReads(*scans_);
     http_->UseRouter(router_);
     if (!resp_) return {};
-    commands_ = serving::RespCommandHandlers({&core_->answers(), [this] { return Info(); }});
+    commands_ =
+        serving::RespCommandHandlers({.answers = &core_->answers(),
+                                      .info = [this] { return Info(); },
+                                      .gate = gate_.get(),
+                                      .pushes = &core_->pushes(),
+                                      .budget = budget_.get(),
+                                      .typing = std::make_shared<ingest::TypingQueue>(*events_)});
     recovered_.store(true, std::memory_order_release);
     resp_->UseHandlers(commands_);
     return {};

@@ -19,6 +19,7 @@
 #include "pipeline/definition.h"
 #include "plan/budget.h"
 #include "serving/answer.h"
+#include "serving/push/push.h"
 #include "tables/delta/log_upkeep.h"
 #include "watch/governor.h"
 
@@ -78,6 +79,7 @@ class Core {
 
   virtual void Submit(columns::EventBatch batch, log::AckCallback done) = 0;
   virtual serving::AnswerService& answers() = 0;
+  virtual serving::PushService& pushes() = 0;
   virtual base::MemoryBudget& budget() = 0;
   // In force, as answers see it.
   virtual pipeline::PipelineRef definition() const = 0;

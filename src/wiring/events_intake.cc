@@ -45,13 +45,11 @@ void PostEvents(HttpRequest request, HttpReply reply, ingest::StreamGate& gate,
 }  // namespace
 
 void EventsIntake::Take(HttpRequest request, HttpReply reply) {
-  if (request.body.size() <= kTypedAtOnceBytes && waiting_->load(std::memory_order_acquire) == 0)
+  if (typing_.AtOnce(request.body.size()))
     return PostEvents(std::move(request), std::move(reply), gate_, budget_);
-  waiting_->fetch_add(1, std::memory_order_relaxed);
-  events_.Post([&gate = gate_, &budget = budget_, waiting = waiting_, request = std::move(request),
+  typing_.Post([&gate = gate_, &budget = budget_, request = std::move(request),
                 reply = std::move(reply)]() mutable {
     PostEvents(std::move(request), std::move(reply), gate, budget);
-    waiting->fetch_sub(1, std::memory_order_release);
   });
 }
 

@@ -67,7 +67,7 @@ TEST_F(EventsIntakeTest, ASmallBodyIsTypedAtOnce) {
 }
 
 TEST_F(EventsIntakeTest, ALargeBodyIsLeftToTheExecutor) {
-  Post(1, EventsIntake::kTypedAtOnceBytes + 1);
+  Post(1, ingest::TypingQueue::kTypedAtOnceBytes + 1);
   EXPECT_EQ(events_.waiting(), 1U);
   EXPECT_THAT(statuses_, ElementsAre());
   events_.RunAll();
@@ -76,7 +76,7 @@ TEST_F(EventsIntakeTest, ALargeBodyIsLeftToTheExecutor) {
 
 // A gap in the sequence would be refused.
 TEST_F(EventsIntakeTest, ASmallBodyDoesNotOvertakeALargeOne) {
-  Post(1, EventsIntake::kTypedAtOnceBytes + 1);
+  Post(1, ingest::TypingQueue::kTypedAtOnceBytes + 1);
   Post(2, 1);
   EXPECT_EQ(events_.waiting(), 2U);
   events_.RunAll();

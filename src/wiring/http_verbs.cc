@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "protocols/problem.h"
+#include "serving/http/push_verb.h"
 #include "serving/http/verbs.h"
 #include "wiring/change_plan.h"
 #include "wiring/definition_changes.h"
@@ -114,6 +115,7 @@ void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& g
       return core.CorruptForDemonstration(view, key);
     };
   serving::MountServing(router, std::move(verbs));
+  serving::MountPush(router, core.pushes(), events);
   MountOwn(router, core, gate, events);
   MountFeastWrites(
       router, {.gate = &gate, .budget = &core.budget(), .events = &events, .definition = [&core] {

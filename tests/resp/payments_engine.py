@@ -26,8 +26,13 @@ views:
     over: [1h, 1d]
     features: {n: count(*), spend: sum(amount), shops: "last_n(shop, 2)", big: last(amount > 5)}
   place: {from: payments, by: [card, shop], over: [1d], features: {n: count(*)}}
+  own: {from: payments, by: card, self: included, features: {n: count(*)}}
+  others: {from: payments, by: card, self: excluded, features: {n: count(*)}}
 services:
   scoring: {features: [card.*, place.n_1d], max_lag: 1h}
+  counts: {features: [own.n, others.n], defaults: {own.n: 1}}
+consumers:
+  model: {reads: service counts, at_deadline: last_known}
 """
 CONTRACT = """\
 apiVersion: v3.1.0
@@ -59,10 +64,14 @@ def serving(folder: Path) -> Iterator[EngineProcess]:
         process.kill()
 
 
-def send(engine: EngineProcess, card: str, shop: str, amount: float) -> int:
+def payment(card: str, shop: str, amount: float) -> str:
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    row = {"card": card, "shop": shop, "at": at, "amount": amount}
-    status, text = engine.request("POST", "/streams/payments/events", json.dumps(row))
+    return json.dumps({"card": card, "shop": shop, "at": at, "amount": amount})
+
+
+def send(engine: EngineProcess, card: str, shop: str, amount: float) -> int:
+    row = payment(card, shop, amount)
+    status, text = engine.request("POST", "/streams/payments/events", row)
     assert status == 200, text
     epoch: int = json.loads(text)["epoch"]
     return epoch

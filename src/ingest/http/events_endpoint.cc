@@ -54,29 +54,6 @@ BodyForm FormOf(std::string_view content_type) {
   return media == "application/json" ? BodyForm::kOneValue : BodyForm::kDetect;
 }
 
-base::Result<columns::EventBatch> ReadBatch(EventsRequest& request, const StreamGate& gate,
-                                            const EventsLimits& limits) {
-  HR_TRY(const StreamHandle stream, gate.Find(request.stream));
-  HR_TRY(columns::BatchSource source, ReadSource(request));
-  if (request.body.size() > limits.body_bytes_max) {
-    return Fail(ErrorCode::kInvalidInput,
-                fmt::format("the request has {} bytes, more than {}: split it into several",
-                            request.body.size(), limits.body_bytes_max));
-  }
-  HR_TRY(const auto rows, SplitBody(request.body, FormOf(request.content_type), limits.rows_max));
-  if (rows.empty() && !request.body.contains('['))
-    return Fail(ErrorCode::kInvalidInput,
-                "the request has no rows: send one JSON object a line, or a JSON array of them; [] "
-                "says that the source is alive and has nothing");
-  const char* end = request.body.data() + request.body.capacity();  // readable, whatever it holds
-  columns::EventBatch batch =
-      ReadJsonBatch({.rows = rows, .readable_end = end}, *stream.contract, limits.row_bytes_max);
-  batch.stream = stream.id;
-  batch.source = std::move(source);
-  batch.atomicity = request.atomicity;
-  return batch;
-}
-
 EventsReply ReplyOf(const IngestOutcome& outcome, size_t refused_listed_max) {
   EventsReply reply;
   reply.status = outcome.accepted == 0 && !outcome.refused.empty() ? 422 : 200;
@@ -94,21 +71,64 @@ base::Result<void> CheckSourceName(std::string_view header, std::string_view nam
               fmt::format("{} has {} bytes: give it 1 to {}", header, name.size(), kNameBytesMax));
 }
 
-void HandleEvents(EventsRequest request, StreamGate& gate, base::MemoryBudget& budget,
-                  const EventsLimits& limits, EventsCallback done) {
+base::Result<columns::EventBatch> ReadEvents(EventsRequest& request, const StreamGate& gate,
+                                             const EventsLimits& limits) {
+  HR_TRY(const StreamHandle stream, gate.Find(request.stream));
+  HR_TRY(columns::BatchSource source, ReadSource(request));
+  if (const size_t bytes = BytesOf(request); bytes > limits.body_bytes_max) {
+    return Fail(ErrorCode::kInvalidInput,
+                fmt::format("the request has {} bytes, more than {}: split it into several", bytes,
+                            limits.body_bytes_max));
+  }
+  std::vector<std::string_view> split;
+  std::span<const std::string_view> rows = request.rows;
+  if (rows.empty()) {
+    HR_TRY(split, SplitBody(request.body, FormOf(request.content_type), limits.rows_max));
+    rows = split;
+  }
+  if (rows.empty() && !request.body.contains('['))
+    return Fail(ErrorCode::kInvalidInput,
+                "the request has no rows: send one JSON object a line, or a JSON array of them; [] "
+                "says that the source is alive and has nothing");
+  // Readable, whatever it holds; of rows of their own nothing behind the last is known to be.
+  const char* end = request.rows.empty() ? request.body.data() + request.body.capacity() : nullptr;
+  columns::EventBatch batch =
+      ReadJsonBatch({.rows = rows, .readable_end = end}, *stream.contract, limits.row_bytes_max);
+  batch.stream = stream.id;
+  batch.source = std::move(source);
+  batch.atomicity = request.atomicity;
+  return batch;
+}
+
+size_t BytesOf(const EventsRequest& request) {
+  size_t bytes = request.body.size();
+  for (const std::string_view row : request.rows) bytes += row.size();
+  return bytes;
+}
+
+void SubmitEvents(EventsRequest request, StreamGate& gate, base::MemoryBudget& budget,
+                  const EventsLimits& limits, OutcomeCallback done) {
   // The typed columns, until they are durable: about the size of the text, and as much again while
   // they grow. The text is charged by whoever received it.
-  auto charge = budget.TryCharge(base::MemoryAccount::kIngest, 2 * request.body.size());
+  auto charge = budget.TryCharge(base::MemoryAccount::kIngest, 2 * BytesOf(request));
   if (!charge) return done(Fail(std::move(charge).error()));
-  auto batch = ReadBatch(request, gate, limits);
+  auto batch = ReadEvents(request, gate, limits);
   if (!batch) return done(Fail(std::move(batch).error()));
-  gate.Submit(std::move(*batch),
-              [done = std::move(done), charge = std::move(*charge),
-               listed = limits.refused_listed_max](base::Result<IngestOutcome> outcome) mutable {
-                charge.Release();
-                if (!outcome) return done(Fail(std::move(outcome).error()));
-                done(ReplyOf(*outcome, listed));
-              });
+  gate.Submit(std::move(*batch), [done = std::move(done), charge = std::move(*charge)](
+                                     base::Result<IngestOutcome> outcome) mutable {
+    charge.Release();
+    done(std::move(outcome));
+  });
+}
+
+void HandleEvents(EventsRequest request, StreamGate& gate, base::MemoryBudget& budget,
+                  const EventsLimits& limits, EventsCallback done) {
+  SubmitEvents(std::move(request), gate, budget, limits,
+               [done = std::move(done),
+                listed = limits.refused_listed_max](base::Result<IngestOutcome> outcome) mutable {
+                 if (!outcome) return done(Fail(std::move(outcome).error()));
+                 done(ReplyOf(*outcome, listed));
+               });
 }
 
 }  // namespace headrace::ingest

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -36,7 +37,8 @@ base::Result<void> CheckSourceName(std::string_view header, std::string_view nam
 // One request. Producer and sequence come together; an idempotency key comes instead of them.
 struct EventsRequest {
   std::string stream;
-  std::string body;          // NDJSON, a JSON array, or one JSON object
+  std::string body;                             // NDJSON, a JSON array, or one JSON object
+  std::span<const std::string_view> rows = {};  // instead of a body: an event each
   std::string content_type;  // "application/json": one value; anything else: lines unless it begins
                              // with '['
   std::optional<std::string> producer;         // Headrace-Producer
@@ -45,12 +47,25 @@ struct EventsRequest {
   columns::Atomicity atomicity = columns::Atomicity::kGoodRowsIn;  // ?atomic=true
 };
 
+// The request's rows, typed and held to the contract, for StreamGate::Submit. Parsing happens on
+// the caller's thread; the body is not needed any more when this returns. Errors: kNotFound
+// (stream), kInvalidInput (headers, limits, an array that is not closed).
+base::Result<columns::EventBatch> ReadEvents(EventsRequest& request, const StreamGate& gate,
+                                             const EventsLimits& limits);
+
 struct EventsReply {
   int status = 200;  // 422 when rows were refused and none accepted
   std::string body;  // JSON: AppendOutcomeMembers in braces
 };
 
 using EventsCallback = std::move_only_function<void(base::Result<EventsReply>)>;
+
+// Bytes of the events' texts.
+size_t BytesOf(const EventsRequest& request);
+
+// Parses, checks and submits. As HandleEvents, with the outcome itself.
+void SubmitEvents(EventsRequest request, StreamGate& gate, base::MemoryBudget& budget,
+                  const EventsLimits& limits, OutcomeCallback done);
 
 // Parses, checks and submits; `done` is called exactly once, perhaps before this returns (see
 // StreamGate::Submit). The typed rows are charged to `budget` until then. The body ends when this

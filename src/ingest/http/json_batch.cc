@@ -35,7 +35,10 @@ columns::EventBatch ReadJsonBatch(const JsonRows& json, const contract::Contract
       untyped.push_back(Oversized(i, row, row_bytes_max));
       continue;
     }
-    const auto readable = static_cast<size_t>(json.readable_end - (row.data() + row.size()));
+    const size_t readable =
+        json.readable_end == nullptr
+            ? 0
+            : static_cast<size_t>(json.readable_end - (row.data() + row.size()));
     auto problem = reader.Append(row, readable, typed);
     if (!problem) {
       numbers.push_back(i);

@@ -12,7 +12,8 @@ namespace headrace::ingest {
 
 struct JsonRows {
   std::span<const std::string_view> rows;
-  // End of the bytes that may be read behind any row (simdjson looks at whole blocks).
+  // End of the bytes that may be read behind any row (simdjson looks at whole blocks); null: none
+  // may.
   const char* readable_end = nullptr;
 };
 

@@ -26,6 +26,15 @@ constexpr std::array kTable = std::to_array<RespCommandRow>({
      "service [MIN_EPOCH n] [DEADLINE ms] [AS_OF time] KEY name value [name value ...]",
      "A service's features, all of one epoch, with their statuses. Names are join keys and inputs "
      "of the request."},
+    {"features.push", -3, "write denyoom", 0, 0,
+     "stream event [event ...] [KEY idempotency | PRODUCER name SEQUENCE n] [ATOMIC]",
+     "Takes events in, a JSON object each; answers when they are durable."},
+    {"features.pushget", -4, "write denyoom", 0, 0,
+     "service stream event [KEY idempotency | PRODUCER name SEQUENCE n] [DEADLINE ms] [AT_DEADLINE "
+     "last_known | defaults | refuse] [REFUSED told | answered] [WITH name value ...]",
+     "Takes one event in, and answers the service's features as of the epoch that holds it."},
+    {"features.pushed", 2, "readonly", 0, 0, "token",
+     "What became of an event that was not known to be durable when its push was answered."},
     {"features.list", 1, "readonly", 0, 0, "", "Services, and the features that each has."},
     {"ping", -1, "fast", 0, 0, "[text]", "PONG, or the text."},
     {"echo", 2, "fast", 0, 0, "text", "The text."},
@@ -51,7 +60,7 @@ constexpr std::string_view kIntroduction = R"(# Redis protocol
 *Generated from the table of commands; `./dev test serving` fails when it is not up to date.*
 
 `headrace serve` speaks RESP 2 and 3 on a port of its own (6379 unless `--resp` says another; `--resp 0` lets the system choose, `--no-resp` opens none), so that clients
-of Redis read features as they would read hashes. Features are read only: events come in over HTTP or Flight.
+of Redis read features as they would read hashes. Features are computed, not set; events come in by `FEATURES.PUSH`.
 ```
 $ redis-cli HMGET card:c1 spend_1h payments_1h _epoch _status
 1) "129.5"
@@ -91,6 +100,19 @@ constexpr std::string_view kEnd = R"(
 `FEATURES.GET` answers a map (in version 2 an array of names and values): `epoch`, `as_of`, `lag` (ms), `features` and `statuses`, both maps by the features' names. With `MIN_EPOCH` it waits until that epoch is visible, at most `DEADLINE`
 (1000 ms); the connection's next commands wait with it.
 
+## Events in
+`FEATURES.PUSH` is `POST /streams/{stream}/events` ([http.md](http.md)): contract, repeats (`KEY`, or `PRODUCER` and `SEQUENCE`) and dead letters are the same. It answers when its events are durable, a map: `accepted`,
+`refused_rows`, `event_epoch` (the token for reading one's own writes: `MIN_EPOCH`), `durability`, `repeated`, and `refused`, a map for each refused event, when there are any. When none was accepted it is an error, `REFUSED`.
+```
+$ redis-cli FEATURES.PUSH payments '{"payment_id":"p1","card_id":"c1","amount":12.5,"paid_at":"2026-01-31T10:00:00Z"}'
+```
+`FEATURES.PUSHGET` is push and get ([push-and-get.md](../concepts/push-and-get.md)): beside what `FEATURES.GET` and `FEATURES.PUSH` answer its map has `answered` (`with_event`, `last_known`, `defaults`), `event` (`durable`, `refused`,
+`unknown`), and in place of the outcome a `token` for `FEATURES.PUSHED` while the event is `unknown`. Values of `WITH` win over fields of the event. Of `defaults` every status is `DEFAULT`.
+```
+$ redis-cli FEATURES.PUSHGET scoring payments '{"payment_id":"p2", ...}' DEADLINE 50 AT_DEADLINE last_known
+```
+**Pipelines.** These commands of one connection overlap: those that come together are made durable together, and are answered in their order. Any other command waits until they are answered.
+
 ## Errors
 | begins with | is |
 |---|---|
@@ -98,7 +120,10 @@ constexpr std::string_view kEnd = R"(
 | `READONLY` | a command that would write |
 | `NOPERM` | `AUTH`, and what this version has not |
 | `LOADING` | the start is not over: how far it is |
-| `TRYAGAIN` | the answer could not be read from one epoch in time, the epoch did not become visible in time, or memory is short: ask again |
+| `REFUSED` | no event was accepted: the field, the rule, and where it is kept |
+| `LATE` | a push and get with `refuse` whose deadline has passed: what is known of the event, or the token to ask |
+| `FULL` | the log has reached its limit, or the disk is full: nothing was taken in |
+| `TRYAGAIN` | events come faster than they become durable, the answer could not be read from one epoch in time, the epoch did not become visible in time, or memory is short: ask again |
 
 ## Limits
 | limit | at the limit |
@@ -108,6 +133,8 @@ constexpr std::string_view kEnd = R"(
 | 1 MiB of answers that nobody reads | no command is run until half of it is read; after 30 s without a byte taken, closed |
 | 30 s inside a command | an error, closed |
 | 300 s without a byte | closed |
+| 1,024 overlapping commands under way on a connection | it is not read |
+| 1 MiB an event; events of over 2 KiB together are typed on an executor | a dead letter (rule `size`) |
 
 Commands of one connection are answered in their order; what came together is answered with one write.
 )";

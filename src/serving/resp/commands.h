@@ -4,12 +4,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "ingest/typing_queue.h"
 #include "protocols/resp_server.h"
 #include "serving/answer.h"
+#include "serving/push/push.h"
 
 namespace headrace::serving {
 
@@ -30,6 +33,11 @@ struct ServerFigures {
 struct RespVerbs {
   AnswerService* answers = nullptr;
   std::function<ServerFigures()> info;
+  // Null: events are not taken in (tests of what is read).
+  ingest::StreamGate* gate = nullptr;
+  PushService* pushes = nullptr;
+  base::MemoryBudget* budget = nullptr;
+  std::shared_ptr<ingest::TypingQueue> typing = {};
 };
 
 // A handler for each connection.

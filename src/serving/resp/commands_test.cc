@@ -145,8 +145,7 @@ TEST_F(Resp, NamesThatAreNone) {
       {"hget origin:ORD a b",
        "-ERR wrong number of arguments for 'hget' command: it is hget view:key field"},
       {"HSET origin:ORD a 1",
-       "-READONLY features are computed from events: send events to POST "
-       "/streams/{stream}/events, or over Flight"},
+       "-READONLY features are computed from events: FEATURES.PUSH takes them in"},
       {"zrange a 0 1", "-ERR unknown command 'zrange': COMMAND lists those that there are"},
   });
   for (const Exchange& c : kCases) EXPECT_EQ(ask(c.command).substr(0, c.answer.size()), c.answer);
@@ -196,6 +195,9 @@ TEST_F(Resp, AboutTheConnection) {
       {"PING", "+PONG"},
       {"ping hello", "$5 hello"},
       {"echo a", "$1 a"},
+      {"features.push payments", "-ERR wrong number of arguments for 'features.push' command"},
+      {"features.push payments {}", "-ERR events are not taken in here"},
+      {"features.pushget trip payments {}", "-ERR events are not taken in here"},
       {"select 0", "+OK"},
       {"select 1", "-ERR DB index is out of range"},
       {"auth secret", "-NOPERM"},
@@ -212,7 +214,7 @@ TEST_F(Resp, AboutTheConnection) {
       {"client kill 1", "-ERR unknown subcommand"},
       {"config get save appendonly", "*4 $4 save $0  $10 appendonly $3 yes"},
       {"config set save x", "-ERR nothing can be set here"},
-      {"command count", ":21"},
+      {"command count", ":24"},
       {"command info hget nothing", "*2 *6 $4 hget :3 *2 +readonly +fast :1 :1 :1 $-1"},
       {"command docs hget nothing", "*2 $4 hget *6 $7 summary"},
       {"command getkeys", "-ERR unknown subcommand"},

@@ -108,8 +108,7 @@ const RespCommandRow* CheckCommand(RespCall& call) {
       call.CloseAfter();
     } else if (std::find(kWriting.begin(), kWriting.end(), small) != kWriting.end()) {
       call.out().Error("READONLY",
-                       "features are computed from events: send events to POST "
-                       "/streams/{stream}/events, or over Flight");
+                       "features are computed from events: FEATURES.PUSH takes them in");
     } else {
       call.out().Error("ERR", fmt::format("unknown command '{}': COMMAND lists those that there "
                                           "are",

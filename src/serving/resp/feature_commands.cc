@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "serving/resp/key_text.h"
+#include "serving/resp/service_answer.h"
 
 namespace headrace::serving {
 namespace {
@@ -17,13 +17,6 @@ using protocols::RespCall;
 using protocols::RespWriter;
 
 constexpr std::string_view kStatusOf = "_status:";
-
-void WriteError(const base::Error& error, RespWriter& out) {
-  const bool again = error.code() == ErrorCode::kUnavailable ||
-                     error.code() == ErrorCode::kResourceExhausted ||
-                     error.code() == ErrorCode::kDeadlineExceeded;
-  out.Error(again ? "TRYAGAIN" : "ERR", error.message());
-}
 
 // How far from a value: what stands for several features is the worst.
 int Badness(FeatureStatus status) {
@@ -47,59 +40,8 @@ FeatureStatus KeyStatus(const ViewAnswer& answer) {
   return old ? FeatureStatus::kOutsideMaxAge : FeatureStatus::kPresent;
 }
 
-std::string TimeText(base::Timestamp time) { return base::FormatTimestamp(time); }
-
 std::string LagText(base::Duration lag) {
   return fmt::format("{}", static_cast<double>(lag.count()) / 1000);
-}
-
-// A value as version 3 has it; a text in version 2.
-void WriteTyped(const columns::Value& value, std::string& text, RespWriter& out) {
-  if (value.is_null()) return out.Null();
-  if (out.version() == protocols::RespVersion::k3) {
-    if (columns::IsList(value.type())) {
-      out.Array(value.as_list().size());
-      for (const columns::Value& element : value.as_list()) WriteTyped(element, text, out);
-      return;
-    }
-    if (columns::IsInteger(value.type())) return out.Integer(value.as_int());
-    if (columns::IsFloating(value.type())) return out.Double(value.as_double());
-    if (value.type() == columns::Type::kBool) return out.Boolean(value.as_bool());
-  }
-  text.clear();
-  AppendValueText(value, text);
-  out.Bulk(text);
-}
-
-std::optional<uint64_t> Count(std::string_view text) {
-  uint64_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return count;
-}
-
-void WriteService(const FeatureAnswer& answer, RespWriter& out) {
-  std::string text;
-  out.Map(5);
-  out.Bulk("epoch");
-  out.Integer(static_cast<int64_t>(answer.epoch.value));
-  out.Bulk("as_of");
-  out.Bulk(TimeText(answer.as_of));
-  out.Bulk("lag");
-  out.Double(static_cast<double>(answer.lag.count()) / 1000);
-  out.Bulk("features");
-  out.Map(answer.columns->size());
-  for (size_t i = 0; i < answer.columns->size(); ++i) {
-    out.Bulk((*answer.columns)[i].shown);
-    answer.statuses[i] == FeatureStatus::kPresent ? WriteTyped(answer.values[i], text, out)
-                                                  : out.Null();
-  }
-  out.Bulk("statuses");
-  out.Map(answer.columns->size());
-  for (size_t i = 0; i < answer.columns->size(); ++i) {
-    out.Bulk((*answer.columns)[i].shown);
-    out.Bulk(NameOf(answer.statuses[i]));
-  }
 }
 
 // What stands between the service's name and KEY, and the inputs behind it.
@@ -112,7 +54,7 @@ base::Result<FeatureQuery> ReadServiceQuery(std::span<const std::string_view> ar
   size_t i = 2;
   for (; i + 1 < arguments.size() && !SameWord(arguments[i], "key"); i += 2) {
     const std::string_view value = arguments[i + 1];
-    const auto count = Count(value);
+    const auto count = ReadCount(value);
     if (SameWord(arguments[i], "min_epoch")) {
       if (!count) return wrong("MIN_EPOCH wants a whole number: the epoch of an acknowledgement");
       query.min_epoch = base::EpochId{*count};
@@ -150,7 +92,7 @@ void FeatureCommands::Answer(RespCall& call, Read read) {
   for (int i = 0; i < kChangesMax; ++i) {
     if (definition_ == nullptr) definition_ = verbs_.answers->definition();
     const base::Result<bool> written = (this->*read)(call);
-    if (!written) return WriteError(written.error(), call.out());
+    if (!written) return WriteAnswerError(written.error(), call.out());
     if (*written) return;
     definition_ = nullptr;
     fields_ = {};
@@ -168,9 +110,9 @@ void FeatureCommands::Dispatch(const RespCommandRow& command, RespCall& call) {
   if (name == "type") return Answer(call, &FeatureCommands::Type);
   if (name == "get") return Answer(call, &FeatureCommands::Get);
   if (name == "mget") return Answer(call, &FeatureCommands::Mget);
-  if (connection_.Run(command, call)) return;
+  if (connection_.Run(command, call) || pushes_.Run(command, call)) return;
   if (name == "features.list") return ListServices(call);
-  if (const auto got = GetService(call); !got) WriteError(got.error(), call.out());
+  if (const auto got = GetService(call); !got) WriteAnswerError(got.error(), call.out());
 }
 
 base::Result<bool> FeatureCommands::Ask() {
@@ -231,9 +173,9 @@ void FeatureCommands::WriteField(const FieldList& list, const Field& field, Resp
     case Field::Kind::kStatusOf: return out.Bulk(NameOf(answer.statuses[field.output]));
     case Field::Kind::kEpoch: return out.Bulk(std::to_string(answers_.epoch.value));
     case Field::Kind::kLag: return out.Bulk(LagText(answers_.lag));
-    case Field::Kind::kAsOf: return out.Bulk(TimeText(answers_.as_of));
+    case Field::Kind::kAsOf: return out.Bulk(base::FormatTimestamp(answers_.as_of));
     case Field::Kind::kEventTime:
-      return answer.event_time ? out.Bulk(TimeText(*answer.event_time)) : out.Null();
+      return answer.event_time ? out.Bulk(base::FormatTimestamp(*answer.event_time)) : out.Null();
     case Field::Kind::kStatus: break;
   }
   FeatureStatus status = KeyStatus(answer);
@@ -343,7 +285,9 @@ base::Result<void> FeatureCommands::GetService(RespCall& call) {
   verbs_.answers->AnswerWhenVisible(
       std::move(query), [reply = call.Later()](base::Result<FeatureAnswer> answer) mutable {
         reply.Send([answer = std::move(answer)](RespWriter& out) {
-          answer ? WriteService(*answer, out) : WriteError(answer.error(), out);
+          if (!answer) return WriteAnswerError(answer.error(), out);
+          out.Map(kServicePairs);
+          WriteServicePairs(*answer, Statuses::kAnswered, out);
         });
       });
   return {};

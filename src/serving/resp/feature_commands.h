@@ -7,14 +7,18 @@
 
 #include "serving/resp/commands.h"
 #include "serving/resp/connection_commands.h"
+#include "serving/resp/push_commands.h"
 
 namespace headrace::serving {
 
 class FeatureCommands final : public protocols::RespHandler {
  public:
   FeatureCommands(uint64_t connection, const RespVerbs& verbs)
-      : verbs_(verbs), connection_(connection, verbs) {}
+      : verbs_(verbs), connection_(connection, verbs), pushes_(verbs) {}
   void Run(protocols::RespCall& call) override;
+  bool MayOverlap(std::span<const std::string_view> arguments) const override {
+    return IsPush(arguments[0]);
+  }
 
  private:
   // A field of a hash: a feature, or what the answer says of itself.
@@ -57,6 +61,7 @@ class FeatureCommands final : public protocols::RespHandler {
 
   const RespVerbs& verbs_;
   ConnectionCommands connection_;
+  PushCommands pushes_;
   pipeline::PipelineRef definition_;
   FieldList fields_;
   std::vector<KeyQuestion> questions_;

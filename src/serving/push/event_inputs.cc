@@ -1,0 +1,65 @@
+#include "serving/push/event_inputs.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+
+#include "serving/answer_log.h"
+
+namespace headrace::serving {
+namespace {
+
+const InputColumn* Given(const std::vector<InputColumn>& given, std::string_view name) {
+  const auto found = std::ranges::find(given, name, &InputColumn::name);
+  return found == given.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+base::Result<std::vector<InputColumn>> InputsOfEvent(const AnswerPlan& plan,
+                                                     const columns::ColumnBatch& event,
+                                                     const std::vector<InputColumn>& given) {
+  std::vector<InputColumn> inputs;
+  inputs.reserve(plan.inputs.size());
+  for (const PlanInput& input : plan.inputs) {
+    if (const InputColumn* own = Given(given, input.name)) {
+      inputs.push_back(*own);
+      continue;
+    }
+    const auto field = event.schema()->IndexOf(input.name);
+    if (!field) {
+      const bool key = input.use == InputColumn::Use::kJoinKey;
+      return base::Fail(base::Error(base::ErrorCode::kInvalidInput,
+                                    std::string("the event has no field `") + input.name +
+                                        "`, which the service needs as " +
+                                        (key ? "a key" : "an input") +
+                                        ": give it beside the event. Nothing was taken in")
+                            .With("field", input.name));
+    }
+    inputs.push_back({input.name, {event.column(*field).At(0)}});
+  }
+  return inputs;
+}
+
+std::vector<InputColumn> InputsOfText(const AnswerPlan& plan, std::string_view event,
+                                      const std::vector<InputColumn>& given) {
+  std::vector<InputColumn> inputs;
+  const simdjson::padded_string padded(event);
+  simdjson::dom::parser parser;
+  simdjson::dom::object object;
+  const bool readable = parser.parse(padded).get(object) == simdjson::SUCCESS;
+  for (const PlanInput& input : plan.inputs) {
+    if (const InputColumn* own = Given(given, input.name)) {
+      inputs.push_back(*own);
+      continue;
+    }
+    simdjson::dom::element member;
+    if (!readable || object[input.name].get(member) != simdjson::SUCCESS) continue;
+    if (member.is_object() || member.is_array()) continue;
+    if (auto value = ScalarFromJson(simdjson::minify(member)))
+      inputs.push_back({input.name, {std::move(*value)}});
+  }
+  return inputs;
+}
+
+}  // namespace headrace::serving

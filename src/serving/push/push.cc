@@ -1,0 +1,451 @@
+// A push, step by step:
+//  1. The event is typed and held to its contract; the service's keys and inputs are taken from it.
+//     What is missing is said before anything is taken in.
+//  2. The batch goes through the gate as every other: a repeat gets its first answer.
+//  3. Its epoch is known: the features are read once that is visible.
+//  4. A timer ends what takes too long: whoever comes first, the answer or the timer, answers.
+//  There
+//     is one timer, for the earliest deadline.
+//  5. An event that nobody knew of yet when its push was answered is noted under a token.
+#include "serving/push/push.h"
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "serving/answer_plan.h"
+#include "serving/push/event_inputs.h"
+#include "serving/push/push_tokens.h"
+
+namespace headrace::serving {
+namespace {
+
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+using ingest::IngestOutcome;
+using pipeline::AtDeadline;
+
+constexpr std::string_view kBeingChanged = "the definition is being changed: ask again";
+
+bool IsRefused(const IngestOutcome& outcome) {
+  return outcome.accepted == 0 && !outcome.refused.empty();
+}
+
+base::Error Late(std::chrono::milliseconds deadline) {
+  return {ErrorCode::kDeadlineExceeded,
+          fmt::format("the answer was not there within {} ms", deadline.count())};
+}
+
+// One push under way. Shared by all that may answer it.
+struct PushUnderWay {
+  std::string stream;
+  FeatureQuery query;  // own without epoch and row
+  AnswerPlanRef plan;
+  std::vector<columns::Value> defaults;
+  AtDeadline at_deadline = AtDeadline::kRefuse;
+  PushRequest::Refused refused = PushRequest::Refused::kToldOnly;
+  env::MonotonicTime begin{0};
+  std::chrono::milliseconds deadline{0};
+  base::MemoryCharge charge;
+  uint64_t number = 0;
+
+  std::mutex mutex;        // guards the rest
+  PushService::Done done;  // empty: it was answered
+  std::optional<IngestOutcome> outcome;
+  std::string token;
+};
+using PushRef = std::shared_ptr<PushUnderWay>;
+
+class Pushes final : public PushService, public std::enable_shared_from_this<Pushes> {
+ public:
+  Pushes(PushSources sources, PushLimits limits)
+      : sources_(sources), limits_(limits), tokens_(*sources.environment, limits.tokens_max) {}
+
+  void Push(PushRequest request, Done done) override;
+  Result<PushedLater> Ask(std::string_view token) const override { return tokens_.Ask(token); }
+  PushFigures figures() const override;
+  void Close() override {
+    const std::unique_lock lock(reading_);
+    closed_ = true;
+  }
+
+ private:
+  struct Counters {
+    std::atomic<uint64_t> pushes{0};
+    std::atomic<uint64_t> pending{0};
+    std::atomic<uint64_t> with_event{0};
+    std::atomic<uint64_t> last_known{0};
+    std::atomic<uint64_t> defaults{0};
+    std::atomic<uint64_t> refused_late{0};
+    std::atomic<uint64_t> refused_events{0};
+    std::atomic<uint64_t> repeats{0};
+    std::atomic<uint64_t> not_taken{0};
+    std::atomic<uint64_t> unreadable{0};
+    std::atomic<uint64_t> late_known_after{0};
+  };
+  struct Begun {
+    PushRef push;
+    columns::EventBatch batch;
+  };
+  Result<Begun> Begin(PushRequest request);
+  Result<void> TakeInputs(const PushRequest& request, const columns::EventBatch& batch,
+                          PushUnderWay& push) const;
+  void OnOutcome(const PushRef& push, Result<IngestOutcome> outcome);
+  void OnRefused(const PushRef& push, const IngestOutcome& outcome);
+  void ReadWithEvent(const PushRef& push, const IngestOutcome& outcome);
+  void OnDeadline(const PushRef& push);
+  void KeepDeadline(const PushRef& push);
+  void ForgetDeadline(const PushUnderWay& push);
+  void SetTimer(env::MonotonicTime at);  // deadlines_mutex_ is held
+  void OnTimer(env::MonotonicTime at);
+  Result<FeatureAnswer> ReadNow(FeatureQuery query);
+  static FeatureAnswer DefaultsOf(const PushUnderWay& push);
+  // Whoever takes it answers; nothing when it was answered.
+  static Done Take(PushUnderWay& push);
+  void Send(const PushUnderWay& push, Done done, PushAnswer answer);
+  void Note(const PushAnswer& answer);
+
+  const PushSources sources_;
+  const PushLimits limits_;
+  PushTokens tokens_;
+  std::shared_mutex reading_;                                // shared while the answers are used
+  bool closed_ = false;                                      // guarded by it
+  using Deadline = std::pair<env::MonotonicTime, uint64_t>;  // and the push's number
+  std::mutex deadlines_mutex_;                               // guards the next three
+  std::map<Deadline, PushRef> deadlines_;                    // of pushes under way
+  env::MonotonicTime timer_ = env::MonotonicTime::max();     // what was posted; max: nothing
+  std::atomic<uint64_t> numbers_{0};
+  Counters counters_;
+  base::Histogram answered_us_;
+  base::Histogram late_by_us_;
+};
+
+// Step 1.
+Result<Pushes::Begun> Pushes::Begin(PushRequest request) {
+  if (counters_.pending.load(std::memory_order_relaxed) >= limits_.pending_max)
+    return Fail(
+        ErrorCode::kResourceExhausted,
+        fmt::format("{} pushes are under way: back off, then send it again", limits_.pending_max));
+  auto push = std::make_shared<PushUnderWay>();
+  push->number = numbers_.fetch_add(1, std::memory_order_relaxed);
+  push->begin = sources_.environment->clock().Now();
+  push->deadline = std::min(request.deadline, limits_.wait_max);
+  push->stream = request.event.stream;
+  push->refused = request.refused;
+  HR_TRY(push->charge, sources_.budget->TryCharge(base::MemoryAccount::kIngest,
+                                                  2 * ingest::BytesOf(request.event)));
+  const std::string_view text =
+      request.event.rows.empty() ? std::string_view(request.event.body) : request.event.rows[0];
+  HR_TRY(columns::EventBatch batch,
+         ingest::ReadEvents(request.event, *sources_.gate, limits_.events));
+  if (batch.request_rows() != 1)
+    return Fail(ErrorCode::kInvalidInput,
+                fmt::format("a push is of one event, here are {}: send several to POST "
+                            "/streams/{{stream}}/events",
+                            batch.request_rows()));
+  const std::shared_lock lock(reading_);
+  if (closed_) return Fail(ErrorCode::kUnavailable, "the engine is stopping");
+  HR_TRY(push->plan, sources_.answers->PlanOf(request.service));
+  const pipeline::PipelineRef definition = sources_.answers->definition();
+  const auto service = definition->ServiceNamed(request.service);
+  if (!service) return Fail(ErrorCode::kUnavailable, std::string(kBeingChanged));
+  push->defaults = definition->services[*service].defaults;
+  push->at_deadline = request.at_deadline.value_or(definition->services[*service].at_deadline);
+  push->query.service = request.service;
+  push->query.own = pipeline::OwnRow{push->stream, {}, {}, std::nullopt};
+  if (batch.rows.rows() == 1) {
+    const auto stream = definition->StreamNamed(push->stream);
+    if (!stream) return Fail(ErrorCode::kUnavailable, std::string(kBeingChanged));
+    push->query.own->time.us =
+        batch.rows.column(definition->streams[*stream].timing.event_time_field).Int64s()[0];
+    HR_TRY(push->query.inputs, InputsOfEvent(*push->plan, batch.rows, request.inputs));
+  } else if (push->refused == PushRequest::Refused::kAnswered) {
+    push->query.inputs = InputsOfText(*push->plan, text, request.inputs);
+  }
+  return Begun{std::move(push), std::move(batch)};
+}
+
+void Pushes::Push(PushRequest request, Done done) {
+  Result<Begun> begun = Begin(std::move(request));
+  if (!begun) {
+    counters_.not_taken.fetch_add(1, std::memory_order_relaxed);
+    return done(Fail(std::move(begun).error()));
+  }
+  const PushRef push = begun->push;
+  push->done = std::move(done);
+  counters_.pending.fetch_add(1, std::memory_order_relaxed);
+  KeepDeadline(push);
+  sources_.gate->Submit(std::move(begun->batch),
+                        [self = shared_from_this(), push](Result<IngestOutcome> outcome) {
+                          self->OnOutcome(push, std::move(outcome));
+                        });
+}
+
+void Pushes::KeepDeadline(const PushRef& push) {
+  const Deadline deadline{push->begin + push->deadline, push->number};
+  const std::lock_guard lock(deadlines_mutex_);
+  deadlines_.emplace(deadline, push);
+  if (deadline.first < timer_) SetTimer(deadline.first);
+}
+
+void Pushes::ForgetDeadline(const PushUnderWay& push) {
+  const std::lock_guard lock(deadlines_mutex_);
+  deadlines_.erase({push.begin + push.deadline, push.number});
+}
+
+void Pushes::SetTimer(env::MonotonicTime at) {
+  timer_ = at;
+  sources_.timers->PostAt(at, [weak = weak_from_this(), at] {
+    if (const auto self = weak.lock()) self->OnTimer(at);
+  });
+}
+
+void Pushes::OnTimer(env::MonotonicTime at) {
+  std::vector<PushRef> due;
+  {
+    const std::lock_guard lock(deadlines_mutex_);
+    if (timer_ != at) return;  // an earlier one took its place, and has gone on
+    const env::MonotonicTime now = sources_.environment->clock().Now();
+    while (!deadlines_.empty() && deadlines_.begin()->first.first <= now) {
+      due.push_back(std::move(deadlines_.begin()->second));
+      deadlines_.erase(deadlines_.begin());
+    }
+    timer_ = env::MonotonicTime::max();
+    if (!deadlines_.empty()) SetTimer(deadlines_.begin()->first.first);
+  }
+  for (const PushRef& push : due) OnDeadline(push);
+}
+
+PushService::Done Pushes::Take(PushUnderWay& push) {
+  const std::lock_guard lock(push.mutex);
+  return std::exchange(push.done, Done());
+}
+
+// Step 2 is over.
+void Pushes::OnOutcome(const PushRef& push, Result<IngestOutcome> outcome) {
+  std::string token;
+  Done done;
+  {
+    const std::lock_guard lock(push->mutex);
+    push->charge.Release();
+    token = push->token;
+    if (outcome) push->outcome = *outcome;
+    if (!outcome) done = std::exchange(push->done, Done());
+  }
+  if (!token.empty()) {
+    if (outcome) counters_.late_known_after.fetch_add(1, std::memory_order_relaxed);
+    const auto late = sources_.environment->clock().Now() - push->begin - push->deadline;
+    late_by_us_.Record(static_cast<uint64_t>(std::max<int64_t>(0, late.count() / 1000)));
+    return tokens_.Settle(token, std::move(outcome));
+  }
+  if (!outcome) {
+    if (!done) return;
+    ForgetDeadline(*push);
+    counters_.not_taken.fetch_add(1, std::memory_order_relaxed);
+    counters_.pending.fetch_sub(1, std::memory_order_relaxed);
+    return done(Fail(std::move(outcome).error()));
+  }
+  // Features are not read on the gate's thread, which has the next epoch to write.
+  sources_.timers->Post([self = shared_from_this(), push, outcome = std::move(*outcome)] {
+    IsRefused(outcome) ? self->OnRefused(push, outcome) : self->ReadWithEvent(push, outcome);
+  });
+}
+
+void Pushes::OnRefused(const PushRef& push, const IngestOutcome& outcome) {
+  Done done = Take(*push);
+  if (!done) return;
+  PushAnswer answer{.event = PushedEvent::kRefused, .outcome = outcome};
+  if (push->refused == PushRequest::Refused::kAnswered) {
+    FeatureQuery query = push->query;
+    query.own = std::nullopt;
+    auto features = ReadNow(std::move(query));
+    if (features) {
+      answer.answered = PushAnswered::kLastKnown;
+      answer.features = std::move(*features);
+    } else {
+      answer.reason = features.error();
+    }
+  }
+  Send(*push, std::move(done), std::move(answer));
+}
+
+// Step 3.
+void Pushes::ReadWithEvent(const PushRef& push, const IngestOutcome& outcome) {
+  FeatureQuery query = push->query;
+  query.own->epoch = outcome.epoch;
+  query.own->row = outcome.first_row;
+  query.min_epoch = outcome.epoch;
+  query.deadline = FeatureQuery::kUntilVisible;
+  auto answered = [self = shared_from_this(), push, outcome](Result<FeatureAnswer> features) {
+    Done done = Take(*push);
+    if (!done) return;
+    PushAnswer answer{.event = PushedEvent::kDurable, .outcome = outcome};
+    if (features) {
+      answer.answered = PushAnswered::kWithEvent;
+      answer.features = std::move(*features);
+    } else {
+      answer.reason = features.error();
+    }
+    self->Send(*push, std::move(done), std::move(answer));
+  };
+  const std::shared_lock lock(reading_);
+  if (closed_) return answered(Fail(ErrorCode::kUnavailable, "the engine is stopping"));
+  sources_.answers->AnswerWhenVisible(std::move(query), std::move(answered));
+}
+
+Result<FeatureAnswer> Pushes::ReadNow(FeatureQuery query) {
+  const std::shared_lock lock(reading_);
+  if (closed_) return Fail(ErrorCode::kUnavailable, "the engine is stopping");
+  return sources_.answers->Answer(query);
+}
+
+// Step 4.
+void Pushes::OnDeadline(const PushRef& push) {
+  PushAnswer answer;
+  Done done;
+  {
+    const std::lock_guard lock(push->mutex);
+    if (push->outcome && IsRefused(*push->outcome)) return;  // it is being told so
+    done = std::exchange(push->done, Done());
+    if (!done) return;
+    answer.outcome = push->outcome;
+    if (!answer.outcome) push->token = answer.token = tokens_.New();
+  }
+  if (answer.outcome) answer.event = PushedEvent::kDurable;
+  switch (push->at_deadline) {
+    case AtDeadline::kRefuse: answer.reason = Late(push->deadline); break;
+    case AtDeadline::kDefaults:
+      answer.answered = PushAnswered::kDefaults;
+      answer.features = DefaultsOf(*push);
+      break;
+    case AtDeadline::kLastKnown: {
+      FeatureQuery query = push->query;
+      query.own = std::nullopt;
+      if (answer.outcome) {
+        query.own = push->query.own;
+        query.own->epoch = answer.outcome->epoch;
+        query.own->row = answer.outcome->first_row;
+      }
+      auto features = ReadNow(std::move(query));
+      if (!features) {
+        answer.reason = features.error();
+        break;
+      }
+      const bool with_event = answer.outcome && features->epoch >= answer.outcome->epoch;
+      answer.answered = with_event ? PushAnswered::kWithEvent : PushAnswered::kLastKnown;
+      answer.features = std::move(*features);
+      break;
+    }
+  }
+  if (answer.answered == PushAnswered::kNone)
+    counters_.refused_late.fetch_add(1, std::memory_order_relaxed);
+  Send(*push, std::move(done), std::move(answer));
+}
+
+FeatureAnswer Pushes::DefaultsOf(const PushUnderWay& push) {
+  FeatureAnswer features;
+  features.service = push.query.service;
+  features.rows = 1;
+  features.columns = push.plan->columns;
+  features.values = push.defaults;
+  return features;
+}
+
+void Pushes::Send(const PushUnderWay& push, Done done, PushAnswer answer) {
+  ForgetDeadline(push);
+  answer.stream = push.stream;
+  const auto took = sources_.environment->clock().Now() - push.begin;
+  answered_us_.Record(static_cast<uint64_t>(std::max<int64_t>(0, took.count() / 1000)));
+  counters_.pending.fetch_sub(1, std::memory_order_relaxed);
+  Note(answer);
+  done(std::move(answer));
+}
+
+void Pushes::Note(const PushAnswer& answer) {
+  const auto count = [](std::atomic<uint64_t>& counter) {
+    counter.fetch_add(1, std::memory_order_relaxed);
+  };
+  count(counters_.pushes);
+  if (answer.outcome && answer.outcome->repeat == ingest::Repeat::kRepeated)
+    count(counters_.repeats);
+  if (answer.event == PushedEvent::kRefused) return count(counters_.refused_events);
+  switch (answer.answered) {
+    case PushAnswered::kWithEvent: return count(counters_.with_event);
+    case PushAnswered::kLastKnown: return count(counters_.last_known);
+    case PushAnswered::kDefaults: return count(counters_.defaults);
+    case PushAnswered::kNone:
+      if (answer.reason && answer.reason->code() != ErrorCode::kDeadlineExceeded)
+        count(counters_.unreadable);
+      return;
+  }
+}
+
+PushFigures Pushes::figures() const {
+  const auto value = [](const std::atomic<uint64_t>& counter) {
+    return counter.load(std::memory_order_relaxed);
+  };
+  return {.pushes = value(counters_.pushes),
+          .pending = value(counters_.pending),
+          .with_event = value(counters_.with_event),
+          .last_known = value(counters_.last_known),
+          .defaults = value(counters_.defaults),
+          .refused_late = value(counters_.refused_late),
+          .refused_events = value(counters_.refused_events),
+          .repeats = value(counters_.repeats),
+          .not_taken = value(counters_.not_taken),
+          .unreadable = value(counters_.unreadable),
+          .late_known_after = value(counters_.late_known_after),
+          .answered_us = &answered_us_,
+          .late_by_us = &late_by_us_};
+}
+
+// Callbacks that are still under way hold the pushes themselves.
+class OwnedPushes final : public PushService {
+ public:
+  explicit OwnedPushes(std::shared_ptr<Pushes> pushes) : pushes_(std::move(pushes)) {}
+  ~OwnedPushes() override { pushes_->Close(); }
+  void Push(PushRequest request, Done done) override {
+    pushes_->Push(std::move(request), std::move(done));
+  }
+  Result<PushedLater> Ask(std::string_view token) const override { return pushes_->Ask(token); }
+  PushFigures figures() const override { return pushes_->figures(); }
+  void Close() override { pushes_->Close(); }
+
+ private:
+  std::shared_ptr<Pushes> pushes_;
+};
+
+}  // namespace
+
+std::string_view NameOf(PushedEvent event) {
+  switch (event) {
+    case PushedEvent::kDurable: return "durable";
+    case PushedEvent::kRefused: return "refused";
+    case PushedEvent::kUnknown: return "unknown";
+  }
+  return "unknown";
+}
+
+std::string_view NameOf(PushAnswered answered) {
+  switch (answered) {
+    case PushAnswered::kWithEvent: return "with_event";
+    case PushAnswered::kLastKnown: return "last_known";
+    case PushAnswered::kDefaults: return "defaults";
+    case PushAnswered::kNone: return "none";
+  }
+  return "none";
+}
+
+std::unique_ptr<PushService> PushService::Make(PushSources sources, PushLimits limits) {
+  HR_CHECK(sources.gate != nullptr && sources.answers != nullptr && sources.timers != nullptr &&
+               sources.environment != nullptr && sources.budget != nullptr,
+           "a push goes through a gate, and reads answers");
+  return std::make_unique<OwnedPushes>(std::make_shared<Pushes>(sources, limits));
+}
+
+}  // namespace headrace::serving

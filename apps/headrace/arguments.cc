@@ -142,6 +142,11 @@ void Arguments::Impl::AddServe() {
   AddAddress(command, "--flight", "Where to listen for Arrow Flight, likewise", serve.flight);
   AddAddress(command, "--resp", "Where to listen for clients of Redis, likewise", serve.resp);
   command.add_flag("--no-resp", serve.no_resp, "Do not listen for clients of Redis");
+  AddDuration(command, "--busy-poll",
+              "Threads that take and answer requests look out for more for so long before they "
+              "sleep (100us, 1ms): answers come sooner, and they take a core each while there is "
+              "traffic; off unless said",
+              serve.busy_poll);
   command
       .add_option("--ready-file", serve.ready_file,
                   "Written when ready: {\"http\",\"flight\",\"resp\",\"log\",\"epoch\",\"pid\"}")

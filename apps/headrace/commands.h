@@ -57,6 +57,7 @@ struct ServeOptions {
   Address flight{.port = kDefaultFlightPort};
   Address resp{.port = kDefaultRespPort};
   bool no_resp = false;
+  std::chrono::microseconds busy_poll{0};  // 0: off
   std::string ready_file;
   std::string answers;
   bool demo_faults = false;

@@ -14,6 +14,7 @@
 
 #include "commands.h"
 #include "env/allocator.h"
+#include "env/busy_polling.h"
 #include "text_file.h"
 #include "wiring/engine.h"
 #include "wiring/starting.h"
@@ -165,6 +166,7 @@ int EndedWhileStarting(const CommandContext& context) {
 
 int RunServe(const ServeOptions& options, CommandContext& context) {
   env::GiveMemoryBackEarly();
+  env::UseBusyPolling(options.busy_poll);
   StopSignals signals;
   const auto begin = steady_clock::now();
   auto engine = wiring::Engine::Listen(EngineOptionsOf(options));

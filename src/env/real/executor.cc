@@ -3,7 +3,10 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <algorithm>
+
 #include "base/result.h"
+#include "env/busy_polling.h"
 #include "env/real/thread_priority.h"
 
 namespace headrace::env::real {
@@ -41,11 +44,12 @@ void ThreadExecutor::Post(Task task) {
 }
 
 void ThreadExecutor::PostAt(MonotonicTime time, Task task) {
+  bool is_next = false;
   {
     const std::lock_guard lock(mutex_);
-    timers_.emplace(time, std::move(task));
+    is_next = timers_.emplace(time, std::move(task)) == timers_.begin();
   }
-  wake_.notify_one();
+  if (is_next) wake_.notify_one();  // else the thread sleeps until an earlier one
 }
 
 void ThreadExecutor::CollectDueTimers() {
@@ -59,8 +63,9 @@ void ThreadExecutor::CollectDueTimers() {
 
 void ThreadExecutor::LookOut(std::unique_lock<std::mutex>& lock) {
   if (priority_ != Priority::kEager || stopping_ || !posted_.empty()) return;
+  MonotonicTime end = clock_.Now() + std::max<MonotonicTime>(kLookOut, BusyPolling());
+  if (!timers_.empty()) end = std::min(end, timers_.begin()->first);
   lock.unlock();
-  const MonotonicTime end = clock_.Now() + kLookOut;
   while (!has_posted_.load(std::memory_order_acquire) && clock_.Now() < end) sched_yield();
   lock.lock();
 }

@@ -1,4 +1,4 @@
-// An open-loop load generator for POST /get-online-features.
+// An open-loop load generator for POST /get-online-features, or for any requests with a body.
 //
 // 1. Request k is due at start + k / rate, whatever became of the ones before it.
 // 2. It leaves on the first free connection; while none is free it waits, and its clock runs.
@@ -7,7 +7,8 @@
 //    engine counts against every request that it delayed.
 //
 // lookup_client PORT RATE SECONDS KEYS [CONNECTIONS]
-// KEYS: lines of "origin destination", each one row of the service departure; or of whole bodies.
+//   KEYS: lines of "origin destination", each one row of the service departure; of whole bodies;
+//         or of "/path?query {body}", a POST each
 // Prints one JSON line: answered, errors, p50_ms, p99_ms, p999_ms, worst_ms, per_s.
 
 #include <poll.h>
@@ -44,13 +45,11 @@ struct Outcome {
   double seconds = 0;
 };
 
-// Of a line of the keys' file; a body is taken as it is.
-std::string BodyOf(const std::string& line) {
-  if (line.starts_with('{')) return line;
-  const size_t blank = line.find(' ');
-  if (blank == std::string::npos) return {};
-  return R"({"feature_service":"departure","entities":{"origin":[")" + line.substr(0, blank) +
-         R"("],"destination":[")" + line.substr(blank + 1) + "\"]}}";
+std::string Post(const std::string& path, const std::string& body) {
+  return "POST " + path +
+         " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+         "Content-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
 std::vector<std::string> MakeRequests(const std::string& keys_file) {
@@ -58,12 +57,18 @@ std::vector<std::string> MakeRequests(const std::string& keys_file) {
   std::ifstream file(keys_file);
   std::string line;
   while (std::getline(file, line)) {
-    const std::string body = BodyOf(line);
-    if (body.empty()) continue;
-    requests.push_back(
-        "POST /get-online-features HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
-        "application/json\r\n" +
-        ("Content-Length: " + std::to_string(body.size())) + "\r\n\r\n" + body);
+    const size_t blank = line.find(' ');
+    if (line.starts_with('{')) {
+      requests.push_back(Post("/get-online-features", line));
+    } else if (blank != std::string::npos) {
+      const std::string first = line.substr(0, blank), rest = line.substr(blank + 1);
+      requests.push_back(
+          first.starts_with('/')
+              ? Post(first, rest)
+              : Post("/get-online-features",
+                     R"({"feature_service":"departure","entities":{"origin":[")" + first +
+                         R"("],"destination":[")" + rest + "\"]}}"));
+    }
   }
   return requests;
 }

@@ -11,8 +11,9 @@ means that fdatasync has returned, unless the text says `os`.
   bare server   the same behind a socket: one thread, no checks, no order, nothing remembered. What
                 is between it and the disk are sockets and wake-ups.
   Headrace      the binary, mode `fsync`, one stream with a contract of three fields, numbered
-                batches (a repeat counts once), no view, no table. Single events come over kept HTTP
-                connections, batches of 1,000 over Arrow Flight; the other way in stands beside it.
+                batches (a repeat counts once), no view, no table. Single events come over the Redis
+                protocol (FEATURES.PUSH), batches of 1,000 over Arrow Flight; kept HTTP connections
+                (and Flight for single events) stand beside it.
   Redis         streams, `appendonly yes`, `appendfsync always`, XADD; a batch of 1,000 is one
                 MULTI / EXEC, which is faster here than plain pipelining.
   Kafka         4.3, KRaft, one node, one partition, `flush.messages=1`, `acks=all`, the idempotent
@@ -61,6 +62,7 @@ LABELS = {
     "bare": "bare sync server",
     "headrace": "Headrace",
     "headrace_other": "Headrace",
+    "headrace_third": "Headrace",
     "headrace_view_table": "Headrace, with a view and a table",
     "redis": "Redis streams, appendfsync always",
     "kafka": "Kafka, flush.messages=1, a client each",
@@ -92,9 +94,9 @@ class Case:
         return self.producers == 1 and self.batch == 1
 
     @property
-    def ways_in(self) -> tuple[str, str]:
-        """What a user would send such batches with, and the other way."""
-        return ("http", "flight") if self.batch == 1 else ("flight", "http")
+    def ways_in(self) -> tuple[str, ...]:
+        """What a user would send such batches with, and the other ways."""
+        return ("resp", "http", "flight") if self.batch == 1 else ("flight", "http")
 
 
 CASES = [Case(p, b, size) for b in (1, 1000) for p in (1, 16) for size in (100, 1000)]
@@ -136,7 +138,8 @@ class Bench:
             f"{HOST}:{free_port()}",
             "--flight",
             f"{HOST}:{free_port()}",
-            "--no-resp",
+            "--resp",
+            f"{HOST}:{free_port()}",
         )
         engine = Engine(self.headrace, pipeline, folder, ports)
         engine.start()
@@ -192,7 +195,7 @@ class Compared:
 
     def who(self, case: Case) -> dict[str, Callable[[], Measured]]:
         bench = self.bench
-        first, other = case.ways_in
+        first, other, *third = case.ways_in
         found: dict[str, Callable[[], Measured]] = {
             "disk": partial(bench.load, "disk", str(bench.folder), case),
             "bare": partial(bench.load, "frames", self.bare_port, case),
@@ -201,6 +204,8 @@ class Compared:
             "redis": partial(self._redis, case),
             "kafka": partial(bench.kafka_load, self.kafka, "synced", case),
         }
+        if third:
+            found["headrace_third"] = partial(bench.headrace_load, self.engine, third[0], case)
         if case.producers > 1 and case.batch == 1:
             found["kafka_shared"] = partial(
                 bench.kafka_load, self.kafka, "synced", case, sharing="shared"
@@ -293,8 +298,9 @@ def median_ratios(runs: list[Run]) -> dict[str, float]:
 
 
 def label(who: str, case: Case) -> str:
-    way_in = {"headrace": case.ways_in[0], "headrace_other": case.ways_in[1]}.get(who)
-    names = {"http": "HTTP", "flight": "Arrow Flight"}
+    ours = ("headrace", "headrace_other", "headrace_third")
+    way_in = dict(zip(ours, case.ways_in, strict=False)).get(who)
+    names = {"http": "HTTP", "flight": "Arrow Flight", "resp": "RESP"}
     return f"{LABELS[who]}, {names[way_in]}" if way_in else LABELS[who]
 
 

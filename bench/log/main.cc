@@ -1,7 +1,7 @@
 // The load generator of ./dev bench log: producers in a closed loop against one target.
 //
 // headrace_log_load TARGET WHERE PRODUCERS EVENT_BYTES BATCH_EVENTS WARM_UP_S SECONDS
-//   http | flight            WHERE is the engine's port
+//   http | flight | resp     WHERE is the engine's port
 //   redis | redis-multi      WHERE is Redis's port; a batch is pipelined, or one transaction
 //   frames                   WHERE is the port of `server`
 //   disk                     WHERE is a folder: no server at all
@@ -34,7 +34,8 @@ std::unique_ptr<Wire> MakeTransaction(const Load& load, int producer) {
 
 int Usage() {
   std::fputs(
-      "headrace_log_load http|flight|redis|redis-multi|frames|disk WHERE PRODUCERS EVENT_BYTES "
+      "headrace_log_load http|flight|resp|redis|redis-multi|frames|disk WHERE PRODUCERS "
+      "EVENT_BYTES "
       "BATCH_EVENTS WARM_UP_S SECONDS\nheadrace_log_load server FOLDER\n",
       stderr);
   return 2;
@@ -44,6 +45,7 @@ Outcome Run(const Load& load, std::string_view target, const char* where) {
   const auto port = static_cast<uint16_t>(std::atoi(where));
   if (target == "http") return RunSocketLoop(load, port, MakeHttpWire);
   if (target == "flight") return RunFlightPut(load, port);
+  if (target == "resp") return RunSocketLoop(load, port, MakePushWire);
   if (target == "redis") return RunSocketLoop(load, port, MakePipelined);
   if (target == "redis-multi") return RunSocketLoop(load, port, MakeTransaction);
   if (target == "frames") return RunSocketLoop(load, port, MakeFramesWire);

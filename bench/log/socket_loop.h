@@ -28,6 +28,8 @@ std::unique_ptr<Wire> MakeHttpWire(const Load& load, int producer);
 // One XADD an event: pipelined, or all of a batch inside one MULTI / EXEC.
 enum class RedisBatch : uint8_t { kPipelined, kTransaction };
 std::unique_ptr<Wire> MakeRedisWire(const Load& load, int producer, RedisBatch form);
+// FEATURES.PUSH of Headrace, a batch a command.
+std::unique_ptr<Wire> MakePushWire(const Load& load, int producer);
 // A length and that many bytes; answered with one byte (sync_server.h).
 std::unique_ptr<Wire> MakeFramesWire(const Load& load, int producer);
 

@@ -1,5 +1,8 @@
-// Redis streams over RESP 2: XADD of one field an event. A batch is either pipelined or wrapped in
-// MULTI / EXEC, which Redis writes and syncs as a whole.
+// Over RESP 2. Redis streams: XADD of one field an event. A batch is either pipelined or wrapped in
+// MULTI / EXEC, which Redis writes and syncs as a whole. Headrace: one FEATURES.PUSH a batch,
+// numbered, so that a repeat would count once.
+
+#include <unistd.h>
 
 #include "event.h"
 #include "socket_loop.h"
@@ -58,7 +61,47 @@ class RedisWire final : public Wire {
   size_t read_ = 0;
 };
 
+class PushWire final : public Wire {
+ public:
+  PushWire(const Load& load, int producer)
+      : accepted_("\r\n:" + std::to_string(load.batch_events) + "\r\n") {
+    constexpr size_t kOtherWords = 6;  // the command, the stream, and who sends
+    const std::string name = "load-" + std::to_string(getpid()) + "-" +
+                             std::to_string(EventTimeUs()) + "-" + std::to_string(producer);
+    fixed_ = "*" + std::to_string(load.batch_events + kOtherWords) + "\r\n" +
+             Bulk("FEATURES.PUSH") + Bulk("events");
+    for (size_t i = 0; i < load.batch_events; ++i)
+      fixed_ += Bulk(JsonEvent(load.event_bytes, static_cast<uint64_t>(producer) * 1'000'000 + i));
+    fixed_ += Bulk("PRODUCER") + Bulk(name) + Bulk("SEQUENCE");
+  }
+
+  std::string_view Head() override { return fixed_; }
+  std::string_view Body() const override {
+    sequence_ = Bulk(std::to_string(++number_));
+    return sequence_;
+  }
+
+  // A map of five pairs, as an array: "accepted" and a number first, "repeated" and another one
+  // last.
+  Reply Read(std::string_view received) override {
+    if (received.starts_with('-')) return Reply::kRefused;
+    constexpr std::string_view kLast = "repeated\r\n:0\r\n";
+    if (!received.ends_with(kLast)) return Reply::kPartial;
+    return received.find(accepted_) != std::string_view::npos ? Reply::kWhole : Reply::kRefused;
+  }
+
+ private:
+  const std::string accepted_;
+  std::string fixed_;
+  mutable std::string sequence_;
+  mutable uint64_t number_ = 0;
+};
+
 }  // namespace
+
+std::unique_ptr<Wire> MakePushWire(const Load& load, int producer) {
+  return std::make_unique<PushWire>(load, producer);
+}
 
 std::unique_ptr<Wire> MakeRedisWire(const Load& load, int producer, RedisBatch form) {
   return std::make_unique<RedisWire>(load, producer, form);

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from servers import HOST, PeerFailure, free_port, stop
 
@@ -72,6 +73,15 @@ class Headrace:
         asked = json.dumps(body | {"min_epoch": epoch, "deadline_ms": 60_000})
         if self._post("/get-online-features", asked)[0] != 200:
             raise PeerFailure("the last epoch did not become visible")
+
+    def status(self) -> dict[str, Any]:
+        connection = http.client.HTTPConnection(HOST, self.http, timeout=120)
+        try:
+            connection.request("GET", "/status")
+            document: dict[str, Any] = json.loads(connection.getresponse().read())
+            return document
+        finally:
+            connection.close()
 
     def _post(self, path: str, body: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(HOST, self.http, timeout=120)

@@ -1,7 +1,7 @@
-"""Features over the Redis protocol beside Redis, and over HTTP beside Feast: `./dev bench serving`.
+"""Features over the Redis protocol beside Redis, over HTTP beside Feast, and push and get.
 
-The part over HTTP is described in http_bench.py; --part resp | http takes one of them. Over the
-Redis protocol:
+`./dev bench serving`. The part over HTTP is described in http_bench.py, push and get in push_bench.py;
+--part resp | http | push takes one of them. Over the Redis protocol:
 `HMGET` of 20 fields of a random key of --keys, 50 connections of redis-benchmark, without a
 pipeline and with one of 16, against `headrace serve` and against Redis with the same keys, fields
 and values in hashes, nothing saved. The two take turns, --runs times each; the figures are medians.
@@ -28,6 +28,7 @@ from typing import Any
 
 import http_bench
 import machine
+import push_bench
 from payments_server import Headrace, key, say
 from redis_server import RedisServer
 from servers import HOST, PeerFailure
@@ -174,11 +175,12 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=200_000, help="of a run; 4 times piped")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="20,000 keys, one short run")
-    parser.add_argument("--part", choices=("resp", "http", "both"), default="both")
+    parser.add_argument("--part", choices=("resp", "http", "push", "all"), default="all")
     parser.add_argument("--lookup-client", type=Path, required=True)
     parser.add_argument("--constant-server", type=Path, required=True)
     parser.add_argument("--connections", type=int, default=50, help="over HTTP")
     parser.add_argument("--seconds", type=float, default=4, help="of a run over HTTP")
+    parser.add_argument("--push-seconds", type=float, default=8, help="of a run of pushes")
     parser.add_argument(
         "--shapes", type=shapes, default=http_bench.SHAPES, help="over HTTP: 1x20,100x250 ..."
     )
@@ -187,12 +189,12 @@ def main() -> int:
     options = parser.parse_args()
     if options.quick:
         options.keys, options.requests, options.runs = 20_000, 20_000, 1
-        options.seconds = 1
+        options.seconds, options.push_seconds = 1, 2
     about = machine.describe()
-    parts = {"resp": measure, "http": http_bench.measure}
+    parts = {"resp": measure, "http": http_bench.measure, "push": push_bench.measure}
     document: dict[str, Any] = {"bench": "serving", "ratios": {}, "targets": {}, "figures": {}}
     for name, part in parts.items():
-        if options.part in (name, "both"):
+        if options.part in (name, "all"):
             for what, found in part(options).items():
                 document[what] |= machine.rounded(found)
     document |= {"keys": options.keys, "runs": options.runs, "machine": about}

@@ -30,6 +30,7 @@ class Ready:
     epoch: int
     log: str
     pid: int
+    resp: int | None = None
 
 
 @dataclass
@@ -73,7 +74,9 @@ class Engine:
                 raise DemoFailure(f"headrace serve not ready in {READY_WITHIN_S:.0f} s")
             time.sleep(0.01)
         document = json.loads(ready_file.read_text())
-        self.ready = Ready(**{name: document[name] for name in Ready.__dataclass_fields__})
+        self.ready = Ready(
+            **{name: document[name] for name in Ready.__dataclass_fields__ if name in document}
+        )
         return self.ready
 
     def kill(self) -> None:

@@ -1,6 +1,9 @@
 #include "serving/http/body_document.h"
 
+#include <simdjson.h>
+
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 
@@ -24,7 +27,8 @@ dom::parser& ThreadParser() {
 
 }  // namespace
 
-std::expected<dom::object, FieldProblem> ReadBodyDocument(const protocols::HttpRequest& request) {
+std::expected<void, FieldProblem> ForEachBodyField(const protocols::HttpRequest& request,
+                                                   const BodyField& read) {
   if (request.body.empty()) return std::unexpected(FieldProblem{"missing", {}, "Field required"});
   dom::element document;
   const bool padded = request.body.capacity() >= request.body.size() + simdjson::SIMDJSON_PADDING;
@@ -39,7 +43,9 @@ std::expected<dom::object, FieldProblem> ReadBodyDocument(const protocols::HttpR
         FieldProblem{"model_attributes_type",
                      {},
                      "Input should be a valid dictionary or object to extract fields from"});
-  return fields;
+  for (const auto& [name, value] : fields)
+    if (auto taken = read(name, value); !taken) return std::unexpected(std::move(taken).error());
+  return {};
 }
 
 }  // namespace headrace::serving

@@ -1,18 +1,26 @@
 #pragma once
 // A request's body as a JSON object.
 
-#include <simdjson.h>
-
 #include <expected>
+#include <functional>
+#include <string_view>
 
 #include "protocols/http_message.h"
 #include "serving/http/feast_request.h"
 
+namespace simdjson::dom {
+class element;
+}
+
 namespace headrace::serving {
 
-// Valid until this thread reads the next one, and no longer than the request. The problem is
-// Feast's: "json_invalid", or that it is no dictionary.
-std::expected<simdjson::dom::object, FieldProblem> ReadBodyDocument(
-    const protocols::HttpRequest& request);
+using BodyField = std::function<std::expected<void, FieldProblem>(
+    std::string_view name, const simdjson::dom::element& value)>;
+
+// Each field in the order of the body, up to the first that is refused; they are valid until this
+// thread reads the next body. The body's own problems are Feast's: "missing", "json_invalid", or
+// that it is no dictionary.
+std::expected<void, FieldProblem> ForEachBodyField(const protocols::HttpRequest& request,
+                                                   const BodyField& read);
 
 }  // namespace headrace::serving

@@ -268,18 +268,17 @@ FrameRows WriteRows(const std::vector<Filled>& filled, std::string_view stream, 
 
 std::expected<FeastFrame, FieldProblem> ParseFeastFrame(const protocols::HttpRequest& request,
                                                         FrameVerb verb) {
-  auto document = ReadBodyDocument(request);
-  if (!document) return std::unexpected(std::move(document).error());
   FeastFrame frame;
   frame.verb = verb;
   bool columns = false;
   bool target = false;
-  for (const auto& [name, element] : *document) {
-    columns = columns || name == "df";
-    target = target || name == TargetField(verb);
-    if (auto read = ReadField(name, element, frame); !read)
-      return std::unexpected(std::move(read).error());
-  }
+  auto taken =
+      ForEachBodyField(request, [&](std::string_view name, const dom::element& element) -> Checked {
+        columns = columns || name == "df";
+        target = target || name == TargetField(verb);
+        return ReadField(name, element, frame);
+      });
+  if (!taken) return std::unexpected(std::move(taken).error());
   if (!target) return Wrong("missing", {std::string(TargetField(verb))}, "Field required");
   if (!columns) return Wrong("missing", {"df"}, "Field required");
   return frame;

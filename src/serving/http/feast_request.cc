@@ -204,17 +204,16 @@ Checked ReadQueryString(const protocols::HttpRequest& request, FeastRequest& out
 
 std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::HttpRequest& request,
                                                             StatusMode mode) {
-  auto document = ReadBodyDocument(request);
-  if (!document) return std::unexpected(std::move(document).error());
   FeastRequest out;
   out.mode = mode;
   bool entities = false;
-  for (const auto& [name, element] : *document) {
-    if (name == "entities" && std::exchange(entities, true))
-      return Wrong("value_error", {"entities"}, "Named twice");
-    if (auto read = ReadField(name, element, out); !read)
-      return std::unexpected(std::move(read).error());
-  }
+  auto taken =
+      ForEachBodyField(request, [&](std::string_view name, const dom::element& element) -> Checked {
+        if (name == "entities" && std::exchange(entities, true))
+          return Wrong("value_error", {"entities"}, "Named twice");
+        return ReadField(name, element, out);
+      });
+  if (!taken) return std::unexpected(std::move(taken).error());
   if (!entities) return Wrong("missing", {"entities"}, "Field required");
   if (out.query.service.empty() && out.query.features.empty())
     return Wrong("value_error", {"features"},

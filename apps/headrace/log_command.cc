@@ -141,6 +141,7 @@ std::string_view NameOf(log::ControlEntry::Kind kind) {
     case log::ControlEntry::Kind::kStream: return "stream";
     case log::ControlEntry::Kind::kPublishPlan: return "publish_plan";
     case log::ControlEntry::Kind::kHeartbeat: return "heartbeat";
+    case log::ControlEntry::Kind::kRewritePlan: return "rewrite_plan";
   }
   return "";
 }

@@ -41,6 +41,7 @@ struct ControlEntry {
                   // u32 event time field id)
     kPublishPlan = 3,  // name: table; payload: tables' own bytes
     kHeartbeat = 4,    // name: stream; payload empty: the source is alive and had nothing
+    kRewritePlan = 5,  // name: table; payload: tables' own bytes
   };
   Kind kind;
   std::string name;

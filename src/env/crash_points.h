@@ -143,6 +143,22 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("delta.before_put"),
     std::string_view("delta.after_put"),
     std::string_view("delta.after_refresh"),
+    // tables: other files in the place of some, as a version
+    std::string_view("delta.before_replace"),
+    std::string_view("delta.after_replace"),
+    // tables: a rewrite plan on its way to a commit; one of an earlier life; one that failed
+    std::string_view("rewrite.before_plan"),
+    std::string_view("rewrite.after_plan"),
+    std::string_view("rewrite.before_redo"),
+    std::string_view("rewrite.after_old_file"),
+    std::string_view("rewrite.before_file"),
+    std::string_view("rewrite.after_file"),
+    std::string_view("rewrite.before_commit"),
+    std::string_view("rewrite.after_commit"),
+    std::string_view("rewrite.before_retry"),
+    // tables: files that no version needs any more go, one by one
+    std::string_view("vacuum.before_remove"),
+    std::string_view("vacuum.after_remove"),
     // tables: upkeep of a Delta table's log, beside its commits: a checkpoint is made, gets its
     // name, is hinted at; the checksum file of a version; old commits go, one by one
     std::string_view("checkpoint.before_write"),

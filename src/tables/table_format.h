@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -20,6 +21,15 @@ struct DataFile {
   uint64_t rows = 0;
   std::vector<ColumnStats> stats;  // one a column of the table's schema
   uint64_t checksum = 0;           // XXH3-64 of its bytes
+  // What is told of it in the table's metadata beside that: see rewritten_file.h.
+  std::vector<std::pair<std::string, std::string>> tags = {};
+};
+
+// One that goes, as its rows are in others.
+struct OldFile {
+  std::string name;
+  uint64_t bytes = 0;
+  bool operator==(const OldFile&) const = default;
 };
 
 // How far a writer has come, kept in the table's own metadata: the newest of each application wins.
@@ -27,6 +37,20 @@ struct Marker {
   std::string application;  // "headrace/<log id>/<stream>"
   uint64_t version = 0;     // the last epoch
   bool operator==(const Marker&) const = default;
+};
+
+// The same rows in other files.
+struct Replacement {
+  std::vector<OldFile> taken;  // without deletion vectors, all of them in `checked_version`
+  std::span<const DataFile> put;
+  Marker marker;                 // of its own application: no rows come in
+  int64_t checked_version = -1;  // of the table
+  std::vector<std::pair<std::string, std::string>> parameters = {};  // for people
+};
+enum class Replaced : uint8_t {
+  kDone,
+  kGone,  // somebody else rewrote or removed one of the files, or deleted rows of it: nothing is
+          // done
 };
 
 // Work beside a table's commits that keeps it quick to open. Runs once, on any one thread, also
@@ -47,6 +71,10 @@ class TableFormat {
   // length. An error leaves the table as it was, except kIoError, after which Refresh() tells.
   // Errors: kConflict (as Refresh; or another process moved this marker), kIoError, kStorageFull.
   virtual base::Result<void> Append(std::span<const DataFile> files, const Marker& marker) = 0;
+  // Puts files in the place of others, as one version, durably. Versions that others commit first
+  // are looked at, and only what touches one of the files is in the way. Errors: as Append;
+  // kUnavailable when it is not known any more what others did.
+  virtual base::Result<Replaced> Replace(const Replacement& replacement) = 0;
   // What is due after the commits so far; null when nothing is. One at a time: not before the last
   // one has run.
   virtual UpkeepTask TakeUpkeep() = 0;

@@ -1,11 +1,14 @@
 #include "tables/table_reader.h"
 
-#include <map>
+#include <algorithm>
+#include <span>
+#include <tuple>
 #include <utility>
 
 #include "tables/delta/delta_table.h"
+#include "tables/maintenance/replaced_files.h"
+#include "tables/maintenance/rewrite_plan.h"
 #include "tables/parquet/parquet_reader.h"
-#include "tables/publish/plan.h"
 
 namespace headrace::tables {
 namespace {
@@ -65,42 +68,114 @@ std::optional<base::EpochId> TableReader::Marker(const base::LogId& log,
   return base::EpochId{found->second.version};
 }
 
-Result<std::vector<size_t>> TableReader::FilesOf(const base::LogId& log,
-                                                 base::StreamId stream) const {
-  const auto planned = [&](const std::string& path) {
-    const auto file = ParseFileName(log, path);
-    return file && file->plan.stream == stream ? file : std::nullopt;
+namespace {
+
+// A file with the positions that its rows may have.
+struct PlacedFile {
+  size_t number = 0;
+  uint64_t in_plan = 0;  // its number in the publish plan
+  PositionRange range;
+  bool in_order = false;
+};
+
+// Nothing for a file that no plan of the stream made. Errors: kCorruption for one that was
+// rewritten and does not tell.
+Result<std::optional<PlacedFile>> PlaceOf(const base::LogId& log, base::StreamId stream,
+                                          const delta::AddFile& file, size_t number) {
+  constexpr uint64_t kEpochsMax = (1ULL << 40) - 1;
+  if (const auto planned = ParseFileName(log, file.path)) {
+    if (planned->plan.stream != stream || planned->plan.last.value > kEpochsMax)
+      return std::nullopt;
+    const PositionRange range{
+        columns::Position::Of(planned->plan.after.Next(), 0),
+        columns::Position::Of(planned->plan.last, columns::Position::kRowsMax - 1)};
+    return PlacedFile{number, planned->number, range, true};
+  }
+  const auto rewritten = ParseRewrittenName(log, file.path);
+  if (!rewritten || rewritten->stream != stream) return std::nullopt;
+  const auto range = PositionsOf(file.Tag(kPositionsTag).value_or(""));
+  if (range) return PlacedFile{number, 0, *range, file.Tag(kOrderTag) == kByPosition};
+  return Fail(base::Error(ErrorCode::kCorruption,
+                          "a rewritten file that does not tell where its rows stand in the log")
+                  .With("file", file.path));
+}
+
+// Files that overlap, by their first positions, as stretches.
+void AddStretches(std::span<const PlacedFile> files, std::vector<TableReader::Stretch>& stretches) {
+  // Those of one publish plan have its epochs for a range, and are told apart by their numbers.
+  const bool one_plan = std::ranges::all_of(files, [&](const PlacedFile& file) {
+    return file.in_order && file.range.first == files.front().range.first &&
+           file.range.last == files.front().range.last;
+  });
+  if (files.size() == 1)
+    return stretches.push_back({{files.front().number}, files.front().in_order});
+  if (!one_plan) stretches.emplace_back();
+  for (const PlacedFile& file : files) {
+    if (one_plan) {
+      stretches.push_back({{file.number}, true});
+    } else {
+      stretches.back().files.push_back(file.number);
+    }
+  }
+}
+
+std::vector<TableReader::Stretch> StretchesOf(std::vector<PlacedFile> files) {
+  std::ranges::sort(files, [](const PlacedFile& a, const PlacedFile& b) {
+    return std::tie(a.range.first, a.in_plan) < std::tie(b.range.first, b.in_plan);
+  });
+  std::vector<TableReader::Stretch> stretches;
+  for (size_t begin = 0; begin < files.size();) {
+    columns::Position last = files[begin].range.last;
+    size_t end = begin + 1;
+    for (; end < files.size() && files[end].range.first <= last; ++end)
+      last = std::max(last, files[end].range.last);
+    AddStretches(std::span(files).subspan(begin, end - begin), stretches);
+    begin = end;
+  }
+  return stretches;
+}
+
+}  // namespace
+
+Result<std::vector<TableReader::Stretch>> TableReader::FilesOf(const base::LogId& log,
+                                                               base::StreamId stream) const {
+  const delta::Snapshot& snapshot = table_->snapshot();
+  std::vector<PlacedFile> placed;
+  ReplacedFiles replaced;
+  for (size_t i = 0; i < files(); ++i) {
+    const delta::AddFile& file = snapshot.files[i];
+    HR_TRY(const auto place, PlaceOf(log, stream, file, i));
+    if (!place) continue;
+    placed.push_back(*place);
+    if (const auto planned = ParseFileName(log, file.path)) replaced.Add(*planned);
+    if (const auto tag = file.Tag(kReplacedTag)) {
+      HR_TRY(const ReplacedFiles others, ReplacedFiles::Parse(*tag));
+      replaced.Merge(others);
+    }
+  }
+  const auto is_ours = [&](const std::string& path) -> std::optional<bool> {
+    if (const auto file = ParseFileName(log, path))
+      if (file->plan.stream == stream) return replaced.Contains(*file);
+    if (const auto file = ParseRewrittenName(log, path))
+      if (file->stream == stream) return replaced.Contains(*file);
+    return std::nullopt;
   };
-  for (const std::string& path : table_->snapshot().removed)
-    if (planned(path))
+  for (const std::string& path : snapshot.removed)
+    if (is_ours(path) == false)
       return Fail(base::Error(ErrorCode::kUnsupported,
-                              "data files of the table were rewritten or removed: nothing tells "
-                              "where their rows stand in the log")
+                              "another writer rewrote or removed data files of the table: nothing "
+                              "tells where their rows stand in the log")
                       .With("table", table_->folder())
                       .With("file", path));
-  std::map<std::pair<base::EpochId, uint64_t>, size_t> in_order;
-  base::EpochId told{0};  // up to where the files found so far tell
-  bool others = false;
-  for (size_t i = 0; i < files(); ++i) {
-    const auto file = planned(table_->snapshot().files[i].path);
-    others |= !file;
-    if (file) in_order[{file->plan.after, file->number}] = i;
-  }
   // A checkpoint by another writer forgets removals after a while. What may have been rewritten
   // then shows as files of others, or as a gap between ours.
-  bool gap = false;
-  for (const auto& [position, number] : in_order) {
-    gap |= position.first > told;
-    told = planned(table_->snapshot().files[number].path)->plan.last;
-  }
-  if (!table_->snapshot().removals_known && (others || gap))
+  const bool others = placed.size() < files();
+  if (!snapshot.removals_known && (others || !replaced.IsWholeFrom(base::EpochId{0})))
     return Fail(base::Error(ErrorCode::kUnsupported,
                             "another writer has made a checkpoint of the table, and not all of its "
                             "files are ours: nothing tells whether some of ours were rewritten")
                     .With("table", table_->folder()));
-  std::vector<size_t> numbers;
-  for (const auto& [position, number] : in_order) numbers.push_back(number);
-  return numbers;
+  return StretchesOf(std::move(placed));
 }
 
 Result<void> TableReader::ScanFile(size_t number, const columns::SchemaRef& wanted,

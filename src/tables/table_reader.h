@@ -33,17 +33,22 @@ class TableReader {
   // The last epoch of `log` whose rows of `stream` are all in this version; nothing when none is.
   std::optional<base::EpochId> Marker(const base::LogId& log, const std::string& stream) const;
 
-  // The files that publishers of `log` wrote of `stream`, in the order of positions, by their
-  // numbers for ScanFile. Files of others are left out: nothing tells where their rows stand in the
-  // log. Errors: kUnsupported when some of ours were removed (the table was rewritten).
-  base::Result<std::vector<size_t>> FilesOf(const base::LogId& log, base::StreamId stream) const;
+  // Files, by their numbers for ScanFile, whose rows stand before those of the next stretch.
+  struct Stretch {
+    std::vector<size_t> files;
+    bool in_order = false;  // one file, whose rows stand in the order of their positions
+  };
+  // The files that publishers of `log` wrote of `stream`, in the order of positions. Files that
+  // were rewritten may overlap, and their rows stand in any order. Files of others are left out:
+  // nothing tells where their rows stand in the log. Errors: kUnsupported when others removed or
+  // rewrote some of ours.
+  base::Result<std::vector<Stretch>> FilesOf(const base::LogId& log, base::StreamId stream) const;
   base::Result<void> ScanFile(size_t file, const columns::SchemaRef& wanted,
                               const VisitRows& visit) const;
 
-  // Calls `visit` with the columns of `wanted` of every row, with positions and known_at. Files
-  // come in the order of their commits, so rows of one log do in the order of their positions,
-  // unless the table was rewritten. Errors: kUnsupported for files with deletion vectors;
-  // kCorruption; kInvalidInput for a column that is not there.
+  // Calls `visit` with the columns of `wanted` of every row, with positions and known_at, in no
+  // order that means something: files may have been rewritten. Errors: kUnsupported for files with
+  // deletion vectors; kCorruption; kInvalidInput for a column that is not there.
   base::Result<void> Scan(const columns::SchemaRef& wanted, const VisitRows& visit) const;
 
  private:

@@ -7,6 +7,7 @@
 #include "env/simulated/environment.h"
 #include "tables/delta/delta_table.h"
 #include "tables/delta/log_listing.h"
+#include "tables/maintenance/removals_by_others.h"
 #include "tables/publish/plan.h"
 
 namespace headrace::tables {
@@ -62,7 +63,13 @@ class TableHistoryTest : public testing::Test {
   }
   base::Result<std::vector<size_t>> Files() {
     HR_TRY(const auto reader, TableReader::Open(machine_, kTable));
-    return reader->FilesOf(log_, base::StreamId{1});
+    HR_TRY(const auto stretches, reader->FilesOf(log_, base::StreamId{1}));
+    std::vector<size_t> files;
+    for (const TableReader::Stretch& stretch : stretches) {
+      EXPECT_TRUE(stretch.in_order);
+      files.insert(files.end(), stretch.files.begin(), stretch.files.end());
+    }
+    return files;
   }
 
   ErrorCode Refusal() {
@@ -90,8 +97,8 @@ TEST_F(TableHistoryTest, IsRefusedWhenSomeWereRewritten) {
 TEST_F(TableHistoryTest, OurCheckpointsRemember) {
   Rewrite();
   delta::UpkeepOptions options;
-  options.keeps_removal = [this](std::string_view path) {
-    return ParseFileName(log_, path).has_value();
+  options.kept_removals = [this] {
+    return std::make_unique<RemovalsByOthers>(log_, base::StreamId{1});
   };
   ASSERT_TRUE(delta::WriteCheckpoint(machine_, kTable, 4, options));
   EXPECT_EQ(Refusal(), ErrorCode::kUnsupported);

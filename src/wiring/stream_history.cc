@@ -1,6 +1,8 @@
 #include "wiring/stream_history.h"
 
 #include <algorithm>
+#include <map>
+#include <numeric>
 #include <utility>
 
 #include <fmt/format.h>
@@ -84,9 +86,10 @@ Result<void> StreamHistory::OpenTable(EpochId first) {
   HR_TRY(auto table,
          tables::TableReader::Open(environment_, source_.data_folder + "/tables/" + stream_.name));
   table_until_ = EpochId{first.value - 1};
-  HR_TRY(files_, table->FilesOf(log_->log(), stream_.id));
+  HR_TRY(stretches_, table->FilesOf(log_->log(), stream_.id));
   table_ = std::move(table);
-  next_file_ = 0;
+  next_stretch_ = 0;
+  piece_ends_.clear();
   return {};
 }
 
@@ -104,7 +107,7 @@ Result<std::optional<pipeline::HistoryRows>> StreamHistory::Next(EpochId until) 
 }
 
 Result<void> StreamHistory::Read(EpochId until) {
-  HR_TRY_VOID(table_ != nullptr ? ReadFile() : ReadLog(until));
+  HR_TRY_VOID(table_ != nullptr ? ReadTable() : ReadLog(until));
   uint64_t bytes = 0;
   for (const pipeline::HistoryRows& slice : slices_) bytes += slice.rows.ByteSize();
   if (bytes == 0) return {};
@@ -112,12 +115,24 @@ Result<void> StreamHistory::Read(EpochId until) {
   return {};
 }
 
-Result<void> StreamHistory::ReadFile() {
-  if (next_file_ == files_.size()) {
+Result<void> StreamHistory::ReadTable() {
+  if (next_stretch_ == stretches_.size()) {
     read_ = table_until_;
     table_.reset();
     return {};
   }
+  const tables::TableReader::Stretch& stretch = stretches_[next_stretch_];
+  if (stretch.in_order) {
+    ++next_stretch_;
+    return ReadInOrder(stretch.files.front());
+  }
+  if (piece_ends_.empty()) HR_TRY_VOID(CutPieces(stretch.files));
+  if (!piece_ends_.empty()) HR_TRY_VOID(ReadPiece(stretch.files));
+  if (piece_ends_.empty()) ++next_stretch_;
+  return {};
+}
+
+Result<void> StreamHistory::ReadInOrder(size_t file) {
   const auto keep = [&](const tables::PositionedRows& part) -> Result<void> {
     const auto& positions = part.positions;
     const auto begin = std::ranges::partition_point(
@@ -128,7 +143,60 @@ Result<void> StreamHistory::ReadFile() {
                                 static_cast<size_t>(end - positions.begin())),
                 {begin, end});
   };
-  return table_->ScanFile(files_[next_file_++], stream_.schema, keep);
+  return table_->ScanFile(file, stream_.schema, keep);
+}
+
+// Whole epochs, as many as make about kSortedRows rows.
+Result<void> StreamHistory::CutPieces(const std::vector<size_t>& files) {
+  const auto none = std::make_shared<const columns::Schema>(std::vector<columns::Field>{});
+  std::map<EpochId, size_t> rows;
+  for (const size_t file : files)
+    HR_TRY_VOID(
+        table_->ScanFile(file, none, [&](const tables::PositionedRows& part) -> Result<void> {
+          for (const columns::Position position : part.positions)
+            if (position.epoch() > read_ && position.epoch() <= table_until_)
+              ++rows[position.epoch()];
+          return {};
+        }));
+  piece_after_ = read_;
+  size_t in_piece = 0;
+  EpochId before;
+  for (const auto& [epoch, count] : rows) {
+    if (in_piece > 0 && in_piece + count > kSortedRows) {
+      piece_ends_.push_back(before);
+      in_piece = 0;
+    }
+    in_piece += count;
+    before = epoch;
+  }
+  if (in_piece > 0) piece_ends_.push_back(before);
+  return {};
+}
+
+Result<void> StreamHistory::ReadPiece(const std::vector<size_t>& files) {
+  const EpochId last = piece_ends_.front();
+  std::vector<columns::ColumnBatch> parts;
+  std::vector<columns::Position> positions;
+  const auto take = [&](const tables::PositionedRows& part) -> Result<void> {
+    std::vector<uint32_t> wanted;
+    for (size_t row = 0; row < part.positions.size(); ++row) {
+      const EpochId epoch = part.positions[row].epoch();
+      if (epoch <= piece_after_ || epoch > last) continue;
+      wanted.push_back(static_cast<uint32_t>(row));
+      positions.push_back(part.positions[row]);
+    }
+    if (!wanted.empty()) parts.push_back(part.rows.Take(wanted));
+    return {};
+  };
+  for (const size_t file : files) HR_TRY_VOID(table_->ScanFile(file, stream_.schema, take));
+  piece_after_ = last;
+  piece_ends_.pop_front();
+  if (parts.empty()) return {};
+  std::vector<uint32_t> order(positions.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::ranges::sort(order, {}, [&](uint32_t row) { return positions[row]; });
+  std::ranges::sort(positions);
+  return Keep(columns::ColumnBatch::Concat(parts).Take(order), std::move(positions));
 }
 
 Result<void> StreamHistory::ReadLog(EpochId until) {

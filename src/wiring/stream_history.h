@@ -3,7 +3,10 @@
 // them go, from the log where it holds them. None twice, none missing. Of a derived stream those of
 // its root are read, and its own made of them again, unless they depend on other rows.
 //
-// 1. The table's files up to the first epoch whose rows the log holds, one at a time.
+// 1. The table's files up to the first epoch whose rows the log holds, one at a time. Where files
+// were
+//    rewritten, and their rows stand in another order, those of some epochs at a time: the files
+//    are read once for their positions, and then once for each such piece.
 // 2. From there the log, some epochs at a time.
 // When the log lets more go meanwhile, step 1 begins again behind what was read.
 
@@ -45,6 +48,7 @@ class StreamHistory {
   static constexpr uint64_t kReadBytes = 4 << 20;  // of the log, read at once
   static constexpr uint64_t kReadEpochs = 4096;    // likewise
   static constexpr int kBeginningsMax = 8;         // before it is given up
+  static constexpr size_t kSortedRows = 1 << 18;   // of rewritten files, put in order at once
 
   // Errors: kFailedPrecondition when rows are gone, with the reason; those of log and table.
   static base::Result<std::unique_ptr<StreamHistory>> Open(env::Environment& environment,
@@ -65,7 +69,10 @@ class StreamHistory {
   base::Result<void> Begin();
   base::Result<void> OpenTable(base::EpochId first);
   base::Result<void> Read(base::EpochId until);
-  base::Result<void> ReadFile();
+  base::Result<void> ReadTable();
+  base::Result<void> ReadInOrder(size_t file);
+  base::Result<void> CutPieces(const std::vector<size_t>& files);
+  base::Result<void> ReadPiece(const std::vector<size_t>& files);
   base::Result<void> ReadLog(base::EpochId until);
   base::Result<void> Keep(const columns::ColumnBatch& rows,
                           std::vector<columns::Position> positions);
@@ -78,8 +85,10 @@ class StreamHistory {
   const tables::PublishedStream stream_;  // the root
   std::unique_ptr<log::LogReader> log_;
   std::unique_ptr<tables::TableReader> table_;  // null once the log is read
-  std::vector<size_t> files_;
-  size_t next_file_ = 0;
+  std::vector<tables::TableReader::Stretch> stretches_;
+  size_t next_stretch_ = 0;
+  std::deque<base::EpochId> piece_ends_;  // of a stretch that is put in order, but for those read
+  base::EpochId piece_after_;
   base::EpochId table_until_;  // epochs after it are read from the log
   base::EpochId read_;         // epochs up to it were read
   base::EpochId handed_out_;

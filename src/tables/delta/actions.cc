@@ -49,17 +49,32 @@ Json AddJson(const AddFile& add) {
                {"partitionValues", Json::object()},
                {"size", add.size},
                {"modificationTime", add.modified_ms},
-               {"dataChange", true}};
+               {"dataChange", add.data_change}};
   if (!add.stats.empty()) json["stats"] = add.stats;
-  if (add.checksum) json["tags"] = {{kChecksumTag, RenderChecksum(*add.checksum)}};
+  if (add.checksum) json["tags"][kChecksumTag] = RenderChecksum(*add.checksum);
+  for (const auto& [name, value] : add.tags) json["tags"][name] = value;
+  return json;
+}
+
+// Of files without partitions and deletion vectors: all that we remove.
+Json RemoveJson(const RemoveFile& remove) {
+  Json json = {{"path", EncodePath(remove.path)},
+               {"deletionTimestamp", remove.deleted_ms.value_or(0)},
+               {"dataChange", remove.data_change},
+               {"extendedFileMetadata", remove.size.has_value()}};
+  if (!remove.size) return json;
+  json["partitionValues"] = Json::object();
+  json["size"] = *remove.size;
   return json;
 }
 
 Json CommitInfoJson(const Commit& commit) {
+  Json parameters = Json::object();
+  for (const auto& [name, value] : commit.parameters) parameters[name] = value;
   return {{"timestamp", commit.timestamp_ms},
           {"operation", commit.operation},
-          {"operationParameters", {{"mode", "Append"}, {"partitionBy", "[]"}}},
-          {"isBlindAppend", !commit.metadata.has_value()},
+          {"operationParameters", std::move(parameters)},
+          {"isBlindAppend", !commit.metadata.has_value() && commit.removes.empty()},
           {"txnId", commit.transaction_id},
           {"engineInfo", "Headrace/0.1.0"},
           {kCommitChecksum, kNoDigits}};
@@ -158,6 +173,7 @@ Result<AddFile> AddFrom(const Json& json) {
   HR_TRY(std::string path, TablePath(json.at("path").get<std::string>()));
   AddFile add{.path = std::move(path), .size = json.at("size").get<uint64_t>()};
   add.modified_ms = json.value("modificationTime", int64_t{0});
+  add.data_change = json.value("dataChange", true);
   add.stats = TextFrom(json, "stats");
   add.rows = RowsInStats(add.stats);
   add.partition_values = PartitionValuesFrom(json);
@@ -227,6 +243,7 @@ std::string RenderCommit(const Commit& commit) {
                    {"version", txn.version},
                    {"lastUpdated", commit.timestamp_ms}}}});
   }
+  for (const RemoveFile& remove : commit.removes) out += Line({{"remove", RemoveJson(remove)}});
   for (const AddFile& add : commit.adds) out += Line({{"add", AddJson(add)}});
   const size_t digits = FindDigits(out);
   return out.replace(digits, kNoDigits.size(), ChecksumOf(out, digits));

@@ -60,9 +60,17 @@ struct AddFile {
   uint64_t rows = 0;       // from the stats; 0 when they don't say
   PartitionValues partition_values = {};
   std::optional<DeletionVector> deletion_vector = {};
-  std::vector<std::pair<std::string, std::string>> tags = {};  // ours is not among them
+  std::vector<std::pair<std::string, std::string>> tags = {};  // but for that of the checksum
   // XXH3-64 of the file, in a tag of ours; none: another writer's
   std::optional<uint64_t> checksum = {};
+  bool data_change = true;  // false: its rows were in the table before, in other files
+
+  // The value of a tag; nothing when it has none of that name.
+  std::optional<std::string_view> Tag(std::string_view name) const {
+    for (const auto& [key, value] : tags)
+      if (key == name) return value;
+    return std::nullopt;
+  }
 };
 
 // A file that the table no longer has (a "tombstone").
@@ -95,10 +103,12 @@ struct Commit {
   std::vector<Transaction> transactions;
   std::vector<AddFile> adds;
   std::vector<RemoveFile> removes;
-  std::vector<std::string> domains;     // of domainMetadata that is not removed
-  std::vector<std::string> sidecars;    // of a checkpoint: names in _sidecars
-  std::string transaction_id;           // commitInfo.txnId: tells a writer its own commit
-  std::string operation;                // commitInfo.operation
+  std::vector<std::string> domains;   // of domainMetadata that is not removed
+  std::vector<std::string> sidecars;  // of a checkpoint: names in _sidecars
+  std::string transaction_id;         // commitInfo.txnId: tells a writer its own commit
+  std::string operation;              // commitInfo.operation
+  // commitInfo.operationParameters that we write; as a reader sees them they are empty.
+  std::vector<std::pair<std::string, std::string>> parameters;
   int64_t timestamp_ms = 0;             // commitInfo.timestamp
   std::optional<int64_t> in_commit_ms;  // commitInfo.inCommitTimestamp
   bool ours = false;                    // has our checksum

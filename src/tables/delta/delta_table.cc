@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "tables/delta/log_listing.h"
@@ -42,8 +43,11 @@ AddFile AddOf(const DataFile& file, const columns::Schema& schema, int64_t now_m
           .modified_ms = now_ms,
           .stats = RenderStats(schema, file.rows, file.stats),
           .rows = file.rows,
+          .tags = file.tags,
           .checksum = file.checksum};
 }
+
+constexpr std::string_view kOurTags = "headrace.";
 
 bool SameColumns(const columns::Schema& a, const columns::Schema& b) {
   if (a.size() != b.size()) return false;
@@ -72,7 +76,7 @@ class IntoSnapshot final : public FileSink {
   Result<void> Add(AddFile file) override {
     file.stats.clear();
     file.stats.shrink_to_fit();
-    file.tags = {};
+    std::erase_if(file.tags, [](const auto& tag) { return !tag.first.starts_with(kOurTags); });
     snapshot_.files.push_back(std::move(file));
     return {};
   }
@@ -135,6 +139,7 @@ Commit DeltaTable::NewCommit(const char* operation) {
   Commit commit;
   commit.transaction_id = RandomHex(environment_);
   commit.operation = operation;
+  commit.parameters = {{"mode", "Append"}, {"partitionBy", "[]"}};
   commit.timestamp_ms = environment_.clock().Wall().us / 1000;
   commit.ours = true;
   return commit;
@@ -243,6 +248,10 @@ Result<void> DeltaTable::Apply(const Commit& commit) {
     ++added_.files;
     added_.bytes += add.size;
   }
+  for (const RemoveFile& remove : commit.removes) {  // wraps around: differences count
+    --added_.files;
+    added_.bytes -= remove.size.value_or(0);
+  }
   if (snapshot_.version % upkeep_.checkpoint_every == 0)
     mark_ = {snapshot_.version, added_, uncounted_};
   return commit.protocol || commit.metadata ? CheckState(path) : Result<void>();
@@ -285,7 +294,7 @@ UpkeepTask DeltaTable::TakeUpkeep() {
 // What another writer did: still a table that we can append to, and our marker where we left it?
 Result<void> DeltaTable::ApplyForeign(const Commit& commit) {
   for (const Transaction& txn : commit.transactions) {
-    if (appended_ == nullptr || !txn.application.starts_with("headrace/")) continue;
+    if (appended_ == nullptr || !txn.application.starts_with("headrace")) continue;
     if (!snapshot_.transactions.contains(txn.application)) continue;
     return Fail(
         base::Error(ErrorCode::kConflict,
@@ -314,8 +323,8 @@ Result<void> DeltaTable::Refresh() {
       return appended_ != nullptr && snapshot_.version > before ? SyncCommits() : Result<void>();
     }
     // A put that failed may have made this version all the same.
-    const bool ours =
-        appended_ == nullptr || (!unsettled_.empty() && next->transaction_id == unsettled_);
+    const bool ours = appended_ == nullptr ||
+                      std::ranges::find(unsettled_, next->transaction_id) != unsettled_.end();
     HR_TRY_VOID(ours ? Apply(*next) : ApplyForeign(*next));
   }
 }
@@ -327,7 +336,8 @@ Result<DeltaTable::Put> DeltaTable::PutCommit(const Commit& commit) {
   const std::span bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   auto put = env::PutIfAbsent(environment_.files(), PathOf(snapshot_.version + 1), bytes);
   if (put) return Put::kDone;
-  unsettled_ = commit.transaction_id;
+  if (unsettled_.size() == kUnsettledMax) unsettled_.erase(unsettled_.begin());
+  unsettled_.push_back(commit.transaction_id);
   auto there = ReadNext();
   if (!there) return Fail(std::move(there).error());  // who has the version is not known yet
   if (!*there) return Fail(std::move(put).error());
@@ -353,6 +363,71 @@ Result<void> DeltaTable::Append(std::span<const DataFile> files, const Marker& m
   }
   return Fail(
       base::Error(ErrorCode::kConflict,
+                  fmt::format("other writers committed first, {} times in a row", kAttemptsMax))
+          .With("table", folder_));
+}
+
+Result<bool> DeltaTable::TookAway(std::span<const OldFile> files, int64_t after,
+                                  int64_t last) const {
+  std::set<std::string_view> names;
+  for (const OldFile& file : files) names.insert(file.name);
+  for (int64_t version = after + 1; version <= last; ++version) {
+    auto bytes = environment_.files().ReadAll(PathOf(version));
+    if (!bytes && bytes.error().code() == ErrorCode::kNotFound)
+      return Fail(base::Error(ErrorCode::kUnavailable,
+                              "commits were cleaned away while table files were rewritten: retry")
+                      .With("version", std::to_string(version)));
+    if (!bytes) return Fail(std::move(bytes).error());
+    auto commit = ParseCommit(*bytes);
+    if (!commit) return Fail(std::move(commit).error().With("file", PathOf(version)));
+    // A logical file is path and deletion vector, and those that are rewritten have none: who
+    // deletes rows of one removes it without one, and adds it with one.
+    for (const RemoveFile& remove : commit->removes)
+      if (!remove.deletion_vector && names.contains(remove.path)) return true;
+  }
+  return false;
+}
+
+Commit DeltaTable::CommitOf(const Replacement& replacement) {
+  Commit commit = NewCommit("OPTIMIZE");
+  commit.parameters = replacement.parameters;
+  const Marker& marker = replacement.marker;
+  commit.transactions.push_back({marker.application, marker.version, commit.timestamp_ms});
+  for (const OldFile& file : replacement.taken)
+    commit.removes.push_back({.path = file.name,
+                              .deleted_ms = commit.timestamp_ms,
+                              .data_change = false,
+                              .extended = true,
+                              .size = file.bytes});
+  for (const DataFile& file : replacement.put) {
+    commit.adds.push_back(AddOf(file, *appended_, commit.timestamp_ms));
+    commit.adds.back().data_change = false;
+  }
+  return commit;
+}
+
+Result<Replaced> DeltaTable::Replace(const Replacement& replacement) {
+  HR_CHECK(appended_ != nullptr, "a Delta table that was opened for reading");
+  HR_TRY_VOID(ReloadIfStale());
+  HR_CHECK(replacement.checked_version >= 0, "files that nobody has looked for");
+  const Commit commit = CommitOf(replacement);
+  // Others may have been there already without this writer having seen them.
+  int64_t checked = replacement.checked_version;
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    HR_TRY(const bool gone, TookAway(replacement.taken, checked, snapshot_.version));
+    if (gone) return Replaced::kGone;
+    checked = std::max(checked, snapshot_.version);
+    environment_.CrashPoint("delta.before_replace");
+    HR_TRY(const Put put, PutCommit(commit));
+    environment_.CrashPoint("delta.after_replace");
+    if (put == Put::kDone) {
+      HR_TRY_VOID(Apply(commit));
+      return Replaced::kDone;
+    }
+    HR_TRY_VOID(Refresh());
+  }
+  return Fail(
+      base::Error(ErrorCode::kUnavailable,
                   fmt::format("other writers committed first, {} times in a row", kAttemptsMax))
           .With("table", folder_));
 }

@@ -25,8 +25,9 @@ namespace headrace::tables::delta {
 // What a table holds at one version.
 struct Snapshot : LogState {
   columns::SchemaRef schema;
-  std::vector<AddFile> files;        // in the order of their commits; empty unless asked for; their
-                                     // statistics and tags are dropped
+  // In the order of their commits; empty unless asked for; their statistics are dropped, and the
+  // tags of others.
+  std::vector<AddFile> files;
   std::vector<std::string> removed;  // paths of files that it had, as far as tombstones tell
 };
 
@@ -38,6 +39,7 @@ class DeltaTable final : public TableFormat {
  public:
   static constexpr int kAttemptsMax =
       1000;  // versions of others that one append goes after; then kConflict
+  static constexpr size_t kUnsettledMax = 16;  // puts that are remembered; then the oldest goes
 
   // Reads the table. Errors: kNotFound when there is none; kUnsupported for a protocol feature,
   // partitions or column mapping; kCorruption for gaps, broken commits, and a log without a
@@ -58,6 +60,7 @@ class DeltaTable final : public TableFormat {
   std::vector<Marker> markers() const override;
   base::Result<void> Refresh() override;
   base::Result<void> Append(std::span<const DataFile> files, const Marker& marker) override;
+  base::Result<Replaced> Replace(const Replacement& replacement) override;
   UpkeepTask TakeUpkeep() override;
 
  private:
@@ -75,14 +78,19 @@ class DeltaTable final : public TableFormat {
   base::Result<void> ApplyForeign(const Commit& commit);
   enum class Put : uint8_t { kDone, kTaken };
   base::Result<Put> PutCommit(const Commit& commit);
+  // Whether commits of (after, last] took away one of the files. Errors: kUnavailable when they
+  // were cleaned away meanwhile.
+  base::Result<bool> TookAway(std::span<const OldFile> files, int64_t after, int64_t last) const;
   Commit NewCommit(const char* operation);
+  Commit CommitOf(const Replacement& replacement);
   std::string PathOf(int64_t version) const;
 
   env::Environment& environment_;
   std::string folder_;
   Keep keep_;
   columns::SchemaRef appended_;  // the schema that this writer appends; null for a reader
-  std::string unsettled_;        // transaction id of the last put whose outcome was not known
+  // Transaction ids of the last puts whose outcome was not known.
+  std::vector<std::string> unsettled_;
   Snapshot snapshot_;
 
   UpkeepOptions upkeep_;

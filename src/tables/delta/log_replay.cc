@@ -157,7 +157,8 @@ class Replay {
     head.domains = commit.domains;
     head.ours = commit.ours;
     for (const AddFile& add : commit.adds) head.adds.push_back({.path = {}, .size = add.size});
-    head.removes.resize(commit.removes.size());
+    for (const RemoveFile& remove : commit.removes)
+      head.removes.push_back({.path = {}, .size = remove.size});
     return head;
   }
 

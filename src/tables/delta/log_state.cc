@@ -16,6 +16,10 @@ void LogState::Apply(const Commit& commit) {
     ++sums->files;
     sums->bytes += add.size;
   }
+  for (const RemoveFile& remove : commit.removes) {  // ours tell the size
+    --sums->files;
+    sums->bytes -= remove.size.value_or(0);
+  }
 }
 
 }  // namespace headrace::tables::delta

@@ -50,25 +50,33 @@ class IntoCheckpoint final : public FileSink {
       : files_(environment.files()),
         path_(std::move(path)),
         expired_ms_(expired_ms),
-        options_(options),
+        kept_(options.kept_removals ? options.kept_removals() : nullptr),
         pass_(environment, env::WorkClass::kMaintenance,
               "checkpoint of a table: " + base::FormatDuration(kYieldMax), kYieldMax) {}
 
   Result<void> Add(AddFile file) override {
     if (++added_ % kRowsBetweenAsking == 0) pass_.Wait();
     HR_TRY_VOID(Open());
+    if (kept_) HR_TRY_VOID(kept_->Note(file));
     return writer_->Add(file);
   }
   Result<void> Remove(RemoveFile file) override {
-    const bool ours = options_.keeps_removal && options_.keeps_removal(file.path);
-    if (file.deleted_ms.value_or(0) < expired_ms_ && !ours) return {};
+    if (file.deleted_ms.value_or(0) < expired_ms_) {
+      if (kept_) expired_.push_back(std::move(file));
+      return {};
+    }
     HR_TRY_VOID(Open());
     return writer_->Remove(file);
   }
-  void Restart() override { writer_.reset(); }
+  void Restart() override {
+    writer_.reset();
+    expired_.clear();
+  }
 
   Result<CheckpointFigures> Publish(const LogState& state) {
     HR_TRY_VOID(Open());
+    for (const RemoveFile& file : expired_)
+      if (kept_->Keeps(file.path)) HR_TRY_VOID(writer_->Remove(file));
     files_.CrashPoint("checkpoint.before_publish");
     return writer_->Publish(state);
   }
@@ -83,8 +91,9 @@ class IntoCheckpoint final : public FileSink {
   env::Files& files_;
   const std::string path_;
   const int64_t expired_ms_;
-  const UpkeepOptions& options_;
+  const std::unique_ptr<KeptRemovals> kept_;
   env::BackgroundPass pass_;
+  std::vector<RemoveFile> expired_;  // some may stay
   uint64_t added_ = 0;
   std::unique_ptr<CheckpointWriter> writer_;
 };

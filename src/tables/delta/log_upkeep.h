@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,16 @@
 
 namespace headrace::tables::delta {
 
+// Which removals stay in checkpoints when they have expired: a reader of history learns by them
+// that rows were taken away.
+class KeptRemovals {
+ public:
+  virtual ~KeptRemovals() = default;
+  // Every file that the version has; then, of each removal that has expired, whether it stays.
+  virtual base::Result<void> Note(const AddFile& file) = 0;
+  virtual bool Keeps(const std::string& path) const = 0;
+};
+
 struct UpkeepOptions {
   int64_t checkpoint_every = 100;  // versions
   // Of commits, when the table's metadata does not say (delta.logRetentionDuration).
@@ -30,8 +41,8 @@ struct UpkeepOptions {
   // Commits are kept so long whatever the metadata says: a writer that slept must not find the
   // version after its own gone, and take it for one that nobody has made.
   base::Duration log_retention_min = std::chrono::hours(24);
-  // Tombstones that stay in checkpoints when they have expired; null: none.
-  std::function<bool(std::string_view path)> keeps_removal;
+  // Of a checkpoint; null: no removal stays when it has expired.
+  std::function<std::unique_ptr<KeptRemovals>()> kept_removals;
 };
 
 // The checkpoint of `version`, and _last_checkpoint. One that is there already is left alone: then

@@ -134,7 +134,11 @@ TEST_F(LogUpkeepTest, ACheckpointSaysWhatTheCommitsSay) {
   Append(6);
   PutForeignFiles();
   Append(3);
-  options_.keeps_removal = [](std::string_view path) { return path.starts_with("f2"); };
+  class Second final : public KeptRemovals {
+    base::Result<void> Note(const AddFile& /*file*/) override { return {}; }
+    bool Keeps(const std::string& path) const override { return path.starts_with("f2"); }
+  };
+  options_.kept_removals = [] { return std::make_unique<Second>(); };
   const Collected before = Read();
   const LogState state = state_;
   EXPECT_EQ(before.removes.size(), 2U);

@@ -50,8 +50,8 @@ Finding SmallFiles(const TableSurvey& survey, const std::string& folder) {
   finding.delta_rs = DeltaRs(folder, "optimize.compact()");
   if (IsPublished(survey))
     finding.note =
-        "Headrace publishes this table: rows that another engine has rewritten are no history for "
-        "training or for new views any more";
+        "Headrace publishes this table: `headrace optimize` does it beside its writes; rows that "
+        "another engine has rewritten are no history for new views any more";
   return finding;
 }
 

@@ -1,7 +1,6 @@
 #include "tables/publish/plan.h"
 
 #include <fmt/format.h>
-#include <charconv>
 
 #include "columns/batch_codec.h"
 
@@ -42,35 +41,6 @@ base::Result<std::optional<PublishPlan>> DecodePlan(const log::ControlEntry& ent
   if (in.remaining() != 0 || plan.last <= plan.after)
     return base::Fail(base::ErrorCode::kCorruption, "publish plan that makes no sense");
   return plan;
-}
-
-std::string FileName(const base::LogId& log, const PublishPlan& plan, size_t number) {
-  return fmt::format("{}-s{}-{:013}-{:013}-{}.parquet", log.ToString(), plan.stream.value,
-                     plan.after.value, plan.last.value, number);
-}
-
-std::optional<PlannedFile> ParseFileName(const base::LogId& log, std::string_view name) {
-  const auto take = [&name](std::string_view text) {
-    if (!name.starts_with(text)) return false;
-    name.remove_prefix(text.size());
-    return true;
-  };
-  const auto number = [&name](auto& value) {
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
-    if (error != std::errc()) return false;
-    name.remove_prefix(static_cast<size_t>(end - name.data()));
-    return true;
-  };
-  PlannedFile file;
-  const bool whole = take(log.ToString()) && take("-s") && number(file.plan.stream.value) &&
-                     take("-") && number(file.plan.after.value) && take("-") &&
-                     number(file.plan.last.value) && take("-") && number(file.number) &&
-                     name == ".parquet";
-  return whole ? std::optional(file) : std::nullopt;
-}
-
-std::string ApplicationId(const base::LogId& log, const std::string& stream) {
-  return fmt::format("headrace/{}/{}", log.ToString(), stream);
 }
 
 Standing Compare(const std::optional<PublishPlan>& last_plan, std::optional<base::EpochId> marker,

@@ -12,15 +12,9 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "log/epoch.h"
+#include "tables/data_file_names.h"
 
 namespace headrace::tables {
-
-struct PublishPlan {
-  base::StreamId stream;
-  base::EpochId after;
-  base::EpochId last;
-  bool operator==(const PublishPlan&) const = default;
-};
 
 // The control entry of a plan: kPublishPlan, name `table`, payload {u8 1, u32 stream, u64 after,
 // u64 last}.
@@ -30,17 +24,6 @@ log::ControlEntry EncodePlan(const PublishPlan& plan, const std::string& table);
 log::ControlEntry SealingEntry(const std::string& table);
 // Nothing for other entries and for sealing ones. Errors: kCorruption.
 base::Result<std::optional<PublishPlan>> DecodePlan(const log::ControlEntry& entry);
-
-// "<log id>-s<stream>-<after>-<last>-<number>.parquet": the plan's `number`-th data file.
-std::string FileName(const base::LogId& log, const PublishPlan& plan, size_t number);
-// Back again; nothing for a name that no plan of this log gives.
-struct PlannedFile {
-  PublishPlan plan;
-  uint64_t number = 0;
-};
-std::optional<PlannedFile> ParseFileName(const base::LogId& log, std::string_view name);
-// "headrace/<log id>/<stream>": the application that the table's marker is kept for.
-std::string ApplicationId(const base::LogId& log, const std::string& stream);
 
 // What a marker in the table means, given the last plan in the log.
 enum class Standing : uint8_t {

@@ -2,89 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
-#include "base/hash_stream.h"
+#include "tables/new_data_file.h"
 #include "tables/stream_rows.h"
 
 namespace headrace::tables {
 namespace {
 
-using base::ErrorCode;
-using base::Fail;
 using base::Result;
-
-// One data file on its way to the disk. Until End it has another name, which goes with this object.
-class NewDataFile {
- public:
-  static Result<std::unique_ptr<NewDataFile>> Begin(env::Files& files,
-                                                    const columns::SchemaRef& schema,
-                                                    std::string path) {
-    files.CrashPoint("publish.before_file");
-    HR_TRY(env::NewFile file, env::NewFile::Create(files, path));
-    std::unique_ptr<NewDataFile> made(new NewDataFile(files, std::move(path), std::move(file)));
-    HR_TRY(made->writer_,
-           ParquetWriter::Make(schema, [data_file = made.get()](std::span<const uint8_t> bytes) {
-             data_file->hash_.Add(bytes);
-             return data_file->file_.Append(bytes);
-           }));
-    return made;
-  }
-
-  ParquetWriter& writer() { return *writer_; }
-
-  // Whole and durable under its own name.
-  Result<DataFile> End() {
-    HR_TRY(EncodedFile encoded, writer_->Finish());
-    DataFile ended{path_.substr(path_.rfind('/') + 1), file_.bytes(), encoded.rows,
-                   std::move(encoded.stats), hash_.value()};
-    auto published = file_.Publish();
-    if (!published && published.error().code() == ErrorCode::kAlreadyExists)
-      published = TakeThatThereIs(ended);
-    if (!published) return Fail(std::move(published).error());
-    files_.CrashPoint("publish.after_file");
-    return ended;
-  }
-
- private:
-  NewDataFile(env::Files& files, std::string path, env::NewFile file)
-      : files_(files), path_(std::move(path)), file_(std::move(file)) {}
-
-  Result<void> TakeThatThereIs(const DataFile& ended) {
-    HR_TRY(const bool same, HasBytesOf(ended));
-    if (!same) {
-      return Fail(
-          base::Error(
-              ErrorCode::kConflict,
-              "a data file of this plan is there with other bytes; it is not overwritten: find out "
-              "who wrote it (another build of this program?), then move it away")
-              .With("file", path_));
-    }
-    files_.CrashPoint("publish.file_was_there");
-    return files_.SyncFolder(path_.substr(0, path_.rfind('/')));
-  }
-
-  Result<bool> HasBytesOf(const DataFile& ended) {
-    HR_TRY(const auto there, files_.OpenForReading(path_));
-    if (there->size() != ended.bytes) return false;
-    base::HashStream hash;
-    std::vector<uint8_t> piece(ParquetWriter::kPieceBytes);
-    for (uint64_t at = 0; at < ended.bytes; at += piece.size()) {
-      piece.resize(std::min<uint64_t>(piece.size(), ended.bytes - at));
-      HR_TRY_VOID(there->ReadAt(at, piece));
-      hash.Add(piece);
-    }
-    return hash.value() == ended.checksum;
-  }
-
-  env::Files& files_;
-  const std::string path_;
-  env::NewFile file_;
-  base::HashStream hash_;
-  std::unique_ptr<ParquetWriter> writer_;
-};
 
 // One plan's files on their way to the disk.
 class PlanFiles {
@@ -102,7 +29,8 @@ class PlanFiles {
   Result<void> Add(EpochRows epoch) {
     if (file_ == nullptr) {
       HR_TRY(file_, NewDataFile::Begin(files_, schema_,
-                                       folder_ + "/" + FileName(log_, plan_, written_.size())));
+                                       folder_ + "/" + FileName(log_, plan_, written_.size()),
+                                       {"publish.before_file", "publish.after_file"}));
     }
     HR_TRY_VOID(ChargeWriter(epoch.rows.ByteSize()));
     ParquetWriter& writer = file_->writer();

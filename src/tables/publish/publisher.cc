@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "columns/batch_codec.h"
 #include "tables/delta/delta_table.h"
+#include "tables/maintenance/removals_by_others.h"
 #include "tables/publish/made_rows.h"
 #include "tables/publish/pending_rows.h"
 #include "tables/publish/plan.h"
@@ -75,22 +76,44 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
         stream_(std::move(stream)),
         options_(std::move(options)) {}
 
-  void SetExecutors(env::Executor* executor, env::Executor* upkeep) {
+  void SetExecutors(env::Executor* executor, env::Executor* upkeep, env::Executor* rewrite) {
     const std::lock_guard lock(mutex_);
     executor_ = executor;
     upkeep_executor_ = upkeep;
+    rewrite_executor_ = rewrite;
   }
+
+  // Once, before anything else.
+  void MakeRewriter() {
+    auto schema = TableSchema(*stream_.schema);
+    if (!schema) return;  // nor can the table be opened
+    rewriter_ =
+        std::make_shared<TableRewriter>(TableRewriter::Table{.environment = environment_,
+                                                             .budget = budget_,
+                                                             .name = stream_.name,
+                                                             .folder = options_.folder,
+                                                             .stream = stream_.id,
+                                                             .schema = *schema,
+                                                             .schedule = options_.optimize,
+                                                             .limits = options_.rewrite_limits},
+                                        ForRewriter());
+  }
+  const std::shared_ptr<TableRewriter>& rewriter() const { return rewriter_; }
 
   Result<void> NoteDurable(const log::Epoch& epoch) {
     std::optional<PublishPlan> logged;
+    std::optional<RewritePlan> rewrite;
     for (const log::ControlEntry& entry : epoch.controls) {
       HR_TRY(const auto plan, DecodePlan(entry));
       if (plan && plan->stream == stream_.id) logged = plan;
+      HR_TRY(auto rewriting, DecodeRewrite(entry, epoch.id));
+      if (rewriting && rewriting->stream == stream_.id) rewrite = std::move(rewriting);
     }
     const uint64_t rows = RowsOf(epoch);
     const std::lock_guard lock(mutex_);
     if (epoch.id <= status_.durable) return {};  // a capture has it
     if (logged) logged_plan_ = logged;
+    if (rewrite) logged_rewrite_ = std::move(rewrite);
     // Nobody plans before the plan before is in the table.
     if (logged && stream_.made != nullptr) stream_.made->DropThrough(logged->after);
     status_.durable = epoch.id;
@@ -102,8 +125,8 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     return {};
   }
 
-  // u64 epoch, u64 known through, u8 has plan, plan, pending rows, then MadeRows' bytes where there
-  // are such.
+  // u64 epoch, u64 known through, u8 (1: has plan, 2: has rewrite plan), plan, rewrite plan {u64
+  // epoch, u32 size, payload}, pending rows, then MadeRows' bytes where there are such.
   PublisherCapture Capture() const {
     PublisherCapture capture;
     columns::ByteWriter out(capture.bytes);
@@ -112,10 +135,17 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
       capture.epoch = status_.durable;
       out.U64(status_.durable.value);
       out.U64(known_through_.value);
-      out.U8(logged_plan_ ? 1 : 0);
+      out.U8(static_cast<uint8_t>((logged_plan_ ? kHasPlan : 0) |
+                                  (logged_rewrite_ ? kHasRewrite : 0)));
       if (logged_plan_) {
         out.U64(logged_plan_->after.value);
         out.U64(logged_plan_->last.value);
+      }
+      if (logged_rewrite_) {
+        const auto payload = EncodeRewrite(*logged_rewrite_, stream_.name).payload;
+        out.U64(logged_rewrite_->epoch.value);
+        out.U32(static_cast<uint32_t>(payload.size()));
+        out.Bytes(payload);
       }
       pending_.Encode(out);
     }
@@ -129,12 +159,21 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     const std::lock_guard lock(mutex_);
     HR_TRY(status_.durable.value, in.U64());
     HR_TRY(known_through_.value, in.U64());
-    HR_TRY(const uint8_t has_plan, in.U8());
-    if (has_plan != 0) {
+    HR_TRY(const uint8_t has, in.U8());
+    if ((has & kHasPlan) != 0) {
       PublishPlan plan{stream_.id, {}, {}};
       HR_TRY(plan.after.value, in.U64());
       HR_TRY(plan.last.value, in.U64());
       logged_plan_ = plan;
+    }
+    if ((has & kHasRewrite) != 0) {
+      HR_TRY(const uint64_t epoch, in.U64());
+      HR_TRY(const uint32_t size, in.U32());
+      HR_TRY(const auto payload, in.Bytes(size));
+      HR_TRY(logged_rewrite_, DecodeRewrite({.kind = log::ControlEntry::Kind::kRewritePlan,
+                                             .name = stream_.name,
+                                             .payload = {payload.begin(), payload.end()}},
+                                            EpochId{epoch}));
     }
     HR_TRY_VOID(pending_.Decode(in));
     return stream_.made != nullptr ? stream_.made->Decode(in) : Result<void>();
@@ -146,6 +185,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     application_ = ApplicationId(log_->log(), stream_.name);
     const std::lock_guard lock(mutex_);
     last_plan_ = logged_plan_;
+    last_rewrite_ = logged_rewrite_;
     started_ = true;
     PostLocked([](Actor& actor) { actor.Continue(); });
   }
@@ -159,6 +199,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   PublisherStatus status() const {
     const std::lock_guard lock(mutex_);
     PublisherStatus status = status_;
+    if (rewriter_ != nullptr) status.optimize = rewriter_->status();
     status.pending_rows = pending_.rows();
     if (!pending_.empty())
       status.lag = std::max(base::Duration(0), environment_.clock().Wall() - pending_.oldest());
@@ -218,8 +259,57 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
       return Fail(opened.error());
     }
     Enter(State::kRunning, "");
+    if (rewriter_ != nullptr) rewriter_->Begin(log_->log(), last_rewrite_);
     due_ = true;
     Continue();
+  }
+
+  // How the rewriter reaches this actor, while it lives.
+  TableRewriter::Publisher ForRewriter() {
+    const auto guarded = [weak = weak_from_this()](auto step) {
+      return [weak, step](auto&&... arguments) {
+        using Result = decltype(step(std::declval<Actor&>(), std::move(arguments)...));
+        const auto self = weak.lock();
+        return self == nullptr ? Result() : step(*self, std::move(arguments)...);
+      };
+    };
+    return {
+        .table =
+            guarded([](Actor& actor) { return actor.stopped() ? nullptr : actor.table_.get(); }),
+        .append = guarded([](Actor& actor, log::ControlEntry entry, auto done) {
+          actor.append_(std::move(entry), [weak = actor.weak_from_this(),
+                                           done = std::move(done)](Result<EpochId> logged) mutable {
+            const auto self = weak.lock();
+            if (self == nullptr) return;
+            self->Post([logged = std::move(logged), done = std::move(done)](
+                           Actor& /*actor*/) mutable { done(std::move(logged)); });
+          });
+        }),
+        .post = guarded([](Actor& actor, env::Task task) {
+          actor.Post([task = std::move(task)](Actor& /*actor*/) mutable { task(); });
+        }),
+        .post_after = guarded([](Actor& actor, env::MonotonicTime delay, env::Task task) {
+          const std::lock_guard lock(actor.mutex_);
+          if (actor.executor_ != nullptr)
+            actor.executor_->PostAt(actor.environment_.clock().Now() + delay, std::move(task));
+        }),
+        .work = guarded([](Actor& actor, env::Task task) {
+          const std::lock_guard lock(actor.mutex_);
+          if (actor.rewrite_executor_ != nullptr) actor.rewrite_executor_->Post(std::move(task));
+        }),
+        .committed = guarded([](Actor& actor) { actor.TendLog(); }),
+        .settled = guarded([](Actor& actor, EpochId epoch) {
+          const std::lock_guard lock(actor.mutex_);
+          if (actor.logged_rewrite_ && actor.logged_rewrite_->epoch <= epoch)
+            actor.logged_rewrite_.reset();
+        }),
+        .planned_files = guarded([](Actor& actor) -> std::function<bool(std::string_view)> {
+          const auto plan = actor.redo_ ? actor.last_plan_ : std::nullopt;
+          return [plan, log = actor.log_->log()](std::string_view name) {
+            const auto file = ParseFileName(log, name);
+            return plan && file && file->plan == *plan;
+          };
+        })};
   }
 
   Result<void> TryOpenTable() {
@@ -233,12 +323,12 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     return Settle();
   }
 
-  // Removals of this log's files stay known for ever: by them a reader of history learns that rows
-  // stand elsewhere now.
+  // Removals of this stream's files by others stay known for ever: by them a reader of history
+  // learns that rows stand elsewhere now. Those by rewritings of ours are told by the new files.
   delta::UpkeepOptions Upkeep() const {
     delta::UpkeepOptions upkeep = options_.upkeep;
-    upkeep.keeps_removal = [log = log_->log()](std::string_view path) {
-      return ParseFileName(log, path).has_value();
+    upkeep.kept_removals = [log = log_->log(), stream = stream_.id] {
+      return std::make_unique<RemovalsByOthers>(log, stream);
     };
     return upkeep;
   }
@@ -496,6 +586,8 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     return status_.state == State::kStopped;
   }
 
+  static constexpr uint8_t kHasPlan = 1;
+  static constexpr uint8_t kHasRewrite = 2;
   static constexpr base::Duration kAskAgain =
       std::chrono::duration_cast<base::Duration>(env::BackgroundGate::kAskAgain);
   static constexpr base::Duration kSlowCommit = std::chrono::seconds(30);
@@ -510,10 +602,12 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   mutable std::mutex mutex_;  // guards from here to the blank line
   env::Executor* executor_ = nullptr;
   env::Executor* upkeep_executor_ = nullptr;
+  env::Executor* rewrite_executor_ = nullptr;
   PublisherStatus status_;
   PendingRows pending_;
   EpochId known_through_;                   // the log tells when epochs up to here became visible
   std::optional<PublishPlan> logged_plan_;  // the newest that is durable
+  std::optional<RewritePlan> logged_rewrite_;  // likewise; nothing once it is done
   std::vector<Waiter> flushes_;
   bool started_ = false;
   bool hurried_ = false;
@@ -522,12 +616,14 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   Append append_;
   std::string application_;
   std::unique_ptr<TableFormat> table_;
+  std::shared_ptr<TableRewriter> rewriter_;
   std::optional<PublishPlan> last_plan_;
-  bool redo_ = false;     // the last plan is in the log and not in the table
-  bool busy_ = false;     // an entry is on its way into the log
-  bool due_ = true;       // the interval, or a retry's delay, is over
-  bool failed_ = false;   // the last try ended in an error
-  bool tending_ = false;  // the upkeep's executor has a piece of work
+  std::optional<RewritePlan> last_rewrite_;  // that the log had at the start
+  bool redo_ = false;                        // the last plan is in the log and not in the table
+  bool busy_ = false;                        // an entry is on its way into the log
+  bool due_ = true;                          // the interval, or a retry's delay, is over
+  bool failed_ = false;                      // the last try ended in an error
+  bool tending_ = false;                     // the upkeep's executor has a piece of work
   std::string reason_;
   std::optional<env::BackgroundPass> pass_;
   uint64_t timer_turn_ = 0;
@@ -538,15 +634,19 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
 Publisher::Publisher(env::Environment& environment, base::MemoryBudget& budget,
                      PublishedStream stream, PublisherOptions options)
     : actor_(std::make_shared<Actor>(environment, budget, std::move(stream), std::move(options))),
+      rewrite_executor_(environment.NewExecutor("optimize", env::Priority::kBackground)),
       upkeep_executor_(environment.NewExecutor("upkeep", env::Priority::kBackground)),
       executor_(environment.NewExecutor("publish", env::Priority::kBackground)) {
-  actor_->SetExecutors(executor_.get(), upkeep_executor_.get());
+  actor_->SetExecutors(executor_.get(), upkeep_executor_.get(), rewrite_executor_.get());
+  actor_->MakeRewriter();
 }
 
 Publisher::~Publisher() {
-  actor_->SetExecutors(nullptr, nullptr);
+  if (actor_->rewriter() != nullptr) actor_->rewriter()->Stop();
+  actor_->SetExecutors(nullptr, nullptr, nullptr);
   executor_.reset();
   upkeep_executor_.reset();
+  rewrite_executor_.reset();
 }
 
 PublisherCapture Publisher::Capture() const { return actor_->Capture(); }
@@ -557,6 +657,16 @@ void Publisher::Start(std::unique_ptr<log::LogReader> log, Append append) {
 }
 void Publisher::Flush(std::move_only_function<void(Result<void>)> done) {
   actor_->Flush(std::move(done));
+}
+void Publisher::Optimize(OptimizeRequest request, TableRewriter::OptimizeDone done) {
+  if (actor_->rewriter() == nullptr)
+    return done(base::Fail(ErrorCode::kFailedPrecondition, "the table can't be opened"));
+  actor_->rewriter()->Optimize(std::move(request), std::move(done));
+}
+void Publisher::Vacuum(VacuumRequest request, TableRewriter::VacuumDone done) {
+  if (actor_->rewriter() == nullptr)
+    return done(base::Fail(ErrorCode::kFailedPrecondition, "the table can't be opened"));
+  actor_->rewriter()->Vacuum(request, std::move(done));
 }
 PublisherStatus Publisher::status() const { return actor_->status(); }
 const base::Histogram& Publisher::commit_us() const { return actor_->commit_us(); }

@@ -15,11 +15,14 @@
 // that it can't be appended to, the publisher stops and says why, and everything else goes on.
 //
 // Beside the commits, on a background executor of its own, runs the upkeep of the table's log: one
-// piece of work at a time, of which a failure is a warning line and costs nothing else.
+// piece of work at a time, of which a failure is a warning line and costs nothing else. On a third
+// one the table's files are rewritten and vacuumed (maintenance/table_rewriter.h); the commits of
+// that are made here, between those of plans.
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,6 +34,7 @@
 #include "log/epoch.h"
 #include "log/reader.h"
 #include "tables/delta/log_upkeep.h"
+#include "tables/maintenance/table_rewriter.h"
 #include "tables/publish/plan_files.h"
 #include "tables/table_rows.h"
 
@@ -46,6 +50,8 @@ struct PublisherOptions {
   base::Duration retry_max = std::chrono::minutes(1);
   FileLimits files;
   delta::UpkeepOptions upkeep;
+  std::optional<OptimizeSchedule> optimize;  // nothing: by hand only
+  PlanLimits rewrite_limits;
 };
 
 struct PublisherStatus {
@@ -56,6 +62,7 @@ struct PublisherStatus {
   uint64_t pending_rows = 0;                             // durable, not in the table
   base::Duration lag{0};                                 // age of the oldest of them
   uint64_t commits = 0, files = 0, rows = 0, bytes = 0;  // since the start
+  OptimizeStatus optimize;
 };
 std::string_view NameOf(PublisherStatus::State state);  // "running" ...
 
@@ -92,6 +99,10 @@ class Publisher {
   // executor: with an error when the publisher has stopped or has to retry.
   void Flush(std::move_only_function<void(base::Result<void>)> done);
 
+  // Rewrites files of the table, or removes old ones, now. Errors: see TableRewriter.
+  void Optimize(OptimizeRequest request, TableRewriter::OptimizeDone done);
+  void Vacuum(VacuumRequest request, TableRewriter::VacuumDone done);
+
   PublisherStatus status() const;
   // Microseconds from a plan's begin to its commit.
   const base::Histogram& commit_us() const;
@@ -99,6 +110,7 @@ class Publisher {
  private:
   class Actor;
   std::shared_ptr<Actor> actor_;
+  std::unique_ptr<env::Executor> rewrite_executor_;
   std::unique_ptr<env::Executor> upkeep_executor_;
   std::unique_ptr<env::Executor> executor_;
 };

@@ -170,6 +170,11 @@ constexpr std::array kRows = {
                   "Feed the files with `headrace ingest`."},
     DiagnosticRow{kTooMany, "Too many",
                   "A named limit on the number of things in the file is passed.", "Use fewer."},
+    DiagnosticRow{kZOrder, "Z-order",
+                  "A table is to be put in an order by columns that no reader of it filters on: "
+                  "every rewriting would cost, and nobody would read less.",
+                  "Name columns of a view's `by` or `where`, of a join, or of a consumer's "
+                  "`pattern`; or let a consumer say its pattern; or leave `z_order` out."},
     DiagnosticRow{kDerivedStream, "Derived stream",
                   "A stream with `from` is made of another one: it has that one's contract, source "
                   "and time, and keeps its event time.",

@@ -72,6 +72,7 @@ enum class DiagnosticCode : uint16_t {
   kNothingToServe = 232,
   kHistoryNotRead = 233,
   kTooMany = 234,
+  kZOrder = 235,
   kDerivedStream = 240,
   kJoin = 241,
 };

@@ -144,9 +144,26 @@ struct PromiseDefinition {
       outside;  // network, model ... : inside the promise, not inside Headrace
 };
 
+// OPTIMIZE of a table, again and again. Where no column for a Z-order is named, small files are
+// packed.
+struct OptimizeDefinition {
+  base::Duration every = std::chrono::hours(1);
+  std::string where;  // as written; empty: the whole table
+  std::vector<std::string> z_order;
+  uint64_t target_bytes = 0;  // 0: the default
+};
+
 struct TableDefinition {
   size_t stream = 0;
   base::Duration commit = std::chrono::seconds(5);
+  std::optional<OptimizeDefinition> optimize = {};  // nothing: by hand only
+};
+
+// Who reads something of the pipeline, as it says itself.
+struct ConsumerDefinition {
+  std::string name;
+  std::string reads;    // a stream, a view, or "service NAME"
+  std::string pattern;  // may be empty
 };
 
 struct LogDefinition {
@@ -168,6 +185,7 @@ struct PipelineDefinition {
   std::vector<OnRequestFeature> on_request;
   std::vector<ServiceDefinition> services;
   std::vector<TableDefinition> tables;
+  std::vector<ConsumerDefinition> consumers;
   uint64_t memory_bytes = 4ULL << 30;
   LogDefinition log;
   base::Duration recovery = std::chrono::seconds(10);  // bound on a start after a crash

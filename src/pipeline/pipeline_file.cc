@@ -105,6 +105,7 @@ void PipelineReader::Root(const Node& root) {
   each("services", kViewsMax, &PipelineReader::Service);
   each("tables", kStreamsMax, &PipelineReader::Table);
   each("consumers", kViewsMax, &PipelineReader::Consumer);
+  Optimizing(root);
   CheckBudget(root);
   CheckMemory(root);
 }

@@ -306,6 +306,31 @@ constexpr std::array kKeys = {
 
     KeyRow{kTable, "commit", kDuration, "How often the table is committed; 5s unless said.", "2s"},
     KeyRow{kTable, "format", kChoice, "The table format.", "delta", "delta"},
+    KeyRow{kTable,
+           "optimize",
+           kSection,
+           "How its files are rewritten, again and again; without it by hand only "
+           "(`headrace optimize`).",
+           "{every: 1h}",
+           {},
+           kOptimize},
+
+    KeyRow{
+        kOptimize, "every", kDuration,
+        "How often, from the start on; 1h unless said. One that is not done when the next is due "
+        "goes on.",
+        "1h"},
+    KeyRow{kOptimize, "where", kText,
+           "Only files that may have a row that fits: conditions joined by `and`; `now - 2d` and "
+           "`day(column) = yesterday` are understood.",
+           "day(landed_at) = yesterday"},
+    KeyRow{kOptimize, "z_order", kTexts,
+           "Rows that are alike in these columns are put together, so that who asks for some of "
+           "them reads few files. Only columns that a reader of the table filters on; `auto`: "
+           "those. Without it small files are packed, in their order.",
+           "[origin, destination]"},
+    KeyRow{kOptimize, "target", kSize,
+           "Size of the files that are made; 128MiB unless said, 16MiB with `z_order`.", "128MiB"},
 };
 
 }  // namespace
@@ -342,6 +367,7 @@ std::string_view NameOf(Section section) {
     case kView: return "view";
     case kService: return "service";
     case kTable: return "table";
+    case kOptimize: return "optimize";
     case kLog: return "log";
   }
   return "section";

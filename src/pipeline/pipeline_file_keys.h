@@ -26,6 +26,7 @@ enum class Section : uint8_t {
   kView,
   kService,
   kTable,
+  kOptimize,
   kLog
 };
 

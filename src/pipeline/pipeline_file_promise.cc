@@ -159,24 +159,33 @@ void PipelineReader::Consumer(const Node& name, const Node& node) {
   if (const YamlNode* keep = Find(node, Section::kConsumer, "keep");
       keep != nullptr && !IsYears(keep->text))
     contract::ReadDuration(*keep, what + ": `keep`", report_);
+  const auto text_of = [&](std::string_view key) {
+    const YamlNode* text = Find(node, Section::kConsumer, key);
+    return text == nullptr ? std::string() : text->text;
+  };
+  definition_.consumers.push_back({name.text, text_of("reads"), text_of("pattern")});
 }
 
-std::optional<uint64_t> PipelineReader::Size(const Node& node, std::string_view what) {
+std::optional<uint64_t> PipelineReader::Size(const Node& node, std::string_view what,
+                                             uint64_t least) {
   static constexpr std::pair<std::string_view, double> kUnits[] = {
       {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40},
       {"KB", 1e3},     {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12}};
-  constexpr double kLeast = 64 << 20;
+  const auto bytes_min = static_cast<double>(least);
   const std::string_view text = node.text;
   for (const auto& [unit, bytes] : kUnits) {
     if (!text.ends_with(unit)) continue;
     const auto number = contract::NumberIn(text.substr(0, text.size() - unit.size()));
-    if (number && *number * bytes >= kLeast && *number * bytes < 0x1p50)
+    if (number && *number * bytes >= bytes_min && *number * bytes < 0x1p50)
       return static_cast<uint64_t>(*number * bytes);
     break;
   }
-  report_.Error(DiagnosticCode::kBadNumber, node.place,
-                fmt::format("{} must be at least 64MiB, here is `{}`", what, text),
-                "write it like 4GiB");
+  report_.Error(
+      DiagnosticCode::kBadNumber, node.place,
+      least >= 1U << 20
+          ? fmt::format("{} must be at least {}MiB, here is `{}`", what, least >> 20, text)
+          : fmt::format("{} must be at least {}KiB, here is `{}`", what, least >> 10, text),
+      "write it like 4GiB");
   return std::nullopt;
 }
 

@@ -60,7 +60,8 @@ class PipelineReader {
   std::optional<AtDeadline> ReadAtDeadline(const Node& node, const std::string& what);
   void ConsumerAtDeadline(const Node& node, const std::string& what, std::optional<size_t> service);
   std::optional<double> Percent(const Node& node, const std::string& what);
-  std::optional<uint64_t> Size(const Node& node, std::string_view what);
+  std::optional<uint64_t> Size(const Node& node, std::string_view what,
+                               uint64_t least = uint64_t{64} << 20);
 
   // Streams (pipeline_file_streams.cc).
   void Stream(const Node& name, const Node& node);
@@ -139,6 +140,11 @@ class PipelineReader {
   columns::Type TypeOf(const FeatureReference& feature) const;
   void ServiceFeature(const Node& node, ServiceDefinition& service);
   void Table(const Node& name, const Node& node);
+  // How the tables are rewritten, which depends on who reads them (pipeline_file_optimize.cc).
+  void Optimizing(const Node& root);
+  void OptimizeOf(const Node& node, const std::string& what, TableDefinition& table);
+  void ZOrder(const Node& node, const std::string& what, const TableDefinition& table,
+              OptimizeDefinition& optimize);
   bool Broken(std::string_view feature) const;
   std::optional<columns::Type> ListFeature(std::string_view feature) const;
 

@@ -46,8 +46,9 @@ void AddAddress(CLI::App& command, const std::string& name, const std::string& w
       ->type_name("HOST:PORT");
 }
 
+template <typename Duration>
 void AddDuration(CLI::App& command, const std::string& name, const std::string& what,
-                 std::chrono::microseconds& duration) {
+                 Duration& duration) {
   command
       .add_option_function<std::string>(
           name,
@@ -86,6 +87,8 @@ struct Arguments::Impl {
   ScanOptions scan;
   DoctorOptions doctor;
   TablesOptions tables;
+  OptimizeOptions optimize;
+  VacuumOptions vacuum;
   ExplainOptions explain;
 
   Impl();
@@ -363,6 +366,44 @@ void Arguments::Impl::AddTables() {
                        "mends it; changes nothing; exit code 1 when there is something",
                        [this](CommandContext& context) { return RunDoctor(doctor, context); });
   look.add_option("TABLE", doctor.table, "The table's folder")->required();
+
+  CLI::App& rewrites =
+      Add("optimize",
+          "Rewrite files of a running engine's table: pack small ones, or put rows that are asked "
+          "for together into the same files; beside its writes, in one order with them",
+          [this](CommandContext& context) { return RunOptimize(optimize, context); });
+  rewrites.add_option("TABLE", optimize.table, "The stream whose table it is")->required();
+  rewrites
+      .add_option("--where", optimize.where,
+                  "Only files that may have a row that fits: \"day(at) = yesterday\", \"at > now - "
+                  "2d and shop = 'a'\"")
+      ->type_name("PREDICATE");
+  rewrites
+      .add_option("--z-order", optimize.z_order,
+                  "Put rows in the order of a Z-curve through these columns, on which a reader of "
+                  "the table must filter; `auto`: those that the pipeline's readers filter on most")
+      ->type_name("COLUMN,...");
+  rewrites
+      .add_option("--target-size", optimize.target_size,
+                  "Size of the files that are made (default 128MiB, 16MiB with --z-order)")
+      ->type_name("SIZE");
+  rewrites.add_flag("--dry-run", optimize.dry_run, "Only say what would be rewritten");
+  AddAddress(rewrites, "--http", "The engine's HTTP address", optimize.http);
+
+  CLI::App& removes = Add(
+      "vacuum",
+      "Remove data files of a running engine's table that no version within the retention names",
+      [this](CommandContext& context) { return RunVacuum(vacuum, context); });
+  removes.add_option("TABLE", vacuum.table, "The stream whose table it is")->required();
+  AddDuration(removes, "--retain",
+              "How long removed files are kept (default and least 7d, or as "
+              "the table says)",
+              vacuum.retain);
+  removes.add_flag("--below-floor", vacuum.below_floor,
+                   "Allow a shorter retention than the least: readers, time travel and writers of "
+                   "others may lose files that they need");
+  removes.add_flag("--dry-run", vacuum.dry_run, "Only list what would go");
+  AddAddress(removes, "--http", "The engine's HTTP address", vacuum.http);
 }
 
 void Arguments::Impl::AddExplain() {

@@ -175,6 +175,25 @@ struct TablesOptions {
 };
 int RunTables(const TablesOptions& options, CommandContext& context);
 
+struct OptimizeOptions {
+  std::string table;  // a stream
+  std::string where;
+  std::string z_order;  // "a,b", or "auto"
+  std::string target_size;
+  bool dry_run = false;
+  Address http;
+};
+int RunOptimize(const OptimizeOptions& options, CommandContext& context);
+
+struct VacuumOptions {
+  std::string table;  // a stream
+  std::optional<std::chrono::microseconds> retain;
+  bool below_floor = false;
+  bool dry_run = false;
+  Address http;
+};
+int RunVacuum(const VacuumOptions& options, CommandContext& context);
+
 struct ExplainOptions {
   std::string code;  // "HR0214"
 };

@@ -66,11 +66,11 @@ Error ErrorOf(const HttpResponse& response) {
 
 }  // namespace
 
-HttpCalls::HttpCalls(const Address& address)
+HttpCalls::HttpCalls(const Address& address, std::chrono::milliseconds answer_timeout)
     : address_(address),
       environment_(env::MakeRealEnvironment()),
       network_(env::MakeRealNetwork(environment_->clock())),
-      client_(*network_, address.host, address.port) {}
+      client_(*network_, address.host, address.port, {.answer_timeout = answer_timeout}) {}
 
 Error HttpCalls::NotReached(Error error) const {
   if (error.code() == ErrorCode::kUnavailable)

@@ -1,6 +1,7 @@
 #pragma once
 // Calls to a running engine over HTTP.
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,7 +19,9 @@ namespace headrace::app {
 // A kept-alive connection to one engine. One thread at a time.
 class HttpCalls {
  public:
-  explicit HttpCalls(const Address& address);
+  // `answer_timeout`: an answer that takes longer is an error.
+  explicit HttpCalls(const Address& address, std::chrono::milliseconds answer_timeout =
+                                                 protocols::HttpClientOptions{}.answer_timeout);
 
   // The body of a 2xx answer. Every other answer is the error that its problem document names;
   // connection errors say which address was tried.

@@ -24,6 +24,9 @@ using tables::delta::BytesText;
 using tables::delta::TableSurvey;
 
 constexpr int64_t kUsPerSecond = 1'000'000;
+// Of which the version is that of a plan, and no epoch whose rows are there
+// (tables/data_file_names.h).
+constexpr std::string_view kRewritings = "headrace-rewrite/";
 
 struct NamedTable {
   std::string name;
@@ -56,7 +59,8 @@ Result<std::vector<NamedTable>> FindTables(env::Files& files, std::string folder
 ordered_json Epochs(const TableSurvey& survey) {
   ordered_json epochs = ordered_json::array();
   for (const auto& [application, txn] : survey.state.transactions)
-    epochs.push_back({{"application", application}, {"epoch", txn.version}});
+    if (!application.starts_with(kRewritings))
+      epochs.push_back({{"application", application}, {"epoch", txn.version}});
   return epochs;
 }
 
@@ -83,7 +87,8 @@ void Print(std::FILE* out, const NamedTable& table, const TableSurvey& survey, d
              survey.state.version, survey.log.oldest,
              survey.log.checkpoint ? std::to_string(*survey.log.checkpoint) : "none");
   for (const auto& [application, txn] : survey.state.transactions)
-    fmt::print(out, "  epochs      up to {} of {}\n", txn.version, application);
+    if (!application.starts_with(kRewritings))
+      fmt::print(out, "  epochs      up to {} of {}\n", txn.version, application);
   fmt::print(out, "  rows        {} in {} files, {}, median {}\n", WithCommas(survey.files.rows),
              WithCommas(survey.files.files), BytesText(survey.files.bytes),
              BytesText(survey.files.median_bytes));

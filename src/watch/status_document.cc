@@ -234,6 +234,15 @@ Json TablesJson(const StatusFigures& figures) {
                  {"commit_p50_ms", Milliseconds(table.commit_p50_us)},
                  {"commit_p99_ms", Milliseconds(table.commit_p99_us)}};
     if (!table.reason.empty()) json["reason"] = table.reason;
+    json["optimize"] = {{"state", table.optimize.state},
+                        {"versions", table.optimize.versions},
+                        {"files_taken", table.optimize.files_taken},
+                        {"files_made", table.optimize.files_made},
+                        {"bytes_taken", table.optimize.bytes_taken},
+                        {"bytes_made", table.optimize.bytes_made},
+                        {"given_up", table.optimize.given_up},
+                        {"failed", table.optimize.failed}};
+    if (!table.optimize.reason.empty()) json["optimize"]["reason"] = table.optimize.reason;
     tables.push_back(std::move(json));
   }
   return tables;

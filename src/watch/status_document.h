@@ -35,6 +35,12 @@ struct TableFigures {
   uint64_t pending_rows = 0;
   base::Duration lag{0};  // age of the oldest row that is not in the table
   uint64_t commits = 0, files = 0, rows = 0, bytes = 0;
+  struct Optimize {
+    std::string state = "idle";
+    uint64_t versions = 0, given_up = 0, failed = 0;
+    uint64_t files_taken = 0, files_made = 0, bytes_taken = 0, bytes_made = 0;
+    std::string reason;  // why the last one failed
+  } optimize;            // since the start
   uint64_t commit_p50_us = 0, commit_p99_us = 0;
 };
 

@@ -147,6 +147,22 @@ class RunningCore final : public Core {
     derived_.publishers->Flush(std::move(done));
   }
 
+  void OptimizeTable(const std::string& table, tables::OptimizeRequest request,
+                     tables::TableRewriter::OptimizeDone done) override {
+    derived_.publishers->Optimize(table, std::move(request), std::move(done));
+  }
+  void VacuumTable(const std::string& table, const tables::VacuumRequest& request,
+                   tables::TableRewriter::VacuumDone done) override {
+    // A change that builds views reads a table's files as they were when it began.
+    using State = watch::ChangeFigures::State;
+    const State change = changes_->figures().state;
+    if (change == State::kBuilding || change == State::kCuttingOver)
+      return done(Fail(ErrorCode::kConflict,
+                       "views are being built from the history of the tables: vacuum them when "
+                       "`headrace status` says that the change is done"));
+    derived_.publishers->Vacuum(table, request, std::move(done));
+  }
+
   void TakeSnapshot(std::function<void(Result<void>)> done) override {
     snapshotter_->TakeNow(std::move(done));
   }

@@ -21,6 +21,7 @@
 #include "serving/answer.h"
 #include "serving/push/push.h"
 #include "tables/delta/log_upkeep.h"
+#include "tables/maintenance/table_rewriter.h"
 #include "watch/governor.h"
 
 namespace headrace::wiring {
@@ -104,6 +105,13 @@ class Core {
   // Asks the publishers to commit all that is durable now; `done` when it is in the tables, or with
   // what stopped a publisher.
   virtual void FlushTables(std::function<void(base::Result<void>)> done) = 0;
+  // Rewrites files of a stream's table, or removes those that nobody needs; `done` when that is
+  // over. Errors: kNotFound when the stream has no table; kInvalidInput for a Z-order that no
+  // reader filters on; those of tables::TableRewriter.
+  virtual void OptimizeTable(const std::string& table, tables::OptimizeRequest request,
+                             tables::TableRewriter::OptimizeDone done) = 0;
+  virtual void VacuumTable(const std::string& table, const tables::VacuumRequest& request,
+                           tables::TableRewriter::VacuumDone done) = 0;
   // Writes a snapshot of the state now, besides those that `recovery` asks for; `done` when it is
   // on disk, or with what stopped it.
   virtual void TakeSnapshot(std::function<void(base::Result<void>)> done) = 0;

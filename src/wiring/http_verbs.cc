@@ -14,6 +14,7 @@
 #include "wiring/events_intake.h"
 #include "wiring/feast_writes.h"
 #include "wiring/http_routes.h"
+#include "wiring/table_verbs.h"
 
 namespace headrace::wiring {
 namespace {
@@ -126,6 +127,7 @@ void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& g
              [document = OpenApiJson()](const HttpRequest& /*request*/, HttpReply reply) {
                reply.Send(HttpResponse::Json(document));
              });
+  MountTableVerbs(router, core);
 }
 
 }  // namespace headrace::wiring

@@ -1,5 +1,7 @@
 #include "wiring/table_publishers.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <mutex>
 #include <optional>
@@ -10,6 +12,7 @@
 #include "log/catalogue.h"
 #include "log/reader.h"
 #include "pipeline/streams/derived_streams.h"
+#include "pipeline/table_patterns.h"
 
 namespace headrace::wiring {
 namespace {
@@ -45,6 +48,17 @@ std::set<size_t> InputsOf(const pipeline::PipelineDefinition& definition, size_t
   return inputs;
 }
 
+std::optional<tables::OptimizeSchedule> ScheduleOf(const pipeline::TableDefinition& table) {
+  if (!table.optimize) return std::nullopt;
+  const pipeline::OptimizeDefinition& optimize = *table.optimize;
+  return tables::OptimizeSchedule{
+      .every = optimize.every,
+      .request = {.where = optimize.where,
+                  .z_order = optimize.z_order,
+                  .target_bytes = optimize.target_bytes,
+                  .effort = tables::RewriteRequest::Effort::kWorthwhile}};
+}
+
 }  // namespace
 
 TablePublishers::TablePublishers(env::Environment& environment, base::MemoryBudget& budget,
@@ -57,6 +71,7 @@ TablePublishers::TablePublishers(env::Environment& environment, base::MemoryBudg
   for (const pipeline::TableDefinition& table : definition.tables)
     tables_.push_back(
         {table.stream, folder + "/" + definition.streams[table.stream].name, table.commit,
+         ScheduleOf(table),
          definition.DependsOnOtherRows(table.stream)
              ? std::make_unique<tables::MadeRows>(definition.streams[table.stream].schema(), budget)
              : nullptr,
@@ -95,8 +110,10 @@ void TablePublishers::Bind(const std::string& stream, base::StreamId id) {
     if (table.publisher || !known(table.stream) || !std::ranges::all_of(inputs, known)) continue;
     table.publisher = std::make_unique<tables::Publisher>(
         environment_, budget_, Published(table.stream, table.made.get()),
-        tables::PublisherOptions{
-            .folder = table.folder, .commit = table.commit, .upkeep = upkeep_});
+        tables::PublisherOptions{.folder = table.folder,
+                                 .commit = table.commit,
+                                 .upkeep = upkeep_,
+                                 .optimize = table.optimize});
   }
 }
 
@@ -203,6 +220,45 @@ void TablePublishers::Flush(std::move_only_function<void(base::Result<void>)> do
     table.publisher->Flush([wait](base::Result<void> result) { wait->Answer(std::move(result)); });
 }
 
+base::Result<TablePublishers::Table*> TablePublishers::Named(const std::string& stream) {
+  for (Table& table : tables_)
+    if (definition_.streams[table.stream].name == stream && table.publisher) return &table;
+  return base::Fail(base::ErrorCode::kNotFound,
+                    fmt::format("no table `{}` in pipeline {}", stream, definition_.name));
+}
+
+void TablePublishers::Optimize(const std::string& stream, tables::OptimizeRequest request,
+                               tables::TableRewriter::OptimizeDone done) {
+  const auto table = Named(stream);
+  if (!table) return done(base::Fail(table.error()));
+  const size_t number = (*table)->stream;
+  const columns::SchemaRef schema = definition_.streams[number].schema();
+  const auto is_column = [&](const std::string& name) {
+    return std::ranges::find(schema->fields(), name, &columns::Field::name) !=
+           schema->fields().end();
+  };
+  if (request.z_order == std::vector<std::string>{"auto"} && !is_column("auto")) {
+    request.z_order = pipeline::ZOrderByPatterns(definition_, number);
+    if (request.z_order.empty())
+      return done(base::Fail(base::ErrorCode::kInvalidInput,
+                             "no reader of the table filters on anything: no Z-order is worth its "
+                             "work"));
+  }
+  for (const std::string& column : request.z_order) {
+    if (!is_column(column)) continue;  // the rewriter says so
+    if (auto why = pipeline::NotFilteredBy(definition_, number, column))
+      return done(base::Fail(base::ErrorCode::kInvalidInput, "Z-order: " + std::move(*why)));
+  }
+  (*table)->publisher->Optimize(std::move(request), std::move(done));
+}
+
+void TablePublishers::Vacuum(const std::string& stream, const tables::VacuumRequest& request,
+                             tables::TableRewriter::VacuumDone done) {
+  const auto table = Named(stream);
+  if (!table) return done(base::Fail(table.error()));
+  (*table)->publisher->Vacuum(request, std::move(done));
+}
+
 void TablePublishers::Close() {
   for (Table& table : tables_) table.publisher.reset();
 }
@@ -224,6 +280,15 @@ std::vector<watch::TableFigures> TablePublishers::Figures() const {
                    .files = status.files,
                    .rows = status.rows,
                    .bytes = status.bytes,
+                   .optimize = {.state = status.optimize.state,
+                                .versions = status.optimize.versions,
+                                .given_up = status.optimize.given_up,
+                                .failed = status.optimize.failed,
+                                .files_taken = status.optimize.files_taken,
+                                .files_made = status.optimize.files_made,
+                                .bytes_taken = status.optimize.bytes_taken,
+                                .bytes_made = status.optimize.bytes_made,
+                                .reason = status.optimize.reason},
                    .commit_p50_us = commits.Quantile(0.5),
                    .commit_p99_us = commits.Quantile(0.99)});
   }

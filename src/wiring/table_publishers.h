@@ -56,6 +56,12 @@ class TablePublishers {
   // Publishes what is durable; `done` after the last table, with what stopped the first that could
   // not.
   void Flush(std::move_only_function<void(base::Result<void>)> done);
+  // Errors: kNotFound when the stream has no table; kInvalidInput for a Z-order by a column that no
+  // reader of it filters on; those of tables::TableRewriter.
+  void Optimize(const std::string& stream, tables::OptimizeRequest request,
+                tables::TableRewriter::OptimizeDone done);
+  void Vacuum(const std::string& stream, const tables::VacuumRequest& request,
+              tables::TableRewriter::VacuumDone done);
   // Ends the publishers, which call into the log; when nothing calls NoteDurable or Flush any more.
   // Idempotent.
   void Close();
@@ -66,10 +72,13 @@ class TablePublishers {
     size_t stream;  // index into the definition's streams
     std::string folder;
     base::Duration commit;
+    std::optional<tables::OptimizeSchedule> optimize;
     std::unique_ptr<tables::MadeRows> made;  // of a stream whose rows depend on others
     std::unique_ptr<tables::Publisher> publisher;
   };
   tables::PublishedStream Published(size_t stream, tables::MadeRows* made) const;
+  // Nothing of the kind: an error.
+  base::Result<Table*> Named(const std::string& stream);
 
   env::Environment& environment_;
   base::MemoryBudget& budget_;

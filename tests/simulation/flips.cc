@@ -10,6 +10,7 @@
 #include "log/log_folder.h"
 #include "simulation/world.h"
 #include "tables/delta/actions.h"
+#include "tables/delta/delta_reader.h"
 #include "tables/delta/log_listing.h"
 
 namespace headrace::simulation {
@@ -120,10 +121,27 @@ bool ReadsTheSame(const Flip& flip, const Bytes& original, const Bytes& damaged)
 
 }  // namespace
 
-std::optional<Flip> DrawFlip(const Disk& disk, std::mt19937_64& random) {
+std::set<std::string> UnreadDataFiles(env::simulated::SimulatedEnvironment& machine) {
+  const std::string folder = fmt::format("{}/tables/{}", kData, kStream);
+  const auto table = tables::delta::DeltaReader::Open(machine, folder);
+  if (!table) return {};
+  std::set<std::string> live;
+  for (const tables::delta::AddFile& file : (*table)->files())
+    live.insert(folder + "/" + file.path);
+  std::set<std::string> unread;
+  for (const auto& [path, file] : machine.disk().files())
+    if (path.starts_with(folder + "/") && path.ends_with(".parquet") && !IsCheckpoint(path) &&
+        !live.contains(path))
+      unread.insert(path);
+  return unread;
+}
+
+std::optional<Flip> DrawFlip(const Disk& disk, const std::set<std::string>& unread,
+                             std::mt19937_64& random) {
   std::map<std::string, std::vector<std::string>> by_kind;
   for (const auto& [path, file] : disk.files())
-    if (const std::string kind = KindOf(disk, path); !kind.empty() && file->size() > 0)
+    if (const std::string kind = KindOf(disk, path);
+        !kind.empty() && file->size() > 0 && !unread.contains(path))
       by_kind[kind].push_back(path);
   if (by_kind.empty()) return std::nullopt;
   auto kind = by_kind.begin();

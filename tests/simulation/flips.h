@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 
 #include "env/simulated/disk.h"
+#include "env/simulated/environment.h"
 
 namespace headrace::simulation {
 
@@ -18,9 +20,14 @@ struct Flip {
   int bit = 0;
 };
 
+// Data files that the newest version of the table does not name: replaced by others, or not yet
+// committed. Nobody reads them.
+std::set<std::string> UnreadDataFiles(env::simulated::SimulatedEnvironment& machine);
+
 // First the kind of file, then the file, then the place; half of them where the file is not blank.
-// Nothing when there is no file of ours yet.
-std::optional<Flip> DrawFlip(const env::simulated::Disk& disk, std::mt19937_64& random);
+// Nothing when there is no file of ours yet. None of `unread`.
+std::optional<Flip> DrawFlip(const env::simulated::Disk& disk, const std::set<std::string>& unread,
+                             std::mt19937_64& random);
 
 struct FlipVerdict {
   std::optional<std::string> wrong;

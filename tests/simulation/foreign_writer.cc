@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include "columns/batch_builder.h"
+#include "tables/delta/delta_reader.h"
 #include "tables/delta/log_listing.h"
+#include "tables/parquet/parquet_reader.h"
 #include "tables/parquet/parquet_writer.h"
 #include "tables/table_rows.h"
 
@@ -27,6 +29,19 @@ Result<int64_t> NextVersion(env::Files& files, const std::string& log) {
   return listing.newest().value_or(-1) + 1;
 }
 
+Result<void> PutVersion(env::Files& files, const std::string& log, int64_t version,
+                        const std::string& commit) {
+  return env::PutIfAbsent(files, fmt::format("{}/{:020}.json", log, version),
+                          {reinterpret_cast<const uint8_t*>(commit.data()), commit.size()});
+}
+
+std::string AddOf(const std::string& name, const tables::EncodedFile& file, bool data_change) {
+  return fmt::format(R"({{"add":{{"path":"{}","partitionValues":{{}},"size":{},)"
+                     R"("modificationTime":0,"dataChange":{},"stats":"{{\"numRecords\":{}}}"}}}})"
+                     "\n",
+                     name, file.bytes.bytes().size(), data_change, file.rows);
+}
+
 }  // namespace
 
 Result<bool> AppendForeignRow(env::Environment& environment, const std::string& table,
@@ -44,14 +59,39 @@ Result<bool> AppendForeignRow(env::Environment& environment, const std::string& 
   const std::string name = fmt::format("somebody-{}.parquet", -id);
   HR_TRY_VOID(env::PutIfAbsent(files, table + "/" + name, file.bytes.bytes()));
   const std::string commit =
-      fmt::format(R"({{"commitInfo":{{"timestamp":0,"operation":"WRITE","isBlindAppend":true}}}})"
-                  "\n"
-                  R"({{"add":{{"path":"{}","partitionValues":{{}},"size":{},"modificationTime":0,)"
-                  R"("dataChange":true,"stats":"{{\"numRecords\":1}}"}}}})"
-                  "\n",
-                  name, file.bytes.bytes().size());
-  HR_TRY_VOID(env::PutIfAbsent(files, fmt::format("{}/{:020}.json", log, version),
-                               {reinterpret_cast<const uint8_t*>(commit.data()), commit.size()}));
+      R"({"commitInfo":{"timestamp":0,"operation":"WRITE","isBlindAppend":true}})"
+      "\n" +
+      AddOf(name, file, /*data_change=*/true);
+  HR_TRY_VOID(PutVersion(files, log, version, commit));
+  return true;
+}
+
+Result<bool> CompactForeign(env::Environment& environment, const std::string& table,
+                            const columns::SchemaRef& stream, uint64_t number) {
+  env::Files& files = environment.files();
+  const std::string log = table + "/_delta_log";
+  const auto reader = tables::delta::DeltaReader::Open(environment, table);
+  if (!reader && reader.error().code() == base::ErrorCode::kNotFound) return false;
+  if (!reader) return base::Fail(reader.error());
+  HR_TRY(const columns::SchemaRef schema, tables::TableSchema(*stream));
+  HR_TRY(auto writer, tables::ParquetWriter::Make(schema));
+  std::string commit = R"({"commitInfo":{"timestamp":0,"operation":"OPTIMIZE"}})"
+                       "\n";
+  for (const tables::delta::AddFile& file : (*reader)->files()) {
+    HR_TRY(const auto data, tables::ParquetReader::Open(files, table + "/" + file.path));
+    HR_TRY(const columns::ColumnBatch rows, data->ReadAll(schema));
+    HR_TRY_VOID(writer->Write(rows));
+    commit +=
+        fmt::format(R"({{"remove":{{"path":"{}","dataChange":false,"deletionTimestamp":{}}}}})"
+                    "\n",
+                    file.path, environment.clock().Wall().us / 1000);
+  }
+  if (writer->rows() == 0) return false;
+  HR_TRY(const tables::EncodedFile file, writer->Finish());
+  const std::string name = fmt::format("somebody-all-{}.parquet", number);
+  HR_TRY_VOID(env::PutIfAbsent(files, table + "/" + name, file.bytes.bytes()));
+  commit += AddOf(name, file, /*data_change=*/false);
+  HR_TRY_VOID(PutVersion(files, log, (*reader)->state().version + 1, commit));
   return true;
 }
 

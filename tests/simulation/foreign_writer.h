@@ -16,4 +16,8 @@ constexpr bool IsForeign(int64_t id) { return id < 0; }
 base::Result<bool> AppendForeignRow(env::Environment& environment, const std::string& table,
                                     const columns::SchemaRef& stream, int64_t id);
 
+// All files of the newest version into one of somebody else's, whose name has `number`. As above.
+base::Result<bool> CompactForeign(env::Environment& environment, const std::string& table,
+                                  const columns::SchemaRef& stream, uint64_t number);
+
 }  // namespace headrace::simulation

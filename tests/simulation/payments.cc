@@ -28,7 +28,7 @@ views:
     features: {{n: count(*), spend: sum(amount), most: max(amount)}}
 services:
   scoring: {{features: [card.n_1h, card.n_6h, card.spend_1h, card.spend_6h, card.most_1h, card.most_6h]}}
-tables: {{payments: {{commit: 1s}}}}
+tables: {{payments: {{commit: 1s, optimize: {{every: 10s{}}}}}}}
 )";
 
 constexpr std::string_view kContract = R"(apiVersion: v3.1.0
@@ -54,7 +54,8 @@ pipeline::PipelineRef PaymentsPipeline(ClockKind clock, LogKeeps keeps, uint64_t
       "    over: [1h, 6h]\n    where: amount >= 0"};
   const std::string text = fmt::format(
       kPipeline, clock == ClockKind::kEvents ? "clock: events\n" : "",
-      keeps == LogKeeps::kMinutes ? "log: {keep: 1m}\n" : "", kWindows[variant % kVariants]);
+      keeps == LogKeeps::kMinutes ? "log: {keep: 1m}\n" : "", kWindows[variant % kVariants],
+      clock == ClockKind::kEvents ? ", z_order: [card, paid_at], target: 64KiB" : "");
   const auto checked = pipeline::CheckPipeline("pipeline.yaml", text, [](const std::string&) {
     return base::Result<std::string>(std::string(kContract));
   });

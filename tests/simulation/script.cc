@@ -18,7 +18,8 @@ bool OneIn(uint64_t n, std::mt19937_64& random) { return random() % n == 0; }
 bool IsRare(std::string_view point) {
   for (const std::string_view prefix :
        {"open.", "recovery.", "start.", "stop.", "definition.", "folder.", "change.",
-        "publish.after_leftover", "delta.after_create"})
+        "publish.after_leftover", "delta.after_create", "rewrite.", "delta.before_replace",
+        "delta.after_replace", "vacuum."})
     if (point.starts_with(prefix)) return true;
   return false;
 }
@@ -29,6 +30,16 @@ void DrawCrash(const Shape& shape, Faults& faults, std::mt19937_64& random) {
     constexpr std::array kPoints = {"retain.before_residue", "retain.after_put",
                                     "retain.after_residue",  "retain.before_remove",
                                     "retain.after_remove",   "retain.after_folder_sync"};
+    faults.crash_point = kPoints[random() % kPoints.size()];
+    return;
+  }
+  if (OneIn(5, random)) {  // a table is rewritten every ten seconds only
+    constexpr std::array kPoints = {
+        "delta.before_replace", "delta.after_replace",  "rewrite.before_plan",
+        "rewrite.after_plan",   "rewrite.before_redo",  "rewrite.after_old_file",
+        "rewrite.before_file",  "rewrite.after_file",   "rewrite.before_commit",
+        "rewrite.after_commit", "rewrite.before_retry", "vacuum.before_remove",
+        "vacuum.after_remove"};
     faults.crash_point = kPoints[random() % kPoints.size()];
     return;
   }
@@ -74,7 +85,10 @@ Shape DrawShape(const Script& script, std::mt19937_64& random) {
   if (OneIn(4, random)) shape.clock = ClockKind::kWall;
   if (script.clock) shape.clock = *script.clock;
   shape.changes = script.troubles == Script::Troubles::kNone || OneIn(2, random);
-  if (script.troubles == Script::Troubles::kNone) return shape;
+  if (script.troubles == Script::Troubles::kNone) {
+    shape.vacuum = true;
+    return shape;
+  }
   shape.failing_operations = OneIn(2, random);
   shape.slow_syncs = OneIn(2, random);
   shape.full_disk = OneIn(3, random);
@@ -84,6 +98,7 @@ Shape DrawShape(const Script& script, std::mt19937_64& random) {
   shape.bit_flips = OneIn(3, random);
   shape.broken_connections = OneIn(2, random);
   shape.short_log = OneIn(3, random);
+  shape.vacuum = OneIn(2, random);
   return shape;
 }
 

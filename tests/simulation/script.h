@@ -39,6 +39,7 @@ struct Shape {
   bool broken_connections = false;
   bool short_log = false;  // rows that the table has leave the log after a while
   bool changes = false;    // of the definition, while it runs
+  bool vacuum = false;     // of data files that were rewritten
 };
 Shape DrawShape(const Script& script, std::mt19937_64& random);
 

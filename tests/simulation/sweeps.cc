@@ -191,10 +191,11 @@ int SweepFlips(const Arguments& arguments, Length length) {
     if (only_seed != 0 && seed != only_seed) continue;
     World world({.seed = seed, .lives = 3, .turns_max = 40});
     if (!Passed(world.Run(), fmt::format("flips --seed {}", seed))) return 1;
+    const std::set<std::string> unread = UnreadDataFiles(world.machine());
     for (uint64_t number = 1; number <= flips; ++number) {
       if (only_flip != 0 && number != only_flip) continue;
       std::mt19937_64 random(seed * 1'000'000'007 + number);
-      const auto flip = DrawFlip(world.machine().disk(), random);
+      const auto flip = DrawFlip(world.machine().disk(), unread, random);
       const FlipVerdict verdict = TryFlip(world, *flip, random());
       ++tried;
       if (verdict.wrong) {

@@ -253,6 +253,7 @@ void World::Turn() {
     case 6: return shape_.clock_steps && random_() % 4 == 0 ? StepClock() : Send(producer);
     case 7: return shape_.foreign_writer ? ForeignCommit() : Send(producer);
     case 9: return shape_.changes && random_() % 3 == 0 ? Change() : Send(producer);
+    case 10: return shape_.vacuum && random_() % 4 == 0 ? Vacuum() : Send(producer);
     case 8: return shape_.bit_flips && random_() % 12 == 0 ? FlipBitOnCopy() : Send(producer);
     default: return Send(producer);
   }
@@ -317,13 +318,39 @@ void World::StepClock() {
 }
 
 void World::ForeignCommit() {
+  // Views that are built from the table's files need those that we wrote.
+  const bool compacts = random_() % 5 == 0 && !(shape_.changes && shape_.short_log);
   Undisturbed([&] {
-    const auto appended = AppendForeignRow(*machine_, fmt::format("{}/tables/{}", kData, kStream),
-                                           definition_->streams[0].schema(), -1 - foreign_rows_);
+    const std::string table = fmt::format("{}/tables/{}", kData, kStream);
+    if (compacts) {
+      const auto compacted = CompactForeign(*machine_, table, definition_->streams[0].schema(),
+                                            ++foreign_compactions_);
+      if (compacted && *compacted) ++outcome_.faults["compaction by another writer"];
+      return;
+    }
+    const auto appended =
+        AppendForeignRow(*machine_, table, definition_->streams[0].schema(), -1 - foreign_rows_);
     if (appended && *appended) {
       ++foreign_rows_;
       ++outcome_.faults["commit of another writer"];
     }
+  });
+}
+
+// Removes every data file that the newest version does not name. A reader at work may lose one that
+// it is about to open: there is none here.
+void World::Vacuum() {
+  if (machine_->crashed()) return;
+  ++outcome_.faults["vacuum"];
+  machine_->Run([&] {
+    core_->VacuumTable(
+        kStream, {.retain = base::Duration(0), .floor = tables::VacuumRequest::Floor::kWaived},
+        [this](const base::Result<tables::VacuumReport>& report) {
+          if (report || machine_->crashed() || MayRefuse()) return;
+          const ErrorCode code = report.error().code();
+          if (code != ErrorCode::kConflict && code != ErrorCode::kUnavailable)
+            Fail("a vacuum failed: " + report.error().ToString());
+        });
   });
 }
 

@@ -129,6 +129,7 @@ class World {
   void OnChangeAnswered(const base::Result<std::string>& begun);
   void CheckChange();  // of the life under way: it did not fail for nothing
   void LastChange();
+  void Vacuum();
   void ForeignCommit();
   void FlipBitOnCopy();
   // Runs what is no part of the engine: the machine's faults leave it alone.
@@ -166,6 +167,7 @@ class World {
   std::vector<ScanRun> scans_;  // that were read to the end
   int64_t next_id_ = 1;
   int64_t foreign_rows_ = 0;
+  uint64_t foreign_compactions_ = 0;
   int64_t now_us_;              // event time goes on by this under `clock: events`
   base::Duration wall_off_{0};  // how far the wall clock was stepped away from the truth
   base::Timestamp last_as_of_ = base::Timestamp::Min();  // of all lives

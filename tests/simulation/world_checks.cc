@@ -244,7 +244,9 @@ World::Inspection World::Inspect(SimulatedEnvironment& machine) {
 // so or is right.
 void World::FlipBitOnCopy() {
   if (machine_->crashed()) return;
-  const auto flip = DrawFlip(machine_->disk(), random_);
+  std::set<std::string> unread;
+  Undisturbed([&] { unread = UnreadDataFiles(*machine_); });
+  const auto flip = DrawFlip(machine_->disk(), unread, random_);
   if (!flip) return;
   ++outcome_.faults["bit flip at rest"];
   const FlipVerdict verdict = TryFlip(*this, *flip, random_());

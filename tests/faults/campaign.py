@@ -117,6 +117,9 @@ class Campaign:
 
     def check_with_delta_rs(self) -> None:
         rows, distinct = delta_rs_rows(self.data / "tables/events")
+        with contextlib.closing(DuckDbTable(self.data / "tables/events")) as table:
+            if (also := table.rows(0, 2**62).epoch.size) != rows:
+                raise Violation(f"delta-rs counts {rows} rows, DuckDB {also}")
         if (rows, distinct) != (self.log.rows, self.log.rows):
             raise Violation(
                 f"delta-rs counts {rows} rows, {distinct} distinct; the log has {self.log.rows}"

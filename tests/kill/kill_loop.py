@@ -10,12 +10,16 @@ data folder is kept. A round is KILLS_PER_ROUND kills on one log, then a new log
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import http.client
+import json
 import os
 import random
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -23,12 +27,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "faults"))
 
 from campaign import Campaign, look_at, report, say
+from engine_process import EngineProcess
 from producers import Traffic
 from record import Violation
 
 RECOVERY_MAX_S = 0.25
 SHUTDOWN_MAX_S = 0.1
 FILES_WITHIN_S = 1.5
+REWRITING_SHARE = 0.4  # of the lives, during which table files are rewritten
 ENDINGS = {"running": 8, "new file": 6, "recovery": 3, "shutdown": 2, "while stopping and busy": 1}
 
 
@@ -45,6 +51,7 @@ class Progress:
     snapshots: int = 0
     starts_from_snapshot: int = 0
     epochs_let_go: int = 0  # of the log, before a comparison had read them there
+    rewritings: int = 0  # of table files, that a life was asked for
     by_ending: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
@@ -81,6 +88,8 @@ class KillRound:
 
     def _live(self, ending: str, part: float) -> None:
         assert self.campaign.engine is not None
+        if self.random.random() < REWRITING_SHARE:
+            self._rewrite(self.campaign.engine)
         if ending == "running":
             time.sleep(part * self.life_max_s)
         elif ending == "new file":
@@ -92,6 +101,20 @@ class KillRound:
             time.sleep(part * self.life_max_s / 2)
             self.campaign.engine.terminate()
             time.sleep(self.random.random() * SHUTDOWN_MAX_S)
+
+    def _rewrite(self, engine: EngineProcess) -> None:
+        """OPTIMIZE, under way while the life goes on and ends."""
+        body: dict[str, Any] = {"target_bytes": 1 << self.random.randrange(16, 22)}
+        if self.random.random() < 0.5:
+            body["z_order"] = ["key"]
+        self.progress.rewritings += 1
+
+        def ask() -> None:
+            # The kill ends the connection.
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                engine.request("POST", "/tables/events/optimize", json.dumps(body))
+
+        threading.Thread(target=ask, daemon=True).start()
 
     def _wait_for_new_file(self) -> None:
         """Until a name comes or goes in one of the data folders: a table's file, a commit, a

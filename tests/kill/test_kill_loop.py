@@ -15,4 +15,5 @@ def test_no_acknowledged_row_is_lost_or_doubled(tmp_path: Path) -> None:
     assert "failure" not in summary, summary
     assert summary["kills"] >= 100 and summary["rows"] > 0
     assert summary["starts_from_snapshot"] > 0
+    assert summary["rewritings"] > 10
     assert set(summary["by_ending"]) == set(kill_loop.ENDINGS), "an ending was never tried"

@@ -13,7 +13,8 @@ run_bench() {
     nexmark) bench_nexmark "$@" ;;
     recovery) bench_recovery "$@" ;;
     serving) bench_serving "$@" ;;
-    *) fail "./dev bench delta | features | flow | log | nexmark | recovery | serving: those are the ones there are" ;;
+    small-files) bench_small_files "$@" ;;
+    *) fail "./dev bench delta | features | flow | log | nexmark | recovery | serving | small-files: those are the ones there are" ;;
   esac
 }
 
@@ -24,6 +25,14 @@ bench_delta() {
   build_target headrace_delta_commits
   PYTHONPATH="$ROOT/bench/log" "$VENV/bin/python" bench/delta/delta_bench.py \
     --program "$BUILD/bench/delta/headrace_delta_commits" --folder "$STATE/bench/delta" "$@"
+}
+
+bench_small_files() {
+  setup_build
+  setup_dev
+  build_target headrace
+  PYTHONPATH="$ROOT/bench/log" "$VENV/bin/python" bench/delta/small_files_bench.py \
+    --headrace "$BUILD/apps/headrace/headrace" --folder "$STATE/bench/small-files" "$@"
 }
 
 bench_features() {

@@ -90,6 +90,7 @@ struct Arguments::Impl {
   OptimizeOptions optimize;
   VacuumOptions vacuum;
   ExplainOptions explain;
+  TokenCreateOptions token_create;
 
   Impl();
   CLI::App& Add(const std::string& name, const std::string& says,
@@ -106,6 +107,7 @@ struct Arguments::Impl {
   void AddLog();
   void AddScan();
   void AddTables();
+  void AddTokens();
   void AddExplain();
   int CompareReference(CommandContext& context, const std::string& text) const;
 };
@@ -155,6 +157,11 @@ void Arguments::Impl::AddServe() {
                   "Written when ready: {\"http\",\"flight\",\"resp\",\"log\",\"epoch\",\"pid\"}")
       ->type_name("FILE");
   command.add_option("--answers", serve.answers, "Log every answer here, for `headrace verify`")
+      ->type_name("FILE");
+  command
+      .add_option("--tokens", serve.tokens,
+                  "Ask everybody for a token of this file (headrace token create); needed to "
+                  "listen anywhere but on the loopback")
       ->type_name("FILE");
   command.add_flag("--demo-faults", serve.demo_faults,
                    "Allow POST /debug/flip, which corrupts state on purpose");
@@ -406,6 +413,25 @@ void Arguments::Impl::AddTables() {
   AddAddress(removes, "--http", "The engine's HTTP address", vacuum.http);
 }
 
+void Arguments::Impl::AddTokens() {
+  CLI::App& token = *program.add_subcommand("token", "Who may ask an engine for what");
+  token.require_subcommand(1);
+  CLI::App& create =
+      Add(token, "create",
+          "Make a token, print it this once, and add its digest to a token file (serve --tokens); "
+          "removing the line there revokes it",
+          [this](CommandContext& context) { return RunTokenCreate(token_create, context); });
+  create.add_option("--file", token_create.file, "The token file; made when it is not there")
+      ->required()
+      ->type_name("FILE");
+  create.add_option("--name", token_create.name, "Whose it is; each name once")->required();
+  create
+      .add_option("--scope", token_create.scope,
+                  "What it may do, with commas between: read, read:VIEW_OR_SERVICE, push, "
+                  "push:STREAM, watch, admin, restricted")
+      ->required();
+}
+
 void Arguments::Impl::AddExplain() {
   CLI::App& command = Add("explain", "What an error code means, and what to do",
                           [this](CommandContext& context) { return RunExplain(explain, context); });
@@ -426,6 +452,7 @@ Arguments::Impl::Impl() {
   AddLog();
   AddScan();
   AddTables();
+  AddTokens();
   AddExplain();
 }
 

@@ -60,10 +60,22 @@ struct ServeOptions {
   std::chrono::microseconds busy_poll{0};  // 0: off
   std::string ready_file;
   std::string answers;
+  std::string tokens;
   bool demo_faults = false;
   bool no_governor = false;
 };
 int RunServe(const ServeOptions& options, CommandContext& context);
+
+struct TokenCreateOptions {
+  std::string name;
+  std::string scope;
+  std::string file;
+};
+int RunTokenCreate(const TokenCreateOptions& options, CommandContext& context);
+
+// The token that commands show an engine: HEADRACE_TOKEN, so that it is in no list of processes and
+// no shell's history. Empty: none.
+std::string TokenOfEnvironment();
 
 struct IngestOptions {
   std::string stream;

@@ -35,6 +35,13 @@ flight::FlightClientOptions ClientOptions() {
   return options;
 }
 
+flight::FlightCallOptions CallOptions() {
+  flight::FlightCallOptions options;
+  const std::string token = TokenOfEnvironment();
+  if (!token.empty()) options.headers.emplace_back("authorization", "Bearer " + token);
+  return options;
+}
+
 std::unexpected<Error> FailWith(const arrow::Status& status) {
   return Fail(ingest::FromFlightStatus(status));
 }
@@ -53,7 +60,7 @@ base::Result<std::unique_ptr<FlightSender>> FlightSender::Open(const Address& ad
   impl->client = std::move(*client);
   const auto named = schema.WithMetadata(
       arrow::key_value_metadata({std::string(ingest::kProducerKey)}, {producer}));
-  auto call = impl->client->DoPut(flight::FlightDescriptor::Path({stream}), named);
+  auto call = impl->client->DoPut(CallOptions(), flight::FlightDescriptor::Path({stream}), named);
   if (!call.ok()) return FailWith(call.status());
   impl->call = std::move(*call);
 

@@ -70,7 +70,8 @@ HttpCalls::HttpCalls(const Address& address, std::chrono::milliseconds answer_ti
     : address_(address),
       environment_(env::MakeRealEnvironment()),
       network_(env::MakeRealNetwork(environment_->clock())),
-      client_(*network_, address.host, address.port, {.answer_timeout = answer_timeout}) {}
+      client_(*network_, address.host, address.port,
+              {.answer_timeout = answer_timeout, .token = TokenOfEnvironment()}) {}
 
 Error HttpCalls::NotReached(Error error) const {
   if (error.code() == ErrorCode::kUnavailable)

@@ -42,6 +42,7 @@ wiring::EngineOptions EngineOptionsOf(const ServeOptions& options) {
           .flight = ListenAt(options.flight),
           .resp = options.no_resp ? std::nullopt : std::optional(ListenAt(options.resp)),
           .answers_file = options.answers,
+          .tokens_file = options.tokens,
           .version = std::string(kVersion),
           .demo_faults = options.demo_faults ? wiring::DemoFaults::kOn : wiring::DemoFaults::kOff,
           .governing = options.no_governor ? wiring::Governing::kOff : wiring::Governing::kOn};

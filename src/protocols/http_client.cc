@@ -6,7 +6,7 @@ namespace headrace::protocols {
 
 HttpClient::HttpClient(env::Network& network, std::string host, uint16_t port,
                        HttpClientOptions options)
-    : network_(network), host_(std::move(host)), port_(port), options_(options) {}
+    : network_(network), host_(std::move(host)), port_(port), options_(std::move(options)) {}
 
 base::Result<HttpResponse> HttpClient::Send(HttpMethod method, std::string_view target,
                                             std::string_view body,
@@ -14,6 +14,8 @@ base::Result<HttpResponse> HttpClient::Send(HttpMethod method, std::string_view 
   std::string request(NameOf(method));
   request.append(" ").append(target).append(" HTTP/1.1\r\nHost: ");
   request.append(host_).append(":").append(std::to_string(port_)).append("\r\n");
+  if (!options_.token.empty())
+    request.append("Authorization: Bearer ").append(options_.token).append("\r\n");
   for (const HttpField& field : fields)
     request.append(field.name).append(": ").append(field.value).append("\r\n");
   if (method == HttpMethod::kPost || !body.empty())

@@ -17,6 +17,7 @@ struct HttpClientOptions {
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds answer_timeout{60'000};
   uint64_t body_bytes_max = 256ULL << 20;
+  std::string token;  // shown with each request; empty: none
 };
 
 // One thread at a time. Connects at the first request, and anew after the connection broke; a

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "access/access_list.h"
 #include "base/memory_budget.h"
 
 namespace headrace::protocols {
@@ -32,6 +33,7 @@ struct HttpRequest {
   std::vector<HttpField> fields;
   std::string body;           // its capacity is at least 64 bytes over its size, as simdjson wants
   base::MemoryCharge charge;  // the body's bytes in the one budget; ends with the request
+  access::CallerRef caller;   // null: access is not controlled, everybody may do everything
 
   // Views into the request. Nothing when it is absent; the first when there are several. `name` in
   // lower case.

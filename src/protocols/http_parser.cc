@@ -36,7 +36,8 @@ bool IsForeignVersion(std::string_view head) {
 
 class HttpRequestParser::Impl {
  public:
-  Impl(const HttpLimits& limits, base::MemoryBudget& budget) : limits_(limits), budget_(budget) {}
+  Impl(const HttpLimits& limits, base::MemoryBudget& budget, HeadCheck check)
+      : limits_(limits), budget_(budget), check_(std::move(check)) {}
 
   size_t Feed(std::string_view bytes) {
     size_t used = 0;
@@ -127,6 +128,10 @@ class HttpRequestParser::Impl {
       return Fail(refusal->status, "malformed request: " + std::string(refusal->message));
     if (!head->method)
       return Fail(501, "a method that this server does not know", ErrorCode::kUnsupported);
+    if (const auto refusal = check_ ? check_(*head) : std::nullopt)
+      return Fail(refusal->status, std::string(refusal->message),
+                  refusal->status == 401 || refusal->status == 403 ? ErrorCode::kUnauthorized
+                                                                   : ErrorCode::kInvalidInput);
     head_ = std::move(*head);
     TakeTarget();
     if (state_ == State::kFailed) return;
@@ -167,6 +172,7 @@ class HttpRequestParser::Impl {
 
   const HttpLimits limits_;
   base::MemoryBudget& budget_;
+  const HeadCheck check_;
   std::string text_;  // of the head, while it comes
   HeadLines lines_;
   RequestHead head_;
@@ -176,8 +182,9 @@ class HttpRequestParser::Impl {
   bool continue_ = false;
 };
 
-HttpRequestParser::HttpRequestParser(const HttpLimits& limits, base::MemoryBudget& budget)
-    : impl_(std::make_unique<Impl>(limits, budget)) {}
+HttpRequestParser::HttpRequestParser(const HttpLimits& limits, base::MemoryBudget& budget,
+                                     HeadCheck check)
+    : impl_(std::make_unique<Impl>(limits, budget, std::move(check))) {}
 HttpRequestParser::~HttpRequestParser() = default;
 size_t HttpRequestParser::Feed(std::span<const uint8_t> bytes) {
   return impl_->Feed({reinterpret_cast<const char*>(bytes.data()), bytes.size()});

@@ -4,12 +4,15 @@
 // feeds, blanks before colons, doubtful lengths) is refused first.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "base/memory_budget.h"
 #include "base/result.h"
+#include "protocols/head_rules.h"
 #include "protocols/http_message.h"
 
 namespace headrace::protocols {
@@ -22,6 +25,10 @@ struct HttpLimits {
   size_t chunk_line_bytes_max = 1U << 10;  // a chunk's size line with its extensions; beyond it 400
 };
 
+struct RequestHead;
+// Looks at a head that is right before anything of its body is kept.
+using HeadCheck = std::function<std::optional<HeadRefusal>(const RequestHead&)>;
+
 // One connection's requests. Not thread-safe.
 class HttpRequestParser {
  public:
@@ -33,7 +40,7 @@ class HttpRequestParser {
     kFailed,    // failure() and failure_status() say why; nothing more is read
   };
 
-  HttpRequestParser(const HttpLimits& limits, base::MemoryBudget& budget);
+  HttpRequestParser(const HttpLimits& limits, base::MemoryBudget& budget, HeadCheck check = {});
   ~HttpRequestParser();
 
   // Uses bytes up to the end of one request; returns how many. Call Take() when complete, before
@@ -48,7 +55,7 @@ class HttpRequestParser {
   HttpRequest Take();
 
   const base::Error& failure() const;
-  int failure_status() const;  // 400, 408, 413, 414, 417, 431, 501, 503, 505
+  int failure_status() const;  // 400, 401, 403, 408, 413, 414, 417, 421, 431, 501, 503, 505
 
  private:
   class Impl;

@@ -31,10 +31,48 @@ bool Matches(const std::vector<std::string>& pattern,
                     });
 }
 
+bool ReadsAll(const access::Scope& scope) {
+  return scope.AllowsAll(access::Verb::kRead) && scope.restricted();
+}
+
+bool MayPass(const RouteNeed& need, const HttpRequest& request) {
+  const access::Scope& scope = request.caller->scope;
+  switch (need.names) {
+    case RouteNeed::Names::kNone: return true;
+    case RouteNeed::Names::kSome: return scope.AllowsSome(need.verb);
+    case RouteNeed::Names::kStreamOfPath:
+      return scope.Allows(need.verb, request.Parameter("stream"));
+    case RouteNeed::Names::kAll: break;
+  }
+  return need.verb == access::Verb::kRead ? ReadsAll(scope) : scope.AllowsAll(need.verb);
+}
+
+HttpResponse NotAllowed(const RouteNeed& need, const HttpRequest& request) {
+  if (request.caller == access::Nobody())
+    return ProblemResponse(
+        {base::ErrorCode::kUnauthorized, "this needs a token: send Authorization: Bearer TOKEN"});
+  std::string what(access::NameOf(need.verb));
+  if (need.names == RouteNeed::Names::kStreamOfPath)
+    what.append(":").append(request.Parameter("stream"));
+  const bool reads_all = need.verb == access::Verb::kRead && need.names == RouteNeed::Names::kAll;
+  if (reads_all) what += ",restricted";
+  return ProblemResponse(
+      base::Error(base::ErrorCode::kUnauthorized, "the scopes of this token do not allow it")
+          .With("token", request.caller->name)
+          .With("needs", what),
+      403);
+}
+
 }  // namespace
 
+void HttpRouter::Need(HttpMethod method, std::string_view pattern, RouteNeed need) {
+  const std::vector<std::string_view> segments = Split(pattern);
+  for (Route& route : routes_)
+    if (route.method == method && std::ranges::equal(route.segments, segments)) route.need = need;
+}
+
 void HttpRouter::Add(HttpMethod method, std::string_view pattern, HttpHandler handler) {
-  Route route{method, {}, 0, std::move(handler)};
+  Route route{method, {}, 0, std::move(handler), {}};
   for (const std::string_view segment : Split(pattern)) {
     route.segments.emplace_back(segment);
     route.names += IsName(segment) ? 1 : 0;
@@ -85,6 +123,8 @@ void HttpRouter::Dispatch(HttpRequest request, HttpReply reply) const {
       if (IsName(name))
         request.parameters.emplace_back(name.substr(1, name.size() - 2), segments[i]);
     }
+    if (request.caller != nullptr && !MayPass(route->need, request))
+      return reply.Send(NotAllowed(route->need, request));
     return route->handler(std::move(request), std::move(reply));
   }
   if (allowed.empty() && otherwise_) return otherwise_(std::move(request), std::move(reply));

@@ -7,9 +7,22 @@
 #include <utility>
 #include <vector>
 
+#include "access/scope.h"
 #include "protocols/http_message.h"
 
 namespace headrace::protocols {
+
+// What a caller must be allowed for a route, where access is controlled.
+struct RouteNeed {
+  enum class Names : uint8_t {
+    kAll,           // the verb for all names; of kRead, with restricted values
+    kSome,          // for whatever name: the handler looks at the names itself
+    kStreamOfPath,  // for {stream} of the pattern
+    kNone,          // nothing: no token is needed
+  };
+  access::Verb verb = access::Verb::kAdmin;
+  Names names = Names::kAll;
+};
 
 // Filled before the server starts, then read by every I/O thread.
 class HttpRouter {
@@ -19,6 +32,10 @@ class HttpRouter {
   // "/streams/{stream}/events". A pattern without braces wins over one with. Mounting the same
   // twice is an invariant.
   void Add(HttpMethod method, std::string_view pattern, HttpHandler handler);
+
+  // What the route of this pattern needs, if it is mounted; a route of which nothing is said needs
+  // kAdmin.
+  void Need(HttpMethod method, std::string_view pattern, RouteNeed need);
 
   // Takes every request that no pattern matches, whatever its method.
   void AddOtherwise(HttpHandler handler) { otherwise_ = std::move(handler); }
@@ -36,6 +53,7 @@ class HttpRouter {
     std::vector<std::string> segments;  // "{stream}" kept with its braces
     size_t names = 0;                   // how many are in braces
     HttpHandler handler;
+    RouteNeed need;
   };
   // Best route for the path; `allowed` gathers the methods of all that match.
   const Route* Find(HttpMethod method, const std::vector<std::string_view>& segments,

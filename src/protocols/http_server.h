@@ -7,17 +7,23 @@
 #include <memory>
 #include <string>
 
+#include "access/access_list.h"
 #include "base/histogram.h"
 #include "base/memory_budget.h"
 #include "base/result.h"
 #include "env/clock.h"
 #include "env/network.h"
+#include "protocols/browser_rules.h"
 #include "protocols/http_parser.h"
 #include "protocols/http_router.h"
 
 namespace headrace::protocols {
 
 struct HttpServerOptions {
+  // Null: whoever connects may do everything. Outlives the server.
+  const access::AccessList* access = nullptr;
+  // Which Host a request may name (browser_rules.h).
+  HostRule hosts = HostRule::kAny;
   HttpLimits limits;
   env::ConnectionLimits connection;
   size_t pipelined_max = 32;  // requests under way on a connection; beyond it, it is not read

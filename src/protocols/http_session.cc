@@ -14,7 +14,8 @@ constexpr size_t kUncharged = 4096;  // smaller answers are covered by the conne
 HttpSession::HttpSession(HttpServing& serving, env::Connection& connection)
     : serving_(serving),
       connection_(connection),
-      parser_(serving.options.limits, serving.budget),
+      parser_(serving.options.limits, serving.budget,
+              [this](const RequestHead& head) { return CheckHead(head); }),
       unread_(serving.budget) {}
 
 void HttpSession::OnBytes(std::span<const uint8_t> bytes) {
@@ -65,6 +66,32 @@ bool HttpSession::ParseOne() {
   return false;
 }
 
+// Without a token nothing but a head is read: what has a body is refused before it.
+std::optional<HeadRefusal> HttpSession::CheckHead(const RequestHead& head) {
+  if (auto refusal = CheckBrowser(head.fields, serving_.options.hosts)) return refusal;
+  if (serving_.options.access == nullptr) return std::nullopt;
+  const HttpField* authorization = nullptr;
+  for (const HttpField& field : head.fields) {
+    if (field.name != "authorization") continue;
+    if (authorization != nullptr) return HeadRefusal{400, "two Authorization fields"};
+    authorization = &field;
+  }
+  if (authorization == nullptr) {
+    caller_ = access::Nobody();
+    if (head.framing == Framing::kNone) return std::nullopt;
+    return HeadRefusal{401, "no token: send Authorization: Bearer TOKEN"};
+  }
+  constexpr std::string_view kScheme = "bearer ";
+  const std::string_view value = authorization->value;
+  if (value.size() <= kScheme.size() ||
+      !EqualsIgnoringCase(value.substr(0, kScheme.size()), kScheme))
+    return HeadRefusal{401, "an Authorization that is not Bearer TOKEN"};
+  if (!shown_) shown_.emplace(*serving_.options.access);
+  caller_ = shown_->Who(value.substr(kScheme.size()));
+  if (caller_ == nullptr) return HeadRefusal{401, "a token that nobody has, or has any more"};
+  return std::nullopt;
+}
+
 void HttpSession::DispatchRequest() {
   serving_.requests.fetch_add(1, std::memory_order_relaxed);
   continue_wanted_ = false;
@@ -76,6 +103,7 @@ void HttpSession::DispatchRequest() {
     input_closed_ = true;
   }
   HttpRequest request = parser_.Take();
+  request.caller = std::move(caller_);
   if (request.method == HttpMethod::kHead) slot.body = BodyPart::kLeaveOut;
   // Run drops the task once the connection is closed, and `this` lives as long as the connection.
   HttpReply reply([this, number, weak = connection_.weak_from_this()](HttpResponse response) {

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "access/access_list.h"
+#include "protocols/http_head.h"
 #include "protocols/http_server.h"
 #include "protocols/unread_bytes.h"
 
@@ -50,6 +52,8 @@ class HttpSession final : public env::Session {
   // Parses while there is room, answers what is ready, until neither gets further.
   void Pump();
   bool ParseOne();
+  // Who asks, and whether they may at all.
+  std::optional<HeadRefusal> CheckHead(const RequestHead& head);
   void DispatchRequest();
   void Refuse(const base::Error& error, int status);
   void Answer(uint64_t number, HttpResponse response);
@@ -64,6 +68,8 @@ class HttpSession final : public env::Session {
   HttpServing& serving_;
   env::Connection& connection_;
   HttpRequestParser parser_;
+  std::optional<access::ShownToken> shown_;  // where access is controlled
+  access::CallerRef caller_;                 // of the request that is being read
   UnreadBytes unread_;
   std::deque<Slot> slots_;
   uint64_t first_slot_ = 0;  // number of slots_.front()

@@ -32,6 +32,7 @@ HttpResponse ProblemResponse(const base::Error& error, std::optional<int> status
           "}}";
 
   HttpResponse response{sent_status, "application/problem+json", std::move(body), {}};
+  if (sent_status == 401) response.fields.push_back({"WWW-Authenticate", "Bearer"});
   if (sent_status == 429 || sent_status == 503) response.fields.push_back({"Retry-After", "1"});
   return response;
 }

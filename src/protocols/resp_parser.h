@@ -38,6 +38,8 @@ class RespParser {
   size_t size() const { return at_; }
   // As Redis words it, without the "ERR ".
   const std::string& failure() const { return failure_; }
+  // From the next command on.
+  void UseLimits(const RespLimits& limits) { limits_ = limits; }
   // The next byte fed is the first of another command.
   void Next();
   // Some bytes of a command have come.
@@ -55,7 +57,7 @@ class RespParser {
   Outcome ParseBulks(std::string_view input);
   bool ShortBulk(std::string_view input);
 
-  const RespLimits limits_;
+  RespLimits limits_;
   Expect expect_ = Expect::kFirstByte;
   bool begun_ = false;
   size_t at_ = 0;         // everything before it is understood

@@ -3,6 +3,7 @@
 // in their order. What the commands are is the handler's business.
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -66,14 +67,26 @@ class RespHandler {
   // Whether the command may be run while others of which this is true wait for their later answers
   // on the connection. Answers keep the order of the commands all the same.
   virtual bool MayOverlap(std::span<const std::string_view> /*arguments*/) const { return false; }
+  // Who is at the other end is known, or nobody asks. Looked at after each command.
+  virtual bool authenticated() const { return true; }
 };
 
 // Makes the handler of a new connection. `connection` is a number of its own.
 using RespHandlers = std::function<std::unique_ptr<RespHandler>(uint64_t connection)>;
 
+enum class Authentication : uint8_t { kNone, kFirst };
+
 struct RespServerOptions {
   RespLimits limits;
   size_t overlapping_max = 1024;  // such commands of a connection; at it, it is not read
+  // kFirst: until a handler says that its connection is authenticated, commands have these limits,
+  // and so much time.
+  Authentication authentication = Authentication::kNone;
+  RespLimits limits_before{.arguments_max = 10,
+                           .argument_bytes_max = 1024,
+                           .command_bytes_max = 4096,
+                           .line_bytes_max = 2048};
+  std::chrono::seconds authentication_max{10};
   env::ConnectionLimits connection;
 };
 

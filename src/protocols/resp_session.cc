@@ -61,8 +61,22 @@ RespSession::RespSession(RespServing& serving, env::Connection& connection)
     : serving_(serving),
       connection_(connection),
       number_(serving.connections_made.fetch_add(1, std::memory_order_relaxed) + 1),
-      parser_(serving.options.limits),
+      authenticated_(serving.options.authentication == Authentication::kNone),
+      began_(serving.clock.Now()),
+      parser_(authenticated_ ? serving.options.limits : serving.options.limits_before),
       unread_(serving.budget) {}
+
+void RespSession::NoteAuthenticated(bool authenticated) {
+  if (authenticated == authenticated_) return;
+  authenticated_ = authenticated;
+  parser_.UseLimits(authenticated ? serving_.options.limits : serving_.options.limits_before);
+}
+
+// Who showed a token did so to the handlers before.
+bool RespSession::MustConnectAnew() const {
+  return serving_.options.authentication == Authentication::kFirst && made_by_ != nullptr &&
+         made_by_ != serving_.handlers.load(std::memory_order_acquire);
+}
 
 RespHandler& RespSession::handler() {
   const RespHandlers* now = serving_.handlers.load(std::memory_order_acquire);
@@ -85,24 +99,33 @@ bool RespSession::RunOne(std::string_view unread) {
     case RespParser::Outcome::kIncomplete: return false;
     case RespParser::Outcome::kFailed:
       serving_.refused.fetch_add(1, std::memory_order_relaxed);
-      if (!slots_.empty()) {
-        slots_.push_back({.ready = true});
-        RespWriter(version_, slots_.back().bytes).Error("ERR", parser_.failure());
-      } else {
-        RespWriter(version_, out_).Error("ERR", parser_.failure());
-      }
-      CloseAfterAnswers();
+      Refuse("ERR", parser_.failure());
       return false;
     case RespParser::Outcome::kCommand: break;
   }
-  if (!parser_.arguments().empty() && !RunParsed()) {
-    held_ = true;  // and is parsed again
-    parser_.Next();
-    return false;
+  if (!parser_.arguments().empty()) {
+    if (MustConnectAnew()) {
+      Refuse("LOADING", "the start is over: connect anew");
+      return false;
+    }
+    if (!RunParsed()) {
+      held_ = true;  // and is parsed again
+      parser_.Next();
+      return false;
+    }
+    if (serving_.options.authentication == Authentication::kFirst)
+      NoteAuthenticated(handler_->authenticated());
   }
   unread_.Take(parser_.size());
   parser_.Next();
   return true;
+}
+
+// Behind the answers that are still to come; then the connection closes.
+void RespSession::Refuse(std::string_view code, std::string_view message) {
+  if (!slots_.empty()) slots_.push_back({.bytes = {}, .ready = true});
+  RespWriter(version_, slots_.empty() ? out_ : slots_.back().bytes).Error(code, message);
+  CloseAfterAnswers();
 }
 
 bool RespSession::RunParsed() {
@@ -189,10 +212,13 @@ void RespSession::OnEndOfInput() {
 }
 
 void RespSession::OnTick(env::MonotonicTime now) {
-  if (state_ != State::kReading || paused_ || !parser_.begun() || now - last_bytes_ <= kStallMax)
-    return;
+  if (state_ != State::kReading) return;
+  const bool stalled = !paused_ && parser_.begun() && now - last_bytes_ > kStallMax;
+  const bool unknown = !authenticated_ && now - began_ > serving_.options.authentication_max;
+  if (!stalled && !unknown) return;
   serving_.refused.fetch_add(1, std::memory_order_relaxed);
-  RespWriter(version_, out_).Error("ERR", "the command came too slowly");
+  RespWriter(version_, out_)
+      .Error("ERR", unknown ? "no token came in time" : "the command came too slowly");
   CloseAfterAnswers();
   Pump();
 }

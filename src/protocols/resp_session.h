@@ -54,6 +54,7 @@ class RespSession final : public env::Session {
   bool RunOne(std::string_view unread);
   // Runs the command that was parsed. False: it waits for those that overlap.
   bool RunParsed();
+  void Refuse(std::string_view code, std::string_view message);
   void Answer(RespReply::Write write);
   void AnswerSlot(uint64_t number, RespReply::Write write);
   // Answers that are there go out as far as none before them is missing.
@@ -63,10 +64,14 @@ class RespSession final : public env::Session {
     if (state_ != State::kClosed) state_ = State::kClosing;
   }
   RespHandler& handler();
+  bool MustConnectAnew() const;
+  void NoteAuthenticated(bool authenticated);
 
   RespServing& serving_;
   env::Connection& connection_;
   const uint64_t number_;
+  bool authenticated_;
+  const env::MonotonicTime began_;
   RespParser parser_;
   RespVersion version_ = RespVersion::k2;
   const RespHandlers* made_by_ = nullptr;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "access/access_list.h"
 #include "base/histogram.h"
 #include "base/ids.h"
 #include "base/result.h"
@@ -48,6 +49,7 @@ struct FeatureQuery {
   std::chrono::milliseconds deadline{1000};  // how long min_epoch is waited for, or
   // as long as it takes: for an epoch that is durable, by somebody who has a timer of his own.
   static constexpr std::chrono::milliseconds kUntilVisible = std::chrono::milliseconds::max();
+  access::CallerRef caller;                  // null: everybody may read everything
 };
 
 // What one column of an answer is.
@@ -148,7 +150,7 @@ class AnswerService {
   // Answers now. Errors: kNotFound (service, view, feature; context object= and name=),
   // kInvalidInput (context field=: a missing join key or input, a wrong type, lengths that differ),
   // kFailedPrecondition (as_of before the views' history), kUnavailable (revoked too often, nothing
-  // visible, min_epoch not visible yet), kResourceExhausted.
+  // visible, min_epoch not visible yet), kResourceExhausted, kUnauthorized (the caller).
   virtual base::Result<FeatureAnswer> Answer(const FeatureQuery& query) = 0;
   // The same, but waits for min_epoch: `done` runs at once on this thread, or later on the waiting
   // executor. Also kDeadlineExceeded: the epoch did not become visible in time.
@@ -158,8 +160,10 @@ class AnswerService {
   // those of Answer.
   virtual base::Result<std::optional<KeyAnswers>> AnswerKeys(
       const pipeline::PipelineDefinition& definition, std::span<const KeyQuestion> questions) = 0;
-  // What a service needs and gives. Errors: kNotFound.
-  virtual base::Result<std::shared_ptr<const AnswerPlan>> PlanOf(const std::string& service) = 0;
+  // What a service needs and gives. `caller` null: everybody may read it. Errors: kNotFound,
+  // kUnauthorized.
+  virtual base::Result<std::shared_ptr<const AnswerPlan>> PlanOf(
+      const std::string& service, const access::CallerRef& caller) = 0;
   // The applier says that an epoch became visible; wakes those who waited for it. Cheap when nobody
   // waits.
   virtual void MarkVisible(base::EpochId epoch) = 0;

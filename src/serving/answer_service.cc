@@ -14,6 +14,7 @@
 #include "columns/key.h"
 #include "serving/answer.h"
 #include "serving/answer_plan.h"
+#include "serving/caller_rights.h"
 #include "serving/epoch_waiters.h"
 #include "serving/input_values.h"
 #include "serving/not_found.h"
@@ -87,7 +88,9 @@ base::Result<BoundInputs> Bind(const AnswerPlan& plan, const FeatureQuery& query
 class CompiledDefinition {
  public:
   CompiledDefinition(pipeline::PipelineRef definition, const AnswerLimits& limits)
-      : definition_(std::move(definition)), limits_(limits) {}
+      : definition_(std::move(definition)),
+        restricted_(pipeline::FindRestricted(*definition_)),
+        limits_(limits) {}
 
   base::Result<void> CompileServices() {
     for (const pipeline::ServiceDefinition& service : definition_->services) {
@@ -97,11 +100,13 @@ class CompiledDefinition {
   }
   base::Result<AnswerPlanRef> PlanFor(const FeatureQuery& query);
   const pipeline::PipelineRef& definition() const { return definition_; }
+  const pipeline::RestrictedFeatures& restricted() const { return restricted_; }
 
  private:
   base::Result<AnswerPlanRef> PlanForFeatures(const std::vector<std::string>& features);
 
   const pipeline::PipelineRef definition_;
+  const pipeline::RestrictedFeatures restricted_;
   const AnswerLimits& limits_;
   std::unordered_map<std::string, AnswerPlanRef> services_;  // filled before the first request
   std::shared_mutex plans_mutex_;
@@ -133,9 +138,12 @@ class PinnedAnswerService final : public AnswerService {
   base::Result<std::optional<KeyAnswers>> AnswerKeys(
       const pipeline::PipelineDefinition& definition,
       std::span<const KeyQuestion> questions) override;
-  base::Result<AnswerPlanRef> PlanOf(const std::string& service) override {
+  base::Result<AnswerPlanRef> PlanOf(const std::string& service,
+                                     const access::CallerRef& caller) override {
     HR_TRY(const CompiledRef compiled, CompiledNow());
     HR_TRY(const AnswerPlanRef plan, compiled->PlanFor({.service = service}));
+    if (caller != nullptr)
+      HR_TRY_VOID(CheckPlan(*caller, *compiled->definition(), compiled->restricted(), *plan));
     return AnswerPlanRef(compiled, plan.get());
   }
   void MarkVisible(base::EpochId epoch) override { waiters_->MarkVisible(epoch); }
@@ -244,6 +252,8 @@ base::Result<FeatureAnswer> PinnedAnswerService::AnswerNow(const FeatureQuery& q
   int revoked = 0;
   while (revoked <= limits_.revoked_retries) {
     HR_TRY(const AnswerPlanRef plan, compiled->PlanFor(query));
+    if (query.caller != nullptr)
+      HR_TRY_VOID(CheckPlan(*query.caller, *compiled->definition(), compiled->restricted(), *plan));
     HR_TRY(BoundInputs inputs, Bind(*plan, query, limits_.rows_max));
     HR_TRY(const base::MemoryCharge charge, ChargeAnswer(inputs.rows * plan->row_values));
     FeatureAnswer answer;

@@ -20,12 +20,14 @@
 #include "protocols/resp_server.h"
 #include "serving/resp/commands.h"
 #include "watch/memory_watch.h"
+#include "wiring/exposure.h"
 #include "wiring/flight_scans.h"
 #include "wiring/http_verbs.h"
 #include "wiring/log_gate.h"
 #include "wiring/pipeline_folder.h"
 #include "wiring/starting.h"
 #include "wiring/table_scans.h"
+#include "wiring/token_watch.h"
 
 namespace headrace::wiring {
 namespace {
@@ -86,12 +88,16 @@ class RunningEngine final : public Engine {
   ~RunningEngine() override { Stop(); }
 
   Result<void> Listen() {
+    HR_TRY_VOID(OpenAccess());
     HR_TRY(definition_, ReadPipeline(environment_->files(), options_.pipeline_path));
     env::FitAllocatorTo(definition_->memory_bytes);
     budget_ = std::make_unique<base::MemoryBudget>(definition_->memory_bytes);
     memory_ = watch::MemoryWatch::Make(*environment_, *budget_);
     MountStarting(starting_router_, definition_->name, progress_);
     protocols::HttpServerOptions http;
+    http.access = access_.get();
+    // A page can't have a token, but it can have a name that leads here.
+    http.hosts = access_ ? protocols::HostRule::kAny : protocols::HostRule::kLocal;
     http.connection.connections_max = ConnectionsMax(options_.resp ? 2 : 1);
     HR_TRY(http_, ListenOrMove("HTTP", options_.http, [&](uint16_t port) {
              return protocols::HttpServer::Start(*network_, environment_->clock(), *budget_,
@@ -101,13 +107,16 @@ class RunningEngine final : public Engine {
              ingest::FlightServerOptions flight;
              flight.host = options_.flight.host;
              flight.port = port;
+             flight.access = access_.get();
              return ingest::FlightServer::Start(flight, starting_gate_, *budget_, *environment_,
                                                 network_.get(), {});
            }));
     if (!options_.resp) return {};
     starting_commands_ = serving::RespStartingHandlers(
-        [this] { return Info(); }, [this] { return ProgressText(progress_.figures()); });
+        {.answers = nullptr, .info = [this] { return Info(); }, .access = access_.get()},
+        [this] { return ProgressText(progress_.figures()); });
     protocols::RespServerOptions resp;
+    if (access_) resp.authentication = protocols::Authentication::kFirst;
     resp.connection.connections_max = http.connection.connections_max;
     HR_TRY(resp_, ListenOrMove("RESP", *options_.resp, [&](uint16_t port) {
              return protocols::RespServer::Start(*network_, environment_->clock(), *budget_,
@@ -138,6 +147,7 @@ class RunningEngine final : public Engine {
     commands_ =
         serving::RespCommandHandlers({.answers = &core_->answers(),
                                       .info = [this] { return Info(); },
+                                      .access = access_.get(),
                                       .gate = gate_.get(),
                                       .pushes = &core_->pushes(),
                                       .budget = budget_.get(),
@@ -168,6 +178,24 @@ class RunningEngine final : public Engine {
   }
 
  private:
+  // Before any port is open.
+  Result<void> OpenAccess() {
+    const Tokens tokens = options_.tokens_file.empty() ? Tokens::kNone : Tokens::kAsked;
+    HR_TRY_VOID(CheckExposure("HTTP", options_.http.host, tokens));
+    HR_TRY_VOID(CheckExposure("Flight", options_.flight.host, tokens));
+    if (options_.resp) HR_TRY_VOID(CheckExposure("RESP", options_.resp->host, tokens));
+    if (tokens == Tokens::kNone) return {};
+    HR_TRY(access_, access::AccessList::Open(environment_->files(), options_.tokens_file));
+    token_watch_ = std::make_unique<TokenWatch>(*environment_, *access_);
+    const bool local = IsLoopback(options_.http.host) && IsLoopback(options_.flight.host) &&
+                       (!options_.resp || IsLoopback(options_.resp->host));
+    if (!local)
+      base::LogWarning("wiring.no_tls",
+                       {{"how",
+                         "tokens and values cross the network as they are: keep it private, "
+                         "or put a proxy that speaks TLS in front"}});
+    return {};
+  }
   void StartGoverning() {
     if (options_.governing == Governing::kOff) return;
     auto governor = watch::Governor::Make(*environment_, plan::DivideBudget(definition_->promise),
@@ -211,6 +239,8 @@ class RunningEngine final : public Engine {
   bool stopped_ = false;
   std::unique_ptr<env::Environment> environment_;
   env::MonotonicTime began_ = environment_->clock().Now();
+  std::unique_ptr<access::AccessList> access_;  // null: whoever connects may do everything
+  std::unique_ptr<TokenWatch> token_watch_;
   std::unique_ptr<env::Network> network_;
   pipeline::PipelineRef definition_;
   std::unique_ptr<base::MemoryBudget> budget_;

@@ -132,7 +132,8 @@ struct EngineOptions {
   ListenAddress flight{.port = 8815};
   std::optional<ListenAddress> resp = ListenAddress{.port = 6379};  // nothing: not listened for
   std::string answers_file;
-  std::string version;  // of this program, for clients that ask
+  std::string tokens_file;  // who may come in (access/access_list.h); empty: whoever connects
+  std::string version;      // of this program, for clients that ask
   DemoFaults demo_faults = DemoFaults::kOff;
   Governing governing = Governing::kOn;  // whether background work yields to the real-time stages
 };

@@ -7,6 +7,7 @@
 
 #include "protocols/problem.h"
 #include "watch/status_document.h"
+#include "wiring/route_needs.h"
 
 namespace headrace::wiring {
 namespace {
@@ -65,6 +66,7 @@ void MountStarting(protocols::HttpRouter& router, const std::string& pipeline,
       [pipeline, &progress](const HttpRequest& /*request*/, HttpReply reply) {
         reply.Send(HttpResponse::Json(watch::StartingStatusJson(pipeline, progress.figures())));
       });
+  SetRouteNeeds(router);
   router.AddOtherwise([&progress](const HttpRequest& /*request*/, HttpReply reply) {
     reply.Send(NotReadyResponse(progress.figures()));
   });

@@ -12,9 +12,11 @@
 #include "base/log.h"
 #include "columns/arrow/arrow_bridge.h"
 #include "columns/value.h"
+#include "ingest/flight/flight_access.h"
 #include "ingest/flight/flight_status.h"
 #include "ingest/flight/get_stream.h"
 #include "ingest/flight/put_stream.h"
+#include "ingest/scoped_gate.h"
 
 namespace headrace::ingest {
 namespace {
@@ -152,14 +154,15 @@ void FlightServer::Service::CloseWindow(const std::shared_ptr<PutWindow>& window
   windows_.erase(window);
 }
 
-arrow::Status FlightServer::Service::DoPut(const flight::ServerCallContext& /*context*/,
+arrow::Status FlightServer::Service::DoPut(const flight::ServerCallContext& context,
                                            std::unique_ptr<flight::FlightMessageReader> reader,
                                            std::unique_ptr<flight::FlightMetadataWriter> writer) {
   auto window = OpenWindow();
   if (!window) return ToFlightStatus(window.error());
   const auto acknowledger = std::make_shared<PutAcknowledger>(
       environment_.NewExecutor("flight-acks", env::Priority::kRealTime), *writer, *window);
-  PutStream stream(options_, gate_, budget_, *window, acknowledger, *reader);
+  ScopedGate gate(gate_, CallerOf(context));
+  PutStream stream(options_, gate, budget_, *window, acknowledger, *reader);
   const base::Result<void> done = stream.Run();
   acknowledger->Close();
   CloseWindow(*window);
@@ -289,9 +292,12 @@ base::Result<std::unique_ptr<FlightServer>> FlightServer::Start(
     return Fail(
         Error(ErrorCode::kInvalidInput, location.status().message()).With("host", options.host));
   const std::string address = fmt::format("{}:{}", options.host, options.port);
+  const access::AccessList* access = options.access;
   auto service =
       std::make_unique<Service>(std::move(options), gate, budget, environment, std::move(actions));
-  const arrow::Status status = service->Init(flight::FlightServerOptions(*location));
+  flight::FlightServerOptions server(*location);
+  if (access != nullptr) server.middleware.emplace_back(kFlightAccess, MakeFlightAccess(*access));
+  const arrow::Status status = service->Init(server);
   if (!status.ok()) {
     return Fail(
         Error(ErrorCode::kIoError, fmt::format("can't listen for Flight: {}", status.message()))

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "access/access_list.h"
 #include "base/memory_budget.h"
 #include "base/result.h"
 #include "env/environment.h"
@@ -31,6 +32,8 @@ struct FlightAction {
 struct FlightServerOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 8815;  // 0: the system chooses
+  // Null: whoever connects may do everything. Outlives the server.
+  const access::AccessList* access = nullptr;
   // Named limits.
   size_t put_streams_max = 64;  // DoPut calls at once; one more is kResourceExhausted
   size_t get_streams_max = 64;  // DoGet calls at once, likewise; those that nobody reads count too

@@ -206,6 +206,7 @@ std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::Htt
                                                             StatusMode mode) {
   FeastRequest out;
   out.mode = mode;
+  out.query.caller = request.caller;
   bool entities = false;
   auto taken =
       ForEachBodyField(request, [&](std::string_view name, const dom::element& element) -> Checked {

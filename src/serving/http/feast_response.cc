@@ -108,6 +108,7 @@ protocols::HttpResponse AnswerErrorResponse(const base::Error& error, StatusMode
     return FeastError(
         404, "FeatureServiceNotFoundException",
         "Feature service " + name + " does not exist in project " + std::string(project));
+  if (error.code() == ErrorCode::kUnauthorized) return protocols::ProblemResponse(error, 403);
   const std::string field = ContextOf(error, "field");
   if (error.code() == ErrorCode::kInvalidInput && ContextOf(error, "missing") == "request_input")
     return FeastError(404, "RequestDataNotFoundInEntityRowsException",

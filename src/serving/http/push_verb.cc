@@ -153,6 +153,7 @@ HttpResponse AskedLater(const base::Result<PushedLater>& later) {
 
 base::Result<PushRequest> ParsePushRequest(HttpRequest& request) {
   PushRequest push;
+  push.caller = request.caller;
   push.event = {.stream = std::string(request.Parameter("stream")),
                 .body = std::move(request.body),
                 .content_type = "application/json",

@@ -150,13 +150,14 @@ Result<Pushes::Begun> Pushes::Begin(PushRequest request) {
                             batch.request_rows()));
   const std::shared_lock lock(reading_);
   if (closed_) return Fail(ErrorCode::kUnavailable, "the engine is stopping");
-  HR_TRY(push->plan, sources_.answers->PlanOf(request.service));
+  HR_TRY(push->plan, sources_.answers->PlanOf(request.service, request.caller));
   const pipeline::PipelineRef definition = sources_.answers->definition();
   const auto service = definition->ServiceNamed(request.service);
   if (!service) return Fail(ErrorCode::kUnavailable, std::string(kBeingChanged));
   push->defaults = definition->services[*service].defaults;
   push->at_deadline = request.at_deadline.value_or(definition->services[*service].at_deadline);
   push->query.service = request.service;
+  push->query.caller = request.caller;
   push->query.own = pipeline::OwnRow{push->stream, {}, {}, std::nullopt};
   if (batch.rows.rows() == 1) {
     const auto stream = definition->StreamNamed(push->stream);

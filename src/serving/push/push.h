@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "access/access_list.h"
 #include "base/histogram.h"
 #include "base/memory_budget.h"
 #include "base/result.h"
@@ -25,6 +26,7 @@ namespace headrace::serving {
 
 struct PushRequest {
   std::string service;
+  access::CallerRef caller;         // null: everybody may; into the stream it may push
   ingest::EventsRequest event;      // its stream, one event as its body, who sends it
   std::vector<InputColumn> inputs;  // of one value each; they win over the event's fields
   std::chrono::milliseconds deadline{1000};

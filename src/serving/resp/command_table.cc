@@ -38,10 +38,10 @@ constexpr std::array kTable = std::to_array<RespCommandRow>({
     {"features.list", 1, "readonly", 0, 0, "", "Services, and the features that each has."},
     {"ping", -1, "fast", 0, 0, "[text]", "PONG, or the text."},
     {"echo", 2, "fast", 0, 0, "text", "The text."},
-    {"hello", -1, "fast", 0, 0, "[2 | 3] [SETNAME name]",
+    {"hello", -1, "fast", 0, 0, "[2 | 3] [AUTH name token] [SETNAME name]",
      "Chooses the version of the protocol; tells server and connection."},
-    {"auth", -2, "fast", 0, 0, "[user] password",
-     "Refused: this version has no passwords, and listens on the loopback unless told otherwise."},
+    {"auth", -2, "fast", 0, 0, "[name] token",
+     "Shows the token of `serve --tokens`; the name is the token's, or `default`."},
     {"select", 2, "fast", 0, 0, "0", "There is one database."},
     {"client", -2, "fast", 0, 0,
      "ID | GETNAME | SETNAME name | SETINFO name value | INFO | NO-EVICT on | NO-TOUCH on",
@@ -112,13 +112,19 @@ $ redis-cli FEATURES.PUSH payments '{"payment_id":"p1","card_id":"c1","amount":1
 $ redis-cli FEATURES.PUSHGET scoring payments '{"payment_id":"p2", ...}' DEADLINE 50 AT_DEADLINE last_known
 ```
 **Pipelines.** These commands of one connection overlap: those that come together are made durable together, and are answered in their order. Any other command waits until they are answered.
+## Tokens
+With `serve --tokens FILE` a connection shows its token first, with `AUTH token`, `AUTH name token` or `HELLO 3 AUTH name token`; until then only these, `RESET` and `QUIT` are run. Its scopes say which
+views and services it may read ([security.md](../operating/security.md)); a restricted feature is refused by name, and so is `HGETALL` of a view that has one, unless the scopes have `restricted`.
+A token that is removed from the file ends with the next command of the connections that showed it.
 
 ## Errors
 | begins with | is |
 |---|---|
 | `ERR` | a wrong command, argument, name; a protocol error, after which the connection is closed |
 | `READONLY` | a command that would write |
-| `NOPERM` | `AUTH`, and what this version has not |
+| `NOAUTH` | tokens are asked for, and none was shown, or one that was removed since |
+| `WRONGPASS` | a token that nobody has by this name |
+| `NOPERM` | a view, service or restricted feature that the token's scopes do not allow; `AUTH` where no token is asked for |
 | `LOADING` | the start is not over: how far it is |
 | `REFUSED` | no event was accepted: the field, the rule, and where it is kept |
 | `LATE` | a push and get with `refuse` whose deadline has passed: what is known of the event, or the token to ask |
@@ -131,6 +137,7 @@ $ redis-cli FEATURES.PUSHGET scoring payments '{"payment_id":"p2", ...}' DEADLIN
 | 8,192 arguments, 1 MiB each, 4 MiB a command; 64 KiB a line | an error, and the connection is closed |
 | 16,384 connections, or the memory budget | `-ERR max number of clients reached`, closed |
 | 1 MiB of answers that nobody reads | no command is run until half of it is read; after 30 s without a byte taken, closed |
+| before a token was shown: 10 arguments, 1 KiB each, 4 KiB a command, 2 KiB a line; 10 s | an error, and the connection is closed |
 | 30 s inside a command | an error, closed |
 | 300 s without a byte | closed |
 | 1,024 overlapping commands under way on a connection | it is not read |

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "access/access_list.h"
 #include "ingest/typing_queue.h"
 #include "protocols/resp_server.h"
 #include "serving/answer.h"
@@ -33,6 +34,7 @@ struct ServerFigures {
 struct RespVerbs {
   AnswerService* answers = nullptr;
   std::function<ServerFigures()> info;
+  const access::AccessList* access = nullptr;  // null: everybody may read everything
   // Null: events are not taken in (tests of what is read).
   ingest::StreamGate* gate = nullptr;
   PushService* pushes = nullptr;
@@ -45,8 +47,7 @@ protocols::RespHandlers RespCommandHandlers(RespVerbs verbs);
 
 // For a start that is not over: commands about the connection are answered, all others told why not
 // yet.
-protocols::RespHandlers RespStartingHandlers(std::function<ServerFigures()> info,
-                                             std::function<std::string()> why);
+protocols::RespHandlers RespStartingHandlers(RespVerbs verbs, std::function<std::string()> why);
 
 // A row of the table of commands.
 struct RespCommandRow {

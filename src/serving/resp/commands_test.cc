@@ -252,7 +252,7 @@ TEST_F(Resp, AnswersAreLoggedAsThoseOverHttp) {
 
 TEST(RespStarting, SaysHowFarItIs) {
   const protocols::RespHandlers handlers = RespStartingHandlers(
-      [] { return ServerFigures(); }, [] { return std::string("reading the log"); });
+      {.info = [] { return ServerFigures(); }}, [] { return std::string("reading the log"); });
   const auto handler = handlers(1);
   class Call final : public protocols::RespCall {
    public:

@@ -6,6 +6,8 @@
 #include <array>
 #include <unordered_map>
 
+#include "serving/resp/push_commands.h"
+
 namespace headrace::serving {
 namespace {
 
@@ -13,9 +15,8 @@ using protocols::RespCall;
 using protocols::RespVersion;
 using protocols::RespWriter;
 
-constexpr std::string_view kNoPasswords =
-    "this version has no passwords and no TLS: connect without AUTH, and leave the port on the "
-    "loopback";
+constexpr std::string_view kNoTokens =
+    "this server asks for no token (serve --tokens): connect without AUTH";
 // Commands of Redis that write: worth a better answer than that they are unknown.
 constexpr std::array<std::string_view, 24> kWriting = {
     "set",    "setex", "setnx",  "mset", "getset",  "append",  "del",      "unlink",
@@ -134,7 +135,7 @@ bool ConnectionCommands::Run(const RespCommandRow& command, RespCall& call) {
   } else if (name == "hello") {
     Hello(call);
   } else if (name == "auth") {
-    out.Error("NOPERM", kNoPasswords);
+    Auth(call);
   } else if (name == "select") {
     if (arguments[1] == "0")
       out.Ok();
@@ -151,6 +152,7 @@ bool ConnectionCommands::Run(const RespCommandRow& command, RespCall& call) {
   } else if (name == "reset") {
     out.UseVersion(RespVersion::k2);
     name_.clear();
+    if (shown_) shown_->Who({});
     out.Simple("RESET");
   } else if (name == "quit") {
     out.Ok();
@@ -159,6 +161,41 @@ bool ConnectionCommands::Run(const RespCommandRow& command, RespCall& call) {
     return false;
   }
   return true;
+}
+
+bool ConnectionCommands::Admit(const RespCommandRow& command, RespCall& call) {
+  if (!shown_) return true;
+  const access::CallerRef& who = shown_->Who();
+  const std::string_view name = command.name;
+  if (name == "auth" || name == "hello" || name == "quit" || name == "reset") return true;
+  if (who == nullptr) {
+    call.out().Error("NOAUTH", "Authentication required: AUTH token");
+    return false;
+  }
+  // Which stream they may push to is looked at by the commands themselves.
+  if (IsPush(name) || who->scope.AllowsSome(access::Verb::kRead)) return true;
+  call.out().Error("NOPERM", "the scopes of this token do not allow to read");
+  return false;
+}
+
+bool ConnectionCommands::Authenticate(std::string_view name, std::string_view token,
+                                      RespWriter& out) {
+  if (!shown_) {
+    out.Error("NOPERM", kNoTokens);
+    return false;
+  }
+  const access::CallerRef& who = shown_->Who(token);
+  if (who != nullptr && (name.empty() || name == "default" || name == who->name)) return true;
+  shown_->Who({});
+  out.Error("WRONGPASS", "a token that nobody has by this name, or has any more");
+  return false;
+}
+
+void ConnectionCommands::Auth(RespCall& call) {
+  const auto arguments = call.arguments();
+  if (arguments.size() > 3) return call.out().Error("ERR", "syntax error: auth [name] token");
+  const std::string_view name = arguments.size() == 3 ? arguments[1] : std::string_view();
+  if (Authenticate(name, arguments.back(), call.out())) call.out().Ok();
 }
 
 void ConnectionCommands::Ping(RespCall& call) {
@@ -190,12 +227,18 @@ void ConnectionCommands::Hello(RespCall& call) {
     version = arguments[1] == "2" ? RespVersion::k2 : RespVersion::k3;
   }
   for (size_t i = 2; i < arguments.size(); ++i) {
-    if (SameWord(arguments[i], "auth")) return out.Error("NOPERM", kNoPasswords);
+    if (SameWord(arguments[i], "auth") && i + 2 < arguments.size()) {
+      if (!Authenticate(arguments[i + 1], arguments[i + 2], out)) return;
+      i += 2;
+      continue;
+    }
     if (!SameWord(arguments[i], "setname") || i + 1 == arguments.size())
       return out.Error(
           "ERR", fmt::format("syntax error in HELLO: hello {}", CommandNamed("hello")->syntax));
     if (!SetName(arguments[++i], out)) return;
   }
+  if (shown_ && shown_->Who() == nullptr)
+    return out.Error("NOAUTH", "HELLO needs a token here: hello 3 AUTH default TOKEN");
   const ServerFigures info = verbs_.info();
   out.UseVersion(version);
   out.Map(7);

@@ -19,11 +19,21 @@ const RespCommandRow* CommandNamed(std::string_view name);
 class ConnectionCommands {
  public:
   ConnectionCommands(uint64_t connection, const RespVerbs& verbs)
-      : connection_(connection), verbs_(verbs) {}
+      : connection_(connection), verbs_(verbs) {
+    if (verbs.access != nullptr) shown_.emplace(*verbs.access);
+  }
+  // Whose token was shown, as of now; null: nobody's, or access is not controlled.
+  access::CallerRef caller() { return shown_ ? shown_->Who() : nullptr; }
+  // Where access is controlled: a known caller that may read, or a command to become one. False,
+  // and answered, otherwise.
+  bool Admit(const RespCommandRow& command, protocols::RespCall& call);
   // Answers when the command is one of these. Names and counts of arguments were looked at.
   bool Run(const RespCommandRow& command, protocols::RespCall& call);
 
  private:
+  // True when it is somebody's by this name, or by none.
+  bool Authenticate(std::string_view name, std::string_view token, protocols::RespWriter& out);
+  void Auth(protocols::RespCall& call);
   void Ping(protocols::RespCall& call);
   void Hello(protocols::RespCall& call);
   void Client(protocols::RespCall& call);
@@ -34,6 +44,7 @@ class ConnectionCommands {
 
   const uint64_t connection_;
   const RespVerbs& verbs_;
+  std::optional<access::ShownToken> shown_;
   std::string name_;
 };
 

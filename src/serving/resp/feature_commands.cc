@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "serving/caller_rights.h"
 #include "serving/resp/key_text.h"
 #include "serving/resp/service_answer.h"
 
@@ -83,14 +84,33 @@ base::Result<FeatureQuery> ReadServiceQuery(std::span<const std::string_view> ar
 
 void FeatureCommands::Run(RespCall& call) {
   const RespCommandRow* command = CheckCommand(call);
-  if (command != nullptr) Dispatch(*command, call);
+  if (command == nullptr) return;
+  NoteCaller();
+  if (connection_.Admit(*command, call)) Dispatch(*command, call);
+  NoteCaller();
+}
+
+void FeatureCommands::NoteCaller() {
+  if (verbs_.access == nullptr) return;
+  access::CallerRef now = connection_.caller();
+  if (now == caller_) return;
+  caller_ = std::move(now);
+  fields_ = {};  // another one may not read them
+}
+
+base::Result<void> FeatureCommands::MayRead(size_t view, size_t output) const {
+  if (caller_ == nullptr) return {};
+  return CheckOutput(*caller_, definition(), restricted_, view, output);
 }
 
 template <typename Read>
 void FeatureCommands::Answer(RespCall& call, Read read) {
   constexpr int kChangesMax = 3;
   for (int i = 0; i < kChangesMax; ++i) {
-    if (definition_ == nullptr) definition_ = verbs_.answers->definition();
+    if (definition_ == nullptr) {
+      definition_ = verbs_.answers->definition();
+      if (verbs_.access != nullptr) restricted_ = pipeline::FindRestricted(*definition_);
+    }
     const base::Result<bool> written = (this->*read)(call);
     if (!written) return WriteAnswerError(written.error(), call.out());
     if (*written) return;
@@ -110,12 +130,15 @@ void FeatureCommands::Dispatch(const RespCommandRow& command, RespCall& call) {
   if (name == "type") return Answer(call, &FeatureCommands::Type);
   if (name == "get") return Answer(call, &FeatureCommands::Get);
   if (name == "mget") return Answer(call, &FeatureCommands::Mget);
-  if (connection_.Run(command, call) || pushes_.Run(command, call)) return;
+  if (connection_.Run(command, call) || pushes_.Run(command, caller_, call)) return;
   if (name == "features.list") return ListServices(call);
   if (const auto got = GetService(call); !got) WriteAnswerError(got.error(), call.out());
 }
 
 base::Result<bool> FeatureCommands::Ask() {
+  if (caller_ != nullptr)
+    for (const KeyQuestion& question : questions_)
+      HR_TRY_VOID(CheckView(*caller_, definition().views[question.view]));
   HR_TRY(std::optional<KeyAnswers> answers, verbs_.answers->AnswerKeys(definition(), questions_));
   if (!answers) return false;
   answers_ = std::move(*answers);
@@ -128,10 +151,12 @@ base::Result<bool> FeatureCommands::AskKey(std::string_view key) {
   return Ask();
 }
 
-base::Result<FeatureCommands::Field> FeatureCommands::FieldNamed(
-    const pipeline::ViewDefinition& view, std::string_view name) const {
+base::Result<FeatureCommands::Field> FeatureCommands::FieldNamed(size_t number,
+                                                                 std::string_view name) const {
+  const pipeline::ViewDefinition& view = definition().views[number];
   if (!name.starts_with('_')) {
     HR_TRY(const size_t output, OutputNamed(view, name));
+    HR_TRY_VOID(MayRead(number, output));
     return Field{Field::Kind::kFeature, output};
   }
   if (name == "_status") return Field{Field::Kind::kStatus};
@@ -141,6 +166,7 @@ base::Result<FeatureCommands::Field> FeatureCommands::FieldNamed(
   if (name == "_event_time") return Field{Field::Kind::kEventTime};
   const bool status = name.starts_with(kStatusOf);
   HR_TRY(const size_t output, OutputNamed(view, status ? name.substr(kStatusOf.size()) : name));
+  HR_TRY_VOID(MayRead(number, output));
   return Field{status ? Field::Kind::kStatusOf : Field::Kind::kFeature, output};
 }
 
@@ -152,7 +178,7 @@ base::Result<const FeatureCommands::FieldList*> FeatureCommands::FieldsOf(
   FieldList list;
   list.view = view;
   for (const std::string_view name : names) {
-    HR_TRY(list.fields.emplace_back(), FieldNamed(definition().views[view], name));
+    HR_TRY(list.fields.emplace_back(), FieldNamed(view, name));
     list.names.emplace_back(name);
   }
   fields_ = std::move(list);
@@ -206,6 +232,7 @@ base::Result<bool> FeatureCommands::Hgetall(RespCall& call) {
   if (!same) return false;
   const ViewAnswer& answer = answers_.views[0];
   const auto& outputs = definition().views[questions_[0].view].outputs;
+  for (size_t i = 0; i < outputs.size(); ++i) HR_TRY_VOID(MayRead(questions_[0].view, i));
   RespWriter& out = call.out();
   if (!answer.event_time) {
     out.Map(0);
@@ -235,6 +262,7 @@ base::Result<bool> FeatureCommands::Hexists(RespCall& call) {
   if (!same) return false;
   HR_TRY(const size_t output,
          OutputNamed(definition().views[questions_[0].view], call.arguments()[2]));
+  HR_TRY_VOID(MayRead(questions_[0].view, output));
   call.out().Integer(answers_.views[0].statuses[output] == FeatureStatus::kPresent ? 1 : 0);
   return true;
 }
@@ -261,6 +289,7 @@ base::Result<bool> FeatureCommands::Get(RespCall& call) {
   size_t output = 0;
   questions_.resize(1);
   HR_TRY(questions_[0], ReadFeatureKey(definition(), call.arguments()[1], output));
+  HR_TRY_VOID(MayRead(questions_[0].view, output));
   HR_TRY(const bool same, Ask());
   if (same) WriteValue(answers_.views[0], output, call.out());
   return same;
@@ -272,6 +301,7 @@ base::Result<bool> FeatureCommands::Mget(RespCall& call) {
   questions_.clear();
   for (size_t i = 0; i < keys.size(); ++i) {
     HR_TRY(questions_.emplace_back(), ReadFeatureKey(definition(), keys[i], outputs[i]));
+    HR_TRY_VOID(MayRead(questions_.back().view, outputs[i]));
   }
   HR_TRY(const bool same, Ask());
   if (!same) return false;
@@ -282,6 +312,7 @@ base::Result<bool> FeatureCommands::Mget(RespCall& call) {
 
 base::Result<void> FeatureCommands::GetService(RespCall& call) {
   HR_TRY(FeatureQuery query, ReadServiceQuery(call.arguments()));
+  query.caller = caller_;
   verbs_.answers->AnswerWhenVisible(
       std::move(query), [reply = call.Later()](base::Result<FeatureAnswer> answer) mutable {
         reply.Send([answer = std::move(answer)](RespWriter& out) {
@@ -318,17 +349,19 @@ class StartingCommands final : public protocols::RespHandler {
  public:
   StartingCommands(uint64_t connection, const RespVerbs& verbs,
                    const std::function<std::string()>& why)
-      : connection_(connection, verbs), why_(why) {}
+      : controlled_(verbs.access != nullptr), connection_(connection, verbs), why_(why) {}
   void Run(RespCall& call) override {
     const RespCommandRow* command = CheckCommand(call);
-    if (command == nullptr) return;
+    if (command == nullptr || !connection_.Admit(*command, call)) return;
     // As from Redis: a client that only wants to know whether it may ask is told that it may not.
     if (command->name != "ping" && connection_.Run(*command, call)) return;
     call.out().Error("LOADING", why_());
   }
+  bool authenticated() const override { return !controlled_ || connection_.caller() != nullptr; }
 
  private:
-  ConnectionCommands connection_;
+  const bool controlled_;
+  mutable ConnectionCommands connection_;
   const std::function<std::string()>& why_;
 };
 
@@ -340,14 +373,13 @@ protocols::RespHandlers RespCommandHandlers(RespVerbs verbs) {
   };
 }
 
-protocols::RespHandlers RespStartingHandlers(std::function<ServerFigures()> info,
-                                             std::function<std::string()> why) {
+protocols::RespHandlers RespStartingHandlers(RespVerbs verbs, std::function<std::string()> why) {
   struct Starting {
     RespVerbs verbs;
     std::function<std::string()> why;
   };
   auto starting = std::make_shared<Starting>();
-  starting->verbs.info = std::move(info);
+  starting->verbs = std::move(verbs);
   starting->why = std::move(why);
   return [starting = std::move(starting)](uint64_t connection) {
     return std::make_unique<StartingCommands>(connection, starting->verbs, starting->why);

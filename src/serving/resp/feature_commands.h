@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/restricted_features.h"
 #include "serving/resp/commands.h"
 #include "serving/resp/connection_commands.h"
 #include "serving/resp/push_commands.h"
@@ -19,6 +20,7 @@ class FeatureCommands final : public protocols::RespHandler {
   bool MayOverlap(std::span<const std::string_view> arguments) const override {
     return IsPush(arguments[0]);
   }
+  bool authenticated() const override { return verbs_.access == nullptr || caller_ != nullptr; }
 
  private:
   // A field of a hash: a feature, or what the answer says of itself.
@@ -53,16 +55,21 @@ class FeatureCommands final : public protocols::RespHandler {
   // Into questions_ and answers_; false when another definition is visible.
   base::Result<bool> Ask();
   base::Result<bool> AskKey(std::string_view key);
-  base::Result<Field> FieldNamed(const pipeline::ViewDefinition& view, std::string_view name) const;
+  base::Result<Field> FieldNamed(size_t number, std::string_view name) const;
   base::Result<const FieldList*> FieldsOf(size_t view, std::span<const std::string_view> names);
   void WriteField(const FieldList& list, const Field& field, protocols::RespWriter& out);
   void WriteValue(const pipeline::ViewAnswer& answer, size_t output, protocols::RespWriter& out);
+  // A feature that is asked for by name, or among all of its view.
+  base::Result<void> MayRead(size_t view, size_t output) const;
+  void NoteCaller();
   const pipeline::PipelineDefinition& definition() const { return *definition_; }
 
   const RespVerbs& verbs_;
   ConnectionCommands connection_;
   PushCommands pushes_;
+  access::CallerRef caller_;  // null: nobody, or access is not controlled
   pipeline::PipelineRef definition_;
+  pipeline::RestrictedFeatures restricted_;  // of definition_, where access is controlled
   FieldList fields_;
   std::vector<KeyQuestion> questions_;
   KeyAnswers answers_;

@@ -225,20 +225,32 @@ class KeptEvents {
   std::vector<std::string_view> rows_;
 };
 
+// Who has the token of a push is who sent it.
+bool MayPush(const access::Caller& caller, const RespCommandRow& command,
+             std::span<const std::string_view> arguments) {
+  if (command.name == kPushed) return caller.scope.AllowsSome(access::Verb::kPush);
+  return caller.scope.Allows(access::Verb::kPush, arguments[command.name == kPush ? 1 : 2]);
+}
+
 }  // namespace
 
 bool IsPush(std::string_view name) {
   return SameWord(name, kPush) || SameWord(name, kPushGet) || SameWord(name, kPushed);
 }
 
-bool PushCommands::Run(const RespCommandRow& command, RespCall& call) {
+bool PushCommands::Run(const RespCommandRow& command, const access::CallerRef& caller,
+                       RespCall& call) {
   if (command.name != kPush && command.name != kPushGet && command.name != kPushed) return false;
+  if (caller != nullptr && !MayPush(*caller, command, call.arguments())) {
+    call.out().Error("NOPERM", "the scopes of this token do not allow to push there");
+    return true;
+  }
   if (verbs_.gate == nullptr || verbs_.pushes == nullptr || verbs_.budget == nullptr) {
     call.out().Error("ERR", "events are not taken in here");
   } else if (command.name == kPush) {
     Push(call);
   } else if (command.name == kPushGet) {
-    PushGet(call);
+    PushGet(caller, call);
   } else {
     Pushed(call);
   }
@@ -267,9 +279,10 @@ void PushCommands::Push(RespCall& call) {
   });
 }
 
-void PushCommands::PushGet(RespCall& call) {
+void PushCommands::PushGet(const access::CallerRef& caller, RespCall& call) {
   auto read = ReadPushGet(call.arguments());
   if (!read) return WriteAnswerError(read.error(), call.out());
+  read->caller = caller;
   const auto push = [pushes = verbs_.pushes](PushRequest request, RespReply reply) {
     pushes->Push(std::move(request),
                  [reply = std::move(reply)](base::Result<PushAnswer> answer) mutable {

@@ -19,11 +19,13 @@ class PushCommands {
   explicit PushCommands(const RespVerbs& verbs) : verbs_(verbs) {}
   // Answers, or will, when the command is one of these. Names and counts of arguments were looked
   // at.
-  bool Run(const RespCommandRow& command, protocols::RespCall& call);
+  // `caller`: null: everybody may.
+  bool Run(const RespCommandRow& command, const access::CallerRef& caller,
+           protocols::RespCall& call);
 
  private:
   void Push(protocols::RespCall& call);
-  void PushGet(protocols::RespCall& call);
+  void PushGet(const access::CallerRef& caller, protocols::RespCall& call);
   void Pushed(protocols::RespCall& call);
 
   const RespVerbs& verbs_;

@@ -32,6 +32,7 @@ void WriteTyped(const columns::Value& value, std::string& text, RespWriter& out)
 
 std::string_view CodeOf(ErrorCode code) {
   if (code == ErrorCode::kStorageFull) return "FULL";
+  if (code == ErrorCode::kUnauthorized) return "NOPERM";
   const bool again = code == ErrorCode::kUnavailable || code == ErrorCode::kResourceExhausted ||
                      code == ErrorCode::kDeadlineExceeded;
   return again ? "TRYAGAIN" : "ERR";

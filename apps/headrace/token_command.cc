@@ -1,0 +1,62 @@
+// headrace token create: a new token, printed once; the token file gets its digest.
+
+#include <fmt/core.h>
+
+#include <cstdlib>
+
+#include "access/access_list.h"
+#include "access/token.h"
+#include "commands.h"
+#include "env/environment.h"
+#include "env/files.h"
+
+namespace headrace::app {
+namespace {
+
+base::Result<std::string> Create(const TokenCreateOptions& options) {
+  HR_TRY_VOID(access::CheckCallerName(options.name));
+  HR_TRY(const access::Scope scope, access::Scope::Parse(options.scope));
+  const auto environment = env::MakeRealEnvironment();
+  env::Files& files = environment->files();
+  std::string text;
+  HR_TRY(const bool there, files.Exists(options.file));
+  if (there) {
+    HR_TRY(const std::vector<uint8_t> bytes, files.ReadAll(options.file));
+    text.assign(bytes.begin(), bytes.end());
+    if (!text.empty() && !text.ends_with('\n')) text += '\n';
+  }
+  const std::string token = access::MakeToken(*environment);
+  text += access::AccessLine(options.name, scope, token);
+  HR_TRY_VOID(access::AccessList::Check(text));
+  HR_TRY_VOID(env::PutAtomically(files, options.file,
+                                 {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+  return token;
+}
+
+}  // namespace
+
+std::string TokenOfEnvironment() {
+  const char* token = std::getenv("HEADRACE_TOKEN");
+  return token == nullptr ? std::string() : std::string(token);
+}
+
+int RunTokenCreate(const TokenCreateOptions& options, CommandContext& context) {
+  const auto token = Create(options);
+  if (!token) return ReportError(context, token.error());
+  if (context.json()) {
+    fmt::print(context.out,
+               R"({{"name":"{}","token":"{}"}})"
+               "\n",
+               options.name, *token);
+    return 0;
+  }
+  fmt::print(context.out, "{}\n", *token);
+  fmt::print(
+      context.err,
+      "this is the only time that it is shown; {} has its digest, and a running engine reads "
+      "it within a second\n",
+      options.file);
+  return 0;
+}
+
+}  // namespace headrace::app

@@ -25,7 +25,8 @@ class EngineProcess:
     """One life of `headrace serve`, a process group of its own, on ports the system chose.
 
     `before` goes in front of the command (a preload, a fake clock), `environment` into its
-    variables. What it prints is appended to `serve.log` in the pipeline's folder.
+    variables, `options` behind its own. What it prints is appended to `serve.log` in the
+    pipeline's folder.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class EngineProcess:
         data: Path,
         before: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
+        options: tuple[str, ...] = (),
     ) -> None:
         self.ports: dict[str, Any] = {}
         self.log = folder / "serve.log"
@@ -42,6 +44,7 @@ class EngineProcess:
         command = [*before, str(BINARY), "serve", str(folder / "pipeline.yaml")]
         command += ["--data", str(data), "--ready-file", str(self.ready_file)]
         command += ["--http", "127.0.0.1:0", "--flight", "127.0.0.1:0", "--resp", "127.0.0.1:0"]
+        command += options
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

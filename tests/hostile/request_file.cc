@@ -1,5 +1,6 @@
 #include "hostile/request_file.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -91,9 +92,19 @@ std::optional<std::string> Decode(std::string_view text) {
   return out;
 }
 
-std::string JsonRequest(std::string_view path, std::string_view body) {
-  return fmt::format("POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{}", path,
-                     body.size(), body);
+// "PATH BODY", or with a caller "CALLER PATH BODY".
+std::optional<std::string> JsonRequest(std::string_view words, bool with_caller) {
+  std::string authorization;
+  if (with_caller) {
+    const size_t blank = std::min(words.find(' '), words.size());
+    authorization = fmt::format("Authorization: Bearer token-{}\r\n", words.substr(0, blank));
+    words.remove_prefix(std::min(blank + 1, words.size()));
+  }
+  const size_t blank = words.find(' ');
+  if (blank == std::string_view::npos) return std::nullopt;
+  const std::string_view body = words.substr(blank + 1);
+  return fmt::format("POST {} HTTP/1.1\r\nHost: localhost\r\n{}Content-Length: {}\r\n\r\n{}",
+                     words.substr(0, blank), authorization, body.size(), body);
 }
 
 Result<std::string> Command(std::string_view words, size_t line) {
@@ -113,10 +124,12 @@ Result<void> Apply(const Line& line, const Values& values, HostileRequest& reque
   if (!decoded) return Fail(Wrong(line.number, "an escape that is none"));
   if (text.starts_with("> ")) {
     request.bytes += decoded->substr(2);
-  } else if (text.starts_with("json ")) {
-    const size_t blank = decoded->find(' ', 5);
-    if (blank == std::string::npos) return Fail(Wrong(line.number, "json PATH BODY"));
-    request.bytes += JsonRequest(decoded->substr(5, blank - 5), decoded->substr(blank + 1));
+  } else if (text.starts_with("json ") || text.starts_with("json-as ")) {
+    const bool with_caller = text.starts_with("json-as ");
+    const auto json =
+        JsonRequest(std::string_view(*decoded).substr(with_caller ? 8 : 5), with_caller);
+    if (!json) return Fail(Wrong(line.number, "json PATH BODY, json-as CALLER PATH BODY"));
+    request.bytes += *json;
   } else if (text.starts_with("cmd ")) {
     HR_TRY(const std::string command, Command(std::string_view(text).substr(4), line.number));
     request.bytes += command;

@@ -31,11 +31,14 @@ struct Outcome {
 };
 
 // A request that every connection in order answers in one way.
-std::string_view Probe(Protocol protocol) {
+std::string_view Probe(Protocol protocol, Asking asking) {
+  if (protocol == Protocol::kResp && asking == Asking::kTokens)
+    return "*2\r\n$4\r\nAUTH\r\n$9\r\ntoken-all\r\n";
   return protocol == Protocol::kHttp ? "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
                                      : "*2\r\n$4\r\nECHO\r\n$5\r\nprobe\r\n";
 }
-std::string_view ProbeAnswer(Protocol protocol) {
+std::string_view ProbeAnswer(Protocol protocol, Asking asking) {
+  if (protocol == Protocol::kResp && asking == Asking::kTokens) return "+OK";
   return protocol == Protocol::kHttp ? "200 " : "$5\r\nprobe\r\n";
 }
 
@@ -62,11 +65,12 @@ bool Matches(Protocol protocol, std::string_view wanted, std::string_view got) {
 }
 
 // Empty when all is as it must be.
-std::string Judge(Protocol protocol, const HostileRequest& request, const Outcome& outcome) {
+std::string Judge(Protocol protocol, Asking asking, const HostileRequest& request,
+                  const Outcome& outcome) {
   const auto answers = ReadAnswers(protocol, outcome.bytes);
   if (!answers) return "no whole answers: " + Cut(outcome.bytes);
   std::vector<std::string> wanted = request.answers;
-  if (request.ending == Ending::kOpen) wanted.emplace_back(ProbeAnswer(protocol));
+  if (request.ending == Ending::kOpen) wanted.emplace_back(ProbeAnswer(protocol, asking));
   if (answers->size() != wanted.size())
     return fmt::format("{} answers instead of {}: {}", answers->size(), wanted.size(),
                        Cut(outcome.bytes));
@@ -81,11 +85,13 @@ std::string Judge(Protocol protocol, const HostileRequest& request, const Outcom
 
 class HeldSide {
  public:
+  explicit HeldSide(Asking asking) : asking_(asking), engine_(asking) {}
   Outcome Ask(Protocol protocol, const HostileRequest& request, size_t piece) {
     const std::unique_ptr<HeldPeer> peer = engine_.Dial(protocol);
     Outcome outcome;
     std::string bytes = request.bytes;
-    if (request.ending != Ending::kWaiting && request.wait.count() == 0) bytes += Probe(protocol);
+    if (request.ending != Ending::kWaiting && request.wait.count() == 0)
+      bytes += Probe(protocol, asking_);
     for (size_t at = 0; at < bytes.size(); at += piece) {
       engine_.Run([&] { peer->Send(std::string_view(bytes).substr(at, piece)); });
       Collect(*peer, outcome);
@@ -117,6 +123,7 @@ class HeldSide {
     engine_.Settle();
     engine_.Run([&] { outcome.bytes += peer.Take(); });
   }
+  const Asking asking_;
   SmallEngine engine_;
 };
 
@@ -131,7 +138,7 @@ class RealSide {
     auto stream = network_->Connect("127.0.0.1", port_, kPatience);
     if (!stream) return {"no connection: " + stream.error().ToString(), false};
     std::string bytes = request.bytes;
-    if (request.ending != Ending::kWaiting) bytes += Probe(protocol);
+    if (request.ending != Ending::kWaiting) bytes += Probe(protocol, Asking::kNobody);
     // The engine may close before it has read everything.
     (void)(*stream)->Write({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()},
                            kPatience);
@@ -158,6 +165,7 @@ class RealSide {
 
 struct Options {
   Protocol protocol = Protocol::kHttp;
+  Asking asking = Asking::kNobody;  // of a file whose name says "access"
   std::string file;
   std::string only;
   std::string seeds;  // the folder to write them to
@@ -166,13 +174,13 @@ struct Options {
 
 size_t RunHeld(const Options& options, const std::vector<HostileRequest>& requests) {
   size_t failed = 0;
-  HeldSide side;
+  HeldSide side(options.asking);
   for (const HostileRequest& request : requests) {
     // So that long ones stay quick.
     const size_t least = 1 + request.bytes.size() / 2048;
     for (const size_t piece : {request.bytes.size() + 100, least, least + 6}) {
-      const std::string wrong =
-          Judge(options.protocol, request, side.Ask(options.protocol, request, piece));
+      const std::string wrong = Judge(options.protocol, options.asking, request,
+                                      side.Ask(options.protocol, request, piece));
       if (wrong.empty()) continue;
       fmt::print("{}:{}: {} ({} bytes at a time)\n    {}\n", options.file, request.line,
                  request.name, piece, wrong);
@@ -188,7 +196,8 @@ size_t RunReal(const Options& options, const std::vector<HostileRequest>& reques
   RealSide side(options.port);
   for (const HostileRequest& request : requests) {
     if (request.wait.count() > 0) continue;
-    const std::string wrong = Judge(options.protocol, request, side.Ask(options.protocol, request));
+    const std::string wrong =
+        Judge(options.protocol, Asking::kNobody, request, side.Ask(options.protocol, request));
     if (wrong.empty()) continue;
     fmt::print("{}:{}: {} (over a socket)\n    {}\n", options.file, request.line, request.name,
                wrong);
@@ -261,6 +270,8 @@ int main(int argc, char** argv) {
   }
   options.protocol = words[0] == "http" ? Protocol::kHttp : Protocol::kResp;
   options.file = words[1];
+  if (options.file.find("access") != std::string::npos)
+    options.asking = headrace::hostile::Asking::kTokens;
   for (size_t i = 2; i + 1 < words.size(); i += 2) {
     if (words[i] == "--only") options.only = words[i + 1];
     if (words[i] == "--port")

@@ -1,5 +1,6 @@
 #include "hostile/small_engine.h"
 
+#include <array>
 #include <optional>
 
 #include "ingest/http/events_endpoint.h"
@@ -33,10 +34,12 @@ views:
     over: [1h, 1d]
     features: {n: count(*), spend: sum(amount), shops: "last_n(shop, 2)", big: last(amount > 5)}
   place: {from: payments, by: [card, shop], over: [1d], features: {n: count(*)}}
+  person: {from: payments, by: card, over: [1d], features: {mail: last(email), n: count(*)}}
 inputs: {limit: float64}
-on_request: {ratio: card.spend_1h / nullif(limit, 0)}
+on_request: {ratio: card.spend_1h / nullif(limit, 0), mailed: "person.mail_1d = 'x'"}
 services:
   scoring: {features: [card.*, place.n_1d, ratio], max_lag: 1h}
+  letters: {features: [person.*]}
 )yaml";
 
 constexpr std::string_view kContract = R"yaml(apiVersion: v3.1.0
@@ -54,12 +57,25 @@ schema:
       - {name: amount, logicalType: number}
       - {name: count, logicalType: integer}
       - {name: paid, logicalType: boolean}
+      - {name: email, logicalType: string, classification: restricted}
 )yaml";
 
 constexpr std::string_view kRows =
-    R"({"card":"c1","shop":"s:1","at":"2026-06-30T23:59:00Z","amount":1.5}
+    R"({"card":"c1","shop":"s:1","at":"2026-06-30T23:59:00Z","amount":1.5,"email":"a@b"}
 {"card":"c2","shop":"s2","at":"2026-06-30T23:59:01Z","amount":7}
 )";
+
+// "reader" has the token "token-reader", and so on.
+constexpr auto kCallers = std::to_array<std::pair<std::string_view, std::string_view>>({
+    {"reader", "read:scoring"},
+    {"cards", "read:card,read:person"},
+    {"all", "read"},
+    {"private", "read,restricted"},
+    {"pusher", "push:payments"},
+    {"watcher", "watch"},
+    {"admin", "admin"},
+});
+constexpr const char* kTokenFile = "tokens";
 
 pipeline::PipelineRef Definition() {
   const auto contracts = [](const std::string&) -> Result<std::string> {
@@ -76,10 +92,15 @@ std::string_view SmallPipeline::Pipeline() { return kPipeline; }
 std::string_view SmallPipeline::Contract() { return kContract; }
 std::string_view SmallPipeline::Rows() { return kRows; }
 
-SmallEngine::SmallEngine()
+SmallEngine::SmallEngine(Asking asking)
     : machine_(std::make_unique<env::simulated::SimulatedEnvironment>(kMachineSeed)) {
   machine_->StepWall(kWall - machine_->clock().Wall());
-  Run([this] {
+  Run([this, asking] {
+    if (asking == Asking::kTokens) WriteTokens();
+    protocols::HttpServerOptions http_options{.access = access_.get()};
+    http_options.hosts = access_ ? protocols::HostRule::kAny : protocols::HostRule::kLocal;
+    protocols::RespServerOptions resp_options;
+    if (access_) resp_options.authentication = protocols::Authentication::kFirst;
     auto core = wiring::Core::Start(*machine_,
                                     {.definition = Definition(), .data_folder = "data", .log = {}});
     HR_CHECK(core.has_value(), "the small engine starts");
@@ -88,11 +109,13 @@ SmallEngine::SmallEngine()
     events_ = machine_->NewExecutor("events", env::Priority::kRealTime);
     wiring::MountVerbs(router_, *core_, *gate_, *events_, wiring::DemoFaults::kOff);
     auto http = protocols::HttpServer::Start(network_, machine_->clock(), core_->budget(), router_,
-                                             "127.0.0.1", kHttpPort);
-    commands_ = serving::RespCommandHandlers(
-        {&core_->answers(), [] { return serving::ServerFigures{.version = "0"}; }});
+                                             "127.0.0.1", kHttpPort, http_options);
+    commands_ =
+        serving::RespCommandHandlers({.answers = &core_->answers(),
+                                      .info = [] { return serving::ServerFigures{.version = "0"}; },
+                                      .access = access_.get()});
     auto resp = protocols::RespServer::Start(network_, machine_->clock(), core_->budget(),
-                                             commands_, "127.0.0.1", kRespPort);
+                                             commands_, "127.0.0.1", kRespPort, resp_options);
     HR_CHECK(http.has_value() && resp.has_value(), "a held network refuses nothing");
     http_ = std::move(*http);
     resp_ = std::move(*resp);
@@ -107,6 +130,19 @@ SmallEngine::~SmallEngine() {
   resp_.reset();
   events_.reset();
   core_.reset();
+}
+
+void SmallEngine::WriteTokens() {
+  std::string text;
+  for (const auto& [name, scope] : kCallers)
+    text += access::AccessLine(name, *access::Scope::Parse(scope), "token-" + std::string(name));
+  auto file = machine_->files().OpenForWriting(kTokenFile, env::Files::Open::kCreateNew);
+  HR_CHECK(file.has_value() &&
+               (*file)->WriteAt(0, {reinterpret_cast<const uint8_t*>(text.data()), text.size()}),
+           "the token file is written");
+  auto list = access::AccessList::Open(machine_->files(), kTokenFile);
+  HR_CHECK(list.has_value(), "the token file is right");
+  access_ = std::move(*list);
 }
 
 void SmallEngine::Run(const std::function<void()>& talk) {

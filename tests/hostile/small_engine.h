@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "access/access_list.h"
 #include "env/simulated/environment.h"
 #include "hostile/held_network.h"
 #include "protocols/http_server.h"
@@ -25,10 +26,13 @@ struct SmallPipeline {
   static std::string_view Rows();      // of the stream payments, NDJSON
 };
 
+// Whether the engine asks for tokens; their texts are in small_engine.cc.
+enum class Asking : uint8_t { kNobody, kTokens };
+
 // One thread only. The wall clock stands at 2026-07-01 at first.
 class SmallEngine {
  public:
-  SmallEngine();
+  explicit SmallEngine(Asking asking = Asking::kNobody);
   ~SmallEngine();
   SmallEngine(const SmallEngine&) = delete;
 
@@ -43,8 +47,10 @@ class SmallEngine {
 
  private:
   void Feed();
+  void WriteTokens();
 
   std::unique_ptr<env::simulated::SimulatedEnvironment> machine_;
+  std::unique_ptr<access::AccessList> access_;
   HeldNetwork network_;
   std::unique_ptr<wiring::Core> core_;
   std::unique_ptr<wiring::LogGate> gate_;

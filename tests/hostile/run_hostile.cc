@@ -90,7 +90,8 @@ class HeldSide {
     const std::unique_ptr<HeldPeer> peer = engine_.Dial(protocol);
     Outcome outcome;
     std::string bytes = request.bytes;
-    if (request.ending != Ending::kWaiting && request.wait.count() == 0)
+    if (request.ending == Ending::kOpen ||
+        (request.ending == Ending::kClosed && request.wait.count() == 0))
       bytes += Probe(protocol, asking_);
     for (size_t at = 0; at < bytes.size(); at += piece) {
       engine_.Run([&] { peer->Send(std::string_view(bytes).substr(at, piece)); });

@@ -169,10 +169,9 @@ def test_no_other_address_without_tokens(tmp_path: Path, server: str) -> None:
         "--data",
         tmp_path / "data",
     ]
-    ports = ["--http", "127.0.0.1:0", "--flight", "127.0.0.1:0", "--resp", "127.0.0.1:0"]
-    started = subprocess.run(
-        [*command, *ports, server, "0.0.0.0:0"], capture_output=True, text=True, timeout=300
-    )
+    for each in ("--http", "--flight", "--resp"):
+        command += [each, "0.0.0.0:0" if each == server else "127.0.0.1:0"]
+    started = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert started.returncode == 6, started.stderr
     assert "headrace token create" in started.stderr
     assert not (tmp_path / "data").exists()

@@ -89,6 +89,7 @@ struct Arguments::Impl {
   TablesOptions tables;
   OptimizeOptions optimize;
   VacuumOptions vacuum;
+  TableDiffOptions table_diff;
   ExplainOptions explain;
   TokenCreateOptions token_create;
 
@@ -364,10 +365,23 @@ void Arguments::Impl::AddScan() {
 void Arguments::Impl::AddTables() {
   CLI::App& list =
       Add("tables",
-          "Delta tables of a data folder, or one table: version, epochs, files, sizes, "
-          "age",
+          "Delta tables of a data folder, or one table: version, epochs, files, sizes, age, layout",
           [this](CommandContext& context) { return RunTables(tables, context); });
-  list.add_option("FOLDER", tables.folder, "An engine's data folder, or a table's")->required();
+  list.add_option("FOLDER", tables.folder, "An engine's data folder, or a table's");
+  list.add_option("--versions", tables.versions, "List the newest N versions of each table")
+      ->type_name("N");
+  CLI::App& diff_tables =
+      Add(list, "diff", "What one version of a table has and another has not: files, or rows",
+          [this](CommandContext& context) { return RunTableDiff(table_diff, context); });
+  diff_tables
+      .add_option("BEFORE", table_diff.before,
+                  "A table's folder: its newest version, or FOLDER@VERSION, or FOLDER@epoch:N")
+      ->required();
+  diff_tables.add_option("AFTER", table_diff.after, "Likewise; of the same table, or of another")
+      ->required();
+  diff_tables.add_flag("--rows", table_diff.rows,
+                       "Read the rows of files that only one side has, and count those that only "
+                       "one side has");
   CLI::App& look = Add("doctor",
                        "What costs the readers of a Delta table, anybody's, and the command that "
                        "mends it; changes nothing; exit code 1 when there is something",
@@ -533,7 +547,8 @@ std::string Arguments::Reference() const {
   };
   for (const CLI::App* command : impl_->program.get_subcommands(shown)) {
     const auto parts = command->get_subcommands(shown);
-    if (parts.empty()) describe(command->get_name(), *command);
+    // One that does something itself has more than --help.
+    if (parts.empty() || command->get_options().size() > 1) describe(command->get_name(), *command);
     for (const CLI::App* part : parts)
       describe(command->get_name() + " " + part->get_name(), *part);
   }

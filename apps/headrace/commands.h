@@ -184,6 +184,7 @@ int RunDoctor(const DoctorOptions& options, CommandContext& context);
 
 struct TablesOptions {
   std::string folder;
+  size_t versions = 0;  // to list
 };
 int RunTables(const TablesOptions& options, CommandContext& context);
 
@@ -205,6 +206,13 @@ struct VacuumOptions {
   Address http;
 };
 int RunVacuum(const VacuumOptions& options, CommandContext& context);
+
+struct TableDiffOptions {
+  std::string before;  // FOLDER, FOLDER@VERSION or FOLDER@epoch:N
+  std::string after;
+  bool rows = false;
+};
+int RunTableDiff(const TableDiffOptions& options, CommandContext& context);
 
 struct ExplainOptions {
   std::string code;  // "HR0214"

@@ -1,5 +1,5 @@
 // headrace tables FOLDER: the Delta tables of a data folder, or one table: version, epochs, files,
-// sizes, freshness. Reads, and changes nothing.
+// sizes, freshness, layout, and its newest versions. Reads, and changes nothing.
 
 #include <fmt/core.h>
 
@@ -12,6 +12,7 @@
 #include "progress.h"
 #include "tables/delta/log_listing.h"
 #include "tables/delta/table_findings.h"
+#include "tables/delta/version_list.h"
 
 namespace headrace::app {
 namespace {
@@ -22,6 +23,7 @@ using base::Result;
 using nlohmann::ordered_json;
 using tables::delta::BytesText;
 using tables::delta::TableSurvey;
+using tables::delta::VersionFacts;
 
 constexpr int64_t kUsPerSecond = 1'000'000;
 // Of which the version is that of a plan, and no epoch whose rows are there
@@ -64,6 +66,39 @@ ordered_json Epochs(const TableSurvey& survey) {
   return epochs;
 }
 
+ordered_json LayoutJson(const tables::delta::Layout& layout) {
+  ordered_json columns = ordered_json::array();
+  for (const tables::delta::ColumnLayout& each : layout.columns)
+    columns.push_back({{"column", each.column},
+                       {"files_opened", each.files_opened},
+                       {"share", each.files_opened / static_cast<double>(layout.files)}});
+  return columns;
+}
+
+ordered_json VersionsJson(const std::vector<VersionFacts>& versions) {
+  ordered_json all = ordered_json::array();
+  for (const VersionFacts& each : versions)
+    all.push_back({{"version", each.version},
+                   {"at", base::FormatTimestamp(each.at)},
+                   {"operation", each.operation},
+                   {"epoch", each.epoch ? ordered_json(*each.epoch) : ordered_json()},
+                   {"files_added", each.files_added},
+                   {"files_removed", each.files_removed},
+                   {"rows_added", each.rows_added},
+                   {"bytes_added", each.bytes_added}});
+  return all;
+}
+
+void PrintVersions(std::FILE* out, const std::vector<VersionFacts>& versions) {
+  for (const VersionFacts& each : versions)
+    fmt::print(
+        out, "  {:>11} {}  {}{}  +{} files, {} rows, {}{}\n", each.version,
+        base::FormatTimestamp(each.at), each.operation,
+        each.epoch ? fmt::format(", up to epoch {}", *each.epoch) : "",
+        WithCommas(each.files_added), WithCommas(each.rows_added), BytesText(each.bytes_added),
+        each.files_removed == 0 ? "" : fmt::format(", -{} files", WithCommas(each.files_removed)));
+}
+
 ordered_json ToJson(const NamedTable& table, const TableSurvey& survey, double age_s) {
   return {
       {"table", table.name},
@@ -78,7 +113,8 @@ ordered_json ToJson(const NamedTable& table, const TableSurvey& survey, double a
       {"checkpoint", survey.log.checkpoint ? ordered_json(*survey.log.checkpoint) : ordered_json()},
       {"log_bytes", survey.log.bytes},
       {"last_commit", base::FormatTimestamp(survey.log.newest_at)},
-      {"age_s", age_s}};
+      {"age_s", age_s},
+      {"layout", LayoutJson(survey.layout)}};
 }
 
 void Print(std::FILE* out, const NamedTable& table, const TableSurvey& survey, double age_s) {
@@ -95,11 +131,16 @@ void Print(std::FILE* out, const NamedTable& table, const TableSurvey& survey, d
   fmt::print(out, "  log         {}\n", BytesText(survey.log.bytes));
   fmt::print(out, "  fresh       last commit {}, {:.0f} s ago\n",
              base::FormatTimestamp(survey.log.newest_at), age_s);
+  fmt::print(out, "  layout      {}\n", tables::delta::LayoutText(survey.layout, 4));
 }
 
 }  // namespace
 
 int RunTables(const TablesOptions& options, CommandContext& context) {
+  if (options.folder.empty())
+    return ReportError(context, base::Error(ErrorCode::kInvalidInput,
+                                            "FOLDER is missing: name an engine's data folder, or "
+                                            "a table's"));
   const auto environment = env::MakeRealEnvironment();
   const auto tables = FindTables(environment->files(), options.folder);
   if (!tables) return ReportError(context, tables.error());
@@ -109,10 +150,16 @@ int RunTables(const TablesOptions& options, CommandContext& context) {
     if (!survey) return ReportError(context, survey.error());
     const auto age = environment->clock().Wall() - survey->log.newest_at;
     const double age_s = static_cast<double>(age.count()) / static_cast<double>(kUsPerSecond);
+    const auto versions =
+        tables::delta::ListVersions(environment->files(), table.folder, options.versions);
+    if (!versions) return ReportError(context, versions.error());
     if (context.json()) {
-      all.push_back(ToJson(table, *survey, age_s));
+      ordered_json json = ToJson(table, *survey, age_s);
+      if (options.versions > 0) json["versions"] = VersionsJson(*versions);
+      all.push_back(std::move(json));
     } else {
       Print(context.out, table, *survey, age_s);
+      PrintVersions(context.out, *versions);
     }
   }
   if (context.json())

@@ -26,16 +26,9 @@ using Json = nlohmann::json;
 constexpr int64_t kTimeSlackUs = 1000;
 constexpr int64_t kUsPerDay = 86'400'000'000;
 
-std::partial_ordering Compare(const Value& a, const Value& b) {
-  if (columns::IsVariable(a.type())) return a.as_text() <=> b.as_text();
-  if (columns::IsFloating(a.type())) return a.as_double() <=> b.as_double();
-  if (a.type() == Type::kBool) return a.as_bool() <=> b.as_bool();
-  return a.as_int() <=> b.as_int();
-}
-
 bool Fits(const Value& value, const Condition& condition) {
   if (value.is_null()) return false;
-  const auto order = Compare(value, condition.value);
+  const auto order = CompareValues(value, condition.value);
   switch (condition.is) {
     case Is::kEqual: return order == 0;
     case Is::kLess: return order < 0;
@@ -68,13 +61,16 @@ std::optional<Value> BoundOf(const Json& stats, const char* which, const TableCo
   return Value(type, time ? parsed->us : parsed->us / kUsPerDay);
 }
 
-bool MayFitStats(const Json& stats, const TableColumn& column, const Condition& condition) {
+bool AllNull(const Json& stats, const TableColumn& column) {
   const auto rows = stats.find("numRecords");
-  if (const auto nulls = stats.find("nullCount"); rows != stats.end() && nulls != stats.end()) {
-    const auto count = nulls->is_object() ? nulls->find(column.physical_name) : nulls->end();
-    if (nulls->is_object() && count != nulls->end() && count->is_number() && *count == *rows)
-      return false;
-  }
+  const auto nulls = stats.find("nullCount");
+  if (rows == stats.end() || nulls == stats.end() || !nulls->is_object()) return false;
+  const auto count = nulls->find(column.physical_name);
+  return count != nulls->end() && count->is_number() && *count == *rows;
+}
+
+bool MayFitStats(const Json& stats, const TableColumn& column, const Condition& condition) {
+  if (AllNull(stats, column)) return false;
   const auto min = BoundOf(stats, "minValues", column);
   auto max = BoundOf(stats, "maxValues", column);
   if (max && (*column.held == Type::kTimestamp || *column.held == Type::kTimestampNtz)) {
@@ -89,17 +85,44 @@ bool MayFitStats(const Json& stats, const TableColumn& column, const Condition& 
   if (columns::IsFloating(*column.held) && std::isnan(condition.value.as_double())) return true;
   switch (condition.is) {
     case Is::kEqual:
-      return !(min && Compare(condition.value, *min) < 0) &&
-             !(max && Compare(condition.value, *max) > 0);
-    case Is::kLess: return !(min && Compare(*min, condition.value) >= 0);
-    case Is::kAtMost: return !(min && Compare(*min, condition.value) > 0);
-    case Is::kGreater: return !(max && Compare(*max, condition.value) <= 0);
-    case Is::kAtLeast: return !(max && Compare(*max, condition.value) < 0);
+      return !(min && CompareValues(condition.value, *min) < 0) &&
+             !(max && CompareValues(condition.value, *max) > 0);
+    case Is::kLess: return !(min && CompareValues(*min, condition.value) >= 0);
+    case Is::kAtMost: return !(min && CompareValues(*min, condition.value) > 0);
+    case Is::kGreater: return !(max && CompareValues(*max, condition.value) <= 0);
+    case Is::kAtLeast: return !(max && CompareValues(*max, condition.value) < 0);
   }
   return true;
 }
 
 }  // namespace
+
+std::partial_ordering CompareValues(const Value& a, const Value& b) {
+  if (columns::IsVariable(a.type())) return a.as_text() <=> b.as_text();
+  if (columns::IsFloating(a.type())) return a.as_double() <=> b.as_double();
+  if (a.type() == Type::kBool) return a.as_bool() <=> b.as_bool();
+  return a.as_int() <=> b.as_int();
+}
+
+std::vector<FileBounds> BoundsOf(const TableColumns& table, const AddFile& file) {
+  const Json stats = Json::parse(file.stats, nullptr, /*allow_exceptions=*/false);
+  std::vector<FileBounds> all(table.columns.size());
+  for (size_t i = 0; i < all.size(); ++i) {
+    const TableColumn& column = table.columns[i];
+    if (!column.held) continue;
+    if (column.partition) {
+      const auto value = PartitionValue(column, file);
+      if (!value) continue;
+      all[i].all_null = value->is_null();
+      if (!value->is_null()) all[i].least = all[i].greatest = *value;
+    } else if (stats.is_object()) {
+      all[i].all_null = AllNull(stats, column);
+      all[i].least = BoundOf(stats, "minValues", column);
+      all[i].greatest = BoundOf(stats, "maxValues", column);
+    }
+  }
+  return all;
+}
 
 Result<void> CheckConditions(const TableColumns& table, std::span<const Condition> conditions) {
   for (const Condition& condition : conditions) {

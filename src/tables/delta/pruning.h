@@ -2,8 +2,11 @@
 // Which files can't have a row that a scan asks for, by their partition values and statistics
 // (PROTOCOL, "Per-file Statistics").
 
+#include <compare>
+#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "columns/value.h"
@@ -26,6 +29,17 @@ base::Result<void> CheckConditions(const TableColumns& table,
 // False: no row of the file fits all of the conditions, which were checked. True when in doubt:
 // statistics may be absent, cut, or of another writer's making.
 bool MayFit(const TableColumns& table, std::span<const Condition> conditions, const AddFile& file);
+
+// What a file says of a column of a type that is held.
+struct FileBounds {
+  std::optional<columns::Value> least;  // nothing: it can't be told
+  std::optional<columns::Value> greatest;
+  bool all_null = false;
+};
+// One a column of the table.
+std::vector<FileBounds> BoundsOf(const TableColumns& table, const AddFile& file);
+// Of two values of one type, none of them null.
+std::partial_ordering CompareValues(const columns::Value& a, const columns::Value& b);
 
 // A partition value as the log has it; null for null and "". Errors: kCorruption for a text that is
 // no value of the type; kUnsupported for bytes.

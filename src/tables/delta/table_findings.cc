@@ -116,6 +116,26 @@ Finding Statistics(const TableSurvey& survey, const std::string& folder) {
   return finding;
 }
 
+// Columns that Headrace adds are in the order of the log: they keep apart what nobody asks for.
+bool IsAdded(const std::string& column) {
+  return column == "_epoch" || column == "_row" || column == "_known_at";
+}
+
+Finding LayoutOfFiles(const TableSurvey& survey, const std::string& folder) {
+  Finding finding{.name = "layout"};
+  finding.saw = LayoutText(survey.layout, 4);
+  if (survey.files.bytes < kLayoutBytesMin || survey.layout.columns.empty()) return finding;
+  const auto files = static_cast<double>(survey.layout.files);
+  finding.wrong = std::ranges::none_of(survey.layout.columns, [&](const ColumnLayout& each) {
+    return !IsAdded(each.column) && each.files_opened <= kLayoutShareMax * files;
+  });
+  if (!finding.wrong) return finding;
+  finding.spark = fmt::format("OPTIMIZE {} ZORDER BY (COLUMN)", SparkTable(folder));
+  finding.delta_rs = DeltaRs(folder, "optimize.z_order(['COLUMN'])");
+  finding.note = "COLUMN is what readers filter by; without such a filter no layout helps";
+  return finding;
+}
+
 Finding VacuumDebt(const TableSurvey& survey, const std::string& folder) {
   const FileFigures& files = survey.files;
   Finding finding{.name = "vacuum debt"};
@@ -190,10 +210,24 @@ Finding Features(const TableSurvey& survey) {
 }  // namespace
 
 std::vector<Finding> FindingsOf(const TableSurvey& survey, const std::string& folder) {
-  return {MissingFiles(survey),        SmallFiles(survey, folder),
-          Checkpoints(survey, folder), Statistics(survey, folder),
-          Deletions(survey, folder),   LogGrowth(survey, folder),
-          VacuumDebt(survey, folder),  Features(survey)};
+  return {MissingFiles(survey),       SmallFiles(survey, folder),    Checkpoints(survey, folder),
+          Statistics(survey, folder), LayoutOfFiles(survey, folder), Deletions(survey, folder),
+          LogGrowth(survey, folder),  VacuumDebt(survey, folder),    Features(survey)};
+}
+
+std::string LayoutText(const Layout& layout, size_t most) {
+  std::string text;
+  size_t shown = 0;
+  for (const ColumnLayout& each : layout.columns) {
+    if (IsAdded(each.column)) continue;
+    if (shown++ == most) break;
+    const double share = 100 * each.files_opened / static_cast<double>(layout.files);
+    text += text.empty()
+                ? fmt::format("one value of {} opens {:.1f} of {} files ({:.0f} %)", each.column,
+                              each.files_opened, Count(layout.files), share)
+                : fmt::format(", {} {:.1f} ({:.0f} %)", each.column, each.files_opened, share);
+  }
+  return text.empty() ? "no column has bounds" : text;
 }
 
 std::string BytesText(uint64_t bytes) {

@@ -10,6 +10,7 @@
 #include "tables/delta/log_listing.h"
 #include "tables/delta/log_replay.h"
 #include "tables/delta/log_upkeep.h"
+#include "tables/delta/table_schema.h"
 
 namespace headrace::tables::delta {
 namespace {
@@ -51,6 +52,10 @@ class Counting final : public FileSink {
       ++figures.with_deletions;
       figures.deleted_rows += static_cast<uint64_t>(file.deletion_vector->cardinality);
     }
+    if (for_layout.size() < Layout::kFilesMax)
+      for_layout.push_back({.path = file.path,
+                            .stats = std::move(file.stats),
+                            .partition_values = std::move(file.partition_values)});
     live.insert(std::move(file.path));
     return {};
   }
@@ -78,6 +83,7 @@ class Counting final : public FileSink {
   std::map<std::string, Partition> partitions;
   std::unordered_set<std::string> live;
   std::map<std::string, int64_t> removed;  // path -> when
+  std::vector<AddFile> for_layout;         // their statistics and partition values
 };
 
 class Survey {
@@ -89,6 +95,9 @@ class Survey {
     HR_TRY(survey_.state, ReplayLog(files(), folder_, std::nullopt, &counting_));
     counting_.Finish();
     survey_.files = counting_.figures;
+    // A table of a mode of mapping that is not read has no layout to be told.
+    if (const auto columns = ReadTableColumns(*survey_.state.metadata))
+      survey_.layout = LayoutOf(*columns, counting_.for_layout);
     HR_TRY_VOID(LookAtLog());
     HR_TRY_VOID(LookAtFolder("", 0));
     for (const std::string& path : counting_.live) {

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "env/environment.h"
+#include "tables/delta/layout.h"
 #include "tables/delta/log_state.h"
 
 namespace headrace::tables::delta {
@@ -53,6 +54,7 @@ struct TableSurvey {
   LogState state;
   LogFigures log;
   FileFigures files;
+  Layout layout;
 };
 
 inline constexpr uint64_t kTargetFileBytes = 128ULL << 20;

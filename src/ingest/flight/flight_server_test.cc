@@ -306,5 +306,114 @@ TEST(FlightStatus, KeepsTheCode) {
             base::ErrorCode::kUnavailable);
 }
 
+// Hands out `left` batches of one row, then its end or an error.
+class CountedDown final : public FlightRows {
+ public:
+  CountedDown(int left, std::optional<base::Error> error)
+      : left_(left), error_(std::move(error)), schema_(testing::Landings().contract->schema()) {}
+  const columns::SchemaRef& schema() const override { return schema_; }
+  std::vector<std::pair<std::string, std::string>> metadata() const override {
+    return {{"headrace.epoch", "7"}};
+  }
+  base::Result<std::optional<columns::ColumnBatch>> Next() override {
+    if (left_-- > 0) return *columns::FromArrow(*Batch(left_, 1), schema_);
+    if (error_) return base::Fail(*error_);
+    return std::nullopt;
+  }
+  std::string Summary() const override { return "all"; }
+
+ private:
+  int left_;
+  std::optional<base::Error> error_;
+  columns::SchemaRef schema_;
+};
+
+class CountingReads final : public FlightReads {
+ public:
+  base::Result<Offer> MakeOffer(const std::string& command) override {
+    return Offer{"ticket of " + command, testing::Landings().contract->schema()};
+  }
+  base::Result<std::unique_ptr<FlightRows>> Open(const std::string& ticket,
+                                                 std::function<bool()> gone) override {
+    EXPECT_FALSE(gone());
+    if (ticket == "no") return base::Fail(base::ErrorCode::kNotFound, "no such rows");
+    std::optional<base::Error> error;
+    if (ticket == "broken") error = base::Error(base::ErrorCode::kUnavailable, "it went away");
+    return std::make_unique<CountedDown>(ticket == "endless" ? 1 << 30 : 3, std::move(error));
+  }
+};
+
+TEST_F(FlightLoopback, RowsGoOutWithASummaryAtTheEnd) {
+  Start();
+  CountingReads reads;
+  server_->UseReads(reads);
+  auto reader = *client_->DoGet(flight::Ticket{"rows"});
+  EXPECT_EQ((*reader->GetSchema())->metadata()->Get("headrace.epoch").ValueOr(""), "7");
+  int64_t rows = 0;
+  std::string summary;
+  while (true) {
+    const auto chunk = reader->Next();
+    ASSERT_TRUE(chunk.ok()) << chunk.status().ToString();
+    if (chunk->data == nullptr) break;
+    EXPECT_TRUE(summary.empty()) << "rows after the end";
+    rows += chunk->data->num_rows();
+    if (chunk->app_metadata != nullptr) summary = chunk->app_metadata->ToString();
+  }
+  EXPECT_EQ(rows, 3);
+  EXPECT_EQ(summary, "all");
+}
+
+TEST_F(FlightLoopback, AReadThatBreaksOffEndsWithItsError) {
+  Start();
+  CountingReads reads;
+  server_->UseReads(reads);
+  const auto table = (*client_->DoGet(flight::Ticket{"broken"}))->ToTable();
+  ASSERT_FALSE(table.ok());
+  EXPECT_EQ(FromFlightStatus(table.status()).code(), base::ErrorCode::kUnavailable);
+  EXPECT_THAT(table.status().message(), HasSubstr("it went away"));
+  const auto none = client_->DoGet(flight::Ticket{"no"});
+  const arrow::Status status = none.ok() ? (*none)->ToTable().status() : none.status();
+  EXPECT_EQ(FromFlightStatus(status).code(), base::ErrorCode::kNotFound);
+}
+
+TEST_F(FlightLoopback, ReadsAreRetryableUntilThereIsSomethingToRead) {
+  Start();
+  const auto early = client_->DoGet(flight::Ticket{"rows"});
+  const arrow::Status status = early.ok() ? (*early)->ToTable().status() : early.status();
+  EXPECT_EQ(FromFlightStatus(status).code(), base::ErrorCode::kUnavailable);
+  CountingReads reads;
+  server_->UseReads(reads);
+  const auto info = client_->GetFlightInfo(flight::FlightDescriptor::Command("x"));
+  ASSERT_TRUE(info.ok()) << info.status().ToString();
+  EXPECT_EQ((*info)->endpoints().at(0).ticket.ticket, "ticket of x");
+}
+
+TEST_F(FlightLoopback, OneReadTooManyIsRefusedUntilAClientLeaves) {
+  FlightServerOptions options;
+  options.get_streams_max = 2;
+  Start(options);
+  CountingReads reads;
+  server_->UseReads(reads);
+  auto one = *client_->DoGet(flight::Ticket{"endless"});
+  auto other = *client_->DoGet(flight::Ticket{"endless"});
+  ASSERT_TRUE(one->Next().ok() && other->Next().ok());
+  const auto read = [&] {
+    const auto third = client_->DoGet(flight::Ticket{"rows"});
+    return third.ok() ? (*third)->ToTable().status() : third.status();
+  };
+  const arrow::Status refused = read();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.message(), HasSubstr("2 DoGet calls are open"));
+  one->Cancel();
+  one.reset();
+  arrow::Status status = refused;
+  for (int i = 0; i < 1000 && !status.ok(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    status = read();
+  }
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  other->Cancel();
+}
+
 }  // namespace
 }  // namespace headrace::ingest

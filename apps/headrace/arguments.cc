@@ -122,7 +122,10 @@ CLI::App& Arguments::Impl::Add(CLI::App& parent, const std::string& name, const 
                                std::function<int(CommandContext&)> body) {
   CLI::App* command = parent.add_subcommand(name, says);
   command->add_flag("--json", json, "One JSON document on the last line of standard output");
-  command->callback([this, body = std::move(body)] { run = body; });
+  // Of a command and a part of it, both of which do something, the part was meant.
+  command->callback([this, command, body = std::move(body)] {
+    if (command->get_subcommands().empty()) run = body;
+  });
   return *command;
 }
 

@@ -85,7 +85,6 @@ def test_a_difference_by_files_and_by_rows_is_what_duckdb_finds(tmp_path: Path) 
     table = tmp_path / "t"
     for _ in range(6):
         write_deltalake(str(table), rows(draw.randrange(300), 200), mode="append")
-    DeltaTable(str(table)).delete("id % 3 = 0")
     write_deltalake(str(table), rows(50, 100), mode="append")
     DeltaTable(str(table)).optimize.compact()
     database = duckdb.connect()

@@ -91,6 +91,36 @@ void AddOwn(std::vector<RouteRow>& rows) {
                    Problem(429, "faster than the disk or the views take it"),
                    Problem(503, "starting, stopping, or no memory: repeat it"),
                    Problem(507, "the log has reached its limit")}});
+  rows.push_back({HttpMethod::kPost,
+                  "/streams/{stream}/push-get",
+                  "pushAndGet",
+                  "takes one event in; answers with its service's features, itself included",
+                  kJson,
+                  "Object",
+                  {{Place::kQuery, "service", "string", "whose features are answered"},
+                   {Place::kQuery, "deadline_ms", "integer", "1000 unless said, up to 60,000"},
+                   {Place::kQuery, "at_deadline", "string", "last_known, defaults or refuse"},
+                   {Place::kQuery, "refused", "string", "told, or answered with features"},
+                   {Place::kHeader, "Headrace-Producer", "string", "who counts the sequence"},
+                   {Place::kHeader, "Headrace-Sequence", "integer", "1, 2, 3 ... of that producer"},
+                   {Place::kHeader, "Idempotency-Key", "string", "instead of the two"}},
+                  {Ok("PushAnswer", "features, and what is known of the event"),
+                   {422, kJson, "PushRefused", "the event is refused, or the request is wrong"},
+                   Problem(404, "no such stream or service"),
+                   Problem(412, "the event is in; features without it can't be told any more"),
+                   Problem(429, "faster than the disk or the views take it"),
+                   Problem(503, "nothing was taken in, unless `event` says so: repeat it"),
+                   Problem(504, "at_deadline is refuse, and time is up; `event` says what is known"),
+                   Problem(507, "the log has reached its limit")}});
+  rows.push_back({HttpMethod::kGet,
+                  "/pushes/{token}",
+                  "askPush",
+                  "what became of an event that was not known yet when its push was answered",
+                  "",
+                  "",
+                  {},
+                  {Ok("PushedEvent", "what is known by now"),
+                   Problem(404, "of another start, or forgotten")}});
   rows.push_back({HttpMethod::kGet,
                   "/deadletters",
                   "listDeadLetters",
@@ -149,6 +179,33 @@ void AddDefinition(std::vector<RouteRow>& rows) {
                     {},
                     {Ok("DefinitionDiff", "it has begun")}};
   for (RouteRow* row : {&apply, &rollback}) {
+    row->replies.insert(row->replies.end(), refusals.begin(), refusals.end());
+    rows.push_back(std::move(*row));
+  }
+}
+
+void AddTables(std::vector<RouteRow>& rows) {
+  const std::vector<RouteReply> refusals = {
+      Problem(404, "no such table"), Problem(409, "it is being rewritten or vacuumed already"),
+      Problem(412, "what is asked for would do harm"), Problem(422, "a request with errors"),
+      Problem(503, "the table is not open")};
+  RouteRow optimize{HttpMethod::kPost,
+                    "/tables/{table}/optimize",
+                    "optimizeTable",
+                    "rewrites files of a table; answers when it is done",
+                    kJson,
+                    "Object",
+                    {},
+                    {Ok("Object", "what was rewritten")}};
+  RouteRow vacuum{HttpMethod::kPost,
+                  "/tables/{table}/vacuum",
+                  "vacuumTable",
+                  "removes files that no version within the retention names",
+                  kJson,
+                  "Object",
+                  {},
+                  {Ok("Object", "what went")}};
+  for (RouteRow* row : {&optimize, &vacuum}) {
     row->replies.insert(row->replies.end(), refusals.begin(), refusals.end());
     rows.push_back(std::move(*row));
   }
@@ -230,6 +287,12 @@ constexpr SchemaRow kSchemas[] = {
      R"({"type":"object","required":["accepted","refused_rows","refused","epoch","durability","repeated"],"properties":{"accepted":{"type":"integer"},"refused_rows":{"type":"integer"},"refused":{"type":"array","items":{"type":"object","required":["row","field","rule","reason"],"properties":{"row":{"type":"integer"},"field":{"type":"string"},"rule":{"type":"string"},"reason":{"type":"string"}}}},"epoch":{"type":"integer"},"durability":{"enum":["fsync","os"]},"repeated":{"type":"boolean"}}})"},
     {"EventsRefused",
      R"({"anyOf":[{"$ref":"#/components/schemas/EventsOutcome"},{"$ref":"#/components/schemas/Problem"}]})"},
+    {"PushedEvent",
+     R"({"type":"object","required":["state"],"properties":{"state":{"enum":["durable","refused","unknown"]},"epoch":{"type":"integer"},"token":{"type":"string"},"kept_in":{"type":"string"}}})"},
+    {"PushAnswer",
+     R"({"type":"object","required":["answered","event"],"properties":{"answered":{"enum":["with_event","last_known","defaults","none"]},"event":{"$ref":"#/components/schemas/PushedEvent"},"features":{"type":"object"},"statuses":{"type":"object","additionalProperties":{"enum":["PRESENT","NULL_VALUE","NOT_FOUND","OUTSIDE_MAX_AGE","INVALID","DEFAULT"]}},"age_ms":{"type":"number"},"headrace":{"type":"object"}}})"},
+    {"PushRefused",
+     R"({"anyOf":[{"$ref":"#/components/schemas/PushAnswer"},{"$ref":"#/components/schemas/Problem"}]})"},
     {"DeadLetters",
      R"({"type":"array","items":{"type":"object","required":["epoch","stream","row","field","rule","reason","payload"],"properties":{"epoch":{"type":"integer"},"stream":{"type":"string"},"row":{"type":"integer"},"field":{"type":"string"},"rule":{"type":"string"},"reason":{"type":"string"},"payload":{"type":"string"}}}})"},
     {"Views",
@@ -260,6 +323,7 @@ std::span<const RouteRow> RouteTable() {
     AddFeast(rows);
     AddOwn(rows);
     AddDefinition(rows);
+    AddTables(rows);
     AddHealth(rows);
     return rows;
   }();

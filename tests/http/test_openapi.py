@@ -58,6 +58,16 @@ REQUESTS: dict[str, list[tuple[int, str, Any]]] = {
         (422, "", "["),
         (422, "", ""),
     ],
+    "pushAndGet": [
+        (200, "?service=scoring", EVENT),
+        (422, "?service=scoring", LATE),
+        (422, "?service=scoring", [EVENT, EVENT]),
+        (422, "", EVENT),
+        (404, "?service=nobody", EVENT),
+    ],
+    "askPush": [(404, "", None)],
+    "optimizeTable": [(404, "", {})],
+    "vacuumTable": [(404, "", {})],
     "listDeadLetters": [(200, "?stream=payments&limit=10&after=0", None), (422, "?limit=x", None)],
     "diffDefinition": [(200, "", change(CHANGED)), (422, "", change("x")), (422, "", "x")],
     "applyDefinition": [(200, "", change(PIPELINE)), (422, "", change("x"))],
@@ -100,7 +110,7 @@ def test_answers_as_declared(
 ) -> None:
     schemas = Schemas(DOCUMENT)
     for wanted, query, body in REQUESTS.get(operation["operationId"], [(200, "", None)]):
-        status, media, text = ask(engine, method, path.format(stream="payments") + query, body)
+        status, media, text = ask(engine, method, path.format(stream="payments", token="x", table="nobody") + query, body)
         assert wanted in (-1, status), (path, query, body, status, text)
         declared = operation["responses"].get(str(status), operation["responses"]["default"])
         if "content" not in declared:

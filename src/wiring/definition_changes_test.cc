@@ -156,7 +156,7 @@ TEST(DefinitionChanges, RefusedWhereTheTableWasRewritten) {
                                fmt::format("{}/_delta_log/{:020}.json", folder, versions),
                                {reinterpret_cast<const uint8_t*>(commit.data()), commit.size()}));
   const std::string before = lives.Answers();
-  EXPECT_NE(lives.Apply(To(Text(kDay, Table::kYes, keep))).find("rewritten"), std::string::npos);
+  EXPECT_NE(lives.Apply(To(Text(kDay, Table::kYes, keep))).find("rewrote"), std::string::npos);
   EXPECT_EQ(lives.Answers(), before);
 }
 

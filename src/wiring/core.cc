@@ -160,7 +160,7 @@ class RunningCore final : public Core {
       return done(Fail(ErrorCode::kConflict,
                        "views are being built from the history of the tables: vacuum them when "
                        "`headrace status` says that the change is done"));
-    derived_.publishers->Vacuum(table, request, std::move(done));
+    derived_.publishers->Vacuum(table, request, read_pins_, std::move(done));
   }
 
   void TakeSnapshot(std::function<void(Result<void>)> done) override {
@@ -407,6 +407,7 @@ class RunningCore final : public Core {
   const pipeline::PipelineRef definition_;
   base::MemoryBudget own_budget_;
   base::MemoryBudget& budget_;
+  tables::ReadPins read_pins_;
   Derived derived_;
   pipeline::LoggedDefinition standing_;  // until it is logged
   HeldBatches held_;
@@ -428,7 +429,6 @@ class RunningCore final : public Core {
   std::function<void()> when_visible_;
   std::unique_ptr<Snapshotter> snapshotter_;
   std::unique_ptr<LogRetention> retention_;
-  tables::ReadPins read_pins_;
   std::unique_ptr<TableScans> scans_;
   std::unique_ptr<DefinitionChanges> changes_;
   // Last, as they call everything above; the destructor says how they end.

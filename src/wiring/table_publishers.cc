@@ -252,10 +252,12 @@ void TablePublishers::Optimize(const std::string& stream, tables::OptimizeReques
   (*table)->publisher->Optimize(std::move(request), std::move(done));
 }
 
-void TablePublishers::Vacuum(const std::string& stream, const tables::VacuumRequest& request,
+void TablePublishers::Vacuum(const std::string& stream, tables::VacuumRequest request,
+                             const tables::ReadPins& readers,
                              tables::TableRewriter::VacuumDone done) {
   const auto table = Named(stream);
   if (!table) return done(base::Fail(table.error()));
+  request.read_since = [&readers, folder = (*table)->folder] { return readers.ReadSince(folder); };
   (*table)->publisher->Vacuum(request, std::move(done));
 }
 

@@ -18,6 +18,7 @@
 #include "tables/delta/log_upkeep.h"
 #include "tables/publish/made_rows.h"
 #include "tables/publish/publisher.h"
+#include "tables/read_pins.h"
 #include "watch/status_document.h"
 
 namespace headrace::wiring {
@@ -60,8 +61,9 @@ class TablePublishers {
   // reader of it filters on; those of tables::TableRewriter.
   void Optimize(const std::string& stream, tables::OptimizeRequest request,
                 tables::TableRewriter::OptimizeDone done);
-  void Vacuum(const std::string& stream, const tables::VacuumRequest& request,
-              tables::TableRewriter::VacuumDone done);
+  // `readers` outlives it.
+  void Vacuum(const std::string& stream, tables::VacuumRequest request,
+              const tables::ReadPins& readers, tables::TableRewriter::VacuumDone done);
   // Ends the publishers, which call into the log; when nothing calls NoteDurable or Flush any more.
   // Idempotent.
   void Close();

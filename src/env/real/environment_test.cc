@@ -182,6 +182,18 @@ TEST_F(RealEnvironment, TimersRunWhenDueAndInOrder) {
   EXPECT_EQ(order, (std::vector<int>{1, 2}));
 }
 
+TEST_F(RealEnvironment, ATimerWakesAThreadThatSleeps) {
+  const auto executor = environment_->NewExecutor("timers", Priority::kRealTime);
+  std::latch began(1);
+  executor->Post([&] { began.count_down(); });
+  began.wait();
+  std::this_thread::sleep_for(milliseconds(20));  // by now it sleeps, and has no timer
+  std::atomic<bool> ran{false};
+  executor->PostAt(environment_->clock().Now() + milliseconds(1), [&] { ran = true; });
+  for (int i = 0; i < 10'000 && !ran; ++i) std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_TRUE(ran);
+}
+
 TEST_F(RealEnvironment, TheReplyToASyncComesBehindWhatWasPostedMeanwhile) {
   auto file = *files().OpenForWriting(Path("log"), Files::Open::kCreateNew);
   const auto bytes = Bytes("record");

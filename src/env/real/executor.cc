@@ -47,7 +47,8 @@ void ThreadExecutor::PostAt(MonotonicTime time, Task task) {
   bool is_next = false;
   {
     const std::lock_guard lock(mutex_);
-    is_next = timers_.emplace(time, std::move(task)) == timers_.begin();
+    const auto timer = timers_.emplace(time, std::move(task));
+    is_next = timer == timers_.begin();
   }
   if (is_next) wake_.notify_one();  // else the thread sleeps until an earlier one
 }

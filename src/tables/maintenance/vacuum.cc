@@ -78,6 +78,8 @@ Result<VacuumReport> VacuumTable(env::Environment& environment, const std::strin
                                  env::BackgroundPass& pass) {
   env::Files& files = environment.files();
   const base::Timestamp now = environment.clock().Wall();
+  // A reader that begins later reads the version that is read here, or a newer one.
+  const auto read_since = request.read_since ? request.read_since() : std::nullopt;
   Named named;
   HR_TRY(const delta::LogState state, delta::ReplayLog(files, folder, std::nullopt, &named));
   HR_TRY_VOID(delta::CheckReadable(*state.protocol));
@@ -85,7 +87,8 @@ Result<VacuumReport> VacuumTable(env::Environment& environment, const std::strin
   HR_TRY_VOID(delta::CheckPlain(*state.metadata));  // partitions have folders
   VacuumReport report;
   HR_TRY(report.retain, RetentionOf(request, *state.metadata));
-  const base::Timestamp cutoff = now - report.retain - kClockSlack;
+  const base::Timestamp cutoff =
+      std::min(now - report.retain, read_since.value_or(now)) - kClockSlack;
   HR_TRY(const std::vector<std::string> names, files.List(folder));
   for (const std::string& name : names) {
     pass.Wait();

@@ -3,8 +3,9 @@
 //
 // A file stays when the newest version has it; when a version that is younger than the retention
 // had it (its removal is younger); when it is itself younger than the retention (somebody may be
-// about to commit it); when a plan that is not in the table yet is about to; and when it is no
-// Parquet file, or its name begins with `_` or a dot.
+// about to commit it); when a plan that is not in the table yet is about to; when a version had it
+// that somebody in this process may be reading; and when it is no Parquet file, or its name begins
+// with `_` or a dot.
 
 #include <cstdint>
 #include <functional>
@@ -26,6 +27,9 @@ struct VacuumRequest {
   std::optional<base::Duration> retain;
   enum class Floor : uint8_t { kHeld, kWaived } floor = Floor::kHeld;
   enum class Run : uint8_t { kReal, kDry } run = Run::kReal;
+  // When the oldest of the table's readers in this process began (ReadPins), asked when the vacuum
+  // begins; may be empty.
+  std::function<std::optional<base::Timestamp>()> read_since = {};
 };
 
 struct VacuumReport {

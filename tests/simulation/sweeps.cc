@@ -19,6 +19,8 @@ using env::simulated::CrashKind;
 using env::simulated::Faults;
 using env::simulated::Operation;
 
+constexpr uint64_t kFailuresTurns = 5;  // each of its operations is a run
+constexpr uint64_t kCrashesTurns = 24;
 constexpr uint64_t kPairsMin = 300;
 constexpr uint64_t kPowerLives = 20;
 
@@ -37,14 +39,15 @@ bool Passed(const Outcome& outcome, const std::string& replay) {
 }
 
 // One life that is cut off by a power cut, then one without faults.
-Script Smoke(ClockKind clock, const Faults& faults, Length length) {
+// `turns`: of a short run.
+Script Smoke(ClockKind clock, const Faults& faults, Length length, uint64_t turns) {
   return {.seed = 1,
           .lives = 1,
           .troubles = Script::Troubles::kNone,
           .faults = {faults},
           .clock = clock,
           .leave = CrashKind::kPowerCut,
-          .turns_max = length == Length::kLong ? 400U : 24U,
+          .turns_max = length == Length::kLong ? 400U : turns,
           .quiet = Script::Quiet::kDrawn,
           .check = Script::Check::kAtTheEnd};
 }
@@ -72,18 +75,20 @@ int SweepFailures(const Arguments& arguments, Length length) {
   uint64_t failed = 0;
   uint64_t rows = 0;
   for (const ClockKind clock : ClocksOf(arguments)) {
-    World smoke(Smoke(clock, {}, length));
+    World smoke(Smoke(clock, {}, length, kFailuresTurns));
     if (!Passed(smoke.Run(), "failures")) return 1;
     for (size_t kind = 0; kind < env::simulated::kOperations; ++kind) {
       const auto operation = static_cast<Operation>(kind);
       if (!only.empty() && only != NameOf(operation)) continue;
       const uint64_t operations = smoke.operations_of_first_life(operation);
+      // Reads are many, and nothing is acknowledged by one.
+      const uint64_t step = operation == Operation::kRead && length != Length::kLong ? 5 : 1;
       uint64_t hits = 0;
       for (uint64_t number = NumberOf(arguments, "number", 1);
-           number <= NumberOf(arguments, "number", operations); ++number) {
+           number <= NumberOf(arguments, "number", operations); number += step) {
         Faults faults;
         faults[operation].number = number;
-        const Outcome outcome = World(Smoke(clock, faults, length)).Run();
+        const Outcome outcome = World(Smoke(clock, faults, length, kFailuresTurns)).Run();
         if (!Passed(outcome, fmt::format("failures --kind \"{}\" --number {} --clock {}",
                                          NameOf(operation), number, NameOf(clock))))
           ++failed;
@@ -91,8 +96,8 @@ int SweepFailures(const Arguments& arguments, Length length) {
         rows += outcome.acknowledged_rows;
         ++runs;
       }
-      fmt::print("  clock {}: {} of {} failed once: {}\n", NameOf(clock), hits, operations,
-                 NameOf(operation));
+      fmt::print("  clock {}: {} of {} failed once{}: {}\n", NameOf(clock), hits, operations,
+                 step == 1 ? "" : fmt::format(", every {}th tried", step), NameOf(operation));
     }
   }
   fmt::print("failures: {} runs, {} acknowledged rows, {} failed\n", runs, rows, failed);
@@ -103,7 +108,7 @@ int SweepCrashes(const Arguments& arguments, Length length) {
   uint64_t runs = 0;
   uint64_t failed = 0;
   for (const ClockKind clock : ClocksOf(arguments)) {
-    World smoke(Smoke(clock, {}, length));
+    World smoke(Smoke(clock, {}, length, kCrashesTurns));
     if (!Passed(smoke.Run(), "crashes")) return 1;
     const uint64_t changes = smoke.changes_of_first_life();
     for (uint64_t number = NumberOf(arguments, "number", 1);
@@ -111,7 +116,7 @@ int SweepCrashes(const Arguments& arguments, Length length) {
       Faults faults;
       faults.crash_operation = number;
       faults.crash_kind = number % 3 == 0 ? CrashKind::kKill : CrashKind::kPowerCut;
-      const Outcome outcome = World(Smoke(clock, faults, length)).Run();
+      const Outcome outcome = World(Smoke(clock, faults, length, kCrashesTurns)).Run();
       if (!Passed(outcome, fmt::format("crashes --number {} --clock {}", number, NameOf(clock))))
         ++failed;
       ++runs;

@@ -54,7 +54,7 @@ run_test() {
 run_all_tests() {
   local passed=0 failed=0
   say "ctest"
-  run_ctest --timeout 300
+  run_ctest --timeout 600
   say "pytest"
   "$VENV/bin/python" -m pytest -rs 2>&1 | tee "$STATE/log/pytest.txt" || true
   passed=$(($(ctest_count passed) + $(pytest_count passed)))

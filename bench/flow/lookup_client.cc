@@ -62,12 +62,11 @@ std::vector<std::string> MakeRequests(const std::string& keys_file) {
       requests.push_back(Post("/get-online-features", line));
     } else if (blank != std::string::npos) {
       const std::string first = line.substr(0, blank), rest = line.substr(blank + 1);
-      requests.push_back(
-          first.starts_with('/')
-              ? Post(first, rest)
-              : Post("/get-online-features",
-                     R"({"feature_service":"departure","entities":{"origin":[")" + first +
-                         R"("],"destination":[")" + rest + "\"]}}"));
+      requests.push_back(first.starts_with('/')
+                             ? Post(first, rest)
+                             : Post("/get-online-features",
+                                    R"({"feature_service":"departure","entities":{"origin":[")" +
+                                        first + R"("],"destination":[")" + rest + "\"]}}"));
     }
   }
   return requests;

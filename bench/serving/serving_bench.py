@@ -1,7 +1,7 @@
 """Features over the Redis protocol beside Redis, over HTTP beside Feast, and push and get.
 
-`./dev bench serving`. The part over HTTP is described in http_bench.py, push and get in push_bench.py;
---part resp | http | push takes one of them. Over the Redis protocol:
+`./dev bench serving`. The part over HTTP is described in http_bench.py, push and get in
+push_bench.py; --part resp | http | push takes one of them. Over the Redis protocol:
 `HMGET` of 20 fields of a random key of --keys, 50 connections of redis-benchmark, without a
 pipeline and with one of 16, against `headrace serve` and against Redis with the same keys, fields
 and values in hashes, nothing saved. The two take turns, --runs times each; the figures are medians.

@@ -13,10 +13,10 @@ namespace headrace::pipeline {
 namespace {
 
 constexpr Section kSections[] = {
-    Section::kPipeline, Section::kPromise, Section::kOnMiss,  Section::kConsumer, Section::kStream,
-    Section::kSource,   Section::kTime,    Section::kRate,    Section::kHistory,  Section::kUnnest,
-    Section::kDedupe,   Section::kView,    Section::kService, Section::kTable,    Section::kOptimize,
-    Section::kLog};
+    Section::kPipeline, Section::kPromise, Section::kOnMiss,   Section::kConsumer,
+    Section::kStream,   Section::kSource,  Section::kTime,     Section::kRate,
+    Section::kHistory,  Section::kUnnest,  Section::kDedupe,   Section::kView,
+    Section::kService,  Section::kTable,   Section::kOptimize, Section::kLog};
 
 std::string_view NameOf(Shape shape) {
   switch (shape) {

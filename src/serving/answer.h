@@ -49,7 +49,7 @@ struct FeatureQuery {
   std::chrono::milliseconds deadline{1000};  // how long min_epoch is waited for, or
   // as long as it takes: for an epoch that is durable, by somebody who has a timer of his own.
   static constexpr std::chrono::milliseconds kUntilVisible = std::chrono::milliseconds::max();
-  access::CallerRef caller;                  // null: everybody may read everything
+  access::CallerRef caller;  // null: everybody may read everything
 };
 
 // What one column of an answer is.

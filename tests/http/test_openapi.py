@@ -110,7 +110,9 @@ def test_answers_as_declared(
 ) -> None:
     schemas = Schemas(DOCUMENT)
     for wanted, query, body in REQUESTS.get(operation["operationId"], [(200, "", None)]):
-        status, media, text = ask(engine, method, path.format(stream="payments", token="x", table="nobody") + query, body)
+        status, media, text = ask(
+            engine, method, path.format(stream="payments", token="x", table="nobody") + query, body
+        )
         assert wanted in (-1, status), (path, query, body, status, text)
         declared = operation["responses"].get(str(status), operation["responses"]["default"])
         if "content" not in declared:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -62,7 +63,8 @@ class Reader:
     def answers(self) -> list[bytes]:
         """The answers' lines, without those that say how many and how long."""
         head = b"*%d" % (2 * CARDS_READ)
-        begun, told = b"", []
+        begun = b""
+        told: list[bytes] = []
         while len(told) < PIPELINED:
             begun += self.stream.recv(1 << 20)
             *lines, begun = begun.split(b"\r\n")
@@ -72,7 +74,9 @@ class Reader:
                 if at + size > len(lines):
                     break
                 assert size == 1 or lines[at] == head, lines[at]
-                told.append(b" ".join(lines[at : at + 1] if size == 1 else lines[at + 2 : at + size : 2]))
+                told.append(
+                    b" ".join(lines[at : at + 1] if size == 1 else lines[at + 2 : at + size : 2])
+                )
                 at += size
             begun = b"\r\n".join([*lines[at:], begun])
         return told
@@ -101,7 +105,7 @@ def pay_with_every_card(engine: EngineProcess) -> int:
 
 
 def test_reads_beside_writes(engine: EngineProcess) -> None:
-    own = redis.Redis(port=engine.ports["resp"], protocol=3, decode_responses=True)
+    own: Any = redis.Redis(port=engine.ports["resp"], protocol=3, decode_responses=True)
     asked = ("FEATURES.GET", "scoring", "MIN_EPOCH")
     batches = stale = 0
 

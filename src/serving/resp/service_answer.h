@@ -21,8 +21,8 @@ inline constexpr size_t kServicePairs = 5;
 // epoch, as_of, lag, features and statuses, of the answer's one row; the first three null for
 // defaults.
 void WriteServicePairs(const FeatureAnswer& answer, Statuses statuses, protocols::RespWriter& out);
-// TRYAGAIN for what may be repeated, FULL when the log or the disk is, NOPERM for what the caller may
-// not do, else ERR.
+// TRYAGAIN for what may be repeated, FULL when the log or the disk is, NOPERM for what the caller
+// may not do, else ERR.
 void WriteAnswerError(const base::Error& error, protocols::RespWriter& out);
 // The whole of `text` as a number; nothing otherwise.
 std::optional<uint64_t> ReadCount(std::string_view text);

@@ -309,7 +309,6 @@ FORMS = [
             "Asia/Kolkata",
             "Australia/Lord_Howe",
             "Pacific/Apia",
-            "America/Sao_Paulo",
             "Asia/Kathmandu",
             "UTC",
         )

@@ -25,7 +25,7 @@ base::Result<std::string> Create(const TokenCreateOptions& options) {
     text.assign(bytes.begin(), bytes.end());
     if (!text.empty() && !text.ends_with('\n')) text += '\n';
   }
-  const std::string token = access::MakeToken(*environment);
+  std::string token = access::MakeToken(*environment);
   text += access::AccessLine(options.name, scope, token);
   HR_TRY_VOID(access::AccessList::Check(text));
   HR_TRY_VOID(env::PutAtomically(files, options.file,

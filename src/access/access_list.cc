@@ -43,8 +43,8 @@ base::Result<TokenDigest> ReadDigest(std::string_view text) {
 }  // namespace
 
 const CallerRef& Nobody() {
-  static const CallerRef nobody = std::make_shared<const Caller>();
-  return nobody;
+  static const CallerRef kNobody = std::make_shared<const Caller>();
+  return kNobody;
 }
 
 base::Result<void> CheckCallerName(std::string_view name) {

@@ -65,7 +65,7 @@ def query(keys: int) -> bytes:
     body = json.dumps(
         {"features": ["key:*"], "entities": {"key": [f"k{i % 1000}" for i in range(keys)]}}
     )
-    head = f"POST /get-online-features HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /get-online-features HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n"
     return (head + body).encode()
 
 
@@ -316,7 +316,7 @@ def test_bodies_that_lie(tmp_path: Path, empty_mib: float) -> None:
         for _ in range(200):
             half = stack.enter_context(connect(engine))
             half.sendall(
-                b"POST /streams/events/events HTTP/1.1\r\nHost: a\r\n"
+                b"POST /streams/events/events HTTP/1.1\r\nHost: 127.0.0.1\r\n"
                 b"Content-Length: 100000000\r\n\r\n" + b"x" * 20_000
             )
             head = stack.enter_context(connect(engine))
@@ -327,7 +327,7 @@ def test_bodies_that_lie(tmp_path: Path, empty_mib: float) -> None:
         def chunk_for_ever() -> None:
             with connect(engine) as endless:
                 endless.sendall(
-                    b"POST /streams/events/events HTTP/1.1\r\nHost: a\r\n"
+                    b"POST /streams/events/events HTTP/1.1\r\nHost: 127.0.0.1\r\n"
                     b"Transfer-Encoding: chunked\r\n\r\n"
                 )
                 chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"

@@ -103,7 +103,7 @@ class Pushes final : public PushService, public std::enable_shared_from_this<Pus
   void ForgetDeadline(const PushUnderWay& push);
   void SetTimer(env::MonotonicTime at);  // deadlines_mutex_ is held
   void OnTimer(env::MonotonicTime at);
-  Result<FeatureAnswer> ReadNow(FeatureQuery query);
+  Result<FeatureAnswer> ReadNow(const FeatureQuery& query);
   static FeatureAnswer DefaultsOf(const PushUnderWay& push);
   // Whoever takes it answers; nothing when it was answered.
   static Done Take(PushUnderWay& push);
@@ -264,7 +264,7 @@ void Pushes::OnRefused(const PushRef& push, const IngestOutcome& outcome) {
   if (push->refused == PushRequest::Refused::kAnswered) {
     FeatureQuery query = push->query;
     query.own = std::nullopt;
-    auto features = ReadNow(std::move(query));
+    auto features = ReadNow(query);
     if (features) {
       answer.answered = PushAnswered::kLastKnown;
       answer.features = std::move(*features);
@@ -299,7 +299,7 @@ void Pushes::ReadWithEvent(const PushRef& push, const IngestOutcome& outcome) {
   sources_.answers->AnswerWhenVisible(std::move(query), std::move(answered));
 }
 
-Result<FeatureAnswer> Pushes::ReadNow(FeatureQuery query) {
+Result<FeatureAnswer> Pushes::ReadNow(const FeatureQuery& query) {
   const std::shared_lock lock(reading_);
   if (closed_) return Fail(ErrorCode::kUnavailable, "the engine is stopping");
   return sources_.answers->Answer(query);
@@ -332,7 +332,7 @@ void Pushes::OnDeadline(const PushRef& push) {
         query.own->epoch = answer.outcome->epoch;
         query.own->row = answer.outcome->first_row;
       }
-      auto features = ReadNow(std::move(query));
+      auto features = ReadNow(query);
       if (!features) {
         answer.reason = features.error();
         break;

@@ -66,8 +66,8 @@ std::string PositionsText(PositionRange range) {
 
 std::optional<PositionRange> PositionsOf(std::string_view text) {
   PositionRange range;
-  const char* const end = text.data() + text.size();
-  const auto first = std::from_chars(text.data(), end, range.first.packed);
+  const char* const end = text.end();
+  const auto first = std::from_chars(text.begin(), end, range.first.packed);
   if (first.ec != std::errc() || first.ptr == end || *first.ptr != '-') return std::nullopt;
   const auto last = std::from_chars(first.ptr + 1, end, range.last.packed);
   if (last.ec != std::errc() || last.ptr != end || range.last < range.first) return std::nullopt;

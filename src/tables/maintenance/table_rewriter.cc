@@ -93,7 +93,7 @@ void TableRewriter::Optimize(OptimizeRequest request, OptimizeDone done) {
       }));
 }
 
-void TableRewriter::Vacuum(VacuumRequest request, VacuumDone done) {
+void TableRewriter::Vacuum(const VacuumRequest& request, VacuumDone done) {
   publisher_.post(Guarded([request, done = std::move(done)](TableRewriter& self) mutable {
     self.OnVacuumAsked(request, std::move(done));
   }));

@@ -108,7 +108,7 @@ class TableRewriter : public std::enable_shared_from_this<TableRewriter> {
   using OptimizeDone = std::move_only_function<void(base::Result<OptimizeReport>)>;
   void Optimize(OptimizeRequest request, OptimizeDone done);
   using VacuumDone = std::move_only_function<void(base::Result<VacuumReport>)>;
-  void Vacuum(VacuumRequest request, VacuumDone done);
+  void Vacuum(const VacuumRequest& request, VacuumDone done);
   // Long work ends soon. Any thread.
   void Stop() { stopping_ = true; }
   OptimizeStatus status() const;

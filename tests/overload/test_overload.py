@@ -65,7 +65,8 @@ def query(keys: int) -> bytes:
     body = json.dumps(
         {"features": ["key:*"], "entities": {"key": [f"k{i % 1000}" for i in range(keys)]}}
     )
-    head = f"POST /get-online-features HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = "POST /get-online-features HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
     return (head + body).encode()
 
 

@@ -268,7 +268,7 @@ void TableRewriter::GiveUp() {
   NextPlan();
 }
 
-void TableRewriter::Failed(base::Error error) {
+void TableRewriter::Failed(const base::Error& error) {
   RewritePlan& plan = job_->plan;
   if (error.code() == ErrorCode::kResourceExhausted && plan.files.size() > 1) {
     // Two of half its size, the first of them next.

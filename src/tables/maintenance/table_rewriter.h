@@ -136,7 +136,7 @@ class TableRewriter : public std::enable_shared_from_this<TableRewriter> {
   base::Result<Replaced> TryCommit(const RewrittenFiles& written);
   void CountCommit(const RewrittenFiles& written);
   void GiveUp();
-  void Failed(base::Error error);
+  void Failed(const base::Error& error);
   void End(base::Result<void> result);
   void Arm();
   void Enter(std::string state);

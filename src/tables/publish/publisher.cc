@@ -663,7 +663,7 @@ void Publisher::Optimize(OptimizeRequest request, TableRewriter::OptimizeDone do
     return done(base::Fail(ErrorCode::kFailedPrecondition, "the table can't be opened"));
   actor_->rewriter()->Optimize(std::move(request), std::move(done));
 }
-void Publisher::Vacuum(VacuumRequest request, TableRewriter::VacuumDone done) {
+void Publisher::Vacuum(const VacuumRequest& request, TableRewriter::VacuumDone done) {
   if (actor_->rewriter() == nullptr)
     return done(base::Fail(ErrorCode::kFailedPrecondition, "the table can't be opened"));
   actor_->rewriter()->Vacuum(request, std::move(done));

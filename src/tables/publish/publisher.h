@@ -101,7 +101,7 @@ class Publisher {
 
   // Rewrites files of the table, or removes old ones, now. Errors: see TableRewriter.
   void Optimize(OptimizeRequest request, TableRewriter::OptimizeDone done);
-  void Vacuum(VacuumRequest request, TableRewriter::VacuumDone done);
+  void Vacuum(const VacuumRequest& request, TableRewriter::VacuumDone done);
 
   PublisherStatus status() const;
   // Microseconds from a plan's begin to its commit.

@@ -24,7 +24,6 @@ namespace headrace::tables {
 namespace {
 
 using base::EpochId;
-using columns::Nullable;
 using columns::Schema;
 using columns::SchemaRef;
 using columns::Type;

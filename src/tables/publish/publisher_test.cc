@@ -24,9 +24,6 @@ namespace headrace::tables {
 namespace {
 
 using base::EpochId;
-using columns::Schema;
-using columns::SchemaRef;
-using columns::Type;
 using env::simulated::CrashKind;
 using env::simulated::Faults;
 using env::simulated::SimulatedEnvironment;

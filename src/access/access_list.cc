@@ -59,13 +59,9 @@ base::Result<void> CheckCallerName(std::string_view name) {
 }
 
 std::string AccessLine(std::string_view name, const Scope& scope, std::string_view token) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string line(name);
   line.append(" ").append(scope.ToString()).append(" ").append(kDigestMark);
-  for (const uint8_t byte : DigestOf(token)) {
-    line += kDigits[byte >> 4];
-    line += kDigits[byte & 15];
-  }
+  base::AppendHex(DigestOf(token), line);
   return line + "\n";
 }
 

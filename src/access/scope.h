@@ -30,6 +30,8 @@ class Scope {
   bool Allows(Verb verb, std::string_view name) const;
   bool AllowsSome(Verb verb) const;  // of whatever name
   bool AllowsAll(Verb verb) const;
+  // Of all names, restricted values too.
+  bool ReadsEverything() const { return AllowsAll(Verb::kRead) && restricted_; }
   bool restricted() const { return restricted_; }
 
  private:

@@ -41,6 +41,9 @@ struct IngestOutcome {
   std::vector<columns::RejectedRow> refused;  // in order of row number
   Repeat repeat = Repeat::kFirst;
   Durability durability = Durability::kFsync;
+
+  // There were rows, and none of them went in.
+  bool all_refused() const { return accepted == 0 && !refused.empty(); }
 };
 
 using OutcomeCallback = std::move_only_function<void(base::Result<IngestOutcome>)>;

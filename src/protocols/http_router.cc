@@ -31,10 +31,6 @@ bool Matches(const std::vector<std::string>& pattern,
                     });
 }
 
-bool ReadsAll(const access::Scope& scope) {
-  return scope.AllowsAll(access::Verb::kRead) && scope.restricted();
-}
-
 bool MayPass(const RouteNeed& need, const HttpRequest& request) {
   const access::Scope& scope = request.caller->scope;
   switch (need.names) {
@@ -44,7 +40,7 @@ bool MayPass(const RouteNeed& need, const HttpRequest& request) {
       return scope.Allows(need.verb, request.Parameter("stream"));
     case RouteNeed::Names::kAll: break;
   }
-  return need.verb == access::Verb::kRead ? ReadsAll(scope) : scope.AllowsAll(need.verb);
+  return need.verb == access::Verb::kRead ? scope.ReadsEverything() : scope.AllowsAll(need.verb);
 }
 
 HttpResponse NotAllowed(const RouteNeed& need, const HttpRequest& request) {

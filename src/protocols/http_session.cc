@@ -81,13 +81,10 @@ std::optional<HeadRefusal> HttpSession::CheckHead(const RequestHead& head) {
     if (head.framing == Framing::kNone) return std::nullopt;
     return HeadRefusal{401, "no token: send Authorization: Bearer TOKEN"};
   }
-  constexpr std::string_view kScheme = "bearer ";
-  const std::string_view value = authorization->value;
-  if (value.size() <= kScheme.size() ||
-      !EqualsIgnoringCase(value.substr(0, kScheme.size()), kScheme))
-    return HeadRefusal{401, "an Authorization that is not Bearer TOKEN"};
+  const std::string_view token = access::BearerToken(authorization->value);
+  if (token.empty()) return HeadRefusal{401, "an Authorization that is not Bearer TOKEN"};
   if (!shown_) shown_.emplace(*serving_.options.access);
-  caller_ = shown_->Who(value.substr(kScheme.size()));
+  caller_ = shown_->Who(token);
   if (caller_ == nullptr) return HeadRefusal{401, "a token that nobody has, or has any more"};
   return std::nullopt;
 }

@@ -31,21 +31,14 @@ class RespSession::Call final : public RespCall {
 
   RespReply Later() override {
     later_ = true;
-    if (slot_)
-      return RespReply([session = &session_, slot = *slot_,
-                        weak = session_.connection_.weak_from_this()](RespReply::Write write) {
-        if (const auto connection = weak.lock())
-          connection->Run([session, slot, write = std::move(write)]() mutable {
-            session->AnswerSlot(slot, std::move(write));
-          });
-      });
-    session_.state_ = State::kWaiting;
+    if (!slot_) session_.state_ = State::kWaiting;
     // Run drops the task once the connection is closed, and the session lives as long as that.
-    return RespReply([session = &session_,
+    return RespReply([session = &session_, slot = slot_,
                       weak = session_.connection_.weak_from_this()](RespReply::Write write) {
       if (const auto connection = weak.lock())
-        connection->Run(
-            [session, write = std::move(write)]() mutable { session->Answer(std::move(write)); });
+        connection->Run([session, slot, write = std::move(write)]() mutable {
+          session->Answer(slot, std::move(write));
+        });
     });
   }
   void CloseAfter() override { session_.CloseAfterAnswers(); }
@@ -158,16 +151,6 @@ void RespSession::TakeReady() {
   }
 }
 
-void RespSession::AnswerSlot(uint64_t number, RespReply::Write write) {
-  if (state_ == State::kClosed) return;
-  Slot& slot = slots_[number - first_slot_];
-  RespWriter writer(version_, slot.bytes);
-  write(writer);
-  slot.ready = true;
-  TakeReady();
-  Pump();
-}
-
 void RespSession::Pump() {
   if (pumping_) return;  // an answer that came while its command was still being run
   pumping_ = true;
@@ -198,11 +181,17 @@ void RespSession::Flush() {
   if (!out_.empty()) connection_.Write(std::exchange(out_, {}));
 }
 
-void RespSession::Answer(RespReply::Write write) {
+void RespSession::Answer(std::optional<uint64_t> slot, RespReply::Write write) {
   if (state_ == State::kClosed) return;
-  RespWriter writer(version_, out_);
+  Slot* const place = slot ? &slots_[*slot - first_slot_] : nullptr;
+  RespWriter writer(version_, place != nullptr ? place->bytes : out_);
   write(writer);
-  if (state_ == State::kWaiting) state_ = State::kReading;
+  if (place != nullptr) {
+    place->ready = true;
+    TakeReady();
+  } else if (state_ == State::kWaiting) {
+    state_ = State::kReading;
+  }
   Pump();
 }
 

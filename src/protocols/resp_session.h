@@ -5,6 +5,7 @@
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "protocols/resp_server.h"
@@ -55,8 +56,8 @@ class RespSession final : public env::Session {
   // Runs the command that was parsed. False: it waits for those that overlap.
   bool RunParsed();
   void Refuse(std::string_view code, std::string_view message);
-  void Answer(RespReply::Write write);
-  void AnswerSlot(uint64_t number, RespReply::Write write);
+  // `slot`: the number of an overlapping command; nothing for the one that is waited for.
+  void Answer(std::optional<uint64_t> slot, RespReply::Write write);
   // Answers that are there go out as far as none before them is missing.
   void TakeReady();
   void Flush();

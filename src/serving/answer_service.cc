@@ -33,8 +33,14 @@ base::Error InputError(std::string message, const std::string& field) {
   return base::Error(ErrorCode::kInvalidInput, std::move(message)).With("field", field);
 }
 
-// How far behind as_of the sources are; of one that never said anything, since 1970.
-base::Duration LagOf(base::Timestamp progress, base::Timestamp as_of) {
+// How far behind as_of the sources are of what is asked, PlanView or KeyQuestion each; of one that
+// never said anything, since 1970.
+template <typename Asked>
+base::Duration LagOf(const pipeline::ViewSet& views, const pipeline::Pin& pin, const Asked& asked,
+                     base::Timestamp as_of) {
+  base::Timestamp progress = asked.empty() ? pin.clock() : base::Timestamp::Max();
+  for (const auto& of_view : asked)
+    progress = std::min(progress, views.ProgressOf(pin, of_view.view));
   return std::max(base::Duration(0), as_of - std::max(progress, base::Timestamp{0}));
 }
 
@@ -321,10 +327,7 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
                                                        FeatureAnswer& answer) {
   answer.epoch = pin.epoch();
   answer.as_of = AsOf(query, pin);
-  base::Timestamp progress = plan.views.empty() ? pin.clock() : base::Timestamp::Max();
-  for (const PlanView& view : plan.views)
-    progress = std::min(progress, sources_.views->ProgressOf(pin, view.view));
-  answer.lag = LagOf(progress, answer.as_of);
+  answer.lag = LagOf(*sources_.views, pin, plan.views, answer.as_of);
   const size_t cells = inputs.rows * plan.columns->size();
   answer.values.clear();
   answer.statuses.clear();
@@ -404,10 +407,7 @@ base::Result<bool> PinnedAnswerService::AnswerKeysUnderPin(const pipeline::Pin& 
                                                            KeyAnswers& answers) const {
   answers.epoch = pin.epoch();
   answers.as_of = NowOf(pin);
-  base::Timestamp progress = questions.empty() ? pin.clock() : base::Timestamp::Max();
-  for (const KeyQuestion& question : questions)
-    progress = std::min(progress, sources_.views->ProgressOf(pin, question.view));
-  answers.lag = LagOf(progress, answers.as_of);
+  answers.lag = LagOf(*sources_.views, pin, questions, answers.as_of);
   answers.views.clear();
   answers.views.reserve(questions.size());
   for (const KeyQuestion& question : questions) {

@@ -14,6 +14,13 @@
 
 namespace headrace::tables {
 
+// Whether a failure of work on a table may pass by itself or by freeing something.
+inline bool MayPass(base::ErrorCode code) {
+  using base::ErrorCode;
+  return code == ErrorCode::kStorageFull || code == ErrorCode::kIoError ||
+         code == ErrorCode::kResourceExhausted || code == ErrorCode::kUnavailable;
+}
+
 // A data file that lies, synced, in the table's folder.
 struct DataFile {
   std::string name;  // in the table's folder
@@ -21,7 +28,7 @@ struct DataFile {
   uint64_t rows = 0;
   std::vector<ColumnStats> stats;  // one a column of the table's schema
   uint64_t checksum = 0;           // XXH3-64 of its bytes
-  // What is told of it in the table's metadata beside that: see rewritten_file.h.
+  // What is told of it in the table's metadata beside that: see maintenance/rewrite_plan.h.
   std::vector<std::pair<std::string, std::string>> tags = {};
 };
 

@@ -10,6 +10,20 @@ constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kProblem = "application/problem+json";
 constexpr std::string_view kText = "text/plain; version=0.0.4; charset=utf-8";
 
+using access::Verb;
+using protocols::RouteNeed;
+
+constexpr RouteNeed kAdministers;  // what is not said
+constexpr RouteNeed kOpen{.names = RouteNeed::Names::kNone};
+constexpr RouteNeed kWatches{.verb = Verb::kWatch};
+// Views and services are looked at where their names are read: serving/caller_rights.h.
+constexpr RouteNeed kReadsSome{.verb = Verb::kRead, .names = RouteNeed::Names::kSome};
+constexpr RouteNeed kPushes{.verb = Verb::kPush};
+// A service is looked at before the event is taken in: serving/push/push.h.
+constexpr RouteNeed kPushesThere{.verb = Verb::kPush, .names = RouteNeed::Names::kStreamOfPath};
+// Who has the token of a push is who sent it.
+constexpr RouteNeed kPushesSome{.verb = Verb::kPush, .names = RouteNeed::Names::kSome};
+
 RouteReply Ok(std::string_view schema, std::string_view says) { return {200, kJson, schema, says}; }
 RouteReply Problem(int status, std::string_view says) {
   return {status, kProblem, "Problem", says};
@@ -47,25 +61,27 @@ const std::vector<RouteParameter> kKey = {
     {Place::kHeader, "Idempotency-Key", "string", "makes a repeat get the first answer"}};
 
 void AddFeast(std::vector<RouteRow>& rows) {
-  rows.push_back({HttpMethod::kPost, "/get-online-features", "getOnlineFeatures",
+  rows.push_back({HttpMethod::kPost, "/get-online-features", kReadsSome, "getOnlineFeatures",
                   "features, in Feast's shapes", kJson, "FeatureRequest", AnswerParameters(),
                   AnswerReplies()});
-  rows.push_back({HttpMethod::kPost, "/push", "push",
+  rows.push_back({HttpMethod::kPost, "/push", kPushes, "push",
                   "rows, in Feast's shapes; answers when they are durable", kJson, "PushRequest",
                   kKey, WriteReplies({200, "", "", "durable; Headrace-Epoch has the epoch"})});
-  rows.push_back({HttpMethod::kPost, "/write-to-online-store", "writeToOnlineStore",
+  rows.push_back({HttpMethod::kPost, "/write-to-online-store", kPushes, "writeToOnlineStore",
                   "the same, by the name of a view", kJson, "WriteRequest", kKey,
                   WriteReplies(Ok("Null", "durable; Headrace-Epoch has the epoch"))});
-  rows.push_back({HttpMethod::kPost, "/feast/get-online-features", "feastGetOnlineFeatures",
-                  "the same in `mode: feast`", kJson, "FeatureRequest", AnswerParameters(),
-                  AnswerReplies()});
-  rows.push_back({HttpMethod::kPost, "/feast/push", "feastPush", "the same in `mode: feast`", kJson,
-                  "PushRequest", kKey, WriteReplies({200, "", "", "durable"})});
-  rows.push_back({HttpMethod::kPost, "/feast/write-to-online-store", "feastWriteToOnlineStore",
-                  "the same in `mode: feast`", kJson, "WriteRequest", kKey,
-                  WriteReplies(Ok("Null", "durable"))});
+  rows.push_back({HttpMethod::kPost, "/feast/get-online-features", kReadsSome,
+                  "feastGetOnlineFeatures", "the same in `mode: feast`", kJson, "FeatureRequest",
+                  AnswerParameters(), AnswerReplies()});
+  rows.push_back({HttpMethod::kPost, "/feast/push", kPushes, "feastPush",
+                  "the same in `mode: feast`", kJson, "PushRequest", kKey,
+                  WriteReplies({200, "", "", "durable"})});
+  rows.push_back({HttpMethod::kPost, "/feast/write-to-online-store", kPushes,
+                  "feastWriteToOnlineStore", "the same in `mode: feast`", kJson, "WriteRequest",
+                  kKey, WriteReplies(Ok("Null", "durable"))});
   rows.push_back({HttpMethod::kGet,
                   "/feast/health",
+                  kOpen,
                   "feastHealth",
                   "as `/health`",
                   "",
@@ -77,6 +93,7 @@ void AddFeast(std::vector<RouteRow>& rows) {
 void AddOwn(std::vector<RouteRow>& rows) {
   rows.push_back({HttpMethod::kPost,
                   "/streams/{stream}/events",
+                  kPushesThere,
                   "takeEvents",
                   "takes rows in; answers when they are durable",
                   "application/x-ndjson",
@@ -94,6 +111,7 @@ void AddOwn(std::vector<RouteRow>& rows) {
   rows.push_back(
       {HttpMethod::kPost,
        "/streams/{stream}/push-get",
+       kPushesThere,
        "pushAndGet",
        "takes one event in; answers with its service's features, itself included",
        kJson,
@@ -115,6 +133,7 @@ void AddOwn(std::vector<RouteRow>& rows) {
         Problem(507, "the log has reached its limit")}});
   rows.push_back({HttpMethod::kGet,
                   "/pushes/{token}",
+                  kPushesSome,
                   "askPush",
                   "what became of an event that was not known yet when its push was answered",
                   "",
@@ -124,6 +143,7 @@ void AddOwn(std::vector<RouteRow>& rows) {
                    Problem(404, "of another start, or forgotten")}});
   rows.push_back({HttpMethod::kGet,
                   "/deadletters",
+                  kAdministers,
                   "listDeadLetters",
                   "refused rows with their reasons",
                   "",
@@ -135,6 +155,7 @@ void AddOwn(std::vector<RouteRow>& rows) {
                    Problem(422, "a parameter that is no number, or too large")}});
   rows.push_back({HttpMethod::kGet,
                   "/views",
+                  kReadsSome,
                   "listViews",
                   "views, join keys, features and their types, services",
                   "",
@@ -146,6 +167,7 @@ void AddOwn(std::vector<RouteRow>& rows) {
 void AddDefinition(std::vector<RouteRow>& rows) {
   rows.push_back({HttpMethod::kGet,
                   "/definition",
+                  kWatches,
                   "getDefinition",
                   "the definition in force, and how far the change under way (or the last one) is",
                   "",
@@ -157,6 +179,7 @@ void AddDefinition(std::vector<RouteRow>& rows) {
                                             Problem(422, "a file with errors")};
   rows.push_back({HttpMethod::kPost,
                   "/definition/diff",
+                  kAdministers,
                   "diffDefinition",
                   "what another pipeline file would change",
                   kJson,
@@ -165,6 +188,7 @@ void AddDefinition(std::vector<RouteRow>& rows) {
                   {Ok("DefinitionDiff", "nothing is changed"), refusals[2]}});
   RouteRow apply{HttpMethod::kPost,
                  "/definition",
+                 kAdministers,
                  "applyDefinition",
                  "changes to it: answers when it has begun, or why not",
                  kJson,
@@ -173,6 +197,7 @@ void AddDefinition(std::vector<RouteRow>& rows) {
                  {Ok("DefinitionDiff", "it has begun")}};
   RouteRow rollback{HttpMethod::kPost,
                     "/definition/rollback",
+                    kAdministers,
                     "rollbackDefinition",
                     "back to the definition before",
                     "",
@@ -192,6 +217,7 @@ void AddTables(std::vector<RouteRow>& rows) {
       Problem(503, "the table is not open")};
   RouteRow optimize{HttpMethod::kPost,
                     "/tables/{table}/optimize",
+                    kAdministers,
                     "optimizeTable",
                     "rewrites files of a table; answers when it is done",
                     kJson,
@@ -200,6 +226,7 @@ void AddTables(std::vector<RouteRow>& rows) {
                     {Ok("Object", "what was rewritten")}};
   RouteRow vacuum{HttpMethod::kPost,
                   "/tables/{table}/vacuum",
+                  kAdministers,
                   "vacuumTable",
                   "removes files that no version within the retention names",
                   kJson,
@@ -215,6 +242,7 @@ void AddTables(std::vector<RouteRow>& rows) {
 void AddHealth(std::vector<RouteRow>& rows) {
   rows.push_back({HttpMethod::kGet,
                   "/health",
+                  kOpen,
                   "health",
                   "200 and nothing else while the process lives",
                   "",
@@ -223,6 +251,7 @@ void AddHealth(std::vector<RouteRow>& rows) {
                   {{200, "", "", "the process lives"}}});
   rows.push_back({HttpMethod::kGet,
                   "/ready",
+                  kOpen,
                   "ready",
                   "200 when answers can be given, else 503 with the reason and `Retry-After`",
                   "",
@@ -231,6 +260,7 @@ void AddHealth(std::vector<RouteRow>& rows) {
                   {Ok("Ready", "it is"), Problem(503, "why not")}});
   rows.push_back({HttpMethod::kGet,
                   "/status",
+                  kWatches,
                   "status",
                   "one JSON document: rows, stages, promise, memory, tables",
                   "",
@@ -239,6 +269,7 @@ void AddHealth(std::vector<RouteRow>& rows) {
                   {Ok("Status", "as of now")}});
   rows.push_back({HttpMethod::kGet,
                   "/metrics",
+                  kWatches,
                   "metrics",
                   "the same figures for Prometheus",
                   "",
@@ -247,6 +278,7 @@ void AddHealth(std::vector<RouteRow>& rows) {
                   {{200, kText, "Text", "Prometheus' text format"}}});
   rows.push_back({HttpMethod::kGet,
                   "/openapi.json",
+                  kOpen,
                   "openApi",
                   "this list as OpenAPI 3.1",
                   "",
@@ -255,6 +287,7 @@ void AddHealth(std::vector<RouteRow>& rows) {
                   {Ok("Object", "the document")}});
   rows.push_back({HttpMethod::kPost,
                   "/debug/flip",
+                  kAdministers,
                   "flip",
                   "only with `--demo-faults`: flips a bit of live state, so that `verify` has "
                   "something to find",
@@ -329,6 +362,10 @@ std::span<const RouteRow> RouteTable() {
     return rows;
   }();
   return kRoutes;
+}
+
+void SetRouteNeeds(protocols::HttpRouter& router) {
+  for (const RouteRow& row : RouteTable()) router.Need(row.method, row.path, row.need);
 }
 
 std::span<const SchemaRow> SchemaTable() { return kSchemas; }

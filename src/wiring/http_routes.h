@@ -1,13 +1,14 @@
 #pragma once
-// Every verb of the HTTP port: what it takes and what it answers. The OpenAPI document, the list in
-// docs/reference/http.md and the tests that each verb answers as declared go by this one table.
+// Every verb of the HTTP port: what it takes, what it answers and what it needs of a caller. The
+// OpenAPI document, the list in docs/reference/http.md, the check of tokens and the tests that each
+// verb answers as declared go by this one table.
 
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "protocols/http_message.h"
+#include "protocols/http_router.h"
 
 namespace headrace::wiring {
 
@@ -30,7 +31,8 @@ struct RouteReply {
 struct RouteRow {
   protocols::HttpMethod method;
   std::string_view path;  // as HttpRouter::Add takes it
-  std::string_view id;    // operationId
+  protocols::RouteNeed need;
+  std::string_view id;  // operationId
   std::string_view says;
   std::string_view media;           // of the body; empty: none
   std::string_view request_schema;  // of SchemaTable; empty: any text
@@ -41,6 +43,10 @@ struct RouteRow {
 };
 // In the order of the reference.
 std::span<const RouteRow> RouteTable();
+
+// Tells the router what its routes need, whoever mounted them; one that the table does not name
+// needs `admin`.
+void SetRouteNeeds(protocols::HttpRouter& router);
 
 // A name and its JSON Schema, as text.
 struct SchemaRow {

@@ -14,7 +14,6 @@
 #include "wiring/events_intake.h"
 #include "wiring/feast_writes.h"
 #include "wiring/http_routes.h"
-#include "wiring/route_needs.h"
 #include "wiring/table_verbs.h"
 
 namespace headrace::wiring {

@@ -7,7 +7,7 @@
 
 #include "protocols/problem.h"
 #include "watch/status_document.h"
-#include "wiring/route_needs.h"
+#include "wiring/http_routes.h"
 
 namespace headrace::wiring {
 namespace {

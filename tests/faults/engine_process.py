@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,27 @@ class EngineProcess:
         finally:
             connection.close()
 
+    def send_events(self, stream: str, text: str) -> int:
+        """Events as lines of JSON, all of which are to go in; the epoch that has them."""
+        status, told = self.request("POST", f"/streams/{stream}/events", text)
+        assert status == 200, told
+        epoch: int = json.loads(told)["epoch"]
+        return epoch
+
     def status(self) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self.request("GET", "/status")[1])
         return document
+
+
+@contextlib.contextmanager
+def serving_files(folder: Path, files: dict[str, str]) -> Iterator[EngineProcess]:
+    """An engine over a pipeline file and its contracts, which are put into the folder first."""
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    process = EngineProcess(folder, folder / "data")
+    try:
+        assert process.wait_ready(), process.printed()
+        yield process
+        assert process.stop() == 0
+    finally:
+        process.kill()

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 os.environ.setdefault("FEAST_USAGE", "False")
 
 import uvicorn
-from engine_process import EngineProcess
+from engine_process import EngineProcess, serving_files
 from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, PushSource
 from feast import types as feast_types
 from feast.feature_server import get_app
@@ -133,26 +133,14 @@ def iso(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
-@contextmanager
-def serving(folder: Path) -> Iterator[EngineProcess]:
-    (folder / "pipeline.yaml").write_text(PIPELINE)
-    (folder / "drivers.yaml").write_text(DRIVERS)
-    (folder / "trips.yaml").write_text(TRIPS)
-    process = EngineProcess(folder, folder / "data")
-    try:
-        assert process.wait_ready(), process.printed()
-        yield process
-        assert process.stop() == 0
-    finally:
-        process.kill()
+def serving(folder: Path) -> AbstractContextManager[EngineProcess]:
+    files = {"pipeline.yaml": PIPELINE, "drivers.yaml": DRIVERS, "trips.yaml": TRIPS}
+    return serving_files(folder, files)
 
 
 def send(engine: EngineProcess, stream: str, *rows: dict[str, Any]) -> int:
     """Events over our own verb, until a lookup sees them."""
-    body = "\n".join(json.dumps(row) for row in rows)
-    status, text = engine.request("POST", f"/streams/{stream}/events", body)
-    assert status == 200, text
-    epoch: int = json.loads(text)["epoch"]
+    epoch = engine.send_events(stream, "\n".join(json.dumps(row) for row in rows))
     wait_for(engine, epoch)
     return epoch
 

@@ -30,4 +30,13 @@ inline void Promise(bool kept, const char* what) {
   std::abort();
 }
 
+// `told(bytes, piece)` is what was read of the bytes when they came in such pieces.
+template <typename Told>
+int ReadsTheSameInPieces(const uint8_t* data, size_t size, Told told) {
+  const Pieces cut = Cut(data, size);
+  Promise(told(cut.bytes, size + 1) == told(cut.bytes, cut.piece),
+          "pieces do not change what is read");
+  return 0;
+}
+
 }  // namespace headrace::fuzz

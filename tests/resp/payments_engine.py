@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from engine_process import EngineProcess
+from engine_process import EngineProcess, serving_files
 
 PIPELINE = """\
 headrace: 1
@@ -51,17 +50,8 @@ schema:
 """
 
 
-@contextmanager
-def serving(folder: Path) -> Iterator[EngineProcess]:
-    (folder / "pipeline.yaml").write_text(PIPELINE)
-    (folder / "payments.yaml").write_text(CONTRACT)
-    process = EngineProcess(folder, folder / "data")
-    try:
-        assert process.wait_ready(), process.printed()
-        yield process
-        assert process.stop() == 0
-    finally:
-        process.kill()
+def serving(folder: Path) -> AbstractContextManager[EngineProcess]:
+    return serving_files(folder, {"pipeline.yaml": PIPELINE, "payments.yaml": CONTRACT})
 
 
 def payment(card: str, shop: str, amount: float) -> str:
@@ -70,8 +60,4 @@ def payment(card: str, shop: str, amount: float) -> str:
 
 
 def send(engine: EngineProcess, card: str, shop: str, amount: float) -> int:
-    row = payment(card, shop, amount)
-    status, text = engine.request("POST", "/streams/payments/events", row)
-    assert status == 200, text
-    epoch: int = json.loads(text)["epoch"]
-    return epoch
+    return engine.send_events("payments", payment(card, shop, amount))

@@ -98,10 +98,7 @@ def pay_with_every_card(engine: EngineProcess) -> int:
     rows = [
         json.dumps({"card": f"c{i}", "shop": "a", "at": at, "amount": 1.0}) for i in range(CARDS)
     ]
-    status, text = engine.request("POST", "/streams/payments/events", "\n".join(rows))
-    assert status == 200, text
-    epoch: int = json.loads(text)["epoch"]
-    return epoch
+    return engine.send_events("payments", "\n".join(rows))
 
 
 def test_reads_beside_writes(engine: EngineProcess) -> None:

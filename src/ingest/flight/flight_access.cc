@@ -3,17 +3,13 @@
 #include <arrow/flight/server.h>
 #include <arrow/flight/server_middleware.h>
 
-#include <algorithm>
 #include <string>
-#include <string_view>
 
 namespace headrace::ingest {
 namespace {
 
 namespace flight = arrow::flight;
 using access::Verb;
-
-constexpr std::string_view kScheme = "bearer ";
 
 class KnownCaller final : public flight::ServerMiddleware {
  public:
@@ -27,15 +23,6 @@ class KnownCaller final : public flight::ServerMiddleware {
   const access::CallerRef caller_;
 };
 
-// Nothing when it is not `Bearer TOKEN`.
-std::string_view TokenOf(std::string_view authorization) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  const bool bearer = authorization.size() > kScheme.size() &&
-                      std::equal(kScheme.begin(), kScheme.end(), authorization.begin(),
-                                 [&](char a, char b) { return a == lower(b); });
-  return bearer ? authorization.substr(kScheme.size()) : std::string_view();
-}
-
 // What the scopes lack for the method; nullptr when nothing.
 const char* Lacks(const access::Scope& scope, flight::FlightMethod method) {
   switch (method) {
@@ -48,7 +35,7 @@ const char* Lacks(const access::Scope& scope, flight::FlightMethod method) {
     case flight::FlightMethod::PollFlightInfo: return nullptr;
     default: break;
   }
-  return scope.AllowsAll(Verb::kRead) && scope.restricted() ? nullptr : "read,restricted";
+  return scope.ReadsEverything() ? nullptr : "read,restricted";
 }
 
 class Access final : public flight::ServerMiddlewareFactory {
@@ -62,7 +49,7 @@ class Access final : public flight::ServerMiddlewareFactory {
       return flight::MakeFlightError(flight::FlightStatusCode::Unauthenticated,
                                      "this needs one token: send the header authorization: Bearer "
                                      "TOKEN");
-    access::CallerRef caller = list_.Find(TokenOf(shown.first->second));
+    access::CallerRef caller = list_.Find(access::BearerToken(shown.first->second));
     if (caller == nullptr)
       return flight::MakeFlightError(flight::FlightStatusCode::Unauthenticated,
                                      "a token that nobody has, or has any more");

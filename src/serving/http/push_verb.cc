@@ -142,8 +142,7 @@ HttpResponse AskedLater(const base::Result<PushedLater>& later) {
   if (later->pending) return HttpResponse::Json(R"({"state":"unknown"})");
   if (!*later->outcome) return protocols::ProblemResponse(later->outcome->error());
   const ingest::IngestOutcome& outcome = **later->outcome;
-  std::string body = outcome.accepted == 0 && !outcome.refused.empty() ? R"({"state":"refused",)"
-                                                                       : R"({"state":"durable",)";
+  std::string body = outcome.all_refused() ? R"({"state":"refused",)" : R"({"state":"durable",)";
   ingest::AppendOutcomeMembers(body, outcome, kRefusedListedMax);
   body += '}';
   return HttpResponse::Json(std::move(body));

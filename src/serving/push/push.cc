@@ -17,6 +17,7 @@
 
 #include <fmt/format.h>
 
+#include "ingest/scoped_gate.h"
 #include "serving/answer_plan.h"
 #include "serving/push/event_inputs.h"
 #include "serving/push/push_tokens.h"
@@ -31,10 +32,6 @@ using ingest::IngestOutcome;
 using pipeline::AtDeadline;
 
 constexpr std::string_view kBeingChanged = "the definition is being changed: ask again";
-
-bool IsRefused(const IngestOutcome& outcome) {
-  return outcome.accepted == 0 && !outcome.refused.empty();
-}
 
 base::Error Late(std::chrono::milliseconds deadline) {
   return {ErrorCode::kDeadlineExceeded,
@@ -141,8 +138,8 @@ Result<Pushes::Begun> Pushes::Begin(PushRequest request) {
                                                   2 * ingest::BytesOf(request.event)));
   const std::string_view text =
       request.event.rows.empty() ? std::string_view(request.event.body) : request.event.rows[0];
-  HR_TRY(columns::EventBatch batch,
-         ingest::ReadEvents(request.event, *sources_.gate, limits_.events));
+  const ingest::ScopedGate allowed(*sources_.gate, request.caller);
+  HR_TRY(columns::EventBatch batch, ingest::ReadEvents(request.event, allowed, limits_.events));
   if (batch.request_rows() != 1)
     return Fail(ErrorCode::kInvalidInput,
                 fmt::format("a push is of one event, here are {}: send several to POST "
@@ -253,7 +250,7 @@ void Pushes::OnOutcome(const PushRef& push, Result<IngestOutcome> outcome) {
   }
   // Features are not read on the gate's thread, which has the next epoch to write.
   sources_.timers->Post([self = shared_from_this(), push, outcome = std::move(*outcome)] {
-    IsRefused(outcome) ? self->OnRefused(push, outcome) : self->ReadWithEvent(push, outcome);
+    outcome.all_refused() ? self->OnRefused(push, outcome) : self->ReadWithEvent(push, outcome);
   });
 }
 
@@ -311,7 +308,7 @@ void Pushes::OnDeadline(const PushRef& push) {
   Done done;
   {
     const std::lock_guard lock(push->mutex);
-    if (push->outcome && IsRefused(*push->outcome)) return;  // it is being told so
+    if (push->outcome && push->outcome->all_refused()) return;  // it is being told so
     done = std::exchange(push->done, Done());
     if (!done) return;
     answer.outcome = push->outcome;

@@ -26,7 +26,7 @@ namespace headrace::serving {
 
 struct PushRequest {
   std::string service;
-  access::CallerRef caller;         // null: everybody may; into the stream it may push
+  access::CallerRef caller;         // null: everybody may push, and read the service
   ingest::EventsRequest event;      // its stream, one event as its body, who sends it
   std::vector<InputColumn> inputs;  // of one value each; they win over the event's fields
   std::chrono::milliseconds deadline{1000};

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "ingest/http/events_endpoint.h"
+#include "ingest/scoped_gate.h"
 #include "serving/resp/connection_commands.h"
 #include "serving/resp/service_answer.h"
 
@@ -27,10 +28,6 @@ constexpr size_t kRefusedListedMax = 1000;  // of a command; all are counted
 
 std::unexpected<base::Error> Wrong(std::string message) {
   return base::Fail(ErrorCode::kInvalidInput, std::move(message));
-}
-
-bool AllRefused(const IngestOutcome& outcome) {
-  return outcome.accepted == 0 && !outcome.refused.empty();
 }
 
 // Options that say who sends, of both commands.
@@ -172,7 +169,7 @@ void WriteOutcomePairs(const IngestOutcome& outcome, RespWriter& out) {
 void WriteOutcome(const base::Result<IngestOutcome>& outcome, std::string_view stream,
                   RespWriter& out) {
   if (!outcome) return WriteAnswerError(outcome.error(), out);
-  if (AllRefused(*outcome)) return out.Error("REFUSED", RefusedText(*outcome, stream));
+  if (outcome->all_refused()) return out.Error("REFUSED", RefusedText(*outcome, stream));
   out.Map(OutcomePairs(*outcome));
   WriteOutcomePairs(*outcome, out);
 }
@@ -225,13 +222,6 @@ class KeptEvents {
   std::vector<std::string_view> rows_;
 };
 
-// Who has the token of a push is who sent it.
-bool MayPush(const access::Caller& caller, const RespCommandRow& command,
-             std::span<const std::string_view> arguments) {
-  if (command.name == kPushed) return caller.scope.AllowsSome(access::Verb::kPush);
-  return caller.scope.Allows(access::Verb::kPush, arguments[command.name == kPush ? 1 : 2]);
-}
-
 }  // namespace
 
 bool IsPush(std::string_view name) {
@@ -241,29 +231,29 @@ bool IsPush(std::string_view name) {
 bool PushCommands::Run(const RespCommandRow& command, const access::CallerRef& caller,
                        RespCall& call) {
   if (command.name != kPush && command.name != kPushGet && command.name != kPushed) return false;
-  if (caller != nullptr && !MayPush(*caller, command, call.arguments())) {
-    call.out().Error("NOPERM", "the scopes of this token do not allow to push there");
-    return true;
-  }
   if (verbs_.gate == nullptr || verbs_.pushes == nullptr || verbs_.budget == nullptr) {
     call.out().Error("ERR", "events are not taken in here");
   } else if (command.name == kPush) {
-    Push(call);
+    Push(caller, call);
   } else if (command.name == kPushGet) {
     PushGet(caller, call);
+  } else if (caller != nullptr && !caller->scope.AllowsSome(access::Verb::kPush)) {
+    // Who has the token of a push, and may push something, is who sent it.
+    call.out().Error("NOPERM", "the scopes of this token do not allow to push");
   } else {
     Pushed(call);
   }
   return true;
 }
 
-void PushCommands::Push(RespCall& call) {
+void PushCommands::Push(const access::CallerRef& caller, RespCall& call) {
   auto read = ReadPush(call.arguments());
   if (!read) return WriteAnswerError(read.error(), call.out());
-  const auto submit = [gate = verbs_.gate, budget = verbs_.budget](ingest::EventsRequest request,
-                                                                   RespReply reply) {
+  const auto submit = [gate = verbs_.gate, budget = verbs_.budget, caller](
+                          ingest::EventsRequest request, RespReply reply) {
     std::string stream = request.stream;
-    ingest::SubmitEvents(std::move(request), *gate, *budget, {},
+    ingest::ScopedGate allowed(*gate, caller);
+    ingest::SubmitEvents(std::move(request), allowed, *budget, {},
                          [stream = std::move(stream),
                           reply = std::move(reply)](base::Result<IngestOutcome> outcome) mutable {
                            reply.Send([stream = std::move(stream), outcome = std::move(outcome)](
@@ -309,7 +299,8 @@ void PushCommands::Pushed(RespCall& call) {
   out.Map(1 + (later->pending ? 0 : OutcomePairs(**later->outcome)));
   out.Bulk("event");
   if (later->pending) return out.Bulk(NameOf(PushedEvent::kUnknown));
-  out.Bulk(NameOf(AllRefused(**later->outcome) ? PushedEvent::kRefused : PushedEvent::kDurable));
+  out.Bulk(
+      NameOf((*later->outcome)->all_refused() ? PushedEvent::kRefused : PushedEvent::kDurable));
   WriteOutcomePairs(**later->outcome, out);
 }
 

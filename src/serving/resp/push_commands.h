@@ -24,7 +24,7 @@ class PushCommands {
            protocols::RespCall& call);
 
  private:
-  void Push(protocols::RespCall& call);
+  void Push(const access::CallerRef& caller, protocols::RespCall& call);
   void PushGet(const access::CallerRef& caller, protocols::RespCall& call);
   void Pushed(protocols::RespCall& call);
 

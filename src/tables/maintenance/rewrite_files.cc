@@ -15,6 +15,7 @@
 #include "tables/new_data_file.h"
 #include "tables/parquet/parquet_reader.h"
 #include "tables/parquet/parquet_writer.h"
+#include "tables/stepped_charge.h"
 #include "tables/table_rows.h"
 
 namespace headrace::tables {
@@ -28,25 +29,6 @@ using columns::Position;
 
 // Rows that are handed to the encoder at once.
 constexpr size_t kPartRows = 1U << 16;
-
-// Memory of a rewriting, charged in steps which stay until it ends.
-class Charges {
- public:
-  explicit Charges(base::MemoryBudget& budget) : budget_(budget) {}
-  Result<void> Cover(uint64_t bytes) {
-    while (charges_.size() * kStepBytes < bytes) {
-      HR_TRY(base::MemoryCharge charge,
-             budget_.TryCharge(base::MemoryAccount::kTables, kStepBytes));
-      charges_.push_back(std::move(charge));
-    }
-    return {};
-  }
-
- private:
-  static constexpr uint64_t kStepBytes = 4ULL << 20;
-  base::MemoryBudget& budget_;
-  std::vector<base::MemoryCharge> charges_;
-};
 
 // The new files, one after the other.
 class NewFiles {
@@ -136,7 +118,7 @@ class NewFiles {
 class Rewriting {
  public:
   Rewriting(const RewritePlace& place, const RewritePlan& plan)
-      : place_(place), plan_(plan), charges_(place.budget), made_(place, plan) {}
+      : place_(place), plan_(plan), charge_(place.budget), made_(place, plan) {}
 
   Result<std::optional<RewrittenFiles>> Run() {
     HR_TRY(const TableFiles table,
@@ -208,7 +190,7 @@ class Rewriting {
   Result<void> Pack(const OldFiles& files) {
     for (const delta::AddFile* file : files) {
       const auto write = [&](const ColumnBatch& part) -> Result<void> {
-        HR_TRY_VOID(charges_.Cover(file->size + made_.held_bytes() + 2 * part.ByteSize()));
+        HR_TRY_VOID(charge_.Cover(file->size + made_.held_bytes() + 2 * part.ByteSize()));
         return made_.Write(part);
       };
       HR_TRY_VOID(Scan(*file, write));
@@ -225,7 +207,7 @@ class Rewriting {
         bytes += part.ByteSize();
         parts.push_back(part);
         // Beside the parts: all of them as one, then the ranks and places.
-        return charges_.Cover(file->size + 2 * bytes + rows_read_ * kSortBytesPerRow);
+        return charge_.Cover(file->size + 2 * bytes + rows_read_ * kSortBytesPerRow);
       };
       HR_TRY_VOID(Scan(*file, keep));
       place_.environment.CrashPoint("rewrite.after_old_file");
@@ -259,7 +241,7 @@ class Rewriting {
 
   const RewritePlace& place_;
   const RewritePlan& plan_;
-  Charges charges_;
+  SteppedCharge charge_;
   NewFiles made_;
   uint64_t rows_read_ = 0;
 };

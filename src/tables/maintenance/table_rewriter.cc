@@ -22,11 +22,6 @@ using base::Result;
 // A rewriting waits this long at most while the engine is pressed; then it goes on.
 constexpr env::MonotonicTime kYieldMax = std::chrono::minutes(10);
 
-bool MayPass(ErrorCode code) {
-  return code == ErrorCode::kStorageFull || code == ErrorCode::kIoError ||
-         code == ErrorCode::kResourceExhausted || code == ErrorCode::kUnavailable;
-}
-
 Result<void> CheckZOrder(const std::vector<std::string>& z_order, const columns::Schema& schema) {
   if (z_order.size() > kZOrderColumnsMax)
     return Fail(ErrorCode::kInvalidInput,

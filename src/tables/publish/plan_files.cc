@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "tables/new_data_file.h"
+#include "tables/stepped_charge.h"
 #include "tables/stream_rows.h"
 
 namespace headrace::tables {
@@ -19,7 +20,7 @@ class PlanFiles {
   PlanFiles(env::Files& files, base::MemoryBudget& budget, std::string folder, base::LogId log,
             const PublishPlan& plan, const FileLimits& limits, columns::SchemaRef schema)
       : files_(files),
-        budget_(budget),
+        charge_(budget),
         folder_(std::move(folder)),
         log_(log),
         plan_(plan),
@@ -32,8 +33,8 @@ class PlanFiles {
                                        folder_ + "/" + FileName(log_, plan_, written_.size()),
                                        {"publish.before_file", "publish.after_file"}));
     }
-    HR_TRY_VOID(ChargeWriter(epoch.rows.ByteSize()));
     ParquetWriter& writer = file_->writer();
+    HR_TRY_VOID(charge_.Cover(writer.held_bytes() + 2 * epoch.rows.ByteSize()));
     HR_TRY_VOID(
         writer.Write(ToTableRows(schema_, epoch.epoch, epoch.rows, std::move(epoch.known_at))));
     const bool full =
@@ -47,18 +48,6 @@ class PlanFiles {
   }
 
  private:
-  // What the writer holds, and will with rows of `bytes` more. Charged in steps, which stay charged
-  // until the plan ends.
-  Result<void> ChargeWriter(uint64_t bytes) {
-    const uint64_t wanted = file_->writer().held_bytes() + 2 * bytes;
-    while (charges_.size() * kChargeStepBytes < wanted) {
-      HR_TRY(base::MemoryCharge charge,
-             budget_.TryCharge(base::MemoryAccount::kTables, kChargeStepBytes));
-      charges_.push_back(std::move(charge));
-    }
-    return {};
-  }
-
   Result<void> EndFile() {
     HR_TRY(DataFile file, file_->End());
     file_.reset();
@@ -66,11 +55,8 @@ class PlanFiles {
     return {};
   }
 
-  static constexpr uint64_t kChargeStepBytes = 4ULL << 20;
-
   env::Files& files_;
-  base::MemoryBudget& budget_;
-  std::vector<base::MemoryCharge> charges_;
+  SteppedCharge charge_;
   const std::string folder_;
   const base::LogId log_;
   const PublishPlan plan_;

@@ -25,12 +25,6 @@ using base::ErrorCode;
 using base::Result;
 using FlushDone = std::move_only_function<void(Result<void>)>;
 
-// A failure that may pass by itself or by freeing something.
-bool MayPass(ErrorCode code) {
-  return code == ErrorCode::kStorageFull || code == ErrorCode::kIoError ||
-         code == ErrorCode::kResourceExhausted || code == ErrorCode::kUnavailable;
-}
-
 std::string Explain(Standing standing, const std::optional<PublishPlan>& plan,
                     std::optional<EpochId> marker) {
   const auto at = marker.value_or(EpochId{0}).value;

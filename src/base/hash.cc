@@ -1,5 +1,6 @@
 #include "base/hash.h"
 
+#define XXH_INLINE_ALL  // keys are short: a call would cost as much as their hash
 #include <xxhash.h>
 
 #include "base/hash_stream.h"

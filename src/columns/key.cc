@@ -1,7 +1,9 @@
 #include "columns/key.h"
 
+#include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace headrace::columns {
@@ -11,12 +13,21 @@ constexpr char kNullTag = 0;
 constexpr char kPresentTag = 1;
 constexpr uint64_t kSignBit = 1ULL << 63;
 
+// With the tag of a value before it.
 void AppendBigEndian(KeyBytes& out, uint64_t v) {
-  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(v >> shift & 0xFF);
+  std::array<char, 1 + sizeof(v)> bytes{kPresentTag};
+  v = __builtin_bswap64(v);
+  std::memcpy(bytes.data() + 1, &v, sizeof(v));
+  out.append(bytes.data(), bytes.size());
 }
 
 void AppendInt(KeyBytes& out, int64_t v) {
   AppendBigEndian(out, static_cast<uint64_t>(v) ^ kSignBit);
+}
+
+void AppendBool(KeyBytes& out, bool v) {
+  out += kPresentTag;
+  out += static_cast<char>(v ? 1 : 0);
 }
 
 void AppendDouble(KeyBytes& out, double v) {
@@ -27,6 +38,7 @@ void AppendDouble(KeyBytes& out, double v) {
 }
 
 void AppendText(KeyBytes& out, std::string_view text) {
+  out += kPresentTag;
   // Text without a zero byte, nearly all of it, is copied in one piece.
   while (true) {
     const size_t zero = text.find('\0');
@@ -90,9 +102,8 @@ void AppendKeyValue(KeyBytes& out, const Value& value) {
     out += kNullTag;
     return;
   }
-  out += kPresentTag;
   if (value.type() == Type::kBool) {
-    out += static_cast<char>(value.as_bool() ? 1 : 0);
+    AppendBool(out, value.as_bool());
   } else if (IsFloating(value.type())) {
     AppendDouble(out, value.as_double());
   } else if (IsVariable(value.type())) {
@@ -107,9 +118,8 @@ void AppendKeyColumn(KeyBytes& out, const Column& column, size_t row) {
     out += kNullTag;
     return;
   }
-  out += kPresentTag;
   switch (column.type()) {
-    case Type::kBool: out += static_cast<char>(column.Bool(row) ? 1 : 0); return;
+    case Type::kBool: AppendBool(out, column.Bool(row)); return;
     case Type::kInt32:
     case Type::kDate: AppendInt(out, column.Int32s()[row]); return;
     case Type::kInt64:

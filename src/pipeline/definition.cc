@@ -54,7 +54,7 @@ std::vector<size_t> PipelineDefinition::SourcesOf(size_t stream) const {
   std::vector<size_t> sources;
   for (; streams[stream].derived(); stream = streams[stream].derivation->source)
     if (const auto& interval = streams[stream].derivation->interval)
-      for (const size_t source : SourcesOf(interval->stream)) sources.push_back(source);
+      for (const size_t root : SourcesOf(interval->stream)) sources.push_back(root);
   sources.push_back(stream);
   std::ranges::sort(sources);
   sources.erase(std::ranges::unique(sources).begin(), sources.end());

@@ -1,5 +1,6 @@
 #include "pipeline/aggregates/exact_sum.h"
 
+#include <algorithm>
 #include <limits>
 #include <span>
 
@@ -40,17 +41,13 @@ double RoundScaled(Int128 value, int exponent) {
   const bool negative = value < 0;
   const Unsigned128 magnitude =
       negative ? -static_cast<Unsigned128>(value) : static_cast<Unsigned128>(value);
-  const int drop = TopBit(magnitude) - 52;
-  if (drop <= 0) {
-    const double exact =
-        static_cast<double>(static_cast<uint64_t>(magnitude)) * PowerOfTwo(exponent);
-    return negative ? -exact : exact;
-  }
-  const auto top = static_cast<uint64_t>(magnitude >> drop);
-  const bool half = ((magnitude >> (drop - 1)) & 1) != 0;
-  const bool rest = (magnitude & ((static_cast<Unsigned128>(1) << (drop - 1)) - 1)) != 0;
+  // Of the highest 63 bits the last one says whether there is anything below: the conversion rounds
+  // as it would with all of them.
+  const int drop = std::max(0, TopBit(magnitude) - 62);
+  const auto top = static_cast<int64_t>(magnitude >> drop);
+  const bool rest = static_cast<Unsigned128>(top) << drop != magnitude;
   const double rounded =
-      static_cast<double>(RoundHalfEven(top, half, rest)) * PowerOfTwo(exponent + drop);
+      static_cast<double>(top | (rest ? 1 : 0)) * PowerOfTwo(exponent + drop);
   return negative ? -rounded : rounded;
 }
 

@@ -171,4 +171,9 @@ void TileRecords::Merge(const uint8_t* run, size_t first, size_t end, Accumulato
   }
 }
 
+void TileRecords::Merge(const uint8_t* run, size_t first, size_t end, AdditiveSums& into) const {
+  if (first == end) return;
+  for (size_t i = 0; i < offsets_.size(); ++i) into.MergeSlot(i, Difference(run, first, end, i));
+}
+
 }  // namespace headrace::pipeline

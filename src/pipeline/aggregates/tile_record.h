@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pipeline/aggregates/accumulator.h"
+#include "pipeline/aggregates/additive_sums.h"
 
 namespace headrace::pipeline {
 
@@ -31,6 +32,8 @@ class TileRecords {
   void Read(const uint8_t* run, size_t at, std::span<SlotPartial> out) const;
   // Adds records [first, end).
   void Merge(const uint8_t* run, size_t first, size_t end, Accumulators& into) const;
+  // The same of an additive plan.
+  void Merge(const uint8_t* run, size_t first, size_t end, AdditiveSums& into) const;
 
  private:
   SlotPartial Load(const uint8_t* record, size_t slot) const;

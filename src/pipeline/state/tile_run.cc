@@ -84,20 +84,27 @@ void PrefetchTilesAfter(const TileLayout& layout, const TileRun& run, int64_t ed
   record(run.end - 1);
 }
 
-void TilesBack::AddAfter(int64_t edge, Accumulators& into) {
+template <typename Into, typename AddMore>
+void TilesBack::AddAfter(int64_t edge, Into& into, AddMore add_more) {
   if (run_ == nullptr) return;
   const uint32_t first = FirstTileAfter(*layout_, *run_, next_, edge);
   if (first == next_) return;
   layout_->records().Merge(run_->array->records(), first, next_, into);
-  for (uint32_t at = next_; run_->array->has_more() && at-- > first;) {
-    const TileBytes* more = run_->array->more(at);
-    if (more == nullptr) continue;
-    const auto merged = into.MergeBytes(
-        more->whole ? Accumulators::Slots::kAll : Accumulators::Slots::kWithoutRecord,
-        more->bytes());
-    HR_CHECK(merged.has_value(), "a tile's bytes are not what was written");
-  }
+  for (uint32_t at = next_; run_->array->has_more() && at-- > first;)
+    if (const TileBytes* more = run_->array->more(at)) add_more(*more);
   next_ = first;
+}
+
+void TilesBack::AddAfter(int64_t edge, Accumulators& into) {
+  AddAfter(edge, into, [&](const TileBytes& more) {
+    const auto merged = into.MergeBytes(
+        more.whole ? Accumulators::Slots::kAll : Accumulators::Slots::kWithoutRecord, more.bytes());
+    HR_CHECK(merged.has_value(), "a tile's bytes are not what was written");
+  });
+}
+
+void TilesBack::AddAfter(int64_t edge, AdditiveSums& into) {
+  AddAfter(edge, into, [&](const TileBytes&) { into.SetUnfit(); });
 }
 
 TileDraft TileWriter::DraftOf(int64_t start, const Accumulators& rows) const {

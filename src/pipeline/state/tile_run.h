@@ -108,8 +108,14 @@ class TilesBack {
   int64_t until() const { return run_->until; }
   // Adds the tiles that begin after `edge` and were not added yet.
   void AddAfter(int64_t edge, Accumulators& into);
+  // The same of an additive plan; a tile with bytes beside its record does not fit.
+  void AddAfter(int64_t edge, AdditiveSums& into);
 
  private:
+  // Adds their records, and what is beside each that has something.
+  template <typename Into, typename AddMore>
+  void AddAfter(int64_t edge, Into& into, AddMore add_more);
+
   const TileLayout* layout_ = nullptr;
   const TileRun* run_ = nullptr;
   uint32_t next_ = 0;  // tiles from here on were added

@@ -9,6 +9,7 @@ namespace {
 constexpr double kNamedShare = HotKeys::kShareMin / 2;
 constexpr uint64_t kNamedMin = 16;  // rows: the first ones of a period would all have a large share
 constexpr uint32_t kNamed = 1;
+constexpr double kShortest = 0.001;  // of a period: what is shorter gives no rate
 
 }  // namespace
 
@@ -25,7 +26,7 @@ uint64_t HotKeys::NextStep() {
 void HotKeys::Note(const columns::ColumnBatch& batch, std::span<const uint32_t> rows,
                    std::span<const uint32_t> numbers, env::MonotonicTime now) {
   if (rows_ == 0 && sampled_.total() == 0) began_ = now;
-  if (now - began_ >= kPeriod) EndPeriod(now);
+  if (now - began_ >= kPeriod || sampled_.total() >= kSampledMax) EndPeriod(now);
   rows_ += rows.size();
   uint64_t at = skip_;
   for (; at < rows.size(); at += NextStep()) Sample(batch, rows[at], numbers[rows[at]]);
@@ -52,7 +53,11 @@ void HotKeys::EndPeriod(env::MonotonicTime now) {
       if (share >= kShareMin && tag == kNamed) hot.push_back({names_[number], share});
     }
   }
-  one_of_ = std::max<uint64_t>(1, rows_ / kSampleRows);
+  // By the rate of this period, which may have been a short one.
+  const double periods =
+      static_cast<double>((now - began_).count()) / static_cast<double>(kPeriod.count());
+  const double rows = static_cast<double>(rows_) / std::max(kShortest, periods);
+  one_of_ = std::max<uint64_t>(1, static_cast<uint64_t>(rows / kSampleRows));
   // After a pause the period was longer than it should be: what it found is still the newest.
   began_ = now;
   rows_ = 0;

@@ -31,6 +31,8 @@ class HotKeys {
   static constexpr uint64_t kSampledMin = 1000;
   // Looked at in a period, about: an error of 0.15 % of the rows at three standard deviations.
   static constexpr uint64_t kSampleRows = 200'000;
+  // A period ends early when so many were: the rate has grown.
+  static constexpr uint64_t kSampledMax = 2 * kSampleRows;
 
   explicit HotKeys(std::vector<size_t> by) : by_(std::move(by)) {}
 

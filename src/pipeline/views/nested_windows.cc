@@ -31,7 +31,7 @@ uint32_t RowsUpTo(const int64_t* times, uint32_t count, int64_t time) {
 
 template <typename Answer>
 NestedWindows<Answer>::NestedWindows(const WindowOutputs& outputs, const AggregatePlan& plan,
-                                     size_t pass, base::Timestamp as_of, Accumulators& rows,
+                                     size_t pass, base::Timestamp as_of, Rows& rows,
                                      Answer& answer, TilesBack tiles)
     : outputs_(outputs),
       plan_(plan),
@@ -51,7 +51,7 @@ NestedWindows<Answer>::NestedWindows(const WindowOutputs& outputs, const Aggrega
 
 template <typename Answer>
 void NestedWindows<Answer>::Open() {
-  edge_ = outputs_.EdgeOf(windows_[next_], as_of_);
+  edge_ = window_edge_ = outputs_.EdgeOf(windows_[next_], as_of_);
   if (!tiles_.empty()) edge_ = std::max(edge_, tiles_.until() - 1);
 }
 
@@ -144,7 +144,7 @@ void NestedWindows<Answer>::CloseIfOldRowsDoNotMatter() {
 
 template <typename Answer>
 void NestedWindows<Answer>::Close() {
-  if (!tiles_.empty()) tiles_.AddAfter(outputs_.EdgeOf(windows_[next_], as_of_), rows_);
+  if (!tiles_.empty()) tiles_.AddAfter(window_edge_, rows_);
   outputs_.Write(windows_[next_++], rows_, answer_);
   if (!done()) Open();
 }

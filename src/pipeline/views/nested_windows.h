@@ -20,13 +20,24 @@
 
 namespace headrace::pipeline {
 
+// What rows are gathered in on their way to an answer.
+template <typename Answer>
+struct GatheredFor {
+  using Rows = Accumulators;
+};
+template <>
+struct GatheredFor<WindowSums> {
+  using Rows = AdditiveSums;
+};
+
 // For one question; not thread-safe. `Answer` is what WindowOutputs::Write fills.
 template <typename Answer>
 class NestedWindows {
  public:
+  using Rows = typename GatheredFor<Answer>::Rows;
   // All outlive it; `rows` has none, and is scratch.
   NestedWindows(const WindowOutputs& outputs, const AggregatePlan& plan, size_t pass,
-                base::Timestamp as_of, Accumulators& rows, Answer& answer, TilesBack tiles = {});
+                base::Timestamp as_of, Rows& rows, Answer& answer, TilesBack tiles = {});
 
   // No row with a later event time is to be added.
   int64_t end_time() const { return end_time_; }
@@ -79,14 +90,15 @@ class NestedWindows {
   const WindowOutputs& outputs_;
   const AggregatePlan& plan_;
   const base::Timestamp as_of_;
-  Accumulators& rows_;
+  Rows& rows_;
   Answer& answer_;
   const std::span<const size_t> windows_;
   const int64_t end_time_;
   TilesBack tiles_;
   Bound bound_ = Bound::kTime;
   size_t next_ = 0;  // of windows_, the one that is open
-  int64_t edge_ = 0;
+  int64_t window_edge_ = 0;  // of the open window
+  int64_t edge_ = 0;         // the same, or where its rows are in tiles from
   uint64_t taken_ = 0;                 // rows so far; kRows only
   std::optional<int64_t> after_time_;  // of the row before, of a session
 };

@@ -83,7 +83,7 @@ void OnlineView::Prefetch(std::span<const RowGroups::Group> groups, size_t at,
   if (answering_ == nullptr) return;
   if (const auto* group = ahead(kOpenRowsAhead)) store_.PrefetchRows(group->number);
   const auto edge = [&](const RowGroups::Group& group, size_t window) {
-    return outputs_.EdgeOf(window, base::Timestamp{times[group.rows[0]]});
+    return outputs_.NearEdgeOf(window, base::Timestamp{times[group.rows[0]]});
   };
   const size_t windows = std::min(outputs_.windows(), kWindowsAskedFor);
   for (size_t w = 0; w < windows; ++w) {

@@ -9,6 +9,7 @@ SlidingWindows::SlidingWindows(const WindowOutputs& outputs, const AggregatePlan
                                const RowStore& store)
     : outputs_(outputs),
       plan_(plan),
+      features_(outputs.AdditiveFeatures(plan)),
       store_(store),
       layout_(store.layout()),
       sums_{.slots = plan.slots().size(),
@@ -35,8 +36,10 @@ bool SlidingWindows::Begin(const RowImage& image, base::Timestamp as_of) {
   if (!Sum(image, as_of)) return false;
   for (size_t w = 0; w < edges_.size(); ++w) {
     const int64_t time = outputs_.EdgeOf(w, as_of);
-    edges_[w].time = time;
-    if (outputs_.has_precision()) continue;
+    if (outputs_.has_precision()) {
+      edges_[w].stays_until = time + outputs_.KindOf(w)->length.count();
+      continue;
+    }
     SetEdge(image, LeafCursor::After(image.tree, time), edges_[w]);
     edges_[w].row = RowsUpTo(edges_[w].block.times, edges_[w].count, time);
   }
@@ -44,7 +47,7 @@ bool SlidingWindows::Begin(const RowImage& image, base::Timestamp as_of) {
 }
 
 void SlidingWindows::Write(base::Timestamp as_of, RowAnswers::Row answer) {
-  for (size_t w = 0; w < edges_.size(); ++w) outputs_.WriteSums(w, plan_, sums_.Of(w), answer);
+  for (size_t w = 0; w < edges_.size(); ++w) outputs_.WriteSums(w, features_, sums_.Of(w), answer);
   outputs_.WriteEventTime(as_of, as_of, answer);
 }
 
@@ -75,8 +78,8 @@ bool SlidingWindows::NextChunk(const RowImage& image, int64_t time, Edge& edge) 
 
 bool SlidingWindows::Advance(const RowImage& image, size_t window, base::Timestamp as_of) {
   Edge& edge = edges_[window];
+  if (outputs_.has_precision()) return as_of.us <= edge.stays_until;
   const int64_t time = outputs_.EdgeOf(window, as_of);
-  if (outputs_.has_precision()) return edge.time == time;
   while (true) {
     for (; edge.row < edge.count && edge.block.times[edge.row] <= time; ++edge.row) {
       if (!RowPartials(plan_, edge.block, edge.row, row_.data()) ||

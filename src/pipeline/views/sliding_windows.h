@@ -28,10 +28,10 @@ class SlidingWindows {
   bool AnswerAlone(const RowImage& image, base::Timestamp as_of, RowAnswers::Row answer);
 
  private:
-  // Where a window begins: a row of a chunk. Of windows with a precision, the time: while it stays,
-  // nothing leaves them.
+  // Where a window begins: a row of a chunk. Of windows with a precision, until when: before the
+  // edge moves nothing leaves them.
   struct Edge {
-    int64_t time;
+    int64_t stays_until;
     const RowChunk* chunk;
     std::vector<ArgumentBlock> arguments;
     RowBlock block;
@@ -51,12 +51,13 @@ class SlidingWindows {
 
   const WindowOutputs& outputs_;
   const AggregatePlan& plan_;
+  const std::vector<AdditiveFeature> features_;
   const RowStore& store_;
   const ChunkLayout& layout_;
   WindowSums sums_;
   std::vector<SlotPartial> row_;
   std::vector<Edge> edges_;
-  Accumulators scratch_;
+  AdditiveSums scratch_;
   std::vector<ArgumentBlock> arguments_;
   bool valid_ = false;
 };

@@ -95,13 +95,20 @@ void WindowOutputs::Write(size_t window, Accumulators& rows, RowAnswers::Row& an
   }
 }
 
-void WindowOutputs::WriteSums(size_t window, const AggregatePlan& plan, const SlotPartial* sums,
-                              RowAnswers::Row& answer) const {
+std::vector<AdditiveFeature> WindowOutputs::AdditiveFeatures(const AggregatePlan& plan) const {
+  std::vector<AdditiveFeature> features;
+  features.reserve(view_->outputs.size());
+  for (const OutputFeature& output : view_->outputs)
+    features.emplace_back(plan, output.feature, LengthOf(output.window));
+  return features;
+}
+
+void WindowOutputs::WriteSums(size_t window, std::span<const AdditiveFeature> features,
+                              const SlotPartial* sums, RowAnswers::Row& answer) const {
   constexpr FeatureStatus kStatuses[] = {FeatureStatus::kPresent, FeatureStatus::kNullValue,
                                          FeatureStatus::kInvalid};  // by AdditiveResult::Kind
   for (const size_t output : outputs_[window]) {
-    const AdditiveResult result =
-        ResultOf(plan, view_->outputs[output].feature, LengthOf(window), sums);
+    const AdditiveResult result = features[output].Of(sums);
     answer.SetCell(output, kStatuses[static_cast<size_t>(result.kind)], result.cell);
   }
 }

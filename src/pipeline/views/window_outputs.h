@@ -2,12 +2,14 @@
 // From accumulated rows to a view's answer: the one place where values become statuses, online and
 // offline.
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "base/time.h"
 #include "pipeline/aggregates/accumulator.h"
+#include "pipeline/aggregates/additive_sums.h"
 #include "pipeline/definition.h"
 #include "pipeline/views/answer.h"
 #include "pipeline/views/row_answers.h"
@@ -43,6 +45,10 @@ class WindowOutputs {
     if (slides_ && !view_->precision) return (as_of - view_->windows[window].length).us;
     return EdgeOfAnyKind(window, as_of);
   }
+  // At or before that, by less than the precision: for whoever only asks for memory.
+  int64_t NearEdgeOf(size_t window, base::Timestamp as_of) const {
+    return slides_ ? (as_of - view_->windows[window].length).us : EdgeOfAnyKind(window, as_of);
+  }
   // Null for the one that reaches back for ever.
   const Window* KindOf(size_t window) const {
     return view_->lifetime() ? nullptr : &view_->windows[window];
@@ -57,11 +63,13 @@ class WindowOutputs {
   // Fills the outputs of `window` from `rows`, which holds exactly the window's rows.
   void Write(size_t window, Accumulators& rows, ViewAnswer& answer) const;
   void Write(size_t window, Accumulators& rows, RowAnswers::Row& answer) const;
-  void Write(size_t window, const Accumulators& rows, WindowSums& sums) const {
-    sums.fit &= rows.WritePartials({sums.Of(window), sums.slots});
+  void Write(size_t window, const AdditiveSums& rows, WindowSums& sums) const {
+    std::ranges::copy(rows.sums(), sums.Of(window));
+    sums.fit &= rows.fit();
   }
-  // The same from the sums of an additive plan.
-  void WriteSums(size_t window, const AggregatePlan& plan, const SlotPartial* sums,
+  // The same from the sums of an additive plan, of which AdditiveFeatures are the outputs'.
+  std::vector<AdditiveFeature> AdditiveFeatures(const AggregatePlan& plan) const;
+  void WriteSums(size_t window, std::span<const AdditiveFeature> features, const SlotPartial* sums,
                  RowAnswers::Row& answer) const;
   // Sets the event time of the key's newest row, and OUTSIDE_MAX_AGE when it is older than the
   // view's ttl.

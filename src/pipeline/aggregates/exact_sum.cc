@@ -46,8 +46,7 @@ double RoundScaled(Int128 value, int exponent) {
   const int drop = std::max(0, TopBit(magnitude) - 62);
   const auto top = static_cast<int64_t>(magnitude >> drop);
   const bool rest = static_cast<Unsigned128>(top) << drop != magnitude;
-  const double rounded =
-      static_cast<double>(top | (rest ? 1 : 0)) * PowerOfTwo(exponent + drop);
+  const double rounded = static_cast<double>(top | (rest ? 1 : 0)) * PowerOfTwo(exponent + drop);
   return negative ? -rounded : rounded;
 }
 

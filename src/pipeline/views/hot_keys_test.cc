@@ -139,8 +139,8 @@ TEST_F(HotKeysTest, AFewRowsSayNothing) {
   EXPECT_TRUE(Newest().empty());
 }
 
-// A thousand times the rate within one period: it ends when enough rows were looked at, and the next
-// looks at fewer.
+// A thousand times the rate within one period: it ends when enough rows were looked at, and the
+// next looks at fewer.
 TEST_F(HotKeysTest, ARateThatGrowsEndsThePeriodEarly) {
   Feed(hot_, {0.1}, 70, 10'000, milliseconds(0));
   const auto found = Newest();

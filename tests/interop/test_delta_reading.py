@@ -168,6 +168,19 @@ def test_a_table_of_delta_rs(busy: Path, version: int | None) -> None:
     assert summary["version"] == (DeltaTable(str(busy)).version() if version is None else version)
 
 
+def test_views_of_text_that_delta_rs_writes_after_a_delete(tmp_path: Path) -> None:
+    """Files of its `delete` note string_view and binary_view in their Parquet metadata."""
+    table = tmp_path / "views"
+    texts = ["a", "b", None, "longer than what a view itself holds"]
+    rows = pa.table({"n": [1, 2, 3, 4], "s": texts, "b": [b"x", b"y", None, b"z" * 40]})
+    write_deltalake(str(table), rows)
+    DeltaTable(str(table)).delete("n = 2")
+    noted = pq.read_schema(DeltaTable(str(table)).file_uris()[0])
+    assert noted.field("s").type == pa.string_view() and noted.field("b").type == pa.binary_view()
+    assert read(table, "n,s")[0] == by_delta_rs(table, "SELECT n, s FROM t")
+    assert len(read(table, "b")[0]) == 3
+
+
 def test_columns_in_any_order_and_partitions_alone(busy: Path) -> None:
     assert read(busy, "land,id")[0] == by_delta_rs(busy, "SELECT land, id FROM t")
     assert read(busy, "day")[0] == by_delta_rs(busy, "SELECT day FROM t")

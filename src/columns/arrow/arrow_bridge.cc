@@ -47,8 +47,10 @@ std::optional<Type> TypeFor(const arrow::DataType& type) {
     case arrow::Type::FLOAT: return Type::kFloat32;
     case arrow::Type::DOUBLE: return Type::kFloat64;
     case arrow::Type::STRING:
+    case arrow::Type::STRING_VIEW:
     case arrow::Type::LARGE_STRING: return Type::kString;
     case arrow::Type::BINARY:
+    case arrow::Type::BINARY_VIEW:
     case arrow::Type::LARGE_BINARY:
     case arrow::Type::FIXED_SIZE_BINARY: return Type::kBytes;
     case arrow::Type::DATE32:

@@ -174,6 +174,25 @@ TEST(ArrowBridge, TakesLargeAndDictionaryText) {
   EXPECT_EQ(b->column(0).Text(0), "DFW");
 }
 
+TEST(ArrowBridge, TakesViewsOfText) {
+  arrow::StringViewBuilder texts;
+  ASSERT_TRUE(texts.Append("short").ok());
+  ASSERT_TRUE(texts.AppendNull().ok());
+  ASSERT_TRUE(texts.Append("longer than what a view itself holds").ok());
+  const auto views = texts.Finish().ValueOrDie();
+  const auto bytes = Array<arrow::BinaryViewBuilder, std::string>({"\xff", ""}, arrow::binary_view());
+  const auto a = FromArrow(*Batch({{"a", views->Slice(1)}}), One("a", Type::kString));
+  const auto b = FromArrow(*Batch({{"a", bytes}}), One("a", Type::kBytes));
+  ASSERT_TRUE(a && b) << (a ? b : a).error().ToString();
+  EXPECT_TRUE(a->column(0).IsNull(0));
+  EXPECT_EQ(a->column(0).Text(1), "longer than what a view itself holds");
+  EXPECT_EQ(b->column(0).Text(0), "\xff");
+  EXPECT_EQ(b->column(0).Text(1), "");
+  const auto schema = FromArrowSchema(*arrow::schema({arrow::field("t", arrow::utf8_view())}));
+  ASSERT_TRUE(schema);
+  EXPECT_EQ((*schema)->field(0).type, Type::kString);
+}
+
 TEST(ArrowBridge, RefusesBrokenText) {
   const auto latin1 = Array<arrow::BinaryBuilder, std::string>({"\xff"}, arrow::binary());
   const auto text = std::make_shared<arrow::StringArray>(1, latin1->data()->buffers[1],

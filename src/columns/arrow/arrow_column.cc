@@ -214,6 +214,12 @@ Result<Column> CopiedText(const Source& source, Type type, Buffer validity, Text
                 Buffer::OwnValues(std::move(offsets)));
 }
 
+// Arrow's views of text (string_view, binary_view), which other writers note in Parquet files.
+Result<Column> TextFromViews(const Source& source, Type type) {
+  const auto& array = static_cast<const arrow::BinaryViewArray&>(source.array);
+  return CopiedText(source, type, Validity(source), [&](int64_t row) { return array.GetView(row); });
+}
+
 // A row is null when its index is, or when its dictionary entry is.
 Result<Column> DictionaryText(const Source& source, Type type) {
   const auto& array = static_cast<const arrow::DictionaryArray&>(source.array);
@@ -243,6 +249,7 @@ Result<Column> StringFromArrow(const Source& source) {
     case arrow::Type::STRING: return TextFromArrow<arrow::StringArray>(source, Type::kString);
     case arrow::Type::LARGE_STRING:
       return TextFromArrow<arrow::LargeStringArray>(source, Type::kString);
+    case arrow::Type::STRING_VIEW: return TextFromViews(source, Type::kString);
     case arrow::Type::DICTIONARY:
       if (HoldsText(*static_cast<const arrow::DictionaryType&>(*source.array.type()).value_type()))
         return DictionaryText(source, Type::kString);
@@ -256,6 +263,7 @@ Result<Column> BytesFromArrow(const Source& source) {
     case arrow::Type::BINARY: return TextFromArrow<arrow::BinaryArray>(source, Type::kBytes);
     case arrow::Type::LARGE_BINARY:
       return TextFromArrow<arrow::LargeBinaryArray>(source, Type::kBytes);
+    case arrow::Type::BINARY_VIEW: return TextFromViews(source, Type::kBytes);
     case arrow::Type::FIXED_SIZE_BINARY: {
       const auto& array = static_cast<const arrow::FixedSizeBinaryArray&>(source.array);
       return CopiedText(source, Type::kBytes, Validity(source),

@@ -12,6 +12,11 @@ namespace headrace::pipeline {
 // feature over a stream whose own condition reads one. A key alone restricts nothing: who asks
 // knows it. A value; of the definition that it was found in.
 struct RestrictedFeatures {
+  struct Stream {
+    std::vector<bool> columns;
+    bool rows = false;  // that it has a row tells something of a restricted column
+  };
+  std::vector<Stream> streams;             // of the definition
   std::vector<std::vector<bool>> outputs;  // of each view's outputs
   std::vector<bool> on_request;
 };

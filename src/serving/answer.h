@@ -50,6 +50,8 @@ struct FeatureQuery {
   // as long as it takes: for an epoch that is durable, by somebody who has a timer of his own.
   static constexpr std::chrono::milliseconds kUntilVisible = std::chrono::milliseconds::max();
   access::CallerRef caller;  // null: everybody may read everything
+  // Whether the answer says the lag of each view as well.
+  enum class Lags : uint8_t { kOfAnswer, kOfEachView } lags = Lags::kOfAnswer;
 };
 
 // What one column of an answer is.
@@ -76,7 +78,8 @@ struct FeatureAnswer {
   // as_of less when the sources were last heard of (ViewSet::ProgressOf), of several the one that
   // is furthest behind; not below 0: how far the answer may be behind.
   base::Duration lag{0};
-  std::string service;  // empty for a list of features
+  std::vector<base::Duration> view_lags = {};  // of the plan's views; Lags::kOfEachView
+  std::string service;                         // empty for a list of features
   std::optional<pipeline::OwnRow> own = {};
   size_t rows = 0;
   std::vector<InputColumn>
@@ -160,10 +163,14 @@ class AnswerService {
   // those of Answer.
   virtual base::Result<std::optional<KeyAnswers>> AnswerKeys(
       const pipeline::PipelineDefinition& definition, std::span<const KeyQuestion> questions) = 0;
-  // What a service needs and gives. `caller` null: everybody may read it. Errors: kNotFound,
-  // kUnauthorized.
-  virtual base::Result<std::shared_ptr<const AnswerPlan>> PlanOf(
-      const std::string& service, const access::CallerRef& caller) = 0;
+  // `done` once the epoch is visible: at once on this thread, or later on the waiting executor.
+  // Errors: kDeadlineExceeded, kUnavailable (stopping), kResourceExhausted.
+  using Visible = std::move_only_function<void(base::Result<void>)>;
+  virtual void WhenVisible(base::EpochId epoch, std::chrono::milliseconds deadline,
+                           Visible done) = 0;
+  // What a query's service or features need and give; its caller is looked at, its inputs are not.
+  // Errors: kNotFound, kInvalidInput, kUnauthorized.
+  virtual base::Result<std::shared_ptr<const AnswerPlan>> PlanOf(const FeatureQuery& query) = 0;
   // The applier says that an epoch became visible; wakes those who waited for it. Cheap when nobody
   // waits.
   virtual void MarkVisible(base::EpochId epoch) = 0;

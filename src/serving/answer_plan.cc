@@ -102,7 +102,7 @@ class PlanCompiler {
       if (plan_.views[i].view == view) return i;
     const ViewDefinition& definition = definition_.views[view];
     const auto& schema = *definition_.streams[definition.stream].schema();
-    PlanView planned{view, {}};
+    PlanView planned{view, {}, definition.name};
     for (const size_t by : definition.by) {
       HR_TRY(const size_t input,
              InputSlot(schema.field(by).name, schema.field(by).type, InputColumn::Use::kJoinKey));

@@ -27,6 +27,7 @@ struct PlanInput {
 struct PlanView {
   size_t view;                     // index into the definition's views
   std::vector<size_t> key_inputs;  // indexes into AnswerPlan::inputs, in the order of `by`
+  std::string name = {};
 };
 
 // Where a value comes from.

@@ -144,12 +144,12 @@ class PinnedAnswerService final : public AnswerService {
   base::Result<std::optional<KeyAnswers>> AnswerKeys(
       const pipeline::PipelineDefinition& definition,
       std::span<const KeyQuestion> questions) override;
-  base::Result<AnswerPlanRef> PlanOf(const std::string& service,
-                                     const access::CallerRef& caller) override {
+  void WhenVisible(base::EpochId epoch, std::chrono::milliseconds deadline, Visible done) override;
+  base::Result<AnswerPlanRef> PlanOf(const FeatureQuery& query) override {
     HR_TRY(const CompiledRef compiled, CompiledNow());
-    HR_TRY(const AnswerPlanRef plan, compiled->PlanFor({.service = service}));
-    if (caller != nullptr)
-      HR_TRY_VOID(CheckPlan(*caller, *compiled->definition(), compiled->restricted(), *plan));
+    HR_TRY(const AnswerPlanRef plan, compiled->PlanFor(query));
+    if (query.caller != nullptr)
+      HR_TRY_VOID(CheckPlan(*query.caller, *compiled->definition(), compiled->restricted(), *plan));
     return AnswerPlanRef(compiled, plan.get());
   }
   void MarkVisible(base::EpochId epoch) override { waiters_->MarkVisible(epoch); }
@@ -328,6 +328,10 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
   answer.epoch = pin.epoch();
   answer.as_of = AsOf(query, pin);
   answer.lag = LagOf(*sources_.views, pin, plan.views, answer.as_of);
+  answer.view_lags.clear();
+  if (query.lags == FeatureQuery::Lags::kOfEachView)
+    for (const PlanView& view : plan.views)
+      answer.view_lags.push_back(LagOf(*sources_.views, pin, std::span(&view, 1), answer.as_of));
   const size_t cells = inputs.rows * plan.columns->size();
   answer.values.clear();
   answer.statuses.clear();
@@ -475,20 +479,29 @@ base::Result<void> PinnedAnswerService::LogKeys(CompiledDefinition& compiled,
 }
 
 void PinnedAnswerService::AnswerWhenVisible(FeatureQuery query, Done done) {
-  if (!query.min_epoch || sources_.views->visible() >= *query.min_epoch)
-    return done(AnswerNow(query));
+  if (!query.min_epoch) return done(AnswerNow(query));
   const base::EpochId epoch = *query.min_epoch;
-  const auto deadline = query.deadline == FeatureQuery::kUntilVisible
-                            ? query.deadline
-                            : std::min(query.deadline, limits_.wait_max);
-  auto shared_done = std::make_shared<Done>(std::move(done));
-  auto woken = [this, query = std::move(query), shared_done](EpochWaiters::Outcome outcome) {
-    if (outcome == EpochWaiters::Outcome::kVisible) return (*shared_done)(AnswerNow(query));
+  const auto deadline = query.deadline;
+  WhenVisible(epoch, deadline,
+              [this, query = std::move(query),
+               done = std::move(done)](const base::Result<void>& visible) mutable {
+                if (visible) return done(AnswerNow(query));
+                done(base::Fail(visible.error()));
+              });
+}
+
+void PinnedAnswerService::WhenVisible(base::EpochId epoch, std::chrono::milliseconds deadline,
+                                      Visible done) {
+  if (sources_.views->visible() >= epoch) return done({});
+  if (deadline != FeatureQuery::kUntilVisible) deadline = std::min(deadline, limits_.wait_max);
+  auto shared_done = std::make_shared<Visible>(std::move(done));
+  auto woken = [epoch, shared_done](EpochWaiters::Outcome outcome) {
+    if (outcome == EpochWaiters::Outcome::kVisible) return (*shared_done)({});
     if (outcome == EpochWaiters::Outcome::kStopped)
       return (*shared_done)(base::Fail(ErrorCode::kUnavailable, "the engine is stopping"));
     (*shared_done)(base::Fail(
         base::Error(ErrorCode::kDeadlineExceeded, "the epoch did not become visible in time")
-            .With("epoch", std::to_string(query.min_epoch->value))));
+            .With("epoch", std::to_string(epoch.value))));
   };
   if (!waiters_->Wait(epoch, deadline, std::move(woken)))
     (*shared_done)(base::Fail(ErrorCode::kResourceExhausted,

@@ -14,6 +14,7 @@
 #include "log/catalogue.h"
 #include "log/log_clock.h"
 #include "log/reader.h"
+#include "serving/flight/recent_epochs.h"
 #include "watch/status_document.h"
 #include "wiring/answer_clock.h"
 #include "wiring/answer_file.h"
@@ -168,6 +169,8 @@ class RunningCore final : public Core {
   }
   DefinitionChanges& changes() override { return *changes_; }
   TableScans& scans() override { return *scans_; }
+  log::LogReader& log_reader() override { return *reader_; }
+  serving::RecentEpochs& recent_epochs() override { return recent_; }
   const StartFigures& started_from() const override { return started_from_; }
 
   void Stop() override {
@@ -371,6 +374,7 @@ class RunningCore final : public Core {
     changes_->NoteDurable(*epoch);
     scans_->NoteDurable(*epoch);
     retention_->NoteDurable(*epoch);
+    recent_.Note(epoch);
     if (const auto noted = derived_.publishers->NoteDurable(*epoch); !noted)
       base::LogError("wiring.plan_not_read", {{"error", noted.error().ToString()}});
     applier_->Take(std::move(epoch));
@@ -418,6 +422,7 @@ class RunningCore final : public Core {
   env::MonotonicTime started_{0};
   bool stopped_ = false;
   std::unique_ptr<log::LogReader> reader_;
+  serving::RecentEpochs recent_;
   std::unique_ptr<AnswerClock> log_clock_;
   std::unique_ptr<AnswerFile> answer_file_;
   std::unique_ptr<env::Executor> waiting_;

@@ -21,7 +21,7 @@
 #include "serving/resp/commands.h"
 #include "watch/memory_watch.h"
 #include "wiring/exposure.h"
-#include "wiring/flight_scans.h"
+#include "wiring/flight_verbs.h"
 #include "wiring/http_verbs.h"
 #include "wiring/log_gate.h"
 #include "wiring/pipeline_folder.h"
@@ -140,8 +140,9 @@ class RunningEngine final : public Engine {
     MountVerbs(router_, *core_, *gate_, *events_, options_.demo_faults);
     progress_.Begin(log::RecoveryPhase::kReady, 0);
     starting_gate_.Open(*gate_);
-    scans_ = std::make_unique<FlightScans>(core_->scans());
-    flight_->UseReads(*scans_);
+    flight_verbs_ = std::make_unique<FlightVerbs>(*core_, *environment_, *budget_);
+    flight_->UseReads(*flight_verbs_);
+    flight_->UseExchanges(*flight_verbs_);
     http_->UseRouter(router_);
     if (!resp_) return {};
     commands_ =
@@ -252,7 +253,7 @@ class RunningEngine final : public Engine {
   std::unique_ptr<Core> core_;
   std::unique_ptr<watch::Governor> governor_;  // goes before the core, whose times it reads
   std::unique_ptr<LogGate> gate_;
-  std::unique_ptr<FlightScans> scans_;
+  std::unique_ptr<FlightVerbs> flight_verbs_;
   std::unique_ptr<env::Executor> events_;
   protocols::HttpRouter router_;
   std::atomic<bool> recovered_{false};

@@ -24,6 +24,13 @@
 #include "tables/maintenance/table_rewriter.h"
 #include "watch/governor.h"
 
+namespace headrace::log {
+class LogReader;
+}
+namespace headrace::serving {
+class RecentEpochs;
+}
+
 namespace headrace::wiring {
 
 // An address to listen on. A port that the user set must be free; a default one moves to the next
@@ -119,6 +126,9 @@ class Core {
   virtual DefinitionChanges& changes() = 0;
   // Reads streams as of an epoch; lives as long as the core.
   virtual TableScans& scans() = 0;
+  // What follows the log's end reads (serving/flight/view_changes.h); live as long as the core.
+  virtual log::LogReader& log_reader() = 0;
+  virtual serving::RecentEpochs& recent_epochs() = 0;
   // How this core came back.
   virtual const StartFigures& started_from() const = 0;
   // Refuses new batches, makes what was taken durable and visible, publishes, closes. Idempotent.

@@ -117,6 +117,16 @@ Result<TableScans::Fixed> TableScans::Fix(const tables::ScanRequest& request) co
   return fixed;
 }
 
+Result<std::vector<std::string>> TableScans::ColumnsRead(const tables::ScanRequest& request) const {
+  HR_TRY(const TablePublishers::Described* described, Find(request.stream));
+  HR_TRY(tables::ScanColumns columns, tables::ScanColumns::Make(described->stream, request));
+  std::vector<std::string> read;
+  for (size_t i = 0; i < columns.names.size(); ++i)
+    if (i < columns.wanted->size() || columns.names[i] != tables::kEpochColumn)
+      read.push_back(std::move(columns.names[i]));
+  return read;
+}
+
 Result<std::unique_ptr<TableScan>> TableScans::Open(const tables::ScanRequest& request,
                                                     std::function<bool()> gone) {
   HR_TRY(const TablePublishers::Described* described, Find(request.stream));

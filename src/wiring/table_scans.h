@@ -104,6 +104,10 @@ class TableScans {
   };
   base::Result<Fixed> Fix(const tables::ScanRequest& request) const;
 
+  // Names of the columns that a request reads: those asked for, and those of its condition. Errors:
+  // as Open.
+  base::Result<std::vector<std::string>> ColumnsRead(const tables::ScanRequest& request) const;
+
   void NoteDurable(const log::Epoch& epoch);  // every epoch, on the sequencer's executor
   void NoteVisible(base::EpochId epoch);      // on the applier's
   // Ends waiting and reading with kUnavailable. Idempotent.

@@ -33,6 +33,8 @@ const char* Lacks(const access::Scope& scope, flight::FlightMethod method) {
     case flight::FlightMethod::GetSchema:
     case flight::FlightMethod::ListActions:
     case flight::FlightMethod::PollFlightInfo: return nullptr;
+    case flight::FlightMethod::DoGet:
+    case flight::FlightMethod::DoExchange: return scope.AllowsSome(Verb::kRead) ? nullptr : "read";
     default: break;
   }
   return scope.ReadsEverything() ? nullptr : "read,restricted";

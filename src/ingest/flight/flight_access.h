@@ -17,7 +17,8 @@ namespace headrace::ingest {
 inline constexpr const char* kFlightAccess = "headrace-access";
 
 // DoPut and DoAction need `push` for some stream (DoPut's own is looked at by ScopedGate); DoGet
-// and DoExchange `read` for all names, with restricted values; what lists and describes, any token.
+// and DoExchange `read` for some name (which one, and which columns, is for what they ask to look
+// at); what lists and describes, any token.
 // The list outlives the server.
 std::shared_ptr<arrow::flight::ServerMiddlewareFactory> MakeFlightAccess(
     const access::AccessList& list);

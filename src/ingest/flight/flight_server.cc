@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "columns/arrow/arrow_bridge.h"
 #include "columns/value.h"
+#include "ingest/flight/exchange_stream.h"
 #include "ingest/flight/flight_access.h"
 #include "ingest/flight/flight_status.h"
 #include "ingest/flight/get_stream.h"
@@ -53,30 +54,37 @@ base::Result<void> TryPort(env::Network& network, const std::string& host, uint1
   return {};
 }
 
-// Rows that take one of the places for DoGet calls for as long as they live.
-class CountedRows final : public FlightRows {
+// One of the places for calls of a kind, for as long as it lives.
+class Place {
  public:
   // Null when every place is taken.
-  static std::unique_ptr<CountedRows> Enter(const std::shared_ptr<std::atomic<size_t>>& count,
-                                            size_t most) {
-    if (count->fetch_add(1) < most) return std::unique_ptr<CountedRows>(new CountedRows(count));
+  static std::unique_ptr<Place> Enter(const std::shared_ptr<std::atomic<size_t>>& count,
+                                      size_t most) {
+    if (count->fetch_add(1) < most) return std::unique_ptr<Place>(new Place(count));
     count->fetch_sub(1);
     return nullptr;
   }
-  ~CountedRows() override { count_->fetch_sub(1); }
-  void Hold(std::unique_ptr<FlightRows> rows) { rows_ = std::move(rows); }
+  ~Place() { count_->fetch_sub(1); }
+  Place(const Place&) = delete;
 
-  const columns::SchemaRef& schema() const override { return rows_->schema(); }
-  std::vector<std::pair<std::string, std::string>> metadata() const override {
-    return rows_->metadata();
-  }
-  base::Result<std::optional<columns::ColumnBatch>> Next() override { return rows_->Next(); }
+ private:
+  explicit Place(std::shared_ptr<std::atomic<size_t>> count) : count_(std::move(count)) {}
+  const std::shared_ptr<std::atomic<size_t>> count_;
+};
+
+// Rows that take a place.
+class CountedRows final : public FlightRows {
+ public:
+  CountedRows(std::unique_ptr<Place> place, std::unique_ptr<FlightRows> rows)
+      : place_(std::move(place)), rows_(std::move(rows)) {}
+
+  std::shared_ptr<arrow::Schema> schema() const override { return rows_->schema(); }
+  base::Result<std::optional<FlightBatch>> Next() override { return rows_->Next(); }
   std::string Summary() const override { return rows_->Summary(); }
 
  private:
-  explicit CountedRows(std::shared_ptr<std::atomic<size_t>> count) : count_(std::move(count)) {}
-  const std::shared_ptr<std::atomic<size_t>> count_;
-  std::unique_ptr<FlightRows> rows_;
+  const std::unique_ptr<Place> place_;
+  const std::unique_ptr<FlightRows> rows_;
 };
 
 }  // namespace
@@ -99,6 +107,9 @@ class FlightServer::Service final : public flight::FlightServerBase {
                       std::unique_ptr<flight::FlightMetadataWriter> writer) override;
   arrow::Status DoGet(const flight::ServerCallContext& context, const flight::Ticket& ticket,
                       std::unique_ptr<flight::FlightDataStream>* stream) override;
+  arrow::Status DoExchange(const flight::ServerCallContext& context,
+                           std::unique_ptr<flight::FlightMessageReader> reader,
+                           std::unique_ptr<flight::FlightMessageWriter> writer) override;
   arrow::Status ListFlights(const flight::ServerCallContext& context,
                             const flight::Criteria* criteria,
                             std::unique_ptr<flight::FlightListing>* listings) override;
@@ -111,14 +122,19 @@ class FlightServer::Service final : public flight::FlightServerBase {
                             std::vector<flight::ActionType>* actions) override;
 
   void UseReads(FlightReads& reads) { reads_.store(&reads, std::memory_order_release); }
+  void UseExchanges(FlightExchanges& exchanges) {
+    exchanges_.store(&exchanges, std::memory_order_release);
+  }
   void Stop();
 
  private:
   base::Result<FlightReads*> Reads() const;
   base::Result<std::unique_ptr<FlightRows>> OpenRows(const flight::ServerCallContext& context,
                                                      const std::string& ticket);
-  arrow::Status OfferRows(const flight::FlightDescriptor& request,
+  arrow::Status OfferRows(const flight::ServerCallContext& context,
+                          const flight::FlightDescriptor& request,
                           std::unique_ptr<flight::FlightInfo>* info);
+  FlightCaller Calling(const flight::ServerCallContext& context) const;
   base::Result<std::shared_ptr<PutWindow>> OpenWindow();
   void CloseWindow(const std::shared_ptr<PutWindow>& window);
 
@@ -128,7 +144,11 @@ class FlightServer::Service final : public flight::FlightServerBase {
   env::Environment& environment_;
   std::vector<FlightAction> actions_;
   std::atomic<FlightReads*> reads_{nullptr};
+  std::atomic<FlightExchanges*> exchanges_{nullptr};
   const std::shared_ptr<std::atomic<size_t>> gets_ = std::make_shared<std::atomic<size_t>>(0);
+  const std::shared_ptr<std::atomic<size_t>> exchange_count_ =
+      std::make_shared<std::atomic<size_t>>(0);
+  std::atomic<bool> stopped_{false};  // calls that wait look at it
   std::mutex mutex_;
   bool stopping_ = false;
   std::set<std::shared_ptr<PutWindow>> windows_;  // of the DoPut calls that run
@@ -190,28 +210,52 @@ arrow::Status FlightServer::Service::DoGet(const flight::ServerCallContext& cont
 base::Result<std::unique_ptr<FlightRows>> FlightServer::Service::OpenRows(
     const flight::ServerCallContext& context, const std::string& ticket) {
   HR_TRY(FlightReads * reads, Reads());
-  auto place = CountedRows::Enter(gets_, options_.get_streams_max);
+  auto place = Place::Enter(gets_, options_.get_streams_max);
   if (!place)
     return Fail(ErrorCode::kResourceExhausted,
                 fmt::format("{} DoGet calls are open, the most there may be: end one, then repeat",
                             options_.get_streams_max));
-  HR_TRY(auto rows, reads->Open(ticket, [&context] { return context.is_cancelled(); }));
-  place->Hold(std::move(rows));
-  return place;
+  HR_TRY(auto rows, reads->Open(ticket, Calling(context)));
+  return std::make_unique<CountedRows>(std::move(place), std::move(rows));
 }
 
-arrow::Status FlightServer::Service::OfferRows(const flight::FlightDescriptor& request,
+FlightCaller FlightServer::Service::Calling(const flight::ServerCallContext& context) const {
+  return {CallerOf(context),
+          [this, &context] { return stopped_.load() || context.is_cancelled(); }};
+}
+
+arrow::Status FlightServer::Service::DoExchange(
+    const flight::ServerCallContext& context, std::unique_ptr<flight::FlightMessageReader> reader,
+    std::unique_ptr<flight::FlightMessageWriter> writer) {
+  const auto done = [&]() -> base::Result<void> {
+    HR_TRY_VOID(gate_.Ready());
+    FlightExchanges* exchanges = exchanges_.load(std::memory_order_acquire);
+    if (exchanges == nullptr)
+      return Fail(ErrorCode::kUnavailable, "nothing can be read yet: repeat in a moment");
+    const auto place = Place::Enter(exchange_count_, options_.exchange_streams_max);
+    if (!place)
+      return Fail(
+          ErrorCode::kResourceExhausted,
+          fmt::format("{} DoExchange calls are open, the most there may be: end one, then repeat",
+                      options_.exchange_streams_max));
+    return ExchangeStream(budget_, *exchanges, *reader, *writer).Run(Calling(context));
+  }();
+  return done ? arrow::Status::OK() : ToFlightStatus(done.error());
+}
+
+arrow::Status FlightServer::Service::OfferRows(const flight::ServerCallContext& context,
+                                               const flight::FlightDescriptor& request,
                                                std::unique_ptr<flight::FlightInfo>* info) {
   const auto reads = Reads();
   if (!reads) return ToFlightStatus(reads.error());
-  const auto offer = (*reads)->MakeOffer(request.cmd);
+  const auto offer = (*reads)->MakeOffer(request.cmd, CallerOf(context));
   if (!offer) return ToFlightStatus(offer.error());
   flight::FlightEndpoint endpoint;  // without a location: from this server
   endpoint.ticket.ticket = offer->ticket;
-  ARROW_ASSIGN_OR_RAISE(flight::FlightInfo made,
-                        flight::FlightInfo::Make(columns::ToArrowSchema(*offer->schema), request,
-                                                 {std::move(endpoint)}, /*total_records=*/-1,
-                                                 /*total_bytes=*/-1));
+  ARROW_ASSIGN_OR_RAISE(
+      flight::FlightInfo made,
+      flight::FlightInfo::Make(*offer->schema, request, {std::move(endpoint)}, /*total_records=*/-1,
+                               /*total_bytes=*/-1));
   *info = std::make_unique<flight::FlightInfo>(std::move(made));
   return arrow::Status::OK();
 }
@@ -229,10 +273,10 @@ arrow::Status FlightServer::Service::ListFlights(const flight::ServerCallContext
   return arrow::Status::OK();
 }
 
-arrow::Status FlightServer::Service::GetFlightInfo(const flight::ServerCallContext& /*context*/,
+arrow::Status FlightServer::Service::GetFlightInfo(const flight::ServerCallContext& context,
                                                    const flight::FlightDescriptor& request,
                                                    std::unique_ptr<flight::FlightInfo>* info) {
-  if (request.type == flight::FlightDescriptor::CMD) return OfferRows(request, info);
+  if (request.type == flight::FlightDescriptor::CMD) return OfferRows(context, request, info);
   const auto stream = gate_.Find(request.path.empty() ? std::string_view()
                                                       : std::string_view(request.path.front()));
   if (!stream) return ToFlightStatus(stream.error());
@@ -269,6 +313,7 @@ void FlightServer::Service::Stop() {
     const std::lock_guard lock(mutex_);
     if (stopping_) return;
     stopping_ = true;
+    stopped_.store(true);
     for (const auto& window : windows_)
       window->Fail(
           Error(ErrorCode::kUnavailable, "the server is stopping: repeat when it is back"));
@@ -310,6 +355,7 @@ FlightServer::FlightServer(std::unique_ptr<Service> service) : service_(std::mov
 FlightServer::~FlightServer() { Stop(); }
 uint16_t FlightServer::port() const { return static_cast<uint16_t>(service_->port()); }
 void FlightServer::UseReads(FlightReads& reads) { service_->UseReads(reads); }
+void FlightServer::UseExchanges(FlightExchanges& exchanges) { service_->UseExchanges(exchanges); }
 void FlightServer::Stop() { service_->Stop(); }
 
 }  // namespace headrace::ingest

@@ -1,8 +1,9 @@
 #pragma once
 // The Arrow Flight endpoint: DoPut takes record batches into streams; DoGet hands out rows that
-// rooms below read; ListFlights and GetFlightInfo show the streams with their schemas; DoAction
-// runs what rooms have mounted. The wire protocol is in docs/reference/flight.md. gRPC owns the
-// threads of calls; acknowledgements of each DoPut are written by an executor of its own.
+// rooms below read; DoExchange answers batch by batch what they know; ListFlights and GetFlightInfo
+// show the streams with their schemas; DoAction runs what rooms have mounted. The wire protocol is
+// in docs/reference/flight.md. gRPC owns the threads of calls; acknowledgements of each DoPut are
+// written by an executor of its own.
 
 #include <chrono>
 #include <cstdint>
@@ -37,6 +38,7 @@ struct FlightServerOptions {
   // Named limits.
   size_t put_streams_max = 64;  // DoPut calls at once; one more is kResourceExhausted
   size_t get_streams_max = 64;  // DoGet calls at once, likewise; those that nobody reads count too
+  size_t exchange_streams_max = 64;  // DoExchange calls at once, likewise
   size_t window_batches =
       64;  // unacknowledged batches of one DoPut; at the limit its input is not read
   // The same in bytes of columns; one batch may pass it. At 500,000 small rows a second this is a
@@ -65,6 +67,8 @@ class FlightServer {
   uint16_t port() const;
   // What DoGet and GetFlightInfo by command read from now on; before, both are kUnavailable.
   void UseReads(FlightReads& reads);
+  // What DoExchange answers from now on; before, it is kUnavailable.
+  void UseExchanges(FlightExchanges& exchanges);
   // Ends every call (kUnavailable: repeat elsewhere or later) and returns when none is left; at
   // most drain_max for those that wait for their client. Idempotent.
   void Stop();

@@ -309,14 +309,13 @@ TEST(FlightStatus, KeepsTheCode) {
 // Hands out `left` batches of one row, then its end or an error.
 class CountedDown final : public FlightRows {
  public:
-  CountedDown(int left, std::optional<base::Error> error)
-      : left_(left), error_(std::move(error)), schema_(testing::Landings().contract->schema()) {}
-  const columns::SchemaRef& schema() const override { return schema_; }
-  std::vector<std::pair<std::string, std::string>> metadata() const override {
-    return {{"headrace.epoch", "7"}};
+  CountedDown(int left, std::optional<base::Error> error) : left_(left), error_(std::move(error)) {}
+  std::shared_ptr<arrow::Schema> schema() const override {
+    return Batch(0, 0)->schema()->WithMetadata(
+        arrow::key_value_metadata({"headrace.epoch"}, {"7"}));
   }
-  base::Result<std::optional<columns::ColumnBatch>> Next() override {
-    if (left_-- > 0) return *columns::FromArrow(*Batch(left_, 1), schema_);
+  base::Result<std::optional<FlightBatch>> Next() override {
+    if (left_-- > 0) return FlightBatch{Batch(left_, 1), {}, {}};
     if (error_) return base::Fail(*error_);
     return std::nullopt;
   }
@@ -325,17 +324,17 @@ class CountedDown final : public FlightRows {
  private:
   int left_;
   std::optional<base::Error> error_;
-  columns::SchemaRef schema_;
 };
 
 class CountingReads final : public FlightReads {
  public:
-  base::Result<Offer> MakeOffer(const std::string& command) override {
-    return Offer{"ticket of " + command, testing::Landings().contract->schema()};
+  base::Result<Offer> MakeOffer(const std::string& command,
+                                const access::CallerRef& /*caller*/) override {
+    return Offer{"ticket of " + command, Batch(0, 0)->schema()};
   }
   base::Result<std::unique_ptr<FlightRows>> Open(const std::string& ticket,
-                                                 std::function<bool()> gone) override {
-    EXPECT_FALSE(gone());
+                                                 FlightCaller caller) override {
+    EXPECT_FALSE(caller.IsGone());
     if (ticket == "no") return base::Fail(base::ErrorCode::kNotFound, "no such rows");
     std::optional<base::Error> error;
     if (ticket == "broken") error = base::Error(base::ErrorCode::kUnavailable, "it went away");

@@ -40,7 +40,7 @@ Status ToFlightStatus(const base::Error& error) {
     case ErrorCode::kUnavailable:
     case ErrorCode::kResourceExhausted: return MakeFlightError(FlightStatusCode::Unavailable, text);
     case ErrorCode::kDeadlineExceeded: return MakeFlightError(FlightStatusCode::TimedOut, text);
-    case ErrorCode::kUnauthorized: return MakeFlightError(FlightStatusCode::Unauthenticated, text);
+    case ErrorCode::kUnauthorized: return MakeFlightError(FlightStatusCode::Unauthorized, text);
     case ErrorCode::kIoError:
     case ErrorCode::kCorruption:
     case ErrorCode::kInternal: break;

@@ -7,13 +7,10 @@
 #include <arrow/ipc/writer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
-#include <arrow/util/key_value_metadata.h>
 
+#include <deque>
 #include <utility>
-#include <vector>
 
-#include "columns/arrow/arrow_bridge.h"
-#include "columns/batch_builder.h"
 #include "ingest/flight/flight_status.h"
 
 namespace headrace::ingest {
@@ -22,21 +19,10 @@ namespace {
 namespace flight = arrow::flight;
 using Payload = arrow::Result<flight::FlightPayload>;
 
-std::shared_ptr<arrow::Schema> SchemaOf(const FlightRows& rows) {
-  std::vector<std::string> keys;
-  std::vector<std::string> values;
-  for (auto& [key, value] : rows.metadata()) {
-    keys.push_back(key);
-    values.push_back(value);
-  }
-  return columns::ToArrowSchema(*rows.schema())
-      ->WithMetadata(arrow::key_value_metadata(std::move(keys), std::move(values)));
-}
-
 class GetStream final : public flight::FlightDataStream {
  public:
   explicit GetStream(std::unique_ptr<FlightRows> rows)
-      : rows_(std::move(rows)), schema_(SchemaOf(*rows_)), mapper_(*schema_) {}
+      : rows_(std::move(rows)), schema_(rows_->schema()), mapper_(*schema_) {}
 
   std::shared_ptr<arrow::Schema> schema() override { return schema_; }
 
@@ -49,28 +35,50 @@ class GetStream final : public flight::FlightDataStream {
 
   Payload Next() override {
     flight::FlightPayload payload;
+    if (!waiting_.empty()) return TakeWaiting();
     if (ended_) return payload;  // without a message: the end
     auto next = rows_->Next();
     if (!next) return ToFlightStatus(next.error());
-    columns::ColumnBatch batch;
-    if (*next) {
-      batch = std::move(**next);
-    } else {
+    if (!*next) {
       ended_ = true;
-      batch = columns::BatchBuilder(rows_->schema()).Finish();
-      payload.app_metadata = arrow::Buffer::FromString(rows_->Summary());
+      ARROW_ASSIGN_OR_RAISE(auto rows, arrow::RecordBatch::MakeEmpty(schema_));
+      next->emplace(FlightBatch{std::move(rows), rows_->Summary(), {}});
     }
-    const auto rows = columns::ToArrow(batch);
-    if (!rows) return ToFlightStatus(rows.error());
-    ARROW_RETURN_NOT_OK(arrow::ipc::GetRecordBatchPayload(**rows, options_, &payload.ipc_message));
-    return payload;
+    if (!(*next)->metadata.empty())
+      payload.app_metadata = arrow::Buffer::FromString(std::move((*next)->metadata));
+    charge_ = std::move((*next)->charge);
+    ARROW_RETURN_NOT_OK(
+        arrow::ipc::GetRecordBatchPayload(*(*next)->rows, options_, &payload.ipc_message));
+    if (std::exchange(dictionaries_sent_, true)) return payload;
+    ARROW_RETURN_NOT_OK(QueueDictionaries(*(*next)->rows));
+    waiting_.push_back(std::move(payload));
+    return TakeWaiting();
   }
 
  private:
+  // All batches of a call have those of the first.
+  arrow::Status QueueDictionaries(const arrow::RecordBatch& rows) {
+    ARROW_ASSIGN_OR_RAISE(const auto dictionaries, arrow::ipc::CollectDictionaries(rows, mapper_));
+    for (const auto& [id, dictionary] : dictionaries) {
+      flight::FlightPayload& payload = waiting_.emplace_back();
+      ARROW_RETURN_NOT_OK(
+          arrow::ipc::GetDictionaryPayload(id, dictionary, options_, &payload.ipc_message));
+    }
+    return arrow::Status::OK();
+  }
+  flight::FlightPayload TakeWaiting() {
+    flight::FlightPayload payload = std::move(waiting_.front());
+    waiting_.pop_front();
+    return payload;
+  }
+
   const std::unique_ptr<FlightRows> rows_;
   const std::shared_ptr<arrow::Schema> schema_;
   const arrow::ipc::IpcWriteOptions options_ = arrow::ipc::IpcWriteOptions::Defaults();
   const arrow::ipc::DictionaryFieldMapper mapper_;
+  base::MemoryCharge charge_;  // of the batch that leaves
+  std::deque<flight::FlightPayload> waiting_;
+  bool dictionaries_sent_ = false;
   bool ended_ = false;
 };
 

@@ -147,7 +147,8 @@ Result<Pushes::Begun> Pushes::Begin(PushRequest request) {
                             batch.request_rows()));
   const std::shared_lock lock(reading_);
   if (closed_) return Fail(ErrorCode::kUnavailable, "the engine is stopping");
-  HR_TRY(push->plan, sources_.answers->PlanOf(request.service, request.caller));
+  HR_TRY(push->plan,
+         sources_.answers->PlanOf({.service = request.service, .caller = request.caller}));
   const pipeline::PipelineRef definition = sources_.answers->definition();
   const auto service = definition->ServiceNamed(request.service);
   if (!service) return Fail(ErrorCode::kUnavailable, std::string(kBeingChanged));

@@ -1,0 +1,63 @@
+#pragma once
+// Answers as Arrow: columns of keys, a nullable column for each feature, and beside it one that
+// says why a value is there or is not.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/memory_budget.h"
+#include "base/result.h"
+#include "columns/batch.h"
+#include "serving/answer.h"
+#include "serving/answer_plan.h"
+
+namespace arrow {
+class Array;
+class RecordBatch;
+class Schema;
+}  // namespace arrow
+
+namespace headrace::serving {
+
+// Of texts in one batch that goes out; more is kInvalidInput: ask for fewer rows.
+inline constexpr uint64_t kReplyBytesMax = 64ULL << 20;
+
+// The columns of one plan's answers, in this order:
+//   the join keys and inputs that it needs, as they came;
+//   its features by the names that they are shown under, of their types; null unless PRESENT;
+//   for each feature NAME__status, a dictionary of the statuses' names.
+// A value, immutable; of the plan that it was made for.
+class FeatureLayout {
+ public:
+  // Errors: kInvalidInput when a feature has the name of another one's status.
+  static base::Result<FeatureLayout> Make(std::shared_ptr<const AnswerPlan> plan);
+
+  const AnswerPlan& plan() const { return *plan_; }
+  // Of the inputs, as their batches are imported.
+  const columns::SchemaRef& inputs() const { return inputs_; }
+  const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
+  // Whether answers of `other` have the same columns and want the same inputs.
+  bool Fits(const AnswerPlan& other) const;
+
+  // `inputs` are the rows that were asked for. An answer without statuses has each as DEFAULT.
+  base::Result<std::shared_ptr<arrow::RecordBatch>> ToArrow(const columns::ColumnBatch& inputs,
+                                                            const FeatureAnswer& answer) const;
+
+ private:
+  std::shared_ptr<const AnswerPlan> plan_;
+  columns::SchemaRef inputs_;
+  columns::SchemaRef values_;  // inputs, then features
+  std::shared_ptr<arrow::Schema> schema_;
+};
+
+// For as long as the batch is on its way. Errors: kResourceExhausted.
+base::Result<base::MemoryCharge> ChargeReply(base::MemoryBudget& budget,
+                                             const arrow::RecordBatch& batch);
+
+// (log, epoch, as_of, definition), with which the answer can be computed again, and its lags:
+// {"log":"..","epoch":812,"as_of":"..","lag_ms":1,"lags_ms":{"card":1},"definition":"..",
+// "clock":"wall"}, without the closing brace.
+std::string AnswerMembers(const AnswerPlan& plan, const FeatureAnswer& answer);
+
+}  // namespace headrace::serving

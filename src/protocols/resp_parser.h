@@ -34,6 +34,9 @@ class RespParser {
   Outcome Parse(std::string_view input);
   // None: an empty line or array, which is no command. Valid while the fed bytes are.
   std::span<const std::string_view> arguments() const { return arguments_; }
+  // They are pieces of the fed bytes, and stay when the next command is parsed. Not those of a line
+  // of words.
+  bool borrows() const { return expect_ != Expect::kFirstByte; }
   // Bytes of the command.
   size_t size() const { return at_; }
   // As Redis words it, without the "ERR ".

@@ -67,6 +67,9 @@ class RespHandler {
   // Whether the command may be run while others of which this is true wait for their later answers
   // on the connection. Answers keep the order of the commands all the same.
   virtual bool MayOverlap(std::span<const std::string_view> /*arguments*/) const { return false; }
+  // The commands that Run gets next, in this order, unless there is a reason to stop between them:
+  // then it is told again. Nothing is asked of the handler; it may ask for memory.
+  virtual void Expect(std::span<const std::span<const std::string_view>> /*commands*/) {}
   // Who is at the other end is known, or nobody asks. Looked at after each command.
   virtual bool authenticated() const { return true; }
 };

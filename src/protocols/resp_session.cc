@@ -87,30 +87,47 @@ void RespSession::OnBytes(std::span<const uint8_t> bytes) {
   Pump();
 }
 
-bool RespSession::RunOne(std::string_view unread) {
-  switch (parser_.Parse(unread)) {
-    case RespParser::Outcome::kIncomplete: return false;
-    case RespParser::Outcome::kFailed:
-      serving_.refused.fetch_add(1, std::memory_order_relaxed);
-      Refuse("ERR", parser_.failure());
-      return false;
-    case RespParser::Outcome::kCommand: break;
+bool RespSession::ParseAhead(RespAhead& ahead) {
+  while (!ahead.full()) {
+    const auto outcome = parser_.Parse(unread_.rest().substr(ahead.bytes()));
+    if (outcome == RespParser::Outcome::kIncomplete) break;
+    if (outcome == RespParser::Outcome::kFailed) {
+      if (ahead.empty()) {
+        serving_.refused.fetch_add(1, std::memory_order_relaxed);
+        Refuse("ERR", parser_.failure());
+      } else {
+        parser_.Next();  // and fails again when those before it were run
+      }
+      break;
+    }
+    ahead.Add(parser_.arguments(), parser_.size());
+    // What the next one may be is decided by this one, or it has no bytes to refer to.
+    const bool alone = !authenticated_ || !parser_.borrows();
+    parser_.Next();
+    if (alone) break;
   }
-  if (!parser_.arguments().empty()) {
+  return !ahead.empty();
+}
+
+bool RespSession::RunOne(RespAhead& ahead) {
+  if (ahead.empty()) {
+    if (!ParseAhead(ahead)) return false;
+    handler().Expect(ahead.commands());
+  }
+  const Arguments arguments = ahead.arguments();
+  if (!arguments.empty()) {
     if (MustConnectAnew()) {
       Refuse("LOADING", "the start is over: connect anew");
       return false;
     }
-    if (!RunParsed()) {
+    if (!Run(arguments)) {
       held_ = true;  // and is parsed again
-      parser_.Next();
       return false;
     }
     if (serving_.options.authentication == Authentication::kFirst)
       NoteAuthenticated(handler_->authenticated());
   }
-  unread_.Take(parser_.size());
-  parser_.Next();
+  unread_.Take(ahead.Take());
   return true;
 }
 
@@ -121,13 +138,13 @@ void RespSession::Refuse(std::string_view code, std::string_view message) {
   CloseAfterAnswers();
 }
 
-bool RespSession::RunParsed() {
-  const bool overlaps = handler().MayOverlap(parser_.arguments());
+bool RespSession::Run(Arguments arguments) {
+  const bool overlaps = handler().MayOverlap(arguments);
   if (overlaps ? slots_.size() >= serving_.options.overlapping_max : !slots_.empty()) return false;
   serving_.commands.fetch_add(1, std::memory_order_relaxed);
   if (!overlaps) {
     RespWriter writer(version_, out_);
-    Call call(*this, parser_.arguments(), writer, std::nullopt);
+    Call call(*this, arguments, writer, std::nullopt);
     handler().Run(call);
     version_ = writer.version();
     return true;
@@ -136,7 +153,7 @@ bool RespSession::RunParsed() {
   slots_.emplace_back();
   std::string bytes;  // the slot may be answered, and gone, before Run returns
   RespWriter writer(version_, bytes);
-  Call call(*this, parser_.arguments(), writer, number);
+  Call call(*this, arguments, writer, number);
   handler().Run(call);
   if (call.later()) return true;
   slots_.back() = {std::move(bytes), true};
@@ -157,9 +174,10 @@ void RespSession::Pump() {
   // The peer was not slow while it was not read.
   if (paused_) last_bytes_ = serving_.clock.Now();
   held_ = false;
-  while (state_ == State::kReading && !connection_.choked() && !unread_.empty() &&
-         RunOne(unread_.rest()))
+  RespAhead ahead;
+  while (state_ == State::kReading && !connection_.choked() && !unread_.empty() && RunOne(ahead))
     if (out_.size() >= kWriteBytes) Flush();
+  if (!ahead.empty()) parser_.Next();  // they are parsed again, and what came behind them
   Flush();
   pumping_ = false;
   if (state_ == State::kReading && ended_ && !held_ && !connection_.choked()) CloseAfterAnswers();

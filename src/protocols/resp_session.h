@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "protocols/resp_ahead.h"
 #include "protocols/resp_server.h"
 #include "protocols/unread_bytes.h"
 
@@ -48,13 +49,16 @@ class RespSession final : public env::Session {
     kClosed,
   };
   class Call;
+  using Arguments = std::span<const std::string_view>;
 
   // Runs commands while there are whole ones and room for their answers.
   void Pump();
-  // False when nothing more can be run now.
-  bool RunOne(std::string_view unread);
-  // Runs the command that was parsed. False: it waits for those that overlap.
-  bool RunParsed();
+  // Parses the next whole commands. False when there is none.
+  bool ParseAhead(RespAhead& ahead);
+  // Runs the first of them. False when nothing more can be run now.
+  bool RunOne(RespAhead& ahead);
+  // False: it waits for those that overlap.
+  bool Run(Arguments arguments);
   void Refuse(std::string_view code, std::string_view message);
   // `slot`: the number of an overlapping command; nothing for the one that is waited for.
   void Answer(std::optional<uint64_t> slot, RespReply::Write write);

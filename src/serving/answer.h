@@ -163,6 +163,10 @@ class AnswerService {
   // those of Answer.
   virtual base::Result<std::optional<KeyAnswers>> AnswerKeys(
       const pipeline::PipelineDefinition& definition, std::span<const KeyQuestion> questions) = 0;
+  // AnswerKeys will be asked these soon: asks for the memory that it will look at. Of no effect
+  // when another definition is visible.
+  virtual void Expect(const pipeline::PipelineDefinition& definition,
+                      std::span<const KeyQuestion> questions) = 0;
   // `done` once the epoch is visible: at once on this thread, or later on the waiting executor.
   // Errors: kDeadlineExceeded, kUnavailable (stopping), kResourceExhausted.
   using Visible = std::move_only_function<void(base::Result<void>)>;

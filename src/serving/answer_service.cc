@@ -144,6 +144,8 @@ class PinnedAnswerService final : public AnswerService {
   base::Result<std::optional<KeyAnswers>> AnswerKeys(
       const pipeline::PipelineDefinition& definition,
       std::span<const KeyQuestion> questions) override;
+  void Expect(const pipeline::PipelineDefinition& definition,
+              std::span<const KeyQuestion> questions) override;
   void WhenVisible(base::EpochId epoch, std::chrono::milliseconds deadline, Visible done) override;
   base::Result<AnswerPlanRef> PlanOf(const FeatureQuery& query) override {
     HR_TRY(const CompiledRef compiled, CompiledNow());
@@ -183,6 +185,7 @@ class PinnedAnswerService final : public AnswerService {
                                const std::optional<pipeline::OwnRow>& own, const pipeline::Pin& pin,
                                size_t row, RowScratch& scratch, FeatureAnswer& answer) const;
   // False when the pin was revoked.
+  void Prefetch(const pipeline::Pin& pin, std::span<const KeyQuestion> questions) const;
   base::Result<bool> AnswerKeysUnderPin(const pipeline::Pin& pin,
                                         std::span<const KeyQuestion> questions,
                                         KeyAnswers& answers) const;
@@ -406,12 +409,27 @@ base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const 
   return {};
 }
 
+void PinnedAnswerService::Prefetch(const pipeline::Pin& pin,
+                                   std::span<const KeyQuestion> questions) const {
+  std::vector<pipeline::ViewSet::ViewKey> keys;
+  keys.reserve(questions.size());
+  for (const KeyQuestion& question : questions) keys.push_back({question.view, question.key});
+  sources_.views->Prefetch(pin, keys);
+}
+
+void PinnedAnswerService::Expect(const pipeline::PipelineDefinition& definition,
+                                 std::span<const KeyQuestion> questions) {
+  const auto pin = sources_.views->PinNewest();
+  if (pin && pin->definition().get() == &definition) Prefetch(*pin, questions);
+}
+
 base::Result<bool> PinnedAnswerService::AnswerKeysUnderPin(const pipeline::Pin& pin,
                                                            std::span<const KeyQuestion> questions,
                                                            KeyAnswers& answers) const {
   answers.epoch = pin.epoch();
   answers.as_of = NowOf(pin);
   answers.lag = LagOf(*sources_.views, pin, questions, answers.as_of);
+  if (questions.size() > 1) Prefetch(pin, questions);
   answers.views.clear();
   answers.views.reserve(questions.size());
   for (const KeyQuestion& question : questions) {

@@ -37,13 +37,13 @@ std::optional<uint32_t> EntityIndex::FindHashed(std::string_view key, uint64_t h
 }
 
 void EntityIndex::Prefetch(uint64_t hash) const {
-  const Table* table = table_.load(std::memory_order_relaxed);
+  const Table* table = table_.load(std::memory_order_acquire);
   __builtin_prefetch(table->slots() + (hash & table->mask));
 }
 
 void EntityIndex::PrefetchRecord(uint64_t hash) const {
-  const Table* table = table_.load(std::memory_order_relaxed);
-  const uint64_t slot = table->slots()[hash & table->mask].load(std::memory_order_relaxed);
+  const Table* table = table_.load(std::memory_order_acquire);
+  const uint64_t slot = table->slots()[hash & table->mask].load(std::memory_order_acquire);
   if (slot != 0) __builtin_prefetch(RecordOf(slot));
 }
 

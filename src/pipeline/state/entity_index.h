@@ -46,8 +46,8 @@ class EntityIndex {
   };
   bool VisitKeys(Walk& walk, size_t slots,
                  const std::function<void(uint32_t, std::string_view)>& visit) const;
-  // Ask for the cache lines that FindOrAdd will look at: of the table, and then of the key's
-  // record, which the first must have brought. Writer only.
+  // Ask for the cache lines that FindHashed and FindOrAdd will look at: of the table, and then of
+  // the key's record, which the first must have brought. Any thread.
   void Prefetch(uint64_t hash) const;
   void PrefetchRecord(uint64_t hash) const;
 

@@ -144,6 +144,17 @@ void RowStore::PrefetchEdgeChunk(uint32_t number, int64_t edge) const {
   at.chunk()->Prefetch(layout_, RowChunk::kCapacityMax, RowChunk::kCapacityMax);
 }
 
+void RowStore::PrefetchNewest(uint32_t number, Step step) const {
+  const auto image = Find(number, step);
+  if (!image) return;
+  if (image->open != nullptr) {
+    __builtin_prefetch(image->open);
+    image->open->Prefetch(layout_, RowChunk::CapacityFor(image->open_count), image->open_count);
+  }
+  if (!image->tree.empty()) PrefetchNode(image->tree.root);
+  if (image->tiles != nullptr) __builtin_prefetch(image->tiles);
+}
+
 std::optional<RowImage> RowStore::Find(uint32_t number, Step step) const {
   const StateRow* row = RowAt(number);
   if (row == nullptr) return std::nullopt;

@@ -77,6 +77,9 @@ class RowStore {
   void PrefetchRows(uint32_t number) const;
   void PrefetchEdgeNode(uint32_t number, int64_t edge) const;
   void PrefetchEdgeChunk(uint32_t number, int64_t edge) const;
+  // Any thread, under a pin: asks for the key's newest rows as readers of this step see them. It
+  // reads what PrefetchRow, which any thread may call, has asked for.
+  void PrefetchNewest(uint32_t number, Step step) const;
   // Writer: drops what is not needed any more of the next `keys` keys, round and round.
   void Sweep(size_t keys, base::Timestamp clock, Step step);
 

@@ -8,6 +8,7 @@
 // 5. memory that no pin can see any more is freed, and the budget is told.
 
 #include <algorithm>
+#include <array>
 
 #include "base/log.h"
 #include "pipeline/views/conform.h"
@@ -301,6 +302,31 @@ base::EpochId ViewSet::visible() const {
     const uint64_t epoch =
         impl_->step_epochs[step % Impl::kStepEpochs].epoch.load(std::memory_order_acquire);
     if (impl_->visible.load() == step) return {epoch};
+  }
+}
+
+void ViewSet::Prefetch(const Pin& pin, std::span<const ViewKey> keys) const {
+  constexpr size_t kAtOnce = 16;  // about as many lines as a core waits for
+  std::array<uint64_t, kAtOnce> hashes;
+  std::array<std::optional<uint32_t>, kAtOnce> numbers;
+  const Step step = impl_->pins.StepOfSlot(pin.slot_);
+  const auto view = [&](const ViewKey& key) -> const KeptView& {
+    HR_CHECK(key.view < pin.table_->views.size(), "no such view");
+    return *pin.table_->views[key.view];
+  };
+  for (; !keys.empty(); keys = keys.subspan(std::min(kAtOnce, keys.size()))) {
+    const auto now = keys.first(std::min(kAtOnce, keys.size()));
+    for (size_t i = 0; i < now.size(); ++i) {
+      hashes[i] = EntityIndex::HashOf(now[i].key);
+      view(now[i]).keys->index.Prefetch(hashes[i]);
+    }
+    for (size_t i = 0; i < now.size(); ++i) view(now[i]).keys->index.PrefetchRecord(hashes[i]);
+    for (size_t i = 0; i < now.size(); ++i) {
+      numbers[i] = view(now[i]).keys->index.FindHashed(now[i].key, hashes[i]);
+      if (numbers[i]) view(now[i]).view.store().PrefetchRow(*numbers[i]);
+    }
+    for (size_t i = 0; i < now.size(); ++i)
+      if (numbers[i]) view(now[i]).view.store().PrefetchNewest(*numbers[i], step);
   }
 }
 

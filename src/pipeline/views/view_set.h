@@ -157,6 +157,14 @@ class ViewSet {
   // visible yet).
   base::Result<Pin> PinNewest();
   base::EpochId visible() const;
+  // A key of a view, by the bytes of the view's `by` fields.
+  struct ViewKey {
+    size_t view;
+    std::string_view key;
+  };
+  // Asks for the memory that Get will look at for these keys, all at once: what would be waited for
+  // one after the other. Says nothing of them.
+  void Prefetch(const Pin& pin, std::span<const ViewKey> keys) const;
   // The key's features. `view` indexes the definition's views; `key` is columns::KeyBytes of its
   // `by` fields. as_of must be >= pin.clock() - the view's history, else kFailedPrecondition (ask
   // the offline path). The answer is worthless if pin.revoked() afterwards.

@@ -83,11 +83,32 @@ base::Result<FeatureQuery> ReadServiceQuery(std::span<const std::string_view> ar
 }  // namespace
 
 void FeatureCommands::Run(RespCall& call) {
+  ++next_expected_;
   const RespCommandRow* command = CheckCommand(call);
   if (command == nullptr) return;
   NoteCaller();
   if (connection_.Admit(*command, call)) Dispatch(*command, call);
   NoteCaller();
+}
+
+// Of one command nothing is gained; of several, what each would wait for comes at once.
+void FeatureCommands::Expect(std::span<const std::span<const std::string_view>> commands) {
+  expected_.clear();
+  next_expected_ = 0;
+  if (commands.size() < 2 || definition_ == nullptr) return;
+  questions_.clear();
+  for (const auto& arguments : commands) {
+    std::optional<KeyQuestion>& expected = expected_.emplace_back();
+    const bool begins_with_key = arguments.size() > 1 && (SameWord(arguments[0], "hmget") ||
+                                                          SameWord(arguments[0], "hgetall") ||
+                                                          SameWord(arguments[0], "hget"));
+    if (!begins_with_key) continue;
+    auto question = ReadKey(definition(), arguments[1]);
+    if (!question) continue;
+    questions_.push_back(*question);
+    expected = std::move(*question);
+  }
+  if (questions_.size() > 1) verbs_.answers->Expect(definition(), questions_);
 }
 
 void FeatureCommands::NoteCaller() {
@@ -115,6 +136,7 @@ void FeatureCommands::Answer(RespCall& call, Read read) {
     if (!written) return WriteAnswerError(written.error(), call.out());
     if (*written) return;
     definition_ = nullptr;
+    expected_.clear();
     fields_ = {};
   }
   call.out().Error("TRYAGAIN", "the definition is being changed: ask again");
@@ -147,7 +169,12 @@ base::Result<bool> FeatureCommands::Ask() {
 
 base::Result<bool> FeatureCommands::AskKey(std::string_view key) {
   questions_.resize(1);
-  HR_TRY(questions_[0], ReadKey(definition(), key));
+  if (next_expected_ <= expected_.size() && expected_[next_expected_ - 1]) {
+    questions_[0] = std::move(*expected_[next_expected_ - 1]);
+    expected_[next_expected_ - 1].reset();
+  } else {
+    HR_TRY(questions_[0], ReadKey(definition(), key));
+  }
   return Ask();
 }
 

@@ -17,6 +17,7 @@ class FeatureCommands final : public protocols::RespHandler {
   FeatureCommands(uint64_t connection, const RespVerbs& verbs)
       : verbs_(verbs), connection_(connection, verbs), pushes_(verbs) {}
   void Run(protocols::RespCall& call) override;
+  void Expect(std::span<const std::span<const std::string_view>> commands) override;
   bool MayOverlap(std::span<const std::string_view> arguments) const override {
     return IsPush(arguments[0]);
   }
@@ -71,6 +72,10 @@ class FeatureCommands final : public protocols::RespHandler {
   pipeline::PipelineRef definition_;
   pipeline::RestrictedFeatures restricted_;  // of definition_, where access is controlled
   FieldList fields_;
+  // Of the commands that Run gets next, while definition_ stays; nothing of those that do not begin
+  // with a key, or with one that is none.
+  std::vector<std::optional<KeyQuestion>> expected_;
+  size_t next_expected_ = 0;
   std::vector<KeyQuestion> questions_;
   KeyAnswers answers_;
   std::string text_;

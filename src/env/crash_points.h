@@ -97,6 +97,8 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("change.after_piece"),
     std::string_view("change.before_aside"),
     std::string_view("change.before_log"),
+    std::string_view("change.before_evolving"),
+    std::string_view("change.after_evolving"),
     std::string_view("change.after_log"),
     std::string_view("change.cut_over"),
     std::string_view("change.before_forget"),
@@ -141,6 +143,8 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("delta.before_create"),
     std::string_view("delta.after_create"),
     std::string_view("delta.before_put"),
+    std::string_view("delta.before_evolving"),
+    std::string_view("delta.after_evolving"),
     std::string_view("delta.after_put"),
     std::string_view("delta.after_refresh"),
     // tables: other files in the place of some, as a version

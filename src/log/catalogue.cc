@@ -2,14 +2,15 @@
 
 #include <algorithm>
 
-#include <fmt/core.h>
+#include <fmt/format.h>
+
+#include "columns/schema_evolution.h"
 
 namespace headrace::log {
 
 using base::ErrorCode;
 using base::Fail;
 using columns::Field;
-using columns::Nullable;
 
 std::vector<uint8_t> EncodeStreamEntry(const StreamEntry& entry) {
   std::vector<uint8_t> bytes;
@@ -59,52 +60,20 @@ base::StreamId Catalogue::NextId() const {
   return {entries_.empty() ? 1 : entries_.back().id.value + 1};
 }
 
-namespace {
-
-std::unexpected<base::Error> Conflict(const StreamEntry& known, const std::string& field,
-                                      std::string_view what) {
-  return Fail(ErrorCode::kConflict,
-              fmt::format("field `{}` of stream `{}` {}: only nullable fields may be added; give "
-                          "the changed stream a new name",
-                          field, known.name, what));
-}
-
-base::Result<Field> Successor(const StreamEntry& known, const Field& wanted, uint32_t& next_id,
-                              SchemaChange& change) {
-  Field field = wanted;
-  const auto index = known.schema->IndexOf(wanted.name);
-  if (!index) {
-    if (wanted.nullable == Nullable::kNo)
-      return Conflict(known, wanted.name, "is new and required");
-    field.id = next_id++;
-    change = SchemaChange::kAdds;
-    return field;
-  }
-  const Field& before = known.schema->field(*index);
-  if (before.type != wanted.type)
-    return Conflict(known, wanted.name, "has another type in the log");
-  if (before.nullable == Nullable::kYes && wanted.nullable == Nullable::kNo)
-    return Conflict(known, wanted.name, "may be null in the log and is required now");
-  if (before.nullable != wanted.nullable) change = SchemaChange::kAdds;
-  field.id = before.id;
-  return field;
-}
-
-}  // namespace
-
 base::Result<columns::SchemaRef> Evolve(const StreamEntry& known, const columns::Schema& wanted,
                                         SchemaChange& change) {
-  change = SchemaChange::kNone;
+  const columns::SchemaEvolution evolution = columns::EvolutionOf(*known.schema, wanted);
+  if (!evolution.possible())
+    return Fail(ErrorCode::kConflict,
+                fmt::format("stream `{}`: {}; or give the changed stream a new name", known.name,
+                            fmt::join(evolution.refused, "; ")));
+  change = evolution.changes() ? SchemaChange::kChanges : SchemaChange::kNone;
   uint32_t next_id = 1;
-  for (const Field& field : known.schema->fields()) {
-    if (!wanted.IndexOf(field.name))
-      return Conflict(known, field.name, "is in the log and gone now");
-    next_id = std::max(next_id, field.id + 1);
-  }
-  std::vector<Field> fields;
-  for (const Field& field : wanted.fields()) {
-    HR_TRY(Field successor, Successor(known, field, next_id, change));
-    fields.push_back(std::move(successor));
+  for (const Field& field : known.schema->fields()) next_id = std::max(next_id, field.id + 1);
+  std::vector<Field> fields = wanted.fields();
+  for (Field& field : fields) {
+    const auto index = known.schema->IndexOf(field.name);
+    field.id = index ? known.schema->field(*index).id : next_id++;
   }
   return std::make_shared<const columns::Schema>(std::move(fields));
 }

@@ -43,12 +43,12 @@ class Catalogue {
   std::vector<StreamEntry> entries_;
 };
 
-enum class SchemaChange : uint8_t { kNone, kAdds };
+enum class SchemaChange : uint8_t { kNone, kChanges };
 
 // Makes `wanted` (a contract's schema, field ids in its order) the successor of `known`: fields
-// that are known by name keep their ids, new ones get fresh ids. `change` says whether anything new
-// is in it. Errors: kConflict when a field was removed, retyped, renamed away, made not null, or
-// added as not null.
+// that are known by name keep their ids, new ones get fresh ids. `change` says whether it is
+// another one. Errors: kConflict with every field that can't be changed so
+// (columns/schema_evolution.h).
 base::Result<columns::SchemaRef> Evolve(const StreamEntry& known, const columns::Schema& wanted,
                                         SchemaChange& change);
 

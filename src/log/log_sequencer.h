@@ -45,6 +45,8 @@ class LogSequencer final : public Sequencer {
   void Start(DurableCallback on_durable) override;
   void Submit(columns::EventBatch batch, AckCallback done) override;
   void Append(ControlEntry entry, ControlCallback done) override;
+  void AppendEvolving(std::vector<StreamSpec> streams, ControlEntry entry,
+                      ControlCallback done) override;
   void MarkVisible(base::EpochId epoch, base::Timestamp at) override;
   void CaptureState(CaptureCallback done) override;
   void Retain(base::EpochId from) override;
@@ -96,6 +98,8 @@ class LogSequencer final : public Sequencer {
   base::Result<RecoverFrom> LearnCaptured(const ResumePoint& resume);
   base::Result<void> LearnRecovered(const Epoch& epoch);
   void PutStream(StreamEntry entry, StreamTiming timing);
+  // What the log would know of the stream, and whether that is something new.
+  base::Result<StreamEntry> Successor(const StreamSpec& spec, SchemaChange& change) const;
 
   // On the executor: taking in.
   void TakeBatch(Submission submission);
@@ -103,8 +107,11 @@ class LogSequencer final : public Sequencer {
   void Pump();
   Step AdmitFront();
   Step AdmitControlFront();
+  // Whether an epoch may begin with new schemas now.
+  bool MayEvolve(const std::vector<StreamSpec>& streams) const;
+  base::Result<void> EvolveStreams(const std::vector<StreamSpec>& streams);
   base::Result<const Stream*> CheckBatch(columns::EventBatch& batch) const;
-  bool FitsPending(const Submission& submission) const;
+  bool FitsPending(const Submission& submission, uint64_t bytes) const;
   // kTaken with nothing: there is room now.
   std::optional<base::Error> RefusalForRoom(uint64_t bytes, SegmentStore::Use use, Step& step);
   void AdmitBatch(Submission submission, const Stream& stream);

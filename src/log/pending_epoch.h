@@ -35,6 +35,7 @@ struct BatchWaiter {
 struct ControlWaiter {
   ControlEntry entry;
   ControlCallback done;
+  std::vector<StreamSpec> evolving = {};  // streams that get new schemas with it
 };
 
 // What the clocks say at sealing.

@@ -138,28 +138,36 @@ void LogSequencer::PutStream(StreamEntry entry, StreamTiming timing) {
   preface_bytes_ = EncodedBytesMax({}, catalogue_.entries());
 }
 
-Result<base::StreamId> LogSequencer::AddStream(const std::string& name, columns::SchemaRef schema,
-                                               StreamTiming timing) {
-  HR_CHECK(!started_posting_, "AddStream after Start");
-  if (timing.event_time_field >= schema->size() ||
-      schema->field(timing.event_time_field).type != columns::Type::kTimestamp)
+Result<StreamEntry> LogSequencer::Successor(const StreamSpec& spec, SchemaChange& change) const {
+  const size_t event_time = spec.timing.event_time_field;
+  if (event_time >= spec.schema->size() ||
+      spec.schema->field(event_time).type != columns::Type::kTimestamp)
     return Fail(ErrorCode::kInvalidInput,
-                fmt::format("the event time of stream `{}` must be a timestamp column", name));
-  StreamEntry entry{catalogue_.NextId(), name, schema, 0};
-  SchemaChange change = SchemaChange::kAdds;
-  if (const StreamEntry* known = catalogue_.Find(name)) {
+                fmt::format("the event time of stream `{}` must be a timestamp column", spec.name));
+  StreamEntry entry{catalogue_.NextId(), spec.name, spec.schema, 0};
+  change = SchemaChange::kChanges;
+  if (const StreamEntry* known = catalogue_.Find(spec.name)) {
     entry.id = known->id;
-    HR_TRY(entry.schema, Evolve(*known, *schema, change));
-    const uint32_t field = entry.schema->field(timing.event_time_field).id;
-    if (field != known->event_time_field)
+    HR_TRY(entry.schema, Evolve(*known, *spec.schema, change));
+    if (entry.schema->field(event_time).id != known->event_time_field)
       return Fail(ErrorCode::kConflict,
                   fmt::format("the log has another event time for stream `{}`: give the changed "
                               "stream a new name",
-                              name));
+                              spec.name));
   }
-  entry.event_time_field = entry.schema->field(timing.event_time_field).id;
+  entry.event_time_field = entry.schema->field(event_time).id;
+  return entry;
+}
+
+Result<base::StreamId> LogSequencer::AddStream(const std::string& name, columns::SchemaRef schema,
+                                               StreamTiming timing) {
+  HR_CHECK(!started_posting_, "AddStream after Start");
+  SchemaChange change = SchemaChange::kNone;
+  HR_TRY(
+      StreamEntry entry,
+      Successor({.id = {}, .name = name, .schema = std::move(schema), .timing = timing}, change));
   const base::StreamId id = entry.id;
-  if (change == SchemaChange::kAdds)
+  if (change == SchemaChange::kChanges)
     pending_.Add({ControlEntry::Kind::kStream, name, EncodeStreamEntry(entry)}, nullptr);
   PutStream(std::move(entry), timing);
   return id;
@@ -231,7 +239,13 @@ void LogSequencer::Submit(columns::EventBatch batch, AckCallback done) {
 }
 
 void LogSequencer::Append(ControlEntry entry, ControlCallback done) {
-  auto waiter = std::make_shared<ControlWaiter>(ControlWaiter{std::move(entry), std::move(done)});
+  AppendEvolving({}, std::move(entry), std::move(done));
+}
+
+void LogSequencer::AppendEvolving(std::vector<StreamSpec> streams, ControlEntry entry,
+                                  ControlCallback done) {
+  auto waiter = std::make_shared<ControlWaiter>(
+      ControlWaiter{std::move(entry), std::move(done), std::move(streams)});
   env::Task task = [this, waiter] { TakeControl(std::move(*waiter)); };
   if (!PostFromOutside(task) && waiter->done) waiter->done(Fail(Stopped()));
 }

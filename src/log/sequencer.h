@@ -142,9 +142,9 @@ class Sequencer {
       LogOptions options, const std::function<base::Result<void>(const Epoch&)>& on_recovered);
   virtual ~Sequencer() = default;
 
-  // Streams must be added before Start (idempotent by name: a known stream keeps its id; a changed
-  // schema that is not an addition of nullable fields is kConflict). Writes a kStream control entry
-  // for new ones.
+  // Streams must be added before Start (idempotent by name: a known stream keeps its id; a schema
+  // that can't follow the known one is kConflict). Writes a kStream control entry for new ones and
+  // changed ones.
   virtual base::Result<base::StreamId> AddStream(const std::string& name, columns::SchemaRef schema,
                                                  StreamTiming timing) = 0;
   // Begins to accept. `on_durable` sees each new epoch.
@@ -158,6 +158,12 @@ class Sequencer {
   // full.
   virtual void Append(ControlEntry entry,
                       std::move_only_function<void(base::Result<base::EpochId>)> done) = 0;
+  // The same, and in the same epoch the streams that are named (by name; their ids do not count)
+  // get new schemas: rows of that epoch and later ones have them. Batches that were checked under
+  // the schema before are made to fit. Errors: as Append; kNotFound for a stream that is not there,
+  // kConflict for a schema that can't follow; nothing is logged then.
+  virtual void AppendEvolving(std::vector<StreamSpec> streams, ControlEntry entry,
+                              std::move_only_function<void(base::Result<base::EpochId>)> done) = 0;
   // The applier says when an epoch became visible (wall clock), to be stored in the next one.
   virtual void MarkVisible(base::EpochId epoch, base::Timestamp at) = 0;
   // Takes a capture of the log's own state, in slices between other tasks. Any thread; `done` is

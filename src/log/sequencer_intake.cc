@@ -4,7 +4,10 @@
 
 #include <fmt/core.h>
 
+#include "columns/conform.h"
 #include "columns/position.h"
+#include "columns/schema_evolution.h"
+#include "log/epoch_codec.h"
 #include "log/log_sequencer.h"
 #include "log/record.h"
 
@@ -51,19 +54,23 @@ Result<void> CheckSize(const ColumnBatch& rows) {
 }
 
 // The contract's schema and the log's differ in field ids only: what the batch was made by is
-// replaced by the log's.
+// replaced by the log's. A batch that was checked before a change of the schema lacks what was
+// added.
 Result<void> AdoptSchema(ColumnBatch& rows, const StreamEntry& stream) {
   if (rows.schema() == stream.schema || rows.schema() == nullptr) return {};
   const auto& fields = rows.schema()->fields();
   const auto& wanted = stream.schema->fields();
-  const bool same = std::equal(fields.begin(), fields.end(), wanted.begin(), wanted.end(),
-                               [](const columns::Field& a, const columns::Field& b) {
-                                 return a.name == b.name && a.type == b.type;
-                               });
-  if (!same)
+  const auto same = [](const columns::Field& a, const columns::Field& b) {
+    return a.name == b.name && a.type == b.type;
+  };
+  if (std::equal(fields.begin(), fields.end(), wanted.begin(), wanted.end(), same)) {
+    rows = ColumnBatch(stream.schema, rows.rows(), rows.columns());
+    return {};
+  }
+  if (!columns::EvolutionOf(*rows.schema(), *stream.schema).possible())
     return Fail(ErrorCode::kInvalidInput,
                 fmt::format("the batch does not have the columns of stream `{}`", stream.name));
-  rows = ColumnBatch(stream.schema, rows.rows(), rows.columns());
+  rows = columns::ConformTo(stream.schema, rows);
   return {};
 }
 
@@ -100,9 +107,11 @@ LogSequencer::Step LogSequencer::AdmitFront() {
       refusal = checked.error();
   }
   if (!refusal) {
-    if (!FitsPending(front)) return Step::kWait;
+    // It takes more than when it was charged if it got the columns of a newer schema.
+    const uint64_t bytes = std::max(front.bytes, BytesOf(front.batch));
+    if (!FitsPending(front, bytes)) return Step::kWait;
     Step step = Step::kTaken;
-    refusal = RefusalForRoom(front.bytes, SegmentStore::Use::kRows, step);
+    refusal = RefusalForRoom(bytes, SegmentStore::Use::kRows, step);
     if (step == Step::kWait) return step;
   }
   if (refusal) {
@@ -113,11 +122,11 @@ LogSequencer::Step LogSequencer::AdmitFront() {
   return Step::kTaken;
 }
 
-bool LogSequencer::FitsPending(const Submission& submission) const {
+bool LogSequencer::FitsPending(const Submission& submission, uint64_t bytes) const {
   if (pending_.empty()) return true;
   return pending_.rows() + submission.batch.rows.rows() <=
              std::min(options_.epoch_rows_max, columns::Position::kRowsMax) &&
-         pending_.bytes() + submission.bytes <= options_.epoch_bytes_max;
+         pending_.bytes() + bytes <= options_.epoch_bytes_max;
 }
 
 std::optional<base::Error> LogSequencer::RefusalForRoom(uint64_t bytes, SegmentStore::Use use,
@@ -142,19 +151,54 @@ std::optional<base::Error> LogSequencer::RefusalForRoom(uint64_t bytes, SegmentS
 
 LogSequencer::Step LogSequencer::AdmitControlFront() {
   ControlWaiter& front = waiting_controls_.front();
-  const uint64_t bytes = front.entry.payload.size() + front.entry.name.size() + kRecordAlignment;
+  if (!MayEvolve(front.evolving)) return Step::kWait;
+  uint64_t bytes = front.entry.payload.size() + front.entry.name.size() + kRecordAlignment;
+  // In the epoch, and in every preface from then on.
+  for (const StreamSpec& stream : front.evolving)
+    bytes += 2 * EncodedBytesMax({}, std::vector{StreamEntry{{}, stream.name, stream.schema, 0}});
   Step step = Step::kTaken;
   std::optional<base::Error> refusal = read_only_;
   if (!refusal) refusal = RefusalForRoom(bytes, SegmentStore::Use::kControl, step);
   if (step == Step::kWait) return step;
   ControlWaiter waiter = std::move(front);
   waiting_controls_.pop_front();
+  if (!refusal)
+    if (auto evolved = EvolveStreams(waiter.evolving); !evolved)
+      refusal = std::move(evolved).error();
   if (!refusal) {
     pending_.Add(std::move(waiter.entry), std::move(waiter.done));
   } else if (waiter.done) {
     waiter.done(Fail(*std::move(refusal)));
   }
   return Step::kTaken;
+}
+
+// All rows that an epoch has of a stream are of one schema; and the record that is being written
+// names the streams as they were when it was sealed.
+bool LogSequencer::MayEvolve(const std::vector<StreamSpec>& streams) const {
+  if (streams.empty() || read_only_) return true;
+  if (in_flight_ && !in_flight_->written) return false;
+  return std::ranges::none_of(streams, [this](const StreamSpec& stream) {
+    const StreamEntry* known = catalogue_.Find(stream.name);
+    return known != nullptr && pending_.RowsOf(known->id) > 0;
+  });
+}
+
+Result<void> LogSequencer::EvolveStreams(const std::vector<StreamSpec>& streams) {
+  std::vector<StreamEntry> changed;
+  for (const StreamSpec& stream : streams) {
+    if (catalogue_.Find(stream.name) == nullptr)
+      return Fail(ErrorCode::kNotFound, fmt::format("no stream `{}` in the log", stream.name));
+    SchemaChange change = SchemaChange::kNone;
+    HR_TRY(StreamEntry entry, Successor(stream, change));
+    changed.push_back(std::move(entry));
+  }
+  for (size_t i = 0; i < streams.size(); ++i) {
+    pending_.Add({ControlEntry::Kind::kStream, streams[i].name, EncodeStreamEntry(changed[i])},
+                 nullptr);
+    PutStream(std::move(changed[i]), streams[i].timing);
+  }
+  return {};
 }
 
 void LogSequencer::AdmitBatch(Submission submission, const Stream& stream) {

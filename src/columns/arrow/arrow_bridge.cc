@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "columns/arrow/arrow_column.h"
+#include "columns/conform.h"
 
 namespace headrace::columns {
 namespace {
@@ -133,6 +134,10 @@ base::Result<ColumnBatch> FromArrow(const arrow::RecordBatch& batch, const Schem
   columns.reserve(schema->size());
   for (const Field& field : schema->fields()) {
     const auto array = batch.GetColumnByName(field.name);
+    if (array == nullptr && field.nullable == Nullable::kYes) {
+      columns.push_back(AllNullColumn(field.type, static_cast<size_t>(batch.num_rows())));
+      continue;
+    }
     if (array == nullptr) {
       return Fail(base::Error(ErrorCode::kInvalidInput, fmt::format("column `{}` ({}) is missing",
                                                                     field.name, NameOf(field.type)))

@@ -19,7 +19,8 @@ class Schema;
 
 namespace headrace::columns {
 
-// `batch` as rows of `schema`; columns are matched by name and put into the schema's order.
+// `batch` as rows of `schema`; columns are matched by name and put into the schema's order. A field
+// that may be null and has no column is NULL throughout: the sender knows an earlier schema.
 // Accepted besides a field's own type:
 //   int32, int64        narrower integers, unsigned ones included
 //   float64             float32
@@ -29,8 +30,8 @@ namespace headrace::columns {
 //   variants, dictionaries of them; fixed_size_binary for bytes
 // The bytes are checked (offsets, UTF-8, dictionary indexes): a hostile sender gets an error, never
 // undefined behaviour. Nulls in fields that are not nullable pass: they are the contract's
-// business. Errors: kInvalidInput that names the column: missing, extra, twice, of another type, or
-// with a value that does not fit.
+// business. Errors: kInvalidInput that names the column: a required one missing, extra, twice, of
+// another type, or with a value that does not fit.
 base::Result<ColumnBatch> FromArrow(const arrow::RecordBatch& batch, const SchemaRef& schema);
 
 // The batch as Arrow sees it: timestamps in microseconds with zone UTC, timestamp_ntz without a

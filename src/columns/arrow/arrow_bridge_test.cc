@@ -124,9 +124,23 @@ std::shared_ptr<arrow::Array> Array(const std::vector<T>& values,
   return builder.Finish().ValueOrDie();
 }
 
+// Of a sender that knows the schema before it was added.
+TEST(ArrowBridge, AColumnThatMayBeNullMayBeMissing) {
+  const auto a = Array<arrow::Int64Builder, int64_t>({1, 2}, arrow::int64());
+  const auto schema = std::make_shared<const Schema>(std::vector<Field>{
+      {1, "b", Type::kString, Nullable::kYes}, {2, "a", Type::kInt64, Nullable::kNo}});
+  const auto rows = FromArrow(*Batch({{"a", a}}), schema);
+  ASSERT_TRUE(rows) << rows.error().ToString();
+  ASSERT_EQ(rows->rows(), 2U);
+  EXPECT_TRUE(rows->column(0).IsNull(0) && rows->column(0).IsNull(1));
+  EXPECT_EQ(rows->column(1).Int64s()[1], 2);
+}
+
 TEST(ArrowBridge, NamesTheColumnThatIsMissingExtraOrTwice) {
   const auto a = Array<arrow::Int64Builder, int64_t>({1, 2}, arrow::int64());
-  const auto missing = FromArrow(*Batch({}), One("a", Type::kInt64));
+  const auto required =
+      std::make_shared<const Schema>(std::vector<Field>{{1, "a", Type::kInt64, Nullable::kNo}});
+  const auto missing = FromArrow(*Batch({}), required);
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().message(), "column `a` (int64) is missing");
   EXPECT_EQ(missing.error().code(), base::ErrorCode::kInvalidInput);

@@ -126,6 +126,21 @@ TEST_F(FlightLoopback, BatchesAreTakenAndAcknowledgedInOrder) {
   EXPECT_EQ(budget_.used_bytes(), 0U);
 }
 
+// As of a client that knows the contract of before `delay` was added.
+TEST_F(FlightLoopback, AColumnThatMayBeNullMayBeMissing) {
+  Start();
+  const auto batch = *Batch(0, 4)->RemoveColumn(3);
+  Put put(*client_, "p", "landings", batch->schema());
+  put.Read();
+  put.Write(*batch, 1);
+  const auto ack = put.ReadAck();
+  ASSERT_TRUE(ack.has_value()) << ack.error().ToString();
+  EXPECT_EQ(ack->accepted, 4U);
+  EXPECT_TRUE(put.Finish().ok());
+  ASSERT_EQ(gate_.batches().size(), 1U);
+  EXPECT_TRUE(gate_.batches()[0].rows.column(3).IsNull(3));
+}
+
 TEST_F(FlightLoopback, ABatchWithoutRowsIsAHeartbeat) {
   Start();
   Put put(*client_, "file-1");
@@ -177,10 +192,10 @@ TEST_F(FlightLoopback, AfterABrokenConnectionTheGreetingSaysWhereToGoOn) {
 TEST_F(FlightLoopback, ASchemaThatDoesNotFitNamesTheColumn) {
   Start();
   const auto schema = Batch(0, 0)->schema();
-  Put missing(*client_, "p", "landings", *schema->RemoveField(3));
+  Put missing(*client_, "p", "landings", *schema->RemoveField(2));
   const base::Error error = FromFlightStatus(missing.Finish());
   EXPECT_EQ(error.code(), base::ErrorCode::kInvalidInput);
-  EXPECT_THAT(error.message(), HasSubstr("column `delay` (int64) is missing"));
+  EXPECT_THAT(error.message(), HasSubstr("column `origin` (string) is missing"));
   EXPECT_THAT(error.message(), HasSubstr("GetFlightInfo"));
 
   Put extra(*client_, "p", "landings", *schema->AddField(0, arrow::field("gate", arrow::utf8())));

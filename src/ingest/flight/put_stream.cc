@@ -136,6 +136,8 @@ base::Result<void> PutStream::Take(const arrow::RecordBatch& record, std::string
   if (!producer_.empty()) {
     HR_TRY(sequence, ReadBatchMetadata(metadata));
   }
+  // The contract may be another one by now.
+  HR_TRY(stream_, gate_.Find(stream_.name));
   HR_TRY(columns::ColumnBatch imported, columns::FromArrow(record, stream_.contract->schema()));
   const uint64_t bytes = imported.ByteSize();
   HR_TRY_VOID(ChargeMessages(bytes));

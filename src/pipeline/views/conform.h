@@ -1,13 +1,10 @@
 #pragma once
-// Rows written under an earlier version of a stream's schema, as the definition's schema wants
-// them.
+// columns::ConformTo by its name in this room.
 
-#include "columns/batch.h"
+#include "columns/conform.h"
 
 namespace headrace::pipeline {
 
-// The batch itself when the schemas are equal; else its columns by field name, with nulls for
-// fields that it does not have.
-columns::ColumnBatch ConformTo(const columns::SchemaRef& schema, const columns::ColumnBatch& batch);
+using columns::ConformTo;
 
 }  // namespace headrace::pipeline

@@ -18,7 +18,7 @@ Result<std::unique_ptr<NewDataFile>> NewDataFile::Begin(env::Files& files,
   files.CrashPoint(points.before);
   HR_TRY(env::NewFile file, env::NewFile::Create(files, path));
   std::unique_ptr<NewDataFile> made(
-      new NewDataFile(files, std::move(path), std::move(file), points));
+      new NewDataFile(files, schema, std::move(path), std::move(file), points));
   HR_TRY(made->writer_,
          ParquetWriter::Make(schema, [data_file = made.get()](std::span<const uint8_t> bytes) {
            data_file->hash_.Add(bytes);
@@ -33,7 +33,8 @@ Result<DataFile> NewDataFile::End() {
                  .bytes = file_.bytes(),
                  .rows = encoded.rows,
                  .stats = std::move(encoded.stats),
-                 .checksum = hash_.value()};
+                 .checksum = hash_.value(),
+                 .schema = schema_};
   auto published = file_.Publish();
   if (!published && published.error().code() == ErrorCode::kAlreadyExists)
     published = TakeThatThereIs(ended);

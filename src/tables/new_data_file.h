@@ -35,12 +35,18 @@ class NewDataFile {
   base::Result<DataFile> End();
 
  private:
-  NewDataFile(env::Files& files, std::string path, env::NewFile file, CrashPoints points)
-      : files_(files), path_(std::move(path)), file_(std::move(file)), points_(points) {}
+  NewDataFile(env::Files& files, columns::SchemaRef schema, std::string path, env::NewFile file,
+              CrashPoints points)
+      : files_(files),
+        schema_(std::move(schema)),
+        path_(std::move(path)),
+        file_(std::move(file)),
+        points_(points) {}
   base::Result<void> TakeThatThereIs(const DataFile& ended);
   base::Result<bool> HasBytesOf(const DataFile& ended);
 
   env::Files& files_;
+  const columns::SchemaRef schema_;
   const std::string path_;
   env::NewFile file_;
   const CrashPoints points_;

@@ -55,8 +55,16 @@ class StreamScan {
     if (stream_.made != nullptr) return EmitMade(epoch->id, visible);
     const columns::ColumnBatch& rows = *epoch->RowsOf(stream_.logged_id());
     if (stream_.root) return EmitDerived(epoch->id, *stream_.root, rows, visible);
-    return visit_({epoch->id, rows,
-                   pipeline::KnownAt(stream_.known_at, stream_.event_time_field, rows, visible)});
+    pipeline::KnownAtRule known_at = stream_.known_at;
+    known_at.field = FieldIn(*rows.schema(), known_at.field);
+    const size_t event_time = FieldIn(*rows.schema(), stream_.event_time_field);
+    return visit_({epoch->id, rows, pipeline::KnownAt(known_at, event_time, rows, visible)});
+  }
+
+  // Times are required, so they are there under every schema that the stream has had; but for a
+  // field that no rule asks for, 0.
+  size_t FieldIn(const columns::Schema& logged, size_t field) const {
+    return logged.IndexOf(stream_.schema->field(field).name).value_or(0);
   }
 
   Result<void> EmitMade(EpochId epoch, Timestamp visible) {

@@ -19,7 +19,7 @@ enum class UnknownTime : uint8_t {
   kNever,   // known at Timestamp::Max(): no cut by time sees them
 };
 
-// Rows of one epoch.
+// Rows of one epoch, of the schema that the stream had then.
 struct EpochRows {
   base::EpochId epoch;
   columns::ColumnBatch rows;

@@ -30,6 +30,8 @@ struct DataFile {
   uint64_t checksum = 0;           // XXH3-64 of its bytes
   // What is told of it in the table's metadata beside that: see maintenance/rewrite_plan.h.
   std::vector<std::pair<std::string, std::string>> tags = {};
+  // Its columns; null: those of the table.
+  columns::SchemaRef schema = nullptr;
 };
 
 // One that goes, as its rows are in others.
@@ -74,9 +76,11 @@ class TableFormat {
   // table one that this writer can't append to; kCorruption, kIoError.
   virtual base::Result<void> Refresh() = 0;
   // Adds the files and sets the marker, as one version, durably. A version that another writer
-  // commits first is read, and the append repeated after it. Cost does not depend on the table's
-  // length. An error leaves the table as it was, except kIoError, after which Refresh() tells.
-  // Errors: kConflict (as Refresh; or another process moved this marker), kIoError, kStorageFull.
+  // commits first is read, and the append repeated after it. Files whose columns may follow the
+  // table's (columns/schema_evolution.h) give the table theirs, in the same version. Cost does not
+  // depend on the table's length. An error leaves the table as it was, except kIoError, after which
+  // Refresh() tells. Errors: kConflict (as Refresh; or another process moved this marker),
+  // kIoError, kStorageFull.
   virtual base::Result<void> Append(std::span<const DataFile> files, const Marker& marker) = 0;
   // Puts files in the place of others, as one version, durably. Versions that others commit first
   // are looked at, and only what touches one of the files is in the way. Errors: as Append;

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "columns/schema_evolution.h"
 #include "tables/delta/log_listing.h"
 #include "tables/delta/log_replay.h"
 #include "tables/delta/schema_json.h"
@@ -37,7 +38,8 @@ std::string RandomUuid(env::Environment& environment) {
   return hex;
 }
 
-AddFile AddOf(const DataFile& file, const columns::Schema& schema, int64_t now_ms) {
+AddFile AddOf(const DataFile& file, const columns::SchemaRef& table, int64_t now_ms) {
+  const columns::Schema& schema = file.schema != nullptr ? *file.schema : *table;
   return {.path = file.name,
           .size = file.bytes,
           .modified_ms = now_ms,
@@ -114,19 +116,21 @@ Result<std::unique_ptr<DeltaTable>> DeltaTable::Open(env::Environment& environme
   return table;
 }
 
-Result<std::unique_ptr<DeltaTable>> DeltaTable::OpenForAppend(env::Environment& environment,
-                                                              const std::string& folder,
-                                                              const std::string& name,
-                                                              const columns::SchemaRef& schema,
-                                                              UpkeepOptions upkeep) {
+Result<std::unique_ptr<DeltaTable>> DeltaTable::OpenForAppend(
+    env::Environment& environment, const std::string& folder, const std::string& name,
+    const columns::SchemaRef& schema, UpkeepOptions upkeep,
+    std::span<const columns::SchemaRef> earlier) {
   std::unique_ptr<DeltaTable> table(new DeltaTable(environment, folder, Keep::kNoFiles));
   table->upkeep_ = std::move(upkeep);
   auto loaded = table->Load();
   if (!loaded && loaded.error().code() == ErrorCode::kNotFound)
     loaded = table->Create(name, *schema);
   if (!loaded) return Fail(std::move(loaded).error());
-  HR_TRY_VOID(table->CheckAppendable(*schema));
-  table->appended_ = schema;
+  const auto known = std::ranges::find_if(earlier, [&](const columns::SchemaRef& each) {
+    return SameColumns(*table->snapshot_.schema, *each);
+  });
+  table->appended_ = known == earlier.end() ? schema : *known;
+  HR_TRY_VOID(table->CheckAppendable(*table->appended_));
   HR_TRY_VOID(table->SyncCommits());
   return table;
 }
@@ -189,6 +193,7 @@ Result<void> DeltaTable::ReloadIfStale() {
                             "while this writer slept its marker in the table was moved")
                     .With("table", folder_)
                     .With("version", std::to_string(snapshot_.version)));
+  if (evolving_ != nullptr && SameColumns(*snapshot_.schema, *evolving_)) appended_ = evolving_;
   HR_TRY_VOID(CheckAppendable(*appended_));
   return SyncCommits();
 }
@@ -326,6 +331,7 @@ Result<void> DeltaTable::Refresh() {
     const bool ours = appended_ == nullptr ||
                       std::ranges::find(unsettled_, next->transaction_id) != unsettled_.end();
     HR_TRY_VOID(ours ? Apply(*next) : ApplyForeign(*next));
+    if (ours && appended_ != nullptr && next->metadata) appended_ = evolving_;
   }
 }
 
@@ -352,12 +358,20 @@ Result<void> DeltaTable::Append(std::span<const DataFile> files, const Marker& m
   Commit commit = NewCommit("WRITE");
   commit.transactions.push_back({marker.application, marker.version, commit.timestamp_ms});
   for (const DataFile& file : files)
-    commit.adds.push_back(AddOf(file, *appended_, commit.timestamp_ms));
+    commit.adds.push_back(AddOf(file, appended_, commit.timestamp_ms));
+  const columns::SchemaRef wanted = files.empty() ? nullptr : files.front().schema;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    HR_TRY_VOID(EvolveTo(wanted, commit));
     environment_.CrashPoint("delta.before_put");
+    if (commit.metadata) environment_.CrashPoint("delta.before_evolving");
     HR_TRY(const Put put, PutCommit(commit));
+    if (commit.metadata) environment_.CrashPoint("delta.after_evolving");
     environment_.CrashPoint("delta.after_put");
-    if (put == Put::kDone) return Apply(commit);
+    if (put == Put::kDone) {
+      HR_TRY_VOID(Apply(commit));
+      if (commit.metadata) appended_ = evolving_;
+      return {};
+    }
     HR_TRY_VOID(Refresh());
     environment_.CrashPoint("delta.after_refresh");
   }
@@ -365,6 +379,28 @@ Result<void> DeltaTable::Append(std::span<const DataFile> files, const Marker& m
       base::Error(ErrorCode::kConflict,
                   fmt::format("other writers committed first, {} times in a row", kAttemptsMax))
           .With("table", folder_));
+}
+
+// Anew for each try: somebody may have set properties meanwhile.
+Result<void> DeltaTable::EvolveTo(const columns::SchemaRef& wanted, Commit& commit) {
+  commit.metadata.reset();
+  commit.protocol.reset();
+  if (wanted == nullptr || SameColumns(*snapshot_.schema, *wanted)) return {};
+  const auto evolution = columns::EvolutionOf(*snapshot_.schema, *wanted);
+  if (!evolution.possible()) {
+    // Files of an earlier schema than the table's lack what may be null.
+    if (columns::EvolutionOf(*wanted, *snapshot_.schema).possible()) return {};
+    return Fail(base::Error(ErrorCode::kConflict,
+                            fmt::format("the table's columns can't become those of the stream: {}",
+                                        fmt::join(evolution.refused, "; ")))
+                    .With("table", folder_));
+  }
+  evolving_ = wanted;
+  commit.metadata = snapshot_.metadata;
+  commit.metadata->schema_string = RenderSchema(*wanted);
+  const Protocol needed = WithFeaturesFor(*wanted, *snapshot_.protocol);
+  if (needed.reader_features != snapshot_.protocol->reader_features) commit.protocol = needed;
+  return {};
 }
 
 Result<bool> DeltaTable::TookAway(std::span<const OldFile> files, int64_t after,
@@ -400,7 +436,7 @@ Commit DeltaTable::CommitOf(const Replacement& replacement) {
                               .extended = true,
                               .size = file.bytes});
   for (const DataFile& file : replacement.put) {
-    commit.adds.push_back(AddOf(file, *appended_, commit.timestamp_ms));
+    commit.adds.push_back(AddOf(file, appended_, commit.timestamp_ms));
     commit.adds.back().data_change = false;
   }
   return commit;

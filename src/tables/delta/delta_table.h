@@ -46,13 +46,13 @@ class DeltaTable final : public TableFormat {
   // beginning; each with file=.
   static base::Result<std::unique_ptr<DeltaTable>> Open(env::Environment& environment,
                                                         const std::string& folder, Keep keep);
-  // For appending rows of `schema`: creates the table when there is none.
-  // Errors: as Open; kConflict when the table's columns are not those of `schema`.
-  static base::Result<std::unique_ptr<DeltaTable>> OpenForAppend(env::Environment& environment,
-                                                                 const std::string& folder,
-                                                                 const std::string& name,
-                                                                 const columns::SchemaRef& schema,
-                                                                 UpkeepOptions upkeep = {});
+  // For appending rows of `schema`: creates the table when there is none. Its columns may be those
+  // of one of the `earlier` schemas instead: the first files that have more change them. Errors: as
+  // Open; kConflict when the table has other columns than all of these.
+  static base::Result<std::unique_ptr<DeltaTable>> OpenForAppend(
+      env::Environment& environment, const std::string& folder, const std::string& name,
+      const columns::SchemaRef& schema, UpkeepOptions upkeep = {},
+      std::span<const columns::SchemaRef> earlier = {});
 
   const Snapshot& snapshot() const { return snapshot_; }
   const std::string& folder() const { return folder_; }
@@ -83,12 +83,16 @@ class DeltaTable final : public TableFormat {
   base::Result<bool> TookAway(std::span<const OldFile> files, int64_t after, int64_t last) const;
   Commit NewCommit(const char* operation);
   Commit CommitOf(const Replacement& replacement);
+  // Adds what it takes for the table to have the columns `wanted`, unless it has more already.
+  base::Result<void> EvolveTo(const columns::SchemaRef& wanted, Commit& commit);
   std::string PathOf(int64_t version) const;
 
   env::Environment& environment_;
   std::string folder_;
   Keep keep_;
-  columns::SchemaRef appended_;  // the schema that this writer appends; null for a reader
+  columns::SchemaRef
+      appended_;  // the table's columns, as this writer knows them; null for a reader
+  columns::SchemaRef evolving_;  // that a commit of this writer gives it, or has tried to
   // Transaction ids of the last puts whose outcome was not known.
   std::vector<std::string> unsettled_;
   Snapshot snapshot_;

@@ -24,6 +24,13 @@ SchemaRef TwoColumns() {
                          {.id = 2, .name = "b", .type = Type::kString}});
 }
 
+// As JSON has it.
+std::string Quoted(const std::string& text) {
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\\\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
 class DeltaTableTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -226,6 +233,89 @@ TEST_F(DeltaTableTest, RefusesATableWithOtherColumns) {
   EXPECT_EQ(table.error().code(), ErrorCode::kConflict);
   EXPECT_NE(table.error().message().find("a int64 not null, b string"), std::string::npos)
       << table.error().message();
+}
+
+SchemaRef ThreeColumns() {
+  return std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = "when", .type = Type::kTimestampNtz},
+                         {.id = 2, .name = "b", .type = Type::kString},
+                         {.id = 3, .name = "a", .type = Type::kInt64}});
+}
+
+DataFile OfThree(const std::string& name) {
+  return {.name = name,
+          .bytes = 10,
+          .rows = 1,
+          .stats = {ColumnStats{}, ColumnStats{}, ColumnStats{}},
+          .schema = ThreeColumns()};
+}
+
+std::string ColumnsOf(const DeltaTable& table) {
+  std::string names;
+  for (const Field& field : table.snapshot().schema->fields()) names += field.name + " ";
+  return names;
+}
+
+TEST_F(DeltaTableTest, FilesWithMoreColumnsGiveThemToTheTable) {
+  const auto table = OpenForAppend();
+  ASSERT_TRUE(table->Append(std::vector{File("x.parquet", 3)}, {"headrace/l/s", 5}));
+  const std::string id = table->snapshot().metadata->id;
+  ASSERT_TRUE(table->Append(std::vector{OfThree("y.parquet")}, {"headrace/l/s", 6}));
+  EXPECT_EQ(ColumnsOf(*table), "when b a ");
+  EXPECT_EQ(table->snapshot().version, 2) << "in one version with its rows";
+  // And none that has less takes them away: a plan of before that is carried out late.
+  ASSERT_TRUE(table->Append(std::vector{File("z.parquet", 3)}, {"headrace/l/s", 7}));
+  EXPECT_EQ(ColumnsOf(*table), "when b a ");
+  const auto read = *DeltaTable::Open(*environment_, folder_, Keep::kFiles);
+  EXPECT_EQ(ColumnsOf(*read), "when b a ");
+  EXPECT_EQ(read->snapshot().files.size(), 3U);
+  EXPECT_EQ(read->snapshot().metadata->id, id);
+  EXPECT_EQ(read->snapshot().protocol->reader_features, std::vector<std::string>{"timestampNtz"});
+  // A start may know the schema of before as well.
+  const std::vector<SchemaRef> known = {TwoColumns(), ThreeColumns()};
+  EXPECT_TRUE(DeltaTable::OpenForAppend(*environment_, folder_, "t", known.back(), {}, known));
+  EXPECT_FALSE(DeltaTable::OpenForAppend(*environment_, folder_, "t", known.front()));
+}
+
+TEST_F(DeltaTableTest, ATableThatIsBehindIsOpenedWithTheSchemasThatItMayHave) {
+  OpenForAppend();
+  const std::vector<SchemaRef> known = {TwoColumns(), ThreeColumns()};
+  EXPECT_FALSE(DeltaTable::OpenForAppend(*environment_, folder_, "t", known.back()));
+  auto table = DeltaTable::OpenForAppend(*environment_, folder_, "t", known.back(), {}, known);
+  ASSERT_TRUE(table) << table.error().ToString();
+  EXPECT_EQ(ColumnsOf(**table), "a b ");
+  ASSERT_TRUE((*table)->Append(std::vector{OfThree("y.parquet")}, {"headrace/l/s", 6}));
+  EXPECT_EQ(ColumnsOf(**table), "when b a ");
+}
+
+// What others set stays, also when they do it just before.
+TEST_F(DeltaTableTest, ANewColumnKeepsThePropertiesOfOthers) {
+  const auto table = OpenForAppend();
+  const auto other = OpenForAppend();
+  Metadata metadata = *other->snapshot().metadata;
+  PutCommit(
+      1,
+      R"({"metaData":{"id":")" + metadata.id +
+          R"(","format":{"provider":"parquet","options":{}},"schemaString":)" +
+          Quoted(metadata.schema_string) +
+          R"(,"partitionColumns":[],"configuration":{"delta.appendOnly":"true","delta.logRetentionDuration":"interval 9 days"}}})"
+          "\n");
+  ASSERT_TRUE(table->Append(std::vector{OfThree("y.parquet")}, {"headrace/l/s", 6}));
+  EXPECT_EQ(ColumnsOf(*table), "when b a ");
+  EXPECT_EQ(table->snapshot().metadata->configuration.at("delta.logRetentionDuration"),
+            "interval 9 days");
+}
+
+TEST_F(DeltaTableTest, ColumnsThatCannotFollowStopTheWriter) {
+  const auto table = OpenForAppend();
+  DataFile file = File("x.parquet", 1);
+  file.schema = std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = "a", .type = Type::kFloat64, .nullable = Nullable::kNo},
+                         {.id = 2, .name = "b", .type = Type::kString}});
+  const auto refused = table->Append(std::vector{file}, {"headrace/l/s", 6});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kConflict);
+  EXPECT_NE(refused.error().message().find("`a` was int64"), std::string::npos);
 }
 
 TEST_F(DeltaTableTest, SaysWhatIsWrongWithALog) {

@@ -62,6 +62,20 @@ Protocol ProtocolFor(const columns::Schema& schema) {
           .writer_features = {std::string(kTimestampNtz), "appendOnly", "invariants"}};
 }
 
+Protocol WithFeaturesFor(const columns::Schema& schema, const Protocol& known) {
+  const Protocol wanted = ProtocolFor(schema);
+  if (wanted.reader_version < 3) return known;
+  if (known.reader_version < 3) return wanted;
+  Protocol both = known;
+  const auto add = [](const std::vector<std::string>& more, std::vector<std::string>& features) {
+    for (const std::string& feature : more)
+      if (std::ranges::find(features, feature) == features.end()) features.push_back(feature);
+  };
+  add(wanted.reader_features, both.reader_features);
+  add(wanted.writer_features, both.writer_features);
+  return both;
+}
+
 Result<void> CheckReadable(const Protocol& protocol) {
   if (protocol.reader_version == 1) return {};
   if (protocol.reader_version != 3) return VersionTooNew("reader", protocol.reader_version);

@@ -10,6 +10,9 @@ namespace headrace::tables::delta {
 
 // (1, 2), or (3, 7) with timestampNtz where a column needs it.
 Protocol ProtocolFor(const columns::Schema& schema);
+// `known`, with what columns of `schema` need beside it. Tables of versions up to (1, 2) have no
+// other features than those that every writer has.
+Protocol WithFeaturesFor(const columns::Schema& schema, const Protocol& known);
 
 // Errors: kUnsupported that names what a reader would have to understand.
 base::Result<void> CheckReadable(const Protocol& protocol);

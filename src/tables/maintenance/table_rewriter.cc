@@ -21,6 +21,7 @@ using base::Result;
 
 // A rewriting waits this long at most while the engine is pressed; then it goes on.
 constexpr env::MonotonicTime kYieldMax = std::chrono::minutes(10);
+constexpr EpochId kNewest{~uint64_t{0}};
 
 Result<void> CheckZOrder(const std::vector<std::string>& z_order, const columns::Schema& schema) {
   if (z_order.size() > kZOrderColumnsMax)
@@ -111,7 +112,8 @@ void TableRewriter::OnAsked(OptimizeRequest request, OptimizeDone done) {
     if (done) done(Fail(checked.error()));
     return true;
   };
-  if (refuse(MayBegin()) || refuse(CheckZOrder(request.z_order, *table_.schema)) ||
+  const columns::SchemaRef schema = publisher_.schema(kNewest);
+  if (schema == nullptr || refuse(MayBegin()) || refuse(CheckZOrder(request.z_order, *schema)) ||
       refuse(CheckTarget(request.target_bytes)))
     return;
   job_ = std::make_unique<Job>();
@@ -175,13 +177,15 @@ void TableRewriter::WriteFiles() {
   Enter("rewriting");
   publisher_.work(Guarded([plan = job_->plan](TableRewriter& self) {
     const Table& table = self.table_;
+    const columns::SchemaRef schema = self.publisher_.schema(plan.epoch);
+    if (schema == nullptr) return;
     env::BackgroundPass pass(table.environment, env::WorkClass::kMaintenance,
                              fmt::format("OPTIMIZE of table {}", table.name), kYieldMax);
     auto written = WriteRewrittenFiles({.environment = table.environment,
                                         .budget = table.budget,
                                         .folder = table.folder,
                                         .log = self.log_,
-                                        .schema = table.schema,
+                                        .schema = schema,
                                         .pass = pass,
                                         .stopping = self.stopping_},
                                        plan);

@@ -84,6 +84,9 @@ class TableRewriter : public std::enable_shared_from_this<TableRewriter> {
     std::function<void(env::Task)> work;
     std::function<void()> committed;             // a version was made
     std::function<void(base::EpochId)> settled;  // the plan of this epoch is done, or given up
+    // The columns of a table whose rows are those of that epoch: a plan's are those of the epoch
+    // that it was logged in, in every life. Any thread; null once the publisher is gone.
+    std::function<columns::SchemaRef(base::EpochId)> schema;
     // Tells the files of its own plan under way, if there is one. What it gives, any thread may
     // ask.
     std::function<std::function<bool(std::string_view)>()> planned_files;
@@ -94,7 +97,6 @@ class TableRewriter : public std::enable_shared_from_this<TableRewriter> {
     std::string name;
     std::string folder;
     base::StreamId stream;
-    columns::SchemaRef schema;  // of the table
     std::optional<OptimizeSchedule> schedule;
     PlanLimits limits;
   };

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "columns/conform.h"
 #include "tables/new_data_file.h"
 #include "tables/stepped_charge.h"
 #include "tables/stream_rows.h"
@@ -70,14 +71,17 @@ class PlanFiles {
 
 Result<std::vector<DataFile>> WritePlanFiles(env::Environment& environment,
                                              base::MemoryBudget& budget, log::LogReader& log,
-                                             const PublishedStream& stream, const PublishPlan& plan,
-                                             const std::string& folder, const FileLimits& limits,
-                                             env::BackgroundPass& pass) {
-  HR_TRY(columns::SchemaRef schema, TableSchema(*stream.schema));
-  PlanFiles files(environment.files(), budget, folder, log.log(), plan, limits, std::move(schema));
+                                             const PublishedStream& stream,
+                                             const columns::SchemaRef& schema,
+                                             const PublishPlan& plan, const std::string& folder,
+                                             const FileLimits& limits, env::BackgroundPass& pass) {
+  HR_TRY(columns::SchemaRef of_table, TableSchema(*schema));
+  PlanFiles files(environment.files(), budget, folder, log.log(), plan, limits,
+                  std::move(of_table));
   HR_TRY_VOID(ScanStreamRows(log, stream, plan.after, plan.last, UnknownTime::kRefuse,
                              [&](EpochRows epoch) {
                                pass.Wait();
+                               epoch.rows = columns::ConformTo(schema, epoch.rows);
                                return files.Add(std::move(epoch));
                              }));
   return files.Finish();

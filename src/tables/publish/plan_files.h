@@ -23,14 +23,14 @@ struct FileLimits {
   uint64_t file_raw_bytes_max = 128ULL << 20;  // of rows before encoding
 };
 
-// Reads the plan's epochs, encodes and stores the files, synced. A file that is there with the same
-// bytes is taken as written (a plan that is carried out again); one with other bytes is never
-// touched. Bytes go to the disk as they are made. The writer's memory is charged to `budget`.
-// Between epochs it waits at `pass` while the engine is pressed. Errors: kConflict for a file with
-// other bytes; kResourceExhausted for memory; those of the log and of the disk.
+// Reads the plan's epochs as rows of `schema`, encodes and stores the files, synced. A file that is
+// there with the same bytes is taken as written (a plan that is carried out again); one with other
+// bytes is never touched. Bytes go to the disk as they are made. The writer's memory is charged to
+// `budget`. Between epochs it waits at `pass` while the engine is pressed. Errors: kConflict for a
+// file with other bytes; kResourceExhausted for memory; those of the log and of the disk.
 base::Result<std::vector<DataFile>> WritePlanFiles(
     env::Environment& environment, base::MemoryBudget& budget, log::LogReader& log,
-    const PublishedStream& stream, const PublishPlan& plan, const std::string& folder,
-    const FileLimits& limits, env::BackgroundPass& pass);
+    const PublishedStream& stream, const columns::SchemaRef& schema, const PublishPlan& plan,
+    const std::string& folder, const FileLimits& limits, env::BackgroundPass& pass);
 
 }  // namespace headrace::tables

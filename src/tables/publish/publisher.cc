@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -10,6 +12,7 @@
 
 #include "base/log.h"
 #include "columns/batch_codec.h"
+#include "log/catalogue.h"
 #include "tables/delta/delta_table.h"
 #include "tables/maintenance/removals_by_others.h"
 #include "tables/publish/made_rows.h"
@@ -79,15 +82,13 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
 
   // Once, before anything else.
   void MakeRewriter() {
-    auto schema = TableSchema(*stream_.schema);
-    if (!schema) return;  // nor can the table be opened
+    if (!TableSchema(*stream_.schema)) return;  // nor can the table be opened
     rewriter_ =
         std::make_shared<TableRewriter>(TableRewriter::Table{.environment = environment_,
                                                              .budget = budget_,
                                                              .name = stream_.name,
                                                              .folder = options_.folder,
                                                              .stream = stream_.id,
-                                                             .schema = *schema,
                                                              .schedule = options_.optimize,
                                                              .limits = options_.rewrite_limits},
                                         ForRewriter());
@@ -97,7 +98,12 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   Result<void> NoteDurable(const log::Epoch& epoch) {
     std::optional<PublishPlan> logged;
     std::optional<RewritePlan> rewrite;
+    columns::SchemaRef schema;
     for (const log::ControlEntry& entry : epoch.controls) {
+      if (entry.kind == log::ControlEntry::Kind::kStream && entry.name == stream_.name) {
+        HR_TRY(const log::StreamEntry known, log::DecodeStreamEntry(entry.name, entry.payload));
+        schema = known.schema;
+      }
       HR_TRY(const auto plan, DecodePlan(entry));
       if (plan && plan->stream == stream_.id) logged = plan;
       HR_TRY(auto rewriting, DecodeRewrite(entry, epoch.id));
@@ -106,6 +112,8 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     const uint64_t rows = RowsOf(epoch);
     const std::lock_guard lock(mutex_);
     if (epoch.id <= status_.durable) return {};  // a capture has it
+    if (schema != nullptr) schemas_[epoch.id] = std::move(schema);
+    if (schemas_.size() > kSchemasMax) schemas_.erase(schemas_.begin());
     if (logged) logged_plan_ = logged;
     if (rewrite) logged_rewrite_ = std::move(rewrite);
     // Nobody plans before the plan before is in the table.
@@ -119,8 +127,9 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
     return {};
   }
 
-  // u64 epoch, u64 known through, u8 (1: has plan, 2: has rewrite plan), plan, rewrite plan {u64
-  // epoch, u32 size, payload}, pending rows, then MadeRows' bytes where there are such.
+  // u64 epoch, u64 known through, u8 (1: has plan, 2: has rewrite plan, 4: has schemas), plan,
+  // rewrite plan {u64 epoch, u32 size, payload}, schemas {u32 count, each u64 epoch, schema},
+  // pending rows, then MadeRows' bytes where there are such.
   PublisherCapture Capture() const {
     PublisherCapture capture;
     columns::ByteWriter out(capture.bytes);
@@ -130,7 +139,8 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
       out.U64(status_.durable.value);
       out.U64(known_through_.value);
       out.U8(static_cast<uint8_t>((logged_plan_ ? kHasPlan : 0) |
-                                  (logged_rewrite_ ? kHasRewrite : 0)));
+                                  (logged_rewrite_ ? kHasRewrite : 0) |
+                                  (schemas_.empty() ? 0 : kHasSchemas)));
       if (logged_plan_) {
         out.U64(logged_plan_->after.value);
         out.U64(logged_plan_->last.value);
@@ -140,6 +150,11 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
         out.U64(logged_rewrite_->epoch.value);
         out.U32(static_cast<uint32_t>(payload.size()));
         out.Bytes(payload);
+      }
+      if (!schemas_.empty()) out.U32(static_cast<uint32_t>(schemas_.size()));
+      for (const auto& [epoch, schema] : schemas_) {
+        out.U64(epoch.value);
+        columns::EncodeSchema(*schema, out);
       }
       pending_.Encode(out);
     }
@@ -169,8 +184,21 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
                                              .payload = {payload.begin(), payload.end()}},
                                             EpochId{epoch}));
     }
+    uint32_t schemas = 0;
+    if ((has & kHasSchemas) != 0) {
+      HR_TRY(schemas, in.U32());
+    }
+    for (uint32_t i = 0; i < schemas; ++i) {
+      HR_TRY(const uint64_t epoch, in.U64());
+      HR_TRY(schemas_[EpochId{epoch}], columns::DecodeSchema(in));
+    }
     HR_TRY_VOID(pending_.Decode(in));
     return stream_.made != nullptr ? stream_.made->Decode(in) : Result<void>();
+  }
+
+  void NoteSchema(columns::SchemaRef schema) {
+    const std::lock_guard lock(mutex_);
+    if (schemas_.empty()) schemas_.emplace(EpochId{0}, std::move(schema));
   }
 
   void Start(std::unique_ptr<log::LogReader> log, Append append) {
@@ -297,6 +325,10 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
           if (actor.logged_rewrite_ && actor.logged_rewrite_->epoch <= epoch)
             actor.logged_rewrite_.reset();
         }),
+        .schema = guarded([](Actor& actor, EpochId epoch) -> columns::SchemaRef {
+          auto schema = TableSchema(*actor.SchemaAt(epoch));
+          return schema ? *schema : nullptr;
+        }),
         .planned_files = guarded([](Actor& actor) -> std::function<bool(std::string_view)> {
           const auto plan = actor.redo_ ? actor.last_plan_ : std::nullopt;
           return [plan, log = actor.log_->log()](std::string_view name) {
@@ -307,14 +339,35 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   }
 
   Result<void> TryOpenTable() {
-    HR_TRY(columns::SchemaRef schema, TableSchema(*stream_.schema));
+    std::vector<columns::SchemaRef> schemas;
+    for (const columns::SchemaRef& each : KnownSchemas()) {
+      HR_TRY(columns::SchemaRef of_table, TableSchema(*each));
+      schemas.push_back(std::move(of_table));
+    }
     environment_.CrashPoint("publish.before_open");
     HR_TRY(table_, delta::DeltaTable::OpenForAppend(environment_, options_.folder, stream_.name,
-                                                    schema, Upkeep()));
+                                                    schemas.back(), Upkeep(), schemas));
     environment_.CrashPoint("publish.after_open");
     HR_TRY_VOID(RemoveLeftovers());
     environment_.CrashPoint("publish.before_settle");
     return Settle();
+  }
+
+  // In the order of the log; at least one.
+  std::vector<columns::SchemaRef> KnownSchemas() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<columns::SchemaRef> schemas;
+    for (const auto& [epoch, schema] : schemas_) schemas.push_back(schema);
+    if (schemas.empty()) schemas.push_back(stream_.schema);
+    return schemas;
+  }
+
+  // That rows of that epoch have in the log.
+  columns::SchemaRef SchemaAt(EpochId epoch) const {
+    const std::lock_guard lock(mutex_);
+    if (schemas_.empty()) return stream_.schema;
+    const auto after = schemas_.upper_bound(epoch);
+    return after == schemas_.begin() ? after->second : std::prev(after)->second;
   }
 
   // Removals of this stream's files by others stay known for ever: by them a reader of history
@@ -499,8 +552,8 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
       if (!redo_) return {};
     }
     HR_TRY(const std::vector<DataFile> files,
-           WritePlanFiles(environment_, budget_, *log_, stream_, *last_plan_, options_.folder,
-                          options_.files, Pass()));
+           WritePlanFiles(environment_, budget_, *log_, stream_, SchemaAt(last_plan_->last),
+                          *last_plan_, options_.folder, options_.files, Pass()));
     environment_.CrashPoint("publish.after_files");
     environment_.CrashPoint("publish.before_commit");
     HR_TRY_VOID(table_->Append(files, {application_, last_plan_->last.value}));
@@ -582,6 +635,9 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
 
   static constexpr uint8_t kHasPlan = 1;
   static constexpr uint8_t kHasRewrite = 2;
+  static constexpr uint8_t kHasSchemas = 4;
+  // Of one stream that are remembered; then the oldest goes.
+  static constexpr size_t kSchemasMax = 256;
   static constexpr base::Duration kAskAgain =
       std::chrono::duration_cast<base::Duration>(env::BackgroundGate::kAskAgain);
   static constexpr base::Duration kSlowCommit = std::chrono::seconds(30);
@@ -602,6 +658,8 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   EpochId known_through_;                   // the log tells when epochs up to here became visible
   std::optional<PublishPlan> logged_plan_;  // the newest that is durable
   std::optional<RewritePlan> logged_rewrite_;  // likewise; nothing once it is done
+  // Of the stream, by the epoch that brought each (0: one before those that were noted).
+  std::map<EpochId, columns::SchemaRef> schemas_;
   std::vector<Waiter> flushes_;
   bool started_ = false;
   bool hurried_ = false;
@@ -646,6 +704,7 @@ Publisher::~Publisher() {
 PublisherCapture Publisher::Capture() const { return actor_->Capture(); }
 Result<void> Publisher::Restore(std::span<const uint8_t> bytes) { return actor_->Restore(bytes); }
 Result<void> Publisher::NoteDurable(const log::Epoch& epoch) { return actor_->NoteDurable(epoch); }
+void Publisher::NoteSchema(columns::SchemaRef schema) { actor_->NoteSchema(std::move(schema)); }
 void Publisher::Start(std::unique_ptr<log::LogReader> log, Append append) {
   actor_->Start(std::move(log), std::move(append));
 }

@@ -14,6 +14,9 @@
 // that table or log was restored from a backup; then, and when somebody else changed the table so
 // that it can't be appended to, the publisher stops and says why, and everything else goes on.
 //
+// A plan's rows are of the schema that the log had given the stream at its last epoch, in every
+// life: the commit that has the first rows of a new schema changes the table's columns.
+//
 // Beside the commits, on a background executor of its own, runs the upkeep of the table's log: one
 // piece of work at a time, of which a failure is a warning line and costs nothing else. On a third
 // one the table's files are rewritten and vacuumed (maintenance/table_rewriter.h); the commits of
@@ -88,6 +91,9 @@ class Publisher {
 
   // Takes up what an earlier life captured, before the first epoch. Errors: kCorruption.
   base::Result<void> Restore(std::span<const uint8_t> bytes);
+  // The schema that the log gave the stream before the first epoch that is noted, unless Restore
+  // has brought it. Before Start.
+  void NoteSchema(columns::SchemaRef schema);
   // Opens the table (on the executor; a failure shows in status()) and begins.
   void Start(std::unique_ptr<log::LogReader> log, Append append);
   // Every durable epoch of the log, in order, those before Start (recovered) and those after it;

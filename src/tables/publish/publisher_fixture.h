@@ -32,10 +32,22 @@ inline columns::SchemaRef EventSchema() {
       {.id = 3, .name = "s", .type = Type::kString}});
 }
 
+// What may follow it: a field before the others, and one that need not be there any more.
+inline columns::SchemaRef EvolvedSchema() {
+  using columns::Nullable;
+  using columns::Type;
+  return std::make_shared<const columns::Schema>(std::vector<columns::Field>{
+      {.id = 1, .name = "place", .type = Type::kString},
+      {.id = 2, .name = "at", .type = Type::kTimestamp, .nullable = Nullable::kNo},
+      {.id = 3, .name = "s", .type = Type::kString},
+      {.id = 4, .name = "n", .type = Type::kInt64}});
+}
+
 struct TableRow {
   uint64_t position;
   int64_t n;
   int64_t known_at;
+  std::string place = {};
   bool operator==(const TableRow&) const = default;
 };
 inline std::ostream& operator<<(std::ostream& out, const TableRow& row) {
@@ -46,8 +58,11 @@ inline std::ostream& operator<<(std::ostream& out, const TableRow& row) {
 class Life {
  public:
   Life(env::simulated::SimulatedEnvironment& machine, pipeline::KnownAtRule::Kind known_at,
-       PublisherOptions options)
-      : machine_(machine), known_at_(known_at), options_(std::move(options)) {}
+       PublisherOptions options, columns::SchemaRef schema = EventSchema())
+      : machine_(machine),
+        known_at_(known_at),
+        options_(std::move(options)),
+        schema_(std::move(schema)) {}
   ~Life() {
     publisher.reset();
     sequencer.reset();
@@ -67,9 +82,10 @@ class Life {
                                          });
       ASSERT_TRUE(opened) << opened.error().ToString();
       sequencer = std::move(*opened);
-      const auto id = sequencer->AddStream("events", EventSchema(), {.event_time_field = 0});
+      const size_t event_time = *schema_->IndexOf("at");
+      const auto id = sequencer->AddStream("events", schema_, {.event_time_field = event_time});
       ASSERT_TRUE(id) << id.error().ToString();
-      stream = {*id, "events", EventSchema(), 0, {.kind = known_at_}};
+      stream = {*id, "events", schema_, event_time, {.kind = known_at_}};
       publisher = std::make_unique<Publisher>(machine_, budget_, stream, options_);
       for (const log::Epoch& epoch : recovered) ASSERT_TRUE(publisher->NoteDurable(epoch));
       sequencer->Start([this](const log::EpochRef& epoch) {
@@ -85,11 +101,13 @@ class Life {
   }
 
   void Submit(int64_t first, int64_t count) {
-    columns::BatchBuilder builder(stream.schema);
+    columns::BatchBuilder builder(schema_);
     for (int64_t n = first; n < first + count; ++n) {
-      builder.column(0).AppendInt(1'000'000'000 + n * 1000);
-      builder.column(1).AppendInt(n);
-      builder.column(2).AppendText("row " + std::to_string(n % 10));
+      builder.column(*schema_->IndexOf("at")).AppendInt(1'000'000'000 + n * 1000);
+      builder.column(*schema_->IndexOf("n")).AppendInt(n);
+      builder.column(*schema_->IndexOf("s")).AppendText("row " + std::to_string(n % 10));
+      if (const auto place = schema_->IndexOf("place"))
+        builder.column(*place).AppendText("place " + std::to_string(n % 7));
     }
     columns::EventBatch batch;
     batch.stream = stream.id;
@@ -98,6 +116,21 @@ class Life {
       sequencer->Submit(std::move(batch), [this, count](base::Result<log::Acknowledgement> ack) {
         if (ack) acknowledged += count;
       });
+    });
+  }
+
+  // From here on rows are of EvolvedSchema(), also those that were sent under the one before.
+  void Evolve() {
+    schema_ = EvolvedSchema();
+    machine_.Run([&] {
+      sequencer->AppendEvolving({{.id = {},
+                                  .name = "events",
+                                  .schema = schema_,
+                                  .timing = {.event_time_field = *schema_->IndexOf("at")}}},
+                                {log::ControlEntry::Kind::kDefinition, "0123456789abcdef", {}},
+                                [](base::Result<base::EpochId> epoch) {
+                                  EXPECT_TRUE(epoch) << epoch.error().ToString();
+                                });
     });
   }
 
@@ -117,7 +150,8 @@ class Life {
     const auto keep = [&](EpochRows epoch) -> base::Result<void> {
       for (size_t i = 0; i < epoch.rows.rows(); ++i)
         rows.push_back({columns::Position::Of(epoch.epoch, i).packed,
-                        epoch.rows.column(1).Int64s()[i], epoch.known_at[i]});
+                        epoch.rows.column(*epoch.rows.schema()->IndexOf("n")).Int64s()[i],
+                        epoch.known_at[i], PlaceOf(epoch.rows, i)});
       return {};
     };
     HR_TRY_VOID(ScanStreamRows(*reader, stream, base::EpochId{0}, last, UnknownTime::kNever, keep));
@@ -127,13 +161,20 @@ class Life {
   base::Result<std::vector<TableRow>> RowsOfTable() {
     HR_TRY(const auto table, TableReader::Open(machine_, kTable));
     std::vector<TableRow> rows;
-    HR_TRY_VOID(table->Scan(stream.schema, [&](const PositionedRows& part) -> base::Result<void> {
+    HR_TRY_VOID(table->Scan(schema_, [&](const PositionedRows& part) -> base::Result<void> {
       for (size_t i = 0; i < part.rows.rows(); ++i)
-        rows.push_back(
-            {part.positions[i].packed, part.rows.column(1).Int64s()[i], part.known_at[i]});
+        rows.push_back({part.positions[i].packed,
+                        part.rows.column(*schema_->IndexOf("n")).Int64s()[i], part.known_at[i],
+                        PlaceOf(part.rows, i)});
       return {};
     }));
     return rows;
+  }
+  // Empty: none, or a row of before there were places.
+  static std::string PlaceOf(const columns::ColumnBatch& rows, size_t row) {
+    const auto place = rows.schema()->IndexOf("place");
+    if (!place || rows.column(*place).IsNull(row)) return "";
+    return std::string(rows.column(*place).Text(row));
   }
 
   // The table is a prefix of the log: none missing, none twice; in order, unless it was rewritten.
@@ -172,6 +213,7 @@ class Life {
   env::simulated::SimulatedEnvironment& machine_;
   const pipeline::KnownAtRule::Kind known_at_;
   const PublisherOptions options_;
+  columns::SchemaRef schema_;  // of the rows that are sent
   base::MemoryBudget budget_{1ULL << 30};
   PublishedStream stream;
   std::unique_ptr<log::Sequencer> sequencer;
@@ -193,8 +235,8 @@ inline PublisherOptions Quick() {
 inline std::unique_ptr<Life> OpenLife(
     env::simulated::SimulatedEnvironment& machine,
     pipeline::KnownAtRule::Kind kind = pipeline::KnownAtRule::Kind::kEventTime,
-    PublisherOptions options = Quick()) {
-  auto life = std::make_unique<Life>(machine, kind, std::move(options));
+    PublisherOptions options = Quick(), columns::SchemaRef schema = EventSchema()) {
+  auto life = std::make_unique<Life>(machine, kind, std::move(options), std::move(schema));
   EXPECT_TRUE(life->Open());
   return life;
 }

@@ -94,6 +94,81 @@ TEST(Publisher, SurvivesACrashAtEachOfItsPoints) {
   }
 }
 
+// The table gets its new columns with the commit that has the first rows of them.
+TEST(Publisher, TheTableFollowsANewSchema) {
+  SimulatedEnvironment machine(21);
+  auto life = OpenLife(machine);
+  int64_t next = 0;
+  Work(machine, *life, next, 30);
+  ASSERT_TRUE(life->Flush());
+  const auto columns = [&] {
+    const auto table = delta::DeltaTable::Open(machine, kTable, delta::Keep::kFiles);
+    std::string names;
+    for (const columns::Field& field : (*table)->snapshot().schema->fields())
+      names += field.name + (field.nullable == columns::Nullable::kYes ? "? " : " ");
+    return names;
+  };
+  EXPECT_EQ(columns(), "at n s? _epoch _row _known_at ");
+  life->Evolve();
+  machine.RunFor(milliseconds(300));
+  EXPECT_EQ(columns(), "at n s? _epoch _row _known_at ") << "nothing needs them yet";
+  Work(machine, *life, next, 30);
+  ASSERT_TRUE(life->Flush());
+  EXPECT_EQ(columns(), "place? at s? n? _epoch _row _known_at ");
+  life->ExpectTableIsLog();
+  const auto rows = life->RowsOfTable();
+  EXPECT_EQ(rows->front().place, "");
+  EXPECT_NE(rows->back().place, "");
+  // A later life, whose capture of the schemas is the log.
+  EXPECT_EQ(life->publisher->status().state, State::kRunning);
+}
+
+// A schema changes at any time, and the process dies at any time: before, around and after it.
+TEST(Publisher, SurvivesCrashesAroundANewSchema) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  constexpr std::array kPoints = {
+      std::string_view("publish.after_plan"),    std::string_view("publish.after_file"),
+      std::string_view("publish.before_commit"), std::string_view("delta.before_evolving"),
+      std::string_view("delta.after_evolving"),  std::string_view("delta.after_put"),
+      std::string_view("publish.after_commit"),  std::string_view("checkpoint.after_put"),
+      std::string_view("log.after_write")};
+  for (int round = 0; round < 40; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    Faults faults;
+    faults.crash_point = kPoints[static_cast<size_t>(round) % kPoints.size()];
+    faults.crash_hit =
+        faults.crash_point.find("evolving") == std::string_view::npos ? 1 + random() % 12 : 1;
+    faults.crash_kind = random() % 2 == 0 ? CrashKind::kPowerCut : CrashKind::kKill;
+    auto machine = std::make_unique<SimulatedEnvironment>(random(), faults);
+    int64_t next = 0;
+    bool evolved = false;
+    {
+      auto life = OpenLife(*machine);
+      Work(*machine, *life, next, static_cast<int>(random() % 40));
+      if (!machine->crashed()) {
+        life->Evolve();
+        evolved = true;
+        Work(*machine, *life, next, 60);
+      }
+      if (!machine->crashed()) machine->Crash(CrashKind::kKill);
+    }
+    for (int lives = 0; lives < 2; ++lives) {
+      machine = machine->Reboot(random());
+      // A start changes it as well, should the log not have it.
+      auto life = OpenLife(*machine, pipeline::KnownAtRule::Kind::kEventTime, Quick(),
+                           evolved ? EvolvedSchema() : EventSchema());
+      Work(*machine, *life, next, 20);
+      const auto flushed = life->Flush();
+      ASSERT_TRUE(flushed && *flushed) << (flushed ? flushed->error().ToString() : "no answer");
+      life->ExpectTableIsLog();
+      evolved = true;
+      machine->Crash(CrashKind::kKill);
+    }
+  }
+}
+
 TEST(Publisher, SurvivesAnyCrashes) {
   const uint64_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "pipeline/views/conform.h"
+#include "columns/conform.h"
 #include "tables/publish/plan.h"
 #include "tables/stream_rows.h"
 
@@ -26,6 +26,18 @@ ColumnBatch Project(const columns::SchemaRef& schema, const ColumnBatch& rows,
   std::vector<columns::Column> columns;
   for (size_t i = 0; i < schema->size(); ++i)
     columns.push_back(rows.column(fields == nullptr ? i : (*fields)[i]));
+  return {schema, rows.rows(), std::move(columns)};
+}
+
+// Rows with the columns of `schema` that a table has, in their order; the others are null.
+ColumnBatch Arranged(const columns::SchemaRef& schema, const ColumnBatch& rows) {
+  if (rows.columns().size() == schema->size()) return {schema, rows.rows(), rows.columns()};
+  std::vector<columns::Column> columns;
+  for (const columns::Field& field : schema->fields()) {
+    const auto index = rows.schema()->IndexOf(field.name);
+    columns.push_back(index ? rows.column(*index)
+                            : columns::AllNullColumn(field.type, rows.rows()));
+  }
   return {schema, rows.rows(), std::move(columns)};
 }
 
@@ -97,9 +109,12 @@ Result<void> SnapshotScan::OpenTable() {
   figures_.marker = {marker->second.version};
   if (figures_.marker > source_.epoch && figures_.marker > source_.newest())
     return fail("the table is ahead of the log: one of them was restored from an older copy");
-  HR_TRY_VOID(CheckColumns());
+  HR_TRY_VOID(ChooseColumns());
   const EpochId last = std::min(figures_.marker, source_.epoch);
   std::vector<Condition> conditions = columns_.filter.conditions();
+  std::erase_if(conditions, [this](const Condition& condition) {
+    return table_->columns().Named(condition.column) == nullptr;
+  });
   conditions.push_back({.column = kEpochColumn,
                         .is = Condition::Is::kAtMost,
                         .value = columns::Value::Int64(static_cast<int64_t>(last.value))});
@@ -108,16 +123,20 @@ Result<void> SnapshotScan::OpenTable() {
   return {};
 }
 
-Result<void> SnapshotScan::CheckColumns() const {
+// A field that was added lately is in the log before it is in the table.
+Result<void> SnapshotScan::ChooseColumns() {
   for (const columns::Field& field : columns_.table->fields()) {
     const delta::TableColumn* column = table_->columns().Named(field.name);
     if (column != nullptr && column->held == field.type) continue;
+    if (column == nullptr && field.nullable == columns::Nullable::kYes) continue;
     return Fail(Error(ErrorCode::kConflict,
                       fmt::format("column `{}` of the table is {}, of the stream {}", field.name,
                                   column == nullptr ? "missing" : column->type,
                                   columns::NameOf(field.type)))
                     .With("table", source_.table_folder));
   }
+  for (const std::string& name : columns_.names)
+    if (table_->columns().Named(name) != nullptr) in_table_.push_back(name);
   return {};
 }
 
@@ -179,7 +198,7 @@ Result<void> SnapshotScan::ReadTail() {
     }
     read = epoch.epoch;
     bytes += epoch.rows.ByteSize();
-    const ColumnBatch rows = pipeline::ConformTo(source_.stream.schema, epoch.rows);
+    const ColumnBatch rows = columns::ConformTo(source_.stream.schema, epoch.rows);
     parts.push_back(Project(
         columns_.read, ToTableRows(columns_.table, epoch.epoch, rows, std::move(epoch.known_at)),
         &columns_.fields));
@@ -200,7 +219,7 @@ Result<void> SnapshotScan::ReadTable() {
         "a data file");
   };
   if (file_ == nullptr) {
-    auto opened = table_->OpenFile(candidates_[next_file_], columns_.names);
+    auto opened = table_->OpenFile(candidates_[next_file_], in_table_);
     if (!opened) return fail(std::move(opened).error());
     file_ = std::move(*opened);
     ++figures_.files;
@@ -213,8 +232,7 @@ Result<void> SnapshotScan::ReadTable() {
     return {};
   }
   const EpochId last = std::min(figures_.marker, source_.epoch);
-  return Keep(UpTo(last, ColumnBatch(columns_.read, (*part)->rows(), (*part)->columns()),
-                   columns_.epoch_column),
+  return Keep(UpTo(last, Arranged(columns_.read, **part), columns_.epoch_column),
               figures_.rows_from_table);
 }
 

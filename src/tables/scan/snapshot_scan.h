@@ -86,7 +86,7 @@ class SnapshotScan {
  private:
   SnapshotScan(env::Environment& environment, ScanSource source, ScanColumns columns);
   base::Result<void> OpenTable();
-  base::Result<void> CheckColumns() const;
+  base::Result<void> ChooseColumns();
   base::Result<void> CheckTail();
   base::Result<void> Charge(base::MemoryBudget& budget);
   base::Result<void> ReadTail();
@@ -101,6 +101,7 @@ class SnapshotScan {
 
   std::unique_ptr<log::LogReader> log_;
   std::unique_ptr<delta::DeltaReader> table_;  // null without one
+  std::vector<std::string> in_table_;          // names of columns_.read that it has
   std::vector<size_t> candidates_;             // files of it
   size_t next_file_ = 0;
   std::unique_ptr<delta::FileRows> file_;  // being read

@@ -100,6 +100,24 @@ void Line(std::FILE* out, std::string_view kind, const ordered_json& thing,
              means);
 }
 
+// "adds channel, note; `amount` becomes optional; other order".
+std::string ContractMeans(const ordered_json& stream) {
+  if (!stream.contains("contract")) return "";
+  const ordered_json& contract = stream["contract"];
+  std::string text;
+  const auto list = [&](const char* key, std::string_view before, std::string_view after) {
+    std::string names;
+    for (const auto& name : contract[key])
+      names += (names.empty() ? "" : ", ") + name.get<std::string>();
+    if (names.empty()) return;
+    text += fmt::format("{}{}{}{}", text.empty() ? "" : "; ", before, names, after);
+  };
+  list("added", "adds ", "");
+  list("relaxed", "", " optional from now on");
+  if (contract.value("reordered", false)) text += text.empty() ? "other order" : "; other order";
+  return text.empty() ? "rules and descriptions of its contract" : text;
+}
+
 void PrintPlan(std::FILE* out, const ordered_json& plan) {
   const bool changes = plan.value("changes", false);
   if (!plan.value("possible", true)) {
@@ -114,7 +132,13 @@ void PrintPlan(std::FILE* out, const ordered_json& plan) {
     for (const auto& thing : plan[key])
       if (Text(thing, "change") != "unchanged") Line(out, kind, thing, means);
   };
-  others("streams", "stream", "");
+  for (const auto& stream : plan["streams"])
+    if (Text(stream, "change") != "unchanged") {
+      Line(out, "stream", stream, ContractMeans(stream));
+      if (stream.contains("contract"))
+        for (const auto& note : stream["contract"]["notes"])
+          fmt::print(out, "{:45}{}\n", "", note.get<std::string>());
+    }
   others("on_request", "on request", "");
   others("services", "service", "");
   others("settings", "setting", "takes effect at the next start");

@@ -22,6 +22,21 @@ std::optional<size_t> PipelineDefinition::ServiceNamed(std::string_view wanted) 
   return IndexOf(services, wanted);
 }
 
+std::string_view NameOf(Compatibility compatibility) {
+  switch (compatibility) {
+    case Compatibility::kBackward: return "backward";
+    case Compatibility::kForward: return "forward";
+    case Compatibility::kFull: return "full";
+  }
+  return "backward";
+}
+
+std::optional<Compatibility> CompatibilityNamed(std::string_view name) {
+  for (const auto each : {Compatibility::kBackward, Compatibility::kForward, Compatibility::kFull})
+    if (NameOf(each) == name) return each;
+  return std::nullopt;
+}
+
 std::string_view NameOf(AtDeadline rule) {
   switch (rule) {
     case AtDeadline::kRefuse: return "refuse";

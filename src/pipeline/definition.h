@@ -37,6 +37,16 @@ struct KnownAtRule {
   bool assumed() const { return kind != Kind::kVisible; }
 };
 
+// Who must be able to read what, when a stream's contract is changed. That rows of before can be
+// read under the contract of after holds always, as the log keeps them.
+enum class Compatibility : uint8_t {
+  kBackward,  // only that
+  kForward,   // and rows of after by who knows the contract of before
+  kFull,      // both: the same
+};
+std::string_view NameOf(Compatibility compatibility);  // "backward", "forward", "full"
+std::optional<Compatibility> CompatibilityNamed(std::string_view name);
+
 // A stream comes in, and then has a contract; or it is derived from another one that stands above
 // it, and then has its lateness and, row by row, its known_at.
 struct StreamDefinition {
@@ -45,6 +55,7 @@ struct StreamDefinition {
   std::shared_ptr<const Derivation> derivation = {};  // null when it comes in
   log::StreamTiming timing;
   KnownAtRule known_at;  // of a derived stream only `kind` means something
+  Compatibility compatibility = Compatibility::kBackward;
   bool derived() const { return derivation != nullptr; }
   columns::SchemaRef schema() const { return derived() ? derivation->schema : contract->schema(); }
 };

@@ -69,11 +69,27 @@ std::optional<YamlNode> Parsed(std::string_view text) {
   return contract::ParseYaml(text, report);
 }
 
+ByName WaysIn(const YamlNode& streams) {
+  ByName texts;
+  for (size_t i = 0; i < streams.items.size(); ++i) {
+    YamlNode beside = streams.items[i];
+    for (size_t key = beside.keys.size(); key-- > 0;) {
+      if (beside.keys[key].text != "contract" && beside.keys[key].text != "compatibility") continue;
+      beside.keys.erase(beside.keys.begin() + static_cast<ptrdiff_t>(key));
+      beside.items.erase(beside.items.begin() + static_cast<ptrdiff_t>(key));
+    }
+    texts[streams.keys[i].text] = SortedTextOf(beside);
+  }
+  return texts;
+}
+
 void AppendContracts(const YamlNode& streams, const std::map<std::string, std::string>& contracts,
                      ByName& texts) {
   for (size_t i = 0; i < streams.items.size(); ++i) {
     const YamlNode* name = streams.items[i].Find("contract");
-    const auto text = name == nullptr ? contracts.end() : contracts.find(name->text);
+    // Without the schema object that is picked.
+    const auto text = name == nullptr ? contracts.end()
+                                      : contracts.find(name->text.substr(0, name->text.find('#')));
     if (text == contracts.end()) continue;
     const auto contract = Parsed(text->second);
     texts[streams.keys[i].text] += contract ? TextOf(*contract) : text->second;
@@ -150,6 +166,7 @@ DefinitionTexts TextsOf(const PipelineDefinition& definition) {
     const YamlNode& node = root->items[i];
     if (key == "streams") {
       texts.streams = EachOf(node);
+      texts.ways_in = WaysIn(node);
       AppendContracts(node, source->contracts, texts.streams);
     } else if (key == "views") {
       texts.views = EachOf(node);

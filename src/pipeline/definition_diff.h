@@ -18,6 +18,9 @@ namespace headrace::pipeline {
 struct DefinitionTexts {
   using ByName = std::map<std::string, std::string>;
   ByName streams;  // with their contracts
+  // Of streams that come in, what stands beside the contract and what may follow it: which rows are
+  // taken, and when.
+  ByName ways_in;
   ByName views;
   ByName on_request;  // with the types of what a request brings
   ByName services;

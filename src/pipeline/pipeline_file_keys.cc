@@ -144,6 +144,10 @@ constexpr std::array kKeys = {
     KeyRow{kStream, "contract", kText,
            "File of its ODCS contract, relative to this file; #NAME picks a schema object.",
            "contracts/flights.yaml"},
+    KeyRow{kStream, "compatibility", kChoice,
+           "What a change of the contract must leave readable: rows of before (backward, unless "
+           "said), or also rows of after by who knows the contract of before.",
+           "backward", "backward forward full"},
     KeyRow{kStream, "source", kSection, "How events come in.", "{flight: push}", {}, kSource},
     KeyRow{kStream,
            "time",

@@ -32,6 +32,10 @@ void PipelineReader::Stream(const Node& name, const Node& node) {
   if (stream.contract == nullptr || time == nullptr) return;
   const bool timed = Time(*time, stream);
   if (const YamlNode* history = Find(node, Section::kStream, "history")) History(*history, stream);
+  if (const YamlNode* word = Find(node, Section::kStream, "compatibility"))
+    if (const auto name = contract::ReadChoice(*word, {"backward", "forward", "full"},
+                                               what + ": `compatibility`", report_))
+      stream.compatibility = *CompatibilityNamed(*name);
   if (!timed) return;
   broken_streams_.erase(name.text);
   definition_.streams.push_back(std::move(stream));

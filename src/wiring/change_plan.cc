@@ -84,6 +84,11 @@ class Planner {
 
   // What was accepted before can't be decided again.
   void CheckAdmission() {
+    const auto before = TextsOf(before_).ways_in;
+    const auto after = TextsOf(next()).ways_in;
+    plan_.contracts = ContractChanges(before_, next());
+    for (const auto& contract : plan_.contracts)
+      for (const std::string& why : contract.refused) Refuse(why);
     for (const auto& stream : plan_.diff.streams) {
       if (stream.difference == ChangeKind::kUnchanged) continue;
       if (IsDerived(stream.name)) {
@@ -91,10 +96,20 @@ class Planner {
           RefuseDerived(stream);
         continue;
       }
+      const auto was = before.find(stream.name);
+      const auto is = after.find(stream.name);
+      if (was != before.end() && is != after.end() && was->second == is->second) continue;
       Refuse(fmt::format(
-          "stream {} is {}: a running engine does not change what it accepts; stop it and "
-          "`headrace serve` the new file, which takes new streams and added fields",
+          "stream {} is {}: a running engine changes its contract, and nothing else of which rows "
+          "it takes; stop it and `headrace serve` the new file",
           stream.name, NameOf(stream.difference)));
+    }
+    // What it says is the same, and what it has is not.
+    for (const pipeline::StreamDefinition& stream : next().streams) {
+      const auto was = before_.StreamNamed(stream.name);
+      if (!stream.derived() || !was || refused_streams_.contains(stream.name)) continue;
+      if (*before_.streams[*was].schema() != *stream.schema())
+        RefuseDerived({stream.name, ChangeKind::kAltered});
     }
     for (const auto& setting : plan_.diff.settings)
       if (setting.difference != ChangeKind::kUnchanged &&
@@ -120,7 +135,22 @@ class Planner {
     Refuse(
         fmt::format("the derived stream {} is {}: its rows are made from the log's first one on, "
                     "which takes a start; {}",
-                    stream.name, NameOf(stream.difference), way));
+                    stream.name, NameOf(stream.difference), way) +
+        GetsFields(stream.name));
+  }
+
+  // Without `select` it has all fields of the stream that it is made of.
+  std::string GetsFields(const std::string& stream) const {
+    const auto was = before_.StreamNamed(stream);
+    const auto is = next().StreamNamed(stream);
+    if (!was || !is || plan_.contracts.empty()) return "";
+    const auto evolution =
+        columns::EvolutionOf(*before_.streams[*was].schema(), *next().streams[*is].schema());
+    if (!evolution.possible() || evolution.added.empty()) return "";
+    return fmt::format(
+        ". It would get {}, as it has every field of the stream that it is made of: "
+        "a `select` that names those of before leaves it as it is",
+        fmt::join(evolution.added, ", "));
   }
 
   bool OverRefused(size_t stream) const {
@@ -289,6 +319,13 @@ std::string ChangePlan::ToJson(const ChangeGround& ground) const {
                {"changes", changes},
                {"possible", may_go()}};
   json["streams"] = DifferencesJson(diff.streams);
+  for (const pipeline::ContractChange& change : contracts)
+    for (Json& stream : json["streams"])
+      if (stream["name"] == change.stream)
+        stream["contract"] = {{"added", change.evolution.added},
+                              {"relaxed", change.evolution.relaxed},
+                              {"reordered", change.evolution.reordered},
+                              {"notes", change.notes}};
   json["views"] = Json::array();
   for (const PlannedView& view : views) {
     Json& each = json["views"].emplace_back(Json{{"name", view.name},

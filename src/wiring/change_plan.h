@@ -12,6 +12,7 @@
 #include "base/memory_budget.h"
 #include "base/result.h"
 #include "env/environment.h"
+#include "pipeline/contract_change.h"
 #include "pipeline/definition_diff.h"
 #include "pipeline/logged_definition.h"
 #include "pipeline/views/view_set.h"
@@ -56,6 +57,7 @@ struct ChangePlan {
   pipeline::LoggedDefinition next;
   pipeline::DefinitionDiff diff;
   std::vector<PlannedView> views;
+  std::vector<pipeline::ContractChange> contracts;  // of streams that take rows under another one
   std::vector<pipeline::BrokenConsumer> broken;
   std::vector<std::string> refusals;  // why not, each with a way out
   uint64_t history_rows = 0;          // read, each stream once

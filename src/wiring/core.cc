@@ -14,6 +14,7 @@
 #include "log/catalogue.h"
 #include "log/log_clock.h"
 #include "log/reader.h"
+#include "pipeline/contract_change.h"
 #include "serving/flight/recent_epochs.h"
 #include "watch/status_document.h"
 #include "wiring/answer_clock.h"
@@ -215,14 +216,15 @@ class RunningCore final : public Core {
                                             .publishers = *derived_.publishers,
                                             .snapshotter = *snapshotter_,
                                             .sequencer = *sequencer_});
-    scans_ = std::make_unique<TableScans>(environment_,
-                                          TableScans::Sources{.definition = *definition_,
-                                                              .data_folder = options_.data_folder,
-                                                              .publishers = *derived_.publishers,
-                                                              .retention = *retention_,
-                                                              .sequencer = *sequencer_,
-                                                              .budget = budget_,
-                                                              .pins = read_pins_});
+    scans_ = std::make_unique<TableScans>(
+        environment_, TableScans::Sources{.definition = *definition_,
+                                          .data_folder = options_.data_folder,
+                                          .publishers = *derived_.publishers,
+                                          .retention = *retention_,
+                                          .sequencer = *sequencer_,
+                                          .budget = budget_,
+                                          .pins = read_pins_,
+                                          .current = [this] { return definition(); }});
     changes_ = std::make_unique<DefinitionChanges>(
         environment_,
         DefinitionChanges::Sources{.options = options_,
@@ -247,9 +249,13 @@ class RunningCore final : public Core {
   std::string NameOf(base::StreamId id) const { return Described(id).name; }
 
   DeadLetters::Stream Described(base::StreamId id) const {
-    for (size_t i = 0; i < stream_ids_.size(); ++i)
-      if (stream_ids_[i] == id)
-        return {definition_->streams[i].name, definition_->streams[i].contract.get()};
+    const pipeline::PipelineRef current = definition();
+    for (size_t i = 0; i < stream_ids_.size(); ++i) {
+      if (stream_ids_[i] != id) continue;
+      const std::string& name = definition_->streams[i].name;
+      const auto index = current->StreamNamed(name);
+      return {name, index ? current->streams[*index].contract : nullptr};
+    }
     return {fmt::format("stream {}", id.value), nullptr};
   }
 
@@ -320,11 +326,16 @@ class RunningCore final : public Core {
 
   // Step 2.
   Result<void> BindStreams() {
-    for (const pipeline::StreamDefinition& stream : definition_->streams) {
-      if (stream.derived() && !HasTable(stream_ids_.size())) {
+    HR_TRY_VOID(CheckContracts());
+    for (const pipeline::StreamDefinition& started : definition_->streams) {
+      if (started.derived() && !HasTable(stream_ids_.size())) {
         stream_ids_.emplace_back();  // the log need not know it
         continue;
       }
+      // What was applied since the start with that file may have changed its contract.
+      const auto standing = standing_.definition->StreamNamed(started.name);
+      const pipeline::StreamDefinition& stream =
+          standing ? standing_.definition->streams[*standing] : started;
       HR_TRY(const base::StreamId id,
              sequencer_->AddStream(stream.name, stream.schema(), stream.timing));
       if (const auto number = derived_.views->StreamNumber(stream.name))
@@ -334,6 +345,17 @@ class RunningCore final : public Core {
       derived_.publishers->Bind(stream.name, id);
     }
     return {};
+  }
+
+  // Of a start with another file.
+  Result<void> CheckContracts() const {
+    if (!derived_.logged) return {};
+    std::vector<std::string> refused;
+    for (const auto& change : ContractChanges(*derived_.logged->definition, *standing_.definition))
+      refused.insert(refused.end(), change.refused.begin(), change.refused.end());
+    if (refused.empty()) return {};
+    return Fail(ErrorCode::kConflict,
+                fmt::format("{}; or give the changed stream a new name", fmt::join(refused, "; ")));
   }
 
   bool HasTable(size_t stream) const {

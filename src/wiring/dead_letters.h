@@ -38,7 +38,7 @@ class DeadLetters {
   // none).
   struct Stream {
     std::string name;
-    const contract::Contract* contract = nullptr;
+    contract::ContractRef contract = nullptr;
   };
 
   // At most `limit` refused rows of `stream` (all streams when it is empty), of epochs after

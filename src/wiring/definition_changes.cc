@@ -419,17 +419,27 @@ void DefinitionChanges::CatchUp() {
             });
 }
 
-// Step 3.
+// Step 3. Streams whose contract is another one get its schema in the same epoch.
 void DefinitionChanges::LogIt() {
   LoggedDefinition next = task_->next;
   log::ControlEntry entry = pipeline::EncodeEntry(next);
+  std::vector<log::StreamSpec> evolving;
+  for (const pipeline::ContractChange& change :
+       ContractChanges(*sources_.derived.views->current().definition, *next.definition)) {
+    if (!change.evolution.changes()) continue;
+    const auto& stream = next.definition->streams[*next.definition->StreamNamed(change.stream)];
+    evolving.push_back(
+        {.id = {}, .name = stream.name, .schema = stream.schema(), .timing = stream.timing});
+  }
   {
     const std::lock_guard lock(mutex_);
     figures_.state = State::kCuttingOver;
     announced_ = std::move(next);
   }
   environment_.CrashPoint("change.before_log");
-  sources_.sequencer.Append(std::move(entry), [this](Result<EpochId> epoch) {
+  if (!evolving.empty()) environment_.CrashPoint("change.before_evolving");
+  const auto logged = [this, evolves = !evolving.empty()](Result<EpochId> epoch) {
+    if (evolves) environment_.CrashPoint("change.after_evolving");
     environment_.CrashPoint("change.after_log");
     if (epoch) return;  // NoteDurable has seen it
     Post([this, error = std::move(epoch).error()]() mutable {
@@ -439,7 +449,8 @@ void DefinitionChanges::LogIt() {
       }
       Abandon(std::move(error));
     });
-  });
+  };
+  sources_.sequencer.AppendEvolving(std::move(evolving), std::move(entry), logged);
 }
 
 void DefinitionChanges::LogStarted(const LoggedDefinition& standing) {

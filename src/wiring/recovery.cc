@@ -153,7 +153,10 @@ class SnapshotLoader {
     HR_TRY(const auto streams, log::StreamsOf(loaded_.log_state));
     for (const log::StreamEntry& stream : streams)
       BindStream(stream.name, stream.id, loaded_.derived);
-    return loaded_.derived.publishers->Restore(publishers_);
+    HR_TRY_VOID(loaded_.derived.publishers->Restore(publishers_));
+    for (const log::StreamEntry& stream : streams)
+      loaded_.derived.publishers->NoteSchema(stream.name, stream.schema);
+    return {};
   }
 
   env::Environment& environment_;

@@ -193,6 +193,12 @@ base::Result<void> TablePublishers::Restore(std::span<const uint8_t> bytes) {
                     "the table of stream `" + *missing.begin() + "` is new");
 }
 
+void TablePublishers::NoteSchema(const std::string& stream, const columns::SchemaRef& schema) {
+  for (Table& table : tables_)
+    if (table.publisher && definition_.streams[table.stream].name == stream)
+      table.publisher->NoteSchema(schema);
+}
+
 std::optional<base::EpochId> TablePublishers::CommittedThrough() const {
   std::optional<base::EpochId> earliest;
   for (const Table& table : tables_) {

@@ -45,6 +45,8 @@ class TablePublishers {
   // After Bind, before the first epoch. Tables that the capture lacks need every epoch: refused as
   // kFailedPrecondition.
   base::Result<void> Restore(std::span<const uint8_t> bytes);
+  // Which schema the log had given a stream then, should the capture not tell. After Restore.
+  void NoteSchema(const std::string& stream, const columns::SchemaRef& schema);
   // A stream as a scan wants it, and its table's folder: empty without a table. After Bind. Errors:
   // kUnsupported for a stream whose rows depend on others and stand nowhere.
   struct Described {

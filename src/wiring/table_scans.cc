@@ -88,7 +88,7 @@ void TableScans::Close() {
   Wake();
 }
 
-Result<const TablePublishers::Described*> TableScans::Find(const std::string& stream) const {
+Result<TablePublishers::Described> TableScans::Find(const std::string& stream) const {
   const auto found = streams_.find(stream);
   if (found == streams_.end()) {
     std::vector<std::string> names;
@@ -97,7 +97,16 @@ Result<const TablePublishers::Described*> TableScans::Find(const std::string& st
                 fmt::format("no stream `{}`; there are: {}", stream, fmt::join(names, ", ")));
   }
   if (!found->second) return Fail(found->second.error());
-  return &*found->second;
+  TablePublishers::Described described = *found->second;
+  const pipeline::PipelineRef current = sources_.current();
+  if (const auto index = current->StreamNamed(stream);
+      index && !current->streams[*index].derived()) {
+    const pipeline::StreamDefinition& now = current->streams[*index];
+    described.stream.schema = now.schema();
+    described.stream.event_time_field = now.timing.event_time_field;
+    described.stream.known_at = now.known_at;
+  }
+  return described;
 }
 
 Result<EpochId> TableScans::EpochOf(const tables::ScanRequest& request) const {
@@ -109,9 +118,9 @@ Result<EpochId> TableScans::EpochOf(const tables::ScanRequest& request) const {
 }
 
 Result<TableScans::Fixed> TableScans::Fix(const tables::ScanRequest& request) const {
-  HR_TRY(const TablePublishers::Described* described, Find(request.stream));
+  HR_TRY(const TablePublishers::Described described, Find(request.stream));
   HR_TRY(const EpochId epoch, EpochOf(request));
-  HR_TRY(const tables::ScanColumns columns, tables::ScanColumns::Make(described->stream, request));
+  HR_TRY(const tables::ScanColumns columns, tables::ScanColumns::Make(described.stream, request));
   Fixed fixed{request, columns.wanted};
   fixed.request.epoch = epoch.value;
   return fixed;
@@ -129,17 +138,17 @@ Result<std::vector<std::string>> TableScans::ColumnsRead(const tables::ScanReque
 
 Result<std::unique_ptr<TableScan>> TableScans::Open(const tables::ScanRequest& request,
                                                     std::function<bool()> gone) {
-  HR_TRY(const TablePublishers::Described* described, Find(request.stream));
+  HR_TRY(const TablePublishers::Described described, Find(request.stream));
   HR_TRY(const EpochId epoch, EpochOf(request));
   std::unique_ptr<TableScan> scan(new TableScan(*this));
   HR_TRY_VOID(Register(*scan));
-  HR_TRY_VOID(WaitForRows(described->stream, epoch));
+  HR_TRY_VOID(WaitForRows(described.stream, epoch));
 
   const std::lock_guard lock(scan->mutex_);
   scan->log_pin_ = sources_.retention.PinAll();
-  scan->files_pin_ = sources_.pins.Hold(described->folder, environment_.clock().Wall());
-  tables::ScanSource source{.stream = described->stream,
-                            .table_folder = described->folder,
+  scan->files_pin_ = sources_.pins.Hold(described.folder, environment_.clock().Wall());
+  tables::ScanSource source{.stream = described.stream,
+                            .table_folder = described.folder,
                             .log_folder = sources_.data_folder + "/log",
                             .epoch = epoch,
                             .newest = [this] { return sources_.sequencer.status().durable; }};

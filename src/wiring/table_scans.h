@@ -85,6 +85,7 @@ class TableScans {
     log::Sequencer& sequencer;
     base::MemoryBudget& budget;
     tables::ReadPins& pins;
+    std::function<pipeline::PipelineRef()> current;  // the definition in force
   };
   // When the streams are bound, before the log accepts.
   TableScans(env::Environment& environment, Sources sources);
@@ -120,7 +121,8 @@ class TableScans {
     env::MonotonicTime deadline;
     std::function<void()> done;
   };
-  base::Result<const TablePublishers::Described*> Find(const std::string& stream) const;
+  // With the fields that it has now.
+  base::Result<TablePublishers::Described> Find(const std::string& stream) const;
   base::Result<base::EpochId> EpochOf(const tables::ScanRequest& request) const;
   base::Result<void> WaitForRows(const tables::PublishedStream& stream, base::EpochId epoch);
   base::Result<void> SealEpoch(const std::string& stream);

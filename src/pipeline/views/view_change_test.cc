@@ -1,10 +1,12 @@
-// A view set whose definition is changed again and again, beside fresh ones that are given the same
-// definitions and every epoch from the first on: all answers are equal, to the bit.
+// A view set whose definition is changed again and again, and with it the contract of its stream,
+// beside fresh ones that are given the same definitions and every epoch from the first on: all
+// answers are equal, to the bit.
 
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
+#include "columns/conform.h"
 #include "pipeline/definition_diff.h"
 #include "pipeline/pipeline_file.h"
 #include "pipeline/views/replay_fixture.h"
@@ -36,10 +38,21 @@ std::string RandomWindows(std::mt19937_64& random) {
   return text;
 }
 
-// Most are over the stream that comes in, which has a history to build them from.
-std::string RandomView(std::mt19937_64& random) {
+// Fields that the contract gets one after the other, before those that it has.
+constexpr size_t kFieldsMore = 3;
+constexpr std::array<const char*, kFieldsMore> kMore = {
+    "      - {name: z1, logicalType: string}\n",
+    "      - {name: z2, logicalType: integer, physicalType: int32}\n",
+    "      - {name: z3, logicalType: number}\n"};
+constexpr std::array<const char*, kFieldsMore> kFeaturesOfMore = {"last(z1)", "sum(z2)",
+                                                                  "max(z3) where z2 > 0"};
+
+// Most are over the stream that comes in, which has a history to build them from. `more`: fields
+// that the contract has got.
+std::string RandomView(std::mt19937_64& random, size_t more) {
   std::string text = "{from: ";
-  text += OneOf(random, std::array{"events", "events", "events", "large", "once"});
+  const char* from = OneOf(random, std::array{"events", "events", "events", "large", "once"});
+  text += from;
   text += ", by: ";
   text += OneOf(random, std::array{"key", "key", "[key, region]"});
   if (random() % 3 == 0)
@@ -59,6 +72,8 @@ std::string RandomView(std::mt19937_64& random) {
         lifetime ? OneOf(random, std::array{"last(x)", "last(s)", "last(f) where x > 480"})
                  : OneOf(random, std::array{"count(*)", "sum(x)", "sum(f)", "avg(f)", "min(x)",
                                             "max(f)", "last(s)", "first(i)", "count(*) where b"});
+    if (!lifetime && more > 0 && from == std::string_view("events") && random() % 2 == 0)
+      feature = kFeaturesOfMore[random() % more];
     text += std::string(i == 0 ? "" : ", ") + "f" + std::to_string(i) + ": " + feature;
   }
   return text + "}}";
@@ -67,27 +82,37 @@ std::string RandomView(std::mt19937_64& random) {
 // Views by name; a definition keeps those of the one before, or alters, drops and adds some.
 using Views = std::map<std::string, std::string>;
 
-Views Vary(std::mt19937_64& random, Views views) {
+Views Vary(std::mt19937_64& random, Views views, size_t more) {
   for (const char* name : {"a", "b", "c", "d"}) {
     const uint64_t dice = random() % 6;
     if (dice == 0) views.erase(name);
-    if (dice == 1) views[name] = RandomView(random);
-    if (dice == 2 && !views.contains(name)) views[name] = RandomView(random);
+    if (dice == 1) views[name] = RandomView(random, more);
+    if (dice == 2 && !views.contains(name)) views[name] = RandomView(random, more);
   }
-  if (views.empty()) views["a"] = RandomView(random);
+  if (views.empty()) views["a"] = RandomView(random, more);
   return views;
 }
 
-PipelineRef Define(const Views& views) {
+std::string ContractWith(size_t more) {
+  std::string contract(kContract);
+  const size_t fields = contract.find("      - {name:");
+  for (size_t i = 0; i < more; ++i) contract.insert(fields, kMore[i]);
+  return contract;
+}
+
+PipelineRef Define(const Views& views, size_t more = 0) {
   std::string text =
       "headrace: 1\npipeline: changing\npromise: {budget: {p99: 200ms}}\nstreams:\n"
       "  events: {contract: events.yaml, source: {http: push}, time: {event: at, late: 1h}}\n"
-      "  large: {from: events, where: x > 0, derive: {y: x * 2}}\n"
+      "  large: {from: events, where: x > 0, derive: {y: x * 2}" +
+      std::array<std::string, kFieldsMore + 1>{"", ", drop: [z1]", ", drop: [z1, z2]",
+                                               ", drop: [z1, z2, z3]"}[more] +
+      "}\n"
       "  once: {from: large, dedupe: {by: key, within: 3s}}\n"
       "views:\n";
   for (const auto& [name, view] : views) text += "  " + name + ": " + view + "\n";
-  const auto checked = CheckPipeline("pipeline.yaml", text, [](const std::string&) {
-    return base::Result<std::string>(std::string(kContract));
+  const auto checked = CheckPipeline("pipeline.yaml", text, [&](const std::string&) {
+    return base::Result<std::string>(ContractWith(more));
   });
   for (const contract::Diagnostic& diagnostic : checked.diagnostics)
     HR_CHECK(diagnostic.severity == contract::Severity::kWarning, diagnostic.message + "\n" + text);
@@ -98,7 +123,7 @@ class Changing {
  public:
   explicit Changing(uint64_t seed)
       : random_(seed),
-        written_(Vary(random_, {})),
+        written_(Vary(random_, {}, 0)),
         definition_(Define(written_)),
         views_(definition_, budget_, clock_) {
     views_.BindStream(0, kStream);
@@ -119,7 +144,30 @@ class Changing {
       if (random_() % 10 == 0) event.at -= static_cast<int64_t>(random_() % 400) * kSecond;
       events.push_back(std::move(event));
     }
-    return ToEpoch(definition_->streams[0].schema(), epochs_.size() + 1, now_, events);
+    auto epoch = std::make_shared<log::Epoch>(*ToEpoch(sent_, epochs_.size() + 1, now_, events));
+    for (log::StreamRows& stream : epoch->streams) stream.rows = WithMore(stream.rows);
+    return epoch;
+  }
+
+  // As rows of the schema that the log has now, with values for what it has got.
+  columns::ColumnBatch WithMore(const columns::ColumnBatch& sent) {
+    const columns::ColumnBatch rows = columns::ConformTo(logged_, sent);
+    std::vector<columns::Column> columns = rows.columns();
+    for (size_t i = 0; i < columns.size(); ++i) {
+      if (sent.schema()->IndexOf(logged_->field(i).name)) continue;
+      columns::ColumnBuilder builder(columns[i].type());
+      for (size_t row = 0; row < rows.rows(); ++row) {
+        const auto value = static_cast<int64_t>(random_() % 20) - 5;
+        switch (value < 0 ? columns::Type::kBool : columns[i].type()) {
+          case columns::Type::kString: builder.AppendText("z" + std::to_string(value)); break;
+          case columns::Type::kInt32: builder.AppendInt(value); break;
+          case columns::Type::kFloat64: builder.AppendDouble(static_cast<double>(value) / 3); break;
+          default: builder.AppendNull();
+        }
+      }
+      columns[i] = builder.Finish();
+    }
+    return {logged_, rows.rows(), std::move(columns)};
   }
 
   void Step(const HistoryRows* history = nullptr) {
@@ -134,11 +182,15 @@ class Changing {
 
   // History of epochs (read_, until] in pieces that end anywhere, with steps between them.
   void Build(uint64_t until) {
+    while (read_ < until) BuildOfOneSchema(until);
+  }
+  void BuildOfOneSchema(uint64_t until) {
     std::vector<columns::ColumnBatch> batches;
     std::vector<columns::Position> positions;
     for (; read_ < until; ++read_) {
       const columns::ColumnBatch* rows = epochs_[read_]->RowsOf(kStream);
       if (rows == nullptr) continue;
+      if (!batches.empty() && *batches.front().schema() != *rows->schema()) break;
       batches.push_back(*rows);
       for (size_t row = 0; row < rows->rows(); ++row)
         positions.push_back(columns::Position::Of(epochs_[read_]->id, row));
@@ -157,8 +209,9 @@ class Changing {
   }
 
   void Change() {
-    const Views written = Vary(random_, random_() % 4 == 0 ? before_ : written_);
-    const PipelineRef next = Define(written);
+    const size_t more = std::min<size_t>(kFieldsMore, more_ + random_() % 2);
+    const Views written = Vary(random_, random_() % 4 == 0 ? before_ : written_, more);
+    const PipelineRef next = Define(written, more);
     ViewsSince since;
     for (const NamedDifference& view : Compare(*definition_, *next).views) {
       const base::EpochId began = SinceOf(since_, view.name);
@@ -174,6 +227,7 @@ class Changing {
     read_ = 0;
     Build(epochs_.size());
     if (random_() % 8 == 0) return views_.DropChange();
+    more_ = more;
     const uint64_t aside = views_.PutAside().value;
     Step();
     Build(aside);
@@ -193,6 +247,7 @@ class Changing {
   void CutOver(const PipelineRef& next, const ViewsSince& since) {
     const auto reader = views_.PinNewest();
     ASSERT_TRUE(reader.has_value());
+    logged_ = next->streams[0].schema();
     auto epoch = std::make_shared<log::Epoch>(*NextEpoch());
     epoch->controls.push_back(EncodeEntry({.definition = next, .since = since, .before = {}}));
     epochs_.push_back(epoch);
@@ -236,6 +291,9 @@ class Changing {
   Views written_;
   Views before_ = written_;
   PipelineRef definition_;
+  columns::SchemaRef sent_ = definition_->streams[0].schema();
+  columns::SchemaRef logged_ = sent_;
+  size_t more_ = 0;  // fields that the contract has got
   ViewsSince since_;
   ViewSet views_;
   std::vector<log::EpochRef> epochs_;

@@ -49,8 +49,7 @@ ViewSet::Impl::Impl(PipelineRef pipeline, ViewsSince since, base::MemoryBudget& 
       derived(*origin, budget),
       batches(origin->streams.size()) {
   for (const StreamDefinition& stream : origin->streams)
-    streams.push_back({stream.name, stream.schema(), stream.timing.event_time_field,
-                       stream.derived(), std::nullopt});
+    streams.push_back({stream.name, stream.schema(), stream.derived(), std::nullopt});
   heard_us.assign(streams.size(), base::Timestamp::Min().us);
   for (size_t stream = 0; stream < streams.size(); ++stream)
     sources.push_back(origin->SourcesOf(stream));
@@ -113,8 +112,12 @@ void ViewSet::Impl::ApplyRows(const log::Epoch& epoch, Into into, Step step) {
   }
   for (size_t stream = 0; stream < batches.size(); ++stream)
     if (batches[stream].rows() > 0)
+      // As logged where they are: a view may know more fields of them.
       ApplyBatch(
-          {.stream = stream, .rows = batches[stream], .epoch = epoch.id, .clock = epoch.clock},
+          {.stream = stream,
+           .rows = streams[stream].derived ? batches[stream] : *epoch.RowsOf(*streams[stream].id),
+           .epoch = epoch.id,
+           .clock = epoch.clock},
           into, step);
   std::ranges::fill(batches, columns::ColumnBatch());  // the epoch's memory is not kept
 }
@@ -148,12 +151,12 @@ bool ViewSet::Impl::Takes(const KeptView& view, Into into, const StreamBatch& ba
 }
 
 void ViewSet::Impl::ApplyBatch(const StreamBatch& of, Into into, Step step) {
-  const StreamOfRows& stream = streams[of.stream];
-  const columns::ColumnBatch batch = ConformTo(stream.schema, of.rows);
-  const auto times = batch.column(stream.event_time_field).Int64s();
-  rows_applied += batch.rows();
+  rows_applied += of.rows.rows();
   for (Keying& keying : keyings) {
     if (keying.stream != of.stream) continue;
+    const StreamDefinition& rows_of = keying.views.front()->rows_of();
+    const columns::ColumnBatch batch = ConformTo(rows_of.schema(), of.rows);
+    const auto times = batch.column(rows_of.timing.event_time_field).Int64s();
     takers.clear();
     for (KeptView* view : keying.views) {
       if (!Takes(*view, into, of)) continue;
@@ -228,7 +231,10 @@ std::optional<size_t> ViewSet::NumberOf(const PipelineDefinition& definition, si
   const auto number = impl_->origin->StreamNamed(wanted.name);
   if (!number) return std::nullopt;
   const StreamDefinition& ours = impl_->origin->streams[*number];
-  const bool same = ours.derived() == wanted.derived() && *ours.schema() == *wanted.schema() &&
+  if (ours.derived() != wanted.derived()) return std::nullopt;
+  // One that comes in may have got more fields: each view has its rows as it knows them.
+  if (!ours.derived()) return number;
+  const bool same = *ours.schema() == *wanted.schema() &&
                     ours.timing.event_time_field == wanted.timing.event_time_field &&
                     DerivationText(*impl_->origin, *number) == DerivationText(definition, stream);
   return same ? number : std::nullopt;

@@ -41,12 +41,15 @@ struct KeptView {
         stream(of_stream),
         keys(std::move(of_keys)),
         memory(budget),
-        view(of->views[number], memory) {}
+        view(of->views[number], memory),
+        schema(*rows_of().schema()) {}
 
+  // Of its definition, whose field numbers the view knows: rows are handed to it as such.
+  const StreamDefinition& rows_of() const { return of->streams[view.definition().stream]; }
   // Keys of rows are found for both at once.
   bool KeyedAs(const KeptView& other) const {
     return stream == other.stream && keys == other.keys &&
-           view.definition().by == other.view.definition().by;
+           view.definition().by == other.view.definition().by && schema == other.schema;
   }
 
   const PipelineRef of;  // the definition that it was made for: what `view` refers to
@@ -54,6 +57,7 @@ struct KeptView {
   const std::shared_ptr<KeptKeys> keys;
   StateMemory memory;
   OnlineView view;
+  const columns::Schema schema;       // of rows_of(): another one after a change of the contract
   std::shared_ptr<HotKeys> hot_keys;  // of all views whose keys are found together
   std::string identity;
   base::EpochId since;
@@ -76,12 +80,11 @@ struct ViewSet::Impl {
 
   struct StreamOfRows {
     std::string name;
-    columns::SchemaRef schema;
-    size_t event_time_field;
+    columns::SchemaRef schema;  // that derived streams are made of; views have their own
     bool derived;
     std::optional<base::StreamId> id;
   };
-  // The keys of one stream's rows, and the views that they are keys of.
+  // The keys of one stream's rows of one schema, and the views that they are keys of.
   struct Keying {
     size_t stream;
     EntityKeys keys;
@@ -174,7 +177,8 @@ struct ViewSet::Impl {
   std::vector<std::pair<size_t, DerivedReader>> derived_readers;  // by stream
   // Held while a step changes what is derived until it is visible, and by a capture that copies it.
   std::mutex derived_mutex;
-  std::vector<columns::ColumnBatch> batches;  // of the epoch at hand, by stream
+  // Of the epoch at hand, by stream: of the schemas that derived streams want.
+  std::vector<columns::ColumnBatch> batches;
   RowGroups groups;
   std::vector<KeptView*> takers;  // of the batch at hand
   std::vector<uint8_t> wanted;

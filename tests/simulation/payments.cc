@@ -31,6 +31,22 @@ services:
 tables: {{payments: {{commit: 1s, optimize: {{every: 10s{}}}}}}}
 )";
 
+constexpr std::string_view kContractAfter = R"(apiVersion: v3.1.0
+kind: DataContract
+id: payments
+version: 1.1.0
+status: active
+schema:
+  - name: payments
+    logicalType: object
+    properties:
+      - {name: channel, logicalType: string}
+      - {name: id, logicalType: integer, required: true}
+      - {name: card, logicalType: integer, required: true}
+      - {name: paid_at, logicalType: timestamp, required: true}
+      - {name: amount, logicalType: number, logicalTypeOptions: {minimum: 0}}
+)";
+
 constexpr std::string_view kContract = R"(apiVersion: v3.1.0
 kind: DataContract
 id: payments
@@ -48,7 +64,8 @@ schema:
 
 }  // namespace
 
-pipeline::PipelineRef PaymentsPipeline(ClockKind clock, LogKeeps keeps, uint64_t variant) {
+pipeline::PipelineRef PaymentsPipeline(ClockKind clock, LogKeeps keeps, uint64_t variant,
+                                       ContractOf contract) {
   constexpr std::array<std::string_view, kVariants> kWindows = {
       "    over: [1h, 6h]", "    over: [1h, 6h, 12h]", "    over: [1h, 6h]\n    history: 20m",
       "    over: [1h, 6h]\n    where: amount >= 0"};
@@ -56,8 +73,9 @@ pipeline::PipelineRef PaymentsPipeline(ClockKind clock, LogKeeps keeps, uint64_t
       kPipeline, clock == ClockKind::kEvents ? "clock: events\n" : "",
       keeps == LogKeeps::kMinutes ? "log: {keep: 1m}\n" : "", kWindows[variant % kVariants],
       clock == ClockKind::kEvents ? ", z_order: [card, paid_at], target: 64KiB" : "");
-  const auto checked = pipeline::CheckPipeline("pipeline.yaml", text, [](const std::string&) {
-    return base::Result<std::string>(std::string(kContract));
+  const auto checked = pipeline::CheckPipeline("pipeline.yaml", text, [&](const std::string&) {
+    return base::Result<std::string>(
+        std::string(contract == ContractOf::kBefore ? kContract : kContractAfter));
   });
   for (const contract::Diagnostic& diagnostic : checked.diagnostics)
     HR_CHECK(diagnostic.severity == contract::Severity::kWarning, diagnostic.message);

@@ -22,7 +22,11 @@ enum class ClockKind : uint8_t { kEvents, kWall };
 enum class LogKeeps : uint8_t { kAll, kMinutes };
 // Variants keep other rows, or other views beside; what the service answers is the same of all.
 inline constexpr uint64_t kVariants = 4;
-pipeline::PipelineRef PaymentsPipeline(ClockKind clock, LogKeeps keeps, uint64_t variant = 0);
+// The contract of after has a field more, before the others, and a payment's amount may be missing.
+// Nobody sends it.
+enum class ContractOf : uint8_t { kBefore, kAfter };
+pipeline::PipelineRef PaymentsPipeline(ClockKind clock, LogKeeps keeps, uint64_t variant = 0,
+                                       ContractOf contract = ContractOf::kBefore);
 
 // A payment as the record keeps it.
 struct Row {

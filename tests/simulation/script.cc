@@ -19,7 +19,7 @@ bool IsRare(std::string_view point) {
   for (const std::string_view prefix :
        {"open.", "recovery.", "start.", "stop.", "definition.", "folder.", "change.",
         "publish.after_leftover", "delta.after_create", "rewrite.", "delta.before_replace",
-        "delta.after_replace", "vacuum."})
+        "delta.after_replace", "delta.before_evolving", "delta.after_evolving", "vacuum."})
     if (point.starts_with(prefix)) return true;
   return false;
 }
@@ -45,9 +45,11 @@ void DrawCrash(const Shape& shape, Faults& faults, std::mt19937_64& random) {
   }
   if (shape.changes && OneIn(4, random)) {
     constexpr std::array kPoints = {
-        "change.asked",       "change.before_build", "change.after_piece", "change.before_aside",
-        "change.before_log",  "change.after_log",    "change.cut_over",    "change.before_forget",
-        "change.start_build", "change.start_built"};
+        "change.asked",          "change.before_build",    "change.after_piece",
+        "change.before_aside",   "change.before_log",      "change.after_log",
+        "change.cut_over",       "change.before_forget",   "change.start_build",
+        "change.start_built",    "change.before_evolving", "change.after_evolving",
+        "delta.before_evolving", "delta.after_evolving"};
     faults.crash_point = kPoints[random() % kPoints.size()];
     return;
   }

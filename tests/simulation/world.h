@@ -175,6 +175,7 @@ class World {
   bool is_full_ = false;
   std::vector<std::string>* warnings_ = nullptr;  // of an inspection under way
   std::array<uint64_t, env::simulated::kOperations> operations_{};
+  bool evolved_ = false;  // a change with the contract of after was asked for
   uint64_t changes_ = 0;
   std::vector<std::string> errors_;  // unexpected log lines of this run
   Outcome outcome_;

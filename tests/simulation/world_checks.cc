@@ -20,10 +20,14 @@ namespace {
 constexpr env::MonotonicTime kFlushWithin = std::chrono::seconds(30);
 
 Row RowAt(const columns::ColumnBatch& rows, size_t at) {
-  return {.id = rows.column(0).Int64s()[at],
-          .card = rows.column(1).Int64s()[at],
-          .amount = rows.column(2).Float64s()[at],
-          .paid_at_us = rows.column(3).Int64s()[at]};
+  // Where they are depends on the contract of then.
+  const auto column = [&rows](std::string_view name) -> const columns::Column& {
+    return rows.column(*rows.schema()->IndexOf(name));
+  };
+  return {.id = column("id").Int64s()[at],
+          .card = column("card").Int64s()[at],
+          .amount = column("amount").Float64s()[at],
+          .paid_at_us = column("paid_at").Int64s()[at]};
 }
 
 bool ById(const LoggedRow& a, const LoggedRow& b) { return a.row.id < b.row.id; }

@@ -142,6 +142,7 @@ std::string_view NameOf(log::ControlEntry::Kind kind) {
     case log::ControlEntry::Kind::kPublishPlan: return "publish_plan";
     case log::ControlEntry::Kind::kHeartbeat: return "heartbeat";
     case log::ControlEntry::Kind::kRewritePlan: return "rewrite_plan";
+    case log::ControlEntry::Kind::kSourcePosition: return "source_position";
   }
   return "";
 }

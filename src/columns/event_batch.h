@@ -41,6 +41,7 @@ struct EventBatch {
   std::vector<RejectedRow> rejected;
   BatchSource source;
   Atomicity atomicity = Atomicity::kGoodRowsIn;
+  std::string origin = {};  // where the rows stood, for the reasons of refused ones; may be empty
   size_t request_rows() const { return rows.rows() + rejected.size(); }
 };
 

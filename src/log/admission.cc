@@ -81,6 +81,8 @@ Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, Place p
     }
   }
   if (all_or_none && !batch.rejected.empty()) batch.rows = NoRows(batch.rows);
+  if (!batch.origin.empty())
+    for (RejectedRow& row : batch.rejected) row.reason += " (" + batch.origin + ")";
   StoredAnswer answer{place.epoch, static_cast<uint32_t>(batch.rows.rows()), place.first_row,
                       WithoutPayloads(batch.rejected)};
   answers_.Put(batch.stream, batch.source, answer, durable);

@@ -33,7 +33,7 @@ struct SourceOutcome {
   std::vector<uint32_t> rejects;  // indexes into this epoch's StreamRejects of `stream`
 };
 
-// Things other than rows that everything derived must see in order.
+// What everything derived must see in order beside rows. kSourcePosition is named by its stream.
 struct ControlEntry {
   enum class Kind : uint8_t {
     kDefinition = 1,  // name: definition id; payload: the pipeline file and its contracts
@@ -42,6 +42,7 @@ struct ControlEntry {
     kPublishPlan = 3,  // name: table; payload: tables' own bytes
     kHeartbeat = 4,    // name: stream; payload empty: the source is alive and had nothing
     kRewritePlan = 5,  // name: table; payload: tables' own bytes
+    kSourcePosition = 7,
   };
   Kind kind;
   std::string name;

@@ -80,8 +80,9 @@ Result<void> Learn(const std::string& name, std::span<const uint8_t> bytes, Cata
 
 Result<ControlEntry> DecodeControl(ByteReader& in) {
   HR_TRY(const uint8_t kind, in.U8());
-  if (kind < static_cast<uint8_t>(ControlEntry::Kind::kDefinition) ||
-      kind > static_cast<uint8_t>(ControlEntry::Kind::kRewritePlan))
+  if ((kind < static_cast<uint8_t>(ControlEntry::Kind::kDefinition) ||
+       kind > static_cast<uint8_t>(ControlEntry::Kind::kRewritePlan)) &&
+      kind != static_cast<uint8_t>(ControlEntry::Kind::kSourcePosition))
     return Corrupt(fmt::format("no control entry has kind {}", kind));
   HR_TRY(const std::string_view name, in.Text());
   HR_TRY(const uint32_t size, in.U32());

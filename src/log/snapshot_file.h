@@ -43,6 +43,7 @@ enum class SnapshotSection : uint32_t {
   kDeadLetters = 7,  // wiring::DeadLetters::Encode
   kPublisher = 8,    // a table's tables::Publisher::Capture
   kLogState = 9,     // log::StateCapture
+  kSources = 11,     // wiring::SourcePositions::Encode
 };
 
 std::string SnapshotPath(const std::string& folder, base::EpochId through);

@@ -37,6 +37,15 @@ std::optional<Compatibility> CompatibilityNamed(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view NameOf(TableSourceDefinition::Changes changes) {
+  switch (changes) {
+    case TableSourceDefinition::Changes::kStop: return "stop";
+    case TableSourceDefinition::Changes::kSkip: return "skip";
+    case TableSourceDefinition::Changes::kNewRows: return "new_rows";
+  }
+  return "stop";
+}
+
 std::string_view NameOf(AtDeadline rule) {
   switch (rule) {
     case AtDeadline::kRefuse: return "refuse";

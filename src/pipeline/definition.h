@@ -47,6 +47,25 @@ enum class Compatibility : uint8_t {
 std::string_view NameOf(Compatibility compatibility);  // "backward", "forward", "full"
 std::optional<Compatibility> CompatibilityNamed(std::string_view name);
 
+// A Delta table of somebody else's whose rows come in.
+struct TableSourceDefinition {
+  std::string folder;  // as written: relative to the pipeline file
+  base::Duration every = std::chrono::seconds(10);
+  enum class From : uint8_t {
+    kEarliest,  // what the table holds when it is first seen, then what is added
+    kNow,       // what is added from then on
+    kVersion,   // what `version` and those after it added
+  } from = From::kEarliest;
+  int64_t version = 0;
+  // What becomes of a version that takes rows out of the table.
+  enum class Changes : uint8_t {
+    kStop,     // the source stops before it
+    kSkip,     // none of its rows come in
+    kNewRows,  // those of its rows that were not there before
+  } changes = Changes::kStop;
+};
+std::string_view NameOf(TableSourceDefinition::Changes changes);  // "stop", "skip", "new_rows"
+
 // A stream comes in, and then has a contract; or it is derived from another one that stands above
 // it, and then has its lateness and, row by row, its known_at.
 struct StreamDefinition {
@@ -56,6 +75,7 @@ struct StreamDefinition {
   log::StreamTiming timing;
   KnownAtRule known_at;  // of a derived stream only `kind` means something
   Compatibility compatibility = Compatibility::kBackward;
+  std::optional<TableSourceDefinition> table = {};  // nothing: its rows are only sent
   bool derived() const { return derivation != nullptr; }
   columns::SchemaRef schema() const { return derived() ? derivation->schema : contract->schema(); }
 };

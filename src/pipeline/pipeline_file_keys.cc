@@ -224,6 +224,20 @@ constexpr std::array kKeys = {
            "How far apart in event time, either way, a repeat and the first may be.", "1d"},
     KeyRow{kSource, "flight", kChoice, "Arrow Flight DoPut.", "push", "push"},
     KeyRow{kSource, "http", kChoice, "POST of JSON.", "push", "push"},
+    KeyRow{kSource, "delta", kText,
+           "Folder of a Delta table that others write, relative to this file: what is added to it "
+           "comes in.",
+           "lake/shops"},
+    KeyRow{kSource, "every", kDuration,
+           "Of `delta`: how often the table is looked at; 10s unless said, at least 100ms.", "1m"},
+    KeyRow{kSource, "from", kText,
+           "Of `delta`: `earliest` (what it holds, then what is added; unless said), `now`, or the "
+           "number of the first version.",
+           "earliest"},
+    KeyRow{kSource, "changes", kChoice,
+           "Of `delta`: at a version that updates or deletes rows the source stops (unless said), "
+           "passes it over, or takes the rows that were not there before.",
+           "new_rows", "stop skip new_rows"},
     KeyRow{kSource, "kafka", kText, "Brokers.", "", {}, kPipeline, kLater},
     KeyRow{kSource, "topic", kText, "Topic in Kafka.", "", {}, kPipeline, kLater},
     KeyRow{kSource, "files", kText, "A folder that is watched.", "", {}, kPipeline, kLater},

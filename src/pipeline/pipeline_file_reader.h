@@ -26,6 +26,7 @@ constexpr int64_t kTilesMax = 20'000;  // of a key in the longest window: a late
 constexpr size_t kFeaturesMax =
     500;  // of a view, of a service after view.* is written out, and under on_request
 constexpr size_t kKeyFieldsMax = 8;
+constexpr base::Duration kTableLookedAtEvery = std::chrono::milliseconds(100);  // at most
 constexpr int64_t kElementsMax = 1'000;  // of a list that is unnested: `at_most`
 
 // Used once: Run. What was wrong with one part does not stop the others; names that depend on a
@@ -66,7 +67,8 @@ class PipelineReader {
   // Streams (pipeline_file_streams.cc).
   void Stream(const Node& name, const Node& node);
   contract::ContractRef ReadContract(const Node& node);
-  void Source(const Node& node, const std::string& what);
+  void Source(const Node& node, const std::string& what, StreamDefinition& stream);
+  void TableSource(const Node& node, const std::string& what, StreamDefinition& stream);
   bool Time(const Node& node, StreamDefinition& stream);
   void Rate(const Node& node, const std::string& stream);
   void History(const Node& node, StreamDefinition& stream);

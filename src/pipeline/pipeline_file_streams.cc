@@ -24,7 +24,7 @@ void PipelineReader::Stream(const Node& name, const Node& node) {
     stream.known_at.kind = KnownAtRule::Kind::kEventTime;
   }
   if (const YamlNode* source = contract::Require(node, "source", what, report_))
-    Source(*source, what);
+    Source(*source, what, stream);
   if (const YamlNode* rate = Find(node, Section::kStream, "rate")) Rate(*rate, stream.name);
   const YamlNode* contract_name = contract::Require(node, "contract", what, report_);
   if (contract_name != nullptr) stream.contract = ReadContract(*contract_name);
@@ -62,7 +62,7 @@ contract::ContractRef PipelineReader::ReadContract(const Node& node) {
   return contracts_[*text] = parsed.contract;
 }
 
-void PipelineReader::Source(const Node& node, const std::string& what) {
+void PipelineReader::Source(const Node& node, const std::string& what, StreamDefinition& stream) {
   if (!CheckSection(node, Section::kSource, what + ": source")) return;
   if (node.items.empty())
     report_.Error(DiagnosticCode::kMissingKey, node.place, what + ": source names no way in",
@@ -70,6 +70,52 @@ void PipelineReader::Source(const Node& node, const std::string& what) {
   for (const std::string_view key : {"flight", "http"})
     if (const YamlNode* way = Find(node, Section::kSource, key))
       contract::ReadChoice(*way, {"push"}, fmt::format("{}: `{}`", what, key), report_);
+  TableSource(node, what, stream);
+}
+
+void PipelineReader::TableSource(const Node& node, const std::string& what,
+                                 StreamDefinition& stream) {
+  using From = TableSourceDefinition::From;
+  using Changes = TableSourceDefinition::Changes;
+  const YamlNode* delta = Find(node, Section::kSource, "delta");
+  for (const std::string_view key : {"every", "from", "changes"})
+    if (const YamlNode* of_table = Find(node, Section::kSource, key); of_table && !delta)
+      report_.Error(DiagnosticCode::kMissingKey, of_table->place,
+                    fmt::format("{}: `{}` is of a table, and source names none", what, key),
+                    "source: {delta: lake/shops}");
+  if (delta == nullptr) return;
+  TableSourceDefinition table;
+  table.folder = contract::ReadText(*delta, what + ": `delta`", report_).value_or("");
+  if (delta->is_scalar() && table.folder.empty())
+    report_.Error(DiagnosticCode::kWrongValue, delta->place, what + ": `delta` names no folder",
+                  "the folder that has _delta_log in it");
+  if (const YamlNode* every = Find(node, Section::kSource, "every")) {
+    table.every = contract::ReadDuration(*every, what + ": `every`", report_).value_or(table.every);
+    if (table.every < kTableLookedAtEvery)
+      report_.Error(DiagnosticCode::kBadDuration, every->place,
+                    fmt::format("{}: a table can't be looked at every {}", what, every->text),
+                    "100ms or more");
+  }
+  if (const YamlNode* from = Find(node, Section::kSource, "from")) {
+    const auto text = contract::ReadText(*from, what + ": `from`", report_);
+    const auto version = contract::IntegerIn(text.value_or(""));
+    if (text == "now") table.from = From::kNow;
+    if (version) {
+      table.from = From::kVersion;
+      table.version = *version;
+    }
+    if (text && text != "now" && text != "earliest" && (!version || *version < 0))
+      report_.Error(DiagnosticCode::kWrongValue, from->place,
+                    fmt::format("{}: `from` can't be `{}`", what, *text),
+                    "earliest, now, or the number of a version: 12");
+  }
+  if (const YamlNode* changes = Find(node, Section::kSource, "changes")) {
+    const auto text =
+        contract::ReadChoice(*changes, {"stop", "skip", "new_rows"}, what + ": `changes`", report_);
+    for (const Changes each : {Changes::kStop, Changes::kSkip, Changes::kNewRows})
+      if (text == NameOf(each)) table.changes = each;
+  }
+  stream.table = std::move(table);
 }
 
 std::optional<size_t> PipelineReader::TimestampField(const Node& node, const std::string& name,

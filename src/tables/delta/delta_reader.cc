@@ -134,6 +134,17 @@ Result<std::unique_ptr<DeltaReader>> DeltaReader::Open(env::Environment& environ
   return reader;
 }
 
+Result<std::unique_ptr<DeltaReader>> DeltaReader::Of(env::Environment& environment,
+                                                     const std::string& folder, LogState state,
+                                                     std::vector<AddFile> files) {
+  HR_TRY_VOID(CheckReadableByAll(*state.protocol));
+  std::unique_ptr<DeltaReader> reader(new DeltaReader(environment, folder));
+  HR_TRY(reader->columns_, ReadTableColumns(*state.metadata));
+  reader->state_ = std::move(state);
+  reader->files_ = std::move(files);
+  return reader;
+}
+
 std::vector<std::string> DeltaReader::readable() const {
   std::vector<std::string> names;
   for (const TableColumn& column : columns_.columns)

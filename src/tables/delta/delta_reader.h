@@ -33,6 +33,12 @@ class DeltaReader {
                                                          const std::string& folder,
                                                          const ReadAt& at = {});
 
+  // Over some files of a table, as `state` describes them. Errors: kUnsupported for a feature that
+  // is not understood; kCorruption for a broken schema.
+  static base::Result<std::unique_ptr<DeltaReader>> Of(env::Environment& environment,
+                                                       const std::string& folder, LogState state,
+                                                       std::vector<AddFile> files);
+
   const LogState& state() const { return state_; }
   const TableColumns& columns() const { return columns_; }
   const std::vector<AddFile>& files() const { return files_; }

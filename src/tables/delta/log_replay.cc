@@ -91,7 +91,7 @@ class LeftByTail final : public FileSink {
 class Replay {
  public:
   Replay(env::Files& files, const std::string& folder, FileSink* sink)
-      : files_(files), log_(folder + "/_delta_log"), sink_(sink) {}
+      : files_(files), folder_(folder), log_(folder + "/_delta_log"), sink_(sink) {}
 
   Result<LogState> Run(std::optional<int64_t> wanted) {
     HR_TRY(listing_, ListLog(files_, log_));
@@ -137,7 +137,7 @@ class Replay {
     const int64_t first = state.version + 1;
     std::vector<Commit> heads;
     for (int64_t next = first; next <= version; ++next) {
-      HR_TRY(Commit commit, ReadCommit(next));
+      HR_TRY(Commit commit, ReadCommit(files_, folder_, next));
       heads.push_back(HeadOf(commit));
       if (sink_ != nullptr) tail.Take(commit);
     }
@@ -183,15 +183,8 @@ class Replay {
     return {};
   }
 
-  Result<Commit> ReadCommit(int64_t version) const {
-    const std::string path = log_ + "/" + VersionedName(version, ".json");
-    HR_TRY(const std::vector<uint8_t> bytes, files_.ReadAll(path));
-    auto commit = ParseCommit(bytes);
-    if (!commit) return Fail(std::move(commit).error().With("file", path));
-    return commit;
-  }
-
   env::Files& files_;
+  const std::string folder_;
   const std::string log_;
   FileSink* sink_;
   LogListing listing_;
@@ -206,6 +199,14 @@ Result<LogState> ReplayLog(env::Files& files, const std::string& folder,
   auto state = Replay(files, folder, sink).Run(version);
   if (!state) return Fail(std::move(state).error().With("table", folder));
   return state;
+}
+
+Result<Commit> ReadCommit(env::Files& files, const std::string& folder, int64_t version) {
+  const std::string path = folder + "/_delta_log/" + VersionedName(version, ".json");
+  HR_TRY(const std::vector<uint8_t> bytes, files.ReadAll(path));
+  auto commit = ParseCommit(bytes);
+  if (!commit) return Fail(std::move(commit).error().With("file", path));
+  return commit;
 }
 
 }  // namespace headrace::tables::delta

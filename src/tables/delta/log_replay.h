@@ -27,4 +27,7 @@ namespace headrace::tables::delta {
 base::Result<LogState> ReplayLog(env::Files& files, const std::string& folder,
                                  std::optional<int64_t> version, FileSink* sink);
 
+// One commit. Errors: kNotFound, kIoError; those of ParseCommit; each with file=.
+base::Result<Commit> ReadCommit(env::Files& files, const std::string& folder, int64_t version);
+
 }  // namespace headrace::tables::delta

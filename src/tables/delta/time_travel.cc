@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "tables/delta/log_listing.h"
+#include "tables/delta/log_replay.h"
 
 namespace headrace::tables::delta {
 namespace {
@@ -13,14 +14,6 @@ namespace {
 using base::ErrorCode;
 using base::Fail;
 using base::Result;
-
-Result<Commit> ReadCommit(env::Files& files, const std::string& log, int64_t version) {
-  const std::string path = log + "/" + VersionedName(version, ".json");
-  HR_TRY(const std::vector<uint8_t> bytes, files.ReadAll(path));
-  auto commit = ParseCommit(bytes);
-  if (!commit) return Fail(std::move(commit).error().With("file", path));
-  return commit;
-}
 
 // The first version whose commit tells its own time; nothing when none does.
 std::optional<int64_t> FirstThatTells(const Metadata& metadata) {
@@ -33,10 +26,11 @@ std::optional<int64_t> FirstThatTells(const Metadata& metadata) {
   return version;
 }
 
-Result<int64_t> TimeOf(env::Files& files, const std::string& log, int64_t version,
+Result<int64_t> TimeOf(env::Files& files, const std::string& folder, int64_t version,
                        std::optional<int64_t> tells_from) {
+  const std::string log = folder + "/_delta_log";
   if (tells_from && version >= *tells_from) {
-    HR_TRY(const Commit commit, ReadCommit(files, log, version));
+    HR_TRY(const Commit commit, ReadCommit(files, folder, version));
     if (commit.in_commit_ms) return *commit.in_commit_ms;
     return Fail(
         ErrorCode::kCorruption,
@@ -46,15 +40,15 @@ Result<int64_t> TimeOf(env::Files& files, const std::string& log, int64_t versio
   return facts.modified_at.us / 1000;
 }
 
-Result<int64_t> AtTime(env::Files& files, const std::string& log, const LogState& newest,
+Result<int64_t> AtTime(env::Files& files, const std::string& folder, const LogState& newest,
                        base::Timestamp time) {
-  HR_TRY(const LogListing listing, ListLog(files, log));
+  HR_TRY(const LogListing listing, ListLog(files, folder + "/_delta_log"));
   const auto tells_from = FirstThatTells(*newest.metadata);
   const int64_t wanted_ms = time.us / 1000;
   std::optional<int64_t> found;
   std::optional<int64_t> before_ms;
   for (const int64_t version : listing.commits) {
-    HR_TRY(int64_t ms, TimeOf(files, log, version, tells_from));
+    HR_TRY(int64_t ms, TimeOf(files, folder, version, tells_from));
     if (before_ms) ms = std::max(ms, *before_ms + 1);  // files that were copied keep the order
     before_ms = ms;
     if (ms > wanted_ms) break;
@@ -79,17 +73,17 @@ Result<std::string> OnlyApplication(const LogState& newest) {
   return Fail(ErrorCode::kInvalidInput, "no marker of Headrace in this table: it has no epochs");
 }
 
-Result<int64_t> AtEpoch(env::Files& files, const std::string& log, const LogState& newest,
+Result<int64_t> AtEpoch(env::Files& files, const std::string& folder, const LogState& newest,
                         const ReadAt& at) {
   std::string application = at.application;
   if (application.empty()) {
     HR_TRY(application, OnlyApplication(newest));
   }
-  HR_TRY(const LogListing listing, ListLog(files, log));
+  HR_TRY(const LogListing listing, ListLog(files, folder + "/_delta_log"));
   int64_t found = newest.version;
   for (auto version = listing.commits.rbegin(); version != listing.commits.rend(); ++version) {
     if (*version > newest.version) continue;
-    HR_TRY(const Commit commit, ReadCommit(files, log, *version));
+    HR_TRY(const Commit commit, ReadCommit(files, folder, *version));
     const auto txn = std::ranges::find(commit.transactions, application, &Transaction::application);
     if (txn == commit.transactions.end()) continue;
     if (txn->version <= *at.epoch) return found;
@@ -105,10 +99,9 @@ Result<int64_t> AtEpoch(env::Files& files, const std::string& log, const LogStat
 
 Result<int64_t> FindVersion(env::Files& files, const std::string& folder, const LogState& newest,
                             const ReadAt& at) {
-  const std::string log = folder + "/_delta_log";
   if (at.version) return *at.version;
-  if (at.time) return AtTime(files, log, newest, *at.time);
-  if (at.epoch) return AtEpoch(files, log, newest, at);
+  if (at.time) return AtTime(files, folder, newest, *at.time);
+  if (at.epoch) return AtEpoch(files, folder, newest, at);
   return newest.version;
 }
 

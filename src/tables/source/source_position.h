@@ -1,0 +1,42 @@
+#pragma once
+// How far a source has come in a table of somebody else's: what is logged before the first row of
+// a version is sent, and when it is behind the last one. Together with the sequence of the
+// source's producer, which the log keeps with the rows, it says which piece of which version is
+// next: a crash repeats none and leaves none out.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "log/epoch.h"
+
+namespace headrace::tables {
+
+struct SourcePosition {
+  enum class Phase : uint8_t {
+    kTaken = 0,  // all up to `version` is in the log
+    kWhole = 1,  // the rows that the table holds at `version` are being sent
+    kAdded = 2,  // those that `version` added
+  };
+  std::string table;   // its id
+  std::string folder;  // as the pipeline file names it
+  int64_t version = -1;
+  Phase phase = Phase::kTaken;
+  // While rows are being sent: piece n of the version has the producer's sequence `base` + n.
+  uint64_t base = 0;
+  uint32_t piece_rows = 0;
+  uint64_t files = 0;  // a hash of the version's files in their order
+  bool operator==(const SourcePosition&) const = default;
+};
+
+// Payload: u8 1, u8 phase, text table, text folder, i64 version, u64 base, u32 piece rows, u64
+// files.
+log::ControlEntry EncodePosition(const std::string& stream, const SourcePosition& position);
+// Nothing for another kind of entry. Errors: kCorruption.
+base::Result<std::optional<SourcePosition>> DecodePosition(const log::ControlEntry& entry);
+
+// The producer that the rows of a source are logged under.
+std::string SourceProducer(const std::string& stream, const std::string& table);
+
+}  // namespace headrace::tables

@@ -1,0 +1,414 @@
+// A source over a log, on the simulated machine. The oracle is what the other writer wrote: every
+// row of it has to be in the log once, whatever dies in between.
+
+#include "tables/source/table_source.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <random>
+
+#include "env/simulated/environment.h"
+#include "log/reader.h"
+#include "tables/source/foreign_table.h"
+
+namespace headrace::tables {
+namespace {
+
+using env::simulated::CrashKind;
+using env::simulated::Faults;
+using env::simulated::SimulatedEnvironment;
+using foreign_table::ForeignTable;
+using foreign_table::kBegin;
+using foreign_table::Row;
+using foreign_table::Rows;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Change = ForeignTable::Change;
+using Definition = pipeline::TableSourceDefinition;
+using State = TableSourceStatus::State;
+
+constexpr const char* kTable = "lake/shops";
+
+contract::ContractRef ShopsContract() {
+  auto parsed = contract::Contract::Parse("c.yaml", foreign_table::kContract, "");
+  HR_CHECK(parsed.contract != nullptr, "the test's contract is broken");
+  return parsed.contract;
+}
+
+class World {
+ public:
+  explicit World(uint64_t seed = 1, Definition definition = {})
+      : random_(seed),
+        machine_(std::make_unique<SimulatedEnvironment>(seed)),
+        definition_(std::move(definition)),
+        contract_(ShopsContract()),
+        table_(kTable, contract_->schema()) {
+    definition_.folder = kTable;
+    definition_.every = seconds(1);
+    table_.Create(*machine_, "t-1");
+  }
+  ~World() {
+    machine_->Crash();
+    End();
+  }
+
+  void Start() {
+    machine_->Run([&] {
+      std::vector<SourcePosition> positions;
+      log::LogOptions options;
+      options.clock = log::ClockMode::kEvents;
+      options.segment_bytes = 1 << 20;
+      auto opened = log::Sequencer::Open(
+          *machine_, budget_, "data/log", options,
+          [&](const log::Epoch& epoch) -> base::Result<void> {
+            for (const log::ControlEntry& entry : epoch.controls) {
+              HR_TRY(const auto position, DecodePosition(entry));
+              if (!position) continue;
+              std::erase_if(positions, [&](const auto& p) { return p.table == position->table; });
+              positions.push_back(*position);
+            }
+            return {};
+          });
+      if (machine_->crashed()) return;
+      ASSERT_TRUE(opened) << opened.error().ToString();
+      sequencer_ = std::move(*opened);
+      const log::StreamTiming timing{.event_time_field = 1,
+                                     .late = std::chrono::hours(1),
+                                     .max_ahead = std::chrono::hours(24)};
+      const auto id = sequencer_->AddStream("shops", contract_->schema(), timing);
+      ASSERT_TRUE(id) << id.error().ToString();
+      sequencer_->Start([](const log::EpochRef& /*epoch*/) {});
+      source_ = std::make_unique<TableSource>(
+          *machine_, budget_,
+          TableSourceOptions{.stream = "shops",
+                             .id = *id,
+                             .contract = contract_,
+                             .event_time_field = 1,
+                             .folder = kTable,
+                             .definition = definition_,
+                             .piece_rows = piece_rows_},
+          TableSource::Log{.submit =
+                               [this](columns::EventBatch batch, log::AckCallback done) {
+                                 sequencer_->Submit(std::move(batch), std::move(done));
+                               },
+                           .append =
+                               [this](log::ControlEntry entry, auto done) {
+                                 sequencer_->Append(std::move(entry), std::move(done));
+                               },
+                           .last_sequence =
+                               [this](const std::string& producer) {
+                                 return sequencer_->LastSequence(producer);
+                               },
+                           .id = sequencer_->status().log.ToString()},
+          std::move(positions));
+    });
+  }
+  void End() {
+    source_.reset();
+    sequencer_.reset();
+  }
+  void Die(const Faults& faults = {}, CrashKind kind = CrashKind::kPowerCut) {
+    machine_->Crash(kind);
+    End();
+    machine_ = machine_->Reboot(random_(), faults);
+    Start();
+    if (machine_->crashed()) Die();
+  }
+
+  void Append(const std::vector<Row>& rows) { last_ = table_.Append(*machine_, rows); }
+  // Until everything that the table has is in the log, or the source has stopped.
+  void Settle() {
+    for (int i = 0; i < 600 && !machine_->crashed(); ++i) {
+      machine_->RunFor(seconds(1));
+      const TableSourceStatus status = source_->status();
+      if (status.state == State::kStopped) return;
+      if (status.state == State::kWaiting && status.taken == table_.newest()) return;
+    }
+    if (!machine_->crashed()) ADD_FAILURE() << "no rest: " << source_->status().reason;
+  }
+  std::vector<Row> InLog() {
+    std::vector<Row> rows;
+    machine_->Run([&] {
+      const auto reader = log::LogReader::Open(*machine_, "data/log");
+      ASSERT_TRUE(reader) << reader.error().ToString();
+      const auto scanned =
+          (*reader)->Scan({1}, {~0ULL}, [&](const log::EpochRef& epoch) -> base::Result<void> {
+            for (const log::StreamRows& of_stream : epoch->streams)
+              for (Row& row : foreign_table::RowsOf(of_stream.rows)) rows.push_back(std::move(row));
+            for (const log::StreamRejects& rejects : epoch->rejects)
+              refused_.insert(refused_.end(), rejects.rows.begin(), rejects.rows.end());
+            return {};
+          });
+      ASSERT_TRUE(scanned) << scanned.error().ToString();
+    });
+    return rows;
+  }
+  void ExpectAllOnce() {
+    std::vector<Row> rows = InLog();
+    std::vector<Row> wanted = table_.written();
+    std::ranges::sort(rows);
+    std::ranges::sort(wanted);
+    EXPECT_EQ(rows.size(), wanted.size());
+    EXPECT_TRUE(rows == wanted) << "other rows than were written, of " << wanted.size();
+  }
+  void ExpectStopped(const std::string& why) {
+    const TableSourceStatus status = source_->status();
+    EXPECT_EQ(status.state, State::kStopped);
+    EXPECT_NE(status.reason.find(why), std::string::npos) << status.reason;
+  }
+
+  std::mt19937_64 random_;
+  std::unique_ptr<SimulatedEnvironment> machine_;
+  base::MemoryBudget budget_{1ULL << 30};
+  Definition definition_;
+  uint32_t piece_rows_ = 700;
+  contract::ContractRef contract_;
+  ForeignTable table_;
+  delta::AddFile last_;
+  std::vector<columns::RejectedRow> refused_;
+  std::unique_ptr<log::Sequencer> sequencer_;
+  std::unique_ptr<TableSource> source_;
+};
+
+TEST(TableSource, TakesWhatIsThereThenWhatIsAdded) {
+  World world;
+  world.Append(Rows(2000, 1000));
+  world.Append(Rows(0, 2000));  // older, and written later
+  world.Start();
+  world.Settle();
+  EXPECT_EQ(world.InLog(), Rows(0, 3000)) << "files are read by event time";
+  world.Append(Rows(3000, 10));
+  world.Settle();
+  world.table_.Replace(*world.machine_, world.last_, Rows(3000, 10), Change::kFilesOnly,
+                       "OPTIMIZE");
+  world.Append(Rows(3010, 5));
+  world.Settle();
+  world.ExpectAllOnce();
+  const TableSourceStatus status = world.source_->status();
+  EXPECT_EQ(status.versions, 3U);
+  EXPECT_GT(status.heartbeats, 0U);
+  EXPECT_EQ(status.accepted, 3015U);
+  EXPECT_EQ(status.pieces, 7U);  // 3 of 2,000 rows, 2 of 1,000, and two
+}
+
+TEST(TableSource, BeginsNow) {
+  World world(1, {.from = Definition::From::kNow});
+  world.Append(Rows(0, 5));
+  world.Start();
+  world.Settle();
+  EXPECT_TRUE(world.InLog().empty());
+  world.machine_->Crash();
+  world.End();
+  world.machine_ = world.machine_->Reboot(2, {});
+  world.Append(Rows(5, 5));  // while nobody looks
+  world.Start();
+  world.Settle();
+  EXPECT_EQ(world.InLog(), Rows(5, 5));
+}
+
+TEST(TableSource, BeginsAtAVersion) {
+  World world(1, {.from = Definition::From::kVersion, .version = 2});
+  world.Append(Rows(0, 5));
+  world.Start();
+  world.machine_->RunFor(seconds(5));
+  EXPECT_TRUE(world.InLog().empty());
+  world.Append(Rows(5, 5));
+  world.Append(Rows(10, 5));
+  world.machine_->RunFor(seconds(120));
+  world.Settle();
+  EXPECT_EQ(world.InLog(), Rows(5, 10));
+}
+
+// Crashes at any moment, of the process or the machine, while the table grows. Another build may
+// cut pieces otherwise: what was begun is ended as it was begun.
+TEST(TableSource, NothingTwiceAndNothingMissing) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(fmt::format("--gtest_filter=TableSource.NothingTwice*, seed {}", seed));
+    World world(seed);
+    int64_t next = 0;
+    const auto append = [&](int64_t rows) {
+      world.Append(Rows(next, rows));
+      next += rows;
+    };
+    append(4'000);
+    append(5'000);
+    world.Start();
+    for (int life = 0; life < 10; ++life) {
+      for (int step = 0; step < 6 && !world.machine_->crashed(); ++step) {
+        if (world.random_() % 2 == 0) append(1 + static_cast<int64_t>(world.random_() % 50));
+        const auto span = milliseconds(world.random_() % (life < 5 ? 20 : 1500));
+        world.machine_->RunFor(span);
+      }
+      Faults faults;
+      if (life % 2 == 0) {
+        faults.crash_point = std::array{"log.after_write", "log.after_sync", "log.before_ack",
+                                        "log.before_seal"}[world.random_() % 4];
+        faults.crash_hit = 1 + world.random_() % 12;
+      }
+      world.piece_rows_ = 300 + static_cast<uint32_t>(world.random_() % 900);
+      world.Die(faults, world.random_() % 2 == 0 ? CrashKind::kKill : CrashKind::kPowerCut);
+    }
+    if (world.machine_->crashed()) world.Die();
+    world.Settle();
+    world.ExpectAllOnce();
+    if (testing::Test::HasFailure()) return;
+  }
+}
+
+TEST(TableSource, ARewritingStopsIt) {
+  World world;
+  world.Append(Rows(0, 10));
+  world.Start();
+  world.Settle();
+  world.table_.Replace(*world.machine_, world.last_, Rows(0, 9), Change::kRows, "DELETE");
+  world.Append(Rows(10, 5));
+  world.Settle();
+  world.ExpectStopped("version 2 (DELETE) takes rows out");
+  EXPECT_EQ(world.InLog(), Rows(0, 10));
+  // Served again with an answer to it, it goes on.
+  world.definition_.changes = Definition::Changes::kSkip;
+  world.Die();
+  world.Settle();
+  EXPECT_EQ(world.source_->status().skipped, 1U);
+  EXPECT_EQ(world.InLog(), Rows(0, 15));
+}
+
+TEST(TableSource, NewRowsOfARewriting) {
+  World world(1, {.changes = Definition::Changes::kNewRows});
+  world.Append(Rows(0, 3000));
+  world.Start();
+  world.Settle();
+  std::vector<Row> merged = Rows(0, 2999);  // one is deleted
+  merged[7].note = "changed";
+  merged[2990].note = "changed too";
+  merged.push_back(merged[7]);  // and one is there twice
+  world.table_.Replace(*world.machine_, world.last_, merged, Change::kRows, "MERGE");
+  world.Settle();
+  std::vector<Row> wanted = Rows(0, 3000);
+  wanted.insert(wanted.end(), {merged[7], merged[2990], merged[7]});
+  EXPECT_EQ(world.InLog(), wanted);
+  EXPECT_EQ(world.source_->status().gone, 3U);  // the updated ones of before, and the deleted one
+}
+
+TEST(TableSource, AGapInTheLogStopsIt) {
+  World world;
+  world.Append(Rows(0, 10));
+  world.Start();
+  world.Settle();
+  world.machine_->Crash();
+  world.End();
+  world.machine_ = world.machine_->Reboot(3, {});
+  world.Append(Rows(10, 5));
+  world.Append(Rows(15, 5));
+  ASSERT_TRUE(world.machine_->files().Remove(world.table_.CommitPath(2)));
+  world.Start();
+  world.machine_->RunFor(seconds(10));
+  world.ExpectStopped("commit 2 of the log is missing");
+  EXPECT_EQ(world.InLog(), Rows(0, 10));
+}
+
+TEST(TableSource, AFileThatIsGoneStopsIt) {
+  World world;
+  world.Append(Rows(0, 10));
+  world.Start();
+  world.Settle();
+  world.machine_->Crash();
+  world.End();
+  world.machine_ = world.machine_->Reboot(3, {});
+  world.Append(Rows(10, 5));
+  ASSERT_TRUE(world.machine_->files().Remove(std::string(kTable) + "/" + world.last_.path));
+  world.Start();
+  world.machine_->RunFor(seconds(10));
+  world.ExpectStopped("version 2 can't be read any more");
+}
+
+TEST(TableSource, AnotherTableInItsPlaceStopsIt) {
+  World world;
+  world.Append(Rows(0, 10));
+  world.Start();
+  world.Settle();
+  for (int64_t version = 0; version <= world.table_.newest(); ++version)
+    ASSERT_TRUE(world.machine_->files().Remove(world.table_.CommitPath(version)));
+  world.table_.Create(*world.machine_, "t-2");
+  for (int i = 0; i < 3; ++i) world.Append(Rows(100 + i, 1));
+  world.machine_->RunFor(seconds(10));
+  world.ExpectStopped("another table lies in this place");
+  world.Die();  // nor is it forgotten
+  world.machine_->RunFor(seconds(10));
+  world.ExpectStopped("another table lies in this place");
+  EXPECT_EQ(world.InLog(), Rows(0, 10));
+}
+
+TEST(TableSource, ATableThatWasRestoredStopsIt) {
+  World world;
+  world.Append(Rows(0, 10));
+  world.Append(Rows(10, 10));
+  world.Start();
+  world.Settle();
+  ASSERT_TRUE(world.machine_->files().Remove(world.table_.CommitPath(2)));
+  world.machine_->RunFor(seconds(10));
+  world.ExpectStopped("version 2 was read, and the newest is 1");
+}
+
+TEST(TableSource, ATableOfTheLogItselfIsRefused) {
+  World world;
+  world.Start();
+  world.Settle();
+  const std::string log = world.sequencer_->status().log.ToString();
+  world.table_.Put(*world.machine_,
+                   {.transactions = {{.application = "headrace/" + log + "/shops", .version = 1}},
+                    .operation = "WRITE"});
+  world.machine_->RunFor(seconds(5));
+  world.ExpectStopped("made of the log");
+}
+
+TEST(TableSource, RefusedRowsSayWhereTheyStood) {
+  World world;
+  world.Start();
+  world.Settle();
+  std::vector<Row> rows = Rows(7'200 * 100, 2);
+  rows.push_back({-5, rows[1].at, "negative"});
+  rows.push_back({1, kBegin, "two hours late"});
+  world.Append(rows);
+  world.Settle();
+  EXPECT_EQ(world.InLog().size(), 2U);
+  ASSERT_EQ(world.refused_.size(), 2U);
+  for (const columns::RejectedRow& row : world.refused_)
+    EXPECT_NE(row.reason.find(" (version 1 of table lake/shops, file part-0.parquet)"),
+              std::string::npos)
+        << row.reason;
+  EXPECT_EQ(world.refused_[0].row, 2U);
+  EXPECT_EQ(world.refused_[1].row, 3U);
+  EXPECT_EQ(world.refused_[1].rule, "late");
+  EXPECT_EQ(world.source_->status().refused, 2U);
+}
+
+// A table that can't be read is a dead source: no heartbeat says otherwise.
+TEST(TableSource, AnUnreadableTableSendsNoHeartbeat) {
+  World world;
+  world.Append(Rows(0, 3));
+  world.Start();
+  world.Settle();
+  for (int64_t version = 0; version <= 1; ++version)
+    ASSERT_TRUE(world.machine_->files().Rename(world.table_.CommitPath(version),
+                                               world.table_.CommitPath(version) + ".away"));
+  world.machine_->RunFor(seconds(5));
+  EXPECT_EQ(world.source_->status().state, State::kRetrying);
+  const uint64_t heartbeats = world.source_->status().heartbeats;
+  world.machine_->RunFor(seconds(100));
+  EXPECT_EQ(world.source_->status().heartbeats, heartbeats);
+  for (int64_t version = 0; version <= 1; ++version)
+    ASSERT_TRUE(world.machine_->files().Rename(world.table_.CommitPath(version) + ".away",
+                                               world.table_.CommitPath(version)));
+  world.Append(Rows(3, 3));
+  world.machine_->RunFor(seconds(120));
+  world.Settle();
+  world.ExpectAllOnce();
+}
+
+}  // namespace
+}  // namespace headrace::tables

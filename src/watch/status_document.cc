@@ -248,6 +248,12 @@ Json TablesJson(const StatusFigures& figures) {
   return tables;
 }
 
+Json SourcesJson(const StatusFigures& figures) {
+  Json sources = Json::array();
+  for (const SourceFigures& source : figures.sources) sources.push_back(SourceJson(source));
+  return sources;
+}
+
 // Who yields to the real-time stages, why and for how long.
 Json BackgroundJson(const GovernorFigures& figures) {
   const auto seconds = [](env::MonotonicTime span) {
@@ -343,6 +349,7 @@ std::string StatusJson(const StatusFigures& figures) {
       {"views", ViewsJson(figures)},
       {"derived_streams", DerivedStreamsJson(figures)},
       {"tables", TablesJson(figures)},
+      {"sources", SourcesJson(figures)},
       {"failed_expressions", FailedExpressionsJson(figures)},
       {"time_zones", base::TimeZone::Version()},
       {"dead_letters", figures.dead_letters},

@@ -22,6 +22,7 @@
 #include "watch/governor.h"
 #include "watch/metrics_text.h"
 #include "watch/push_figures.h"
+#include "watch/source_figures.h"
 
 namespace headrace::watch {
 
@@ -88,6 +89,7 @@ struct StatusFigures {
   ChangeFigures change;
   std::vector<pipeline::DerivedStreamStatus> derived_streams;
   std::vector<TableFigures> tables;
+  std::vector<SourceFigures> sources = {};
   std::map<std::string, std::map<std::string, uint64_t>> dead_letters;  // stream -> rule -> rows
   uint64_t revoked_pins = 0;
   std::optional<serving::PushFigures> pushes = {};

@@ -30,6 +30,7 @@
 #include "wiring/recovery.h"
 #include "wiring/snapshotter.h"
 #include "wiring/table_scans.h"
+#include "wiring/table_sources.h"
 
 namespace headrace::wiring {
 namespace {
@@ -83,6 +84,7 @@ class RunningCore final : public Core {
     changes_->GoOn();
     snapshotter_->Start(started_from_);
     retention_->Start();
+    OpenSources();
     return {};
   }
 
@@ -177,6 +179,7 @@ class RunningCore final : public Core {
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
     environment_.CrashPoint("stop.begin");
+    sources_->Close();
     held_.Close();
     scans_->Close();
     changes_->Close();
@@ -237,8 +240,26 @@ class RunningCore final : public Core {
         derived_.logged);
   }
 
+  void OpenSources() {
+    sources_ = std::make_unique<TableSources>(
+        TableSources::Parts{.environment = environment_,
+                            .budget = budget_,
+                            .definition = *definition_,
+                            .ids = stream_ids_,
+                            .pipeline_folder = options_.pipeline_folder,
+                            .positions = *derived_.sources},
+        tables::TableSource::Log{
+            .submit = [this](columns::EventBatch batch,
+                             log::AckCallback done) { Submit(std::move(batch), std::move(done)); },
+            .append = [this](log::ControlEntry entry,
+                             auto done) { sequencer_->Append(std::move(entry), std::move(done)); },
+            .last_sequence = [this](const std::string& producer) { return LastSequence(producer); },
+            .id = sequencer_->status().log.ToString()});
+  }
+
   // They call the sequencer.
   void CloseBackground() {
+    if (sources_) sources_->Close();
     if (scans_) scans_->Close();
     if (changes_) changes_->Close();
     if (snapshotter_) snapshotter_->Close();
@@ -278,6 +299,7 @@ class RunningCore final : public Core {
         .change = changes_->figures(),
         .derived_streams = derived_.views->derived_status(),
         .tables = derived_.publishers->Figures(),
+        .sources = sources_ ? sources_->Figures() : std::vector<watch::SourceFigures>(),
         .dead_letters = DeadLetterCounts(),
         .revoked_pins = answers_->revoked_pins(),
         .pushes = pushes_->figures(),
@@ -393,6 +415,8 @@ class RunningCore final : public Core {
   // Step 3, on the sequencer's executor.
   void OnDurable(log::EpochRef epoch) {
     derived_.dead_letters->Note(*epoch);
+    if (const auto noted = derived_.sources->Note(*epoch); !noted)
+      base::LogError("wiring.position_not_read", {{"error", noted.error().ToString()}});
     changes_->NoteDurable(*epoch);
     scans_->NoteDurable(*epoch);
     retention_->NoteDurable(*epoch);
@@ -458,6 +482,7 @@ class RunningCore final : public Core {
   std::unique_ptr<LogRetention> retention_;
   std::unique_ptr<TableScans> scans_;
   std::unique_ptr<DefinitionChanges> changes_;
+  std::unique_ptr<TableSources> sources_;
   // Last, as they call everything above; the destructor says how they end.
   std::unique_ptr<log::Sequencer> sequencer_;
   std::unique_ptr<Applier> applier_;

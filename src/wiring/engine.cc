@@ -129,6 +129,7 @@ class RunningEngine final : public Engine {
   Result<void> Recover() override {
     HR_TRY(core_, Core::Start(*environment_, {.definition = definition_,
                                               .data_folder = options_.data_folder,
+                                              .pipeline_folder = FolderOf(options_.pipeline_path),
                                               .log = {},
                                               .answers_file = options_.answers_file,
                                               .budget = budget_.get(),

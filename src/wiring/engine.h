@@ -61,6 +61,7 @@ struct StartFigures {
 struct CoreOptions {
   pipeline::PipelineRef definition;
   std::string data_folder;
+  std::string pipeline_folder = {};  // that folders of sources are meant from; empty: where we are
   log::LogOptions log;
   std::string answers_file;  // empty: answers are not logged
   tables::delta::UpkeepOptions table_upkeep;

@@ -8,12 +8,13 @@
 #include "pipeline/pipeline_file.h"
 
 namespace headrace::wiring {
-namespace {
 
 std::string FolderOf(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? std::string(".") : path.substr(0, slash);
 }
+
+namespace {
 
 base::Result<std::string> ReadText(env::Files& files, const std::string& path) {
   HR_TRY(const std::vector<uint8_t> bytes, files.ReadAll(path));

@@ -13,4 +13,7 @@ namespace headrace::wiring {
 // check` prints it. Warnings are logged.
 base::Result<pipeline::PipelineRef> ReadPipeline(env::Files& files, const std::string& path);
 
+// Of a file; "." when its path names none.
+std::string FolderOf(const std::string& path);
+
 }  // namespace headrace::wiring

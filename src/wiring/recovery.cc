@@ -40,6 +40,7 @@ Derived NewDerived(env::Environment& environment, base::MemoryBudget& budget,
           std::make_unique<TablePublishers>(environment, budget, *options.definition,
                                             options.data_folder + "/tables", options.table_upkeep),
       .dead_letters = std::make_unique<DeadLetters>(),
+      .sources = std::make_unique<SourcePositions>(),
       .logged = std::move(logged),
       .streams = {}};
   derived.publishers->ReadFrom(*derived.views);
@@ -130,6 +131,9 @@ class SnapshotLoader {
       case SnapshotSection::kDeadLetters:
         if (!restore_) return Fail(ErrorCode::kCorruption, "dead letters before the views");
         return loaded_.derived.dead_letters->Decode(block.payload);
+      case SnapshotSection::kSources:
+        if (!restore_) return Fail(ErrorCode::kCorruption, "positions of sources before the views");
+        return loaded_.derived.sources->Decode(block.payload);
       case SnapshotSection::kPublisher:
         publishers_.assign(block.payload.begin(), block.payload.end());
         return {};
@@ -369,6 +373,7 @@ class CoreRecovery {
       BindStream(stream.name, stream.id, derived);
     }
     derived.dead_letters->Note(epoch);
+    HR_TRY_VOID(derived.sources->Note(epoch));
     return derived.publishers->NoteDurable(epoch);
   }
 

@@ -21,6 +21,7 @@
 #include "pipeline/views/view_set.h"
 #include "wiring/dead_letters.h"
 #include "wiring/engine.h"
+#include "wiring/source_positions.h"
 #include "wiring/table_publishers.h"
 
 namespace headrace::wiring {
@@ -35,6 +36,7 @@ struct Derived {
   std::unique_ptr<pipeline::ViewSet> views;
   std::unique_ptr<TablePublishers> publishers;
   std::unique_ptr<DeadLetters> dead_letters;
+  std::unique_ptr<SourcePositions> sources;
   std::optional<pipeline::LoggedDefinition> logged;  // the one that the log names last
   std::map<std::string, base::StreamId> streams;     // that the log knows
 };

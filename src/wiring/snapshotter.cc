@@ -275,6 +275,9 @@ Result<void> Snapshotter::WriteSmallParts() {
   bytes.clear();
   sources_.derived.dead_letters->Encode(bytes);
   HR_TRY_VOID(writer.Append(SnapshotSection::kDeadLetters, bytes));
+  bytes.clear();
+  sources_.derived.sources->Encode(bytes);
+  if (!bytes.empty()) HR_TRY_VOID(writer.Append(SnapshotSection::kSources, bytes));
   if (const auto publishers = sources_.derived.publishers->Capture())
     HR_TRY_VOID(writer.Append(SnapshotSection::kPublisher, publishers->bytes));
   return {};

@@ -156,6 +156,21 @@ void BatchDriver::Add(const columns::ColumnBatch& rows,
                    .rows = selected});
 }
 
+void BatchDriver::AddOfOneKey(const OfOneKey& rows) {
+  HR_CHECK(!impl_->prepared, "rows were added after Prepare");
+  const columns::ColumnBatch no_key(std::make_shared<const columns::Schema>(), rows.times.size(),
+                                    {});
+  const std::vector<int64_t> known_at(rows.times.size(), 0);
+  impl_->rows.Add({.batch = no_key,
+                   .by = {},
+                   .times = rows.times,
+                   .positions = rows.positions,
+                   .known_at = known_at,
+                   .arguments = rows.arguments,
+                   .without = nullptr,
+                   .rows = rows.rows});
+}
+
 void BatchDriver::Prepare() {
   HR_CHECK(!impl_->prepared, "Prepare was called twice");
   impl_->rows.Sort();

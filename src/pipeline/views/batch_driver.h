@@ -51,6 +51,15 @@ class BatchDriver {
   // Rows of the view's stream with their positions and known_at (microseconds). Any order.
   void Add(const columns::ColumnBatch& rows, std::span<const columns::Position> positions,
            std::span<const int64_t> known_at);
+  // Rows whose arguments are known already, of one key, which questions name as the empty one. The
+  // view's condition was looked at.
+  struct OfOneKey {
+    std::span<const int64_t> times;  // by row number, like all below
+    std::span<const columns::Position> positions;
+    std::span<const columns::Column> arguments;
+    std::span<const uint32_t> rows;  // the rows to take
+  };
+  void AddOfOneKey(const OfOneKey& rows);
   // Sorts by key, event time, position.
   void Prepare();
   // Any thread.

@@ -223,6 +223,10 @@ ViewAnswer OnlineView::Answer(uint32_t number, Step step, base::Timestamp as_of,
   return answer;
 }
 
+base::Result<KeyRows> OnlineView::RowsOf(uint32_t number, Step step, size_t rows_max) const {
+  return CopyRows(store_, store_.Find(number, step).value_or(RowImage{}), rows_max);
+}
+
 OnlineView::Kept OnlineView::KeptOf(const LeftOutRow& row, base::Timestamp clock) const {
   const bool tiled = view_.lifetime() || view_.precision;
   if (tiled && row.time < (clock - view_.history - view_.ending()).us) return Kept::kPerhapsNot;

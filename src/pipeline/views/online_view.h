@@ -12,6 +12,7 @@
 #include "pipeline/definition.h"
 #include "pipeline/state/row_store.h"
 #include "pipeline/views/answer.h"
+#include "pipeline/views/key_rows.h"
 #include "pipeline/views/left_out.h"
 #include "pipeline/views/row_answers.h"
 #include "pipeline/views/row_groups.h"
@@ -67,6 +68,8 @@ class OnlineView {
   // INVALID.
   ViewAnswer Answer(uint32_t number, Step step, base::Timestamp as_of,
                     const std::optional<LeftOutRow>& without = std::nullopt) const;
+  // The key's rows that are not in tiles. Errors: those of CopyRows.
+  base::Result<KeyRows> RowsOf(uint32_t number, Step step, size_t rows_max) const;
   // Whether the view has this row, if it is of the view at all, as a row of its own at this clock:
   // it may have been dropped, or added up with others.
   enum class Kept : uint8_t {

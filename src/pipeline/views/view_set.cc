@@ -369,6 +369,15 @@ base::Result<ViewAnswer> ViewSet::Get(const Pin& pin, size_t view, std::string_v
   return answer;
 }
 
+base::Result<KeyRows> ViewSet::RowsOf(const Pin& pin, size_t view, std::string_view key,
+                                      size_t rows_max) const {
+  HR_CHECK(view < pin.table_->views.size(), "no such view");
+  const KeptView& kept = *pin.table_->views[view];
+  const auto number = kept.keys->index.Find(key);
+  if (!number) return CopyRows(kept.view.store(), RowImage{}, rows_max);
+  return kept.view.RowsOf(*number, impl_->pins.StepOfSlot(pin.slot_), rows_max);
+}
+
 base::Timestamp ViewSet::ProgressOf(const Pin& pin, size_t view) const {
   HR_CHECK(view < pin.table_->views.size(), "no such view");
   const Impl::StepEpoch& of_step =

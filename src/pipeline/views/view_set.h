@@ -23,6 +23,7 @@
 #include "pipeline/streams/derived_streams.h"
 #include "pipeline/views/answer.h"
 #include "pipeline/views/hot_keys.h"
+#include "pipeline/views/key_rows.h"
 #include "pipeline/views/own_row.h"
 #include "pipeline/views/row_answers.h"
 
@@ -172,6 +173,12 @@ class ViewSet {
   base::Result<ViewAnswer> Get(const Pin& pin, size_t view, std::string_view key,
                                base::Timestamp as_of,
                                const std::optional<OwnRow>& own = std::nullopt) const;
+
+  // Copies the key's rows that the state keeps one by one, at most `rows_max`; no rows for a key
+  // that there is not. Worthless if pin.revoked() afterwards. Errors: kResourceExhausted when there
+  // are more.
+  base::Result<KeyRows> RowsOf(const Pin& pin, size_t view, std::string_view key,
+                               size_t rows_max) const;
 
   // When the sources of a view's rows were last heard of: the log clock of the newest epoch with
   // rows, refused rows or a heartbeat of it (PipelineDefinition::SourcesOf); of several the one

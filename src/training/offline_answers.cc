@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "serving/plan_values.h"
 #include "training/stream_scan.h"
 #include "training/workers.h"
 
@@ -14,7 +15,6 @@ namespace {
 
 using base::Result;
 using serving::FeatureValue;
-using serving::PlanSource;
 
 // The columns of a stream that views read.
 std::vector<size_t> FieldsOf(const pipeline::PipelineDefinition& definition,
@@ -128,32 +128,7 @@ std::vector<FeatureValue> OfflineAnswers::Answer(const serving::AnswerPlan& plan
           pipeline::LeftOutOf(*definition_, definition_->views[view.view], *own);
     views.push_back(drivers_[view.view]->Answer(question));
   }
-  const auto read = [&](const PlanSource& source) -> FeatureValue {
-    if (source.kind == PlanSource::Kind::kOnRequest) return {};  // not read by the expression
-    if (source.kind == PlanSource::Kind::kInput) {
-      const columns::Value& value = inputs[source.slot];
-      return {
-          value,
-          value.is_null() ? pipeline::FeatureStatus::kNullValue : pipeline::FeatureStatus::kPresent,
-          std::nullopt};
-    }
-    const pipeline::ViewAnswer& view = views[source.slot];
-    return {view.values[source.output], view.statuses[source.output], view.event_time};
-  };
-  std::vector<FeatureValue> answers;
-  answers.reserve(plan.sources.size());
-  for (const PlanSource& source : plan.sources) {
-    if (source.kind != PlanSource::Kind::kOnRequest) {
-      answers.push_back(read(source));
-      continue;
-    }
-    const serving::PlanOnRequest& planned = plan.on_request[source.slot];
-    std::vector<FeatureValue> arguments;
-    for (const PlanSource& argument : planned.sources) arguments.push_back(read(argument));
-    answers.push_back(
-        serving::EvaluateOnRequest(definition_->on_request[planned.feature], arguments));
-  }
-  return answers;
+  return serving::ValuesOfPlan(*definition_, plan, inputs, views);
 }
 
 }  // namespace headrace::training

@@ -74,6 +74,7 @@ struct Arguments::Impl {
   ServeOptions serve;
   IngestOptions ingest;
   GetOptions get;
+  EventsOptions events;
   DeadLettersOptions dead_letters;
   StatusOptions status;
   DiffOptions diff;
@@ -102,6 +103,7 @@ struct Arguments::Impl {
   void AddServe();
   void AddIngest();
   void AddGet();
+  void AddEvents();
   void AddLooks();
   void AddChanges();
   void AddTraining();
@@ -228,6 +230,12 @@ void Arguments::Impl::AddGet() {
           },
           "The view (not with --service), then keys as NAME=VALUE")
       ->type_name("");
+  command.add_option("--epoch", get.epoch, "As it was at this epoch (default the newest)")
+      ->type_name("EPOCH");
+  command
+      .add_option("--as-of", get.as_of,
+                  "As of this event time (default now, of an earlier epoch its clock)")
+      ->type_name("TIME");
   AddAddress(command, "--http", "The engine's HTTP address", get.http);
 }
 
@@ -449,10 +457,52 @@ void Arguments::Impl::AddTokens() {
       ->required();
 }
 
+void Arguments::Impl::AddEvents() {
+  CLI::App& command = Add("events", "The newest rows of a key, of a view or of a stream",
+                          [this](CommandContext& context) { return RunEvents(events, context); });
+  command
+      .add_option("WHAT", events.words,
+                  "VIEW KEY, or STREAM KEY: the key as NAME=VALUE, of a stream any of its columns")
+      ->required()
+      ->type_name("");
+  command.add_flag("--stream", events.stream, "The name is a stream's, even if a view has it, too");
+  command.add_option("--last", events.last, "So many rows (default 10)")->type_name("ROWS");
+  command.add_option("--epoch", events.epoch, "As this epoch saw them (default the newest)")
+      ->type_name("EPOCH");
+  command
+      .add_option("--source", events.source,
+                  "Where rows are read: `state` or `table` (default the state while it has them)")
+      ->type_name("SOURCE");
+  AddAddress(command, "--http", "The engine's HTTP address", events.http);
+}
+
 void Arguments::Impl::AddExplain() {
-  CLI::App& command = Add("explain", "What an error code means, and what to do",
+  CLI::App& command = Add("explain",
+                          "What an error code means; or the rows behind one value, and the value "
+                          "computed again from them",
                           [this](CommandContext& context) { return RunExplain(explain, context); });
-  command.add_option("CODE", explain.code, "Such as HR0214")->required();
+  command
+      .add_option(
+          "WHAT", explain.words,
+          "A code such as HR0214; or VIEW KEY FEATURE, the key as NAME=VALUE (several for a "
+          "key of several columns, VALUE alone for a key of one)")
+      ->required()
+      ->type_name("");
+  command.add_option("--epoch", explain.epoch, "As it was at this epoch (default the newest)")
+      ->type_name("EPOCH");
+  command
+      .add_option("--as-of", explain.as_of,
+                  "As of this event time (default now, of an earlier epoch its clock)")
+      ->type_name("TIME");
+  command.add_option("--limit", explain.limit, "List at most this many rows (default 50)")
+      ->type_name("ROWS");
+  command
+      .add_option("--source", explain.source,
+                  "Where rows are read: `state` or `table` (default the state while it has them)")
+      ->type_name("SOURCE");
+  command.add_option("--served", explain.served, "What was answered, as JSON: it is compared, too")
+      ->type_name("VALUE");
+  AddAddress(command, "--http", "The engine's HTTP address", explain.http);
   Add("version", "The version of this binary",
       [](CommandContext& context) { return RunVersion(context); });
 }
@@ -463,6 +513,7 @@ Arguments::Impl::Impl() {
   AddServe();
   AddIngest();
   AddGet();
+  AddEvents();
   AddLooks();
   AddChanges();
   AddTraining();

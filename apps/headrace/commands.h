@@ -95,9 +95,21 @@ struct GetOptions {
   std::string view;  // or
   std::string service;
   std::vector<std::string> keys;  // "origin=ORD"
+  std::optional<uint64_t> epoch;  // as it was
+  std::string as_of;
   Address http{.port = kDefaultHttpPort};
 };
 int RunGet(const GetOptions& options, CommandContext& context);
+
+struct EventsOptions {
+  std::vector<std::string> words;  // view or stream, then the key
+  bool stream = false;             // the name is a stream's
+  uint64_t last = 10;
+  std::optional<uint64_t> epoch;
+  std::string source;
+  Address http{.port = kDefaultHttpPort};
+};
+int RunEvents(const EventsOptions& options, CommandContext& context);
 
 struct DeadLettersOptions {
   std::string stream;  // empty: all
@@ -215,9 +227,17 @@ struct TableDiffOptions {
 int RunTableDiff(const TableDiffOptions& options, CommandContext& context);
 
 struct ExplainOptions {
-  std::string code;  // "HR0214"
+  std::vector<std::string> words;  // "HR0214"; or view, key and feature
+  std::optional<uint64_t> epoch;
+  std::string as_of;
+  uint64_t limit = 50;
+  std::string source;
+  std::string served;  // the value that was answered, as JSON
+  Address http{.port = kDefaultHttpPort};
 };
+// What an error code means, or which rows are behind a value.
 int RunExplain(const ExplainOptions& options, CommandContext& context);
+int RunExplainCode(std::string code, CommandContext& context);
 
 int RunVersion(CommandContext& context);
 

@@ -19,6 +19,9 @@ using base::Fail;
 using nlohmann::json;
 using nlohmann::ordered_json;
 
+// Of an earlier epoch: the rows of the table may have to be read.
+constexpr std::chrono::minutes kAnswerTimeout{10};
+
 // The names that a question may give values to: join keys and inputs of on-request features, with
 // their types.
 std::map<std::string, std::string> InputTypes(const json& views) {
@@ -52,7 +55,7 @@ base::Result<void> AddInput(const std::string& argument,
 }
 
 base::Result<std::string> Ask(const GetOptions& options) {
-  HttpCalls calls(options.http);
+  HttpCalls calls(options.http, kAnswerTimeout);
   HR_TRY(const std::string views_text, calls.Get("/views"));
   const json views = json::parse(views_text, nullptr, /*allow_exceptions=*/false);
   json question = {{"entities", json::object()}};
@@ -64,7 +67,12 @@ base::Result<std::string> Ask(const GetOptions& options) {
   const auto types = InputTypes(views.is_object() ? views : json::object());
   for (const std::string& key : options.keys)
     HR_TRY_VOID(AddInput(key, types, question["entities"]));
-  return calls.PostJson("/get-online-features", question.dump());
+  if (!options.epoch && options.as_of.empty())
+    return calls.PostJson("/get-online-features", question.dump());
+  if (!options.as_of.empty()) question["as_of"] = options.as_of;
+  return calls.PostJson(
+      options.epoch ? fmt::format("/get-features-at?epoch={}", *options.epoch) : "/get-features-at",
+      question.dump());
 }
 
 std::string TextOf(const ordered_json& value) {

@@ -37,8 +37,7 @@ std::optional<Explanation> ExplanationOf(const std::string& code) {
 
 }  // namespace
 
-int RunExplain(const ExplainOptions& options, CommandContext& context) {
-  std::string code = options.code;
+int RunExplainCode(std::string code, CommandContext& context) {
   std::ranges::transform(code, code.begin(), [](unsigned char c) { return std::toupper(c); });
   const auto found = ExplanationOf(code);
   if (!found) {

@@ -27,6 +27,7 @@
 #include "wiring/held_batches.h"
 #include "wiring/log_gate.h"
 #include "wiring/log_retention.h"
+#include "wiring/lookback.h"
 #include "wiring/recovery.h"
 #include "wiring/snapshotter.h"
 #include "wiring/table_scans.h"
@@ -174,6 +175,7 @@ class RunningCore final : public Core {
   TableScans& scans() override { return *scans_; }
   log::LogReader& log_reader() override { return *reader_; }
   serving::RecentEpochs& recent_epochs() override { return recent_; }
+  Lookback& lookback() override { return *lookback_; }
   const StartFigures& started_from() const override { return started_from_; }
 
   void Stop() override {
@@ -228,6 +230,14 @@ class RunningCore final : public Core {
                                           .budget = budget_,
                                           .pins = read_pins_,
                                           .current = [this] { return definition(); }});
+    lookback_ = std::make_unique<Lookback>(
+        environment_, Lookback::Sources{.views = *derived_.views,
+                                        .definition = *definition_,
+                                        .publishers = *derived_.publishers,
+                                        .scans = *scans_,
+                                        .log_folder = LogFolder(options_),
+                                        .log = sequencer_->status().log,
+                                        .log_clock = [this] { return log_clock_->Now(); }});
     changes_ = std::make_unique<DefinitionChanges>(
         environment_,
         DefinitionChanges::Sources{.options = options_,
@@ -481,6 +491,7 @@ class RunningCore final : public Core {
   std::unique_ptr<Snapshotter> snapshotter_;
   std::unique_ptr<LogRetention> retention_;
   std::unique_ptr<TableScans> scans_;
+  std::unique_ptr<Lookback> lookback_;
   std::unique_ptr<DefinitionChanges> changes_;
   std::unique_ptr<TableSources> sources_;
   // Last, as they call everything above; the destructor says how they end.

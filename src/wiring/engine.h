@@ -73,6 +73,7 @@ struct CoreOptions {
 };
 
 class DefinitionChanges;
+class Lookback;
 class TableScans;
 
 // The engine without sockets: EventBatches in, answers and table files out. Threads are the
@@ -130,6 +131,8 @@ class Core {
   // What follows the log's end reads (serving/flight/view_changes.h); live as long as the core.
   virtual log::LogReader& log_reader() = 0;
   virtual serving::RecentEpochs& recent_epochs() = 0;
+  // Answers of before, and the rows behind answers; lives as long as the core.
+  virtual Lookback& lookback() = 0;
   // How this core came back.
   virtual const StartFigures& started_from() const = 0;
   // Refuses new batches, makes what was taken durable and visible, publishes, closes. Idempotent.

@@ -239,6 +239,41 @@ void AddTables(std::vector<RouteRow>& rows) {
   }
 }
 
+void AddLookback(std::vector<RouteRow>& rows) {
+  const auto add = [&](std::string_view path, std::string_view id, std::string_view says,
+                       std::string_view request, std::vector<RouteParameter> parameters,
+                       RouteReply ok) {
+    rows.push_back(
+        {HttpMethod::kPost,
+         path,
+         kReadsSome,
+         id,
+         says,
+         kJson,
+         request,
+         std::move(parameters),
+         {ok, Problem(404, "no such view, feature, service or stream"),
+          Problem(412, "the rows are gone, and why"), Problem(422, "a request with errors"),
+          Problem(429, "too many such questions wait"),
+          Problem(501, "rows of the stream stand nowhere"),
+          Problem(503, "the epoch is not visible yet, or the state moved on: repeat it"),
+          Problem(504, "table and log could not be read in time")}});
+  };
+  add("/explain", "explain", "the rows behind one value, and the value computed again from them",
+      "ExplainRequest", {},
+      Ok("Explanation", "rows, most recent first, and whether the bits are the same"));
+  add("/get-features-at", "getFeaturesAt",
+      "features as of an earlier epoch or time: from the state, else from table and log",
+      "FeatureRequest",
+      {{Place::kQuery, "epoch", "integer", "as it was; the newest unless said"},
+       {Place::kQuery, "as_of", "string", "as of this event time, RFC 3339"},
+       {Place::kQuery, "source", "string", "either, state or table"},
+       {Place::kQuery, "deadline_ms", "integer", "30,000 unless said, up to 600,000"}},
+      Ok("PastAnswer", "features by column, and where they are from"));
+  add("/last-events", "lastEvents", "the newest rows of a key, of a view or of a stream",
+      "EventsRequest", {}, Ok("LastEvents", "newest first, as one epoch saw them"));
+}
+
 void AddHealth(std::vector<RouteRow>& rows) {
   rows.push_back({HttpMethod::kGet,
                   "/health",
@@ -299,54 +334,71 @@ void AddHealth(std::vector<RouteRow>& rows) {
                   true});
 }
 
-constexpr SchemaRow kSchemas[] = {
-    {"Problem",
-     R"({"type":"object","required":["type","title","status","detail","code","caller_should","context"],"properties":{"type":{"type":"string"},"title":{"type":"string"},"status":{"type":"integer"},"detail":{"type":"string"},"code":{"type":"string"},"caller_should":{"type":"string"},"context":{"type":"object","additionalProperties":{"type":"string"}}}})"},
-    {"FeastError",
-     R"({"type":"string","description":"Feast's own errors are JSON documents inside this string: module, class, message"})"},
-    {"FieldProblems",
-     R"({"type":"object","required":["detail"],"properties":{"detail":{"type":"array","items":{"type":"object","required":["type","loc","msg"],"properties":{"type":{"type":"string"},"loc":{"type":"array","items":{"type":["string","integer"]}},"msg":{"type":"string"}}}}}})"},
-    {"WriteProblems",
-     R"({"anyOf":[{"$ref":"#/components/schemas/FieldProblems"},{"$ref":"#/components/schemas/FeastError"}]})"},
-    {"FeatureRequest",
-     R"({"type":"object","required":["entities"],"properties":{"entities":{"type":"object","additionalProperties":{"type":"array","items":{"type":["string","number","boolean","null"]}}},"features":{"type":["array","null"],"items":{"type":"string"}},"feature_service":{"type":["string","null"]},"full_feature_names":{"type":"boolean"},"include_feature_view_version_metadata":{"type":"boolean"},"as_of":{"type":["string","null"]},"min_epoch":{"type":"integer"},"deadline_ms":{"type":"integer"},"mode":{"enum":["strict","feast"]}}})"},
-    {"FeatureAnswer",
-     R"({"type":"object","required":["results","metadata","headrace"],"properties":{"results":{"type":"array","items":{"type":"object","required":["values","statuses","event_timestamps"],"properties":{"values":{"type":"array"},"statuses":{"type":"array","items":{"enum":["PRESENT","NULL_VALUE","NOT_FOUND","OUTSIDE_MAX_AGE","INVALID"]}},"event_timestamps":{"type":"array","items":{"type":"string"}}}}},"metadata":{"type":"object","required":["feature_names"],"properties":{"feature_names":{"type":"array","items":{"type":"string"}},"feature_view_metadata":{"type":"array","items":{"type":"object","required":["name"],"properties":{"name":{"type":"string"}}}}}},"headrace":{"type":"object","required":["epoch","as_of","lag_ms","log","definition","clock"],"properties":{"epoch":{"type":"integer"},"as_of":{"type":"string"},"lag_ms":{"type":"integer"},"log":{"type":"string"},"definition":{"type":"string"},"clock":{"enum":["wall","events"]}}}}})"},
-    {"Frame", R"({"type":"object","additionalProperties":{"type":"array","items":{}}})"},
-    {"PushRequest",
-     R"({"type":"object","required":["push_source_name","df"],"properties":{"push_source_name":{"type":"string"},"df":{"$ref":"#/components/schemas/Frame"},"to":{"enum":["online","offline","online_and_offline"]},"allow_registry_cache":{"type":"boolean"},"transform_on_write":{"type":"boolean"}}})"},
-    {"WriteRequest",
-     R"({"type":"object","required":["feature_view_name","df"],"properties":{"feature_view_name":{"type":"string"},"df":{"$ref":"#/components/schemas/Frame"},"allow_registry_cache":{"type":"boolean"},"transform_on_write":{"type":"boolean"}}})"},
-    {"EventsOutcome",
-     R"({"type":"object","required":["accepted","refused_rows","refused","epoch","durability","repeated"],"properties":{"accepted":{"type":"integer"},"refused_rows":{"type":"integer"},"refused":{"type":"array","items":{"type":"object","required":["row","field","rule","reason"],"properties":{"row":{"type":"integer"},"field":{"type":"string"},"rule":{"type":"string"},"reason":{"type":"string"}}}},"epoch":{"type":"integer"},"durability":{"enum":["fsync","os"]},"repeated":{"type":"boolean"}}})"},
-    {"EventsRefused",
-     R"({"anyOf":[{"$ref":"#/components/schemas/EventsOutcome"},{"$ref":"#/components/schemas/Problem"}]})"},
-    {"PushedEvent",
-     R"({"type":"object","required":["state"],"properties":{"state":{"enum":["durable","refused","unknown"]},"epoch":{"type":"integer"},"token":{"type":"string"},"kept_in":{"type":"string"}}})"},
-    {"PushAnswer",
-     R"({"type":"object","required":["answered","event"],"properties":{"answered":{"enum":["with_event","last_known","defaults","none"]},"event":{"$ref":"#/components/schemas/PushedEvent"},"features":{"type":"object"},"statuses":{"type":"object","additionalProperties":{"enum":["PRESENT","NULL_VALUE","NOT_FOUND","OUTSIDE_MAX_AGE","INVALID","DEFAULT"]}},"age_ms":{"type":"number"},"headrace":{"type":"object"}}})"},
-    {"PushRefused",
-     R"({"anyOf":[{"$ref":"#/components/schemas/PushAnswer"},{"$ref":"#/components/schemas/Problem"}]})"},
-    {"DeadLetters",
-     R"({"type":"array","items":{"type":"object","required":["epoch","stream","row","field","rule","reason","payload"],"properties":{"epoch":{"type":"integer"},"stream":{"type":"string"},"row":{"type":"integer"},"field":{"type":"string"},"rule":{"type":"string"},"reason":{"type":"string"},"payload":{"type":"string"}}}})"},
-    {"Views",
-     R"({"type":"object","required":["pipeline","definition","views","on_request","services"],"properties":{"pipeline":{"type":"string"},"definition":{"type":"string"},"views":{"type":"array","items":{"type":"object","required":["name","stream","join_keys","windows","features"],"properties":{"name":{"type":"string"},"stream":{"type":"string"},"join_keys":{"type":"array","items":{"$ref":"#/components/schemas/NameAndType"}},"windows":{"type":"array","items":{"type":"string"}},"ttl":{"type":"string"},"features":{"type":"array","items":{"$ref":"#/components/schemas/NameAndType"}}}}},"on_request":{"type":"array","items":{"type":"object","required":["name","type","expression","inputs"]}},"services":{"type":"array","items":{"type":"object","required":["name","features"],"properties":{"name":{"type":"string"},"features":{"type":"array","items":{"type":"string"}},"max_lag":{"type":"string"}}}}}})"},
-    {"NameAndType",
-     R"({"type":"object","required":["name","type"],"properties":{"name":{"type":"string"},"type":{"type":"string"}}})"},
-    {"ChangeRequest",
-     R"({"type":"object","required":["pipeline"],"properties":{"pipeline":{"type":"string"},"contracts":{"type":"object","additionalProperties":{"type":"string"}},"from_now":{},"may_break":{"type":"boolean"}}})"},
-    {"DefinitionState",
-     R"({"type":"object","required":["pipeline","definition","epoch"],"properties":{"pipeline":{"type":"string"},"definition":{"type":"string"},"epoch":{"type":"integer"},"change":{"type":"object"}}})"},
-    {"DefinitionDiff",
-     R"({"type":"object","required":["pipeline","from","to","changes","possible","streams","views","services","refused"],"properties":{"pipeline":{"type":"string"},"from":{"type":"string"},"to":{"type":"string"},"changes":{"type":"boolean"},"possible":{"type":"boolean"},"streams":{"type":"array"},"views":{"type":"array"},"services":{"type":"array"},"refused":{"type":"array"}}})"},
-    {"Ready", R"({"type":"object","required":["ready"],"properties":{"ready":{"enum":[true]}}})"},
-    {"Status",
-     R"({"type":"object","required":["pipeline","state","uptime_s"],"properties":{"pipeline":{"type":"string"},"state":{"type":"string"},"uptime_s":{"type":"number"}}})"},
-    {"FlipRequest",
-     R"({"type":"object","required":["view","key"],"properties":{"view":{"type":"string"},"key":{"type":"object"}}})"},
-    {"Object", R"({"type":"object"})"},
-    {"Null", R"({"type":"null"})"},
-    {"Text", R"({"type":"string"})"},
+constexpr SchemaRow
+    kSchemas
+        [] =
+            {
+                {"Problem",
+                 R"({"type":"object","required":["type","title","status","detail","code","caller_should","context"],"properties":{"type":{"type":"string"},"title":{"type":"string"},"status":{"type":"integer"},"detail":{"type":"string"},"code":{"type":"string"},"caller_should":{"type":"string"},"context":{"type":"object","additionalProperties":{"type":"string"}}}})"},
+                {"FeastError",
+                 R"({"type":"string","description":"Feast's own errors are JSON documents inside this string: module, class, message"})"},
+                {"FieldProblems",
+                 R"({"type":"object","required":["detail"],"properties":{"detail":{"type":"array","items":{"type":"object","required":["type","loc","msg"],"properties":{"type":{"type":"string"},"loc":{"type":"array","items":{"type":["string","integer"]}},"msg":{"type":"string"}}}}}})"},
+                {"WriteProblems",
+                 R"({"anyOf":[{"$ref":"#/components/schemas/FieldProblems"},{"$ref":"#/components/schemas/FeastError"}]})"},
+                {"FeatureRequest",
+                 R"({"type":"object","required":["entities"],"properties":{"entities":{"type":"object","additionalProperties":{"type":"array","items":{"type":["string","number","boolean","null"]}}},"features":{"type":["array","null"],"items":{"type":"string"}},"feature_service":{"type":["string","null"]},"full_feature_names":{"type":"boolean"},"include_feature_view_version_metadata":{"type":"boolean"},"as_of":{"type":["string","null"]},"min_epoch":{"type":"integer"},"deadline_ms":{"type":"integer"},"mode":{"enum":["strict","feast"]}}})"},
+                {"FeatureAnswer",
+                 R"({"type":"object","required":["results","metadata","headrace"],"properties":{"results":{"type":"array","items":{"type":"object","required":["values","statuses","event_timestamps"],"properties":{"values":{"type":"array"},"statuses":{"type":"array","items":{"enum":["PRESENT","NULL_VALUE","NOT_FOUND","OUTSIDE_MAX_AGE","INVALID"]}},"event_timestamps":{"type":"array","items":{"type":"string"}}}}},"metadata":{"type":"object","required":["feature_names"],"properties":{"feature_names":{"type":"array","items":{"type":"string"}},"feature_view_metadata":{"type":"array","items":{"type":"object","required":["name"],"properties":{"name":{"type":"string"}}}}}},"headrace":{"type":"object","required":["epoch","as_of","lag_ms","log","definition","clock"],"properties":{"epoch":{"type":"integer"},"as_of":{"type":"string"},"lag_ms":{"type":"integer"},"log":{"type":"string"},"definition":{"type":"string"},"clock":{"enum":["wall","events"]}}}}})"},
+                {"Frame",
+                 R"({"type":"object","additionalProperties":{"type":"array","items":{}}})"},
+                {"PushRequest",
+                 R"({"type":"object","required":["push_source_name","df"],"properties":{"push_source_name":{"type":"string"},"df":{"$ref":"#/components/schemas/Frame"},"to":{"enum":["online","offline","online_and_offline"]},"allow_registry_cache":{"type":"boolean"},"transform_on_write":{"type":"boolean"}}})"},
+                {"WriteRequest",
+                 R"({"type":"object","required":["feature_view_name","df"],"properties":{"feature_view_name":{"type":"string"},"df":{"$ref":"#/components/schemas/Frame"},"allow_registry_cache":{"type":"boolean"},"transform_on_write":{"type":"boolean"}}})"},
+                {"EventsOutcome",
+                 R"({"type":"object","required":["accepted","refused_rows","refused","epoch","durability","repeated"],"properties":{"accepted":{"type":"integer"},"refused_rows":{"type":"integer"},"refused":{"type":"array","items":{"type":"object","required":["row","field","rule","reason"],"properties":{"row":{"type":"integer"},"field":{"type":"string"},"rule":{"type":"string"},"reason":{"type":"string"}}}},"epoch":{"type":"integer"},"durability":{"enum":["fsync","os"]},"repeated":{"type":"boolean"}}})"},
+                {"EventsRefused",
+                 R"({"anyOf":[{"$ref":"#/components/schemas/EventsOutcome"},{"$ref":"#/components/schemas/Problem"}]})"},
+                {"PushedEvent",
+                 R"({"type":"object","required":["state"],"properties":{"state":{"enum":["durable","refused","unknown"]},"epoch":{"type":"integer"},"token":{"type":"string"},"kept_in":{"type":"string"}}})"},
+                {"PushAnswer",
+                 R"({"type":"object","required":["answered","event"],"properties":{"answered":{"enum":["with_event","last_known","defaults","none"]},"event":{"$ref":"#/components/schemas/PushedEvent"},"features":{"type":"object"},"statuses":{"type":"object","additionalProperties":{"enum":["PRESENT","NULL_VALUE","NOT_FOUND","OUTSIDE_MAX_AGE","INVALID","DEFAULT"]}},"age_ms":{"type":"number"},"headrace":{"type":"object"}}})"},
+                {"PushRefused",
+                 R"({"anyOf":[{"$ref":"#/components/schemas/PushAnswer"},{"$ref":"#/components/schemas/Problem"}]})"},
+                {"DeadLetters",
+                 R"({"type":"array","items":{"type":"object","required":["epoch","stream","row","field","rule","reason","payload"],"properties":{"epoch":{"type":"integer"},"stream":{"type":"string"},"row":{"type":"integer"},"field":{"type":"string"},"rule":{"type":"string"},"reason":{"type":"string"},"payload":{"type":"string"}}}})"},
+                {"Views",
+                 R"({"type":"object","required":["pipeline","definition","views","on_request","services"],"properties":{"pipeline":{"type":"string"},"definition":{"type":"string"},"views":{"type":"array","items":{"type":"object","required":["name","stream","join_keys","windows","features"],"properties":{"name":{"type":"string"},"stream":{"type":"string"},"join_keys":{"type":"array","items":{"$ref":"#/components/schemas/NameAndType"}},"windows":{"type":"array","items":{"type":"string"}},"ttl":{"type":"string"},"features":{"type":"array","items":{"$ref":"#/components/schemas/NameAndType"}}}}},"on_request":{"type":"array","items":{"type":"object","required":["name","type","expression","inputs"]}},"services":{"type":"array","items":{"type":"object","required":["name","features"],"properties":{"name":{"type":"string"},"features":{"type":"array","items":{"type":"string"}},"max_lag":{"type":"string"}}}}}})"},
+                {"NameAndType",
+                 R"({"type":"object","required":["name","type"],"properties":{"name":{"type":"string"},"type":{"type":"string"}}})"},
+                {"ChangeRequest",
+                 R"({"type":"object","required":["pipeline"],"properties":{"pipeline":{"type":"string"},"contracts":{"type":"object","additionalProperties":{"type":"string"}},"from_now":{},"may_break":{"type":"boolean"}}})"},
+                {"DefinitionState",
+                 R"({"type":"object","required":["pipeline","definition","epoch"],"properties":{"pipeline":{"type":"string"},"definition":{"type":"string"},"epoch":{"type":"integer"},"change":{"type":"object"}}})"},
+                {"DefinitionDiff",
+                 R"({"type":"object","required":["pipeline","from","to","changes","possible","streams","views","services","refused"],"properties":{"pipeline":{"type":"string"},"from":{"type":"string"},"to":{"type":"string"},"changes":{"type":"boolean"},"possible":{"type":"boolean"},"streams":{"type":"array"},"views":{"type":"array"},"services":{"type":"array"},"refused":{"type":"array"}}})"},
+                {"PastAnswer",
+                 R"({"type":"object","required":["results","metadata","headrace"],"properties":{"results":{"type":"array","items":{"type":"object","required":["values","statuses","event_timestamps"]}},"metadata":{"type":"object","required":["feature_names"]},"headrace":{"type":"object","required":["epoch","as_of","log","definition","clock","source","because"],"properties":{"epoch":{"type":"integer"},"as_of":{"type":"string"},"log":{"type":"string"},"definition":{"type":"string"},"clock":{"enum":["wall","events"]},"source":{"enum":["state","table"]},"because":{"type":["string","null"]}}}}})"},
+                {"EventsRequest",
+                 R"({"type":"object","required":["key"],"properties":{"view":{"type":"string"},"stream":{"type":"string"},"key":{"type":"object","additionalProperties":{"type":["string","number","boolean","null"]}},"last":{"type":"integer"},"epoch":{"type":["integer","null"]},"source":{"enum":["either","state","table"]},"deadline_ms":{"type":"integer"}}})"},
+                {"LastEvents",
+                 R"({"type":"object","required":["log","epoch","source","because","kept","known","rows"],"properties":{"log":{"type":"string"},"epoch":{"type":"integer"},"source":{"enum":["state","table"]},"because":{"type":["string","null"]},"kept":{"type":"string"},"known":{"enum":["observed","assumed"]},"rows":{"type":"array","items":{"type":"object","required":["epoch","row","event_time","known_at","values"],"properties":{"epoch":{"type":"integer"},"row":{"type":"integer"},"event_time":{"type":"string"},"known_at":{"type":["string","null"]},"values":{"type":"object"}}}}}})"},
+                {"ExplainRequest",
+                 R"({"type":"object","required":["view","key","feature"],"properties":{"view":{"type":"string"},"key":{"type":"object","additionalProperties":{"type":["string","number","boolean","null"]}},"feature":{"type":"string"},"epoch":{"type":["integer","null"]},"as_of":{"type":["string","null"]},"limit":{"type":"integer"},"source":{"enum":["either","state","table"]},"served":{},"deadline_ms":{"type":"integer"}}})"},
+                {"ExplainedValue",
+                 R"({"type":["object","null"],"required":["value","status","event_time"],"properties":{"value":{},"status":{"enum":["PRESENT","NULL_VALUE","NOT_FOUND","OUTSIDE_MAX_AGE","INVALID"]},"event_time":{"type":["string","null"]}}})"},
+                {"Explanation",
+                 R"({"type":"object","required":["view","feature","computed","key","window","log","epoch","as_of","definition","source","because","table_version","recomputed","served","told","same_bits","known","tiles","counts","rows_left_out","rows"],"properties":{"view":{"type":"string"},"feature":{"type":"string"},"computed":{"type":"object","properties":{"aggregate":{"type":"string"},"argument":{"type":["string","null"]},"condition":{"type":["string","null"]},"where":{"type":["string","null"]}}},"key":{"type":"object"},"window":{"type":"object","required":["says","after","until"],"properties":{"says":{"type":"string"},"after":{"type":["string","null"]},"until":{"type":"string"}}},"log":{"type":"string"},"epoch":{"type":"integer"},"as_of":{"type":"string"},"definition":{"type":"string"},"source":{"enum":["state","table"]},"because":{"type":["string","null"]},"table_version":{"type":["integer","null"]},"recomputed":{"$ref":"#/components/schemas/ExplainedValue"},"served":{"$ref":"#/components/schemas/ExplainedValue"},"told":{},"same_bits":{"type":["boolean","null"]},"known":{"enum":["observed","assumed"]},"tiles":{"type":["object","null"]},"counts":{"type":"object","additionalProperties":{"type":"integer"}},"rows_left_out":{"type":"integer"},"rows":{"type":"array","items":{"type":"object","required":["epoch","row","event_time","known_at","counts","verdict","why"],"properties":{"epoch":{"type":"integer"},"row":{"type":"integer"},"event_time":{"type":"string"},"known_at":{"type":["string","null"]},"value":{},"condition":{"type":["boolean","null"]},"counts":{"type":"boolean"},"verdict":{"type":"string"},"why":{"type":"string"},"late_by_us":{"type":"integer"}}}}}})"},
+                {"Ready",
+                 R"({"type":"object","required":["ready"],"properties":{"ready":{"enum":[true]}}})"},
+                {"Status",
+                 R"({"type":"object","required":["pipeline","state","uptime_s"],"properties":{"pipeline":{"type":"string"},"state":{"type":"string"},"uptime_s":{"type":"number"}}})"},
+                {"FlipRequest",
+                 R"({"type":"object","required":["view","key"],"properties":{"view":{"type":"string"},"key":{"type":"object"}}})"},
+                {"Object", R"({"type":"object"})"},
+                {"Null", R"({"type":"null"})"},
+                {"Text", R"({"type":"string"})"},
 };
 
 }  // namespace
@@ -358,6 +410,7 @@ std::span<const RouteRow> RouteTable() {
     AddOwn(rows);
     AddDefinition(rows);
     AddTables(rows);
+    AddLookback(rows);
     AddHealth(rows);
     return rows;
   }();

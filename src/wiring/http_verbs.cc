@@ -14,6 +14,7 @@
 #include "wiring/events_intake.h"
 #include "wiring/feast_writes.h"
 #include "wiring/http_routes.h"
+#include "wiring/lookback_verbs.h"
 #include "wiring/table_verbs.h"
 
 namespace headrace::wiring {
@@ -128,6 +129,7 @@ void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& g
                reply.Send(HttpResponse::Json(document));
              });
   MountTableVerbs(router, core);
+  MountLookback(router, core);
   SetRouteNeeds(router);
 }
 

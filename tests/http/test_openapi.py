@@ -20,6 +20,7 @@ EVENT = {"card": "a", "shop": "b", "at": AT, "amount": 1.5}
 LATE = EVENT | {"at": "2001-01-01T00:00:00Z"}
 FEATURES = {"features": ["card:n_1h"], "entities": {"card": ["a", "nobody"]}}
 CHANGED = PIPELINE.replace("over: [1h, 1d]", "over: [1h, 1d, 2d]")
+EXPLAIN = {"view": "card", "key": {"card": "a"}, "feature": "n_1h"}
 FRAME = {name: [value] for name, value in EVENT.items()}
 
 
@@ -66,6 +67,32 @@ REQUESTS: dict[str, list[tuple[int, str, Any]]] = {
         (404, "?service=nobody", EVENT),
     ],
     "askPush": [(404, "", None)],
+    "explain": [
+        (200, "", EXPLAIN),
+        (200, "", EXPLAIN | {"source": "state", "limit": 0, "served": 3}),
+        (404, "", EXPLAIN | {"feature": "n_2h"}),
+        (412, "", EXPLAIN | {"as_of": "2001-01-01T00:00:00Z", "source": "state"}),
+        (422, "", EXPLAIN | {"key": {}}),
+        (422, "", "["),
+        (503, "", EXPLAIN | {"epoch": 1000000}),
+    ],
+    "getFeaturesAt": [
+        (200, "?epoch=1&source=table", FEATURES | {"as_of": AT}),
+        (200, "", FEATURES),
+        (404, "", FEATURES | {"features": ["nope:x"]}),
+        (412, "?as_of=2001-01-01T00:00:00Z&source=state", FEATURES),
+        (422, "?epoch=x", FEATURES),
+        (422, "", {"entities": {}}),
+        (503, "?epoch=1000000", FEATURES),
+    ],
+    "lastEvents": [
+        (200, "", {"view": "card", "key": {"card": "a"}}),
+        (200, "", {"stream": "payments", "key": {"shop": "b"}, "last": 2}),
+        (404, "", {"stream": "nobody", "key": {"shop": "b"}}),
+        (412, "", {"stream": "payments", "key": {"shop": "b"}, "source": "state"}),
+        (422, "", {"view": "card", "key": {"card": "a"}, "last": 0}),
+        (503, "", {"view": "card", "key": {"card": "a"}, "epoch": 1000000}),
+    ],
     "optimizeTable": [(404, "", {})],
     "vacuumTable": [(404, "", {})],
     "listDeadLetters": [(200, "?stream=payments&limit=10&after=0", None), (422, "?limit=x", None)],

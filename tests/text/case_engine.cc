@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -16,6 +17,7 @@
 #include "wiring/definition_changes.h"
 #include "wiring/http_verbs.h"
 #include "wiring/log_gate.h"
+#include "wiring/lookback.h"
 
 namespace headrace::tests {
 namespace {
@@ -60,6 +62,33 @@ Result<columns::Value> KeyValue(const pipeline::PipelineDefinition& definition,
   return columns::Value::String(text);
 }
 
+// The epochs of rows are told by their order alone: a case should not depend on how many others the
+// log has.
+std::string ExplanationText(const wiring::Explanation& explained) {
+  const pipeline::ViewDefinition& view = explained.view_definition();
+  const auto argument = view.features[view.outputs[explained.output].feature].argument;
+  const auto same = explained.SameBits();
+  const bool of_state = explained.source == wiring::RowSource::kState;
+  std::string text =
+      fmt::format("{} {} of {} rows, {}{}", explained.recomputed.value.ToJson(),
+                  NameOf(explained.recomputed.status), explained.explained.counts[0],
+                  of_state ? "from the state" : "from the table: " + explained.because,
+                  !same ? "" : (*same ? ", the same bits" : ", OTHER BITS"));
+  std::set<base::EpochId> epochs;
+  for (const size_t row : explained.listed) epochs.insert(explained.rows.positions[row].epoch());
+  for (const size_t row : explained.listed) {
+    const columns::Position at = explained.rows.positions[row];
+    const auto number = std::distance(epochs.begin(), epochs.find(at.epoch())) + 1;
+    text += fmt::format(
+        "\n{} ({}, {}){} {}", base::FormatTimestamp({explained.rows.times[row]}), number, at.row(),
+        argument ? " " + explained.rows.arguments.column(*argument).At(row).ToJson() : "",
+        NameOf(explained.explained.verdicts[row]));
+    if (const base::Duration late = explained.explained.late[row]; late.count() > 0)
+      text += ", late by " + base::FormatDuration(late);
+  }
+  return text;
+}
+
 }  // namespace
 
 CaseEngine::CaseEngine(std::string pipeline, std::map<std::string, std::string> files,
@@ -77,24 +106,17 @@ CaseEngine::~CaseEngine() {
 }
 
 const std::map<std::string, CaseEngine::Command>& CaseEngine::Commands() {
-  static const std::map<std::string, Command> commands = {{"check", &CaseEngine::Check},
-                                                          {"ingest", &CaseEngine::Ingest},
-                                                          {"get", &CaseEngine::Get},
-                                                          {"http", &CaseEngine::Http},
-                                                          {"deadletters", &CaseEngine::DeadLetters},
-                                                          {"table", &CaseEngine::Table},
-                                                          {"train", &CaseEngine::Train},
-                                                          {"status", &CaseEngine::Status},
-                                                          {"verify", &CaseEngine::Verify},
-                                                          {"diff", &CaseEngine::Diff},
-                                                          {"apply", &CaseEngine::Apply},
-                                                          {"rollback", &CaseEngine::Rollback},
-                                                          {"serve", &CaseEngine::Serve},
-                                                          {"snapshot", &CaseEngine::Snapshot},
-                                                          {"kill", &CaseEngine::Kill},
-                                                          {"power-cut", &CaseEngine::Kill},
-                                                          {"wait", &CaseEngine::Wait},
-                                                          {"step-wall", &CaseEngine::StepWall}};
+  static const std::map<std::string, Command> commands = {
+      {"check", &CaseEngine::Check},       {"ingest", &CaseEngine::Ingest},
+      {"get", &CaseEngine::Get},           {"explain", &CaseEngine::Explain},
+      {"http", &CaseEngine::Http},         {"deadletters", &CaseEngine::DeadLetters},
+      {"table", &CaseEngine::Table},       {"train", &CaseEngine::Train},
+      {"status", &CaseEngine::Status},     {"verify", &CaseEngine::Verify},
+      {"diff", &CaseEngine::Diff},         {"apply", &CaseEngine::Apply},
+      {"rollback", &CaseEngine::Rollback}, {"serve", &CaseEngine::Serve},
+      {"snapshot", &CaseEngine::Snapshot}, {"kill", &CaseEngine::Kill},
+      {"power-cut", &CaseEngine::Kill},    {"wait", &CaseEngine::Wait},
+      {"step-wall", &CaseEngine::StepWall}};
   return commands;
 }
 
@@ -199,6 +221,32 @@ Result<std::string> CaseEngine::Get(const CaseSection& section) {
     }
   }
   return Answer(query, only);
+}
+
+Result<std::string> CaseEngine::Explain(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  if (section.words.size() != 2)
+    return Fail(ErrorCode::kInvalidInput, "[explain VIEW FEATURE key=value]");
+  wiring::ExplainRequest request{.view = section.words[0], .feature = section.words[1]};
+  for (const auto& [name, text] : section.options) {
+    if (name == "as_of") {
+      HR_TRY(request.as_of, base::ParseTimestamp(text));
+    } else if (name == "epoch") {
+      request.epoch = base::EpochId{std::stoull(text)};
+    } else if (name == "source") {
+      request.source = text == "table" ? wiring::RowSource::kTable : wiring::RowSource::kState;
+    } else {
+      HR_TRY(columns::Value value, KeyValue(*core_->definition(), name, text));
+      request.key.emplace_back(name, std::move(value));
+    }
+  }
+  Result<wiring::Explanation> explained = Fail(ErrorCode::kInternal, "not asked");
+  machine_->Run([&] {
+    explained = core_->lookback().Explain(request, nullptr,
+                                          machine_->clock().Now() + wiring::Lookback::kDeadline);
+  });
+  if (!explained) return explained.error().ToString();
+  return ExplanationText(*explained);
 }
 
 Result<std::string> CaseEngine::Answer(const serving::FeatureQuery& query,

@@ -37,6 +37,7 @@ class CaseEngine {
   base::Result<std::string> Check(const CaseSection& section);
   base::Result<std::string> Ingest(const CaseSection& section);
   base::Result<std::string> Get(const CaseSection& section);
+  base::Result<std::string> Explain(const CaseSection& section);
   base::Result<std::string> Http(const CaseSection& section);
   base::Result<std::string> DeadLetters(const CaseSection& section);
   base::Result<std::string> Table(const CaseSection& section);

@@ -1,0 +1,97 @@
+// headrace events: the newest rows of a key, over HTTP.
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "aligned_lines.h"
+#include "commands.h"
+#include "http_calls.h"
+
+namespace headrace::app {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+using base::Fail;
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr std::chrono::minutes kAnswerTimeout{10};
+
+bool HasView(const json& views, const std::string& name) {
+  const json all = views.is_object() ? views.value("views", json::array()) : json::array();
+  return std::ranges::any_of(all, [&](const json& view) { return view.value("name", "") == name; });
+}
+
+base::Result<std::string> Ask(const EventsOptions& options) {
+  HttpCalls calls(options.http, kAnswerTimeout);
+  HR_TRY(const std::string views, calls.Get("/views"));
+  const std::string& name = options.words.front();
+  const bool view =
+      !options.stream && HasView(json::parse(views, nullptr, /*allow_exceptions=*/false), name);
+  json question = {
+      {view ? "view" : "stream", name}, {"key", json::object()}, {"last", options.last}};
+  for (size_t i = 1; i < options.words.size(); ++i) {
+    const std::string& word = options.words[i];
+    const size_t equals = word.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return Fail(ErrorCode::kInvalidInput,
+                  fmt::format("`{}` is no key: write NAME=VALUE, such as card_id=42", word));
+    question["key"][word.substr(0, equals)] = word.substr(equals + 1);
+  }
+  if (options.epoch) question["epoch"] = *options.epoch;
+  if (!options.source.empty()) question["source"] = options.source;
+  return calls.PostJson("/last-events", question.dump());
+}
+
+std::string TextOf(const ordered_json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+void PrintText(const CommandContext& context, const ordered_json& answer) {
+  const ordered_json& rows = answer["rows"];
+  fmt::print(context.out, "as epoch {} saw them; {}\n", answer["epoch"].get<uint64_t>(),
+             answer["source"] == "state"
+                 ? "from the state"
+                 : fmt::format("from table and log: {}", TextOf(answer["because"])));
+  fmt::print(context.out, "{}\n\n", answer["kept"].get<std::string>());
+  if (rows.empty()) return fmt::print(context.out, "  no rows of this key\n");
+  std::vector<std::string> header = {"event time", "position", "known at"};
+  for (const auto& [name, value] : rows[0]["values"].items()) header.push_back(name);
+  AlignedLines lines(std::move(header));
+  for (const ordered_json& row : rows) {
+    std::vector<std::string> cells = {
+        row["event_time"].get<std::string>(),
+        fmt::format("({}, {})", row["epoch"].get<uint64_t>(), row["row"].get<uint64_t>()),
+        row["known_at"].is_null() ? "-" : row["known_at"].get<std::string>()};
+    for (const auto& [name, value] : row["values"].items()) cells.push_back(TextOf(value));
+    lines.Add(std::move(cells));
+  }
+  lines.Print(context.out);
+}
+
+}  // namespace
+
+int RunEvents(const EventsOptions& options, CommandContext& context) {
+  if (options.words.size() < 2)
+    return ReportError(context, Error(ErrorCode::kInvalidInput,
+                                      "say of which key: headrace events card card_id=42"));
+  const auto text = Ask(options);
+  if (!text) return ReportError(context, text.error());
+  if (context.json()) {
+    fmt::print(context.out, "{}\n", *text);
+    return 0;
+  }
+  try {
+    PrintText(context, ordered_json::parse(*text));
+  } catch (const ordered_json::exception& exception) {
+    return ReportError(
+        context,
+        Error(ErrorCode::kInternal, fmt::format("the answer can't be read: {}", exception.what())));
+  }
+  return 0;
+}
+
+}  // namespace headrace::app

@@ -49,6 +49,7 @@ class Headrace:
         ports = json.loads(ready.read_text())
         self.resp = int(ports["resp"])
         self.http = int(ports["http"])
+        self.flight = int(ports["flight"])
         self.pid = self._process.pid
 
     def load(self, keys: int, amount: Callable[[int], float]) -> None:

@@ -141,7 +141,7 @@ class RunningEngine final : public Engine {
     MountVerbs(router_, *core_, *gate_, *events_, options_.demo_faults);
     progress_.Begin(log::RecoveryPhase::kReady, 0);
     starting_gate_.Open(*gate_);
-    flight_verbs_ = std::make_unique<FlightVerbs>(*core_, *environment_, *budget_);
+    flight_verbs_ = std::make_unique<FlightVerbs>(*core_, *gate_, *environment_, *budget_);
     flight_->UseReads(*flight_verbs_);
     flight_->UseExchanges(*flight_verbs_);
     http_->UseRouter(router_);

@@ -20,13 +20,19 @@ bool Has(const std::string& json, const char* member) {
 
 }  // namespace
 
-FlightVerbs::FlightVerbs(Core& core, env::Environment& environment, base::MemoryBudget& budget)
+FlightVerbs::FlightVerbs(Core& core, ingest::StreamGate& gate, env::Environment& environment,
+                         base::MemoryBudget& budget)
     : serving_{.answers = &core.answers(), .environment = &environment, .budget = &budget},
       changes_{.serving = serving_,
                .log = &core.log_reader(),
                .recent = &core.recent_epochs(),
                .visible = [&core] { return core.visible(); },
                .stream_named = [&core](const std::string& name) { return core.StreamNamed(name); }},
+      pushes_{.pushes = &core.pushes(),
+              .answers = &core.answers(),
+              .gate = &gate,
+              .environment = &environment,
+              .budget = &budget},
       scans_(core.scans(), [&core] { return core.definition(); }) {}
 
 Result<ingest::FlightReads::Offer> FlightVerbs::MakeOffer(const std::string& command,
@@ -44,6 +50,7 @@ Result<std::unique_ptr<ingest::FlightRows>> FlightVerbs::Open(const std::string&
 Result<std::unique_ptr<ingest::FlightExchange>> FlightVerbs::Open(const std::string& command,
                                                                   const arrow::Schema& schema,
                                                                   ingest::FlightCaller caller) {
+  if (Has(command, "push")) return serving::PushExchange::Open(pushes_, command, schema, caller);
   return serving::KeyReads::Open(serving_, command, schema, std::move(caller));
 }
 

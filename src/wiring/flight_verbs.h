@@ -6,16 +6,18 @@
 
 #include "ingest/flight/flight_reads.h"
 #include "serving/flight/key_reads.h"
+#include "serving/flight/push_exchange.h"
 #include "serving/flight/view_changes.h"
 #include "wiring/engine.h"
 #include "wiring/flight_scans.h"
 
 namespace headrace::wiring {
 
-// Thread-safe; outlived by the core.
+// Thread-safe; outlived by the core and the gate.
 class FlightVerbs final : public ingest::FlightReads, public ingest::FlightExchanges {
  public:
-  FlightVerbs(Core& core, env::Environment& environment, base::MemoryBudget& budget);
+  FlightVerbs(Core& core, ingest::StreamGate& gate, env::Environment& environment,
+              base::MemoryBudget& budget);
 
   base::Result<Offer> MakeOffer(const std::string& command,
                                 const access::CallerRef& caller) override;
@@ -28,6 +30,7 @@ class FlightVerbs final : public ingest::FlightReads, public ingest::FlightExcha
  private:
   const serving::FlightSources serving_;
   const serving::ChangeSources changes_;
+  const serving::FlightPushSources pushes_;
   FlightScans scans_;
 };
 

@@ -50,7 +50,7 @@ def test_changes_after_an_epoch(engine: EngineProcess) -> None:
     send(engine, "b", "s", 2)
     last = send(engine, "c", "s", 3)
     reader = follow(engine, changes="card", from_epoch=before, until_epoch=last)
-    told = {}
+    told: dict[str, Any] = {}
     for rows, about in chunks(reader):
         assert about["epoch"] >= about["through"] > about["after"] >= before
         told |= dict(zip(rows.column("card").to_pylist(), rows.to_pylist(), strict=True))

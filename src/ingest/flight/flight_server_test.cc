@@ -429,5 +429,101 @@ TEST_F(FlightLoopback, OneReadTooManyIsRefusedUntilAClientLeaves) {
   other->Cancel();
 }
 
+// Answers a batch with itself and its number.
+class Echo final : public FlightExchange {
+ public:
+  std::shared_ptr<arrow::Schema> schema() const override { return Batch(0, 0)->schema(); }
+  size_t rows_max() const override { return 10; }
+  base::Result<FlightBatch> Answer(const arrow::RecordBatch& rows,
+                                   std::string_view metadata) override {
+    if (metadata == "no") return base::Fail(base::ErrorCode::kUnauthorized, "not this one");
+    return FlightBatch{rows.Slice(0), std::to_string(++batches_), {}};
+  }
+
+ private:
+  int batches_ = 0;
+};
+
+class Echoes final : public FlightExchanges {
+ public:
+  base::Result<std::unique_ptr<FlightExchange>> Open(const std::string& command,
+                                                     const arrow::Schema& schema,
+                                                     FlightCaller caller) override {
+    EXPECT_FALSE(caller.IsGone());
+    if (command != "echo") return base::Fail(base::ErrorCode::kNotFound, "no such exchange");
+    if (schema.num_fields() != 4) return base::Fail(base::ErrorCode::kInvalidInput, "four columns");
+    return std::make_unique<Echo>();
+  }
+};
+
+// One DoExchange from a client's side.
+struct Exchange {
+  flight::FlightClient::DoExchangeResult call;
+
+  Exchange(flight::FlightClient& client, const flight::FlightDescriptor& descriptor)
+      : call(*client.DoExchange(descriptor)) {
+    (void)call.writer->Begin(Batch(0, 0)->schema());
+  }
+  // What came back with a batch; the error where there is one.
+  std::string Ask(const arrow::RecordBatch& rows, const std::string& metadata) {
+    (void)call.writer->WriteWithMetadata(rows, arrow::Buffer::FromString(metadata));
+    const auto chunk = call.reader->Next();
+    if (!chunk.ok()) return chunk.status().ToString();
+    if (chunk->data == nullptr) return call.writer->Close().ToString();
+    return std::to_string(chunk->data->num_rows()) + " rows, " + chunk->app_metadata->ToString();
+  }
+  ~Exchange() { (void)call.writer->Close(); }
+};
+
+TEST_F(FlightLoopback, BatchesAreAnsweredOneByOne) {
+  Start();
+  Echoes echoes;
+  server_->UseExchanges(echoes);
+  Exchange exchange(*client_, flight::FlightDescriptor::Command("echo"));
+  EXPECT_EQ(exchange.Ask(*Batch(0, 3), "a"), "3 rows, 1");
+  EXPECT_EQ(exchange.Ask(*Batch(0, 0), ""), "0 rows, 2");
+  EXPECT_EQ(exchange.Ask(*Batch(0, 10), "a"), "10 rows, 3");
+  EXPECT_THAT(exchange.Ask(*Batch(0, 11), "a"), HasSubstr("over 10: send smaller batches"));
+  EXPECT_EQ(budget_.used_bytes(), 0U);
+}
+
+TEST_F(FlightLoopback, AnExchangeEndsWithItsError) {
+  Start();
+  const auto command = [](const char* text) { return flight::FlightDescriptor::Command(text); };
+  EXPECT_THAT(Exchange(*client_, command("echo")).Ask(*Batch(0, 1), "a"), HasSubstr("repeat"));
+  Echoes echoes;
+  server_->UseExchanges(echoes);
+  EXPECT_THAT(Exchange(*client_, command("x")).Ask(*Batch(0, 1), "a"), HasSubstr("no such"));
+  EXPECT_THAT(Exchange(*client_, command("echo")).Ask(*Batch(0, 1), "no"),
+              HasSubstr("[Unauthorized] not this one"));
+  EXPECT_THAT(Exchange(*client_, flight::FlightDescriptor::Path({"echo"})).Ask(*Batch(0, 1), ""),
+              HasSubstr("must be a command"));
+}
+
+TEST_F(FlightLoopback, OneExchangeTooManyIsRefusedUntilAnotherEnds) {
+  FlightServerOptions options;
+  options.exchange_streams_max = 1;
+  Start(options);
+  Echoes echoes;
+  server_->UseExchanges(echoes);
+  const auto command = flight::FlightDescriptor::Command("echo");
+  {
+    Exchange one(*client_, command);
+    EXPECT_EQ(one.Ask(*Batch(0, 1), ""), "1 rows, 1");
+    EXPECT_THAT(Exchange(*client_, command).Ask(*Batch(0, 1), ""),
+                HasSubstr("1 DoExchange calls are open"));
+  }
+  EXPECT_EQ(Exchange(*client_, command).Ask(*Batch(0, 1), ""), "1 rows, 1");
+}
+
+TEST_F(FlightLoopback, AStopEndsAnExchangeThatWaits) {
+  Start();
+  Echoes echoes;
+  server_->UseExchanges(echoes);
+  Exchange exchange(*client_, flight::FlightDescriptor::Command("echo"));
+  EXPECT_EQ(exchange.Ask(*Batch(0, 1), ""), "1 rows, 1");
+  server_->Stop();
+}
+
 }  // namespace
 }  // namespace headrace::ingest

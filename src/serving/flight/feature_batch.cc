@@ -27,10 +27,10 @@ using columns::Type;
 using pipeline::FeatureStatus;
 
 constexpr std::string_view kStatusSuffix = "__status";
-// By the numbers of FeatureStatus; then what a service's default has.
-constexpr std::array<std::string_view, 6> kStatusNames = {
-    "INVALID", "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE", "DEFAULT"};
-constexpr int8_t kDefault = 5;
+// By the numbers of ShownStatus.
+constexpr std::array<std::string_view, 7> kStatusNames = {
+    "INVALID", "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE", "DEFAULT", "NOT_ANSWERED"};
+static_assert(sizeof(FeatureStatus) == sizeof(ShownStatus));
 
 std::shared_ptr<arrow::DataType> StatusType() {
   static const auto type = arrow::dictionary(arrow::int8(), arrow::utf8());
@@ -53,12 +53,12 @@ const std::shared_ptr<arrow::Array>& StatusDictionary() {
   return names;
 }
 
-std::shared_ptr<arrow::Array> StatusColumn(const FeatureAnswer& answer, size_t column) {
-  std::vector<int8_t> numbers(answer.rows, kDefault);
-  if (!answer.statuses.empty())
-    for (size_t row = 0; row < answer.rows; ++row)
-      numbers[row] = static_cast<int8_t>(answer.statuses[answer.At(row, column)]);
-  auto indexes = std::make_shared<arrow::Int8Array>(static_cast<int64_t>(answer.rows),
+std::shared_ptr<arrow::Array> StatusColumn(std::span<const ShownStatus> statuses, size_t rows,
+                                           size_t columns, size_t column) {
+  std::vector<int8_t> numbers(rows);
+  for (size_t row = 0; row < rows; ++row)
+    numbers[row] = static_cast<int8_t>(statuses[row * columns + column]);
+  auto indexes = std::make_shared<arrow::Int8Array>(static_cast<int64_t>(rows),
                                                     arrow::Buffer::FromVector(std::move(numbers)));
   return std::make_shared<arrow::DictionaryArray>(StatusType(), indexes, StatusDictionary());
 }
@@ -73,14 +73,19 @@ uint64_t TextBytes(const columns::Value& value) {
   return bytes;
 }
 
-Result<columns::Column> ValueColumn(const FeatureAnswer& answer, size_t column, Type type,
-                                    uint64_t& bytes) {
+bool IsShown(ShownStatus status) {
+  return status == ShownStatus::kPresent || status == ShownStatus::kDefault;
+}
+
+Result<columns::Column> ValueColumn(const FeatureAnswer& answer, size_t column,
+                                    std::span<const ShownStatus> statuses, uint64_t& bytes) {
+  const Type type = (*answer.columns)[column].type;
   columns::ColumnBuilder builder(type);
   const bool variable = columns::IsVariable(type) || columns::IsList(type);
   for (size_t row = 0; row < answer.rows; ++row) {
     const size_t at = answer.At(row, column);
     const columns::Value& value = answer.values[at];
-    if (!answer.statuses.empty() && answer.statuses[at] != FeatureStatus::kPresent) {
+    if (!IsShown(statuses[at])) {
       builder.AppendNull();
       continue;
     }
@@ -137,16 +142,26 @@ bool FeatureLayout::Fits(const AnswerPlan& other) const {
 
 Result<std::shared_ptr<arrow::RecordBatch>> FeatureLayout::ToArrow(
     const columns::ColumnBatch& inputs, const FeatureAnswer& answer) const {
+  // The numbers are the same, a byte each.
+  const auto* shown = reinterpret_cast<const ShownStatus*>(answer.statuses.data());
+  return ToArrow(inputs, answer, std::span(shown, answer.statuses.size()));
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> FeatureLayout::ToArrow(
+    const columns::ColumnBatch& inputs, const FeatureAnswer& answer,
+    std::span<const ShownStatus> statuses) const {
+  const size_t width = answer.columns->size();
   std::vector<columns::Column> values = inputs.columns();
   uint64_t bytes = 0;
-  for (size_t i = 0; i < answer.columns->size(); ++i) {
-    HR_TRY(columns::Column column, ValueColumn(answer, i, (*answer.columns)[i].type, bytes));
+  for (size_t i = 0; i < width; ++i) {
+    HR_TRY(columns::Column column, ValueColumn(answer, i, statuses, bytes));
     values.push_back(std::move(column));
   }
   HR_TRY(const auto record,
          columns::ToArrow(columns::ColumnBatch(values_, answer.rows, std::move(values))));
   arrow::ArrayVector arrays = record->columns();
-  for (size_t i = 0; i < answer.columns->size(); ++i) arrays.push_back(StatusColumn(answer, i));
+  for (size_t i = 0; i < width; ++i)
+    arrays.push_back(StatusColumn(statuses, answer.rows, width, i));
   return arrow::RecordBatch::Make(schema_, static_cast<int64_t>(answer.rows), std::move(arrays));
 }
 

@@ -2,7 +2,9 @@
 // Answers as Arrow: columns of keys, a nullable column for each feature, and beside it one that
 // says why a value is there or is not.
 
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,18 @@ namespace headrace::serving {
 // Of texts in one batch that goes out; more is kInvalidInput: ask for fewer rows.
 inline constexpr uint64_t kReplyBytesMax = 64ULL << 20;
 
+// What a value's status column says: FeatureStatus, by its numbers, and two that only an answer
+// without state can have.
+enum class ShownStatus : int8_t {
+  kInvalid = 0,
+  kPresent = 1,
+  kNullValue = 2,
+  kNotFound = 3,
+  kOutsideMaxAge = 4,
+  kDefault = 5,      // the service's, at a deadline
+  kNotAnswered = 6,  // a push whose row says why
+};
+
 // The columns of one plan's answers, in this order:
 //   the join keys and inputs that it needs, as they came;
 //   its features by the names that they are shown under, of their types; null unless PRESENT;
@@ -40,9 +54,13 @@ class FeatureLayout {
   // Whether answers of `other` have the same columns and want the same inputs.
   bool Fits(const AnswerPlan& other) const;
 
-  // `inputs` are the rows that were asked for. An answer without statuses has each as DEFAULT.
+  // `inputs` are the rows that were asked for. Errors: kInvalidInput (kReplyBytesMax).
   base::Result<std::shared_ptr<arrow::RecordBatch>> ToArrow(const columns::ColumnBatch& inputs,
                                                             const FeatureAnswer& answer) const;
+  // The same with other statuses than the answer's, one for each of its values.
+  base::Result<std::shared_ptr<arrow::RecordBatch>> ToArrow(
+      const columns::ColumnBatch& inputs, const FeatureAnswer& answer,
+      std::span<const ShownStatus> statuses) const;
 
  private:
   std::shared_ptr<const AnswerPlan> plan_;

@@ -38,6 +38,12 @@ base::Error Late(std::chrono::milliseconds deadline) {
           fmt::format("the answer was not there within {} ms", deadline.count())};
 }
 
+// Of an event that was refused.
+std::string_view TextOf(const PushRequest& request, const columns::EventBatch& batch) {
+  if (request.typed) return batch.rejected[0].payload;
+  return request.event.rows.empty() ? std::string_view(request.event.body) : request.event.rows[0];
+}
+
 // One push under way. Shared by all that may answer it.
 struct PushUnderWay {
   std::string stream;
@@ -134,12 +140,17 @@ Result<Pushes::Begun> Pushes::Begin(PushRequest request) {
   push->deadline = std::min(request.deadline, limits_.wait_max);
   push->stream = request.event.stream;
   push->refused = request.refused;
-  HR_TRY(push->charge, sources_.budget->TryCharge(base::MemoryAccount::kIngest,
-                                                  2 * ingest::BytesOf(request.event)));
-  const std::string_view text =
-      request.event.rows.empty() ? std::string_view(request.event.body) : request.event.rows[0];
   const ingest::ScopedGate allowed(*sources_.gate, request.caller);
-  HR_TRY(columns::EventBatch batch, ingest::ReadEvents(request.event, allowed, limits_.events));
+  columns::EventBatch batch;
+  if (request.typed) {
+    HR_TRY(const ingest::StreamHandle stream, allowed.Find(request.event.stream));
+    batch = std::move(*request.typed);
+    batch.stream = stream.id;
+  } else {
+    HR_TRY(push->charge, sources_.budget->TryCharge(base::MemoryAccount::kIngest,
+                                                    2 * ingest::BytesOf(request.event)));
+    HR_TRY(batch, ingest::ReadEvents(request.event, allowed, limits_.events));
+  }
   if (batch.request_rows() != 1)
     return Fail(ErrorCode::kInvalidInput,
                 fmt::format("a push is of one event, here are {}: send several to POST "
@@ -164,7 +175,7 @@ Result<Pushes::Begun> Pushes::Begin(PushRequest request) {
         batch.rows.column(definition->streams[*stream].timing.event_time_field).Int64s()[0];
     HR_TRY(push->query.inputs, InputsOfEvent(*push->plan, batch.rows, request.inputs));
   } else if (push->refused == PushRequest::Refused::kAnswered) {
-    push->query.inputs = InputsOfText(*push->plan, text, request.inputs);
+    push->query.inputs = InputsOfText(*push->plan, TextOf(request, batch), request.inputs);
   }
   return Begun{std::move(push), std::move(batch)};
 }

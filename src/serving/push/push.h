@@ -26,8 +26,10 @@ namespace headrace::serving {
 
 struct PushRequest {
   std::string service;
-  access::CallerRef caller;         // null: everybody may push, and read the service
-  ingest::EventsRequest event;      // its stream, one event as its body, who sends it
+  access::CallerRef caller;                       // null: everybody may push, and read the service
+  ingest::EventsRequest event;                    // its stream, one event as its body, who sends it
+  std::optional<columns::EventBatch> typed = {};  // instead of the body: one event, held to the
+                                                  // contract of event.stream
   std::vector<InputColumn> inputs;  // of one value each; they win over the event's fields
   std::chrono::milliseconds deadline{1000};
   std::optional<pipeline::AtDeadline> at_deadline;  // else the service's

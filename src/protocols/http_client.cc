@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "protocols/tls_client_stream.h"
+
 namespace headrace::protocols {
 
 HttpClient::HttpClient(env::Network& network, std::string host, uint16_t port,
@@ -28,7 +30,11 @@ base::Result<HttpResponse> HttpClient::Send(HttpMethod method, std::string_view 
 
 base::Result<HttpResponse> HttpClient::Exchange(std::string_view request) {
   if (!stream_) {
-    HR_TRY(stream_, network_.Connect(host_, port_, options_.connect_timeout));
+    HR_TRY(auto stream, network_.Connect(host_, port_, options_.connect_timeout));
+    if (options_.tls != nullptr) {
+      HR_TRY(stream, SpeakTls(std::move(stream), options_.tls, host_, options_.connect_timeout));
+    }
+    stream_ = std::move(stream);
   }
   const auto* bytes = reinterpret_cast<const uint8_t*>(request.data());
   const auto written = stream_->Write({bytes, request.size()}, options_.answer_timeout);

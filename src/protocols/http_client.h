@@ -10,6 +10,7 @@
 #include "env/network.h"
 #include "protocols/http_message.h"
 #include "protocols/http_parser.h"
+#include "protocols/tls_channel.h"
 
 namespace headrace::protocols {
 
@@ -17,7 +18,8 @@ struct HttpClientOptions {
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds answer_timeout{60'000};
   uint64_t body_bytes_max = 256ULL << 20;
-  std::string token;  // shown with each request; empty: none
+  std::string token;            // shown with each request; empty: none
+  TlsContextRef tls = nullptr;  // null: none is spoken
 };
 
 // One thread at a time. Connects at the first request, and anew after the connection broke; a

@@ -17,6 +17,15 @@ std::string OneTooMany() {
   return bytes;
 }
 
+// What a client gets that speaks plainly where TLS is spoken. For people: curl prints it.
+std::string TellToSpeakTls() {
+  std::string bytes;
+  AppendResponse(
+      HttpResponse::Text("this port speaks TLS: write https:// instead of http://\n", 400), "",
+      BodyPart::kSend, AfterResponse::kClose, bytes);
+  return bytes;
+}
+
 class ListeningServer final : public HttpServer {
  public:
   ListeningServer(env::Clock& clock, base::MemoryBudget& budget, const HttpRouter& router,
@@ -31,6 +40,11 @@ class ListeningServer final : public HttpServer {
     env::SessionFactory factory = [this](env::Connection& connection) {
       return std::make_unique<HttpSession>(serving_, connection);
     };
+    if (TlsServing* const tls = serving_.options.tls; tls != nullptr) {
+      limits.connection_bytes += tls->limits.connection_charge_bytes;
+      limits.refusal.clear();  // nobody would understand it before a handshake
+      factory = OverTls(*tls, {"HTTP", "http/1.1", TellToSpeakTls()}, std::move(factory));
+    }
     HR_TRY(listener_, network.Listen(host, port, serving_.options.connection, std::move(factory)));
     return {};
   }

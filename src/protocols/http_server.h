@@ -16,6 +16,7 @@
 #include "protocols/browser_rules.h"
 #include "protocols/http_parser.h"
 #include "protocols/http_router.h"
+#include "protocols/tls_serving.h"
 
 namespace headrace::protocols {
 
@@ -24,6 +25,8 @@ struct HttpServerOptions {
   const access::AccessList* access = nullptr;
   // Which Host a request may name (browser_rules.h).
   HostRule hosts = HostRule::kAny;
+  // Null: no TLS. Outlives the server.
+  TlsServing* tls = nullptr;
   HttpLimits limits;
   env::ConnectionLimits connection;
   size_t pipelined_max = 32;  // requests under way on a connection; beyond it, it is not read

@@ -20,6 +20,8 @@ HttpSession::HttpSession(HttpServing& serving, env::Connection& connection)
 
 void HttpSession::OnBytes(std::span<const uint8_t> bytes) {
   if (input_closed_) return;
+  if (last_bytes_ == env::MonotonicTime(0) && BeginsTls(bytes))
+    NoteTlsOnPlainPort(serving_.tls_notice, serving_.clock, "HTTP", connection_.peer());
   last_bytes_ = serving_.clock.Now();
   unread_.Append(bytes);
   Pump();

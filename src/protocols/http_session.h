@@ -23,6 +23,7 @@ struct HttpServing {
   std::atomic<uint64_t> requests{0};
   std::atomic<uint64_t> refused{0};
   base::Histogram serve_us;
+  NoticePace tls_notice;
 };
 
 // On the connection's I/O thread; replies of other threads come through Connection::Run.

@@ -5,6 +5,9 @@
 namespace headrace::protocols {
 namespace {
 
+constexpr std::string_view kSpeakTls =
+    "-ERR this port speaks TLS: connect with TLS (redis-cli --tls, rediss://)\r\n";
+
 class ListeningServer final : public RespServer {
  public:
   ListeningServer(env::Clock& clock, base::MemoryBudget& budget, const RespHandlers& handlers,
@@ -21,6 +24,11 @@ class ListeningServer final : public RespServer {
     env::SessionFactory factory = [this](env::Connection& connection) {
       return std::make_unique<RespSession>(serving_, connection);
     };
+    if (TlsServing* const tls = serving_.options.tls; tls != nullptr) {
+      limits.connection_bytes += tls->limits.connection_charge_bytes;
+      limits.refusal.clear();  // nobody would understand it before a handshake
+      factory = OverTls(*tls, {"RESP", "", std::string(kSpeakTls)}, std::move(factory));
+    }
     HR_TRY(listener_, network.Listen(host, port, limits, std::move(factory)));
     return {};
   }

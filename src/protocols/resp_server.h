@@ -18,6 +18,7 @@
 #include "env/network.h"
 #include "protocols/resp_parser.h"
 #include "protocols/resp_writer.h"
+#include "protocols/tls_serving.h"
 
 namespace headrace::protocols {
 
@@ -90,6 +91,8 @@ struct RespServerOptions {
                            .command_bytes_max = 4096,
                            .line_bytes_max = 2048};
   std::chrono::seconds authentication_max{10};
+  // Null: no TLS. Outlives the server.
+  TlsServing* tls = nullptr;
   env::ConnectionLimits connection;
 };
 

@@ -82,6 +82,8 @@ RespHandler& RespSession::handler() {
 
 void RespSession::OnBytes(std::span<const uint8_t> bytes) {
   if (state_ == State::kClosing || state_ == State::kClosed) return;
+  if (last_bytes_ == env::MonotonicTime(0) && BeginsTls(bytes))
+    NoteTlsOnPlainPort(serving_.tls_notice, serving_.clock, "RESP", connection_.peer());
   last_bytes_ = serving_.clock.Now();
   unread_.Append(bytes);
   Pump();

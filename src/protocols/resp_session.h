@@ -23,6 +23,7 @@ struct RespServing {
   std::atomic<uint64_t> connections_made{0};
   std::atomic<uint64_t> commands{0};
   std::atomic<uint64_t> refused{0};
+  NoticePace tls_notice;
 };
 
 // On the connection's I/O thread; later answers of other threads come through Connection::Run.

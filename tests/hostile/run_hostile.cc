@@ -1,4 +1,5 @@
-// headrace_hostile http|resp FILE [--port N] [--only PART], or headrace_hostile write FOLDER: sends
+// headrace_hostile http|resp FILE [--port N [--tls-ca FILE]] [--only PART], or
+// headrace_hostile write FOLDER: sends
 // every request of the file, whole, a few bytes and one byte at a time, and compares what comes
 // back. With a port the requests go to an engine that listens there, whole. Exit code 1 when an
 // answer is another one.
@@ -16,6 +17,7 @@
 #include "hostile/answers.h"
 #include "hostile/request_file.h"
 #include "hostile/small_engine.h"
+#include "protocols/tls_client_stream.h"
 
 namespace headrace::hostile {
 namespace {
@@ -132,11 +134,14 @@ class HeldSide {
 // moment.
 class RealSide {
  public:
-  explicit RealSide(uint16_t port) : port_(port) {}
+  // `tls`: null where none is spoken.
+  RealSide(uint16_t port, protocols::TlsContextRef tls) : port_(port), tls_(std::move(tls)) {}
 
   Outcome Ask(Protocol protocol, const HostileRequest& request) {
     Outcome outcome;
     auto stream = network_->Connect("127.0.0.1", port_, kPatience);
+    if (stream && tls_ != nullptr)
+      stream = protocols::SpeakTls(std::move(*stream), tls_, "127.0.0.1", kPatience);
     if (!stream) return {"no connection: " + stream.error().ToString(), false};
     std::string bytes = request.bytes;
     if (request.ending != Ending::kWaiting) bytes += Probe(protocol, Asking::kNobody);
@@ -160,6 +165,7 @@ class RealSide {
 
  private:
   const uint16_t port_;
+  const protocols::TlsContextRef tls_;
   std::unique_ptr<env::Environment> environment_ = env::MakeRealEnvironment();
   std::unique_ptr<env::Network> network_ = env::MakeRealNetwork(environment_->clock());
 };
@@ -171,6 +177,7 @@ struct Options {
   std::string only;
   std::string seeds;  // the folder to write them to
   uint16_t port = 0;
+  protocols::TlsContextRef tls;  // of the engine at the port
 };
 
 size_t RunHeld(const Options& options, const std::vector<HostileRequest>& requests) {
@@ -194,7 +201,7 @@ size_t RunHeld(const Options& options, const std::vector<HostileRequest>& reques
 
 size_t RunReal(const Options& options, const std::vector<HostileRequest>& requests) {
   size_t failed = 0;
-  RealSide side(options.port);
+  RealSide side(options.port, options.tls);
   for (const HostileRequest& request : requests) {
     if (request.wait.count() > 0) continue;
     const std::string wrong =
@@ -264,7 +271,7 @@ int main(int argc, char** argv) {
   }
   if (words.size() < 2 || (words[0] != "http" && words[0] != "resp")) {
     fmt::print(
-        "headrace_hostile http|resp FILE [--port N] [--only PART]\n"
+        "headrace_hostile http|resp FILE [--port N [--tls-ca FILE]] [--only PART]\n"
         "headrace_hostile write FOLDER\n"
         "headrace_hostile seeds http|resp FILE FOLDER\n");
     return 2;
@@ -275,6 +282,13 @@ int main(int argc, char** argv) {
     options.asking = headrace::hostile::Asking::kTokens;
   for (size_t i = 2; i + 1 < words.size(); i += 2) {
     if (words[i] == "--only") options.only = words[i + 1];
+    if (words[i] == "--tls-ca") {
+      std::stringstream ca;
+      ca << std::ifstream(words[i + 1]).rdbuf();
+      const auto tls = headrace::protocols::MakeClientTls({.peer_ca = ca.str()});
+      if (!tls) return 2;
+      options.tls = *tls;
+    }
     if (words[i] == "--port")
       std::from_chars(words[i + 1].data(), words[i + 1].data() + words[i + 1].size(), options.port);
   }

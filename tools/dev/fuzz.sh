@@ -2,7 +2,7 @@
 # ./dev test --long fuzz: the fuzz targets under libFuzzer, AddressSanitizer and UBSan, in build/fuzz.
 
 FUZZ_BUILD="$ROOT/build/fuzz"
-FUZZ_TARGETS=(http_parser resp_parser json_events lookup_json http_session resp_session)
+FUZZ_TARGETS=(http_parser resp_parser json_events lookup_json http_session resp_session tls_session)
 
 # What they found stays in .dev/fuzz: corpora, which the next run goes on from, and failures.
 run_fuzz() { # run_fuzz [--seconds N] [--seed S] [--target NAME]

@@ -27,6 +27,8 @@ using base::Error;
 using base::ErrorCode;
 using base::Fail;
 
+constexpr std::chrono::milliseconds kPortTriedEvery{2};  // until a server before has let it go
+
 // "last_sequence": where a producer stands, without opening a stream.
 FlightAction LastSequenceAction(const StreamGate& gate) {
   return {.name = "last_sequence",
@@ -126,6 +128,8 @@ class FlightServer::Service final : public flight::FlightServerBase {
     exchanges_.store(&exchanges, std::memory_order_release);
   }
   void Stop();
+  // Takes no more calls, and ends those under way that are not over after `patience`.
+  void Retire(std::chrono::microseconds patience);
 
  private:
   base::Result<FlightReads*> Reads() const;
@@ -318,10 +322,13 @@ void FlightServer::Service::Stop() {
       window->Fail(
           Error(ErrorCode::kUnavailable, "the server is stopping: repeat when it is back"));
   }
-  // A call that waits for its client's next message notices nothing: gRPC breaks it at the
-  // deadline.
+  Retire(options_.drain_max);
+}
+
+// A call that waits for its client's next message notices nothing: gRPC breaks it at the deadline.
+void FlightServer::Service::Retire(std::chrono::microseconds patience) {
   const std::chrono::microseconds now(environment_.clock().Wall().us);
-  const std::chrono::system_clock::time_point deadline(now + options_.drain_max);
+  const std::chrono::system_clock::time_point deadline(now + patience);
   arrow::Status status = Shutdown(&deadline);
   if (status.ok()) status = Wait();
   if (!status.ok()) base::LogWarning("ingest.flight_stop", {{"error", status.ToString()}});
@@ -332,30 +339,97 @@ base::Result<std::unique_ptr<FlightServer>> FlightServer::Start(
     env::Environment& environment, env::Network* network, std::vector<FlightAction> actions) {
   if (network != nullptr && options.port != 0)
     HR_TRY_VOID(TryPort(*network, options.host, options.port));
-  const auto location = flight::Location::ForGrpcTcp(options.host, options.port);
+  auto server = std::unique_ptr<FlightServer>(
+      new FlightServer(std::move(options), gate, budget, environment, network, std::move(actions)));
+  HR_TRY(server->service_, server->MakeService());
+  server->options_.port = static_cast<uint16_t>(server->service_->port());
+  return server;
+}
+
+base::Result<std::unique_ptr<FlightServer::Service>> FlightServer::MakeService() const {
+  const std::optional<FlightTls>& tls = options_.tls;
+  const auto location = tls ? flight::Location::ForGrpcTls(options_.host, options_.port)
+                            : flight::Location::ForGrpcTcp(options_.host, options_.port);
   if (!location.ok())
     return Fail(
-        Error(ErrorCode::kInvalidInput, location.status().message()).With("host", options.host));
-  const std::string address = fmt::format("{}:{}", options.host, options.port);
-  const access::AccessList* access = options.access;
-  auto service =
-      std::make_unique<Service>(std::move(options), gate, budget, environment, std::move(actions));
+        Error(ErrorCode::kInvalidInput, location.status().message()).With("host", options_.host));
+  auto service = std::make_unique<Service>(options_, gate_, budget_, environment_, actions_);
+  if (reads_ != nullptr) service->UseReads(*reads_);
+  if (exchanges_ != nullptr) service->UseExchanges(*exchanges_);
   flight::FlightServerOptions server(*location);
-  if (access != nullptr) server.middleware.emplace_back(kFlightAccess, MakeFlightAccess(*access));
+  if (options_.access != nullptr)
+    server.middleware.emplace_back(kFlightAccess, MakeFlightAccess(*options_.access));
+  if (tls) {
+    server.tls_certificates.push_back({.pem_cert = tls->certificates, .pem_key = tls->key});
+    server.verify_client = !tls->client_ca.empty();
+    server.root_certificates = tls->client_ca;
+  }
   const arrow::Status status = service->Init(server);
   if (!status.ok()) {
     return Fail(
         Error(ErrorCode::kIoError, fmt::format("can't listen for Flight: {}", status.message()))
-            .With("address", address));
+            .With("address", fmt::format("{}:{}", options_.host, options_.port)));
   }
-  return std::unique_ptr<FlightServer>(new FlightServer(std::move(service)));
+  return service;
 }
 
-FlightServer::FlightServer(std::unique_ptr<Service> service) : service_(std::move(service)) {}
+FlightServer::FlightServer(FlightServerOptions options, StreamGate& gate,
+                           base::MemoryBudget& budget, env::Environment& environment,
+                           env::Network* network, std::vector<FlightAction> actions)
+    : options_(std::move(options)),
+      gate_(gate),
+      budget_(budget),
+      environment_(environment),
+      network_(network),
+      actions_(std::move(actions)) {}
 FlightServer::~FlightServer() { Stop(); }
-uint16_t FlightServer::port() const { return static_cast<uint16_t>(service_->port()); }
-void FlightServer::UseReads(FlightReads& reads) { service_->UseReads(reads); }
-void FlightServer::UseExchanges(FlightExchanges& exchanges) { service_->UseExchanges(exchanges); }
-void FlightServer::Stop() { service_->Stop(); }
+uint16_t FlightServer::port() const { return options_.port; }
+void FlightServer::UseReads(FlightReads& reads) {
+  reads_ = &reads;
+  service_->UseReads(reads);
+}
+void FlightServer::UseExchanges(FlightExchanges& exchanges) {
+  exchanges_ = &exchanges;
+  service_->UseExchanges(exchanges);
+}
+
+base::Result<void> FlightServer::Renew(FlightTls tls) {
+  options_.tls = std::move(tls);
+  const env::MonotonicTime begin = environment_.clock().Now();
+  // Its end waits for the calls of the service before.
+  const auto retiring = environment_.NewExecutor("flight-retire", env::Priority::kBackground);
+  if (service_ != nullptr)
+    retiring->Post([service = std::move(service_), patience = options_.renewal_max] {
+      service->Retire(patience);
+    });
+  HR_TRY(service_, FollowOn());
+  const auto closed = environment_.clock().Now() - begin;
+  base::LogInfo("ingest.flight_renewed",
+                {{"port_closed_ms",
+                  std::to_string(std::chrono::ceil<std::chrono::milliseconds>(closed).count())}});
+  return {};
+}
+
+base::Result<std::unique_ptr<FlightServer::Service>> FlightServer::FollowOn() const {
+  const auto waiting = environment_.NewExecutor("flight-port", env::Priority::kBackground);
+  const env::MonotonicTime deadline = environment_.clock().Now() + options_.renewal_max;
+  while (true) {
+    base::Result<void> free;
+    if (network_ != nullptr) free = TryPort(*network_, options_.host, options_.port);
+    if (free) {
+      auto service = MakeService();
+      if (service) return service;
+      free = Fail(service.error());
+    }
+    if (environment_.clock().Now() > deadline) return Fail(free.error());
+    environment_.Await([&](const std::function<void()>& done) {
+      waiting->PostAt(environment_.clock().Now() + kPortTriedEvery, done);
+    });
+  }
+}
+
+void FlightServer::Stop() {
+  if (service_ != nullptr) service_->Stop();
+}
 
 }  // namespace headrace::ingest

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,11 +31,19 @@ struct FlightAction {
   std::function<base::Result<std::vector<std::string>>(std::string body)> run;
 };
 
+// What the server proves itself with, in PEM.
+struct FlightTls {
+  std::string certificates;  // its own first
+  std::string key;
+  std::string client_ca;  // empty: clients show no certificate
+};
+
 struct FlightServerOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 8815;  // 0: the system chooses
   // Null: whoever connects may do everything. Outlives the server.
   const access::AccessList* access = nullptr;
+  std::optional<FlightTls> tls;  // nothing: none is spoken
   // Named limits.
   size_t put_streams_max = 64;  // DoPut calls at once; one more is kResourceExhausted
   size_t get_streams_max = 64;  // DoGet calls at once, likewise; those that nobody reads count too
@@ -48,15 +57,16 @@ struct FlightServerOptions {
   size_t refused_listed_max =
       100;  // refused rows described in one acknowledgement; all are counted
   std::chrono::milliseconds drain_max{500};  // Stop waits this long for calls before it breaks them
+  std::chrono::seconds renewal_max{10};      // the same of Renew
 };
 
 // Start, then Stop (or the destructor) once. Thread-safe.
 class FlightServer {
  public:
-  // Listens when it returns. `gate`, `budget`, `environment` outlive the server. With `network` the
-  // port is first tried with it: gRPC itself would share a port that is in use. `actions` are
-  // mounted beside `last_sequence`. Errors: kAlreadyExists (port in use), kInvalidInput (host),
-  // kIoError.
+  // Listens when it returns. `gate`, `budget`, `environment`, `network` outlive the server. With
+  // `network` the port is first tried with it: gRPC itself would share a port that is in use.
+  // `actions` are mounted beside `last_sequence`. Errors: kAlreadyExists (port in use),
+  // kInvalidInput (host), kIoError.
   static base::Result<std::unique_ptr<FlightServer>> Start(
       FlightServerOptions options, StreamGate& gate, base::MemoryBudget& budget,
       env::Environment& environment, env::Network* network, std::vector<FlightAction> actions);
@@ -69,14 +79,36 @@ class FlightServer {
   void UseReads(FlightReads& reads);
   // What DoExchange answers from now on; before, it is kUnavailable.
   void UseExchanges(FlightExchanges& exchanges);
+  // New connections get these certificates. gRPC can't change those of a server and Arrow shares no
+  // port, so another server follows: the one before closes the port, the next one opens it, some
+  // milliseconds later. Calls under way go on at the one before, which ends them after renewal_max
+  // (kUnavailable: repeat). Blocks until then. Not beside UseReads, UseExchanges, Stop and itself.
+  // Errors: kIoError when the port did not become free in that time: nobody listens until a Renew
+  // succeeds.
+  base::Result<void> Renew(FlightTls tls);
   // Ends every call (kUnavailable: repeat elsewhere or later) and returns when none is left; at
   // most drain_max for those that wait for their client. Idempotent.
   void Stop();
 
  private:
   class Service;
-  explicit FlightServer(std::unique_ptr<Service> service);
-  std::unique_ptr<Service> service_;
+  FlightServer(FlightServerOptions options, StreamGate& gate, base::MemoryBudget& budget,
+               env::Environment& environment, env::Network* network,
+               std::vector<FlightAction> actions);
+  // Listens on options_.port.
+  base::Result<std::unique_ptr<Service>> MakeService() const;
+  // Tries until the port is free.
+  base::Result<std::unique_ptr<Service>> FollowOn() const;
+
+  FlightServerOptions options_;
+  StreamGate& gate_;
+  base::MemoryBudget& budget_;
+  env::Environment& environment_;
+  env::Network* const network_;
+  const std::vector<FlightAction> actions_;
+  FlightReads* reads_ = nullptr;
+  FlightExchanges* exchanges_ = nullptr;
+  std::unique_ptr<Service> service_;  // null: a Renew failed
 };
 
 }  // namespace headrace::ingest

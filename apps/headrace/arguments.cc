@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <functional>
+#include <vector>
 
 #include "base/time.h"
 #include "text_file.h"
@@ -46,6 +47,15 @@ void AddAddress(CLI::App& command, const std::string& name, const std::string& w
       ->type_name("HOST:PORT");
 }
 
+// Where a server is to listen: TLS is an option of its own there.
+void AddListenAddress(CLI::App& command, const std::string& name, const std::string& what,
+                      Address& address) {
+  AddAddress(command, name, what, address);
+  command.get_option(name)->check([](const std::string& text) {
+    return text.find("://") == std::string::npos ? "" : "HOST:PORT; for TLS give --tls-cert";
+  });
+}
+
 template <typename Duration>
 void AddDuration(CLI::App& command, const std::string& name, const std::string& what,
                  Duration& duration) {
@@ -69,6 +79,8 @@ struct Arguments::Impl {
   bool json = false;
   std::function<int(CommandContext&)> run;
   std::string reference_file;
+  TlsClientFiles tls_files;
+  std::vector<Address*> called;  // addresses of engines that commands call
 
   CheckOptions check;
   ServeOptions serve;
@@ -99,6 +111,8 @@ struct Arguments::Impl {
                 std::function<int(CommandContext&)> body);
   CLI::App& Add(CLI::App& parent, const std::string& name, const std::string& says,
                 std::function<int(CommandContext&)> body);
+  void AddCalled(CLI::App& command, const std::string& name, const std::string& what,
+                 Address& address);
   void AddCheck();
   void AddServe();
   void AddIngest();
@@ -131,6 +145,23 @@ CLI::App& Arguments::Impl::Add(CLI::App& parent, const std::string& name, const 
   return *command;
 }
 
+void Arguments::Impl::AddCalled(CLI::App& command, const std::string& name, const std::string& what,
+                                Address& address) {
+  AddAddress(command, name, what, address);
+  called.push_back(&address);
+  if (command.get_option_no_throw("--tls-ca") != nullptr) return;
+  command
+      .add_option("--tls-ca", tls_files.ca,
+                  "Speak TLS, and believe servers with a certificate of this CA (PEM); https:// or "
+                  "grpc+tls:// in an address alone believes whom the machine believes")
+      ->type_name("FILE");
+  command
+      .add_option("--tls-cert", tls_files.cert,
+                  "A client certificate (PEM), for an engine that asks for one")
+      ->type_name("FILE");
+  command.add_option("--tls-key", tls_files.key, "Its private key (PEM)")->type_name("FILE");
+}
+
 void Arguments::Impl::AddCheck() {
   CLI::App& command = Add("check", "Say what is wrong in a pipeline file and its contracts",
                           [this](CommandContext& context) { return RunCheck(check, context); });
@@ -146,12 +177,12 @@ void Arguments::Impl::AddServe() {
                   "Folder of the log and the tables; made when it is not there")
       ->required()
       ->type_name("DIR");
-  AddAddress(
+  AddListenAddress(
       command, "--http",
       "Where to listen for HTTP; the default port moves when it is taken, one given here does not",
       serve.http);
-  AddAddress(command, "--flight", "Where to listen for Arrow Flight, likewise", serve.flight);
-  AddAddress(command, "--resp", "Where to listen for clients of Redis, likewise", serve.resp);
+  AddListenAddress(command, "--flight", "Where to listen for Arrow Flight, likewise", serve.flight);
+  AddListenAddress(command, "--resp", "Where to listen for clients of Redis, likewise", serve.resp);
   command.add_flag("--no-resp", serve.no_resp, "Do not listen for clients of Redis");
   AddDuration(command, "--busy-poll",
               "Threads that take and answer requests look out for more for so long before they "
@@ -169,6 +200,19 @@ void Arguments::Impl::AddServe() {
                   "Ask everybody for a token of this file (headrace token create); needed to "
                   "listen anywhere but on the loopback")
       ->type_name("FILE");
+  command
+      .add_option("--tls-cert", serve.tls_cert,
+                  "Speak TLS on all ports with this certificate (PEM; its own first, then those up "
+                  "to its CA). The files are read again when they change")
+      ->type_name("FILE");
+  command
+      .add_option("--tls-key", serve.tls_key,
+                  "Its private key (PEM, without a passphrase, not readable by everybody)")
+      ->type_name("FILE");
+  command
+      .add_option("--tls-client-ca", serve.tls_client_ca,
+                  "Refuse every client that shows no certificate of this CA (PEM)")
+      ->type_name("FILE");
   command.add_flag("--demo-faults", serve.demo_faults,
                    "Allow POST /debug/flip, which corrupts state on purpose");
   command.add_flag("--no-governor", serve.no_governor,
@@ -183,8 +227,8 @@ void Arguments::Impl::AddIngest() {
                           [this](CommandContext& context) { return RunIngest(ingest, context); });
   command.add_option("STREAM", ingest.stream, "The stream")->required();
   command.add_option("FILE", ingest.file, "The file: .parquet, .ndjson or .jsonl")->required();
-  AddAddress(command, "--flight", "The engine's Arrow Flight address", ingest.flight);
-  AddAddress(command, "--http", "The engine's HTTP address", ingest.http);
+  AddCalled(command, "--flight", "The engine's Arrow Flight address", ingest.flight);
+  AddCalled(command, "--http", "The engine's HTTP address", ingest.http);
   command
       .add_option("--producer", ingest.producer,
                   "Name under which batches are numbered; by default of the file's name and "
@@ -236,7 +280,7 @@ void Arguments::Impl::AddGet() {
       .add_option("--as-of", get.as_of,
                   "As of this event time (default now, of an earlier epoch its clock)")
       ->type_name("TIME");
-  AddAddress(command, "--http", "The engine's HTTP address", get.http);
+  AddCalled(command, "--http", "The engine's HTTP address", get.http);
 }
 
 void Arguments::Impl::AddLooks() {
@@ -247,11 +291,11 @@ void Arguments::Impl::AddLooks() {
   letters.add_option("--limit", dead_letters.limit, "At most this many rows, the oldest first")
       ->capture_default_str()
       ->type_name("ROWS");
-  AddAddress(letters, "--http", "The engine's HTTP address", dead_letters.http);
+  AddCalled(letters, "--http", "The engine's HTTP address", dead_letters.http);
 
   CLI::App& look = Add("status", "What a running engine says of itself",
                        [this](CommandContext& context) { return RunStatus(status, context); });
-  AddAddress(look, "--http", "The engine's HTTP address", status.http);
+  AddCalled(look, "--http", "The engine's HTTP address", status.http);
 }
 
 void Arguments::Impl::AddChanges() {
@@ -270,7 +314,7 @@ void Arguments::Impl::AddChanges() {
       .add_option("--data", diff.data, "Compare with this data folder instead of a running engine")
       ->type_name("DIR");
   add_from(differs, diff.from);
-  AddAddress(differs, "--http", "The engine's HTTP address", diff.http);
+  AddCalled(differs, "--http", "The engine's HTTP address", diff.http);
 
   CLI::App& applies = Add("apply",
                           "Change a running engine's definition: new views are built while the old "
@@ -281,12 +325,12 @@ void Arguments::Impl::AddChanges() {
   add_from(applies, apply.from);
   applies.add_flag("--break-consumers", apply.break_consumers,
                    "Services may lose features that they answer now; refused without it");
-  AddAddress(applies, "--http", "The engine's HTTP address", apply.http);
+  AddCalled(applies, "--http", "The engine's HTTP address", apply.http);
 
   CLI::App& back =
       Add("rollback", "Go back to the definition before; no state is built while it is kept",
           [this](CommandContext& context) { return RunRollback(rollback, context); });
-  AddAddress(back, "--http", "The engine's HTTP address", rollback.http);
+  AddCalled(back, "--http", "The engine's HTTP address", rollback.http);
 }
 
 void Arguments::Impl::AddTraining() {
@@ -370,7 +414,7 @@ void Arguments::Impl::AddScan() {
       ->type_name("N");
   command.add_option("-o,--output", scan.output, "The file to write: .parquet or .arrow")
       ->type_name("FILE");
-  AddAddress(command, "--flight", "The engine's Arrow Flight address", scan.flight);
+  AddCalled(command, "--flight", "The engine's Arrow Flight address", scan.flight);
 }
 
 void Arguments::Impl::AddTables() {
@@ -420,7 +464,7 @@ void Arguments::Impl::AddTables() {
                   "Size of the files that are made (default 128MiB, 16MiB with --z-order)")
       ->type_name("SIZE");
   rewrites.add_flag("--dry-run", optimize.dry_run, "Only say what would be rewritten");
-  AddAddress(rewrites, "--http", "The engine's HTTP address", optimize.http);
+  AddCalled(rewrites, "--http", "The engine's HTTP address", optimize.http);
 
   CLI::App& removes = Add(
       "vacuum",
@@ -435,7 +479,7 @@ void Arguments::Impl::AddTables() {
                    "Allow a shorter retention than the least: readers, time travel and writers of "
                    "others may lose files that they need");
   removes.add_flag("--dry-run", vacuum.dry_run, "Only list what would go");
-  AddAddress(removes, "--http", "The engine's HTTP address", vacuum.http);
+  AddCalled(removes, "--http", "The engine's HTTP address", vacuum.http);
 }
 
 void Arguments::Impl::AddTokens() {
@@ -563,6 +607,10 @@ int Arguments::Run(int argc, const char* const* argv, CommandContext& context) {
   } catch (const CLI::ParseError& error) {
     impl_->program.exit(error);
     return ExitCodeOf(error);
+  }
+  for (Address* address : impl_->called) {
+    address->tls = address->tls || !impl_->tls_files.ca.empty();
+    address->tls_files = impl_->tls_files;
   }
   if (!impl_->run) {
     fmt::print(context.out, "{}", kOverview);

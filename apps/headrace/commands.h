@@ -30,11 +30,21 @@ struct CommandContext {
 // exit code of the error table.
 int ReportError(const CommandContext& context, const base::Error& error);
 
-// A server's address on the command line: "HOST:PORT", ":PORT", "PORT" or "HOST".
+// Paths of PEM files; empty: not given.
+struct TlsClientFiles {
+  std::string ca;  // whose servers are believed
+  std::string cert;
+  std::string key;
+};
+
+// A server's address on the command line: "HOST:PORT", ":PORT", "PORT" or "HOST", with TLS
+// "https://HOST:PORT" or "grpc+tls://HOST:PORT".
 struct Address {
   std::string host = "127.0.0.1";
   uint16_t port = 0;
   bool given = false;  // by the user, not by default
+  bool tls = false;
+  TlsClientFiles tls_files = {};  // of a client that speaks TLS
   std::string ToString() const;
 };
 // Parts that are missing stay as they are in `address`. Errors: kInvalidInput.
@@ -61,6 +71,9 @@ struct ServeOptions {
   std::string ready_file;
   std::string answers;
   std::string tokens;
+  std::string tls_cert;
+  std::string tls_key;
+  std::string tls_client_ca;
   bool demo_faults = false;
   bool no_governor = false;
 };
@@ -206,7 +219,7 @@ struct OptimizeOptions {
   std::string z_order;  // "a,b", or "auto"
   std::string target_size;
   bool dry_run = false;
-  Address http;
+  Address http{.port = kDefaultHttpPort};
 };
 int RunOptimize(const OptimizeOptions& options, CommandContext& context);
 
@@ -215,7 +228,7 @@ struct VacuumOptions {
   std::optional<std::chrono::microseconds> retain;
   bool below_floor = false;
   bool dry_run = false;
-  Address http;
+  Address http{.port = kDefaultHttpPort};
 };
 int RunVacuum(const VacuumOptions& options, CommandContext& context);
 

@@ -1,9 +1,9 @@
 #include "flight_scanner.h"
 
-#include <arrow/flight/client.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "flight_connection.h"
 #include "ingest/flight/flight_status.h"
 
 namespace headrace::app {
@@ -22,12 +22,8 @@ struct FlightScanner::Impl {
 base::Result<std::unique_ptr<FlightScanner>> FlightScanner::Open(const Address& address,
                                                                  const std::string& ticket) {
   auto impl = std::make_unique<Impl>();
-  const auto location = flight::Location::ForGrpcTcp(address.host, address.port);
-  if (!location.ok()) return Fail(ErrorCode::kInvalidInput, location.status().message());
-  auto client = flight::FlightClient::Connect(*location);
-  if (!client.ok()) return Fail(ingest::FromFlightStatus(client.status()));
-  impl->client = std::move(*client);
-  auto reader = impl->client->DoGet(flight::Ticket{ticket});
+  HR_TRY(impl->client, ConnectFlight(address));
+  auto reader = impl->client->DoGet(FlightCall(), flight::Ticket{ticket});
   if (!reader.ok()) return Fail(ingest::FromFlightStatus(reader.status()));
   impl->reader = std::move(*reader);
   auto schema = impl->reader->GetSchema();

@@ -1,12 +1,12 @@
 #include "flight_sender.h"
 
-#include <arrow/flight/client.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <arrow/util/key_value_metadata.h>
 
 #include <tuple>
 
+#include "flight_connection.h"
 #include "ingest/flight/flight_status.h"
 
 namespace headrace::app {
@@ -25,23 +25,6 @@ struct FlightSender::Impl {
 
 namespace {
 
-// gRPC remembers per process that a server was away, and waits longer each time; we have a back-off
-// of our own.
-flight::FlightClientOptions ClientOptions() {
-  flight::FlightClientOptions options = flight::FlightClientOptions::Defaults();
-  options.generic_options.emplace_back("grpc.use_local_subchannel_pool", 1);
-  options.generic_options.emplace_back("grpc.initial_reconnect_backoff_ms", 50);
-  options.generic_options.emplace_back("grpc.max_reconnect_backoff_ms", 500);
-  return options;
-}
-
-flight::FlightCallOptions CallOptions() {
-  flight::FlightCallOptions options;
-  const std::string token = TokenOfEnvironment();
-  if (!token.empty()) options.headers.emplace_back("authorization", "Bearer " + token);
-  return options;
-}
-
 std::unexpected<Error> FailWith(const arrow::Status& status) {
   return Fail(ingest::FromFlightStatus(status));
 }
@@ -53,14 +36,10 @@ base::Result<std::unique_ptr<FlightSender>> FlightSender::Open(const Address& ad
                                                                const std::string& producer,
                                                                const arrow::Schema& schema) {
   auto impl = std::make_unique<Impl>();
-  const auto location = flight::Location::ForGrpcTcp(address.host, address.port);
-  if (!location.ok()) return Fail(ErrorCode::kInvalidInput, location.status().message());
-  auto client = flight::FlightClient::Connect(*location, ClientOptions());
-  if (!client.ok()) return FailWith(client.status());
-  impl->client = std::move(*client);
+  HR_TRY(impl->client, ConnectFlight(address));
   const auto named = schema.WithMetadata(
       arrow::key_value_metadata({std::string(ingest::kProducerKey)}, {producer}));
-  auto call = impl->client->DoPut(CallOptions(), flight::FlightDescriptor::Path({stream}), named);
+  auto call = impl->client->DoPut(FlightCall(), flight::FlightDescriptor::Path({stream}), named);
   if (!call.ok()) return FailWith(call.status());
   impl->call = std::move(*call);
 

@@ -6,6 +6,8 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "client_tls.h"
+
 namespace headrace::app {
 
 using base::Error;
@@ -70,8 +72,20 @@ HttpCalls::HttpCalls(const Address& address, std::chrono::milliseconds answer_ti
     : address_(address),
       environment_(env::MakeRealEnvironment()),
       network_(env::MakeRealNetwork(environment_->clock())),
+      tls_(ClientTls(address)),
       client_(*network_, address.host, address.port,
-              {.answer_timeout = answer_timeout, .token = TokenOfEnvironment()}) {}
+              {.answer_timeout = answer_timeout,
+               .token = TokenOfEnvironment(),
+               .tls = tls_ ? *tls_ : nullptr}) {}
+
+base::Result<HttpResponse> HttpCalls::Send(HttpMethod method, std::string_view target,
+                                           std::string_view body,
+                                           const std::vector<protocols::HttpField>& fields) {
+  if (!tls_) return Fail(tls_.error());
+  auto response = client_.Send(method, target, body, fields);
+  if (!response) return Fail(NotReached(std::move(response).error()));
+  return response;
+}
 
 Error HttpCalls::NotReached(Error error) const {
   if (error.code() == ErrorCode::kUnavailable)
@@ -84,31 +98,29 @@ Error HttpCalls::NotReached(Error error) const {
 }
 
 base::Result<std::string> HttpCalls::Get(std::string_view target) {
-  auto response = client_.Get(target);
-  if (!response) return Fail(NotReached(std::move(response).error()));
-  if (response->status / 100 != 2) return Fail(ErrorOf(*response));
-  return std::move(response->body);
+  HR_TRY(HttpResponse response, Send(HttpMethod::kGet, target, {}, {}));
+  if (response.status / 100 != 2) return Fail(ErrorOf(response));
+  return std::move(response.body);
 }
 
 base::Result<std::string> HttpCalls::PostJson(std::string_view target, std::string_view text) {
-  auto response = client_.Post(target, text);
-  if (!response) return Fail(NotReached(std::move(response).error()));
-  if (response->status / 100 != 2) return Fail(ErrorOf(*response));
-  return std::move(response->body);
+  HR_TRY(HttpResponse response,
+         Send(HttpMethod::kPost, target, text, {{"Content-Type", "application/json"}}));
+  if (response.status / 100 != 2) return Fail(ErrorOf(response));
+  return std::move(response.body);
 }
 
 base::Result<std::string> HttpCalls::PostEvents(const std::string& stream, std::string_view lines,
                                                 const std::string& producer, uint64_t sequence) {
-  auto response = client_.Send(HttpMethod::kPost,
-                               fmt::format("/streams/{}/events", PercentEncode(stream)), lines,
-                               {{"Content-Type", "application/x-ndjson"},
-                                {"Headrace-Producer", producer},
-                                {"Headrace-Sequence", std::to_string(sequence)}});
-  if (!response) return Fail(NotReached(std::move(response).error()));
+  HR_TRY(HttpResponse response,
+         Send(HttpMethod::kPost, fmt::format("/streams/{}/events", PercentEncode(stream)), lines,
+              {{"Content-Type", "application/x-ndjson"},
+               {"Headrace-Producer", producer},
+               {"Headrace-Sequence", std::to_string(sequence)}}));
   const bool outcome =
-      response->status == 422 && response->body.find("\"accepted\"") != std::string::npos;
-  if (response->status != 200 && !outcome) return Fail(ErrorOf(*response));
-  return std::move(response->body);
+      response.status == 422 && response.body.find("\"accepted\"") != std::string::npos;
+  if (response.status != 200 && !outcome) return Fail(ErrorOf(response));
+  return std::move(response.body);
 }
 
 std::string PercentEncode(std::string_view text) {

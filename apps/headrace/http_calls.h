@@ -33,11 +33,16 @@ class HttpCalls {
                                        const std::string& producer, uint64_t sequence);
 
  private:
+  // The answer to a request that was understood, whatever its status.
+  base::Result<protocols::HttpResponse> Send(protocols::HttpMethod method, std::string_view target,
+                                             std::string_view body,
+                                             const std::vector<protocols::HttpField>& fields);
   base::Error NotReached(base::Error error) const;
 
   const Address address_;
   std::unique_ptr<env::Environment> environment_;
   std::unique_ptr<env::Network> network_;
+  base::Result<protocols::TlsContextRef> tls_;
   protocols::HttpClient client_;
 };
 

@@ -46,12 +46,22 @@ int ReportError(const CommandContext& context, const base::Error& error) {
 
 std::string Address::ToString() const { return fmt::format("{}:{}", host, port); }
 
-base::Result<Address> ParseAddress(const std::string& text, Address address) {
+base::Result<Address> ParseAddress(const std::string& given, Address address) {
   const auto refuse = [&] {
-    return base::Fail(
-        ErrorCode::kInvalidInput,
-        fmt::format("`{}` is no address: write HOST:PORT, such as 127.0.0.1:6566", text));
+    return base::Fail(ErrorCode::kInvalidInput,
+                      fmt::format("`{}` is no address: write HOST:PORT, such as 127.0.0.1:6566, "
+                                  "with https:// or grpc+tls:// in front where TLS is spoken",
+                                  given));
   };
+  std::string text = given;
+  if (const size_t end = text.find("://"); end != std::string::npos) {
+    const std::string scheme = text.substr(0, end);
+    address.tls = scheme == "https" || scheme == "grpc+tls";
+    if (!address.tls && scheme != "http" && scheme != "grpc" && scheme != "grpc+tcp")
+      return refuse();
+    text.erase(0, end + 3);
+    if (text.ends_with('/')) text.pop_back();
+  }
   const size_t colon = text.rfind(':');
   const bool only_port =
       colon == std::string::npos && text.find_first_not_of("0123456789") == std::string::npos;

@@ -35,7 +35,18 @@ wiring::ListenAddress ListenAt(const Address& address) {
           .chosen = address.given ? Chosen::kByUser : Chosen::kByDefault};
 }
 
-wiring::EngineOptions EngineOptionsOf(const ServeOptions& options) {
+base::Result<std::optional<protocols::TlsFiles>> TlsOf(const ServeOptions& options) {
+  if (options.tls_cert.empty() && options.tls_key.empty() && options.tls_client_ca.empty())
+    return std::nullopt;
+  if (options.tls_cert.empty() || options.tls_key.empty())
+    return base::Fail(base::ErrorCode::kInvalidInput,
+                      "TLS needs a certificate and its key: give --tls-cert and --tls-key");
+  return protocols::TlsFiles{
+      .certificate = options.tls_cert, .key = options.tls_key, .client_ca = options.tls_client_ca};
+}
+
+wiring::EngineOptions EngineOptionsOf(const ServeOptions& options,
+                                      std::optional<protocols::TlsFiles> tls) {
   return {.pipeline_path = options.pipeline,
           .data_folder = options.data,
           .http = ListenAt(options.http),
@@ -43,6 +54,7 @@ wiring::EngineOptions EngineOptionsOf(const ServeOptions& options) {
           .resp = options.no_resp ? std::nullopt : std::optional(ListenAt(options.resp)),
           .answers_file = options.answers,
           .tokens_file = options.tokens,
+          .tls = std::move(tls),
           .version = std::string(kVersion),
           .demo_faults = options.demo_faults ? wiring::DemoFaults::kOn : wiring::DemoFaults::kOff,
           .governing = options.no_governor ? wiring::Governing::kOff : wiring::Governing::kOn};
@@ -144,11 +156,12 @@ base::Result<void> AnnounceReady(const ServeOptions& options, const CommandConte
   if (context.json()) {
     fmt::print(context.out, "{}\n", document);
   } else {
-    fmt::print(context.out, "ready in {:.1f} s: {}, {}, {}, log {}, epoch {}\n",
+    fmt::print(context.out, "ready in {:.1f} s: {}, {}, {}{}, log {}, epoch {}\n",
                std::chrono::duration<double>(took).count(),
                PortText("http", engine.http_port(), options.http),
                PortText("flight", engine.flight_port(), options.flight),
                engine.resp_port() ? PortText("resp", *engine.resp_port(), options.resp) : "no resp",
+               options.tls_cert.empty() ? "" : ", all over TLS",
                engine.core().log_status().log.ToString().substr(0, 8),
                engine.core().visible().value);
   }
@@ -170,7 +183,9 @@ int RunServe(const ServeOptions& options, CommandContext& context) {
   env::UseBusyPolling(options.busy_poll);
   StopSignals signals;
   const auto begin = steady_clock::now();
-  auto engine = wiring::Engine::Listen(EngineOptionsOf(options));
+  auto tls = TlsOf(options);
+  if (!tls) return ReportError(context, tls.error());
+  auto engine = wiring::Engine::Listen(EngineOptionsOf(options, std::move(*tls)));
   if (!engine) return ReportError(context, engine.error());
   signals.OnFirst([&] { (*engine)->CancelRecovery(); });
   const base::Result<void> recovered = [&] {

@@ -360,6 +360,7 @@ std::string StatusJson(const StatusFigures& figures) {
     json["change"] = Json::parse(ChangeJson(figures.change));
   json["snapshots"] = SnapshotsJson(figures.snapshots);
   if (figures.background) json["background"] = BackgroundJson(*figures.background);
+  if (figures.tls) json["tls"] = Json::parse(TlsJson(*figures.tls));
   if (figures.recovery) json["recovery"] = RecoveryJson(*figures.recovery);
   return json.dump();
 }
@@ -457,6 +458,7 @@ std::string StatusMetrics(const StatusFigures& figures) {
   text.Counter("headrace_serving_pins_revoked_total", "Pins taken away from slow readers.",
                figures.revoked_pins);
   if (figures.pushes) AppendPushMetrics(*figures.pushes, text);
+  if (figures.tls) AppendTlsMetrics(*figures.tls, text);
   if (figures.background) {
     for (const GovernorFigures::Class& each : figures.background->classes)
       text.Gauge("headrace_watch_paused", "1 while a class of background work is paused.",

@@ -23,6 +23,7 @@
 #include "watch/metrics_text.h"
 #include "watch/push_figures.h"
 #include "watch/source_figures.h"
+#include "watch/tls_figures.h"
 
 namespace headrace::watch {
 
@@ -97,6 +98,7 @@ struct StatusFigures {
   SnapshotFigures snapshots;
   RetentionFigures retention;
   std::optional<GovernorFigures> background;  // when there is a governor
+  std::optional<TlsFigures> tls = {};         // when it is spoken
   const base::MemoryBudget& budget;
   env::ProcessMemory memory;
 };

@@ -318,6 +318,7 @@ class RunningCore final : public Core {
         .snapshots = SnapshotFigures(),
         .retention = retention_->figures(),
         .background = options_.background ? options_.background() : std::nullopt,
+        .tls = options_.tls ? options_.tls() : std::nullopt,
         .budget = budget_,
         .memory = env::ReadProcessMemory()};
   }

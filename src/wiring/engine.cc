@@ -27,6 +27,7 @@
 #include "wiring/pipeline_folder.h"
 #include "wiring/starting.h"
 #include "wiring/table_scans.h"
+#include "wiring/tls_ports.h"
 #include "wiring/token_watch.h"
 
 namespace headrace::wiring {
@@ -96,8 +97,13 @@ class RunningEngine final : public Engine {
     MountStarting(starting_router_, definition_->name, progress_);
     protocols::HttpServerOptions http;
     http.access = access_.get();
-    // A page can't have a token, but it can have a name that leads here.
-    http.hosts = access_ ? protocols::HostRule::kAny : protocols::HostRule::kLocal;
+    if (options_.tls) {
+      HR_TRY(tls_, TlsPorts::Open(*environment_, *budget_, *options_.tls));
+      http.tls = &tls_->serving();
+    }
+    // A page has neither a token nor a certificate, but it can have a name that leads here.
+    const bool known = access_ || (tls_ && tls_->asks_clients());
+    http.hosts = known ? protocols::HostRule::kAny : protocols::HostRule::kLocal;
     http.connection.connections_max = ConnectionsMax(options_.resp ? 2 : 1);
     HR_TRY(http_, ListenOrMove("HTTP", options_.http, [&](uint16_t port) {
              return protocols::HttpServer::Start(*network_, environment_->clock(), *budget_,
@@ -108,6 +114,7 @@ class RunningEngine final : public Engine {
              flight.host = options_.flight.host;
              flight.port = port;
              flight.access = access_.get();
+             if (tls_) flight.tls = FlightTlsOf(tls_->texts());
              return ingest::FlightServer::Start(flight, starting_gate_, *budget_, *environment_,
                                                 network_.get(), {});
            }));
@@ -118,6 +125,7 @@ class RunningEngine final : public Engine {
     protocols::RespServerOptions resp;
     if (access_) resp.authentication = protocols::Authentication::kFirst;
     resp.connection.connections_max = http.connection.connections_max;
+    resp.tls = http.tls;
     HR_TRY(resp_, ListenOrMove("RESP", *options_.resp, [&](uint16_t port) {
              return protocols::RespServer::Start(*network_, environment_->clock(), *budget_,
                                                  starting_commands_, options_.resp->host, port,
@@ -134,7 +142,8 @@ class RunningEngine final : public Engine {
                                               .answers_file = options_.answers_file,
                                               .budget = budget_.get(),
                                               .progress = &progress_,
-                                              .background = [this] { return Background(); }}));
+                                              .background = [this] { return Background(); },
+                                              .tls = [this] { return TlsFigures(); }}));
     StartGoverning();
     gate_ = std::make_unique<LogGate>(*core_);
     events_ = environment_->NewExecutor("events", env::Priority::kRealTime);
@@ -145,6 +154,9 @@ class RunningEngine final : public Engine {
     flight_->UseReads(*flight_verbs_);
     flight_->UseExchanges(*flight_verbs_);
     http_->UseRouter(router_);
+    if (tls_)
+      tls_->StartLooking(
+          [this](const protocols::TlsTexts& texts) { return flight_->Renew(FlightTlsOf(texts)); });
     if (!resp_) return {};
     commands_ =
         serving::RespCommandHandlers({.answers = &core_->answers(),
@@ -171,6 +183,7 @@ class RunningEngine final : public Engine {
   void Stop() override {
     if (std::exchange(stopped_, true)) return;
     if (core_) core_->scans().Close();
+    if (tls_) tls_->StopLooking();
     if (flight_) flight_->Stop();
     if (http_) http_->Drain(kDrainGrace);
     if (resp_) resp_->Drain(kDrainGrace);
@@ -182,21 +195,32 @@ class RunningEngine final : public Engine {
  private:
   // Before any port is open.
   Result<void> OpenAccess() {
-    const Tokens tokens = options_.tokens_file.empty() ? Tokens::kNone : Tokens::kAsked;
-    HR_TRY_VOID(CheckExposure("HTTP", options_.http.host, tokens));
-    HR_TRY_VOID(CheckExposure("Flight", options_.flight.host, tokens));
-    if (options_.resp) HR_TRY_VOID(CheckExposure("RESP", options_.resp->host, tokens));
-    if (tokens == Tokens::kNone) return {};
+    const bool tokens = !options_.tokens_file.empty();
+    const bool certificates = options_.tls && !options_.tls->client_ca.empty();
+    const Callers callers = tokens || certificates ? Callers::kKnown : Callers::kAnybody;
+    HR_TRY_VOID(CheckExposure("HTTP", options_.http.host, callers));
+    HR_TRY_VOID(CheckExposure("Flight", options_.flight.host, callers));
+    if (options_.resp) HR_TRY_VOID(CheckExposure("RESP", options_.resp->host, callers));
+    if (!tokens) return {};
     HR_TRY(access_, access::AccessList::Open(environment_->files(), options_.tokens_file));
     token_watch_ = std::make_unique<TokenWatch>(*environment_, *access_);
     const bool local = IsLoopback(options_.http.host) && IsLoopback(options_.flight.host) &&
                        (!options_.resp || IsLoopback(options_.resp->host));
-    if (!local)
+    if (!local && !options_.tls)
       base::LogWarning("wiring.no_tls",
                        {{"how",
-                         "tokens and values cross the network as they are: keep it private, "
-                         "or put a proxy that speaks TLS in front"}});
+                         "tokens and values cross the network as they are: start with --tls-cert "
+                         "and --tls-key, keep the network private, or put a proxy that speaks TLS "
+                         "in front"}});
     return {};
+  }
+  static ingest::FlightTls FlightTlsOf(protocols::TlsTexts texts) {
+    return {.certificates = std::move(texts.certificate),
+            .key = std::move(texts.key),
+            .client_ca = std::move(texts.peer_ca)};
+  }
+  std::optional<watch::TlsFigures> TlsFigures() const {
+    return tls_ ? std::optional(tls_->figures()) : std::nullopt;
   }
   void StartGoverning() {
     if (options_.governing == Governing::kOff) return;
@@ -247,6 +271,7 @@ class RunningEngine final : public Engine {
   pipeline::PipelineRef definition_;
   std::unique_ptr<base::MemoryBudget> budget_;
   std::unique_ptr<watch::MemoryWatch> memory_;
+  std::unique_ptr<TlsPorts> tls_;  // null: none is spoken. Goes after the servers
   log::RecoveryProgress progress_;
   StartingGate starting_gate_;
   protocols::HttpRouter starting_router_;

@@ -18,11 +18,13 @@
 #include "log/sequencer.h"
 #include "pipeline/definition.h"
 #include "plan/budget.h"
+#include "protocols/tls_identity.h"
 #include "serving/answer.h"
 #include "serving/push/push.h"
 #include "tables/delta/log_upkeep.h"
 #include "tables/maintenance/table_rewriter.h"
 #include "watch/governor.h"
+#include "watch/tls_figures.h"
 
 namespace headrace::log {
 class LogReader;
@@ -70,6 +72,7 @@ struct CoreOptions {
   log::RecoveryProgress* progress = nullptr;
   // What the status says of background work; nothing when empty. Called while the core lives.
   std::function<std::optional<watch::GovernorFigures>()> background;
+  std::function<std::optional<watch::TlsFigures>()> tls = {};  // likewise, of TLS
 };
 
 class DefinitionChanges;
@@ -147,7 +150,8 @@ struct EngineOptions {
   std::optional<ListenAddress> resp = ListenAddress{.port = 6379};  // nothing: not listened for
   std::string answers_file;
   std::string tokens_file;  // who may come in (access/access_list.h); empty: whoever connects
-  std::string version;      // of this program, for clients that ask
+  std::optional<protocols::TlsFiles> tls = {};  // nothing: none is spoken on any port
+  std::string version;                          // of this program, for clients that ask
   DemoFaults demo_faults = DemoFaults::kOff;
   Governing governing = Governing::kOn;  // whether background work yields to the real-time stages
 };

@@ -13,15 +13,16 @@ bool IsLoopback(const std::string& host) {
 }
 
 base::Result<void> CheckExposure(const std::string& server, const std::string& host,
-                                 Tokens tokens) {
-  if (tokens == Tokens::kAsked || IsLoopback(host)) return {};
+                                 Callers callers) {
+  if (callers == Callers::kKnown || IsLoopback(host)) return {};
   return base::Fail(
       base::Error(
           base::ErrorCode::kFailedPrecondition,
-          fmt::format("{} would listen on {} and ask nobody who they are: make a token with "
-                      "`headrace token create` and start with --tokens FILE, or listen on "
-                      "127.0.0.1",
-                      server, host))
+          fmt::format(
+              "{} would listen on {} and ask nobody who they are: make a token with "
+              "`headrace token create` and start with --tokens FILE, or ask for certificates of "
+              "clients with --tls-client-ca FILE, or listen on 127.0.0.1",
+              server, host))
           .With("server", server)
           .With("host", host));
 }

@@ -463,7 +463,11 @@ def until_asked_more(asked: list[int]) -> None:
 def flight_subject(engine: SecuredEngine) -> str:
     context = engine.context()
     context.set_alpn_protocols(["h2"])
-    with engine.secured("flight", context) as connection:
+    try:
+        connection = engine.secured("flight", context)
+    except OSError:  # the port is closed for a moment
+        return ""
+    with connection:
         certificate: Any = connection.getpeercert()
         return str(dict(part[0] for part in certificate["subject"])["commonName"])
 

@@ -226,7 +226,7 @@ class Channel final : public TlsChannel {
  private:
   // A BIO that reads what was supplied and writes to out_: no buffers of its own.
   static BIO_METHOD* Method() {
-    static BIO_METHOD* const method = [] {
+    static BIO_METHOD* const kMethod = [] {
       BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "headrace");
       BIO_meth_set_read(made, [](BIO* bio, char* out, int size) {
         return static_cast<Channel*>(BIO_get_data(bio))->Give(bio, out, size);
@@ -241,7 +241,7 @@ class Channel final : public TlsChannel {
       });
       return made;
     }();
-    return method;
+    return kMethod;
   }
   int Give(BIO* bio, char* out, int size) {
     BIO_clear_retry_flags(bio);

@@ -517,7 +517,7 @@ void Arguments::Impl::AddEvents() {
       .add_option("--source", events.source,
                   "Where rows are read: `state` or `table` (default the state while it has them)")
       ->type_name("SOURCE");
-  AddAddress(command, "--http", "The engine's HTTP address", events.http);
+  AddCalled(command, "--http", "The engine's HTTP address", events.http);
 }
 
 void Arguments::Impl::AddExplain() {
@@ -546,7 +546,7 @@ void Arguments::Impl::AddExplain() {
       ->type_name("SOURCE");
   command.add_option("--served", explain.served, "What was answered, as JSON: it is compared, too")
       ->type_name("VALUE");
-  AddAddress(command, "--http", "The engine's HTTP address", explain.http);
+  AddCalled(command, "--http", "The engine's HTTP address", explain.http);
   Add("version", "The version of this binary",
       [](CommandContext& context) { return RunVersion(context); });
 }

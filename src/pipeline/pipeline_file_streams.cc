@@ -33,9 +33,9 @@ void PipelineReader::Stream(const Node& name, const Node& node) {
   const bool timed = Time(*time, stream);
   if (const YamlNode* history = Find(node, Section::kStream, "history")) History(*history, stream);
   if (const YamlNode* word = Find(node, Section::kStream, "compatibility"))
-    if (const auto name = contract::ReadChoice(*word, {"backward", "forward", "full"},
+    if (const auto chosen = contract::ReadChoice(*word, {"backward", "forward", "full"},
                                                what + ": `compatibility`", report_))
-      stream.compatibility = *CompatibilityNamed(*name);
+      stream.compatibility = *CompatibilityNamed(*chosen);
   if (!timed) return;
   broken_streams_.erase(name.text);
   definition_.streams.push_back(std::move(stream));

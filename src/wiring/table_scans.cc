@@ -127,8 +127,8 @@ Result<TableScans::Fixed> TableScans::Fix(const tables::ScanRequest& request) co
 }
 
 Result<std::vector<std::string>> TableScans::ColumnsRead(const tables::ScanRequest& request) const {
-  HR_TRY(const TablePublishers::Described* described, Find(request.stream));
-  HR_TRY(tables::ScanColumns columns, tables::ScanColumns::Make(described->stream, request));
+  HR_TRY(const TablePublishers::Described described, Find(request.stream));
+  HR_TRY(tables::ScanColumns columns, tables::ScanColumns::Make(described.stream, request));
   std::vector<std::string> read;
   for (size_t i = 0; i < columns.names.size(); ++i)
     if (i < columns.wanted->size() || columns.names[i] != tables::kEpochColumn)

@@ -194,7 +194,8 @@ TEST(ArrowBridge, TakesViewsOfText) {
   ASSERT_TRUE(texts.AppendNull().ok());
   ASSERT_TRUE(texts.Append("longer than what a view itself holds").ok());
   const auto views = texts.Finish().ValueOrDie();
-  const auto bytes = Array<arrow::BinaryViewBuilder, std::string>({"\xff", ""}, arrow::binary_view());
+  const auto bytes =
+      Array<arrow::BinaryViewBuilder, std::string>({"\xff", ""}, arrow::binary_view());
   const auto a = FromArrow(*Batch({{"a", views->Slice(1)}}), One("a", Type::kString));
   const auto b = FromArrow(*Batch({{"a", bytes}}), One("a", Type::kBytes));
   ASSERT_TRUE(a && b) << (a ? b : a).error().ToString();

@@ -217,7 +217,8 @@ Result<Column> CopiedText(const Source& source, Type type, Buffer validity, Text
 // Arrow's views of text (string_view, binary_view), which other writers note in Parquet files.
 Result<Column> TextFromViews(const Source& source, Type type) {
   const auto& array = static_cast<const arrow::BinaryViewArray&>(source.array);
-  return CopiedText(source, type, Validity(source), [&](int64_t row) { return array.GetView(row); });
+  return CopiedText(source, type, Validity(source),
+                    [&](int64_t row) { return array.GetView(row); });
 }
 
 // A row is null when its index is, or when its dictionary entry is.

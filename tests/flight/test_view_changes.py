@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
-from engine_process import EngineProcess
+from engine_process import EngineProcess, serving_files
 from flight_client import connect, exchanged, keys
 from payments_engine import CONTRACT, PIPELINE, payment, send, serving
 
@@ -228,3 +229,42 @@ def test_a_slow_one_gets_the_newest_and_holds_nothing_up(engine: EngineProcess) 
     assert rows.column("n_1d").to_pylist()[-1] == 201 or batches > 1
     reader.cancel()
     assert batches < 200, "what changed several times is sent once"
+
+
+def test_an_epoch_that_the_log_has_let_go_is_refused(tmp_path: Path) -> None:
+    """With what can be had; from there it goes on. A follower that fell behind is told it too."""
+    pipeline = PIPELINE + "log: {keep: 1s}\nrecovery: 200ms\n"
+    with serving_files(tmp_path, {"pipeline.yaml": pipeline, "payments.yaml": CONTRACT}) as engine:
+        first = send(engine, "first", "s", 1)
+        behind = follow(engine, changes="card", from_epoch=first - 1)
+        behind.read_chunk()
+        deadline = time.monotonic() + PATIENCE_S
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        number = 0
+        message = ""
+        while not message:
+            assert time.monotonic() < deadline, engine.status()["log"]
+            rows = [
+                f'{{"card":"k{number + i}","shop":"{"s" * 40}","at":"{at}","amount":1}}'
+                for i in range(5_000)
+            ]
+            number += len(rows)
+            last = engine.send_events("payments", "\n".join(rows))
+            try:
+                until = first + 1
+                follow(engine, changes="card", from_epoch=first, until_epoch=until).read_all()
+            except pa.ArrowInvalid as refused:
+                message = str(refused)
+        assert "[FailedPrecondition]" in message
+        had = re.search(r"changes can be had from_epoch (\d+) on", message)
+        assert had is not None, message
+        assert int(had[1]) > first
+        told = 0
+        for chunk, _ in chunks(
+            follow(engine, changes="card", from_epoch=int(had[1]), until_epoch=last)
+        ):
+            told += chunk.num_rows
+        assert told > 0
+        with pytest.raises(pa.ArrowInvalid, match="were let go"):
+            while True:
+                behind.read_chunk()

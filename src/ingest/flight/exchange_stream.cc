@@ -34,7 +34,7 @@ std::unexpected<Error> Broken(const arrow::Status& status) {
 
 }  // namespace
 
-base::Result<void> ExchangeStream::Run(FlightCaller caller) {
+base::Result<void> ExchangeStream::Run(const FlightCaller& caller) {
   HR_TRY_VOID(ChargeMessages(kFirstMessageBytes));
   if (reader_.descriptor().type != arrow::flight::FlightDescriptor::CMD)
     return Fail(ErrorCode::kInvalidInput,

@@ -24,7 +24,7 @@ class ExchangeStream {
 
   // Until the client is done or gone, or until the first error, which ends the call: what was
   // answered before it stands.
-  base::Result<void> Run(FlightCaller caller);
+  base::Result<void> Run(const FlightCaller& caller);
 
  private:
   // gRPC holds a message while we look at the one before it: two of the largest so far.

@@ -33,13 +33,13 @@ constexpr std::array<std::string_view, 7> kStatusNames = {
 static_assert(sizeof(FeatureStatus) == sizeof(ShownStatus));
 
 std::shared_ptr<arrow::DataType> StatusType() {
-  static const auto type = arrow::dictionary(arrow::int8(), arrow::utf8());
-  return type;
+  static const auto kType = arrow::dictionary(arrow::int8(), arrow::utf8());
+  return kType;
 }
 
 // One for all batches: it is sent once a call.
 const std::shared_ptr<arrow::Array>& StatusDictionary() {
-  static const std::shared_ptr<arrow::Array> names = [] {
+  static const std::shared_ptr<arrow::Array> kNames = [] {
     std::vector<int32_t> offsets = {0};
     std::string text;
     for (const std::string_view name : kStatusNames) {
@@ -50,7 +50,7 @@ const std::shared_ptr<arrow::Array>& StatusDictionary() {
                                                 arrow::Buffer::FromVector(std::move(offsets)),
                                                 arrow::Buffer::FromString(std::move(text)));
   }();
-  return names;
+  return kNames;
 }
 
 std::shared_ptr<arrow::Array> StatusColumn(std::span<const ShownStatus> statuses, size_t rows,

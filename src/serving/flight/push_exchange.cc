@@ -74,7 +74,7 @@ Result<PushRequest> Parse(std::string_view json) {
 
 // What is said of each event, before its keys and features.
 const columns::SchemaRef& EventSchema() {
-  static const columns::SchemaRef schema = std::make_shared<const columns::Schema>(
+  static const columns::SchemaRef kSchema = std::make_shared<const columns::Schema>(
       std::vector<columns::Field>{{1, "_event", Type::kString},
                                   {2, "_answered", Type::kString},
                                   {3, "_event_epoch", Type::kInt64},
@@ -85,7 +85,7 @@ const columns::SchemaRef& EventSchema() {
                                   {8, "_token", Type::kString},
                                   {9, "_code", Type::kString},
                                   {10, "_reason", Type::kString}});
-  return schema;
+  return kSchema;
 }
 
 std::shared_ptr<arrow::Schema> ReplySchema(const FeatureLayout& layout) {

@@ -1,6 +1,7 @@
 #pragma once
 // DoGet that follows a view: for the epochs after one that the client names, the keys whose rows
-// changed, with their features. In rounds:
+// changed, with their features. Why so: docs/adr/0032-changes-of-a-view-are-told-from-the-log.md.
+// In rounds:
 //
 //   1. wait until an epoch behind the last one is visible, or until it is time for a marker;
 //   2. take the keys of the epochs up to the visible one: from memory, or from the log when the

@@ -102,14 +102,17 @@ class Explained:
         explanation: dict[str, Any] = told
         return explanation
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [BINARY, "explain", *words, "--http", str(self.engine.ports["http"])],
+            [BINARY, *words, "--http", str(self.engine.ports["http"])],
             capture_output=True,
             text=True,
             check=False,
             env={"HEADRACE_TOKEN": self.tokens["all"]},
         )
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.run("explain", *words)
 
 
 @pytest.fixture(scope="module")
@@ -201,21 +204,12 @@ def test_features_of_an_earlier_epoch(payments: Explained) -> None:
         assert told["headrace"]["epoch"] == last and told["headrace"]["source"] == source
         values = {
             name: result["values"]
-            for name, result in zip(
-                told["metadata"]["feature_names"], told["results"], strict=True
-            )
+            for name, result in zip(told["metadata"]["feature_names"], told["results"], strict=True)
         }
         answers[source] = next(v for name, v in values.items() if "spend" in name)
     assert answers["state"] == answers["table"]
     assert answers["state"][1] is None
-    got = subprocess.run(
-        [BINARY, "get", "card", "card=c=1", "--epoch", str(last), "--json"]
-        + ["--http", str(payments.engine.ports["http"])],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"HEADRACE_TOKEN": payments.tokens["all"]},
-    )
+    got = payments.run("get", "card", "card=c=1", "--epoch", str(last), "--json")
     assert json.loads(got.stdout)["headrace"]["epoch"] == last
 
 
@@ -240,14 +234,7 @@ def test_last_events(payments: Explained) -> None:
     assert payments.post("/last-events", letters, "card")[0] == 403
     for wrong in ({"last": 0}, {"key": {"crad": "x"}}, {"stream": "payments"}, {"more": 1}):
         assert payments.post("/last-events", question | wrong)[0] == 422, wrong
-    shown = subprocess.run(
-        [BINARY, "events", "card", "card=c=1", "--last", "3"]
-        + ["--http", str(payments.engine.ports["http"])],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"HEADRACE_TOKEN": payments.tokens["all"]},
-    )
+    shown = payments.run("events", "card", "card=c=1", "--last", "3")
     assert "the state keeps rows of the last 70m" in shown.stdout
 
 

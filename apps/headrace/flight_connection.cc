@@ -1,5 +1,6 @@
 #include "flight_connection.h"
 
+#include <arrow/flight/client.h>
 #include <chrono>
 #include <utility>
 

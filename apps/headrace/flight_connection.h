@@ -1,12 +1,15 @@
 #pragma once
 // A connection to an engine's Flight endpoint, with TLS and token as the command line says.
 
-#include <arrow/flight/client.h>
-
 #include <memory>
 
 #include "base/result.h"
 #include "commands.h"
+
+namespace arrow::flight {
+class FlightCallOptions;
+class FlightClient;
+}  // namespace arrow::flight
 
 namespace headrace::app {
 

@@ -1,5 +1,6 @@
 #include "flight_scanner.h"
 
+#include <arrow/flight/client.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 

@@ -1,5 +1,6 @@
 #include "flight_sender.h"
 
+#include <arrow/flight/client.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <arrow/util/key_value_metadata.h>

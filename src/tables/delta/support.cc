@@ -63,7 +63,7 @@ Protocol ProtocolFor(const columns::Schema& schema) {
 }
 
 Protocol WithFeaturesFor(const columns::Schema& schema, const Protocol& known) {
-  const Protocol wanted = ProtocolFor(schema);
+  Protocol wanted = ProtocolFor(schema);
   if (wanted.reader_version < 3) return known;
   if (known.reader_version < 3) return wanted;
   Protocol both = known;

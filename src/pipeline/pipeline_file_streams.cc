@@ -34,7 +34,7 @@ void PipelineReader::Stream(const Node& name, const Node& node) {
   if (const YamlNode* history = Find(node, Section::kStream, "history")) History(*history, stream);
   if (const YamlNode* word = Find(node, Section::kStream, "compatibility"))
     if (const auto chosen = contract::ReadChoice(*word, {"backward", "forward", "full"},
-                                               what + ": `compatibility`", report_))
+                                                 what + ": `compatibility`", report_))
       stream.compatibility = *CompatibilityNamed(*chosen);
   if (!timed) return;
   broken_streams_.erase(name.text);

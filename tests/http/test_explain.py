@@ -194,7 +194,7 @@ def test_the_command(payments: Explained) -> None:
 
 def test_features_of_an_earlier_epoch(payments: Explained) -> None:
     last = payments.explain()["rows"][0]["epoch"]
-    asked = {"features": ["card:spend_1h", "route:spend_1h"]}
+    asked: dict[str, Any] = {"features": ["card:spend_1h", "route:spend_1h"]}
     asked |= {"entities": {"card": ["c=1", "nobody"], "shop": ["it's", "it's"]}}
     answers = {}
     for source in ("state", "table"):

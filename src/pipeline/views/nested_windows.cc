@@ -31,8 +31,8 @@ uint32_t RowsUpTo(const int64_t* times, uint32_t count, int64_t time) {
 
 template <typename Answer>
 NestedWindows<Answer>::NestedWindows(const WindowOutputs& outputs, const AggregatePlan& plan,
-                                     size_t pass, base::Timestamp as_of, Rows& rows,
-                                     Answer& answer, TilesBack tiles)
+                                     size_t pass, base::Timestamp as_of, Rows& rows, Answer& answer,
+                                     TilesBack tiles)
     : outputs_(outputs),
       plan_(plan),
       as_of_(as_of),

@@ -96,9 +96,9 @@ class NestedWindows {
   const int64_t end_time_;
   TilesBack tiles_;
   Bound bound_ = Bound::kTime;
-  size_t next_ = 0;  // of windows_, the one that is open
-  int64_t window_edge_ = 0;  // of the open window
-  int64_t edge_ = 0;         // the same, or where its rows are in tiles from
+  size_t next_ = 0;                    // of windows_, the one that is open
+  int64_t window_edge_ = 0;            // of the open window
+  int64_t edge_ = 0;                   // the same, or where its rows are in tiles from
   uint64_t taken_ = 0;                 // rows so far; kRows only
   std::optional<int64_t> after_time_;  // of the row before, of a session
 };

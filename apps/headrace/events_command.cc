@@ -18,15 +18,13 @@ using base::Fail;
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr std::chrono::minutes kAnswerTimeout{10};
-
 bool HasView(const json& views, const std::string& name) {
   const json all = views.is_object() ? views.value("views", json::array()) : json::array();
   return std::ranges::any_of(all, [&](const json& view) { return view.value("name", "") == name; });
 }
 
 base::Result<std::string> Ask(const EventsOptions& options) {
-  HttpCalls calls(options.http, kAnswerTimeout);
+  HttpCalls calls(options.http, kLookbackTimeout);
   HR_TRY(const std::string views, calls.Get("/views"));
   const std::string& name = options.words.front();
   const bool view =
@@ -78,20 +76,8 @@ int RunEvents(const EventsOptions& options, CommandContext& context) {
   if (options.words.size() < 2)
     return ReportError(context, Error(ErrorCode::kInvalidInput,
                                       "say of which key: headrace events card card_id=42"));
-  const auto text = Ask(options);
-  if (!text) return ReportError(context, text.error());
-  if (context.json()) {
-    fmt::print(context.out, "{}\n", *text);
-    return 0;
-  }
-  try {
-    PrintText(context, ordered_json::parse(*text));
-  } catch (const ordered_json::exception& exception) {
-    return ReportError(
-        context,
-        Error(ErrorCode::kInternal, fmt::format("the answer can't be read: {}", exception.what())));
-  }
-  return 0;
+  return WriteAnswer(context, Ask(options),
+                     [&](const ordered_json& answer) { PrintText(context, answer); });
 }
 
 }  // namespace headrace::app

@@ -24,8 +24,6 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr int kBitsDiffer = 1;
-constexpr std::chrono::minutes kAnswerTimeout{10};
-
 // The key columns of a view, with their types.
 Result<std::vector<std::pair<std::string, std::string>>> KeyColumns(const json& views,
                                                                     const std::string& name) {
@@ -72,7 +70,7 @@ Result<json> KeyOf(std::span<const std::string> words,
 }
 
 Result<std::string> Ask(const ExplainOptions& options) {
-  HttpCalls calls(options.http, kAnswerTimeout);
+  HttpCalls calls(options.http, kLookbackTimeout);
   HR_TRY(const std::string views_text, calls.Get("/views"));
   const json views = json::parse(views_text, nullptr, /*allow_exceptions=*/false);
   if (!views.is_object()) return Fail(ErrorCode::kInternal, "the engine's views can't be read");

@@ -19,9 +19,6 @@ using base::Fail;
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-// Of an earlier epoch: the rows of the table may have to be read.
-constexpr std::chrono::minutes kAnswerTimeout{10};
-
 // The names that a question may give values to: join keys and inputs of on-request features, with
 // their types.
 std::map<std::string, std::string> InputTypes(const json& views) {
@@ -55,7 +52,7 @@ base::Result<void> AddInput(const std::string& argument,
 }
 
 base::Result<std::string> Ask(const GetOptions& options) {
-  HttpCalls calls(options.http, kAnswerTimeout);
+  HttpCalls calls(options.http, kLookbackTimeout);
   HR_TRY(const std::string views_text, calls.Get("/views"));
   const json views = json::parse(views_text, nullptr, /*allow_exceptions=*/false);
   json question = {{"entities", json::object()}};
@@ -108,20 +105,8 @@ int RunGet(const GetOptions& options, CommandContext& context) {
   if (options.view.empty() == options.service.empty())
     return ReportError(context, Error(ErrorCode::kInvalidInput,
                                       "name a view, or a service with --service: one of the two"));
-  const auto text = Ask(options);
-  if (!text) return ReportError(context, text.error());
-  if (context.json()) {
-    fmt::print(context.out, "{}\n", *text);
-    return 0;
-  }
-  try {
-    PrintAnswer(context, ordered_json::parse(*text));
-  } catch (const ordered_json::exception& exception) {
-    return ReportError(
-        context,
-        Error(ErrorCode::kInternal, fmt::format("the answer can't be read: {}", exception.what())));
-  }
-  return 0;
+  return WriteAnswer(context, Ask(options),
+                     [&](const ordered_json& answer) { PrintAnswer(context, answer); });
 }
 
 }  // namespace headrace::app

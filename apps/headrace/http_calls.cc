@@ -123,6 +123,23 @@ base::Result<std::string> HttpCalls::PostEvents(const std::string& stream, std::
   return std::move(response.body);
 }
 
+int WriteAnswer(CommandContext& context, const base::Result<std::string>& answer,
+                const std::function<void(const nlohmann::ordered_json&)>& print) {
+  if (!answer) return ReportError(context, answer.error());
+  if (context.json()) {
+    fmt::print(context.out, "{}\n", *answer);
+    return 0;
+  }
+  try {
+    print(nlohmann::ordered_json::parse(*answer));
+  } catch (const nlohmann::ordered_json::exception& exception) {
+    return ReportError(
+        context,
+        Error(ErrorCode::kInternal, fmt::format("the answer can't be read: {}", exception.what())));
+  }
+  return 0;
+}
+
 std::string PercentEncode(std::string_view text) {
   std::string out;
   for (const char c : text) {

@@ -2,7 +2,9 @@
 // Calls to a running engine over HTTP.
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +47,13 @@ class HttpCalls {
   base::Result<protocols::TlsContextRef> tls_;
   protocols::HttpClient client_;
 };
+
+// For answers of before: the rows of a table may have to be read.
+inline constexpr std::chrono::minutes kLookbackTimeout{10};
+
+// An answer as it came with --json, else as `print` writes it. The exit code.
+int WriteAnswer(CommandContext& context, const base::Result<std::string>& answer,
+                const std::function<void(const nlohmann::ordered_json&)>& print);
 
 // Percent-encodes what may not stand in a path segment or a query value.
 std::string PercentEncode(std::string_view text);

@@ -168,7 +168,7 @@ bool PipelineReader::UnnestOf(const Node& node, const std::string& what, Derivat
 bool PipelineReader::OnlyDerivedKeys(const Node& node, const std::string& what) {
   const size_t errors = report_.errors();
   for (const YamlNode& key : node.keys)
-    for (const std::string_view other : {"contract", "source", "time", "history"})
+    for (const std::string_view other : {"contract", "source", "time", "history", "compatibility"})
       if (key.text == other)
         report_.Error(
             DiagnosticCode::kDerivedStream, key.place,

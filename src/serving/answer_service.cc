@@ -50,10 +50,15 @@ struct BoundInputs {
   std::vector<std::vector<columns::Value>> values;
 };
 
+// Rows whose keys are asked for together.
+constexpr size_t kRowsAhead = 16;
+
 // What the rows of a request use one after the other.
 struct RowScratch {
   std::vector<pipeline::ViewAnswer> views;
-  columns::KeyBytes key;
+  // Of kRowsAhead rows, those of a row for each view side by side.
+  std::vector<columns::KeyBytes> keys;
+  std::vector<pipeline::ViewSet::ViewKey> asked;
 };
 
 base::Result<BoundInputs> Bind(const AnswerPlan& plan, const FeatureQuery& query, size_t rows_max) {
@@ -181,6 +186,8 @@ class PinnedAnswerService final : public AnswerService {
   base::Result<bool> AnswerUnderPin(const AnswerPlan& plan, const BoundInputs& inputs,
                                     const FeatureQuery& query, const pipeline::Pin& pin,
                                     FeatureAnswer& answer);
+  void MakeKeys(const AnswerPlan& plan, const BoundInputs& inputs, const pipeline::Pin& pin,
+                size_t first, RowScratch& scratch) const;
   base::Result<void> AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
                                const std::optional<pipeline::OwnRow>& own, const pipeline::Pin& pin,
                                size_t row, RowScratch& scratch, FeatureAnswer& answer) const;
@@ -344,6 +351,7 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
   answer.event_times.reserve(cells);
   RowScratch scratch;
   for (size_t row = 0; row < inputs.rows; ++row) {
+    if (row % kRowsAhead == 0) MakeKeys(plan, inputs, pin, row, scratch);
     const auto answered = AnswerRow(plan, inputs, query.own, pin, row, scratch, answer);
     if (pin.revoked()) return false;
     if (!answered) return base::Fail(answered.error());
@@ -356,18 +364,38 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
   return true;
 }
 
+// Of up to kRowsAhead rows from `first` on, which are asked for if there are several.
+void PinnedAnswerService::MakeKeys(const AnswerPlan& plan, const BoundInputs& inputs,
+                                   const pipeline::Pin& pin, size_t first,
+                                   RowScratch& scratch) const {
+  const size_t rows = std::min(kRowsAhead, inputs.rows - first);
+  const size_t keys = rows * plan.views.size();
+  if (scratch.keys.size() < keys) scratch.keys.resize(keys);
+  scratch.asked.clear();
+  columns::KeyBytes* key = scratch.keys.data();
+  for (size_t row = first; row < first + rows; ++row) {
+    for (const PlanView& view : plan.views) {
+      key->clear();
+      for (const size_t input : view.key_inputs)
+        columns::AppendKeyValue(*key, inputs.values[input][row]);
+      scratch.asked.push_back({view.view, *key++});
+    }
+  }
+  if (scratch.asked.size() > 1) sources_.views->Prefetch(pin, scratch.asked);
+}
+
 base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
                                                   const std::optional<pipeline::OwnRow>& own,
                                                   const pipeline::Pin& pin, size_t row,
                                                   RowScratch& scratch,
                                                   FeatureAnswer& answer) const {
-  auto& [views, key] = scratch;
+  std::vector<pipeline::ViewAnswer>& views = scratch.views;
   views.clear();
-  for (const PlanView& view : plan.views) {
-    key.clear();
-    for (const size_t input : view.key_inputs)
-      columns::AppendKeyValue(key, inputs.values[input][row]);
-    HR_TRY(pipeline::ViewAnswer got, sources_.views->Get(pin, view.view, key, answer.as_of, own));
+  const size_t first_key = row % kRowsAhead * plan.views.size();
+  for (size_t i = 0; i < plan.views.size(); ++i) {
+    HR_TRY(pipeline::ViewAnswer got,
+           sources_.views->Get(pin, plan.views[i].view, scratch.keys[first_key + i], answer.as_of,
+                               own));
     views.push_back(std::move(got));
   }
   const auto read = [&](const PlanSource& source) -> FeatureValue {

@@ -103,6 +103,11 @@ std::string WhyOf(const ordered_json& row) {
   return why;
 }
 
+// The texts do not order as the times do: those of whole seconds have no fraction.
+base::Timestamp TimeOf(const std::string& text) {
+  return base::ParseTimestamp(text).value_or(base::Timestamp::Min());
+}
+
 // Rows most recent first, with a line where the window ends and where it begins.
 void PrintRows(const CommandContext& context, const ordered_json& answer) {
   const ordered_json& rows = answer["rows"];
@@ -117,18 +122,18 @@ void PrintRows(const CommandContext& context, const ordered_json& answer) {
   const std::string after = window["after"].is_null() ? "" : window["after"].get<std::string>();
   bool ended = false;
   bool begun = after.empty();
-  const auto mark = [&](const std::optional<std::string>& time) {
-    if (!ended && (!time || *time <= until)) {
+  const auto mark = [&](std::optional<base::Timestamp> time) {
+    if (!ended && (!time || *time <= TimeOf(until))) {
       lines.AddEdge(fmt::format("{}  the window ends (with this instant)", until));
       ended = true;
     }
-    if (!begun && (!time || *time <= after)) {
+    if (!begun && (!time || *time <= TimeOf(after))) {
       lines.AddEdge(fmt::format("{}  the window begins (after this instant)", after));
       begun = true;
     }
   };
   for (const ordered_json& row : rows) {
-    mark(row["event_time"].get<std::string>());
+    mark(TimeOf(row["event_time"].get<std::string>()));
     const bool counts = row["counts"].get<bool>();
     std::vector<std::string> cells = {
         counts ? "*" : "", row["event_time"].get<std::string>(),

@@ -95,7 +95,7 @@ void PrintAnswer(const CommandContext& context, const ordered_json& answer) {
   if (provenance == answer.end()) return;
   fmt::print(context.out, "\n");
   for (const auto& [name, value] : provenance->items())
-    fmt::print(context.out, "{} {}   ", name, TextOf(value));
+    if (!value.is_null()) fmt::print(context.out, "{} {}   ", name, TextOf(value));
   fmt::print(context.out, "\n");
 }
 

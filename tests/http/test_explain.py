@@ -192,6 +192,15 @@ def test_the_command(payments: Explained) -> None:
     assert payments.command("HR0214").returncode == 0
 
 
+def test_the_window_ends_above_a_row_of_the_same_second(payments: Explained) -> None:
+    newest = payments.explain()["rows"][0]["event_time"]
+    as_of = newest.removesuffix("Z") + ".250Z"
+    shown = payments.command("card", "card=c=1", "spend_1h", "--as-of", as_of)
+    assert shown.returncode == 0, shown.stderr
+    table = shown.stdout[shown.stdout.index("event time") :]
+    assert table.index(f"{as_of}  the window ends") < table.index(newest)
+
+
 def test_features_of_an_earlier_epoch(payments: Explained) -> None:
     last = payments.explain()["rows"][0]["epoch"]
     asked: dict[str, Any] = {"features": ["card:spend_1h", "route:spend_1h"]}

@@ -44,10 +44,6 @@ base::Result<std::string> Ask(const EventsOptions& options) {
   return calls.PostJson("/last-events", question.dump());
 }
 
-std::string TextOf(const ordered_json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
-}
-
 void PrintText(const CommandContext& context, const ordered_json& answer) {
   const ordered_json& rows = answer["rows"];
   fmt::print(context.out, "as epoch {} saw them; {}\n", answer["epoch"].get<uint64_t>(),

@@ -91,10 +91,6 @@ Result<std::string> Ask(const ExplainOptions& options) {
   return calls.PostJson("/explain", question.dump());
 }
 
-std::string TextOf(const ordered_json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
-}
-
 std::string WhyOf(const ordered_json& row) {
   std::string why = row["why"].get<std::string>();
   if (row.contains("late_by_us"))

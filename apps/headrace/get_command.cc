@@ -72,10 +72,6 @@ base::Result<std::string> Ask(const GetOptions& options) {
       question.dump());
 }
 
-std::string TextOf(const ordered_json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
-}
-
 // One line a feature: name, value, status when there is something to say, time of the key's newest
 // row.
 void PrintAnswer(const CommandContext& context, const ordered_json& answer) {

@@ -123,6 +123,10 @@ base::Result<std::string> HttpCalls::PostEvents(const std::string& stream, std::
   return std::move(response.body);
 }
 
+std::string TextOf(const nlohmann::ordered_json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
 int WriteAnswer(CommandContext& context, const base::Result<std::string>& answer,
                 const std::function<void(const nlohmann::ordered_json&)>& print) {
   if (!answer) return ReportError(context, answer.error());

@@ -51,6 +51,8 @@ class HttpCalls {
 // For answers of before: the rows of a table may have to be read.
 inline constexpr std::chrono::minutes kLookbackTimeout{10};
 
+// A member of an answer for people: texts without quotes.
+std::string TextOf(const nlohmann::ordered_json& value);
 // An answer as it came with --json, else as `print` writes it. The exit code.
 int WriteAnswer(CommandContext& context, const base::Result<std::string>& answer,
                 const std::function<void(const nlohmann::ordered_json&)>& print);

@@ -18,10 +18,6 @@ bool IsFlat(const ordered_json& value) {
   return true;
 }
 
-std::string TextOf(const ordered_json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
-}
-
 // "p50 12  p99 30": a small object in one line.
 std::string FlatText(const ordered_json& object) {
   std::string line;

@@ -6,8 +6,8 @@
 #include <limits>
 #include <utility>
 
+#include "columns/conform.h"
 #include "pipeline/streams/known_at.h"
-#include "pipeline/views/conform.h"
 #include "tables/publish/made_rows.h"
 
 namespace headrace::tables {
@@ -76,7 +76,7 @@ class StreamScan {
 
   Result<void> EmitDerived(EpochId epoch, const PublishedStream::Root& root,
                            const columns::ColumnBatch& logged, Timestamp visible) {
-    const columns::ColumnBatch rows = pipeline::ConformTo(root.schema, logged);
+    const columns::ColumnBatch rows = columns::ConformTo(root.schema, logged);
     const auto known_at = pipeline::KnownAt(stream_.known_at, root.event_time_field, rows, visible);
     pipeline::DerivedRows derived = root.derive(rows);
     if (derived.rows.rows() == 0) return {};

@@ -7,10 +7,10 @@
 #include <span>
 #include <utility>
 
+#include "columns/conform.h"
 #include "pipeline/streams/as_of_table.h"
 #include "pipeline/streams/first_rows.h"
 #include "pipeline/streams/interval_table.h"
-#include "pipeline/views/conform.h"
 
 namespace headrace::training {
 namespace {
@@ -152,7 +152,7 @@ class DerivedScan {
     std::vector<int64_t> known_at;
 
     void Add(const columns::SchemaRef& schema, const PositionedRows& rows) {
-      parts.push_back(pipeline::ConformTo(schema, rows.rows));
+      parts.push_back(columns::ConformTo(schema, rows.rows));
       positions.insert(positions.end(), rows.positions.begin(), rows.positions.end());
       known_at.insert(known_at.end(), rows.known_at.begin(), rows.known_at.end());
     }
@@ -263,14 +263,14 @@ class DerivedScan {
     fields.insert(join.dimension_key.begin(), join.dimension_key.end());
     return ScanStream(history_, definition_, join.stream, {fields.begin(), fields.end()},
                       [&](const PositionedRows& rows) -> Result<void> {
-                        const auto batch = pipeline::ConformTo(dimension.schema(), rows.rows);
+                        const auto batch = columns::ConformTo(dimension.schema(), rows.rows);
                         versions_->Insert(ForJoin(dimension, batch, rows), as_of_counts_);
                         return {};
                       });
   }
 
   PositionedRows Make(const PositionedRows& source, const std::vector<size_t>& fields) {
-    const columns::ColumnBatch batch = pipeline::ConformTo(source_.schema(), source.rows);
+    const columns::ColumnBatch batch = columns::ConformTo(source_.schema(), source.rows);
     pipeline::DerivedRows input{batch, {}};
     if (versions_ != nullptr)
       input = versions_->Join(ForJoin(source_, batch, source), as_of_counts_);

@@ -7,7 +7,6 @@
 #include <numeric>
 
 #include "pipeline/restricted_features.h"
-#include "pipeline/views/conform.h"
 #include "serving/caller_rights.h"
 #include "serving/input_values.h"
 #include "serving/not_found.h"

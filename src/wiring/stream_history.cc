@@ -7,9 +7,9 @@
 
 #include <fmt/format.h>
 
+#include "columns/conform.h"
 #include "pipeline/streams/derived_streams.h"
 #include "pipeline/streams/unnest.h"
-#include "pipeline/views/conform.h"
 
 namespace headrace::wiring {
 namespace {
@@ -256,7 +256,7 @@ Result<void> StreamHistory::Put(pipeline::HistoryRows slice) {
     return {};
   }
   const pipeline::DerivedRows derived = pipeline::DeriveFromRoot(
-      source_.definition, source_.number, pipeline::ConformTo(stream_.schema, slice.rows));
+      source_.definition, source_.number, columns::ConformTo(stream_.schema, slice.rows));
   if (derived.from.empty()) return {};
   pipeline::HistoryRows made{.stream = source_.number, .rows = derived.rows, .positions = {}};
   made.positions.reserve(derived.from.size());

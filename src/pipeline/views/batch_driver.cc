@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "pipeline/views/conform.h"
+#include "columns/conform.h"
 #include "pipeline/views/nested_windows.h"
 #include "pipeline/views/prepared_rows.h"
 
@@ -141,7 +141,7 @@ void BatchDriver::Add(const columns::ColumnBatch& rows,
   HR_CHECK(!impl_->prepared, "rows were added after Prepare");
   HR_CHECK(positions.size() == rows.rows() && known_at.size() == rows.rows(),
            "a position and a known_at for each row");
-  const columns::ColumnBatch batch = ConformTo(impl_->stream.schema(), rows);
+  const columns::ColumnBatch batch = columns::ConformTo(impl_->stream.schema(), rows);
   std::vector<columns::Column> arguments;
   for (const Expression& argument : impl_->view.arguments)
     arguments.push_back(argument.Evaluate(batch));

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "columns/batch_builder.h"
+#include "columns/conform.h"
 #include "pipeline/aggregates/accumulator.h"
-#include "pipeline/views/conform.h"
 
 namespace headrace::pipeline {
 namespace {
@@ -105,7 +105,7 @@ void KeyRowsBuilder::Add(const columns::ColumnBatch& rows,
                          std::span<const columns::Position> positions,
                          std::span<const int64_t> known_at) {
   std::vector<uint32_t> of_key;
-  const columns::ColumnBatch all = ConformTo(stream_.schema(), rows);
+  const columns::ColumnBatch all = columns::ConformTo(stream_.schema(), rows);
   columns::KeyBytes key;
   for (uint32_t row = 0; row < all.rows(); ++row) {
     columns::KeyOfRow(all, view_.by, row, key);

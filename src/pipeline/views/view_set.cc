@@ -11,7 +11,7 @@
 #include <array>
 
 #include "base/log.h"
-#include "pipeline/views/conform.h"
+#include "columns/conform.h"
 #include "pipeline/views/view_set_impl.h"
 
 namespace headrace::pipeline {
@@ -101,7 +101,7 @@ void ViewSet::Impl::ApplyRows(const log::Epoch& epoch, Into into, Step step) {
     if (!streams[stream].id) continue;
     const columns::ColumnBatch* rows = epoch.RowsOf(*streams[stream].id);
     if (rows != nullptr && rows->rows() > 0)
-      batches[stream] = ConformTo(streams[stream].schema, *rows);
+      batches[stream] = columns::ConformTo(streams[stream].schema, *rows);
   }
   if (into == Into::kLive) {
     derived.Apply(epoch.id, batches);
@@ -155,7 +155,7 @@ void ViewSet::Impl::ApplyBatch(const StreamBatch& of, Into into, Step step) {
   for (Keying& keying : keyings) {
     if (keying.stream != of.stream) continue;
     const StreamDefinition& rows_of = keying.views.front()->rows_of();
-    const columns::ColumnBatch batch = ConformTo(rows_of.schema(), of.rows);
+    const columns::ColumnBatch batch = columns::ConformTo(rows_of.schema(), of.rows);
     const auto times = batch.column(rows_of.timing.event_time_field).Int64s();
     takers.clear();
     for (KeptView* view : keying.views) {

@@ -4,8 +4,8 @@
 
 #include <utility>
 
+#include "columns/conform.h"
 #include "pipeline/streams/derived_streams.h"
-#include "pipeline/views/conform.h"
 
 namespace headrace::serving {
 
@@ -47,7 +47,7 @@ void ChangedKeys::Add(const log::Epoch& epoch, KeyList& keys) const {
   if (logged == nullptr || logged->rows() == 0) return;
   const pipeline::ViewDefinition& view = definition_->views[view_];
   const pipeline::StreamDefinition& root = RootOf(*definition_, view_);
-  columns::ColumnBatch rows = pipeline::ConformTo(root.schema(), *logged);
+  columns::ColumnBatch rows = columns::ConformTo(root.schema(), *logged);
   if (definition_->streams[view.stream].derived())
     rows = pipeline::DeriveFromRoot(*definition_, view.stream, rows).rows;
   uint64_t errors = 0;  // counted when the rows were applied

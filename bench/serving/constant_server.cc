@@ -1,11 +1,13 @@
-// The ceiling of the HTTP measurement: a server that reads requests as far as it must and answers
-// each with the same bytes.
+// The ceiling of the measurements over HTTP and the Redis protocol: a server that reads requests as
+// far as it must and answers each with the same bytes.
 //
 // 1. One thread, epoll; a connection keeps what came of its next request.
-// 2. A request ends Content-Length bytes behind its empty line; nothing else of it is looked at.
+// 2. A request of HTTP ends Content-Length bytes behind its empty line, one of RESP behind as many
+// strings as its array has; nothing else of it is looked at.
 // 3. Answers to pipelined requests leave in one write.
 //
-// constant_server PORT BODY_FILE      prints "ready" when it listens; ends with SIGTERM.
+// constant_server http|resp PORT ANSWER_FILE      prints "ready" when it listens; ends with
+// SIGTERM. The file is a body of HTTP, or a whole reply of RESP.
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -19,15 +21,17 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 namespace headrace::bench {
 namespace {
 
 // Bytes of the first request in `text`; 0 while it is not whole.
-size_t RequestBytes(std::string_view text) {
+size_t HttpRequestBytes(std::string_view text) {
   const size_t head = text.find("\r\n\r\n");
   if (head == std::string_view::npos) return 0;
   size_t body = 0;
@@ -39,13 +43,43 @@ size_t RequestBytes(std::string_view text) {
   return text.size() < head + 4 + body ? 0 : head + 4 + body;
 }
 
+// The number in the line at `at`, behind its first character, and `at` behind it; nothing while the
+// line is not whole.
+std::optional<size_t> TakeNumberLine(std::string_view text, size_t& at) {
+  const size_t end = text.find("\r\n", at);
+  if (end == std::string_view::npos) return std::nullopt;
+  size_t number = 0;
+  std::from_chars(text.data() + at + 1, text.data() + end, number);
+  at = end + 2;
+  return number;
+}
+
+size_t RespRequestBytes(std::string_view text) {
+  size_t at = 0;
+  const auto strings = TakeNumberLine(text, at);
+  for (size_t i = 0; strings && i < *strings; ++i) {
+    const auto bytes = TakeNumberLine(text, at);
+    if (!bytes) return 0;
+    at += *bytes + 2;
+  }
+  return at > text.size() ? 0 : at;
+}
+
+struct Protocol {
+  size_t (*request_bytes)(std::string_view text);
+  std::string answer;
+};
+
+Protocol Http(const std::string& body) {
+  return {HttpRequestBytes,
+          "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Type: "
+          "application/json\r\nContent-Length: " +
+              std::to_string(body.size()) + "\r\n\r\n" + body};
+}
+
 class ConstantServer {
  public:
-  ConstantServer(uint16_t port, const std::string& body)
-      : answer_(
-            "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Type: "
-            "application/json\r\nContent-Length: " +
-            std::to_string(body.size()) + "\r\n\r\n" + body) {
+  ConstantServer(uint16_t port, Protocol protocol) : protocol_(std::move(protocol)) {
     listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const int on = 1;
     setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -105,9 +139,9 @@ class ConstantServer {
       if (static_cast<size_t>(n) < chunk.size()) break;
     }
     size_t used = 0;
-    while (const size_t bytes = RequestBytes(std::string_view(lane.in).substr(used))) {
+    while (const size_t bytes = protocol_.request_bytes(std::string_view(lane.in).substr(used))) {
       used += bytes;
-      lane.out += answer_;
+      lane.out += protocol_.answer;
     }
     lane.in.erase(0, used);
     while (!lane.out.empty()) {
@@ -121,7 +155,7 @@ class ConstantServer {
     close(fd);
   }
 
-  std::string answer_;
+  Protocol protocol_;
   int listener_ = -1;
   int poll_ = epoll_create1(EPOLL_CLOEXEC);
   std::unordered_map<int, Lane> lanes_;
@@ -131,13 +165,17 @@ class ConstantServer {
 }  // namespace headrace::bench
 
 int main(int count, char** arguments) {
-  if (count != 3) {
-    std::fputs("constant_server PORT BODY_FILE\n", stderr);
+  const std::string_view protocol = count == 4 ? arguments[1] : "";
+  if (protocol != "http" && protocol != "resp") {
+    std::fputs("constant_server http|resp PORT ANSWER_FILE\n", stderr);
     return 2;
   }
-  std::ifstream file(arguments[2], std::ios::binary);
-  const std::string body((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  headrace::bench::ConstantServer server(static_cast<uint16_t>(std::atoi(arguments[1])), body);
+  std::ifstream file(arguments[3], std::ios::binary);
+  std::string answer((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  using namespace headrace::bench;
+  ConstantServer server(
+      static_cast<uint16_t>(std::atoi(arguments[2])),
+      protocol == "http" ? Http(answer) : Protocol{RespRequestBytes, std::move(answer)});
   std::puts("ready");
   std::fflush(stdout);
   server.Run();

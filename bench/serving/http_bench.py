@@ -29,9 +29,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from constant_server import ConstantServer
 from feast_server import FeastServer
 from payments_server import Headrace, key, say
-from servers import HOST, PeerFailure, free_port, stop
+from servers import HOST, PeerFailure
 
 HERE = Path(__file__).parent
 AGGREGATES = {"n": "count(*)", "spend": "sum", "mean": "avg", "top": "max", "low": "min"}
@@ -95,19 +96,6 @@ def bodies(folder: Path, rows: int, features: int, name: str | None = None) -> P
             cards = [key(dice.randrange(SIZES[features])) for _ in range(rows)]
             print(json.dumps({"features": asked, "entities": {"card": cards}}), file=file)
     return path
-
-
-class ConstantServer:
-    def __init__(self, program: Path, body: Path) -> None:
-        self.port = free_port()
-        words = [str(program), str(self.port), str(body)]
-        self._process = subprocess.Popen(words, stdout=subprocess.PIPE)
-        assert self._process.stdout is not None
-        if self._process.stdout.readline() != b"ready\n":
-            raise PeerFailure("the constant server did not start")
-
-    def close(self) -> None:
-        stop(self._process)
 
 
 def wrk(port: int, requests: Path, connections: int, seconds: float) -> dict[str, float]:
@@ -203,7 +191,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             requests = bodies(folder, rows, features)
             answer = folder / "answer.json"
             answer.write_bytes(check_equal(headrace.http, feast.port, requests))
-            constant = ConstantServer(options.constant_server, answer)
+            constant = ConstantServer(options.constant_server, "http", answer)
             ports = {"headrace": headrace.http, "feast": feast.port, "constant": constant.port}
             runs: dict[str, list[dict[str, float]]] = {name: [] for name in ports}
             try:
@@ -257,7 +245,7 @@ def latencies(
         answer = folder / "answer.json"
         answer.write_bytes(ask(headrace.http, requests.read_text().splitlines()[0]))
         peak = wrk(headrace.http, requests, options.connections, options.seconds)["per_s"]
-        constant = ConstantServer(options.constant_server, answer)
+        constant = ConstantServer(options.constant_server, "http", answer)
         runs: dict[str, list[dict[str, float]]] = {"": [], "constant_": []}
         try:
             for _ in range(options.runs):

@@ -1,5 +1,6 @@
 #include "protocols/resp_writer.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -29,9 +30,28 @@ void RespWriter::Integer(int64_t value) {
   out_.append(":").append(text.data(), static_cast<size_t>(end - text.data())).append("\r\n");
 }
 
+// Nearly each value of an answer is a short one: it is written in one piece.
 void RespWriter::Bulk(std::string_view bytes) {
-  Head('$', bytes.size());
-  out_.append(bytes).append("\r\n");
+  constexpr size_t kTwoDigits = 100;
+  if (bytes.size() >= kTwoDigits) {
+    Head('$', bytes.size());
+    out_.append(bytes).append("\r\n");
+    return;
+  }
+  constexpr size_t kFrameBytes = sizeof("$nn\r\n\r\n") - 1;
+  const size_t before = out_.size();
+  out_.resize_and_overwrite(before + kFrameBytes + bytes.size(), [&](char* text, size_t) {
+    char* at = text + before;
+    *at++ = '$';
+    if (bytes.size() >= 10) *at++ = static_cast<char>('0' + bytes.size() / 10);
+    *at++ = static_cast<char>('0' + bytes.size() % 10);
+    *at++ = '\r';
+    *at++ = '\n';
+    at = std::ranges::copy(bytes, at).out;
+    *at++ = '\r';
+    *at++ = '\n';
+    return static_cast<size_t>(at - text);
+  });
 }
 
 void RespWriter::Null() { out_.append(version_ == RespVersion::k3 ? "_\r\n" : "$-1\r\n"); }

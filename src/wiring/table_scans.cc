@@ -120,7 +120,8 @@ Result<EpochId> TableScans::EpochOf(const tables::ScanRequest& request) const {
 Result<TableScans::Fixed> TableScans::Fix(const tables::ScanRequest& request) const {
   HR_TRY(const TablePublishers::Described described, Find(request.stream));
   HR_TRY(const EpochId epoch, EpochOf(request));
-  HR_TRY(const tables::ScanColumns columns, tables::ScanColumns::Make(described.stream, request));
+  HR_TRY(const tables::ScanColumns columns,
+         tables::ScanColumns::Make(described.stream, request, environment_.clock().Wall()));
   Fixed fixed{request, columns.wanted};
   fixed.request.epoch = epoch.value;
   return fixed;
@@ -128,7 +129,8 @@ Result<TableScans::Fixed> TableScans::Fix(const tables::ScanRequest& request) co
 
 Result<std::vector<std::string>> TableScans::ColumnsRead(const tables::ScanRequest& request) const {
   HR_TRY(const TablePublishers::Described described, Find(request.stream));
-  HR_TRY(tables::ScanColumns columns, tables::ScanColumns::Make(described.stream, request));
+  HR_TRY(tables::ScanColumns columns,
+         tables::ScanColumns::Make(described.stream, request, environment_.clock().Wall()));
   std::vector<std::string> read;
   for (size_t i = 0; i < columns.names.size(); ++i)
     if (i < columns.wanted->size() || columns.names[i] != tables::kEpochColumn)

@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
 #include "base/log.h"
 #include "tables/data_file_names.h"
-#include "tables/maintenance/predicate.h"
 #include "tables/maintenance/z_order.h"
+#include "tables/where/where_clause.h"
 
 namespace headrace::tables {
 namespace {
@@ -138,11 +139,31 @@ Result<FileChoice> TableRewriter::Choose(const OptimizeRequest& request) const {
                         .target_bytes = request.target_bytes,
                         .effort = request.effort};
   if (!request.where.empty()) {
-    HR_TRY(chosen.where,
-           ParsePredicate(request.where, table.columns, table_.environment.clock().Wall()));
+    HR_TRY(chosen.where, ConditionsOf(request.where, table.columns));
     HR_TRY_VOID(delta::CheckConditions(table.columns, chosen.where));
   }
   return ChooseFiles(table, table_.stream, chosen, table_.limits);
+}
+
+// A file that may have a row that fits is taken whole, so files have to tell all of it.
+Result<std::vector<delta::Condition>> TableRewriter::ConditionsOf(
+    const std::string& where, const delta::TableColumns& table) const {
+  std::vector<columns::Field> fields;
+  std::map<std::string, std::string> others;
+  for (const delta::TableColumn& column : table.columns) {
+    if (column.held && !columns::IsList(*column.held)) {
+      fields.push_back({.id = static_cast<uint32_t>(fields.size() + 1),
+                        .name = column.name,
+                        .type = *column.held});
+    } else {
+      others[column.name] = column.type;
+    }
+  }
+  const auto schema = std::make_shared<const columns::Schema>(std::move(fields));
+  HR_TRY(const WhereClause clause,
+         WhereClause::Parse(where, schema, table_.environment.clock().Wall(), others));
+  HR_TRY_VOID(clause.CheckFilesTellAll());
+  return clause.conditions();
 }
 
 void TableRewriter::OnChosen(Result<FileChoice> choice) {

@@ -37,7 +37,7 @@
 namespace headrace::tables {
 
 struct OptimizeRequest {
-  std::string where;  // predicate.h; empty: the whole table
+  std::string where;  // where/where_clause.h; empty: the whole table
   std::vector<std::string> z_order;
   uint64_t target_bytes = 0;  // 0: the default
   RewriteRequest::Effort effort = RewriteRequest::Effort::kAll;
@@ -129,6 +129,8 @@ class TableRewriter : public std::enable_shared_from_this<TableRewriter> {
   void OnAsked(OptimizeRequest request, OptimizeDone done);
   void OnVacuumAsked(const VacuumRequest& request, VacuumDone done);
   base::Result<FileChoice> Choose(const OptimizeRequest& request) const;
+  base::Result<std::vector<delta::Condition>> ConditionsOf(const std::string& where,
+                                                           const delta::TableColumns& table) const;
   void OnChosen(base::Result<FileChoice> choice);
   void NextPlan();
   void OnLogged(const base::Result<base::EpochId>& logged);

@@ -6,18 +6,21 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "columns/batch.h"
 #include "pipeline/expressions/expression.h"
 #include "tables/delta/pruning.h"
+#include "tables/where/where_clause.h"
 
 namespace headrace::tables {
 
 // Not thread-safe.
 class RowFilter {
  public:
-  // `where` is an expression over the columns of `table` that is true, false or null; empty lets
-  // every row through. Errors: kInvalidInput that says where it is wrong.
-  static base::Result<RowFilter> Make(const std::string& where, const columns::SchemaRef& table);
+  // `where` (where/where_clause.h) is over the columns of `table`, `now` as it is at this moment;
+  // empty lets every row through. Errors: kInvalidInput that marks where it is wrong.
+  static base::Result<RowFilter> Make(const std::string& where, const columns::SchemaRef& table,
+                                      base::Timestamp now);
 
   // The columns of the table that it reads, ascending.
   const std::vector<size_t>& inputs() const { return inputs_; }
@@ -30,7 +33,7 @@ class RowFilter {
  private:
   base::Result<void> CompileFor(const columns::SchemaRef& schema);
 
-  std::string where_;
+  std::optional<WhereClause> where_;
   std::vector<size_t> inputs_;
   std::vector<delta::Condition> conditions_;
   columns::SchemaRef compiled_for_;

@@ -16,6 +16,8 @@ using columns::Value;
 using delta::Condition;
 using ::testing::HasSubstr;
 
+constexpr base::Timestamp kNow{1'750'000'000'000'000};
+
 columns::SchemaRef Schema() {
   return std::make_shared<const columns::Schema>(
       std::vector<columns::Field>{{.id = 1, .name = "n", .type = Type::kInt32},
@@ -26,7 +28,7 @@ columns::SchemaRef Schema() {
 }
 
 std::string Pushed(const std::string& where) {
-  const auto filter = RowFilter::Make(where, Schema());
+  const auto filter = RowFilter::Make(where, Schema(), kNow);
   if (!filter) return filter.error().message();
   std::string text;
   for (const Condition& condition : filter->conditions())
@@ -65,7 +67,7 @@ TEST(RowFilter, RowsForWhichItIsNullStayOut) {
     rows.column(3).AppendText("t");
     rows.column(4).AppendInt(i);
   }
-  auto filter = RowFilter::Make("n >= 2 and x < 5", Schema());
+  auto filter = RowFilter::Make("n >= 2 and x < 5", Schema(), kNow);
   ASSERT_TRUE(filter.has_value());
   const auto kept = filter->Apply(rows.Finish());
   ASSERT_TRUE(kept.has_value());

@@ -26,7 +26,7 @@ std::vector<std::string> NamesOf(const columns::Schema& schema) {
 }  // namespace
 
 base::Result<ScanColumns> ScanColumns::Make(const PublishedStream& stream,
-                                            const ScanRequest& request) {
+                                            const ScanRequest& request, base::Timestamp now) {
   ScanColumns chosen;
   HR_TRY(chosen.table, TableSchema(*stream.schema));
   const auto has = [&](size_t field) {
@@ -48,7 +48,7 @@ base::Result<ScanColumns> ScanColumns::Make(const PublishedStream& stream,
   if (request.columns.empty())
     for (size_t field = 0; field < chosen.table->size(); ++field) add(field);
   chosen.wanted = Selected(*chosen.table, chosen.fields);
-  HR_TRY(chosen.filter, RowFilter::Make(request.where, chosen.table));
+  HR_TRY(chosen.filter, RowFilter::Make(request.where, chosen.table, now));
   for (const size_t field : chosen.filter.inputs()) add(field);
   add(*chosen.table->IndexOf(kEpochColumn));
   chosen.read = Selected(*chosen.table, chosen.fields);

@@ -14,7 +14,9 @@ namespace headrace::tables {
 
 struct ScanColumns {
   // Errors: kInvalidInput for a column that is not there or is named twice, and for a condition.
-  static base::Result<ScanColumns> Make(const PublishedStream& stream, const ScanRequest& request);
+  // `now` is what the condition takes for it.
+  static base::Result<ScanColumns> Make(const PublishedStream& stream, const ScanRequest& request,
+                                        base::Timestamp now);
 
   columns::SchemaRef table;        // all columns of the stream's table
   columns::SchemaRef wanted;       // those asked for

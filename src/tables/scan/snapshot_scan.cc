@@ -78,7 +78,8 @@ Result<std::unique_ptr<SnapshotScan>> SnapshotScan::Open(env::Environment& envir
                                                          base::MemoryBudget& budget,
                                                          ScanSource source,
                                                          const ScanRequest& request) {
-  HR_TRY(ScanColumns columns, ScanColumns::Make(source.stream, request));
+  HR_TRY(ScanColumns columns,
+         ScanColumns::Make(source.stream, request, environment.clock().Wall()));
   std::unique_ptr<SnapshotScan> scan(
       new SnapshotScan(environment, std::move(source), std::move(columns)));
   HR_TRY(scan->log_, log::LogReader::Open(environment, scan->source_.log_folder));

@@ -52,8 +52,11 @@ class NewFiles {
     return {};
   }
 
+  // What is written next stands in another file.
+  Result<void> EndFile() { return file_ == nullptr ? Result<void>() : EndBegunFile(); }
+
   Result<std::vector<DataFile>> Finish(const ReplacedFiles& replaced) {
-    if (file_ != nullptr) HR_TRY_VOID(EndFile());
+    HR_TRY_VOID(EndFile());
     if (!files_.empty()) files_.front().tags.emplace_back(kReplacedTag, replaced.ToText());
     return std::move(files_);
   }
@@ -92,7 +95,7 @@ class NewFiles {
     return {};
   }
 
-  Result<void> EndFile() {
+  Result<void> EndBegunFile() {
     HR_TRY(DataFile made, file_->End());
     file_.reset();
     made.tags = {{kPositionsTag, PositionsText({*first_, last_})}};
@@ -220,11 +223,16 @@ class Rewriting {
       HR_TRY(const size_t column, ColumnNamed(name));
       by.push_back(rows.column(column));
     }
-    const std::vector<uint32_t> order = ZOrder(by);
-    for (size_t begin = 0; begin < order.size(); begin += kPartRows) {
-      HR_TRY_VOID(MayGoOn());
-      const size_t end = std::min(order.size(), begin + kPartRows);
-      HR_TRY_VOID(made_.Write(rows.Take(std::span(order).subspan(begin, end - begin))));
+    const ZOrdered ordered = ZOrder(by, plan_.rows_per_file);
+    size_t begin = 0;
+    for (const size_t file_end : ordered.ends) {
+      while (begin < file_end) {
+        HR_TRY_VOID(MayGoOn());
+        const size_t end = std::min(file_end, begin + kPartRows);
+        HR_TRY_VOID(made_.Write(rows.Take(std::span(ordered.order).subspan(begin, end - begin))));
+        begin = end;
+      }
+      HR_TRY_VOID(made_.EndFile());
     }
     return {};
   }
@@ -237,7 +245,7 @@ class Rewriting {
   }
 
   static constexpr env::MonotonicTime kLookEvery = std::chrono::milliseconds(100);
-  static constexpr uint64_t kSortBytesPerRow = 24;
+  static constexpr uint64_t kSortBytesPerRow = 32;
 
   const RewritePlace& place_;
   const RewritePlan& plan_;

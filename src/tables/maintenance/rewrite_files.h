@@ -4,7 +4,9 @@
 //   1. every file of the plan is in the table still, as it was planned; else the plan is given up;
 //   2. packing: the rows as they come, file after file, a part at a time;
 //      Z-order: all rows of the plan in memory, sorted (z_order.h);
-//   3. new files of `rows_per_file` rows, each put under its own name and synced.
+//   3. new files of `rows_per_file` rows (in Z-order: at most, as the curve is cut where a bit of
+//   it
+//      changes), each put under its own name and synced.
 //
 // Nothing of it is seen by a reader before the commit, and the files of a plan that is given up are
 // removed by a vacuum, like any file that no version names.

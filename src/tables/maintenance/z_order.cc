@@ -65,27 +65,52 @@ std::vector<uint32_t> RanksOf(const Column& column) {
   HR_CHECK(false, "a list has no place on a Z-curve");
 }
 
+// Appends the ends of the files of keys[begin, end), which are alike above `bit`.
+void Cut(std::span<const uint64_t> keys, size_t begin, size_t end, int bit, size_t rows_max,
+         std::vector<size_t>& ends) {
+  if (end - begin <= rows_max) {
+    ends.push_back(end);
+    return;
+  }
+  if (bit < 0) {  // all alike
+    for (size_t at = begin; at < end;) ends.push_back(at = std::min(end, at + rows_max));
+    return;
+  }
+  const auto unset = [bit](uint64_t key) { return ((key >> bit) & 1) == 0; };
+  const auto part = keys.subspan(begin, end - begin);
+  const auto middle =
+      begin + static_cast<size_t>(std::ranges::partition_point(part, unset) - part.begin());
+  if (middle > begin) Cut(keys, begin, middle, bit - 1, rows_max, ends);
+  if (middle < end) Cut(keys, middle, end, bit - 1, rows_max, ends);
+}
+
 }  // namespace
 
-std::vector<uint32_t> ZOrder(std::span<const Column> columns) {
+ZOrdered ZOrder(std::span<const Column> columns, size_t rows_max) {
   HR_CHECK(!columns.empty() && columns.size() <= kZOrderColumnsMax, "columns of a Z-order");
+  HR_CHECK(rows_max > 0, "files without rows");
   const size_t rows = columns.front().length();
   // As many bits as tell the rows apart, as many as fit beside one another.
-  const int width = static_cast<int>(std::bit_width(rows));
-  const int bits = std::min(width, static_cast<int>(64 / columns.size()));
+  const int bits =
+      std::min(static_cast<int>(std::bit_width(rows)), static_cast<int>(64 / columns.size()));
   std::vector<uint64_t> keys(rows, 0);
   for (size_t c = 0; c < columns.size(); ++c) {
     const std::vector<uint32_t> ranks = RanksOf(columns[c]);
-    for (size_t row = 0; row < rows; ++row)
-      for (int bit = 0; bit < bits; ++bit) {
-        const uint64_t set = (uint64_t{ranks[row]} >> (width - 1 - bit)) & 1;
-        keys[row] |= set << (63 - (static_cast<size_t>(bit) * columns.size() + c));
-      }
+    for (size_t row = 0; row < rows; ++row) {
+      const uint64_t place = (uint64_t{ranks[row]} << bits) / rows;
+      for (int bit = 0; bit < bits; ++bit)
+        keys[row] |= ((place >> (bits - 1 - bit)) & 1)
+                     << (63 - (static_cast<size_t>(bit) * columns.size() + c));
+    }
   }
-  std::vector<uint32_t> order(rows);
-  std::iota(order.begin(), order.end(), 0U);
-  std::ranges::stable_sort(order, {}, [&](uint32_t row) { return keys[row]; });
-  return order;
+  ZOrdered ordered;
+  ordered.order.resize(rows);
+  std::iota(ordered.order.begin(), ordered.order.end(), 0U);
+  std::ranges::stable_sort(ordered.order, {}, [&](uint32_t row) { return keys[row]; });
+  std::vector<uint64_t> sorted(rows);
+  for (size_t i = 0; i < rows; ++i) sorted[i] = keys[ordered.order[i]];
+  if (rows > 0) Cut(sorted, 0, rows, 63, rows_max, ordered.ends);
+  return ordered;
 }
 
 }  // namespace headrace::tables

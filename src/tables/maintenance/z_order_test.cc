@@ -17,6 +17,8 @@ using columns::Column;
 using columns::ColumnBuilder;
 using columns::Type;
 
+constexpr size_t kAll = 1'000'000;
+
 Column Ints(const std::vector<int64_t>& values) {
   ColumnBuilder builder(Type::kInt64);
   for (const int64_t value : values) builder.AppendInt(value);
@@ -25,7 +27,7 @@ Column Ints(const std::vector<int64_t>& values) {
 
 TEST(ZOrder, OfOneColumnIsItsOrder) {
   const std::vector<Column> columns = {Ints({30, 10, 20, 10})};
-  EXPECT_EQ(ZOrder(columns), (std::vector<uint32_t>{1, 3, 2, 0}));
+  EXPECT_EQ(ZOrder(columns, kAll).order, (std::vector<uint32_t>{1, 3, 2, 0}));
 }
 
 TEST(ZOrder, NullsComeFirstAndNanLast) {
@@ -35,7 +37,7 @@ TEST(ZOrder, NullsComeFirstAndNanLast) {
   builder.AppendNull();
   builder.AppendDouble(-std::numeric_limits<double>::infinity());
   const std::vector<Column> columns = {builder.Finish()};
-  EXPECT_EQ(ZOrder(columns), (std::vector<uint32_t>{2, 3, 1, 0}));
+  EXPECT_EQ(ZOrder(columns, kAll).order, (std::vector<uint32_t>{2, 3, 1, 0}));
 }
 
 // A square of 4 x 4, row by row, along the curve.
@@ -47,7 +49,7 @@ TEST(ZOrder, OfTwoColumnsGoesInQuarters) {
     y[static_cast<size_t>(i)] = i / 4;
   }
   const std::vector<Column> columns = {Ints(x), Ints(y)};
-  const auto order = ZOrder(columns);
+  const auto order = ZOrder(columns, kAll).order;
   for (size_t quarter = 0; quarter < 4; ++quarter)
     for (size_t i = 0; i < 4; ++i) {
       const uint32_t row = order[quarter * 4 + i];
@@ -71,7 +73,7 @@ TEST(ZOrder, FilesCoverLittleOfEachColumn) {
     b.AppendText(texts[i]);
   }
   const std::vector<Column> columns = {Ints(a), b.Finish()};
-  const auto order = ZOrder(columns);
+  const auto order = ZOrder(columns, kAll).order;
   auto sorted = order;
   std::ranges::sort(sorted);
   std::vector<uint32_t> all(kRows);
@@ -93,6 +95,52 @@ TEST(ZOrder, FilesCoverLittleOfEachColumn) {
   }
   EXPECT_LT(hits_a, kProbes * kFiles / 5);
   EXPECT_LT(hits_b, kProbes * kFiles / 5);
+}
+
+TEST(ZOrder, FilesEndWhereABitChanges) {
+  std::vector<int64_t> x(16);
+  std::vector<int64_t> y(16);
+  for (int64_t i = 0; i < 16; ++i) {
+    x[static_cast<size_t>(i)] = i % 4;
+    y[static_cast<size_t>(i)] = i / 4;
+  }
+  const std::vector<Column> columns = {Ints(x), Ints(y)};
+  EXPECT_EQ(ZOrder(columns, 16).ends, (std::vector<size_t>{16}));
+  EXPECT_EQ(ZOrder(columns, 7).ends, (std::vector<size_t>{4, 8, 12, 16}));
+  EXPECT_EQ(ZOrder(columns, 3).ends, (std::vector<size_t>{2, 4, 6, 8, 10, 12, 14, 16}));
+  const std::vector<Column> alike = {Ints({7, 7, 7, 7, 7})};
+  EXPECT_EQ(ZOrder(alike, 2).ends, (std::vector<size_t>{2, 4, 5}));
+  const std::vector<Column> none = {Ints({})};
+  EXPECT_TRUE(ZOrder(none, 2).ends.empty());
+}
+
+// Two columns as in `./dev bench small-files`: a user among 10,000, and a time. With files of at
+// most 1/134 of the rows a value of the first is in a tenth of the rows at most.
+TEST(ZOrder, AValueIsInATenthOfTheRows) {
+  std::mt19937_64 random(2);
+  constexpr size_t kRows = 100'000;
+  std::vector<int64_t> user(kRows);
+  std::vector<int64_t> at(kRows);
+  for (size_t i = 0; i < kRows; ++i) {
+    user[i] = static_cast<int64_t>(random() % 10'000);
+    at[i] = static_cast<int64_t>(i);
+  }
+  const std::vector<Column> columns = {Ints(user), Ints(at)};
+  const ZOrdered ordered = ZOrder(columns, kRows / 134);
+  size_t read = 0;
+  constexpr int64_t kProbes = 100;
+  for (int64_t probe = 0; probe < kProbes; ++probe) {
+    size_t begin = 0;
+    for (const size_t end : ordered.ends) {
+      const auto rows = std::span(ordered.order).subspan(begin, end - begin);
+      const auto [least, most] =
+          std::ranges::minmax(rows, {}, [&](uint32_t row) { return user[row]; });
+      const int64_t wanted = probe * 97;
+      if (user[least] <= wanted && wanted <= user[most]) read += end - begin;
+      begin = end;
+    }
+  }
+  EXPECT_LT(read, kProbes * kRows / 10);
 }
 
 }  // namespace

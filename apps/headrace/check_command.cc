@@ -1,14 +1,16 @@
 // headrace check: says everything that is wrong in a pipeline file and its contracts.
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "columns/value.h"
 #include "commands.h"
 #include "contract/diagnostic.h"
 #include "pipeline/pipeline_file.h"
+#include "plan/layers.h"
 #include "text_file.h"
 
 namespace headrace::app {
@@ -35,6 +37,45 @@ std::string DiagnosticJson(const Diagnostic& diagnostic) {
   return out + "}";
 }
 
+std::optional<double> RateOf(const pipeline::CheckedPipeline& checked, const std::string& stream) {
+  const auto rate = checked.rates.find(stream);
+  return rate == checked.rates.end() ? std::nullopt : std::optional(rate->second);
+}
+
+double Milliseconds(base::Duration time) { return static_cast<double>(time.count()) / 1000; }
+
+std::string LayersJson(const pipeline::CheckedPipeline& checked) {
+  std::string out;
+  const std::vector<plan::Layer> layers = plan::LayersOf(*checked.definition);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const plan::Layer& layer = layers[i];
+    const auto rate = RateOf(checked, layer.table);
+    const plan::LayerPrice price = plan::PriceOf(*checked.definition, i, rate);
+    out += fmt::format(R"({}{{"table":"{}","kind":"{}","commit_ms":{:.0f},)"
+                       R"("visible_mean_ms":{:.0f},"visible_max_ms":{:.0f},"row_bytes":{:.1f})",
+                       i > 0 ? "," : "", layer.table, plan::NameOf(layer.kind),
+                       Milliseconds(layer.commit), Milliseconds(price.age_mean),
+                       Milliseconds(price.age_max), price.row_bytes);
+    if (rate)
+      out += fmt::format(R"(,"files_per_day":{:.0f},"bytes_per_day":{:.0f},"bytes_per_row":{:.1f},)"
+                         R"("write_amplification":{:.2f})",
+                         price.files_per_day, price.bytes_per_day, price.bytes_per_row,
+                         price.write_amplification);
+    out += R"(,"readers":[)";
+    for (size_t reader = 0; reader < layer.readers.size(); ++reader) {
+      if (reader > 0) out += ',';
+      columns::AppendJsonString(out, layer.readers[reader]);
+    }
+    out += ']';
+    if (const auto advice = plan::AdviceFor(layer)) {
+      out += R"(,"advice":)";
+      columns::AppendJsonString(out, *advice);
+    }
+    out += '}';
+  }
+  return out;
+}
+
 void PrintJson(const CommandContext& context, const pipeline::CheckedPipeline& checked,
                size_t errors) {
   const std::vector<Diagnostic>& diagnostics = checked.diagnostics;
@@ -49,6 +90,8 @@ void PrintJson(const CommandContext& context, const pipeline::CheckedPipeline& c
     out +=
         fmt::format(R"({}{{"view":"{}","bytes":{:.0f},"exact_bytes":{:.0f}}})", i > 0 ? "," : "",
                     checked.prices[i].view, checked.prices[i].bytes, checked.prices[i].exact_bytes);
+  out += R"(],"layers":[)";
+  if (checked.definition != nullptr) out += LayersJson(checked);
   fmt::print(context.out, "{}]}}\n", out);
 }
 
@@ -57,6 +100,30 @@ std::string Plural(size_t count, std::string_view noun) {
 }
 
 std::string Mebibytes(double bytes) { return fmt::format("{:.1f} MiB", bytes / 0x1p20); }
+
+// What each table is, costs, and who reads it.
+void PrintLayers(const CommandContext& context, const pipeline::CheckedPipeline& checked) {
+  const std::vector<plan::Layer> layers = plan::LayersOf(*checked.definition);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const plan::Layer& layer = layers[i];
+    const auto rate = RateOf(checked, layer.table);
+    const plan::LayerPrice price = plan::PriceOf(*checked.definition, i, rate);
+    fmt::print(context.out, "table {}: {} layer, {:.3g} s behind on average, {:.3g} s at most",
+               layer.table, plan::NameOf(layer.kind), Milliseconds(price.age_mean) / 1000,
+               Milliseconds(price.age_max) / 1000);
+    if (rate)
+      fmt::print(context.out,
+                 "; about {:.0f} files and {} written a day at the stated rate, {:.1f} bytes a row "
+                 "({:.1f} times what large files take)",
+                 price.files_per_day, Mebibytes(price.bytes_per_day), price.bytes_per_row,
+                 price.write_amplification);
+    if (!layer.readers.empty())
+      fmt::print(context.out, "; read by {}", fmt::join(layer.readers, ", "));
+    fmt::print(context.out, "\n");
+    if (const auto advice = plan::AdviceFor(layer))
+      fmt::print(context.out, "  advice: {}\n", *advice);
+  }
+}
 
 void PrintSummary(const CommandContext& context, const CheckOptions& options,
                   const pipeline::CheckedPipeline& checked) {
@@ -73,6 +140,7 @@ void PrintSummary(const CommandContext& context, const CheckOptions& options,
                price.bytes < price.exact_bytes
                    ? fmt::format(", {} without `precision`", Mebibytes(price.exact_bytes))
                    : "");
+  PrintLayers(context, checked);
 }
 
 }  // namespace

@@ -22,10 +22,12 @@ using base::Fail;
 using base::Result;
 using nlohmann::ordered_json;
 using tables::delta::BytesText;
+using tables::delta::CommitCosts;
 using tables::delta::TableSurvey;
 using tables::delta::VersionFacts;
 
 constexpr int64_t kUsPerSecond = 1'000'000;
+constexpr size_t kCostedCommits = 100;  // the newest, by which a table's cost is told
 // Of which the version is that of a plan, and no epoch whose rows are there
 // (tables/data_file_names.h).
 constexpr std::string_view kRewritings = "headrace-rewrite/";
@@ -99,7 +101,41 @@ void PrintVersions(std::FILE* out, const std::vector<VersionFacts>& versions) {
         each.files_removed == 0 ? "" : fmt::format(", -{} files", WithCommas(each.files_removed)));
 }
 
-ordered_json ToJson(const NamedTable& table, const TableSurvey& survey, double age_s) {
+// Per row; only of what says how old it was, of the latency.
+ordered_json CostJson(const CommitCosts& costs) {
+  ordered_json json = {{"commits", costs.commits},
+                       {"files", costs.files},
+                       {"rows", costs.rows},
+                       {"data_bytes", costs.data_bytes},
+                       {"log_bytes", costs.log_bytes}};
+  if (costs.rows > 0)
+    json["bytes_per_row"] =
+        static_cast<double>(costs.data_bytes + costs.log_bytes) / static_cast<double>(costs.rows);
+  if (costs.aged_rows > 0) {
+    json["visible_mean_ms"] = costs.age_mean_ms;
+    json["visible_max_ms"] = costs.age_max_ms;
+  }
+  return json;
+}
+
+void PrintCost(std::FILE* out, const CommitCosts& costs) {
+  if (costs.commits == 0) return;
+  const auto per_row = [&](uint64_t bytes) {
+    return static_cast<double>(bytes) / static_cast<double>(costs.rows);
+  };
+  fmt::print(out,
+             "  cost        by the last {} commits with rows: {:.1f} bytes a row and {:.1f} of the "
+             "log, {:.0f} rows a file",
+             costs.commits, per_row(costs.data_bytes), per_row(costs.log_bytes),
+             static_cast<double>(costs.rows) / static_cast<double>(costs.files));
+  if (costs.aged_rows > 0)
+    fmt::print(out, "; durable to visible {:.2f} s on average, {:.2f} s at most",
+               costs.age_mean_ms / 1000, costs.age_max_ms / 1000);
+  fmt::print(out, "\n");
+}
+
+ordered_json ToJson(const NamedTable& table, const TableSurvey& survey, const CommitCosts& costs,
+                    double age_s) {
   return {
       {"table", table.name},
       {"folder", table.folder},
@@ -114,7 +150,8 @@ ordered_json ToJson(const NamedTable& table, const TableSurvey& survey, double a
       {"log_bytes", survey.log.bytes},
       {"last_commit", base::FormatTimestamp(survey.log.newest_at)},
       {"age_s", age_s},
-      {"layout", LayoutJson(survey.layout)}};
+      {"layout", LayoutJson(survey.layout)},
+      {"cost", CostJson(costs)}};
 }
 
 void Print(std::FILE* out, const NamedTable& table, const TableSurvey& survey, double age_s) {
@@ -150,15 +187,20 @@ int RunTables(const TablesOptions& options, CommandContext& context) {
     if (!survey) return ReportError(context, survey.error());
     const auto age = environment->clock().Wall() - survey->log.newest_at;
     const double age_s = static_cast<double>(age.count()) / static_cast<double>(kUsPerSecond);
-    const auto versions =
-        tables::delta::ListVersions(environment->files(), table.folder, options.versions);
-    if (!versions) return ReportError(context, versions.error());
+    auto versions = tables::delta::ListVersions(environment->files(), table.folder,
+                                                std::max(options.versions, kCostedCommits));
+    // Commits that a checkpoint stands for may be damaged without harm to the table.
+    if (!versions && options.versions > 0) return ReportError(context, versions.error());
+    if (!versions) versions = std::vector<VersionFacts>();
+    const CommitCosts costs = tables::delta::CostsOf(*versions);
+    versions->resize(std::min(versions->size(), options.versions));
     if (context.json()) {
-      ordered_json json = ToJson(table, *survey, age_s);
+      ordered_json json = ToJson(table, *survey, costs, age_s);
       if (options.versions > 0) json["versions"] = VersionsJson(*versions);
       all.push_back(std::move(json));
     } else {
       Print(context.out, table, *survey, age_s);
+      PrintCost(context.out, costs);
       PrintVersions(context.out, *versions);
     }
   }

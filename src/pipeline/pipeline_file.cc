@@ -26,7 +26,7 @@ CheckedPipeline PipelineReader::Run() {
       std::none_of(contract_diagnostics_.begin(), contract_diagnostics_.end(),
                    [](const auto& d) { return d.severity == contract::Severity::kError; });
   const bool good = !report_.has_errors() && contracts_good;
-  CheckedPipeline result{nullptr, report_.Take(), std::move(prices_)};
+  CheckedPipeline result{nullptr, report_.Take(), std::move(prices_), std::move(rows_per_second_)};
   result.diagnostics.insert(result.diagnostics.end(), contract_diagnostics_.begin(),
                             contract_diagnostics_.end());
   if (!good) return result;

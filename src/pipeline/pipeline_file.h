@@ -3,6 +3,7 @@
 // contracts beside it.
 
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,8 @@ struct CheckedPipeline {
   PipelineRef definition;                         // null when there is any error
   std::vector<contract::Diagnostic> diagnostics;  // errors and warnings, in the order of the file
   std::vector<StatePrice> prices;                 // of the views whose stream has a `rate`
+  // Rows a second by stream: as the file says, or of a derived stream at most that of its source.
+  std::map<std::string, double, std::less<>> rates = {};
 };
 
 // Checks everything before it gives up: unknown keys, types, names (with suggestions), expressions,

@@ -52,13 +52,14 @@ class StreamScan {
   Result<void> EmitFront(Timestamp visible) {
     const log::EpochRef epoch = std::move(waiting_.front());
     waiting_.pop_front();
-    if (stream_.made != nullptr) return EmitMade(epoch->id, visible);
+    if (stream_.made != nullptr) return EmitMade(*epoch, visible);
     const columns::ColumnBatch& rows = *epoch->RowsOf(stream_.logged_id());
-    if (stream_.root) return EmitDerived(epoch->id, *stream_.root, rows, visible);
+    if (stream_.root) return EmitDerived(*epoch, *stream_.root, rows, visible);
     pipeline::KnownAtRule known_at = stream_.known_at;
     known_at.field = FieldIn(*rows.schema(), known_at.field);
     const size_t event_time = FieldIn(*rows.schema(), stream_.event_time_field);
-    return visit_({epoch->id, rows, pipeline::KnownAt(known_at, event_time, rows, visible)});
+    return visit_({epoch->id, rows, pipeline::KnownAt(known_at, event_time, rows, visible),
+                   epoch->sealed_at});
   }
 
   // Times are required, so they are there under every schema that the stream has had; but for a
@@ -67,14 +68,14 @@ class StreamScan {
     return logged.IndexOf(stream_.schema->field(field).name).value_or(0);
   }
 
-  Result<void> EmitMade(EpochId epoch, Timestamp visible) {
-    auto made = stream_.made->Of(epoch);
+  Result<void> EmitMade(const log::Epoch& epoch, Timestamp visible) {
+    auto made = stream_.made->Of(epoch.id);
     HR_CHECK(made.has_value(), "rows of a plan are gone before the table has them");
     if (made->known_at.empty()) made->known_at.assign(made->rows.rows(), visible.us);
-    return visit_({epoch, std::move(made->rows), std::move(made->known_at)});
+    return visit_({epoch.id, std::move(made->rows), std::move(made->known_at), epoch.sealed_at});
   }
 
-  Result<void> EmitDerived(EpochId epoch, const PublishedStream::Root& root,
+  Result<void> EmitDerived(const log::Epoch& epoch, const PublishedStream::Root& root,
                            const columns::ColumnBatch& logged, Timestamp visible) {
     const columns::ColumnBatch rows = columns::ConformTo(root.schema, logged);
     const auto known_at = pipeline::KnownAt(stream_.known_at, root.event_time_field, rows, visible);
@@ -83,7 +84,7 @@ class StreamScan {
     std::vector<int64_t> known;
     known.reserve(derived.from.size());
     for (const uint32_t row : derived.from) known.push_back(known_at[row]);
-    return visit_({epoch, std::move(derived.rows), std::move(known)});
+    return visit_({epoch.id, std::move(derived.rows), std::move(known), epoch.sealed_at});
   }
 
   const PublishedStream& stream_;

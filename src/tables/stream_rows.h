@@ -24,6 +24,7 @@ struct EpochRows {
   base::EpochId epoch;
   columns::ColumnBatch rows;
   std::vector<int64_t> known_at;
+  base::Timestamp sealed_at;  // of the epoch
 };
 
 // Calls `visit` for each epoch of (after, last] that has rows of the stream, in order. A row of

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "tables/parquet/parquet_writer.h"
 
 namespace headrace::tables {
@@ -20,6 +21,12 @@ inline bool MayPass(base::ErrorCode code) {
   return code == ErrorCode::kStorageFull || code == ErrorCode::kIoError ||
          code == ErrorCode::kResourceExhausted || code == ErrorCode::kUnavailable;
 }
+
+// Rows whose epochs were sealed at about one time.
+struct SealedRows {
+  base::Timestamp at;
+  uint64_t rows = 0;
+};
 
 // A data file that lies, synced, in the table's folder.
 struct DataFile {
@@ -32,6 +39,8 @@ struct DataFile {
   std::vector<std::pair<std::string, std::string>> tags = {};
   // Its columns; null: those of the table.
   columns::SchemaRef schema = nullptr;
+  // When its rows became durable, in order; empty for rows that were in the table before.
+  std::vector<SealedRows> sealed = {};
 };
 
 // One that goes, as its rows are in others.
@@ -86,6 +95,9 @@ class TableFormat {
   // are looked at, and only what touches one of the files is in the way. Errors: as Append;
   // kUnavailable when it is not known any more what others did.
   virtual base::Result<Replaced> Replace(const Replacement& replacement) = 0;
+  // Bytes that were written to the table's log since the last call: commits, and what upkeep has
+  // written by now.
+  virtual uint64_t TakeLogBytes() = 0;
   // What is due after the commits so far; null when nothing is. One at a time: not before the last
   // one has run.
   virtual UpkeepTask TakeUpkeep() = 0;

@@ -1,5 +1,6 @@
 #include "watch/status_document.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -218,6 +219,28 @@ Json FailedExpressionsJson(const StatusFigures& figures) {
   return failed;
 }
 
+// All bytes that were written for the table.
+uint64_t WrittenBytes(const TableFigures& table) {
+  return table.bytes + table.log_bytes + table.optimize.bytes_made;
+}
+
+// What the table is to its readers, and what it has cost since the start.
+Json LayerJson(const TableFigures& table) {
+  Json json = {{"kind", plan::NameOf(table.layer)}, {"readers", table.readers}};
+  if (!table.advice.empty()) json["advice"] = table.advice;
+  if (table.visible_us != nullptr) json["visible"] = Times(*table.visible_us);
+  json["log_bytes"] = table.log_bytes;
+  json["written_bytes"] = WrittenBytes(table);
+  if (table.rows > 0) {
+    const auto written = static_cast<double>(WrittenBytes(table));
+    json["bytes_per_row"] = written / static_cast<double>(table.rows);
+    json["rows_per_file"] =
+        static_cast<double>(table.rows) / static_cast<double>(std::max<uint64_t>(1, table.files));
+    json["write_amplification"] = written / static_cast<double>(std::max<uint64_t>(1, table.bytes));
+  }
+  return json;
+}
+
 Json TablesJson(const StatusFigures& figures) {
   Json tables = Json::array();
   for (const TableFigures& table : figures.tables) {
@@ -243,6 +266,7 @@ Json TablesJson(const StatusFigures& figures) {
                         {"given_up", table.optimize.given_up},
                         {"failed", table.optimize.failed}};
     if (!table.optimize.reason.empty()) json["optimize"]["reason"] = table.optimize.reason;
+    json["layer"] = LayerJson(table);
     tables.push_back(std::move(json));
   }
   return tables;
@@ -365,6 +389,36 @@ std::string StatusJson(const StatusFigures& figures) {
   return json.dump();
 }
 
+namespace {
+
+void AppendLayerMetrics(const std::vector<TableFigures>& tables, MetricsText& text) {
+  const auto counter = [&](const char* name, const char* help, auto value) {
+    for (const TableFigures& table : tables)
+      text.Counter(name, help, value(table), {{"table", table.name}});
+  };
+  for (const TableFigures& table : tables)
+    if (table.visible_us != nullptr)
+      text.Summary("headrace_tables_visible_seconds",
+                   "Of each row, from its epoch's sealing to the commit that has it.",
+                   *table.visible_us, {{"table", table.name}});
+  counter("headrace_tables_commits_total", "Commits since the start.",
+          [](const TableFigures& table) { return table.commits; });
+  counter("headrace_tables_files_total", "Data files published since the start.",
+          [](const TableFigures& table) { return table.files; });
+  counter("headrace_tables_rows_total", "Rows published since the start.",
+          [](const TableFigures& table) { return table.rows; });
+  counter("headrace_tables_data_bytes_total", "Bytes of the data files that were published.",
+          [](const TableFigures& table) { return table.bytes; });
+  counter("headrace_tables_log_bytes_total",
+          "Bytes of commits, checkpoints and checksum files since the start.",
+          [](const TableFigures& table) { return table.log_bytes; });
+  counter("headrace_tables_rewritten_bytes_total",
+          "Bytes of the files that OPTIMIZE made since the start.",
+          [](const TableFigures& table) { return table.optimize.bytes_made; });
+}
+
+}  // namespace
+
 std::string StatusMetrics(const StatusFigures& figures) {
   MetricsText text;
   const log::LogStatus& log = figures.log;
@@ -470,6 +524,7 @@ std::string StatusMetrics(const StatusFigures& figures) {
   for (const TableFigures& table : figures.tables)
     text.Gauge("headrace_tables_pending_rows", "Durable rows not in the table.",
                static_cast<double>(table.pending_rows), {{"table", table.name}});
+  AppendLayerMetrics(figures.tables, text);
   text.Gauge("headrace_base_memory_charged_bytes", "Bytes charged to the budget.",
              static_cast<double>(figures.budget.used_bytes()));
   text.Gauge("headrace_base_memory_resident_bytes", "Resident memory of the process.",

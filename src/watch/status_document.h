@@ -18,6 +18,7 @@
 #include "pipeline/definition.h"
 #include "pipeline/logged_definition.h"
 #include "pipeline/views/view_set.h"
+#include "plan/layers.h"
 #include "watch/change_figures.h"
 #include "watch/governor.h"
 #include "watch/metrics_text.h"
@@ -37,6 +38,12 @@ struct TableFigures {
   uint64_t pending_rows = 0;
   base::Duration lag{0};  // age of the oldest row that is not in the table
   uint64_t commits = 0, files = 0, rows = 0, bytes = 0;
+  uint64_t log_bytes = 0;  // of commits, checkpoints and checksum files
+  plan::LayerKind layer = plan::LayerKind::kRaw;
+  std::vector<std::string> readers = {};
+  std::string advice = {};  // when nobody reads it
+  // Microseconds of each row from its epoch's sealing to its commit; null: nothing is known.
+  const base::Histogram* visible_us = nullptr;
   struct Optimize {
     std::string state = "idle";
     uint64_t versions = 0, given_up = 0, failed = 0;

@@ -42,7 +42,16 @@ class StatusDocumentTest : public testing::Test {
                               .state = "running",
                               .reason = {},
                               .committed = {6},
-                              .pending_rows = 2});
+                              .pending_rows = 2,
+                              .commits = 4,
+                              .files = 5,
+                              .rows = 1000,
+                              .bytes = 20'000,
+                              .log_bytes = 5'000,
+                              .layer = plan::LayerKind::kServing,
+                              .readers = {"consumer dashboard"},
+                              .visible_us = &sync_,
+                              .optimize = {.bytes_made = 15'000}});
     figures.dead_letters["flights"]["range"] = 3;
     return figures;
   }
@@ -67,6 +76,22 @@ TEST_F(StatusDocumentTest, HasWhatTheDemoReads) {
   EXPECT_EQ(json["tables"][0]["committed_epoch"], 6);
   EXPECT_EQ(json["tables"][0]["pending_rows"], 2);
   EXPECT_EQ(json["dead_letters"]["flights"]["range"], 3);
+}
+
+TEST_F(StatusDocumentTest, SaysWhatALayerCosts) {
+  const auto layer = nlohmann::json::parse(StatusJson(Figures()))["tables"][0]["layer"];
+  EXPECT_EQ(layer["kind"], "serving");
+  EXPECT_EQ(layer["readers"], nlohmann::json::array({"consumer dashboard"}));
+  EXPECT_FALSE(layer.contains("advice"));
+  EXPECT_NEAR(layer["visible"]["p50_ms"].get<double>(), 1.5, 0.06);
+  EXPECT_EQ(layer["written_bytes"], 40'000);
+  EXPECT_EQ(layer["bytes_per_row"], 40.0);
+  EXPECT_EQ(layer["rows_per_file"], 200.0);
+  EXPECT_EQ(layer["write_amplification"], 2.0);
+  StatusFigures unread = Figures();
+  unread.tables[0].readers.clear();
+  unread.tables[0].advice = "nobody";
+  EXPECT_EQ(nlohmann::json::parse(StatusJson(unread))["tables"][0]["layer"]["advice"], "nobody");
 }
 
 TEST_F(StatusDocumentTest, NamesHotKeysByTheirFields) {
@@ -152,6 +177,10 @@ TEST_F(StatusDocumentTest, WritesPrometheusText) {
   EXPECT_NE(text.find("headrace_pipeline_view_keys{view=\"origin\"} 5\n"), std::string::npos);
   EXPECT_NE(text.find("headrace_log_fdatasync_seconds_count 100\n"), std::string::npos);
   EXPECT_NE(text.find("headrace_tables_pending_rows{table=\"flights\"} 2\n"), std::string::npos);
+  EXPECT_NE(text.find("headrace_tables_log_bytes_total{table=\"flights\"} 5000\n"),
+            std::string::npos);
+  EXPECT_NE(text.find("headrace_tables_visible_seconds_count{table=\"flights\"} 100\n"),
+            std::string::npos);
 }
 
 TEST(MetricsTextTest, WritesHelpOnceAndEscapesLabels) {

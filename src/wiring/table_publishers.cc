@@ -13,6 +13,7 @@
 #include "log/reader.h"
 #include "pipeline/streams/derived_streams.h"
 #include "pipeline/table_patterns.h"
+#include "plan/layers.h"
 
 namespace headrace::wiring {
 namespace {
@@ -273,7 +274,9 @@ void TablePublishers::Close() {
 
 std::vector<watch::TableFigures> TablePublishers::Figures() const {
   std::vector<watch::TableFigures> all;
-  for (const Table& table : tables_) {
+  const std::vector<plan::Layer> layers = plan::LayersOf(definition_);
+  for (size_t i = 0; i < tables_.size(); ++i) {
+    const Table& table = tables_[i];  // in the definition's order, as the layers are
     if (!table.publisher) continue;
     const tables::PublisherStatus status = table.publisher->status();
     const base::Histogram& commits = table.publisher->commit_us();
@@ -288,6 +291,11 @@ std::vector<watch::TableFigures> TablePublishers::Figures() const {
                    .files = status.files,
                    .rows = status.rows,
                    .bytes = status.bytes,
+                   .log_bytes = status.log_bytes,
+                   .layer = layers[i].kind,
+                   .readers = layers[i].readers,
+                   .advice = plan::AdviceFor(layers[i]).value_or(""),
+                   .visible_us = &table.publisher->visible_us(),
                    .optimize = {.state = status.optimize.state,
                                 .versions = status.optimize.versions,
                                 .given_up = status.optimize.given_up,

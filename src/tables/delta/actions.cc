@@ -71,13 +71,15 @@ Json RemoveJson(const RemoveFile& remove) {
 Json CommitInfoJson(const Commit& commit) {
   Json parameters = Json::object();
   for (const auto& [name, value] : commit.parameters) parameters[name] = value;
-  return {{"timestamp", commit.timestamp_ms},
-          {"operation", commit.operation},
-          {"operationParameters", std::move(parameters)},
-          {"isBlindAppend", !commit.metadata.has_value() && commit.removes.empty()},
-          {"txnId", commit.transaction_id},
-          {"engineInfo", "Headrace/0.1.0"},
-          {kCommitChecksum, kNoDigits}};
+  Json json = {{"timestamp", commit.timestamp_ms},
+               {"operation", commit.operation},
+               {"operationParameters", std::move(parameters)}};
+  for (const auto& [name, value] : commit.metrics) json["operationMetrics"][name] = value;
+  json["isBlindAppend"] = !commit.metadata.has_value() && commit.removes.empty();
+  json["txnId"] = commit.transaction_id;
+  json["engineInfo"] = "Headrace/0.1.0";
+  json[kCommitChecksum] = kNoDigits;
+  return json;
 }
 
 // Where the 16 digits of a commit's checksum are; npos when it has none.
@@ -227,6 +229,8 @@ Result<void> AddAction(const Json& action, Commit& commit) {
     commit.timestamp_ms = NumberFrom<int64_t>(told, "timestamp").value_or(0);
     commit.in_commit_ms = NumberFrom<int64_t>(told, "inCommitTimestamp");
     commit.ours = told.contains(kCommitChecksum);
+    for (auto& [name, value] : TextsFrom(told, "operationMetrics"))
+      commit.metrics.emplace_back(name, std::move(value));
   }
   return {};
 }

@@ -109,6 +109,8 @@ struct Commit {
   std::string operation;              // commitInfo.operation
   // commitInfo.operationParameters that we write; as a reader sees them they are empty.
   std::vector<std::pair<std::string, std::string>> parameters;
+  // commitInfo.operationMetrics.
+  std::vector<std::pair<std::string, std::string>> metrics;
   int64_t timestamp_ms = 0;             // commitInfo.timestamp
   std::optional<int64_t> in_commit_ms;  // commitInfo.inCommitTimestamp
   bool ours = false;                    // has our checksum
@@ -132,6 +134,11 @@ uint64_t RowsInStats(std::string_view stats);
 // The path of a data file as an action has it: decoded, relative, and inside the table's folder.
 // Errors: as ParseCommit.
 base::Result<std::string> TablePath(std::string_view logged);
+
+// Metrics of ours, beside the numFiles, numOutputRows and numOutputBytes that others know: how long
+// the rows of a version had been durable when it was made, on average and the oldest.
+inline constexpr const char* kRowAgeMeanMetric = "headrace.rowAgeMeanMs";
+inline constexpr const char* kRowAgeMaxMetric = "headrace.rowAgeMaxMs";
 
 // The tag of ours that carries a data file's checksum, and its value.
 inline constexpr const char* kChecksumTag = "headrace.xxh3";

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -47,6 +48,35 @@ AddFile AddOf(const DataFile& file, const columns::SchemaRef& table, int64_t now
           .rows = file.rows,
           .tags = file.tags,
           .checksum = file.checksum};
+}
+
+// What one version brings, and how old it is.
+std::vector<std::pair<std::string, std::string>> MetricsOf(std::span<const DataFile> files,
+                                                           int64_t now_ms) {
+  uint64_t rows = 0;
+  uint64_t bytes = 0;
+  uint64_t aged_rows = 0;
+  double age_ms = 0;
+  int64_t oldest_ms = 0;
+  for (const DataFile& file : files) {
+    rows += file.rows;
+    bytes += file.bytes;
+    for (const SealedRows& sealed : file.sealed) {
+      const int64_t age = std::max<int64_t>(0, now_ms - sealed.at.us / 1000);
+      aged_rows += sealed.rows;
+      age_ms += static_cast<double>(age) * static_cast<double>(sealed.rows);
+      oldest_ms = std::max(oldest_ms, age);
+    }
+  }
+  std::vector<std::pair<std::string, std::string>> metrics = {
+      {"numFiles", std::to_string(files.size())},
+      {"numOutputRows", std::to_string(rows)},
+      {"numOutputBytes", std::to_string(bytes)}};
+  if (aged_rows == 0) return metrics;
+  metrics.emplace_back(kRowAgeMeanMetric,
+                       fmt::format("{:.0f}", age_ms / static_cast<double>(aged_rows)));
+  metrics.emplace_back(kRowAgeMaxMetric, std::to_string(oldest_ms));
+  return metrics;
 }
 
 constexpr std::string_view kOurTags = "headrace.";
@@ -101,6 +131,7 @@ class IntoSnapshot final : public FileSink {
 struct DeltaTable::Counted {
   std::mutex mutex;
   std::optional<CheckpointFigures> newest;
+  std::atomic<uint64_t> log_bytes{0};  // written since they were last asked for
 };
 
 DeltaTable::DeltaTable(env::Environment& environment, std::string folder, Keep keep)
@@ -272,6 +303,8 @@ void DeltaTable::TakeSums() {
                             counted.sums.bytes + added_.bytes - mark_.added.bytes};
 }
 
+uint64_t DeltaTable::TakeLogBytes() { return counted_->log_bytes.exchange(0); }
+
 UpkeepTask DeltaTable::TakeUpkeep() {
   TakeSums();
   std::optional<int64_t> due;
@@ -289,10 +322,13 @@ UpkeepTask DeltaTable::TakeUpkeep() {
       if (made) {
         const std::lock_guard lock(counted->mutex);
         counted->newest = made;
+        counted->log_bytes += made->bytes;
       }
       HR_TRY_VOID(CleanUpLog(environment, folder, state, options));
     }
-    return WriteChecksumFile(environment, folder, state);
+    HR_TRY(const uint64_t written, WriteChecksumFile(environment, folder, state));
+    counted->log_bytes += written;
+    return {};
   };
 }
 
@@ -341,7 +377,10 @@ Result<DeltaTable::Put> DeltaTable::PutCommit(const Commit& commit) {
   const std::string text = RenderCommit(commit);
   const std::span bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   auto put = env::PutIfAbsent(environment_.files(), PathOf(snapshot_.version + 1), bytes);
-  if (put) return Put::kDone;
+  if (put) {
+    counted_->log_bytes += text.size();
+    return Put::kDone;
+  }
   if (unsettled_.size() == kUnsettledMax) unsettled_.erase(unsettled_.begin());
   unsettled_.push_back(commit.transaction_id);
   auto there = ReadNext();
@@ -359,6 +398,7 @@ Result<void> DeltaTable::Append(std::span<const DataFile> files, const Marker& m
   commit.transactions.push_back({marker.application, marker.version, commit.timestamp_ms});
   for (const DataFile& file : files)
     commit.adds.push_back(AddOf(file, appended_, commit.timestamp_ms));
+  commit.metrics = MetricsOf(files, commit.timestamp_ms);
   const columns::SchemaRef wanted = files.empty() ? nullptr : files.front().schema;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     HR_TRY_VOID(EvolveTo(wanted, commit));

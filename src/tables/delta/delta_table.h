@@ -61,6 +61,7 @@ class DeltaTable final : public TableFormat {
   base::Result<void> Refresh() override;
   base::Result<void> Append(std::span<const DataFile> files, const Marker& marker) override;
   base::Result<Replaced> Replace(const Replacement& replacement) override;
+  uint64_t TakeLogBytes() override;
   UpkeepTask TakeUpkeep() override;
 
  private:

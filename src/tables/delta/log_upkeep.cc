@@ -143,9 +143,9 @@ Result<std::optional<CheckpointFigures>> WriteCheckpoint(env::Environment& envir
   return std::optional(*made);
 }
 
-Result<void> WriteChecksumFile(env::Environment& environment, const std::string& folder,
-                               const LogState& state) {
-  if (!state.sums) return {};
+Result<uint64_t> WriteChecksumFile(env::Environment& environment, const std::string& folder,
+                                   const LogState& state) {
+  if (!state.sums) return 0;
   Json transactions = Json::array();
   for (const auto& [application, txn] : state.transactions) {
     Json json = {{"appId", application}, {"version", txn.version}};
@@ -165,8 +165,9 @@ Result<void> WriteChecksumFile(env::Environment& environment, const std::string&
                               folder + "/_delta_log/" + VersionedName(state.version, ".crc"),
                               {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   environment.CrashPoint("checksum.after_put");
-  if (!put && put.error().code() == ErrorCode::kAlreadyExists) return {};
-  return put;
+  if (!put && put.error().code() == ErrorCode::kAlreadyExists) return 0;
+  if (!put) return Fail(std::move(put).error());
+  return text.size();
 }
 
 namespace {

@@ -53,9 +53,9 @@ base::Result<std::optional<CheckpointFigures>> WriteCheckpoint(env::Environment&
                                                                const UpkeepOptions& options);
 
 // The checksum file of a version: how many files it has, and how many bytes. Left alone when it is
-// there.
-base::Result<void> WriteChecksumFile(env::Environment& environment, const std::string& folder,
-                                     const LogState& state);
+// there. Returns the bytes that were written.
+base::Result<uint64_t> WriteChecksumFile(env::Environment& environment, const std::string& folder,
+                                         const LogState& state);
 
 // Removes what is older than the retention and not needed by any version that is kept: the newest
 // checkpoint that is old enough stays, with its commit and all after it; it is read first, and

@@ -21,7 +21,21 @@ struct VersionFacts {
   uint64_t files_removed = 0;
   uint64_t rows_added = 0;  // as far as statistics tell
   uint64_t bytes_added = 0;
+  uint64_t log_bytes = 0;  // of the commit itself
+  // How long its rows had been durable when it was made; nothing where its writer does not say.
+  std::optional<double> age_mean_ms;
+  std::optional<double> age_max_ms;
 };
+
+// What a table cost its writer, by the newest of its commits.
+struct CommitCosts {
+  uint64_t commits = 0, files = 0, rows = 0, data_bytes = 0, log_bytes = 0;
+  uint64_t aged_rows = 0;  // of those that say how old their rows were
+  double age_mean_ms = 0;  // over these rows
+  double age_max_ms = 0;
+};
+// Of those that brought rows.
+CommitCosts CostsOf(const std::vector<VersionFacts>& versions);
 
 // The newest `most`, the newest first. Errors: kNotFound when there is no table; kCorruption for a
 // broken commit.

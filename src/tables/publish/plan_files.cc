@@ -34,6 +34,7 @@ class PlanFiles {
                                        folder_ + "/" + FileName(log_, plan_, written_.size()),
                                        {"publish.before_file", "publish.after_file"}));
     }
+    NoteSealed({epoch.sealed_at, epoch.rows.rows()});
     ParquetWriter& writer = file_->writer();
     HR_TRY_VOID(charge_.Cover(writer.held_bytes() + 2 * epoch.rows.ByteSize()));
     HR_TRY_VOID(
@@ -52,9 +53,21 @@ class PlanFiles {
   Result<void> EndFile() {
     HR_TRY(DataFile file, file_->End());
     file_.reset();
+    file.sealed = std::exchange(sealed_, {});
     written_.push_back(std::move(file));
     return {};
   }
+
+  void NoteSealed(const SealedRows& rows) {
+    const bool apart = sealed_.empty() || rows.at - sealed_.back().at >= kSealedApart;
+    if (apart && sealed_.size() < limits_.sealed_times_max) {
+      sealed_.push_back(rows);
+    } else {
+      sealed_.back().rows += rows.rows;
+    }
+  }
+
+  static constexpr base::Duration kSealedApart = std::chrono::milliseconds(1);
 
   env::Files& files_;
   SteppedCharge charge_;
@@ -64,6 +77,7 @@ class PlanFiles {
   const FileLimits limits_;
   const columns::SchemaRef schema_;
   std::unique_ptr<NewDataFile> file_;
+  std::vector<SealedRows> sealed_;  // of file_
   std::vector<DataFile> written_;
 };
 

@@ -21,6 +21,9 @@ namespace headrace::tables {
 struct FileLimits {
   uint64_t file_rows_max = 4'000'000;
   uint64_t file_raw_bytes_max = 128ULL << 20;  // of rows before encoding
+  // Times at which a file's rows were sealed, a millisecond apart at least; past it rows count as
+  // those of the last that is told apart.
+  size_t sealed_times_max = 65'536;
 };
 
 // Reads the plan's epochs as rows of `schema`, encodes and stores the files, synced. A file that is

@@ -59,5 +59,6 @@ void Publisher::Vacuum(const VacuumRequest& request, TableRewriter::VacuumDone d
 }
 PublisherStatus Publisher::status() const { return actor_->status(); }
 const base::Histogram& Publisher::commit_us() const { return actor_->commit_us(); }
+const base::Histogram& Publisher::visible_us() const { return actor_->visible_us(); }
 
 }  // namespace headrace::tables

@@ -65,6 +65,7 @@ struct PublisherStatus {
   uint64_t pending_rows = 0;                             // durable, not in the table
   base::Duration lag{0};                                 // age of the oldest of them
   uint64_t commits = 0, files = 0, rows = 0, bytes = 0;  // since the start
+  uint64_t log_bytes = 0;  // of commits, checkpoints and checksum files, since the start
   OptimizeStatus optimize;
 };
 std::string_view NameOf(PublisherStatus::State state);  // "running" ...
@@ -112,6 +113,8 @@ class Publisher {
   PublisherStatus status() const;
   // Microseconds from a plan's begin to its commit.
   const base::Histogram& commit_us() const;
+  // Microseconds of each row from its epoch's sealing to the commit that has it.
+  const base::Histogram& visible_us() const;
 
  private:
   class Actor;

@@ -223,6 +223,11 @@ Result<void> Publisher::Actor::TryRunPlan() {
 
 void Publisher::Actor::CountCommit(const std::vector<DataFile>& files) {
   SetCommitted(last_plan_->last);
+  const base::Timestamp now = environment_.clock().Wall();
+  for (const DataFile& file : files)
+    for (const SealedRows& sealed : file.sealed)
+      visible_us_.Record(static_cast<uint64_t>(std::max<int64_t>(0, (now - sealed.at).count())),
+                         sealed.rows);
   const std::lock_guard lock(mutex_);
   ++status_.commits;
   status_.files += files.size();

@@ -40,6 +40,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   void Flush(FlushDone done);
   PublisherStatus status() const;
   const base::Histogram& commit_us() const { return commit_us_; }
+  const base::Histogram& visible_us() const { return visible_us_; }
 
  private:
   using State = PublisherStatus::State;
@@ -86,6 +87,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   void RunPlan();
   base::Result<void> TryRunPlan();
   void CountCommit(const std::vector<DataFile>& files);
+  void CountLogBytes();
   void SetCommitted(base::EpochId epoch);
   base::EpochId committed() const;
   void AnswerFlushes();
@@ -99,6 +101,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   const PublishedStream stream_;
   const PublisherOptions options_;
   base::Histogram commit_us_;
+  base::Histogram visible_us_;
   NotedEpochs noted_;
 
   mutable std::mutex mutex_;  // guards from here to the blank line

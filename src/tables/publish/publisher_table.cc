@@ -139,6 +139,7 @@ delta::UpkeepOptions Publisher::Actor::Upkeep() const {
 // Hands what is due to the upkeep's executor, unless it is still at the last piece: then the next
 // commit does.
 void Publisher::Actor::TendLog() {
+  CountLogBytes();
   if (tending_) return;
   UpkeepTask task = table_->TakeUpkeep();
   if (task == nullptr) return;
@@ -152,8 +153,18 @@ void Publisher::Actor::TendLog() {
     if (!done)
       base::LogWarning("tables.upkeep_failed",
                        {{"stream", self->stream_.name}, {"reason", done.error().ToString()}});
-    self->Post([](Actor& actor) { actor.tending_ = false; });
+    self->Post([](Actor& actor) {
+      actor.tending_ = false;
+      actor.CountLogBytes();
+    });
   });
+}
+
+void Publisher::Actor::CountLogBytes() {
+  if (table_ == nullptr) return;
+  const uint64_t bytes = table_->TakeLogBytes();
+  const std::lock_guard lock(mutex_);
+  status_.log_bytes += bytes;
 }
 
 // Temporary files of data files of this log: a crash left them, and nobody else may have made

@@ -16,6 +16,7 @@
 #include "env/simulated/environment.h"
 #include "log/sequencer.h"
 #include "tables/delta/delta_table.h"
+#include "tables/delta/version_list.h"
 #include "tables/publish/plan.h"
 #include "tables/publish/publisher_fixture.h"
 #include "tables/table_reader.h"
@@ -44,6 +45,32 @@ TEST(Publisher, PublishesEveryRowInOrder) {
   EXPECT_EQ(status.pending_rows, 0U);
   EXPECT_EQ(status.lag.count(), 0);
   EXPECT_GT(status.commits, 3U) << "not all at the flush";
+}
+
+TEST(Publisher, MeasuresHowLongEachRowTookToBeInTheTable) {
+  SimulatedEnvironment machine(7);
+  PublisherOptions options = Quick();
+  options.commit = std::chrono::hours(1);
+  auto life = OpenLife(machine, pipeline::KnownAtRule::Kind::kEventTime, options);
+  life->Submit(0, 30);
+  machine.RunFor(std::chrono::seconds(2));
+  life->Submit(30, 10);
+  machine.RunFor(std::chrono::seconds(1));
+  const auto flushed = life->Flush();
+  ASSERT_TRUE(flushed && *flushed);
+  const base::Histogram& visible = life->publisher->visible_us();
+  EXPECT_EQ(visible.count(), 40U);
+  EXPECT_NEAR(static_cast<double>(visible.Quantile(0.5)), 3e6, 2e5);
+  EXPECT_NEAR(static_cast<double>(visible.Quantile(0.1)), 1e6, 2e5);
+  EXPECT_GT(life->publisher->status().log_bytes, 500U);
+
+  // The table itself tells it.
+  const auto versions = delta::ListVersions(machine.files(), kTable, 10);
+  ASSERT_TRUE(versions) << versions.error().ToString();
+  const delta::CommitCosts costs = delta::CostsOf(*versions);
+  EXPECT_EQ(costs.aged_rows, 40U);
+  EXPECT_NEAR(costs.age_mean_ms, 2500, 200);
+  EXPECT_NEAR(costs.age_max_ms, 3000, 200);
 }
 
 // Points that one undisturbed life does not come by three times: they belong to its beginning, to a

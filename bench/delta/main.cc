@@ -4,6 +4,12 @@
 //                          (alone FOLDER COMMITS ROWS    the same without the log's upkeep)
 //   headrace_delta_commits make FOLDER FILES             a table that names so many files (which
 //                                                        are not there), with a checkpoint
+//   headrace_delta_commits bulk FOLDER COMMITS ROWS      the same as `commits`, of 8 batches in
+//   turn:
+//                                                        seconds and seconds of CPU
+//   headrace_delta_commits amplification FOLDER ROWS_PER_SECOND
+//                                                        what is written and asked of the disk at
+//                                                        each commit interval, one a line
 //   headrace_delta_commits open FOLDER                   reads its state: milliseconds, files, and
 //                                                        the most memory the process had
 //
@@ -13,6 +19,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -22,6 +29,7 @@
 
 #include "base/hash.h"
 #include "columns/batch_builder.h"
+#include "counting_files.h"
 #include "env/environment.h"
 #include "tables/delta/delta_reader.h"
 #include "tables/delta/delta_table.h"
@@ -43,6 +51,15 @@ double MsSince(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 
+double CpuSeconds() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
 // Ten columns, three of them those that every table of ours has.
 columns::SchemaRef StreamSchema() {
   std::vector<columns::Field> fields;
@@ -59,10 +76,17 @@ columns::SchemaRef StreamSchema() {
   return std::make_shared<const columns::Schema>(std::move(fields));
 }
 
+// 40 bits, as the peers' side of the bench mixes them.
+int64_t Mixed(uint64_t i) {
+  uint64_t x = i * 0x9e3779b97f4a7c15ULL;
+  x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93ULL;
+  return static_cast<int64_t>((x ^ (x >> 32)) >> 24);
+}
+
 columns::ColumnBatch Rows(const columns::SchemaRef& schema, int64_t first, int64_t rows) {
   columns::BatchBuilder builder(schema);
   for (int64_t i = first; i < first + rows; ++i) {
-    const auto mixed = static_cast<int64_t>(base::Mix64(static_cast<uint64_t>(i)) >> 16);
+    const auto mixed = Mixed(static_cast<uint64_t>(i));
     builder.column(0).AppendInt(i);
     builder.column(1).AppendInt(mixed % 100'000);
     builder.column(2).AppendInt(1'750'000'000'000'000 + i * 1000);
@@ -87,6 +111,23 @@ Result<tables::DataFile> PutRows(env::Files& files, const std::string& folder, u
                           base::Hash64(file.bytes.bytes())};
 }
 
+// The upkeep of the log on a thread of its own, a piece at a time.
+class UpkeepBeside {
+ public:
+  Result<void> After(DeltaTable& table) {
+    if (work_.valid()) {
+      if (work_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return {};
+      HR_TRY_VOID(work_.get());
+    }
+    if (auto task = table.TakeUpkeep()) work_ = std::async(std::launch::async, std::move(task));
+    return {};
+  }
+  Result<void> End() { return work_.valid() ? work_.get() : Result<void>(); }
+
+ private:
+  std::future<Result<void>> work_;
+};
+
 enum class Upkeep : uint8_t { kNone, kBeside };
 
 Result<void> Commits(const std::string& folder, int commits, int64_t rows, Upkeep tended) {
@@ -94,7 +135,7 @@ Result<void> Commits(const std::string& folder, int commits, int64_t rows, Upkee
   const auto stream = StreamSchema();
   HR_TRY(const auto schema, tables::TableSchema(*stream));
   HR_TRY(const auto table, DeltaTable::OpenForAppend(*environment, folder, "events", schema));
-  std::future<Result<void>> upkeep;
+  UpkeepBeside upkeep;
   for (int i = 1; i <= commits; ++i) {
     const auto batch = Rows(stream, i * rows, rows);
     const auto begin = Clock::now();
@@ -102,14 +143,74 @@ Result<void> Commits(const std::string& folder, int commits, int64_t rows, Upkee
     HR_TRY(const auto file, PutRows(environment->files(), folder, epoch, schema, batch));
     HR_TRY_VOID(table->Append(std::span(&file, 1), {kMarker, epoch}));
     std::printf("%.3f\n", MsSince(begin));
-    if (tended == Upkeep::kNone) continue;
-    if (upkeep.valid()) {
-      if (upkeep.wait_for(std::chrono::seconds(0)) != std::future_status::ready) continue;
-      HR_TRY_VOID(upkeep.get());
-    }
-    if (auto task = table->TakeUpkeep()) upkeep = std::async(std::launch::async, std::move(task));
+    if (tended == Upkeep::kBeside) HR_TRY_VOID(upkeep.After(*table));
   }
-  return upkeep.valid() ? upkeep.get() : Result<void>();
+  return upkeep.End();
+}
+
+constexpr int kBulkBatches = 8;
+
+Result<void> Bulk(const std::string& folder, int commits, int64_t rows) {
+  const auto environment = env::MakeRealEnvironment();
+  const auto stream = StreamSchema();
+  HR_TRY(const auto schema, tables::TableSchema(*stream));
+  HR_TRY(const auto table, DeltaTable::OpenForAppend(*environment, folder, "events", schema));
+  std::vector<columns::ColumnBatch> batches;
+  for (int i = 0; i < kBulkBatches; ++i) batches.push_back(Rows(stream, i * rows, rows));
+  const double cpu = CpuSeconds();
+  const auto begin = Clock::now();
+  UpkeepBeside upkeep;
+  for (int i = 0; i < commits; ++i) {
+    const auto epoch = static_cast<uint64_t>(i + 1);
+    HR_TRY(const auto file, PutRows(environment->files(), folder, epoch, schema,
+                                    batches[static_cast<size_t>(i % kBulkBatches)]));
+    HR_TRY_VOID(table->Append(std::span(&file, 1), {kMarker, epoch}));
+    HR_TRY_VOID(upkeep.After(*table));
+  }
+  HR_TRY_VOID(upkeep.End());
+  std::printf("%.4f %.4f\n", MsSince(begin) / 1000, CpuSeconds() - cpu);
+  return {};
+}
+
+constexpr int kIntervalsMs[] = {100, 250, 500, 1000, 2500, 5000, 10'000, 30'000, 60'000, 300'000};
+constexpr int kSpanMs = 120'000;  // of the stream, at least, for each interval
+
+// Commits of a stream of so many rows a second, one after the other.
+Result<void> Amplification(const std::string& folder, int64_t rows_per_second) {
+  for (const int interval_ms : kIntervalsMs) {
+    bench::FileCalls calls;
+    const auto environment = bench::MakeCountingEnvironment(calls);
+    const auto stream = StreamSchema();
+    const std::string path = folder + "/every" + std::to_string(interval_ms);
+    HR_TRY(const auto schema, tables::TableSchema(*stream));
+    HR_TRY(const auto table, DeltaTable::OpenForAppend(*environment, path, "events", schema));
+    const int64_t rows = rows_per_second * interval_ms / 1000;
+    const int64_t commits = std::max(1, kSpanMs / interval_ms);
+    uint64_t data_bytes = 0;
+    const uint64_t calls_before = calls.all();
+    const uint64_t bytes_before = calls.written_bytes;
+    const uint64_t syncs_before = calls.synced;
+    const uint64_t puts_before = calls.linked;
+    for (int64_t i = 0; i < commits; ++i) {
+      const auto epoch = static_cast<uint64_t>(i + 1);
+      HR_TRY(const auto file,
+             PutRows(environment->files(), path, epoch, schema, Rows(stream, i * rows, rows)));
+      HR_TRY_VOID(table->Append(std::span(&file, 1), {kMarker, epoch}));
+      data_bytes += file.bytes;
+      if (auto task = table->TakeUpkeep()) HR_TRY_VOID(task());
+    }
+    std::printf(
+        R"({"interval_ms":%d,"rows":%lld,"commits":%lld,"data_bytes":%llu,"log_bytes":%llu,)"
+        R"("calls":%llu,"syncs":%llu,"puts":%llu})"
+        "\n",
+        interval_ms, static_cast<long long>(commits * rows), static_cast<long long>(commits),
+        static_cast<unsigned long long>(data_bytes),
+        static_cast<unsigned long long>(calls.written_bytes - bytes_before - data_bytes),
+        static_cast<unsigned long long>(calls.all() - calls_before),
+        static_cast<unsigned long long>(calls.synced - syncs_before),
+        static_cast<unsigned long long>(calls.linked - puts_before));
+  }
+  return {};
 }
 
 Result<void> Make(const std::string& folder, int64_t files) {
@@ -157,10 +258,15 @@ int main(int count, char** arguments) {
   const std::string what = count > 2 ? arguments[1] : "";
   Result<void> done = base::Fail(base::ErrorCode::kInvalidInput,
                                  "usage: headrace_delta_commits commits FOLDER COMMITS ROWS | make "
-                                 "FOLDER FILES | open FOLDER");
+                                 "FOLDER FILES | bulk FOLDER COMMITS ROWS | "
+                                 "amplification FOLDER ROWS_PER_SECOND | open FOLDER");
   if ((what == "commits" || what == "alone") && count == 5)
     done = Commits(arguments[2], std::atoi(arguments[3]), std::atoll(arguments[4]),
                    what == "alone" ? Upkeep::kNone : Upkeep::kBeside);
+  if (what == "bulk" && count == 5)
+    done = Bulk(arguments[2], std::atoi(arguments[3]), std::atoll(arguments[4]));
+  if (what == "amplification" && count == 4)
+    done = Amplification(arguments[2], std::atoll(arguments[3]));
   if (what == "make" && count == 4) done = Make(arguments[2], std::atoll(arguments[3]));
   if (what == "open" && count == 3) done = Open(arguments[2]);
   if (done) return 0;

@@ -116,10 +116,10 @@ def make_rows(path: Path, rows: int) -> None:
 
 
 class Engine:
-    def __init__(self, headrace: Path, folder: Path) -> None:
+    def __init__(self, headrace: Path, folder: Path, pipeline: str = PIPELINE) -> None:
         self.headrace = headrace
         self.folder = folder
-        (folder / "pipeline.yaml").write_text(PIPELINE)
+        (folder / "pipeline.yaml").write_text(pipeline)
         properties = "".join(
             f"      - {{name: {name}, logicalType: {kind}, required: true}}\n"
             for name, kind in FIELDS.items()

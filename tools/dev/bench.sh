@@ -9,22 +9,33 @@ run_bench() {
     delta) bench_delta "$@" ;;
     features) bench_features "$@" ;;
     flow) bench_flow "$@" ;;
+    layers) bench_layers "$@" ;;
     log) bench_log "$@" ;;
     nexmark) bench_nexmark "$@" ;;
     recovery) bench_recovery "$@" ;;
     serving) bench_serving "$@" ;;
     small-files) bench_small_files "$@" ;;
-    *) fail "./dev bench delta | features | flow | log | nexmark | recovery | serving | small-files: those are the ones there are" ;;
+    *) fail "./dev bench delta | features | flow | layers | log | nexmark | recovery | serving | small-files: those are the ones there are" ;;
   esac
 }
 
 bench_delta() {
   setup_build
+  setup_dev
   apt_install_list tools/apt-bench.txt
   BENCH=ON
   build_target headrace_delta_commits
   PYTHONPATH="$ROOT/bench/log" "$VENV/bin/python" bench/delta/delta_bench.py \
-    --program "$BUILD/bench/delta/headrace_delta_commits" --folder "$STATE/bench/delta" "$@"
+    --program "$BUILD/bench/delta/headrace_delta_commits" --folder "$STATE/bench/delta" \
+    --plot docs/how-to/write-amplification.svg "$@"
+}
+
+bench_layers() {
+  setup_build
+  setup_dev
+  build_target headrace
+  PYTHONPATH="$ROOT/bench/log" "$VENV/bin/python" bench/delta/layers_bench.py \
+    --headrace "$BUILD/apps/headrace/headrace" --folder "$STATE/bench/layers" "$@"
 }
 
 bench_small_files() {

@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,75 @@ def test_mapped_widened_partitioned_and_deleted(tmp_path: Path) -> None:
         stop(engine)
     wanted = [(n, "DE", START + dt.timedelta(seconds=n)) for n in range(1000)]
     assert in_stream(tmp_path) == Counter(row for row in wanted if row[0] not in (0, 5, 999))
+
+
+PLACES = """apiVersion: v3.1.0
+kind: DataContract
+id: places
+version: 1.0.0
+status: active
+schema:
+  - name: places
+    logicalType: object
+    properties:
+      - {name: id, logicalType: integer, required: true}
+      - {name: at, logicalType: timestamp, required: true}
+      - {name: fee, logicalType: string}
+      - {name: rate, logicalType: number}
+      - {name: units, logicalType: integer}
+      - name: place
+        logicalType: object
+        properties:
+          - {name: city, logicalType: string}
+          - {name: spot, logicalType: object, properties: [{name: x, logicalType: number}]}
+"""
+
+
+def test_decimals_and_structs_become_what_the_contract_says(tmp_path: Path) -> None:
+    """Beside a column of lists, which nobody asks for."""
+    lake = tmp_path / "lake/places"
+    (tmp_path / "places.yaml").write_text(PLACES)
+    (tmp_path / "pipeline.yaml").write_text(
+        "headrace: 1\npipeline: places\npromise: {budget: {p99: 300ms}}\nclock: events\n"
+        "streams:\n  places:\n    contract: places.yaml\n"
+        "    source: {delta: lake/places, every: 200ms}\n    time: {event: at, late: 3650d}\n"
+        "views:\n  all: {from: places, by: id, features: {n: count(*)}}\n"
+        "services: {scoring: {features: [all.*]}}\ntables: {places: {commit: 100ms}}\n"
+    )
+    numbers = range(1000)
+    spot = pa.struct([("x", pa.float64()), ("unread", pa.list_(pa.int8()))])
+    place = pa.struct([("city", pa.string()), ("spot", spot)])
+    places: list[Any] = [
+        {"city": f"c{n}", "spot": {"x": n / 2, "unread": [1]} if n % 3 else None} if n % 5 else None
+        for n in numbers
+    ]
+    rows = pa.table(
+        {
+            "id": pa.array(numbers, pa.int64()),
+            "at": pa.array(
+                [START + dt.timedelta(seconds=n) for n in numbers], pa.timestamp("us", "UTC")
+            ),
+            "fee": pa.array([Decimal(n) / 8 for n in numbers], pa.decimal128(12, 4)),
+            "rate": pa.array([Decimal(n) / 16 for n in numbers], pa.decimal128(20, 6)),
+            "units": pa.array([Decimal(-n) for n in numbers], pa.decimal128(18, 0)),
+            "place": pa.array(places, place),
+            "lists": [[n] for n in numbers],
+        }
+    )
+    write_deltalake(str(lake), rows)
+    with served(tmp_path) as engine:
+        source = wait_for(engine, 0)
+        assert source["state"] == "waiting" and source["refused"] == 0, json.dumps(source)
+        assert source["lag_versions"] == 0 and source["lag_rows"] == 0
+        stop(engine)
+    table = DeltaTable(str(tmp_path / "data/tables/places")).to_pyarrow_table()
+    names = ("id", "fee", "rate", "units", "place_city", "place_spot_x")
+    found = sorted(zip(*(table[name].to_pylist() for name in names), strict=True))
+    assert len(found) == len(rows)
+    for n, row in enumerate(found):
+        inside = places[n] or {}
+        x = (inside.get("spot") or {}).get("x")
+        assert row == (n, f"{n / 8:.4f}", n / 16, -n, inside.get("city"), x)
 
 
 def test_what_was_cleaned_away_is_not_passed_over(tmp_path: Path) -> None:

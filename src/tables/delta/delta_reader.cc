@@ -122,14 +122,17 @@ Result<std::unique_ptr<DeltaReader>> DeltaReader::Open(env::Environment& environ
   std::unique_ptr<DeltaReader> reader(new DeltaReader(environment, folder));
   std::optional<int64_t> version = at.version;
   if (at.time || at.epoch) {
-    HR_TRY(const LogState newest, ReplayLog(environment.files(), folder, std::nullopt, nullptr));
+    HR_TRY(const LogState newest,
+           ReplayLog(environment.files(), folder, std::nullopt, nullptr, Compacted::kRead));
     HR_TRY(version, FindVersion(environment.files(), folder, newest, at));
   }
   // Whether the files may be read is known before they are.
-  HR_TRY(const LogState head, ReplayLog(environment.files(), folder, version, nullptr));
+  HR_TRY(const LogState head,
+         ReplayLog(environment.files(), folder, version, nullptr, Compacted::kRead));
   HR_TRY_VOID(CheckReadableByAll(*head.protocol));
   IntoList sink(reader->files_);
-  HR_TRY(reader->state_, ReplayLog(environment.files(), folder, head.version, &sink));
+  HR_TRY(reader->state_,
+         ReplayLog(environment.files(), folder, head.version, &sink, Compacted::kRead));
   HR_TRY(reader->columns_, ReadTableColumns(*reader->state_.metadata));
   return reader;
 }
@@ -176,7 +179,11 @@ Result<DeltaReader::Wanted> DeltaReader::Choose(std::span<const std::string> nam
     in_file.push_back(all.back());
     ColumnPlace place{
         .name = column->physical_name, .field_id = {}, .widening = ColumnPlace::Widening::kYes};
-    if (columns_.mapping == ColumnMapping::kId) place.field_id = column->field_id;
+    const bool by_id = columns_.mapping == ColumnMapping::kId;
+    if (by_id) place.field_id = column->field_id;
+    for (const TableColumn::Step& step : column->below)
+      place.below.push_back({step.physical_name, by_id ? step.field_id : std::nullopt});
+    if (column->decimal) place.decimal_scale = column->decimal->scale;
     wanted.places.push_back(std::move(place));
   }
   wanted.all = std::make_shared<const columns::Schema>(std::move(all));

@@ -42,6 +42,14 @@ std::optional<Part> PartOf(std::string_view rest) {
   return Part{*number, *of};
 }
 
+// ".00000000000000000012.compacted.json", behind the first version.
+std::optional<int64_t> LastOfCompacted(std::string_view rest) {
+  constexpr std::string_view kEnding = ".compacted.json";
+  if (rest.size() != 1 + kVersionDigits + kEnding.size() || !rest.ends_with(kEnding))
+    return std::nullopt;
+  return Digits(rest.substr(1, kVersionDigits));
+}
+
 bool IsUuidName(std::string_view rest) {
   const bool known = rest.ends_with(".parquet") || rest.ends_with(".json");
   return known && rest.find('.') == kUuidCharacters;
@@ -104,13 +112,25 @@ Result<LogListing> ListLog(env::Files& files, const std::string& log_folder) {
       listing.commits.push_back(*version);
     } else if (version && rest.starts_with(kCheckpoint)) {
       checkpoints.Add(*version, rest.substr(kCheckpoint.size()), name);
+    } else if (const auto last = version ? LastOfCompacted(rest) : std::nullopt;
+               last && *last > *version) {
+      listing.compacted.push_back({*version, *last, name});
     } else {
       listing.others.push_back(name);
     }
   }
   std::ranges::sort(listing.commits);
+  std::ranges::sort(listing.compacted, [](const CompactedFile& a, const CompactedFile& b) {
+    return std::tuple(a.first, b.last) < std::tuple(b.first, a.last);
+  });
   listing.checkpoints = checkpoints.Finish();
   return listing;
+}
+
+const CompactedFile* CompactedFrom(const LogListing& listing, int64_t first, int64_t last) {
+  for (const CompactedFile& file : listing.compacted)
+    if (file.first == first && file.last <= last) return &file;
+  return nullptr;
 }
 
 Result<void> CheckContiguous(const LogListing& listing, int64_t after, int64_t last) {

@@ -26,15 +26,27 @@ struct CheckpointFiles {
   std::vector<std::string> names;
 };
 
+// A log compaction file, `X.Y.compacted.json`: what commits X to Y did, as one. It may be read in
+// their place.
+struct CompactedFile {
+  int64_t first = 0;
+  int64_t last = 0;
+  std::string name;
+};
+
 struct LogListing {
   std::vector<int64_t> commits;              // ascending
   std::vector<CheckpointFiles> checkpoints;  // by version, ascending
-  std::vector<std::string> others;           // .crc, compacted, _last_checkpoint, temporary ...
+  std::vector<CompactedFile> compacted;      // by first, the longest before others
+  std::vector<std::string> others;           // .crc, _last_checkpoint, temporary ...
   std::optional<int64_t> newest() const;     // of commits
 };
 
 // Errors: kNotFound when there is no such folder.
 base::Result<LogListing> ListLog(env::Files& files, const std::string& log_folder);
+
+// The longest that begins at `first` and ends no later than `last`; null when there is none.
+const CompactedFile* CompactedFrom(const LogListing& listing, int64_t first, int64_t last);
 
 // "00000000000000000012.json", and with another ending.
 std::string VersionedName(int64_t version, std::string_view ending);

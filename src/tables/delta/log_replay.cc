@@ -88,13 +88,25 @@ class LeftByTail final : public FileSink {
   FileSink& sink_;
 };
 
+Result<Commit> ReadActions(env::Files& files, const std::string& path) {
+  HR_TRY(const std::vector<uint8_t> bytes, files.ReadAll(path));
+  auto commit = ParseCommit(bytes);
+  if (!commit) return Fail(std::move(commit).error().With("file", path));
+  return commit;
+}
+
 class Replay {
  public:
-  Replay(env::Files& files, const std::string& folder, FileSink* sink)
-      : files_(files), folder_(folder), log_(folder + "/_delta_log"), sink_(sink) {}
+  Replay(env::Files& files, const std::string& folder, FileSink* sink, Compacted compacted)
+      : files_(files),
+        folder_(folder),
+        log_(folder + "/_delta_log"),
+        sink_(sink),
+        compacted_(compacted) {}
 
   Result<LogState> Run(std::optional<int64_t> wanted) {
     HR_TRY(listing_, ListLog(files_, log_));
+    if (compacted_ == Compacted::kPassOver) listing_.compacted.clear();
     HR_TRY(const int64_t version, Choose(wanted));
     for (auto base = listing_.checkpoints.rbegin(); base != listing_.checkpoints.rend(); ++base) {
       if (base->version > version) continue;
@@ -105,7 +117,9 @@ class Replay {
       reason_ = state.error().ToString();
       if (sink_ != nullptr) sink_->Restart();
     }
-    if (!listing_.commits.empty() && listing_.commits.front() == 0) return From(nullptr, version);
+    const bool begins =
+        listing_.commits.front() == 0 || CompactedFrom(listing_, 0, version) != nullptr;
+    if (begins) return From(nullptr, version);
     if (!reason_.empty())
       return Fail(ErrorCode::kCorruption,
                   fmt::format("no checkpoint is sound ({}), and the commits before it were cleaned "
@@ -132,20 +146,50 @@ class Replay {
     damaged_ = false;
     LogState state;
     if (base != nullptr) state.version = base->version;
-    HR_TRY_VOID(CheckContiguous(listing_, state.version, version));
     Tail tail;
-    const int64_t first = state.version + 1;
-    std::vector<Commit> heads;
-    for (int64_t next = first; next <= version; ++next) {
-      HR_TRY(Commit commit, ReadCommit(files_, folder_, next));
-      heads.push_back(HeadOf(commit));
-      if (sink_ != nullptr) tail.Take(commit);
+    std::vector<Head> heads;
+    for (int64_t next = state.version + 1; next <= version; next = heads.back().last + 1) {
+      HR_TRY(Stretch stretch, ReadStretch(next, version));
+      heads.push_back({HeadOf(stretch.actions), stretch.last});
+      if (sink_ != nullptr) tail.Take(stretch.actions);
     }
     if (base != nullptr) HR_TRY_VOID(ReadBase(*base, tail, state));
-    for (const Commit& head : heads) state.Apply(head);
+    for (const Head& head : heads) {
+      state.Apply(head.actions);
+      state.version = head.last;
+    }
     if (sink_ != nullptr) HR_TRY_VOID(tail.HandOver(*sink_));
     if (state.protocol && state.metadata) return state;
     return Fail(ErrorCode::kCorruption, "the log has no metaData or no protocol");
+  }
+
+  // One commit, or what stands for it and those after it up to `last`.
+  struct Stretch {
+    Commit actions;
+    int64_t last = 0;
+  };
+  using Head = Stretch;
+
+  Result<Stretch> ReadStretch(int64_t first, int64_t version) {
+    while (const CompactedFile* file = CompactedFrom(listing_, first, version)) {
+      auto actions = ReadCompacted(log_ + "/" + file->name);
+      if (actions) return Stretch{std::move(*actions), file->last};
+      base::LogWarning("tables.compaction_passed_over",
+                       {{"folder", log_}, {"error", actions.error().ToString()}});
+      listing_.compacted.erase(listing_.compacted.begin() + (file - listing_.compacted.data()));
+    }
+    HR_TRY_VOID(CheckContiguous(listing_, first - 1, first));
+    HR_TRY(Commit commit, ReadCommit(files_, folder_, first));
+    return Stretch{std::move(commit), first};
+  }
+
+  // An empty one says as little as one that was never written to its end.
+  Result<Commit> ReadCompacted(const std::string& path) {
+    HR_TRY(Commit actions, ReadActions(files_, path));
+    const bool says = !actions.adds.empty() || !actions.removes.empty() ||
+                      !actions.transactions.empty() || actions.metadata || actions.protocol;
+    if (says) return actions;
+    return Fail(base::Error(ErrorCode::kCorruption, "it holds no action").With("file", path));
   }
 
   // What LogState::Apply looks at.
@@ -187,6 +231,7 @@ class Replay {
   const std::string folder_;
   const std::string log_;
   FileSink* sink_;
+  const Compacted compacted_;
   LogListing listing_;
   bool damaged_ = false;
   std::string reason_;  // why the last checkpoint was passed over
@@ -195,18 +240,14 @@ class Replay {
 }  // namespace
 
 Result<LogState> ReplayLog(env::Files& files, const std::string& folder,
-                           std::optional<int64_t> version, FileSink* sink) {
-  auto state = Replay(files, folder, sink).Run(version);
+                           std::optional<int64_t> version, FileSink* sink, Compacted compacted) {
+  auto state = Replay(files, folder, sink, compacted).Run(version);
   if (!state) return Fail(std::move(state).error().With("table", folder));
   return state;
 }
 
 Result<Commit> ReadCommit(env::Files& files, const std::string& folder, int64_t version) {
-  const std::string path = folder + "/_delta_log/" + VersionedName(version, ".json");
-  HR_TRY(const std::vector<uint8_t> bytes, files.ReadAll(path));
-  auto commit = ParseCommit(bytes);
-  if (!commit) return Fail(std::move(commit).error().With("file", path));
-  return commit;
+  return ReadActions(files, folder + "/_delta_log/" + VersionedName(version, ".json"));
 }
 
 }  // namespace headrace::tables::delta

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/time.h"
+#include "tables/parquet/decimal_text.h"
 
 namespace headrace::tables::delta {
 namespace {
@@ -39,12 +40,23 @@ bool Fits(const Value& value, const Condition& condition) {
   return true;
 }
 
+// What a member of the statistics, which are nested as the columns are, has of a column; null when
+// it has nothing.
+const Json* MemberOf(const Json& stats, const char* which, const TableColumn& column) {
+  const auto step = [](const Json* from, const std::string& name) -> const Json* {
+    if (from == nullptr || !from->is_object()) return nullptr;
+    const auto found = from->find(name);
+    return found == from->end() ? nullptr : &*found;
+  };
+  const Json* at = step(step(&stats, which), column.physical_name);
+  for (const TableColumn::Step& below : column.below) at = step(at, below.physical_name);
+  return at;
+}
+
 // A bound as the statistics have it; nothing when it is not there or can't be told.
 std::optional<Value> BoundOf(const Json& stats, const char* which, const TableColumn& column) {
-  const auto bounds = stats.find(which);
-  if (bounds == stats.end() || !bounds->is_object()) return std::nullopt;
-  const auto found = bounds->find(column.physical_name);
-  if (found == bounds->end()) return std::nullopt;
+  const Json* const found = MemberOf(stats, which, column);
+  if (found == nullptr || !column.comparable()) return std::nullopt;
   const Type type = *column.held;
   if (columns::IsInteger(type))
     return found->is_number_integer() ? std::optional(Value(type, found->get<int64_t>()))
@@ -63,10 +75,8 @@ std::optional<Value> BoundOf(const Json& stats, const char* which, const TableCo
 
 bool AllNull(const Json& stats, const TableColumn& column) {
   const auto rows = stats.find("numRecords");
-  const auto nulls = stats.find("nullCount");
-  if (rows == stats.end() || nulls == stats.end() || !nulls->is_object()) return false;
-  const auto count = nulls->find(column.physical_name);
-  return count != nulls->end() && count->is_number() && *count == *rows;
+  const Json* const count = MemberOf(stats, "nullCount", column);
+  return rows != stats.end() && count != nullptr && count->is_number() && *count == *rows;
 }
 
 bool MayFitStats(const Json& stats, const TableColumn& column, const Condition& condition) {
@@ -114,7 +124,7 @@ std::vector<FileBounds> BoundsOf(const TableColumns& table, const AddFile& file)
       const auto value = PartitionValue(column, file);
       if (!value) continue;
       all[i].all_null = value->is_null();
-      if (!value->is_null()) all[i].least = all[i].greatest = *value;
+      if (!value->is_null() && column.comparable()) all[i].least = all[i].greatest = *value;
     } else if (stats.is_object()) {
       all[i].all_null = AllNull(stats, column);
       all[i].least = BoundOf(stats, "minValues", column);
@@ -130,7 +140,9 @@ Result<void> CheckConditions(const TableColumns& table, std::span<const Conditio
     if (column == nullptr)
       return Fail(ErrorCode::kInvalidInput,
                   fmt::format("no column `{}` in the table", condition.column));
-    if (column->held == condition.value.type() && !condition.value.is_null()) continue;
+    if (column->comparable() && column->held == condition.value.type() &&
+        !condition.value.is_null())
+      continue;
     return Fail(ErrorCode::kInvalidInput,
                 fmt::format("column `{}` is {}: it is not compared with {}", column->name,
                             column->type, condition.value.ToJson()));
@@ -165,8 +177,13 @@ Result<Value> PartitionValue(const TableColumn& column, const AddFile& file) {
   const bool null =
       found == file.partition_values.end() || !found->second || found->second->empty();
   if (null) return Value::Null(*column.held);
-  auto value = Value::FromText(*column.held, *found->second);
-  if (value) return value;
+  if (column.decimal) {
+    auto text = DecimalOf(*found->second, column.decimal->scale);
+    if (text) return Value::String(std::move(*text));
+  } else {
+    auto value = Value::FromText(*column.held, *found->second);
+    if (value) return value;
+  }
   return Fail(base::Error(ErrorCode::kCorruption,
                           fmt::format("partition value `{}` is no {}", *found->second, column.type))
                   .With("column", column.name)

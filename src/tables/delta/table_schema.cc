@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -17,6 +19,25 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kPhysicalName = "delta.columnMapping.physicalName";
 constexpr const char* kFieldId = "delta.columnMapping.id";
+
+// Structs in structs: what is deeper is not offered.
+constexpr size_t kDepthMax = 8;
+
+// "decimal(10,2)".
+std::optional<DecimalType> DecimalFrom(std::string_view type) {
+  constexpr std::string_view kBegin = "decimal(";
+  if (!type.starts_with(kBegin) || !type.ends_with(')')) return std::nullopt;
+  const char* const begin = type.data() + kBegin.size();
+  const char* const end = type.data() + type.size() - 1;
+  DecimalType decimal;
+  const auto [comma, error] = std::from_chars(begin, end, decimal.precision);
+  if (error != std::errc() || comma == end || *comma != ',') return std::nullopt;
+  const auto [after, wrong] = std::from_chars(comma + 1, end, decimal.scale);
+  const bool known = wrong == std::errc() && after == end && decimal.precision > 0 &&
+                     decimal.precision <= 38 && decimal.scale >= 0 &&
+                     decimal.scale <= decimal.precision;
+  return known ? std::optional(decimal) : std::nullopt;
+}
 
 std::optional<Type> HeldAs(std::string_view type) {
   if (type == "byte" || type == "short") return Type::kInt32;
@@ -39,6 +60,8 @@ Result<TableColumn> ColumnFrom(const Json& field, ColumnMapping mapping) {
   const Json& type = field.at("type");
   column.type = type.is_string() ? type.get<std::string>() : type.dump();
   column.held = HeldAs(column.type);
+  column.decimal = DecimalFrom(column.type);
+  if (column.decimal) column.held = Type::kString;
   column.nullable = field.value("nullable", true);
   column.physical_name = column.name;
   if (mapping == ColumnMapping::kNone) return column;
@@ -51,6 +74,30 @@ Result<TableColumn> ColumnFrom(const Json& field, ColumnMapping mapping) {
   return column;
 }
 
+// The fields inside a struct, and inside the structs in it.
+Result<void> AddFieldsBelow(const TableColumn& parent, const Json& type, ColumnMapping mapping,
+                            std::vector<TableColumn>& inside) {
+  const bool is_struct = type.is_object() && type.value("type", Json()) == "struct";
+  if (!is_struct || parent.below.size() >= kDepthMax) return {};
+  for (const Json& field : type.at("fields")) {
+    HR_TRY(TableColumn column, ColumnFrom(field, mapping));
+    column.name = parent.name + "_" + column.name;
+    column.nullable = column.nullable || parent.nullable;
+    column.below = parent.below;
+    column.below.push_back({std::exchange(column.physical_name, parent.physical_name),
+                            std::exchange(column.field_id, parent.field_id)});
+    HR_TRY_VOID(AddFieldsBelow(column, field.at("type"), mapping, inside));
+    if (column.held) inside.push_back(std::move(column));
+  }
+  return {};
+}
+
+// Behind the table's own columns, those whose name is not taken.
+void AddInside(std::vector<TableColumn> inside, TableColumns& table) {
+  for (TableColumn& column : inside)
+    if (table.Named(column.name) == nullptr) table.columns.push_back(std::move(column));
+}
+
 }  // namespace
 
 const TableColumn* TableColumns::Named(std::string_view name) const {
@@ -61,10 +108,12 @@ const TableColumn* TableColumns::Named(std::string_view name) const {
 Result<TableColumns> ReadTableColumns(const Metadata& metadata) {
   TableColumns table;
   HR_TRY(table.mapping, MappingOf(metadata));
+  std::vector<TableColumn> inside;
   try {
     const Json schema = Json::parse(metadata.schema_string);
     for (const Json& field : schema.at("fields")) {
       HR_TRY(TableColumn column, ColumnFrom(field, table.mapping));
+      HR_TRY_VOID(AddFieldsBelow(column, field.at("type"), table.mapping, inside));
       table.columns.push_back(std::move(column));
     }
   } catch (const Json::exception& e) {
@@ -77,6 +126,7 @@ Result<TableColumns> ReadTableColumns(const Metadata& metadata) {
                   fmt::format("partition column `{}` is no column of the table", name));
     found->partition = true;
   }
+  AddInside(std::move(inside), table);
   return table;
 }
 

@@ -92,7 +92,7 @@ class Survey {
       : environment_(environment), folder_(std::move(folder)), log_(folder_ + "/_delta_log") {}
 
   Result<TableSurvey> Run() {
-    HR_TRY(survey_.state, ReplayLog(files(), folder_, std::nullopt, &counting_));
+    HR_TRY(survey_.state, ReplayLog(files(), folder_, std::nullopt, &counting_, Compacted::kRead));
     counting_.Finish();
     survey_.files = counting_.figures;
     // A table of a mode of mapping that is not read has no layout to be told.
@@ -142,7 +142,7 @@ class Survey {
       log.bytes += facts->bytes;
       if (!version) continue;
       bytes[*version] += facts->bytes;
-      if (!name.ends_with(".json")) continue;
+      if (name != VersionedName(*version, ".json")) continue;  // a checkpoint, a compaction ...
       if (*version == listing.commits.back()) log.newest_at = facts->modified_at;
       if (facts->modified_at <= cutoff) expired = version;
       if (*version <= log.checkpoint.value_or(-1)) continue;

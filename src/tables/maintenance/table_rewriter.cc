@@ -151,7 +151,7 @@ Result<std::vector<delta::Condition>> TableRewriter::ConditionsOf(
   std::vector<columns::Field> fields;
   std::map<std::string, std::string> others;
   for (const delta::TableColumn& column : table.columns) {
-    if (column.held && !columns::IsList(*column.held)) {
+    if (column.comparable() && !columns::IsList(*column.held)) {
       fields.push_back({.id = static_cast<uint32_t>(fields.size() + 1),
                         .name = column.name,
                         .type = *column.held});

@@ -39,13 +39,17 @@ class ColumnSelection {
 
  private:
   struct Chosen {
-    columns::Field read_as;  // with the name in the file
-    size_t wanted = 0;       // index into wanted_
+    columns::Field read_as;
+    size_t wanted = 0;               // index into wanted_
+    int root = 0;                    // among the columns that are read; in the file at first
+    std::vector<std::string> below;  // the names of the structs' fields that lead to it
+    std::optional<int> decimal_scale;
   };
+  base::Result<columns::Column> ColumnOf(const arrow::RecordBatch& part,
+                                         const Chosen& chosen) const;
   columns::SchemaRef wanted_;
   std::vector<int> leaves_;
-  std::vector<Chosen> chosen_;      // in the file's order
-  columns::SchemaRef file_schema_;  // of chosen_
+  std::vector<Chosen> chosen_;
 };
 
 // A column without values.

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "columns/batch.h"
@@ -22,6 +23,14 @@ struct ColumnPlace {
   // Integers may stand for doubles, and dates for timestamps without a zone, as in a Delta table
   // whose column was widened.
   enum class Widening : uint8_t { kNo, kYes } widening = Widening::kNo;
+  // Of a field inside a struct: the steps from the column above. It is null where a struct is.
+  struct Step {
+    std::string name;
+    std::optional<int32_t> field_id;
+  };
+  std::vector<Step> below = {};
+  // Decimals and integers, as the text of a decimal with so many digits after the point.
+  std::optional<int> decimal_scale = {};
 };
 
 // The rows of one file, a part at a time, in the file's row order. Not thread-safe.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <map>
 #include <set>
 #include <utility>
@@ -32,21 +33,39 @@ constexpr uint64_t kOtherSeed = 0x9E3779B97F4A7C15;
 constexpr uint64_t kFileBytes = 400;  // of a file in the list, beside its names
 constexpr uint64_t kHashBytes = 80;   // of a row to compare with
 
-bool Becomes(Type held, Type wanted) {
+constexpr int kWholeDigitsMax = 18;  // of a decimal that is an int64, whatever its digits
+
+bool Becomes(const delta::TableColumn& column, Type wanted) {
+  if (!column.held) return false;
+  const Type held = *column.held;
+  if (column.decimal && wanted == Type::kFloat64) return true;
+  if (column.decimal && wanted == Type::kInt64)
+    return column.decimal->scale == 0 && column.decimal->precision <= kWholeDigitsMax;
   if (held == wanted) return true;
   if (held == Type::kInt32) return wanted == Type::kInt64 || wanted == Type::kFloat64;
   return held == Type::kFloat32 && wanted == Type::kFloat64;
 }
 
+// The number that a decimal's text is; of doubles the nearest one.
+template <typename Number>
+Number NumberOf(const std::string& text) {
+  Number number{};
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
 columns::Column Widen(const columns::Column& column, Type wanted) {
   if (column.type() == wanted) return column;
+  const bool decimal = column.type() == Type::kString;
   columns::ColumnBuilder builder(wanted);
   for (size_t row = 0; row < column.length(); ++row) {
     const columns::Value value = column.At(row);
     if (value.is_null()) {
       builder.AppendNull();
     } else if (wanted == Type::kInt64) {
-      builder.AppendInt(value.as_int());
+      builder.AppendInt(decimal ? NumberOf<int64_t>(value.as_text()) : value.as_int());
+    } else if (decimal) {
+      builder.AppendDouble(NumberOf<double>(value.as_text()));
     } else {
       builder.AppendDouble(columns::IsInteger(value.type()) ? static_cast<double>(value.as_int())
                                                             : value.as_double());
@@ -331,7 +350,8 @@ Result<RowCounts> CountRemoved(const VersionRows::Table& table, const WantedRows
                                SteppedCharge& charge) {
   TakenAway taken(commit);
   HR_TRY(delta::LogState before,
-         delta::ReplayLog(table.environment.files(), table.folder, state.version - 1, &taken));
+         delta::ReplayLog(table.environment.files(), table.folder, state.version - 1, &taken,
+                          delta::Compacted::kRead));
   HR_TRY(auto reader, delta::DeltaReader::Of(table.environment, table.folder, std::move(before),
                                              std::move(taken.files)));
   HR_TRY_VOID(CheckSourceColumns(reader->columns(), *wanted.schema));
@@ -369,7 +389,7 @@ Result<void> CheckSourceColumns(const delta::TableColumns& table, const columns:
                       fmt::format("the table has no column `{}` ({}), which the contract requires",
                                   field.name, columns::NameOf(field.type)))
               .With("column", field.name));
-    if (column->held && Becomes(*column->held, field.type)) continue;
+    if (Becomes(*column, field.type)) continue;
     return Fail(base::Error(ErrorCode::kInvalidInput,
                             fmt::format("column `{}` is {} in the table, and the contract wants "
                                         "{}: change one of them",
@@ -382,12 +402,14 @@ Result<void> CheckSourceColumns(const delta::TableColumns& table, const columns:
 Result<std::unique_ptr<VersionRows>> VersionRows::Whole(const Table& table,
                                                         const WantedRows& wanted, int64_t version) {
   env::Files& files = table.environment.files();
-  HR_TRY(const delta::LogState head, delta::ReplayLog(files, table.folder, version, nullptr));
+  HR_TRY(const delta::LogState head,
+         delta::ReplayLog(files, table.folder, version, nullptr, delta::Compacted::kRead));
   HR_TRY_VOID(delta::CheckReadableByAll(*head.protocol));
   HR_TRY(const delta::TableColumns columns, delta::ReadTableColumns(*head.metadata));
   HR_TRY_VOID(CheckSourceColumns(columns, *wanted.schema));
   Listing listing(columns, wanted.schema->field(wanted.event_time_field).name, table.budget);
-  HR_TRY(delta::LogState state, delta::ReplayLog(files, table.folder, version, &listing));
+  HR_TRY(delta::LogState state,
+         delta::ReplayLog(files, table.folder, version, &listing, delta::Compacted::kRead));
   HR_TRY(auto reader, delta::DeltaReader::Of(table.environment, table.folder, std::move(state),
                                              listing.InOrder()));
   return std::make_unique<Pieces>(FilesAsRows(std::move(reader), wanted.schema), wanted,

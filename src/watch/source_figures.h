@@ -7,6 +7,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "base/time.h"
+
 namespace headrace::watch {
 
 struct SourceFigures {
@@ -24,6 +26,13 @@ struct SourceFigures {
   uint64_t pieces = 0, versions = 0;   // since the start
   uint64_t skipped = 0, gone = 0;      // versions passed over; rows taken out of the table
   uint64_t heartbeats = 0;
+  uint64_t errors = 0;        // since the start
+  uint64_t waiting_rows = 0;  // known to wait, in versions that are not taken
+  std::string last_error;     // also when it has passed
+  std::optional<base::Timestamp> last_error_at;
+
+  // Versions of the table that are not in the log whole.
+  uint64_t waiting_versions() const;
 };
 
 nlohmann::ordered_json SourceJson(const SourceFigures& source);

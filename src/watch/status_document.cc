@@ -417,6 +417,31 @@ void AppendLayerMetrics(const std::vector<TableFigures>& tables, MetricsText& te
           [](const TableFigures& table) { return table.optimize.bytes_made; });
 }
 
+void AppendSourceMetrics(const std::vector<SourceFigures>& sources, MetricsText& text) {
+  const auto gauge = [&](std::string_view name, std::string_view help, auto value) {
+    for (const SourceFigures& source : sources)
+      text.Gauge(name, help, static_cast<double>(value(source)), {{"stream", source.stream}});
+  };
+  const auto counter = [&](std::string_view name, std::string_view help, auto value) {
+    for (const SourceFigures& source : sources)
+      text.Counter(name, help, value(source), {{"stream", source.stream}});
+  };
+  gauge("headrace_tables_source_lag_versions",
+        "Versions of the table that a stream is read from that are not in the log.",
+        [](const SourceFigures& source) { return source.waiting_versions(); });
+  gauge("headrace_tables_source_lag_rows", "Rows that are known to be in those versions.",
+        [](const SourceFigures& source) { return source.waiting_rows; });
+  gauge("headrace_tables_source_stopped", "1 when a source stopped; the status says why.",
+        [](const SourceFigures& source) { return source.state == "stopped" ? 1 : 0; });
+  counter("headrace_tables_source_accepted_rows_total", "Rows that went in, since the start.",
+          [](const SourceFigures& source) { return source.accepted; });
+  counter("headrace_tables_source_refused_rows_total", "Rows that were refused, since the start.",
+          [](const SourceFigures& source) { return source.refused; });
+  counter("headrace_tables_source_errors_total",
+          "Failures that made a source retry or stop, since the start.",
+          [](const SourceFigures& source) { return source.errors; });
+}
+
 }  // namespace
 
 std::string StatusMetrics(const StatusFigures& figures) {
@@ -525,6 +550,7 @@ std::string StatusMetrics(const StatusFigures& figures) {
     text.Gauge("headrace_tables_pending_rows", "Durable rows not in the table.",
                static_cast<double>(table.pending_rows), {{"table", table.name}});
   AppendLayerMetrics(figures.tables, text);
+  AppendSourceMetrics(figures.sources, text);
   text.Gauge("headrace_base_memory_charged_bytes", "Bytes charged to the budget.",
              static_cast<double>(figures.budget.used_bytes()));
   text.Gauge("headrace_base_memory_resident_bytes", "Resident memory of the process.",

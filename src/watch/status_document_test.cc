@@ -183,6 +183,25 @@ TEST_F(StatusDocumentTest, WritesPrometheusText) {
             std::string::npos);
 }
 
+TEST(SourceFiguresTest, TellHowFarASourceIsBehind) {
+  SourceFigures source{
+      .stream = "shops", .folder = "lake/shops", .state = "retrying", .reason = "gone"};
+  source.taken = 4;
+  source.newest = 9;
+  source.waiting_rows = 70;
+  source.errors = 2;
+  source.last_error = "gone";
+  source.last_error_at = base::Timestamp{0};
+  const auto json = SourceJson(source);
+  EXPECT_EQ(json["lag_versions"], 5);
+  EXPECT_EQ(json["lag_rows"], 70);
+  EXPECT_EQ(json["errors"], 2);
+  EXPECT_EQ(json["last_error"]["reason"], "gone");
+  EXPECT_EQ(json["last_error"]["at"], "1970-01-01T00:00:00Z");
+  source.taken.reset();
+  EXPECT_EQ(source.waiting_versions(), 10U);
+}
+
 TEST(MetricsTextTest, WritesHelpOnceAndEscapesLabels) {
   MetricsText text;
   text.Counter("headrace_x_y_total", "What.", 1, {{"name", "a\"b\\c"}});

@@ -58,7 +58,11 @@ std::vector<watch::SourceFigures> TableSources::Figures() const {
                    .versions = status.versions,
                    .skipped = status.skipped,
                    .gone = status.gone,
-                   .heartbeats = status.heartbeats});
+                   .heartbeats = status.heartbeats,
+                   .errors = status.errors,
+                   .waiting_rows = status.waiting_rows,
+                   .last_error = status.last_error,
+                   .last_error_at = status.last_error_at});
   }
   return all;
 }

@@ -126,6 +126,14 @@ TEST_F(FlightLoopback, BatchesAreTakenAndAcknowledgedInOrder) {
   EXPECT_EQ(budget_.used_bytes(), 0U);
 }
 
+TEST_F(FlightLoopback, ASourcesProducerIsNobodyElses) {
+  Start();
+  Put put(*client_, "delta/landings/t-1");
+  const arrow::Status ended = put.Finish();
+  EXPECT_NE(ended.message().find("read as sources"), std::string::npos) << ended.ToString();
+  EXPECT_TRUE(gate_.batches().empty());
+}
+
 // As of a client that knows the contract of before `delay` was added.
 TEST_F(FlightLoopback, AColumnThatMayBeNullMayBeMissing) {
   Start();

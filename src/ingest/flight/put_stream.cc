@@ -21,6 +21,7 @@
 #include "columns/arrow/arrow_bridge.h"
 #include "ingest/flight/batch_metadata.h"
 #include "ingest/flight/flight_status.h"
+#include "ingest/reserved_producers.h"
 
 namespace headrace::ingest {
 namespace {
@@ -117,6 +118,7 @@ base::Result<void> PutStream::ReadProducer(const arrow::Schema& schema) {
                 fmt::format("{} has {} bytes: give it at most {}", kProducerKey, producer_.size(),
                             kProducerBytesMax));
   }
+  HR_TRY_VOID(CheckNotReserved(kProducerKey, producer_));
   const std::string atomic = MetadataOf(schema, kAtomicKey).value_or("false");
   if (atomic != "true" && atomic != "false")
     return Fail(ErrorCode::kInvalidInput,

@@ -7,6 +7,7 @@
 #include "ingest/http/body_rows.h"
 #include "ingest/http/json_batch.h"
 #include "ingest/outcome_json.h"
+#include "ingest/reserved_producers.h"
 
 namespace headrace::ingest {
 namespace {
@@ -43,6 +44,7 @@ base::Result<columns::BatchSource> ReadSource(EventsRequest& request) {
                 "Headrace-Producer and Headrace-Sequence belong together: send both or neither");
   if (request.producer) {
     HR_TRY_VOID(CheckSourceName("Headrace-Producer", *request.producer));
+    HR_TRY_VOID(CheckNotReserved("Headrace-Producer", *request.producer));
     HR_TRY(source.sequence, ParseSequence(*request.sequence));
     source.producer = std::move(*request.producer);
   }

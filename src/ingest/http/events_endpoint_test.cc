@@ -130,6 +130,9 @@ TEST_F(EventsEndpoint, RequestsThatSayTooLittleOrTooMuch) {
               HasSubstr("count 1, 2, 3"));
   EXPECT_THAT(Refusal({.stream = "landings", .body = body, .producer = "", .sequence = "1"}),
               HasSubstr("1 to 256"));
+  EXPECT_THAT(
+      Refusal({.stream = "landings", .body = body, .producer = "delta/landings", .sequence = "1"}),
+      HasSubstr("read as sources"));
   EXPECT_THAT(Refusal({.stream = "landings",
                        .body = body,
                        .producer = "a",

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <mutex>
 #include <utility>
 
@@ -29,6 +30,9 @@ using State = TableSourceStatus::State;
 // The first read of a table waits this long at most while the engine is pressed; what is added
 // later waits as long as it may wait to be seen.
 constexpr env::MonotonicTime kYieldMax = std::chrono::minutes(10);
+
+// Versions that are looked into ahead, to tell how many rows wait.
+constexpr int64_t kLookAhead = 100;
 
 // A failure that may pass by itself.
 bool MayPass(const Error& error) {
@@ -153,11 +157,25 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
       status.state = State::kStopped;
       status.reason = why;
     });
+    NoteError(why);
+  }
+  void NoteError(const std::string& text) {
+    const base::Timestamp now = environment_.clock().Wall();
+    Note([&](TableSourceStatus& status) {
+      ++status.errors;
+      status.last_error = text;
+      status.last_error_at = now;
+    });
   }
 
   // `step` is tried again after a while, or never.
   void Failed(const Error& error, Step step) {
     if (!MayPass(error)) return Stop(error.ToString());
+    Retry(error, retry_, std::move(step));
+    retry_ = std::min(retry_ * 2, options_.retry_max);
+  }
+  void Retry(const Error& error, base::Duration after, Step step) {
+    NoteError(error.ToString());
     Note([&](TableSourceStatus& status) {
       if (status.state != State::kRetrying)
         base::LogWarning("tables.source_retries", {{"stream", options_.stream},
@@ -166,8 +184,7 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
       status.state = State::kRetrying;
       status.reason = error.ToString();
     });
-    PostAfter(retry_, std::move(step));
-    retry_ = std::min(retry_ * 2, options_.retry_max);
+    PostAfter(after, std::move(step));
   }
 
   // --- looking ---
@@ -178,14 +195,40 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
     if (!newest) {  // nobody wrote it yet, or the disk is away
       const Error error =
           listing ? Error(ErrorCode::kNotFound, "its log has no commit") : listing.error();
-      return Failed(Error(ErrorCode::kUnavailable, "the table can't be read: " + error.ToString()),
-                    &Actor::Look);
+      return Retry(Error(ErrorCode::kUnavailable, "the table can't be read: " + error.ToString()),
+                   options_.definition.every, &Actor::Look);
     }
     newest_ = *newest;
     first_ = listing->commits.front();
     Note([&](TableSourceStatus& status) { status.newest = newest_; });
     if (auto same = CheckTable(); !same) return Failed(same.error(), &Actor::Look);
+    LookAhead();
     Next();
+  }
+
+  // How many rows the versions to come bring. What can't be read now is told when its turn comes.
+  void LookAhead() {
+    const int64_t last = std::min(newest_, position_->version + kLookAhead);
+    for (int64_t version = position_->version + 1; version <= last; ++version) {
+      if (ahead_.contains(version)) continue;
+      const auto commit = delta::ReadCommit(environment_.files(), options_.folder, version);
+      if (!commit) break;
+      uint64_t rows = 0;
+      for (const delta::AddFile& file : commit->adds)
+        if (file.data_change) rows += file.rows;
+      ahead_.emplace(version, rows);
+    }
+    TellWaiting();
+  }
+  // Those of versions that are neither taken nor being sent.
+  void TellWaiting() {
+    ahead_.erase(ahead_.begin(), ahead_.upper_bound(position_->version));
+    uint64_t rows = 0;
+    for (const auto& [version, count] : ahead_) rows += count;
+    ahead_rows_ = rows;
+    Note([&](TableSourceStatus& status) {
+      status.waiting_rows = rows + status.rows - std::min(status.rows, status.rows_done);
+    });
   }
 
   // That it is the table that was read before, and none of ours; where nothing was read, where to
@@ -194,7 +237,8 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
     if (checked_ != newest_) {
       // The newest state says what the table is; versions are read with their own.
       HR_TRY(const delta::LogState newest,
-             delta::ReplayLog(environment_.files(), options_.folder, newest_, nullptr));
+             delta::ReplayLog(environment_.files(), options_.folder, newest_, nullptr,
+                              delta::Compacted::kRead));
       HR_TRY_VOID(delta::CheckReadableByAll(*newest.protocol));
       for (const auto& [application, txn] : newest.transactions)
         if (application.starts_with("headrace/" + log_.id + "/"))
@@ -310,7 +354,8 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
       state_->Apply(commit);
       return {};
     }
-    HR_TRY(state_, delta::ReplayLog(environment_.files(), options_.folder, version, nullptr));
+    HR_TRY(state_, delta::ReplayLog(environment_.files(), options_.folder, version, nullptr,
+                                    delta::Compacted::kRead));
     return {};
   }
 
@@ -323,6 +368,7 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
     rows_.reset();
     pass_.reset();
     Tell(*position_);
+    TellWaiting();
     Post(&Actor::Next);
   }
 
@@ -386,6 +432,7 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
       status.rows = rows_->rows();
       status.rows_done = 0;
     });
+    TellWaiting();
   }
 
   // Of reading a version's rows: what is not there any more will not come back by itself.
@@ -449,6 +496,7 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
       status.accepted += answer.accepted;
       status.refused += answer.refused.size();
       status.rows_done += rows;
+      status.waiting_rows = ahead_rows_ + status.rows - std::min(status.rows, status.rows_done);
       ++status.pieces;
       status.files_done = rows_->files_done();
     });
@@ -479,7 +527,9 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
   std::optional<delta::LogState> state_;  // of the version that was read last
   std::unique_ptr<VersionRows> rows_;
   std::unique_ptr<env::BackgroundPass> pass_;
-  uint64_t sequence_ = 0;  // the last that the log has
+  uint64_t sequence_ = 0;              // the last that the log has
+  std::map<int64_t, uint64_t> ahead_;  // rows of versions to come, as far as they were looked into
+  uint64_t ahead_rows_ = 0;
   base::Duration retry_;
 
   mutable std::mutex mutex_;

@@ -42,7 +42,8 @@ struct TableSourceOptions {
   pipeline::TableSourceDefinition definition;
   // Rows of a piece, at most: an epoch that the real-time producers wait for grows by that much.
   uint32_t piece_rows = 8192;
-  // After a failure that may pass; doubles.
+  // After a failure that may pass; doubles. A table that is not there is looked for as often as the
+  // definition's `every` says.
   base::Duration retry_min = std::chrono::milliseconds(500);
   base::Duration retry_max = std::chrono::minutes(1);
 };
@@ -63,6 +64,12 @@ struct TableSourceStatus {
   uint64_t skipped = 0;   // versions passed over because they take rows out of the table
   uint64_t gone = 0;      // rows that versions took out of the table, and that stay in the stream
   uint64_t heartbeats = 0;
+  uint64_t errors = 0;  // that made it retry or stop
+  // What is known to wait: rows of the version that is being sent that were not sent yet, and of
+  // those after it that the last look found, as statistics tell.
+  uint64_t waiting_rows = 0;
+  std::string last_error;  // also when it has passed
+  std::optional<base::Timestamp> last_error_at;
 };
 std::string_view NameOf(TableSourceStatus::State state);  // "reading", "waiting" ...
 

@@ -387,6 +387,64 @@ TEST(TableSource, RefusedRowsSayWhereTheyStood) {
   EXPECT_EQ(world.source_->status().refused, 2U);
 }
 
+// Rows that wait are told while they do, and what failed also when it has passed.
+TEST(TableSource, TellsHowFarBehindItIs) {
+  World world;
+  world.Append(Rows(0, 3));
+  world.Start();
+  world.Settle();
+  EXPECT_EQ(world.source_->status().waiting_rows, 0U);
+  EXPECT_EQ(world.source_->status().errors, 0U);
+  for (int64_t version = 2; version <= 4; ++version) world.Append(Rows(version * 10, 5));
+  const std::string away = world.table_.CommitPath(2);
+  ASSERT_TRUE(world.machine_->files().Rename(away, away + ".away"));
+  world.machine_->RunFor(seconds(5));
+  world.ExpectStopped("commit 2");
+  EXPECT_EQ(*world.source_->status().newest - *world.source_->status().taken, 3);
+  EXPECT_EQ(world.source_->status().errors, 1U);
+  EXPECT_NE(world.source_->status().last_error.find("commit 2"), std::string::npos);
+  EXPECT_TRUE(world.source_->status().last_error_at.has_value());
+  ASSERT_TRUE(world.machine_->files().Rename(away + ".away", away));
+  world.Die();
+  world.Settle();
+  EXPECT_EQ(world.source_->status().waiting_rows, 0U);
+  world.ExpectAllOnce();
+}
+
+TEST(TableSource, RowsOfVersionsToComeWait) {
+  World world;
+  world.Append(Rows(0, 3));
+  world.Start();
+  world.Settle();
+  for (int64_t version = 2; version <= 4; ++version) world.Append(Rows(version * 10, 5));
+  // The last of them can't be read to its end.
+  const delta::AddFile broken = world.last_;
+  const std::string path = std::string(kTable) + "/" + broken.path;
+  ASSERT_TRUE(world.machine_->files().Rename(path, path + ".away"));
+  for (int64_t version = 5; version <= 6; ++version) world.Append(Rows(version * 10, 5));
+  world.machine_->RunFor(seconds(5));
+  EXPECT_EQ(world.source_->status().state, State::kStopped);
+  EXPECT_EQ(world.source_->status().taken, 3);
+  EXPECT_EQ(world.source_->status().waiting_rows, 15U) << "of versions 4, 5 and 6";
+}
+
+// However long a table is not there, it is looked for every `every`.
+TEST(TableSource, AnAbsentTableIsLookedForAsOftenAsSaid) {
+  World world;
+  world.Append(Rows(0, 3));
+  const std::string away = std::string(kTable) + "-away";
+  ASSERT_TRUE(world.machine_->files().Rename(kTable, away));
+  world.Start();
+  world.machine_->RunFor(std::chrono::minutes(20));
+  EXPECT_EQ(world.source_->status().state, State::kRetrying);
+  EXPECT_GE(world.source_->status().errors, 1100U);
+  ASSERT_TRUE(world.machine_->files().Rename(away, kTable));
+  world.machine_->RunFor(seconds(3));
+  EXPECT_EQ(world.source_->status().state, State::kWaiting);
+  EXPECT_EQ(world.source_->status().taken, 1);
+  world.ExpectAllOnce();
+}
+
 // A table that can't be read is a dead source: no heartbeat says otherwise.
 TEST(TableSource, AnUnreadableTableSendsNoHeartbeat) {
   World world;

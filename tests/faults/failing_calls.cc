@@ -1,15 +1,18 @@
-// An LD_PRELOAD that makes file calls fail, for what is under one path. libfiu has no points for
-// link, mkdir and posix_fallocate, and can't choose the Nth call.
+// An LD_PRELOAD that makes file calls fail, or kills the process at one, for what is under one
+// path. libfiu has no points for link, mkdir and posix_fallocate, and can't choose the Nth call.
 //   HEADRACE_FAIL        CALL:nth:N:ERRNO or CALL:share:PERMILLE:ERRNO (seeded by
-//   HEADRACE_FAIL_SEED) HEADRACE_FAIL_UNDER  the path
-// CALL is a function's name; `create` is an open that may make a file. A failed pwrite writes a
-// part first, a failed sync is not carried out. Each failure is a line on standard error.
+//   HEADRACE_FAIL_SEED), or CALL:kill:N:0 HEADRACE_FAIL_UNDER  the path
+//   HEADRACE_FAIL_NAMED  only what has this in its path
+// CALL is a function's name; `create` is an open that may make a file; `change` is each of them but
+// open and pread. A failed pwrite writes a part first, a failed sync is not carried out; SIGKILL
+// comes before the call. Each failure is a line on standard error.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
@@ -24,7 +27,9 @@ struct Plan {
   unsigned long number = 0;
   int error = EIO;
   const char* under = "";
+  const char* named = nullptr;
   uint64_t seed = 1;
+  bool kills() const { return std::strcmp(how, "kill") == 0; }
 };
 
 std::atomic<uint64_t> visits{0};
@@ -40,6 +45,7 @@ const Plan& ThePlan() {
                     &read.error) != 4)
       std::abort();
     read.under = under;
+    read.named = std::getenv("HEADRACE_FAIL_NAMED");
     if (seed != nullptr) read.seed = std::strtoull(seed, nullptr, 10);
     return read;
   }();
@@ -52,12 +58,21 @@ uint64_t Mixed(uint64_t word) {
   return word ^ (word >> 31);
 }
 
+bool IsMeant(const char* call) {
+  const char* const planned = ThePlan().call;
+  if (std::strcmp(planned, "change") != 0) return std::strcmp(call, planned) == 0;
+  return std::strcmp(call, "open") != 0 && std::strcmp(call, "pread") != 0;
+}
+
+void Kill() { ::kill(::getpid(), SIGKILL); }
+
 bool Fails(const char* call, const char* path) {
   const Plan& plan = ThePlan();
-  if (std::strcmp(call, plan.call) != 0) return false;
+  if (!IsMeant(call)) return false;
   if (std::strncmp(path, plan.under, std::strlen(plan.under)) != 0) return false;
+  if (plan.named != nullptr && std::strstr(path, plan.named) == nullptr) return false;
   const uint64_t visit = ++visits;
-  const bool nth = std::strcmp(plan.how, "nth") == 0;
+  const bool nth = plan.kills() || std::strcmp(plan.how, "nth") == 0;
   const bool hit =
       nth ? visit == plan.number : Mixed(plan.seed + visit * 7919) % 1000 < plan.number;
   if (!hit) return false;
@@ -65,12 +80,13 @@ bool Fails(const char* call, const char* path) {
   const int size = std::snprintf(line, sizeof(line), "failing_calls: %s %s, visit %lu, error %d\n",
                                  call, path, static_cast<unsigned long>(visit), plan.error);
   if (::write(2, line, static_cast<size_t>(size)) < 0) std::abort();
+  if (plan.kills() && std::strcmp(call, "pwrite") != 0) Kill();
   errno = plan.error;
   return true;
 }
 
 bool FailsOn(const char* call, int fd) {
-  if (std::strcmp(call, ThePlan().call) != 0) return false;
+  if (!IsMeant(call)) return false;
   char link[64];
   char path[512] = {};
   std::snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
@@ -103,6 +119,7 @@ ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
   REAL(pwrite);
   if (!FailsOn("pwrite", fd)) return real(fd, bytes, size, offset);
   if (size > 1 && real(fd, bytes, size / 2, offset) < 0) return -1;
+  if (ThePlan().kills()) Kill();
   errno = ThePlan().error;
   return -1;
 }

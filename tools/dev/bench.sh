@@ -109,18 +109,6 @@ setup_flink() {
   quietly javac-flink javac -cp "$STATE/flink/lib/*" -d "$STATE/flink/classes" "$source"
 }
 
-# The jars of a pom, as it pins them, in .dev/NAME/lib.
-setup_jars() { # setup_jars NAME POM
-  local name="$1" pom="$2" stamp="$STATE/$1/.stamp"
-  [[ -f "$stamp" && "$(cat "$stamp")" == "$(file_hash "$pom")" ]] && return
-  say "maven: the jars of $pom"
-  rm -rf "${STATE:?}/$name"
-  mkdir -p "$STATE/$name"
-  quietly "maven-$name" mvn -B -q -f "$pom" dependency:copy-dependencies -DincludeScope=runtime \
-    -DoutputDirectory="$STATE/$name/lib"
-  file_hash "$pom" >"$stamp"
-}
-
 bench_serving() {
   setup_build
   setup_dev

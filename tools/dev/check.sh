@@ -38,7 +38,7 @@ run_check() {
   say "check: all ok"
 }
 
-PYTHON_FOLDERS=(tools examples/flights bench/delta bench/features bench/flow bench/log bench/nexmark bench/peers bench/recovery bench/serving tests/interop tests/faults tests/kill tests/power tests/clock tests/overload tests/change tests/resp tests/http tests/feast tests/hostile tests/flight tests/tls tests/seeded_bugs)
+PYTHON_FOLDERS=(tools examples/flights bench/delta bench/features bench/flow bench/log bench/nexmark bench/peers bench/recovery bench/serving tests/interop tests/faults tests/kill tests/power tests/clock tests/overload tests/change tests/resp tests/http tests/feast tests/hostile tests/flight tests/tls tests/spark tests/seeded_bugs)
 
 cpp_files() {
   git ls-files --cached --others --exclude-standard -- '*.cc' '*.h' |

@@ -73,7 +73,27 @@ setup_dev() { setup_venv tools/requirements-dev.txt; }
 # Feast itself: the client and the peer of its own interfaces.
 setup_feast() { setup_venv tools/requirements-feast.txt; }
 
+# Spark and Delta's jars for it, and a JDK: readers and writers of the long interop tests.
+setup_spark() {
+  apt_install_list tools/apt-spark.txt
+  setup_venv tools/requirements-spark.txt
+  setup_jars spark tests/spark/pom.xml -DincludeGroupIds=io.delta,io.unitycatalog
+}
+
 setup_check() { apt_install_list tools/apt-check.txt; }
+
+# The jars of a pom, as it pins them, in .dev/NAME/lib.
+setup_jars() { # setup_jars NAME POM [OPTION...]
+  local name="$1" pom="$2" stamp="$STATE/$1/.stamp"
+  shift 2
+  [[ -f "$stamp" && "$(cat "$stamp")" == "$(file_hash "$pom")" ]] && return
+  say "maven: the jars of $pom"
+  rm -rf "${STATE:?}/$name"
+  mkdir -p "$STATE/$name"
+  quietly "maven-$name" mvn -B -q -f "$pom" dependency:copy-dependencies -DincludeScope=runtime "$@" \
+    -DoutputDirectory="$STATE/$name/lib"
+  file_hash "$pom" >"$stamp"
+}
 
 # The flights come inside an npm package; its bytes are pinned, so that figures compare.
 setup_flights() {

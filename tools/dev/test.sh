@@ -7,6 +7,7 @@ declare -A FAULT_LOOPS=(
   [power]=tests/power/power_loop.py
   [syscalls]=tests/faults/syscall_loop.py
   [clock]=tests/clock/clock_loop.py
+  [delta-kill]=tests/kill/delta_kill_loop.py
 )
 
 run_test() {
@@ -82,6 +83,12 @@ run_long_tests() {
       run_long_pytest pipelines tests/interop/test_pipelines.py
       return
       ;;
+    interop)
+      setup_spark
+      export HEADRACE_SPARK_JARS="$STATE/spark/lib"
+      run_long_pytest interop tests/spark
+      return
+      ;;
   esac
   say "ctest, long: $1"
   HEADRACE_TEST_LONG=1 run_ctest --timeout 3600 -R "$1"
@@ -97,6 +104,11 @@ run_fault_loop() { # run_fault_loop NAME OPTION...
   case "$name" in
     power) build_target headrace_power_disk ;;
     syscalls) build_target headrace_failing_calls ;;
+    delta-kill)
+      build_target headrace_failing_calls
+      setup_spark
+      export HEADRACE_SPARK_JARS="$STATE/spark/lib"
+      ;;
   esac
   say "loop: $name"
   "$VENV/bin/python" "${FAULT_LOOPS[$name]}" "$@" || status=$?

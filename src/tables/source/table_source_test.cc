@@ -432,13 +432,18 @@ TEST(TableSource, RowsOfVersionsToComeWait) {
 TEST(TableSource, AnAbsentTableIsLookedForAsOftenAsSaid) {
   World world;
   world.Append(Rows(0, 3));
-  const std::string away = std::string(kTable) + "-away";
-  ASSERT_TRUE(world.machine_->files().Rename(kTable, away));
+  const auto move = [&](const std::string& from, const std::string& to) {
+    for (int64_t version = 0; version <= 1; ++version) {
+      const std::string path = world.table_.CommitPath(version);
+      ASSERT_TRUE(world.machine_->files().Rename(path + from, path + to));
+    }
+  };
+  move("", ".away");
   world.Start();
   world.machine_->RunFor(std::chrono::minutes(20));
   EXPECT_EQ(world.source_->status().state, State::kRetrying);
   EXPECT_GE(world.source_->status().errors, 1100U);
-  ASSERT_TRUE(world.machine_->files().Rename(away, kTable));
+  move(".away", "");
   world.machine_->RunFor(seconds(3));
   EXPECT_EQ(world.source_->status().state, State::kWaiting);
   EXPECT_EQ(world.source_->status().taken, 1);

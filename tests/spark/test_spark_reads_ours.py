@@ -194,5 +194,5 @@ def test_a_feature_that_spark_switches_on_stops_us(published: Published) -> None
     sql(f"ALTER TABLE {name} SET TBLPROPERTIES ('delta.enableRowTracking'='true')")
     status, text = published.engine.post(json.dumps({"key": "k1", "at": "2026-01-02T00:00:00Z"}))
     assert status == 200, text
-    assert "rowTracking" in wait_for_state(published, "stopped")["reason"]
+    assert "writer feature" in wait_for_state(published, "stopped")["reason"]
     assert by_spark(published.table) == before

@@ -120,13 +120,7 @@ class TlsSession final : public env::Session {
       TurnAway("a ClientHello that is too long");
       return false;
     }
-    if (serving_.under_way.fetch_add(1, std::memory_order_relaxed) >=
-        serving_.limits.handshakes_max) {
-      serving_.under_way.fetch_sub(1, std::memory_order_relaxed);
-      TurnAway("too many handshakes are under way");
-      return false;
-    }
-    counted_ = true;
+    EnterHandshakes();
     auto charge = serving_.budget.TryCharge(base::MemoryAccount::kConnections,
                                             serving_.limits.handshake_charge_bytes);
     if (!charge) {
@@ -142,8 +136,8 @@ class TlsSession final : public env::Session {
     step_under_way_ = true;
     taken_ += gathered_.size();
     carrier_.PauseReading();
-    serving_.handshakes.Post([this, channel = channel_, weak = carrier_.weak_from_this(),
-                              bytes = std::exchange(gathered_, {})]() mutable {
+    serving_.steps.Push([this, channel = channel_, weak = carrier_.weak_from_this(),
+                         bytes = std::exchange(gathered_, {})]() mutable {
       if (weak.expired()) return;
       channel->Supply(bytes);
       const Step step = channel->Handshake();
@@ -154,6 +148,7 @@ class TlsSession final : public env::Session {
       if (const auto carrier = weak.lock())
         carrier->Run([this, step, rest = std::move(rest)] { StepMade(step, rest); });
     });
+    serving_.handshakes.Post([&serving = serving_] { serving.steps.MakeNewest(); });
   }
   void StepMade(Step step, const std::vector<uint8_t>& rest) {
     step_under_way_ = false;
@@ -254,8 +249,19 @@ class TlsSession final : public env::Session {
                                                        {"others", std::to_string(*others)},
                                                        {"reason", why}});
   }
+  void EnterHandshakes() {
+    // Run drops the task once the connection is closed, and `this` lives as long as that.
+    number_ = serving_.under_way.Enter(serving_.limits.handshakes_max,
+                                       [this, weak = carrier_.weak_from_this()] {
+                                         if (const auto carrier = weak.lock())
+                                           carrier->Run([this] {
+                                             if (state_ == State::kHandshake)
+                                               TurnAway("too many handshakes are under way");
+                                           });
+                                       });
+  }
   void LeaveHandshakes() {
-    if (std::exchange(counted_, false)) serving_.under_way.fetch_sub(1, std::memory_order_relaxed);
+    if (number_ != 0) serving_.under_way.Leave(std::exchange(number_, 0));
     charge_ = base::MemoryCharge();
   }
 
@@ -267,7 +273,7 @@ class TlsSession final : public env::Session {
   State state_ = State::kHello;
   std::vector<uint8_t> gathered_;  // for the next step of the handshake
   uint64_t taken_ = 0;             // bytes that went into its steps
-  bool counted_ = false;           // among serving_.under_way
+  uint64_t number_ = 0;            // among serving_.under_way; 0: not there
   bool step_under_way_ = false;
   bool input_ended_ = false;
   base::MemoryCharge charge_;
@@ -282,6 +288,44 @@ void SecuredConnection::Write(std::string bytes) {
 void SecuredConnection::CloseAfterWrites() { session_.CloseAfterWrites(); }
 
 }  // namespace
+
+uint64_t HandshakeLine::Enter(size_t most, GiveUp give_up) {
+  GiveUp first;
+  uint64_t number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (line_.size() >= most && most > 0) first = std::move(line_.extract(line_.begin()).mapped());
+    number = ++last_;
+    line_.emplace(number, std::move(give_up));
+  }
+  if (first) first();
+  return number;
+}
+
+void HandshakeLine::Leave(uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  line_.erase(number);
+}
+
+size_t HandshakeLine::size() const {
+  const std::lock_guard lock(mutex_);
+  return line_.size();
+}
+
+void HandshakeSteps::Push(env::Task step) {
+  const std::lock_guard lock(mutex_);
+  steps_.push_back(std::move(step));
+}
+
+void HandshakeSteps::MakeNewest() {
+  env::Task step;
+  {
+    const std::lock_guard lock(mutex_);
+    step = std::move(steps_.back());
+    steps_.pop_back();
+  }
+  step();
+}
 
 env::SessionFactory OverTls(TlsServing& serving, TlsPort port, env::SessionFactory inner) {
   struct Shared {

@@ -8,7 +8,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/memory_budget.h"
 #include "env/clock.h"
@@ -21,12 +25,46 @@ namespace headrace::protocols {
 
 // Named limits, of all ports together.
 struct TlsLimits {
-  size_t handshakes_max = 1024;  // at once, counted from the first byte; one more is closed
+  // At once, counted from the first byte; with one more, the one that began first is closed: an
+  // honest client's takes two round trips, one that nobody goes on with waits for handshake_max.
+  size_t handshakes_max = 1024;
   std::chrono::seconds handshake_max{10};        // from the connection on, then it is closed
   uint64_t handshake_bytes_max = 64U << 10;      // that it takes without an end, then it is closed
   uint64_t hello_bytes_max = 16U << 10;          // of a ClientHello; a longer one is closed
   uint64_t handshake_charge_bytes = 48U << 10;   // of the memory budget, while it is under way
   uint64_t connection_charge_bytes = 24U << 10;  // beside that of a connection without TLS
+};
+
+// The handshakes under way on all ports. Thread-safe.
+class HandshakeLine {
+ public:
+  using GiveUp = std::function<void()>;  // called on any thread
+
+  // A number for Leave. When there are `most`, the one that began first leaves, and is told to give
+  // up.
+  uint64_t Enter(size_t most, GiveUp give_up);
+  // No-op for one that has left.
+  void Leave(uint64_t number);
+  size_t size() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<uint64_t, GiveUp> line_;
+  uint64_t last_ = 0;
+};
+
+// Steps of handshakes that wait for the executor; the newest is made first. When more come than can
+// be made, each client that is served is served at once, and those that waited in vain already wait
+// on. Thread-safe; as many as there are handshakes.
+class HandshakeSteps {
+ public:
+  void Push(env::Task step);
+  // For each Push once.
+  void MakeNewest();
+
+ private:
+  std::mutex mutex_;
+  std::vector<env::Task> steps_;
 };
 
 // What all ports of an engine share. Outlives their servers.
@@ -36,7 +74,8 @@ struct TlsServing {
   base::MemoryBudget& budget;
   env::Executor& handshakes;  // its tasks do not block on I/O; ends after the servers
   TlsLimits limits = {};
-  std::atomic<uint64_t> under_way{0};
+  HandshakeLine under_way = {};
+  HandshakeSteps steps = {};
   std::atomic<uint64_t> done{0};
   std::atomic<uint64_t> resumed{0};
   std::atomic<uint64_t> failed{0};         // broken off, late, or not believed

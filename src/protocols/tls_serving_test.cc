@@ -151,7 +151,7 @@ TEST(TlsServing, CarriesASession) {
     EXPECT_TRUE(client.ended);
     EXPECT_EQ(world.seen_["closed"], 1);
     EXPECT_EQ(world.serving_->done.load(), 1U);
-    EXPECT_EQ(world.serving_->under_way.load(), 0U);
+    EXPECT_EQ(world.serving_->under_way.size(), 0U);
     EXPECT_EQ(world.budget_.used_bytes(), 0U);
   }
 }
@@ -201,16 +201,16 @@ TEST(TlsServing, GivesUpAHandshakeThatTakesTooLong) {
   first_bytes.SendRaw(std::string("\x16\x03\x01", 3));
   world.Pass(seconds(5));
   EXPECT_FALSE(silent.ended || half.ended || first_bytes.ended);
-  EXPECT_EQ(world.serving_->under_way.load(), 1U);
+  EXPECT_EQ(world.serving_->under_way.size(), 1U);
   EXPECT_EQ(world.budget_.used_bytes(), world.serving_->limits.handshake_charge_bytes);
   world.Pass(seconds(8));
   EXPECT_TRUE(silent.ended && half.ended && first_bytes.ended);
   EXPECT_EQ(world.serving_->failed.load(), 3U);
-  EXPECT_EQ(world.serving_->under_way.load(), 0U);
+  EXPECT_EQ(world.serving_->under_way.size(), 0U);
   EXPECT_EQ(world.budget_.used_bytes(), 0U);
 }
 
-TEST(TlsServing, TurnsAwayHandshakesOverTheLimit) {
+TEST(TlsServing, OverTheLimitTheFirstHandshakeGoes) {
   World world(4);
   world.serving_->limits.handshakes_max = 2;
   std::vector<std::unique_ptr<Client>> clients;
@@ -219,16 +219,30 @@ TEST(TlsServing, TurnsAwayHandshakesOverTheLimit) {
     clients.back()->SendRaw(clients.back()->ClientHello());
     world.Pass();
   }
-  EXPECT_FALSE(clients[0]->ended || clients[1]->ended);
-  EXPECT_TRUE(clients[2]->ended);
+  EXPECT_TRUE(clients[0]->ended);
+  EXPECT_FALSE(clients[1]->ended || clients[2]->ended);
   EXPECT_EQ(world.serving_->turned_away.load(), 1U);
-  EXPECT_EQ(clients[2]->plain, "") << "nothing was computed for it";
-  clients.clear();
+  EXPECT_EQ(world.serving_->under_way.size(), 2U);
+  EXPECT_EQ(world.budget_.used_bytes(), 2 * world.serving_->limits.handshake_charge_bytes);
+  Client honest(world);
+  honest.Begin();
   world.Pass();
-  Client next(world);
-  next.Begin();
-  world.Pass();
-  EXPECT_TRUE(next.open) << "there is room again";
+  EXPECT_TRUE(honest.open) << "half handshakes shut nobody out";
+  EXPECT_TRUE(clients[1]->ended);
+  EXPECT_FALSE(clients[2]->ended);
+  EXPECT_EQ(world.serving_->under_way.size(), 1U);
+}
+
+TEST(HandshakeSteps, TheNewestIsMadeFirst) {
+  HandshakeSteps steps;
+  std::string made;
+  steps.Push([&] { made += 'a'; });
+  steps.Push([&] { made += 'b'; });
+  steps.MakeNewest();
+  steps.Push([&] { made += 'c'; });
+  steps.MakeNewest();
+  steps.MakeNewest();
+  EXPECT_EQ(made, "bca");
 }
 
 TEST(TlsServing, TurnsAwayWhatIsTooLong) {
@@ -237,7 +251,7 @@ TEST(TlsServing, TurnsAwayWhatIsTooLong) {
   announces.SendRaw(std::string("\x16\x03\x01\x01\x00\x01\x01\x00\x00", 9));  // 64 KiB of hello
   world.Pass();
   EXPECT_TRUE(announces.ended);
-  EXPECT_EQ(world.serving_->under_way.load(), 0U);
+  EXPECT_EQ(world.serving_->under_way.size(), 0U);
   Client sends(world);
   std::string hello = sends.ClientHello();
   hello.resize(hello.size() - 1);
@@ -245,7 +259,7 @@ TEST(TlsServing, TurnsAwayWhatIsTooLong) {
   sends.SendRaw(std::string(100'000, '\0'));
   world.Pass();
   EXPECT_TRUE(sends.ended);
-  EXPECT_EQ(world.serving_->under_way.load(), 0U);
+  EXPECT_EQ(world.serving_->under_way.size(), 0U);
 }
 
 TEST(TlsServing, TheBudgetBoundsHandshakes) {
@@ -284,7 +298,7 @@ TEST(TlsServing, SurvivesDamage) {
     world.Pass(seconds(13));
     EXPECT_TRUE(client.ended) << "seed " << seed;
     EXPECT_EQ(world.seen_["begun"], 0) << "seed " << seed;
-    EXPECT_EQ(world.serving_->under_way.load(), 0U) << "seed " << seed;
+    EXPECT_EQ(world.serving_->under_way.size(), 0U) << "seed " << seed;
     EXPECT_EQ(world.budget_.used_bytes(), 0U) << "seed " << seed;
   }
 }

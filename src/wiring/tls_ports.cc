@@ -118,7 +118,7 @@ watch::TlsFigures TlsPorts::figures() const {
           .loaded = identity.loaded,
           .problem = identity.problem,
           .flight_problem = flight_problem_,
-          .handshakes_under_way = count(serving_.under_way),
+          .handshakes_under_way = serving_.under_way.size(),
           .handshakes_done = count(serving_.done),
           .resumed = count(serving_.resumed),
           .failed = count(serving_.failed),

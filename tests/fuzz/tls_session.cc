@@ -50,7 +50,7 @@ class TlsServer {
     Promise(peer->closed(), "a handshake ends, one way or another");
     Run([&] { peer.reset(); });
     machine_.RunUntilIdle();
-    Promise(serving_->under_way == 0, "every handshake is counted out");
+    Promise(serving_->under_way.size() == 0, "every handshake is counted out");
     Promise(budget_.used_bytes() == 0, "every charge is given back");
   }
 

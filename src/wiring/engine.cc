@@ -38,7 +38,7 @@ using base::Fail;
 using base::Result;
 
 constexpr uint16_t kPortsTried = 20;  // a default port moves by at most this many
-constexpr size_t kOtherFiles = 512;   // segments, tables, Flight, ports: not HTTP connections
+constexpr size_t kOtherFiles = 512;   // segments, tables, ports: no connections
 constexpr std::chrono::milliseconds kDrainGrace{5'000};  // requests under way at a stop
 
 // Calls `listen` with the port, then, for a default one that is in use, with those after it.
@@ -62,19 +62,29 @@ auto ListenOrMove(std::string_view what, const ListenAddress& address, Listen li
   return server;
 }
 
-// Of each of the `ports`: as many as the system lets us have files open, less those that the rest
-// needs.
-size_t ConnectionsMax(size_t ports) {
+struct ConnectionShares {
+  size_t each = 0;  // of HTTP and of the Redis protocol
+  size_t flight = 0;
+};
+// As many as the system lets us have files open, less those that the rest needs. Flight may be over
+// its share for as long as nobody looks, so it counts twice.
+ConnectionShares ShareConnections(size_t ports) {
   const size_t wanted = env::ConnectionLimits().connections_max;
-  const uint64_t files = env::RaiseOpenFilesMax(ports * wanted + kOtherFiles);
-  if (files >= ports * wanted + kOtherFiles) return wanted;
-  const size_t possible = (files > 2 * kOtherFiles ? files - kOtherFiles : files / 2) / ports;
+  const size_t flight = ingest::FlightServerOptions().connections_max;
+  const size_t needed = ports * wanted + 2 * flight + kOtherFiles;
+  const uint64_t files = env::RaiseOpenFilesMax(needed);
+  if (files >= needed) return {.each = wanted, .flight = flight};
+  ConnectionShares shares;
+  shares.flight = std::min<size_t>(flight, files / 16);
+  const size_t others = 2 * shares.flight + std::min<size_t>(kOtherFiles, files / 2);
+  shares.each = (files - others) / ports;
   base::LogWarning("wiring.few_open_files",
                    {{"open_files_max", std::to_string(files)},
-                    {"connections_max", std::to_string(possible)},
+                    {"connections_max", std::to_string(shares.each)},
+                    {"flight_connections_max", std::to_string(shares.flight)},
                     {"wanted", std::to_string(wanted)},
                     {"how", "raise the hard limit: ulimit -Hn, LimitNOFILE="}});
-  return possible;
+  return shares;
 }
 
 class RunningEngine final : public Engine {
@@ -104,7 +114,8 @@ class RunningEngine final : public Engine {
     // A page has neither a token nor a certificate, but it can have a name that leads here.
     const bool known = access_ || (tls_ && tls_->asks_clients());
     http.hosts = known ? protocols::HostRule::kAny : protocols::HostRule::kLocal;
-    http.connection.connections_max = ConnectionsMax(options_.resp ? 2 : 1);
+    const ConnectionShares connections = ShareConnections(options_.resp ? 2 : 1);
+    http.connection.connections_max = connections.each;
     HR_TRY(http_, ListenOrMove("HTTP", options_.http, [&](uint16_t port) {
              return protocols::HttpServer::Start(*network_, environment_->clock(), *budget_,
                                                  starting_router_, options_.http.host, port, http);
@@ -113,6 +124,7 @@ class RunningEngine final : public Engine {
              ingest::FlightServerOptions flight;
              flight.host = options_.flight.host;
              flight.port = port;
+             flight.connections_max = connections.flight;
              flight.access = access_.get();
              if (tls_) flight.tls = FlightTlsOf(tls_->texts());
              return ingest::FlightServer::Start(flight, starting_gate_, *budget_, *environment_,

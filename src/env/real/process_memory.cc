@@ -1,20 +1,23 @@
 #include "env/process_memory.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <fstream>
-#include <memory>
 #include <string>
 
 namespace headrace::env {
 
 uint64_t ResidentBytes() {
-  const std::unique_ptr<FILE, int (*)(FILE*)> statm(std::fopen("/proc/self/statm", "re"),
-                                                    &std::fclose);
+  // Kept open: it is read when the process may open no further file, too.
+  static const int kStatm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  std::array<char, 128> text{};
+  if (pread(kStatm, text.data(), text.size() - 1, 0) <= 0) return 0;
   unsigned long long all = 0;
   unsigned long long resident = 0;
-  if (statm == nullptr || std::fscanf(statm.get(), "%llu %llu", &all, &resident) != 2) return 0;
+  if (std::sscanf(text.data(), "%llu %llu", &all, &resident) != 2) return 0;
   return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 

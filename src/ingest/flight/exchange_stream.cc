@@ -13,6 +13,8 @@
 #include <string_view>
 #include <utility>
 
+#include "ingest/flight/inflated_messages.h"
+
 namespace headrace::ingest {
 namespace {
 
@@ -35,6 +37,7 @@ std::unexpected<Error> Broken(const arrow::Status& status) {
 }  // namespace
 
 base::Result<void> ExchangeStream::Run(const FlightCaller& caller) {
+  const InflatedMessages inflated(budget_);
   HR_TRY_VOID(ChargeMessages(kFirstMessageBytes));
   if (reader_.descriptor().type != arrow::flight::FlightDescriptor::CMD)
     return Fail(ErrorCode::kInvalidInput,
@@ -45,6 +48,8 @@ base::Result<void> ExchangeStream::Run(const FlightCaller& caller) {
   if (const auto begun = writer_.Begin(exchange->schema()); !begun.ok()) return Broken(begun);
   while (!caller.IsGone()) {
     const auto chunk = reader_.Next();
+    if (chunk.status().IsOutOfMemory())
+      return Fail(Error(ErrorCode::kResourceExhausted, chunk.status().message()));
     if (!chunk.ok()) return Fail(Error(ErrorCode::kInvalidInput, chunk.status().message()));
     if (chunk->data == nullptr && chunk->app_metadata == nullptr) return {};
     if (chunk->data == nullptr)

@@ -56,39 +56,6 @@ base::Result<void> TryPort(env::Network& network, const std::string& host, uint1
   return {};
 }
 
-// One of the places for calls of a kind, for as long as it lives.
-class Place {
- public:
-  // Null when every place is taken.
-  static std::unique_ptr<Place> Enter(const std::shared_ptr<std::atomic<size_t>>& count,
-                                      size_t most) {
-    if (count->fetch_add(1) < most) return std::unique_ptr<Place>(new Place(count));
-    count->fetch_sub(1);
-    return nullptr;
-  }
-  ~Place() { count_->fetch_sub(1); }
-  Place(const Place&) = delete;
-
- private:
-  explicit Place(std::shared_ptr<std::atomic<size_t>> count) : count_(std::move(count)) {}
-  const std::shared_ptr<std::atomic<size_t>> count_;
-};
-
-// Rows that take a place.
-class CountedRows final : public FlightRows {
- public:
-  CountedRows(std::unique_ptr<Place> place, std::unique_ptr<FlightRows> rows)
-      : place_(std::move(place)), rows_(std::move(rows)) {}
-
-  std::shared_ptr<arrow::Schema> schema() const override { return rows_->schema(); }
-  base::Result<std::optional<FlightBatch>> Next() override { return rows_->Next(); }
-  std::string Summary() const override { return rows_->Summary(); }
-
- private:
-  const std::unique_ptr<Place> place_;
-  const std::unique_ptr<FlightRows> rows_;
-};
-
 }  // namespace
 
 // The verbs of Arrow Flight; each one only translates.
@@ -149,9 +116,6 @@ class FlightServer::Service final : public flight::FlightServerBase {
   std::vector<FlightAction> actions_;
   std::atomic<FlightReads*> reads_{nullptr};
   std::atomic<FlightExchanges*> exchanges_{nullptr};
-  const std::shared_ptr<std::atomic<size_t>> gets_ = std::make_shared<std::atomic<size_t>>(0);
-  const std::shared_ptr<std::atomic<size_t>> exchange_count_ =
-      std::make_shared<std::atomic<size_t>>(0);
   std::atomic<bool> stopped_{false};  // calls that wait look at it
   std::mutex mutex_;
   bool stopping_ = false;
@@ -162,12 +126,6 @@ base::Result<std::shared_ptr<PutWindow>> FlightServer::Service::OpenWindow() {
   const std::lock_guard lock(mutex_);
   if (stopping_)
     return Fail(ErrorCode::kUnavailable, "the server is stopping: repeat when it is back");
-  if (windows_.size() >= options_.put_streams_max) {
-    return Fail(
-        ErrorCode::kResourceExhausted,
-        fmt::format("{} DoPut streams are open, the most there may be: close one, then repeat",
-                    windows_.size()));
-  }
   auto window = std::make_shared<PutWindow>(options_.window_batches, options_.window_bytes);
   windows_.insert(window);
   return window;
@@ -214,13 +172,7 @@ arrow::Status FlightServer::Service::DoGet(const flight::ServerCallContext& cont
 base::Result<std::unique_ptr<FlightRows>> FlightServer::Service::OpenRows(
     const flight::ServerCallContext& context, const std::string& ticket) {
   HR_TRY(FlightReads * reads, Reads());
-  auto place = Place::Enter(gets_, options_.get_streams_max);
-  if (!place)
-    return Fail(ErrorCode::kResourceExhausted,
-                fmt::format("{} DoGet calls are open, the most there may be: end one, then repeat",
-                            options_.get_streams_max));
-  HR_TRY(auto rows, reads->Open(ticket, Calling(context)));
-  return std::make_unique<CountedRows>(std::move(place), std::move(rows));
+  return reads->Open(ticket, Calling(context));
 }
 
 FlightCaller FlightServer::Service::Calling(const flight::ServerCallContext& context) const {
@@ -236,12 +188,6 @@ arrow::Status FlightServer::Service::DoExchange(
     FlightExchanges* exchanges = exchanges_.load(std::memory_order_acquire);
     if (exchanges == nullptr)
       return Fail(ErrorCode::kUnavailable, "nothing can be read yet: repeat in a moment");
-    const auto place = Place::Enter(exchange_count_, options_.exchange_streams_max);
-    if (!place)
-      return Fail(
-          ErrorCode::kResourceExhausted,
-          fmt::format("{} DoExchange calls are open, the most there may be: end one, then repeat",
-                      options_.exchange_streams_max));
     return ExchangeStream(budget_, *exchanges, *reader, *writer).Run(Calling(context));
   }();
   return done ? arrow::Status::OK() : ToFlightStatus(done.error());
@@ -342,7 +288,10 @@ base::Result<std::unique_ptr<FlightServer>> FlightServer::Start(
   auto server = std::unique_ptr<FlightServer>(
       new FlightServer(std::move(options), gate, budget, environment, network, std::move(actions)));
   HR_TRY(server->service_, server->MakeService());
-  server->options_.port = static_cast<uint16_t>(server->service_->port());
+  const uint16_t port = static_cast<uint16_t>(server->service_->port());
+  server->options_.port = port;
+  server->watch_ = ConnectionWatch::Make(
+      environment, budget, {.port = port, .connections_max = server->options_.connections_max});
   return server;
 }
 
@@ -359,6 +308,7 @@ base::Result<std::unique_ptr<FlightServer::Service>> FlightServer::MakeService()
   flight::FlightServerOptions server(*location);
   if (options_.access != nullptr)
     server.middleware.emplace_back(kFlightAccess, MakeFlightAccess(*options_.access));
+  server.middleware.emplace_back(kCallPlaces, MakeCallPlaces(options_.calls));
   if (tls) {
     server.tls_certificates.push_back({.pem_cert = tls->certificates, .pem_key = tls->key});
     server.verify_client = !tls->client_ca.empty();

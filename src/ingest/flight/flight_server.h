@@ -18,6 +18,8 @@
 #include "base/result.h"
 #include "env/environment.h"
 #include "env/network.h"
+#include "ingest/flight/call_places.h"
+#include "ingest/flight/connection_watch.h"
 #include "ingest/flight/flight_reads.h"
 #include "ingest/stream_gate.h"
 
@@ -45,9 +47,8 @@ struct FlightServerOptions {
   const access::AccessList* access = nullptr;
   std::optional<FlightTls> tls;  // nothing: none is spoken
   // Named limits.
-  size_t put_streams_max = 64;  // DoPut calls at once; one more is kResourceExhausted
-  size_t get_streams_max = 64;  // DoGet calls at once, likewise; those that nobody reads count too
-  size_t exchange_streams_max = 64;  // DoExchange calls at once, likewise
+  CallLimits calls;
+  size_t connections_max = 1024;  // those over it are closed (connection_watch.h)
   size_t window_batches =
       64;  // unacknowledged batches of one DoPut; at the limit its input is not read
   // The same in bytes of columns; one batch may pass it. At 500,000 small rows a second this is a
@@ -109,6 +110,7 @@ class FlightServer {
   FlightReads* reads_ = nullptr;
   FlightExchanges* exchanges_ = nullptr;
   std::unique_ptr<Service> service_;  // null: a Renew failed
+  std::unique_ptr<ConnectionWatch> watch_;
 };
 
 }  // namespace headrace::ingest

@@ -1,8 +1,11 @@
 #include "ingest/flight/flight_server.h"
 
+#include <arrow/array/array_binary.h>
+#include <arrow/buffer.h>
 #include <arrow/flight/client.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/compression.h>
 #include <arrow/util/key_value_metadata.h>
 #include <gmock/gmock.h>
 
@@ -235,9 +238,54 @@ TEST_F(FlightLoopback, TheGatesErrorReachesAClientThatOnlyWaits) {
   EXPECT_EQ(FromFlightStatus(put.Finish()).code(), base::ErrorCode::kStorageFull);
 }
 
+// Text of `bytes` bytes, compressed, in a batch of one row.
+arrow::Status PutCompressed(flight::FlightClient& client, int64_t bytes) {
+  flight::FlightCallOptions options;
+  ARROW_ASSIGN_OR_RAISE(options.write_options.codec,
+                        arrow::util::Codec::Create(arrow::Compression::ZSTD));
+  auto batch = Batch(0, 1);
+  const std::vector<int32_t> offsets = {0, static_cast<int32_t>(bytes)};
+  const auto text = std::make_shared<arrow::StringArray>(
+      1, arrow::Buffer::Wrap(offsets),
+      arrow::Buffer::FromString(std::string(static_cast<size_t>(bytes), 'x')));
+  ARROW_ASSIGN_OR_RAISE(batch, batch->SetColumn(2, batch->schema()->field(2), text));
+  ARROW_ASSIGN_OR_RAISE(
+      auto call,
+      client.DoPut(options, flight::FlightDescriptor::Path({"landings"}), batch->schema()));
+  std::shared_ptr<arrow::Buffer> message;
+  ARROW_RETURN_NOT_OK(call.reader->ReadMetadata(&message));
+  (void)call.writer->WriteRecordBatch(*batch);
+  (void)call.writer->DoneWriting();
+  while (call.reader->ReadMetadata(&message).ok() && message != nullptr) {
+  }
+  return call.writer->Close();
+}
+
+// Half of the budget's 64 MiB is for what is inside of Flight.
+TEST_F(FlightLoopback, WhatIsInflatedIsChargedBeforeItIsMade) {
+  Start();
+  const arrow::Status fits = PutCompressed(*client_, 1 << 20);
+  EXPECT_TRUE(fits.ok()) << fits.ToString();
+  EXPECT_EQ(gate_.batches().size(), 1U);
+  const arrow::Status refused = PutCompressed(*client_, 80'000'000);
+  EXPECT_EQ(FromFlightStatus(refused).code(), base::ErrorCode::kResourceExhausted);
+  EXPECT_THAT(refused.message(), HasSubstr("want 80000064 more"));
+  EXPECT_EQ(gate_.batches().size(), 1U);
+}
+
+TEST_F(FlightLoopback, OneDescriptionTooManyIsRefused) {
+  FlightServerOptions options;
+  options.calls.others_max = 0;
+  Start(options);
+  const auto info = client_->GetFlightInfo(flight::FlightDescriptor::Path({"landings"}));
+  EXPECT_EQ(FromFlightStatus(info.status()).code(), base::ErrorCode::kResourceExhausted);
+  Put put(*client_, "a");
+  EXPECT_FALSE(put.Read().empty()) << "other kinds have places of their own";
+}
+
 TEST_F(FlightLoopback, ManyStreamsAndTheirLimit) {
   FlightServerOptions options;
-  options.put_streams_max = 2;
+  options.calls.puts_max = 2;
   Start(options);
   Put first(*client_, "a");
   Put second(*client_, "b");
@@ -412,7 +460,7 @@ TEST_F(FlightLoopback, ReadsAreRetryableUntilThereIsSomethingToRead) {
 
 TEST_F(FlightLoopback, OneReadTooManyIsRefusedUntilAClientLeaves) {
   FlightServerOptions options;
-  options.get_streams_max = 2;
+  options.calls.gets_max = 2;
   Start(options);
   CountingReads reads;
   server_->UseReads(reads);
@@ -510,7 +558,7 @@ TEST_F(FlightLoopback, AnExchangeEndsWithItsError) {
 
 TEST_F(FlightLoopback, OneExchangeTooManyIsRefusedUntilAnotherEnds) {
   FlightServerOptions options;
-  options.exchange_streams_max = 1;
+  options.calls.exchanges_max = 1;
   Start(options);
   Echoes echoes;
   server_->UseExchanges(echoes);

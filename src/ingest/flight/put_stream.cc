@@ -21,6 +21,7 @@
 #include "columns/arrow/arrow_bridge.h"
 #include "ingest/flight/batch_metadata.h"
 #include "ingest/flight/flight_status.h"
+#include "ingest/flight/inflated_messages.h"
 #include "ingest/reserved_producers.h"
 
 namespace headrace::ingest {
@@ -61,11 +62,14 @@ PutStream::PutStream(const FlightServerOptions& options, StreamGate& gate,
       reader_(reader) {}
 
 base::Result<void> PutStream::Run() {
+  const InflatedMessages inflated(budget_);
   HR_TRY_VOID(ChargeMessages(kFirstMessageBytes));
   HR_TRY_VOID(Open());
   while (window_->WaitForRoom()) {
     const auto chunk = reader_.Next();
     if (window_->error()) break;  // it failed while the client kept us waiting
+    if (chunk.status().IsOutOfMemory())
+      return Fail(Error(ErrorCode::kResourceExhausted, chunk.status().message()));
     if (!chunk.ok()) return Fail(Error(ErrorCode::kUnavailable, chunk.status().message()));
     if (chunk->data == nullptr && chunk->app_metadata == nullptr) {
       window_->WaitUntilEmpty();

@@ -287,6 +287,59 @@ def test_flight_producers_that_are_too_fast(tmp_path: Path, empty_mib: float, co
         assert engine.status()["rows"]["accepted"] == durable
 
 
+def one_note(note: str) -> pa.RecordBatch:
+    at = pa.array([BEGIN_US], pa.timestamp("us", "UTC"))
+    return pa.record_batch({"key": ["k1"], "at": at, "amount": [1.0], "note": [note]})
+
+
+def put(engine: Engine, batch: pa.RecordBatch, compression: str | None) -> None:
+    with flight.connect(f"grpc://127.0.0.1:{engine.flight}") as client:
+        written = pa.ipc.IpcWriteOptions(compression=compression)
+        options = flight.FlightCallOptions(write_options=written)
+        path = flight.FlightDescriptor.for_path("events")
+        writer, reader = client.do_put(path, batch.schema, options)
+        reader.read()
+        writer.write_batch(batch)
+        writer.done_writing()
+        while reader.read() is not None:
+            pass
+        writer.close()
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+def test_flight_bodies_that_inflate(tmp_path: Path, empty_mib: float, compression: str) -> None:
+    """Some kilobytes that say they are half a gigabyte."""
+    with serving(tmp_path) as engine:
+        put(engine, one_note("x" * 100_000), compression)
+        with pytest.raises(flight.FlightUnavailableError, match="Flight messages hold"):
+            put(engine, one_note("x" * 500_000_000), compression)
+        check_memory(engine, empty_mib, f"a body that inflates ({compression})")
+        put(engine, one_note("x" * 100_000), compression)
+        assert engine.status()["rows"]["accepted"] == 2
+
+
+def test_a_flight_message_larger_than_the_budget(tmp_path: Path, empty_mib: float) -> None:
+    """gRPC gathers it whole: once the budget is used up, its connection is closed. How far it got by
+    then depends on how fast it came; here it is printed."""
+    with serving(tmp_path) as engine:
+        batch = one_note("x" * 1_500_000_000)
+        with pytest.raises((flight.FlightError, pa.ArrowException)):
+            put(engine, batch, None)
+        print(f"\na message of 1,431 MiB: peak {engine.memory()['peak']:.0f} MiB")
+        assert engine.memory()["peak"] < 1_431
+        deadline = time.monotonic() + WITHIN_S
+        while engine.memory()["resident"] > engine.memory_mib * SLACK + empty_mib:
+            assert time.monotonic() < deadline, engine.memory()
+            time.sleep(0.1)
+        while True:
+            with contextlib.suppress(flight.FlightUnavailableError):
+                put(engine, one_note("x"), None)
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert engine.status()["rows"]["accepted"] == 1
+
+
 @pytest.mark.parametrize("kind", ["notes", "keys"])
 def test_wide_rows(tmp_path: Path, empty_mib: float, kind: str) -> None:
     """A state that only grows: at the budget's end rows are refused, and answers go on."""

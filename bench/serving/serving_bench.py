@@ -1,16 +1,15 @@
 """Features over the Redis protocol beside Redis, over HTTP beside Feast, and push and get.
 
 `./dev bench serving`. The part over HTTP is described in http_bench.py, push and get in
-push_bench.py, batches of keys over Flight in flight_bench.py; --part resp | http | push | flight
-takes one of them. Over the Redis protocol:
-`HMGET` of 20 fields of a random key of --keys, 50 connections of redis-benchmark, without a
-pipeline and with one of 16, against `headrace serve`, against Redis with the same keys, fields and
-values in hashes, nothing saved, and against a server that answers each command with one constant
-reply: the ceiling of client and sockets. They take turns, --runs times each; the figures are
-medians.
-The replies of 1,000 keys are to be the same bytes. Client and servers share the cores, and what is
-not measured is idle. Ours computes each field from the key's
-events as of now, Redis gives back what was written: equal answers, not equal work.
+push_bench.py, batches of keys over Flight in flight_bench.py, answers beside ingest in
+ingest_bench.py; --part takes one of them. Over the Redis protocol: `HMGET` of 20 fields of a random
+key of --keys, 50 connections of redis-benchmark, without a pipeline and with one of 16, against
+`headrace serve`, against Redis with the same keys, fields and values in hashes, nothing saved, and
+against a server that answers each command with one constant reply: the ceiling of client and
+sockets. They take turns, --runs times each; the figures are medians. The replies of 1,000 keys are
+to be the same bytes. Client and servers share the cores, and what is not measured is idle. Ours
+computes each field from the key's events as of now, Redis gives back what was written: equal
+answers, not equal work.
 
 A ratio over 1 means that Headrace is better; in `targets` at least 1 is met. The last line is one
 JSON object.
@@ -31,6 +30,7 @@ from typing import Any
 
 import flight_bench
 import http_bench
+import ingest_bench
 import machine
 import push_bench
 from constant_server import ConstantServer
@@ -190,13 +190,16 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=200_000, help="of a run; 4 times piped")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="20,000 keys, one short run")
-    parser.add_argument("--part", choices=("resp", "http", "push", "flight", "all"), default="all")
+    parser.add_argument(
+        "--part", choices=("resp", "http", "push", "flight", "ingest", "all"), default="all"
+    )
     parser.add_argument("--lookup-client", type=Path, required=True)
     parser.add_argument("--constant-server", type=Path, required=True)
     parser.add_argument("--connections", type=int, default=50, help="over HTTP")
     parser.add_argument("--seconds", type=float, default=4, help="of a run over HTTP")
     parser.add_argument("--push-seconds", type=float, default=8, help="of a run of pushes")
     parser.add_argument("--flight-seconds", type=float, default=3, help="of a run over Flight")
+    parser.add_argument("--ingest-seconds", type=float, default=8, help="of a run beside ingest")
     parser.add_argument(
         "--shapes", type=shapes, default=http_bench.SHAPES, help="over HTTP: 1x20,100x250 ..."
     )
@@ -206,12 +209,14 @@ def main() -> int:
     if options.quick:
         options.keys, options.requests, options.runs = 20_000, 20_000, 1
         options.seconds, options.push_seconds, options.flight_seconds = 1, 2, 1
+        options.ingest_seconds = 2
     about = machine.describe()
     parts = {
         "resp": measure,
         "http": http_bench.measure,
         "push": push_bench.measure,
         "flight": flight_bench.measure,
+        "ingest": ingest_bench.measure,
     }
     document: dict[str, Any] = {"bench": "serving", "ratios": {}, "targets": {}, "figures": {}}
     for name, part in parts.items():

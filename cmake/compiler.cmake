@@ -19,8 +19,9 @@ if(HEADRACE_SANITIZE)
 endif()
 
 # For tests/fuzz with clang: every file tells libFuzzer where it has been, and undefined behaviour ends
-# the process.
+# the process. -O1 builds in two thirds of the time, and keeps more of what -O2 would fold away in sight.
 if(HEADRACE_FUZZ)
+  set(CMAKE_CXX_FLAGS_RELEASE "-O1 -g1")
   add_compile_options(-fsanitize=fuzzer-no-link -fno-sanitize-recover=undefined -fno-sanitize=vptr)
   add_link_options(-fno-sanitize=vptr)
 endif()

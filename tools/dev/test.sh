@@ -41,7 +41,10 @@ run_test() {
     setup_feast
     apt_install_list tools/apt-faults.txt
   fi
-  build_target all
+  case "$long" in
+    overload | serving) build_target headrace ;; # nothing else is run
+    *) build_target all ;;
+  esac
   if [[ -n "$long" ]]; then
     run_long_tests "$long"
   elif [[ -n "$only" ]]; then

@@ -319,8 +319,8 @@ def test_flight_bodies_that_inflate(tmp_path: Path, empty_mib: float, compressio
 
 
 def test_a_flight_message_larger_than_the_budget(tmp_path: Path, empty_mib: float) -> None:
-    """gRPC gathers it whole: once the budget is used up, its connection is closed. How far it got by
-    then depends on how fast it came; here it is printed."""
+    """gRPC gathers it whole: once the budget is used up, its connection is closed. How far it got
+    by then depends on how fast it came; here it is printed."""
     with serving(tmp_path) as engine:
         batch = one_note("x" * 1_500_000_000)
         with pytest.raises((flight.FlightError, pa.ArrowException)):

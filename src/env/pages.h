@@ -5,14 +5,22 @@
 // pages.
 
 #include <cstddef>
+#include <cstdint>
 
 namespace headrace::env {
 
 inline constexpr size_t kHugePageBytes = 2 << 20;
 
+// Huge pages are taken from the system as a whole when they are first touched, small ones one by
+// one.
+enum class PageSize : uint8_t { kHuge, kSmall };
+
 // `bytes` is a multiple of kHugePageBytes; the memory is zeroed and aligned to it. Ends the process
 // when the system has none, as `new` would by an exception that nobody catches.
-void* TakePages(size_t bytes);
+void* TakePages(size_t bytes, PageSize size = PageSize::kHuge);
+// Of small pages, once most of them are used: moves them into huge ones, if the system has some to
+// spare. About a millisecond for each; others may read and write meanwhile.
+void MakePagesHuge(void* pages, size_t bytes);
 void GivePagesBack(void* pages, size_t bytes);
 
 }  // namespace headrace::env

@@ -21,8 +21,9 @@ namespace {
 // bound from below.
 constexpr double kRowBytes = 16;
 constexpr double kArgumentBytes = 8;
-// A key in a view: its state row, and its part of the index (docs/internals/state.md).
-constexpr double kKeyBytes = 128 + 54;
+// A key in a view: its state row and past, its part of the index, and the head and room of its open
+// chunk (docs/internals/state.md).
+constexpr double kKeyBytes = 80 + 36 + 66;
 // A tile: its start and what is accumulated; of what has no fixed size (values, registers, buckets,
 // texts) a guess.
 constexpr double kTileBytes = 8;

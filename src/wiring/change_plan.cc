@@ -26,8 +26,8 @@ using pipeline::ChangeKind;
 using Json = nlohmann::ordered_json;
 using Build = PlannedView::Build;
 
-// docs/internals/state.md: a row and its slack, an argument of it, a key in a view and in the
-// index.
+// docs/internals/state.md: a row and its slack, an argument of it, a key in a view (with its past,
+// and the room of its first chunk) and in the index.
 constexpr uint64_t kRowBytes = 16 + 8;
 constexpr uint64_t kArgumentBytes = 8 + 2;
 constexpr uint64_t kKeyBytes = 128 + 64;

@@ -8,7 +8,7 @@
 
 namespace headrace::env {
 
-void* TakePages(size_t bytes) {
+void* TakePages(size_t bytes, PageSize size) {
   HR_CHECK(bytes > 0 && bytes % kHugePageBytes == 0, "pages come in multiples of a huge page");
   // What sticks out on both sides of an aligned part is given back at once.
   const size_t asked = bytes + kHugePageBytes;
@@ -21,8 +21,15 @@ void* TakePages(size_t bytes) {
   const size_t behind = begin + asked - (aligned + bytes);
   if (behind > 0) munmap(reinterpret_cast<void*>(aligned + bytes), behind);
   void* const pages = reinterpret_cast<void*>(aligned);
-  (void)madvise(pages, bytes, MADV_HUGEPAGE);  // a hint: without it, small pages
+  // Hints: without them, whatever the system does by itself.
+  (void)madvise(pages, bytes, size == PageSize::kHuge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   return pages;
+}
+
+void MakePagesHuge(void* pages, size_t bytes) {
+  constexpr int kCollapse = 25;  // MADV_COLLAPSE, Linux 6.1: newer than the headers
+  (void)madvise(pages, bytes, MADV_HUGEPAGE);
+  (void)madvise(pages, bytes, kCollapse);
 }
 
 void GivePagesBack(void* pages, size_t bytes) { munmap(pages, bytes); }

@@ -3,7 +3,9 @@
 // are never reused: a key that was seen stays known.
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <optional>
 #include <string_view>
@@ -30,7 +32,7 @@ class EntityIndex {
   // Nothing when the key was never added. Any thread.
   std::optional<uint32_t> Find(std::string_view key) const { return FindHashed(key, HashOf(key)); }
   std::optional<uint32_t> FindHashed(std::string_view key, uint64_t hash) const;
-  // Adds the key if it is new. Writer only.
+  // Adds the key, whose hash that is, if it is new. Writer only.
   uint32_t FindOrAdd(std::string_view key, uint64_t hash, Step step);
   // Gives a new index the key that had `number` when it was captured. Writer, before FindOrAdd.
   // Errors: kCorruption when the key is there already.
@@ -56,34 +58,47 @@ class EntityIndex {
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
-  struct Record {  // followed by the key's bytes
-    uint64_t hash;
-    uint32_t number;
-    uint32_t length;
-    std::string_view key() const { return {reinterpret_cast<const char*>(this + 1), length}; }
+  // A key's number, and its bytes behind their length: 1 byte, or 5 of keys that are longer than
+  // that can say. So a key of 8 or 9 bytes takes 16.
+  class Record {
+   public:
+    static size_t Bytes(std::string_view key);
+    Record(std::string_view key, uint32_t number);
+    uint32_t number() const { return number_; }
+    std::string_view key() const {
+      if (length_ < kLong) return {text(), length_};
+      uint32_t length;
+      std::memcpy(&length, text(), sizeof(length));
+      return {text() + sizeof(length), length};
+    }
+
+   private:
+    static constexpr uint8_t kLong = 255;
+    const char* text() const {
+      return reinterpret_cast<const char*>(this) + offsetof(Record, length_) + 1;
+    }
+    uint32_t number_;
+    uint8_t length_;
   };
-  struct Table {  // followed by `mask + 1` slots
+  // The slots lie apart: a power of two of bytes has no word too many for its pages.
+  struct Table {
     uint64_t mask;
-    std::atomic<uint64_t>* slots() { return reinterpret_cast<std::atomic<uint64_t>*>(this + 1); }
-    const std::atomic<uint64_t>* slots() const {
-      return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1);
-    }
-    static size_t Bytes(uint64_t mask) {
-      return sizeof(Table) + (mask + 1) * sizeof(std::atomic<uint64_t>);
-    }
+    std::atomic<uint64_t>* slots;
+    size_t slot_bytes() const { return (mask + 1) * sizeof(std::atomic<uint64_t>); }
   };
   static constexpr size_t kFirstSlots = 64;
-  static constexpr size_t kArenaBlockBytes = 64 << 10;
+  static constexpr size_t kArenaBlockBytes = 16 << 10;
   static constexpr uint64_t kAddressMask = (1ULL << 48) - 1;
 
   static const Record* RecordOf(uint64_t slot) {
     return reinterpret_cast<const Record*>(slot & kAddressMask);
   }
   Table* NewTable(uint64_t mask);
+  static size_t BytesOf(const Table& table) { return sizeof(Table) + table.slot_bytes(); }
   void Grow(Step step);
-  const Record* NewRecord(std::string_view key, uint64_t hash, uint32_t number);
+  const Record* NewRecord(std::string_view key, uint32_t number);
   void AddRecord(std::string_view key, uint64_t hash, uint32_t number, Step step);
-  static void Insert(Table& table, const Record* record);
+  static void Insert(Table& table, const Record* record, uint64_t hash);
 
   StateMemory& memory_;
   std::atomic<Table*> table_;

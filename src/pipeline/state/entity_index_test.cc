@@ -1,6 +1,7 @@
 #include "pipeline/state/entity_index.h"
 
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -32,20 +33,31 @@ TEST(EntityIndex, TellsKeysApartThatShareAHash) {
   StateMemory memory(budget);
   EntityIndex index(memory);
   const uint64_t hash = 42;
-  for (uint32_t i = 0; i < 200; ++i) ASSERT_EQ(index.FindOrAdd(std::string(i, 'x'), hash, 1), i);
-  for (uint32_t i = 0; i < 200; ++i) ASSERT_EQ(index.FindHashed(std::string(i, 'x'), hash), i);
+  constexpr uint32_t kKeys = 30;  // a larger table would have their own hashes
+  for (uint32_t i = 0; i < kKeys; ++i) ASSERT_EQ(index.FindOrAdd(std::string(i, 'x'), hash, 1), i);
+  for (uint32_t i = 0; i < kKeys; ++i) ASSERT_EQ(index.FindHashed(std::string(i, 'x'), hash), i);
   EXPECT_EQ(index.FindHashed("y", hash), std::nullopt);
 }
 
+// Lengths on both sides of where the length takes more room, each behind a neighbour of another.
 TEST(EntityIndex, TakesKeysOfAnyLength) {
   base::MemoryBudget budget(1ULL << 30);
   StateMemory memory(budget);
   EntityIndex index(memory);
-  const std::string longer(200'000, 'k');
-  EXPECT_EQ(index.FindOrAdd("", EntityIndex::HashOf(""), 1), 0U);
-  EXPECT_EQ(index.FindOrAdd(longer, EntityIndex::HashOf(longer), 1), 1U);
-  EXPECT_EQ(index.Find(longer), 1U);
-  EXPECT_EQ(index.Find(""), 0U);
+  std::vector<std::string> keys;
+  for (size_t length = 0; length < 600; ++length) keys.emplace_back(length, 'k');
+  keys.emplace_back(200'000, 'k');
+  for (uint32_t i = 0; i < keys.size(); ++i)
+    ASSERT_EQ(index.FindOrAdd(keys[i], EntityIndex::HashOf(keys[i]), 1), i);
+  for (uint32_t i = 0; i < keys.size(); ++i) ASSERT_EQ(index.Find(keys[i]), i);
+  EntityIndex::Walk walk;
+  size_t visited = 0;
+  while (index.VisitKeys(walk, 100, [&](uint32_t number, std::string_view key) {
+    EXPECT_EQ(key, keys[number]);
+    ++visited;
+  })) {
+  }
+  EXPECT_EQ(visited, keys.size());
 }
 
 }  // namespace

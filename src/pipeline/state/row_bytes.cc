@@ -8,6 +8,7 @@
 // The cell of such a text has only the tag. Little-endian, like the state itself.
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "pipeline/aggregates/cells.h"
@@ -146,11 +147,13 @@ base::Result<void> RowChunk::DecodeColumns(const ChunkLayout& layout, uint32_t c
     std::memcpy(At<uint64_t>(ColumnOffset(layout, column)), bytes.data(), column_bytes);
   }
   if (layout.arguments() > 0) {
-    HR_TRY(const auto words, in.Bytes(2 * layout.arguments() * sizeof(uint64_t)));
-    for (size_t i = 0; i < 2 * layout.arguments(); ++i) {
-      uint64_t word = 0;
-      std::memcpy(&word, words.data() + i * sizeof(word), sizeof(word));
-      bits(0)[i].store(word, std::memory_order_relaxed);
+    HR_TRY(const auto bytes, in.Bytes(2 * layout.arguments() * sizeof(uint64_t)));
+    for (size_t i = 0; i < layout.arguments(); ++i) {
+      std::array<uint64_t, 2> bits;  // null, truth
+      std::memcpy(bits.data(), bytes.data() + i * sizeof(bits), sizeof(bits));
+      words()[i].store(bits[0], std::memory_order_relaxed);
+      if (layout.kind(i) == CellKind::kBool)
+        words()[layout.truth_word_[i]].store(bits[1], std::memory_order_relaxed);
     }
   }
   for (size_t i = 0; layout.has_text() && i < layout.arguments(); ++i) {
@@ -234,7 +237,7 @@ base::Result<void> RowStore::RestoreKey(uint32_t number, columns::ByteReader& in
   const bool first = (flags & kFirstPiece) != 0;
   if (first != (row->newest_step() == 0))
     return Broken("a captured key is in pieces that do not fit");
-  Edit edit{row->Newest(tiled()), 0, step};
+  Edit edit{row->Newest(layout_, tiled()), 0, step};
   RowImage& image = edit.image;
   if (first) {
     HR_TRY(image.first_time, in.I64());
@@ -270,7 +273,7 @@ base::Result<void> RowStore::RestoreKey(uint32_t number, columns::ByteReader& in
     image.newest_time = image.open->times(layout_)[image.open_count - 1];
     image.oldest_until = OldestUntil(image);
   }
-  row->Publish(image, tiled(), step);
+  Publish(*row, image, step);
   return {};
 }
 

@@ -24,12 +24,16 @@ ChunkLayout::ChunkLayout(const AggregatePlan& plan) : plan_(&plan) {
     if (cells_.back() != CellKind::kBool) ++cell_columns_;
     has_text_ |= cells_.back() == CellKind::kText;
   }
-  fixed_bytes_ = sizeof(RowChunk) + 2 * cells_.size() * sizeof(uint64_t);
+  words_ = static_cast<uint32_t>(cells_.size());
+  for (const CellKind kind : cells_) truth_word_.push_back(kind == CellKind::kBool ? words_++ : 0);
+  fixed_bytes_ = sizeof(RowChunk) + words_ * sizeof(uint64_t);
 }
 
 uint32_t RowChunk::CapacityFor(size_t rows) {
   const auto capped = static_cast<uint32_t>(std::min<size_t>(rows, kCapacityMax));
-  return std::max(kCapacityMin, std::bit_ceil(capped));
+  const uint32_t power = std::bit_ceil(std::max(1U, capped));
+  const uint32_t less = power / 4 * 3;
+  return capped <= less ? less : power;
 }
 
 size_t RowChunk::BytesFor(const ChunkLayout& layout, uint32_t capacity) {
@@ -38,8 +42,7 @@ size_t RowChunk::BytesFor(const ChunkLayout& layout, uint32_t capacity) {
 
 RowChunk* RowChunk::Make(const ChunkLayout& layout, uint32_t capacity, StateMemory& memory) {
   auto* chunk = new (memory.Allocate(BytesFor(layout, capacity))) RowChunk(capacity);
-  for (size_t i = 0; i < 2 * layout.arguments(); ++i)
-    new (chunk->bits(0) + i) std::atomic<uint64_t>(0);
+  for (size_t i = 0; i < layout.words_; ++i) new (chunk->words() + i) std::atomic<uint64_t>(0);
   return chunk;
 }
 
@@ -70,9 +73,11 @@ void RowChunk::Prefetch(const ChunkLayout& layout, uint32_t capacity, uint32_t r
 
 RowBlock RowChunk::Block(const ChunkLayout& layout, ArgumentBlock* arguments) const {
   for (size_t i = 0; i < layout.arguments(); ++i) {
-    arguments[i] = {.cells = cells(layout, i),
-                    .valid = bits(i)[0].load(std::memory_order_relaxed),
-                    .truth = bits(i)[1].load(std::memory_order_relaxed)};
+    const bool is_bool = layout.kind(i) == CellKind::kBool;
+    arguments[i] = {
+        .cells = cells(layout, i),
+        .valid = words()[i].load(std::memory_order_relaxed),
+        .truth = is_bool ? words()[layout.truth_word_[i]].load(std::memory_order_relaxed) : 0};
   }
   return {.times = times(layout), .positions = positions(layout), .arguments = arguments};
 }
@@ -93,9 +98,9 @@ void RowChunk::Append(const ChunkLayout& layout, uint32_t at, const BatchRows& b
 void RowChunk::AppendArgument(const ChunkLayout& layout, size_t argument, uint32_t at,
                               const columns::Column& column, std::span<const uint32_t> rows,
                               StateMemory& memory) {
-  SetBits(bits(argument)[0], GatherValid(column, rows) << at);
+  SetBits(words()[argument], GatherValid(column, rows) << at);
   if (layout.kind(argument) == CellKind::kBool) {
-    SetBits(bits(argument)[1], GatherTruth(column, rows) << at);
+    SetBits(words()[layout.truth_word_[argument]], GatherTruth(column, rows) << at);
   } else {
     GatherCells(column, rows, const_cast<uint64_t*>(cells(layout, argument)) + at, memory);
   }
@@ -109,10 +114,10 @@ void RowChunk::AppendFrom(const ChunkLayout& layout, uint32_t at, const RowChunk
                 from.At<const uint64_t>(from.ColumnOffset(layout, column)) + begin,
                 count * sizeof(uint64_t));
   }
-  for (size_t i = 0; i < 2 * layout.arguments(); ++i) {
+  for (size_t i = 0; i < layout.words_; ++i) {
     const uint64_t moved =
-        from.bits(0)[i].load(std::memory_order_relaxed) >> begin & RowsBelow(count);
-    SetBits(bits(0)[i], at == 0 ? moved : moved << at);
+        from.words()[i].load(std::memory_order_relaxed) >> begin & RowsBelow(count);
+    SetBits(words()[i], at == 0 ? moved : moved << at);
   }
 }
 

@@ -37,6 +37,9 @@ class ChunkLayout {
   std::vector<CellKind> cells_;
   std::vector<uint32_t> cell_column_;  // of an argument among the cell columns; bools have none
   uint32_t cell_columns_ = 0;
+  std::vector<uint32_t>
+      truth_word_;      // of an argument among the words of bits; bools alone have one
+  uint32_t words_ = 0;  // of bits, all arguments' null bits first
   bool has_text_ = false;
   size_t fixed_bytes_ = 0;  // before the times
 };
@@ -53,10 +56,9 @@ struct BatchRows {
 // for the last chunk, the chunk itself for sealed ones.
 class RowChunk {
  public:
-  static constexpr uint32_t kCapacityMin = 2;
   static constexpr uint32_t kCapacityMax = kBlockRows;
 
-  // The least capacity that holds `rows` (at most kCapacityMax of them).
+  // The least capacity that holds `rows` (at most kCapacityMax of them): 1, 2, 3, 4, 6, 8, 12 ...
   static uint32_t CapacityFor(size_t rows);
   static RowChunk* Make(const ChunkLayout& layout, uint32_t capacity, StateMemory& memory);
   size_t Bytes(const ChunkLayout& layout) const { return BytesFor(layout, capacity_); }
@@ -108,13 +110,11 @@ class RowChunk {
   void AppendArgument(const ChunkLayout& layout, size_t argument, uint32_t at,
                       const columns::Column& column, std::span<const uint32_t> rows,
                       StateMemory& memory);
-  // Null bits and truth bits of an argument: shared words, as neighbours of visible rows are still
-  // being appended.
-  std::atomic<uint64_t>* bits(size_t argument) {
-    return reinterpret_cast<std::atomic<uint64_t>*>(this + 1) + 2 * argument;
-  }
-  const std::atomic<uint64_t>* bits(size_t argument) const {
-    return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1) + 2 * argument;
+  // Null bits of the arguments, and truth bits of those that are bools: shared words, as neighbours
+  // of visible rows are still being appended.
+  std::atomic<uint64_t>* words() { return reinterpret_cast<std::atomic<uint64_t>*>(this + 1); }
+  const std::atomic<uint64_t>* words() const {
+    return reinterpret_cast<const std::atomic<uint64_t>*>(this + 1);
   }
   base::Result<void> DecodeColumns(const ChunkLayout& layout, uint32_t count,
                                    columns::ByteReader& in);

@@ -22,6 +22,7 @@ RowStore::RowStore(const AggregatePlan& plan, Retention retention, StateMemory& 
       retention_(retention),
       memory_(memory),
       tree_(layout_, memory),
+      undo_(memory),
       tiles_(retention.tiles ? std::make_unique<Tiles>(plan, *retention.tiles, memory) : nullptr) {}
 
 RowStore::~RowStore() {
@@ -31,13 +32,14 @@ RowStore::~RowStore() {
     Page* page = table->pages()[i].load(std::memory_order_relaxed);
     if (page == nullptr) continue;
     for (const StateRow& row : page->rows) {
-      RowImage image = row.Newest(tiled());
+      RowImage image = row.Newest(layout_, tiled());
       for (const Piece& piece : ChunksOf(image)) {
         RetireTexts(*piece.chunk, RowsBelow(piece.count), 0);
         memory_.Free(piece.chunk, piece.chunk->Bytes(layout_));
       }
       tree_.Clear(image.tree, 0);
       if (tiles_) tiles_->writer.Clear(image.tiles, 0);
+      if (row.Past() != nullptr) memory_.Free(const_cast<KeyPast*>(row.Past()), sizeof(KeyPast));
     }
     memory_.Free(page, sizeof(Page));
   }
@@ -88,16 +90,14 @@ StateRow* RowStore::RowFor(uint32_t number, Step step) {
 }
 
 void RowStore::PrefetchRow(uint32_t number) const {
-  if (const StateRow* row = RowAt(number)) {
-    __builtin_prefetch(row);
-    __builtin_prefetch(reinterpret_cast<const char*>(row) + 64);
-  }
+  if (const StateRow* row = RowAt(number)) __builtin_prefetch(row);
 }
 
 void RowStore::PrefetchChunk(uint32_t number) const {
   const StateRow* row = RowAt(number);
   if (row == nullptr) return;
   const auto [chunk, count] = row->Open();
+  __builtin_prefetch(row->Past());
   if (chunk == nullptr) return;
   __builtin_prefetch(chunk);
   __builtin_prefetch(chunk->times(layout_) + count, 1);
@@ -109,31 +109,35 @@ void RowStore::PrefetchRows(uint32_t number) const {
   const auto [chunk, count] = row->Open();
   if (chunk == nullptr) return;
   chunk->Prefetch(layout_, chunk->capacity(), count);
-  if (const TreeNode* root = row->Root()) PrefetchNode(root);
-  if (tiles_ != nullptr) __builtin_prefetch(row->Tiles());
+  const KeyPast* past = row->Past();
+  if (past == nullptr) return;
+  if (past->tree.root != nullptr) PrefetchNode(past->tree.root);
+  __builtin_prefetch(past->tiles);
 }
 
 void RowStore::PrefetchEdgeNode(uint32_t number, int64_t edge) const {
-  const auto image = Newest(number);
-  if (!image) return;
-  if (image->tiles != nullptr) {
-    __builtin_prefetch(image->tiles->array);
-    edge = std::max(edge, image->tiles->until - 1);
+  const StateRow* row = RowAt(number);
+  const KeyPast* past = row == nullptr ? nullptr : row->Past();
+  if (past == nullptr) return;
+  if (past->tiles != nullptr) {
+    __builtin_prefetch(past->tiles->array);
+    edge = std::max(edge, past->tiles->until - 1);
   }
-  if (image->tree.height > 1) PrefetchNode(LeafCursor::LastNode(image->tree, edge));
+  if (past->tree.height > 1) PrefetchNode(LeafCursor::LastNode(past->tree, edge));
 }
 
 void RowStore::PrefetchEdgeChunk(uint32_t number, int64_t edge) const {
-  const auto image = Newest(number);
-  if (!image) return;
-  if (image->tiles != nullptr) {
-    PrefetchTilesAfter(tiles_->layout, *image->tiles, edge);
-    edge = std::max(edge, image->tiles->until - 1);
+  const StateRow* row = RowAt(number);
+  const KeyPast* past = row == nullptr ? nullptr : row->Past();
+  if (past == nullptr) return;
+  if (past->tiles != nullptr) {
+    PrefetchTilesAfter(tiles_->layout, *past->tiles, edge);
+    edge = std::max(edge, past->tiles->until - 1);
   }
-  if (image->tree.empty()) return;
-  const auto at = LeafCursor::After(image->tree, edge);
+  if (past->tree.empty()) return;
+  const auto at = LeafCursor::After(past->tree, edge);
   const size_t slots = layout_.plan().slots().size();
-  for (uint32_t level = 0; level < std::min(2U, image->tree.height); ++level) {
+  for (uint32_t level = 0; level < std::min(2U, past->tree.height); ++level) {
     const LeafCursor::OnWay& way = at.step(level);
     __builtin_prefetch(way.node->partials() + std::min(way.index, way.end - 1) * slots);
     __builtin_prefetch(way.node->partials() + (way.end - 1) * slots);
@@ -145,26 +149,61 @@ void RowStore::PrefetchEdgeChunk(uint32_t number, int64_t edge) const {
 }
 
 void RowStore::PrefetchNewest(uint32_t number, Step step) const {
-  const auto image = Find(number, step);
-  if (!image) return;
-  if (image->open != nullptr) {
-    __builtin_prefetch(image->open);
-    image->open->Prefetch(layout_, RowChunk::CapacityFor(image->open_count), image->open_count);
+  const StateRow* row = RowAt(number);
+  const auto version = row == nullptr ? std::nullopt : row->VersionAt(step);
+  if (!version) return;
+  __builtin_prefetch(StateRow::PastOf(*version));
+  const uint32_t count = StateRow::OpenCountOf(*version);
+  if (const RowChunk* open = StateRow::OpenOf(*version)) {
+    __builtin_prefetch(open);
+    open->Prefetch(layout_, RowChunk::CapacityFor(count), count);
   }
-  if (!image->tree.empty()) PrefetchNode(image->tree.root);
-  if (image->tiles != nullptr) __builtin_prefetch(image->tiles);
+}
+
+void RowStore::PrefetchTree(uint32_t number, Step step) const {
+  const StateRow* row = RowAt(number);
+  const auto version = row == nullptr ? std::nullopt : row->VersionAt(step);
+  const KeyPast* past = version ? StateRow::PastOf(*version) : nullptr;
+  if (past == nullptr) return;
+  if (past->tree.root != nullptr) PrefetchNode(past->tree.root);
+  __builtin_prefetch(past->tiles);
 }
 
 std::optional<RowImage> RowStore::Find(uint32_t number, Step step) const {
   const StateRow* row = RowAt(number);
   if (row == nullptr) return std::nullopt;
-  return row->Find(step, tiled());
+  return row->Find(step, layout_, tiled());
 }
 
 std::optional<RowImage> RowStore::Newest(uint32_t number) const {
   const StateRow* row = RowAt(number);
   if (row == nullptr || row->newest_step() == 0) return std::nullopt;
-  return row->Newest(tiled());
+  return row->Newest(layout_, tiled());
+}
+
+const KeyPast* RowStore::PastOf(const RowImage& image, const KeyPast* before) {
+  const bool in_rows = image.tree.empty() && image.tiles == nullptr && !image.empty() &&
+                       image.dropped_time == RowImage::kNever &&
+                       image.first_time == image.open->times(layout_)[0];
+  if (in_rows) return nullptr;
+  const bool has_oldest = !tiles_ && !image.tree.empty();
+  const KeyPast past{.tree = image.tree,
+                     .first_time = image.first_time,
+                     .dropped_time = image.dropped_time,
+                     .oldest_until = has_oldest ? image.oldest_until : RowImage::kNever,
+                     .tiles = image.tiles};
+  if (before != nullptr && *before == past) return before;
+  Charge(sizeof(KeyPast));
+  return new (memory_.Allocate(sizeof(KeyPast))) KeyPast(past);
+}
+
+void RowStore::Publish(StateRow& row, const RowImage& image, Step step) {
+  const KeyPast* before = row.Past();
+  const KeyPast* past = PastOf(image, before);
+  row.Publish(image.open, image.open_count, past, step, undo_);
+  if (before == nullptr || before == past) return;
+  Charge(-static_cast<int64_t>(sizeof(KeyPast)));
+  memory_.Retire(const_cast<KeyPast*>(before), sizeof(KeyPast), step);
 }
 
 int64_t RowStore::OldestUntil(const RowImage& image) {
@@ -175,7 +214,7 @@ RowImage RowStore::Append(uint32_t number, const BatchRows& batch, std::span<con
                           base::Timestamp clock, Step step) {
   StateRow* row = RowFor(number, step);
   if (row->newest_step() == 0) keys_.fetch_add(1, std::memory_order_relaxed);
-  Edit edit{row->Newest(tiled()), clock.us, step};
+  Edit edit{row->Newest(layout_, tiled()), clock.us, step};
   edit.image.first_time = std::min(edit.image.first_time, batch.times[rows.front()]);
   rows = SkipForgotten(edit, batch, rows);
   if (edit.image.tiles != nullptr) rows = AddToTiles(edit, batch, rows);
@@ -191,7 +230,7 @@ RowImage RowStore::Append(uint32_t number, const BatchRows& batch, std::span<con
   // Where the newest rows have to be counted, or the first chunk is not known, that is done once a
   // chunk.
   if (retention_.newest_rows == 0 && tiles_ == nullptr) DropOld(edit);
-  row->Publish(edit.image, tiled(), step);
+  Publish(*row, edit.image, step);
   return edit.image;
 }
 
@@ -294,11 +333,11 @@ void RowStore::Sweep(size_t keys, base::Timestamp clock, Step step) {
     sweep_next_ = sweep_next_ + 1 < numbers_ ? sweep_next_ + 1 : 0;
     auto* row = const_cast<StateRow*>(RowAt(sweep_next_));
     if (row == nullptr || row->newest_step() == 0) continue;
-    Edit edit{row->Newest(tiled()), clock.us, step};
+    Edit edit{row->Newest(layout_, tiled()), clock.us, step};
     bool changed = DropOld(edit);
     // Keys that fell silent have no full chunk any more that would have their rows folded.
     if (tiles_ && !retention_.horizon) changed = Fold(edit) || changed;
-    if (changed) row->Publish(edit.image, tiled(), step);
+    if (changed) Publish(*row, edit.image, step);
   }
 }
 

@@ -80,6 +80,8 @@ class RowStore {
   // Any thread, under a pin: asks for the key's newest rows as readers of this step see them. It
   // reads what PrefetchRow, which any thread may call, has asked for.
   void PrefetchNewest(uint32_t number, Step step) const;
+  // The same for what that has asked for: the root of the key's tree, or its tiles.
+  void PrefetchTree(uint32_t number, Step step) const;
   // Writer: drops what is not needed any more of the next `keys` keys, round and round.
   void Sweep(size_t keys, base::Timestamp clock, Step step);
 
@@ -109,7 +111,7 @@ class RowStore {
   }
   uint64_t keys() const { return keys_.load(std::memory_order_relaxed); }
   uint64_t rows() const { return rows_.load(std::memory_order_relaxed); }
-  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed) + undo_.bytes(); }
   // Nothing for a view that has none by its definition. Any thread.
   std::optional<TileFigures> tile_figures() const;
 
@@ -135,6 +137,10 @@ class RowStore {
 
   Tiled tiled() const { return tiles_ ? Tiled::kYes : Tiled::kNo; }
   StateRow* RowFor(uint32_t number, Step step);
+  void Publish(StateRow& row, const RowImage& image, Step step);
+  // What the image has behind its open chunk; null for nothing. `before`: what the row has; it is
+  // the result if it is the same.
+  const KeyPast* PastOf(const RowImage& image, const KeyPast* before);
   const StateRow* RowAt(uint32_t number) const;
   PageTable* GrowPages(uint32_t number, Step step);
   std::span<const uint32_t> SkipForgotten(Edit& edit, const BatchRows& batch,
@@ -194,6 +200,7 @@ class RowStore {
   const Retention retention_;
   StateMemory& memory_;
   TreeWriter tree_;
+  UndoLog undo_;
   // Of a view with tiles.
   struct Tiles {
     Tiles(const AggregatePlan& plan, const Retention::Tiles& rule, StateMemory& memory)

@@ -1,5 +1,7 @@
 #include "pipeline/state/state_memory.h"
 
+#include <algorithm>
+#include <bit>
 #include <new>
 #include <utility>
 
@@ -10,7 +12,7 @@ namespace headrace::pipeline {
 StateMemory::~StateMemory() {
   Collect(~Step{0});
   HR_CHECK(bytes_in_use_ == 0, "state memory was neither retired nor freed");
-  for (const Slab& slab : slabs_) FreeSystem(slab.memory, slab.bytes);
+  for (const Slab& slab : slabs_) FreeSlab(slab);
   SettleCharges();
   HR_CHECK(charged_bytes_ == 0, "state memory was charged and not given back");
 }
@@ -34,12 +36,39 @@ void StateMemory::FreeSystem(void* memory, size_t bytes) {
   ::operator delete(memory, std::align_val_t{kAlignment});
 }
 
+void StateMemory::AddSlab() {
+  if (!slabs_.empty() && slabs_.back().in_parts)
+    env::MakePagesHuge(slabs_.back().memory, slabs_.back().bytes);
+  const bool huge = slab_bytes_ >= kHugePartsFrom;
+  Slab slab{
+      .memory = nullptr,
+      .bytes = huge ? env::kHugePageBytes
+                    : std::clamp(std::bit_floor(slab_bytes_ / 8), kSlabBytesMin, kSlabPartBytes),
+      .charged = 0,
+      .in_parts = huge && slab_bytes_ < kHugeFrom};
+  slab.memory = huge ? env::TakePages(slab.bytes,
+                                      slab.in_parts ? env::PageSize::kSmall : env::PageSize::kHuge)
+                     : ::operator new(slab.bytes, std::align_val_t{kAlignment});
+  slabs_.push_back(slab);
+  slab_next_ = static_cast<char*>(slab.memory);
+  slab_left_ = 0;
+}
+
+void StateMemory::FreeSlab(const Slab& slab) {
+  unsettled_bytes_ -= static_cast<int64_t>(slab.charged);
+  if (slab.bytes == env::kHugePageBytes) return env::GivePagesBack(slab.memory, slab.bytes);
+  ::operator delete(slab.memory, std::align_val_t{kAlignment});
+}
+
 void* StateMemory::FromSlab(size_t bytes) {
-  if (bytes > slab_left_) {
-    const size_t slab = slabs_.size() < kSmallSlabs ? kSlabBytes : env::kHugePageBytes;
-    slabs_.push_back({System(slab), slab});
-    slab_next_ = static_cast<char*>(slabs_.back().memory);
-    slab_left_ = slab;
+  while (bytes > slab_left_) {
+    if (slabs_.empty() || slabs_.back().charged == slabs_.back().bytes) AddSlab();
+    Slab& slab = slabs_.back();
+    const size_t more = slab.in_parts ? kSlabPartBytes : slab.bytes;
+    slab.charged += more;
+    slab_left_ += more;
+    slab_bytes_ += more;
+    unsettled_bytes_ += static_cast<int64_t>(more);
   }
   slab_left_ -= bytes;
   return std::exchange(slab_next_, slab_next_ + bytes);

@@ -46,9 +46,14 @@ class StateMemory final : public TextMemory {
   static constexpr size_t kAlignment = 64;  // of slabs and of what does not come from one
   static constexpr size_t kClassBytes = 16;
   static constexpr size_t kPooledMax = 64 << 10;
-  static constexpr size_t kSlabBytes = 256 << 10;
-  // State that has grown to so many of them goes on in huge pages.
-  static constexpr size_t kSmallSlabs = 8;
+  // A slab is charged as a whole, used or not. So it is about an eighth of what there is: from 64
+  // KiB on; from 2 MiB on a huge page that is charged, and touched, in parts, and made huge when it
+  // is full; from 16 MiB on a huge page at once.
+  static constexpr size_t kSlabBytesMin = 64 << 10;
+  static constexpr size_t kSlabPartBytes = 256 << 10;
+  static constexpr size_t kHugePartsFrom = 2 << 20;
+  static constexpr size_t kHugeFrom = 16 << 20;
+  static_assert(kPooledMax <= kSlabBytesMin);
   struct Retired {
     void* memory;
     size_t bytes;
@@ -69,16 +74,21 @@ class StateMemory final : public TextMemory {
   struct Slab {
     void* memory;
     size_t bytes;
+    size_t charged;  // the part that is in use
+    bool in_parts;
   };
   // Large enough for pages of its own, and then a multiple of them.
   static size_t SystemBytes(size_t bytes);
   void* System(size_t bytes);
   void FreeSystem(void* memory, size_t bytes);
   void* FromSlab(size_t bytes);
+  void AddSlab();
+  void FreeSlab(const Slab& slab);
 
   base::MemoryBudget& budget_;
   std::array<FreeBlock*, kPooledMax / kClassBytes + 1> free_{};
   std::vector<Slab> slabs_;
+  size_t slab_bytes_ = 0;  // charged for all of them
   char* slab_next_ = nullptr;
   size_t slab_left_ = 0;
   std::deque<Retired> retired_;  // ascending step

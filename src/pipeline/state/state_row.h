@@ -1,7 +1,11 @@
 #pragma once
-// The two versions of what a reader needs to find a key's rows.
+// Where a reader of a step finds a key's rows.
+//
+// A state row is 32 bytes: its newest version, and the address of the one that readers of the step
+// before see, if the row was changed since. That one lies in the undo log (undo_log.h) as long as
+// there are such readers. What few keys have (a tree, tiles, rows that went) is in a KeyPast of its
+// own, and what can be seen in the rows themselves is in none of them.
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <limits>
@@ -11,6 +15,7 @@
 #include "pipeline/state/row_chunk.h"
 #include "pipeline/state/row_tree.h"
 #include "pipeline/state/tile_run.h"
+#include "pipeline/state/undo_log.h"
 
 namespace headrace::pipeline {
 
@@ -35,114 +40,123 @@ struct RowImage {
 // Whether a view's versions have tiles.
 enum class Tiled : uint8_t { kNo, kYes };
 
-// A state row: two versions. The applier overwrites the older one while readers use the newer one.
+// What a key has behind its open chunk, once there is anything. Never changes: a version that has
+// another one has another one's address.
+struct KeyPast {
+  RowTree tree;
+  int64_t first_time;
+  int64_t dropped_time;
+  int64_t oldest_until;  // if there is a tree, and no tiles in the view
+  const TileRun* tiles;
+
+  bool operator==(const KeyPast&) const = default;
+};
+
+// A state row. The applier overwrites it while readers of the step before are sent to the undo log.
 class StateRow {
  public:
+  Step newest_step() const { return StepOf(head_.load(std::memory_order_relaxed)); }
   // The newest version. Applier only.
-  RowImage Newest(Tiled tiled) const { return Load(versions_[bodies_index()], tiled); }
-  Step newest_step() const {
-    return versions_[bodies_index()].step.load(std::memory_order_relaxed);
+  RowImage Newest(const ChunkLayout& layout, Tiled tiled) const {
+    return ImageOf(Version(), layout, tiled);
   }
-
-  // Of the newest version: its open chunk and the rows in it, and its tree's root. Applier only.
+  // Of the newest version: its open chunk and the rows in it, and what is behind it; null for
+  // nothing. Applier only, but for asking for memory.
   std::pair<const RowChunk*, uint32_t> Open() const {
-    const uint64_t open = versions_[bodies_index()].open.load(std::memory_order_relaxed);
-    return {Pointer<RowChunk>(open), Tag(open)};
+    return {Pointer<RowChunk>(open_.load(std::memory_order_relaxed)),
+            CountOf(head_.load(std::memory_order_relaxed))};
   }
-  // Of a view with tiles.
-  const TileRun* Tiles() const {
-    return reinterpret_cast<const TileRun*>(
-        versions_[bodies_index()].oldest.load(std::memory_order_relaxed));
-  }
-  const TreeNode* Root() const {
-    return Pointer<TreeNode>(versions_[bodies_index()].root.load(std::memory_order_relaxed));
-  }
+  const KeyPast* Past() const { return Pointer<KeyPast>(past_.load(std::memory_order_relaxed)); }
 
-  // Makes `image` the version of `step`: over the older version, or over the one of this same step.
-  // Applier only.
-  void Publish(const RowImage& image, Tiled tiled, Step step) {
-    const size_t newest = bodies_index();
-    Version& version =
-        versions_[versions_[newest].step.load(std::memory_order_relaxed) == step ? newest
-                                                                                 : 1 - newest];
-    version.step.store(kBeingWritten, std::memory_order_relaxed);
+  // Makes these the version of `step`; the one before goes to the undo log, unless it is of this
+  // same step, which nobody reads yet. Applier only.
+  void Publish(const RowChunk* open, uint32_t open_count, const KeyPast* past, Step step,
+               UndoLog& undo) {
+    const uint64_t head = head_.load(std::memory_order_relaxed);
+    if (StepOf(head) != step && head != 0) {
+      previous_.store(undo.Keep(Version(), step), std::memory_order_release);
+      head_.store(kBeingWritten, std::memory_order_release);
+    }
     // Each release keeps the mark above before it: a reader that sees a new field sees the mark, or
-    // the new step.
-    version.root.store(Tagged(image.tree.root, image.tree.height), std::memory_order_release);
-    version.edges.store(image.tree.edges, std::memory_order_release);
-    version.open.store(Tagged(image.open, image.open_count), std::memory_order_release);
-    version.first_time.store(image.first_time, std::memory_order_release);
-    version.dropped_time.store(image.dropped_time, std::memory_order_release);
-    version.newest_time.store(image.newest_time, std::memory_order_release);
-    version.oldest.store(
-        tiled == Tiled::kYes ? reinterpret_cast<int64_t>(image.tiles) : image.oldest_until,
-        std::memory_order_release);
-    version.step.store(step, std::memory_order_release);
+    // the new step, and whoever sees one of these sees what is kept for it.
+    open_.store(reinterpret_cast<uint64_t>(open), std::memory_order_release);
+    past_.store(reinterpret_cast<uint64_t>(past), std::memory_order_release);
+    head_.store(step << kCountBits | open_count, std::memory_order_release);
   }
 
   // The version that readers of `step` see. Nothing when the key has none there, or (only for a
-  // revoked pin) when the version was overwritten meanwhile.
-  std::optional<RowImage> Find(Step step, Tiled tiled) const {
-    const Version* best = nullptr;
-    Step best_step = 0;
-    for (const Version& version : versions_) {
-      const Step of_version = version.step.load(std::memory_order_acquire);
-      if (of_version > step || of_version <= best_step) continue;
-      best = &version;
-      best_step = of_version;
+  // revoked pin) when it is gone.
+  std::optional<RowImage> Find(Step step, const ChunkLayout& layout, Tiled tiled) const {
+    const auto version = VersionAt(step);
+    if (!version) return std::nullopt;
+    return ImageOf(*version, layout, tiled);
+  }
+  // The same without looking at what it names.
+  std::optional<RowVersion> VersionAt(Step step) const {
+    const uint64_t head = head_.load(std::memory_order_acquire);
+    if (head == 0) return std::nullopt;
+    if (StepOf(head) <= step) {
+      const RowVersion version{.head = head,
+                               .open = open_.load(std::memory_order_acquire),
+                               .past = past_.load(std::memory_order_acquire)};
+      if (head_.load(std::memory_order_acquire) == head) return version;
     }
-    if (best == nullptr) return std::nullopt;
-    const RowImage image = Load(*best, tiled);
-    if (best->step.load(std::memory_order_relaxed) != best_step) return std::nullopt;
-    return image;
+    const RowVersion* before = previous_.load(std::memory_order_acquire);
+    if (before == nullptr || StepOf(before->head) > step) return std::nullopt;
+    return *before;
+  }
+
+  static RowChunk* OpenOf(const RowVersion& version) { return Pointer<RowChunk>(version.open); }
+  static uint32_t OpenCountOf(const RowVersion& version) { return CountOf(version.head); }
+  static const KeyPast* PastOf(const RowVersion& version) {
+    return Pointer<const KeyPast>(version.past);
   }
 
  private:
-  static constexpr Step kBeingWritten = ~Step{0};
-  struct alignas(64) Version {
-    std::atomic<Step> step{0};
-    std::atomic<uint64_t> root{0};   // its address, the height in the top byte
-    std::atomic<uint64_t> edges{0};  // RowTree's
-    std::atomic<uint64_t> open{0};   // the open chunk's address, its rows in the top byte
-    std::atomic<int64_t> first_time{std::numeric_limits<int64_t>::max()};
-    std::atomic<int64_t> dropped_time{RowImage::kNever};
-    std::atomic<int64_t> newest_time{RowImage::kNever};
-    std::atomic<int64_t> oldest{0};  // oldest_until, or the tiles' address
-  };
-  static_assert(sizeof(Version) == 64);
-  static uint64_t Tagged(const void* address, uint32_t tag) {
-    const auto bits = reinterpret_cast<uint64_t>(address);
-    HR_CHECK(bits >> 56 == 0, "a heap address uses its top byte");
-    return bits | uint64_t{tag} << 56;
-  }
+  static constexpr uint32_t kCountBits = 8;
+  static constexpr uint64_t kBeingWritten = ~uint64_t{0};
+  static Step StepOf(uint64_t head) { return head >> kCountBits; }
+  static uint32_t CountOf(uint64_t head) { return head & ((1U << kCountBits) - 1); }
   template <typename T>
-  static T* Pointer(uint64_t tagged) {
-    return reinterpret_cast<T*>(tagged << 8 >> 8);
+  static T* Pointer(uint64_t address) {
+    return reinterpret_cast<T*>(address);
   }
-  static uint32_t Tag(uint64_t tagged) { return static_cast<uint32_t>(tagged >> 56); }
-  static RowImage Load(const Version& version, Tiled tiled) {
-    const uint64_t root = version.root.load(std::memory_order_acquire);
-    const uint64_t open = version.open.load(std::memory_order_acquire);
-    const int64_t oldest = version.oldest.load(std::memory_order_acquire);
-    return {.tree = {.root = Pointer<TreeNode>(root),
-                     .height = Tag(root),
-                     .edges = version.edges.load(std::memory_order_acquire)},
-            .open = Pointer<RowChunk>(open),
-            .open_count = Tag(open),
-            .first_time = version.first_time.load(std::memory_order_acquire),
-            .dropped_time = version.dropped_time.load(std::memory_order_acquire),
-            .newest_time = version.newest_time.load(std::memory_order_acquire),
-            .oldest_until = tiled == Tiled::kYes ? RowImage::kNever : oldest,
-            .tiles = tiled == Tiled::kYes ? reinterpret_cast<const TileRun*>(oldest) : nullptr};
+  // Applier only.
+  RowVersion Version() const {
+    return {.head = head_.load(std::memory_order_relaxed),
+            .open = open_.load(std::memory_order_relaxed),
+            .past = past_.load(std::memory_order_relaxed)};
   }
-  size_t bodies_index() const {
-    return versions_[1].step.load(std::memory_order_relaxed) >
-                   versions_[0].step.load(std::memory_order_relaxed)
-               ? 1
-               : 0;
+  static RowImage ImageOf(const RowVersion& version, const ChunkLayout& layout, Tiled tiled) {
+    RowImage image;
+    image.open = OpenOf(version);
+    image.open_count = OpenCountOf(version);
+    if (image.open_count > 0) {
+      const int64_t* times = image.open->times(layout);
+      image.first_time = times[0];
+      image.newest_time = times[image.open_count - 1];
+    }
+    if (const KeyPast* past = PastOf(version)) {
+      image.tree = past->tree;
+      image.first_time = past->first_time;
+      image.dropped_time = past->dropped_time;
+      image.oldest_until = past->oldest_until;
+      image.tiles = past->tiles;
+      // Rows that the open chunk was made for may have gone into tiles.
+      if (image.open_count == 0 && !image.tree.empty()) {
+        const RowChunk& last = *image.tree.LastChunk();
+        image.newest_time = last.times(layout)[last.count() - 1];
+      }
+    }
+    if (image.tree.empty() && tiled == Tiled::kNo) image.oldest_until = image.newest_time;
+    return image;
   }
 
-  std::array<Version, 2> versions_;
+  std::atomic<uint64_t> head_{0};  // the step, and in the lowest byte the rows in the open chunk
+  std::atomic<uint64_t> open_{0};  // addresses
+  std::atomic<uint64_t> past_{0};
+  std::atomic<const RowVersion*> previous_{nullptr};  // read only if the step is too new
 };
+static_assert(sizeof(StateRow) == 32);
 
 }  // namespace headrace::pipeline

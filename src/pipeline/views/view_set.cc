@@ -333,6 +333,8 @@ void ViewSet::Prefetch(const Pin& pin, std::span<const ViewKey> keys) const {
     }
     for (size_t i = 0; i < now.size(); ++i)
       if (numbers[i]) view(now[i]).view.store().PrefetchNewest(*numbers[i], step);
+    for (size_t i = 0; i < now.size(); ++i)
+      if (numbers[i]) view(now[i]).view.store().PrefetchTree(*numbers[i], step);
   }
 }
 

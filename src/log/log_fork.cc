@@ -123,6 +123,27 @@ class Fork {
   uint64_t copied_bytes_ = 0;
 };
 
+// After a power cut nothing but its being whole tells of the last epoch, which may be acknowledged: a
+// start keeps it, and so does a fork. While an engine has the log it may still fail to be synced.
+Result<EpochId> WithWhatAStartKeeps(env::Files& files, const std::string& from, base::LogId log,
+                                    const std::vector<SegmentName>& segments, EpochId durable) {
+  const auto lock = files.Lock(from + "/" + std::string(kLockName));
+  if (!lock && lock.error().code() == ErrorCode::kConflict) return durable;
+  const EpochId next = durable.Next();
+  const auto after = std::ranges::find_if(
+      segments, [&](const SegmentName& segment) { return segment.first > next; });
+  if (after == segments.begin()) return durable;
+  HR_TRY(SegmentCursor cursor, SegmentCursor::Open(files, std::prev(after)->path, log));
+  while (true) {
+    HR_TRY(const auto header, cursor.Peek());
+    if (!header || header->epoch > next) return durable;
+    if (header->epoch == next) break;
+    cursor.Skip(*header);
+  }
+  HR_TRY(const auto record, cursor.Next());
+  return record ? next : durable;
+}
+
 Result<void> CheckTarget(env::Files& files, const std::string& to) {
   HR_TRY_VOID(files.CreateFolders(to));
   HR_TRY(const auto names, files.List(to));
@@ -139,15 +160,17 @@ Result<ForkReport> ForkLog(env::Environment& environment, const std::string& fro
                            const SurveyProgress& progress) {
   env::Files& files = environment.files();
   HR_TRY(const auto reader, LogReader::Open(environment, from));
-  HR_TRY(const EpochId newest, reader->Newest());
+  HR_TRY(const EpochId durable, reader->Newest());
   HR_TRY(const EpochId first, reader->First());
+  HR_TRY(const LogFiles found, ListLog(files, from));
+  HR_TRY(const EpochId newest,
+         WithWhatAStartKeeps(files, from, reader->log(), found.segments, durable));
   const EpochId last = through.value_or(newest);
   if (last > newest || last.Next() < first || last.value == 0)
     return Fail(base::Error(ErrorCode::kFailedPrecondition,
                             fmt::format("the log has the rows of epochs {} to {}", first.value,
                                         newest.value))
                     .With("through", std::to_string(last.value)));
-  HR_TRY(const LogFiles found, ListLog(files, from));
   HR_TRY(const ResidueNames residues, SortResidues(found.residues));
   if (last <= residues.through())
     return Fail(base::Error(ErrorCode::kFailedPrecondition,

@@ -89,7 +89,7 @@ class Lives {
   void Start() {
     machine_->Run([&] {
       CoreOptions options{
-          .definition = definition_, .data_folder = kData, .log = {}, .answers_file = {}};
+          .definition = definition_, .data_folder = data_, .log = {}, .answers_file = {}};
       options.log.segment_bytes = 64U << 10;
       options.budget = budget_;
       auto core = Core::Start(*machine_, options);
@@ -190,6 +190,7 @@ class Lives {
   std::mt19937_64 random_{1};
   std::unique_ptr<SimulatedEnvironment> machine_ = std::make_unique<SimulatedEnvironment>(1);
   pipeline::PipelineRef definition_;
+  std::string data_ = kData;  // of the next start
   base::MemoryBudget* budget_ = nullptr;  // null: of its own
   base::Result<void> started_;
   std::unique_ptr<Core> core_;

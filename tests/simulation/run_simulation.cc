@@ -1,7 +1,8 @@
-// headrace_simulation [--seeds N] [--from S] [--minutes M]: runs N histories from seed S (1) on;
-// with a time limit, as many of them as it lets.
-// headrace_simulation --seed S: one history alone.
-// headrace_simulation failures | crashes | pairs | flips | power | replay: a sweep (sweeps.h).
+// headrace_simulation [--seeds N] [--from S] [--minutes M] [--failures-max F]: runs N histories
+// from seed S (1) on; with a limit of time or failures, as many of them as it lets. It ends with
+// one trace of all of them: two builds that give the same did the same. headrace_simulation --seed
+// S: one history alone. headrace_simulation failures | crashes | pairs | flips | power | replay: a
+// sweep (sweeps.h).
 //
 // HEADRACE_TEST_LONG in the environment makes each of them long. Fails when a history does, when a
 // named crash point was never reached, or when a seed does not replay to the same trace. Each
@@ -31,6 +32,7 @@ struct Totals {
   uint64_t answers = 0;
   uint64_t scans = 0;
   uint64_t repeats = 0;
+  uint64_t trace_hash = 0;
   env::MonotonicTime simulated{0};
   std::map<std::string, uint64_t> visits;
   std::map<std::string, uint64_t> crashed_at;
@@ -52,6 +54,7 @@ void Add(const Outcome& outcome, Totals& totals) {
   totals.scans += outcome.scans_checked;
   totals.repeats += outcome.repeated_batches;
   totals.simulated += outcome.simulated;
+  totals.trace_hash = totals.trace_hash * 31 + outcome.trace_hash;
   for (const auto& [name, visits] : outcome.crash_point_visits) totals.visits[name] += visits;
   for (const auto& [name, crashes] : outcome.crashed_at) totals.crashed_at[name] += crashes;
   for (const auto& [kind, count] : outcome.faults) totals.faults[kind] += count;
@@ -75,10 +78,12 @@ bool Replays(uint64_t seed) {
 void Report(const Totals& totals) {
   fmt::print(
       "{} seeds, {} lives, {:.1f} simulated hours, {} faults, {} acknowledged rows, {} repeats, {} "
-      "answers and {} scans checked, {} of {} crash points visited, {} crashed at, {} failed\n",
+      "answers and {} scans checked, {} of {} crash points visited, {} crashed at, trace {:016x}, "
+      "{} "
+      "failed\n",
       totals.seeds, totals.lives, totals.hours(), totals.fault_count(), totals.rows, totals.repeats,
       totals.answers, totals.scans, totals.visits.size(), env::kCrashPoints.size(),
-      totals.crashed_at.size(), totals.failed);
+      totals.crashed_at.size(), totals.trace_hash, totals.failed);
   for (const auto& [kind, count] : totals.faults) fmt::print("  {:>8} {}\n", count, kind);
 }
 
@@ -86,6 +91,7 @@ struct Limits {
   uint64_t from = 1;
   uint64_t seeds = 400;
   uint64_t minutes = 0;  // 0: none
+  uint64_t failures = 0;
 };
 
 int RunMany(const Limits& limits) {
@@ -102,6 +108,7 @@ int RunMany(const Limits& limits) {
                  limits.seeds, totals.hours(), totals.fault_count(), totals.failed);
       std::fflush(stdout);
     }
+    if (limits.failures > 0 && totals.failed >= limits.failures) break;
     if (limits.minutes > 0 && now - begin > std::chrono::minutes(limits.minutes)) {
       fmt::print("time is up after {} of {} seeds\n", totals.seeds, limits.seeds);
       break;
@@ -112,7 +119,7 @@ int RunMany(const Limits& limits) {
     fmt::print(stderr, "crash point {} was never reached\n", point);
     ++totals.failed;
   }
-  if (!Replays(limits.from)) {
+  if (totals.failed == 0 && !Replays(limits.from)) {
     fmt::print(stderr, "seed {} does not replay to the same trace\n", limits.from);
     ++totals.failed;
   }
@@ -154,7 +161,8 @@ int Run(const std::string& what, const Arguments& arguments, Length length) {
   if (const uint64_t seed = NumberOf(arguments, "seed", 0); seed != 0) return RunOne(seed);
   return RunMany({.from = NumberOf(arguments, "from", 1),
                   .seeds = NumberOf(arguments, "seeds", length == Length::kLong ? 100'000 : 400),
-                  .minutes = NumberOf(arguments, "minutes", 0)});
+                  .minutes = NumberOf(arguments, "minutes", 0),
+                  .failures = NumberOf(arguments, "failures-max", 0)});
 }
 
 }  // namespace

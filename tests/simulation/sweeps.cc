@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <vector>
@@ -28,6 +29,27 @@ std::string TextOf(const Arguments& arguments, const std::string& name) {
   const auto found = arguments.find(name);
   return found == arguments.end() ? "" : found->second;
 }
+
+// A long sweep in parts: `--from` says where it begins, `--minutes` how long it takes at most.
+class Part {
+ public:
+  explicit Part(const Arguments& arguments)
+      : from_(NumberOf(arguments, "from", 1)),
+        end_(std::chrono::steady_clock::now() +
+             std::chrono::minutes(NumberOf(arguments, "minutes", kWithoutEnd))) {}
+  uint64_t from() const { return from_; }
+  // True: `next` is not done any more.
+  bool EndsBefore(uint64_t next) {
+    if (std::chrono::steady_clock::now() < end_) return false;
+    fmt::print("time is up: go on with --from {}\n", next);
+    return true;
+  }
+
+ private:
+  static constexpr uint64_t kWithoutEnd = 60UL * 24 * 365;
+  const uint64_t from_;
+  const std::chrono::steady_clock::time_point end_;
+};
 
 std::string_view NameOf(ClockKind clock) { return clock == ClockKind::kWall ? "wall" : "events"; }
 
@@ -158,26 +180,29 @@ int SweepPairs(const Arguments& arguments, Length length) {
   uint64_t tried = 0;
   uint64_t reached = 0;
   uint64_t failed = 0;
-  for (size_t i = 0; i < points; ++i) {
-    for (size_t k = 0; k < seconds; ++k) {
-      const std::string_view first = env::kCrashPoints[i];
-      const std::string_view second = env::kCrashPoints[(i * 5 + k * 13) % points];
-      if (!only_first.empty() && (first != only_first || second != only_second)) continue;
-      const uint64_t seed = NumberOf(arguments, "seed", 1 + i * points + k);
-      const Outcome outcome = World(PairScript(seed, first, second)).Run();
-      if (!Passed(outcome,
-                  fmt::format("pairs --first {} --second {} --seed {}", first, second, seed)))
-        ++failed;
-      const auto crashes = [&](std::string_view point) {
-        const auto found = outcome.crashed_at.find(std::string(point));
-        return found == outcome.crashed_at.end() ? 0 : found->second;
-      };
-      reached += first == second ? crashes(first) > 1 : crashes(first) > 0 && crashes(second) > 0;
-      ++tried;
-    }
+  Part part(arguments);
+  const bool whole = only_first.empty() && part.from() == 1 && !arguments.contains("minutes");
+  for (size_t number = part.from() - 1; number < points * seconds; ++number) {
+    if (part.EndsBefore(number + 1)) break;
+    const size_t i = number / seconds;
+    const size_t k = number % seconds;
+    const std::string_view first = env::kCrashPoints[i];
+    const std::string_view second = env::kCrashPoints[(i * 5 + k * 13) % points];
+    if (!only_first.empty() && (first != only_first || second != only_second)) continue;
+    const uint64_t seed = NumberOf(arguments, "seed", 1 + i * points + k);
+    const Outcome outcome = World(PairScript(seed, first, second)).Run();
+    if (!Passed(outcome,
+                fmt::format("pairs --first {} --second {} --seed {}", first, second, seed)))
+      ++failed;
+    const auto crashes = [&](std::string_view point) {
+      const auto found = outcome.crashed_at.find(std::string(point));
+      return found == outcome.crashed_at.end() ? 0 : found->second;
+    };
+    reached += first == second ? crashes(first) > 1 : crashes(first) > 0 && crashes(second) > 0;
+    ++tried;
   }
   fmt::print("pairs: {} tried, crashed at both points of {}, {} failed\n", tried, reached, failed);
-  if (only_first.empty() && reached < kPairsMin) {
+  if (whole && reached < kPairsMin) {
     fmt::print(stderr, "fewer than {} pairs were reached\n", kPairsMin);
     ++failed;
   }
@@ -192,13 +217,19 @@ int SweepFlips(const Arguments& arguments, Length length) {
   std::map<FlipVerdict::Is, uint64_t> counts;
   uint64_t tried = 0;
   uint64_t failed = 0;
-  for (uint64_t seed = 1; seed <= kFolders; ++seed) {
+  Part part(arguments);
+  const uint64_t first_folder = 1 + (part.from() - 1) / flips;
+  bool ended = false;
+  for (uint64_t seed = first_folder; seed <= kFolders && !ended; ++seed) {
     if (only_seed != 0 && seed != only_seed) continue;
     World world({.seed = seed, .lives = 3, .turns_max = 40});
     if (!Passed(world.Run(), fmt::format("flips --seed {}", seed))) return 1;
     const std::set<std::string> unread = UnreadDataFiles(world.machine());
-    for (uint64_t number = 1; number <= flips; ++number) {
+    const uint64_t first = seed == first_folder ? 1 + (part.from() - 1) % flips : 1;
+    for (uint64_t number = first; number <= flips; ++number) {
       if (only_flip != 0 && number != only_flip) continue;
+      ended = part.EndsBefore((seed - 1) * flips + number);
+      if (ended) break;
       std::mt19937_64 random(seed * 1'000'000'007 + number);
       const auto flip = DrawFlip(world.machine().disk(), unread, random);
       const FlipVerdict verdict = TryFlip(world, *flip, random());
@@ -225,8 +256,9 @@ int SweepPower(const Arguments& arguments, Length length) {
   uint64_t cuts = 0;
   uint64_t rows = 0;
   uint64_t failed = 0;
-  for (uint64_t seed = 1; cuts < cycles; ++seed) {
-    if (only != 0) seed = only;
+  Part part(arguments);
+  for (uint64_t seed = only != 0 ? only : part.from(); cuts < cycles; ++seed) {
+    if (part.EndsBefore(seed)) break;
     Script script{.seed = seed,
                   .lives = kPowerLives,
                   .troubles = Script::Troubles::kNone,

@@ -1,6 +1,7 @@
 #pragma once
 // Sweeps: every failing operation, every place to die, pairs of crashes, flipped bits, power cuts.
-// Each prints a line of figures, and for a failure one command that replays it.
+// Each prints a line of figures, and for a failure one command that replays it. Pairs, flips and
+// power can be run in parts: --from N, --minutes M.
 
 #include <cstdint>
 #include <map>

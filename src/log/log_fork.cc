@@ -1,10 +1,11 @@
-// ForkLog: the records of a log under another id.
+// ForkLog: the records of a log under another id, without what they plan for the original's tables.
 
 #include <algorithm>
 
 #include <fmt/core.h>
 
 #include "log/durable_mark.h"
+#include "log/epoch_codec.h"
 #include "log/log_folder.h"
 #include "log/log_survey.h"
 #include "log/reader.h"
@@ -19,6 +20,8 @@ using base::EpochId;
 using base::ErrorCode;
 using base::Fail;
 using base::Result;
+
+constexpr size_t kBytesBeforePreface = 48;  // of an epoch: its number and its times
 
 class Fork {
  public:
@@ -59,7 +62,7 @@ class Fork {
     for (uint32_t i = 0; i <= residue.head.records; ++i) {
       HR_TRY(const auto record, cursor.Next());
       if (!record) return Damaged(name.path, cursor.offset());
-      const std::vector<uint8_t> sealed = Sealed(*record, previous);
+      const std::vector<uint8_t> sealed = Sealed(record->header, record->payload, previous);
       bytes.insert(bytes.end(), sealed.begin(), sealed.end());
     }
     chain_ = residue.head.last_checksum;
@@ -77,12 +80,15 @@ class Fork {
     const std::string path = SegmentPath(to_, segment.first);
     HR_TRY(auto file, files_.OpenForWriting(path, env::Files::Open::kCreateNew));
     uint64_t offset = 0;
+    Catalogue catalogue;  // of this segment
     while (report_.last < last) {
       const uint64_t read_from = cursor.offset();
       HR_TRY(const auto record, cursor.Next());
       if (!record) break;
       if (record->header.epoch != report_.last.Next()) return Damaged(segment.path, read_from);
-      const std::vector<uint8_t> sealed = Sealed(*record, chain_);
+      const auto kept = WithoutPlans(*record, catalogue);
+      if (!kept) return Damaged(segment.path, read_from);
+      const std::vector<uint8_t> sealed = Sealed(record->header, *kept, chain_);
       HR_TRY_VOID(file->WriteAt(offset, sealed));
       offset += sealed.size();
       report_.last = record->header.epoch;
@@ -102,11 +108,34 @@ class Fork {
                     .With("offset", std::to_string(offset)));
   }
 
+  // An epoch's payload. What is planned is about the original's tables, which the copy does not
+  // have: its own publisher begins with its first epoch.
+  static Result<std::vector<uint8_t>> WithoutPlans(const Record& record, Catalogue& catalogue) {
+    const auto is_plan = [](const ControlEntry& entry) {
+      return entry.kind == ControlEntry::Kind::kPublishPlan ||
+             entry.kind == ControlEntry::Kind::kRewritePlan;
+    };
+    HR_TRY(const Epoch head, DecodeEpochWithoutRows(record.payload, catalogue));
+    if (std::ranges::none_of(head.controls, is_plan))
+      return std::vector<uint8_t>(record.payload.begin(), record.payload.end());
+    HR_TRY(Epoch epoch, DecodeEpoch(record.payload, catalogue, record.owner));
+    std::erase_if(epoch.controls, is_plan);
+    Catalogue preface;
+    columns::ByteReader in(record.payload);
+    HR_TRY_VOID(in.Bytes(kBytesBeforePreface));
+    HR_TRY_VOID(DecodePreface(in, preface));
+    std::vector<uint8_t> payload;
+    columns::ByteWriter out(payload);
+    EncodeEpoch(epoch, preface.entries(), out);
+    return payload;
+  }
+
   // The record under the new id, behind `previous`, which it becomes.
-  std::vector<uint8_t> Sealed(const Record& record, uint64_t& previous) const {
+  std::vector<uint8_t> Sealed(RecordHeader header, std::span<const uint8_t> payload,
+                              uint64_t& previous) const {
     std::vector<uint8_t> bytes(kRecordHeaderBytes, 0);
-    bytes.insert(bytes.end(), record.payload.begin(), record.payload.end());
-    RecordHeader header = record.header;
+    bytes.insert(bytes.end(), payload.begin(), payload.end());
+    header.payload_bytes = payload.size();
     header.log = report_.log;
     header.previous_checksum = previous;
     previous = SealRecord(header, bytes);
@@ -123,8 +152,8 @@ class Fork {
   uint64_t copied_bytes_ = 0;
 };
 
-// After a power cut nothing but its being whole tells of the last epoch, which may be acknowledged: a
-// start keeps it, and so does a fork. While an engine has the log it may still fail to be synced.
+// After a power cut nothing but its being whole tells of the last epoch, which may be acknowledged:
+// a start keeps it, and so does a fork. While an engine has the log it may still fail to be synced.
 Result<EpochId> WithWhatAStartKeeps(env::Files& files, const std::string& from, base::LogId log,
                                     const std::vector<SegmentName>& segments, EpochId durable) {
   const auto lock = files.Lock(from + "/" + std::string(kLockName));

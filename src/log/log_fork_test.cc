@@ -134,7 +134,8 @@ TEST_F(LogFork, OfALogThatDiedLettingSegmentsGo) {
             ASSERT_TRUE(log.Submit({{1'000, id}, {id % 9 == 5 ? kLateRow : 1'000, -id}}, "p",
                                    static_cast<uint64_t>(id)));
             if (id % 40 != 1) continue;
-            ASSERT_TRUE(log.Append({ControlEntry::Kind::kDefinition, "d" + std::to_string(id), {}}));
+            ASSERT_TRUE(
+                log.Append({ControlEntry::Kind::kDefinition, "d" + std::to_string(id), {}}));
           }
           capture = *log.Capture();
           for (const uint64_t needed : {40, 80, 110}) {
@@ -205,8 +206,8 @@ TEST_F(LogFork, AnswersRepeatsAsTheOriginalDid) {
   EXPECT_EQ(fork.sequencer->status().rows_accepted, status.rows_accepted);
   EXPECT_EQ(fork.sequencer->status().rows_refused, status.rows_refused);
   EXPECT_EQ(fork.sequencer->LastSequence("p"), 2U);
-  for (const auto& [batch, first] : {std::pair(keyed(fork.stream), *by_key),
-                                     std::pair(numbered(fork.stream), *by_number)}) {
+  for (const auto& [batch, first] :
+       {std::pair(keyed(fork.stream), *by_key), std::pair(numbered(fork.stream), *by_number)}) {
     const auto again = fork.Submit(batch);
     ASSERT_TRUE(again) << again.error().ToString();
     EXPECT_EQ(again->repeat, Acknowledgement::Repeat::kRepeated);
@@ -226,7 +227,8 @@ TEST_F(LogFork, AnswersRepeatsAsTheOriginalDid) {
   EXPECT_EQ(log.sequencer->LastSequence("p"), 2U);
 }
 
-// It dies before each change of the disk that it makes: what it leaves is no log, or the whole of it.
+// It dies before each change of the disk that it makes: what it leaves is no log, or the whole of
+// it.
 TEST_F(LogFork, ThatIsCutOffIsNoLog) {
   SimulatedEnvironment made(13);
   {

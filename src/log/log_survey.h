@@ -70,12 +70,12 @@ struct ForkReport {
   uint64_t residues = 0;
 };
 
-// Copies the log's epochs up to `through` (nothing: all) into `to`, which must not hold a log, under
-// a new id: every record gets that id and a new chain of checksums. Beside an engine those that are
-// durable; without one those that a start would keep. The copy is synced;
-// its LOG is written last, so that a copy that was cut off is none. Errors: kAlreadyExists,
-// kCorruption with file and offset, kFailedPrecondition (`through` is not held), kUnavailable
-// (segments went meanwhile), kStorageFull, kIoError.
+// Copies the log's epochs up to `through` (nothing: all) into `to`, which must not hold a log,
+// under a new id: every record gets that id and a new chain of checksums. Beside an engine those
+// that are durable; without one those that a start would keep. The copy is synced; its LOG is
+// written last, so that a copy that was cut off is none. Errors: kAlreadyExists, kCorruption with
+// file and offset, kFailedPrecondition (`through` is not held), kUnavailable (segments went
+// meanwhile), kStorageFull, kIoError.
 base::Result<ForkReport> ForkLog(env::Environment& environment, const std::string& from,
                                  const std::string& to, std::optional<base::EpochId> through,
                                  const SurveyProgress& progress);

@@ -190,7 +190,7 @@ class Lives {
   std::mt19937_64 random_{1};
   std::unique_ptr<SimulatedEnvironment> machine_ = std::make_unique<SimulatedEnvironment>(1);
   pipeline::PipelineRef definition_;
-  std::string data_ = kData;  // of the next start
+  std::string data_ = kData;              // of the next start
   base::MemoryBudget* budget_ = nullptr;  // null: of its own
   base::Result<void> started_;
   std::unique_ptr<Core> core_;

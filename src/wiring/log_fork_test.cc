@@ -140,8 +140,7 @@ TEST(LogFork, LetsItsOwnSegmentsGo) {
   ASSERT_TRUE(lives.started_.has_value()) << lives.started_.error().ToString();
   EXPECT_EQ(lives.Answers(), answers);
   lives.machine_->Run([&] {
-    EXPECT_TRUE(
-        log::SurveyLog(*lives.machine_, std::string(kFork) + "/log", {})->damages.empty());
+    EXPECT_TRUE(log::SurveyLog(*lives.machine_, std::string(kFork) + "/log", {})->damages.empty());
   });
 }
 

@@ -332,9 +332,8 @@ def test_one_too_many(tmp_path: Path, empty_mib: float, protocol: str, told: str
     other = "resp" if protocol == "http" else "http"
     with guests(tmp_path, memory_mib=1024) as engine, contextlib.ExitStack() as stack:
         raise_open_files(engine.most + 500)
-        for _ in range(engine.most):
-            stack.enter_context(engine.raw(protocol))
-        late = gather(stack, engine, protocol, 100)
+        made = [stack.enter_context(engine.raw(protocol)) for _ in range(engine.most + 100)]
+        late = made[engine.most :]
         kinds = ends(late)
         assert kinds == {told: len(late)}, kinds
         getattr(engine, f"ask_{other}")()

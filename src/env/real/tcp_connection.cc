@@ -61,6 +61,7 @@ void TcpConnection::Start() {
 }
 
 void TcpConnection::Tick(MonotonicTime now) {
+  if (closed_) return;
   Turn turn(*this);
   const ConnectionLimits& limits = listener_->limits;
   if (lingering_ && now - last_byte_out_ > limits.linger_max) return Close();

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "pipeline/streams/known_at.h"
+#include "pipeline/streams/unnest.h"
 
 namespace headrace::pipeline {
 namespace {
@@ -73,7 +74,18 @@ DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::Memor
 }
 
 DerivedStreams::~DerivedStreams() {
+  ReleaseMade();
   budget_.Force(base::MemoryAccount::kState, -static_cast<int64_t>(charged_bytes_));
+}
+
+void DerivedStreams::ChargeMade(uint64_t bytes) {
+  budget_.Force(base::MemoryAccount::kState, static_cast<int64_t>(bytes));
+  made_bytes_ += bytes;
+}
+
+void DerivedStreams::ReleaseMade() {
+  budget_.Force(base::MemoryAccount::kState, -static_cast<int64_t>(made_bytes_));
+  made_bytes_ = 0;
 }
 
 void DerivedStreams::NoteMoment(size_t stream, base::EpochId epoch,
@@ -128,6 +140,7 @@ DerivedStreams::Input DerivedStreams::InputOf(Stream& stream, base::EpochId epoc
 
 void DerivedStreams::Apply(base::EpochId epoch, std::span<columns::ColumnBatch> batches) {
   if (empty()) return;
+  ReleaseMade();
   for (size_t i = 0; i < batches.size(); ++i)
     if (!definition_.streams[i].derived()) NoteMoment(i, epoch, batches[i]);
   const bool captured = epoch <= captured_through_;
@@ -136,9 +149,12 @@ void DerivedStreams::Apply(base::EpochId epoch, std::span<columns::ColumnBatch> 
       stream.versions->SetWatermark(stream.captured_watermark);
     DerivedCounts counts = stream.counts;
     const Input input = InputOf(stream, epoch, batches, counts);
+    const Derivation& derivation = *definition_.streams[stream.index].derivation;
     DerivedRows rows;
-    if (input.rows.rows() > 0)
-      rows = Derive(*definition_.streams[stream.index].derivation, input.rows, counts.rows);
+    if (input.rows.rows() > 0) {
+      if (derivation.unnest) ChargeMade(UnnestedBytesMax(derivation, input.rows));
+      rows = Derive(derivation, input.rows, counts.rows);
+    }
     if (stream.first != nullptr)
       rows = TakeRows(rows, stream.first->Apply(epoch, rows.rows, counts.dedupe));
     batches[stream.index] = std::move(rows.rows);
@@ -156,6 +172,7 @@ void DerivedStreams::Apply(base::EpochId epoch, std::span<columns::ColumnBatch> 
 }
 
 void DerivedStreams::SettleCharges() {
+  ReleaseMade();
   if (!keeps_) return;
   uint64_t bytes = 0;
   {

@@ -60,7 +60,9 @@ class DerivedStreams {
   bool empty() const { return streams_.empty(); }
   // `batches[i]` are the epoch's rows of stream i, of its schema, for the streams that come in;
   // sets those of derived streams. Of epochs that a capture has there are none: whatever is made of
-  // them was captured later, and has them.
+  // them was captured later, and has them. Rows of lists are charged to the budget before they are
+  // made, until the next epoch or SettleCharges: they can't be refused any more, but while they are
+  // more than it holds, what comes in is.
   void Apply(base::EpochId epoch, std::span<columns::ColumnBatch> batches);
   // When the rows of a stream became known that remembers rows, or is made of such a one; of the
   // epoch applied last. Empty when it is observed.
@@ -116,6 +118,8 @@ class DerivedStreams {
   Input WithVersions(Stream& stream, std::span<const columns::ColumnBatch> batches,
                      AsOfCounts& counts);
   JoiningRows RowsOf(size_t stream, std::span<const columns::ColumnBatch> batches) const;
+  void ChargeMade(uint64_t bytes);
+  void ReleaseMade();
   void NoteMoment(size_t stream, base::EpochId epoch, const columns::ColumnBatch& rows);
   void EncodeCounts(const Stream& stream, columns::ByteWriter& out) const;
   base::Result<void> RestoreCounts(columns::ByteReader& in);
@@ -132,6 +136,7 @@ class DerivedStreams {
   base::EpochId captured_through_;
   std::atomic<uint64_t> bytes_{0};
   uint64_t charged_bytes_ = 0;
+  uint64_t made_bytes_ = 0;  // of the epoch at hand, charged as well
 };
 
 // The rows of `stream`, which is made without joins, that are made of these of its root

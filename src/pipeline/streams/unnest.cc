@@ -101,6 +101,34 @@ Column NullColumn(Type type, size_t rows) {
 
 }  // namespace
 
+uint64_t UnnestedBytesMax(const Derivation& derivation, const ColumnBatch& input) {
+  constexpr uint64_t kCellBytes = sizeof(uint64_t);
+  const Unnest& unnest = *derivation.unnest;
+  const Column& lists = input.column(unnest.list);
+  const std::vector<bool> wanted = WantedColumns(derivation);
+  std::vector<size_t> texts;
+  for (size_t field = 0; field < derivation.input->size(); ++field)
+    if (wanted[field] && field != unnest.list &&
+        columns::IsVariable(derivation.input->field(field).type))
+      texts.push_back(field);
+  // With its row of the input.
+  const uint64_t cells = derivation.unnested->size() * kCellBytes + sizeof(uint32_t);
+  uint64_t bytes = 0;
+  uint64_t rows = 0;
+  for (size_t row = 0; row < input.rows() && rows < kUnnestedRowsMax; ++row) {
+    const std::string_view list = lists.IsNull(row) ? std::string_view() : lists.Text(row);
+    const auto elements = static_cast<uint64_t>(std::ranges::count(list, ',')) + 1;
+    const uint64_t made =
+        std::min({elements, uint64_t{unnest.elements_max}, kUnnestedRowsMax - rows});
+    uint64_t of_row = cells;
+    for (const size_t field : texts)
+      if (!input.column(field).IsNull(row)) of_row += input.column(field).Text(row).size();
+    rows += made;
+    bytes += made * of_row + list.size();
+  }
+  return bytes;
+}
+
 ColumnBatch Unnested(const Derivation& derivation, const ColumnBatch& input,
                      std::vector<uint32_t>& from, UnnestCounts& counts) {
   const Unnest& unnest = *derivation.unnest;

@@ -17,6 +17,10 @@ namespace headrace::pipeline {
 // Rows that one epoch's rows of a stream may become; a position has room for four times as many.
 inline constexpr size_t kUnnestedRowsMax = size_t{1} << 22;
 
+// What Unnested's rows will take in memory, at most, found without reading the lists: elements have
+// commas between them. Columns that are computed from them later are not in it.
+uint64_t UnnestedBytesMax(const Derivation& derivation, const columns::ColumnBatch& input);
+
 // Rows of the derivation's `unnested` schema; columns that it neither computes with nor keeps are
 // NULL. `from` gets each one's row of `input`.
 columns::ColumnBatch Unnested(const Derivation& derivation, const columns::ColumnBatch& input,

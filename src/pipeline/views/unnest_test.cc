@@ -10,6 +10,7 @@
 #include "columns/batch_builder.h"
 #include "columns/key.h"
 #include "pipeline/pipeline_file.h"
+#include "pipeline/streams/derived_streams.h"
 #include "pipeline/views/capture_fixture.h"
 #include "pipeline/views/replay_fixture.h"
 
@@ -366,6 +367,41 @@ TEST(Unnest, LeavesOutWhatIsBeyondAnEpochsLimit) {
   EXPECT_EQ(counts.elements, kUnnestedRowsMax);
   EXPECT_EQ(counts.left_out, kRows * 100 - kUnnestedRowsMax);
   EXPECT_EQ(from.back(), kUnnestedRowsMax / 100);
+}
+
+// While an epoch's lists are rows, the budget has them: nothing else is let in beyond it.
+TEST(Unnest, RowsAreChargedBeforeTheyAreMade) {
+  const PipelineRef pipeline = OrdersPipeline();
+  const size_t orders = *pipeline->StreamNamed("orders");
+  const size_t kept = *pipeline->StreamNamed("kept");
+  std::string list = R"([")" + std::string(50, 'a') + R"(")";
+  for (int i = 1; i < 100; ++i) list += R"(, "a longer element")";
+  list += "]";
+  columns::BatchBuilder builder(pipeline->streams[orders].schema());
+  for (int row = 0; row < 1000; ++row) {
+    builder.column(0).AppendInt(row);
+    builder.column(1).AppendText(list);
+    builder.column(2).AppendText(std::string(200, 'n'));
+    builder.column(3).AppendInt(row);
+  }
+  base::MemoryBudget budget(16 << 20);
+  const auto let_in = [&] {
+    return budget.TryCharge(base::MemoryAccount::kIngest, 1 << 20).has_value();
+  };
+  DerivedStreams derived(*pipeline, budget);
+  std::vector<columns::ColumnBatch> batches(pipeline->streams.size());
+  batches[orders] = builder.Finish();
+  EXPECT_TRUE(let_in());
+  derived.Apply({1}, batches);
+  EXPECT_EQ(batches[kept].rows(), 100'000U);
+  uint64_t bytes = 0;
+  for (const columns::Column& column : batches[kept].columns()) bytes += column.ByteSize();
+  EXPECT_GE(budget.used_bytes(base::MemoryAccount::kState), bytes);
+  EXPECT_FALSE(let_in());
+  // And a step later they are gone.
+  derived.SettleCharges();
+  EXPECT_LT(budget.used_bytes(base::MemoryAccount::kState), 1U << 20);
+  EXPECT_TRUE(let_in());
 }
 
 }  // namespace

@@ -54,6 +54,13 @@ struct FeatureQuery {
   enum class Lags : uint8_t { kOfAnswer, kOfEachView } lags = Lags::kOfAnswer;
 };
 
+// How far an answer of `as_of` is behind, of its `lag`. Nothing: one of its sources has never been
+// heard of, so that its lag counts from 1970.
+inline std::optional<base::Duration> LagSinceHeard(base::Duration lag, base::Timestamp as_of) {
+  if (as_of.us > 0 && lag >= as_of - base::Timestamp{0}) return std::nullopt;
+  return lag;
+}
+
 // What one column of an answer is.
 struct AnswerColumn {
   std::string view;  // "origin"; empty: computed on request

@@ -171,14 +171,23 @@ Result<base::MemoryCharge> ChargeReply(base::MemoryBudget& budget,
                           static_cast<uint64_t>(arrow::util::TotalBufferSize(batch)));
 }
 
+namespace {
+
+std::string LagJson(base::Duration lag, base::Timestamp as_of) {
+  const auto heard = LagSinceHeard(lag, as_of);
+  return heard ? fmt::to_string(heard->count() / 1000) : "null";
+}
+
+}  // namespace
+
 std::string AnswerMembers(const AnswerPlan& plan, const FeatureAnswer& answer) {
-  std::string out = fmt::format(R"({{"log":"{}","epoch":{},"as_of":"{}","lag_ms":{},"lags_ms":{{)",
-                                answer.log.ToString(), answer.epoch.value,
-                                base::FormatTimestamp(answer.as_of), answer.lag.count() / 1000);
+  std::string out = fmt::format(
+      R"({{"log":"{}","epoch":{},"as_of":"{}","lag_ms":{},"lags_ms":{{)", answer.log.ToString(),
+      answer.epoch.value, base::FormatTimestamp(answer.as_of), LagJson(answer.lag, answer.as_of));
   for (size_t i = 0; i < answer.view_lags.size(); ++i) {
     if (i > 0) out += ',';
     columns::AppendJsonString(out, plan.views[i].name);
-    fmt::format_to(std::back_inserter(out), ":{}", answer.view_lags[i].count() / 1000);
+    fmt::format_to(std::back_inserter(out), ":{}", LagJson(answer.view_lags[i], answer.as_of));
   }
   fmt::format_to(std::back_inserter(out), R"(}},"definition":"{}","clock":"{}")",
                  answer.definition.ToString(),

@@ -108,6 +108,56 @@ TEST_F(KeyReadsTest, ABatchMayAskForItsOwnTime) {
   EXPECT_EQ(wrong.error().code(), ErrorCode::kInvalidInput);
 }
 
+// The state always moves on before the answer was read.
+class MovingOn final : public AnswerService {
+ public:
+  explicit MovingOn(AnswerService& real) : real_(real) {}
+  base::Result<FeatureAnswer> Answer(const FeatureQuery&) override {
+    ++answers;
+    return base::Fail(ErrorCode::kUnavailable, "the state moved on");
+  }
+  void WhenVisible(base::EpochId, std::chrono::milliseconds, Visible done) override {
+    ++pauses;
+    done(base::Fail(ErrorCode::kDeadlineExceeded, "no such epoch"));
+  }
+  void AnswerWhenVisible(FeatureQuery query, Done done) override {
+    real_.AnswerWhenVisible(std::move(query), std::move(done));
+  }
+  base::Result<std::optional<KeyAnswers>> AnswerKeys(
+      const pipeline::PipelineDefinition& definition,
+      std::span<const KeyQuestion> questions) override {
+    return real_.AnswerKeys(definition, questions);
+  }
+  void Expect(const pipeline::PipelineDefinition&, std::span<const KeyQuestion>) override {}
+  base::Result<std::shared_ptr<const AnswerPlan>> PlanOf(const FeatureQuery& query) override {
+    return real_.PlanOf(query);
+  }
+  void MarkVisible(base::EpochId) override {}
+  const base::Histogram& serve_us() const override { return real_.serve_us(); }
+  uint64_t revoked_pins() const override { return 0; }
+  pipeline::PipelineRef definition() const override { return real_.definition(); }
+
+  size_t answers = 0;
+  size_t pauses = 0;
+
+ private:
+  AnswerService& real_;
+};
+
+TEST_F(KeyReadsTest, ASnapshotThatIsTakenAwayIsReadAgainAfterAPause) {
+  trips_.Apply({{0, "ORD", "ATL", 1, 10}});
+  MovingOn moving(*trips_.service);
+  auto reads = KeyReads::Open(
+      {.answers = &moving, .environment = environment_.get(), .budget = &trips_.budget},
+      R"({"features":["origin:trips_24h"]})", *Origins({})->schema(), {});
+  ASSERT_TRUE(reads.has_value());
+  const auto reply = (*reads)->Answer(*Origins({"ORD"}), R"({"deadline_ms":5})");
+  ASSERT_FALSE(reply.has_value());
+  EXPECT_EQ(reply.error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(moving.pauses, moving.answers - 1);
+  EXPECT_GE(moving.answers, 1U);
+}
+
 TEST(ReadRequest, WhatIsNoCommand) {
   for (const char* text :
        {"", "[]", "null", "{", R"({"service":""})", R"({"service":1})", R"({"features":{}})",

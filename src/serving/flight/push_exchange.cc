@@ -124,7 +124,10 @@ void AppendEvent(columns::BatchBuilder& events, const Result<PushAnswer>& pushed
   if (answer.features && answer.answered != PushAnswered::kDefaults) {
     events.column(4).AppendInt(static_cast<int64_t>(answer.features->epoch.value));
     events.column(5).AppendInt(answer.features->as_of.us);
-    events.column(6).AppendInt(answer.features->lag.count() / 1000);
+    if (const auto lag = LagSinceHeard(answer.features->lag, answer.features->as_of))
+      events.column(6).AppendInt(lag->count() / 1000);
+    else
+      events.column(6).AppendNull();
   } else {
     for (size_t i = 4; i < 7; ++i) events.column(i).AppendNull();
   }

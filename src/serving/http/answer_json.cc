@@ -269,7 +269,10 @@ void PutProvenance(JsonBytes& out, const FeatureAnswer& answer) {
   out.Write(",\"as_of\":\"");
   out.Write(base::FormatTimestamp(answer.as_of));
   out.Write("\",\"lag_ms\":");
-  WriteInt(out, answer.lag.count() / 1000);
+  if (const auto lag = LagSinceHeard(answer.lag, answer.as_of))
+    WriteInt(out, lag->count() / 1000);
+  else
+    out.Write("null,\"lag_status\":\"NEVER_HEARD\"");
   out.Put(origin.Of(answer));
 }
 

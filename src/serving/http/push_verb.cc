@@ -109,12 +109,14 @@ void AppendFeatures(std::string& out, const PushAnswer& answer) {
     out += '"';
   });
   if (defaults) return;
-  const double age_ms = static_cast<double>(features.lag.count()) / 1000;
+  const auto lag = LagSinceHeard(features.lag, features.as_of);
   fmt::format_to(
       std::back_inserter(out),
-      R"(,"age_ms":{:.3f},"headrace":{{"epoch":{},"as_of":"{}","lag_ms":{},"log":"{}","definition":"{}","clock":"{}"}})",
-      age_ms, features.epoch.value, base::FormatTimestamp(features.as_of),
-      features.lag.count() / 1000, features.log.ToString(), features.definition.ToString(),
+      R"(,"age_ms":{},"headrace":{{"epoch":{},"as_of":"{}","lag_ms":{},"log":"{}","definition":"{}","clock":"{}"}})",
+      lag ? fmt::format("{:.3f}", static_cast<double>(lag->count()) / 1000) : "null",
+      features.epoch.value, base::FormatTimestamp(features.as_of),
+      lag ? fmt::to_string(lag->count() / 1000) : R"(null,"lag_status":"NEVER_HEARD")",
+      features.log.ToString(), features.definition.ToString(),
       features.clock == log::ClockMode::kEvents ? "events" : "wall");
 }
 

@@ -82,7 +82,7 @@ integers, doubles, booleans, lists and nulls of their own in version 3. **A valu
 | `_status` | the worst status of the features asked for beside it; alone, of the whole key: `PRESENT`, `NULL_VALUE`, `OUTSIDE_MAX_AGE`, `INVALID`, `NOT_FOUND` ([http.md](http.md)) |
 | `_status:feature` | the status of that feature |
 | `_epoch` | the epoch that the answer is of |
-| `_lag` | milliseconds that the answer may be behind: `_as_of` less when the view's sources were last heard of |
+| `_lag` | milliseconds that the answer may be behind: `_as_of` less when the view's sources were last heard of; null when one of them never was |
 | `_as_of` | the time that the answer is for |
 | `_event_time` | of the key's newest event; null when there is none |
 

@@ -41,8 +41,10 @@ FeatureStatus KeyStatus(const ViewAnswer& answer) {
   return old ? FeatureStatus::kOutsideMaxAge : FeatureStatus::kPresent;
 }
 
-std::string LagText(base::Duration lag) {
-  return fmt::format("{}", static_cast<double>(lag.count()) / 1000);
+void WriteLag(const KeyAnswers& answers, RespWriter& out) {
+  const auto lag = LagSinceHeard(answers.lag, answers.as_of);
+  if (!lag) return out.Null();
+  out.Bulk(fmt::format("{}", static_cast<double>(lag->count()) / 1000));
 }
 
 // What stands between the service's name and KEY, and the inputs behind it.
@@ -225,7 +227,7 @@ void FeatureCommands::WriteField(const FieldList& list, const Field& field, Resp
     case Field::Kind::kFeature: return WriteValue(answer, field.output, out);
     case Field::Kind::kStatusOf: return out.Bulk(NameOf(answer.statuses[field.output]));
     case Field::Kind::kEpoch: return out.Bulk(std::to_string(answers_.epoch.value));
-    case Field::Kind::kLag: return out.Bulk(LagText(answers_.lag));
+    case Field::Kind::kLag: return WriteLag(answers_, out);
     case Field::Kind::kAsOf: return out.Bulk(base::FormatTimestamp(answers_.as_of));
     case Field::Kind::kEventTime:
       return answer.event_time ? out.Bulk(base::FormatTimestamp(*answer.event_time)) : out.Null();
@@ -278,7 +280,7 @@ base::Result<bool> FeatureCommands::Hgetall(RespCall& call) {
   out.Bulk("_epoch");
   out.Bulk(std::to_string(answers_.epoch.value));
   out.Bulk("_lag");
-  out.Bulk(LagText(answers_.lag));
+  WriteLag(answers_, out);
   out.Bulk("_status");
   out.Bulk(NameOf(status));
   return true;

@@ -48,7 +48,8 @@ void WriteServicePairs(const FeatureAnswer& answer, Statuses statuses, RespWrite
   out.Bulk("as_of");
   defaults ? out.Null() : out.Bulk(base::FormatTimestamp(answer.as_of));
   out.Bulk("lag");
-  defaults ? out.Null() : out.Double(static_cast<double>(answer.lag.count()) / 1000);
+  const auto lag = LagSinceHeard(answer.lag, answer.as_of);
+  defaults || !lag ? out.Null() : out.Double(static_cast<double>(lag->count()) / 1000);
   out.Bulk("features");
   out.Map(answer.columns->size());
   for (size_t i = 0; i < answer.columns->size(); ++i) {

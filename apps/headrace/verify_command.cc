@@ -55,6 +55,7 @@ void PrintJson(const CommandContext& context, const VerifyReport& report, double
                        {"values", report.values},
                        {"mismatches", report.mismatches},
                        {"unreadable", report.unreadable},
+                       {"provisional", report.provisional},
                        {"other_log", report.other_log},
                        {"rows_from_table", report.scanned.from_table},
                        {"rows_from_log", report.scanned.from_log},
@@ -87,6 +88,8 @@ void PrintText(const CommandContext& context, const VerifyReport& report) {
              report.scanned.from_table, report.scanned.from_log);
   if (report.unreadable > 0)
     fmt::print(context.out, "  {} lines were torn by a crash\n", report.unreadable);
+  if (report.provisional > 0)
+    fmt::print(context.out, "  {} answers are provisional and were left out\n", report.provisional);
   if (report.other_log > 0)
     fmt::print(context.out, "  {} answers are of another log and were left out\n",
                report.other_log);

@@ -8,7 +8,7 @@
 //
 // lookup_client PORT RATE SECONDS KEYS [CONNECTIONS]
 //   KEYS: lines of "origin destination", each one row of the service departure; of whole bodies;
-//         or of "/path?query {body}", a POST each
+//         or of "/path?query {body}", a POST each; behind a +, with an idempotency key of its own
 // Prints one JSON line: answered, errors, p50_ms, p99_ms, p999_ms, worst_ms, per_s.
 
 #include <poll.h>
@@ -52,6 +52,22 @@ std::string Post(const std::string& path, const std::string& body) {
          std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
+constexpr std::string_view kKeyHeader = "\r\nIdempotency-Key: ";
+constexpr size_t kKeyDigits = 12;
+
+// With a key that is written when it is sent.
+std::string WithKey(std::string request) {
+  const size_t line = request.find("\r\n");
+  return request.insert(line, std::string(kKeyHeader) + std::string(kKeyDigits, '0'));
+}
+
+void WriteKey(std::string& request, uint64_t number) {
+  const size_t header = request.find(kKeyHeader);
+  if (header == std::string::npos) return;
+  for (size_t at = header + kKeyHeader.size() + kKeyDigits; number > 0; number /= 10)
+    request[--at] = static_cast<char>('0' + number % 10);
+}
+
 std::vector<std::string> MakeRequests(const std::string& keys_file) {
   std::vector<std::string> requests;
   std::ifstream file(keys_file);
@@ -62,7 +78,8 @@ std::vector<std::string> MakeRequests(const std::string& keys_file) {
       requests.push_back(Post("/get-online-features", line));
     } else if (blank != std::string::npos) {
       const std::string first = line.substr(0, blank), rest = line.substr(blank + 1);
-      requests.push_back(first.starts_with('/')
+      requests.push_back(first.starts_with('+') ? WithKey(Post(first.substr(1), rest))
+                         : first.starts_with('/')
                              ? Post(first, rest)
                              : Post("/get-online-features",
                                     R"({"feature_service":"departure","entities":{"origin":[")" +
@@ -122,7 +139,9 @@ class OpenLoop {
       if (lane.busy) continue;
       lane.due = waiting_.front();
       waiting_.pop_front();
-      lane.busy = lane.connection.Send(requests_[dice_() % requests_.size()]);
+      std::string& request = requests_[dice_() % requests_.size()];
+      WriteKey(request, ++sent_);
+      lane.busy = lane.connection.Send(request);
       if (!lane.busy) ++outcome_.errors;
     }
     if (!lanes_.empty()) return;
@@ -173,6 +192,7 @@ class OpenLoop {
   Options options_;
   std::vector<std::string> requests_;
   std::mt19937_64 dice_;
+  uint64_t sent_ = 0;
   std::vector<Lane> lanes_;
   std::deque<Clock::time_point> waiting_;
   Outcome outcome_;

@@ -67,6 +67,15 @@ void Admission::Refuse(EventBatch& batch, const std::vector<Verdict>& verdicts,
                    [](const RejectedRow& a, const RejectedRow& b) { return a.row < b.row; });
 }
 
+bool Admission::WouldFollow(const EventBatch& batch, const StreamTiming& timing,
+                            const ClockReading& now, base::EpochId epoch) const {
+  if (!batch.rejected.empty()) return false;
+  const auto repeat = FindRepeat(batch);
+  if (!repeat) return false;
+  if (*repeat) return (*repeat)->accepted > 0 && (*repeat)->epoch > epoch;
+  return gate_.WouldPass(batch.stream, timing, batch.rows.column(timing.event_time_field), now);
+}
+
 Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, Place place,
                           base::EpochId durable, const ClockReading& now) {
   const bool all_or_none = batch.atomicity == Atomicity::kAllOrNone;

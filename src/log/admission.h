@@ -31,6 +31,10 @@ class Admission {
   base::Result<std::optional<StoredAnswer>> FindRepeat(const columns::EventBatch& batch) const {
     return answers_.Find(batch.stream, batch.source);
   }
+  // Whether the batch was admitted to an epoch after `epoch`, or is no repeat and all its rows
+  // would pass now.
+  bool WouldFollow(const columns::EventBatch& batch, const StreamTiming& timing,
+                   const ClockReading& now, base::EpochId epoch) const;
   // Where what is accepted will stand.
   struct Place {
     base::EpochId epoch;

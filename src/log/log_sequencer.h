@@ -37,6 +37,10 @@ class LogSequencer final : public Sequencer {
                LogOptions options);
   ~LogSequencer() override;
 
+  // log/foresight.h
+  bool WouldFollow(const columns::EventBatch& batch, const StreamTiming& timing,
+                   base::EpochId epoch) const;
+
   // The second half of construction. Once.
   base::Result<void> Recover(const ResumePoint& resume, const RecoveredCallback& on_recovered);
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "log/epoch_codec.h"
+#include "log/foresight.h"
 #include "log/log_folder.h"
 #include "log/log_sequencer.h"
 #include "log/recovery_progress.h"
@@ -236,6 +237,19 @@ void LogSequencer::Submit(columns::EventBatch batch, AckCallback done) {
     SettleCharges(*shared);
     shared->done(Fail(Stopped()));
   }
+}
+
+// By the wall clock itself: the log clock belongs to the executor, and leans towards it.
+bool LogSequencer::WouldFollow(const columns::EventBatch& batch, const StreamTiming& timing,
+                               base::EpochId epoch) const {
+  const base::Timestamp wall = environment_.clock().Wall();
+  const std::lock_guard lock(state_mutex_);
+  return !status_.read_only && admission_.WouldFollow(batch, timing, {wall, wall}, epoch);
+}
+
+bool WouldFollow(const Sequencer& sequencer, const columns::EventBatch& batch,
+                 const StreamTiming& timing, base::EpochId epoch) {
+  return static_cast<const LogSequencer&>(sequencer).WouldFollow(batch, timing, epoch);
 }
 
 void LogSequencer::Append(ControlEntry entry, ControlCallback done) {

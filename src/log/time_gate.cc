@@ -99,6 +99,12 @@ std::vector<Verdict> TimeGate::Judge(base::StreamId stream, const StreamTiming& 
   return verdicts;
 }
 
+bool TimeGate::WouldPass(base::StreamId stream, const StreamTiming& timing, const Column& times,
+                         const ClockReading& now) const {
+  const auto span = SpanOf(times);
+  return span && AllPass(*span, newest(stream), timing, now);
+}
+
 Verdict TimeGate::JudgeRow(const Column& times, size_t row, Timestamp newest,
                            const StreamTiming& timing, const ClockReading& now) {
   if (times.IsNull(row)) return Verdict::kNoTime;

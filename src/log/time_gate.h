@@ -49,6 +49,9 @@ class TimeGate {
   // (the common case, found by minimum and maximum alone). `times` is a timestamp column.
   std::vector<Verdict> Judge(base::StreamId stream, const StreamTiming& timing,
                              const columns::Column& times, const ClockReading& now);
+  // Whether they all pass without a doubt; moves nothing.
+  bool WouldPass(base::StreamId stream, const StreamTiming& timing, const columns::Column& times,
+                 const ClockReading& now) const;
   // For rows that were accepted before a restart.
   void Restore(base::StreamId stream, const columns::Column& times);
   // The same, from a capture.

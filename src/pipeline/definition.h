@@ -164,6 +164,8 @@ struct ServiceDefinition {
   std::optional<base::Duration> max_lag;
   // Of the consumer that reads it, else of the promise.
   AtDeadline at_deadline = AtDeadline::kRefuse;
+  // Whether a push and get may be answered before its event is durable: a consumer says so.
+  bool provisional = false;
   std::vector<columns::Value> defaults;  // one for each feature; null where none is named
 };
 

@@ -135,6 +135,11 @@ constexpr std::array kKeys = {
            "What a push and get of its service is answered when its time is up, unless the request "
            "says.",
            "last_known", "last_known defaults refuse"},
+    KeyRow{
+        kConsumer, "provisional", kChoice,
+        "Whether a push and get of its service may be answered before the event is durable, when "
+        "the request asks for that; refused unless said.",
+        "allowed", "allowed refused"},
     KeyRow{kConsumer, "staleness", kDuration, "How old its data may be.", "5m"},
     KeyRow{kConsumer, "error", kPercent, "How wrong its numbers may be.", "1%"},
     KeyRow{kConsumer, "keep", kDuration,

@@ -51,6 +51,28 @@ void PipelineReader::ConsumerAtDeadline(const Node& node, const std::string& wha
   }
 }
 
+// One who does not allow it must not be given what another one asked for: they read one service.
+void PipelineReader::ConsumerProvisional(const Node& node, const std::string& what,
+                                         std::optional<size_t> service) {
+  const auto rule =
+      contract::ReadChoice(node, {"allowed", "refused"}, what + ": `provisional`", report_);
+  if (!rule) return;
+  if (!service) {
+    report_.Error(DiagnosticCode::kWrongValue, node.place,
+                  what + ": `provisional` is about a service, and the consumer reads none",
+                  "reads: service NAME");
+    return;
+  }
+  ServiceDefinition& wanted = definition_.services[*service];
+  const bool allowed = *rule == "allowed";
+  if (!provisional_said_.insert(*service).second && wanted.provisional != allowed)
+    report_.Error(DiagnosticCode::kWrongValue, node.place,
+                  fmt::format("{}: another consumer of service `{}` says `{}`", what, wanted.name,
+                              wanted.provisional ? "allowed" : "refused"),
+                  "give the one that allows it a service of its own");
+  wanted.provisional = allowed;
+}
+
 void PipelineReader::Budget(const Node& node) {
   const bool one = node.is_map() && node.items.size() == 1;
   const std::string key = one ? node.keys[0].text : "";
@@ -113,6 +135,20 @@ bool IsYears(std::string_view text) {
 
 }  // namespace
 
+// How pushes that are answered by the consumer's service are.
+void PipelineReader::ConsumerPushes(const Node& node, const std::string& what) {
+  constexpr std::string_view kService = "service ";
+  const YamlNode* reads = node.Find("reads");
+  const bool of_service = reads != nullptr && reads->text.starts_with(kService);
+  if (of_service && broken_views_.contains(reads->text)) return;
+  const auto service =
+      of_service ? definition_.ServiceNamed(reads->text.substr(kService.size())) : std::nullopt;
+  if (const YamlNode* rule = Find(node, Section::kConsumer, "at_deadline"))
+    ConsumerAtDeadline(*rule, what, service);
+  if (const YamlNode* rule = Find(node, Section::kConsumer, "provisional"))
+    ConsumerProvisional(*rule, what, service);
+}
+
 void PipelineReader::Consumer(const Node& name, const Node& node) {
   const std::string what = fmt::format("consumer {}", name.text);
   if (!CheckSection(node, Section::kConsumer, what)) return;
@@ -140,15 +176,7 @@ void PipelineReader::Consumer(const Node& name, const Node& node) {
                     contract::DidYouMean(text, names));
     }
   }
-  if (const YamlNode* rule = Find(node, Section::kConsumer, "at_deadline")) {
-    const YamlNode* reads = node.Find("reads");
-    constexpr std::string_view kService = "service ";
-    const bool service = reads != nullptr && reads->text.starts_with(kService);
-    if (service && broken_views_.contains(reads->text)) return;
-    ConsumerAtDeadline(
-        *rule, what,
-        service ? definition_.ServiceNamed(reads->text.substr(kService.size())) : std::nullopt);
-  }
+  ConsumerPushes(node, what);
   for (const std::string_view key : {"pattern", "sees", "model"})
     if (const YamlNode* text = Find(node, Section::kConsumer, key))
       contract::ReadText(*text, fmt::format("{}: `{}`", what, key), report_);

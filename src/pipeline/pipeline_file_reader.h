@@ -60,6 +60,9 @@ class PipelineReader {
   void Consumer(const Node& name, const Node& node);
   std::optional<AtDeadline> ReadAtDeadline(const Node& node, const std::string& what);
   void ConsumerAtDeadline(const Node& node, const std::string& what, std::optional<size_t> service);
+  void ConsumerProvisional(const Node& node, const std::string& what,
+                           std::optional<size_t> service);
+  void ConsumerPushes(const Node& node, const std::string& what);
   std::optional<double> Percent(const Node& node, const std::string& what);
   std::optional<uint64_t> Size(const Node& node, std::string_view what,
                                uint64_t least = uint64_t{64} << 20);
@@ -173,6 +176,7 @@ class PipelineReader {
   std::vector<columns::Field> inputs_;
   std::optional<AtDeadline> promised_at_deadline_;
   std::set<size_t> at_deadline_said_;  // services of which a consumer has said it
+  std::set<size_t> provisional_said_;  // likewise
 };
 
 }  // namespace headrace::pipeline

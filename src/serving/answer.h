@@ -35,6 +35,14 @@ struct InputColumn {
   enum class Use : uint8_t { kJoinKey, kRequestInput } use = Use::kJoinKey;  // set in answers
 };
 
+// An event that was sent and is not known to be durable.
+struct EventAhead {
+  pipeline::EventAhead event;
+  // Whether no epoch up to this one has it, or an event that it repeats; asked when the state was
+  // read. Any thread.
+  std::function<bool(base::EpochId)> is_absent;
+};
+
 // A question about `rows` entity rows. All input columns are equally long.
 struct FeatureQuery {
   std::string service;  // a service's name, or, when empty, features:
@@ -45,6 +53,9 @@ struct FeatureQuery {
   // The event that the question is about: the answer is as of its time at the earliest, and views
   // with `self: excluded` leave it out.
   std::optional<pipeline::OwnRow> own = {};
+  // That event, while no epoch that can be read has it: it is counted beside the state. The answer
+  // is provisional then.
+  std::shared_ptr<const EventAhead> ahead = {};
   std::optional<base::EpochId> min_epoch;  // read-your-writes: an epoch token of an acknowledgement
   std::chrono::milliseconds deadline{1000};  // how long min_epoch is waited for, or
   // as long as it takes: for an epoch that is durable, by somebody who has a timer of his own.
@@ -88,6 +99,8 @@ struct FeatureAnswer {
   std::vector<base::Duration> view_lags = {};  // of the plan's views; Lags::kOfEachView
   std::string service;                         // empty for a list of features
   std::optional<pipeline::OwnRow> own = {};
+  // An event that no epoch has is counted beside those of `epoch`: nobody can compute it again.
+  bool provisional = false;
   size_t rows = 0;
   std::vector<InputColumn>
       inputs;  // those that were needed, of their columns' types, in the request's order
@@ -161,6 +174,7 @@ class AnswerService {
   // kInvalidInput (context field=: a missing join key or input, a wrong type, lengths that differ),
   // kFailedPrecondition (as_of before the views' history), kUnavailable (revoked too often, nothing
   // visible, min_epoch not visible yet), kResourceExhausted, kUnauthorized (the caller).
+  // With an event ahead also kUnsupported (ViewSet::GetAhead), kConflict (an epoch has it by now).
   virtual base::Result<FeatureAnswer> Answer(const FeatureQuery& query) = 0;
   // The same, but waits for min_epoch: `done` runs at once on this thread, or later on the waiting
   // executor. Also kDeadlineExceeded: the epoch did not become visible in time.

@@ -30,6 +30,7 @@ std::string HeadOf(const FeatureAnswer& answer) {
     if (answer.own->row) fmt::format_to(std::back_inserter(head), R"(,"row":{})", *answer.own->row);
     head += '}';
   }
+  if (answer.provisional) head += R"(,"provisional":true)";
   if (!answer.service.empty()) {
     head += R"(,"service":)";
     columns::AppendJsonString(head, answer.service);
@@ -156,6 +157,8 @@ Result<ServedAnswer> ParseAnswerLine(std::string_view line) {
     if (auto service = object.find_field_unordered("service"); !service.error())
       answer.service = std::string_view(service.get_string());
     ReadOwn(object, answer);
+    if (auto provisional = object.find_field_unordered("provisional"); !provisional.error())
+      answer.provisional = provisional.get_bool();
     ReadLists(object, answer);
     return true;
   }));

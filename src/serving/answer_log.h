@@ -8,10 +8,10 @@
 //
 // The answer to a push has the event, as
 // `"own":{"stream":"trips","epoch":7,"time_us":978307260000000,"row":0}` (no row when it is not
-// known). A list of features without a service also has "features":["origin.flights_1h", ...], in
-// the order of the values; with one the definition tells. Values are JSON as
-// columns::Value::AppendJson writes it: of one type, two values have the same text exactly when
-// they have the same bits.
+// known); a provisional one `"provisional":true`. A list of features without a service also has
+// "features":["origin.flights_1h", ...], in the order of the values; with one the definition tells.
+// Values are JSON as columns::Value::AppendJson writes it: of one type, two values have the same
+// text exactly when they have the same bits.
 
 #include <cstdint>
 #include <optional>
@@ -36,7 +36,8 @@ struct ServedAnswer {
   base::Timestamp as_of;
   base::Duration lag{0};
   std::optional<pipeline::OwnRow> own;
-  std::string service;                                      // or
+  bool provisional = false;  // an event counts that no epoch need have: it can't be recomputed
+  std::string service;       // or
   std::vector<std::string> features;                        // qualified names
   std::vector<std::pair<std::string, std::string>> inputs;  // name, JSON
   std::vector<std::string> values;                          // JSON

@@ -37,10 +37,17 @@ base::Error InputError(std::string message, const std::string& field) {
 // never said anything, since 1970.
 template <typename Asked>
 base::Duration LagOf(const pipeline::ViewSet& views, const pipeline::Pin& pin, const Asked& asked,
-                     base::Timestamp as_of) {
+                     base::Timestamp as_of, const EventAhead* ahead = nullptr) {
   base::Timestamp progress = asked.empty() ? pin.clock() : base::Timestamp::Max();
-  for (const auto& of_view : asked)
+  // A source is heard of by the event that it just sent.
+  const auto just_heard = [&](size_t view) {
+    const pipeline::PipelineDefinition& definition = *pin.definition();
+    return definition.streams[definition.views[view].stream].name == ahead->event.stream;
+  };
+  for (const auto& of_view : asked) {
+    if (ahead != nullptr && just_heard(of_view.view)) continue;
     progress = std::min(progress, views.ProgressOf(pin, of_view.view));
+  }
   return std::max(base::Duration(0), as_of - std::max(progress, base::Timestamp{0}));
 }
 
@@ -189,8 +196,8 @@ class PinnedAnswerService final : public AnswerService {
   void MakeKeys(const AnswerPlan& plan, const BoundInputs& inputs, const pipeline::Pin& pin,
                 size_t first, RowScratch& scratch) const;
   base::Result<void> AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
-                               const std::optional<pipeline::OwnRow>& own, const pipeline::Pin& pin,
-                               size_t row, RowScratch& scratch, FeatureAnswer& answer) const;
+                               const FeatureQuery& query, const pipeline::Pin& pin, size_t row,
+                               RowScratch& scratch, FeatureAnswer& answer) const;
   // False when the pin was revoked.
   void Prefetch(const pipeline::Pin& pin, std::span<const KeyQuestion> questions) const;
   base::Result<bool> AnswerKeysUnderPin(const pipeline::Pin& pin,
@@ -275,6 +282,8 @@ base::Result<FeatureAnswer> PinnedAnswerService::AnswerNow(const FeatureQuery& q
     FeatureAnswer answer;
     HR_TRY(const Read read, ReadOnce(*compiled, *plan, inputs, query, answer));
     if (read.held) {
+      if (query.ahead && !query.ahead->is_absent(answer.epoch))
+        return base::Fail(ErrorCode::kConflict, "the event is in the state by now, or a repeat");
       Finish(*compiled, *plan, query, std::move(inputs), answer);
       serve_us_.Record(static_cast<uint64_t>((sources_.clock->Now() - begin).count() / 1000));
       return answer;
@@ -307,6 +316,7 @@ void PinnedAnswerService::Finish(const CompiledDefinition& compiled, const Answe
   answer.clock = compiled.definition()->clock;
   answer.service = plan.service;
   answer.own = query.own;
+  answer.provisional = query.ahead != nullptr;
   answer.rows = inputs.rows;
   answer.columns = plan.columns;
   for (const InputColumn& column : query.inputs)
@@ -337,7 +347,7 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
                                                        FeatureAnswer& answer) {
   answer.epoch = pin.epoch();
   answer.as_of = AsOf(query, pin);
-  answer.lag = LagOf(*sources_.views, pin, plan.views, answer.as_of);
+  answer.lag = LagOf(*sources_.views, pin, plan.views, answer.as_of, query.ahead.get());
   answer.view_lags.clear();
   if (query.lags == FeatureQuery::Lags::kOfEachView)
     for (const PlanView& view : plan.views)
@@ -352,7 +362,7 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
   RowScratch scratch;
   for (size_t row = 0; row < inputs.rows; ++row) {
     if (row % kRowsAhead == 0) MakeKeys(plan, inputs, pin, row, scratch);
-    const auto answered = AnswerRow(plan, inputs, query.own, pin, row, scratch, answer);
+    const auto answered = AnswerRow(plan, inputs, query, pin, row, scratch, answer);
     if (pin.revoked()) return false;
     if (!answered) return base::Fail(answered.error());
   }
@@ -385,7 +395,7 @@ void PinnedAnswerService::MakeKeys(const AnswerPlan& plan, const BoundInputs& in
 }
 
 base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
-                                                  const std::optional<pipeline::OwnRow>& own,
+                                                  const FeatureQuery& query,
                                                   const pipeline::Pin& pin, size_t row,
                                                   RowScratch& scratch,
                                                   FeatureAnswer& answer) const {
@@ -394,8 +404,11 @@ base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const 
   const size_t first_key = row % kRowsAhead * plan.views.size();
   for (size_t i = 0; i < plan.views.size(); ++i) {
     HR_TRY(pipeline::ViewAnswer got,
-           sources_.views->Get(pin, plan.views[i].view, scratch.keys[first_key + i], answer.as_of,
-                               own));
+           query.ahead
+               ? sources_.views->GetAhead(pin, plan.views[i].view, scratch.keys[first_key + i],
+                                          answer.as_of, query.ahead->event)
+               : sources_.views->Get(pin, plan.views[i].view, scratch.keys[first_key + i],
+                                     answer.as_of, query.own));
     views.push_back(std::move(got));
   }
   const auto read = [&](const PlanSource& source) -> FeatureValue {

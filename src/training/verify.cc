@@ -188,6 +188,8 @@ class Verification {
         ++report_.unreadable;
       } else if (parsed->log != history_->log()) {
         ++report_.other_log;
+      } else if (parsed->provisional) {
+        ++report_.provisional;
       } else {
         served.push_back(std::move(*parsed));
         checks.push_back({.served = nullptr, .line = line_});

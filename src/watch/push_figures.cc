@@ -22,20 +22,22 @@ Json TimesJson(const base::Histogram& us) {
 }  // namespace
 
 std::string PushesJson(const serving::PushFigures& figures) {
-  const Json json = {{"answered", figures.pushes},
-                     {"pending", figures.pending},
-                     {"with_event", figures.with_event},
-                     {"late",
-                      {{"last_known", figures.last_known},
-                       {"defaults", figures.defaults},
-                       {"refused", figures.refused_late},
-                       {"known_after", figures.late_known_after},
-                       {"by", TimesJson(*figures.late_by_us)}}},
-                     {"refused_events", figures.refused_events},
-                     {"repeats", figures.repeats},
-                     {"not_taken", figures.not_taken},
-                     {"unreadable", figures.unreadable},
-                     {"took", TimesJson(*figures.answered_us)}};
+  const Json json = {
+      {"answered", figures.pushes},
+      {"pending", figures.pending},
+      {"with_event", figures.with_event},
+      {"provisional", {{"answered", figures.provisional}, {"not_in", figures.provisional_not_in}}},
+      {"late",
+       {{"last_known", figures.last_known},
+        {"defaults", figures.defaults},
+        {"refused", figures.refused_late},
+        {"known_after", figures.late_known_after},
+        {"by", TimesJson(*figures.late_by_us)}}},
+      {"refused_events", figures.refused_events},
+      {"repeats", figures.repeats},
+      {"not_taken", figures.not_taken},
+      {"unreadable", figures.unreadable},
+      {"took", TimesJson(*figures.answered_us)}};
   return json.dump();
 }
 
@@ -46,8 +48,9 @@ void AppendPushMetrics(const serving::PushFigures& figures, MetricsText& text) {
                "From the deadline of a late push until its event was known.", *figures.late_by_us);
   text.Gauge("headrace_serving_pushes_pending", "Pushed events that wait for their answer.",
              static_cast<double>(figures.pending));
-  const std::array<std::pair<std::string_view, uint64_t>, 8> answers = {{
+  const std::array<std::pair<std::string_view, uint64_t>, 9> answers = {{
       {"with_event", figures.with_event},
+      {"provisional", figures.provisional},
       {"last_known", figures.last_known},
       {"defaults", figures.defaults},
       {"late_refused", figures.refused_late},

@@ -9,7 +9,7 @@
 
 namespace headrace::watch {
 
-// {"answered":..,"pending":..,"with_event":..,"late":{"last_known":..,"defaults":..,"refused":..,"known_after":..},..}
+// {"answered":..,"pending":..,"with_event":..,"provisional":{..},"late":{"last_known":..,"defaults":..,"refused":..,"known_after":..},..}
 std::string PushesJson(const serving::PushFigures& figures);
 void AppendPushMetrics(const serving::PushFigures& figures, MetricsText& text);
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "env/process_memory.h"
 #include "log/catalogue.h"
+#include "log/foresight.h"
 #include "log/log_clock.h"
 #include "log/reader.h"
 #include "pipeline/contract_change.h"
@@ -415,11 +416,15 @@ class RunningCore final : public Core {
       };
     }
     HR_TRY(answers_, serving::AnswerService::Make(std::move(sources)));
-    pushes_ = serving::PushService::Make({.gate = &push_gate_,
-                                          .answers = answers_.get(),
-                                          .timers = waiting_.get(),
-                                          .environment = &environment_,
-                                          .budget = &budget_});
+    pushes_ = serving::PushService::Make(
+        {.gate = &push_gate_,
+         .answers = answers_.get(),
+         .timers = waiting_.get(),
+         .environment = &environment_,
+         .budget = &budget_,
+         .follows = [this](const auto& batch, const auto& timing, base::EpochId epoch) {
+           return log::WouldFollow(*sequencer_, batch, timing, epoch);
+         }});
     return {};
   }
 

@@ -141,3 +141,18 @@ def test_it_ends_with_the_engine(tmp_path_factory: pytest.TempPathFactory) -> No
             while True:
                 exchange.ask(rows)
         assert engine.process.wait(60) == 0
+
+
+def test_a_provisional_answer_is_flagged_in_its_row(engine: EngineProcess) -> None:
+    hasty = COUNTS | {"service": "hasty", "answer": "provisional"}
+    rows = events(["soon", "later"], idempotency_key=["soon-1", None])
+    soon, later = exchanged(connect(engine), hasty, rows)[0].to_pylist()
+    assert soon["_answered"] == "provisional" and soon["_event"] == "unknown"
+    assert soon["_token"] and soon["_event_epoch"] is None and soon["own__n"] == 1
+    assert later["_event"] == "not_taken" and "idempotency key" in later["_reason"]
+    again = exchanged(connect(engine), hasty | {"answer": "durable"}, rows)[0].to_pylist()
+    assert again[0]["_event"] == "durable" and again[0]["_repeated"] is True
+    assert again[0]["own__n"] == 1 and again[0]["_event_epoch"] > soon["_epoch"]
+    refused = exchanged(connect(engine), COUNTS | {"answer": "provisional"}, rows)[0].to_pylist()
+    assert {row["_event"] for row in refused} == {"not_taken"}
+    assert "provisional: allowed" in refused[0]["_reason"]

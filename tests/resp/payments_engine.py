@@ -30,7 +30,9 @@ views:
 services:
   scoring: {features: [card.*, place.n_1d], max_lag: 1h}
   counts: {features: [own.n, others.n], defaults: {own.n: 1}}
+  hasty: {features: [own.n, others.n]}
 consumers:
+  quick: {reads: service hasty, provisional: allowed}
   model: {reads: service counts, at_deadline: last_known}
 """
 CONTRACT = """\

@@ -280,7 +280,13 @@ Result<std::string> CaseEngine::Http(const CaseSection& section) {
   request.method =
       section.words[0] == "POST" ? protocols::HttpMethod::kPost : protocols::HttpMethod::kGet;
   request.path = section.words[1];
-  for (const auto& [name, value] : section.options) request.query.emplace_back(name, value);
+  constexpr std::string_view kHeader = "header.";
+  for (const auto& [name, value] : section.options) {
+    if (name.starts_with(kHeader))
+      request.fields.push_back({name.substr(kHeader.size()), value});
+    else
+      request.query.emplace_back(name, value);
+  }
   request.body = section.body;
   request.body.reserve(request.body.size() + 64);
   std::optional<std::string> shown;

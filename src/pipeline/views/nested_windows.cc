@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "pipeline/views/row_answers.h"
 
@@ -32,7 +33,7 @@ uint32_t RowsUpTo(const int64_t* times, uint32_t count, int64_t time) {
 template <typename Answer>
 NestedWindows<Answer>::NestedWindows(const WindowOutputs& outputs, const AggregatePlan& plan,
                                      size_t pass, base::Timestamp as_of, Rows& rows, Answer& answer,
-                                     TilesBack tiles)
+                                     TilesBack tiles, const RowBlock* ahead)
     : outputs_(outputs),
       plan_(plan),
       as_of_(as_of),
@@ -40,19 +41,33 @@ NestedWindows<Answer>::NestedWindows(const WindowOutputs& outputs, const Aggrega
       answer_(answer),
       windows_(outputs.WindowsOf(pass)),
       end_time_(outputs.EndOf(pass, as_of)),
-      tiles_(tiles) {
+      tiles_(tiles),
+      ahead_(ahead),
+      // Added before rows that may be newer, it must not keep them from being looked at.
+      only_newest_(plan.only_newest() && ahead == nullptr) {
   const Window* first = outputs.KindOf(windows_.front());
   if (first != nullptr && first->kind == Window::Kind::kLastRows) bound_ = Bound::kRows;
   if (first != nullptr && first->is_session()) bound_ = Bound::kGap;
   if (first != nullptr && first->kind == Window::Kind::kSession) after_time_ = end_time_;
   rows_.SetAsOf(as_of);
+  if (ahead_ != nullptr && ahead_->times[0] > end_time_) ahead_ = nullptr;
   Open();
+  if (ahead_ != nullptr && bound_ != Bound::kTime)
+    Add(*std::exchange(ahead_, nullptr), 0, 1, RowsBelow(1), {});
 }
 
 template <typename Answer>
 void NestedWindows<Answer>::Open() {
   edge_ = window_edge_ = outputs_.EdgeOf(windows_[next_], as_of_);
   if (!tiles_.empty()) edge_ = std::max(edge_, tiles_.until() - 1);
+  if (ahead_ != nullptr && bound_ == Bound::kTime) TakeAhead();
+}
+
+// What is in a window in time is a set: it may be added before newer rows, but not before it is in
+// the window that is open.
+template <typename Answer>
+void NestedWindows<Answer>::TakeAhead() {
+  if (ahead_->times[0] > window_edge_) rows_.Add(*std::exchange(ahead_, nullptr), RowsBelow(1));
 }
 
 template <typename Answer>
@@ -139,7 +154,7 @@ void NestedWindows<Answer>::CloseFull() {
 // Only older rows follow, and last() of the open windows needs none of them.
 template <typename Answer>
 void NestedWindows<Answer>::CloseIfOldRowsDoNotMatter() {
-  if (plan_.only_newest() && rows_.AllHaveRows()) Finish();
+  if (only_newest_ && rows_.AllHaveRows()) Finish();
 }
 
 template <typename Answer>

@@ -35,9 +35,12 @@ template <typename Answer>
 class NestedWindows {
  public:
   using Rows = typename GatheredFor<Answer>::Rows;
-  // All outlive it; `rows` has none, and is scratch.
+  // All outlive it; `rows` has none, and is scratch. `ahead`: a block of one row that counts beside
+  // those that are added, null for none. Unless the windows are bounded by time alone, no row that
+  // is added is newer.
   NestedWindows(const WindowOutputs& outputs, const AggregatePlan& plan, size_t pass,
-                base::Timestamp as_of, Rows& rows, Answer& answer, TilesBack tiles = {});
+                base::Timestamp as_of, Rows& rows, Answer& answer, TilesBack tiles = {},
+                const RowBlock* ahead = nullptr);
 
   // No row with a later event time is to be added.
   int64_t end_time() const { return end_time_; }
@@ -77,6 +80,7 @@ class NestedWindows {
   enum class Bound : uint8_t { kTime, kRows, kGap };
 
   void Open();
+  void TakeAhead();
   // Those of some rows that are in the open window as far as its bound says, and whether it begins
   // with the oldest of them.
   struct Part {
@@ -95,6 +99,8 @@ class NestedWindows {
   const std::span<const size_t> windows_;
   const int64_t end_time_;
   TilesBack tiles_;
+  const RowBlock* ahead_;  // null: there is none, or it was added
+  const bool only_newest_;
   Bound bound_ = Bound::kTime;
   size_t next_ = 0;                    // of windows_, the one that is open
   int64_t window_edge_ = 0;            // of the open window

@@ -223,6 +223,22 @@ ViewAnswer OnlineView::Answer(uint32_t number, Step step, base::Timestamp as_of,
   return answer;
 }
 
+std::optional<ViewAnswer> OnlineView::AnswerAhead(std::optional<uint32_t> number, Step step,
+                                                  base::Timestamp as_of,
+                                                  const AheadRow& ahead) const {
+  std::optional<RowImage> found;
+  if (number) found = store_.Find(*number, step);
+  const RowImage image = found.value_or(RowImage{});
+  ViewAnswer answer = outputs_.NotFound();
+  if (std::min(image.first_time, ahead.time()) > as_of.us) return answer;
+  if (!outputs_.bounded_by_time() && NewestUpTo(store_.layout(), image, as_of.us) > ahead.time())
+    return std::nullopt;
+  std::vector<ArgumentBlock> arguments(store_.layout().arguments());
+  Accumulators scratch(plan_);
+  Fill(image, as_of, scratch, arguments.data(), answer, nullptr, &ahead);
+  return answer;
+}
+
 base::Result<KeyRows> OnlineView::RowsOf(uint32_t number, Step step, size_t rows_max) const {
   return CopyRows(store_, store_.Find(number, step).value_or(RowImage{}), rows_max);
 }
@@ -243,17 +259,21 @@ int64_t OnlineView::NewestWithout(const RowImage& image, base::Timestamp as_of,
 
 template <typename To>
 void OnlineView::Fill(const RowImage& image, base::Timestamp as_of, Accumulators& scratch,
-                      ArgumentBlock* arguments, To& answer, const FoundRow* without) const {
+                      ArgumentBlock* arguments, To& answer, const FoundRow* without,
+                      const AheadRow* ahead) const {
   int64_t newest = RowImage::kNever;
   for (size_t pass = 0; pass < outputs_.passes(); ++pass) {
     if (pass > 0) scratch.Reset();
-    NestedWindows<To> windows(outputs_, plan_, pass, as_of, scratch, answer, store_.TilesOf(image));
+    NestedWindows<To> windows(outputs_, plan_, pass, as_of, scratch, answer, store_.TilesOf(image),
+                              ahead == nullptr ? nullptr : &ahead->block());
     const int64_t at_end = TreePass<To>(store_.layout(), image, arguments, windows, without).Run();
     windows.Finish();
     if (windows.end_time() == as_of.us) newest = at_end;
   }
   if (newest == RowImage::kNever) newest = NewestUpTo(store_.layout(), image, as_of.us);
-  outputs_.WriteEventTime({std::max(newest, image.dropped_time)}, as_of, answer);
+  newest = std::max(newest, image.dropped_time);
+  if (ahead != nullptr && ahead->time() <= as_of.us) newest = std::max(newest, ahead->time());
+  outputs_.WriteEventTime({newest}, as_of, answer);
 }
 
 bool OnlineView::FlipBit(uint32_t number) {

@@ -12,6 +12,7 @@
 #include "pipeline/definition.h"
 #include "pipeline/state/row_store.h"
 #include "pipeline/views/answer.h"
+#include "pipeline/views/event_ahead.h"
 #include "pipeline/views/key_rows.h"
 #include "pipeline/views/left_out.h"
 #include "pipeline/views/row_answers.h"
@@ -68,6 +69,10 @@ class OnlineView {
   // INVALID.
   ViewAnswer Answer(uint32_t number, Step step, base::Timestamp as_of,
                     const std::optional<LeftOutRow>& without = std::nullopt) const;
+  // The answer that there will be when `ahead` is applied, and nothing else. Nothing when that
+  // can't be told: there are newer rows, and windows that are not bounded by time alone.
+  std::optional<ViewAnswer> AnswerAhead(std::optional<uint32_t> number, Step step,
+                                        base::Timestamp as_of, const AheadRow& ahead) const;
   // The key's rows that are not in tiles. Errors: those of CopyRows.
   base::Result<KeyRows> RowsOf(uint32_t number, Step step, size_t rows_max) const;
   // Whether the view has this row, if it is of the view at all, as a row of its own at this clock:
@@ -113,7 +118,8 @@ class OnlineView {
   void AnswerRow(const RowImage& image, base::Timestamp as_of, RowAnswers::Row answer);
   template <typename To>
   void Fill(const RowImage& image, base::Timestamp as_of, Accumulators& scratch,
-            ArgumentBlock* arguments, To& answer, const FoundRow* without = nullptr) const;
+            ArgumentBlock* arguments, To& answer, const FoundRow* without = nullptr,
+            const AheadRow* ahead = nullptr) const;
   // Event time of the newest row at or before as_of but for `without`; kNever: there is none.
   int64_t NewestWithout(const RowImage& image, base::Timestamp as_of, const FoundRow& without,
                         int64_t time) const;

@@ -371,6 +371,24 @@ base::Result<ViewAnswer> ViewSet::Get(const Pin& pin, size_t view, std::string_v
   return answer;
 }
 
+base::Result<ViewAnswer> ViewSet::GetAhead(const Pin& pin, size_t view, std::string_view key,
+                                           base::Timestamp as_of, const EventAhead& ahead) const {
+  HR_CHECK(view < pin.table_->views.size(), "no such view");
+  const KeptView& kept = *pin.table_->views[view];
+  HR_TRY(const std::optional<AheadRow> row,
+         AheadRow::Of(*kept.of, kept.view.definition(), ahead, key));
+  if (!row) return Get(pin, view, key, as_of);
+  auto answer = kept.view.AnswerAhead(kept.keys->index.Find(key), impl_->pins.StepOfSlot(pin.slot_),
+                                      as_of, *row);
+  if (pin.revoked())
+    return base::Fail(base::ErrorCode::kUnavailable,
+                      "the read took longer than 5 ms and its version was taken away: retry");
+  if (!answer)
+    return base::Fail(base::ErrorCode::kUnsupported,
+                      "the key has newer rows than the event, and the view windows of rows");
+  return *std::move(answer);
+}
+
 base::Result<KeyRows> ViewSet::RowsOf(const Pin& pin, size_t view, std::string_view key,
                                       size_t rows_max) const {
   HR_CHECK(view < pin.table_->views.size(), "no such view");

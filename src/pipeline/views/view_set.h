@@ -22,6 +22,7 @@
 #include "pipeline/state/row_store.h"
 #include "pipeline/streams/derived_streams.h"
 #include "pipeline/views/answer.h"
+#include "pipeline/views/event_ahead.h"
 #include "pipeline/views/hot_keys.h"
 #include "pipeline/views/key_rows.h"
 #include "pipeline/views/own_row.h"
@@ -173,6 +174,11 @@ class ViewSet {
   base::Result<ViewAnswer> Get(const Pin& pin, size_t view, std::string_view key,
                                base::Timestamp as_of,
                                const std::optional<OwnRow>& own = std::nullopt) const;
+
+  // The same, as it will be when `ahead` is applied, an event that the pin's epoch does not have,
+  // and nothing else. Also kUnsupported: that can't be told of this view and key (event_ahead.h).
+  base::Result<ViewAnswer> GetAhead(const Pin& pin, size_t view, std::string_view key,
+                                    base::Timestamp as_of, const EventAhead& ahead) const;
 
   // Copies the key's rows that the state keeps one by one, at most `rows_max`; no rows for a key
   // that there is not. Worthless if pin.revoked() afterwards. Errors: kResourceExhausted when there

@@ -17,6 +17,10 @@ bool EndsAtAsOfAndSlides(const Window& window) {
   return window.kind == Window::Kind::kSliding && window.ending.count() == 0;
 }
 
+bool EndsWithRows(const Window& window) {
+  return window.kind == Window::Kind::kLastRows || window.is_session();
+}
+
 // Sliding windows hold each other, and so do the last rows; any other window has a pass to itself.
 std::vector<std::vector<size_t>> PassesOf(const ViewDefinition& view) {
   std::vector<std::vector<size_t>> passes;
@@ -51,7 +55,8 @@ WindowOutputs::WindowOutputs(const ViewDefinition& view)
     : view_(&view),
       outputs_(std::max<size_t>(1, view.windows.size())),
       passes_(PassesOf(view)),
-      slides_(!view.lifetime() && std::ranges::all_of(view.windows, &EndsAtAsOfAndSlides)) {
+      slides_(!view.lifetime() && std::ranges::all_of(view.windows, &EndsAtAsOfAndSlides)),
+      bounded_by_time_(view.lifetime() || std::ranges::none_of(view.windows, &EndsWithRows)) {
   for (size_t i = 0; i < view.outputs.size(); ++i)
     outputs_[view.lifetime() ? 0 : view.outputs[i].window].push_back(i);
 }

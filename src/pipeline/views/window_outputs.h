@@ -55,6 +55,8 @@ class WindowOutputs {
   }
   // All windows are sliding ones that end at as_of.
   bool slides() const { return slides_; }
+  // No window ends with a number of rows or a gap between them.
+  bool bounded_by_time() const { return bounded_by_time_; }
   // They begin at multiples of it.
   bool has_precision() const { return view_->precision.has_value(); }
 
@@ -90,6 +92,7 @@ class WindowOutputs {
   std::vector<std::vector<size_t>> outputs_;  // by window
   std::vector<std::vector<size_t>> passes_;   // their windows
   bool slides_;
+  bool bounded_by_time_;
 };
 
 // The plan of a view's features over its arguments.

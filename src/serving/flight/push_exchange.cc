@@ -31,8 +31,8 @@ constexpr size_t kCommandBytesMax = 64U << 10;
 std::unexpected<base::Error> Wrong(const std::string& what) {
   return Fail(ErrorCode::kInvalidInput,
               what + R"(: a push is {"push":"STREAM","service":"NAME"}, and may have )"
-                     R"("deadline_ms":N, "at_deadline":"last_known", "defaults" or "refuse", and )"
-                     R"("refused":"told" or "answered")");
+                     R"("deadline_ms":N, "at_deadline":"last_known", "defaults" or "refuse", )"
+                     R"("refused":"told" or "answered", and "answer":"durable" or "provisional")");
 }
 
 Result<void> Take(const std::string& name, const Json& value, PushRequest& request) {
@@ -54,6 +54,10 @@ Result<void> Take(const std::string& name, const Json& value, PushRequest& reque
   } else if (name == "refused") {
     if (text != "answered" && text != "told") return Wrong("`refused` is none of these");
     if (text == "answered") request.refused = PushRequest::Refused::kAnswered;
+  } else if (name == "answer") {
+    const auto wanted = WantedNamed(text);
+    if (!wanted) return Wrong("`answer` is none of these");
+    request.answer = *wanted;
   } else {
     return Wrong(fmt::format("`{}` is not known", name));
   }

@@ -53,13 +53,19 @@ base::Result<void> ReadParameter(std::string_view name, const std::string& value
       return Fail(ErrorCode::kInvalidInput,
                   fmt::format("refused `{}` is none of told, answered", value));
     if (value == "answered") push.refused = PushRequest::Refused::kAnswered;
+  } else if (name == "answer") {
+    const auto wanted = WantedNamed(value);
+    if (!wanted)
+      return Fail(ErrorCode::kInvalidInput,
+                  fmt::format("answer `{}` is none of durable, provisional", value));
+    push.answer = *wanted;
   } else if (name.starts_with(kInput)) {
     push.inputs.push_back(
         {std::string(name.substr(kInput.size())), {columns::Value::String(value)}});
   } else {
     return Fail(ErrorCode::kInvalidInput,
                 fmt::format("`{}` is no parameter of a push: service, deadline_ms, at_deadline, "
-                            "refused, input.NAME",
+                            "refused, answer, input.NAME",
                             name));
   }
   return {};
@@ -70,6 +76,9 @@ void AppendEvent(std::string& out, const PushAnswer& answer) {
   fmt::format_to(std::back_inserter(out), R"("state":"{}")", NameOf(answer.event));
   if (answer.event == PushedEvent::kUnknown) {
     fmt::format_to(std::back_inserter(out), R"(,"token":"{0}","ask":"/pushes/{0}")", answer.token);
+    if (answer.answered == PushAnswered::kProvisional)
+      fmt::format_to(std::back_inserter(out), R"(,"durable":false,"after_epoch":{})",
+                     answer.features->epoch.value);
     return;
   }
   out += ',';
@@ -169,7 +178,9 @@ base::Result<PushRequest> ParsePushRequest(HttpRequest& request) {
 
 HttpResponse PushResponse(const PushAnswer& answer) {
   if (answer.answered == PushAnswered::kNone && answer.reason) return WithoutFeatures(answer);
-  std::string body = fmt::format(R"({{"answered":"{}","event":{{)", NameOf(answer.answered));
+  std::string body =
+      fmt::format(R"({{"answered":"{}",{}"event":{{)", NameOf(answer.answered),
+                  answer.answered == PushAnswered::kProvisional ? R"("provisional":true,)" : "");
   AppendEvent(body, answer);
   body += '}';
   if (answer.features) AppendFeatures(body, answer);

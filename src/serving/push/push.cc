@@ -6,10 +6,13 @@
 //  4. A timer ends what takes too long: whoever comes first, the answer or the timer, answers.
 //  There
 //     is one timer, for the earliest deadline.
-//  5. An event that nobody knew of yet when its push was answered is noted under a token.
+//  5. A provisional answer is read when the event was handed over, on the same thread: of the state
+//  as it is, with the event beside it. If that can't be, steps 3 and 4 answer.
+//  6. An event that nobody knew of yet when its push was answered is noted under a token.
 #include "serving/push/push.h"
 
 #include <atomic>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
@@ -38,6 +41,22 @@ base::Error Late(std::chrono::milliseconds deadline) {
           fmt::format("the answer was not there within {} ms", deadline.count())};
 }
 
+// Whoever is answered before the event is known must be able to find out what became of it.
+Result<void> CheckAhead(const pipeline::ServiceDefinition& service,
+                        const columns::BatchSource& source) {
+  if (!service.provisional)
+    return Fail(ErrorCode::kFailedPrecondition,
+                fmt::format("service `{}` allows no provisional answers: say `provisional: "
+                            "allowed` in the consumer that reads it, or ask for a durable one. "
+                            "Nothing was taken in",
+                            service.name));
+  if (source.producer.empty() && !source.idempotency_key)
+    return Fail(ErrorCode::kInvalidInput,
+                "a provisional answer wants an event with an idempotency key, or producer and "
+                "sequence: sent again, it tells whether the event came in. Nothing was taken in");
+  return {};
+}
+
 // Of an event that was refused.
 std::string_view TextOf(const PushRequest& request, const columns::EventBatch& batch) {
   if (request.typed) return batch.rejected[0].payload;
@@ -52,6 +71,7 @@ struct PushUnderWay {
   std::vector<columns::Value> defaults;
   AtDeadline at_deadline = AtDeadline::kRefuse;
   PushRequest::Refused refused = PushRequest::Refused::kToldOnly;
+  std::shared_ptr<EventAhead> ahead;  // null: the answer waits for the event
   env::MonotonicTime begin{0};
   std::chrono::milliseconds deadline{0};
   base::MemoryCharge charge;
@@ -61,6 +81,7 @@ struct PushUnderWay {
   PushService::Done done;  // empty: it was answered
   std::optional<IngestOutcome> outcome;
   std::string token;
+  bool provisional = false;  // it was answered so
 };
 using PushRef = std::shared_ptr<PushUnderWay>;
 
@@ -82,6 +103,8 @@ class Pushes final : public PushService, public std::enable_shared_from_this<Pus
     std::atomic<uint64_t> pushes{0};
     std::atomic<uint64_t> pending{0};
     std::atomic<uint64_t> with_event{0};
+    std::atomic<uint64_t> provisional{0};
+    std::atomic<uint64_t> provisional_not_in{0};
     std::atomic<uint64_t> last_known{0};
     std::atomic<uint64_t> defaults{0};
     std::atomic<uint64_t> refused_late{0};
@@ -99,6 +122,10 @@ class Pushes final : public PushService, public std::enable_shared_from_this<Pus
   Result<void> TakeInputs(const PushRequest& request, const columns::EventBatch& batch,
                           PushUnderWay& push) const;
   void OnOutcome(const PushRef& push, Result<IngestOutcome> outcome);
+  void PrepareAhead(const columns::EventBatch& batch, const log::StreamTiming& timing,
+                    PushUnderWay& push) const;
+  void AnswerAhead(const PushRef& push);
+  void NoteLater(const PushUnderWay& push, const Result<IngestOutcome>& outcome);
   void OnRefused(const PushRef& push, const IngestOutcome& outcome);
   void ReadWithEvent(const PushRef& push, const IngestOutcome& outcome);
   void OnDeadline(const PushRef& push);
@@ -163,6 +190,8 @@ Result<Pushes::Begun> Pushes::Begin(PushRequest request) {
   const pipeline::PipelineRef definition = sources_.answers->definition();
   const auto service = definition->ServiceNamed(request.service);
   if (!service) return Fail(ErrorCode::kUnavailable, std::string(kBeingChanged));
+  const bool ahead = request.answer == PushRequest::Wanted::kProvisional;
+  if (ahead) HR_TRY_VOID(CheckAhead(definition->services[*service], batch.source));
   push->defaults = definition->services[*service].defaults;
   push->at_deadline = request.at_deadline.value_or(definition->services[*service].at_deadline);
   push->query.service = request.service;
@@ -171,13 +200,28 @@ Result<Pushes::Begun> Pushes::Begin(PushRequest request) {
   if (batch.rows.rows() == 1) {
     const auto stream = definition->StreamNamed(push->stream);
     if (!stream) return Fail(ErrorCode::kUnavailable, std::string(kBeingChanged));
-    push->query.own->time.us =
-        batch.rows.column(definition->streams[*stream].timing.event_time_field).Int64s()[0];
+    const log::StreamTiming& timing = definition->streams[*stream].timing;
+    push->query.own->time.us = batch.rows.column(timing.event_time_field).Int64s()[0];
     HR_TRY(push->query.inputs, InputsOfEvent(*push->plan, batch.rows, request.inputs));
+    if (ahead) PrepareAhead(batch, timing, *push);
   } else if (push->refused == PushRequest::Refused::kAnswered) {
     push->query.inputs = InputsOfText(*push->plan, TextOf(request, batch), request.inputs);
   }
   return Begun{std::move(push), std::move(batch)};
+}
+
+// Nothing when it is seen already that the event will not come in by itself.
+void Pushes::PrepareAhead(const columns::EventBatch& batch, const log::StreamTiming& timing,
+                          PushUnderWay& push) const {
+  // Nor when it is a repeat: of an event that is under way it may say other things than that.
+  const base::EpochId any{std::numeric_limits<uint64_t>::max()};
+  if (!sources_.follows || !sources_.follows(batch, timing, any)) return;
+  push.ahead = std::make_shared<EventAhead>();
+  push.ahead->event = {push.stream, batch.rows};
+  // By its key: it may be in the state by the time that is read, sent by this push or another.
+  push.ahead->is_absent = [follows = sources_.follows, timing, batch](base::EpochId epoch) {
+    return follows(batch, timing, epoch);
+  };
 }
 
 void Pushes::Push(PushRequest request, Done done) {
@@ -194,6 +238,38 @@ void Pushes::Push(PushRequest request, Done done) {
                         [self = shared_from_this(), push](Result<IngestOutcome> outcome) {
                           self->OnOutcome(push, std::move(outcome));
                         });
+  if (push->ahead) AnswerAhead(push);
+}
+
+// Step 5.
+void Pushes::AnswerAhead(const PushRef& push) {
+  FeatureQuery query = push->query;
+  query.ahead = push->ahead;
+  auto features = ReadNow(query);
+  if (!features) return;
+  PushAnswer answer{.answered = PushAnswered::kProvisional, .features = std::move(*features)};
+  Done done;
+  {
+    const std::lock_guard lock(push->mutex);
+    if (push->outcome) return;  // it is known by now, and being answered
+    done = std::exchange(push->done, Done());
+    if (!done) return;
+    push->provisional = true;
+    push->token = answer.token = tokens_.New();
+  }
+  Send(*push, std::move(done), std::move(answer));
+}
+
+// Of an event that was not known when its push was answered.
+void Pushes::NoteLater(const PushUnderWay& push, const Result<IngestOutcome>& outcome) {
+  if (push.provisional) {
+    if (!outcome || outcome->accepted == 0)
+      counters_.provisional_not_in.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  if (outcome) counters_.late_known_after.fetch_add(1, std::memory_order_relaxed);
+  const auto late = sources_.environment->clock().Now() - push.begin - push.deadline;
+  late_by_us_.Record(static_cast<uint64_t>(std::max<int64_t>(0, late.count() / 1000)));
 }
 
 void Pushes::KeepDeadline(const PushRef& push) {
@@ -248,9 +324,7 @@ void Pushes::OnOutcome(const PushRef& push, Result<IngestOutcome> outcome) {
     if (!outcome) done = std::exchange(push->done, Done());
   }
   if (!token.empty()) {
-    if (outcome) counters_.late_known_after.fetch_add(1, std::memory_order_relaxed);
-    const auto late = sources_.environment->clock().Now() - push->begin - push->deadline;
-    late_by_us_.Record(static_cast<uint64_t>(std::max<int64_t>(0, late.count() / 1000)));
+    NoteLater(*push, outcome);
     return tokens_.Settle(token, std::move(outcome));
   }
   if (!outcome) {
@@ -386,6 +460,7 @@ void Pushes::Note(const PushAnswer& answer) {
   if (answer.event == PushedEvent::kRefused) return count(counters_.refused_events);
   switch (answer.answered) {
     case PushAnswered::kWithEvent: return count(counters_.with_event);
+    case PushAnswered::kProvisional: return count(counters_.provisional);
     case PushAnswered::kLastKnown: return count(counters_.last_known);
     case PushAnswered::kDefaults: return count(counters_.defaults);
     case PushAnswered::kNone:
@@ -402,6 +477,8 @@ PushFigures Pushes::figures() const {
   return {.pushes = value(counters_.pushes),
           .pending = value(counters_.pending),
           .with_event = value(counters_.with_event),
+          .provisional = value(counters_.provisional),
+          .provisional_not_in = value(counters_.provisional_not_in),
           .last_known = value(counters_.last_known),
           .defaults = value(counters_.defaults),
           .refused_late = value(counters_.refused_late),
@@ -444,11 +521,18 @@ std::string_view NameOf(PushedEvent event) {
 std::string_view NameOf(PushAnswered answered) {
   switch (answered) {
     case PushAnswered::kWithEvent: return "with_event";
+    case PushAnswered::kProvisional: return "provisional";
     case PushAnswered::kLastKnown: return "last_known";
     case PushAnswered::kDefaults: return "defaults";
     case PushAnswered::kNone: return "none";
   }
   return "none";
+}
+
+std::optional<PushRequest::Wanted> WantedNamed(std::string_view name) {
+  if (name == "durable") return PushRequest::Wanted::kDurable;
+  if (name == "provisional") return PushRequest::Wanted::kProvisional;
+  return std::nullopt;
 }
 
 std::unique_ptr<PushService> PushService::Make(PushSources sources, PushLimits limits) {

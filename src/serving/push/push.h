@@ -36,7 +36,11 @@ struct PushRequest {
   // Whether an event that the contract refused is answered with features all the same: as of now,
   // with the keys that it names or that are given.
   enum class Refused : uint8_t { kToldOnly, kAnswered } refused = Refused::kToldOnly;
+  // What the answer may say. kProvisional: it may come before the event is durable, where the
+  // service allows it; where that can't be (PushAnswered) it comes as ever.
+  enum class Wanted : uint8_t { kDurable, kProvisional } answer = Wanted::kDurable;
 };
+std::optional<PushRequest::Wanted> WantedNamed(std::string_view name);  // "durable", "provisional"
 
 // What is known of the event when it is answered.
 enum class PushedEvent : uint8_t {
@@ -49,11 +53,16 @@ std::string_view NameOf(PushedEvent event);  // "durable", "refused", "unknown"
 // What the features are as of.
 enum class PushAnswered : uint8_t {
   kWithEvent,  // the epoch that holds the event, or a later one
+  // The newest visible epoch and the event, which is not known to be durable, and counted as if it
+  // were the next to come in. Not of an event that would be refused or is a repeat, nor of one that
+  // is older than the key's newest while a view has windows of rows or sessions, nor of a service
+  // that looks at a derived stream of the event's.
+  kProvisional,
   kLastKnown,  // the newest visible epoch, at the deadline; of a refused event, now
   kDefaults,   // nothing: they are those that the service names
   kNone,       // there are none; `reason` says why
 };
-std::string_view NameOf(PushAnswered answered);  // "with_event", "last_known", "defaults", "none"
+std::string_view NameOf(PushAnswered answered);  // "with_event", "provisional", "last_known" ...
 
 struct PushAnswer {
   PushedEvent event = PushedEvent::kUnknown;
@@ -75,7 +84,7 @@ struct PushedLater {
 struct PushLimits {
   size_t pending_max = 10'000;                 // pushes under way; more get kResourceExhausted
   std::chrono::milliseconds wait_max{60'000};  // a longer deadline is cut to this
-  size_t tokens_max = 4096;                    // events asked for later; the oldest is forgotten
+  size_t tokens_max = 16'384;                  // events asked for later; the oldest is forgotten
   ingest::EventsLimits events;
 };
 
@@ -84,7 +93,9 @@ struct PushFigures {
   uint64_t pushes = 0;  // that were answered
   uint64_t pending = 0;
   uint64_t with_event = 0;
-  uint64_t last_known = 0;  // of late ones
+  uint64_t provisional = 0;
+  uint64_t provisional_not_in = 0;  // of those whose event was refused, or is not in
+  uint64_t last_known = 0;          // of late ones
   uint64_t defaults = 0;
   uint64_t refused_late = 0;      // late, and answered without features
   uint64_t refused_events = 0;    // by the contract or by time
@@ -103,6 +114,10 @@ struct PushSources {
   env::Executor* timers = nullptr;
   env::Environment* environment = nullptr;
   base::MemoryBudget* budget = nullptr;
+  // Whether an event, which has a key or a sequence, is in no epoch up to this one and would come
+  // in (log/foresight.h). Any thread. Empty: there are no provisional answers.
+  std::function<bool(const columns::EventBatch&, const log::StreamTiming&, base::EpochId)> follows =
+      {};
 };
 
 // Thread-safe.
@@ -110,7 +125,8 @@ class PushService {
  public:
   // An error only when the event was not taken in: those of ingest::ReadEvents and
   // StreamGate::Submit, kNotFound (service), kInvalidInput (not one event; a join key or input that
-  // neither event nor request has), kResourceExhausted.
+  // neither event nor request has), kFailedPrecondition (a provisional answer that the service does
+  // not allow), kInvalidInput (one for an event without a key), kResourceExhausted.
   using Done = std::move_only_function<void(base::Result<PushAnswer>)>;
 
   static std::unique_ptr<PushService> Make(PushSources sources, PushLimits limits = {});

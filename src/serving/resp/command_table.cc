@@ -31,7 +31,9 @@ constexpr std::array kTable = std::to_array<RespCommandRow>({
      "Takes events in, a JSON object each; answers when they are durable."},
     {"features.pushget", -4, "write denyoom", 0, 0,
      "service stream event [KEY idempotency | PRODUCER name SEQUENCE n] [DEADLINE ms] [AT_DEADLINE "
-     "last_known | defaults | refuse] [REFUSED told | answered] [WITH name value ...]",
+     "last_known | defaults | refuse] [REFUSED told | answered] [ANSWER durable | provisional] "
+     "[WITH name "
+     "value ...]",
      "Takes one event in, and answers the service's features as of the epoch that holds it."},
     {"features.pushed", 2, "readonly", 0, 0, "token",
      "What became of an event that was not known to be durable when its push was answered."},
@@ -106,8 +108,8 @@ constexpr std::string_view kEnd = R"(
 ```
 $ redis-cli FEATURES.PUSH payments '{"payment_id":"p1","card_id":"c1","amount":12.5,"paid_at":"2026-01-31T10:00:00Z"}'
 ```
-`FEATURES.PUSHGET` is push and get ([push-and-get.md](../concepts/push-and-get.md)): beside what `FEATURES.GET` and `FEATURES.PUSH` answer its map has `answered` (`with_event`, `last_known`, `defaults`), `event` (`durable`, `refused`,
-`unknown`), and in place of the outcome a `token` for `FEATURES.PUSHED` while the event is `unknown`. Values of `WITH` win over fields of the event. Of `defaults` every status is `DEFAULT`.
+`FEATURES.PUSHGET` is push and get ([push-and-get.md](../concepts/push-and-get.md)): beside what `FEATURES.GET` and `FEATURES.PUSH` answer its map has `answered` (`with_event`, `provisional`, `last_known`, `defaults`), `event` (`durable`, `refused`,
+`unknown`), and in place of the outcome a `token` for `FEATURES.PUSHED` while the event is `unknown`. With `ANSWER provisional`, which wants a `KEY` or `SEQUENCE` and a consumer that allows it, the answer may come before the event is durable: then it has `provisional`, and `after_epoch` in place of the event's. Values of `WITH` win over fields of the event. Of `defaults` every status is `DEFAULT`.
 ```
 $ redis-cli FEATURES.PUSHGET scoring payments '{"payment_id":"p2", ...}' DEADLINE 50 AT_DEADLINE last_known
 ```

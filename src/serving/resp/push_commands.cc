@@ -99,6 +99,14 @@ base::Result<void> TakeOption(std::string_view option, std::string_view value,
     if (SameWord(value, "answered")) request.refused = PushRequest::Refused::kAnswered;
     return {};
   }
+  if (SameWord(option, "answer")) {
+    for (const std::string_view name : {"durable", "provisional"})
+      if (SameWord(value, name)) {
+        request.answer = *WantedNamed(name);
+        return {};
+      }
+    return Wrong("ANSWER wants one of durable, provisional");
+  }
   return Wrong(fmt::format("`{}` is no option: features.pushget {}", option.substr(0, 64),
                            CommandNamed(kPushGet)->syntax));
 }
@@ -191,7 +199,9 @@ void WritePushAnswer(const PushAnswer& answer, RespWriter& out) {
   if (answer.event == PushedEvent::kRefused && !answer.features)
     return out.Error("REFUSED", RefusedText(*answer.outcome, answer.stream));
   if (!answer.features) return WriteWithoutFeatures(answer, out);
-  out.Map(2 + (answer.outcome ? OutcomePairs(*answer.outcome) : 1) + kServicePairs);
+  const bool provisional = answer.answered == PushAnswered::kProvisional;
+  out.Map(2 + (answer.outcome ? OutcomePairs(*answer.outcome) : 1) + (provisional ? 2 : 0) +
+          kServicePairs);
   out.Bulk("answered");
   out.Bulk(NameOf(answer.answered));
   out.Bulk("event");
@@ -201,6 +211,12 @@ void WritePushAnswer(const PushAnswer& answer, RespWriter& out) {
   } else {
     out.Bulk("token");
     out.Bulk(answer.token);
+  }
+  if (provisional) {
+    out.Bulk("provisional");
+    out.Boolean(true);
+    out.Bulk("after_epoch");
+    out.Integer(static_cast<int64_t>(answer.features->epoch.value));
   }
   WriteServicePairs(
       *answer.features,

@@ -232,13 +232,16 @@ class RunningCore final : public Core {
                                           .pins = read_pins_,
                                           .current = [this] { return definition(); }});
     lookback_ = std::make_unique<Lookback>(
-        environment_, Lookback::Sources{.views = *derived_.views,
-                                        .definition = *definition_,
-                                        .publishers = *derived_.publishers,
-                                        .scans = *scans_,
-                                        .log_folder = LogFolder(options_),
-                                        .log = sequencer_->status().log,
-                                        .log_clock = [this] { return log_clock_->Now(); }});
+        environment_,
+        Lookback::Sources{
+            .views = *derived_.views,
+            .definition = *definition_,
+            .publishers = *derived_.publishers,
+            .scans = *scans_,
+            .log_folder = LogFolder(options_),
+            .log = sequencer_->status().log,
+            .log_clock = [this] { return log_clock_->Now(); },
+            .stream_id = [this](const std::string& name) { return StreamNamed(name); }});
     changes_ = std::make_unique<DefinitionChanges>(
         environment_,
         DefinitionChanges::Sources{.options = options_,

@@ -24,6 +24,7 @@
 #include "wiring/flight_verbs.h"
 #include "wiring/http_verbs.h"
 #include "wiring/log_gate.h"
+#include "wiring/lookback_questions.h"
 #include "wiring/pipeline_folder.h"
 #include "wiring/starting.h"
 #include "wiring/table_scans.h"
@@ -159,7 +160,8 @@ class RunningEngine final : public Engine {
     StartGoverning();
     gate_ = std::make_unique<LogGate>(*core_);
     events_ = environment_->NewExecutor("events", env::Priority::kRealTime);
-    MountVerbs(router_, *core_, *gate_, *events_, options_.demo_faults);
+    const auto questions = std::make_shared<LookbackQuestions>(core_->lookback());
+    MountVerbs(router_, *core_, *gate_, *events_, options_.demo_faults, questions);
     progress_.Begin(log::RecoveryPhase::kReady, 0);
     starting_gate_.Open(*gate_);
     flight_verbs_ = std::make_unique<FlightVerbs>(*core_, *gate_, *environment_, *budget_);
@@ -177,7 +179,8 @@ class RunningEngine final : public Engine {
                                       .gate = gate_.get(),
                                       .pushes = &core_->pushes(),
                                       .budget = budget_.get(),
-                                      .typing = std::make_shared<ingest::TypingQueue>(*events_)});
+                                      .typing = std::make_shared<ingest::TypingQueue>(*events_),
+                                      .past = questions});
     recovered_.store(true, std::memory_order_release);
     resp_->UseHandlers(commands_);
     return {};

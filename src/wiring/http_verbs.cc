@@ -106,7 +106,8 @@ void MountChanges(protocols::HttpRouter& router, Core& core, env::Executor& even
 }  // namespace
 
 void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& gate,
-                env::Executor& events, DemoFaults faults) {
+                env::Executor& events, DemoFaults faults,
+                std::shared_ptr<LookbackQuestions> questions) {
   serving::ServingVerbs verbs{.answers = &core.answers(),
                               .ready = [] { return base::Result<void>(); },
                               .status = [&core] { return core.StatusJson(); },
@@ -129,7 +130,8 @@ void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& g
                reply.Send(HttpResponse::Json(document));
              });
   MountTableVerbs(router, core);
-  MountLookback(router, core);
+  if (questions == nullptr) questions = std::make_shared<LookbackQuestions>(core.lookback());
+  MountLookback(router, questions);
   SetRouteNeeds(router);
 }
 

@@ -83,7 +83,7 @@ struct PastRequest {
   RowSource source = RowSource::kEither;
 };
 struct PastAnswer {
-  serving::FeatureAnswer answer;         // its lag is 0
+  serving::FeatureAnswer answer;         // its lag is 0 but of a service with a max_lag
   RowSource source = RowSource::kState;  // the table, if some of it is
   std::string because;                   // why the table; empty
 };
@@ -133,6 +133,7 @@ class Lookback {
     std::string log_folder;
     base::LogId log;
     std::function<base::Timestamp()> log_clock;  // not called under `clock: events`
+    std::function<base::Result<base::StreamId>(const std::string&)> stream_id;
   };
   Lookback(env::Environment& environment, Sources sources)
       : environment_(environment), sources_(std::move(sources)) {}
@@ -149,9 +150,9 @@ class Lookback {
   // the rows can't be had any more; kResourceExhausted; kDeadlineExceeded; those of TableScans.
   base::Result<Explanation> Explain(const ExplainRequest& request, const access::CallerRef& caller,
                                     env::MonotonicTime deadline);
-  // The features as of an epoch, which may be an earlier one, and a time. `max_lag` of services is
-  // not looked at: how far behind its sources an earlier epoch was is not kept. Errors: as Explain,
-  // and kInvalidInput as an online answer.
+  // The features as of an epoch, which may be an earlier one, and a time. How far behind its
+  // sources the epoch was is looked up in the log for a service that has a `max_lag`. Errors: as
+  // Explain, and kInvalidInput as an online answer.
   base::Result<PastAnswer> Answer(const PastRequest& request, const access::CallerRef& caller,
                                   env::MonotonicTime deadline);
   // Errors: as Explain. Of a stream only for callers who may read everything.
@@ -227,8 +228,22 @@ class Lookback {
                                           const access::CallerRef& caller,
                                           env::MonotonicTime deadline);
 
+  // lookback_lag.cc
+  struct LagQuestion {
+    base::EpochId epoch;
+    base::Timestamp as_of;
+    base::Duration most;
+  };
+  // How far behind `as_of` the epoch was of what was last heard of the sources of these streams;
+  // if that is more than `most`, at least so far.
+  base::Result<base::Duration> LagAt(const pipeline::PipelineDefinition& definition,
+                                     std::span<const size_t> streams, const LagQuestion& asked,
+                                     env::MonotonicTime deadline) const;
+
   // lookback_answer.cc
   struct Asked;
+  base::Result<void> ApplyMaxLag(const Asked& asked, base::Timestamp as_of,
+                                 env::MonotonicTime deadline, serving::FeatureAnswer& answer) const;
   base::Result<Asked> Compile(const PastRequest& request, const access::CallerRef& caller) const;
   base::Result<std::vector<pipeline::ViewAnswer>> AnswerViews(const Asked& asked, Reading& reading,
                                                               env::MonotonicTime deadline,

@@ -149,6 +149,25 @@ Result<std::vector<pipeline::ViewAnswer>> Lookback::AnswerViews(const Asked& ask
   return answers;
 }
 
+// As online.
+Result<void> Lookback::ApplyMaxLag(const Asked& asked, base::Timestamp as_of,
+                                   env::MonotonicTime deadline,
+                                   serving::FeatureAnswer& answer) const {
+  if (!asked.plan->max_lag) return {};
+  const pipeline::PipelineDefinition& definition = *asked.logged.definition;
+  std::vector<size_t> streams;
+  for (const serving::PlanView& view : asked.plan->views)
+    streams.push_back(definition.views[view.view].stream);
+  HR_TRY(answer.lag,
+         LagAt(definition, streams, {asked.epoch, as_of, *asked.plan->max_lag}, deadline));
+  if (answer.lag <= *asked.plan->max_lag) return {};
+  for (pipeline::FeatureStatus& status : answer.statuses)
+    if (status == pipeline::FeatureStatus::kPresent ||
+        status == pipeline::FeatureStatus::kNullValue)
+      status = pipeline::FeatureStatus::kOutsideMaxAge;
+  return {};
+}
+
 Result<PastAnswer> Lookback::Answer(const PastRequest& request, const access::CallerRef& caller,
                                     env::MonotonicTime deadline) {
   for (int pins = 0; pins < kPinsMax; ++pins) {
@@ -171,6 +190,7 @@ Result<PastAnswer> Lookback::Answer(const PastRequest& request, const access::Ca
         past.answer.event_times.push_back(value.event_time);
       }
     }
+    HR_TRY_VOID(ApplyMaxLag(asked, reading->as_of, deadline, past.answer));
     past.answer.log = sources_.log;
     past.answer.epoch = asked.epoch;
     past.answer.as_of = reading->as_of;

@@ -193,6 +193,50 @@ TEST(Lookback, AnswersEarlierEpochsAsTheyWereAnswered) {
   EXPECT_GT(sources[RowSource::kTable], 0);
 }
 
+// A service with a max_lag: what had not been heard of for too long then is not PRESENT now.
+TEST(Lookback, AnEarlierEpochIsAsFarBehindAsItWas) {
+  Lives lives(Looked(kTables) +
+              "services:\n  fresh: {features: [card.*, large.*], max_lag: 10s}\n");
+  const auto ask = [](base::Timestamp as_of) {
+    return serving::FeatureQuery{.service = "fresh",
+                                 .features = {},
+                                 .inputs = {{"card", {Value::Int64(1), Value::Int64(3)}}},
+                                 .as_of = as_of,
+                                 .min_epoch = {}};
+  };
+  std::vector<serving::FeatureAnswer> answers;
+  size_t outside = 0;
+  for (int round = 0; round < 12; ++round) {
+    lives.Send(80);
+    for (const int64_t later_s : {0, 5, 10, 11, 300}) {
+      lives.machine_->Run([&] {
+        const base::Timestamp clock = lives.core_->log_status().clock;
+        auto answer = lives.core_->answers().Answer(ask(clock + std::chrono::seconds(later_s)));
+        ASSERT_TRUE(answer) << answer.error().ToString();
+        EXPECT_EQ(answer->lag, std::chrono::seconds(later_s));
+        answers.push_back(std::move(*answer));
+      });
+    }
+    if (round == 6) lives.Die();
+  }
+  for (const serving::FeatureAnswer& answer : answers) {
+    lives.machine_->Run([&] {
+      serving::FeatureQuery query = ask(answer.as_of);
+      const auto past = lives.core_->lookback().Answer({.service = query.service,
+                                                        .features = {},
+                                                        .inputs = query.inputs,
+                                                        .epoch = answer.epoch,
+                                                        .as_of = answer.as_of},
+                                                       nullptr, kNoDeadline);
+      ASSERT_TRUE(past) << past.error().ToString();
+      EXPECT_EQ(past->answer.lag, answer.lag);
+      EXPECT_EQ(past->answer.statuses, answer.statuses) << "epoch " << answer.epoch.value;
+      outside += answer.lag > std::chrono::seconds(10) ? 1 : 0;
+    });
+  }
+  EXPECT_EQ(outside, answers.size() * 2 / 5);
+}
+
 // What the state gives of a key's newest rows is what table and log give.
 TEST(Lookback, TheNewestRowsAreTheSameFromStateAndTable) {
   Lives lives(Looked(kTables));

@@ -23,9 +23,17 @@ constexpr std::array kTable = std::to_array<RespCommandRow>({
     {"mget", -2, "readonly fast", 1, -1, "view.feature:key [view.feature:key ...]",
      "Features of any keys of any views, from one epoch."},
     {"features.get", -5, "readonly", 0, 0,
-     "service [MIN_EPOCH n] [DEADLINE ms] [AS_OF time] KEY name value [name value ...]",
+     "service [MIN_EPOCH n | AS_OF_EPOCH n] [DEADLINE ms] [AS_OF time] KEY name value [name value "
+     "...]",
      "A service's features, all of one epoch, with their statuses. Names are join keys and inputs "
      "of the request."},
+    {"features.explain", -2, "readonly", 1, 1,
+     "view.feature:key [EPOCH n] [AS_OF time] [LIMIT n] [SOURCE state | table | either] [SERVED "
+     "value] [DEADLINE ms]",
+     "Which rows are behind one value, and why the others are not."},
+    {"features.last", -2, "readonly", 1, 1,
+     "view:key [COUNT n] [EPOCH n] [SOURCE state | table | either] [DEADLINE ms]",
+     "The newest rows of a key."},
     {"features.push", -3, "write denyoom", 0, 0,
      "stream event [event ...] [KEY idempotency | PRODUCER name SEQUENCE n] [ATOMIC]",
      "Takes events in, a JSON object each; answers when they are durable."},
@@ -101,6 +109,15 @@ Names in any case.
 constexpr std::string_view kEnd = R"(
 `FEATURES.GET` answers a map (in version 2 an array of names and values): `epoch`, `as_of`, `lag` (ms), `features` and `statuses`, both maps by the features' names. With `MIN_EPOCH` it waits until that epoch is visible, at most `DEADLINE`
 (1000 ms); the connection's next commands wait with it.
+
+## The past
+`FEATURES.GET` with `AS_OF_EPOCH n` answers what that epoch would have, `AS_OF` included when it is said, else at the epoch's clock: the same map, and in it `source` (`state`, `table`) and `because`, why the table. `FEATURES.EXPLAIN` and `FEATURES.LAST` answer the documents of
+`POST /explain` and `POST /last-events` ([http.md](http.md)) as maps, their lists as arrays: members, limits, errors are the same, and so are the rows ([explain.md](../how-to/explain.md)). `COUNT` is 10 unless said, `LIMIT` 50. The connection's next commands wait; all questions about the past have one background
+thread, and give up at `DEADLINE` (30,000 ms unless said): `TRYAGAIN`.
+```
+$ redis-cli FEATURES.EXPLAIN card.spend_1h:c1 EPOCH 812 SERVED 129.5
+$ redis-cli FEATURES.LAST card:c1 COUNT 3
+```
 
 ## Events in
 `FEATURES.PUSH` is `POST /streams/{stream}/events` ([http.md](http.md)): contract, repeats (`KEY`, or `PRODUCER` and `SEQUENCE`) and dead letters are the same. It answers when its events are durable, a map: `accepted`,

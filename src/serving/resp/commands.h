@@ -17,6 +17,8 @@
 
 namespace headrace::serving {
 
+class PastQuestions;
+
 // What INFO and HELLO say.
 struct ServerFigures {
   std::string version;  // of this program
@@ -40,6 +42,7 @@ struct RespVerbs {
   PushService* pushes = nullptr;
   base::MemoryBudget* budget = nullptr;
   std::shared_ptr<ingest::TypingQueue> typing = {};
+  std::shared_ptr<PastQuestions> past = {};  // null: the past is not asked of
 };
 
 // A handler for each connection.

@@ -214,7 +214,7 @@ TEST_F(Resp, AboutTheConnection) {
       {"client kill 1", "-ERR unknown subcommand"},
       {"config get save appendonly", "*4 $4 save $0  $10 appendonly $3 yes"},
       {"config set save x", "-ERR nothing can be set here"},
-      {"command count", ":24"},
+      {"command count", ":26"},
       {"command info hget nothing", "*2 *6 $4 hget :3 *2 +readonly +fast :1 :1 :1 $-1"},
       {"command docs hget nothing", "*2 $4 hget *6 $7 summary"},
       {"command getkeys", "-ERR unknown subcommand"},

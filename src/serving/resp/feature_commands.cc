@@ -48,11 +48,17 @@ void WriteLag(const KeyAnswers& answers, RespWriter& out) {
 }
 
 // What stands between the service's name and KEY, and the inputs behind it.
-base::Result<FeatureQuery> ReadServiceQuery(std::span<const std::string_view> arguments) {
+struct ServiceQuestion {
+  FeatureQuery query;
+  std::optional<base::EpochId> as_of_epoch;
+  std::optional<std::chrono::milliseconds> deadline;  // as it was said
+};
+base::Result<ServiceQuestion> ReadServiceQuery(std::span<const std::string_view> arguments) {
   const auto wrong = [](std::string message) {
     return base::Fail(ErrorCode::kInvalidInput, std::move(message));
   };
-  FeatureQuery query;
+  ServiceQuestion question;
+  FeatureQuery& query = question.query;
   query.service = arguments[1];
   size_t i = 2;
   for (; i + 1 < arguments.size() && !SameWord(arguments[i], "key"); i += 2) {
@@ -65,6 +71,10 @@ base::Result<FeatureQuery> ReadServiceQuery(std::span<const std::string_view> ar
       if (!count) return wrong("DEADLINE wants milliseconds, a whole number");
       // A day is past every limit of a wait already.
       query.deadline = std::chrono::milliseconds(std::min<uint64_t>(*count, 86'400'000));
+      question.deadline = query.deadline;
+    } else if (SameWord(arguments[i], "as_of_epoch")) {
+      if (!count) return wrong("AS_OF_EPOCH wants a whole number: the epoch of an answer");
+      question.as_of_epoch = base::EpochId{*count};
     } else if (SameWord(arguments[i], "as_of")) {
       HR_TRY(query.as_of, base::ParseTimestamp(value));
     } else {
@@ -79,7 +89,9 @@ base::Result<FeatureQuery> ReadServiceQuery(std::span<const std::string_view> ar
   for (size_t at = 0; at < inputs.size(); at += 2)
     query.inputs.push_back(
         {std::string(inputs[at]), {columns::Value::String(std::string(inputs[at + 1]))}});
-  return query;
+  if (question.as_of_epoch && query.min_epoch)
+    return wrong("AS_OF_EPOCH is an epoch of before, MIN_EPOCH one to wait for: give one of them");
+  return question;
 }
 
 }  // namespace
@@ -154,7 +166,9 @@ void FeatureCommands::Dispatch(const RespCommandRow& command, RespCall& call) {
   if (name == "type") return Answer(call, &FeatureCommands::Type);
   if (name == "get") return Answer(call, &FeatureCommands::Get);
   if (name == "mget") return Answer(call, &FeatureCommands::Mget);
-  if (connection_.Run(command, call) || pushes_.Run(command, caller_, call)) return;
+  if (connection_.Run(command, call) || pushes_.Run(command, caller_, call) ||
+      past_.Run(command, caller_, call))
+    return;
   if (name == "features.list") return ListServices(call);
   if (const auto got = GetService(call); !got) WriteAnswerError(got.error(), call.out());
 }
@@ -340,10 +354,15 @@ base::Result<bool> FeatureCommands::Mget(RespCall& call) {
 }
 
 base::Result<void> FeatureCommands::GetService(RespCall& call) {
-  HR_TRY(FeatureQuery query, ReadServiceQuery(call.arguments()));
-  query.caller = caller_;
+  HR_TRY(ServiceQuestion question, ReadServiceQuery(call.arguments()));
+  question.query.caller = caller_;
+  if (question.as_of_epoch) {
+    past_.FeaturesAt({std::move(question.query), *question.as_of_epoch, question.deadline}, call);
+    return {};
+  }
   verbs_.answers->AnswerWhenVisible(
-      std::move(query), [reply = call.Later()](base::Result<FeatureAnswer> answer) mutable {
+      std::move(question.query),
+      [reply = call.Later()](base::Result<FeatureAnswer> answer) mutable {
         reply.Send([answer = std::move(answer)](RespWriter& out) {
           if (!answer) return WriteAnswerError(answer.error(), out);
           out.Map(kServicePairs);

@@ -8,6 +8,7 @@
 #include "pipeline/restricted_features.h"
 #include "serving/resp/commands.h"
 #include "serving/resp/connection_commands.h"
+#include "serving/resp/past_commands.h"
 #include "serving/resp/push_commands.h"
 
 namespace headrace::serving {
@@ -15,7 +16,7 @@ namespace headrace::serving {
 class FeatureCommands final : public protocols::RespHandler {
  public:
   FeatureCommands(uint64_t connection, const RespVerbs& verbs)
-      : verbs_(verbs), connection_(connection, verbs), pushes_(verbs) {}
+      : verbs_(verbs), connection_(connection, verbs), pushes_(verbs), past_(verbs) {}
   void Run(protocols::RespCall& call) override;
   void Expect(std::span<const std::span<const std::string_view>> commands) override;
   bool MayOverlap(std::span<const std::string_view> arguments) const override {
@@ -68,6 +69,7 @@ class FeatureCommands final : public protocols::RespHandler {
   const RespVerbs& verbs_;
   ConnectionCommands connection_;
   PushCommands pushes_;
+  PastCommands past_;
   access::CallerRef caller_;  // null: nobody, or access is not controlled
   pipeline::PipelineRef definition_;
   pipeline::RestrictedFeatures restricted_;  // of definition_, where access is controlled

@@ -1,0 +1,76 @@
+#include "wiring/lookback_questions.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "wiring/lookback_json.h"
+
+namespace headrace::wiring {
+
+using base::ErrorCode;
+using base::Fail;
+using base::Result;
+
+base::Result<void> LookbackQuestions::Begin() {
+  if (waiting_.fetch_add(1) < kLookbacksMax) return {};
+  waiting_.fetch_sub(1);
+  return Fail(
+      ErrorCode::kResourceExhausted,
+      fmt::format("{} questions about the past wait already: ask again later", kLookbacksMax));
+}
+
+env::Executor& LookbackQuestions::Thread() {
+  const std::lock_guard lock(mutex_);
+  if (thread_ == nullptr) thread_ = lookback_.NewThread();
+  return *thread_;
+}
+
+void LookbackQuestions::Explain(std::string body, access::CallerRef caller, Document done) {
+  auto asked = ParseExplainRequest(body);
+  if (!asked) return done(Fail(std::move(asked).error()));
+  const auto deadline = asked->deadline;
+  Put(
+      deadline,
+      [this, asked = std::move(asked->request),
+       caller = std::move(caller)](env::MonotonicTime until) -> Result<std::string> {
+        HR_TRY(const Explanation explanation, lookback_.Explain(asked, caller, until));
+        return ExplanationJson(explanation);
+      },
+      std::move(done));
+}
+
+void LookbackQuestions::LastEvents(std::string body, access::CallerRef caller, Document done) {
+  auto asked = ParseEventsRequest(body);
+  if (!asked) return done(Fail(std::move(asked).error()));
+  const auto deadline = asked->deadline;
+  Put(
+      deadline,
+      [this, asked = std::move(asked->request),
+       caller = std::move(caller)](env::MonotonicTime until) -> Result<std::string> {
+        HR_TRY(const wiring::LastEvents events, lookback_.Events(asked, caller, until));
+        return LastEventsJson(events);
+      },
+      std::move(done));
+}
+
+void LookbackQuestions::FeaturesAt(At at, Features done) {
+  PastRequest request{.service = std::move(at.query.service),
+                      .features = std::move(at.query.features),
+                      .inputs = std::move(at.query.inputs),
+                      .epoch = at.epoch,
+                      .as_of = at.query.as_of};
+  Put(
+      std::min(at.deadline.value_or(Lookback::kDeadline), Lookback::kDeadlineMax),
+      [this, request = std::move(request), caller = std::move(at.query.caller)](
+          env::MonotonicTime until) -> Result<serving::PastFeatures> {
+        HR_TRY(PastAnswer past, lookback_.Answer(request, caller, until));
+        return serving::PastFeatures{std::move(past.answer),
+                                     past.source == RowSource::kState ? "state" : "table",
+                                     std::move(past.because)};
+      },
+      std::move(done));
+}
+
+}  // namespace headrace::wiring

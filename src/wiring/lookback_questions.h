@@ -1,0 +1,62 @@
+#pragma once
+// Questions about the past, whoever asks them: they may take long, so they have a thread of their
+// own, one after the other.
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "serving/resp/past_commands.h"
+#include "wiring/lookback.h"
+
+namespace headrace::wiring {
+
+// More questions than that wait or are under way: the next one is kResourceExhausted.
+inline constexpr size_t kLookbacksMax = 32;
+
+// In the order in which they came. The thread is made with the first one. Any thread.
+class LookbackQuestions final : public serving::PastQuestions {
+ public:
+  // It outlives them.
+  explicit LookbackQuestions(Lookback& lookback) : lookback_(lookback) {}
+
+  // `ask` runs on the thread, with the time at which to give up, and `done` behind it; or `done`
+  // alone, at once. Errors: kResourceExhausted; kDeadlineExceeded: others were before it.
+  template <typename Ask, typename Done>
+  void Put(std::chrono::milliseconds deadline, Ask ask, Done done);
+
+  void Explain(std::string body, access::CallerRef caller, Document done) override;
+  void LastEvents(std::string body, access::CallerRef caller, Document done) override;
+  void FeaturesAt(At at, Features done) override;
+
+  Lookback& lookback() { return lookback_; }
+
+ private:
+  env::Executor& Thread();
+  base::Result<void> Begin();
+
+  Lookback& lookback_;
+  std::atomic<size_t> waiting_{0};
+  std::mutex mutex_;
+  std::unique_ptr<env::Executor> thread_;
+};
+
+template <typename Ask, typename Done>
+void LookbackQuestions::Put(std::chrono::milliseconds deadline, Ask ask, Done done) {
+  const env::MonotonicTime until = lookback_.Now() + deadline;
+  if (auto begun = Begin(); !begun) return done(base::Fail(std::move(begun).error()));
+  Thread().Post([this, until, ask = std::move(ask), done = std::move(done)]() mutable {
+    using Answer = decltype(ask(until));
+    Answer answer = lookback_.Now() < until
+                        ? ask(until)
+                        : Answer(base::Fail(base::ErrorCode::kDeadlineExceeded,
+                                            "others were before it, and its time is up: ask "
+                                            "again"));
+    waiting_.fetch_sub(1);
+    done(std::move(answer));
+  });
+}
+
+}  // namespace headrace::wiring

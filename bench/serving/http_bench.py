@@ -11,7 +11,7 @@ was written: equal answers, not equal work.
 Then, at half of the rate that it reached, an open-loop client with as many connections: latencies
 of 10 cards with 50 features and of 100 with 20, from when a request was due, beside the same rate
 against the constant server, whose latencies are the machine's own. And the same for one view and
-for 200 views defined, at one rate.
+for 200 and 1,000 views defined, at one rate.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TARGET_OF_CEILING = 0.8
 BODIES = 500
 FEAST_CONNECTIONS = 8
 FEAST_SECONDS = 5.0
-MANY_VIEWS = 200  # as many as a pipeline file may have
+MANY_VIEWS = (200, 1000)  # a pipeline file may have 1,000
 VIEWS_RATE = 2000.0
 
 
@@ -273,7 +273,7 @@ def many_views(
     """One engine of each kind, in turn; one view is asked for, the others are only there."""
     engines: dict[int, Headrace] = {}
     try:
-        for count in (1, MANY_VIEWS):
+        for count in (1, *MANY_VIEWS):
             views = [view("c20", 20)] + [view(f"v{i}", 20) for i in range(count - 1)]
             file = pipeline(folder / f"views-{count}", views)
             engines[count] = Headrace(options.headrace, folder / f"views-{count}/engine", file)
@@ -290,7 +290,7 @@ def many_views(
             engine.close()
     for count, found in runs.items():
         figures[f"views_{count}_p99_ms"] = statistics.median(found)
-    ratio = figures[f"views_{MANY_VIEWS}_p99_ms"] / figures["views_1_p99_ms"]
-    targets["views_p99"] = 1.2 / ratio
+    most = max(figures[f"views_{count}_p99_ms"] for count in MANY_VIEWS)
+    targets["views_p99"] = 1.2 * figures["views_1_p99_ms"] / most
     both = ", ".join(f"{statistics.median(found):.3f} ms" for found in runs.values())
-    say(f"p99 with 1 and {MANY_VIEWS} views: {both}")
+    say(f"p99 with {list(runs)} views: {both}")

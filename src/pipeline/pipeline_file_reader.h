@@ -19,7 +19,7 @@ namespace headrace::pipeline {
 
 // Limits on a file; beyond one is HR0234.
 constexpr size_t kStreamsMax = 100;
-constexpr size_t kViewsMax = 200;
+constexpr size_t kViewsMax = 1'000;
 constexpr size_t kWindowsMax = 16;
 constexpr int64_t kLastRowsMax = 10'000;  // of `last`
 constexpr int64_t kTilesMax = 20'000;  // of a key in the longest window: a late row may copy them

@@ -6,8 +6,8 @@ percentiles of its disk are those of the run. A time is from when a request was 
 answer, which has the features with the payment in them, was read. Asked is that p99 is at most
 three times the p99 of fdatasync in that run and 2 ms.
 
-Then the same engine is asked for provisional answers, at the same rate for as long: the payments have
-idempotency keys, as they must.
+Then the same engine is asked for provisional answers, at the same rate for as long: the payments
+have idempotency keys, as they must.
 """
 
 from __future__ import annotations

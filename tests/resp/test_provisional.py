@@ -40,7 +40,9 @@ def settled(writer: Any, answer: Any) -> Any:
     """The epoch of a push's event, once that is durable."""
     if answer["event"] == "durable":
         return answer["event_epoch"]
-    while (told := writer.execute_command("FEATURES.PUSHED", answer["token"]))["event"] == "unknown":
+    while (told := writer.execute_command("FEATURES.PUSHED", answer["token"]))[
+        "event"
+    ] == "unknown":
         pass
     assert told["event"] == "durable"
     return told["event_epoch"]

@@ -95,7 +95,7 @@ StatePrice PipelineReader::PriceOf(const ViewDefinition& view,
 }
 
 std::string PipelineReader::WhatFits(const ViewDefinition& view, double others) const {
-  const std::string otherwise = "shorten windows, raise `memory`, or correct `rate`";
+  std::string otherwise = "shorten windows, raise `memory`, or correct `rate`";
   const auto slides = [](const Window& window) { return window.kind == Window::Kind::kSliding; };
   if (view.lifetime()) return otherwise;
   if (!std::ranges::all_of(view.windows, slides))

@@ -99,14 +99,14 @@ views:
 }
 
 inline pipeline::PipelineRef Definition() {
-  static const pipeline::PipelineRef definition = [] {
+  static const pipeline::PipelineRef kDefinition = [] {
     auto checked = pipeline::CheckPipeline("pipeline.yaml", PipelineText(), [](const std::string&) {
       return base::Result<std::string>(std::string(kContract));
     });
     for (const auto& diagnostic : checked.diagnostics) ADD_FAILURE() << diagnostic.message;
     return checked.definition;
   }();
-  return definition;
+  return kDefinition;
 }
 
 struct Payment {
@@ -123,7 +123,7 @@ using Outcome = std::optional<base::Result<PushAnswer>>;
 
 class Pushed {
  public:
-  explicit Pushed(uint64_t seed = 1, Faults faults = {})
+  explicit Pushed(uint64_t seed = 1, const Faults& faults = {})
       : machine_(std::make_unique<SimulatedEnvironment>(seed, faults)) {
     Start();
   }

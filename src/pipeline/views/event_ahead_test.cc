@@ -32,7 +32,8 @@ class Ahead : public Replay {
         *pin, view, KeyOf(pipeline_->views[view], key.key, key.region), {as_of},
         {pipeline_->streams[0].name, ToBatch(pipeline_->streams[0].schema(), {event})});
   }
-  ViewAnswer Naive(size_t view, std::vector<Event> rows, const Event& key, int64_t as_of) const {
+  ViewAnswer Naive(size_t view, const std::vector<Event>& rows, const Event& key,
+                   int64_t as_of) const {
     return NaiveAnswer(pipeline_->views[view], FeaturesOf(view), rows, key.key, key.region, as_of);
   }
 };

@@ -88,7 +88,9 @@ using PushRef = std::shared_ptr<PushUnderWay>;
 class Pushes final : public PushService, public std::enable_shared_from_this<Pushes> {
  public:
   Pushes(PushSources sources, PushLimits limits)
-      : sources_(sources), limits_(limits), tokens_(*sources.environment, limits.tokens_max) {}
+      : sources_(std::move(sources)),
+        limits_(limits),
+        tokens_(*sources_.environment, limits.tokens_max) {}
 
   void Push(PushRequest request, Done done) override;
   Result<PushedLater> Ask(std::string_view token) const override { return tokens_.Ask(token); }
@@ -539,7 +541,7 @@ std::unique_ptr<PushService> PushService::Make(PushSources sources, PushLimits l
   HR_CHECK(sources.gate != nullptr && sources.answers != nullptr && sources.timers != nullptr &&
                sources.environment != nullptr && sources.budget != nullptr,
            "a push goes through a gate, and reads answers");
-  return std::make_unique<OwnedPushes>(std::make_shared<Pushes>(sources, limits));
+  return std::make_unique<OwnedPushes>(std::make_shared<Pushes>(std::move(sources), limits));
 }
 
 }  // namespace headrace::serving

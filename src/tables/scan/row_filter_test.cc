@@ -12,7 +12,6 @@ namespace headrace::tables {
 namespace {
 
 using columns::Type;
-using columns::Value;
 using delta::Condition;
 using ::testing::HasSubstr;
 

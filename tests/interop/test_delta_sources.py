@@ -115,7 +115,8 @@ def wait_for(engine: EngineProcess, version: int) -> dict[str, Any]:
     deadline = time.monotonic() + WITHIN_S
     while True:
         source = source_of(engine)
-        if source["state"] == "stopped" or source.get("version", -1) >= version:
+        taken = source.get("version", -1) >= version and source["state"] != "reading"
+        if source["state"] == "stopped" or taken:
             return source
         assert time.monotonic() < deadline, json.dumps(source)
         time.sleep(0.05)

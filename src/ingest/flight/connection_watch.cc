@@ -14,6 +14,8 @@ using env::PortConnection;
 
 constexpr uint64_t kPrefaceBytes = 24;  // RFC 9113, 3.4; a TLS greeting is longer
 constexpr int kShare = 50;
+constexpr int kCalm = 10;      // looks are so many times rarer while half of all limits is free
+constexpr int kOverPart = 20;  // of the budget: what is measured, and not charged, wavers by it
 constexpr std::chrono::seconds kSaidEvery{60};
 
 class RunningWatch final : public ConnectionWatch {
@@ -33,14 +35,18 @@ class RunningWatch final : public ConnectionWatch {
   void Look() {
     const env::MonotonicTime begin = clock_.Now();
     const std::vector<PortConnection> open = env::FindPortConnections(options_.port);
-    const bool over = budget_.used_bytes() + budget_.uncharged_bytes() > budget_.limit_bytes();
+    const uint64_t held = budget_.used_bytes() + budget_.uncharged_bytes();
+    const uint64_t limit = budget_.limit_bytes();
+    const bool over = held > limit + limit / kOverPart;
+    const bool calm = held < limit / 2 && open.size() < options_.connections_max / 2;
     using Memory = ConnectionRules::Memory;
     for (const PortConnection& each : rules_.Unwanted(open, over ? Memory::kOver : Memory::kFits))
       if (env::ShutDown(each)) ++(over ? for_memory_ : one_too_many_);
     const env::MonotonicTime end = clock_.Now();
     Say(open.size(), end);
     const env::MonotonicTime pause = over ? env::MonotonicTime(0) : (end - begin) * kShare;
-    executor_->PostAt(end + std::max(options_.look_every, pause), [this] { Look(); });
+    const env::MonotonicTime every = options_.look_every * (calm ? kCalm : 1);
+    executor_->PostAt(end + std::max(every, pause), [this] { Look(); });
   }
   void Say(size_t open, env::MonotonicTime now) {
     if (one_too_many_ + for_memory_ == 0 || now < said_at_ + kSaidEvery) return;

@@ -19,6 +19,7 @@ namespace headrace::ingest {
 struct ConnectionWatchOptions {
   uint16_t port = 0;
   size_t connections_max = 1024;
+  // Ten times as long while half of the connections and of the memory budget is free.
   env::MonotonicTime look_every = std::chrono::milliseconds(10);
 };
 
@@ -43,8 +44,8 @@ class ConnectionRules {
 };
 
 // Runs from Make to the destructor on its own executor, and takes at most a fiftieth of its time
-// while memory is not short. Says in the log what it closed, once a minute. Clients of gRPC connect
-// again by themselves.
+// while memory is not short. Memory is short 5 % above the budget. Says in the log what it closed,
+// once a minute. Clients of gRPC connect again by themselves.
 class ConnectionWatch {
  public:
   // `environment` and `budget` outlive it.

@@ -156,9 +156,9 @@ def test_heads_that_never_end(engine: EngineProcess) -> None:
     peer.send(frame(HEADERS, 0, 1, call_fields("DoPut")))
     fields = field(b"a", b"b" * 100) * 100
     with contextlib.suppress(OSError):
-        for _ in range(5_000):  # 50 MB
+        for _ in range(20_000):  # 200 MB, of which gRPC has up to 70 in its buffers
             peer.send(frame(CONTINUATION, 0, 1, fields))
-    assert engine.status()["memory"]["used_mb"] < before + 40
+    assert engine.status()["memory"]["used_mb"] < before + 120
     peer.close()
 
 

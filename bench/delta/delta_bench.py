@@ -43,10 +43,8 @@ from amplification_plot import Line, plot_svg
 FIRST = 50
 WINDOW = 50
 
-PEER_COMMITS = """
+PEER_ROWS = """
 import sys, time, pyarrow as pa, numpy as np
-from deltalake import DeltaTable, write_deltalake
-folder, commits, rows = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 def mixed(i):
     x = i.astype(np.uint64) * np.uint64(0x9e3779b97f4a7c15)
     x = (x ^ (x >> np.uint64(32))) * np.uint64(0xd6e8feb86659fd93)
@@ -62,6 +60,12 @@ def batch(first):
         'country': pa.array([f'c{k}' for k in m % 60]),
         '_epoch': np.full(rows, first // rows), '_row': np.arange(rows, dtype=np.int32),
         '_known_at': pa.array(np.full(rows, 1750000000000000), pa.timestamp('us', 'UTC'))})
+"""
+PEER_COMMITS = (
+    PEER_ROWS
+    + """
+from deltalake import DeltaTable, write_deltalake
+folder, commits, rows = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 write_deltalake(folder, batch(0).slice(0, 0))
 table = DeltaTable(folder)
 for n in range(1, commits + 1):
@@ -70,25 +74,13 @@ for n in range(1, commits + 1):
     write_deltalake(table, data, mode='append')
     print(f'{(time.perf_counter() - begin) * 1000:.3f}')
 """
-PEER_BULK = """
-import resource, sys, time, pyarrow as pa, numpy as np
+)
+PEER_BULK = (
+    PEER_ROWS
+    + """
+import resource
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 folder, commits, rows, codec = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-def mixed(i):
-    x = i.astype(np.uint64) * np.uint64(0x9e3779b97f4a7c15)
-    x = (x ^ (x >> np.uint64(32))) * np.uint64(0xd6e8feb86659fd93)
-    return ((x ^ (x >> np.uint64(32))) >> np.uint64(24)).astype(np.int64)
-def batch(first):
-    i = np.arange(first, first + rows, dtype=np.int64)
-    m = mixed(i)
-    return pa.table({
-        'id': i, 'user': m % 100000,
-        'at': pa.array(1750000000000000 + i * 1000, pa.timestamp('us', 'UTC')),
-        'amount': (m % 1000000) / 100, 'score': (m % 977) / 977,
-        'kind': pa.array([f'kind {k}' for k in m % 20]),
-        'country': pa.array([f'c{k}' for k in m % 60]),
-        '_epoch': np.full(rows, first // rows), '_row': np.arange(rows, dtype=np.int32),
-        '_known_at': pa.array(np.full(rows, 1750000000000000), pa.timestamp('us', 'UTC'))})
 batches = [batch(n * rows) for n in range(8)]
 write_deltalake(folder, batches[0].slice(0, 0))
 table = DeltaTable(folder)
@@ -101,6 +93,7 @@ for n in range(commits):
     write_deltalake(table, batches[n % 8], mode='append', writer_properties=properties)
 print(time.perf_counter() - begin, cpu() - before)
 """
+)
 CHECKED = """
 import sys, duckdb
 from deltalake import DeltaTable

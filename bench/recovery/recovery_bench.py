@@ -150,8 +150,13 @@ def kill_again_and_again(bench: Bench, engine: Engine) -> tuple[list[Restart], i
             acknowledged = sender.newest_after_loss(losses, 10)
             restarts.append(engine.start(acknowledged, READY_WITHIN_S))
             if (kill + 1) % 10 == 0 or kill + 1 == bench.kills:
-                worst = max(restart.ready_s for restart in restarts)
-                say(f"{kill + 1} kills: slowest start {worst:.2f} s")
+                slowest = max(restarts, key=lambda restart: restart.ready_s)
+                inside = slowest.inside
+                say(
+                    f"{kill + 1} kills: slowest start {slowest.ready_s:.2f} s, of it "
+                    f"{inside.load_s:.2f} s to load, {inside.replay_s:.2f} s for "
+                    f"{inside.replayed_rows:,} rows of log"
+                )
             # On with the stream before the next kill, so that each one has new rows to lose.
             sender.wait_for_batch(acknowledged.batch + 1, 60)
         sent = sender.finish().batch * BATCH_ROWS

@@ -145,8 +145,8 @@ struct KeyAnswers {
 struct AnswerSources {
   pipeline::ViewSet* views = nullptr;
   base::LogId log;
-  // The log clock's now; not called under `clock: events`.
-  std::function<base::Timestamp()> log_clock;
+  // The log clock at a reading of `clock`, of just now; not called under `clock: events`.
+  std::function<base::Timestamp(env::MonotonicTime)> log_clock;
   // Where requests that waited for an epoch are answered; its clock times the deadlines.
   env::Executor* waiting = nullptr;
   env::Clock* clock = nullptr;

@@ -211,7 +211,7 @@ class PinnedAnswerService final : public AnswerService {
   }
   base::Timestamp NowOf(const pipeline::Pin& pin) const {
     if (pin.definition()->clock == log::ClockMode::kEvents) return pin.clock();
-    return std::max(pin.clock(), sources_.log_clock());
+    return std::max(pin.clock(), sources_.log_clock(pin.taken_at()));
   }
 
   AnswerSources sources_;
@@ -484,11 +484,12 @@ base::Result<bool> PinnedAnswerService::AnswerKeysUnderPin(const pipeline::Pin& 
 
 base::Result<std::optional<KeyAnswers>> PinnedAnswerService::AnswerKeys(
     const pipeline::PipelineDefinition& definition, std::span<const KeyQuestion> questions) {
-  const env::MonotonicTime begin = sources_.clock->Now();
+  std::optional<env::MonotonicTime> begin;
   KeyAnswers answers;
   for (int revoked = 0; revoked <= limits_.revoked_retries; ++revoked) {
     {
       HR_TRY(const pipeline::Pin pin, sources_.views->PinNewest());
+      if (!begin) begin = pin.taken_at();
       if (pin.definition().get() != &definition) return std::nullopt;
       HR_TRY(const bool held, AnswerKeysUnderPin(pin, questions, answers));
       if (!held) {
@@ -501,7 +502,7 @@ base::Result<std::optional<KeyAnswers>> PinnedAnswerService::AnswerKeys(
       if (compiled->definition().get() != &definition) return std::nullopt;
       HR_TRY_VOID(LogKeys(*compiled, questions, answers));
     }
-    serve_us_.Record(static_cast<uint64_t>((sources_.clock->Now() - begin).count() / 1000));
+    serve_us_.Record(static_cast<uint64_t>((sources_.clock->Now() - *begin).count() / 1000));
     return answers;
   }
   return base::Fail(ErrorCode::kUnavailable, std::string(kMovedOn));

@@ -207,7 +207,7 @@ TEST(AnswerServiceTest, AsksAgainWhenThePinIsTakenAway) {
   ServedTrips trips(ClockOf::kWall);
   trips.Apply({{0, "ORD", "ATL", 1, 10}});
   int moves = 0;
-  const auto move_on = [&] {
+  const auto move_on = [&](env::MonotonicTime) {
     if (moves-- > 0) {
       trips.Apply({{1, "ORD", "ATL", 1, 10}});
       EXPECT_TRUE(trips.views->HeldByReaders());

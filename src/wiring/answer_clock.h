@@ -26,6 +26,8 @@ class AnswerClock {
   ~AnswerClock();
 
   base::Timestamp Now();
+  // At a reading of the environment's clock, of just now.
+  base::Timestamp At(env::MonotonicTime now);
   log::ClockSteps Steps();
 
  private:
@@ -35,7 +37,10 @@ class AnswerClock {
 
   env::Environment& environment_;
   std::mutex mutex_;
-  log::LogClock clock_;  // guarded
+  // Guarded. Between two looks at the wall clock it is taken to run as the monotonic one does.
+  log::LogClock clock_;
+  base::Timestamp wall_;
+  env::MonotonicTime wall_seen_at_;
   log::ClockMark mark_;  // on the executor, once started
   bool failed_ = false;
   std::unique_ptr<env::Executor> executor_;

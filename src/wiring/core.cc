@@ -405,13 +405,14 @@ class RunningCore final : public Core {
         std::max(sequencer_->status().clock, clock_floor_.At(environment_.clock().Now()));
     HR_TRY(log_clock_, AnswerClock::Start(environment_, options_.data_folder, floor));
     waiting_ = environment_.NewExecutor("answers", env::Priority::kRealTime);
-    serving::AnswerSources sources{.views = derived_.views.get(),
-                                   .log = sequencer_->status().log,
-                                   .log_clock = [this] { return log_clock_->Now(); },
-                                   .waiting = waiting_.get(),
-                                   .clock = &environment_.clock(),
-                                   .budget = &budget_,
-                                   .on_answer = {}};
+    serving::AnswerSources sources{
+        .views = derived_.views.get(),
+        .log = sequencer_->status().log,
+        .log_clock = [this](env::MonotonicTime now) { return log_clock_->At(now); },
+        .waiting = waiting_.get(),
+        .clock = &environment_.clock(),
+        .budget = &budget_,
+        .on_answer = {}};
     if (!options_.answers_file.empty()) {
       HR_TRY(answer_file_, AnswerFile::Open(environment_, options_.answers_file));
       sources.on_answer = [this](const serving::FeatureAnswer& answer) {

@@ -285,7 +285,8 @@ bool ViewSet::HeldByReaders() {
 }
 
 base::Result<Pin> ViewSet::PinNewest() {
-  const auto taken = impl_->pins.Take(impl_->visible, impl_->clock.Now());
+  const env::MonotonicTime now = impl_->clock.Now();
+  const auto taken = impl_->pins.Take(impl_->visible, now);
   if (!taken)
     return base::Fail(
         base::ErrorCode::kResourceExhausted,
@@ -298,7 +299,7 @@ base::Result<Pin> ViewSet::PinNewest() {
   const Impl::StepEpoch& of_step = impl_->step_epochs[taken->step % Impl::kStepEpochs];
   return Pin(this, taken->slot, of_step.table.load(std::memory_order_relaxed),
              {of_step.epoch.load(std::memory_order_relaxed)},
-             {of_step.clock_us.load(std::memory_order_relaxed)});
+             {of_step.clock_us.load(std::memory_order_relaxed)}, now);
 }
 
 base::EpochId ViewSet::visible() const {
@@ -457,7 +458,8 @@ Pin::Pin(Pin&& other) noexcept
       slot_(other.slot_),
       table_(other.table_),
       epoch_(other.epoch_),
-      clock_(other.clock_) {}
+      clock_(other.clock_),
+      taken_at_(other.taken_at_) {}
 
 Pin::~Pin() {
   if (views_ != nullptr) views_->impl_->pins.Release(slot_);

@@ -43,6 +43,8 @@ class Pin {
   base::EpochId epoch() const { return epoch_; }
   // The epoch's log clock.
   base::Timestamp clock() const { return clock_; }
+  // By the view set's clock.
+  env::MonotonicTime taken_at() const { return taken_at_; }
   // True when the applier took the version away: everything read under this pin must be thrown away
   // (kUnavailable, retry).
   bool revoked() const;
@@ -53,13 +55,19 @@ class Pin {
   friend class ViewSet;
   friend class ViewCapture;
   Pin(ViewSet* views, size_t slot, const ViewTable* table, base::EpochId epoch,
-      base::Timestamp clock)
-      : views_(views), slot_(slot), table_(table), epoch_(epoch), clock_(clock) {}
+      base::Timestamp clock, env::MonotonicTime taken_at)
+      : views_(views),
+        slot_(slot),
+        table_(table),
+        epoch_(epoch),
+        clock_(clock),
+        taken_at_(taken_at) {}
   ViewSet* views_;
   size_t slot_;
   const ViewTable* table_;
   base::EpochId epoch_;
   base::Timestamp clock_;
+  env::MonotonicTime taken_at_;
 };
 
 struct ViewStatus {

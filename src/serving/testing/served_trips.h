@@ -64,8 +64,8 @@ class ServedTrips {
   base::MemoryBudget budget{1U << 30};
   pipeline::PipelineRef definition;
   std::unique_ptr<pipeline::ViewSet> views;
-  std::vector<FeatureAnswer> answered;         // what on_answer saw
-  std::function<base::Timestamp()> log_clock;  // replaceable
+  std::vector<FeatureAnswer> answered;                           // what on_answer saw
+  std::function<base::Timestamp(env::MonotonicTime)> log_clock;  // replaceable
   std::unique_ptr<AnswerService> service;
 
  private:

@@ -78,11 +78,11 @@ base::Timestamp Minute(int minute) { return {978'307'200'000'000 + minute * 60'0
 ServedTrips::ServedTrips(ClockOf clock_of, AnswerLimits limits) : definition(Definition(clock_of)) {
   views = std::make_unique<pipeline::ViewSet>(definition, budget, clock);
   views->BindStream(0, base::StreamId{1});
-  log_clock = [this] { return clock.wall; };
+  log_clock = [this](env::MonotonicTime) { return clock.wall; };
   AnswerSources sources;
   sources.views = views.get();
   sources.log.bytes.fill(0xab);
-  sources.log_clock = [this] { return log_clock(); };
+  sources.log_clock = [this](env::MonotonicTime now) { return log_clock(now); };
   sources.waiting = &executor;
   sources.clock = &clock;
   sources.on_answer = [this](const FeatureAnswer& answer) { answered.push_back(answer); };

@@ -37,10 +37,6 @@ class LogSequencer final : public Sequencer {
                LogOptions options);
   ~LogSequencer() override;
 
-  // log/foresight.h
-  bool WouldFollow(const columns::EventBatch& batch, const StreamTiming& timing,
-                   base::EpochId epoch) const;
-
   // The second half of construction. Once.
   base::Result<void> Recover(const ResumePoint& resume, const RecoveredCallback& on_recovered);
 
@@ -48,6 +44,8 @@ class LogSequencer final : public Sequencer {
                                          StreamTiming timing) override;
   void Start(DurableCallback on_durable) override;
   void Submit(columns::EventBatch batch, AckCallback done) override;
+  bool WouldFollow(const columns::EventBatch& batch, const StreamTiming& timing,
+                   base::EpochId epoch) const override;
   void Append(ControlEntry entry, ControlCallback done) override;
   void AppendEvolving(std::vector<StreamSpec> streams, ControlEntry entry,
                       ControlCallback done) override;

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "log/epoch_codec.h"
-#include "log/foresight.h"
 #include "log/log_folder.h"
 #include "log/log_sequencer.h"
 #include "log/recovery_progress.h"
@@ -245,11 +244,6 @@ bool LogSequencer::WouldFollow(const columns::EventBatch& batch, const StreamTim
   const base::Timestamp wall = environment_.clock().Wall();
   const std::lock_guard lock(state_mutex_);
   return !status_.read_only && admission_.WouldFollow(batch, timing, {wall, wall}, epoch);
-}
-
-bool WouldFollow(const Sequencer& sequencer, const columns::EventBatch& batch,
-                 const StreamTiming& timing, base::EpochId epoch) {
-  return static_cast<const LogSequencer&>(sequencer).WouldFollow(batch, timing, epoch);
 }
 
 void LogSequencer::Append(ControlEntry entry, ControlCallback done) {

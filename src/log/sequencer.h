@@ -119,7 +119,7 @@ struct LogStatus {
   std::string read_only_reason;
 };
 
-// Submit, Append and status from any thread; everything else happens on the sequencer's executor.
+// Submit, WouldFollow, Append and status from any thread; everything else happens on the sequencer's executor.
 class Sequencer {
  public:
   // Called on the sequencer's executor for each durable epoch, in order, exactly once (recovered
@@ -154,6 +154,12 @@ class Sequencer {
   // durable, or with kResourceExhausted (queue), kInvalidInput (sequence gap; unknown stream),
   // kStorageFull, kIoError (read-only).
   virtual void Submit(columns::EventBatch batch, AckCallback done) = 0;
+  // Whether a batch that has a source, and is not in an epoch up to `epoch`, would most likely be
+  // taken as it is: it is new or admitted to a later epoch, not known to be refused, and its rows
+  // are neither late nor ahead. For answers that say that they are provisional; decides nothing, as
+  // others may come before it.
+  virtual bool WouldFollow(const columns::EventBatch& batch, const StreamTiming& timing,
+                           base::EpochId epoch) const = 0;
   // Logs a control entry; `done` gets the epoch that holds it. Uses the reserve when the disk is
   // full.
   virtual void Append(ControlEntry entry,

@@ -231,21 +231,19 @@ void PipelineReader::ServiceFeature(const Node& node, ServiceDefinition& service
     return;
   }
   bool found = false;
-  for (size_t i = 0; i < definition_.views.size(); ++i) {
-    for (size_t output = 0; output < definition_.views[i].outputs.size(); ++output) {
-      const std::string name =
-          definition_.views[i].name + "." + definition_.views[i].outputs[output].name;
-      known.push_back(name);
-      const bool wanted =
-          name == text || (view == i && dot != std::string::npos && text.substr(dot) == ".*");
-      if (wanted) add({FeatureReference::Kind::kView, i, output, name});
-      found |= wanted;
-    }
+  for (size_t output = 0; view && output < definition_.views[*view].outputs.size(); ++output) {
+    const ViewDefinition& of = definition_.views[*view];
+    const std::string name = of.name + "." + of.outputs[output].name;
+    const bool wanted = name == text || (dot != std::string::npos && text.substr(dot) == ".*");
+    if (wanted) add({FeatureReference::Kind::kView, *view, output, name});
+    found |= wanted;
   }
-  if (!found)
-    report_.Error(DiagnosticCode::kUnknownFeature, node.place,
-                  fmt::format("{}: no feature `{}`", what, text),
-                  contract::DidYouMean(text, known));
+  if (found) return;
+  for (const ViewDefinition& other : definition_.views)
+    for (const OutputFeature& output : other.outputs)
+      known.push_back(other.name + "." + output.name);
+  report_.Error(DiagnosticCode::kUnknownFeature, node.place,
+                fmt::format("{}: no feature `{}`", what, text), contract::DidYouMean(text, known));
 }
 
 void PipelineReader::Table(const Node& name, const Node& node) {

@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "env/process_memory.h"
 #include "log/catalogue.h"
-#include "log/foresight.h"
 #include "log/log_clock.h"
 #include "log/reader.h"
 #include "pipeline/contract_change.h"
@@ -427,7 +426,7 @@ class RunningCore final : public Core {
          .environment = &environment_,
          .budget = &budget_,
          .follows = [this](const auto& batch, const auto& timing, base::EpochId epoch) {
-           return log::WouldFollow(*sequencer_, batch, timing, epoch);
+           return sequencer_->WouldFollow(batch, timing, epoch);
          }});
     return {};
   }

@@ -27,29 +27,35 @@ env::Executor& LookbackQuestions::Thread() {
   return *thread_;
 }
 
-void LookbackQuestions::Explain(std::string body, access::CallerRef caller, Document done) {
-  auto asked = ParseExplainRequest(body);
+template <typename Request, typename DocumentOf>
+void LookbackQuestions::Answer(Result<Timed<Request>> asked, access::CallerRef caller,
+                               DocumentOf document_of, Document done) {
   if (!asked) return done(Fail(std::move(asked).error()));
   const auto deadline = asked->deadline;
   Put(
       deadline,
-      [this, asked = std::move(asked->request),
-       caller = std::move(caller)](env::MonotonicTime until) -> Result<std::string> {
-        HR_TRY(const Explanation explanation, lookback_.Explain(asked, caller, until));
+      [asked = std::move(asked->request), caller = std::move(caller),
+       document_of](env::MonotonicTime until) { return document_of(asked, caller, until); },
+      std::move(done));
+}
+
+void LookbackQuestions::Explain(std::string body, access::CallerRef caller, Document done) {
+  Answer(
+      ParseExplainRequest(body), std::move(caller),
+      [this](const ExplainRequest& asked, const access::CallerRef& by,
+             env::MonotonicTime until) -> Result<std::string> {
+        HR_TRY(const Explanation explanation, lookback_.Explain(asked, by, until));
         return ExplanationJson(explanation);
       },
       std::move(done));
 }
 
 void LookbackQuestions::LastEvents(std::string body, access::CallerRef caller, Document done) {
-  auto asked = ParseEventsRequest(body);
-  if (!asked) return done(Fail(std::move(asked).error()));
-  const auto deadline = asked->deadline;
-  Put(
-      deadline,
-      [this, asked = std::move(asked->request),
-       caller = std::move(caller)](env::MonotonicTime until) -> Result<std::string> {
-        HR_TRY(const wiring::LastEvents events, lookback_.Events(asked, caller, until));
+  Answer(
+      ParseEventsRequest(body), std::move(caller),
+      [this](const EventsRequest& asked, const access::CallerRef& by,
+             env::MonotonicTime until) -> Result<std::string> {
+        HR_TRY(const wiring::LastEvents events, lookback_.Events(asked, by, until));
         return LastEventsJson(events);
       },
       std::move(done));

@@ -13,6 +13,9 @@
 
 namespace headrace::wiring {
 
+template <typename Request>
+struct Timed;
+
 // More questions than that wait or are under way: the next one is kResourceExhausted.
 inline constexpr size_t kLookbacksMax = 32;
 
@@ -34,6 +37,10 @@ class LookbackQuestions final : public serving::PastQuestions {
   Lookback& lookback() { return lookback_; }
 
  private:
+  // `document_of` makes the answer to a request that could be read.
+  template <typename Request, typename DocumentOf>
+  void Answer(base::Result<Timed<Request>> asked, access::CallerRef caller, DocumentOf document_of,
+              Document done);
   env::Executor& Thread();
   base::Result<void> Begin();
 

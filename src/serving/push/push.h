@@ -115,7 +115,7 @@ struct PushSources {
   env::Environment* environment = nullptr;
   base::MemoryBudget* budget = nullptr;
   // Whether an event, which has a key or a sequence, is in no epoch up to this one and would come
-  // in (log/foresight.h). Any thread. Empty: there are no provisional answers.
+  // in (log::Sequencer::WouldFollow). Any thread. Empty: there are no provisional answers.
   std::function<bool(const columns::EventBatch&, const log::StreamTiming&, base::EpochId)> follows =
       {};
 };

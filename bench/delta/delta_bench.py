@@ -354,13 +354,13 @@ def measure_opening(options: argparse.Namespace) -> dict[str, float]:
 PARTS = ("bulk", "commits", "amplification", "opening")
 # What each ratio is to be at least.
 WANTED = {
-    "ours/delta_rs rows_per_s": 1.3,
-    "ours/delta_rs rows_per_cpu_s": 1,
-    "delta_rs_first_50/ours_first_50": 1,
-    "delta_rs_last/ours_last": 5,
-    "ours_first_50/ours_last": 1,
-    "delta_rs_p99/ours_p99": 3,
-    "delta_rs_open/ours_open": 1,
+    "rows_per_s_vs_delta_rs": 1.3,
+    "rows_per_cpu_s_vs_delta_rs": 1,
+    "first_50_commits_p50_vs_delta_rs": 1,
+    "last_commits_p50_vs_delta_rs": 5,
+    "first_50_vs_last_commits_p50": 1,
+    "commit_p99_vs_delta_rs": 3,
+    "open_vs_delta_rs": 1,
 }
 
 
@@ -397,25 +397,25 @@ def main() -> None:
     if "bulk" in parts:
         figures |= measure_bulk(options)
         for unit in ("rows_per_s", "rows_per_cpu_s"):
-            ratios[f"ours/delta_rs {unit}"] = figures[f"ours_{unit}"] / figures[f"delta_rs_{unit}"]
+            ratios[f"{unit}_vs_delta_rs"] = figures[f"ours_{unit}"] / figures[f"delta_rs_{unit}"]
     if "commits" in parts:
         figures |= measure_commits(options)
         last = options.commits
         ratios |= {
-            "delta_rs_first_50/ours_first_50": figures["delta_rs_first_50_p50_ms"]
+            "first_50_commits_p50_vs_delta_rs": figures["delta_rs_first_50_p50_ms"]
             / figures["ours_first_50_p50_ms"],
-            "delta_rs_last/ours_last": figures[f"delta_rs_at_{options.peer_commits}_p50_ms"]
+            "last_commits_p50_vs_delta_rs": figures[f"delta_rs_at_{options.peer_commits}_p50_ms"]
             / figures[f"ours_at_{last}_p50_ms"],
-            "ours_first_50/ours_last": figures["ours_first_50_p50_ms"]
+            "first_50_vs_last_commits_p50": figures["ours_first_50_p50_ms"]
             / figures[f"ours_at_{last}_p50_ms"],
-            "delta_rs_p99/ours_p99": figures["delta_rs_p99_ms"] / figures["ours_p99_ms"],
+            "commit_p99_vs_delta_rs": figures["delta_rs_p99_ms"] / figures["ours_p99_ms"],
         }
     amplification = measure_amplification(options) if "amplification" in parts else []
     if "opening" in parts:
         figures |= measure_opening(options)
         ratios |= {
-            "delta_rs_open/ours_open": figures["delta_rs_with_files_ms"] / figures["ours_open_ms"],
-            "delta_rs_peak/ours_peak": figures["delta_rs_peak_mib"] / figures["ours_peak_mib"],
+            "open_vs_delta_rs": figures["delta_rs_with_files_ms"] / figures["ours_open_ms"],
+            "open_peak_memory_vs_delta_rs": figures["delta_rs_peak_mib"] / figures["ours_peak_mib"],
         }
     say("")
     for name, ratio in ratios.items():

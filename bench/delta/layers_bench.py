@@ -4,7 +4,8 @@ One stream of --rate rows a second for --seconds, three tables of it: raw rows, 
 derived stream that leaves out four of five), and all rows in the order that a reader filters by
 (Z-order every 10 s). Each with a commit every --commit. What the engine measured of each
 (`layer` of GET /status): from durable to visible, files, bytes, write amplification; beside it what
-`headrace check` said before.
+`headrace check` said before. A ratio is what was said over what was measured: `check` knows of a
+rate, not of how many rows a filter leaves nor of how often files are rewritten.
 """
 
 from __future__ import annotations
@@ -41,6 +42,14 @@ tables:
   large: {commit: COMMIT}
   by_user: {commit: COMMIT, optimize: {every: 10s, z_order: [user, at], target: 1MiB}}
 """
+
+
+# What `check` says of it, and what the engine measures.
+COMPARED = {
+    "visible": ("visible_mean_ms", "visible_p50_ms"),
+    "bytes_per_row": ("bytes_per_row", "bytes_per_row"),
+    "write_amplification": ("write_amplification", "write_amplification"),
+}
 
 
 def main() -> None:
@@ -84,10 +93,35 @@ def main() -> None:
             "write_amplification": measured["write_amplification"],
             "planned": planned,
         }
+    for line in table_of(layers):
+        print(line, file=sys.stderr)
+    ratios = {
+        f"{name}_{what}_planned_vs_measured": layer["planned"][planned] / layer[measured]
+        for name, layer in layers.items()
+        for what, (planned, measured) in COMPARED.items()
+    }
+    document = {"bench": "layers", "ratios": machine.rounded(ratios), "figures": layers}
+    document |= {"stages": status["stages"], "machine": machine.describe()}
+    print(json.dumps(document))
+
+
+def table_of(layers: dict[str, dict[str, Any]]) -> list[str]:
+    lines = [
+        f"{'':<20} {'visible p50, p99':>18} {'commit p50':>11} {'rows':>9} {'files':>6}"
+        f" {'bytes a row':>12} {'written / data':>15}"
+    ]
     for name, layer in layers.items():
-        print(name, json.dumps(layer), file=sys.stderr)
-    document = {"bench": "layers", "layers": layers, "stages": status["stages"]}
-    print(json.dumps(document | {"machine": machine.describe()}))
+        planned = layer["planned"]
+        lines += [
+            f"{name + ', ' + layer['kind']:<20}"
+            f" {layer['visible_p50_ms']:8.0f}, {layer['visible_p99_ms']:5.0f} ms"
+            f" {layer['commit_p50_ms']:8.1f} ms {layer['rows']:9,} {layer['files']:6,}"
+            f" {layer['bytes_per_row']:12.1f} {layer['write_amplification']:15.2f}",
+            f"{'  check had said':<20}"
+            f" {planned['visible_mean_ms']:8.0f}, {planned['visible_max_ms']:5.0f} ms"
+            f"{planned['bytes_per_row']:42.1f} {planned['write_amplification']:15.2f}",
+        ]
+    return lines
 
 
 if __name__ == "__main__":

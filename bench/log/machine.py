@@ -40,6 +40,12 @@ def fsync_of_disk(load_client: Path, folder: Path, seconds: float) -> dict[str, 
     return {name: float(found[name]) for name in ("p50_ms", "p99_ms", "worst_ms")}
 
 
+def stolen_s() -> float:
+    """Since the boot: what this machine's cores would have worked, and its host gave to others."""
+    words = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return int(words[8]) / os.sysconf("SC_CLK_TCK")
+
+
 def rounded(figures: dict[str, float]) -> dict[str, float]:
     """To four digits: more than a run can tell."""
     return {name: float(f"{figure:.4g}") for name, figure in figures.items()}

@@ -183,6 +183,10 @@ def subscribed(headrace: Headrace, options: argparse.Namespace) -> dict[str, flo
     return medians
 
 
+def snake(words: str) -> str:
+    return words.replace(" ", "_")
+
+
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     folder = options.folder / "flight"
     file = pipeline(folder, [view(f"c{FEATURES}", FEATURES)])
@@ -193,13 +197,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         followed = subscribed(headrace, options)
         return {
             "figures": {
-                f"rows/s, {shape}, {way}": rate
+                f"{snake(shape)}_{way}_rows_per_s": rate
                 for shape, told in found.items()
                 for way, rate in told.items()
             }
-            | {f"rows in/s, {who} following": rate for who, rate in followed.items()},
+            | {f"rows_in_per_s_{who}_following": rate for who, rate in followed.items()},
             "ratios": {
-                f"flight over http, {shape}": told["flight"] / told["http"]
+                f"{snake(shape)}_flight_vs_http": told["flight"] / told["http"]
                 for shape, told in found.items()
             },
         }

@@ -553,6 +553,8 @@ void Arguments::Impl::AddExplain() {
 
 Arguments::Impl::Impl() {
   program.require_subcommand(0, 1);
+  program.set_version_flag("--version", fmt::format("headrace {}", kVersion),
+                           "Print the version and exit");
   AddCheck();
   AddServe();
   AddIngest();

@@ -32,7 +32,7 @@ from engine_under_load import BINARY, LONG, WITHIN_S, Engine
 __all__ = ["empty_mib"]
 
 CROWD = 10_000 if LONG else 400
-AT_LENGTH = pytest.mark.skipif(not LONG, reason="at length: HEADRACE_TEST_LONG=1")
+AT_LENGTH = pytest.mark.at_length
 HEAD = b"POST /get-online-features HTTP/1.1\r\nHost: localhost\r\nA: "
 GUEST = ("--name", "guest", "--scope", "admin,restricted")
 COMMAND = b"*2\r\n$4\r\nECHO\r\n$1000\r\n"

@@ -345,6 +345,21 @@ TEST(TlsIdentity, TakesANewPairAndKeepsTheOldOneWhenTheNewOneIsBroken) {
   EXPECT_FALSE(late.open) << "the new certificate is not for localhost";
 }
 
+TEST(TlsIdentity, TakesANewCaOfClients) {
+  World world(11);
+  world.Write("clients.pem", world.ca_.certificate());
+  const auto identity =
+      TlsIdentity::Open(world.machine_.files(), world.machine_.clock(),
+                        {.certificate = "cert.pem", .key = "key.pem", .client_ca = "clients.pem"});
+  ASSERT_TRUE(identity) << identity.error().ToString();
+  EXPECT_FALSE(*(*identity)->Reload()) << "nothing is new";
+  const TestCertificate other{{.name = "another CA"}};
+  world.Write("clients.pem", other.certificate());
+  EXPECT_TRUE(*(*identity)->Reload());
+  EXPECT_EQ((*identity)->texts().peer_ca, other.certificate());
+  EXPECT_EQ((*identity)->figures().loaded, 2U);
+}
+
 TEST(TlsIdentity, RefusesWhatNoClientWouldBelieve) {
   World world(9);
   const auto open = [&](const TestCertificate& pair) {

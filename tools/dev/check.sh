@@ -31,6 +31,7 @@ run_check() {
   step "ruff" "$VENV/bin/ruff" check --quiet .
   step "mypy" "$VENV/bin/mypy" --cache-dir "$STATE/mypy" "${PYTHON_FOLDERS[@]}"
   step "shellcheck" check_shell
+  step "seeded bugs fit" check_seeded_bugs
   step "C++ lint" python3 tools/lint_cpp.py --build "$BUILD" --stamps "$STATE/lint" "${all[@]}"
   if [[ ${#CHECKS_FAILED[@]} -gt 0 ]]; then
     fail "check failed: ${CHECKS_FAILED[*]} (./dev format mends formatting)"
@@ -50,6 +51,9 @@ check_cpp_format() {
   mapfile -t files < <(cpp_files)
   [[ ${#files[@]} -eq 0 ]] || "$VENV/bin/clang-format" --dry-run -Werror --ferror-limit=3 "${files[@]}"
 }
+
+# A patch that no longer fits shows nothing, and nobody would notice before the next long run.
+check_seeded_bugs() { "$VENV/bin/python" tests/seeded_bugs/seeded_bugs.py --apply >&2; }
 
 check_shell() { shellcheck -x dev .ci/run tools/dev/*.sh tests/fuzz/*.sh; }
 

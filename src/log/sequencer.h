@@ -119,7 +119,8 @@ struct LogStatus {
   std::string read_only_reason;
 };
 
-// Submit, WouldFollow, Append and status from any thread; everything else happens on the sequencer's executor.
+// Submit, WouldFollow, Append and status from any thread; everything else happens on the
+// sequencer's executor.
 class Sequencer {
  public:
   // Called on the sequencer's executor for each durable epoch, in order, exactly once (recovered

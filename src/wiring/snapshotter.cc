@@ -16,8 +16,9 @@ using Seconds = std::chrono::duration<double>;
 
 // The disk is left alone this many times as long as it was worked.
 constexpr int kPauseShare = 3;
-// Until this machine has shown its own, low ones.
-constexpr double kLoadBytesPerSecond = 300e6;
+// Until this machine has shown its own: half of what two cores of a virtual machine do. Lower ones
+// would write snapshots all the time for a bound that holds.
+constexpr double kLoadBytesPerSecond = 600e6;
 constexpr double kReplayRowsPerSecond = 1e6;
 constexpr double kWriteBytesPerSecond = 25e6;
 // What a recovery must have done for its speed to count.
@@ -27,7 +28,7 @@ constexpr uint64_t kReplayRowsMeasured = 200'000;
 constexpr double kShareOfBound = 0.7;
 // But not before replaying takes so much of it: a bound that can't be kept does not keep the disk
 // busy for nothing.
-constexpr double kLeastShareOfBound = 0.1;
+constexpr double kLeastShareOfBound = 0.2;
 constexpr uint64_t kLogShare = 4;  // of log_bytes_max, written since the last snapshot
 // How fast the estimate of rows a second follows, per look.
 constexpr double kRateSmoothing = 0.1;

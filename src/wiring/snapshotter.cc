@@ -24,8 +24,9 @@ constexpr double kWriteBytesPerSecond = 25e6;
 // What a recovery must have done for its speed to count.
 constexpr uint64_t kLoadBytesMeasured = 32 << 20;
 constexpr uint64_t kReplayRowsMeasured = 200'000;
-// A snapshot begins when a start would take this much of the bound: on a busy machine the next start
-// has been twice as slow as the one that was measured, and a snapshot that yields takes longer.
+// A snapshot begins when a start would take this much of the bound: on a busy machine the next
+// start has been twice as slow as the one that was measured, and a snapshot that yields takes
+// longer.
 constexpr double kShareOfBound = 0.55;
 // But not before replaying takes so much of it: a bound that can't be kept does not keep the disk
 // busy for nothing.
@@ -190,7 +191,8 @@ void Snapshotter::Begin() {
   if (!writer) return Finish(base::Fail(std::move(writer).error()));
   task_ = std::make_unique<Task>(
       environment_, *sources_.derived.views, std::move(*writer), std::move(*charge),
-      "recovery: " + base::FormatDuration(options_.recovery), options_.recovery);
+      "recovery: " + base::FormatDuration(options_.recovery),
+      std::chrono::duration_cast<env::MonotonicTime>(Slack() * options_.recovery));
   const log::LogStatus status = sources_.sequencer.status();
   task_->begun = environment_.clock().Now();
   task_->rows = status.rows_accepted;
@@ -235,15 +237,19 @@ void Snapshotter::WritePieces() {
   if (!wrote) return Finish(base::Fail(std::move(wrote).error()));
   task_->writing += at_disk;
   Post(*wrote ? &Snapshotter::WritePieces : &Snapshotter::WriteRest,
-       environment_.clock().Now() + (BoundIsBroken() ? 0 : kPauseShare) * at_disk);
+       environment_.clock().Now() +
+           std::chrono::duration_cast<env::MonotonicTime>(kPauseShare * Calm() * at_disk));
 }
 
-// A start now would take too long already: after crashes in quick succession, each before a
-// snapshot was whole. Then the bound comes before the disk's quiet.
-bool Snapshotter::BoundIsBroken() const {
+// What a start now would leave of the bound, none: 0.
+double Snapshotter::Slack() const {
   const std::lock_guard lock(mutex_);
-  return figures_.recovery_estimate > options_.recovery;
+  return std::max(0.0, 1 - Seconds(figures_.recovery_estimate) / Seconds(options_.recovery));
 }
+
+// 1 when a snapshot begins in time. Less after crashes in quick succession, each before a snapshot
+// was whole: then the bound comes before the disk's quiet.
+double Snapshotter::Calm() const { return std::min(1.0, Slack() / (1 - kShareOfBound)); }
 
 // False: the views are done.
 Result<bool> Snapshotter::WritePiece(env::MonotonicTime& at_disk) {

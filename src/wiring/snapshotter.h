@@ -84,7 +84,8 @@ class Snapshotter {
   void BeginAnew();
   base::Result<void> WriteHead();
   void WritePieces();
-  bool BoundIsBroken() const;
+  double Slack() const;
+  double Calm() const;
   base::Result<bool> WritePiece(env::MonotonicTime& at_disk);
   void WriteRest();
   base::Result<void> WriteSmallParts();

@@ -108,6 +108,9 @@ TEST(Provisional, WhatCannotBeToldBeforeIsToldAfter) {
   pushed.Ingest({"c", 1, 7200});
   const PushAnswer late = pushed.Push(Hasty({"c", 1, 0}));
   EXPECT_EQ(late.event, PushedEvent::kRefused) << "and it counts nowhere";
+  const PushAnswer of_a_new_key = pushed.Push(Hasty({"d", 1, 0}));
+  EXPECT_EQ(of_a_new_key.event, PushedEvent::kRefused) << "though no row of the key is newer";
+  EXPECT_NE(of_a_new_key.answered, PushAnswered::kProvisional);
 }
 
 TEST(Provisional, ARepeatIsNotCountedBesideItself) {

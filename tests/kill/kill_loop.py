@@ -206,7 +206,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=500, help="rows of a batch, about, up to 1,000")
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between batches")
     parser.add_argument("--life", type=float, default=0.7, help="seconds that a life takes at most")
-    parser.add_argument("--kills-per-round", type=int, default=250)
+    parser.add_argument("--kills-per-round", type=int, default=100, help="on one log, in memory")
     parser.add_argument("--compare-every", type=int, default=25, help="kills between comparisons")
     parser.add_argument("--commit", default="500ms", help="of the table")
     options = parser.parse_args(given)

@@ -15,9 +15,9 @@ constexpr env::MonotonicTime kLookAtWallEvery = std::chrono::milliseconds(1);
 
 AnswerClock::AnswerClock(env::Environment& environment, log::ClockMark mark, base::Timestamp floor)
     : environment_(environment),
-      clock_(floor, environment.clock().Now(), environment.clock().Wall()),
-      wall_(environment.clock().Wall()),
       wall_seen_at_(environment.clock().Now()),
+      wall_(environment.clock().Wall()),
+      clock_(floor, wall_seen_at_, wall_),
       mark_(std::move(mark)) {}
 
 base::Result<std::unique_ptr<AnswerClock>> AnswerClock::Start(env::Environment& environment,

@@ -38,9 +38,9 @@ class AnswerClock {
   env::Environment& environment_;
   std::mutex mutex_;
   // Guarded. Between two looks at the wall clock it is taken to run as the monotonic one does.
-  log::LogClock clock_;
-  base::Timestamp wall_;
   env::MonotonicTime wall_seen_at_;
+  base::Timestamp wall_;
+  log::LogClock clock_;
   log::ClockMark mark_;  // on the executor, once started
   bool failed_ = false;
   std::unique_ptr<env::Executor> executor_;

@@ -27,38 +27,30 @@ env::Executor& LookbackQuestions::Thread() {
   return *thread_;
 }
 
-template <typename Request, typename DocumentOf>
+template <typename Request, typename Found>
 void LookbackQuestions::Answer(Result<Timed<Request>> asked, access::CallerRef caller,
-                               DocumentOf document_of, Document done) {
+                               Find<Request, Found> find, std::string (*json_of)(const Found&),
+                               Document done) {
   if (!asked) return done(Fail(std::move(asked).error()));
   const auto deadline = asked->deadline;
   Put(
       deadline,
-      [asked = std::move(asked->request), caller = std::move(caller),
-       document_of](env::MonotonicTime until) { return document_of(asked, caller, until); },
+      [this, asked = std::move(asked->request), caller = std::move(caller), find,
+       json_of](env::MonotonicTime until) -> Result<std::string> {
+        HR_TRY(const Found found, (lookback_.*find)(asked, caller, until));
+        return json_of(found);
+      },
       std::move(done));
 }
 
 void LookbackQuestions::Explain(std::string body, access::CallerRef caller, Document done) {
-  Answer(
-      ParseExplainRequest(body), std::move(caller),
-      [this](const ExplainRequest& asked, const access::CallerRef& by,
-             env::MonotonicTime until) -> Result<std::string> {
-        HR_TRY(const Explanation explanation, lookback_.Explain(asked, by, until));
-        return ExplanationJson(explanation);
-      },
-      std::move(done));
+  Answer(ParseExplainRequest(body), std::move(caller), &Lookback::Explain, &ExplanationJson,
+         std::move(done));
 }
 
 void LookbackQuestions::LastEvents(std::string body, access::CallerRef caller, Document done) {
-  Answer(
-      ParseEventsRequest(body), std::move(caller),
-      [this](const EventsRequest& asked, const access::CallerRef& by,
-             env::MonotonicTime until) -> Result<std::string> {
-        HR_TRY(const wiring::LastEvents events, lookback_.Events(asked, by, until));
-        return LastEventsJson(events);
-      },
-      std::move(done));
+  Answer(ParseEventsRequest(body), std::move(caller), &Lookback::Events, &LastEventsJson,
+         std::move(done));
 }
 
 void LookbackQuestions::FeaturesAt(At at, Features done) {

@@ -37,10 +37,13 @@ class LookbackQuestions final : public serving::PastQuestions {
   Lookback& lookback() { return lookback_; }
 
  private:
-  // `document_of` makes the answer to a request that could be read.
-  template <typename Request, typename DocumentOf>
-  void Answer(base::Result<Timed<Request>> asked, access::CallerRef caller, DocumentOf document_of,
-              Document done);
+  template <typename Request, typename Found>
+  using Find = base::Result<Found> (Lookback::*)(const Request&, const access::CallerRef&,
+                                                 env::MonotonicTime until);
+  // A request that could be read is answered by what `find` finds.
+  template <typename Request, typename Found>
+  void Answer(base::Result<Timed<Request>> asked, access::CallerRef caller,
+              Find<Request, Found> find, std::string (*json_of)(const Found&), Document done);
   env::Executor& Thread();
   base::Result<void> Begin();
 

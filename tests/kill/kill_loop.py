@@ -4,7 +4,7 @@
 
 The seed decides what is sent, how each life ends and after how long. How far the engine has come
 by then is the machine's to say, so a seed that failed is likely, not certain, to fail again: the
-data folder is kept. A round is KILLS_PER_ROUND kills on one log, then a new log begins.
+data folder is kept. A round is --kills-per-round kills on one log, then a new log begins.
 """
 
 from __future__ import annotations

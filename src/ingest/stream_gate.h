@@ -35,9 +35,12 @@ std::string_view NameOf(Durability durability);  // "fsync", "os"
 struct IngestOutcome {
   base::EpochId epoch;  // holds the rows: the token for reading one's own writes
   uint64_t accepted = 0;
-  // Number of the first accepted row among the stream's rows in the epoch; nothing for a repeat of
-  // a batch of before the last restart.
-  std::optional<uint32_t> first_row = {};
+  // The first accepted row. A repeat may say another time than the event that came in.
+  struct FirstRow {
+    uint32_t number = 0;  // among the stream's rows in the epoch
+    base::Timestamp time;  // its event time
+  };
+  std::optional<FirstRow> first_row = {};  // nothing for a repeat of one of before the last restart
   std::vector<columns::RejectedRow> refused;  // in order of row number
   Repeat repeat = Repeat::kFirst;
   Durability durability = Durability::kFsync;

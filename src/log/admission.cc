@@ -92,8 +92,13 @@ Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, Place p
   if (all_or_none && !batch.rejected.empty()) batch.rows = NoRows(batch.rows);
   if (!batch.origin.empty())
     for (RejectedRow& row : batch.rejected) row.reason += " (" + batch.origin + ")";
-  StoredAnswer answer{place.epoch, static_cast<uint32_t>(batch.rows.rows()), place.first_row,
+  const size_t accepted = batch.rows.rows();
+  StoredAnswer answer{place.epoch, static_cast<uint32_t>(accepted),
                       WithoutPayloads(batch.rejected)};
+  if (accepted > 0) {
+    answer.first_row = place.first_row;
+    answer.first_time = {batch.rows.column(timing.event_time_field).Int64s()[0]};
+  }
   answers_.Put(batch.stream, batch.source, answer, durable);
   return {std::move(batch.rows), std::move(batch.rejected), std::move(answer)};
 }
@@ -112,7 +117,7 @@ void Admission::Restore(
       if (group.stream == outcome.stream)
         for (const uint32_t index : outcome.rejects) refused.push_back(group.rows[index]);
     answers_.Put(outcome.stream, outcome.source,
-                 {epoch.id, outcome.accepted, kRowUnknown, WithoutPayloads(refused)}, epoch.id);
+                 {epoch.id, outcome.accepted, WithoutPayloads(refused)}, epoch.id);
   }
   answers_.EndEpoch(epoch.sealed_at);
 }

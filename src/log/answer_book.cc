@@ -79,7 +79,7 @@ Result<std::optional<StoredAnswer>> AnswerBook::Find(base::StreamId stream,
   const auto& answers = found->second->answers;
   const uint64_t back = last - source.sequence;
   if (back < answers.size()) return answers[answers.size() - 1 - back];
-  return StoredAnswer{answers.front().epoch, 0, kRowUnknown, nullptr};
+  return StoredAnswer{answers.front().epoch};
 }
 
 void AnswerBook::Put(base::StreamId stream, const BatchSource& source, StoredAnswer answer,

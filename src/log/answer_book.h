@@ -26,8 +26,9 @@ namespace headrace::log {
 struct StoredAnswer {
   base::EpochId epoch;
   uint32_t accepted = 0;
-  uint32_t first_row = kRowUnknown;  // of the accepted ones; not kept over a restart
   std::shared_ptr<const std::vector<columns::RejectedRow>> refused;  // null: none
+  uint32_t first_row = kRowUnknown;  // of the accepted ones; not kept over a restart
+  base::Timestamp first_time = {};   // its event time, when first_row is known
 };
 
 class AnswerCopy;

@@ -88,7 +88,7 @@ struct ResumePoint {
                                    // `after` is 0. Read during Open only
 };
 
-// Of a batch that was acknowledged before the last restart.
+// Of a batch that was acknowledged before the last restart, and of one of which nothing came in.
 inline constexpr uint32_t kRowUnknown = ~0U;
 
 // The answer to one EventBatch.
@@ -97,6 +97,7 @@ struct Acknowledgement {
   uint64_t accepted = 0;
   // Number of the first accepted row among the stream's rows in the epoch; those behind follow it.
   uint32_t first_row = kRowUnknown;
+  base::Timestamp first_time = {};  // its event time, when first_row is known
   std::vector<columns::RejectedRow> refused;
   enum class Repeat : uint8_t { kFirst, kRepeated } repeat = Repeat::kFirst;
   Durability durability = Durability::kFsync;

@@ -218,6 +218,7 @@ void LogSequencer::AnswerBatch(BatchWaiter& waiter) {
   answer.epoch = waiter.answer.epoch;
   answer.accepted = waiter.answer.accepted;
   answer.first_row = waiter.answer.first_row;
+  answer.first_time = waiter.answer.first_time;
   if (waiter.answer.refused) answer.refused = *waiter.answer.refused;
   answer.repeat = waiter.repeat;
   answer.durability = options_.durability;

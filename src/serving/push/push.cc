@@ -85,6 +85,17 @@ struct PushUnderWay {
 };
 using PushRef = std::shared_ptr<PushUnderWay>;
 
+// The row that came in. A repeat may say another time than the event did.
+pipeline::OwnRow OwnOf(const PushUnderWay& push, const IngestOutcome& outcome) {
+  pipeline::OwnRow own = *push.query.own;
+  own.epoch = outcome.epoch;
+  if (outcome.first_row) {
+    own.row = outcome.first_row->number;
+    own.time = outcome.first_row->time;
+  }
+  return own;
+}
+
 class Pushes final : public PushService, public std::enable_shared_from_this<Pushes> {
  public:
   Pushes(PushSources sources, PushLimits limits)
@@ -363,8 +374,7 @@ void Pushes::OnRefused(const PushRef& push, const IngestOutcome& outcome) {
 // Step 3.
 void Pushes::ReadWithEvent(const PushRef& push, const IngestOutcome& outcome) {
   FeatureQuery query = push->query;
-  query.own->epoch = outcome.epoch;
-  query.own->row = outcome.first_row;
+  query.own = OwnOf(*push, outcome);
   query.min_epoch = outcome.epoch;
   query.deadline = FeatureQuery::kUntilVisible;
   auto answered = [self = shared_from_this(), push, outcome](Result<FeatureAnswer> features) {
@@ -412,11 +422,7 @@ void Pushes::OnDeadline(const PushRef& push) {
     case AtDeadline::kLastKnown: {
       FeatureQuery query = push->query;
       query.own = std::nullopt;
-      if (answer.outcome) {
-        query.own = push->query.own;
-        query.own->epoch = answer.outcome->epoch;
-        query.own->row = answer.outcome->first_row;
-      }
+      if (answer.outcome) query.own = OwnOf(*push, *answer.outcome);
       auto features = ReadNow(query);
       if (!features) {
         answer.reason = features.error();

@@ -14,8 +14,22 @@ std::string_view NameOf(MemoryAccount account) {
 
 // Answers, /health among them, go on when rows have filled the budget.
 constexpr uint64_t kAnsweringShare = 16;
-constexpr bool IsAnswering(MemoryAccount account) {
-  return account == MemoryAccount::kReplies || account == MemoryAccount::kConnections;
+// So do tables and snapshots, which let the log go: what a table's writer holds, when there is so
+// much.
+constexpr uint64_t kLettingGoShare = 32;
+constexpr uint64_t kLettingGoBytes = 16ULL << 20;
+
+// What the account leaves to others.
+uint64_t KeptFrom(MemoryAccount account, uint64_t limit) {
+  const uint64_t answering = limit / kAnsweringShare;
+  switch (account) {
+    case MemoryAccount::kReplies:
+    case MemoryAccount::kConnections: return 0;
+    case MemoryAccount::kIngest:
+    case MemoryAccount::kArrow:
+      return answering + std::max(limit / kLettingGoShare, std::min(answering, kLettingGoBytes));
+    default: return answering;
+  }
 }
 
 MemoryCharge::MemoryCharge(MemoryCharge&& other) noexcept
@@ -47,7 +61,8 @@ Result<MemoryCharge> MemoryBudget::TryCharge(MemoryAccount account, uint64_t byt
                             "memory budget of {}",
                             used_bytes(account), bytes, limit_bytes_));
   const uint64_t uncharged = uncharged_bytes();
-  const uint64_t kept = IsAnswering(account) ? 0 : limit_bytes_ / kAnsweringShare + uncharged;
+  const uint64_t left = KeptFrom(account, limit_bytes_);
+  const uint64_t kept = left == 0 ? 0 : left + uncharged;
   const uint64_t available = limit_bytes_ - std::min(limit_bytes_, kept);
   uint64_t used = used_.load(std::memory_order_relaxed);
   do {

@@ -51,7 +51,9 @@ class MemoryBudget {
   explicit MemoryBudget(uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
 
   // A sixteenth of the limit is kept for replies and connections, and what is uncharged is taken
-  // from the other accounts only; messages inside Arrow have at most half of it. Errors:
+  // from the other accounts only. Rows on their way in (kIngest, kArrow) leave another
+  // thirty-second, but 16 MiB when a sixteenth is that much, to tables and snapshots, by which
+  // memory and log become free again; messages inside Arrow have at most half of the limit. Errors:
   // kResourceExhausted when the budget can't hold `bytes` more; nothing is charged then.
   Result<MemoryCharge> TryCharge(MemoryAccount account, uint64_t bytes);
   // For bytes that exist already and can't be refused (state under replay); may pass the limit, so

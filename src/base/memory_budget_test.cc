@@ -5,21 +5,34 @@
 namespace headrace::base {
 namespace {
 
-TEST(MemoryBudgetTest, RowsLeaveASixteenthToAnswers) {
+TEST(MemoryBudgetTest, RowsLeaveMemoryToTablesAndAllLeaveSomeToAnswers) {
   MemoryBudget budget(1600);
-  const auto rows = budget.TryCharge(MemoryAccount::kIngest, 1500);
+  const auto rows = budget.TryCharge(MemoryAccount::kIngest, 1400);
   ASSERT_TRUE(rows);
   EXPECT_FALSE(budget.TryCharge(MemoryAccount::kIngest, 1));
+  EXPECT_FALSE(budget.TryCharge(MemoryAccount::kArrow, 1));
+  EXPECT_TRUE(budget.TryCharge(MemoryAccount::kSnapshots, 100));
+  const auto table = budget.TryCharge(MemoryAccount::kTables, 100);
+  ASSERT_TRUE(table);
+  EXPECT_FALSE(budget.TryCharge(MemoryAccount::kTables, 1));
   EXPECT_TRUE(budget.TryCharge(MemoryAccount::kReplies, 100));
   EXPECT_FALSE(budget.TryCharge(MemoryAccount::kReplies, 101));
   EXPECT_EQ(budget.used_bytes(), 1500U) << "what was refused, or has died, is not charged";
 }
 
+TEST(MemoryBudgetTest, ALargeOneKeepsAThirtySecondForTables) {
+  constexpr uint64_t kLimit = 1ULL << 30;
+  MemoryBudget budget(kLimit);
+  constexpr uint64_t kForRows = kLimit - kLimit / 16 - kLimit / 32;
+  EXPECT_TRUE(budget.TryCharge(MemoryAccount::kIngest, kForRows));
+  EXPECT_FALSE(budget.TryCharge(MemoryAccount::kIngest, kForRows + 1));
+}
+
 TEST(MemoryBudgetTest, WhatIsUnchargedIsTakenFromRowsOnly) {
   MemoryBudget budget(1600);
   budget.SetUncharged(1000);
-  EXPECT_TRUE(budget.TryCharge(MemoryAccount::kIngest, 500));
-  const auto refused = budget.TryCharge(MemoryAccount::kIngest, 501);
+  EXPECT_TRUE(budget.TryCharge(MemoryAccount::kIngest, 400));
+  const auto refused = budget.TryCharge(MemoryAccount::kIngest, 401);
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message().find("holds 1000 beside"), std::string::npos)
       << refused.error().message();

@@ -37,7 +37,7 @@ struct IngestOutcome {
   uint64_t accepted = 0;
   // The first accepted row. A repeat may say another time than the event that came in.
   struct FirstRow {
-    uint32_t number = 0;  // among the stream's rows in the epoch
+    uint32_t number = 0;   // among the stream's rows in the epoch
     base::Timestamp time;  // its event time
   };
   std::optional<FirstRow> first_row = {};  // nothing for a repeat of one of before the last restart

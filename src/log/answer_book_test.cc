@@ -7,9 +7,7 @@ namespace {
 
 constexpr base::StreamId kStream{1};
 
-StoredAnswer AnswerAt(uint64_t epoch) {
-  return {{epoch}, static_cast<uint32_t>(epoch)};
-}
+StoredAnswer AnswerAt(uint64_t epoch) { return {{epoch}, static_cast<uint32_t>(epoch)}; }
 
 TEST(AnswerBook, RetiresTheProducerIdleLongest) {
   LogOptions options;

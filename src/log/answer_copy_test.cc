@@ -48,8 +48,7 @@ class Traffic {
 
   void Answer() {
     Outcome outcome;
-    outcome.answer = {
-        {epochs_.size() + 1}, static_cast<uint32_t>(random_() % 5), Refused()};
+    outcome.answer = {{epochs_.size() + 1}, static_cast<uint32_t>(random_() % 5), Refused()};
     if (random_() % 3 == 0) {
       outcome.source = {"", 0, "key-" + std::to_string(random_() % 60)};
       const auto found = book_.Find(kStream, outcome.source);

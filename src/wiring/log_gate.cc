@@ -9,15 +9,14 @@ ingest::IngestOutcome ToOutcome(log::Acknowledgement ack) {
   using log::Acknowledgement;
   std::optional<ingest::IngestOutcome::FirstRow> first;
   if (ack.first_row != log::kRowUnknown) first = {ack.first_row, ack.first_time};
-  return {
-      .epoch = ack.epoch,
-      .accepted = ack.accepted,
-      .first_row = first,
-      .refused = std::move(ack.refused),
-      .repeat = ack.repeat == Acknowledgement::Repeat::kRepeated ? ingest::Repeat::kRepeated
-                                                                 : ingest::Repeat::kFirst,
-      .durability = ack.durability == log::Durability::kFsync ? ingest::Durability::kFsync
-                                                              : ingest::Durability::kOs};
+  return {.epoch = ack.epoch,
+          .accepted = ack.accepted,
+          .first_row = first,
+          .refused = std::move(ack.refused),
+          .repeat = ack.repeat == Acknowledgement::Repeat::kRepeated ? ingest::Repeat::kRepeated
+                                                                     : ingest::Repeat::kFirst,
+          .durability = ack.durability == log::Durability::kFsync ? ingest::Durability::kFsync
+                                                                  : ingest::Durability::kOs};
 }
 
 }  // namespace

@@ -309,8 +309,8 @@ def test_half_handshakes(tmp_path: Path, ca: Pair, protocol: str) -> None:
 def test_flight_connections(
     tmp_path: Path, empty_mib: float, greeting: bytes, tokens: bool
 ) -> None:
-    """Flight keeps 1,024 and closes those that said nothing for the longest. Of a crowd that came
-    between two looks at them that is anyone: a client may have to try again, and gets in."""
+    """Flight keeps 1,024 and closes those that said nothing for the longest. A client that has just
+    connected can't be told from a crowd that has, too: it may have to try again, and gets in."""
     with (
         guests(tmp_path, tokens=tokens) as engine,
         contextlib.ExitStack() as stack,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "base/log.h"
@@ -91,7 +92,9 @@ std::vector<PortConnection> ConnectionRules::Unwanted(std::span<const PortConnec
   if (open.size() <= connections_max_) return unwanted;
   std::vector<PortConnection> silent(open.begin(), open.end());
   std::ranges::sort(silent, std::ranges::greater(), [](const PortConnection& each) {
-    return std::pair(each.received_bytes < kPrefaceBytes, each.silent_ms);
+    const uint32_t silent_ms = each.silent_ms < kMoment ? 0 : each.silent_ms;
+    return std::tuple(each.received_bytes < kPrefaceBytes, silent_ms, ~each.received_bytes,
+                      each.silent_ms);
   });
   silent.resize(silent.size() - connections_max_);
   unwanted.insert(unwanted.end(), silent.begin(), silent.end());

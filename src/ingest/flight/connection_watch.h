@@ -30,13 +30,15 @@ class ConnectionRules {
 
   enum class Memory : uint8_t { kFits, kOver };
   // Of those that are open: what is over connections_max, first those that never spoke, then those
-  // that have sent nothing for the longest time. With `memory` over the budget also the one that
-  // sent the most since the last call, when that was more than kLargeBytes: what it sends is a
-  // message that is gathered still.
+  // that have sent nothing for the longest time; of those that sent something within kMoment the
+  // ones that have sent the least: a greeting is shorter than a call. With `memory` over the budget
+  // also the one that sent the most since the last call, when that was more than kLargeBytes: what
+  // it sends is a message that is gathered still.
   std::vector<env::PortConnection> Unwanted(std::span<const env::PortConnection> open,
                                             Memory memory);
 
   static constexpr uint64_t kLargeBytes = 256U << 10;
+  static constexpr uint32_t kMoment = 500;  // ms: some looks, and calls that take their time
 
  private:
   const size_t connections_max_;

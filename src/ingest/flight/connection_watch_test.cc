@@ -14,6 +14,7 @@ namespace {
 using env::PortConnection;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 using Memory = ConnectionRules::Memory;
 
 std::vector<uint64_t> Cookies(const std::vector<PortConnection>& connections) {
@@ -31,8 +32,21 @@ TEST(ConnectionRules, OnesTooManyAreThoseThatSayNothing) {
       {.cookie = 4, .received_bytes = 100, .silent_ms = 20},
       {.cookie = 5, .received_bytes = 23, .silent_ms = 7},
   };
-  EXPECT_THAT(Cookies(rules.Unwanted(open, Memory::kFits)), ElementsAre(5, 2, 3));
+  EXPECT_THAT(Cookies(rules.Unwanted(open, Memory::kFits)), ElementsAre(2, 5, 3));
   EXPECT_THAT(rules.Unwanted(std::span(open).first(2), Memory::kFits), IsEmpty());
+}
+
+// They all come and greet between two looks: how long ago each did says nothing.
+TEST(ConnectionRules, OfACrowdThatGreetsWhoCallsStays) {
+  ConnectionRules rules(2);
+  const std::vector<PortConnection> open = {
+      {.cookie = 1, .received_bytes = 900, .silent_ms = 80},  // a call, under way
+      {.cookie = 2, .received_bytes = 60, .silent_ms = 5},
+      {.cookie = 3, .received_bytes = 60, .silent_ms = 0},
+      {.cookie = 4, .received_bytes = 5000, .silent_ms = ConnectionRules::kMoment},
+      {.cookie = 5, .received_bytes = 700, .silent_ms = 99},
+  };
+  EXPECT_THAT(Cookies(rules.Unwanted(open, Memory::kFits)), UnorderedElementsAre(4, 2, 3));
 }
 
 TEST(ConnectionRules, OverTheBudgetWhoSendsTheMostGoes) {

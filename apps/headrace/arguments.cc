@@ -364,7 +364,9 @@ void Arguments::Impl::AddTraining() {
   verification.add_option("--data", verify.data, "The engine's data folder")
       ->required()
       ->type_name("DIR");
-  verification.add_option("--answers", verify.answers, "The file that `serve --answers` wrote")
+  verification
+      .add_option("--answers", verify.answers,
+                  "The file that `serve --answers` wrote (default DIR/answers.jsonl)")
       ->type_name("FILE");
 }
 

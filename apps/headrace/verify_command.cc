@@ -107,6 +107,13 @@ int RunVerify(const VerifyOptions& options, CommandContext& context) {
   training::VerifyOptions verify;
   verify.data_folder = options.data;
   verify.answers = options.answers.empty() ? options.data + kDefaultAnswers : options.answers;
+  const auto there = environment->files().Exists(verify.answers);
+  if (!there) return ReportError(context, there.error());
+  if (!*there)
+    return ReportError(context, base::Error(base::ErrorCode::kNotFound,
+                                            "no answers were logged there: give `headrace serve` "
+                                            "the same file with --answers, then ask")
+                                    .With("file", verify.answers));
   const training::EnginePauses pauses(*environment, options.data, SayPauses(context));
   const auto report = training::Verify(*environment, verify);
   if (!report) return ReportError(context, report.error());

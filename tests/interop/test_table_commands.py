@@ -1,5 +1,5 @@
-"""headrace tables: versions, layout, differences; what doctor says of no table; on tables
-that delta-rs wrote; the differences against DuckDB.
+"""headrace tables: versions, layout, differences; what doctor says of no table, and verify where
+nothing was logged; on tables that delta-rs wrote; the differences against DuckDB.
 
 HEADRACE names the binary; without it the one of ./dev build is taken.
 """
@@ -135,3 +135,8 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         assert "nowhere" in text and "realpath" not in text
     code, text = headrace("tables")
     assert code != 0 and "FOLDER" in text
+
+
+def test_verify_says_how_answers_are_logged(tmp_path: Path) -> None:
+    code, told = headrace("verify", "--data", tmp_path)
+    assert code == 3 and "--answers" in told and "answers.jsonl" in told, told

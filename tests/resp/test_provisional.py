@@ -18,6 +18,9 @@ from payments_engine import CONTRACT, PIPELINE, payment, serving
 
 WRITERS = 6
 EVENTS = 150
+TRIES = (
+    200  # the sync may be sooner than the answer: then that is durable, and another event is sent
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +53,18 @@ def settled(writer: Any, answer: Any) -> Any:
 
 def test_it_is_flagged_and_the_token_tells(engine: EngineProcess) -> None:
     writer = client(engine)
-    answer = push(writer, "flagged", "f-1")
+    for i in range(TRIES):
+        answer = push(writer, f"flagged-{i}", f"f-{i}")
+        if answer["answered"] == "provisional":
+            break
+        assert answer["answered"] == "with_event" and answer["event"] == "durable"
     assert answer["answered"] == "provisional" and answer["provisional"] is True
     assert answer["event"] == "unknown" and "durability" not in answer
     assert answer["after_epoch"] == answer["epoch"]
     assert answer["features"] == {"own__n": 1, "others__n": None}
     epoch = settled(writer, answer)
     assert epoch > answer["after_epoch"]
-    again = push(writer, "flagged", "f-1")
+    again = push(writer, f"flagged-{i}", f"f-{i}")
     assert again["answered"] == "with_event" and again["repeated"]
     assert again["event_epoch"] == epoch and again["features"]["own__n"] == 1
 
@@ -79,21 +86,25 @@ def test_it_is_asked_for_and_allowed(engine: EngineProcess) -> None:
 def test_over_http(engine: EngineProcess) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", engine.ports["http"], timeout=30)
 
-    def post(service: str) -> tuple[int, Any]:
+    def post(service: str, card: str) -> tuple[int, Any]:
         target = f"/streams/payments/push-get?service={service}&answer=provisional"
-        headers = {"Idempotency-Key": f"http-{service}"}
-        connection.request("POST", target, payment("http", "a", 1), headers)
+        headers = {"Idempotency-Key": f"{card}-{service}"}
+        connection.request("POST", target, payment(card, "a", 1), headers)
         told = connection.getresponse()
         return told.status, json.loads(told.read())
 
-    status, answer = post("hasty")
+    for i in range(TRIES):
+        status, answer = post("hasty", f"http-{i}")
+        if answer["answered"] == "provisional":
+            break
+        assert answer["answered"] == "with_event"
     assert status == 200 and answer["provisional"] is True
     assert answer["answered"] == "provisional" and answer["event"]["durable"] is False
     assert answer["event"]["after_epoch"] == answer["headrace"]["epoch"]
     assert answer["features"] == {"own__n": 1, "others__n": None}
     connection.request("GET", answer["event"]["ask"])
     assert json.loads(connection.getresponse().read())["state"] in ("unknown", "durable")
-    status, problem = post("counts")
+    status, problem = post("counts", "http")
     assert status == 412 and "provisional: allowed" in problem["detail"]
 
 

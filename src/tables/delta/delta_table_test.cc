@@ -103,6 +103,27 @@ TEST_F(DeltaTableTest, ACommitOfUnknownOutcomeIsSettledByTheNextRefresh) {
   EXPECT_EQ(versions, (std::set<size_t>{2, 3}));
 }
 
+// The link fails, done or not; what is there can be looked at, and tells.
+TEST_F(DeltaTableTest, ACommitWhoseAnswerWasLostIsNotMadeTwice) {
+  using env::simulated::Operation;
+  size_t done = 0;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE(seed);
+    env::simulated::SimulatedEnvironment machine(seed);
+    const auto table = *DeltaTable::OpenForAppend(machine, "t", "t", TwoColumns());
+    ASSERT_TRUE(table->Append({}, {"headrace/l/s", 5}));
+    const auto before = table->snapshot().version;
+    machine.faults()[Operation::kLink].number = machine.operations(Operation::kLink) + 1;
+    const auto appended = table->Append({}, {"headrace/l/s", 9});
+    machine.faults() = {};
+    ASSERT_TRUE(table->Refresh());
+    EXPECT_EQ(table->snapshot().version, before + (appended ? 1 : 0));
+    if (appended) ++done;
+  }
+  EXPECT_GT(done, 0U);
+  EXPECT_LT(done, 20U);
+}
+
 // A kill after the link leaves a commit whose entry in the folder is not synced; whoever goes on
 // from it may not lose it to a power cut.
 TEST_F(DeltaTableTest, ACommitThatWasReadSurvivesAPowerCut) {

@@ -40,7 +40,7 @@ struct IngestOutcome {
     uint32_t number = 0;   // among the stream's rows in the epoch
     base::Timestamp time;  // its event time
   };
-  std::optional<FirstRow> first_row = {};  // nothing for a repeat of one of before the last restart
+  std::optional<FirstRow> first_row = {};  // nothing for a repeat of one that an older version took
   std::vector<columns::RejectedRow> refused;  // in order of row number
   Repeat repeat = Repeat::kFirst;
   Durability durability = Durability::kFsync;

@@ -33,6 +33,22 @@ std::string_view RuleOf(Verdict verdict) {
   return "";
 }
 
+// What the batch was answered.
+StoredAnswer AnswerOf(const Epoch& epoch, const SourceOutcome& outcome,
+                      std::optional<size_t> event_time_field) {
+  std::vector<RejectedRow> refused;
+  for (const StreamRejects& group : epoch.rejects)
+    if (group.stream == outcome.stream)
+      for (const uint32_t index : outcome.rejects) refused.push_back(group.rows[index]);
+  StoredAnswer answer{epoch.id, outcome.accepted, WithoutPayloads(refused)};
+  if (outcome.first_row != kRowUnknown && event_time_field) {
+    const columns::Column& times = epoch.RowsOf(outcome.stream)->column(*event_time_field);
+    answer.first_row = outcome.first_row;
+    answer.first_time = {times.Int64s()[outcome.first_row]};
+  }
+  return answer;
+}
+
 ColumnBatch NoRows(const ColumnBatch& rows) { return rows.rows() == 0 ? rows : rows.Slice(0, 0); }
 
 }  // namespace
@@ -111,14 +127,9 @@ void Admission::Restore(
     const auto field = event_time_field(rows.stream);
     if (field) gate_.Restore(rows.stream, rows.rows.column(*field));
   }
-  for (const SourceOutcome& outcome : epoch.outcomes) {
-    std::vector<RejectedRow> refused;
-    for (const StreamRejects& group : epoch.rejects)
-      if (group.stream == outcome.stream)
-        for (const uint32_t index : outcome.rejects) refused.push_back(group.rows[index]);
+  for (const SourceOutcome& outcome : epoch.outcomes)
     answers_.Put(outcome.stream, outcome.source,
-                 {epoch.id, outcome.accepted, WithoutPayloads(refused)}, epoch.id);
-  }
+                 AnswerOf(epoch, outcome, event_time_field(outcome.stream)), epoch.id);
   answers_.EndEpoch(epoch.sealed_at);
 }
 

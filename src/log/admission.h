@@ -53,7 +53,9 @@ class Admission {
 
   // Learns from a capture instead of from the epochs up to its own: the gate, then the answers.
   void RestoreGate(base::Timestamp clock, std::span<const Watermark> newest);
-  base::Result<void> LoadAnswers(columns::ByteReader& in) { return answers_.Load(in); }
+  base::Result<void> LoadAnswers(columns::ByteReader& in, AnswerForm form) {
+    return answers_.Load(in, form);
+  }
 
   // The clock under kEvents.
   base::Timestamp newest() const { return gate_.newest(); }

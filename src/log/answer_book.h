@@ -27,11 +27,14 @@ struct StoredAnswer {
   base::EpochId epoch;
   uint32_t accepted = 0;
   std::shared_ptr<const std::vector<columns::RejectedRow>> refused;  // null: none
-  uint32_t first_row = kRowUnknown;  // of the accepted ones; not kept over a restart
-  base::Timestamp first_time = {};   // its event time, when first_row is known
+  uint32_t first_row = kRowUnknown;                                  // of the accepted ones
+  base::Timestamp first_time = {};  // its event time, when first_row is known
 };
 
 class AnswerCopy;
+
+// How an answer lies in a capture.
+enum class AnswerForm : uint8_t { kWithoutFirstRow, kWithFirstRow };
 
 // Not thread-safe. A batch's answer is Put when it is decided; EndEpoch follows the epoch's last.
 class AnswerBook {
@@ -51,8 +54,9 @@ class AnswerBook {
   // The epoch of the answers since the last call is sealed: its keys are as old as that, and keys
   // older than idempotency_keep are forgotten.
   void EndEpoch(base::Timestamp sealed_at);
-  // Fills an empty book with what an AnswerCopy wrote. Errors: kCorruption.
-  base::Result<void> Load(columns::ByteReader& in);
+  // Fills an empty book with what an AnswerCopy wrote; `form` is of the answers. Errors:
+  // kCorruption.
+  base::Result<void> Load(columns::ByteReader& in, AnswerForm form = AnswerForm::kWithFirstRow);
   // The last sequence of a producer whose epoch is at most `durable`; 0 when there is none.
   uint64_t LastSequence(const std::string& producer, base::EpochId durable) const;
   // About what it holds in memory.
@@ -83,7 +87,7 @@ class AnswerBook {
   void RetireProducers(size_t kept);
   void RetireOldestKey();
   void RetireKeys(size_t kept);
-  base::Result<void> LoadRecord(uint8_t kind, columns::ByteReader& in);
+  base::Result<void> LoadRecord(uint8_t kind, columns::ByteReader& in, AnswerForm form);
 
   const LogOptions& options_;
   uint64_t bytes_ = 0;

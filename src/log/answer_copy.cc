@@ -20,6 +20,8 @@ constexpr uint64_t kNoteBytes = 160;
 void WriteAnswer(const StoredAnswer& answer, ByteWriter& out) {
   out.U64(answer.epoch.value);
   out.U32(answer.accepted);
+  out.U32(answer.first_row);
+  out.I64(answer.first_time.us);
   out.U32(answer.refused ? static_cast<uint32_t>(answer.refused->size()) : 0);
   if (!answer.refused) return;
   for (const RejectedRow& row : *answer.refused) {
@@ -30,10 +32,14 @@ void WriteAnswer(const StoredAnswer& answer, ByteWriter& out) {
   }
 }
 
-Result<StoredAnswer> ReadAnswer(ByteReader& in) {
+Result<StoredAnswer> ReadAnswer(ByteReader& in, AnswerForm form) {
   StoredAnswer answer;
   HR_TRY(answer.epoch.value, in.U64());
   HR_TRY(answer.accepted, in.U32());
+  if (form == AnswerForm::kWithFirstRow) {
+    HR_TRY(answer.first_row, in.U32());
+    HR_TRY(answer.first_time.us, in.I64());
+  }
   HR_TRY(const uint32_t count, in.U32());
   std::vector<RejectedRow> refused;
   for (uint32_t i = 0; i < count; ++i) {
@@ -168,7 +174,7 @@ void AnswerCopy::WriteNote(ByteWriter& out) {
   notes_.pop_front();
 }
 
-Result<void> AnswerBook::LoadRecord(uint8_t kind, ByteReader& in) {
+Result<void> AnswerBook::LoadRecord(uint8_t kind, ByteReader& in, AnswerForm form) {
   base::Timestamp at;
   if (kind == AnswerCopy::kKey) {
     HR_TRY(at.us, in.I64());
@@ -176,7 +182,7 @@ Result<void> AnswerBook::LoadRecord(uint8_t kind, ByteReader& in) {
   HR_TRY(const std::string_view text, in.Text());
   const std::string name(text);
   if (kind == AnswerCopy::kKey) {
-    HR_TRY(StoredAnswer answer, ReadAnswer(in));
+    HR_TRY(StoredAnswer answer, ReadAnswer(in, form));
     PutKey(name, std::move(answer));
     keys_in_order_.back().at = at;
     keys_unsealed_ = 0;
@@ -195,21 +201,21 @@ Result<void> AnswerBook::LoadRecord(uint8_t kind, ByteReader& in) {
   if (kind == AnswerCopy::kProducer) DropAnswers(producer);
   producer.last_sequence = sequence;
   for (uint32_t i = 0; i < count; ++i) {
-    HR_TRY(StoredAnswer answer, ReadAnswer(in));
+    HR_TRY(StoredAnswer answer, ReadAnswer(in, form));
     const base::EpochId epoch = answer.epoch;
     Append(producer, std::move(answer), epoch);
   }
   return {};
 }
 
-Result<void> AnswerBook::Load(ByteReader& in) {
+Result<void> AnswerBook::Load(ByteReader& in, AnswerForm form) {
   HR_CHECK(producers_.empty() && keys_in_order_.empty(), "a book is loaded twice");
   while (true) {
     HR_TRY(const uint8_t kind, in.U8());
     if (kind > AnswerCopy::kKey)
       return Fail(ErrorCode::kCorruption, "an unknown record in the answers of a capture");
     if (kind != AnswerCopy::kEnd) {
-      HR_TRY_VOID(LoadRecord(kind, in));
+      HR_TRY_VOID(LoadRecord(kind, in, form));
       continue;
     }
     HR_TRY(const uint64_t producers, in.U64());

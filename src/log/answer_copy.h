@@ -30,7 +30,7 @@ namespace headrace::log {
 // Not thread-safe. The book outlives it and has one at a time.
 class AnswerCopy {
  public:
-  // Kinds of records.
+  // Kinds of records. Answers are of the form kWithFirstRow.
   static constexpr uint8_t kEnd = 0;       // u64 producers, u64 keys
   static constexpr uint8_t kProducer = 1;  // text name, u64 last sequence, u32 count, answers
   static constexpr uint8_t kAnswer = 2;    // text name, u64 its sequence, answer

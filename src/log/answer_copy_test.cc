@@ -49,6 +49,10 @@ class Traffic {
   void Answer() {
     Outcome outcome;
     outcome.answer = {{epochs_.size() + 1}, static_cast<uint32_t>(random_() % 5), Refused()};
+    if (outcome.answer.accepted > 0) {
+      outcome.answer.first_row = static_cast<uint32_t>(random_() % 100);
+      outcome.answer.first_time.us = static_cast<int64_t>(random_());
+    }
     if (random_() % 3 == 0) {
       outcome.source = {"", 0, "key-" + std::to_string(random_() % 60)};
       const auto found = book_.Find(kStream, outcome.source);

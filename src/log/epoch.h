@@ -25,12 +25,17 @@ struct StreamRejects {
   std::vector<columns::RejectedRow> rows;
 };
 
+// Of a batch of which nothing came in, and of one that was logged before outcomes said it.
+inline constexpr uint32_t kRowUnknown = ~0U;
+
 // What a request was answered: kept so that a repeat gets the same answer, across restarts too.
 struct SourceOutcome {
   base::StreamId stream;
   columns::BatchSource source;
   uint32_t accepted = 0;
   std::vector<uint32_t> rejects;  // indexes into this epoch's StreamRejects of `stream`
+  // Of the accepted rows, which are `accepted` ones from here on in this epoch's rows of `stream`.
+  uint32_t first_row = kRowUnknown;
 };
 
 // What everything derived must see in order beside rows. kSourcePosition is named by its stream.

@@ -13,7 +13,9 @@ using columns::ByteWriter;
 using columns::RejectedRow;
 
 constexpr size_t kBatchAlignment = 8;
+// Flags of an outcome.
 constexpr uint8_t kHasKey = 1;
+constexpr uint8_t kHasFirstRow = 2;
 // Upper bounds of framing, for EncodedBytesMax: generous, as they only decide when a segment is
 // full.
 constexpr uint64_t kEpochFrameBytes = 128;
@@ -55,9 +57,11 @@ void EncodeOutcomes(const Epoch& epoch, ByteWriter& out) {
     out.U32(outcome.stream.value);
     out.Text(outcome.source.producer);
     out.U64(outcome.source.sequence);
-    out.U8(outcome.source.idempotency_key ? kHasKey : 0);
+    const bool has_first = outcome.first_row != kRowUnknown;
+    out.U8((outcome.source.idempotency_key ? kHasKey : 0) | (has_first ? kHasFirstRow : 0));
     if (outcome.source.idempotency_key) out.Text(*outcome.source.idempotency_key);
     out.U32(outcome.accepted);
+    if (has_first) out.U32(outcome.first_row);
     out.U32(static_cast<uint32_t>(outcome.rejects.size()));
     for (const uint32_t index : outcome.rejects) out.U32(index);
   }
@@ -139,11 +143,14 @@ Result<SourceOutcome> DecodeOutcome(ByteReader& in, const Epoch& epoch) {
   HR_TRY(outcome.source.producer, in.Text());
   HR_TRY(outcome.source.sequence, in.U64());
   HR_TRY(const uint8_t flags, in.U8());
-  if ((flags & ~kHasKey) != 0) return Corrupt("unknown flags of an outcome");
+  if ((flags & ~(kHasKey | kHasFirstRow)) != 0) return Corrupt("unknown flags of an outcome");
   if ((flags & kHasKey) != 0) {
     HR_TRY(outcome.source.idempotency_key, in.Text());
   }
   HR_TRY(outcome.accepted, in.U32());
+  if ((flags & kHasFirstRow) != 0) {
+    HR_TRY(outcome.first_row, in.U32());
+  }
   HR_TRY(const uint32_t count, in.U32());
   const size_t rejects = RejectsOf(epoch, outcome.stream);
   for (uint32_t i = 0; i < count; ++i) {
@@ -185,6 +192,17 @@ Result<void> DecodeStreams(ByteReader& in, Epoch& epoch, const Catalogue& catalo
     HR_TRY_VOID(CheckRowClaim(in));
     HR_TRY(rows.rows, columns::DecodeBatch(in, entry->schema, owner));
     epoch.streams.push_back(std::move(rows));
+  }
+  return {};
+}
+
+Result<void> CheckFirstRows(const Epoch& epoch) {
+  for (const SourceOutcome& outcome : epoch.outcomes) {
+    if (outcome.first_row == kRowUnknown) continue;
+    const columns::ColumnBatch* rows = epoch.RowsOf(outcome.stream);
+    const uint64_t end = uint64_t{outcome.first_row} + outcome.accepted;
+    if (outcome.accepted == 0 || rows == nullptr || end > rows->rows())
+      return Corrupt("an outcome names accepted rows that are not there");
   }
   return {};
 }
@@ -274,6 +292,7 @@ Result<Epoch> DecodeEpoch(std::span<const uint8_t> payload, Catalogue& catalogue
   HR_TRY_VOID(DecodeRejects(in, epoch));
   HR_TRY_VOID(DecodeOutcomes(in, epoch));
   HR_TRY_VOID(DecodeStreams(in, epoch, catalogue, owner));
+  HR_TRY_VOID(CheckFirstRows(epoch));
   if (in.remaining() != 0) return Corrupt(fmt::format("{} bytes behind an epoch", in.remaining()));
   return epoch;
 }

@@ -44,6 +44,11 @@ Epoch RandomEpoch(std::mt19937_64& random, Catalogue& catalogue) {
     SourceOutcome outcome{
         {id}, {RandomText(random), random(), {}}, static_cast<uint32_t>(random()), {}};
     if (random() % 2 == 0) outcome.source.idempotency_key = RandomText(random);
+    const columns::ColumnBatch* rows = epoch.RowsOf({id});
+    if (rows != nullptr && rows->rows() > 0 && random() % 2 == 0) {
+      outcome.first_row = static_cast<uint32_t>(random() % rows->rows());
+      outcome.accepted = 1 + static_cast<uint32_t>(random() % (rows->rows() - outcome.first_row));
+    }
     for (uint32_t i = 0; i < epoch.rejects.back().rows.size(); ++i) outcome.rejects.push_back(i);
     epoch.outcomes.push_back(std::move(outcome));
   }
@@ -71,6 +76,7 @@ void ExpectSame(const Epoch& a, const Epoch& b) {
     EXPECT_EQ(a.outcomes[i].source.sequence, b.outcomes[i].source.sequence);
     EXPECT_EQ(a.outcomes[i].source.idempotency_key, b.outcomes[i].source.idempotency_key);
     EXPECT_EQ(a.outcomes[i].accepted, b.outcomes[i].accepted);
+    EXPECT_EQ(a.outcomes[i].first_row, b.outcomes[i].first_row);
     EXPECT_EQ(a.outcomes[i].rejects, b.outcomes[i].rejects);
   }
   ASSERT_EQ(a.controls.size(), b.controls.size());
@@ -98,6 +104,30 @@ TEST(EpochCodec, RoundTripsAnyEpochWithinItsBound) {
     ASSERT_TRUE(LearnStreams(*owner, skimmed));
     EXPECT_EQ(skimmed.entries().size(), 3U);
   }
+}
+
+TEST(EpochCodec, AnOutcomeOfRowsThatAreNotThereIsDamage) {
+  Catalogue before;
+  before.Put({{1}, "stream1", columns::SchemaOfAllTypes(), 9});
+  std::mt19937_64 random(1);
+  Epoch epoch;
+  epoch.id = {7};
+  epoch.streams.push_back({{1}, columns::RandomBatch(columns::SchemaOfAllTypes(), 5, 0, random)});
+  const auto decodes = [&](base::StreamId stream, uint32_t first_row, uint32_t accepted) {
+    epoch.outcomes = {{stream, {"p", 1, {}}, accepted, {}, first_row}};
+    auto bytes = std::make_shared<std::vector<uint8_t>>();
+    columns::ByteWriter out(*bytes);
+    EncodeEpoch(epoch, before.entries(), out);
+    Catalogue learned;
+    return DecodeEpoch(*bytes, learned, bytes).has_value();
+  };
+  EXPECT_TRUE(decodes({1}, 0, 5));
+  EXPECT_TRUE(decodes({1}, 4, 1));
+  EXPECT_TRUE(decodes({1}, kRowUnknown, 9)) << "of an older log";
+  EXPECT_FALSE(decodes({1}, 4, 2));
+  EXPECT_FALSE(decodes({1}, 5, 0));
+  EXPECT_FALSE(decodes({1}, 1, kRowUnknown)) << "no overflow";
+  EXPECT_FALSE(decodes({2}, 0, 1)) << "a stream without rows";
 }
 
 TEST(EpochCodec, DamagedBytesAreAnErrorOrAnotherEpochAndNeverMore) {

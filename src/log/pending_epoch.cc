@@ -52,6 +52,7 @@ void PendingEpoch::Add(Admitted admitted, Submission submission) {
   }
   stream.rows += static_cast<uint32_t>(admitted.rows.rows());
   if (admitted.rows.rows() > 0) stream.batches.push_back(std::move(admitted.rows));
+  outcome.first_row = admitted.answer.first_row;
   if (HasSource(outcome.source)) outcomes_.push_back(std::move(outcome));
   submission.batch = {};
   batch_waiters_.push_back({std::move(submission), std::move(admitted.answer)});

@@ -88,9 +88,6 @@ struct ResumePoint {
                                    // `after` is 0. Read during Open only
 };
 
-// Of a batch that was acknowledged before the last restart, and of one of which nothing came in.
-inline constexpr uint32_t kRowUnknown = ~0U;
-
 // The answer to one EventBatch.
 struct Acknowledgement {
   base::EpochId epoch;  // the epoch that holds it: read-your-writes token

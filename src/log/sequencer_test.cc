@@ -83,8 +83,8 @@ TEST(Sequencer, ABatchWithoutRowsIsAHeartbeat) {
   EXPECT_LE(log.durable.size(), before + 3);
 }
 
-// Batches are told where their rows stand in the stream's batch of the epoch; refused ones have no
-// place there, and nobody remembers it over a restart.
+// Batches are told where their rows stand in the stream's batch of the epoch, over a restart, too;
+// refused ones have no place there.
 TEST(Sequencer, AnswersSayWhereTheRowsStand) {
   SimulatedEnvironment machine(2);
   TestLog log(machine);
@@ -101,7 +101,7 @@ TEST(Sequencer, AnswersSayWhereTheRowsStand) {
   submit({{1000, 1}, {10, 2}, {1000, 3}}, 2);
   submit({{1000, 4}}, 3);
   submit({{1000, 4}}, 3);
-  submit({{1000, 5}, {1000, 6}}, 4);
+  submit({{1002, 5}, {1001, 6}}, 4);
   ASSERT_TRUE(machine.RunUntilIdle());
   ASSERT_EQ(answers.size(), 5U);
   for (const Acknowledgement& answer : answers) {
@@ -120,10 +120,21 @@ TEST(Sequencer, AnswersSayWhereTheRowsStand) {
   const auto rebooted = machine.Reboot(4);
   TestLog second(*rebooted);
   ASSERT_TRUE(second.Open());
-  const auto later = second.Submit(BatchOf(second.stream, {{1000, 5}, {1000, 6}}, "p", 4));
-  ASSERT_TRUE(later);
-  EXPECT_EQ(later->repeat, Repeat::kRepeated);
-  EXPECT_EQ(later->first_row, kRowUnknown);
+  const auto capture = second.Capture();
+  ASSERT_TRUE(capture) << capture.error().ToString();
+  const auto expect_same = [](TestLog& again) {
+    const auto later = again.Submit(BatchOf(again.stream, {{1005, 5}, {1005, 6}}, "p", 4));
+    ASSERT_TRUE(later);
+    EXPECT_EQ(later->repeat, Repeat::kRepeated);
+    EXPECT_EQ(later->first_row, 3U);
+    EXPECT_EQ(later->first_time.us, 1'002'000'000) << "what came in, not what the repeat says";
+  };
+  expect_same(second);
+  second.sequencer.reset();
+
+  TestLog third(*rebooted);
+  ASSERT_TRUE(third.Open({capture->epoch, capture->bytes}));
+  expect_same(third);
 }
 
 TEST(Sequencer, ARepeatGetsTheFirstAnswerAlsoAfterARestart) {

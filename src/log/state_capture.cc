@@ -14,17 +14,20 @@ using columns::ByteReader;
 using columns::ByteWriter;
 
 constexpr uint32_t kMagic = 0x31415248;  // "HRA1"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
+// Its answers do not say where the rows stand.
+constexpr uint32_t kVersionWithoutFirstRow = 1;
 constexpr size_t kHeadBytes = 64;
 
 Result<CaptureHead> ReadHead(ByteReader& in) {
   HR_TRY(const uint32_t magic, in.U32());
   HR_TRY(const uint32_t version, in.U32());
   if (magic != kMagic) return Fail(ErrorCode::kCorruption, "this is no capture of a log's state");
-  if (version != kVersion)
+  if (version != kVersion && version != kVersionWithoutFirstRow)
     return Fail(ErrorCode::kUnsupported,
                 "this capture of a log's state was written by a newer version: use that one");
   CaptureHead head;
+  if (version == kVersionWithoutFirstRow) head.answers = AnswerForm::kWithoutFirstRow;
   HR_TRY(const auto log, in.Bytes(head.log.bytes.size()));
   std::ranges::copy(log, head.log.bytes.begin());
   HR_TRY(head.epoch.value, in.U64());
@@ -84,7 +87,7 @@ Result<CaptureHead> RestoreCapture(std::span<const uint8_t> bytes, Admission& ad
   ByteReader in(bytes);
   HR_TRY(const CaptureHead head, ReadHead(in));
   HR_TRY_VOID(DecodePreface(in, catalogue));
-  HR_TRY_VOID(admission.LoadAnswers(in));
+  HR_TRY_VOID(admission.LoadAnswers(in, head.answers));
   HR_TRY(const uint32_t count, in.U32());
   std::vector<Watermark> newest;
   for (uint32_t i = 0; i < count; ++i) {

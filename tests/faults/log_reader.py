@@ -154,7 +154,10 @@ class LogReader:
         producer = cursor.text()
         sequence, flags = cursor.take("QB")
         key = cursor.text() if flags & 1 else ""
-        accepted, refused = cursor.take("II")
+        accepted = cursor.take("I")
+        if flags & 2:
+            cursor.take("I")  # its first row
+        refused = cursor.take("I")
         cursor.raw(4 * refused)
         return Outcome(producer, sequence, key, accepted, refused)
 

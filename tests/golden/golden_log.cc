@@ -142,11 +142,15 @@ std::string EpochText(const log::Epoch& epoch) {
     for (const columns::RejectedRow& row : rejects.rows)
       text += fmt::format("  refused {} {} {} {}: {} {}\n", rejects.stream.value, row.row,
                           row.field, row.rule, row.reason, row.payload);
-  for (const log::SourceOutcome& outcome : epoch.outcomes)
-    text += fmt::format("  outcome {} `{}` {} `{}` accepted {} refused {}\n", outcome.stream.value,
+  for (const log::SourceOutcome& outcome : epoch.outcomes) {
+    text += fmt::format("  outcome {} `{}` {} `{}` accepted {} refused {}", outcome.stream.value,
                         outcome.source.producer, outcome.source.sequence,
                         outcome.source.idempotency_key.value_or(""), outcome.accepted,
                         outcome.rejects.size());
+    if (outcome.first_row != log::kRowUnknown)
+      text += fmt::format(" from row {}", outcome.first_row);
+    text += '\n';
+  }
   for (const log::ControlEntry& entry : epoch.controls)
     text += fmt::format("  control {} {} {} bytes\n", static_cast<int>(entry.kind), entry.name,
                         entry.payload.size());

@@ -18,9 +18,8 @@ from payments_engine import CONTRACT, PIPELINE, payment, serving
 
 WRITERS = 6
 EVENTS = 150
-TRIES = (
-    200  # the sync may be sooner than the answer: then that is durable, and another event is sent
-)
+# The sync may be sooner than the answer: then that is durable, and another event is sent.
+TRIES = 200
 
 
 @pytest.fixture(scope="module")

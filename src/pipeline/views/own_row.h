@@ -13,8 +13,8 @@
 
 namespace headrace::pipeline {
 
-// Where it stands. A value. Its row number is known of an event that was pushed in this life of the
-// engine, not of a repeat of one that came before it.
+// Where it stands. A value. Its row number is not known of a repeat of an event whose log an older
+// version wrote.
 struct OwnRow {
   std::string stream;  // that it came in by
   base::EpochId epoch;

@@ -9,7 +9,6 @@
 namespace headrace::log {
 namespace {
 
-using columns::RejectedRow;
 
 std::string RandomText(std::mt19937_64& random) {
   std::string text;

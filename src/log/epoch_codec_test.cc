@@ -9,7 +9,6 @@
 namespace headrace::log {
 namespace {
 
-
 std::string RandomText(std::mt19937_64& random) {
   std::string text;
   for (uint64_t i = random() % 20; i > 0; --i) text += static_cast<char>(random());

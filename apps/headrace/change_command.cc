@@ -100,7 +100,7 @@ void Line(std::FILE* out, std::string_view kind, const ordered_json& thing,
              means);
 }
 
-// "adds channel, note; `amount` becomes optional; other order".
+// "adds channel, note; amount optional from now on; items is int64, was int32; other order".
 std::string ContractMeans(const ordered_json& stream) {
   if (!stream.contains("contract")) return "";
   const ordered_json& contract = stream["contract"];
@@ -114,6 +114,9 @@ std::string ContractMeans(const ordered_json& stream) {
   };
   list("added", "adds ", "");
   list("relaxed", "", " optional from now on");
+  for (const auto& field : contract["widened"])
+    text += fmt::format("{}{} is {}, was {}", text.empty() ? "" : "; ", Text(field, "name"),
+                        Text(field, "to"), Text(field, "from"));
   if (contract.value("reordered", false)) text += text.empty() ? "other order" : "; other order";
   return text.empty() ? "rules and descriptions of its contract" : text;
 }

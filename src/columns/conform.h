@@ -5,8 +5,10 @@
 
 namespace headrace::columns {
 
-// The batch itself when the schemas are equal; else its columns by field name, with nulls for
-// fields that it does not have, or has of another type.
+// The batch itself when the schemas are equal; else its columns by field name. A column of a
+// narrower type (schema_evolution.h) is widened. One of a wider type, for a reader that goes by an
+// earlier schema, gives what the narrower one has as well, and null for every other value. Fields
+// that the batch does not have, or has of any other type, are null.
 ColumnBatch ConformTo(const SchemaRef& schema, const ColumnBatch& batch);
 
 // `rows` nulls.

@@ -6,22 +6,20 @@ namespace headrace::columns {
 namespace {
 
 std::string Retyped(const Field& before, const Field& after) {
-  const std::string what = fmt::format("field `{}` was {} and is {} now", after.name,
-                                       NameOf(before.type), NameOf(after.type));
-  if (IsWidening(before.type, after.type))
-    return what +
-           ": a wider type needs Delta's `typeWidening`, which delta-rs and Polars do not "
-           "read; add a field of the wider type beside it, under a name of its own";
-  return what + ": add a field of that type beside it, under a name of its own";
+  return fmt::format(
+      "field `{}` was {} and is {} now: add a field of that type beside it, under a name of its "
+      "own",
+      after.name, NameOf(before.type), NameOf(after.type));
 }
 
 }  // namespace
 
 bool IsWidening(Type from, Type to) {
   if (from == Type::kInt32) return to == Type::kInt64 || to == Type::kFloat64;
-  if (from == Type::kFloat32) return to == Type::kFloat64;
-  return from == Type::kDate && to == Type::kTimestampNtz;
+  return from == Type::kFloat32 && to == Type::kFloat64;
 }
+
+bool IsNarrow(Type type) { return type == Type::kInt32 || type == Type::kFloat32; }
 
 SchemaEvolution EvolutionOf(const Schema& before, const Schema& after) {
   SchemaEvolution evolution;
@@ -46,9 +44,13 @@ SchemaEvolution EvolutionOf(const Schema& before, const Schema& after) {
     evolution.reordered |= *index < last;
     last = *index;
     const Field& was = before.field(*index);
-    if (was.type != field.type) {
+    if (IsWidening(was.type, field.type)) {
+      evolution.widened.push_back({field.name, was.type, field.type});
+    } else if (was.type != field.type) {
       evolution.refused.push_back(Retyped(was, field));
-    } else if (was.nullable == Nullable::kNo && field.nullable == Nullable::kYes) {
+      continue;
+    }
+    if (was.nullable == Nullable::kNo && field.nullable == Nullable::kYes) {
       evolution.relaxed.push_back(field.name);
     } else if (was.nullable == Nullable::kYes && field.nullable == Nullable::kNo) {
       evolution.refused.push_back(fmt::format(

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
+#include "columns/batch_builder.h"
 #include "columns/conform.h"
 #include "columns/random_batch.h"
 
@@ -42,10 +46,71 @@ TEST(SchemaEvolution, RefusesWhatARowOfBeforeWouldNotFit) {
               HasSubstr("`c` is new and required"));
   EXPECT_THAT(refused({before.field(0), Of("b", Type::kInt64, Nullable::kNo)}),
               HasSubstr("leave it optional"));
-  EXPECT_THAT(refused({Of("a", Type::kInt64), before.field(1)}), HasSubstr("typeWidening"));
   EXPECT_THAT(refused({Of("a", Type::kString), before.field(1)}),
               HasSubstr("was int32 and is string"));
   EXPECT_EQ(EvolutionOf(before, Schema({Of("z")})).refused.size(), 2U) << "each field is named";
+}
+
+TEST(SchemaEvolution, TellsWhatGetsAWiderType) {
+  const Schema before({Of("a", Type::kInt32), Of("b", Type::kFloat32, Nullable::kNo)});
+  const SchemaEvolution evolution = EvolutionOf(before, Schema({Of("a"), Of("b", Type::kFloat64)}));
+  EXPECT_TRUE(evolution.possible());
+  EXPECT_TRUE(evolution.changes());
+  EXPECT_THAT(evolution.widened, ElementsAre(WidenedField{"a", Type::kInt32, Type::kInt64},
+                                             WidenedField{"b", Type::kFloat32, Type::kFloat64}));
+  EXPECT_THAT(evolution.relaxed, ElementsAre("b")) << "beside it";
+  const Schema after({Of("a", Type::kFloat64), Of("b", Type::kFloat32, Nullable::kNo)});
+  EXPECT_TRUE(EvolutionOf(before, after).possible());
+  EXPECT_FALSE(EvolutionOf(after, before).possible()) << "there is no way back";
+  EXPECT_FALSE(EvolutionOf(before, Schema({Of("a", Type::kInt64, Nullable::kNo), before.field(1)}))
+                   .possible());
+  for (const Type to : {Type::kFloat32, Type::kString, Type::kTimestamp})
+    EXPECT_FALSE(EvolutionOf(before, Schema({Of("a", to), before.field(1)})).possible());
+  EXPECT_FALSE(EvolutionOf(Schema({Of("d", Type::kDate)}), Schema({Of("d", Type::kTimestampNtz)}))
+                   .possible());
+}
+
+ColumnBatch OneColumn(Type type, const std::vector<Value>& values) {
+  BatchBuilder builder(std::make_shared<const Schema>(std::vector<Field>{Of("a", type)}));
+  for (const Value& value : values) builder.column(0).AppendValue(value);
+  return builder.Finish();
+}
+
+std::vector<std::string> As(Type type, const ColumnBatch& batch) {
+  const ColumnBatch rows =
+      ConformTo(std::make_shared<const Schema>(std::vector<Field>{Of("a", type)}), batch);
+  std::vector<std::string> texts;
+  for (size_t row = 0; row < rows.rows(); ++row) texts.push_back(rows.column(0).At(row).ToJson());
+  return texts;
+}
+
+TEST(SchemaEvolution, RowsAreReadAsTheWiderType) {
+  constexpr int64_t kMin = std::numeric_limits<int32_t>::min();
+  constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
+  const auto int32 =
+      OneColumn(Type::kInt32, {Value(Type::kInt32, kMin), Value(Type::kInt32, kMax), Value()});
+  EXPECT_THAT(As(Type::kInt64, int32), ElementsAre("-2147483648", "2147483647", "null"));
+  EXPECT_THAT(As(Type::kFloat64, int32), ElementsAre("-2147483648.0", "2147483647.0", "null"));
+  const auto float32 = OneColumn(Type::kFloat32, {Value(Type::kFloat32, 0.1F), Value()});
+  EXPECT_THAT(As(Type::kFloat64, float32), ElementsAre("0.10000000149011612", "null"));
+  EXPECT_THAT(As(Type::kString, int32), ElementsAre("null", "null", "null"));
+}
+
+// A reader of before is given what it could have been given before, and nothing in the place of
+// everything else.
+TEST(SchemaEvolution, RowsAreReadAsTheNarrowerTypeWhereTheyFitIt) {
+  constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
+  EXPECT_THAT(As(Type::kInt32, OneColumn(Type::kInt64, {Value::Int64(kMax), Value::Int64(kMax + 1),
+                                                        Value::Int64(-kMax - 1),
+                                                        Value::Int64(-kMax - 2), Value()})),
+              ElementsAre("2147483647", "null", "-2147483648", "null", "null"));
+  const auto float64 = [](double value) { return Value(Type::kFloat64, value); };
+  EXPECT_THAT(As(Type::kInt32, OneColumn(Type::kFloat64, {float64(-7), float64(0.5), float64(3e9),
+                                                          float64(std::nan(""))})),
+              ElementsAre("-7", "null", "null", "null"));
+  EXPECT_THAT(
+      As(Type::kFloat32, OneColumn(Type::kFloat64, {float64(0.5), float64(0.1), float64(1e300)})),
+      ElementsAre("0.5", "null", "null"));
 }
 
 // Of every type: what is there is as it was, what is not is null.

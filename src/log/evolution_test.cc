@@ -133,6 +133,33 @@ TEST(Evolution, AnEpochThatGathersRowsIsSealedFirst) {
   EXPECT_THAT(ids, ElementsAre(1, 2, 3, 4, 5, 6));
 }
 
+// Rows of before are of the type that they came in with, on every replay.
+TEST(Evolution, AFieldGetsAWiderType) {
+  SimulatedEnvironment machine(6);
+  const auto schema = [](Type type) {
+    return SchemaOf({{1, "at", Type::kTimestamp, Nullable::kNo},
+                     {2, "id", Type::kInt64, Nullable::kNo},
+                     {3, "note", Type::kString, Nullable::kYes},
+                     {4, "n", type, Nullable::kYes}});
+  };
+  const auto types = [](const std::vector<EpochRef>& epochs) {
+    std::vector<Type> found;
+    for (const EpochRef& epoch : epochs)
+      for (const StreamRows& stream : epoch->streams)
+        if (const auto n = stream.rows.schema()->IndexOf("n"))
+          found.push_back(stream.rows.column(*n).type());
+    return found;
+  };
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  ASSERT_TRUE(Evolve(machine, log, schema(Type::kInt32), TestTiming()));
+  ASSERT_TRUE(log.Submit({{10, 1}}));
+  ASSERT_TRUE(Evolve(machine, log, schema(Type::kInt64), TestTiming()));
+  ASSERT_TRUE(log.Submit({{11, 2}}));
+  EXPECT_THAT(types(log.durable), ElementsAre(Type::kInt32, Type::kInt64));
+  EXPECT_FALSE(Evolve(machine, log, schema(Type::kInt32), TestTiming())) << "no way back";
+}
+
 TEST(Evolution, WhatCannotFollowIsRefusedAndNothingIsLogged) {
   SimulatedEnvironment machine(3);
   TestLog log(machine);

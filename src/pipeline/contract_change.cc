@@ -128,10 +128,44 @@ ContractChange ChangeOf(const PipelineDefinition& before, size_t stream,
         "`compatibility: backward` with an earlier change",
         after.name, field, NameOf(was.compatibility), ReadBy(before, stream, field)));
   }
+  for (const columns::WidenedField& field : change.evolution.widened) {
+    if (was.compatibility == Compatibility::kBackward) {
+      change.notes.push_back(fmt::format("`{}` is {} from now on, and was {}{}", field.name,
+                                         columns::NameOf(field.to), columns::NameOf(field.from),
+                                         ReadBy(before, stream, field.name)));
+      continue;
+    }
+    change.refused.push_back(fmt::format(
+        "stream {}: field `{}` would become {}, and `compatibility: {}` says that who knows the "
+        "contract of before, by which it is {}, can read rows of after{}; add a field of the wider "
+        "type beside it, or declare `compatibility: backward` with an earlier change",
+        after.name, field.name, columns::NameOf(field.to), NameOf(was.compatibility),
+        columns::NameOf(field.from), ReadBy(before, stream, field.name)));
+  }
   return change;
 }
 
 }  // namespace
+
+std::vector<std::string> TablesTooNarrow(const PipelineDefinition& before,
+                                         const PipelineDefinition& after) {
+  std::vector<std::string> refused;
+  for (const TableDefinition& table : after.tables) {
+    const StreamDefinition& stream = after.streams[table.stream];
+    const auto was = before.StreamNamed(stream.name);
+    if (table.may_widen || !was) continue;
+    const auto evolution = columns::EvolutionOf(*before.streams[*was].schema(), *stream.schema());
+    for (const columns::WidenedField& field : evolution.widened)
+      refused.push_back(fmt::format(
+          "table {}: column `{}` would become {}, and is {}: that takes Delta's `typeWidening`, "
+          "and DuckDB and Spark read such a table, but delta-rs and Polars refuse all of it from "
+          "then on; if nobody reads it with those, say `type_widening: allowed` there, else add a "
+          "field of the wider type beside it{}",
+          stream.name, field.name, columns::NameOf(field.to), columns::NameOf(field.from),
+          ReadBy(before, *was, field.name)));
+  }
+  return refused;
+}
 
 std::vector<std::string> ReadersOf(const PipelineDefinition& definition, size_t stream,
                                    std::string_view field) {

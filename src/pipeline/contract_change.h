@@ -27,6 +27,11 @@ struct ContractChange {
   std::vector<std::string> notes;  // "`amount` may be missing now: view card (14:20) reads it"
 };
 
+// Tables of streams of either kind that would get a column of a wider type and are not to: a
+// sentence each, with what to do.
+std::vector<std::string> TablesTooNarrow(const PipelineDefinition& before,
+                                         const PipelineDefinition& after);
+
 // Of streams that come in, both have, and whose contracts say something else; in the order of
 // `after`. The compatibility is that which `before` declares.
 std::vector<ContractChange> ContractChanges(const PipelineDefinition& before,

@@ -117,6 +117,40 @@ TEST(ContractChange, ForwardCompatibilityIsThatOfBefore) {
               IsEmpty());
 }
 
+TEST(ContractChange, AWiderTypeIsForTheTableToAllow) {
+  constexpr std::string_view kNarrow =
+      "      - {name: amount, logicalType: integer, physicalType: int32, required: true}\n";
+  const PipelineRef before = With({kCard, kShop, kNarrow, kPaidAt});
+  const PipelineRef after = With({kCard, kShop, kAmount, kPaidAt});
+  const auto changes = ContractChanges(*before, *after);
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_THAT(changes[0].refused, IsEmpty());
+  EXPECT_THAT(changes[0].notes,
+              ElementsAre("`amount` is float64 from now on, and was int32; it is read by derived "
+                          "stream big (8:32), table payments"));
+  const auto refused = TablesTooNarrow(*before, *after);
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_THAT(refused[0], HasSubstr("table payments: column `amount` would become float64"));
+  EXPECT_THAT(refused[0], HasSubstr("derived stream big (8:32)"));
+  EXPECT_THAT(TablesTooNarrow(*after, *after), IsEmpty());
+  // Who knows the contract of before can't read rows of after.
+  const PipelineRef forward = With({kCard, kShop, kNarrow, kPaidAt}, ", compatibility: forward");
+  EXPECT_THAT(ContractChanges(*forward, *after)[0].refused[0],
+              HasSubstr("field `amount` would become float64"));
+}
+
+// What is made of a field is made of it anew when it is wider, also where it only decides.
+TEST(ContractChange, AWiderTypeAltersWhatReadsTheField) {
+  constexpr std::string_view kNarrow =
+      "      - {name: amount, logicalType: integer, physicalType: int32, required: true}\n";
+  const DefinitionDiff diff =
+      Compare(*With({kCard, kShop, kNarrow, kPaidAt}), *With({kCard, kShop, kAmount, kPaidAt}));
+  EXPECT_THAT(diff.views, ElementsAre(NamedDifference{"card", ChangeKind::kUnchanged},
+                                      NamedDifference{"shop", ChangeKind::kAltered}));
+  EXPECT_THAT(diff.streams, ElementsAre(NamedDifference{"payments", ChangeKind::kAltered},
+                                        NamedDifference{"big", ChangeKind::kAltered}));
+}
+
 // Which rows are taken is what stands beside the contract.
 TEST(ContractChange, TheWayInIsComparedWithoutIt) {
   const auto way = [](const PipelineRef& pipeline) {

@@ -1,5 +1,9 @@
 #include "pipeline/definition.h"
 
+#include <fmt/format.h>
+
+#include "columns/schema_evolution.h"
+
 namespace headrace::pipeline {
 namespace {
 
@@ -59,6 +63,18 @@ std::optional<AtDeadline> AtDeadlineNamed(std::string_view name) {
   for (const AtDeadline rule : {AtDeadline::kRefuse, AtDeadline::kLastKnown, AtDeadline::kDefaults})
     if (NameOf(rule) == name) return rule;
   return std::nullopt;
+}
+
+std::string NarrowType(const columns::Field& field) {
+  return columns::IsNarrow(field.type) ? fmt::format(" {}", columns::NameOf(field.type)) : "";
+}
+
+std::string NarrowInputs(const Expression& expression, const columns::Schema& schema) {
+  std::string text;
+  for (const size_t input : expression.inputs())
+    if (const std::string type = NarrowType(schema.field(input)); !type.empty())
+      text += (text.empty() ? " reads " : ", ") + schema.field(input).name + type;
+  return text;
 }
 
 size_t PipelineDefinition::RootOf(size_t stream) const {

@@ -190,6 +190,7 @@ struct TableDefinition {
   size_t stream = 0;
   base::Duration commit = std::chrono::seconds(5);
   std::optional<OptimizeDefinition> optimize = {};  // nothing: by hand only
+  bool may_widen = false;  // its columns, by `typeWidening`: not all readers know it
 };
 
 // Who reads something of the pipeline, as it says itself.
@@ -205,6 +206,12 @@ struct LogDefinition {
   // How long rows stay that tables and snapshots have; nothing: as long as there is room.
   std::optional<base::Duration> keep;
 };
+
+// Which of the fields that an expression reads have a type that may still be widened, and which:
+// " reads amount int32". What is made of such a field is not what is made of it once it is wider.
+std::string NarrowInputs(const Expression& expression, const columns::Schema& schema);
+// The same of a field itself: " int32", or nothing.
+std::string NarrowType(const columns::Field& field);
 
 struct PipelineDefinition {
   base::DefinitionId id;

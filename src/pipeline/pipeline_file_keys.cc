@@ -337,6 +337,11 @@ constexpr std::array kKeys = {
            "{every: 1h}",
            {},
            kOptimize},
+    KeyRow{kTable, "type_widening", kChoice,
+           "Whether its columns may get wider types with the contract's fields. That takes Delta's "
+           "`typeWidening`, which DuckDB and Spark read, and delta-rs and Polars do not; refused "
+           "unless said.",
+           "allowed", "allowed refused"},
 
     KeyRow{
         kOptimize, "every", kDuration,

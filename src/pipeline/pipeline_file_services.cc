@@ -258,6 +258,9 @@ void PipelineReader::Table(const Node& name, const Node& node) {
     report_.Error(DiagnosticCode::kNotInThisVersion, format->place,
                   fmt::format("{}: format `{}` is not in this version", what, format->text),
                   "format: delta");
+  if (const YamlNode* widening = Find(node, Section::kTable, "type_widening"))
+    table.may_widen = contract::ReadChoice(*widening, {"allowed", "refused"},
+                                           what + ": `type_widening`", report_) == "allowed";
   const auto stream = definition_.StreamNamed(name.text);
   if (stream) {
     table.stream = *stream;

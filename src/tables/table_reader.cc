@@ -5,6 +5,8 @@
 #include <tuple>
 #include <utility>
 
+#include "columns/conform.h"
+#include "columns/schema_evolution.h"
 #include "tables/delta/delta_table.h"
 #include "tables/maintenance/replaced_files.h"
 #include "tables/maintenance/rewrite_plan.h"
@@ -37,6 +39,16 @@ Result<PositionedRows> Split(const columns::ColumnBatch& part, const columns::Sc
                                        part.columns().begin() + static_cast<ptrdiff_t>(fields));
   rows.rows = columns::ColumnBatch(wanted, part.rows(), std::move(columns));
   return rows;
+}
+
+// `wanted`, as wide as the table's columns are by now: a definition of before knows them narrower.
+columns::SchemaRef AsInTable(const columns::Schema& table, const columns::SchemaRef& wanted) {
+  std::vector<columns::Field> fields = wanted->fields();
+  for (columns::Field& field : fields)
+    if (const auto index = table.IndexOf(field.name);
+        index && columns::IsWidening(field.type, table.field(*index).type))
+      field.type = table.field(*index).type;
+  return std::make_shared<const columns::Schema>(std::move(fields));
 }
 
 }  // namespace
@@ -180,7 +192,8 @@ Result<std::vector<TableReader::Stretch>> TableReader::FilesOf(const base::LogId
 
 Result<void> TableReader::ScanFile(size_t number, const columns::SchemaRef& wanted,
                                    const VisitRows& visit) const {
-  HR_TRY(const columns::SchemaRef with_positions, TableSchema(*wanted));
+  const columns::SchemaRef read_as = AsInTable(*table_->snapshot().schema, wanted);
+  HR_TRY(const columns::SchemaRef with_positions, TableSchema(*read_as));
   const delta::AddFile& file = table_->snapshot().files[number];
   const std::string path = table_->folder() + "/" + file.path;
   if (file.deletion_vector) {
@@ -190,7 +203,8 @@ Result<void> TableReader::ScanFile(size_t number, const columns::SchemaRef& want
   }
   HR_TRY(const auto reader, ParquetReader::Open(environment_.files(), path, file.checksum));
   return reader->Scan(with_positions, [&](const columns::ColumnBatch& part) -> Result<void> {
-    HR_TRY(const PositionedRows rows, Split(part, wanted));
+    HR_TRY(PositionedRows rows, Split(part, read_as));
+    rows.rows = columns::ConformTo(wanted, rows.rows);
     return visit(rows);
   });
 }

@@ -89,6 +89,7 @@ class Planner {
     plan_.contracts = ContractChanges(before_, next());
     for (const auto& contract : plan_.contracts)
       for (const std::string& why : contract.refused) Refuse(why);
+    for (std::string& why : TablesTooNarrow(before_, next())) Refuse(std::move(why));
     for (const auto& stream : plan_.diff.streams) {
       if (stream.difference == ChangeKind::kUnchanged) continue;
       if (IsDerived(stream.name)) {
@@ -294,6 +295,15 @@ Json DifferencesJson(const std::vector<pipeline::NamedDifference>& differences) 
   return json;
 }
 
+Json WidenedJson(const std::vector<columns::WidenedField>& fields) {
+  Json json = Json::array();
+  for (const columns::WidenedField& field : fields)
+    json.push_back({{"name", field.name},
+                    {"from", columns::NameOf(field.from)},
+                    {"to", columns::NameOf(field.to)}});
+  return json;
+}
+
 Result<ChangeRequest> Refused(const pipeline::CheckedPipeline& checked,
                               const std::map<std::string, std::string>& texts) {
   std::string message = "the new file has errors:";
@@ -324,6 +334,7 @@ std::string ChangePlan::ToJson(const ChangeGround& ground) const {
       if (stream["name"] == change.stream)
         stream["contract"] = {{"added", change.evolution.added},
                               {"relaxed", change.evolution.relaxed},
+                              {"widened", WidenedJson(change.evolution.widened)},
                               {"reordered", change.evolution.reordered},
                               {"notes", change.notes}};
   json["views"] = Json::array();

@@ -389,6 +389,8 @@ class RunningCore final : public Core {
     std::vector<std::string> refused;
     for (const auto& change : ContractChanges(*derived_.logged->definition, *standing_.definition))
       refused.insert(refused.end(), change.refused.begin(), change.refused.end());
+    for (std::string& why : TablesTooNarrow(*derived_.logged->definition, *standing_.definition))
+      refused.push_back(std::move(why));
     if (refused.empty()) return {};
     return Fail(ErrorCode::kConflict,
                 fmt::format("{}; or give the changed stream a new name", fmt::join(refused, "; ")));

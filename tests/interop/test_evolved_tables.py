@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, QueryBuilder
 from test_optimize import PIPELINE, Published, Row, plain
@@ -211,59 +210,3 @@ def test_what_cannot_follow_is_refused_by_the_command(evolving: Evolving) -> Non
         assert why in refused.stderr + refused.stdout, refused
     evolving.send_rows(evolved=False)
     assert without_position(rows_of(evolving.table, BEFORE)) == evolving.expected(BEFORE)
-
-
-def test_why_a_wider_type_is_refused(tmp_path: Path) -> None:
-    """Of a table whose column was widened as the protocol says, DuckDB reads all rows; the others
-    refuse it. Once they don't, docs/adr/0029 can be looked at again."""
-    table = tmp_path / "widened"
-    (table / "_delta_log").mkdir(parents=True)
-    narrow = pa.table({"a": pa.array([1, 2], pa.int32())})
-    wide = pa.table({"a": pa.array([3, 1 << 40], pa.int64())})
-    changes = {"delta.typeChanges": [{"fromType": "integer", "toType": "long"}]}
-    field = {"name": "a", "type": "long", "nullable": True, "metadata": changes}
-    features = ["typeWidening"]
-    actions: list[dict[str, Any]] = [
-        {
-            "protocol": {
-                "minReaderVersion": 3,
-                "minWriterVersion": 7,
-                "readerFeatures": features,
-                "writerFeatures": [*features, "appendOnly", "invariants"],
-            }
-        },
-        {
-            "metaData": {
-                "id": "widened",
-                "format": {"provider": "parquet", "options": {}},
-                "schemaString": json.dumps({"type": "struct", "fields": [field]}),
-                "partitionColumns": [],
-                "configuration": {"delta.enableTypeWidening": "true"},
-            }
-        },
-    ]
-    for name, rows in (("1.parquet", narrow), ("2.parquet", wide)):
-        pq.write_table(rows, table / name)
-        actions.append(
-            {
-                "add": {
-                    "path": name,
-                    "size": (table / name).stat().st_size,
-                    "partitionValues": {},
-                    "modificationTime": 0,
-                    "dataChange": True,
-                }
-            }
-        )
-    text = "\n".join(json.dumps(action) for action in actions)
-    (table / "_delta_log" / f"{0:020}.json").write_text(text)
-
-    with duckdb_with_delta() as connection:
-        read = connection.execute(f"SELECT a FROM delta_scan('{table}')").fetchall()
-    assert sorted(read) == [(1,), (2,), (3,), (1 << 40,)]
-    with pytest.raises(Exception, match="TypeWidening"):
-        QueryBuilder().register("t", DeltaTable(str(table)))
-    import polars
-
-    with pytest.raises(Exception, match="typeWidening"):
-        polars.scan_delta(str(table)).collect()

@@ -18,6 +18,7 @@ import pytest
 from spark_tables import session, sql
 from test_evolved_tables import AFTER, PARTS, Evolving, microseconds
 from test_optimize import Published, Row, rows_of
+from test_widened_tables import FIELDS, Widening
 
 import engine_under_load
 from test_delta_readers import COLUMNS, ROWS_PER_VERSION, expected_row, writer
@@ -57,6 +58,15 @@ def published(tmp_path: Path) -> Iterator[Published]:
 @pytest.fixture
 def evolving(tmp_path: Path) -> Iterator[Evolving]:
     running = Evolving(tmp_path)
+    try:
+        yield running
+    finally:
+        running.engine.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def widening(tmp_path: Path) -> Iterator[Widening]:
+    running = Widening(tmp_path)
     try:
         yield running
     finally:
@@ -196,3 +206,21 @@ def test_a_feature_that_spark_switches_on_stops_us(published: Published) -> None
     assert status == 200, text
     assert "writer feature" in wait_for_state(published, "stopped")["reason"]
     assert by_spark(published.table) == before
+
+
+def test_a_table_whose_columns_were_widened(widening: Widening) -> None:
+    widening.send_rows(wide=False)
+    version = widening.version()
+    before = widening.rows.copy()
+    wide = widening.engine.folder / "wide.yaml"
+    applied = widening.ask("apply", str(wide), "--break-consumers")
+    assert applied.returncode == 0, applied.stderr + applied.stdout
+    widening.send_rows(wide=True)
+    assert by_spark(widening.table, None, *FIELDS) == widening.rows
+    assert by_spark(widening.table, version, *FIELDS) == before
+
+    # What it compacts and appends is read by us, and the engine goes on.
+    sql(f"OPTIMIZE delta.`{widening.table}`")
+    widening.send_rows(wide=True)
+    assert by_spark(widening.table, None, *FIELDS) == widening.rows
+    assert widening.read() == widening.rows

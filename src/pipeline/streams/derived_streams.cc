@@ -431,12 +431,16 @@ std::string DerivationText(const PipelineDefinition& definition, size_t stream) 
       fmt::format_to(std::back_inserter(text), " {} {}", fields[i].name,
                      columns::NameOf(fields[i].type));
   };
+  const auto add_keys = [&](const std::vector<size_t>& keys, const columns::Schema& schema) {
+    for (const size_t field : keys)
+      text += " " + schema.field(field).name + NarrowType(schema.field(field));
+  };
   add_text(derivation->source);
   if (const auto& as_of = derivation->as_of) {
     fmt::format_to(std::back_inserter(text), " as of {} {}", as_of->kind == JoinKind::kLeft ? 1 : 0,
                    definition.streams[as_of->stream].name);
     add_text(as_of->stream);
-    for (const size_t field : as_of->key) text += " " + source.schema()->field(field).name;
+    add_keys(as_of->key, *source.schema());
     fmt::format_to(std::back_inserter(text), " late {}", source.timing.late.count());
     add_fields(source.schema()->size());
   }
@@ -445,7 +449,7 @@ std::string DerivationText(const PipelineDefinition& definition, size_t stream) 
     fmt::format_to(std::back_inserter(text), " within {} to {} {} {}", interval->from.count(),
                    interval->to.count(), interval->kind == JoinKind::kLeft ? 1 : 0, other.name);
     add_text(interval->stream);
-    for (const size_t field : interval->key) text += " " + source.schema()->field(field).name;
+    add_keys(interval->key, *source.schema());
     fmt::format_to(std::back_inserter(text), " late {} {}", source.timing.late.count(),
                    other.timing.late.count());
     add_fields(0);
@@ -464,11 +468,16 @@ std::string DerivationText(const PipelineDefinition& definition, size_t stream) 
   for (size_t i = 0; i < derivation->columns.size(); ++i)
     add(derivation->wide->field(derivation->unnested->size() + i).name + " =",
         derivation->columns[i]);
-  if (derivation->where) add("where", *derivation->where);
+  for (const Expression& column : derivation->columns)
+    text += NarrowInputs(column, *derivation->unnested);
+  if (derivation->where) {
+    add("where", *derivation->where);
+    text += NarrowInputs(*derivation->where, *derivation->wide);
+  }
   if (const auto& dedupe = derivation->dedupe) {
     fmt::format_to(std::back_inserter(text), " first within {} late {} by", dedupe->within.count(),
                    source.timing.late.count());
-    for (const size_t field : dedupe->by) text += " " + derivation->schema->field(field).name;
+    add_keys(dedupe->by, *derivation->schema);
   }
   return text;
 }

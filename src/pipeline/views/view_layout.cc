@@ -42,10 +42,15 @@ std::string KeptText(const PipelineDefinition& definition, const ViewDefinition&
     text += fmt::format("precision {} settled {}\n", view.precision->count(),
                         (view.history + view.ending()).count());
   if (view.last_rows() > 0) text += fmt::format("last rows {}\n", view.last_rows());
-  if (view.where && !view.where->semantics().empty())
-    text += fmt::format("where by {}\n", view.where->semantics());
+  if (view.where) {
+    if (!view.where->semantics().empty())
+      text += fmt::format("where by {}\n", view.where->semantics());
+    if (const std::string narrow = NarrowInputs(*view.where, *stream.schema()); !narrow.empty())
+      text += fmt::format("where{}\n", narrow);
+  }
   for (const Expression& argument : view.arguments) {
-    text += fmt::format("argument {} {}\n", columns::NameOf(argument.type()), argument.text());
+    text += fmt::format("argument {} {}{}\n", columns::NameOf(argument.type()), argument.text(),
+                        NarrowInputs(argument, *stream.schema()));
     if (!argument.semantics().empty()) text += fmt::format("by {}\n", argument.semantics());
   }
   const AggregatePlan plan = PlanOf(view);

@@ -437,8 +437,12 @@ Result<void> DeltaTable::EvolveTo(const columns::SchemaRef& wanted, Commit& comm
   }
   evolving_ = wanted;
   commit.metadata = snapshot_.metadata;
-  commit.metadata->schema_string = RenderSchema(*wanted);
-  const Protocol needed = WithFeaturesFor(*wanted, *snapshot_.protocol);
+  HR_TRY(commit.metadata->schema_string, RenderEvolved(snapshot_.metadata->schema_string, *wanted));
+  Protocol needed = WithFeaturesFor(*wanted, *snapshot_.protocol);
+  if (!evolution.widened.empty()) {
+    needed = WithTypeWidening(needed);
+    commit.metadata->configuration["delta.enableTypeWidening"] = "true";
+  }
   if (needed.reader_features != snapshot_.protocol->reader_features) commit.protocol = needed;
   return {};
 }

@@ -327,6 +327,45 @@ TEST_F(DeltaTableTest, ANewColumnKeepsThePropertiesOfOthers) {
             "interval 9 days");
 }
 
+// As PROTOCOL says of type changes, beside what others have said of the column.
+TEST_F(DeltaTableTest, FilesWithAWiderColumnSayHowItWas) {
+  OpenForAppend();
+  const auto with = [](Type type) {
+    return std::make_shared<const Schema>(
+        std::vector<Field>{{.id = 1, .name = "a", .type = Type::kInt64, .nullable = Nullable::kNo},
+                           {.id = 2, .name = "b", .type = Type::kString},
+                           {.id = 3, .name = "c", .type = type}});
+  };
+  const auto file_of = [](const std::string& name, const SchemaRef& schema) {
+    return DataFile{.name = name,
+                    .bytes = 10,
+                    .rows = 1,
+                    .stats = {ColumnStats{}, ColumnStats{}, ColumnStats{}},
+                    .schema = schema};
+  };
+  const std::vector<SchemaRef> known = {TwoColumns(), with(Type::kFloat32), with(Type::kFloat64)};
+  const auto table =
+      *DeltaTable::OpenForAppend(*environment_, folder_, "t", known.back(), {}, known);
+  ASSERT_TRUE(table->Append(std::vector{file_of("x.parquet", known[1])}, {"headrace/l/s", 6}));
+  EXPECT_EQ(table->snapshot().protocol->reader_version, 1);
+  ASSERT_TRUE(table->Append(std::vector{file_of("y.parquet", known[2])}, {"headrace/l/s", 7}));
+  const auto read = *DeltaTable::Open(*environment_, folder_, Keep::kFiles);
+  EXPECT_EQ(read->snapshot().schema->field(2).type, Type::kFloat64);
+  const Protocol& protocol = *read->snapshot().protocol;
+  EXPECT_EQ(protocol.reader_features, std::vector<std::string>{"typeWidening"});
+  EXPECT_EQ(protocol.writer_features,
+            (std::vector<std::string>{"typeWidening", "appendOnly", "invariants"}));
+  const Metadata& metadata = *read->snapshot().metadata;
+  EXPECT_EQ(metadata.configuration.at("delta.enableTypeWidening"), "true");
+  EXPECT_NE(metadata.schema_string.find(
+                R"("delta.typeChanges":[{"fromType":"float","toType":"double"}])"),
+            std::string::npos)
+      << metadata.schema_string;
+  // A plan of before that is carried out late has the narrower column, and changes nothing.
+  ASSERT_TRUE(table->Append(std::vector{file_of("z.parquet", known[1])}, {"headrace/l/s", 8}));
+  EXPECT_EQ(table->snapshot().schema->field(2).type, Type::kFloat64);
+}
+
 TEST_F(DeltaTableTest, ColumnsThatCannotFollowStopTheWriter) {
   const auto table = OpenForAppend();
   DataFile file = File("x.parquet", 1);

@@ -53,16 +53,28 @@ const Json* MemberOf(const Json& stats, const char* which, const TableColumn& co
   return at;
 }
 
+enum class Bound : uint8_t { kLeast, kGreatest };
+
+// Of floats, written with the fewest digits that tell them from their neighbours: as doubles they
+// are a little off. Files of a column that was widened have such.
+double AsFloatBound(double value, Bound bound) {
+  const auto as_float = static_cast<double>(static_cast<float>(value));
+  return bound == Bound::kLeast ? std::min(value, as_float) : std::max(value, as_float);
+}
+
 // A bound as the statistics have it; nothing when it is not there or can't be told.
-std::optional<Value> BoundOf(const Json& stats, const char* which, const TableColumn& column) {
-  const Json* const found = MemberOf(stats, which, column);
+std::optional<Value> BoundOf(const Json& stats, Bound bound, const TableColumn& column) {
+  const char* const name = bound == Bound::kLeast ? "minValues" : "maxValues";
+  const Json* const found = MemberOf(stats, name, column);
   if (found == nullptr || !column.comparable()) return std::nullopt;
   const Type type = *column.held;
   if (columns::IsInteger(type))
     return found->is_number_integer() ? std::optional(Value(type, found->get<int64_t>()))
                                       : std::nullopt;
-  if (columns::IsFloating(type))
-    return found->is_number() ? std::optional(Value(type, found->get<double>())) : std::nullopt;
+  if (columns::IsFloating(type)) {
+    if (!found->is_number()) return std::nullopt;
+    return Value(type, AsFloatBound(found->get<double>(), bound));
+  }
   if (!found->is_string()) return std::nullopt;
   const auto text = found->get<std::string>();
   if (type == Type::kString) return Value(type, text);
@@ -81,8 +93,8 @@ bool AllNull(const Json& stats, const TableColumn& column) {
 
 bool MayFitStats(const Json& stats, const TableColumn& column, const Condition& condition) {
   if (AllNull(stats, column)) return false;
-  const auto min = BoundOf(stats, "minValues", column);
-  auto max = BoundOf(stats, "maxValues", column);
+  const auto min = BoundOf(stats, Bound::kLeast, column);
+  auto max = BoundOf(stats, Bound::kGreatest, column);
   if (max && (*column.held == Type::kTimestamp || *column.held == Type::kTimestampNtz)) {
     int64_t us = 0;
     if (__builtin_add_overflow(max->as_int(), kTimeSlackUs, &us)) return true;
@@ -127,8 +139,8 @@ std::vector<FileBounds> BoundsOf(const TableColumns& table, const AddFile& file)
       if (!value->is_null() && column.comparable()) all[i].least = all[i].greatest = *value;
     } else if (stats.is_object()) {
       all[i].all_null = AllNull(stats, column);
-      all[i].least = BoundOf(stats, "minValues", column);
-      all[i].greatest = BoundOf(stats, "maxValues", column);
+      all[i].least = BoundOf(stats, Bound::kLeast, column);
+      all[i].greatest = BoundOf(stats, Bound::kGreatest, column);
     }
   }
   return all;

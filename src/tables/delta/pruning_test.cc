@@ -54,6 +54,22 @@ TEST(Pruning, ComparesWithTheBounds) {
   EXPECT_FALSE(Fits(kFile, "d", Is::kAtLeast, *Value::FromText(Type::kDate, "2026-01-04")));
 }
 
+// The bounds of floats are told with the digits that tell floats, also of a column that has become
+// double since.
+TEST(Pruning, LeavesAFloatsDigitsToDoubles) {
+  const AddFile file =
+      WithStats(R"({"numRecords":2,"minValues":{"p-x":0.7},"maxValues":{"p-x":0.1}})");
+  const auto as_double = [](float value) { return Value::Float64(static_cast<double>(value)); };
+  ASSERT_GT(as_double(0.1F).as_double(), 0.1);
+  ASSERT_LT(as_double(0.7F).as_double(), 0.7);
+  const AddFile least = WithStats(R"({"numRecords":2,"minValues":{"p-x":0.7}})");
+  EXPECT_TRUE(Fits(least, "x", Is::kEqual, as_double(0.7F)));
+  EXPECT_FALSE(Fits(least, "x", Is::kEqual, Value::Float64(0.6999)));
+  const AddFile greatest = WithStats(R"({"numRecords":2,"maxValues":{"p-x":0.1}})");
+  EXPECT_TRUE(Fits(greatest, "x", Is::kEqual, as_double(0.1F)));
+  EXPECT_FALSE(Fits(greatest, "x", Is::kEqual, Value::Float64(0.1001)));
+}
+
 // Others cut a time's maximum to the millisecond below it.
 TEST(Pruning, LeavesAMillisecondToTimes) {
   constexpr int64_t kMax = 1'767'312'000'000'000;

@@ -18,6 +18,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kTextBytesMax = 32;
 constexpr std::string_view kLargestCharacter = "\xF4\x8F\xBF\xBF";  // U+10FFFF
+constexpr const char* kTypeChanges = "delta.typeChanges";
 constexpr int64_t kUsPerMs = 1000;
 constexpr int64_t kUsPerDay = 86'400'000'000;
 // Outside the years 0001 to 9999 readers differ: no bound is told.
@@ -77,9 +78,7 @@ std::optional<Json> Bound(const Value& value, bool upper) {
   }
 }
 
-}  // namespace
-
-std::string RenderSchema(const columns::Schema& schema) {
+Json SchemaJson(const columns::Schema& schema) {
   Json fields = Json::array();
   for (const columns::Field& field : schema.fields()) {
     fields.push_back({{"name", field.name},
@@ -87,7 +86,32 @@ std::string RenderSchema(const columns::Schema& schema) {
                       {"nullable", field.nullable == columns::Nullable::kYes},
                       {"metadata", Json::object()}});
   }
-  return Json{{"type", "struct"}, {"fields", std::move(fields)}}.dump();
+  return {{"type", "struct"}, {"fields", std::move(fields)}};
+}
+
+// What was said of a column before goes on to be said.
+void CarryOver(const Json& was, Json& field) {
+  if (was.contains("metadata")) field["metadata"] = was["metadata"];
+  if (was.at("type") == field["type"]) return;
+  Json& changes = field["metadata"][kTypeChanges];
+  changes.push_back({{"fromType", was.at("type")}, {"toType", field["type"]}});
+}
+
+}  // namespace
+
+std::string RenderSchema(const columns::Schema& schema) { return SchemaJson(schema).dump(); }
+
+Result<std::string> RenderEvolved(std::string_view known, const columns::Schema& wanted) {
+  Json after = SchemaJson(wanted);
+  try {
+    const Json before = Json::parse(known);
+    for (Json& field : after["fields"])
+      for (const Json& was : before.at("fields"))
+        if (was.at("name") == field["name"]) CarryOver(was, field);
+    return after.dump();
+  } catch (const Json::exception& e) {
+    return Fail(ErrorCode::kCorruption, fmt::format("broken schemaString: {}", e.what()));
+  }
 }
 
 Result<columns::SchemaRef> ParseSchema(std::string_view schema_string) {

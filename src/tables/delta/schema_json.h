@@ -16,6 +16,11 @@ namespace headrace::tables::delta {
 // The schemaString of a table.
 std::string RenderSchema(const columns::Schema& schema);
 
+// The schemaString of a table that has `known` and gets the columns `wanted`: what `known` says
+// beside type and nullability of a column stays, and a column of a wider type says so
+// (PROTOCOL, "Type Change Metadata"). Errors: kCorruption.
+base::Result<std::string> RenderEvolved(std::string_view known, const columns::Schema& wanted);
+
 // Field ids are 1, 2, 3 ... Errors: kCorruption; kUnsupported for types without a counterpart
 // (decimal, struct, ...).
 base::Result<columns::SchemaRef> ParseSchema(std::string_view schema_string);

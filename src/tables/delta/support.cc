@@ -14,17 +14,19 @@ using base::Fail;
 using base::Result;
 
 constexpr std::string_view kTimestampNtz = "timestampNtz";
+constexpr std::string_view kTypeWidening = "typeWidening";
 // deletionVectors may be named: a file that has one is refused when it is read.
-constexpr std::array<std::string_view, 3> kReaderFeatures = {kTimestampNtz, "deletionVectors",
-                                                             "vacuumProtocolCheck"};
+constexpr std::array<std::string_view, 4> kReaderFeatures = {kTimestampNtz, "deletionVectors",
+                                                             "vacuumProtocolCheck", kTypeWidening};
 // What DeltaReader understands.
 constexpr std::array<std::string_view, 7> kAllReaderFeatures = {
     kTimestampNtz,  "deletionVectors",      "vacuumProtocolCheck", "columnMapping",
-    "v2Checkpoint", "typeWidening-preview", "typeWidening"};
+    "v2Checkpoint", "typeWidening-preview", kTypeWidening};
 // Listed features bind an appender only through properties and columns, which CheckWritable looks
 // at.
-constexpr std::array<std::string_view, 5> kWriterFeatures = {
-    kTimestampNtz, "deletionVectors", "vacuumProtocolCheck", "appendOnly", "invariants"};
+constexpr std::array<std::string_view, 6> kWriterFeatures = {
+    kTimestampNtz, "deletionVectors", "vacuumProtocolCheck",
+    kTypeWidening, "appendOnly",      "invariants"};
 
 template <size_t N>
 Result<void> CheckFeatures(const std::vector<std::string>& features,
@@ -48,22 +50,15 @@ std::unexpected<base::Error> VersionTooNew(const char* what, int version) {
                           version));
 }
 
-}  // namespace
-
-Protocol ProtocolFor(const columns::Schema& schema) {
-  const auto& fields = schema.fields();
-  const bool ntz = std::any_of(fields.begin(), fields.end(), [](const columns::Field& field) {
-    return field.type == columns::Type::kTimestampNtz;
-  });
-  if (!ntz) return {};
+Protocol ProtocolWith(std::string_view feature) {
   return {.reader_version = 3,
           .writer_version = 7,
-          .reader_features = {std::string(kTimestampNtz)},
-          .writer_features = {std::string(kTimestampNtz), "appendOnly", "invariants"}};
+          .reader_features = {std::string(feature)},
+          .writer_features = {std::string(feature), "appendOnly", "invariants"}};
 }
 
-Protocol WithFeaturesFor(const columns::Schema& schema, const Protocol& known) {
-  Protocol wanted = ProtocolFor(schema);
+// Both; `known` when `wanted` needs no features.
+Protocol Merge(const Protocol& wanted, const Protocol& known) {
   if (wanted.reader_version < 3) return known;
   if (known.reader_version < 3) return wanted;
   Protocol both = known;
@@ -74,6 +69,24 @@ Protocol WithFeaturesFor(const columns::Schema& schema, const Protocol& known) {
   add(wanted.reader_features, both.reader_features);
   add(wanted.writer_features, both.writer_features);
   return both;
+}
+
+}  // namespace
+
+Protocol ProtocolFor(const columns::Schema& schema) {
+  const auto& fields = schema.fields();
+  const bool ntz = std::any_of(fields.begin(), fields.end(), [](const columns::Field& field) {
+    return field.type == columns::Type::kTimestampNtz;
+  });
+  return ntz ? ProtocolWith(kTimestampNtz) : Protocol{};
+}
+
+Protocol WithFeaturesFor(const columns::Schema& schema, const Protocol& known) {
+  return Merge(ProtocolFor(schema), known);
+}
+
+Protocol WithTypeWidening(const Protocol& known) {
+  return Merge(ProtocolWith(kTypeWidening), known);
 }
 
 Result<void> CheckReadable(const Protocol& protocol) {

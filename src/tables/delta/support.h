@@ -13,6 +13,8 @@ Protocol ProtocolFor(const columns::Schema& schema);
 // `known`, with what columns of `schema` need beside it. Tables of versions up to (1, 2) have no
 // other features than those that every writer has.
 Protocol WithFeaturesFor(const columns::Schema& schema, const Protocol& known);
+// `known`, with typeWidening, which a table needs whose files have a narrower type than a column.
+Protocol WithTypeWidening(const Protocol& known);
 
 // Errors: kUnsupported that names what a reader would have to understand.
 base::Result<void> CheckReadable(const Protocol& protocol);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "columns/conform.h"
+#include "columns/schema_evolution.h"
 #include "tables/publish/plan.h"
 #include "tables/stream_rows.h"
 
@@ -31,14 +32,7 @@ ColumnBatch Project(const columns::SchemaRef& schema, const ColumnBatch& rows,
 
 // Rows with the columns of `schema` that a table has, in their order; the others are null.
 ColumnBatch Arranged(const columns::SchemaRef& schema, const ColumnBatch& rows) {
-  if (rows.columns().size() == schema->size()) return {schema, rows.rows(), rows.columns()};
-  std::vector<columns::Column> columns;
-  for (const columns::Field& field : schema->fields()) {
-    const auto index = rows.schema()->IndexOf(field.name);
-    columns.push_back(index ? rows.column(*index)
-                            : columns::AllNullColumn(field.type, rows.rows()));
-  }
-  return {schema, rows.rows(), std::move(columns)};
+  return columns::ConformTo(schema, rows);
 }
 
 // Rows of epochs up to `last`.
@@ -114,7 +108,10 @@ Result<void> SnapshotScan::OpenTable() {
   const EpochId last = std::min(figures_.marker, source_.epoch);
   std::vector<Condition> conditions = columns_.filter.conditions();
   std::erase_if(conditions, [this](const Condition& condition) {
-    return table_->columns().Named(condition.column) == nullptr;
+    const delta::TableColumn* column = table_->columns().Named(condition.column);
+    const auto field = columns_.table->IndexOf(condition.column);
+    // The bounds of one that was widened lately are of the narrower type.
+    return column == nullptr || (field && column->held != columns_.table->field(*field).type);
   });
   conditions.push_back({.column = kEpochColumn,
                         .is = Condition::Is::kAtMost,
@@ -128,7 +125,10 @@ Result<void> SnapshotScan::OpenTable() {
 Result<void> SnapshotScan::ChooseColumns() {
   for (const columns::Field& field : columns_.table->fields()) {
     const delta::TableColumn* column = table_->columns().Named(field.name);
-    if (column != nullptr && column->held == field.type) continue;
+    // One that was widened lately, likewise.
+    if (column != nullptr && column->held &&
+        (*column->held == field.type || columns::IsWidening(*column->held, field.type)))
+      continue;
     if (column == nullptr && field.nullable == columns::Nullable::kYes) continue;
     return Fail(Error(ErrorCode::kConflict,
                       fmt::format("column `{}` of the table is {}, of the stream {}", field.name,

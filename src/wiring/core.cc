@@ -355,8 +355,9 @@ class RunningCore final : public Core {
                        {{"file", definition_->id.ToString()},
                         {"in_force", standing_.definition->id.ToString()},
                         {"how",
-                         "the file was changed by `headrace apply`: serve that one, or apply "
-                         "this one again"}});
+                         "what is in force was applied while the engine ran: serve that file, or "
+                         "apply this one again"}});
+    WarnOfAbandoned();
     return {};
   }
 
@@ -381,6 +382,27 @@ class RunningCore final : public Core {
       derived_.publishers->Bind(stream.name, id);
     }
     return {};
+  }
+
+  // Nothing is lost that a file leaves out; but who gives another pipeline's file by mistake should
+  // not have to find out by features that are empty.
+  void WarnOfAbandoned() const {
+    if (!derived_.logged) return;
+    const pipeline::PipelineDefinition& before = *derived_.logged->definition;
+    if (before.name != standing_.definition->name)
+      base::LogWarning("wiring.another_pipeline",
+                       {{"was", before.name},
+                        {"is", standing_.definition->name},
+                        {"how",
+                         "if that is a mistake: serve the file of before, or give this one a "
+                         "--data folder of its own"}});
+    for (const pipeline::StreamDefinition& stream : before.streams)
+      if (!stream.derived() && !standing_.definition->StreamNamed(stream.name))
+        base::LogWarning("wiring.stream_left_out",
+                         {{"stream", stream.name},
+                          {"how",
+                           "its rows stay in the log and in its table, which does not grow "
+                           "any more; serve a file that has it to go on with it"}});
   }
 
   // Of a start with another file.

@@ -3,11 +3,13 @@
 
 #include "wiring/recovery.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <optional>
 #include <random>
 
+#include "base/log.h"
 #include "columns/batch_builder.h"
 #include "columns/value.h"
 #include "env/simulated/environment.h"
@@ -248,6 +250,28 @@ TEST_F(Recovery, ASnapshotAheadOfTheLogIsPassedOver) {
   EXPECT_TRUE(core_->started_from().snapshot.empty());
   EXPECT_EQ(core_->started_from().passed_over, 1U);
   EXPECT_EQ(Answers(), then);
+}
+
+// The file of another pipeline is taken, as a changed one is; but not in silence.
+TEST_F(Recovery, AStartSaysWhatItsFileLeavesOut) {
+  std::vector<std::string> warned;
+  base::SetLogSink([&](const base::LogLine& line) {
+    if (line.level == base::LogLevel::kWarning) warned.push_back(line.event + " " + line.fields);
+  });
+  ASSERT_TRUE(Start());
+  Send(10);
+  Die();
+  warned.clear();
+  std::string other(kPipeline);
+  other.replace(other.find("pipeline: payments"), 18, "pipeline: refunds");
+  for (size_t at = 0; (at = other.find("payments: {", at)) != std::string::npos;)
+    other.replace(at, 8, "refunds");
+  other.replace(other.find("from: payments"), 14, "from: refunds");
+  ASSERT_TRUE(Start(other));
+  base::SetLogSink({});
+  EXPECT_THAT(warned, testing::ElementsAre(
+                          testing::HasSubstr("wiring.another_pipeline was=payments is=refunds"),
+                          testing::HasSubstr("wiring.stream_left_out stream=payments")));
 }
 
 TEST_F(Recovery, TwoSnapshotsStay) {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -26,29 +27,36 @@ Column WidenedTo(Type to, const Column& column) {
                             : Widened<int32_t, double>(column, to);
 }
 
+// Whether the narrower type has the value, too.
+template <typename To, typename From>
+bool Fits(From value) {
+  if constexpr (std::is_same_v<From, int64_t>) return std::in_range<To>(value);
+  constexpr auto kLeast = static_cast<From>(std::numeric_limits<To>::lowest());
+  constexpr auto kGreatest = static_cast<From>(std::numeric_limits<To>::max());
+  if (value >= kLeast && value <= kGreatest)
+    return static_cast<From>(static_cast<To>(value)) == value;
+  return std::is_floating_point_v<To> && !std::isfinite(static_cast<double>(value));
+}
+
 // What of its values the narrower type has, too.
-Column NarrowedTo(Type to, const Column& column) {
-  ColumnBuilder builder(to);
+template <typename From, typename To>
+Column Narrowed(const Column& column, Type to) {
+  const auto values = column.values().as<From>();
+  std::vector<To> narrow(column.length());
+  std::vector<uint8_t> validity((column.length() + 7) / 8, 0);
   for (size_t row = 0; row < column.length(); ++row) {
-    if (column.IsNull(row)) {
-      builder.AppendNull();
-    } else if (column.type() == Type::kInt64) {
-      const int64_t value = column.Int64s()[row];
-      std::in_range<int32_t>(value) ? builder.AppendInt(value) : builder.AppendNull();
-    } else if (to == Type::kFloat32) {
-      const double value = column.Float64s()[row];
-      const bool same =
-          std::isnan(value) || static_cast<double>(static_cast<float>(value)) == value;
-      same ? builder.AppendDouble(value) : builder.AppendNull();
-    } else {
-      const double value = column.Float64s()[row];
-      const bool whole = value >= std::numeric_limits<int32_t>::min() &&
-                         value <= std::numeric_limits<int32_t>::max() &&
-                         static_cast<double>(static_cast<int32_t>(value)) == value;
-      whole ? builder.AppendInt(static_cast<int32_t>(value)) : builder.AppendNull();
-    }
+    if (column.IsNull(row) || !Fits<To>(values[row])) continue;
+    narrow[row] = static_cast<To>(values[row]);
+    validity[row >> 3] |= static_cast<uint8_t>(1U << (row & 7));
   }
-  return builder.Finish();
+  return {to, column.length(), Buffer::OwnValues(std::move(narrow)),
+          Buffer::Own(std::move(validity))};
+}
+
+Column NarrowedTo(Type to, const Column& column) {
+  if (to == Type::kFloat32) return Narrowed<double, float>(column, to);
+  return column.type() == Type::kInt64 ? Narrowed<int64_t, int32_t>(column, to)
+                                       : Narrowed<double, int32_t>(column, to);
 }
 
 Column ConformTo(Type type, const Column& column) {

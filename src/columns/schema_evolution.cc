@@ -21,6 +21,18 @@ bool IsWidening(Type from, Type to) {
 
 bool IsNarrow(Type type) { return type == Type::kInt32 || type == Type::kFloat32; }
 
+SchemaRef AsWideAs(const SchemaRef& schema, const Schema& other) {
+  std::vector<Field> fields = schema->fields();
+  bool wider = false;
+  for (Field& field : fields) {
+    const auto index = other.IndexOf(field.name);
+    if (!index || !IsWidening(field.type, other.field(*index).type)) continue;
+    field.type = other.field(*index).type;
+    wider = true;
+  }
+  return wider ? std::make_shared<const Schema>(std::move(fields)) : schema;
+}
+
 SchemaEvolution EvolutionOf(const Schema& before, const Schema& after) {
   SchemaEvolution evolution;
   for (const Field& field : before.fields())

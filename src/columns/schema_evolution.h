@@ -43,4 +43,7 @@ bool IsWidening(Type from, Type to);
 // Whether there is a wider one.
 bool IsNarrow(Type type);
 
+// `schema`, with the types of fields of `other` that are wider; itself when none is.
+SchemaRef AsWideAs(const SchemaRef& schema, const Schema& other);
+
 }  // namespace headrace::columns

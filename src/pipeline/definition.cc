@@ -65,15 +65,14 @@ std::optional<AtDeadline> AtDeadlineNamed(std::string_view name) {
   return std::nullopt;
 }
 
-std::string NarrowType(const columns::Field& field) {
-  return columns::IsNarrow(field.type) ? fmt::format(" {}", columns::NameOf(field.type)) : "";
-}
-
 std::string NarrowInputs(const Expression& expression, const columns::Schema& schema) {
   std::string text;
-  for (const size_t input : expression.inputs())
-    if (const std::string type = NarrowType(schema.field(input)); !type.empty())
-      text += (text.empty() ? " reads " : ", ") + schema.field(input).name + type;
+  for (const size_t input : expression.inputs()) {
+    const columns::Field& field = schema.field(input);
+    if (columns::IsNarrow(field.type) && expression.text() != field.name)
+      text += fmt::format("{} {} {}", text.empty() ? " reads" : ",", field.name,
+                          columns::NameOf(field.type));
+  }
   return text;
 }
 

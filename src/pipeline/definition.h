@@ -208,10 +208,9 @@ struct LogDefinition {
 };
 
 // Which of the fields that an expression reads have a type that may still be widened, and which:
-// " reads amount int32". What is made of such a field is not what is made of it once it is wider.
+// " reads amount int32". What is made of such a field (its hash, its text) may not be what is made
+// of it once it is wider. Nothing of a field alone, whose type is the expression's.
 std::string NarrowInputs(const Expression& expression, const columns::Schema& schema);
-// The same of a field itself: " int32", or nothing.
-std::string NarrowType(const columns::Field& field);
 
 struct PipelineDefinition {
   base::DefinitionId id;

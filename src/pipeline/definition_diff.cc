@@ -69,18 +69,30 @@ std::optional<YamlNode> Parsed(std::string_view text) {
   return contract::ParseYaml(text, report);
 }
 
+void Erase(std::string_view key, YamlNode& map) {
+  for (size_t i = map.keys.size(); i-- > 0;) {
+    if (map.keys[i].text != key) continue;
+    map.keys.erase(map.keys.begin() + static_cast<ptrdiff_t>(i));
+    map.items.erase(map.items.begin() + static_cast<ptrdiff_t>(i));
+  }
+}
+
 ByName WaysIn(const YamlNode& streams) {
   ByName texts;
   for (size_t i = 0; i < streams.items.size(); ++i) {
     YamlNode beside = streams.items[i];
-    for (size_t key = beside.keys.size(); key-- > 0;) {
-      if (beside.keys[key].text != "contract" && beside.keys[key].text != "compatibility") continue;
-      beside.keys.erase(beside.keys.begin() + static_cast<ptrdiff_t>(key));
-      beside.items.erase(beside.items.begin() + static_cast<ptrdiff_t>(key));
-    }
+    Erase("contract", beside);
+    Erase("compatibility", beside);
     texts[streams.keys[i].text] = SortedTextOf(beside);
   }
   return texts;
+}
+
+// Whether a table's columns may be widened is asked when a contract is changed, of the file that
+// changes it; nothing that runs depends on it.
+YamlNode WithoutWidening(YamlNode tables) {
+  for (YamlNode& table : tables.items) Erase("type_widening", table);
+  return tables;
 }
 
 void AppendContracts(const YamlNode& streams, const std::map<std::string, std::string>& contracts,
@@ -177,7 +189,7 @@ DefinitionTexts TextsOf(const PipelineDefinition& definition) {
     } else if (key == "inputs") {
       inputs = TextOf(node);
     } else {
-      texts.settings[key] = SortedTextOf(node);
+      texts.settings[key] = SortedTextOf(key == "tables" ? WithoutWidening(node) : node);
     }
   }
   for (auto& [name, text] : texts.on_request) text += inputs;

@@ -339,8 +339,8 @@ constexpr std::array kKeys = {
            kOptimize},
     KeyRow{kTable, "type_widening", kChoice,
            "Whether its columns may get wider types with the contract's fields. That takes Delta's "
-           "`typeWidening`, which DuckDB and Spark read, and delta-rs and Polars do not; refused "
-           "unless said.",
+           "`typeWidening`, which DuckDB and Spark (Delta 4) read, and delta-rs and Polars do not; "
+           "refused unless said.",
            "allowed", "allowed refused"},
 
     KeyRow{

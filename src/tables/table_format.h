@@ -81,6 +81,8 @@ class TableFormat {
   virtual ~TableFormat() = default;
   // The markers of the newest version that was seen.
   virtual std::vector<Marker> markers() const = 0;
+  // Its columns, likewise.
+  virtual const columns::Schema& columns() const = 0;
   // Looks for versions that others have committed meanwhile. Errors: kConflict when they made the
   // table one that this writer can't append to; kCorruption, kIoError.
   virtual base::Result<void> Refresh() = 0;

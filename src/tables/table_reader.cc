@@ -41,16 +41,6 @@ Result<PositionedRows> Split(const columns::ColumnBatch& part, const columns::Sc
   return rows;
 }
 
-// `wanted`, as wide as the table's columns are by now: a definition of before knows them narrower.
-columns::SchemaRef AsInTable(const columns::Schema& table, const columns::SchemaRef& wanted) {
-  std::vector<columns::Field> fields = wanted->fields();
-  for (columns::Field& field : fields)
-    if (const auto index = table.IndexOf(field.name);
-        index && columns::IsWidening(field.type, table.field(*index).type))
-      field.type = table.field(*index).type;
-  return std::make_shared<const columns::Schema>(std::move(fields));
-}
-
 }  // namespace
 
 TableReader::TableReader(env::Environment& environment, std::unique_ptr<delta::DeltaTable> table)
@@ -192,7 +182,8 @@ Result<std::vector<TableReader::Stretch>> TableReader::FilesOf(const base::LogId
 
 Result<void> TableReader::ScanFile(size_t number, const columns::SchemaRef& wanted,
                                    const VisitRows& visit) const {
-  const columns::SchemaRef read_as = AsInTable(*table_->snapshot().schema, wanted);
+  // A definition of before knows some of the columns narrower than they are by now.
+  const columns::SchemaRef read_as = columns::AsWideAs(wanted, *table_->snapshot().schema);
   HR_TRY(const columns::SchemaRef with_positions, TableSchema(*read_as));
   const delta::AddFile& file = table_->snapshot().files[number];
   const std::string path = table_->folder() + "/" + file.path;

@@ -145,6 +145,11 @@ class Planner {
     const auto was = before_.StreamNamed(stream);
     const auto is = next().StreamNamed(stream);
     if (!was || !is || plan_.contracts.empty()) return "";
+    const std::string& root = next().streams[next().RootOf(*is)].name;
+    for (const pipeline::ContractChange& contract : plan_.contracts)
+      if (contract.stream == root && !contract.evolution.widened.empty())
+        return fmt::format(". `{}` of {} gets a wider type",
+                           contract.evolution.widened.front().name, root);
     const auto evolution =
         columns::EvolutionOf(*before_.streams[*was].schema(), *next().streams[*is].schema());
     if (!evolution.possible() || evolution.added.empty()) return "";

@@ -95,6 +95,14 @@ class Widening(Published):
             query = f"SELECT {', '.join(FIELDS)} FROM delta_scan('{self.table}'{at})"
             return Counter(connection.execute(query).fetchall())
 
+    def scan(self) -> Counter[Row]:
+        ticket = flight.Ticket(json.dumps({"scan": "events", "columns": list(FIELDS)}).encode())
+        with flight.connect(f"grpc://127.0.0.1:{self.engine.flight}") as client:
+            scanned = client.do_get(ticket).read_all()
+        assert scanned.schema.field("pieces").type == pa.int64()
+        columns = [scanned.column(name).to_pylist() for name in FIELDS]
+        return Counter(zip(*columns, strict=True))
+
     def ask_for_all(self) -> int:
         for number in range(KEYS):
             self.done("get", "--service", "everything", f"key=k{number}")
@@ -110,7 +118,8 @@ def widening(tmp_path: Path) -> Iterator[Widening]:
         running.engine.stop(signal.SIGKILL)
 
 
-def test_files_of_both_types_are_one_table(widening: Widening) -> None:
+@pytest.mark.parametrize("optimized_first", [False, True])
+def test_files_of_both_types_are_one_table(widening: Widening, optimized_first: bool) -> None:
     folder = widening.engine.folder
     widening.send_rows(wide=False)
     asked = widening.ask_for_all()
@@ -121,11 +130,15 @@ def test_files_of_both_types_are_one_table(widening: Widening) -> None:
     applied = widening.ask("apply", str(folder / "wide.yaml"), "--break-consumers")
     assert applied.returncode == 0, applied.stderr + applied.stdout
     asked += widening.ask_for_all()
+    if optimized_first:  # files of the wider types come by a rewriting
+        assert widening.done("optimize", "events")["done"]["files_taken"] == PARTS
+        assert widening.read() == before
+        assert widening.scan() == before
     widening.send_rows(wide=True)
     assert widening.read() == widening.rows
     assert widening.read(version) == before
 
-    # As the protocol says it, in the version of the first rows.
+    # As the protocol says it, in the version of the first such files.
     first = widening.actions(version + 1)
     protocol = next(action["protocol"] for action in first if "protocol" in action)
     assert "typeWidening" in protocol["readerFeatures"]
@@ -143,7 +156,7 @@ def test_files_of_both_types_are_one_table(widening: Widening) -> None:
 
     # Files of both types in one, and a start.
     packed = widening.done("optimize", "events")
-    assert packed["done"]["files_taken"] == 2 * PARTS
+    assert packed["done"]["files_taken"] == PARTS + (1 if optimized_first else PARTS)
     assert widening.read() == widening.rows
     assert widening.read(version) == before
     widening.engine.stop(signal.SIGKILL)
@@ -154,12 +167,7 @@ def test_files_of_both_types_are_one_table(widening: Widening) -> None:
     asked += widening.ask_for_all()
 
     # Table and log as one, by our own reader; every answer again, those of before the change, too.
-    with flight.connect(f"grpc://127.0.0.1:{widening.engine.flight}") as client:
-        ticket = flight.Ticket(json.dumps({"scan": "events", "columns": list(FIELDS)}).encode())
-        scanned = client.do_get(ticket).read_all()
-    assert scanned.schema.field("pieces").type == pa.int64()
-    columns = [scanned.column(name).to_pylist() for name in FIELDS]
-    assert Counter(zip(*columns, strict=True)) == widening.rows
+    assert widening.scan() == widening.rows
     assert widening.engine.stop() == 0
     words = ("--data", str(folder / "data"), "--answers", str(widening.answers))
     verified = run("verify", *words, "--json")
@@ -168,8 +176,40 @@ def test_files_of_both_types_are_one_table(widening: Widening) -> None:
     assert (report["checked"], report["mismatches"]) == (asked, 0)
 
 
+def test_senders_of_the_narrow_types_go_on(widening: Widening) -> None:
+    """Over a DoPut that was opened before the change, and over a new one."""
+    rows = pa.table(
+        {
+            "key": ["k0"],
+            "at": pa.array([1_767_225_600_000_000], pa.timestamp("us", "UTC")),
+            "amount": pa.array([0.5], pa.float32()),
+            "pieces": pa.array([7], pa.int32()),
+            "share": pa.array([3], pa.int32()),
+        }
+    )
+    path = flight.FlightDescriptor.for_path("events")
+    with flight.connect(f"grpc://127.0.0.1:{widening.engine.flight}") as client:
+        writer, reader = client.do_put(path, rows.schema)
+        reader.read()
+        writer.write_table(rows)
+        reader.read()
+        wide = widening.engine.folder / "wide.yaml"
+        applied = widening.ask("apply", str(wide), "--break-consumers")
+        assert applied.returncode == 0, applied.stderr + applied.stdout
+        writer.write_table(rows)
+        reader.read()
+        writer.close()
+        again, reader = client.do_put(path, rows.schema)
+        reader.read()
+        again.write_table(rows)
+        reader.read()
+        again.close()
+    widening.settle()
+    assert widening.read() == {("k0", 0.5, 7, 3): 3}
+
+
 def test_the_readers_that_refuse_it(widening: Widening) -> None:
-    """When these do not, docs/adr/0029 and the messages can be looked at again."""
+    """When these do not, docs/adr/0034 and the messages can be looked at again."""
     widening.send_rows(wide=False, parts=1)
     wide = widening.engine.folder / "wide.yaml"
     applied = widening.ask("apply", str(wide), "--break-consumers")

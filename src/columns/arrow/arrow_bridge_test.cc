@@ -136,6 +136,16 @@ TEST(ArrowBridge, AColumnThatMayBeNullMayBeMissing) {
   EXPECT_EQ(rows->column(1).Int64s()[1], 2);
 }
 
+// Of a sender that knows the column by its narrower type.
+TEST(ArrowBridge, IntegersThatADoubleHasMayStandForDoubles) {
+  const auto small = Array<arrow::Int32Builder, int32_t>({1, -2'147'483'648}, arrow::int32());
+  const auto rows = FromArrow(*Batch({{"a", small}}), One("a", Type::kFloat64));
+  ASSERT_TRUE(rows) << rows.error().ToString();
+  EXPECT_EQ(rows->column(0).Float64s()[1], -2'147'483'648.0);
+  const auto large = Array<arrow::Int64Builder, int64_t>({1, 2}, arrow::int64());
+  EXPECT_FALSE(FromArrow(*Batch({{"a", large}}), One("a", Type::kFloat64)));
+}
+
 TEST(ArrowBridge, NamesTheColumnThatIsMissingExtraOrTwice) {
   const auto a = Array<arrow::Int64Builder, int64_t>({1, 2}, arrow::int64());
   const auto required =

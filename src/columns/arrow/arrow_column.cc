@@ -126,6 +126,21 @@ Result<Column> Int64FromArrow(const Source& source) {
   }
 }
 
+// Of integers only those that a double has, all of them.
+Result<Column> DoubleFromArrow(const Source& source) {
+  switch (source.array.type_id()) {
+    case arrow::Type::DOUBLE: return Fixed(source, Type::kFloat64, 8);
+    case arrow::Type::FLOAT: return Widened<double, float>(source, Type::kFloat64);
+    case arrow::Type::INT8: return Widened<double, int8_t>(source, Type::kFloat64);
+    case arrow::Type::INT16: return Widened<double, int16_t>(source, Type::kFloat64);
+    case arrow::Type::INT32: return Widened<double, int32_t>(source, Type::kFloat64);
+    case arrow::Type::UINT8: return Widened<double, uint8_t>(source, Type::kFloat64);
+    case arrow::Type::UINT16: return Widened<double, uint16_t>(source, Type::kFloat64);
+    case arrow::Type::UINT32: return Widened<double, uint32_t>(source, Type::kFloat64);
+    default: return Mismatch(source.array, Type::kFloat64);
+  }
+}
+
 std::optional<int64_t> Times(int64_t value, int64_t factor) {
   int64_t product = 0;
   if (__builtin_mul_overflow(value, factor, &product)) return std::nullopt;
@@ -307,10 +322,7 @@ Result<Column> Typed(const Source& source, Type type) {
     case Type::kFloat32:
       if (source.array.type_id() != arrow::Type::FLOAT) return Mismatch(source.array, type);
       return Fixed(source, type, 4);
-    case Type::kFloat64:
-      if (source.array.type_id() == arrow::Type::FLOAT) return Widened<double, float>(source, type);
-      if (source.array.type_id() != arrow::Type::DOUBLE) return Mismatch(source.array, type);
-      return Fixed(source, type, 8);
+    case Type::kFloat64: return DoubleFromArrow(source);
     case Type::kString: return StringFromArrow(source);
     case Type::kBytes: return BytesFromArrow(source);
     case Type::kDate: return DateFromArrow(source);

@@ -431,9 +431,11 @@ std::string DerivationText(const PipelineDefinition& definition, size_t stream) 
       fmt::format_to(std::back_inserter(text), " {} {}", fields[i].name,
                      columns::NameOf(fields[i].type));
   };
+  // A whole number is kept as the same bytes whatever its width, and not as those of a float.
   const auto add_keys = [&](const std::vector<size_t>& keys, const columns::Schema& schema) {
     for (const size_t field : keys)
-      text += " " + schema.field(field).name + NarrowType(schema.field(field));
+      fmt::format_to(std::back_inserter(text), " {}{}", schema.field(field).name,
+                     columns::IsFloating(schema.field(field).type) ? " float" : "");
   };
   add_text(derivation->source);
   if (const auto& as_of = derivation->as_of) {

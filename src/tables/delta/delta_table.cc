@@ -490,18 +490,22 @@ Result<Replaced> DeltaTable::Replace(const Replacement& replacement) {
   HR_CHECK(appended_ != nullptr, "a Delta table that was opened for reading");
   HR_TRY_VOID(ReloadIfStale());
   HR_CHECK(replacement.checked_version >= 0, "files that nobody has looked for");
-  const Commit commit = CommitOf(replacement);
+  Commit commit = CommitOf(replacement);
+  const columns::SchemaRef wanted =
+      replacement.put.empty() ? nullptr : replacement.put.front().schema;
   // Others may have been there already without this writer having seen them.
   int64_t checked = replacement.checked_version;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     HR_TRY(const bool gone, TookAway(replacement.taken, checked, snapshot_.version));
     if (gone) return Replaced::kGone;
     checked = std::max(checked, snapshot_.version);
+    HR_TRY_VOID(EvolveTo(wanted, commit));
     environment_.CrashPoint("delta.before_replace");
     HR_TRY(const Put put, PutCommit(commit));
     environment_.CrashPoint("delta.after_replace");
     if (put == Put::kDone) {
       HR_TRY_VOID(Apply(commit));
+      if (commit.metadata) appended_ = evolving_;
       return Replaced::kDone;
     }
     HR_TRY_VOID(Refresh());

@@ -58,6 +58,7 @@ class DeltaTable final : public TableFormat {
   const std::string& folder() const { return folder_; }
 
   std::vector<Marker> markers() const override;
+  const columns::Schema& columns() const override { return *snapshot_.schema; }
   base::Result<void> Refresh() override;
   base::Result<void> Append(std::span<const DataFile> files, const Marker& marker) override;
   base::Result<Replaced> Replace(const Replacement& replacement) override;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <compare>
+#include <limits>
 #include <optional>
 
 #include <nlohmann/json.hpp>
@@ -58,6 +59,7 @@ enum class Bound : uint8_t { kLeast, kGreatest };
 // Of floats, written with the fewest digits that tell them from their neighbours: as doubles they
 // are a little off. Files of a column that was widened have such.
 double AsFloatBound(double value, Bound bound) {
+  if (std::abs(value) > std::numeric_limits<float>::max()) return value;
   const auto as_float = static_cast<double>(static_cast<float>(value));
   return bound == Bound::kLeast ? std::min(value, as_float) : std::max(value, as_float);
 }

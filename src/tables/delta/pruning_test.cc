@@ -57,8 +57,6 @@ TEST(Pruning, ComparesWithTheBounds) {
 // The bounds of floats are told with the digits that tell floats, also of a column that has become
 // double since.
 TEST(Pruning, LeavesAFloatsDigitsToDoubles) {
-  const AddFile file =
-      WithStats(R"({"numRecords":2,"minValues":{"p-x":0.7},"maxValues":{"p-x":0.1}})");
   const auto as_double = [](float value) { return Value::Float64(static_cast<double>(value)); };
   ASSERT_GT(as_double(0.1F).as_double(), 0.1);
   ASSERT_LT(as_double(0.7F).as_double(), 0.7);

@@ -91,24 +91,18 @@ Result<Found> Find(const arrow::Schema& schema, const parquet::FileMetaData& fil
 
 // How a column of the file is read when the wanted type is wider.
 Type ReadAs(const arrow::DataType& found, Type wanted) {
-  const auto id = found.id();
-  const bool integer =
-      id == arrow::Type::INT8 || id == arrow::Type::INT16 || id == arrow::Type::INT32;
-  if (wanted == Type::kFloat64 && integer) return Type::kInt32;
-  if (wanted == Type::kTimestampNtz && id == arrow::Type::DATE32) return Type::kDate;
-  return wanted;
+  const bool date = found.id() == arrow::Type::DATE32;
+  return date && wanted == Type::kTimestampNtz ? Type::kDate : wanted;
 }
 
 Result<columns::Column> Widen(const columns::Column& column, Type wanted) {
   if (column.type() == wanted) return column;
   columns::ColumnBuilder builder(wanted);
-  const auto values = column.Int32s();
+  const auto days = column.Int32s();
   for (size_t row = 0; row < column.length(); ++row) {
     if (column.IsNull(row)) {
       builder.AppendNull();
-    } else if (wanted == Type::kFloat64) {
-      builder.AppendDouble(values[row]);
-    } else if (int64_t us = 0; !__builtin_mul_overflow(int64_t{values[row]}, kUsPerDay, &us)) {
+    } else if (int64_t us = 0; !__builtin_mul_overflow(int64_t{days[row]}, kUsPerDay, &us)) {
       builder.AppendInt(us);
     } else {
       return Fail(ErrorCode::kInvalidInput, "a date that is no timestamp");

@@ -201,8 +201,7 @@ Result<void> ParquetReader::Scan(const columns::SchemaRef& wanted,
 
 Result<void> ParquetReader::Scan(const columns::SchemaRef& wanted, const Visit& visit) {
   std::vector<ColumnPlace> places;
-  for (const columns::Field& field : wanted->fields())
-    places.push_back({.name = field.name, .widening = ColumnPlace::Widening::kYes});
+  for (const columns::Field& field : wanted->fields()) places.push_back({field.name, {}, {}});
   return Scan(wanted, places, visit);
 }
 

@@ -20,8 +20,7 @@ namespace headrace::tables {
 struct ColumnPlace {
   std::string name;                 // in the file; or
   std::optional<int32_t> field_id;  // its Parquet field id, which then decides alone
-  // Integers may stand for doubles, and dates for timestamps without a zone, as in a Delta table
-  // whose column was widened.
+  // Dates may stand for timestamps without a zone, as in a Delta table whose column was widened.
   enum class Widening : uint8_t { kNo, kYes } widening = Widening::kNo;
   // Of a field inside a struct: the steps from the column above. It is null where a struct is.
   struct Step {

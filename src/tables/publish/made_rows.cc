@@ -112,7 +112,13 @@ Result<void> MadeRows::Decode(columns::ByteReader& in) {
     HR_TRY(const auto bytes, in.Bytes(size));
     const auto owner = std::make_shared<const std::vector<uint8_t>>(bytes.begin(), bytes.end());
     columns::ByteReader batch(*owner);
-    HR_TRY(const ColumnBatch rows, columns::DecodeBatch(batch, numbered_, owner));
+    // The snapshot's checksums are right: columns of other types are those of another definition.
+    const auto decoded = columns::DecodeBatch(batch, numbered_, owner);
+    if (!decoded)
+      return base::Fail(
+          base::ErrorCode::kFailedPrecondition,
+          "rows on their way into a table do not have its columns: " + decoded.error().message());
+    const ColumnBatch& rows = *decoded;
     if (known != 0 && known != rows.rows())
       return base::Fail(base::ErrorCode::kCorruption, "rows on their way into a table lack times");
     made.rows = As(schema_, rows);

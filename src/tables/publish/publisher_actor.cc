@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "columns/batch_codec.h"
+#include "columns/schema_evolution.h"
 #include "tables/publish/made_rows.h"
 
 namespace headrace::tables {
@@ -209,9 +210,12 @@ Result<void> Publisher::Actor::TryRunPlan() {
     failed_ = false;
     if (!redo_) return {};
   }
+  // A table that was made after its stream got a wider type has that from its first file on.
+  const columns::SchemaRef schema =
+      columns::AsWideAs(noted_.SchemaAt(last_plan_->last), table_->columns());
   HR_TRY(const std::vector<DataFile> files,
-         WritePlanFiles(environment_, budget_, *log_, stream_, noted_.SchemaAt(last_plan_->last),
-                        *last_plan_, options_.folder, options_.files, Pass()));
+         WritePlanFiles(environment_, budget_, *log_, stream_, schema, *last_plan_, options_.folder,
+                        options_.files, Pass()));
   environment_.CrashPoint("publish.after_files");
   environment_.CrashPoint("publish.before_commit");
   HR_TRY_VOID(table_->Append(files, {application_, last_plan_->last.value}));

@@ -125,9 +125,10 @@ Result<void> SnapshotScan::OpenTable() {
 Result<void> SnapshotScan::ChooseColumns() {
   for (const columns::Field& field : columns_.table->fields()) {
     const delta::TableColumn* column = table_->columns().Named(field.name);
-    // One that was widened lately, likewise.
+    // One that was widened lately, likewise; or the table is ahead of what is visible.
     if (column != nullptr && column->held &&
-        (*column->held == field.type || columns::IsWidening(*column->held, field.type)))
+        (*column->held == field.type || columns::IsWidening(*column->held, field.type) ||
+         columns::IsWidening(field.type, *column->held)))
       continue;
     if (column == nullptr && field.nullable == columns::Nullable::kYes) continue;
     return Fail(Error(ErrorCode::kConflict,

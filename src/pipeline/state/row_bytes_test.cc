@@ -24,10 +24,10 @@ AggregatePlan Plan() {
 
 constexpr Retention kADay{.horizon = std::chrono::hours(24)};
 
-// A key of so many rows, every second of them with a text that does not fit into its cell.
-void Fill(RowStore& store, size_t rows) {
+// The key's next rows, every second of them with a text that does not fit into its cell.
+void Append(RowStore& store, int64_t first_time, size_t rows, base::Timestamp clock, Step step) {
   std::vector<int64_t> times(rows);
-  std::iota(times.begin(), times.end(), int64_t{1});
+  std::iota(times.begin(), times.end(), first_time);
   std::vector<uint32_t> order(rows);
   std::iota(order.begin(), order.end(), 0U);
   columns::ColumnBuilder texts(columns::Type::kString);
@@ -38,9 +38,10 @@ void Fill(RowStore& store, size_t rows) {
   arguments.emplace_back(columns::Type::kInt64, rows,
                          columns::Buffer::OwnValues(std::vector<int64_t>(times)));
   arguments.push_back(texts.Finish());
-  store.Append(0, {.times = times, .epoch = {1}, .arguments = arguments}, order,
-               {static_cast<int64_t>(rows)}, 1);
+  store.Append(0, {.times = times, .epoch = {step}, .arguments = arguments}, order, clock, step);
 }
+
+void Fill(RowStore& store, size_t rows) { Append(store, 1, rows, {static_cast<int64_t>(rows)}, 1); }
 
 std::vector<std::vector<uint8_t>> PiecesOf(const RowStore& store, size_t bytes) {
   std::vector<std::vector<uint8_t>> pieces;
@@ -117,6 +118,51 @@ TEST_F(RowBytes, ATextCellWithAnAddressIsRefused) {
   const auto read = Restore(restored, piece);
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().code(), base::ErrorCode::kCorruption);
+}
+
+// All rows of a full chunk are folded, and the row that needed room is before the boundary, too.
+class AllFolded : public RowBytes {
+ protected:
+  ~AllFolded() override { memory_.Collect(2); }
+  void SetUp() override {
+    Append(folded_, 1, 8, {8}, 1);
+    Append(folded_, 9, 1, {std::chrono::microseconds(std::chrono::hours(48)).count()}, 2);
+  }
+
+  const Retention kept_{.horizon = std::nullopt,
+                        .tiles = Retention::Tiles{.settled = std::chrono::hours(24)}};
+  RowStore folded_{plan_, kept_, memory_};
+};
+
+TEST_F(AllFolded, AKeyIsItsTiles) {
+  EXPECT_TRUE(folded_.Newest(0)->empty());
+  EXPECT_EQ(folded_.rows(), 0U);
+  EXPECT_EQ(folded_.tile_figures()->rows + folded_.tile_figures()->late_rows, 9U);
+}
+
+TEST_F(AllFolded, AKeyIsReadBack) {
+  const auto pieces = PiecesOf(folded_, 1 << 20);
+  RowStore restored(plan_, kept_, memory_);
+  const auto read = Restore(restored, pieces.front());
+  ASSERT_TRUE(read) << read.error().ToString();
+  EXPECT_EQ(PiecesOf(restored, 1 << 20), pieces);
+}
+
+TEST_F(AllFolded, AChunkOfNoRowsIsPassedOver) {
+  const std::vector<uint8_t> piece = PiecesOf(folded_, 1 << 20).front();
+  std::vector<uint8_t> with_chunk(piece.begin(), piece.end() - sizeof(uint32_t));
+  columns::ByteWriter out(with_chunk);
+  out.U32(1);                                                                             // chunks
+  out.U32(0);                                                                             // rows
+  out.Bytes(std::vector<uint8_t>(2 * sizeof(uint64_t) * plan_.argument_types().size()));  // bits
+  RowStore restored(plan_, kept_, memory_);
+  const auto read = Restore(restored, with_chunk);
+  ASSERT_TRUE(read) << read.error().ToString();
+  EXPECT_TRUE(restored.Newest(0)->empty());
+  EXPECT_EQ(PiecesOf(restored, 1 << 20).front(), piece);
+  RowStore other(plan_, kept_, memory_);
+  ASSERT_TRUE(Restore(other, piece));
+  EXPECT_EQ(restored.bytes(), other.bytes());
 }
 
 }  // namespace

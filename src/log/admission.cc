@@ -102,7 +102,7 @@ Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, Place p
     const std::vector<Verdict> verdicts = Judge(batch, timing, now);
     if (!verdicts.empty()) {
       Refuse(batch, verdicts, timing, now);
-      if (before) gate_ = *before;  // no row of it came in
+      if (before) gate_.TakeBack(*before);  // no row of it came in
     }
   }
   if (all_or_none && !batch.rejected.empty()) batch.rows = NoRows(batch.rows);

@@ -277,6 +277,24 @@ TEST(Sequencer, AnAtomicBatchWithOneLateRowPutsNoRowIn) {
   EXPECT_EQ(*ReadIds(machine), (std::vector<int64_t>{1, 5}));
 }
 
+// Though the first two are refused whole, they count as those that confirm the third one.
+TEST(Sequencer, AtomicBatchesConfirmAJumpAsOthersDo) {
+  constexpr int64_t kJump = 1000 + 3 * 86'400;
+  for (const auto atomicity : {columns::Atomicity::kGoodRowsIn, columns::Atomicity::kAllOrNone}) {
+    SimulatedEnvironment machine(8);
+    TestLog log(machine);
+    ASSERT_TRUE(log.Open());
+    ASSERT_TRUE(log.Submit({{1000, 1}}));
+    std::vector<uint32_t> accepted;
+    for (int64_t i = 0; i < 3; ++i) {
+      auto batch = BatchOf(log.stream, {{kJump + i, 2 + i}});
+      batch.atomicity = atomicity;
+      accepted.push_back(log.Submit(std::move(batch))->accepted);
+    }
+    EXPECT_EQ(accepted, (std::vector<uint32_t>{0, 0, 1}));
+  }
+}
+
 TEST(Sequencer, RejectedRowsKeepTheirRequestNumbersAndTheirPayload) {
   SimulatedEnvironment machine(9);
   TestLog log(machine);

@@ -99,6 +99,11 @@ std::vector<Verdict> TimeGate::Judge(base::StreamId stream, const StreamTiming& 
   return verdicts;
 }
 
+void TimeGate::TakeBack(const TimeGate& before) {
+  newest_ = before.newest_;
+  newest_by_stream_ = before.newest_by_stream_;
+}
+
 bool TimeGate::WouldPass(base::StreamId stream, const StreamTiming& timing, const Column& times,
                          const ClockReading& now) const {
   const auto span = SpanOf(times);

@@ -37,7 +37,7 @@ struct Watermark {
 
 enum class Verdict : uint8_t { kAccept, kLate, kAhead, kNoTime };
 
-// Not thread-safe. Copyable: an atomic batch is judged on a copy.
+// Not thread-safe. Copyable: an atomic batch may be taken back.
 class TimeGate {
  public:
   static constexpr size_t kConfirmRows = 16;
@@ -49,6 +49,9 @@ class TimeGate {
   // (the common case, found by minimum and maximum alone). `times` is a timestamp column.
   std::vector<Verdict> Judge(base::StreamId stream, const StreamTiming& timing,
                              const columns::Column& times, const ClockReading& now);
+  // The rows judged since `before` did not come in. The jumps among them that were refused stay
+  // counted.
+  void TakeBack(const TimeGate& before);
   // Whether they all pass without a doubt; moves nothing.
   bool WouldPass(base::StreamId stream, const StreamTiming& timing, const columns::Column& times,
                  const ClockReading& now) const;

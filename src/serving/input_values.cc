@@ -10,6 +10,7 @@ using columns::Type;
 using columns::Value;
 
 constexpr int64_t kExactIntegers = 1LL << 53;  // up to here every integer is a double
+constexpr int64_t kUsPerDay = 86'400'000'000;
 
 std::unexpected<base::Error> Refuse(const Value& given, Type wanted) {
   return base::Fail(base::ErrorCode::kInvalidInput,
@@ -49,6 +50,15 @@ base::Result<Value> FromDouble(const Value& given, Type wanted) {
   return FromInteger(Value::Int64(static_cast<int64_t>(value)), wanted);
 }
 
+base::Result<Value> FromMoment(const Value& given, Type wanted) {
+  if (given.type() == wanted) return given;
+  if (wanted != Type::kTimestamp && wanted != Type::kTimestampNtz) return Refuse(given, wanted);
+  int64_t us = given.as_int();
+  if (given.type() == Type::kDate && __builtin_mul_overflow(us, kUsPerDay, &us))
+    return Refuse(given, wanted);
+  return Value(wanted, us);
+}
+
 }  // namespace
 
 base::Result<Value> ConvertInput(const Value& given, Type wanted) {
@@ -63,7 +73,12 @@ base::Result<Value> ConvertInput(const Value& given, Type wanted) {
       return Value::FromText(wanted, given.as_text());
     case Type::kFloat32:
     case Type::kFloat64: return FromDouble(given, wanted);
-    default: return FromInteger(given, wanted);
+    case Type::kInt32:
+    case Type::kInt64: return FromInteger(given, wanted);
+    case Type::kDate:
+    case Type::kTimestamp:
+    case Type::kTimestampNtz: return FromMoment(given, wanted);
+    default: return Refuse(given, wanted);  // a list
   }
 }
 

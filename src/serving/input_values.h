@@ -7,7 +7,8 @@
 namespace headrace::serving {
 
 // The same value as `wanted`, when nothing is lost: 5 and 5.0 are one number, "2001-01-01" is a
-// date, "120" is 120. Null stays null. Errors: kInvalidInput that says what is wanted.
+// date, "120" is 120, a date as a timestamp is its midnight. Dates and timestamps are no numbers.
+// Null stays null. Errors: kInvalidInput that says what is wanted.
 base::Result<columns::Value> ConvertInput(const columns::Value& given, columns::Type wanted);
 
 }  // namespace headrace::serving

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace headrace::serving {
 namespace {
 
@@ -34,6 +36,37 @@ TEST(InputValuesTest, RefusesTheRest) {
   EXPECT_EQ(Converted(Value::Int64(5), Type::kString), "refused");
   EXPECT_EQ(Converted(Value::Bool(true), Type::kInt64), "refused");
   EXPECT_EQ(Converted(Value::String("five"), Type::kInt64), "refused");
+}
+
+Value Date(int64_t days) { return {Type::kDate, days}; }
+Value Moment(Type type, int64_t us) { return {type, us}; }
+
+// As columns of labels and of Arrow batches have them.
+TEST(InputValuesTest, ADateIsItsMidnight) {
+  EXPECT_EQ(Converted(Date(19'723), Type::kDate), "\"2024-01-01\"");
+  EXPECT_EQ(Converted(Date(19'723), Type::kTimestamp), "\"2024-01-01T00:00:00Z\"");
+  EXPECT_EQ(Converted(Date(19'723), Type::kTimestampNtz), "\"2024-01-01T00:00:00\"");
+  EXPECT_EQ(Converted(Date(-1), Type::kTimestamp), "\"1969-12-31T00:00:00Z\"");
+  EXPECT_EQ(Converted(Date(std::numeric_limits<int32_t>::max()), Type::kTimestamp), "refused");
+  EXPECT_EQ(Converted(Date(std::numeric_limits<int32_t>::min()), Type::kTimestampNtz), "refused");
+}
+
+TEST(InputValuesTest, AMomentIsNoNumberAndATimeNoDate) {
+  for (const Type type : {Type::kDate, Type::kTimestamp, Type::kTimestampNtz}) {
+    const Value moment = Moment(type, 5);
+    for (const Type number : {Type::kInt32, Type::kInt64, Type::kFloat32, Type::kFloat64,
+                              Type::kBool, Type::kString, Type::kBytes})
+      EXPECT_EQ(Converted(moment, number), "refused") << columns::NameOf(type);
+    EXPECT_EQ(Converted(moment, Type::kDate), type == Type::kDate ? "\"1970-01-06\"" : "refused");
+  }
+  EXPECT_EQ(Converted(Moment(Type::kTimestamp, 5), Type::kTimestampNtz),
+            "\"1970-01-01T00:00:00.000005\"");
+  EXPECT_EQ(Converted(Moment(Type::kTimestampNtz, 5), Type::kTimestamp),
+            "\"1970-01-01T00:00:00.000005Z\"");
+}
+
+TEST(InputValuesTest, AListIsNoValue) {
+  EXPECT_EQ(Converted(Value::List(Type::kInt64, {Value::Int64(5)}), Type::kInt64), "refused");
 }
 
 }  // namespace

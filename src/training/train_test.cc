@@ -200,6 +200,27 @@ TEST(Train, LooksNeitherPastTheTimeNorAtItsOwnRow) {
   EXPECT_EQ(spend[2], 30);
 }
 
+TEST(Train, TakesALabelsDateForItsMidnight) {
+  Shop shop(5);
+  shop.Send({{1, 100, "a", 10}});
+  columns::BatchBuilder builder(std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = "customer", .type = Type::kString},
+                         {.id = 2, .name = "when", .type = Type::kTimestamp},
+                         {.id = 3, .name = "member_since", .type = Type::kDate}}));
+  builder.column(0).AppendText("a");
+  builder.column(1).AppendInt(kStartUs + 200 * 1'000'000);
+  builder.column(2).AppendInt(kStartUs / 86'400'000'000);
+  WriteParquet(shop, builder.Finish(), kLabels);
+  TrainOptions options = Options();
+  options.service = "members";
+  options.exclude_column.reset();
+  const auto report = Train(shop.machine, options);
+  ASSERT_TRUE(report) << report.error().ToString();
+  const ColumnBatch out = ReadOutput(shop);
+  EXPECT_EQ(out.column(*out.schema()->IndexOf("joined")).At(0).ToJson(),
+            R"("2001-01-01T00:00:00Z")");
+}
+
 TEST(History, GoesOnWhenTheTableIsNewerThanItsLookAtTheLog) {
   Shop shop(4);
   shop.Send({{1, 100, "a", 10}});

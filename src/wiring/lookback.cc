@@ -21,6 +21,13 @@ using columns::Value;
 using pipeline::KeyRows;
 using pipeline::ViewDefinition;
 
+namespace {
+
+// Of the condition on a key, which is an expression: those have a limit, too.
+constexpr size_t kConditionBytesMax = 4 << 10;
+
+}  // namespace
+
 std::string WhyNotState(const ViewDefinition& view, const Result<KeyRows>& rows,
                         const Result<pipeline::ViewAnswer>& answer, bool earlier) {
   if (!rows) return "the key has more rows than are copied out of the state";
@@ -107,7 +114,7 @@ Result<Timestamp> Lookback::ClockOf(EpochId epoch) const {
 
 std::string Lookback::KeyCondition(const pipeline::StreamDefinition& stream,
                                    std::span<const size_t> by, std::span<const Value> key) {
-  std::vector<std::string> terms;
+  std::string condition;
   for (size_t i = 0; i < by.size(); ++i) {
     const columns::Field& field = stream.schema()->field(by[i]);
     if (key[i].is_null() || field.name.find('"') != std::string::npos) continue;
@@ -121,9 +128,11 @@ std::string Lookback::KeyCondition(const pipeline::StreamDefinition& stream,
     } else {
       continue;
     }
-    terms.push_back(fmt::format("\"{}\" = {}", field.name, constant));
+    const std::string term =
+        fmt::format("{}\"{}\" = {}", condition.empty() ? "" : " and ", field.name, constant);
+    if (condition.size() + term.size() <= kConditionBytesMax) condition += term;
   }
-  return fmt::format("{}", fmt::join(terms, " and "));
+  return condition;
 }
 
 Result<tables::ScanFigures> Lookback::ScanRows(tables::ScanRequest request,

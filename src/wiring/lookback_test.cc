@@ -281,6 +281,32 @@ TEST(Lookback, TheNewestRowsAreTheSameFromStateAndTable) {
   });
 }
 
+// As a literal the longest is longer than an expression may be.
+TEST(Lookback, FindsTheEventsOfALongKey) {
+  std::string text = Text(kHour, Table::kNo);
+  text.insert(text.find("views:\n"),
+              "  noted: {from: payments, derive: {note: repeat('''', card * 2048)}}\n");
+  Lives lives(text + "tables: {payments: {commit: 1s}, noted: {commit: 1s}}\n");
+  lives.Send(30);
+  for (const int64_t card : {1, 2, 4}) {
+    const std::string note(static_cast<size_t>(card) * 2048, '\'');
+    const std::vector<std::pair<std::string, Value>> keys = {{"card", Value::Int64(card)},
+                                                             {"note", Value::String(note)}};
+    lives.machine_->Run([&] {
+      EventsRequest request{.stream = "noted", .key = {keys[0]}, .last = 100};
+      const auto of_card = lives.core_->lookback().Events(request, nullptr, kNoDeadline);
+      ASSERT_TRUE(of_card) << of_card.error().ToString();
+      EXPECT_FALSE(of_card->times.empty());
+      for (const auto& key : {std::vector{keys[1]}, keys}) {
+        request.key = key;
+        const auto of_note = lives.core_->lookback().Events(request, nullptr, kNoDeadline);
+        ASSERT_TRUE(of_note) << of_note.error().ToString();
+        EXPECT_EQ(of_note->positions, of_card->positions);
+      }
+    });
+  }
+}
+
 TEST(Lookback, ShoutsWhenAStoredBitIsFlipped) {
   Lives lives(Looked(kTables));
   // In a sum of several the lowest bit of one may be rounded away.

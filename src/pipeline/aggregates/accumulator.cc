@@ -77,6 +77,10 @@ void Accumulators::State::Reset() {
   count = truths = 0;
   integers = 0;
   least = greatest = 0;
+  least_text = greatest_text = {};
+  end_time = 0;
+  end_position = end_cell = 0;
+  end_valid = false;
   doubles.Reset();
   buckets.clear();
   bucket_counts.clear();

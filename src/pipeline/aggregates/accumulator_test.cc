@@ -99,6 +99,34 @@ TEST(Accumulators, OverNoRowsCountsAreZeroAndAllElseIsNull) {
   }
 }
 
+// What they were of may be gone, as texts of a chunk that was freed.
+TEST(Accumulators, AfterAResetNothingOfTheRowsBeforeIsWritten) {
+  const AggregatePlan plan(EverySpec(), kRandomRowTypes);
+  std::vector<RandomRow> rows = RandomRows(1, 60);
+  for (RandomRow& row : rows) row.valid[4] = false;  // sums of them do not fit
+  const BlockOfRows before(rows);
+  for (RandomRow& row : rows) row.valid = {};
+  const BlockOfRows of_nulls(rows);
+  Accumulators used(plan);
+  used.Add(before.block(), before.rows());
+  used.Reset();
+  Accumulators fresh(plan);
+  std::vector<std::vector<SlotPartial>> written;
+  for (Accumulators* each : {&used, &fresh}) {
+    each->Add(of_nulls.block(), of_nulls.rows());
+    ASSERT_TRUE(each->WritePartials(written.emplace_back(plan.slots().size())));
+  }
+  for (size_t i = 0; i < plan.slots().size(); ++i) {
+    if (!plan.slots()[i].has_partial()) continue;
+    const SlotPartial& got = written[0][i];
+    const SlotPartial& expected = written[1][i];
+    EXPECT_TRUE(got.sum == expected.sum && got.least == expected.least &&
+                got.greatest == expected.greatest && got.count == expected.count &&
+                got.truths == expected.truths)
+        << "slot " << i << " of kind " << static_cast<int>(plan.slots()[i].kind);
+  }
+}
+
 // Adds these values as rows of one argument and gives feature 0.
 AggregateResult Over(AggregateKind kind, Type type, Type result,
                      const std::vector<uint64_t>& cells) {

@@ -1,10 +1,11 @@
 // A key's rows as bytes, and back: what a snapshot keeps of the online state.
 //
 // piece := u8 flags (1: the key's first piece; 2: tiles follow), [i64 first time, i64 dropped
-// time], [tiles (tile_bytes.cc)], u32 chunks, chunk... chunk := u32 rows (bit 31: partials follow),
-// times, positions, cells of each argument that is not a
-//          bool (8 bytes a row each), the arguments' two words of bits, the texts that are longer
-//          than 7 bytes (u32 length, bytes) in the order of their cells, partials (40 bytes a slot)
+//          time], [tiles (tile_bytes.cc)], u32 chunks, chunk...
+// chunk := u32 rows (0: passed over; bit 31: partials follow), times, positions, cells of each
+//          argument that is not a bool (8 bytes a row each), the arguments' two words of bits, the
+//          texts that are longer than 7 bytes (u32 length, bytes) in the order of their cells,
+//          partials (40 bytes a slot)
 // The cell of such a text has only the tag. Little-endian, like the state itself.
 
 #include <algorithm>
@@ -104,7 +105,8 @@ base::Result<RowChunk::Decoded> RowChunk::Decode(const ChunkLayout& layout, colu
                                                  StateMemory& memory) {
   HR_TRY(const uint32_t head, in.U32());
   const uint32_t count = head & ~kWithPartials;
-  if (count == 0 || count > kCapacityMax) return Broken("a captured chunk has no or too many rows");
+  if (count > kCapacityMax || (count == 0 && head != 0))
+    return Broken("a captured chunk has too many rows, or partials of none");
   RowChunk* chunk = Make(layout, CapacityFor(count), memory);
   auto decoded = chunk->DecodeColumns(layout, count, in);
   if (!decoded) {  // its cells may be anything
@@ -226,7 +228,11 @@ base::Result<std::vector<RowChunk::Decoded>> RowStore::DecodeChunks(columns::Byt
         each.chunk->FreeUnseen(layout_, each.count, memory_);
       return base::Fail(std::move(decoded).error());
     }
-    chunks.push_back(std::move(*decoded));
+    if (decoded->count > 0) {
+      chunks.push_back(std::move(*decoded));
+    } else {  // captured before it got a row
+      decoded->chunk->FreeUnseen(layout_, 0, memory_);
+    }
   }
   return chunks;
 }

@@ -250,10 +250,12 @@ void RowStore::AppendFresh(Edit& edit, const BatchRows& batch, std::span<const u
   while (!rows.empty()) {
     RowImage& image = edit.image;
     if (image.empty() || image.open_count == image.open->capacity()) {
-      MakeRoom(edit, rows.size());
+      DropOld(edit);
+      Fold(edit);
       // The boundary may have passed some of them.
       if (image.tiles != nullptr) rows = AddToTiles(edit, batch, rows);
       if (rows.empty()) break;
+      MakeRoom(edit, rows.size());
     }
     const size_t count = std::min<size_t>(rows.size(), image.open->capacity() - image.open_count);
     image.open->Append(layout_, image.open_count, batch, rows.first(count), memory_);
@@ -268,8 +270,6 @@ void RowStore::AppendFresh(Edit& edit, const BatchRows& batch, std::span<const u
 // The open chunk is full, or there is none.
 void RowStore::MakeRoom(Edit& edit, size_t rows) {
   RowImage& image = edit.image;
-  DropOld(edit);
-  Fold(edit);
   if (image.empty()) return PushChunk(edit, NewChunk(RowChunk::CapacityFor(rows)), 0);
   if (Compact(edit) && image.open_count < image.open->capacity()) return;
   RowChunk* full = image.open;

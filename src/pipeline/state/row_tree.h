@@ -86,12 +86,6 @@ struct RowTree {
   bool empty() const { return height == 0; }
   uint32_t begin(uint32_t level) const { return edges >> (4 * level) & 15; }
   uint32_t end(uint32_t level) const { return (edges >> (32 + 4 * level) & 15) + 1; }
-  // Not of an empty one.
-  const RowChunk* LastChunk() const {
-    const TreeNode* node = root;
-    for (uint32_t level = height - 1; level > 0; --level) node = node->node(end(level) - 1);
-    return node->chunk(end(0) - 1);
-  }
   void set_begin(uint32_t level, uint32_t begin) { Set(4 * level, begin); }
   void set_end(uint32_t level, uint32_t end) { Set(32 + 4 * level, end - 1); }
   bool operator==(const RowTree&) const = default;

@@ -24,7 +24,7 @@ struct RowImage {
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::min();
 
   RowTree tree;
-  RowChunk* open = nullptr;  // null: the key has no rows
+  RowChunk* open = nullptr;  // has rows; null: the key has none
   uint32_t open_count = 0;
   int64_t first_time = std::numeric_limits<int64_t>::max();  // earliest event time the key ever had
   int64_t dropped_time = kNever;  // latest event time among rows that were dropped
@@ -142,11 +142,6 @@ class StateRow {
       image.dropped_time = past->dropped_time;
       image.oldest_until = past->oldest_until;
       image.tiles = past->tiles;
-      // Rows that the open chunk was made for may have gone into tiles.
-      if (image.open_count == 0 && !image.tree.empty()) {
-        const RowChunk& last = *image.tree.LastChunk();
-        image.newest_time = last.times(layout)[last.count() - 1];
-      }
     }
     if (image.tree.empty() && tiled == Tiled::kNo) image.oldest_until = image.newest_time;
     return image;

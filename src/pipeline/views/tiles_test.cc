@@ -47,7 +47,10 @@ std::vector<Event> Rows(uint64_t seed, size_t count, size_t keys) {
 
 // A view set that is given rows in epochs of random sizes, whose clock is the rows' own.
 struct Fed {
-  Fed() : views(CoarsePipeline(), budget, clock) { views.BindStream(0, kStream); }
+  explicit Fed(PipelineRef pipeline = CoarsePipeline())
+      : views(std::move(pipeline), budget, clock) {
+    views.BindStream(0, kStream);
+  }
   void Apply(std::vector<Event> events, int64_t now) {
     const log::EpochRef made =
         ToEpoch(views.definition().streams[0].schema(), ++epoch, now, events);
@@ -175,6 +178,84 @@ TEST(Tiles, AreCapturedAndRestored) {
     }
     EXPECT_EQ(CaptureAll(restored.views, 2'000, [] {}).pieces.front(), captured.pieces.front());
   }
+}
+
+// Rows of 200 keys: eight each, which fill a chunk, then one that finds all of them before the
+// boundary and is before it itself.
+std::vector<std::vector<Event>> EpochsThatFold() {
+  constexpr int64_t kBegin = 1'000'000 * kSecond;
+  std::vector<std::vector<Event>> epochs;
+  for (int64_t second = 0; second < 9; ++second) {
+    if (second == 8) epochs.push_back({Event{.key = "other", .at = kBegin + 120 * kSecond}});
+    epochs.emplace_back();
+    for (int key = 0; key < 200; ++key)
+      epochs.back().push_back(Event{.key = "key-" + std::to_string(key),
+                                    .at = kBegin + second * kSecond,
+                                    .x = key,
+                                    .f = 1.5,
+                                    .b = true});
+  }
+  return epochs;
+}
+
+// With sums alone, so that tiles take less than eight rows.
+std::shared_ptr<PipelineDefinition> PipelineThatFolds() {
+  auto pipeline = EventsPipeline();
+  const columns::SchemaRef schema = pipeline->streams[0].schema();
+  pipeline->views.clear();
+  pipeline->views.push_back(MakeView(schema, "exact", {kKey}, {600}, Sums()));
+  pipeline->views.push_back(Coarse(MakeView(schema, "coarse", {kKey}, {600}, Sums()), 20'000));
+  pipeline->views.push_back(MakeView(schema, "total", {kKey}, {}, Sums()));
+  return pipeline;
+}
+
+void ExpectRestored(Fed& fed) {
+  const Captured captured = CaptureAll(fed.views, 2'000, [] {});
+  Fed restored(PipelineThatFolds());
+  Restore(restored.views, captured, {});
+  const int64_t now = fed.views.PinNewest()->clock().us;
+  for (size_t v = 1; v < 3; ++v) {
+    EXPECT_EQ(fed.views.status()[v].tiles->folds, 200U);
+    EXPECT_EQ(fed.views.status()[v].tiles->late_rows, 200U);
+    EXPECT_EQ(fed.views.status()[v].rows, 1U);
+    const ViewDefinition& view = fed.views.definition().views[v];
+    for (int i = 0; i < 200; ++i) {
+      const std::string key = "key-" + std::to_string(i);
+      ASSERT_EQ(Difference(view, fed.Ask(v, key, now), restored.Ask(v, key, now)), "")
+          << key << " view " << view.name;
+    }
+  }
+}
+
+TEST(Tiles, AreCapturedAlsoWhereTheyAreAllThatAKeyHas) {
+  Fed fed(PipelineThatFolds());
+  int64_t now = 0;
+  for (const std::vector<Event>& events : EpochsThatFold()) {
+    now = std::max(now, events.front().at);
+    fed.Apply(events, now);
+  }
+  ExpectRestored(fed);
+}
+
+// Views that are built from history get old rows under the log's present clock.
+TEST(Tiles, AreCapturedAlsoOfAViewThatWasBuilt) {
+  auto before = PipelineThatFolds();
+  before->views.resize(1);
+  Fed fed(before);
+  const std::vector<std::vector<Event>> epochs = EpochsThatFold();
+  for (const std::vector<Event>& events : epochs) fed.Apply(events, epochs[8].front().at);
+  fed.views.BeginChange(PipelineThatFolds(), {});
+  for (const log::EpochRef& epoch : fed.epochs) {
+    HistoryRows history{.rows = *epoch->RowsOf(kStream), .positions = {}};
+    for (size_t row = 0; row < history.rows.rows(); ++row)
+      history.positions.push_back(columns::Position::Of(epoch->id, row));
+    fed.views.Apply({}, &history);
+  }
+  fed.views.PutAside();
+  const HistoryRows nothing;
+  while (fed.views.CatchUp() != ViewSet::CatchingUp::kDone) fed.views.Apply({}, &nothing);
+  fed.views.CutOver();
+  ExpectRestored(fed);
 }
 
 TEST(Tiles, GiveTheirMemoryBack) {

@@ -39,11 +39,14 @@ views:
     from: orders
     by: customer
     features: {last_amount: last(amount)}
-inputs: {basket: float64}
+inputs: {basket: float64, member_since: timestamp}
 on_request:
   share: customer.spend_10m / nullif(customer.spend_1h, 0)
   over: basket - latest.last_amount
-services: {checkout: {features: [customer.*, latest.*, share, over]}}
+  joined: member_since
+services:
+  checkout: {features: [customer.*, latest.*, share, over]}
+  members: {features: [latest.last_amount, joined]}
 tables: {orders: {commit: 1h}}
 )";
 

@@ -164,7 +164,8 @@ class PinnedAnswerService final : public AnswerService {
     HR_TRY(const AnswerPlanRef plan, compiled->PlanFor(query));
     if (query.caller != nullptr)
       HR_TRY_VOID(CheckPlan(*query.caller, *compiled->definition(), compiled->restricted(), *plan));
-    return AnswerPlanRef(compiled, plan.get());
+    const auto held = std::make_shared<std::pair<CompiledRef, AnswerPlanRef>>(compiled, plan);
+    return AnswerPlanRef(held, plan.get());
   }
   void MarkVisible(base::EpochId epoch) override { waiters_->MarkVisible(epoch); }
   const base::Histogram& serve_us() const override { return serve_us_; }

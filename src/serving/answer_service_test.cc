@@ -203,6 +203,23 @@ TEST(AnswerServiceTest, KeepsPlansOfListsUpToTheLimit) {
   }
 }
 
+TEST(AnswerServiceTest, KeepsPlansOfSoManyColumnsTogether) {
+  AnswerLimits limits;
+  limits.plan_columns_max = 3;
+  ServedTrips trips(ClockOf::kEvents, limits);
+  const auto plan_of = [&](std::vector<std::string> names) {
+    FeatureQuery query;
+    query.features = std::move(names);
+    return *trips.service->PlanOf(query);
+  };
+  const AnswerPlanRef first = plan_of({"origin.trips_1h", "origin.trips_24h"});
+  plan_of({"route.trips_24h"});
+  EXPECT_EQ(plan_of({"origin.trips_1h", "origin.trips_24h"}), first);
+  const AnswerPlanRef last = plan_of({"origin.mean_delay_1h"});
+  EXPECT_NE(plan_of({"origin.trips_1h", "origin.trips_24h"}), first);
+  EXPECT_EQ(plan_of({"origin.mean_delay_1h"}), last);
+}
+
 TEST(AnswerServiceTest, APlanThatWasGivenOutStays) {
   AnswerLimits limits;
   limits.plans_max = 1;

@@ -120,8 +120,10 @@ struct AnswerLimits {
   size_t features_max = 4096;  // columns a request
   // Rows times columns, each element that a list may have counted as well; more is kInvalidInput.
   size_t values_max = 262'144;
-  size_t plans_max =
-      1024;  // compiled lists of features kept; at the limit all are dropped and compiled anew
+  // Compiled lists of features kept, and their columns together; at either limit all are dropped
+  // and compiled anew.
+  size_t plans_max = 1024;
+  size_t plan_columns_max = 65'536;
   size_t waiters_max = 10'000;  // requests waiting for an epoch; more get kResourceExhausted
   std::chrono::milliseconds wait_max{60'000};  // a longer deadline is cut to this
   int revoked_retries = 3;                     // pins taken away before the answer is kUnavailable

@@ -129,6 +129,7 @@ class CompiledDefinition {
   std::unordered_map<std::string, AnswerPlanRef> services_;  // filled before the first request
   std::shared_mutex plans_mutex_;
   std::unordered_map<std::string, AnswerPlanRef> plans_;  // by the features' names, a line each
+  size_t plan_columns_ = 0;                               // of all plans_
 };
 using CompiledRef = std::shared_ptr<CompiledDefinition>;
 
@@ -164,7 +165,8 @@ class PinnedAnswerService final : public AnswerService {
     HR_TRY(const AnswerPlanRef plan, compiled->PlanFor(query));
     if (query.caller != nullptr)
       HR_TRY_VOID(CheckPlan(*query.caller, *compiled->definition(), compiled->restricted(), *plan));
-    return AnswerPlanRef(compiled, plan.get());
+    const auto held = std::make_shared<std::pair<CompiledRef, AnswerPlanRef>>(compiled, plan);
+    return AnswerPlanRef(held, plan.get());
   }
   void MarkVisible(base::EpochId epoch) override { waiters_->MarkVisible(epoch); }
   const base::Histogram& serve_us() const override { return serve_us_; }
@@ -243,8 +245,12 @@ base::Result<AnswerPlanRef> CompiledDefinition::PlanForFeatures(
   }
   HR_TRY(AnswerPlanRef plan, CompileFeatures(*definition_, features, limits_.features_max));
   std::unique_lock lock(plans_mutex_);
-  if (plans_.size() >= limits_.plans_max) plans_.clear();
-  plans_.emplace(std::move(key), plan);
+  const size_t columns = plan->columns->size();
+  if (plans_.size() >= limits_.plans_max || plan_columns_ + columns > limits_.plan_columns_max) {
+    plans_.clear();
+    plan_columns_ = 0;
+  }
+  if (plans_.emplace(std::move(key), plan).second) plan_columns_ += columns;
   return plan;
 }
 

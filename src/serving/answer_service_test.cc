@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "serving/answer.h"
+#include "serving/answer_plan.h"
 #include "serving/testing/served_trips.h"
 
 namespace headrace::serving {
@@ -200,6 +201,38 @@ TEST(AnswerServiceTest, KeepsPlansOfListsUpToTheLimit) {
     query.features = {name};
     EXPECT_EQ(Must(trips.service->Answer(query)).columns->front().Reference(), name);
   }
+}
+
+TEST(AnswerServiceTest, KeepsPlansOfSoManyColumnsTogether) {
+  AnswerLimits limits;
+  limits.plan_columns_max = 3;
+  ServedTrips trips(ClockOf::kEvents, limits);
+  const auto plan_of = [&](std::vector<std::string> names) {
+    FeatureQuery query;
+    query.features = std::move(names);
+    return *trips.service->PlanOf(query);
+  };
+  const AnswerPlanRef first = plan_of({"origin.trips_1h", "origin.trips_24h"});
+  plan_of({"route.trips_24h"});
+  EXPECT_EQ(plan_of({"origin.trips_1h", "origin.trips_24h"}), first);
+  const AnswerPlanRef last = plan_of({"origin.mean_delay_1h"});
+  EXPECT_NE(plan_of({"origin.trips_1h", "origin.trips_24h"}), first);
+  EXPECT_EQ(plan_of({"origin.mean_delay_1h"}), last);
+}
+
+TEST(AnswerServiceTest, APlanThatWasGivenOutStays) {
+  AnswerLimits limits;
+  limits.plans_max = 1;
+  ServedTrips trips(ClockOf::kEvents, limits);
+  const auto plan_of = [&](const std::string& name) {
+    FeatureQuery query;
+    query.features = {name};
+    return *trips.service->PlanOf(query);
+  };
+  const AnswerPlanRef given = plan_of("origin.trips_1h");
+  for (const char* name : {"origin.trips_24h", "route.trips_24h", "origin.mean_delay_1h"})
+    plan_of(name);
+  EXPECT_EQ(given->columns->front().Reference(), "origin.trips_1h");
 }
 
 // The log clock is read right after the pin is taken: what happens then happens under the pin.

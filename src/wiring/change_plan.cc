@@ -394,7 +394,8 @@ Result<ChangeRequest> ParseChangeRequest(std::string_view body) {
         request.from_now.insert(view.get<std::string>());
       }
   }
-  request.may_break = json.value("may_break", Json(false)) == true;
+  const auto may_break = json.find("may_break");
+  request.may_break = may_break != json.end() && may_break->is_boolean() && may_break->get<bool>();
   const std::string text = json["pipeline"].get<std::string>();
   const auto checked = pipeline::CheckPipeline(
       "pipeline.yaml", text, [&](const std::string& name) -> Result<std::string> {

@@ -29,7 +29,7 @@ void AppendLetter(std::string& out, base::EpochId epoch, const DeadLetters::Stre
   columns::AppendJsonString(out, row.reason);
   out += ",\"payload\":";
   columns::AppendJsonString(
-      out, stream.contract == nullptr ? row.payload : stream.contract->MaskPayload(row.payload));
+      out, stream.contract == nullptr ? "***" : stream.contract->MaskPayload(row.payload));
   out += '}';
 }
 

@@ -35,7 +35,7 @@ class DeadLetters {
   std::map<uint32_t, RuleCounts> counts() const;
 
   // What is shown of a stream: its name, and the contract that says which fields are masked (null:
-  // none).
+  // nobody knows, so that payloads are "***").
   struct Stream {
     std::string name;
     contract::ContractRef contract = nullptr;

@@ -49,7 +49,7 @@ Result<std::vector<std::vector<Value>>> RowsOfInputs(
     if (column->values.size() > Lookback::kEntityRowsMax)
       return WrongInput(input.name, fmt::format("more than {} rows in one question about the past",
                                                 Lookback::kEntityRowsMax));
-    if (rows.empty()) rows.resize(column->values.size());
+    if (&input == &plan.inputs.front()) rows.resize(column->values.size());
     if (rows.size() != column->values.size())
       return WrongInput(input.name, fmt::format("`{}` has {} values, the columns before it {}",
                                                 input.name, column->values.size(), rows.size()));

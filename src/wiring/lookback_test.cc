@@ -357,6 +357,31 @@ TEST(Lookback, SaysWhyItCanNot) {
   });
 }
 
+TEST(Lookback, RefusesColumnsThatAreNotEquallyLong) {
+  Lives lives(Text(kHour, Table::kNo) +
+              "  moment: {from: payments, by: [card, paid_at], over: [1h], features: {n: "
+              "count(*)}}\n");
+  lives.Send(10);
+  const std::vector<Value> none;
+  const std::vector<Value> cards = {Value::Int64(1)};
+  const std::vector<Value> times = {Value::Timestamp(0)};
+  const auto ask = [&](const std::vector<Value>& of_card, const std::vector<Value>& of_paid_at) {
+    base::Result<PastAnswer> past = base::Fail(ErrorCode::kInternal, "died");
+    lives.machine_->Run([&] {
+      past =
+          lives.core_->lookback().Answer({.service = {},
+                                          .features = {"moment.n_1h"},
+                                          .inputs = {{"card", of_card}, {"paid_at", of_paid_at}}},
+                                         nullptr, kNoDeadline);
+    });
+    return past ? "" : past.error().message();
+  };
+  EXPECT_EQ(ask(none, times), "`paid_at` has 1 values, the columns before it 0");
+  EXPECT_EQ(ask(cards, none), "`paid_at` has 0 values, the columns before it 1");
+  EXPECT_EQ(ask(none, none), "");
+  EXPECT_EQ(ask(cards, times), "");
+}
+
 TEST(Lookback, GivesUpAtItsDeadline) {
   Lives lives(Looked(kTables));
   lives.Send(100);

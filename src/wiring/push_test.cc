@@ -116,6 +116,14 @@ TEST_F(AtADeadline, RefusedWithATokenThatTellsLater) {
   EXPECT_EQ(pushed_.core_->pushes().Ask("no such").error().code(), ErrorCode::kNotFound);
 }
 
+// Who was given a token can't tell the next one from it.
+TEST_F(AtADeadline, TokensAreNotCounted) {
+  const std::string first = pushed_.Push(Late(AtDeadline::kDefaults)).token;
+  const std::string second = pushed_.Push(Late(AtDeadline::kDefaults)).token;
+  EXPECT_EQ(first.size(), 32U);
+  EXPECT_NE(first.substr(0, 16), second.substr(0, 16));
+}
+
 // Nobody knew at the deadline that it would be refused: it is not called in, and the token tells.
 TEST_F(AtADeadline, ARefusedEventIsUnknownUntilThen) {
   PushRequest request = Late(AtDeadline::kDefaults);

@@ -7,6 +7,7 @@
 #include "pipeline/pipeline_file.h"
 #include "serving/resp/commands.h"
 #include "wiring/http_verbs.h"
+#include "wiring/lookback_questions.h"
 
 namespace headrace::hostile {
 namespace {
@@ -110,10 +111,11 @@ SmallEngine::SmallEngine(Asking asking)
     wiring::MountVerbs(router_, *core_, *gate_, *events_, wiring::DemoFaults::kOff);
     auto http = protocols::HttpServer::Start(network_, machine_->clock(), core_->budget(), router_,
                                              "127.0.0.1", kHttpPort, http_options);
-    commands_ =
-        serving::RespCommandHandlers({.answers = &core_->answers(),
-                                      .info = [] { return serving::ServerFigures{.version = "0"}; },
-                                      .access = access_.get()});
+    commands_ = serving::RespCommandHandlers(
+        {.answers = &core_->answers(),
+         .info = [] { return serving::ServerFigures{.version = "0"}; },
+         .access = access_.get(),
+         .past = std::make_shared<wiring::LookbackQuestions>(core_->lookback())});
     auto resp = protocols::RespServer::Start(network_, machine_->clock(), core_->budget(),
                                              commands_, "127.0.0.1", kRespPort, resp_options);
     HR_CHECK(http.has_value() && resp.has_value(), "a held network refuses nothing");

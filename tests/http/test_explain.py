@@ -219,6 +219,9 @@ def test_features_of_an_earlier_epoch(payments: Explained) -> None:
         answers[source] = next(v for name, v in values.items() if "spend" in name)
     assert answers["state"] == answers["table"]
     assert answers["state"][1] is None
+    for entities in ({"card": [], "shop": ["it's"]}, {"card": ["c=1"], "shop": []}):
+        status, told = payments.post("/get-features-at", asked | {"entities": entities})
+        assert status == 422 and "the columns before it" in json.dumps(told), told
     got = payments.run("get", "card", "card=c=1", "--epoch", str(last), "--json")
     assert json.loads(got.stdout)["headrace"]["epoch"] == last
 

@@ -10,6 +10,8 @@ import redis
 from engine_process import EngineProcess
 from payments_engine import send, serving
 
+DEEP = "[" * 500_000 + "]" * 500_000
+
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
@@ -83,6 +85,9 @@ def test_what_is_wrong(engine: EngineProcess, epochs: list[int]) -> None:
         (("FEATURES.EXPLAIN", "card.n_1h:p", "LIMIT", "all"), "whole number"),
         (("FEATURES.EXPLAIN", "card.n_1h:p", "SOURCE", "heap"), "state, table or either"),
         (("FEATURES.EXPLAIN", "card.n_1h:p", "AS_OF", "noon"), "noon"),
+        (("FEATURES.EXPLAIN", "card.n_1h:p", "SERVED", '{"a":1}'), "a list of values"),
+        (("FEATURES.EXPLAIN", "card.n_1h:p", "SERVED", "[1,[2]]"), "a list of values"),
+        (("FEATURES.EXPLAIN", "card.n_1h:p", "SERVED", DEEP), "a list of values"),
         (("FEATURES.LAST", "cards:p"), "no view"),
         (("FEATURES.LAST", "card:p", "AS_OF", "noon"), "is no option"),
         (("FEATURES.LAST", "card:p", "EPOCH", epochs[-1] + 1000), "TRYAGAIN|not visible yet"),

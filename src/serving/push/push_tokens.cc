@@ -2,18 +2,12 @@
 
 #include <array>
 
-#include <fmt/format.h>
+#include "base/hex.h"
 
 namespace headrace::serving {
 namespace {
 
-std::string LifeOf(env::Environment& environment) {
-  std::array<uint8_t, 8> random{};
-  environment.Random(random);
-  std::string text;
-  for (const uint8_t byte : random) text += fmt::format("{:02x}", byte);
-  return text;
-}
+constexpr size_t kTokenBytes = 16;
 
 }  // namespace
 
@@ -21,9 +15,11 @@ PushTokens::PushTokens(env::Environment& environment, size_t tokens_max)
     : environment_(environment), tokens_max_(tokens_max) {}
 
 std::string PushTokens::New() {
+  std::array<uint8_t, kTokenBytes> random{};
+  environment_.Random(random);
+  std::string token;
+  base::AppendHex(random, token);
   const std::lock_guard lock(mutex_);
-  if (life_.empty()) life_ = LifeOf(environment_);
-  std::string token = fmt::format("{}-{}", life_, ++next_);
   if (in_order_.size() >= tokens_max_) {
     events_.erase(in_order_.front());
     in_order_.pop_front();

@@ -18,6 +18,7 @@ class PushTokens {
  public:
   PushTokens(env::Environment& environment, size_t tokens_max);
 
+  // Random, so that nobody can tell another event's from it.
   std::string New();
   // What became of it. Nothing happens when it was forgotten.
   void Settle(const std::string& token, base::Result<ingest::IngestOutcome> outcome);
@@ -28,8 +29,6 @@ class PushTokens {
   env::Environment& environment_;
   const size_t tokens_max_;
   mutable std::mutex mutex_;  // guards the rest
-  std::string life_;          // tells tokens of another start apart; empty before the first
-  uint64_t next_ = 0;
   std::map<std::string, PushedLater, std::less<>> events_;
   std::deque<std::string> in_order_;
 };

@@ -48,11 +48,21 @@ std::unexpected<base::Error> Wrong(std::string message) {
   return base::Fail(ErrorCode::kInvalidInput, std::move(message));
 }
 
+// Whether it is more than a value, or a list of values. Copying and writing JSON take stack for
+// each level of it.
+bool IsNested(const Json& value) {
+  if (value.is_object()) return true;
+  return value.is_array() && std::ranges::any_of(value, &Json::is_structured);
+}
+
 Result<Json> ValueOf(const Option& option, std::string_view text) {
   if (option.value == Option::Value::kText) return Json(std::string(text));
   if (option.value == Option::Value::kJson) {
     Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-    return value.is_discarded() ? Json(std::string(text)) : value;
+    if (value.is_discarded()) return Json(std::string(text));
+    if (IsNested(value))
+      return Wrong(fmt::format("{} wants a value, or a list of values", option.word));
+    return value;
   }
   const auto count = ReadCount(text);
   if (!count) return Wrong(fmt::format("{} wants a whole number", option.word));

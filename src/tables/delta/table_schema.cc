@@ -23,6 +23,10 @@ constexpr const char* kFieldId = "delta.columnMapping.id";
 // Structs in structs: what is deeper is not offered.
 constexpr size_t kDepthMax = 8;
 
+// Of a schema's JSON: what is deeper is left out, as copying and writing it take stack for each
+// level.
+constexpr int kJsonDepthMax = 1000;
+
 // "decimal(10,2)".
 std::optional<DecimalType> DecimalFrom(std::string_view type) {
   constexpr std::string_view kBegin = "decimal(";
@@ -110,7 +114,9 @@ Result<TableColumns> ReadTableColumns(const Metadata& metadata) {
   HR_TRY(table.mapping, MappingOf(metadata));
   std::vector<TableColumn> inside;
   try {
-    const Json schema = Json::parse(metadata.schema_string);
+    const Json schema = Json::parse(
+        metadata.schema_string,
+        [](int depth, Json::parse_event_t, const Json&) { return depth < kJsonDepthMax; });
     for (const Json& field : schema.at("fields")) {
       HR_TRY(TableColumn column, ColumnFrom(field, table.mapping));
       HR_TRY_VOID(AddFieldsBelow(column, field.at("type"), table.mapping, inside));

@@ -92,6 +92,9 @@ TEST(Expression, CastsThatFailAreNull) {
   EXPECT_EQ(Calculate("CAST(1e19 AS int64)"), "null");
   EXPECT_EQ(Calculate("CAST(3000000000 AS int32)"), "null");
   EXPECT_EQ(Calculate("CAST(1e300 AS float32)"), "null");
+  EXPECT_EQ(Calculate("CAST('1e300' AS float32)"), "null");
+  EXPECT_EQ(Calculate("CAST('-1e300' AS float32)"), "null");
+  EXPECT_EQ(Calculate("CAST('inf' AS float32)"), "\"Infinity\"");
   EXPECT_EQ(Calculate("CAST(TRUE AS int64)"), "1");
   EXPECT_EQ(Calculate("CAST(12 AS string) || 'x'"), "\"12x\"");
   EXPECT_EQ(Calculate("CAST(TIMESTAMP '1969-12-31T23:00:00Z' AS date)"), "\"1969-12-31\"");

@@ -301,6 +301,32 @@ FORMS = [
         tries=True,
     ),
     *(
+        form(
+            "W",
+            "n",
+            f"CAST(strptime(CAST({{0}} AS string) || ' {half}', '{hour} %p') AS timestamp_ntz)",
+            f"strptime(CAST({{0}} AS VARCHAR) || ' {half}', '{hour} %p')",
+            tries=True,
+        )
+        for half in ("AM", "PM")
+        for hour in ("%H", "%I")
+    ),
+    form(
+        "W",
+        "n",
+        "CAST(strptime(CAST({0} AS string), '%I') AS timestamp_ntz)",
+        "strptime(CAST({0} AS VARCHAR), '%I')",
+        tries=True,
+    ),
+    form(
+        "W",
+        "nn",
+        "CAST(strptime(repeat(' ', {0}) || '2001' || repeat(' ', {1}) || '7 ', '%Y %m')"
+        " AS timestamp_ntz)",
+        "strptime(repeat(' ', {0}) || '2001' || repeat(' ', {1}) || '7 ', '%Y %m')",
+        tries=True,
+    ),
+    *(
         form(to, of, f"({{0}} AT TIME ZONE '{zone}')")
         for of, to in (("T", "W"), ("W", "T"))
         for zone in (

@@ -118,6 +118,16 @@ TEST(Expression, TimesAndSpans) {
             "error: duration and int64 do not go together; write a span of time as 30m or 1h");
 }
 
+TEST(Expression, HalvesOfTheDayAndBlanksAreReadAsDuckDbReadsThem) {
+  EXPECT_EQ(Calculate("strptime('2001-02-03 3 PM', '%Y-%m-%d %H %p')"), "\"2001-02-03T15:00:00Z\"");
+  EXPECT_EQ(Calculate("strptime('2001-02-03 12 AM', '%Y-%m-%d %H %p')"),
+            "\"2001-02-03T00:00:00Z\"");
+  EXPECT_EQ(Calculate("strptime('2001-02-03 13 PM', '%Y-%m-%d %H %p')"), "null");
+  EXPECT_EQ(Calculate("strptime('2001-02-03 12', '%Y-%m-%d %I')"), "\"2001-02-03T12:00:00Z\"");
+  EXPECT_EQ(Calculate("strptime(' 2001   2 ', '%Y %m')"), "\"2001-02-01T00:00:00Z\"");
+  EXPECT_EQ(Calculate("strptime('20012', '%Y %m')"), "null");
+}
+
 TEST(Expression, TextFunctionsCountCodePoints) {
   EXPECT_EQ(Calculate("substr('Zürich', 2, 2)"), "\"ür\"");
   EXPECT_EQ(Calculate("substr('abc', 0, 2)"), "\"a\"");

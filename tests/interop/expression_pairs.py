@@ -118,7 +118,7 @@ FORMS = [
     form("I", "S", "length({0})"),
     form("S", "S", "lower({0})", lowered("{0}")),
     form("S", "S", "upper({0})", f"translate({{0}}, '{ALPHABET.lower()}', '{ALPHABET}')"),
-    form("S", "S", "trim({0})"),
+    *(form("S", "S", f"{side}trim('\u3000 ' || {{0}} || ' \u00a0')") for side in ("", "l", "r")),
     *(form("S", "S", f"{side}trim({{0}}, ' sü,')") for side in ("", "l", "r")),
     *(form("S", "SS", f"{side}trim({{0}}, {{1}})") for side in ("", "l", "r")),
     form("S", "Sn", "left({0}, {1})"),

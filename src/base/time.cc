@@ -156,8 +156,10 @@ Result<Timestamp> ParseTimestamp(std::string_view text) {
     if (!TakeChar(rest, "Tt ") || !TakeNumber(rest, 2, hour) || !TakeChar(rest, ":") ||
         !TakeNumber(rest, 2, minute))
       return BadTimestamp(text);
-    if (TakeChar(rest, ":") && !TakeNumber(rest, 2, second)) return BadTimestamp(text);
-    if (TakeChar(rest, ".") && !TakeFraction(rest, fraction_us)) return BadTimestamp(text);
+    if (TakeChar(rest, ":")) {
+      if (!TakeNumber(rest, 2, second)) return BadTimestamp(text);
+      if (TakeChar(rest, ".") && !TakeFraction(rest, fraction_us)) return BadTimestamp(text);
+    }
     if (!TakeOffset(rest, offset_us) || !rest.empty() || hour > 23 || minute > 59 || second > 59)
       return BadTimestamp(text);
   }

@@ -229,9 +229,11 @@ base::Result<Value> Value::FromText(Type type, std::string_view text) {
     case Type::kFloat64: {
       double v = 0;
       const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
-      if (error != std::errc() || end != text.data() + text.size())
+      const double kept = type == Type::kFloat32 ? double{static_cast<float>(v)} : v;
+      const bool too_large = std::isinf(kept) && !std::isinf(v);
+      if (error != std::errc() || end != text.data() + text.size() || too_large)
         return Fail(ErrorCode::kInvalidInput, fmt::format("`{}` is no {}", text, NameOf(type)));
-      return Value(type, type == Type::kFloat32 ? double{static_cast<float>(v)} : v);
+      return Value(type, kept);
     }
     case Type::kString:
     case Type::kBytes: return Value(type, std::string(text));

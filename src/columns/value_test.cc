@@ -55,6 +55,7 @@ TEST(Value, CommandLineTextIsTypedOrRefused) {
   EXPECT_FALSE(Value::FromText(Type::kInt64, "12x").has_value());
   EXPECT_FALSE(Value::FromText(Type::kInt32, "3000000000").has_value());
   EXPECT_FALSE(Value::FromText(Type::kBool, "yes").has_value());
+  EXPECT_FALSE(Value::FromText(Type::kFloat32, "1e300").has_value());
 }
 
 TEST(Value, SameBitsTellsZerosApart) {

@@ -382,6 +382,7 @@ void ContractParser::Property(const YamlNode& property, const Around& around,
   if (member.kind == Member::Kind::kValue) ParseRules(property, rules, report_);
   member.index = fields_.size();
   member.required = rules.required;
+  member.restricted = rules.restricted;
   impl.shape.objects[around.object].members.push_back(std::move(member));
   // What an object that may be missing requires of its fields is seen where the object is read.
   rules.required = rules.required && around.required;

@@ -167,6 +167,31 @@ TEST(Contract, SaysWhatIsWrongAndHowToMendIt) {
       << "what is not required may be missing";
 }
 
+std::string ReasonOfFloat32(std::string_view rules, double value) {
+  const ContractRef contract =
+      Parsed(With("      - {name: x, logicalType: number, physicalType: float32, "
+                  "logicalTypeOptions: {" +
+                  std::string(rules) + "}}\n"));
+  const auto batch =
+      contract->Enforce(OneRow(contract, [&](auto& b) { b.column(0).AppendDouble(value); }));
+  return batch.rejected.empty() ? "" : batch.rejected[0].reason;
+}
+
+TEST(Contract, BoundsOfFloat32AreRoundedAsValuesAre) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(ReasonOfFloat32("minimum: 0.7, maximum: 0.8", 0.7), "");
+  EXPECT_EQ(ReasonOfFloat32("maximum: 0.3", 0.3), "");
+  EXPECT_EQ(ReasonOfFloat32("maximum: 0.3", 0.4),
+            "x is 0.4000000059604645; the contract wants at most 0.3");
+  EXPECT_EQ(ReasonOfFloat32("exclusiveMinimum: 0.3", 0.3),
+            "x is 0.30000001192092896; the contract wants more than 0.3");
+  EXPECT_EQ(ReasonOfFloat32("exclusiveMaximum: 0.7", 0.7),
+            "x is 0.699999988079071; the contract wants less than 0.7");
+  EXPECT_EQ(ReasonOfFloat32("maximum: 1e300", 3e38), "");
+  EXPECT_NE(ReasonOfFloat32("maximum: 1e300", kInfinity), "");
+  EXPECT_NE(ReasonOfFloat32("minimum: -1e300", -kInfinity), "");
+}
+
 TEST(Contract, LengthsAreCodePoints) {
   EXPECT_EQ(Reason({.card = "üüü"}), "");
   EXPECT_NE(Reason({.card = "üü"}), "");

@@ -23,8 +23,9 @@ struct Member {
   };
   std::string name;  // as senders write it
   Kind kind = Kind::kValue;
-  size_t index = 0;       // kObject: of EventShape::objects; otherwise of the schema's fields
-  bool required = false;  // when the object around it is there
+  size_t index = 0;         // kObject: of EventShape::objects; otherwise of the schema's fields
+  bool required = false;    // when the object around it is there
+  bool restricted = false;  // its values are not shown in reasons
 };
 
 struct ObjectShape {

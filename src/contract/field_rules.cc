@@ -209,6 +209,12 @@ std::string Show(const FieldRules& rules, const Value& value) {
 
 std::string Show(Type type, int64_t value) { return Value(type, value).ToJson(); }
 
+// The bound in the fewest digits that read back as it: 0.3 of a float32.
+std::string ShowBound(Type type, double bound) {
+  return type == Type::kFloat32 ? fmt::format("{}", static_cast<float>(bound))
+                                : fmt::format("{}", bound);
+}
+
 // "one of: paid, open" or "one of the 247 values that it lists, as SEA or SFO".
 std::string Listed(std::string_view text, const std::vector<std::string>& values, bool may_show) {
   if (values.size() <= kValuesListedMax) return fmt::format("one of: {}", fmt::join(values, ", "));
@@ -267,14 +273,14 @@ RuleFailure FieldRules::ExplainInteger(int64_t value, const std::string& shown) 
 RuleFailure FieldRules::ExplainFloat(double value, const std::string& shown) const {
   const bool low = floats.minimum_excluded ? value <= floats.minimum : value < floats.minimum;
   if (low)
-    return {"range",
-            fmt::format("{} is {}; the contract wants {} {}", name, shown,
-                        floats.minimum_excluded ? "more than" : "at least", floats.minimum)};
+    return {"range", fmt::format("{} is {}; the contract wants {} {}", name, shown,
+                                 floats.minimum_excluded ? "more than" : "at least",
+                                 ShowBound(type, floats.minimum))};
   const bool high = floats.maximum_excluded ? value >= floats.maximum : value > floats.maximum;
   if (high)
-    return {"range",
-            fmt::format("{} is {}; the contract wants {} {}", name, shown,
-                        floats.maximum_excluded ? "less than" : "at most", floats.maximum)};
+    return {"range", fmt::format("{} is {}; the contract wants {} {}", name, shown,
+                                 floats.maximum_excluded ? "less than" : "at most",
+                                 ShowBound(type, floats.maximum))};
   return {"range",
           fmt::format("{} is not a number; the contract wants one within its bounds", name)};
 }

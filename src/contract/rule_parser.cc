@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cfloat>
 #include <cmath>
 
 #include "columns/value.h"
@@ -40,6 +41,7 @@ class RuleParser {
   void InvalidValues(const YamlNode& arguments);
   void AllowValue(const YamlNode& value);
   void NotEnforced(const YamlNode& at, std::string_view what);
+  void RoundFloat32Bounds();
   void CheckBounds(const YamlNode& property);
   void CheckEnumeration();
 
@@ -302,6 +304,14 @@ void RuleParser::InvalidValues(const YamlNode& arguments) {
     rules_.type == Type::kString ? Pattern(*pattern) : Unfit(*pattern, "pattern");
 }
 
+// To the float32 nearest, as values are: a bound of 0.3 is then that of a value of 0.3.
+void RuleParser::RoundFloat32Bounds() {
+  if (rules_.type != Type::kFloat32) return;
+  for (double* bound : {&rules_.floats.minimum, &rules_.floats.maximum})
+    if (std::isfinite(*bound))
+      *bound = static_cast<float>(std::clamp<double>(*bound, -FLT_MAX, FLT_MAX));
+}
+
 void RuleParser::CheckBounds(const YamlNode& property) {
   const auto contradiction = [&](std::string text) {
     report_.Error(DiagnosticCode::kRuleContradiction, property.place,
@@ -334,6 +344,7 @@ void RuleParser::CheckEnumeration() {
 }
 
 void RuleParser::Finish(const YamlNode& property) {
+  RoundFloat32Bounds();
   CheckBounds(property);
   CheckEnumeration();
   std::vector<std::string> texts;

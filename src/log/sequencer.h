@@ -28,6 +28,7 @@ enum class ClockMode : uint8_t { kWall, kEvents };
 // How a stream's rows are placed in time. Fields by index into the stream's schema.
 struct StreamTiming {
   size_t event_time_field = 0;                     // a timestamp column, not null
+  bool event_time_restricted = false;              // not shown in reasons
   base::Duration late = std::chrono::minutes(10);  // allowed lateness behind the newest event time
   base::Duration max_ahead =
       std::chrono::minutes(1);  // ahead of the log clock; 1 d past the newest under kEvents

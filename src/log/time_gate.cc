@@ -150,14 +150,17 @@ bool TimeGate::JumpIsConfirmed(const Column& times, size_t row, const StreamTimi
 
 std::string TimeGate::Reason(Verdict verdict, Timestamp at, base::StreamId stream,
                              const StreamTiming& timing, const ClockReading& now) const {
-  const std::string time = base::FormatTimestamp(at);
+  const auto shown = [&](Timestamp event_time) {
+    return timing.event_time_restricted ? "***" : base::FormatTimestamp(event_time);
+  };
+  const std::string time = shown(at);
   if (verdict == Verdict::kNoTime) return "the row has no event time: send one";
   if (verdict == Verdict::kLate)
     return fmt::format(
         "{} is more than {} behind {}, the newest event time of the stream: raise `late`, or "
         "replay "
         "the row from the dead letters",
-        time, base::FormatDuration(timing.late), base::FormatTimestamp(newest(stream)));
+        time, base::FormatDuration(timing.late), shown(newest(stream)));
   if (mode_ == ClockMode::kWall)
     return fmt::format("{} is more than {} ahead of the log clock, {}: mend the sender's clock",
                        time, base::FormatDuration(timing.max_ahead),
@@ -166,7 +169,7 @@ std::string TimeGate::Reason(Verdict verdict, Timestamp at, base::StreamId strea
   return fmt::format(
       "{} is more than {} past the newest event time, {}, and the rows after it do not confirm the "
       "jump: mend the row's time, or send it again with the rows that follow it",
-      time, base::FormatDuration(timing.max_ahead), base::FormatTimestamp(newest_));
+      time, base::FormatDuration(timing.max_ahead), shown(newest_));
 }
 
 }  // namespace headrace::log

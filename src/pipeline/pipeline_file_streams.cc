@@ -156,8 +156,10 @@ bool PipelineReader::Time(const Node& node, StreamDefinition& stream) {
       event == nullptr ? std::nullopt : contract::ReadText(*event, what + ": `event`", report_);
   if (!name) return false;
   const auto field = TimestampField(*event, *name, stream);
-  if (field) stream.timing.event_time_field = *field;
-  return field.has_value();
+  if (!field) return false;
+  stream.timing.event_time_field = *field;
+  stream.timing.event_time_restricted = stream.contract->restricted(*field);
+  return true;
 }
 
 namespace {

@@ -42,8 +42,11 @@ base::Result<Value> FromInteger(const Value& given, Type wanted) {
 base::Result<Value> FromDouble(const Value& given, Type wanted) {
   const double value = given.as_double();
   if (wanted == Type::kFloat64) return Value(wanted, value);
-  if (wanted == Type::kFloat32)
-    return Value(wanted, static_cast<double>(static_cast<float>(value)));
+  if (wanted == Type::kFloat32) {
+    const double rounded = static_cast<float>(value);
+    if (std::isinf(rounded) && !std::isinf(value)) return Refuse(given, wanted);
+    return Value(wanted, rounded);
+  }
   const bool whole =
       std::trunc(value) == value && std::abs(value) <= static_cast<double>(kExactIntegers);
   if (!columns::IsInteger(wanted) || !whole) return Refuse(given, wanted);

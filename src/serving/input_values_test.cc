@@ -31,6 +31,8 @@ TEST(InputValuesTest, ConvertsWhatLosesNothing) {
 TEST(InputValuesTest, RefusesTheRest) {
   EXPECT_EQ(Converted(Value::Float64(5.5), Type::kInt64), "refused");
   EXPECT_EQ(Converted(Value::Float64(1e300), Type::kInt64), "refused");
+  EXPECT_EQ(Converted(Value::Float64(1e300), Type::kFloat32), "refused");
+  EXPECT_EQ(Converted(Value::String("-1e300"), Type::kFloat32), "refused");
   EXPECT_EQ(Converted(Value::Int64(1LL << 40), Type::kInt32), "refused");
   EXPECT_EQ(Converted(Value::Int64((1LL << 53) + 1), Type::kFloat64), "refused");
   EXPECT_EQ(Converted(Value::Int64(5), Type::kString), "refused");

@@ -118,7 +118,7 @@ FORMS = [
     form("I", "S", "length({0})"),
     form("S", "S", "lower({0})", lowered("{0}")),
     form("S", "S", "upper({0})", f"translate({{0}}, '{ALPHABET.lower()}', '{ALPHABET}')"),
-    form("S", "S", "trim({0})"),
+    *(form("S", "S", f"{side}trim('\u3000 ' || {{0}} || ' \u00a0')") for side in ("", "l", "r")),
     *(form("S", "S", f"{side}trim({{0}}, ' sü,')") for side in ("", "l", "r")),
     *(form("S", "SS", f"{side}trim({{0}}, {{1}})") for side in ("", "l", "r")),
     form("S", "Sn", "left({0}, {1})"),
@@ -298,6 +298,32 @@ FORMS = [
         "S",
         "CAST(strptime({0}, '%Y-%m-%d') AS timestamp_ntz)",
         "strptime({0}, '%Y-%m-%d')",
+        tries=True,
+    ),
+    *(
+        form(
+            "W",
+            "n",
+            f"CAST(strptime(CAST({{0}} AS string) || ' {half}', '{hour} %p') AS timestamp_ntz)",
+            f"strptime(CAST({{0}} AS VARCHAR) || ' {half}', '{hour} %p')",
+            tries=True,
+        )
+        for half in ("AM", "PM")
+        for hour in ("%H", "%I")
+    ),
+    form(
+        "W",
+        "n",
+        "CAST(strptime(CAST({0} AS string), '%I') AS timestamp_ntz)",
+        "strptime(CAST({0} AS VARCHAR), '%I')",
+        tries=True,
+    ),
+    form(
+        "W",
+        "nn",
+        "CAST(strptime(repeat(' ', {0}) || '2001' || repeat(' ', {1}) || '7 ', '%Y %m')"
+        " AS timestamp_ntz)",
+        "strptime(repeat(' ', {0}) || '2001' || repeat(' ', {1}) || '7 ', '%Y %m')",
         tries=True,
     ),
     *(

@@ -87,8 +87,8 @@ Result<Column> Converted(const Source& source, Type type, Convert convert) {
     const std::optional<To> value = convert(from[row]);
     if (!value) {
       return Fail(base::Error(ErrorCode::kInvalidInput,
-                              fmt::format("value {} of type {} does not fit {} without loss",
-                                          from[row], source.array.type()->ToString(), NameOf(type)))
+                              fmt::format("a value of type {} does not fit {} without loss",
+                                          source.array.type()->ToString(), NameOf(type)))
                       .With("row", std::to_string(row)));
     }
     out[row] = *value;

@@ -116,9 +116,10 @@ bool IsNull(ondemand::value& value) {
   return value.is_null().get(null) == simdjson::SUCCESS && null;
 }
 
-RowProblem WrongValue(const Field& field, std::string_view raw) {
+RowProblem WrongValue(const Field& field, const Member& member, std::string_view raw) {
   return {field.name, "type",
-          fmt::format("`{}` wants {}, but got {}", field.name, Wants(field.type), Quote(raw))};
+          fmt::format("`{}` wants {}, but got {}", field.name, Wants(field.type),
+                      member.restricted ? "***" : Quote(raw))};
 }
 
 RowProblem NotJson(simdjson::error_code error) {
@@ -224,10 +225,12 @@ struct JsonRowReader::Impl {
   std::optional<RowProblem> ReadFlattened(std::string_view name, ondemand::value value);
   std::optional<RowProblem> ReadObject(const Member& member, ondemand::value value);
   std::optional<RowProblem> ReadColumn(const Member& member, ondemand::value value);
-  std::optional<RowProblem> ReadValue(const Field& field, bool required, ondemand::value value,
-                                      Cell& cell);
-  std::optional<RowProblem> ReadNumber(const Field& field, ondemand::value value, Cell& cell);
-  std::optional<RowProblem> ReadString(const Field& field, ondemand::value value, Cell& cell);
+  std::optional<RowProblem> ReadValue(const Field& field, const Member& member,
+                                      ondemand::value value, Cell& cell);
+  std::optional<RowProblem> ReadNumber(const Field& field, const Member& member,
+                                       ondemand::value value, Cell& cell);
+  std::optional<RowProblem> ReadString(const Field& field, const Member& member,
+                                       ondemand::value value, Cell& cell);
   std::optional<RowProblem> ReadJsonText(const Field& field, const Member& member,
                                          ondemand::value value, Cell& cell);
   std::optional<RowProblem> FillMissing();
@@ -250,41 +253,42 @@ RowProblem JsonRowReader::Impl::Unknown(std::string_view name, const ObjectShape
           "unknown_field", std::move(reason)};
 }
 
-std::optional<RowProblem> JsonRowReader::Impl::ReadNumber(const Field& field, ondemand::value value,
-                                                          Cell& cell) {
+std::optional<RowProblem> JsonRowReader::Impl::ReadNumber(const Field& field, const Member& member,
+                                                          ondemand::value value, Cell& cell) {
   const auto raw = std::string_view(value.raw_json_token());
   if (columns::IsInteger(field.type)) {
     if (value.get_int64().get(cell.integer) != simdjson::SUCCESS ||
         !FitsInteger(field.type, cell.integer))
-      return WrongValue(field, raw);
+      return WrongValue(field, member, raw);
     cell.kind = Cell::Kind::kInt;
     return std::nullopt;
   }
-  if (!columns::IsFloating(field.type)) return WrongValue(field, raw);
-  if (value.get_double().get(cell.floating) != simdjson::SUCCESS) return WrongValue(field, raw);
+  if (!columns::IsFloating(field.type)) return WrongValue(field, member, raw);
+  if (value.get_double().get(cell.floating) != simdjson::SUCCESS)
+    return WrongValue(field, member, raw);
   if (field.type == Type::kFloat32 && std::fabs(cell.floating) > FLT_MAX)
-    return WrongValue(field, raw);
+    return WrongValue(field, member, raw);
   cell.kind = Cell::Kind::kDouble;
   return std::nullopt;
 }
 
-std::optional<RowProblem> JsonRowReader::Impl::ReadString(const Field& field, ondemand::value value,
-                                                          Cell& cell) {
+std::optional<RowProblem> JsonRowReader::Impl::ReadString(const Field& field, const Member& member,
+                                                          ondemand::value value, Cell& cell) {
   const auto raw = std::string_view(value.raw_json_token());
   std::string_view text;
   if (const auto error = value.get_string().get(text); error != simdjson::SUCCESS)
     return NotJson(error);
-  if (!ReadText(field, text, cell)) return WrongValue(field, raw);
+  if (!ReadText(field, text, cell)) return WrongValue(field, member, raw);
   return std::nullopt;
 }
 
-std::optional<RowProblem> JsonRowReader::Impl::ReadValue(const Field& field, bool required,
+std::optional<RowProblem> JsonRowReader::Impl::ReadValue(const Field& field, const Member& member,
                                                          ondemand::value value, Cell& cell) {
   ondemand::json_type kind{};
   if (const auto error = value.type().get(kind); error != simdjson::SUCCESS) return NotJson(error);
   switch (kind) {
-    case ondemand::json_type::number: return ReadNumber(field, value, cell);
-    case ondemand::json_type::string: return ReadString(field, value, cell);
+    case ondemand::json_type::number: return ReadNumber(field, member, value, cell);
+    case ondemand::json_type::string: return ReadString(field, member, value, cell);
     case ondemand::json_type::boolean: {
       if (field.type != Type::kBool) return WrongKind(field, kind);
       if (const auto error = value.get_bool().get(cell.boolean); error != simdjson::SUCCESS)
@@ -293,9 +297,9 @@ std::optional<RowProblem> JsonRowReader::Impl::ReadValue(const Field& field, boo
       return std::nullopt;
     }
     case ondemand::json_type::null: {
-      if (!IsNull(value)) return WrongValue(field, "nothing");
+      if (!IsNull(value)) return WrongValue(field, member, "nothing");
       cell.kind = Cell::Kind::kNull;
-      if (!required) return std::nullopt;
+      if (!member.required) return std::nullopt;
       return NullButRequired(field.name, Wants(field.type));
     }
     default: return WrongKind(field, kind);
@@ -342,7 +346,7 @@ std::optional<RowProblem> JsonRowReader::Impl::ReadColumn(const Member& member,
   const Field& field = schema->field(member.index);
   if (cell.row == row_number) return GivenTwice(field.name);
   cell.row = row_number;
-  if (member.kind == Member::Kind::kValue) return ReadValue(field, member.required, value, cell);
+  if (member.kind == Member::Kind::kValue) return ReadValue(field, member, value, cell);
   return ReadJsonText(field, member, value, cell);
 }
 

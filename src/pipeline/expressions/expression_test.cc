@@ -92,6 +92,9 @@ TEST(Expression, CastsThatFailAreNull) {
   EXPECT_EQ(Calculate("CAST(1e19 AS int64)"), "null");
   EXPECT_EQ(Calculate("CAST(3000000000 AS int32)"), "null");
   EXPECT_EQ(Calculate("CAST(1e300 AS float32)"), "null");
+  EXPECT_EQ(Calculate("CAST('1e300' AS float32)"), "null");
+  EXPECT_EQ(Calculate("CAST('-1e300' AS float32)"), "null");
+  EXPECT_EQ(Calculate("CAST('inf' AS float32)"), "\"Infinity\"");
   EXPECT_EQ(Calculate("CAST(TRUE AS int64)"), "1");
   EXPECT_EQ(Calculate("CAST(12 AS string) || 'x'"), "\"12x\"");
   EXPECT_EQ(Calculate("CAST(TIMESTAMP '1969-12-31T23:00:00Z' AS date)"), "\"1969-12-31\"");
@@ -113,6 +116,16 @@ TEST(Expression, TimesAndSpans) {
             "\"1969-12-01T00:00:00Z\"");
   EXPECT_EQ(Calculate("1h > 5"),
             "error: duration and int64 do not go together; write a span of time as 30m or 1h");
+}
+
+TEST(Expression, HalvesOfTheDayAndBlanksAreReadAsDuckDbReadsThem) {
+  EXPECT_EQ(Calculate("strptime('2001-02-03 3 PM', '%Y-%m-%d %H %p')"), "\"2001-02-03T15:00:00Z\"");
+  EXPECT_EQ(Calculate("strptime('2001-02-03 12 AM', '%Y-%m-%d %H %p')"),
+            "\"2001-02-03T00:00:00Z\"");
+  EXPECT_EQ(Calculate("strptime('2001-02-03 13 PM', '%Y-%m-%d %H %p')"), "null");
+  EXPECT_EQ(Calculate("strptime('2001-02-03 12', '%Y-%m-%d %I')"), "\"2001-02-03T12:00:00Z\"");
+  EXPECT_EQ(Calculate("strptime(' 2001   2 ', '%Y %m')"), "\"2001-02-01T00:00:00Z\"");
+  EXPECT_EQ(Calculate("strptime('20012', '%Y %m')"), "null");
 }
 
 TEST(Expression, TextFunctionsCountCodePoints) {

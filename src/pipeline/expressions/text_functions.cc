@@ -137,6 +137,11 @@ struct Pad {
   }
 };
 
+// The code points of Unicode's category Zs.
+constexpr Text kBlanks =
+    " \u00A0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200A\u202F\u205F"
+    "\u3000";
+
 // Without any of `characters` at the ends.
 template <Side kSide>
 struct Strip {
@@ -159,7 +164,7 @@ Bound BindStrip(Binder& binder, const Call& call) {
   if (call.arguments.size() == 2) {
     HR_TRY(characters, binder.Convert(*call.syntax.children[1], call.arguments[1], kTextType));
   } else {
-    characters = binder.Constant(kTextType, Value::String(" "));
+    characters = binder.Constant(kTextType, Value::String(std::string(kBlanks)));
   }
   return binder.Emit(call.syntax, &Map<Strip<kSide>, Text, Text, Text>, kTextType,
                      {text, characters});
@@ -391,8 +396,8 @@ constexpr std::array kFunctions = {
                 "gives NULL.",
                 "lpad('7', 3, '0')", "\"007\"", 3, 3, &BindPad<Side::kLeft>},
     FunctionRow{"ltrim", "ltrim(text [, characters])",
-                "Without blanks, or any of the characters, in front.", "ltrim('--a-', '-')",
-                "\"a-\"", 1, 2, &BindStrip<Side::kLeft>},
+                "Without blanks (Unicode's Zs), or any of the characters, in front.",
+                "ltrim('--a-', '-')", "\"a-\"", 1, 2, &BindStrip<Side::kLeft>},
     FunctionRow{"repeat", "repeat(text, n)", "The text n times.", "repeat('ab', 3)", "\"ababab\"",
                 2, 2, &BindTextAndInt<Repeat>},
     FunctionRow{"replace", "replace(text, from, to)",
@@ -410,8 +415,8 @@ constexpr std::array kFunctions = {
                 "pad gives NULL.",
                 "rpad('7', 3, '0')", "\"700\"", 3, 3, &BindPad<Side::kRight>},
     FunctionRow{"rtrim", "rtrim(text [, characters])",
-                "Without blanks, or any of the characters, at the end.", "rtrim('--a-', '-')",
-                "\"--a\"", 1, 2, &BindStrip<Side::kRight>},
+                "Without blanks (Unicode's Zs), or any of the characters, at the end.",
+                "rtrim('--a-', '-')", "\"--a\"", 1, 2, &BindStrip<Side::kRight>},
     FunctionRow{"split_part", "split_part(text, separator, n)",
                 "The n-th part, 1 the first, -1 the last; empty when there is none.",
                 "split_part('a,b,c', ',', -1)", "\"c\"", 3, 3, &BindSplitPart},
@@ -432,8 +437,8 @@ constexpr std::array kFunctions = {
         "Each code point that stands in `from` becomes the one at the same place of `to`, or goes.",
         "translate('12.5', '.1', ',0')", "\"02,5\"", 3, 3, &BindTexts3<Translate>},
     FunctionRow{"trim", "trim(text [, characters])",
-                "Without blanks, or any of the characters, at both ends.", "trim('  SEA ')",
-                "\"SEA\"", 1, 2, &BindStrip<Side::kBoth>},
+                "Without blanks (Unicode's Zs), or any of the characters, at both ends.",
+                "trim('  SEA ')", "\"SEA\"", 1, 2, &BindStrip<Side::kBoth>},
     FunctionRow{"upper", "upper(text)", "a to z become A to Z; other letters stay.", "upper('sea')",
                 "\"SEA\"", 1, 1, &BindTextToText, "ucase"},
 };

@@ -23,13 +23,6 @@ struct EndsWith {
 struct Contains {
   static uint8_t Do(Text a, Text b) { return a.find(b) != Text::npos; }
 };
-struct Trim {
-  static Text Do(Text a) {
-    while (!a.empty() && a.front() == ' ') a.remove_prefix(1);
-    while (!a.empty() && a.back() == ' ') a.remove_suffix(1);
-    return a;
-  }
-};
 
 // % is any text, _ any one code point. Two pointers: on a mismatch the last % takes one more.
 struct Like {
@@ -119,7 +112,6 @@ Kernel TextKernel(std::string_view function) {
   if (function == "length") return &Total1<Length, Text, int64_t>;
   if (function == "lower") return &ShiftLetters<'A', 'Z', 'a' - 'A'>;
   if (function == "upper") return &ShiftLetters<'a', 'z', 'A' - 'a'>;
-  if (function == "trim") return &Total1<Trim, Text, Text>;
   if (function == "concat") return &Concat;
   if (function == "substr") return &Substring;
   if (function == "starts_with") return &Total2<StartsWith, Text, Text, uint8_t>;

@@ -30,9 +30,30 @@ void AddNumber(MadeText& text, int64_t value, int digits) {
 struct Fields {
   int64_t year = 1900, month = 1, day = 1, hour = 0, minute = 0, second = 0, us = 0;
   int64_t offset_minutes = 0;
-  bool half_day = false;  // hour counts to 12
-  bool afternoon = false;
+  enum class Half : uint8_t { kNone, kAm, kPm };
+  Half half = Half::kNone;  // of the day, when the text names one
 };
+
+bool IsBlank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+void SkipBlanks(Text& rest) {
+  while (!rest.empty() && IsBlank(rest.front())) rest.remove_prefix(1);
+}
+
+// The text of a format, in which a run of blanks stands for any other.
+bool TakeText(Text& rest, Text wanted) {
+  while (!wanted.empty()) {
+    if (rest.empty()) return false;
+    const bool blank = IsBlank(wanted.front());
+    if (blank ? !IsBlank(rest.front()) : rest.front() != wanted.front()) return false;
+    rest.remove_prefix(1);
+    wanted.remove_prefix(1);
+    if (!blank) continue;
+    SkipBlanks(rest);
+    SkipBlanks(wanted);
+  }
+  return true;
+}
 
 // 1 to `digits_max` digits off the front.
 bool TakeNumber(Text& rest, size_t digits_max, int64_t low, int64_t high, int64_t* out) {
@@ -93,7 +114,7 @@ bool TakeField(char specifier, Text& rest, Fields& fields) {
     case 'S': return TakeNumber(rest, 2, 0, 59, &fields.second);
     case 'f': return TakeFraction(rest, 6, &fields.us);
     case 'g': return TakeFraction(rest, 3, &fields.us);
-    case 'I': fields.half_day = true; return TakeNumber(rest, 2, 1, 12, &fields.hour);
+    case 'I': return TakeNumber(rest, 2, 1, 12, &fields.hour);
     case 'b': return TakeName(rest, kMonths, 3, &fields.month);
     case 'B': return TakeName(rest, kMonths, 0, &fields.month);
     case 'a': return TakeName(rest, kDays, 3, &ignored);
@@ -106,7 +127,7 @@ bool TakeField(char specifier, Text& rest, Fields& fields) {
     case 'p': {
       const std::string letters = LowerAscii(rest.substr(0, 2));
       if (letters != "am" && letters != "pm") return false;
-      fields.afternoon = letters == "pm";
+      fields.half = letters == "pm" ? Fields::Half::kPm : Fields::Half::kAm;
       rest.remove_prefix(2);
       return true;
     }
@@ -194,19 +215,21 @@ uint8_t TimeFormat::Print(int64_t us, Frame& frame, Text* out) const {
 bool TimeFormat::Parse(Text text, int64_t* us) const {
   Fields fields;
   *us = 0;
+  SkipBlanks(text);
   for (const Item& item : items_) {
-    if (item.specifier == 0) {
-      if (!text.starts_with(item.text)) return false;
-      text.remove_prefix(item.text.size());
-    } else if (!TakeField(item.specifier, text, fields)) {
-      return false;
-    }
+    const bool taken =
+        item.specifier == 0 ? TakeText(text, item.text) : TakeField(item.specifier, text, fields);
+    if (!taken) return false;
   }
+  SkipBlanks(text);
   const auto year = static_cast<int>(fields.year);
   const auto month = static_cast<unsigned>(fields.month);
   if (!text.empty() || fields.day > DaysInMonth(year, month)) return false;
   int64_t hour = fields.hour;
-  if (fields.half_day) hour = hour % 12 + (fields.afternoon ? 12 : 0);
+  if (fields.half != Fields::Half::kNone) {
+    if (hour > 12) return false;
+    hour = hour % 12 + (fields.half == Fields::Half::kPm ? 12 : 0);
+  }
   *us = base::DaysFromCivil(year, month, static_cast<unsigned>(fields.day)) * kDayUs +
         hour * kHourUs + fields.minute * kMinuteUs + fields.second * kSecondUs + fields.us -
         fields.offset_minutes * kMinuteUs;

@@ -375,7 +375,9 @@ constexpr std::array kFunctions = {
                 "\"Sat 3 Feb 2001, 04:05\"", 2, 2, &BindStrftime},
     FunctionRow{"strptime", "strptime(text, 'format')",
                 "The timestamp, in UTC if %z (Z, +02, +0200, +02:00) does not say otherwise; NULL "
-                "when the text does not fit. %Y %y %m %d %H %I %p %M %S %f %g %b %B %a %A %z %%.",
+                "when the text does not fit. A blank matches any run of blanks; those around the "
+                "text are passed over. %Y %y %m %d %H %I %p %M %S %f (1 to 6 digits) %g %b %B %a "
+                "%A %z %%.",
                 "strptime('3.2.2001 04:05', '%d.%m.%Y %H:%M')", "\"2001-02-03T04:05:00Z\"", 2, 2,
                 &BindStrptime, "try_strptime"},
     FunctionRow{"timezone", "timezone('zone', time)", "As `time AT TIME ZONE 'zone'`.",

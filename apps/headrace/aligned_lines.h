@@ -1,7 +1,9 @@
 #pragma once
 // Lines of texts in columns, for people: each column as wide as its widest text.
 
+#include <cstddef>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,15 +14,20 @@ class AlignedLines {
  public:
   explicit AlignedLines(std::vector<std::string> header) { Add(std::move(header)); }
   void Add(std::vector<std::string> cells);
-  // A line of its own across the columns.
-  void AddEdge(std::string text) { lines_.push_back({.edge = true, .cells = {std::move(text)}}); }
+  // A line of its own across the columns: dashes up to this one, then the text.
+  void AddEdge(size_t column, std::string text);
+  // The lines, each with its line break, without blanks at the end.
+  std::string Text() const;
   void Print(std::FILE* out) const;
 
  private:
   struct Line {
-    bool edge = false;
+    std::optional<size_t> edge_at;
     std::vector<std::string> cells;
   };
+  std::string EdgeOf(const Line& line) const;
+  std::string TextOf(const Line& line) const;
+
   std::vector<Line> lines_;
   std::vector<size_t> widths_;
 };

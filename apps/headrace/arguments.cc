@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "base/time.h"
 #include "text_file.h"
+#include "usage_errors.h"
 
 namespace headrace::app {
 namespace {
@@ -23,14 +27,8 @@ constexpr std::string_view kOverview =
   headrace status                                  is it well?
   headrace apply pipeline.yaml                     changes what is running, while it runs
 
-All commands: headrace --help. One command: headrace ingest --help.
+All commands: headrace help. One command: headrace help ingest.
 )";
-
-// What a command wants to be called with, wrong or not: CLI11's own exit code for mistakes is
-// replaced by that of the error table.
-int ExitCodeOf(const CLI::Error& error) {
-  return error.get_exit_code() == 0 ? 0 : base::RowOf(base::ErrorCode::kInvalidInput).exit_code;
-}
 
 void AddAddress(CLI::App& command, const std::string& name, const std::string& what,
                 Address& address) {
@@ -126,6 +124,8 @@ struct Arguments::Impl {
   void AddTables();
   void AddTokens();
   void AddExplain();
+  int Help(std::span<const char* const> words, CommandContext& context);
+  int Complain(const CLI::ParseError& error, CommandContext& context);
   int CompareReference(CommandContext& context, const std::string& text) const;
 };
 
@@ -555,6 +555,7 @@ void Arguments::Impl::AddExplain() {
 
 Arguments::Impl::Impl() {
   program.require_subcommand(0, 1);
+  program.footer("More of one: headrace help COMMAND");
   program.set_version_flag("--version", fmt::format("headrace {}", kVersion),
                            "Print the version and exit");
   AddCheck();
@@ -601,16 +602,44 @@ int Arguments::Impl::CompareReference(CommandContext& context, const std::string
           .With("file", reference_file));
 }
 
+// "headrace help log inspect", as "headrace log inspect --help".
+int Arguments::Impl::Help(std::span<const char* const> words, CommandContext& context) {
+  const CLI::App* command = &program;
+  for (const std::string word : words) {
+    if (word.starts_with('-')) continue;
+    const auto named =
+        command->get_subcommands([&](const CLI::App* part) { return part->get_name() == word; });
+    if (named.empty()) return ReportError(context, NoCommand(*command, word));
+    command = named.front();
+  }
+  const CLI::App* parent = command->get_parent();
+  fmt::print(context.out, "{}", command->help(parent == nullptr ? "" : CommandLineOf(*parent)));
+  return 0;
+}
+
+// Help and version are no mistakes, unless of a command that is not there.
+int Arguments::Impl::Complain(const CLI::ParseError& error, CommandContext& context) {
+  if (error.get_exit_code() == 0 && UnknownCommand(program).empty()) {
+    program.exit(error);
+    return 0;
+  }
+  return ReportError(context, UsageError(program, error));
+}
+
 int Arguments::Run(int argc, const char* const* argv, CommandContext& context) {
   if (argc <= 1) {
     fmt::print(context.out, "{}", kOverview);
     return 0;
   }
+  const std::span<const char* const> words(argv + 1, static_cast<size_t>(argc - 1));
+  // Known before anything is understood: a complaint has the wanted form, too.
+  if (std::ranges::find(words, std::string_view("--json")) != words.end())
+    context.form = OutputForm::kJson;
+  if (std::string_view(words.front()) == "help") return impl_->Help(words.subspan(1), context);
   try {
     impl_->program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    impl_->program.exit(error);
-    return ExitCodeOf(error);
+    return impl_->Complain(error, context);
   }
   for (Address* address : impl_->called) {
     address->tls = address->tls || !impl_->tls_files.ca.empty();

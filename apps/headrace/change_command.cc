@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "commands.h"
+#include "counts.h"
 #include "env/environment.h"
 #include "http_calls.h"
 #include "progress.h"
@@ -76,8 +77,8 @@ double Number(const ordered_json& json, const char* key) {
 
 std::string MeansOf(const ordered_json& view) {
   if (Text(view, "build") != "history") return Text(view, "means");
-  return fmt::format("rebuilt from {} rows of history, {}, {} of state",
-                     WithCommas(static_cast<uint64_t>(Number(view, "rows"))),
+  return fmt::format("rebuilt from {} of history, {}, {} of state",
+                     Counted(static_cast<uint64_t>(Number(view, "rows")), "row"),
                      Span(Number(view, "seconds")), Bytes(Number(view, "bytes")));
 }
 
@@ -218,10 +219,10 @@ int Carry(CommandContext& context, HttpCalls& calls, const Result<std::string>& 
     if (!change) return ReportError(context, change.error());
     result["change"] = *change;
     if (!context.json())
-      fmt::print(context.out, "cut over at epoch {} after {:.1f} s, {} rows of history{}\n",
+      fmt::print(context.out, "cut over at epoch {} after {:.1f} s, {} of history{}\n",
                  WithCommas(static_cast<uint64_t>(Number(*change, "cut_over_epoch"))),
                  Number(*change, "seconds"),
-                 WithCommas(static_cast<uint64_t>(Number(*change, "rows_done"))),
+                 Counted(static_cast<uint64_t>(Number(*change, "rows_done")), "row"),
                  "      back: headrace rollback");
   }
   if (context.json()) fmt::print(context.out, "{}\n", result.dump());

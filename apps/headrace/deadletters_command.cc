@@ -2,15 +2,19 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
+#include "counts.h"
 #include "http_calls.h"
 
 namespace headrace::app {
 namespace {
 
 using nlohmann::json;
+
+constexpr uint64_t kAskedMax = 10'000;  // the engine answers no more at a time
 
 void PrintLetter(const CommandContext& context, const json& letter) {
   const std::string field = letter.value("field", "");
@@ -25,7 +29,11 @@ void PrintLetter(const CommandContext& context, const json& letter) {
 
 int RunDeadLetters(const DeadLettersOptions& options, CommandContext& context) {
   HttpCalls calls(options.http);
-  std::string target = fmt::format("/deadletters?limit={}", options.limit);
+  // For people one more is asked for than is shown: it tells whether there are more.
+  const uint64_t asked = context.json()
+                             ? options.limit
+                             : std::min(options.limit + 1, std::max(options.limit, kAskedMax));
+  std::string target = fmt::format("/deadletters?limit={}", asked);
   if (!options.stream.empty()) target += "&stream=" + PercentEncode(options.stream);
   const auto text = calls.Get(target);
   if (!text) return ReportError(context, text.error());
@@ -37,10 +45,10 @@ int RunDeadLetters(const DeadLettersOptions& options, CommandContext& context) {
   if (!letters.is_array())
     return ReportError(
         context, base::Error(base::ErrorCode::kInternal, "the answer is no list of dead letters"));
-  for (const json& letter : letters) PrintLetter(context, letter);
-  const bool cut = letters.size() == options.limit;
-  fmt::print(context.out, "{} refused row{}{}\n", letters.size(), letters.size() == 1 ? "" : "s",
-             cut ? " shown; --limit shows more" : "");
+  const size_t shown = std::min<size_t>(letters.size(), options.limit);
+  for (size_t i = 0; i < shown; ++i) PrintLetter(context, letters[i]);
+  fmt::print(context.out, "{}{}\n", Counted(shown, "refused row"),
+             letters.size() > shown ? " shown, the oldest; --limit shows more" : "");
   return 0;
 }
 

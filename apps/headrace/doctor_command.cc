@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
+#include "counts.h"
 #include "env/environment.h"
-#include "progress.h"
 #include "tables/delta/table_findings.h"
 
 namespace headrace::app {
@@ -64,12 +64,13 @@ void PrintWrong(std::FILE* out, size_t number, const Finding& finding) {
 void Print(std::FILE* out, const std::string& folder, const TableSurvey& survey,
            const std::vector<Finding>& findings) {
   const auto wrong = std::ranges::count_if(findings, &Finding::wrong);
-  fmt::print(out, "{}: {}. Delta, version {}, {} rows in {} files, {}.\n", folder,
+  fmt::print(out, "{}: {}. Delta, version {}, {} in {}, {}.\n", folder,
              wrong == 0   ? "WELL"
              : wrong == 1 ? "1 THING TO MEND"
                           : fmt::format("{} THINGS TO MEND", wrong),
-             WithCommas(static_cast<uint64_t>(survey.state.version)), WithCommas(survey.files.rows),
-             WithCommas(survey.files.files), BytesText(survey.files.bytes));
+             WithCommas(static_cast<uint64_t>(survey.state.version)),
+             Counted(survey.files.rows, "row"), Counted(survey.files.files, "file"),
+             BytesText(survey.files.bytes));
   size_t number = 0;
   for (const Finding& finding : findings)
     if (finding.wrong) PrintWrong(out, ++number, finding);

@@ -6,8 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include "aligned_lines.h"
+#include "base/next_step.h"
 #include "commands.h"
+#include "contract/diagnostic_report.h"
+#include "contract/no_such_name.h"
 #include "http_calls.h"
+#include "served_names.h"
 
 namespace headrace::app {
 namespace {
@@ -18,17 +22,28 @@ using base::Fail;
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-bool HasView(const json& views, const std::string& name) {
-  const json all = views.is_object() ? views.value("views", json::array()) : json::array();
-  return std::ranges::any_of(all, [&](const json& view) { return view.value("name", "") == name; });
+// The engine knows what streams there are, and the views are known here.
+Error NoViewOrStream(const std::string& name, const ServedNames& names, Error error) {
+  const auto has = [&](std::string_view text) {
+    return std::ranges::any_of(error.context(),
+                               [&](const auto& each) { return each.first == text; });
+  };
+  if (error.code() != ErrorCode::kNotFound || !has("streams")) return error;
+  Error told(error.code(), fmt::format("no view and no stream `{}` in {}", name, names.pipeline()));
+  told.With("views", contract::Listed(names.views()));
+  std::string next = contract::DidYouMean(name, names.views());
+  for (const auto& [key, value] : error.context()) {
+    if (key == "streams") told.With(key, value);
+    if (key == base::kNextStep && next.empty() && value.starts_with("did you mean")) next = value;
+  }
+  return std::move(told).With(base::kNextStep, next.empty() ? "name one of those above" : next);
 }
 
 base::Result<std::string> Ask(const EventsOptions& options) {
   HttpCalls calls(options.http, kLookbackTimeout);
-  HR_TRY(const std::string views, calls.Get("/views"));
+  HR_TRY(const ServedNames names, ServedNames::Ask(calls));
   const std::string& name = options.words.front();
-  const bool view =
-      !options.stream && HasView(json::parse(views, nullptr, /*allow_exceptions=*/false), name);
+  const bool view = !options.stream && names.HasView(name);
   json question = {
       {view ? "view" : "stream", name}, {"key", json::object()}, {"last", options.last}};
   for (size_t i = 1; i < options.words.size(); ++i) {
@@ -41,7 +56,9 @@ base::Result<std::string> Ask(const EventsOptions& options) {
   }
   if (options.epoch) question["epoch"] = *options.epoch;
   if (!options.source.empty()) question["source"] = options.source;
-  return calls.PostJson("/last-events", question.dump());
+  auto answer = calls.PostJson("/last-events", question.dump());
+  if (!answer) return Fail(NoViewOrStream(name, names, std::move(answer).error()));
+  return answer;
 }
 
 void PrintText(const CommandContext& context, const ordered_json& answer) {

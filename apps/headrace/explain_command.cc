@@ -9,9 +9,12 @@
 #include <utility>
 
 #include "aligned_lines.h"
+#include "clock_text.h"
 #include "columns/value.h"
 #include "commands.h"
+#include "counts.h"
 #include "http_calls.h"
+#include "served_names.h"
 
 namespace headrace::app {
 namespace {
@@ -24,29 +27,15 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr int kBitsDiffer = 1;
-// The key columns of a view, with their types.
-Result<std::vector<std::pair<std::string, std::string>>> KeyColumns(const json& views,
-                                                                    const std::string& name) {
-  for (const json& view : views.value("views", json::array())) {
-    if (view.value("name", "") != name) continue;
-    std::vector<std::pair<std::string, std::string>> columns;
-    for (const json& key : view.value("join_keys", json::array()))
-      columns.emplace_back(key.value("name", ""), key.value("type", ""));
-    return columns;
-  }
-  return Fail(ErrorCode::kNotFound, fmt::format("no view `{}`", name));
-}
 
-Result<json> KeyOf(std::span<const std::string> words,
-                   const std::vector<std::pair<std::string, std::string>>& columns) {
+Result<json> KeyOf(std::span<const std::string> words, const InputTypes& columns) {
   json key = json::object();
   for (const std::string& word : words) {
     const size_t equals = word.find('=');
     auto column = columns.begin();
     std::string text = word;
     if (equals != std::string::npos) {
-      const auto named = std::ranges::find(columns, word.substr(0, equals),
-                                           &std::pair<std::string, std::string>::first);
+      const auto named = columns.find(word.substr(0, equals));
       if (named != columns.end()) {
         column = named;
         text = word.substr(equals + 1);
@@ -71,10 +60,9 @@ Result<json> KeyOf(std::span<const std::string> words,
 
 Result<std::string> Ask(const ExplainOptions& options) {
   HttpCalls calls(options.http, kLookbackTimeout);
-  HR_TRY(const std::string views_text, calls.Get("/views"));
-  const json views = json::parse(views_text, nullptr, /*allow_exceptions=*/false);
-  if (!views.is_object()) return Fail(ErrorCode::kInternal, "the engine's views can't be read");
-  HR_TRY(const auto columns, KeyColumns(views, options.words.front()));
+  HR_TRY(const ServedNames names, ServedNames::Ask(calls));
+  HR_TRY_VOID(names.CheckFeature(options.words.front(), options.words.back()));
+  const InputTypes columns = names.InputsOfView(options.words.front());
   const std::span<const std::string> words(options.words);
   HR_TRY(json key, KeyOf(words.subspan(1, words.size() - 2), columns));
   json question = {{"view", words.front()},
@@ -120,11 +108,11 @@ void PrintRows(const CommandContext& context, const ordered_json& answer) {
   bool begun = after.empty();
   const auto mark = [&](std::optional<base::Timestamp> time) {
     if (!ended && (!time || *time <= TimeOf(until))) {
-      lines.AddEdge(fmt::format("{}  the window ends (with this instant)", until));
+      lines.AddEdge(1, fmt::format("{}  the window ends (with this instant)", until));
       ended = true;
     }
     if (!begun && (!time || *time <= TimeOf(after))) {
-      lines.AddEdge(fmt::format("{}  the window begins (after this instant)", after));
+      lines.AddEdge(1, fmt::format("{}  the window begins (after this instant)", after));
       begun = true;
     }
   };
@@ -143,7 +131,7 @@ void PrintRows(const CommandContext& context, const ordered_json& answer) {
   if (left == 0) mark(std::nullopt);
   fmt::print(context.out, "\n");
   lines.Print(context.out);
-  if (left > 0) fmt::print(context.out, "  ... and {} older rows (--limit)\n", left);
+  if (left > 0) fmt::print(context.out, "  ... and {} (--limit)\n", Counted(left, "older row"));
 }
 
 void PrintVerdict(const CommandContext& context, const ordered_json& answer) {
@@ -151,7 +139,8 @@ void PrintVerdict(const CommandContext& context, const ordered_json& answer) {
   const std::string value =
       fmt::format("{} {}", TextOf(recomputed["value"]), recomputed["status"].get<std::string>());
   const auto counts = answer["counts"].value("counts", uint64_t{0});
-  fmt::print(context.out, "  computed again from the {} rows that count: {}\n", counts, value);
+  fmt::print(context.out, "  computed again from the {} that count{}: {}\n", Counted(counts, "row"),
+             counts == 1 ? "s" : "", value);
   const ordered_json& same = answer["same_bits"];
   if (same.is_null())
     fmt::print(context.out, "  nothing to compare it with: --served VALUE compares an answer\n");
@@ -187,7 +176,7 @@ void PrintText(const CommandContext& context, const ordered_json& answer) {
                  : fmt::format(", of rows with {}", computed["where"].get<std::string>()),
              answer["window"]["says"].get<std::string>());
   fmt::print(context.out, "  epoch {}, as of {}\n", answer["epoch"].get<uint64_t>(),
-             answer["as_of"].get<std::string>());
+             ClockText(answer["as_of"].get<std::string>()));
   if (answer["source"] == "state") {
     fmt::print(context.out,
                "  rows from the state, which has none that the view's `where` keeps out\n");

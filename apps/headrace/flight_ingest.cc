@@ -14,11 +14,6 @@ using base::Fail;
 
 namespace {
 
-bool MayRepeat(ErrorCode code) {
-  return code == ErrorCode::kUnavailable || code == ErrorCode::kResourceExhausted ||
-         code == ErrorCode::kDeadlineExceeded;
-}
-
 uint64_t RowsOf(const arrow::RecordBatch& batch) { return static_cast<uint64_t>(batch.num_rows()); }
 
 }  // namespace
@@ -47,7 +42,8 @@ base::Result<void> FlightIngest::Run() {
               .With("gave_up_after_s", fmt::format("{}", options_.retry_for.count() / 1'000'000)));
     }
     if (totals_.reconnects++ == 0 || totals_.rows > rows_before)
-      progress_.Say(fmt::format("connection lost ({}), trying again", ended.error().message()));
+      progress_.Say(fmt::format("{}{}, trying again",
+                                log_.empty() ? "" : "connection lost: ", ended.error().message()));
     std::this_thread::sleep_for(wait);
   }
 }

@@ -5,7 +5,6 @@
 #include <arrow/type.h>
 
 #include "flight_connection.h"
-#include "ingest/flight/flight_status.h"
 
 namespace headrace::app {
 
@@ -14,6 +13,7 @@ using base::ErrorCode;
 using base::Fail;
 
 struct FlightScanner::Impl {
+  Address address;
   std::unique_ptr<flight::FlightClient> client;
   std::unique_ptr<flight::FlightStreamReader> reader;
   std::shared_ptr<arrow::Schema> schema;
@@ -23,12 +23,13 @@ struct FlightScanner::Impl {
 base::Result<std::unique_ptr<FlightScanner>> FlightScanner::Open(const Address& address,
                                                                  const std::string& ticket) {
   auto impl = std::make_unique<Impl>();
+  impl->address = address;
   HR_TRY(impl->client, ConnectFlight(address));
   auto reader = impl->client->DoGet(FlightCall(), flight::Ticket{ticket});
-  if (!reader.ok()) return Fail(ingest::FromFlightStatus(reader.status()));
+  if (!reader.ok()) return Fail(FlightError(reader.status(), address));
   impl->reader = std::move(*reader);
   auto schema = impl->reader->GetSchema();
-  if (!schema.ok()) return Fail(ingest::FromFlightStatus(schema.status()));
+  if (!schema.ok()) return Fail(FlightError(schema.status(), address));
   impl->schema = std::move(*schema);
   return std::unique_ptr<FlightScanner>(new FlightScanner(std::move(impl)));
 }
@@ -39,7 +40,7 @@ const std::string& FlightScanner::summary() const { return impl_->summary; }
 base::Result<std::shared_ptr<arrow::RecordBatch>> FlightScanner::Next() {
   while (true) {
     const auto chunk = impl_->reader->Next();
-    if (!chunk.ok()) return Fail(ingest::FromFlightStatus(chunk.status()));
+    if (!chunk.ok()) return Fail(FlightError(chunk.status(), impl_->address));
     if (chunk->app_metadata != nullptr) impl_->summary = chunk->app_metadata->ToString();
     if (chunk->data == nullptr && impl_->summary.empty())
       return Fail(ErrorCode::kUnavailable, "the server ended the scan before its end: begin again");

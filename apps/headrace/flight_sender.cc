@@ -8,7 +8,6 @@
 #include <tuple>
 
 #include "flight_connection.h"
-#include "ingest/flight/flight_status.h"
 
 namespace headrace::app {
 
@@ -18,30 +17,28 @@ using base::ErrorCode;
 using base::Fail;
 
 struct FlightSender::Impl {
+  std::unexpected<Error> FailWith(const arrow::Status& status) const {
+    return Fail(FlightError(status, address));
+  }
+
+  Address address;
   std::unique_ptr<flight::FlightClient> client;
   flight::FlightClient::DoPutResult call;
   ingest::Greeting greeting;
   bool closed = false;
 };
 
-namespace {
-
-std::unexpected<Error> FailWith(const arrow::Status& status) {
-  return Fail(ingest::FromFlightStatus(status));
-}
-
-}  // namespace
-
 base::Result<std::unique_ptr<FlightSender>> FlightSender::Open(const Address& address,
                                                                const std::string& stream,
                                                                const std::string& producer,
                                                                const arrow::Schema& schema) {
   auto impl = std::make_unique<Impl>();
+  impl->address = address;
   HR_TRY(impl->client, ConnectFlight(address));
   const auto named = schema.WithMetadata(
       arrow::key_value_metadata({std::string(ingest::kProducerKey)}, {producer}));
   auto call = impl->client->DoPut(FlightCall(), flight::FlightDescriptor::Path({stream}), named);
-  if (!call.ok()) return FailWith(call.status());
+  if (!call.ok()) return impl->FailWith(call.status());
   impl->call = std::move(*call);
 
   auto sender = std::unique_ptr<FlightSender>(new FlightSender(std::move(impl)));
@@ -65,7 +62,7 @@ bool FlightSender::Send(const arrow::RecordBatch& batch, uint64_t sequence) {
 base::Result<ingest::BatchAcknowledgement> FlightSender::ReadAcknowledgement() {
   std::shared_ptr<arrow::Buffer> message;
   const arrow::Status status = impl_->call.reader->ReadMetadata(&message);
-  if (!status.ok()) return FailWith(status);
+  if (!status.ok()) return impl_->FailWith(status);
   if (message == nullptr) return Fail(ErrorCode::kUnavailable, "the server ended the stream");
   return ingest::ReadAcknowledgement(message->ToString());
 }
@@ -77,7 +74,7 @@ base::Result<void> FlightSender::Close() {
   impl_->closed = true;
   DoneSending();
   const arrow::Status status = impl_->call.writer->Close();
-  if (!status.ok()) return FailWith(status);
+  if (!status.ok()) return impl_->FailWith(status);
   return {};
 }
 

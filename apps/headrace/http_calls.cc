@@ -6,6 +6,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "base/next_step.h"
 #include "client_tls.h"
 
 namespace headrace::app {
@@ -52,6 +53,10 @@ Error ErrorOf(const HttpResponse& response) {
   const json problem = json::parse(response.body, nullptr, /*allow_exceptions=*/false);
   if (const std::string message = FeastMessage(problem); !message.empty())
     return {CodeOf("", response.status), message};
+  if (response.body.starts_with("this port speaks TLS"))
+    return Error(ErrorCode::kInvalidInput, "this port speaks TLS, and was spoken to without it")
+        .With(base::kNextStep,
+              "put https:// in front of the address; --tls-ca FILE where the CA is your own");
   if (!problem.is_object())
     return {CodeOf("", response.status), fmt::format("the server answered {}: {}", response.status,
                                                      response.body.substr(0, 200))};
@@ -88,13 +93,13 @@ base::Result<HttpResponse> HttpCalls::Send(HttpMethod method, std::string_view t
 }
 
 Error HttpCalls::NotReached(Error error) const {
-  if (error.code() == ErrorCode::kUnavailable)
-    error =
-        Error(error.code(),
-              fmt::format(
-                  "no engine at {} ({}): start one with `headrace serve`, or give --http HOST:PORT",
-                  address_.ToString(), error.message()));
-  return error;
+  if (error.code() != ErrorCode::kUnavailable) return error;
+  if (IsAboutTls(error))
+    return std::move(error).With(
+        base::kNextStep, "if the engine has no TLS, leave out https:// and the options for it");
+  return Error(error.code(),
+               fmt::format("no engine at {} for HTTP ({})", address_.ToString(), error.message()))
+      .With(base::kNextStep, "start one with `headrace serve`, or give --http HOST:PORT");
 }
 
 base::Result<std::string> HttpCalls::Get(std::string_view target) {

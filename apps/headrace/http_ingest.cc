@@ -15,11 +15,6 @@ using nlohmann::json;
 
 namespace {
 
-bool MayRepeat(ErrorCode code) {
-  return code == ErrorCode::kUnavailable || code == ErrorCode::kResourceExhausted ||
-         code == ErrorCode::kDeadlineExceeded;
-}
-
 uint64_t NumberAt(const json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
@@ -64,8 +59,7 @@ base::Result<void> HttpIngest::SendChunk(const JsonLinesChunk& chunk, uint64_t s
               .With("gave_up_after_s", fmt::format("{}", options_.retry_for.count() / 1'000'000)));
     }
     ++totals_.reconnects;
-    if (!sent_before)
-      progress_.Say(fmt::format("not answered ({}), trying again", outcome.error().message()));
+    if (!sent_before) progress_.Say(fmt::format("{}, trying again", outcome.error().message()));
     std::this_thread::sleep_for(wait);
   }
 }
@@ -88,9 +82,10 @@ base::Result<void> HttpIngest::Count(const std::string& outcome, const JsonLines
   if (totals_.first_refusal.empty() && refused != answer.end() && refused->is_array() &&
       !refused->empty()) {
     const json& first = refused->front();
+    const std::string field = first.value("field", "");  // empty: it is about the whole row
     totals_.first_refusal =
-        fmt::format("batch {}, row {}, {}: {}", sequence, NumberAt(first, "row"),
-                    first.value("field", ""), first.value("reason", ""));
+        fmt::format("batch {}, row {}{}{}: {}", sequence, NumberAt(first, "row"),
+                    field.empty() ? "" : ", ", field, first.value("reason", ""));
   }
   return {};
 }

@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "commands.h"
+#include "counts.h"
 #include "flight_ingest.h"
 #include "http_ingest.h"
 #include "json_lines.h"
@@ -95,10 +96,10 @@ void PrintTotals(const CommandContext& context, const IngestOptions& options,
   if (context.json()) {
     fmt::print(
         context.out,
-        R"({{"rows":{},"accepted":{},"refused":{},"repeated":{},"seconds":{:.6f},"epoch":{},"reconnects":{}}})"
+        R"({{"rows":{},"accepted":{},"refused":{},"repeated":{},"seconds":{:.6f},{}"reconnects":{}}})"
         "\n",
-        totals.rows, totals.accepted, totals.refused, totals.repeated, seconds, totals.epoch,
-        totals.reconnects);
+        totals.rows, totals.accepted, totals.refused, totals.repeated, seconds,
+        totals.epoch > 0 ? fmt::format("\"epoch\":{},", totals.epoch) : "", totals.reconnects);
     return;
   }
   std::string line = fmt::format("{} in = {} accepted + {} refused", WithCommas(totals.rows),
@@ -125,8 +126,11 @@ int RunIngest(const IngestOptions& options, CommandContext& context) {
     return 0;
   }
   const int exit_code = ReportError(context, outcome->ended.error());
-  fmt::print(context.err, "{} rows are in; the same command goes on from there\n",
-             WithCommas(outcome->totals.rows));
+  const uint64_t rows = outcome->totals.rows;
+  if (rows > 0)
+    fmt::print(context.err, "{} {} in; {}the same command goes on from there\n",
+               Counted(rows, "row"), rows == 1 ? "is" : "are",
+               MayRepeat(outcome->ended.error().code()) ? "" : "once that is mended, ");
   return exit_code;
 }
 

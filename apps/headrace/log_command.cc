@@ -8,12 +8,13 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "clock_text.h"
 #include "columns/value.h"
 #include "commands.h"
+#include "counts.h"
 #include "env/environment.h"
 #include "log/log_survey.h"
 #include "log/reader.h"
-#include "progress.h"
 
 namespace headrace::app {
 namespace {
@@ -49,6 +50,11 @@ log::SurveyProgress ProgressTo(const CommandContext& context) {
   };
 }
 
+ordered_json ClockJson(base::Timestamp clock) {
+  const std::string text = base::FormatTimestamp(clock);
+  return IsNoClock(text) ? ordered_json() : ordered_json(text);
+}
+
 ordered_json FileJson(const log::SurveyedFile& file) {
   return {{"file", file.path},       {"first", file.first.value},     {"last", file.last.value},
           {"bytes", file.bytes},     {"file_bytes", file.file_bytes}, {"rows", file.rows},
@@ -80,8 +86,8 @@ ordered_json SurveyJson(const log::LogSurvey& survey, const std::vector<std::str
                                {"name", stream.name},
                                {"fields", stream.schema->fields().size()}});
   if (HasEpochs(survey)) {
-    json["clock_first"] = base::FormatTimestamp(survey.clock_first);
-    json["clock_last"] = base::FormatTimestamp(survey.clock_last);
+    json["clock_first"] = ClockJson(survey.clock_first);
+    json["clock_last"] = ClockJson(survey.clock_last);
   }
   json["torn_bytes"] = survey.torn_bytes;
   json["snapshots"] = snapshots;
@@ -92,10 +98,11 @@ ordered_json SurveyJson(const log::LogSurvey& survey, const std::vector<std::str
 void PrintFiles(const CommandContext& context, const char* what,
                 const std::vector<log::SurveyedFile>& files) {
   for (const log::SurveyedFile& file : files)
-    fmt::print(
-        context.out, "{:<9} epochs {} to {}: {} rows, {} refused, {} control entries, {} ({})\n",
-        what, file.first.value, file.last.value, WithCommas(file.rows), WithCommas(file.refused),
-        WithCommas(file.controls), Size(file.bytes), file.path.substr(file.path.rfind('/') + 1));
+    fmt::print(context.out, "{:<9} epochs {} to {}: {}, {} refused, {} control entr{}, {} ({})\n",
+               what, file.first.value, file.last.value, Counted(file.rows, "row"),
+               WithCommas(file.refused), WithCommas(file.controls),
+               file.controls == 1 ? "y" : "ies", Size(file.bytes),
+               file.path.substr(file.path.rfind('/') + 1));
 }
 
 void PrintDamages(const CommandContext& context, const log::LogSurvey& survey) {
@@ -108,17 +115,17 @@ void PrintSurvey(const CommandContext& context, const log::LogSurvey& survey,
   fmt::print(context.out, "log       {}\n", survey.log.ToString());
   if (HasEpochs(survey)) {
     fmt::print(context.out, "epochs    {} to {}, clock {} to {}\n", survey.first.value,
-               survey.last.value, base::FormatTimestamp(survey.clock_first),
-               base::FormatTimestamp(survey.clock_last));
+               survey.last.value, ClockText(base::FormatTimestamp(survey.clock_first)),
+               ClockText(base::FormatTimestamp(survey.clock_last)));
   } else {
     fmt::print(context.out, "epochs    none\n");
   }
   for (const log::StreamEntry& stream : survey.streams)
-    fmt::print(context.out, "stream    {} {}: {} fields\n", stream.id.value, stream.name,
-               stream.schema->fields().size());
+    fmt::print(context.out, "stream    {} {}: {}\n", stream.id.value, stream.name,
+               Counted(stream.schema->fields().size(), "field"));
   PrintFiles(context, "residue", survey.residues);
   if (survey.refused_forgotten > 0)
-    fmt::print(context.out, "forgotten {} refused rows\n", WithCommas(survey.refused_forgotten));
+    fmt::print(context.out, "forgotten {}\n", Counted(survey.refused_forgotten, "refused row"));
   PrintFiles(context, "segment", survey.segments);
   if (survey.torn_bytes > 0)
     fmt::print(context.out,
@@ -164,7 +171,7 @@ ordered_json RowsJson(const log::StreamRows& rows) {
 
 ordered_json EpochJson(const log::Epoch& epoch) {
   ordered_json json = {{"epoch", epoch.id.value},
-                       {"clock", base::FormatTimestamp(epoch.clock)},
+                       {"clock", ClockJson(epoch.clock)},
                        {"sealed_at", base::FormatTimestamp(epoch.sealed_at)},
                        {"visible_through", epoch.visible_through.value},
                        {"streams", ordered_json::array()},
@@ -199,7 +206,8 @@ ordered_json EpochJson(const log::Epoch& epoch) {
 
 void PrintEpoch(const CommandContext& context, const ordered_json& epoch) {
   fmt::print(context.out, "epoch     {}, clock {}, sealed at {}, visible through {}\n",
-             epoch["epoch"].get<uint64_t>(), epoch["clock"].get<std::string>(),
+             epoch["epoch"].get<uint64_t>(),
+             epoch["clock"].is_null() ? "-" : epoch["clock"].get<std::string>(),
              epoch["sealed_at"].get<std::string>(), epoch["visible_through"].get<uint64_t>());
   for (const ordered_json& stream : epoch["streams"]) {
     fmt::print(context.out, "rows      stream {}: {}\n", stream["stream"].get<uint32_t>(),
@@ -276,11 +284,10 @@ int RunLogCheck(const LogCheckOptions& options, CommandContext& context) {
                      {"damages", DamagesJson(*survey)}}));
   } else {
     PrintDamages(context, *survey);
-    fmt::print(context.out, "{} in {} file{}, epochs to {}: {}\n", Size(bytes), files,
-               files == 1 ? "" : "s", survey->last.value,
+    fmt::print(context.out, "{} in {}, epochs to {}: {}\n", Size(bytes), Counted(files, "file"),
+               survey->last.value,
                survey->damages.empty() ? "every byte is what was written"
-                                       : fmt::format("{} damaged place{}", survey->damages.size(),
-                                                     survey->damages.size() == 1 ? "" : "s"));
+                                       : Counted(survey->damages.size(), "damaged place"));
     if (survey->torn_bytes > 0)
       fmt::print(
           context.out,
@@ -308,9 +315,8 @@ int RunLogFork(const LogForkOptions& options, CommandContext& context) {
                      {"not_copied", {"tables", "snapshots", "answers"}}}));
     return 0;
   }
-  fmt::print(context.out, "log       {}\nepochs    to {}, {} in {} segment{}\n",
-             forked->log.ToString(), forked->last.value, Size(forked->bytes), forked->segments,
-             forked->segments == 1 ? "" : "s");
+  fmt::print(context.out, "log       {}\nepochs    to {}, {} in {}\n", forked->log.ToString(),
+             forked->last.value, Size(forked->bytes), Counted(forked->segments, "segment"));
   fmt::print(context.out,
              "Not copied: tables, snapshots and logged answers. They name the original's id and do "
              "not fit the copy.\n");

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include "counts.h"
+
 namespace headrace::app {
 namespace {
 
@@ -11,12 +13,6 @@ constexpr std::chrono::seconds kPlainEvery{5};
 constexpr std::string_view kEraseLine = "\r\x1b[K";
 
 }  // namespace
-
-std::string WithCommas(uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, 1, ',');
-  return digits;
-}
 
 Progress::Progress(std::FILE* out, std::string name, std::optional<uint64_t> total)
     : out_(out), name_(std::move(name)), total_(total), terminal_(isatty(fileno(out)) == 1) {
@@ -30,7 +26,7 @@ Progress::~Progress() {
 
 std::string Progress::Line(uint64_t rows, double seconds) const {
   const double rate = seconds > 0 ? static_cast<double>(rows) / seconds : 0;
-  std::string line = fmt::format("{}: {} rows, {}/s", name_, WithCommas(rows),
+  std::string line = fmt::format("{}: {}, {}/s", name_, Counted(rows, "row"),
                                  WithCommas(static_cast<uint64_t>(rate)));
   if (total_ && *total_ > 0 && rate > 0) {
     const double left = static_cast<double>(*total_ - std::min(*total_, rows)) / rate;

@@ -39,7 +39,4 @@ class Progress {
   bool line_shown_ = false;
 };
 
-// 1234567 -> "1,234,567".
-std::string WithCommas(uint64_t number);
-
 }  // namespace headrace::app

@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "base/next_step.h"
 #include "columns/value.h"
 #include "commands.h"
 #include "contract/diagnostic_codes.h"
@@ -13,19 +14,32 @@ namespace {
 
 using base::ErrorCode;
 
+// The error's own next step, else that of its code.
+std::string NextStep(const base::Error& error) {
+  for (const auto& [name, value] : error.context())
+    if (name == base::kNextStep) return value;
+  if (error.code() == ErrorCode::kUnauthorized)
+    return "put a token that may do it into the variable HEADRACE_TOKEN; `headrace token create` "
+           "makes one";
+  return std::string(base::RowOf(error.code()).caller_should);
+}
+
 std::string ErrorJson(const base::Error& error) {
   const base::ErrorCodeRow& row = base::RowOf(error.code());
   std::string out = fmt::format(R"({{"error":{{"code":"{}","name":"{}","message":)",
                                 contract::CodeText(error.code()), row.name);
   columns::AppendJsonString(out, error.message());
   out += R"(,"caller_should":)";
-  columns::AppendJsonString(out, row.caller_should);
+  columns::AppendJsonString(out, NextStep(error));
   out += R"(,"context":{)";
-  for (size_t i = 0; i < error.context().size(); ++i) {
-    if (i > 0) out += ',';
-    columns::AppendJsonString(out, error.context()[i].first);
+  std::string_view between = "";
+  for (const auto& [name, value] : error.context()) {
+    if (name == base::kNextStep) continue;
+    out += between;
+    between = ",";
+    columns::AppendJsonString(out, name);
     out += ':';
-    columns::AppendJsonString(out, error.context()[i].second);
+    columns::AppendJsonString(out, value);
   }
   return out + "}}}";
 }
@@ -37,8 +51,8 @@ int ReportError(const CommandContext& context, const base::Error& error) {
   const std::string code = contract::CodeText(error.code());
   fmt::print(context.err, "error[{}]: {}\n", code, error.message());
   for (const auto& [name, value] : error.context())
-    fmt::print(context.err, "  {}: {}\n", name, value);
-  fmt::print(context.err, "  next: {}        more: headrace explain {}\n", row.caller_should, code);
+    if (name != base::kNextStep) fmt::print(context.err, "  {}: {}\n", name, value);
+  fmt::print(context.err, "  next: {}        more: headrace explain {}\n", NextStep(error), code);
   if (context.json()) fmt::print(context.out, "{}\n", ErrorJson(error));
   std::fflush(context.out);
   return row.exit_code;

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
+#include "counts.h"
 #include "flight_scanner.h"
-#include "progress.h"
 #include "rows_file.h"
 #include "tables/scan/scan_request.h"
 
@@ -57,11 +57,11 @@ int RunScan(const ScanOptions& options, CommandContext& context) {
   }
   // Rows may be going to a pipe: what is said of them is for people.
   fmt::print(options.output.empty() ? context.err : context.out,
-             "{} rows as of epoch {}: {} from the table (version {}, up to epoch {}), {} from the "
+             "{} as of epoch {}: {} from the table (version {}, up to epoch {}), {} from the "
              "log{}\n",
-             WithCommas(scanned->rows), summary.value("epoch", 0ULL),
+             Counted(scanned->rows, "row"), WithCommas(summary.value("epoch", 0ULL)),
              WithCommas(summary.value("rows_from_table", 0ULL)),
-             summary.value("table_version", -1LL), summary.value("marker", 0ULL),
+             summary.value("table_version", -1LL), WithCommas(summary.value("marker", 0ULL)),
              WithCommas(summary.value("rows_from_log", 0ULL)),
              options.output.empty() ? "" : ", in " + options.output);
   return 0;

@@ -12,6 +12,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
+// Null is what is not there yet.
+std::string Shown(const ordered_json& value) { return value.is_null() ? "-" : TextOf(value); }
+
 bool IsFlat(const ordered_json& value) {
   for (const ordered_json& member : value)
     if (member.is_structured() && !member.empty()) return false;
@@ -24,7 +27,7 @@ std::string FlatText(const ordered_json& object) {
   for (const auto& [name, value] : object.items()) {
     if (!line.empty()) line += "  ";
     if (object.is_object()) line += name + " ";
-    line += TextOf(value);
+    line += Shown(value);
   }
   return line;
 }
@@ -34,7 +37,7 @@ void PrintOutline(std::FILE* out, const ordered_json& value, int indent) {
   for (const auto& [name, member] : value.items()) {
     const std::string label = value.is_array() ? "-" : name;
     if (!member.is_structured()) {
-      fmt::print(out, "{:{}}{:<{}} {}\n", "", indent, label, 24 - indent, TextOf(member));
+      fmt::print(out, "{:{}}{:<{}} {}\n", "", indent, label, 24 - indent, Shown(member));
     } else if (IsFlat(member)) {
       fmt::print(out, "{:{}}{:<{}} {}\n", "", indent, label, 24 - indent,
                  member.empty() ? "none" : FlatText(member));

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
+#include "counts.h"
 #include "env/environment.h"
-#include "progress.h"
 #include "tables/delta/delta_reader.h"
 #include "tables/delta/table_diff.h"
 #include "tables/delta/table_findings.h"

@@ -10,8 +10,8 @@
 #include "base/time.h"
 #include "commands.h"
 #include "contract/yaml_reading.h"
+#include "counts.h"
 #include "http_calls.h"
-#include "progress.h"
 #include "tables/delta/table_findings.h"
 
 namespace headrace::app {
@@ -76,12 +76,12 @@ void PrintOptimized(std::FILE* out, const OptimizeOptions& options, const ordere
   const ordered_json& chosen = answer["chosen"];
   const ordered_json& left = answer["left"];
   const ordered_json& done = answer["done"];
-  fmt::print(out, "{}: {} files, {}\n", options.table, WithCommas(Count(answer, "table_files")),
+  fmt::print(out, "{}: {}, {}\n", options.table, Counted(Count(answer, "table_files"), "file"),
              BytesText(Count(answer, "table_bytes")));
-  fmt::print(out, "  chosen      {} files, {}, {} rows, into about {} files in {} versions\n",
-             WithCommas(Count(chosen, "files")), BytesText(Count(chosen, "bytes")),
-             WithCommas(Count(chosen, "rows")), WithCommas(Count(chosen, "files_made")),
-             Count(chosen, "versions"));
+  fmt::print(out, "  chosen      {}, {}, {}, into about {} in {}\n",
+             Counted(Count(chosen, "files"), "file"), BytesText(Count(chosen, "bytes")),
+             Counted(Count(chosen, "rows"), "row"), Counted(Count(chosen, "files_made"), "file"),
+             Counted(Count(chosen, "versions"), "version"));
   constexpr std::pair<const char*, const char*> kLeft[] = {
       {"large_or_in_order", "large enough, or in this order already"},
       {"not_of_the_predicate", "without a row of the predicate"},
@@ -95,20 +95,18 @@ void PrintOptimized(std::FILE* out, const OptimizeOptions& options, const ordere
     fmt::print(out, "  nothing was rewritten (--dry-run)\n");
     return;
   }
-  fmt::print(out, "  rewritten   {} files, {} into {} files, {}, in {:.1f} s\n",
-             WithCommas(Count(done, "files_taken")), BytesText(Count(done, "bytes_taken")),
-             WithCommas(Count(done, "files_made")), BytesText(Count(done, "bytes_made")),
+  fmt::print(out, "  rewritten   {}, {} into {}, {}, in {:.1f} s\n",
+             Counted(Count(done, "files_taken"), "file"), BytesText(Count(done, "bytes_taken")),
+             Counted(Count(done, "files_made"), "file"), BytesText(Count(done, "bytes_made")),
              done.value("seconds", 0.0));
   if (Count(done, "given_up") > 0)
-    fmt::print(out,
-               "  given up    {} versions: another writer had touched their files; run it "
-               "again\n",
-               Count(done, "given_up"));
+    fmt::print(out, "  given up    {}: another writer had touched their files; run it again\n",
+               Counted(Count(done, "given_up"), "version"));
 }
 
 void PrintVacuumed(std::FILE* out, const VacuumOptions& options, const ordered_json& answer) {
-  fmt::print(out, "{}: {} files, {} {} (removed or unnamed for over {})\n", options.table,
-             WithCommas(Count(answer, "files")), BytesText(Count(answer, "bytes")),
+  fmt::print(out, "{}: {}, {} {} (removed or unnamed for over {})\n", options.table,
+             Counted(Count(answer, "files"), "file"), BytesText(Count(answer, "bytes")),
              options.dry_run ? "would go" : "are gone", answer.value("retain", std::string()));
   size_t shown = 0;
   for (const ordered_json& file : answer["listed"]) {

@@ -8,8 +8,8 @@
 
 #include "base/time.h"
 #include "commands.h"
+#include "counts.h"
 #include "env/environment.h"
-#include "progress.h"
 #include "tables/delta/log_listing.h"
 #include "tables/delta/table_findings.h"
 #include "tables/delta/version_list.h"
@@ -94,11 +94,11 @@ ordered_json VersionsJson(const std::vector<VersionFacts>& versions) {
 void PrintVersions(std::FILE* out, const std::vector<VersionFacts>& versions) {
   for (const VersionFacts& each : versions)
     fmt::print(
-        out, "  {:>11} {}  {}{}  +{} files, {} rows, {}{}\n", each.version,
-        base::FormatTimestamp(each.at), each.operation,
-        each.epoch ? fmt::format(", up to epoch {}", *each.epoch) : "",
-        WithCommas(each.files_added), WithCommas(each.rows_added), BytesText(each.bytes_added),
-        each.files_removed == 0 ? "" : fmt::format(", -{} files", WithCommas(each.files_removed)));
+        out, "  {:>11} {}  {}{}  +{}, {}, {}{}\n", each.version, base::FormatTimestamp(each.at),
+        each.operation, each.epoch ? fmt::format(", up to epoch {}", WithCommas(*each.epoch)) : "",
+        Counted(each.files_added, "file"), Counted(each.rows_added, "row"),
+        BytesText(each.bytes_added),
+        each.files_removed == 0 ? "" : fmt::format(", -{}", Counted(each.files_removed, "file")));
 }
 
 // Per row; only of what says how old it was, of the latency.
@@ -124,9 +124,9 @@ void PrintCost(std::FILE* out, const CommitCosts& costs) {
     return static_cast<double>(bytes) / static_cast<double>(costs.rows);
   };
   fmt::print(out,
-             "  cost        by the last {} commits with rows: {:.1f} bytes a row and {:.1f} of the "
+             "  cost        by the last {} with rows: {:.1f} bytes a row and {:.1f} of the "
              "log, {:.0f} rows a file",
-             costs.commits, per_row(costs.data_bytes), per_row(costs.log_bytes),
+             Counted(costs.commits, "commit"), per_row(costs.data_bytes), per_row(costs.log_bytes),
              static_cast<double>(costs.rows) / static_cast<double>(costs.files));
   if (costs.aged_rows > 0)
     fmt::print(out, "; durable to visible {:.2f} s on average, {:.2f} s at most",
@@ -161,9 +161,10 @@ void Print(std::FILE* out, const NamedTable& table, const TableSurvey& survey, d
              survey.log.checkpoint ? std::to_string(*survey.log.checkpoint) : "none");
   for (const auto& [application, txn] : survey.state.transactions)
     if (!application.starts_with(kRewritings))
-      fmt::print(out, "  epochs      up to {} of {}\n", txn.version, application);
-  fmt::print(out, "  rows        {} in {} files, {}, median {}\n", WithCommas(survey.files.rows),
-             WithCommas(survey.files.files), BytesText(survey.files.bytes),
+      fmt::print(out, "  epochs      up to {} of {}\n",
+                 WithCommas(static_cast<uint64_t>(txn.version)), application);
+  fmt::print(out, "  rows        {} in {}, {}, median {}\n", WithCommas(survey.files.rows),
+             Counted(survey.files.files, "file"), BytesText(survey.files.bytes),
              BytesText(survey.files.median_bytes));
   fmt::print(out, "  log         {}\n", BytesText(survey.log.bytes));
   fmt::print(out, "  fresh       last commit {}, {:.0f} s ago\n",

@@ -3,15 +3,27 @@
 #include <fmt/core.h>
 
 #include <cstdlib>
+#include <sstream>
 
 #include "access/access_list.h"
 #include "access/token.h"
+#include "base/next_step.h"
 #include "commands.h"
 #include "env/environment.h"
 #include "env/files.h"
 
 namespace headrace::app {
 namespace {
+
+bool HasName(const std::string& text, const std::string& name) {
+  std::istringstream lines(text);
+  std::string line;
+  while (std::getline(lines, line)) {
+    std::string first;
+    if (std::istringstream(line) >> first && first == name) return true;
+  }
+  return false;
+}
 
 base::Result<std::string> Create(const TokenCreateOptions& options) {
   HR_TRY_VOID(access::CheckCallerName(options.name));
@@ -25,6 +37,14 @@ base::Result<std::string> Create(const TokenCreateOptions& options) {
     text.assign(bytes.begin(), bytes.end());
     if (!text.empty() && !text.ends_with('\n')) text += '\n';
   }
+  if (HasName(text, options.name))
+    return base::Fail(
+        base::Error(base::ErrorCode::kAlreadyExists,
+                    fmt::format("the file has a token called `{}` already", options.name))
+            .With("file", options.file)
+            .With(base::kNextStep,
+                  "choose another --name; or remove its line, which revokes the old one, and "
+                  "repeat"));
   std::string token = access::MakeToken(*environment);
   text += access::AccessLine(options.name, scope, token);
   HR_TRY_VOID(access::AccessList::Check(text));
@@ -54,7 +74,7 @@ int RunTokenCreate(const TokenCreateOptions& options, CommandContext& context) {
   fmt::print(
       context.err,
       "this is the only time that it is shown; {} has its digest, and a running engine reads "
-      "it within a second\n",
+      "it within two seconds\n",
       options.file);
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
+#include "counts.h"
 #include "env/environment.h"
 #include "pause_notice.h"
 #include "training/verify.h"
@@ -80,24 +81,27 @@ void PrintDifference(const CommandContext& context, const Difference& difference
 }
 
 void PrintText(const CommandContext& context, const VerifyReport& report) {
-  fmt::print(context.out, "{} answers, {} values: {}, in {:.1f} s\n", report.checked, report.values,
-             report.mismatches == 0 ? "every bit as served"
-                                    : fmt::format("{} answers differ", report.mismatches),
+  fmt::print(context.out, "{}, {}: {}, in {:.1f} s\n", Counted(report.checked, "answer"),
+             Counted(report.values, "value"),
+             report.mismatches == 0   ? "every bit as served"
+             : report.mismatches == 1 ? "1 answer differs"
+                                      : Counted(report.mismatches, "answer") + " differ",
              Seconds(report.took));
-  fmt::print(context.out, "  from {} rows of the table and {} of the log after it\n",
-             report.scanned.from_table, report.scanned.from_log);
+  fmt::print(context.out, "  from {} of the table and {} of the log after it\n",
+             Counted(report.scanned.from_table, "row"), WithCommas(report.scanned.from_log));
   if (report.unreadable > 0)
-    fmt::print(context.out, "  {} lines were torn by a crash\n", report.unreadable);
+    fmt::print(context.out, "  torn by a crash: {}\n", Counted(report.unreadable, "line"));
   if (report.provisional > 0)
-    fmt::print(context.out, "  {} answers are provisional and were left out\n", report.provisional);
+    fmt::print(context.out, "  left out as provisional: {}\n",
+               Counted(report.provisional, "answer"));
   if (report.other_log > 0)
-    fmt::print(context.out, "  {} answers are of another log and were left out\n",
-               report.other_log);
+    fmt::print(context.out, "  left out as of another log: {}\n",
+               Counted(report.other_log, "answer"));
   for (size_t i = 0; i < report.differences.size() && i < kShownDifferences; ++i)
     PrintDifference(context, report.differences[i]);
   if (report.mismatches > kShownDifferences)
     fmt::print(context.out, "  ... and {} more (--json has them)\n",
-               report.mismatches - kShownDifferences);
+               WithCommas(report.mismatches - kShownDifferences));
 }
 
 }  // namespace

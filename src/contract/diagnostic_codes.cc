@@ -220,6 +220,9 @@ std::string ErrorsReference() {
   }
   page += "## While running: HR0900 and up\n\n";
   page +=
+      "The clause is for the code; an error that knows better says so: on the command line behind "
+      "`next:`, over HTTP in `context.next`.\n\n";
+  page +=
       "| code | name | what the caller should do | HTTP | exit code | Python "
       "|\n|---|---|---|---|---|---|\n";
   for (const base::ErrorCodeRow& row : base::ErrorCodes()) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "columns/batch_builder.h"
+#include "contract/no_such_name.h"
 #include "serving/input_values.h"
 #include "tables/parquet/parquet_reader.h"
 #include "tables/parquet/parquet_writer.h"
@@ -83,10 +84,11 @@ class TrainingRun {
     definition_ = logged_.definition;
     const auto index = definition_->ServiceNamed(options_.service);
     if (!index) {
-      return Fail(
-          base::Error(ErrorCode::kNotFound, fmt::format("no service `{}` in pipeline {}",
-                                                        options_.service, definition_->name))
-              .With("service", options_.service));
+      std::vector<std::string> names;
+      for (const pipeline::ServiceDefinition& service : definition_->services)
+        names.push_back(service.name);
+      return Fail(contract::NoSuchName("service", options_.service, names,
+                                       "pipeline " + definition_->name));
     }
     HR_TRY(plan_, serving::CompileService(*definition_, definition_->services[*index]));
     HR_TRY(labels_, ReadLabels(environment_, options_));

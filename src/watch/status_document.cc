@@ -30,6 +30,11 @@ Json Times(const base::Histogram& us) {
           {"max_ms", worst}};
 }
 
+// Null under `clock: events` before the first event: there is no now yet.
+Json ClockJson(base::Timestamp clock) {
+  return clock == base::Timestamp::Min() ? Json() : Json(base::FormatTimestamp(clock));
+}
+
 Json VerdictJson(const plan::StageVerdict& verdict) {
   Json json = {{"given_ms", Milliseconds(verdict.given)}, {"verdict", plan::NameOf(verdict.state)}};
   if (verdict.state != plan::StageVerdict::State::kUnmeasured)
@@ -57,7 +62,7 @@ Json LogJson(const StatusFigures& figures) {
   const log::LogStatus& log = figures.log;
   Json json = {{"id", log.log.ToString()},
                {"epoch", log.durable.value},
-               {"clock", base::FormatTimestamp(log.clock)},
+               {"clock", ClockJson(log.clock)},
                {"bytes", log.log_bytes},
                {"bytes_max", figures.definition.log.bytes_max},
                {"first_epoch", log.first.value},

@@ -28,6 +28,7 @@
 #include "wiring/log_gate.h"
 #include "wiring/log_retention.h"
 #include "wiring/lookback.h"
+#include "wiring/no_such_stream.h"
 #include "wiring/recovery.h"
 #include "wiring/snapshotter.h"
 #include "wiring/table_scans.h"
@@ -115,9 +116,7 @@ class RunningCore final : public Core {
 
   Result<base::StreamId> StreamNamed(const std::string& name) const override {
     const auto index = definition_->StreamNamed(name);
-    if (!index)
-      return Fail(ErrorCode::kNotFound,
-                  fmt::format("no stream `{}` in pipeline {}", name, definition_->name));
+    if (!index) return Fail(NoSuchStream(*definition_, name));
     if (const auto& stream = definition_->streams[*index]; stream.derived())
       return Fail(ErrorCode::kInvalidInput,
                   fmt::format("stream `{}` is made of `{}`: send events to that one", name,

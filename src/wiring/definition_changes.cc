@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "base/next_step.h"
 #include "env/background_gate.h"
 #include "tables/table_reader.h"
 #include "training/history.h"
@@ -162,8 +163,11 @@ void DefinitionChanges::Rollback(Done done) {
 Result<ChangeRequest> DefinitionChanges::Before() const {
   const auto named = logged();
   if (!named || named->before.value == 0)
-    return Fail(ErrorCode::kFailedPrecondition,
-                "the log names no definition before this one: there is nothing to go back to");
+    return Fail(
+        base::Error(ErrorCode::kFailedPrecondition,
+                    "the log names no definition before this one: there is nothing to go back to")
+            .With(base::kNextStep,
+                  "nothing: a rollback undoes a `headrace apply`, and there was none"));
   HR_TRY(const auto history, training::History::Open(environment_, sources_.options.data_folder));
   HR_TRY(LoggedDefinition before, history->Named(named->before, history->newest()));
   return ChangeRequest{.next = std::move(before.definition),

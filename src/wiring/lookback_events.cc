@@ -12,6 +12,7 @@
 #include "serving/not_found.h"
 #include "tables/table_rows.h"
 #include "wiring/lookback.h"
+#include "wiring/no_such_stream.h"
 
 namespace headrace::wiring {
 
@@ -205,8 +206,7 @@ Result<LastEvents> Lookback::EventsOfStream(const EventsRequest& request,
     return Fail(ErrorCode::kFailedPrecondition, "the state keeps rows of views, not of streams");
   const pipeline::PipelineRef definition = sources_.views.current().definition;
   const auto index = definition->StreamNamed(request.stream);
-  if (!index)
-    return serving::NotFound("stream", request.stream, "no stream `" + request.stream + "`");
+  if (!index) return Fail(NoSuchStream(*definition, request.stream));
   const pipeline::StreamDefinition& stream = definition->streams[*index];
   const columns::Schema& schema = *stream.schema();
   if (request.key.empty())

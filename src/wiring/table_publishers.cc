@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "columns/batch_codec.h"
+#include "contract/no_such_name.h"
 #include "log/catalogue.h"
 #include "log/reader.h"
 #include "pipeline/streams/derived_streams.h"
@@ -230,8 +231,10 @@ void TablePublishers::Flush(std::move_only_function<void(base::Result<void>)> do
 base::Result<TablePublishers::Table*> TablePublishers::Named(const std::string& stream) {
   for (Table& table : tables_)
     if (definition_.streams[table.stream].name == stream && table.publisher) return &table;
-  return base::Fail(base::ErrorCode::kNotFound,
-                    fmt::format("no table `{}` in pipeline {}", stream, definition_.name));
+  std::vector<std::string> names;
+  for (const Table& table : tables_)
+    if (table.publisher) names.push_back(definition_.streams[table.stream].name);
+  return base::Fail(contract::NoSuchName("table", stream, names, "pipeline " + definition_.name));
 }
 
 void TablePublishers::Optimize(const std::string& stream, tables::OptimizeRequest request,

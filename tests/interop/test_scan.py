@@ -11,6 +11,7 @@ import datetime as dt
 import json
 import os
 import random
+import re
 import subprocess
 import threading
 import time
@@ -25,8 +26,8 @@ import pyarrow as pa
 import pyarrow.flight as flight
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable
-from engine_process import BINARY, EngineProcess
+from deltalake import DeltaTable, write_deltalake
+from engine_process import BINARY, ROOT, EngineProcess
 
 SEED = int(os.environ.get("HEADRACE_TEST_SEED", "7"))
 SCANS = 1000
@@ -415,3 +416,20 @@ def test_a_client_that_leaves_is_noticed(life: Life) -> None:
             return
         assert time.monotonic() < deadline, "their places are never free again"
         time.sleep(0.05)
+
+
+def test_the_page_reads_the_table_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs/how-to/scan.md").read_text().split("## The table alone")[1]
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    assert len(blocks) == 2
+    for amount in (400.0, 600.0):
+        row = pa.table({"id": [1], "shop": ["a"], "amount": [amount]})
+        write_deltalake(str(tmp_path / "data/tables/payments"), row, mode="append")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))  # where DuckDB keeps extensions
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, "scan.md", "exec"), names)
+    assert names["table"].version() == 1
+    scanned = duckdb.sql("SELECT sum(amount) FROM delta_scan('data/tables/payments')").fetchone()
+    assert scanned == (1000.0,)

@@ -16,10 +16,10 @@ step() { # step NAME COMMAND...
 
 run_check() {
   local all=()
-  case "${1:-}" in
+  case "$*" in
     --all) all=(--all) ;;
     "") ;;
-    *) fail "./dev check takes nothing but --all, not '$1'" ;;
+    *) fail "./dev check takes nothing but --all, not '$*'" ;;
   esac
   setup_build
   setup_dev

@@ -1,16 +1,20 @@
 #include "env/real/files.h"
 
 #include <dirent.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 
+#include "base/next_step.h"
 #include "env/real/file_descriptor.h"
 #include "env/real/open_file.h"
 
@@ -31,6 +35,37 @@ base::Result<void> SyncDescriptorOf(const std::string& folder) {
   return {};
 }
 
+// The process with a lock on the open file, as the system lists locks; 0 when it tells none. A
+// line: "1: FLOCK  ADVISORY  WRITE 4711 fe:00:131073 0 EOF".
+int64_t HolderOf(const FileDescriptor& fd) {
+  struct stat found{};
+  if (::fstat(fd.get(), &found) != 0) return 0;
+  const std::string wanted =
+      fmt::format("{:02x}:{:02x}:{}", major(found.st_dev), minor(found.st_dev), found.st_ino);
+  std::ifstream locks("/proc/locks");
+  std::string number;
+  std::string kind;
+  std::string mode;
+  std::string access;
+  std::string file;
+  std::string rest;
+  int64_t pid = 0;
+  while (locks >> number >> kind >> mode >> access >> pid >> file && std::getline(locks, rest))
+    if (kind == "FLOCK" && file == wanted && pid > 0) return pid;
+  return 0;
+}
+
+base::Error HeldByAnother(const FileDescriptor& fd, const std::string& path) {
+  base::Error error(base::ErrorCode::kConflict,
+                    "another process, most likely an engine, has this folder in use");
+  error.With("file", path);
+  const int64_t pid = HolderOf(fd);
+  if (pid > 0) error.With("pid", std::to_string(pid));
+  return std::move(error).With(
+      base::kNextStep, pid > 0 ? fmt::format("stop it (kill {}), or name another folder", pid)
+                               : "stop it, or name another folder");
+}
+
 bool IsFolder(const std::string& path) {
   struct stat found{};
   return ::stat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode);
@@ -42,10 +77,10 @@ base::Result<void> CreateFolder(const std::string& path, const std::string& pare
   const bool made = ::mkdir(path.c_str(), 0755) == 0;
   const int error = made ? 0 : errno;
   if (error == ENOTDIR || (error == EEXIST && !IsFolder(path)))
-    return base::Fail(
-        base::Error(base::ErrorCode::kIoError, "a file is where a folder belongs: move it away")
-            .With("file", error == EEXIST ? path : parent)
-            .With("errno", std::to_string(error)));
+    return base::Fail(base::Error(base::ErrorCode::kIoError, "a file is where a folder belongs")
+                          .With("file", error == EEXIST ? path : parent)
+                          .With("errno", std::to_string(error))
+                          .With(base::kNextStep, "name another folder, or move the file away"));
   if (!made && error != EEXIST) return base::Fail(SystemError("mkdir", path, error));
   auto fd = OpenDescriptor(parent, O_RDONLY | O_DIRECTORY);
   if (!fd) return made ? base::Fail(std::move(fd).error()) : base::Result<void>();
@@ -149,10 +184,7 @@ class LocalFiles final : public Files {
     while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) return base::Fail(SystemError("flock", path, errno));
-      return base::Fail(base::Error(base::ErrorCode::kConflict,
-                                    "another process holds this folder: stop it, or use another "
-                                    "folder")
-                            .With("file", path));
+      return base::Fail(HeldByAnother(fd, path));
     }
     return std::make_unique<FlockedFile>(std::move(fd));
   }

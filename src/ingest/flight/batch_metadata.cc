@@ -109,8 +109,9 @@ base::Result<BatchAcknowledgement> ReadAcknowledgement(std::string_view text) {
   if (refused != object.end() && refused->is_array() && !refused->empty() &&
       refused->front().is_object()) {
     const json& first = refused->front();
-    ack.first_refusal = fmt::format("row {}, {}: {}", NumberOr0(first, "row"),
-                                    TextOrEmpty(first, "field"), TextOrEmpty(first, "reason"));
+    const std::string field = TextOrEmpty(first, "field");  // empty: it is about the whole row
+    ack.first_refusal = fmt::format("row {}{}{}: {}", NumberOr0(first, "row"),
+                                    field.empty() ? "" : ", ", field, TextOrEmpty(first, "reason"));
   }
   if (ack.batch == 0)
     return Fail(ErrorCode::kInvalidInput, "the server's acknowledgement names no batch");

@@ -14,8 +14,12 @@ using arrow::flight::FlightStatusCode;
 using arrow::flight::MakeFlightError;
 using base::ErrorCode;
 
-// What gRPC and Arrow add behind a server's message.
+// What gRPC and Arrow add before and behind a server's message.
 std::string_view WithoutClientContext(std::string_view message) {
+  constexpr std::string_view kHead = " error, with message: ";
+  if (message.starts_with("Flight returned ") || message.starts_with("gRPC returned "))
+    if (const size_t at = message.find(kHead); at != std::string_view::npos)
+      message.remove_prefix(at + kHead.size());
   for (const std::string_view tail :
        {". Client context:", ". gRPC client debug context:", ". Detail:"}) {
     message = message.substr(0, message.find(tail));
@@ -57,6 +61,9 @@ base::Error FromFlightStatus(const Status& status) {
       return {row.code, std::string(message.substr(at + mark.size()))};
   }
   const auto detail = arrow::flight::FlightStatusDetail::UnwrapStatus(status);
+  if (detail != nullptr && (detail->code() == FlightStatusCode::Unauthenticated ||
+                            detail->code() == FlightStatusCode::Unauthorized))
+    return {ErrorCode::kUnauthorized, std::string(message)};
   const bool broken = detail != nullptr && (detail->code() == FlightStatusCode::Unavailable ||
                                             detail->code() == FlightStatusCode::Cancelled);
   const bool retry = broken || (detail == nullptr && (status.IsIOError() || status.IsCancelled()));

@@ -17,9 +17,10 @@ namespace headrace::ingest {
 // Unavailable: the client may repeat.
 arrow::Status ToFlightStatus(const base::Error& error);
 
-// The error that a server's status stands for. A status without our code (the connection broke,
-// nobody listens) is kUnavailable when gRPC says so or when it is an I/O error, else kInternal. The
-// status must not be OK.
+// The error that a server's status stands for, without what gRPC and Arrow add to its message. A
+// status without our code is kUnauthorized when it is about a token; kUnavailable when gRPC says so
+// or when it is an I/O error (the connection broke, nobody listens); else kInternal. The status
+// must not be OK.
 base::Error FromFlightStatus(const arrow::Status& status);
 
 }  // namespace headrace::ingest

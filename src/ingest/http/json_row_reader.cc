@@ -122,8 +122,27 @@ RowProblem WrongValue(const Field& field, const Member& member, std::string_view
                       member.restricted ? "***" : Quote(raw))};
 }
 
+// In words of ours: those of the parser are about its inside.
+std::string_view WhyNotJson(simdjson::error_code error) {
+  switch (error) {
+    case simdjson::INCORRECT_TYPE: return R"(it is to look like {"name": value, ...})";
+    case simdjson::EMPTY: return "there is nothing";
+    case simdjson::UTF8_ERROR: return "it is no UTF-8";
+    case simdjson::UNCLOSED_STRING: return "a text has no closing quote";
+    case simdjson::STRING_ERROR: return "a text has a \\ before what can't follow one";
+    case simdjson::UNESCAPED_CHARS:
+      return "a text has a control character: write a line break as \\n, a tab as \\t";
+    case simdjson::DEPTH_ERROR: return "it is nested too deep, or a bracket is not closed";
+    case simdjson::CAPACITY: return "it is too long";
+    case simdjson::INCOMPLETE_ARRAY_OR_OBJECT: return "it ends before its last bracket";
+    default:
+      return "a quote, comma, colon or bracket is missing or too many, or a word is none of JSON's "
+             "(NaN, None)";
+  }
+}
+
 RowProblem NotJson(simdjson::error_code error) {
-  return {"", "json", fmt::format("the row is no JSON object: {}", simdjson::error_message(error))};
+  return {"", "json", fmt::format("the row is no JSON object: {}", WhyNotJson(error))};
 }
 
 bool HasZone(std::string_view time) {
@@ -326,9 +345,9 @@ std::optional<RowProblem> JsonRowReader::Impl::ReadJsonText(const Field& field,
   simdjson::dom::element checked;
   if (const auto bad = text_parser.parse(raw.data(), raw.size()).get(checked);
       bad != simdjson::SUCCESS)
-    return RowProblem{field.name, "type",
-                      fmt::format("`{}` holds no JSON that can be kept: {}", field.name,
-                                  simdjson::error_message(bad))};
+    return RowProblem{
+        field.name, "type",
+        fmt::format("`{}` holds no JSON that can be kept: {}", field.name, WhyNotJson(bad))};
   cell.owned.resize(raw.size());
   size_t size = 0;
   if (const auto bad = simdjson::minify(raw.data(), raw.size(), cell.owned.data(), size);

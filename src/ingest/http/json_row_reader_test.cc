@@ -116,6 +116,7 @@ INSTANTIATE_TEST_SUITE_P(Json, Refusals,
                              {R"(id,name)", "json", "", "no JSON object"},
                              {"{", "json", "", "no JSON object"},
                              {"}", "json", "", "no JSON object"},
+                             {R"({"id":NaN})", "json", "", "a word is none of JSON's"},
                              {R"({"id":1,"id":2})", "json", "id", "given twice"},
                          })));
 

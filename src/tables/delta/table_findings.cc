@@ -17,6 +17,11 @@ std::string Count(uint64_t number) {
 std::string SparkTable(const std::string& folder) { return "delta.`" + folder + "`"; }
 
 // A Python text.
+// "1 file", "1,234 files".
+std::string Counted(uint64_t number, std::string_view one) {
+  return fmt::format("{} {}{}", Count(number), one, number == 1 ? "" : "s");
+}
+
 std::string Quoted(const std::string& folder) {
   std::string text = "'";
   for (const char c : folder) {
@@ -41,7 +46,7 @@ Finding SmallFiles(const TableSurvey& survey, const std::string& folder) {
   const uint64_t saved = files.small > files.after_packing ? files.small - files.after_packing : 0;
   finding.wrong = saved >= kSmallFilesMin;
   finding.saw =
-      fmt::format("{} files, median {}", Count(files.files), BytesText(files.median_bytes));
+      fmt::format("{}, median {}", Counted(files.files, "file"), BytesText(files.median_bytes));
   if (!finding.wrong) return finding;
   finding.saw += fmt::format("; {} under {} hold {}: packed they are {}", Count(files.small),
                              BytesText(kSmallFileBytes), BytesText(files.small_bytes),
@@ -58,9 +63,9 @@ Finding SmallFiles(const TableSurvey& survey, const std::string& folder) {
 Finding Checkpoints(const TableSurvey& survey, const std::string& folder) {
   const LogFigures& log = survey.log;
   Finding finding{.name = "checkpoint"};
-  finding.saw = log.checkpoint ? fmt::format("of version {}, {} commits ago", *log.checkpoint,
-                                             Count(log.since_checkpoint))
-                               : fmt::format("none in {} commits", Count(log.commits));
+  finding.saw = log.checkpoint ? fmt::format("of version {}, {} ago", *log.checkpoint,
+                                             Counted(log.since_checkpoint, "commit"))
+                               : fmt::format("none in {}", Counted(log.commits, "commit"));
   finding.wrong =
       log.since_checkpoint >= kCommitsWithoutCheckpoint || !log.damaged.empty() || log.lost;
   if (!finding.wrong) return finding;
@@ -82,7 +87,7 @@ Finding Checkpoints(const TableSurvey& survey, const std::string& folder) {
 Finding LogGrowth(const TableSurvey& survey, const std::string& folder) {
   const LogFigures& log = survey.log;
   Finding finding{.name = "log growth"};
-  finding.saw = fmt::format("{} commits kept, from version {} on, {}", Count(log.commits),
+  finding.saw = fmt::format("{} kept, from version {} on, {}", Counted(log.commits, "commit"),
                             log.oldest, BytesText(log.bytes));
   const auto cleaning = survey.state.metadata->configuration.find("delta.enableExpiredLogCleanup");
   const bool off =
@@ -103,8 +108,8 @@ Finding LogGrowth(const TableSurvey& survey, const std::string& folder) {
 Finding Statistics(const TableSurvey& survey, const std::string& folder) {
   const FileFigures& files = survey.files;
   Finding finding{.name = "statistics"};
-  finding.saw = fmt::format("{} of {} files have bounds", Count(files.files - files.without_bounds),
-                            Count(files.files));
+  finding.saw = fmt::format("{} of {} have bounds", Count(files.files - files.without_bounds),
+                            Counted(files.files, "file"));
   finding.wrong = files.without_bounds > 0 || files.without_rows > 0;
   if (!finding.wrong) return finding;
   finding.saw += fmt::format("; no filter leaves out the other {}; {} don't say their rows",
@@ -140,8 +145,9 @@ Finding VacuumDebt(const TableSurvey& survey, const std::string& folder) {
   const FileFigures& files = survey.files;
   Finding finding{.name = "vacuum debt"};
   finding.wrong = files.unreferenced > 0;
-  finding.saw = fmt::format("{} files that the newest version does not have, {}",
-                            Count(files.unreferenced), BytesText(files.unreferenced_bytes));
+  finding.saw =
+      fmt::format("{} that the newest version does not have, {}",
+                  Counted(files.unreferenced, "file"), BytesText(files.unreferenced_bytes));
   if (!finding.wrong) return finding;
   finding.spark = fmt::format("VACUUM {} DRY RUN", SparkTable(folder));
   finding.delta_rs = DeltaRs(folder, "vacuum(dry_run=True)");
@@ -154,8 +160,8 @@ Finding VacuumDebt(const TableSurvey& survey, const std::string& folder) {
 Finding Deletions(const TableSurvey& survey, const std::string& folder) {
   const FileFigures& files = survey.files;
   Finding finding{.name = "deleted rows"};
-  finding.saw = fmt::format("{} in {} files by deletion vectors", Count(files.deleted_rows),
-                            Count(files.with_deletions));
+  finding.saw = fmt::format("{} in {} by deletion vectors", Count(files.deleted_rows),
+                            Counted(files.with_deletions, "file"));
   finding.wrong = files.deleted_rows > 0 && files.deleted_rows * 10 > files.rows;
   if (!finding.wrong) return finding;
   finding.saw += fmt::format(": {} % of the rows that are read are thrown away",
@@ -168,7 +174,7 @@ Finding MissingFiles(const TableSurvey& survey) {
   const FileFigures& files = survey.files;
   Finding finding{.name = "missing files"};
   finding.wrong = files.missing > 0;
-  finding.saw = fmt::format("{} of {} files", Count(files.missing), Count(files.files));
+  finding.saw = fmt::format("{} of {}", Count(files.missing), Counted(files.files, "file"));
   if (!finding.wrong) return finding;
   finding.saw += fmt::format(" are not in the folder, such as {}", files.first_missing);
   finding.note = "readers fail; restore them from a copy, or FSCK REPAIR TABLE gives their rows up";
@@ -223,8 +229,8 @@ std::string LayoutText(const Layout& layout, size_t most) {
     if (shown++ == most) break;
     const double share = 100 * each.files_opened / static_cast<double>(layout.files);
     text += text.empty()
-                ? fmt::format("one value of {} opens {:.1f} of {} files ({:.0f} %)", each.column,
-                              each.files_opened, Count(layout.files), share)
+                ? fmt::format("one value of {} opens {:.1f} of {} ({:.0f} %)", each.column,
+                              each.files_opened, Counted(layout.files, "file"), share)
                 : fmt::format(", {} {:.1f} ({:.0f} %)", each.column, each.files_opened, share);
   }
   return text.empty() ? "no column has bounds" : text;

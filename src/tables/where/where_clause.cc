@@ -382,8 +382,7 @@ std::unexpected<base::Error> WhereClause::Wrong(const ExpressionError& error) co
   message += fmt::format("\n  {}\n  {}{}", shown,
                          std::string(CodePoints(shown.substr(0, begin - shown_begin)), ' '),
                          std::string(std::max<size_t>(1, marked), '^'));
-  return Fail(
-      base::Error(ErrorCode::kInvalidInput, std::move(message)).With("at", std::to_string(begin)));
+  return Fail(ErrorCode::kInvalidInput, std::move(message));
 }
 
 }  // namespace headrace::tables

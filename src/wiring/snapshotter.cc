@@ -57,7 +57,7 @@ struct Snapshotter::Task {
   env::MonotonicTime begun{0};
   env::MonotonicTime writing{0};
   uint64_t rows = 0;       // accepted when it began
-  uint64_t log_bytes = 0;  // likewise
+  uint64_t bytes = 0;  // of the log, written since the start, likewise
   base::EpochId after;
   std::vector<uint8_t> piece;
 };
@@ -142,6 +142,11 @@ watch::SnapshotFigures Snapshotter::figures() const {
   return figures;
 }
 
+void Snapshotter::NoteLogWaits(bool waits) {
+  const std::lock_guard lock(mutex_);
+  log_waits_ = waits;
+}
+
 base::EpochId Snapshotter::SafeAfter() const {
   const std::lock_guard lock(mutex_);
   return safe_after_;
@@ -177,8 +182,9 @@ bool Snapshotter::IsDue() {
   figures_.recovery_estimate = std::chrono::duration_cast<base::Duration>(Seconds(now_estimate));
   // Back to back, a snapshot is at worst two writing times old.
   figures_.bound_holds = EstimateSeconds(2 * while_writing, state_bytes) <= bound;
+  if (log_waits_ && status.durable > figures_.through) return true;
   if (rows == 0) return false;
-  if (status.log_bytes > log_bytes_at_snapshot_ + options_.log_bytes_max / kLogShare) return true;
+  if (status.bytes_written > bytes_at_snapshot_ + options_.log_bytes_max / kLogShare) return true;
   return EstimateSeconds(rows + while_writing, state_bytes) > kShareOfBound * bound &&
          rows / replay_rows_per_s_ > kLeastShareOfBound * bound;
 }
@@ -196,7 +202,7 @@ void Snapshotter::Begin() {
   const log::LogStatus status = sources_.sequencer.status();
   task_->begun = environment_.clock().Now();
   task_->rows = status.rows_accepted;
-  task_->log_bytes = status.log_bytes;
+  task_->bytes = status.bytes_written;
   {
     const std::lock_guard lock(mutex_);
     figures_.under_way = true;
@@ -299,7 +305,7 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
   if (end.bytes >= kLoadBytesMeasured)
     write_bytes_per_s_ = static_cast<double>(end.bytes) / SecondsOf(took);
   rows_at_snapshot_ = task_->rows;
-  log_bytes_at_snapshot_ = task_->log_bytes;
+  bytes_at_snapshot_ = task_->bytes;
   const Known known{end.after, log::SnapshotPath(options_.folder, end.through)};
   if (!task_->capture.IsCurrent()) return {};  // it lacks views by now: of no help
   const std::optional<Known> before = std::exchange(newest_, known);
@@ -313,6 +319,7 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
     figures_.writing = std::chrono::duration_cast<base::Duration>(task_->writing);
     ended_at_ = now;
     if (before && before->path != known.path) safe_after_ = before->after;
+    log_waits_ = false;
   }
   base::LogInfo("wiring.snapshot", {{"after_epoch", std::to_string(end.after.value)},
                                     {"through_epoch", std::to_string(end.through.value)},

@@ -39,6 +39,17 @@ constexpr uint64_t kMemoryBytes = 3 * pipeline::ViewCapture::kPieceBytes;
 
 double SecondsOf(env::MonotonicTime time) { return Seconds(time).count(); }
 
+// What a snapshot says before its views: of which definition it is, and how they are kept.
+Result<std::vector<uint8_t>> ReadHead(log::SnapshotReader& reader) {
+  std::vector<uint8_t> head;
+  while (true) {
+    HR_TRY(const auto block, reader.Next());
+    if (!block || block->section == SnapshotSection::kViews) return head;
+    head.insert(head.end(), block->payload.begin(), block->payload.end());
+    if (block->section == SnapshotSection::kViewLayout) return head;
+  }
+}
+
 }  // namespace
 
 // The snapshot under way.
@@ -109,9 +120,29 @@ void Snapshotter::Start(const StartFigures& recovered) {
     figures_.after = recovered.after;
     figures_.bytes = recovered.snapshot_bytes;
   }
-  if (!recovered.snapshot.empty() && recovered.built_views.empty())
+  if (!recovered.snapshot.empty() && recovered.built_views.empty()) {
     newest_ = {recovered.after, recovered.snapshot};
+    if (auto found = FindBefore(recovered.snapshot); !found)
+      base::LogWarning("wiring.snapshot_before_not_read", {{"error", found.error().ToString()}});
+  }
   Post(&Snapshotter::Tick, seen_at_ + options_.check_every);
+}
+
+// The one before the newest counts if a start from it would find the same views.
+Result<void> Snapshotter::FindBefore(const std::string& newest) {
+  env::Files& files = environment_.files();
+  const base::LogId log = sources_.sequencer.status().log;
+  HR_TRY(auto reader, log::SnapshotReader::Open(files, newest, log));
+  const std::lock_guard lock(mutex_);
+  figures_.through = reader.end().through;
+  HR_TRY(const auto snapshots, log::ListSnapshots(files, options_.folder));
+  auto at = std::ranges::find(snapshots, newest, &log::SnapshotName::path);
+  if (at == snapshots.end() || ++at == snapshots.end()) return {};
+  HR_TRY(auto before, log::SnapshotReader::Open(files, at->path, log));
+  HR_TRY(const auto head, ReadHead(reader));
+  HR_TRY(const auto head_before, ReadHead(before));
+  if (head == head_before) safe_after_ = before.end().after;
+  return {};
 }
 
 void Snapshotter::NoteChange() {

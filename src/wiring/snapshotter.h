@@ -79,6 +79,7 @@ class Snapshotter {
     base::EpochId after;
     std::string path;
   };
+  base::Result<void> FindBefore(const std::string& newest);
   void Post(void (Snapshotter::*step)(), env::MonotonicTime at);
   void Tick();
   bool IsDue();

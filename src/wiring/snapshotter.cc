@@ -141,14 +141,16 @@ Result<void> Snapshotter::FindBefore(const std::string& newest) {
   HR_TRY(auto before, log::SnapshotReader::Open(files, at->path, log));
   HR_TRY(const auto head, ReadHead(reader));
   HR_TRY(const auto head_before, ReadHead(before));
-  if (head == head_before) safe_after_ = before.end().after;
+  if (head != head_before) return {};
+  before_ = {before.end().after, at->path};
+  safe_after_ = before_->after;
   return {};
 }
 
 void Snapshotter::NoteChange() {
   const std::lock_guard lock(mutex_);
   safe_after_ = {};
-  if (executor_ != nullptr) executor_->Post([this] { newest_.reset(); });
+  if (executor_ != nullptr) executor_->Post([this] { newest_ = before_ = {}; });
 }
 
 void Snapshotter::TakeNow(std::function<void(Result<void>)> done) {
@@ -339,7 +341,9 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
   bytes_at_snapshot_ = task_->bytes;
   const Known known{end.after, log::SnapshotPath(options_.folder, end.through)};
   if (!task_->capture.IsCurrent()) return {};  // it lacks views by now: of no help
-  const std::optional<Known> before = std::exchange(newest_, known);
+  // Of the same epoch it took the place of the newest, and the one before stays.
+  if (!newest_ || newest_->path != known.path) before_ = newest_;
+  newest_ = known;
   {
     const std::lock_guard lock(mutex_);
     ++figures_.taken;
@@ -349,14 +353,14 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
     figures_.took = std::chrono::duration_cast<base::Duration>(took);
     figures_.writing = std::chrono::duration_cast<base::Duration>(task_->writing);
     ended_at_ = now;
-    if (before && before->path != known.path) safe_after_ = before->after;
+    if (before_) safe_after_ = before_->after;
     log_waits_ = false;
   }
   base::LogInfo("wiring.snapshot", {{"after_epoch", std::to_string(end.after.value)},
                                     {"through_epoch", std::to_string(end.through.value)},
                                     {"bytes", std::to_string(end.bytes)},
                                     {"took_ms", std::to_string(took.count() / 1'000'000)}});
-  return before ? RemoveAllBut(known.path, before->path) : Result<void>();
+  return before_ ? RemoveAllBut(known.path, before_->path) : Result<void>();
 }
 
 // Two stay: should the newest be damaged, the one before it does.

@@ -115,7 +115,8 @@ class Snapshotter {
   uint64_t rows_at_snapshot_ = 0;   // when the newest one began
   uint64_t bytes_at_snapshot_ = 0;  // likewise
   env::MonotonicTime not_before_{0};
-  std::optional<Known> newest_;  // taken in this life, or read at its start
+  std::optional<Known> newest_;  // taken in this life, or found at its start
+  std::optional<Known> before_;  // the one before it, likewise
 
   mutable std::mutex mutex_;        // guards from here
   env::MonotonicTime ended_at_{0};  // of the newest; 0: none since the start

@@ -94,7 +94,8 @@ void Snapshotter::Close() {
     ending = std::move(executor_);
   }
   ending.reset();
-  if (task_ != nullptr) Finish(base::Fail(base::ErrorCode::kUnavailable, "the engine is stopping"));
+  if (task_ != nullptr || !waiting_.empty())
+    Finish(base::Fail(base::ErrorCode::kUnavailable, "the engine is stopping"));
 }
 
 void Snapshotter::Post(void (Snapshotter::*step)(), env::MonotonicTime at) {
@@ -244,6 +245,13 @@ void Snapshotter::Begin() {
   WritePieces();
 }
 
+// Of other views by now. A moment later: in the middle of a cut-over it would find the same again.
+void Snapshotter::StartOver() {
+  task_->writer.Abandon();
+  task_.reset();
+  Post(&Snapshotter::BeginAnew, environment_.clock().Now() + env::BackgroundGate::kAskAgain);
+}
+
 void Snapshotter::BeginAnew() {
   if (task_ == nullptr) Begin();
 }
@@ -267,12 +275,7 @@ void Snapshotter::WritePieces() {
   auto wrote = WritePiece(at_disk);
   if (!wrote && wrote.error().code() == base::ErrorCode::kResourceExhausted)
     return Post(&Snapshotter::WritePieces, begin + env::BackgroundGate::kAskAgain);
-  if (!wrote && wrote.error().code() == base::ErrorCode::kConflict) {  // of other views: anew
-    task_->writer.Abandon();
-    task_.reset();
-    // A moment later: in the middle of a cut-over it would find the same again.
-    return Post(&Snapshotter::BeginAnew, begin + env::BackgroundGate::kAskAgain);
-  }
+  if (!wrote && wrote.error().code() == base::ErrorCode::kConflict) return StartOver();
   if (!wrote) return Finish(base::Fail(std::move(wrote).error()));
   task_->writing += at_disk;
   Post(*wrote ? &Snapshotter::WritePieces : &Snapshotter::WriteRest,
@@ -308,7 +311,9 @@ void Snapshotter::WriteRest() {
     const std::lock_guard lock(mutex_);
     if (executor_ == nullptr) return;
     executor_->Post([this, state = std::move(state)]() mutable {
-      if (!closed_ && task_ != nullptr) Finish(state ? End(*state) : base::Fail(state.error()));
+      if (closed_ || task_ == nullptr) return;
+      if (!task_->capture.IsCurrent()) return StartOver();
+      Finish(state ? End(*state) : base::Fail(state.error()));
     });
   });
 }
@@ -337,10 +342,10 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
   const env::MonotonicTime took = now - task_->begun;
   if (end.bytes >= kLoadBytesMeasured)
     write_bytes_per_s_ = static_cast<double>(end.bytes) / SecondsOf(took);
-  rows_at_snapshot_ = task_->rows;
-  bytes_at_snapshot_ = task_->bytes;
   const Known known{end.after, log::SnapshotPath(options_.folder, end.through)};
   if (!task_->capture.IsCurrent()) return {};  // it lacks views by now: of no help
+  rows_at_snapshot_ = task_->rows;
+  bytes_at_snapshot_ = task_->bytes;
   // Of the same epoch it took the place of the newest, and the one before stays.
   if (!newest_ || newest_->path != known.path) before_ = newest_;
   newest_ = known;

@@ -85,6 +85,7 @@ class Snapshotter {
   bool IsDue();
   double EstimateSeconds(double rows, double snapshot_bytes) const;
   void Begin();
+  void StartOver();
   void BeginAnew();
   base::Result<void> WriteHead();
   void WritePieces();

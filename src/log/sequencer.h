@@ -107,7 +107,8 @@ struct LogStatus {
   base::LogId log;
   base::EpochId durable;
   base::Timestamp clock;
-  uint64_t log_bytes = 0;  // of segments
+  uint64_t log_bytes = 0;      // of segments
+  uint64_t bytes_written = 0;  // of records, since the start: never falls
   base::EpochId first{1};  // the first whose rows are held
   uint64_t segments = 0;
   uint64_t residue_bytes = 0;      // refused rows and control entries of epochs that were let go

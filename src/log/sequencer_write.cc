@@ -101,6 +101,7 @@ Result<void> LogSequencer::WriteRecord() {
   const uint64_t offset = segments_->offset();
   segments_->Advance(in_flight_->bytes);
   log_bytes_ += in_flight_->bytes;
+  bytes_written_ += in_flight_->bytes;
   retention_->Grow(in_flight_->bytes);
   if (options_.durability == Durability::kOs) {
     self_->Post([this] { OnSynced({}); });
@@ -183,6 +184,7 @@ void LogSequencer::PublishRetention() {
   const Retention::Figures figures = retention_->figures();
   const std::lock_guard lock(state_mutex_);
   status_.log_bytes = log_bytes_;
+  status_.bytes_written = bytes_written_;
   status_.first = figures.first;
   status_.segments = figures.segments;
   status_.residue_bytes = figures.residue_bytes;

@@ -347,6 +347,25 @@ TEST(DefinitionChanges, StatusAndMetricsSayHowFarItIs) {
             std::string::npos);
 }
 
+// Asked for at any moment of a change: once that is done, a snapshot that is there has its views.
+TEST(DefinitionChanges, ASnapshotThatIsDoneAfterAChangeHasItsViews) {
+  int done_after = 0;
+  for (int steps = 0; steps < 400; ++steps) {
+    Lives lives(Text(kHour, Table::kYes));
+    lives.Send(100);
+    ASSERT_TRUE(lives.Begin(To(Text(kDay, Table::kYes))).has_value());
+    for (int i = 0; i < steps; ++i) lives.machine_->Step();
+    if (lives.State()["change"]["state"] == "done") break;
+    lives.Snapshot();
+    if (lives.State()["change"]["state"] != "done") continue;
+    ++done_after;
+    lives.Die();
+    ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+    EXPECT_TRUE(lives.core_->started_from().built_views.empty()) << steps;
+  }
+  EXPECT_GT(done_after, 0);
+}
+
 // As while it runs, so at a start.
 TEST(DefinitionChanges, AStartWhoseViewsDoNotFitSaysSo) {
   base::MemoryBudget budget(64ULL << 20);

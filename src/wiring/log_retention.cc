@@ -97,10 +97,14 @@ base::EpochId LogRetention::OlderThan(base::Duration keep) {
   return older;
 }
 
+bool LogRetention::IsFull(const log::LogStatus& status) const {
+  return status.log_bytes * kFullDenominator > sources_.definition.log.bytes_max * kFullNumerator;
+}
+
 watch::RetentionFigures LogRetention::Needed() {
   const pipeline::PipelineDefinition& definition = sources_.definition;
   const log::LogStatus status = sources_.sequencer.status();
-  const bool full = status.log_bytes * kFullDenominator > definition.log.bytes_max * kFullNumerator;
+  const bool full = IsFull(status);
   if (IsHeld()) return {status.first, "views that are being built"};
   if (!definition.log.keep && !full) return {{0}, "there is room"};
   const base::EpochId safe = sources_.snapshotter.SafeAfter();
@@ -126,8 +130,18 @@ watch::RetentionFigures LogRetention::Needed() {
   return needed;
 }
 
+// Of what the last one allows all is gone, and nothing else holds the rows.
+bool LogRetention::WaitsForSnapshot(base::EpochId needed_from) {
+  const log::LogStatus status = sources_.sequencer.status();
+  if (std::exchange(first_, status.first) != status.first || needed_from > told_) return false;
+  if (!IsFull(status) || IsHeld()) return false;
+  const base::EpochId safe = sources_.snapshotter.SafeAfter();
+  return safe.value == 0 || needed_from == safe.Next();
+}
+
 void LogRetention::Tick() {
   watch::RetentionFigures needed = Needed();
+  sources_.snapshotter.NoteLogWaits(WaitsForSnapshot(needed.needed_from));
   if (needed.needed_from > told_) {
     told_ = needed.needed_from;
     sources_.sequencer.Retain(told_);

@@ -38,7 +38,7 @@ class LogRetention {
   struct Sources {
     const pipeline::PipelineDefinition& definition;
     const TablePublishers& publishers;
-    const Snapshotter& snapshotter;
+    Snapshotter& snapshotter;
     log::Sequencer& sequencer;
   };
   LogRetention(env::Environment& environment, Sources sources);
@@ -85,7 +85,9 @@ class LogRetention {
     base::EpochId epoch;
   };
   void Tick();
+  bool IsFull(const log::LogStatus& status) const;
   watch::RetentionFigures Needed();
+  bool WaitsForSnapshot(base::EpochId needed_from);
   // The last epoch that is older than `keep`; 0 when none is known to be.
   base::EpochId OlderThan(base::Duration keep);
   void Unpin(uint64_t number);
@@ -99,6 +101,7 @@ class LogRetention {
   env::Environment& environment_;
   const Sources sources_;
   base::EpochId told_;        // on the executor
+  base::EpochId first_;       // likewise: what the log held at the last look
   mutable std::mutex mutex_;  // guards from here
   std::deque<Mark> marks_;
   bool held_ = false;

@@ -36,6 +36,8 @@ views:
 services: {scoring: {features: [card.*]}}
 tables: {payments: {commit: 1s}}
 )";
+// Nothing but rows gets into its log.
+constexpr std::string_view kWithoutTable = kPipeline.substr(0, kPipeline.find("tables:"));
 constexpr std::string_view kContract = R"(apiVersion: v3.1.0
 kind: DataContract
 id: payments
@@ -281,6 +283,24 @@ TEST_F(Recovery, TwoSnapshotsStay) {
     TakeSnapshot();
   }
   EXPECT_EQ(Snapshots().size(), 2U);
+}
+
+// Of the same epoch, so in the place of the newest: the one before stays.
+TEST_F(Recovery, ASnapshotWithoutNewRowsLeavesTheOneBefore) {
+  ASSERT_TRUE(Start(std::string(kWithoutTable)));
+  Send(30);
+  TakeSnapshot();
+  Send(30);
+  TakeSnapshot();
+  TakeSnapshot();
+  ASSERT_EQ(Snapshots().size(), 2U);
+  const std::string before = Answers();
+  const auto [newest, older] = std::pair(Snapshots()[0].path, Snapshots()[1].path);
+  Die();
+  machine_->disk().FlipBit(newest, 100, 0);
+  ASSERT_TRUE(Start(std::string(kWithoutTable)));
+  EXPECT_EQ(core_->started_from().snapshot, older);
+  EXPECT_EQ(Answers(), before);
 }
 
 }  // namespace

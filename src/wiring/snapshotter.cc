@@ -39,6 +39,17 @@ constexpr uint64_t kMemoryBytes = 3 * pipeline::ViewCapture::kPieceBytes;
 
 double SecondsOf(env::MonotonicTime time) { return Seconds(time).count(); }
 
+// What a snapshot says before its views: of which definition it is, and how they are kept.
+Result<std::vector<uint8_t>> ReadHead(log::SnapshotReader& reader) {
+  std::vector<uint8_t> head;
+  while (true) {
+    HR_TRY(const auto block, reader.Next());
+    if (!block || block->section == SnapshotSection::kViews) return head;
+    head.insert(head.end(), block->payload.begin(), block->payload.end());
+    if (block->section == SnapshotSection::kViewLayout) return head;
+  }
+}
+
 }  // namespace
 
 // The snapshot under way.
@@ -57,7 +68,7 @@ struct Snapshotter::Task {
   env::MonotonicTime begun{0};
   env::MonotonicTime writing{0};
   uint64_t rows = 0;       // accepted when it began
-  uint64_t log_bytes = 0;  // likewise
+  uint64_t bytes = 0;  // of the log, written since the start, likewise
   base::EpochId after;
   std::vector<uint8_t> piece;
 };
@@ -83,7 +94,8 @@ void Snapshotter::Close() {
     ending = std::move(executor_);
   }
   ending.reset();
-  if (task_ != nullptr) Finish(base::Fail(base::ErrorCode::kUnavailable, "the engine is stopping"));
+  if (task_ != nullptr || !waiting_.empty())
+    Finish(base::Fail(base::ErrorCode::kUnavailable, "the engine is stopping"));
 }
 
 void Snapshotter::Post(void (Snapshotter::*step)(), env::MonotonicTime at) {
@@ -109,15 +121,37 @@ void Snapshotter::Start(const StartFigures& recovered) {
     figures_.after = recovered.after;
     figures_.bytes = recovered.snapshot_bytes;
   }
-  if (!recovered.snapshot.empty() && recovered.built_views.empty())
+  if (!recovered.snapshot.empty() && recovered.built_views.empty()) {
     newest_ = {recovered.after, recovered.snapshot};
+    if (auto found = FindBefore(recovered.snapshot); !found)
+      base::LogWarning("wiring.snapshot_before_not_read", {{"error", found.error().ToString()}});
+  }
   Post(&Snapshotter::Tick, seen_at_ + options_.check_every);
+}
+
+// The one before the newest counts if a start from it would find the same views.
+Result<void> Snapshotter::FindBefore(const std::string& newest) {
+  env::Files& files = environment_.files();
+  const base::LogId log = sources_.sequencer.status().log;
+  HR_TRY(auto reader, log::SnapshotReader::Open(files, newest, log));
+  const std::lock_guard lock(mutex_);
+  figures_.through = reader.end().through;
+  HR_TRY(const auto snapshots, log::ListSnapshots(files, options_.folder));
+  auto at = std::ranges::find(snapshots, newest, &log::SnapshotName::path);
+  if (at == snapshots.end() || ++at == snapshots.end()) return {};
+  HR_TRY(auto before, log::SnapshotReader::Open(files, at->path, log));
+  HR_TRY(const auto head, ReadHead(reader));
+  HR_TRY(const auto head_before, ReadHead(before));
+  if (head != head_before) return {};
+  before_ = {before.end().after, at->path};
+  safe_after_ = before_->after;
+  return {};
 }
 
 void Snapshotter::NoteChange() {
   const std::lock_guard lock(mutex_);
   safe_after_ = {};
-  if (executor_ != nullptr) executor_->Post([this] { newest_.reset(); });
+  if (executor_ != nullptr) executor_->Post([this] { newest_ = before_ = {}; });
 }
 
 void Snapshotter::TakeNow(std::function<void(Result<void>)> done) {
@@ -140,6 +174,11 @@ watch::SnapshotFigures Snapshotter::figures() const {
     figures.age =
         std::chrono::duration_cast<base::Duration>(environment_.clock().Now() - ended_at_);
   return figures;
+}
+
+void Snapshotter::NoteLogWaits(bool waits) {
+  const std::lock_guard lock(mutex_);
+  log_waits_ = waits;
 }
 
 base::EpochId Snapshotter::SafeAfter() const {
@@ -177,8 +216,9 @@ bool Snapshotter::IsDue() {
   figures_.recovery_estimate = std::chrono::duration_cast<base::Duration>(Seconds(now_estimate));
   // Back to back, a snapshot is at worst two writing times old.
   figures_.bound_holds = EstimateSeconds(2 * while_writing, state_bytes) <= bound;
+  if (log_waits_ && status.durable > figures_.through) return true;
   if (rows == 0) return false;
-  if (status.log_bytes > log_bytes_at_snapshot_ + options_.log_bytes_max / kLogShare) return true;
+  if (status.bytes_written > bytes_at_snapshot_ + options_.log_bytes_max / kLogShare) return true;
   return EstimateSeconds(rows + while_writing, state_bytes) > kShareOfBound * bound &&
          rows / replay_rows_per_s_ > kLeastShareOfBound * bound;
 }
@@ -196,13 +236,20 @@ void Snapshotter::Begin() {
   const log::LogStatus status = sources_.sequencer.status();
   task_->begun = environment_.clock().Now();
   task_->rows = status.rows_accepted;
-  task_->log_bytes = status.log_bytes;
+  task_->bytes = status.bytes_written;
   {
     const std::lock_guard lock(mutex_);
     figures_.under_way = true;
   }
   if (auto written = WriteHead(); !written) return Finish(std::move(written));
   WritePieces();
+}
+
+// Of other views by now. A moment later: in the middle of a cut-over it would find the same again.
+void Snapshotter::StartOver() {
+  task_->writer.Abandon();
+  task_.reset();
+  Post(&Snapshotter::BeginAnew, environment_.clock().Now() + env::BackgroundGate::kAskAgain);
 }
 
 void Snapshotter::BeginAnew() {
@@ -228,12 +275,7 @@ void Snapshotter::WritePieces() {
   auto wrote = WritePiece(at_disk);
   if (!wrote && wrote.error().code() == base::ErrorCode::kResourceExhausted)
     return Post(&Snapshotter::WritePieces, begin + env::BackgroundGate::kAskAgain);
-  if (!wrote && wrote.error().code() == base::ErrorCode::kConflict) {  // of other views: anew
-    task_->writer.Abandon();
-    task_.reset();
-    // A moment later: in the middle of a cut-over it would find the same again.
-    return Post(&Snapshotter::BeginAnew, begin + env::BackgroundGate::kAskAgain);
-  }
+  if (!wrote && wrote.error().code() == base::ErrorCode::kConflict) return StartOver();
   if (!wrote) return Finish(base::Fail(std::move(wrote).error()));
   task_->writing += at_disk;
   Post(*wrote ? &Snapshotter::WritePieces : &Snapshotter::WriteRest,
@@ -269,7 +311,9 @@ void Snapshotter::WriteRest() {
     const std::lock_guard lock(mutex_);
     if (executor_ == nullptr) return;
     executor_->Post([this, state = std::move(state)]() mutable {
-      if (!closed_ && task_ != nullptr) Finish(state ? End(*state) : base::Fail(state.error()));
+      if (closed_ || task_ == nullptr) return;
+      if (!task_->capture.IsCurrent()) return StartOver();
+      Finish(state ? End(*state) : base::Fail(state.error()));
     });
   });
 }
@@ -298,11 +342,13 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
   const env::MonotonicTime took = now - task_->begun;
   if (end.bytes >= kLoadBytesMeasured)
     write_bytes_per_s_ = static_cast<double>(end.bytes) / SecondsOf(took);
-  rows_at_snapshot_ = task_->rows;
-  log_bytes_at_snapshot_ = task_->log_bytes;
   const Known known{end.after, log::SnapshotPath(options_.folder, end.through)};
   if (!task_->capture.IsCurrent()) return {};  // it lacks views by now: of no help
-  const std::optional<Known> before = std::exchange(newest_, known);
+  rows_at_snapshot_ = task_->rows;
+  bytes_at_snapshot_ = task_->bytes;
+  // Of the same epoch it took the place of the newest, and the one before stays.
+  if (!newest_ || newest_->path != known.path) before_ = newest_;
+  newest_ = known;
   {
     const std::lock_guard lock(mutex_);
     ++figures_.taken;
@@ -312,13 +358,14 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
     figures_.took = std::chrono::duration_cast<base::Duration>(took);
     figures_.writing = std::chrono::duration_cast<base::Duration>(task_->writing);
     ended_at_ = now;
-    if (before && before->path != known.path) safe_after_ = before->after;
+    if (before_) safe_after_ = before_->after;
+    log_waits_ = false;
   }
   base::LogInfo("wiring.snapshot", {{"after_epoch", std::to_string(end.after.value)},
                                     {"through_epoch", std::to_string(end.through.value)},
                                     {"bytes", std::to_string(end.bytes)},
                                     {"took_ms", std::to_string(took.count() / 1'000'000)}});
-  return before ? RemoveAllBut(known.path, before->path) : Result<void>();
+  return before_ ? RemoveAllBut(known.path, before_->path) : Result<void>();
 }
 
 // Two stay: should the newest be damaged, the one before it does.

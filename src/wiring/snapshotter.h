@@ -13,7 +13,8 @@
 //
 // When: a start reads the newest snapshot, then the log after it. A snapshot begins early enough
 // that, with the rows that come while it is written, this takes no longer than 7/10 of `recovery`;
-// but not before replaying alone takes a tenth of it.
+// but not before replaying alone takes a tenth of it. One begins too when a quarter of
+// log.bytes_max was written since the last, and when a log that is nearly full waits for it.
 
 #include <atomic>
 #include <cstdint>
@@ -38,7 +39,7 @@ namespace headrace::wiring {
 struct SnapshotterOptions {
   std::string folder;
   base::Duration recovery = std::chrono::seconds(10);
-  uint64_t log_bytes_max = 0;  // a quarter of it since the last snapshot begins one too
+  uint64_t log_bytes_max = 0;  // a quarter of it, written since the last snapshot, begins one too
   base::Duration check_every = std::chrono::milliseconds(250);
   base::Duration retry_after = std::chrono::seconds(10);  // after one that failed
 };
@@ -69,6 +70,8 @@ class Snapshotter {
   // The epoch from which on a start needs the log, should the newest snapshot be damaged: 0 as long
   // as there are fewer than two.
   base::EpochId SafeAfter() const;
+  // Whether a log that is nearly full can let nothing go before there is a newer snapshot.
+  void NoteLogWaits(bool waits);
 
  private:
   struct Task;
@@ -76,11 +79,13 @@ class Snapshotter {
     base::EpochId after;
     std::string path;
   };
+  base::Result<void> FindBefore(const std::string& newest);
   void Post(void (Snapshotter::*step)(), env::MonotonicTime at);
   void Tick();
   bool IsDue();
   double EstimateSeconds(double rows, double snapshot_bytes) const;
   void Begin();
+  void StartOver();
   void BeginAnew();
   base::Result<void> WriteHead();
   void WritePieces();
@@ -108,15 +113,17 @@ class Snapshotter {
   double rows_per_s_ = 0;     // recent
   uint64_t rows_seen_ = 0;
   env::MonotonicTime seen_at_{0};
-  uint64_t rows_at_snapshot_ = 0;       // when the newest one began
-  uint64_t log_bytes_at_snapshot_ = 0;  // likewise
+  uint64_t rows_at_snapshot_ = 0;   // when the newest one began
+  uint64_t bytes_at_snapshot_ = 0;  // likewise
   env::MonotonicTime not_before_{0};
-  std::optional<Known> newest_;  // taken in this life, or read at its start
+  std::optional<Known> newest_;  // taken in this life, or found at its start
+  std::optional<Known> before_;  // the one before it, likewise
 
   mutable std::mutex mutex_;        // guards from here
   env::MonotonicTime ended_at_{0};  // of the newest; 0: none since the start
   watch::SnapshotFigures figures_;
   base::EpochId safe_after_;
+  bool log_waits_ = false;
 
   std::atomic<bool> closed_{false};
   std::unique_ptr<env::Executor> executor_;

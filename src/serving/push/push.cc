@@ -20,6 +20,7 @@
 
 #include <fmt/format.h>
 
+#include "columns/conform.h"
 #include "ingest/scoped_gate.h"
 #include "serving/answer_plan.h"
 #include "serving/push/event_inputs.h"
@@ -213,10 +214,13 @@ Result<Pushes::Begun> Pushes::Begin(PushRequest request) {
   if (batch.rows.rows() == 1) {
     const auto stream = definition->StreamNamed(push->stream);
     if (!stream) return Fail(ErrorCode::kUnavailable, std::string(kBeingChanged));
-    const log::StreamTiming& timing = definition->streams[*stream].timing;
-    push->query.own->time.us = batch.rows.column(timing.event_time_field).Int64s()[0];
-    HR_TRY(push->query.inputs, InputsOfEvent(*push->plan, batch.rows, request.inputs));
-    if (ahead) PrepareAhead(batch, timing, *push);
+    const pipeline::StreamDefinition& of = definition->streams[*stream];
+    columns::EventBatch event = batch;
+    // It may have been typed before a change of the contract.
+    event.rows = columns::ConformTo(of.schema(), batch.rows);
+    push->query.own->time.us = event.rows.column(of.timing.event_time_field).Int64s()[0];
+    HR_TRY(push->query.inputs, InputsOfEvent(*push->plan, event.rows, request.inputs));
+    if (ahead) PrepareAhead(event, of.timing, *push);
   } else if (push->refused == PushRequest::Refused::kAnswered) {
     push->query.inputs = InputsOfText(*push->plan, TextOf(request, batch), request.inputs);
   }

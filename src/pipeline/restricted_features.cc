@@ -13,16 +13,28 @@ bool Reads(const Expression& expression, const StreamColumns& stream) {
   return std::ranges::any_of(expression.inputs(), [&](size_t i) { return stream.columns[i]; });
 }
 
-// Those of the other stream that were joined in, in the order of the derivation's input.
+// Those of the other stream that were joined in, in the order of the derivation's input. Whether a
+// row found a partner tells which rows the other stream has.
 void AppendJoined(const Derivation& derivation, const std::vector<StreamColumns>& streams,
                   StreamColumns& input) {
-  if (derivation.as_of)
+  if (derivation.as_of) {
+    const StreamColumns& dimension = streams[derivation.as_of->stream];
     for (const size_t field : derivation.as_of->fields)
-      input.columns.push_back(streams[derivation.as_of->stream].columns[field]);
-  if (derivation.interval) {
-    const std::vector<bool>& other = streams[derivation.interval->stream].columns;
-    input.columns.insert(input.columns.end(), other.begin(), other.end());
+      input.columns.push_back(dimension.columns[field]);
+    input.rows = input.rows || dimension.rows;
   }
+  if (derivation.interval) {
+    const StreamColumns& other = streams[derivation.interval->stream];
+    input.columns.insert(input.columns.end(), other.columns.begin(), other.columns.end());
+    input.rows = input.rows || other.rows;
+  }
+}
+
+// The element has the list's place, the ordinal comes last. How many rows there are is the list's
+// length.
+void AppendOrdinal(size_t list, StreamColumns& input) {
+  input.columns.push_back(input.columns[list]);
+  input.rows = input.rows || input.columns[list];
 }
 
 StreamColumns OfDerived(const Derivation& derivation, const std::vector<StreamColumns>& streams) {
@@ -31,8 +43,11 @@ StreamColumns OfDerived(const Derivation& derivation, const std::vector<StreamCo
   HR_CHECK(wide.columns.size() <= derivation.input->size(),
            "a derivation's input has what is joined in");
   wide.columns.resize(derivation.input->size(), false);
-  const StreamColumns input = wide;
-  for (const Expression& column : derivation.columns) wide.columns.push_back(Reads(column, input));
+  if (derivation.unnest) AppendOrdinal(derivation.unnest->list, wide);
+  HR_CHECK(wide.columns.size() == derivation.unnested->size(), "a flag for each column");
+  const StreamColumns unnested = wide;
+  for (const Expression& column : derivation.columns)
+    wide.columns.push_back(Reads(column, unnested));
   StreamColumns kept;
   kept.rows = wide.rows || (derivation.where && Reads(*derivation.where, wide));
   for (const size_t column : derivation.kept) kept.columns.push_back(wide.columns[column]);

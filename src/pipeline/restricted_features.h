@@ -9,8 +9,9 @@ namespace headrace::pipeline {
 
 // A feature is restricted when its argument, its condition or its view's condition reads a
 // restricted column; so is every column of a derived stream that is computed from one, and every
-// feature over a stream whose own condition reads one. A key alone restricts nothing: who asks
-// knows it. A value; of the definition that it was found in.
+// feature over a stream whose rows depend on one: its condition reads it, it unnests it, or it
+// joins such a stream. A key alone restricts nothing: who asks knows it. A value; of the definition
+// that it was found in.
 struct RestrictedFeatures {
   struct Stream {
     std::vector<bool> columns;

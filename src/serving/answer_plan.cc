@@ -57,6 +57,7 @@ class PlanCompiler {
   }
   size_t size() const { return columns_.size(); }
   AnswerPlanRef Finish(std::string service, std::optional<base::Duration> max_lag) {
+    plan_.definition = &definition_;
     plan_.service = std::move(service);
     plan_.max_lag = max_lag;
     NameColumns();

@@ -45,7 +45,8 @@ struct PlanOnRequest {
 
 // Immutable; any thread may use it. Lives no longer than the definition.
 struct AnswerPlan {
-  std::string service;  // empty for a list
+  const pipeline::PipelineDefinition* definition = nullptr;  // that it is of
+  std::string service;                                       // empty for a list
   std::optional<base::Duration> max_lag;
   std::vector<PlanInput> inputs;
   std::vector<PlanView> views;

@@ -38,6 +38,21 @@ base::Result<void> CheckOutput(const access::Caller& caller,
   return IsRestricted(caller, of.name + "." + of.outputs[output].name);
 }
 
+base::Result<void> CheckKeys(const access::Caller& caller,
+                             const pipeline::PipelineDefinition& definition,
+                             const pipeline::RestrictedFeatures& restricted, size_t view) {
+  if (caller.scope.restricted()) return {};
+  const pipeline::ViewDefinition& of = definition.views[view];
+  for (const size_t field : of.by) {
+    if (!restricted.streams[of.stream].columns[field]) continue;
+    const std::string& column = definition.streams[of.stream].schema()->field(field).name;
+    return Refused(caller, "restricted",
+                   "keys of view `" + of.name + "` have the restricted column `" + column +
+                       "`, which the scopes of this token do not allow: read keys that you know");
+  }
+  return {};
+}
+
 base::Result<void> CheckPlan(const access::Caller& caller,
                              const pipeline::PipelineDefinition& definition,
                              const pipeline::RestrictedFeatures& restricted,

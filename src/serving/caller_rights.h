@@ -17,6 +17,10 @@ base::Result<void> CheckOutput(const access::Caller& caller,
                                const pipeline::PipelineDefinition& definition,
                                const pipeline::RestrictedFeatures& restricted, size_t view,
                                size_t output);
+// Whether the view's keys may be told to a caller who did not name them.
+base::Result<void> CheckKeys(const access::Caller& caller,
+                             const pipeline::PipelineDefinition& definition,
+                             const pipeline::RestrictedFeatures& restricted, size_t view);
 // The service's name, or every view that is read; then each column.
 base::Result<void> CheckPlan(const access::Caller& caller,
                              const pipeline::PipelineDefinition& definition,

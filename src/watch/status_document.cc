@@ -6,6 +6,7 @@
 
 #include "base/zones/time_zone.h"
 #include "columns/key.h"
+#include "pipeline/restricted_features.h"
 #include "plan/budget.h"
 
 namespace headrace::watch {
@@ -105,16 +106,18 @@ Json MemoryJson(const StatusFigures& figures) {
           {"accounts_mb", std::move(accounts)}};
 }
 
-// A key by its fields, {"origin": "ATL"}.
+// A key by its fields, {"origin": "ATL"}. Restricted values are shown to nobody.
 Json KeyJson(const pipeline::PipelineDefinition& definition, const pipeline::ViewDefinition& view,
              const columns::KeyBytes& key) {
+  const auto restricted = pipeline::FindRestricted(definition).streams[view.stream].columns;
   const columns::SchemaRef schema = definition.streams[view.stream].schema();
   std::vector<columns::Type> types;
   for (const size_t field : view.by) types.push_back(schema->field(field).type);
   const auto values = columns::DecodeKey(types, key);
   Json json = Json::object();
   for (size_t i = 0; values && i < view.by.size(); ++i)
-    json[schema->field(view.by[i]).name] = Json::parse((*values)[i].ToJson());
+    json[schema->field(view.by[i]).name] =
+        restricted[view.by[i]] ? Json("***") : Json::parse((*values)[i].ToJson());
   return json;
 }
 

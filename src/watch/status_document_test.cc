@@ -56,6 +56,26 @@ class StatusDocumentTest : public testing::Test {
     return figures;
   }
 
+  // The view `origin`, by origin and one more field.
+  void DefineOrigin(const std::string& field) {
+    const auto parsed = contract::Contract::Parse("flights.yaml", R"(apiVersion: v3.1.0
+kind: DataContract
+id: flights
+version: 1.0.0
+status: active
+schema:
+  - name: flights
+    logicalType: object
+    properties:
+      - {name: landed_at, logicalType: timestamp, required: true}
+      - {name: origin, logicalType: string, required: true}
+      - )" + field + "\n",
+                                                  "");
+    ASSERT_NE(parsed.contract, nullptr);
+    definition_.streams.push_back({.name = "flights", .contract = parsed.contract});
+    definition_.views.push_back({.name = "origin", .entity = "origin", .by = {1, 2}});
+  }
+
   pipeline::PipelineDefinition definition_;
   base::MemoryBudget budget_{1U << 30};
   base::Histogram sync_, durable_, visible_, end_to_end_, serve_;
@@ -95,28 +115,12 @@ TEST_F(StatusDocumentTest, SaysWhatALayerCosts) {
 }
 
 TEST_F(StatusDocumentTest, NamesHotKeysByTheirFields) {
-  const auto parsed = contract::Contract::Parse("flights.yaml", R"(apiVersion: v3.1.0
-kind: DataContract
-id: flights
-version: 1.0.0
-status: active
-schema:
-  - name: flights
-    logicalType: object
-    properties:
-      - {name: landed_at, logicalType: timestamp, required: true}
-      - {name: origin, logicalType: string, required: true}
-      - {name: gate, logicalType: integer}
-)",
-                                                "");
-  ASSERT_NE(parsed.contract, nullptr);
-  definition_.streams.push_back({.name = "flights", .contract = parsed.contract});
-  definition_.views.push_back({.name = "origin", .entity = "origin,gate", .by = {1, 2}});
+  DefineOrigin("{name: gate, logicalType: integer}");
+  StatusFigures figures = Figures();
+  EXPECT_FALSE(nlohmann::json::parse(StatusJson(figures))["views"][0].contains("hot_keys"));
   columns::KeyBytes key;
   columns::AppendKeyValue(key, columns::Value::String("ATL"));
   columns::AppendKeyValue(key, columns::Value::Int64(7));
-  StatusFigures figures = Figures();
-  EXPECT_FALSE(nlohmann::json::parse(StatusJson(figures))["views"][0].contains("hot_keys"));
   figures.views[0].hot_keys.push_back({key, 0.38049});
   const auto hot = nlohmann::json::parse(StatusJson(figures))["views"][0]["hot_keys"];
   ASSERT_EQ(hot.size(), 1U);
@@ -124,6 +128,17 @@ schema:
   EXPECT_EQ(hot[0]["share"], 0.38);
   EXPECT_NE(StatusMetrics(figures).find("hottest_key_share{view=\"origin\"} 0.38"),
             std::string::npos);
+}
+
+TEST_F(StatusDocumentTest, HidesRestrictedValuesOfHotKeys) {
+  DefineOrigin("{name: mail, logicalType: string, classification: restricted}");
+  StatusFigures figures = Figures();
+  columns::KeyBytes key;
+  columns::AppendKeyValue(key, columns::Value::String("ATL"));
+  columns::AppendKeyValue(key, columns::Value::String("a@b"));
+  figures.views[0].hot_keys.push_back({key, 0.5});
+  const auto hot = nlohmann::json::parse(StatusJson(figures))["views"][0]["hot_keys"];
+  EXPECT_EQ(hot[0]["key"], (nlohmann::json{{"origin", "ATL"}, {"mail", "***"}}));
 }
 
 TEST_F(StatusDocumentTest, SaysWhatTilesTake) {

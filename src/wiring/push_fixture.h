@@ -13,6 +13,7 @@
 
 #include "env/simulated/environment.h"
 #include "pipeline/pipeline_file.h"
+#include "wiring/definition_changes.h"
 #include "wiring/engine.h"
 
 namespace headrace::wiring::fixture {
@@ -49,7 +50,7 @@ promise: {budget: {p99: 200ms}}
 clock: events
 streams:
   payments: {contract: c.yaml, source: {http: push}, time: {event: paid_at, late: 1h}}
-  large: {from: payments, where: amount >= 50}
+  large: {from: payments, where: amount >= 50, select: [card, amount, paid_at]}
 views:
 )";
   const std::vector<std::pair<std::string, std::string>> windows = {
@@ -98,14 +99,16 @@ views:
   return text;
 }
 
+inline pipeline::PipelineRef DefinitionWith(const std::string& contract) {
+  auto checked = pipeline::CheckPipeline("pipeline.yaml", PipelineText(), [&](const std::string&) {
+    return base::Result<std::string>(contract);
+  });
+  for (const auto& diagnostic : checked.diagnostics) ADD_FAILURE() << diagnostic.message;
+  return checked.definition;
+}
+
 inline pipeline::PipelineRef Definition() {
-  static const pipeline::PipelineRef kDefinition = [] {
-    auto checked = pipeline::CheckPipeline("pipeline.yaml", PipelineText(), [](const std::string&) {
-      return base::Result<std::string>(std::string(kContract));
-    });
-    for (const auto& diagnostic : checked.diagnostics) ADD_FAILURE() << diagnostic.message;
-    return checked.definition;
-  }();
+  static const pipeline::PipelineRef kDefinition = DefinitionWith(std::string(kContract));
   return kDefinition;
 }
 
@@ -175,6 +178,17 @@ class Pushed {
     machine_->RunUntil([&] { return outcome->has_value(); });
     if (!outcome->has_value() || (*outcome)->has_value()) return {ErrorCode::kInternal, "answered"};
     return (*outcome)->error();
+  }
+  // A change of definition, to its end.
+  void Apply(const pipeline::PipelineRef& next) {
+    machine_->Run([&] {
+      core_->changes().Apply({.next = next, .from_now = {}, .since = {}}, [](const auto& begun) {
+        EXPECT_TRUE(begun.has_value()) << begun.error().ToString();
+      });
+    });
+    machine_->RunFor(std::chrono::seconds(1));
+    EXPECT_EQ(core_->changes().figures().state, watch::ChangeFigures::State::kDone);
+    EXPECT_EQ(core_->definition()->id, next->id);
   }
   // Plain ingest, until it is visible.
   void Ingest(const Payment& payment) { Await(Begin(Of("scoring", payment.Json()))); }

@@ -6,6 +6,7 @@
 #include <random>
 #include <string>
 
+#include "columns/batch_builder.h"
 #include "wiring/push_fixture.h"
 
 namespace headrace::wiring {
@@ -244,6 +245,46 @@ TEST(Push, ARepeatThatSaysAnotherTimeLeavesOutTheEventThatCameIn) {
   repeat();
   pushed.Die();
   repeat();
+}
+
+// A client over Flight has the columns of when it came, for as long as it stays.
+class TypedBeforeAChange : public ::testing::Test {
+ protected:
+  TypedBeforeAChange() {
+    pushed_.Ingest({"c", 1, 10});
+    std::string contract(kContract);
+    contract.insert(contract.find("      - {name: paid_at"),
+                    "      - {name: note, logicalType: string}\n");
+    pushed_.Apply(DefinitionWith(contract));
+  }
+  PushRequest Typed(const std::string& service) {
+    const contract::Contract& before = *Definition()->streams[0].contract;
+    columns::BatchBuilder row(before.schema());
+    row.column(0).AppendText("c");
+    row.column(1).AppendInt(5);
+    row.column(2).AppendInt(1'000'000'020'000'000);
+    PushRequest request = Pushed::Of(service, "");
+    request.typed = before.Enforce(row.Finish());
+    request.typed->source.idempotency_key = "p-19";
+    return request;
+  }
+  Pushed pushed_;
+};
+
+TEST_F(TypedBeforeAChange, IsAnswered) {
+  const PushAnswer answer = pushed_.Push(Typed("scoring"));
+  EXPECT_EQ(answer.answered, PushAnswered::kWithEvent);
+  EXPECT_EQ(Number(answer, "sliding_included.n_1h"), 2);
+  EXPECT_EQ(Number(answer, "sliding_excluded.n_1h"), 1);
+}
+
+TEST_F(TypedBeforeAChange, IsAnsweredProvisionally) {
+  PushRequest request = Typed("hasty");
+  request.answer = PushRequest::Wanted::kProvisional;
+  const PushAnswer answer = pushed_.Push(std::move(request));
+  EXPECT_EQ(answer.answered, PushAnswered::kProvisional);
+  EXPECT_EQ(Number(answer, "sliding_included.n_1h"), 2);
+  EXPECT_EQ(Number(answer, "sliding_excluded.n_1h"), 1);
 }
 
 TEST(Push, ARefusedEventIsToldWhyAndWhere) {

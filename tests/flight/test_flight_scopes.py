@@ -95,6 +95,20 @@ def test_changes(guarded: Guarded) -> None:
     assert get(guarded, "everything", changes="person", **asked).num_rows == 1
 
 
+def test_changes_tell_no_restricted_keys(guarded: Guarded) -> None:
+    known = exchanged(
+        guarded.flight(),
+        {"features": ["mailbox.*"]},
+        keys(email=["a@b"]),
+        options=guarded.call("read"),
+    )
+    assert known[0].column("n_1d").to_pylist() == [1]
+    asked = {"changes": "mailbox", "from_epoch": 0, "until_epoch": known[1]["epoch"]}
+    with pytest.raises(flight.FlightUnauthorizedError, match=r"`email`.*needs=restricted"):
+        get(guarded, "read", **asked)
+    assert get(guarded, "everything", **asked).column("email").to_pylist() == ["a@b"]
+
+
 def test_scans_without_restricted_columns(guarded: Guarded) -> None:
     for who in ("service", "view"):
         with pytest.raises(flight.FlightUnauthorizedError, match="read"):

@@ -11,9 +11,10 @@ import pyarrow.flight as flight
 import pytest
 from engine_process import EngineProcess
 from flight_client import Exchange, connect, exchanged
-from payments_engine import send, serving
+from payments_engine import CONTRACT, PIPELINE, change, send, serving
 
 COUNTS = {"push": "payments", "service": "counts", "deadline_ms": 30_000}
+SWAPPED = "counts: {features: [others.n, own.n]"
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +142,40 @@ def test_it_ends_with_the_engine(tmp_path_factory: pytest.TempPathFactory) -> No
             while True:
                 exchange.ask(rows)
         assert engine.process.wait(60) == 0
+
+
+def test_features_that_changed_places_meanwhile(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with serving(tmp_path_factory.mktemp("swapped")) as engine:
+        rows = events(["a"])
+        exchange = Exchange(connect(engine), COUNTS, rows.schema)
+        exchange.ask(rows)
+        change(engine, PIPELINE.replace("counts: {features: [own.n, others.n]", SWAPPED))
+        row = exchange.ask(rows)[0].to_pylist()[0]
+        assert row["_event"] == "durable"
+        assert row["own__n"] is None and row["own__n__status"] == "NOT_ANSWERED"
+        assert row["others__n"] is None and row["others__n__status"] == "NOT_ANSWERED"
+        anew = exchanged(connect(engine), COUNTS, rows)[0].to_pylist()[0]
+        assert (anew["own__n"], anew["others__n"]) == (3, 2)
+
+
+def test_a_field_that_came_meanwhile(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with serving(tmp_path_factory.mktemp("evolved")) as engine:
+        rows = events(["a"], idempotency_key=["k-1"])
+        command = COUNTS | {"service": "hasty", "answer": "provisional"}
+        exchange = Exchange(connect(engine), command, rows.schema)
+        send(engine, "a", "s", 1)
+        note = "      - {name: note, logicalType: string}\n"
+        at = CONTRACT.index("      - {name: at,")
+        change(engine, contract=CONTRACT[:at] + note + CONTRACT[at:])
+        row = exchange.ask(rows)[0].to_pylist()[0]
+        assert row["_answered"] == "provisional"
+        assert (row["own__n"], row["others__n"]) == (2, 1)
+        command["answer"] = "durable"
+        row = exchanged(connect(engine), command, rows)[0].to_pylist()[0]
+        assert row["_event"] == "durable" and row["_repeated"] is True
+        assert (row["own__n"], row["others__n"]) == (2, 1)
 
 
 def test_a_provisional_answer_is_flagged_in_its_row(engine: EngineProcess) -> None:

@@ -36,6 +36,7 @@ views:
     features: {n: count(*), spend: sum(amount), shops: "last_n(shop, 2)", big: last(amount > 5)}
   place: {from: payments, by: [card, shop], over: [1d], features: {n: count(*)}}
   person: {from: payments, by: card, over: [1d], features: {mail: last(email), n: count(*)}}
+  mailbox: {from: payments, by: email, over: [1d], features: {n: count(*)}}
 inputs: {limit: float64}
 on_request: {ratio: card.spend_1h / nullif(limit, 0), mailed: "person.mail_1d = 'x'"}
 services:

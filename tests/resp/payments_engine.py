@@ -56,6 +56,18 @@ def serving(folder: Path) -> AbstractContextManager[EngineProcess]:
     return serving_files(folder, {"pipeline.yaml": PIPELINE, "payments.yaml": CONTRACT})
 
 
+def change(engine: EngineProcess, pipeline: str = PIPELINE, contract: str = CONTRACT) -> None:
+    """Another definition is in force."""
+    body = {"pipeline": pipeline, "contracts": {"payments.yaml": contract}}
+    status, told = engine.request("POST", "/definition", json.dumps(body))
+    assert status in (200, 202), told
+    state = "building"
+    while state in ("building", "cutting_over"):
+        time.sleep(0.01)
+        state = json.loads(engine.request("GET", "/definition")[1])["change"]["state"]
+    assert state == "done"
+
+
 def payment(card: str, shop: str, amount: float) -> str:
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     return json.dumps({"card": card, "shop": shop, "at": at, "amount": amount})

@@ -364,6 +364,49 @@ TEST(ViewChange, WhatAChangeTookAwayIsThereForAWayBack) {
   EXPECT_LT(budget.used_bytes(base::MemoryAccount::kState), before);
 }
 
+// Asks in the middle of a step what there is to be read.
+class LooksOn final : public RowAnswerReader {
+ public:
+  explicit LooksOn(ViewSet& views) : views_(views) {}
+  void Take(base::EpochId epoch, size_t, const RowAnswers&) override {
+    const auto pin = views_.PinNewest();
+    if (!pin) return;
+    ++looks;
+    EXPECT_EQ(views_.current().definition->id, pin->definition()->id) << "in epoch " << epoch.value;
+    EXPECT_TRUE(views_.IsVisible(*pin->definition()));
+    EXPECT_EQ(views_.status().size(), pin->definition()->views.size());
+  }
+  size_t looks = 0;
+
+ private:
+  ViewSet& views_;
+};
+
+TEST(ViewChange, IsSeenOnceItsStepIs) {
+  ManualClock clock;
+  base::MemoryBudget budget(1ULL << 40);
+  const std::string view = "{from: events, by: key, over: [1m], features: {n: count(*)}}";
+  const PipelineRef first = Define({{"a", view}});
+  const PipelineRef second = Define({{"a", view}, {"b", view}});
+  ViewSet views(first, budget, clock);
+  views.BindStream(0, kStream);
+  LooksOn reader(views);
+  views.AnswerRows(0, &reader);
+  const auto epoch = [&](uint64_t id) {
+    std::vector<Event> events(1, Event{.key = "k", .at = 5 * kSecond});
+    return std::make_shared<log::Epoch>(
+        *ToEpoch(first->streams[0].schema(), id, 5 * kSecond, events));
+  };
+  views.Apply({{epoch(1)}});
+  views.BeginChange(second, {{"b", kSinceThisEntry}});
+  const auto cut_over = epoch(2);
+  cut_over->controls.push_back(EncodeEntry({.definition = second, .before = {}}));
+  views.Apply({{cut_over, epoch(3)}});
+  EXPECT_EQ(reader.looks, 2U);
+  EXPECT_EQ(views.current().definition, second);
+  views.AnswerRows(0, nullptr);
+}
+
 TEST(ViewChange, TooMuchPutAsideIsLetGo) {
   ManualClock clock;
   base::MemoryBudget budget(1ULL << 40);

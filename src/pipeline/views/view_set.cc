@@ -57,6 +57,7 @@ ViewSet::Impl::Impl(PipelineRef pipeline, ViewsSince since, base::MemoryBudget& 
     of_step.heard_us = std::vector<std::atomic<int64_t>>(streams.size());
   std::vector<std::shared_ptr<KeptView>> made;
   table = std::make_shared<const ViewTable>(TableOf(std::move(pipeline), std::move(since), made));
+  visible_table = table;
   visible_definition.store(table->definition.get(), std::memory_order_relaxed);
   RenewKeyings();
   for (const auto& view : active) {
@@ -189,6 +190,10 @@ void ViewSet::Impl::Publish(base::EpochId last, base::Timestamp log_clock, Step 
   of_step.table.store(table.get(), std::memory_order_relaxed);
   for (size_t stream = 0; stream < heard_us.size(); ++stream)
     of_step.heard_us[stream].store(heard_us[stream], std::memory_order_relaxed);
+  if (visible_table == table) return visible.store(step);
+  // Both at once: whoever has pinned a definition finds it in Table(), and nobody finds it sooner.
+  const std::lock_guard lock(table_mutex);
+  visible_table = table;
   visible_definition.store(table->definition.get(), std::memory_order_relaxed);
   visible.store(step);
 }
@@ -428,11 +433,10 @@ std::vector<ViewStatus> ViewSet::status() const {
 std::vector<DerivedStreamStatus> ViewSet::derived_status() const { return impl_->derived.status(); }
 
 uint64_t ViewSet::bytes() const {
-  const ViewTableRef table = impl_->Table();
   uint64_t bytes = impl_->derived.bytes();
-  for (const auto& [entity, keys] : table->Keys()) bytes += keys->index.bytes();
-  for (const auto& kept : table->views) bytes += kept->view.store().bytes();
   const std::lock_guard lock(impl_->table_mutex);
+  for (const auto& [entity, keys] : impl_->table->Keys()) bytes += keys->index.bytes();
+  for (const auto& kept : impl_->table->views) bytes += kept->view.store().bytes();
   for (const auto& kept : impl_->spare) bytes += kept->view.store().bytes();
   return bytes;
 }

@@ -204,11 +204,11 @@ class ViewSet {
   std::vector<DerivedStreamStatus> derived_status() const;
   // Bytes of keys, rows and versions of dimensions, as a snapshot has them.
   uint64_t bytes() const;
-  // The newest visible one, and where its views begin. Any thread; the reference lives until the
-  // next change.
+  // That of the visible step, as PinNewest has it, and where its views begin. Any thread; the
+  // reference lives until the next change.
   const PipelineDefinition& definition() const;
   LoggedDefinition current() const;
-  // Whether `definition` is the newest visible one, at the price of a look. Any thread.
+  // Whether `definition` is that one, at the price of a look. Any thread.
   bool IsVisible(const PipelineDefinition& definition) const;
   // Demo and tests only: flips the lowest bit of a stored argument of the key's newest row, so that
   // verification has something to find. kNotFound when the key has no rows.

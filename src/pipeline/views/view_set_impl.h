@@ -148,9 +148,10 @@ struct ViewSet::Impl {
   void RenewSpare();
   // May be freed once no reader is before `step`.
   void LetGo(std::shared_ptr<const void> what, Step step);
+  // That of the visible step.
   ViewTableRef Table() const {
     const std::lock_guard lock(table_mutex);
-    return table;
+    return visible_table;
   }
   bool IsSpare(const std::shared_ptr<KeptView>& view) const {
     const std::lock_guard lock(table_mutex);
@@ -163,8 +164,9 @@ struct ViewSet::Impl {
   // Of streams that come in: the log clock of the newest epoch with something of theirs. Applier.
   std::vector<int64_t> heard_us;
   std::vector<std::vector<size_t>> sources;  // PipelineDefinition::SourcesOf each stream
-  mutable std::mutex table_mutex;            // guards the next three, for those who hold no pin
-  ViewTableRef table;                        // the newest
+  mutable std::mutex table_mutex;            // guards the next four, for those who hold no pin
+  ViewTableRef table;                        // the newest, which is applied to
+  ViewTableRef visible_table;                // the same, but for the step of a cut-over
   ViewTableRef kept;                         // the one before the last change, kept up
   // Views that are as new as those of the table, and not of it, over streams without a table or
   // whose rows depend on others (joins, dedupe): a change may bring them back, and nothing else can

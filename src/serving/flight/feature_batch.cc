@@ -98,6 +98,12 @@ Result<columns::Column> ValueColumn(const FeatureAnswer& answer, size_t column,
   return builder.Finish();
 }
 
+bool SameColumns(const std::vector<AnswerColumn>& a, const std::vector<AnswerColumn>& b) {
+  return std::ranges::equal(a, b, [](const AnswerColumn& of_a, const AnswerColumn& of_b) {
+    return of_a.shown == of_b.shown && of_a.type == of_b.type;
+  });
+}
+
 }  // namespace
 
 Result<FeatureLayout> FeatureLayout::Make(std::shared_ptr<const AnswerPlan> plan) {
@@ -133,11 +139,19 @@ bool FeatureLayout::Fits(const AnswerPlan& other) const {
   const auto same_input = [](const PlanInput& a, const PlanInput& b) {
     return a.name == b.name && a.type == b.type;
   };
-  const auto same_column = [](const AnswerColumn& a, const AnswerColumn& b) {
-    return a.shown == b.shown && a.type == b.type;
-  };
   return std::ranges::equal(plan_->inputs, other.inputs, same_input) &&
-         std::ranges::equal(*plan_->columns, *other.columns, same_column);
+         SameColumns(*plan_->columns, *other.columns);
+}
+
+bool FeatureLayout::Fits(const FeatureAnswer& answer) const {
+  const auto same_type = [this](const InputColumn& input) {
+    const auto field = inputs_->IndexOf(input.name);
+    return !field || std::ranges::all_of(input.values, [&](const columns::Value& value) {
+      return value.is_null() || value.type() == inputs_->field(*field).type;
+    });
+  };
+  return SameColumns(*plan_->columns, *answer.columns) &&
+         std::ranges::all_of(answer.inputs, same_type);
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> FeatureLayout::ToArrow(

@@ -53,6 +53,8 @@ class FeatureLayout {
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
   // Whether answers of `other` have the same columns and want the same inputs.
   bool Fits(const AnswerPlan& other) const;
+  // Whether the answer has the same columns, and its inputs have the types of ours.
+  bool Fits(const FeatureAnswer& answer) const;
 
   // `inputs` are the rows that were asked for. Errors: kInvalidInput (kReplyBytesMax).
   base::Result<std::shared_ptr<arrow::RecordBatch>> ToArrow(const columns::ColumnBatch& inputs,

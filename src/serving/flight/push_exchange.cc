@@ -165,8 +165,8 @@ Gathered Gather(const FeatureLayout& layout, const std::vector<Result<PushAnswer
   columns::BatchBuilder inputs(layout.inputs());
   for (const Result<PushAnswer>& each : pushed) {
     const FeatureAnswer* features = each && each->features ? &*each->features : nullptr;
-    // Of another definition, which changed just now: what there is does not fit these columns.
-    if (features != nullptr && features->columns->size() != width) features = nullptr;
+    // Of another definition: what there is does not fit these columns.
+    if (features != nullptr && !layout.Fits(*features)) features = nullptr;
     for (size_t i = 0; i < layout.inputs()->size(); ++i) {
       const columns::Value* value = nullptr;
       if (features != nullptr)

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "columns/batch_builder.h"
+#include "serving/caller_rights.h"
 #include "serving/flight/visible_wait.h"
 #include "serving/not_found.h"
 
@@ -124,6 +125,8 @@ Result<std::unique_ptr<ViewChanges>> ViewChanges::Open(const ChangeSources& sour
   const auto view = definition->ViewNamed(request.view);
   if (!view) return NotFound("view", request.view, "no view `" + request.view + "`");
   HR_TRY(auto plan, sources.serving.answers->PlanOf(query));
+  if (caller.who != nullptr)
+    HR_TRY_VOID(CheckKeys(*caller.who, *definition, pipeline::FindRestricted(*definition), *view));
   HR_TRY(FeatureLayout layout, FeatureLayout::Make(std::move(plan)));
   HR_TRY(const base::StreamId root,
          sources.stream_named(ChangedKeys::RootOf(*definition, *view).name));

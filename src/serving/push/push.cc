@@ -20,6 +20,7 @@
 
 #include <fmt/format.h>
 
+#include "columns/conform.h"
 #include "ingest/scoped_gate.h"
 #include "serving/answer_plan.h"
 #include "serving/push/event_inputs.h"
@@ -200,23 +201,28 @@ Result<Pushes::Begun> Pushes::Begin(PushRequest request) {
   if (closed_) return Fail(ErrorCode::kUnavailable, "the engine is stopping");
   HR_TRY(push->plan,
          sources_.answers->PlanOf({.service = request.service, .caller = request.caller}));
-  const pipeline::PipelineRef definition = sources_.answers->definition();
-  const auto service = definition->ServiceNamed(request.service);
-  if (!service) return Fail(ErrorCode::kUnavailable, std::string(kBeingChanged));
+  // Not the newest one, which may be another by now.
+  const pipeline::PipelineDefinition& definition = *push->plan->definition;
+  const auto named = definition.ServiceNamed(request.service);
+  HR_CHECK(named.has_value(), "a plan is of a service");
+  const pipeline::ServiceDefinition& service = definition.services[*named];
   const bool ahead = request.answer == PushRequest::Wanted::kProvisional;
-  if (ahead) HR_TRY_VOID(CheckAhead(definition->services[*service], batch.source));
-  push->defaults = definition->services[*service].defaults;
-  push->at_deadline = request.at_deadline.value_or(definition->services[*service].at_deadline);
+  if (ahead) HR_TRY_VOID(CheckAhead(service, batch.source));
+  push->defaults = service.defaults;
+  push->at_deadline = request.at_deadline.value_or(service.at_deadline);
   push->query.service = request.service;
   push->query.caller = request.caller;
   push->query.own = pipeline::OwnRow{push->stream, {}, {}, std::nullopt};
   if (batch.rows.rows() == 1) {
-    const auto stream = definition->StreamNamed(push->stream);
+    const auto stream = definition.StreamNamed(push->stream);
     if (!stream) return Fail(ErrorCode::kUnavailable, std::string(kBeingChanged));
-    const log::StreamTiming& timing = definition->streams[*stream].timing;
-    push->query.own->time.us = batch.rows.column(timing.event_time_field).Int64s()[0];
-    HR_TRY(push->query.inputs, InputsOfEvent(*push->plan, batch.rows, request.inputs));
-    if (ahead) PrepareAhead(batch, timing, *push);
+    const pipeline::StreamDefinition& of = definition.streams[*stream];
+    columns::EventBatch event = batch;
+    // It may have been typed before a change of the contract.
+    event.rows = columns::ConformTo(of.schema(), batch.rows);
+    push->query.own->time.us = event.rows.column(of.timing.event_time_field).Int64s()[0];
+    HR_TRY(push->query.inputs, InputsOfEvent(*push->plan, event.rows, request.inputs));
+    if (ahead) PrepareAhead(event, of.timing, *push);
   } else if (push->refused == PushRequest::Refused::kAnswered) {
     push->query.inputs = InputsOfText(*push->plan, TextOf(request, batch), request.inputs);
   }

@@ -9,6 +9,7 @@
 #include "base/memory_budget.h"
 #include "env/clock.h"
 #include "env/executor.h"
+#include "log/epoch.h"
 #include "pipeline/definition.h"
 #include "pipeline/views/view_set.h"
 #include "serving/answer.h"
@@ -58,6 +59,8 @@ class ServedTrips {
   explicit ServedTrips(ClockOf clock = ClockOf::kEvents, AnswerLimits limits = {});
   // One epoch; its clock is the newest minute so far.
   void Apply(const std::vector<Trip>& trips);
+  // The same, and the cut-over to a definition of the same views.
+  void CutOver(const pipeline::PipelineRef& next, const std::vector<Trip>& trips);
 
   HandClock clock;
   HandExecutor executor{clock};
@@ -69,9 +72,15 @@ class ServedTrips {
   std::unique_ptr<AnswerService> service;
 
  private:
+  log::Epoch NextEpoch(const std::vector<Trip>& trips);
+  void Apply(log::Epoch epoch);
+
   base::EpochId epoch_;
   base::Timestamp newest_ = base::Timestamp::Min();
 };
+
+// That of ServedTrips, with another service `fresh` ("{features: [origin.trips_1h]}").
+pipeline::PipelineRef TripsWithFresh(const std::string& service);
 
 base::Timestamp Minute(int minute);
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "columns/batch_builder.h"
+#include "pipeline/logged_definition.h"
 #include "pipeline/pipeline_file.h"
 
 namespace headrace::serving::testing {
@@ -27,8 +28,9 @@ on_request:
   late_by: distance * origin.trips_1h
 services:
   trip: {features: [origin.*, route.*, trend]}
-  fresh: {features: [origin.trips_1h], max_lag: 10m}
+  fresh: FRESH
 )";
+constexpr std::string_view kFresh = "{features: [origin.trips_1h], max_lag: 10m}";
 
 constexpr std::string_view kContract = R"(apiVersion: v3.1.0
 kind: DataContract
@@ -47,8 +49,9 @@ schema:
       - {name: delay, logicalType: integer, physicalType: int64, required: true}
 )";
 
-pipeline::PipelineRef Definition(ClockOf clock) {
+pipeline::PipelineRef Definition(ClockOf clock, std::string_view fresh = kFresh) {
   std::string text(kPipeline);
+  text.replace(text.find("FRESH"), 5, fresh);
   text.replace(text.find("CLOCK"), 5, clock == ClockOf::kEvents ? "events" : "wall");
   const auto checked = pipeline::CheckPipeline(
       "trips.yaml", text,
@@ -91,7 +94,7 @@ ServedTrips::ServedTrips(ClockOf clock_of, AnswerLimits limits) : definition(Def
   service = std::move(*made);
 }
 
-void ServedTrips::Apply(const std::vector<Trip>& trips) {
+log::Epoch ServedTrips::NextEpoch(const std::vector<Trip>& trips) {
   columns::BatchBuilder builder(definition->streams[0].schema());
   for (const Trip& trip : trips) {
     builder.column(0).AppendInt(Minute(trip.minute).us);
@@ -106,9 +109,26 @@ void ServedTrips::Apply(const std::vector<Trip>& trips) {
   epoch.id = epoch_;
   epoch.clock = newest_;
   epoch.streams.push_back({base::StreamId{1}, builder.Finish()});
+  return epoch;
+}
+
+void ServedTrips::Apply(log::Epoch epoch) {
   const std::vector<log::EpochRef> epochs = {std::make_shared<const log::Epoch>(std::move(epoch))};
   views->Apply(epochs);
   service->MarkVisible(epoch_);
+}
+
+void ServedTrips::Apply(const std::vector<Trip>& trips) { Apply(NextEpoch(trips)); }
+
+void ServedTrips::CutOver(const pipeline::PipelineRef& next, const std::vector<Trip>& trips) {
+  views->BeginChange(next, {});
+  log::Epoch epoch = NextEpoch(trips);
+  epoch.controls.push_back(pipeline::EncodeEntry({.definition = next, .before = {}}));
+  Apply(std::move(epoch));
+}
+
+pipeline::PipelineRef TripsWithFresh(const std::string& service) {
+  return Definition(ClockOf::kEvents, service);
 }
 
 FeatureQuery Ask(std::string service, std::vector<std::pair<std::string, columns::Value>> inputs) {

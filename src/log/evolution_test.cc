@@ -211,6 +211,49 @@ TEST(Evolution, ANewLifeKnowsTheSchemaAndRefusesTheOneBefore) {
   });
 }
 
+// The capture names the streams of when it began; a change overtakes it.
+TEST(Evolution, ALifeFromACaptureKnowsAChangeThatCameWhileItWasTaken) {
+  auto machine = std::make_unique<SimulatedEnvironment>(7);
+  LogOptions options = TestOptions();
+  options.capture_slice_bytes = 100;
+  std::optional<StateCapture> capture;
+  std::optional<base::EpochId> changed;
+  {
+    TestLog log(*machine, options);
+    ASSERT_TRUE(log.Open());
+    for (int64_t id = 1; id <= 50; ++id) {
+      columns::EventBatch batch = BatchOf(log.stream, {{10, id}});
+      batch.source.idempotency_key = "key " + std::to_string(id);
+      ASSERT_TRUE(log.Submit(std::move(batch)));
+    }
+    machine->Run([&] {
+      log.sequencer->CaptureState(
+          [&](base::Result<StateCapture> taken) { capture = std::move(*taken); });
+      log.sequencer->AppendEvolving(
+          {{.id = {}, .name = "events", .schema = Evolved(), .timing = EvolvedTiming()}},
+          {ControlEntry::Kind::kDefinition, "0123456789abcdef", {}},
+          [&](base::Result<base::EpochId> epoch) { changed = *epoch; });
+    });
+    machine->RunUntil([&] { return capture && changed; });
+    ASSERT_GE(capture->epoch, *changed);
+    ASSERT_TRUE(log.Submit({{1'000, 51}}));
+    machine->Crash();
+  }
+  machine = machine->Reboot(9);
+  for (const ResumePoint& resume :
+       {ResumePoint{}, ResumePoint{{changed->value - 1}, capture->bytes}}) {
+    SCOPED_TRACE("after epoch " + std::to_string(resume.after.value));
+    TestLog log(*machine, options);
+    log.schema = Evolved();
+    log.timing = EvolvedTiming();
+    ASSERT_TRUE(log.Open(resume));
+    ASSERT_FALSE(log.error) << log.error->ToString();
+    const auto late = log.Submit({{20, 52}});
+    ASSERT_TRUE(late) << late.error().ToString();
+    EXPECT_EQ(late->refused.size(), 1U);
+  }
+}
+
 // At a start, too, another order of fields is a change that is logged, and batches come in.
 TEST(Evolution, AStartTakesAnotherOrder) {
   auto machine = std::make_unique<SimulatedEnvironment>(5);

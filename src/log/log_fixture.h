@@ -97,7 +97,7 @@ class TestLog {
         return;
       }
       sequencer = std::move(*opened);
-      stream = *sequencer->AddStream("events", TestSchema(), TestTiming());
+      stream = *sequencer->AddStream("events", schema, timing);
       sequencer->Start([&](const EpochRef& epoch) { durable.push_back(epoch); });
     });
   }
@@ -140,6 +140,9 @@ class TestLog {
   }
 
   base::MemoryBudget budget_{1ULL << 30};
+  // What the stream is at Open.
+  columns::SchemaRef schema = TestSchema();
+  StreamTiming timing = TestTiming();
   base::StreamId stream;
   std::vector<base::EpochId> recovered;
   std::vector<int64_t> recovered_ids;

@@ -98,7 +98,8 @@ class LogSequencer final : public Sequencer {
 
   // Before Start, on the caller's thread.
   base::Result<RecoverFrom> LearnCaptured(const ResumePoint& resume);
-  base::Result<void> LearnRecovered(const Epoch& epoch);
+  base::Result<void> LearnStreams(const Epoch& epoch);
+  void LearnRecovered(const Epoch& epoch);
   void PutStream(StreamEntry entry, StreamTiming timing);
   // What the log would know of the stream, and whether that is something new.
   base::Result<StreamEntry> Successor(const StreamSpec& spec, SchemaChange& change) const;

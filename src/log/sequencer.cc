@@ -54,7 +54,8 @@ Result<void> LogSequencer::Recover(const ResumePoint& resume,
   environment_.CrashPoint("open.after_id");
   HR_TRY(const RecoverFrom from, LearnCaptured(resume));
   const auto visit = [&](const Epoch& epoch) -> Result<void> {
-    if (epoch.id > from.decided) HR_TRY_VOID(LearnRecovered(epoch));
+    HR_TRY_VOID(LearnStreams(epoch));
+    if (epoch.id > from.decided) LearnRecovered(epoch);
     return on_recovered ? on_recovered(epoch) : Result<void>();
   };
   RecoveryProgress unseen(environment_.clock());
@@ -113,12 +114,17 @@ Result<RecoverFrom> LogSequencer::LearnCaptured(const ResumePoint& resume) {
   return RecoverFrom{resume.after, head.epoch, head.record_checksum};
 }
 
-Result<void> LogSequencer::LearnRecovered(const Epoch& epoch) {
+// Of epochs that a capture knows too: it names the streams as they were when it was begun.
+Result<void> LogSequencer::LearnStreams(const Epoch& epoch) {
   for (const ControlEntry& control : epoch.controls) {
     if (control.kind != ControlEntry::Kind::kStream) continue;
     HR_TRY(StreamEntry entry, DecodeStreamEntry(control.name, control.payload));
     catalogue_.Put(std::move(entry));
   }
+  return {};
+}
+
+void LogSequencer::LearnRecovered(const Epoch& epoch) {
   admission_.Restore(epoch, [&](base::StreamId stream) -> std::optional<size_t> {
     const StreamEntry* entry = catalogue_.Find(stream);
     for (size_t i = 0; entry != nullptr && i < entry->schema->size(); ++i)
@@ -128,7 +134,6 @@ Result<void> LogSequencer::LearnRecovered(const Epoch& epoch) {
   status_.clock = epoch.clock;
   for (const StreamRows& rows : epoch.streams) status_.rows_accepted += rows.rows.rows();
   for (const StreamRejects& rejects : epoch.rejects) status_.rows_refused += rejects.rows.size();
-  return {};
 }
 
 void LogSequencer::PutStream(StreamEntry entry, StreamTiming timing) {

@@ -82,7 +82,7 @@ struct StateCapture {
 
 using CaptureCallback = std::move_only_function<void(base::Result<StateCapture>)>;
 
-// Where recovery may begin.
+// Where recovery may begin. `after` was durable when the capture was asked for.
 struct ResumePoint {
   base::EpochId after;             // only later epochs are read and handed to on_recovered; 0: all
   std::span<const uint8_t> state;  // a StateCapture's bytes, of an epoch >= after; empty only when

@@ -198,7 +198,7 @@ class LogSequencer final : public Sequencer {
   std::vector<uint8_t> record_;  // bytes of the record in flight; its memory is used again
   base::EpochId durable_;
   uint64_t last_checksum_ = 0;
-  uint64_t log_bytes_ = 0;  // records written, the one in flight included
+  uint64_t log_bytes_ = 0;      // records written, the one in flight included
   uint64_t bytes_written_ = 0;  // likewise, since the start
   uint64_t admission_bytes_charged_ = 0;
 

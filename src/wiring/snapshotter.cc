@@ -67,7 +67,7 @@ struct Snapshotter::Task {
   env::BackgroundPass pass;
   env::MonotonicTime begun{0};
   env::MonotonicTime writing{0};
-  uint64_t rows = 0;       // accepted when it began
+  uint64_t rows = 0;   // accepted when it began
   uint64_t bytes = 0;  // of the log, written since the start, likewise
   base::EpochId after;
   std::vector<uint8_t> piece;

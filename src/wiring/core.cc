@@ -400,8 +400,8 @@ class RunningCore final : public Core {
         base::LogWarning("wiring.stream_left_out",
                          {{"stream", stream.name},
                           {"how",
-                           "its rows stay in the log and in its table, which does not grow "
-                           "any more; serve a file that has it to go on with it"}});
+                           "its table does not grow any more, and its rows in the log go with "
+                           "those of others; serve a file that has it to go on with it"}});
   }
 
   // Of a start with another file.

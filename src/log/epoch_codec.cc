@@ -144,7 +144,7 @@ Result<SourceOutcome> DecodeOutcome(ByteReader& in, const Epoch& epoch) {
   HR_TRY(outcome.source.sequence, in.U64());
   HR_TRY(const uint8_t flags, in.U8());
   if ((flags & ~(kHasKey | kHasFirstRow)) != 0)
-    return Fail(ErrorCode::kUnsupported, "an outcome has flags of a newer version: use that one");
+    return Corrupt("unknown flags of an outcome (a newer version's, if the log is whole)");
   if ((flags & kHasKey) != 0) {
     HR_TRY(outcome.source.idempotency_key, in.Text());
   }

@@ -137,13 +137,14 @@ Result<void> Snapshotter::FindBefore(const std::string& newest) {
   const std::lock_guard lock(mutex_);
   figures_.through = reader.end().through;
   HR_TRY(const auto snapshots, log::ListSnapshots(files, options_.folder));
-  auto at = std::ranges::find(snapshots, newest, &log::SnapshotName::path);
-  if (at == snapshots.end() || ++at == snapshots.end()) return {};
-  HR_TRY(auto before, log::SnapshotReader::Open(files, at->path, log));
+  const auto found = std::ranges::find(snapshots, newest, &log::SnapshotName::path);
+  if (std::distance(found, snapshots.end()) < 2) return {};
+  const std::string& path = std::next(found)->path;
+  HR_TRY(auto before, log::SnapshotReader::Open(files, path, log));
   HR_TRY(const auto head, ReadHead(reader));
   HR_TRY(const auto head_before, ReadHead(before));
   if (head != head_before) return {};
-  before_ = {before.end().after, at->path};
+  before_ = {before.end().after, path};
   safe_after_ = before_->after;
   return {};
 }

@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
+
+#include <fmt/format.h>
 
 #include "base/zones/time_zone.h"
 #include "pipeline/expressions/binder.h"
+#include "pipeline/expressions/lexer.h"
 #include "pipeline/expressions/output.h"
 #include "pipeline/expressions/program.h"
 #include "pipeline/expressions/syntax.h"
@@ -13,6 +17,14 @@ namespace headrace::pipeline {
 
 using columns::Column;
 using columns::Value;
+
+namespace {
+
+// Whose results are others than they once were; also as a part of a name, as `ltrim`. State that
+// was made of them before is not used again.
+constexpr std::array<std::string_view, 2> kChangedFunctions = {"strptime", "trim"};
+
+}  // namespace
 
 Expression::Expression(std::unique_ptr<Program> program) : program_(std::move(program)) {}
 Expression::Expression(Expression&&) noexcept = default;
@@ -25,7 +37,13 @@ const std::vector<size_t>& Expression::inputs() const { return program_->inputs;
 uint64_t Expression::errors() const { return program_->errors.load(std::memory_order_relaxed); }
 
 std::string Expression::semantics() const {
-  return program_->uses_time_zones ? "tz " + std::string(base::TimeZone::Version()) : "";
+  std::string semantics;
+  if (program_->uses_time_zones) semantics = "tz " + std::string(base::TimeZone::Version());
+  const std::string text = LowerAscii(program_->text);
+  for (const std::string_view function : kChangedFunctions)
+    if (text.contains(function))
+      semantics += fmt::format("{}{} 2", semantics.empty() ? "" : ", ", function);
+  return semantics;
 }
 
 std::expected<Expression, ExpressionError> Expression::Compile(std::string_view text,

@@ -118,6 +118,18 @@ TEST(Expression, TimesAndSpans) {
             "error: duration and int64 do not go together; write a span of time as 30m or 1h");
 }
 
+// State that was made by what a function once did is told by it.
+TEST(Expression, SaysWhichFunctionsHaveChanged) {
+  const auto semantics = [](std::string_view text) {
+    return Expression::Compile(text,
+                               std::make_shared<const columns::Schema>(
+                                   std::vector<columns::Field>{{1, "s", columns::Type::kString}}))
+        ->semantics();
+  };
+  EXPECT_EQ(semantics("upper(s)"), "");
+  EXPECT_EQ(semantics("LTRIM(s)"), "trim 2");
+}
+
 TEST(Expression, HalvesOfTheDayAndBlanksAreReadAsDuckDbReadsThem) {
   EXPECT_EQ(Calculate("strptime('2001-02-03 3 PM', '%Y-%m-%d %H %p')"), "\"2001-02-03T15:00:00Z\"");
   EXPECT_EQ(Calculate("strptime('2001-02-03 12 AM', '%Y-%m-%d %H %p')"),

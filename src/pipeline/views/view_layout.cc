@@ -9,9 +9,8 @@
 namespace headrace::pipeline {
 namespace {
 
-// Goes up when the meaning of captured bytes or the result of an expression changes: older captures
-// are then not used.
-constexpr uint32_t kSemantics = 3;
+// Goes up when the meaning of captured bytes changes: older captures are then not used.
+constexpr uint32_t kSemantics = 2;
 
 std::string NameAndType(const columns::Schema& schema, size_t field) {
   return fmt::format("{} {}", schema.field(field).name, columns::NameOf(schema.field(field).type));

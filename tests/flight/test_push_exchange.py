@@ -170,7 +170,8 @@ def test_a_field_that_came_meanwhile(tmp_path_factory: pytest.TempPathFactory) -
         at = CONTRACT.index("      - {name: at,")
         change(engine, contract=CONTRACT[:at] + note + CONTRACT[at:])
         row = exchange.ask(rows)[0].to_pylist()[0]
-        assert row["_answered"] == "provisional"
+        # The sync may be sooner than the answer.
+        assert row["_answered"] in ("provisional", "with_event")
         assert (row["own__n"], row["others__n"]) == (2, 1)
         command["answer"] = "durable"
         row = exchanged(connect(engine), command, rows)[0].to_pylist()[0]

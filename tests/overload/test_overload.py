@@ -453,6 +453,7 @@ def test_a_table_that_cannot_be_written(tmp_path: Path, empty_mib: float) -> Non
         print(f"\n{accepted} rows, then {json.loads(refused)['detail']}; table: {table['reason']}")
         assert table["state"] == "retrying" and table["commits"] == 0
         assert "a file is where a folder belongs" in table["reason"]
+        assert "move the file away" in table["reason"]
         asked = json.dumps({"features": ["key:n_1h"], "entities": {"key": ["k1"]}})
         assert engine.request("POST", "/get-online-features", asked)[0] == 200
         check_memory(engine, empty_mib, "a table that can't be written")

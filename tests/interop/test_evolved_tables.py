@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder
-from test_optimize import PIPELINE, Published, Row, plain
+from test_optimize import PIPELINE, Published, Row, plain, running
 
 from engine_under_load import CONTRACT, run
 from test_delta_readers import duckdb_with_delta
@@ -126,11 +126,8 @@ def without_position(rows: Counter[Row]) -> Counter[Row]:
 
 @pytest.fixture
 def evolving(tmp_path: Path) -> Iterator[Evolving]:
-    running = Evolving(tmp_path)
-    try:
-        yield running
-    finally:
-        running.engine.stop(signal.SIGKILL)
+    with running(Evolving, tmp_path) as engine:
+        yield engine
 
 
 def test_files_of_two_schemas_are_one_table(evolving: Evolving) -> None:

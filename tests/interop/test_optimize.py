@@ -6,6 +6,7 @@ HEADRACE names the binary; without it the one of ./dev build is taken.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import signal
@@ -14,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pytest
@@ -144,13 +145,22 @@ class Published:
         return [json.loads(line) for line in text.splitlines()]
 
 
+P = TypeVar("P", bound=Published)
+
+
+@contextlib.contextmanager
+def running(kind: type[P], folder: Path) -> Iterator[P]:
+    engine = kind(folder)
+    try:
+        yield engine
+    finally:
+        engine.engine.stop(signal.SIGKILL)
+
+
 @pytest.fixture
 def published(tmp_path: Path) -> Iterator[Published]:
-    running = Published(tmp_path)
-    try:
-        yield running
-    finally:
-        running.engine.stop(signal.SIGKILL)
+    with running(Published, tmp_path) as engine:
+        yield engine
 
 
 def test_packing_and_z_order_change_no_row(published: Published) -> None:

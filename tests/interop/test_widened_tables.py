@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
 from deltalake import DeltaTable, QueryBuilder
-from test_optimize import PIPELINE, Published, Row
+from test_optimize import PIPELINE, Published, Row, running
 
 from engine_under_load import CONTRACT, run
 from test_delta_readers import duckdb_with_delta
@@ -111,11 +111,8 @@ class Widening(Published):
 
 @pytest.fixture
 def widening(tmp_path: Path) -> Iterator[Widening]:
-    running = Widening(tmp_path)
-    try:
-        yield running
-    finally:
-        running.engine.stop(signal.SIGKILL)
+    with running(Widening, tmp_path) as engine:
+        yield engine
 
 
 @pytest.mark.parametrize("optimized_first", [False, True])

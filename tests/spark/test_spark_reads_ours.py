@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import signal
 import subprocess
 import time
 from collections import Counter
@@ -17,7 +16,7 @@ from typing import Any
 import pytest
 from spark_tables import session, sql
 from test_evolved_tables import AFTER, PARTS, Evolving, microseconds
-from test_optimize import Published, Row, rows_of
+from test_optimize import Published, Row, rows_of, running
 from test_widened_tables import FIELDS, Widening
 
 import engine_under_load
@@ -48,29 +47,20 @@ def by_spark(table: Path, version: int | None = None, *names: str) -> Counter[Ro
 
 @pytest.fixture
 def published(tmp_path: Path) -> Iterator[Published]:
-    running = Published(tmp_path)
-    try:
-        yield running
-    finally:
-        running.engine.stop(signal.SIGKILL)
+    with running(Published, tmp_path) as engine:
+        yield engine
 
 
 @pytest.fixture
 def evolving(tmp_path: Path) -> Iterator[Evolving]:
-    running = Evolving(tmp_path)
-    try:
-        yield running
-    finally:
-        running.engine.stop(signal.SIGKILL)
+    with running(Evolving, tmp_path) as engine:
+        yield engine
 
 
 @pytest.fixture
 def widening(tmp_path: Path) -> Iterator[Widening]:
-    running = Widening(tmp_path)
-    try:
-        yield running
-    finally:
-        running.engine.stop(signal.SIGKILL)
+    with running(Widening, tmp_path) as engine:
+        yield engine
 
 
 def test_every_type_and_a_checkpoint(tmp_path: Path) -> None:

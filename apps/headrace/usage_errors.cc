@@ -88,7 +88,7 @@ Error NoPart(const CLI::App& command) {
 // CLI11's sentence, where it is none of ours.
 std::string SentenceOf(const CLI::ParseError& error) {
   constexpr std::string_view kNotRead = "Could not convert: ";
-  const std::string text = error.what();
+  std::string text = error.what();
   if (error.get_name() == "ArgumentMismatch")
     return text.substr(0, text.find(':')) + " wants a value behind it";
   if (text.starts_with(kNotRead)) return "can't be read: " + text.substr(kNotRead.size());

@@ -8,8 +8,8 @@
 #include <set>
 #include <thread>
 
+#include "base/counts.h"
 #include "commands.h"
-#include "counts.h"
 #include "env/environment.h"
 #include "http_calls.h"
 #include "progress.h"
@@ -78,7 +78,7 @@ double Number(const ordered_json& json, const char* key) {
 std::string MeansOf(const ordered_json& view) {
   if (Text(view, "build") != "history") return Text(view, "means");
   return fmt::format("rebuilt from {} of history, {}, {} of state",
-                     Counted(static_cast<uint64_t>(Number(view, "rows")), "row"),
+                     base::Counted(static_cast<uint64_t>(Number(view, "rows")), "row"),
                      Span(Number(view, "seconds")), Bytes(Number(view, "bytes")));
 }
 
@@ -220,9 +220,9 @@ int Carry(CommandContext& context, HttpCalls& calls, const Result<std::string>& 
     result["change"] = *change;
     if (!context.json())
       fmt::print(context.out, "cut over at epoch {} after {:.1f} s, {} of history{}\n",
-                 WithCommas(static_cast<uint64_t>(Number(*change, "cut_over_epoch"))),
+                 base::WithCommas(static_cast<uint64_t>(Number(*change, "cut_over_epoch"))),
                  Number(*change, "seconds"),
-                 Counted(static_cast<uint64_t>(Number(*change, "rows_done")), "row"),
+                 base::Counted(static_cast<uint64_t>(Number(*change, "rows_done")), "row"),
                  "      back: headrace rollback");
   }
   if (context.json()) fmt::print(context.out, "{}\n", result.dump());

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/counts.h"
 #include "commands.h"
-#include "counts.h"
 #include "http_calls.h"
 
 namespace headrace::app {
@@ -47,7 +47,7 @@ int RunDeadLetters(const DeadLettersOptions& options, CommandContext& context) {
         context, base::Error(base::ErrorCode::kInternal, "the answer is no list of dead letters"));
   const size_t shown = std::min<size_t>(letters.size(), options.limit);
   for (size_t i = 0; i < shown; ++i) PrintLetter(context, letters[i]);
-  fmt::print(context.out, "{}{}\n", Counted(shown, "refused row"),
+  fmt::print(context.out, "{}{}\n", base::Counted(shown, "refused row"),
              letters.size() > shown ? " shown, the oldest; --limit shows more" : "");
   return 0;
 }

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/counts.h"
 #include "commands.h"
-#include "counts.h"
 #include "env/environment.h"
 #include "tables/delta/table_findings.h"
 
@@ -68,8 +68,8 @@ void Print(std::FILE* out, const std::string& folder, const TableSurvey& survey,
              wrong == 0   ? "WELL"
              : wrong == 1 ? "1 THING TO MEND"
                           : fmt::format("{} THINGS TO MEND", wrong),
-             WithCommas(static_cast<uint64_t>(survey.state.version)),
-             Counted(survey.files.rows, "row"), Counted(survey.files.files, "file"),
+             base::WithCommas(static_cast<uint64_t>(survey.state.version)),
+             base::Counted(survey.files.rows, "row"), base::Counted(survey.files.files, "file"),
              BytesText(survey.files.bytes));
   size_t number = 0;
   for (const Finding& finding : findings)

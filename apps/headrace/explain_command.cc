@@ -9,10 +9,10 @@
 #include <utility>
 
 #include "aligned_lines.h"
+#include "base/counts.h"
 #include "clock_text.h"
 #include "columns/value.h"
 #include "commands.h"
-#include "counts.h"
 #include "http_calls.h"
 #include "served_names.h"
 
@@ -131,7 +131,8 @@ void PrintRows(const CommandContext& context, const ordered_json& answer) {
   if (left == 0) mark(std::nullopt);
   fmt::print(context.out, "\n");
   lines.Print(context.out);
-  if (left > 0) fmt::print(context.out, "  ... and {} (--limit)\n", Counted(left, "older row"));
+  if (left > 0)
+    fmt::print(context.out, "  ... and {} (--limit)\n", base::Counted(left, "older row"));
 }
 
 void PrintVerdict(const CommandContext& context, const ordered_json& answer) {
@@ -139,8 +140,8 @@ void PrintVerdict(const CommandContext& context, const ordered_json& answer) {
   const std::string value =
       fmt::format("{} {}", TextOf(recomputed["value"]), recomputed["status"].get<std::string>());
   const auto counts = answer["counts"].value("counts", uint64_t{0});
-  fmt::print(context.out, "  computed again from the {} that count{}: {}\n", Counted(counts, "row"),
-             counts == 1 ? "s" : "", value);
+  fmt::print(context.out, "  computed again from the {} that count{}: {}\n",
+             base::Counted(counts, "row"), counts == 1 ? "s" : "", value);
   const ordered_json& same = answer["same_bits"];
   if (same.is_null())
     fmt::print(context.out, "  nothing to compare it with: --served VALUE compares an answer\n");

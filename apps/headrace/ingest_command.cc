@@ -7,9 +7,9 @@
 #include <fstream>
 #include <vector>
 
+#include "base/counts.h"
 #include "base/hash.h"
 #include "commands.h"
-#include "counts.h"
 #include "flight_ingest.h"
 #include "http_ingest.h"
 #include "json_lines.h"
@@ -102,11 +102,12 @@ void PrintTotals(const CommandContext& context, const IngestOptions& options,
         totals.epoch > 0 ? fmt::format("\"epoch\":{},", totals.epoch) : "", totals.reconnects);
     return;
   }
-  std::string line = fmt::format("{} in = {} accepted + {} refused", WithCommas(totals.rows),
-                                 WithCommas(totals.accepted), WithCommas(totals.refused));
+  std::string line =
+      fmt::format("{} in = {} accepted + {} refused", base::WithCommas(totals.rows),
+                  base::WithCommas(totals.accepted), base::WithCommas(totals.refused));
   if (totals.repeated > 0)
-    line += fmt::format(" + {} in the log before", WithCommas(totals.repeated));
-  if (totals.epoch > 0) line += "   epoch " + WithCommas(totals.epoch);
+    line += fmt::format(" + {} in the log before", base::WithCommas(totals.repeated));
+  if (totals.epoch > 0) line += "   epoch " + base::WithCommas(totals.epoch);
   fmt::print(context.out, "{}   {:.1f} s\n", line, seconds);
   if (totals.refused > 0) {
     fmt::print(context.out, "first refused: {}\nall of them:   headrace deadletters {}\n",
@@ -129,7 +130,7 @@ int RunIngest(const IngestOptions& options, CommandContext& context) {
   const uint64_t rows = outcome->totals.rows;
   if (rows > 0)
     fmt::print(context.err, "{} {} in; {}the same command goes on from there\n",
-               Counted(rows, "row"), rows == 1 ? "is" : "are",
+               base::Counted(rows, "row"), rows == 1 ? "is" : "are",
                MayRepeat(outcome->ended.error().code()) ? "" : "once that is mended, ");
   return exit_code;
 }

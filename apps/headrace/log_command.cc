@@ -8,10 +8,10 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "base/counts.h"
 #include "clock_text.h"
 #include "columns/value.h"
 #include "commands.h"
-#include "counts.h"
 #include "env/environment.h"
 #include "log/log_survey.h"
 #include "log/reader.h"
@@ -99,8 +99,8 @@ void PrintFiles(const CommandContext& context, const char* what,
                 const std::vector<log::SurveyedFile>& files) {
   for (const log::SurveyedFile& file : files)
     fmt::print(context.out, "{:<9} epochs {} to {}: {}, {} refused, {} control entr{}, {} ({})\n",
-               what, file.first.value, file.last.value, Counted(file.rows, "row"),
-               WithCommas(file.refused), WithCommas(file.controls),
+               what, file.first.value, file.last.value, base::Counted(file.rows, "row"),
+               base::WithCommas(file.refused), base::WithCommas(file.controls),
                file.controls == 1 ? "y" : "ies", Size(file.bytes),
                file.path.substr(file.path.rfind('/') + 1));
 }
@@ -122,10 +122,11 @@ void PrintSurvey(const CommandContext& context, const log::LogSurvey& survey,
   }
   for (const log::StreamEntry& stream : survey.streams)
     fmt::print(context.out, "stream    {} {}: {}\n", stream.id.value, stream.name,
-               Counted(stream.schema->fields().size(), "field"));
+               base::Counted(stream.schema->fields().size(), "field"));
   PrintFiles(context, "residue", survey.residues);
   if (survey.refused_forgotten > 0)
-    fmt::print(context.out, "forgotten {}\n", Counted(survey.refused_forgotten, "refused row"));
+    fmt::print(context.out, "forgotten {}\n",
+               base::Counted(survey.refused_forgotten, "refused row"));
   PrintFiles(context, "segment", survey.segments);
   if (survey.torn_bytes > 0)
     fmt::print(context.out,
@@ -284,10 +285,10 @@ int RunLogCheck(const LogCheckOptions& options, CommandContext& context) {
                      {"damages", DamagesJson(*survey)}}));
   } else {
     PrintDamages(context, *survey);
-    fmt::print(context.out, "{} in {}, epochs to {}: {}\n", Size(bytes), Counted(files, "file"),
-               survey->last.value,
+    fmt::print(context.out, "{} in {}, epochs to {}: {}\n", Size(bytes),
+               base::Counted(files, "file"), survey->last.value,
                survey->damages.empty() ? "every byte is what was written"
-                                       : Counted(survey->damages.size(), "damaged place"));
+                                       : base::Counted(survey->damages.size(), "damaged place"));
     if (survey->torn_bytes > 0)
       fmt::print(
           context.out,
@@ -316,7 +317,7 @@ int RunLogFork(const LogForkOptions& options, CommandContext& context) {
     return 0;
   }
   fmt::print(context.out, "log       {}\nepochs    to {}, {} in {}\n", forked->log.ToString(),
-             forked->last.value, Size(forked->bytes), Counted(forked->segments, "segment"));
+             forked->last.value, Size(forked->bytes), base::Counted(forked->segments, "segment"));
   fmt::print(context.out,
              "Not copied: tables, snapshots and logged answers. They name the original's id and do "
              "not fit the copy.\n");

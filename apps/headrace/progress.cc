@@ -1,9 +1,8 @@
 #include "progress.h"
+#include "base/counts.h"
 
 #include <fmt/core.h>
 #include <unistd.h>
-
-#include "counts.h"
 
 namespace headrace::app {
 namespace {
@@ -26,8 +25,8 @@ Progress::~Progress() {
 
 std::string Progress::Line(uint64_t rows, double seconds) const {
   const double rate = seconds > 0 ? static_cast<double>(rows) / seconds : 0;
-  std::string line = fmt::format("{}: {}, {}/s", name_, Counted(rows, "row"),
-                                 WithCommas(static_cast<uint64_t>(rate)));
+  std::string line = fmt::format("{}: {}, {}/s", name_, base::Counted(rows, "row"),
+                                 base::WithCommas(static_cast<uint64_t>(rate)));
   if (total_ && *total_ > 0 && rate > 0) {
     const double left = static_cast<double>(*total_ - std::min(*total_, rows)) / rate;
     line += fmt::format(", {:.0f} %, {:.0f} s left",

@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/counts.h"
 #include "commands.h"
-#include "counts.h"
 #include "flight_scanner.h"
 #include "rows_file.h"
 #include "tables/scan/scan_request.h"
@@ -59,10 +59,10 @@ int RunScan(const ScanOptions& options, CommandContext& context) {
   fmt::print(options.output.empty() ? context.err : context.out,
              "{} as of epoch {}: {} from the table (version {}, up to epoch {}), {} from the "
              "log{}\n",
-             Counted(scanned->rows, "row"), WithCommas(summary.value("epoch", 0ULL)),
-             WithCommas(summary.value("rows_from_table", 0ULL)),
-             summary.value("table_version", -1LL), WithCommas(summary.value("marker", 0ULL)),
-             WithCommas(summary.value("rows_from_log", 0ULL)),
+             base::Counted(scanned->rows, "row"), base::WithCommas(summary.value("epoch", 0ULL)),
+             base::WithCommas(summary.value("rows_from_table", 0ULL)),
+             summary.value("table_version", -1LL), base::WithCommas(summary.value("marker", 0ULL)),
+             base::WithCommas(summary.value("rows_from_log", 0ULL)),
              options.output.empty() ? "" : ", in " + options.output);
   return 0;
 }

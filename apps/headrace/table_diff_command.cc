@@ -5,8 +5,8 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "base/counts.h"
 #include "commands.h"
-#include "counts.h"
 #include "env/environment.h"
 #include "tables/delta/delta_reader.h"
 #include "tables/delta/table_diff.h"
@@ -81,8 +81,8 @@ ordered_json ToJson(const FileTotals& totals) {
 }
 
 void Print(std::FILE* out, const std::string& name, const FileTotals& totals) {
-  fmt::print(out, "  {:<14} {:>8} files {:>14} rows  {}\n", name, WithCommas(totals.files),
-             WithCommas(totals.rows), tables::delta::BytesText(totals.bytes));
+  fmt::print(out, "  {:<14} {:>8} files {:>14} rows  {}\n", name, base::WithCommas(totals.files),
+             base::WithCommas(totals.rows), tables::delta::BytesText(totals.bytes));
 }
 
 }  // namespace
@@ -109,7 +109,7 @@ int RunTableDiff(const TableDiffOptions& options, CommandContext& context) {
   Print(context.out, "both", diff.both);
   if (diff.rows)
     fmt::print(context.out, "  rows           {} only before, {} only after\n",
-               WithCommas(diff.rows->only_before), WithCommas(diff.rows->only_after));
+               base::WithCommas(diff.rows->only_before), base::WithCommas(diff.rows->only_after));
   return 0;
 }
 

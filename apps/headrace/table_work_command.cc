@@ -7,10 +7,10 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "base/counts.h"
 #include "base/time.h"
 #include "commands.h"
 #include "contract/yaml_reading.h"
-#include "counts.h"
 #include "http_calls.h"
 #include "tables/delta/table_findings.h"
 
@@ -76,12 +76,14 @@ void PrintOptimized(std::FILE* out, const OptimizeOptions& options, const ordere
   const ordered_json& chosen = answer["chosen"];
   const ordered_json& left = answer["left"];
   const ordered_json& done = answer["done"];
-  fmt::print(out, "{}: {}, {}\n", options.table, Counted(Count(answer, "table_files"), "file"),
+  fmt::print(out, "{}: {}, {}\n", options.table,
+             base::Counted(Count(answer, "table_files"), "file"),
              BytesText(Count(answer, "table_bytes")));
   fmt::print(out, "  chosen      {}, {}, {}, into about {} in {}\n",
-             Counted(Count(chosen, "files"), "file"), BytesText(Count(chosen, "bytes")),
-             Counted(Count(chosen, "rows"), "row"), Counted(Count(chosen, "files_made"), "file"),
-             Counted(Count(chosen, "versions"), "version"));
+             base::Counted(Count(chosen, "files"), "file"), BytesText(Count(chosen, "bytes")),
+             base::Counted(Count(chosen, "rows"), "row"),
+             base::Counted(Count(chosen, "files_made"), "file"),
+             base::Counted(Count(chosen, "versions"), "version"));
   constexpr std::pair<const char*, const char*> kLeft[] = {
       {"large_or_in_order", "large enough, or in this order already"},
       {"not_of_the_predicate", "without a row of the predicate"},
@@ -90,23 +92,24 @@ void PrintOptimized(std::FILE* out, const OptimizeOptions& options, const ordere
       {"with_deleted_rows", "of which somebody deleted rows"}};
   for (const auto& [name, says] : kLeft)
     if (Count(left, name) > 0)
-      fmt::print(out, "  left        {} {}\n", WithCommas(Count(left, name)), says);
+      fmt::print(out, "  left        {} {}\n", base::WithCommas(Count(left, name)), says);
   if (options.dry_run) {
     fmt::print(out, "  nothing was rewritten (--dry-run)\n");
     return;
   }
   fmt::print(out, "  rewritten   {}, {} into {}, {}, in {:.1f} s\n",
-             Counted(Count(done, "files_taken"), "file"), BytesText(Count(done, "bytes_taken")),
-             Counted(Count(done, "files_made"), "file"), BytesText(Count(done, "bytes_made")),
+             base::Counted(Count(done, "files_taken"), "file"),
+             BytesText(Count(done, "bytes_taken")),
+             base::Counted(Count(done, "files_made"), "file"), BytesText(Count(done, "bytes_made")),
              done.value("seconds", 0.0));
   if (Count(done, "given_up") > 0)
     fmt::print(out, "  given up    {}: another writer had touched their files; run it again\n",
-               Counted(Count(done, "given_up"), "version"));
+               base::Counted(Count(done, "given_up"), "version"));
 }
 
 void PrintVacuumed(std::FILE* out, const VacuumOptions& options, const ordered_json& answer) {
   fmt::print(out, "{}: {}, {} {} (removed or unnamed for over {})\n", options.table,
-             Counted(Count(answer, "files"), "file"), BytesText(Count(answer, "bytes")),
+             base::Counted(Count(answer, "files"), "file"), BytesText(Count(answer, "bytes")),
              options.dry_run ? "would go" : "are gone", answer.value("retain", std::string()));
   size_t shown = 0;
   for (const ordered_json& file : answer["listed"]) {
@@ -117,7 +120,7 @@ void PrintVacuumed(std::FILE* out, const VacuumOptions& options, const ordered_j
   if (Count(answer, "files") > kFilesShown) fmt::print(out, "  ... all of them: --json\n");
   if (Count(answer, "kept_young") > 0)
     fmt::print(out, "  {} more that the newest version does not have are younger than that\n",
-               WithCommas(Count(answer, "kept_young")));
+               base::WithCommas(Count(answer, "kept_young")));
 }
 
 }  // namespace

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/counts.h"
 #include "base/time.h"
 #include "commands.h"
-#include "counts.h"
 #include "env/environment.h"
 #include "tables/delta/log_listing.h"
 #include "tables/delta/table_findings.h"
@@ -93,12 +93,14 @@ ordered_json VersionsJson(const std::vector<VersionFacts>& versions) {
 
 void PrintVersions(std::FILE* out, const std::vector<VersionFacts>& versions) {
   for (const VersionFacts& each : versions)
-    fmt::print(
-        out, "  {:>11} {}  {}{}  +{}, {}, {}{}\n", each.version, base::FormatTimestamp(each.at),
-        each.operation, each.epoch ? fmt::format(", up to epoch {}", WithCommas(*each.epoch)) : "",
-        Counted(each.files_added, "file"), Counted(each.rows_added, "row"),
-        BytesText(each.bytes_added),
-        each.files_removed == 0 ? "" : fmt::format(", -{}", Counted(each.files_removed, "file")));
+    fmt::print(out, "  {:>11} {}  {}{}  +{}, {}, {}{}\n", each.version,
+               base::FormatTimestamp(each.at), each.operation,
+               each.epoch ? fmt::format(", up to epoch {}", base::WithCommas(*each.epoch)) : "",
+               base::Counted(each.files_added, "file"), base::Counted(each.rows_added, "row"),
+               BytesText(each.bytes_added),
+               each.files_removed == 0
+                   ? ""
+                   : fmt::format(", -{}", base::Counted(each.files_removed, "file")));
 }
 
 // Per row; only of what says how old it was, of the latency.
@@ -126,7 +128,8 @@ void PrintCost(std::FILE* out, const CommitCosts& costs) {
   fmt::print(out,
              "  cost        by the last {} with rows: {:.1f} bytes a row and {:.1f} of the "
              "log, {:.0f} rows a file",
-             Counted(costs.commits, "commit"), per_row(costs.data_bytes), per_row(costs.log_bytes),
+             base::Counted(costs.commits, "commit"), per_row(costs.data_bytes),
+             per_row(costs.log_bytes),
              static_cast<double>(costs.rows) / static_cast<double>(costs.files));
   if (costs.aged_rows > 0)
     fmt::print(out, "; durable to visible {:.2f} s on average, {:.2f} s at most",
@@ -162,9 +165,9 @@ void Print(std::FILE* out, const NamedTable& table, const TableSurvey& survey, d
   for (const auto& [application, txn] : survey.state.transactions)
     if (!application.starts_with(kRewritings))
       fmt::print(out, "  epochs      up to {} of {}\n",
-                 WithCommas(static_cast<uint64_t>(txn.version)), application);
-  fmt::print(out, "  rows        {} in {}, {}, median {}\n", WithCommas(survey.files.rows),
-             Counted(survey.files.files, "file"), BytesText(survey.files.bytes),
+                 base::WithCommas(static_cast<uint64_t>(txn.version)), application);
+  fmt::print(out, "  rows        {} in {}, {}, median {}\n", base::WithCommas(survey.files.rows),
+             base::Counted(survey.files.files, "file"), BytesText(survey.files.bytes),
              BytesText(survey.files.median_bytes));
   fmt::print(out, "  log         {}\n", BytesText(survey.log.bytes));
   fmt::print(out, "  fresh       last commit {}, {:.0f} s ago\n",

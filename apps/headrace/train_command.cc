@@ -4,9 +4,9 @@
 
 #include <chrono>
 
+#include "base/counts.h"
 #include "columns/value.h"
 #include "commands.h"
-#include "counts.h"
 #include "env/environment.h"
 #include "pause_notice.h"
 #include "training/train.h"
@@ -35,11 +35,12 @@ void PrintJson(const CommandContext& context, const TrainOptions& options,
 void PrintText(const CommandContext& context, const TrainOptions& options,
                const training::TrainReport& report) {
   const base::Duration all = report.read + report.prepare + report.answer + report.write;
-  fmt::print(context.out, "{} with {} each, in {:.1f} s: {}\n", Counted(report.rows, "label"),
-             Counted(report.features, "feature"), Seconds(all), options.output);
+  fmt::print(context.out, "{} with {} each, in {:.1f} s: {}\n", base::Counted(report.rows, "label"),
+             base::Counted(report.features, "feature"), Seconds(all), options.output);
   fmt::print(context.out, "  from    {} of the table, {} of the log after it, up to epoch {}\n",
-             Counted(report.scanned.from_table, "row"), WithCommas(report.scanned.from_log),
-             WithCommas(report.scanned.through.value));
+             base::Counted(report.scanned.from_table, "row"),
+             base::WithCommas(report.scanned.from_log),
+             base::WithCommas(report.scanned.through.value));
   fmt::print(context.out, "  known   {}\n",
              report.assumed
                  ? "assumed: the rows say when they arrived, or their event time stands for it"

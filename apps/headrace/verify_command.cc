@@ -6,8 +6,8 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "base/counts.h"
 #include "commands.h"
-#include "counts.h"
 #include "env/environment.h"
 #include "pause_notice.h"
 #include "training/verify.h"
@@ -81,27 +81,28 @@ void PrintDifference(const CommandContext& context, const Difference& difference
 }
 
 void PrintText(const CommandContext& context, const VerifyReport& report) {
-  fmt::print(context.out, "{}, {}: {}, in {:.1f} s\n", Counted(report.checked, "answer"),
-             Counted(report.values, "value"),
+  fmt::print(context.out, "{}, {}: {}, in {:.1f} s\n", base::Counted(report.checked, "answer"),
+             base::Counted(report.values, "value"),
              report.mismatches == 0   ? "every bit as served"
              : report.mismatches == 1 ? "1 answer differs"
-                                      : Counted(report.mismatches, "answer") + " differ",
+                                      : base::Counted(report.mismatches, "answer") + " differ",
              Seconds(report.took));
   fmt::print(context.out, "  from {} of the table and {} of the log after it\n",
-             Counted(report.scanned.from_table, "row"), WithCommas(report.scanned.from_log));
+             base::Counted(report.scanned.from_table, "row"),
+             base::WithCommas(report.scanned.from_log));
   if (report.unreadable > 0)
-    fmt::print(context.out, "  torn by a crash: {}\n", Counted(report.unreadable, "line"));
+    fmt::print(context.out, "  torn by a crash: {}\n", base::Counted(report.unreadable, "line"));
   if (report.provisional > 0)
     fmt::print(context.out, "  left out as provisional: {}\n",
-               Counted(report.provisional, "answer"));
+               base::Counted(report.provisional, "answer"));
   if (report.other_log > 0)
     fmt::print(context.out, "  left out as of another log: {}\n",
-               Counted(report.other_log, "answer"));
+               base::Counted(report.other_log, "answer"));
   for (size_t i = 0; i < report.differences.size() && i < kShownDifferences; ++i)
     PrintDifference(context, report.differences[i]);
   if (report.mismatches > kShownDifferences)
     fmt::print(context.out, "  ... and {} more (--json has them)\n",
-               WithCommas(report.mismatches - kShownDifferences));
+               base::WithCommas(report.mismatches - kShownDifferences));
 }
 
 }  // namespace

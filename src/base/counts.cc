@@ -1,6 +1,6 @@
-#include "counts.h"
+#include "base/counts.h"
 
-namespace headrace::app {
+namespace headrace::base {
 
 std::string WithCommas(uint64_t number) {
   std::string digits = std::to_string(number);
@@ -15,4 +15,4 @@ std::string Counted(uint64_t number, std::string_view one) {
   return text;
 }
 
-}  // namespace headrace::app
+}  // namespace headrace::base

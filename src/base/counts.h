@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace headrace::app {
+namespace headrace::base {
 
 // 1234567 -> "1,234,567".
 std::string WithCommas(uint64_t number);
@@ -13,4 +13,4 @@ std::string WithCommas(uint64_t number);
 // (1, "row") -> "1 row"; (1234, "row") -> "1,234 rows".
 std::string Counted(uint64_t number, std::string_view one);
 
-}  // namespace headrace::app
+}  // namespace headrace::base

@@ -59,14 +59,14 @@ Column NarrowedTo(Type to, const Column& column) {
                                        : Narrowed<double, int32_t>(column, to);
 }
 
+}  // namespace
+
 Column ConformTo(Type type, const Column& column) {
   if (column.type() == type) return column;
   if (IsWidening(column.type(), type)) return WidenedTo(type, column);
   if (IsWidening(type, column.type())) return NarrowedTo(type, column);
   return AllNullColumn(type, column.length());
 }
-
-}  // namespace
 
 Column AllNullColumn(Type type, size_t rows) {
   ColumnBuilder builder(type);

@@ -11,6 +11,9 @@ namespace headrace::columns {
 // that the batch does not have, or has of any other type, are null.
 ColumnBatch ConformTo(const SchemaRef& schema, const ColumnBatch& batch);
 
+// The same of one column.
+Column ConformTo(Type type, const Column& column);
+
 // `rows` nulls.
 Column AllNullColumn(Type type, size_t rows);
 

@@ -145,11 +145,6 @@ ContractChange ChangeOf(const PipelineDefinition& before, size_t stream,
   return change;
 }
 
-bool HasTable(const PipelineDefinition& definition, size_t stream) {
-  return std::ranges::find(definition.tables, stream, &TableDefinition::stream) !=
-         definition.tables.end();
-}
-
 }  // namespace
 
 std::vector<std::string> TablesTooNarrow(const PipelineDefinition& before,
@@ -158,15 +153,14 @@ std::vector<std::string> TablesTooNarrow(const PipelineDefinition& before,
   for (const TableDefinition& table : after.tables) {
     const StreamDefinition& stream = after.streams[table.stream];
     const auto was = before.StreamNamed(stream.name);
-    if (table.may_widen || !was || !HasTable(before, *was)) continue;
+    if (table.may_widen || !was || !before.HasTable(*was)) continue;
     const auto evolution = columns::EvolutionOf(*before.streams[*was].schema(), *stream.schema());
     for (const columns::WidenedField& field : evolution.widened)
       refused.push_back(fmt::format(
           "table {}: column `{}` would become {}, and is {}: that takes Delta's `typeWidening`, "
           "and DuckDB and Spark (Delta 4) read such a table, but delta-rs and Polars refuse all of "
-          "it from "
-          "then on; if nobody reads it with those, say `type_widening: allowed` there, else add a "
-          "field of the wider type beside it",
+          "it from then on; if nobody reads it with those, say `type_widening: allowed` there, "
+          "else add a field of the wider type beside it",
           stream.name, field.name, columns::NameOf(field.to), columns::NameOf(field.from)));
   }
   return refused;

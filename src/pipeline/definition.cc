@@ -76,6 +76,10 @@ std::string NarrowInputs(const Expression& expression, const columns::Schema& sc
   return text;
 }
 
+bool PipelineDefinition::HasTable(size_t stream) const {
+  return std::ranges::find(tables, stream, &TableDefinition::stream) != tables.end();
+}
+
 size_t PipelineDefinition::RootOf(size_t stream) const {
   while (streams[stream].derived()) stream = streams[stream].derivation->source;
   return stream;

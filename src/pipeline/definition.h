@@ -233,6 +233,8 @@ struct PipelineDefinition {
   std::optional<size_t> StreamNamed(std::string_view name) const;
   std::optional<size_t> ViewNamed(std::string_view name) const;
   std::optional<size_t> ServiceNamed(std::string_view name) const;
+  // Whether the stream is published as one.
+  bool HasTable(size_t stream) const;
   // The stream that comes in, of which the rows of `stream` are made in the end.
   size_t RootOf(size_t stream) const;
   // The streams that come in and must go on for `stream` to go on, ascending: its root, and that of

@@ -108,8 +108,7 @@ Json MemoryJson(const StatusFigures& figures) {
 
 // A key by its fields, {"origin": "ATL"}. Restricted values are shown to nobody.
 Json KeyJson(const pipeline::PipelineDefinition& definition, const pipeline::ViewDefinition& view,
-             const columns::KeyBytes& key) {
-  const auto restricted = pipeline::FindRestricted(definition).streams[view.stream].columns;
+             const std::vector<bool>& restricted, const columns::KeyBytes& key) {
   const columns::SchemaRef schema = definition.streams[view.stream].schema();
   std::vector<columns::Type> types;
   for (const size_t field : view.by) types.push_back(schema->field(field).type);
@@ -123,9 +122,11 @@ Json KeyJson(const pipeline::PipelineDefinition& definition, const pipeline::Vie
 
 // `views` of the figures are the definition's, in its order.
 Json ViewsJson(const StatusFigures& figures) {
+  const pipeline::RestrictedFeatures restricted = pipeline::FindRestricted(figures.definition);
   Json views = Json::array();
   for (size_t i = 0; i < figures.views.size(); ++i) {
     const pipeline::ViewStatus& view = figures.views[i];
+    const pipeline::ViewDefinition& definition = figures.definition.views[i];
     Json json = {
         {"name", view.name}, {"keys", view.keys}, {"rows", view.rows}, {"bytes", view.bytes}};
     if (view.tiles)
@@ -137,7 +138,8 @@ Json ViewsJson(const StatusFigures& figures) {
       json["since_epoch"] = since.value;
     for (const pipeline::HotKey& hot : view.hot_keys)
       json["hot_keys"].push_back(
-          {{"key", KeyJson(figures.definition, figures.definition.views[i], hot.key)},
+          {{"key", KeyJson(figures.definition, definition,
+                           restricted.streams[definition.stream].columns, hot.key)},
            {"share", std::round(hot.share * 1000) / 1000}});
     views.push_back(std::move(json));
   }

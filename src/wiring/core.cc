@@ -364,7 +364,7 @@ class RunningCore final : public Core {
   Result<void> BindStreams() {
     HR_TRY_VOID(CheckContracts());
     for (const pipeline::StreamDefinition& started : definition_->streams) {
-      if (started.derived() && !HasTable(stream_ids_.size())) {
+      if (started.derived() && !definition_->HasTable(stream_ids_.size())) {
         stream_ids_.emplace_back();  // the log need not know it
         continue;
       }
@@ -383,8 +383,8 @@ class RunningCore final : public Core {
     return {};
   }
 
-  // Nothing is lost that a file leaves out; but who gives another pipeline's file by mistake should
-  // not have to find out by features that are empty.
+  // Who gives another pipeline's file by mistake should not have to find out by features that are
+  // empty.
   void WarnOfAbandoned() const {
     if (!derived_.logged) return;
     const pipeline::PipelineDefinition& before = *derived_.logged->definition;
@@ -415,11 +415,6 @@ class RunningCore final : public Core {
     if (refused.empty()) return {};
     return Fail(ErrorCode::kConflict,
                 fmt::format("{}; or give the changed stream a new name", fmt::join(refused, "; ")));
-  }
-
-  bool HasTable(size_t stream) const {
-    return std::ranges::any_of(definition_->tables,
-                               [stream](const auto& table) { return table.stream == stream; });
   }
 
   Result<void> OpenAnswers() {

@@ -102,27 +102,29 @@ Result<Column> Widened(const Source& source, Type type) {
                              [](From v) -> std::optional<To> { return static_cast<To>(v); });
 }
 
-Result<Column> Int32FromArrow(const Source& source) {
+// Integers that an int32 has, all of them, in a type that has them, too.
+template <typename To>
+Result<Column> FromSmallIntegers(const Source& source, Type type) {
   switch (source.array.type_id()) {
-    case arrow::Type::INT32: return Fixed(source, Type::kInt32, 4);
-    case arrow::Type::INT8: return Widened<int32_t, int8_t>(source, Type::kInt32);
-    case arrow::Type::INT16: return Widened<int32_t, int16_t>(source, Type::kInt32);
-    case arrow::Type::UINT8: return Widened<int32_t, uint8_t>(source, Type::kInt32);
-    case arrow::Type::UINT16: return Widened<int32_t, uint16_t>(source, Type::kInt32);
-    default: return Mismatch(source.array, Type::kInt32);
+    case arrow::Type::INT8: return Widened<To, int8_t>(source, type);
+    case arrow::Type::INT16: return Widened<To, int16_t>(source, type);
+    case arrow::Type::INT32: return Widened<To, int32_t>(source, type);
+    case arrow::Type::UINT8: return Widened<To, uint8_t>(source, type);
+    case arrow::Type::UINT16: return Widened<To, uint16_t>(source, type);
+    default: return Mismatch(source.array, type);
   }
+}
+
+Result<Column> Int32FromArrow(const Source& source) {
+  if (source.array.type_id() == arrow::Type::INT32) return Fixed(source, Type::kInt32, 4);
+  return FromSmallIntegers<int32_t>(source, Type::kInt32);
 }
 
 Result<Column> Int64FromArrow(const Source& source) {
   switch (source.array.type_id()) {
     case arrow::Type::INT64: return Fixed(source, Type::kInt64, 8);
-    case arrow::Type::INT8: return Widened<int64_t, int8_t>(source, Type::kInt64);
-    case arrow::Type::INT16: return Widened<int64_t, int16_t>(source, Type::kInt64);
-    case arrow::Type::INT32: return Widened<int64_t, int32_t>(source, Type::kInt64);
-    case arrow::Type::UINT8: return Widened<int64_t, uint8_t>(source, Type::kInt64);
-    case arrow::Type::UINT16: return Widened<int64_t, uint16_t>(source, Type::kInt64);
     case arrow::Type::UINT32: return Widened<int64_t, uint32_t>(source, Type::kInt64);
-    default: return Mismatch(source.array, Type::kInt64);
+    default: return FromSmallIntegers<int64_t>(source, Type::kInt64);
   }
 }
 
@@ -131,13 +133,8 @@ Result<Column> DoubleFromArrow(const Source& source) {
   switch (source.array.type_id()) {
     case arrow::Type::DOUBLE: return Fixed(source, Type::kFloat64, 8);
     case arrow::Type::FLOAT: return Widened<double, float>(source, Type::kFloat64);
-    case arrow::Type::INT8: return Widened<double, int8_t>(source, Type::kFloat64);
-    case arrow::Type::INT16: return Widened<double, int16_t>(source, Type::kFloat64);
-    case arrow::Type::INT32: return Widened<double, int32_t>(source, Type::kFloat64);
-    case arrow::Type::UINT8: return Widened<double, uint8_t>(source, Type::kFloat64);
-    case arrow::Type::UINT16: return Widened<double, uint16_t>(source, Type::kFloat64);
     case arrow::Type::UINT32: return Widened<double, uint32_t>(source, Type::kFloat64);
-    default: return Mismatch(source.array, Type::kFloat64);
+    default: return FromSmallIntegers<double>(source, Type::kFloat64);
   }
 }
 

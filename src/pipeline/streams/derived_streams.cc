@@ -462,20 +462,17 @@ std::string DerivationText(const PipelineDefinition& definition, size_t stream) 
                    unnest->keeps_empty ? 1 : 0, unnest->element == Unnest::Element::kText ? 1 : 0,
                    derivation->unnested->field(unnest->list).name,
                    derivation->unnested->fields().back().name);
-  const auto add = [&](std::string_view what, const Expression& expression) {
+  const auto add = [&](std::string_view what, const Expression& expression,
+                       const columns::Schema& inputs) {
     fmt::format_to(std::back_inserter(text), " {} {}", what, expression.text());
     if (!expression.semantics().empty())
       fmt::format_to(std::back_inserter(text), " by {}", expression.semantics());
+    text += NarrowInputs(expression, inputs);
   };
   for (size_t i = 0; i < derivation->columns.size(); ++i)
     add(derivation->wide->field(derivation->unnested->size() + i).name + " =",
-        derivation->columns[i]);
-  for (const Expression& column : derivation->columns)
-    text += NarrowInputs(column, *derivation->unnested);
-  if (derivation->where) {
-    add("where", *derivation->where);
-    text += NarrowInputs(*derivation->where, *derivation->wide);
-  }
+        derivation->columns[i], *derivation->unnested);
+  if (derivation->where) add("where", *derivation->where, *derivation->wide);
   if (const auto& dedupe = derivation->dedupe) {
     fmt::format_to(std::back_inserter(text), " first within {} late {} by", dedupe->within.count(),
                    source.timing.late.count());

@@ -102,13 +102,9 @@ void ViewSet::Impl::RenewKeyings() {
 }
 
 void ViewSet::Impl::RenewSpare() {
-  const auto in_table = [this](size_t stream) {
-    return std::ranges::find(origin->tables, stream, &TableDefinition::stream) !=
-           origin->tables.end();
-  };
   const auto is_spare = [&](const std::shared_ptr<KeptView>& view) {
     const bool once =
-        origin->DependsOnOtherRows(view->stream) || !in_table(origin->RootOf(view->stream));
+        origin->DependsOnOtherRows(view->stream) || !origin->HasTable(origin->RootOf(view->stream));
     return once && view->live && view->since != kSinceThisEntry &&
            std::ranges::find(table->views, view) == table->views.end();
   };

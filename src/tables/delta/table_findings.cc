@@ -5,23 +5,17 @@
 #include <algorithm>
 #include <array>
 
+#include "base/counts.h"
+
 namespace headrace::tables::delta {
 namespace {
 
-std::string Count(uint64_t number) {
-  std::string text = std::to_string(number);
-  for (size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
-  return text;
-}
+using base::Counted;
+using base::WithCommas;
 
 std::string SparkTable(const std::string& folder) { return "delta.`" + folder + "`"; }
 
 // A Python text.
-// "1 file", "1,234 files".
-std::string Counted(uint64_t number, std::string_view one) {
-  return fmt::format("{} {}{}", Count(number), one, number == 1 ? "" : "s");
-}
-
 std::string Quoted(const std::string& folder) {
   std::string text = "'";
   for (const char c : folder) {
@@ -48,9 +42,9 @@ Finding SmallFiles(const TableSurvey& survey, const std::string& folder) {
   finding.saw =
       fmt::format("{}, median {}", Counted(files.files, "file"), BytesText(files.median_bytes));
   if (!finding.wrong) return finding;
-  finding.saw += fmt::format("; {} under {} hold {}: packed they are {}", Count(files.small),
+  finding.saw += fmt::format("; {} under {} hold {}: packed they are {}", WithCommas(files.small),
                              BytesText(kSmallFileBytes), BytesText(files.small_bytes),
-                             Count(files.after_packing));
+                             WithCommas(files.after_packing));
   finding.spark = "OPTIMIZE " + SparkTable(folder);
   finding.delta_rs = DeltaRs(folder, "optimize.compact()");
   if (IsPublished(survey))
@@ -69,8 +63,9 @@ Finding Checkpoints(const TableSurvey& survey, const std::string& folder) {
   finding.wrong =
       log.since_checkpoint >= kCommitsWithoutCheckpoint || !log.damaged.empty() || log.lost;
   if (!finding.wrong) return finding;
-  finding.saw += fmt::format(": opening reads {} files of the log, {}", Count(log.since_checkpoint),
-                             BytesText(log.since_checkpoint_bytes));
+  finding.saw +=
+      fmt::format(": opening reads {} files of the log, {}", WithCommas(log.since_checkpoint),
+                  BytesText(log.since_checkpoint_bytes));
   for (const std::string& why : log.damaged) finding.saw += "; damaged: " + why;
   finding.spark = fmt::format(
       "ALTER TABLE {} SET TBLPROPERTIES ('delta.checkpointInterval' = '10')", SparkTable(folder));
@@ -94,7 +89,7 @@ Finding LogGrowth(const TableSurvey& survey, const std::string& folder) {
       cleaning != survey.state.metadata->configuration.end() && cleaning->second == "false";
   finding.wrong = log.expired >= kExpiredCommitsMin;
   if (!finding.wrong) return finding;
-  finding.saw += fmt::format("; {} of them are past the retention, {}", Count(log.expired),
+  finding.saw += fmt::format("; {} of them are past the retention, {}", WithCommas(log.expired),
                              BytesText(log.expired_bytes));
   finding.spark =
       fmt::format("ALTER TABLE {} SET TBLPROPERTIES ('delta.enableExpiredLogCleanup' = 'true')",
@@ -108,12 +103,12 @@ Finding LogGrowth(const TableSurvey& survey, const std::string& folder) {
 Finding Statistics(const TableSurvey& survey, const std::string& folder) {
   const FileFigures& files = survey.files;
   Finding finding{.name = "statistics"};
-  finding.saw = fmt::format("{} of {} have bounds", Count(files.files - files.without_bounds),
+  finding.saw = fmt::format("{} of {} have bounds", WithCommas(files.files - files.without_bounds),
                             Counted(files.files, "file"));
   finding.wrong = files.without_bounds > 0 || files.without_rows > 0;
   if (!finding.wrong) return finding;
   finding.saw += fmt::format("; no filter leaves out the other {}; {} don't say their rows",
-                             Count(files.without_bounds), Count(files.without_rows));
+                             WithCommas(files.without_bounds), WithCommas(files.without_rows));
   finding.spark = "OPTIMIZE " + SparkTable(folder);
   finding.delta_rs = DeltaRs(folder, "optimize.compact()");
   finding.note =
@@ -160,7 +155,7 @@ Finding VacuumDebt(const TableSurvey& survey, const std::string& folder) {
 Finding Deletions(const TableSurvey& survey, const std::string& folder) {
   const FileFigures& files = survey.files;
   Finding finding{.name = "deleted rows"};
-  finding.saw = fmt::format("{} in {} by deletion vectors", Count(files.deleted_rows),
+  finding.saw = fmt::format("{} in {} by deletion vectors", WithCommas(files.deleted_rows),
                             Counted(files.with_deletions, "file"));
   finding.wrong = files.deleted_rows > 0 && files.deleted_rows * 10 > files.rows;
   if (!finding.wrong) return finding;
@@ -174,7 +169,7 @@ Finding MissingFiles(const TableSurvey& survey) {
   const FileFigures& files = survey.files;
   Finding finding{.name = "missing files"};
   finding.wrong = files.missing > 0;
-  finding.saw = fmt::format("{} of {}", Count(files.missing), Counted(files.files, "file"));
+  finding.saw = fmt::format("{} of {}", WithCommas(files.missing), Counted(files.files, "file"));
   if (!finding.wrong) return finding;
   finding.saw += fmt::format(" are not in the folder, such as {}", files.first_missing);
   finding.note = "readers fail; restore them from a copy, or FSCK REPAIR TABLE gives their rows up";

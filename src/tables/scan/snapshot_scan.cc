@@ -30,11 +30,6 @@ ColumnBatch Project(const columns::SchemaRef& schema, const ColumnBatch& rows,
   return {schema, rows.rows(), std::move(columns)};
 }
 
-// Rows with the columns of `schema` that a table has, in their order; the others are null.
-ColumnBatch Arranged(const columns::SchemaRef& schema, const ColumnBatch& rows) {
-  return columns::ConformTo(schema, rows);
-}
-
 // Rows of epochs up to `last`.
 ColumnBatch UpTo(EpochId last, const ColumnBatch& rows, size_t epoch_column) {
   const auto epochs = rows.column(epoch_column).Int64s();
@@ -234,7 +229,7 @@ Result<void> SnapshotScan::ReadTable() {
     return {};
   }
   const EpochId last = std::min(figures_.marker, source_.epoch);
-  return Keep(UpTo(last, Arranged(columns_.read, **part), columns_.epoch_column),
+  return Keep(UpTo(last, columns::ConformTo(columns_.read, **part), columns_.epoch_column),
               figures_.rows_from_table);
 }
 

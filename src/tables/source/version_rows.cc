@@ -11,6 +11,8 @@
 
 #include "base/hash.h"
 #include "columns/batch_builder.h"
+#include "columns/conform.h"
+#include "columns/schema_evolution.h"
 #include "tables/delta/delta_reader.h"
 #include "tables/delta/log_replay.h"
 #include "tables/delta/pruning.h"
@@ -41,9 +43,7 @@ bool Becomes(const delta::TableColumn& column, Type wanted) {
   if (column.decimal && wanted == Type::kFloat64) return true;
   if (column.decimal && wanted == Type::kInt64)
     return column.decimal->scale == 0 && column.decimal->precision <= kWholeDigitsMax;
-  if (held == wanted) return true;
-  if (held == Type::kInt32) return wanted == Type::kInt64 || wanted == Type::kFloat64;
-  return held == Type::kFloat32 && wanted == Type::kFloat64;
+  return held == wanted || columns::IsWidening(held, wanted);
 }
 
 // The number that a decimal's text is; of doubles the nearest one.
@@ -54,21 +54,19 @@ Number NumberOf(const std::string& text) {
   return number;
 }
 
+// Decimals are held as texts.
 columns::Column Widen(const columns::Column& column, Type wanted) {
-  if (column.type() == wanted) return column;
-  const bool decimal = column.type() == Type::kString;
+  if (column.type() != Type::kString || wanted == Type::kString)
+    return columns::ConformTo(wanted, column);
   columns::ColumnBuilder builder(wanted);
   for (size_t row = 0; row < column.length(); ++row) {
     const columns::Value value = column.At(row);
     if (value.is_null()) {
       builder.AppendNull();
     } else if (wanted == Type::kInt64) {
-      builder.AppendInt(decimal ? NumberOf<int64_t>(value.as_text()) : value.as_int());
-    } else if (decimal) {
-      builder.AppendDouble(NumberOf<double>(value.as_text()));
+      builder.AppendInt(NumberOf<int64_t>(value.as_text()));
     } else {
-      builder.AppendDouble(columns::IsInteger(value.type()) ? static_cast<double>(value.as_int())
-                                                            : value.as_double());
+      builder.AppendDouble(NumberOf<double>(value.as_text()));
     }
   }
   return builder.Finish();

@@ -41,6 +41,9 @@ using base::ErrorCode;
 using base::Fail;
 using base::Result;
 
+// Only whole segments are let go, and never the one that is being written.
+constexpr uint64_t kSegmentsOfLog = 8;  // in log.bytes_max, at least
+
 class RunningCore final : public Core {
  public:
   RunningCore(env::Environment& environment, CoreOptions options)
@@ -532,6 +535,8 @@ Result<std::unique_ptr<Core>> Core::Start(env::Environment& environment, CoreOpt
   options.log.clock = options.definition->clock;
   options.log.durability = options.definition->log.durability;
   options.log.log_bytes_max = options.definition->log.bytes_max;
+  options.log.segment_bytes =
+      std::min(options.log.segment_bytes, options.log.log_bytes_max / kSegmentsOfLog);
   options.log.progress = options.progress;
   auto core = std::make_unique<RunningCore>(environment, std::move(options));
   HR_TRY_VOID(core->Open());

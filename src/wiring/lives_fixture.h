@@ -80,7 +80,10 @@ inline pipeline::PipelineRef Define(const std::string& text) {
 // A core through its lives.
 class Lives {
  public:
-  explicit Lives(const std::string& pipeline) : definition_(Define(pipeline)) { Start(); }
+  explicit Lives(const std::string& pipeline, uint64_t segment_bytes = 64U << 10)
+      : definition_(Define(pipeline)), segment_bytes_(segment_bytes) {
+    Start();
+  }
   ~Lives() {
     machine_->Crash();
     core_.reset();
@@ -90,7 +93,7 @@ class Lives {
     machine_->Run([&] {
       CoreOptions options{
           .definition = definition_, .data_folder = data_, .log = {}, .answers_file = {}};
-      options.log.segment_bytes = 64U << 10;
+      options.log.segment_bytes = segment_bytes_;
       options.budget = budget_;
       auto core = Core::Start(*machine_, options);
       started_ = core ? base::Result<void>() : base::Fail(core.error());
@@ -190,6 +193,7 @@ class Lives {
   std::mt19937_64 random_{1};
   std::unique_ptr<SimulatedEnvironment> machine_ = std::make_unique<SimulatedEnvironment>(1);
   pipeline::PipelineRef definition_;
+  const uint64_t segment_bytes_;
   std::string data_ = kData;              // of the next start
   base::MemoryBudget* budget_ = nullptr;  // null: of its own
   base::Result<void> started_;

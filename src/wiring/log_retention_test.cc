@@ -46,6 +46,15 @@ TEST(LogRetention, RowsComeInForEverWhileTheirTableTakesThem) {
   EXPECT_GT(lives.core_->log_status().first.value, 1U);
 }
 
+// The segment that is being written can't be let go: it must not be all that the log may have.
+TEST(LogRetention, RowsComeInForEverThoughTheLogIsNoLargerThanASegment) {
+  Lives lives(Text(kHour, Table::kYes, kSmallLog), log::LogOptions{}.segment_bytes);
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(Taken(lives, kManyRows)) << i;
+    lives.machine_->RunFor(std::chrono::seconds(3));
+  }
+}
+
 // Its snapshots were taken in lives before, and there are no new rows that ask for another.
 TEST(LogRetention, AFullLogIsLetGoOnceItsTableCanBeWritten) {
   Lives lives(Text(kHour, Table::kYes, kSmallLog));

@@ -107,7 +107,7 @@ class Lives {
     Start();
   }
 
-  void Send(int rows) {
+  void Send(int rows, const std::string& stream = "payments") {
     columns::BatchBuilder builder(definition_->streams[0].schema());
     for (int i = 0; i < rows; ++i) {
       builder.column(0).AppendInt(static_cast<int64_t>(random_() % 5));
@@ -117,7 +117,7 @@ class Lives {
     std::optional<base::Result<log::Acknowledgement>> answer;
     machine_->Run([&] {
       columns::EventBatch batch = definition_->streams[0].contract->Enforce(builder.Finish());
-      batch.stream = *core_->StreamNamed("payments");
+      batch.stream = *core_->StreamNamed(stream);
       core_->Submit(std::move(batch), [&](auto ack) { answer = std::move(ack); });
     });
     machine_->RunUntil(

@@ -61,6 +61,7 @@ void NotedEpochs::NoteSchema(columns::SchemaRef schema) {
 void NotedEpochs::DropThrough(EpochId epoch) {
   const std::lock_guard lock(mutex_);
   pending_.DropThrough(epoch);
+  dropped_through_ = std::max(dropped_through_, epoch);
 }
 
 void NotedEpochs::SettleRewrite(EpochId epoch) {
@@ -109,12 +110,21 @@ std::optional<PublishPlan> NotedEpochs::NextPlan(EpochId committed, uint64_t row
   return PublishPlan{stream_.id, committed, last};
 }
 
+EpochId NotedEpochs::RowsAfter(const PublishPlan& plan) const {
+  const std::lock_guard lock(mutex_);
+  // Rows of a plan that was in the table, and is not any more as that was restored, are not known.
+  const bool known = dropped_through_ <= plan.after && !pending_.empty();
+  if (!known || pending_.first() > plan.last) return plan.after;
+  return std::max(plan.after, EpochId{pending_.first().value - 1});
+}
+
 EpochId NotedEpochs::Encode(columns::ByteWriter& out) const {
   const std::lock_guard lock(mutex_);
   out.U64(durable_.value);
   out.U64(known_through_.value);
+  const bool open = logged_plan_ && dropped_through_ < logged_plan_->last;
   out.U8(static_cast<uint8_t>((logged_plan_ ? kHasPlan : 0) | (logged_rewrite_ ? kHasRewrite : 0) |
-                              (schemas_.empty() ? 0 : kHasSchemas)));
+                              (schemas_.empty() ? 0 : kHasSchemas) | (open ? kPlanIsOpen : 0)));
   if (logged_plan_) {
     out.U64(logged_plan_->after.value);
     out.U64(logged_plan_->last.value);
@@ -144,6 +154,7 @@ Result<void> NotedEpochs::Decode(columns::ByteReader& in) {
     HR_TRY(plan.after.value, in.U64());
     HR_TRY(plan.last.value, in.U64());
     logged_plan_ = plan;
+    dropped_through_ = (has & kPlanIsOpen) != 0 ? plan.after : plan.last;
   }
   if ((has & kHasRewrite) != 0) {
     HR_TRY(const uint64_t epoch, in.U64());

@@ -58,8 +58,12 @@ class NotedEpochs {
   // What comes after `committed`, about `rows_max` rows. Nothing when no row is pending. An empty
   // range when rows are, but when they became visible is not in the log yet.
   std::optional<PublishPlan> NextPlan(base::EpochId committed, uint64_t rows_max) const;
+  // After which epoch the plan's rows stand: the log may have let earlier ones of it go, as nothing
+  // of the stream was in them.
+  base::EpochId RowsAfter(const PublishPlan& plan) const;
 
-  // u64 epoch, u64 known through, u8 (1: has plan, 2: has rewrite plan, 4: has schemas), plan,
+  // u64 epoch, u64 known through, u8 (1: has plan, 2: has rewrite plan, 4: has schemas, 8:
+  // the plan is not in the table yet), plan,
   // rewrite plan {u64 epoch, u32 size, payload}, schemas {u32 count, each u64 epoch, schema},
   // pending rows. The epoch.
   base::EpochId Encode(columns::ByteWriter& out) const;
@@ -70,6 +74,7 @@ class NotedEpochs {
   static constexpr uint8_t kHasPlan = 1;
   static constexpr uint8_t kHasRewrite = 2;
   static constexpr uint8_t kHasSchemas = 4;
+  static constexpr uint8_t kPlanIsOpen = 8;
 
   uint64_t RowsOf(const log::Epoch& epoch) const;
 
@@ -78,6 +83,7 @@ class NotedEpochs {
   base::EpochId durable_;
   base::EpochId known_through_;  // the log tells when epochs up to here became visible
   PendingRows pending_;
+  base::EpochId dropped_through_;  // rows of later epochs are all among them
   std::optional<PublishPlan> logged_plan_;
   std::optional<RewritePlan> logged_rewrite_;
   // Of the stream, by the epoch that brought each (0: one before those that were noted).

@@ -214,8 +214,8 @@ Result<void> Publisher::Actor::TryRunPlan() {
   const columns::SchemaRef schema =
       columns::AsWideAs(noted_.SchemaAt(last_plan_->last), table_->columns());
   HR_TRY(const std::vector<DataFile> files,
-         WritePlanFiles(environment_, budget_, *log_, stream_, schema, *last_plan_, options_.folder,
-                        options_.files, Pass()));
+         WritePlanFiles(environment_, budget_, *log_, stream_, schema, *last_plan_,
+                        noted_.RowsAfter(*last_plan_), options_.folder, options_.files, Pass()));
   environment_.CrashPoint("publish.after_files");
   environment_.CrashPoint("publish.before_commit");
   HR_TRY_VOID(table_->Append(files, {application_, last_plan_->last.value}));

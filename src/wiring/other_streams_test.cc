@@ -1,0 +1,64 @@
+// Starts with a file that has other streams than the one before it.
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "wiring/lives_fixture.h"
+
+namespace headrace::wiring {
+namespace {
+
+using namespace lives_fixture;  // NOLINT: the test is written in the fixture's words
+
+constexpr const char* kKeep = "log: {keep: 1m}\n";
+
+// `refunds` come in beside `payments`, which have a table.
+std::string WithRefunds(Table table, const std::string& more = "") {
+  std::string text = Text(kHour, Table::kYes, more);
+  text.insert(text.find("views:\n"),
+              "  refunds: {contract: c.yaml, source: {http: push}, time: {event: paid_at, "
+              "late: 1h}}\n");
+  if (table == Table::kYes) text.insert(text.find("payments: {commit"), "refunds: {commit: 1s}, ");
+  return text;
+}
+
+nlohmann::json Status(Lives& lives) {
+  nlohmann::json status;
+  lives.machine_->Run([&] { status = nlohmann::json::parse(lives.core_->StatusJson()); });
+  return status;
+}
+
+nlohmann::json Refunds(Lives& lives) {
+  const nlohmann::json status = Status(lives);
+  for (const nlohmann::json& table : status["tables"])
+    if (table["name"] == "refunds") return table;
+  return {};
+}
+
+// The log lets go of what nobody sent.
+TEST(OtherStreams, OneThatWasIdleGoesOnInItsTable) {
+  for (const bool dies : {false, true}) {
+    Lives lives(WithRefunds(Table::kYes, kKeep));
+    lives.Send(30, "refunds");
+    lives.machine_->RunFor(std::chrono::seconds(5));
+    for (int i = 0; i < 20; ++i) lives.Send(500);
+    lives.LetGo();
+    lives.Send(30, "refunds");
+    if (dies) {
+      lives.machine_->faults().crash_point = "publish.after_plan";
+      lives.machine_->faults().crash_hit =
+          lives.machine_->crash_point_visits().at("publish.after_plan") + 1;
+      lives.machine_->RunFor(std::chrono::seconds(5));
+      ASSERT_TRUE(lives.machine_->crashed());
+      lives.Die();
+      ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+    }
+    lives.machine_->RunFor(std::chrono::seconds(5));
+    EXPECT_EQ(Refunds(lives)["state"], "running") << Refunds(lives)["reason"];
+    EXPECT_EQ(Refunds(lives)["rows"], dies ? 30 : 60);  // since the start
+  }
+}
+
+}  // namespace
+}  // namespace headrace::wiring

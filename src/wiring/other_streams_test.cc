@@ -1,5 +1,6 @@
 // Starts with a file that has other streams than the one before it.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -10,6 +11,7 @@ namespace headrace::wiring {
 namespace {
 
 using namespace lives_fixture;  // NOLINT: the test is written in the fixture's words
+using testing::HasSubstr;
 
 constexpr const char* kKeep = "log: {keep: 1m}\n";
 
@@ -58,6 +60,38 @@ TEST(OtherStreams, OneThatWasIdleGoesOnInItsTable) {
     EXPECT_EQ(Refunds(lives)["state"], "running") << Refunds(lives)["reason"];
     EXPECT_EQ(Refunds(lives)["rows"], dies ? 30 : 60);  // since the start
   }
+}
+
+// The log's beginning is gone, but the new stream has no rows there.
+TEST(OtherStreams, ANewOneGetsItsTableWhereTheLogHasLetRowsGo) {
+  Lives lives(Text(kHour, Table::kYes, kKeep));
+  for (int i = 0; i < 20; ++i) lives.Send(500);
+  lives.LetGo();
+  lives.definition_ = Define(WithRefunds(Table::kYes, kKeep));
+  for (int start = 1; start <= 3; ++start) {
+    lives.Die();
+    ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+    EXPECT_FALSE(lives.core_->started_from().snapshot.empty());
+    lives.Send(30, "refunds");
+    lives.machine_->RunFor(std::chrono::seconds(5));
+    EXPECT_EQ(Refunds(lives)["state"], "running") << Refunds(lives)["reason"];
+    EXPECT_EQ(Refunds(lives)["rows"], 30);  // since the start
+    if (start == 2) lives.Snapshot();
+  }
+}
+
+// A derived one is made of rows that are gone.
+TEST(OtherStreams, ANewTableOfRowsThatAreGoneIsRefused) {
+  Lives lives(Text(kHour, Table::kYes, kKeep));
+  for (int i = 0; i < 20; ++i) lives.Send(500);
+  lives.LetGo();
+  std::string text = Text(kHour, Table::kYes, kKeep);
+  text.insert(text.find("views:\n"), kLarge);
+  text.insert(text.find("payments: {commit"), "large: {commit: 1s}, ");
+  lives.definition_ = Define(text);
+  lives.Die();
+  ASSERT_FALSE(lives.started_);
+  EXPECT_THAT(lives.started_.error().ToString(), HasSubstr("the table of stream `large` is new"));
 }
 
 }  // namespace

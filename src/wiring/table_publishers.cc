@@ -177,8 +177,12 @@ std::optional<tables::PublisherCapture> TablePublishers::Capture() const {
 }
 
 base::Result<void> TablePublishers::Restore(std::span<const uint8_t> bytes) {
+  // The log had no rows yet for a table whose streams it did not know.
+  const auto known = [this](size_t stream) { return ids_.contains(stream); };
   std::set<std::string> missing;
-  for (const Table& table : tables_) missing.insert(definition_.streams[table.stream].name);
+  for (const Table& table : tables_)
+    if (known(table.stream) || std::ranges::any_of(InputsOf(definition_, table.stream), known))
+      missing.insert(definition_.streams[table.stream].name);
   columns::ByteReader in(bytes);
   while (in.remaining() > 0) {
     HR_TRY(const std::string_view stream, in.Text());

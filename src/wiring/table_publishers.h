@@ -42,8 +42,8 @@ class TablePublishers {
   // What each publisher knows, for a snapshot: {text stream, u32 size, bytes}. The epoch is the
   // earliest of them; nothing when there are no tables.
   std::optional<tables::PublisherCapture> Capture() const;
-  // After Bind, before the first epoch. Tables that the capture lacks need every epoch: refused as
-  // kFailedPrecondition.
+  // After Bind of what the log knew then, before the first epoch. Tables of such streams that the
+  // capture lacks need every epoch: refused as kFailedPrecondition.
   base::Result<void> Restore(std::span<const uint8_t> bytes);
   // Which schema the log had given a stream then, should the capture not tell. After Restore.
   void NoteSchema(const std::string& stream, const columns::SchemaRef& schema);

@@ -222,7 +222,8 @@ class RunningCore final : public Core {
         environment_, LogRetention::Sources{.definition = *definition_,
                                             .publishers = *derived_.publishers,
                                             .snapshotter = *snapshotter_,
-                                            .sequencer = *sequencer_});
+                                            .sequencer = *sequencer_,
+                                            .left_out = LeftOut()});
     scans_ = std::make_unique<TableScans>(
         environment_, TableScans::Sources{.definition = *definition_,
                                           .data_folder = options_.data_folder,
@@ -403,8 +404,16 @@ class RunningCore final : public Core {
         base::LogWarning("wiring.stream_left_out",
                          {{"stream", stream.name},
                           {"how",
-                           "its table does not grow any more, and its rows in the log go with "
-                           "those of others; serve a file that has it to go on with it"}});
+                           "its rows stay in the log and in its table, which does not grow "
+                           "any more; serve a file that has it to go on with it, or say log.keep: "
+                           "without it the log lets nothing go"}});
+  }
+
+  std::vector<std::string> LeftOut() const {
+    std::vector<std::string> names;
+    for (const auto& [name, id] : derived_.streams)
+      if (!definition_->StreamNamed(name)) names.push_back(name);
+    return names;
   }
 
   // Of a start with another file.

@@ -16,7 +16,7 @@ constexpr uint64_t kFullDenominator = 4;
 
 LogRetention::LogRetention(env::Environment& environment, Sources sources)
     : environment_(environment),
-      sources_(sources),
+      sources_(std::move(sources)),
       executor_(environment.NewExecutor("retention", env::Priority::kBackground)) {}
 
 LogRetention::~LogRetention() { Close(); }
@@ -116,6 +116,12 @@ watch::RetentionFigures LogRetention::Needed() {
   if (const auto committed = sources_.publishers.CommittedThrough())
     hold(*committed, "rows that their table lacks");
   if (!definition.log.keep) {
+    if (!sources_.left_out.empty())
+      return {
+          {0},
+          fmt::format("this file lacks stream {}: serve one that has it, or say log.keep to let "
+                      "its rows go",
+                      fmt::join(sources_.left_out, ", "))};
     for (size_t i = 0; i < definition.streams.size(); ++i)
       if (!definition.streams[i].derived() &&
           std::ranges::none_of(definition.tables,

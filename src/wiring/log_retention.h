@@ -4,8 +4,8 @@
 // - a table lacks them;
 // - a scan is reading them, while there is room;
 // - the pipeline says `log.keep`; without it, until three quarters of log.bytes_max are used.
-// Rows of a stream without a table are nowhere else: they stay, unless `log.keep` says that they
-// may go.
+// Rows of a stream without a table are nowhere else, and of one that the pipeline lacks nobody
+// knows whether its table has them: they stay, unless `log.keep` says that they may go.
 
 #include <cstdint>
 #include <deque>
@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/time.h"
@@ -40,6 +41,7 @@ class LogRetention {
     const TablePublishers& publishers;
     Snapshotter& snapshotter;
     log::Sequencer& sequencer;
+    std::vector<std::string> left_out;  // streams that the log knows and the definition lacks
   };
   LogRetention(env::Environment& environment, Sources sources);
   ~LogRetention();

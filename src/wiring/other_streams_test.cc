@@ -94,5 +94,35 @@ TEST(OtherStreams, ANewTableOfRowsThatAreGoneIsRefused) {
   EXPECT_THAT(lives.started_.error().ToString(), HasSubstr("the table of stream `large` is new"));
 }
 
+// Rows of a stream that the file leaves out are nowhere else, or the last ones are not.
+TEST(OtherStreams, RowsOfOneThatIsLeftOutStay) {
+  const std::string small = "log: {bytes_max: 64MiB}\n";
+  for (const Table table : {Table::kNo, Table::kYes}) {
+    Lives lives(WithRefunds(table, small));
+    lives.Send(100, "refunds");
+    lives.definition_ = Define(Text(kHour, Table::kYes, small));
+    lives.Die();
+    ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+    while (lives.core_->log_status().log_bytes < (50ULL << 20)) lives.Send(20'000);
+    lives.Snapshot();
+    lives.Send(10);
+    lives.Snapshot();
+    lives.machine_->RunFor(std::chrono::seconds(20));
+    EXPECT_EQ(lives.core_->log_status().first.value, 1U);
+    EXPECT_THAT(Status(lives)["log"]["held_by"].get<std::string>(),
+                HasSubstr("this file lacks stream refunds"));
+  }
+}
+
+TEST(OtherStreams, RowsOfOneThatIsLeftOutGoWhereLogKeepSaysSo) {
+  Lives lives(WithRefunds(Table::kNo, kKeep));
+  lives.Send(100, "refunds");
+  lives.definition_ = Define(Text(kHour, Table::kYes, kKeep));
+  lives.Die();
+  ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+  for (int i = 0; i < 20; ++i) lives.Send(500);
+  lives.LetGo();
+}
+
 }  // namespace
 }  // namespace headrace::wiring

@@ -4,11 +4,13 @@
 
 #include <deque>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "columns/conform.h"
 #include "pipeline/streams/known_at.h"
 #include "tables/publish/made_rows.h"
+#include "tables/publish/plan.h"
 
 namespace headrace::tables {
 namespace {
@@ -94,6 +96,29 @@ class StreamScan {
   EpochId seen_;
 };
 
+// What the log's control entries tell of a stream.
+struct ToldOfStream {
+  std::optional<EpochId> known_from;  // its first entry; a stream that is made has none
+  std::optional<PublishPlan> newest_plan;
+};
+
+Result<ToldOfStream> WhatTheLogTells(log::LogReader& log, const PublishedStream& stream) {
+  ToldOfStream told;
+  const auto learn = [&](const log::EpochRef& epoch) -> Result<void> {
+    for (const log::ControlEntry& entry : epoch->controls) {
+      if (entry.kind == log::ControlEntry::Kind::kStream && entry.name == stream.name &&
+          !told.known_from)
+        told.known_from = epoch->id;
+      HR_TRY(const auto plan, DecodePlan(entry));
+      if (plan && plan->stream == stream.id) told.newest_plan = plan;
+    }
+    return {};
+  };
+  HR_TRY(const EpochId newest, log.Newest());
+  HR_TRY_VOID(log.ScanRefused(EpochId{1}, newest, learn));
+  return told;
+}
+
 }  // namespace
 
 Result<void> ScanStreamRows(log::LogReader& log, const PublishedStream& stream, EpochId after,
@@ -117,6 +142,28 @@ Result<void> ScanStreamRows(log::LogReader& log, const PublishedStream& stream, 
       base::Error(base::ErrorCode::kUnavailable, "the log does not reach that far yet: retry")
           .With("epoch", std::to_string(last.value))
           .With("seen", std::to_string(scan.seen().value)));
+}
+
+Result<EpochId> LogGoesOnAfter(log::LogReader& log, const PublishedStream& stream, EpochId marker,
+                               LogKeeps keeps) {
+  HR_TRY(const EpochId first, log.First());
+  if (first <= marker.Next()) return marker;
+  HR_TRY(const ToldOfStream told, WhatTheLogTells(log, stream));
+  const EpochId before_first{first.value - 1};
+  if (told.known_from >= first) return before_first;
+  const std::string held = fmt::format("the log holds rows from epoch {} on", first.value);
+  if (keeps == LogKeeps::kAsLongAsItDoes)
+    return base::Fail(
+        base::ErrorCode::kFailedPrecondition,
+        fmt::format("{}, and stream {} has no table with those before: give it one under "
+                    "`tables`, or keep the log for longer (log.keep)",
+                    held, stream.name));
+  const auto& plan = told.newest_plan;
+  if (!plan || plan->last <= marker || plan->after == marker) return before_first;
+  return base::Fail(base::ErrorCode::kFailedPrecondition,
+                    fmt::format("{}, the table those up to {}: one of them was restored from an "
+                                "older copy",
+                                held, marker.value));
 }
 
 }  // namespace headrace::tables

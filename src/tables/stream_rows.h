@@ -1,6 +1,7 @@
 #pragma once
 // The rows of one stream in the log, with the time at which each became known.
 
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -34,5 +35,15 @@ struct EpochRows {
 base::Result<void> ScanStreamRows(log::LogReader& log, const PublishedStream& stream,
                                   base::EpochId after, base::EpochId last, UnknownTime unknown,
                                   const std::function<base::Result<void>(EpochRows)>& visit);
+
+// Whether the log keeps a stream's rows until its table has them.
+enum class LogKeeps : uint8_t { kUntilPublished, kAsLongAsItDoes };
+
+// After which epoch the log has the rows that a table with that marker lacks (0: nothing of this
+// log is in it, or there is none). Later than the marker where the log has let epochs go that had
+// no rows of the stream: the table lacked none then, if its marker fits the stream's newest plan.
+// Errors: kFailedPrecondition when rows may be in neither any more; those of the log.
+base::Result<base::EpochId> LogGoesOnAfter(log::LogReader& log, const PublishedStream& stream,
+                                           base::EpochId marker, LogKeeps keeps);
 
 }  // namespace headrace::tables

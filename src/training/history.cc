@@ -76,22 +76,38 @@ Result<ScannedRows> History::ScanRows(const pipeline::StreamDefinition& stream,
   ScannedRows scanned;
   const auto id = streams_.find(stream.name);
   if (id == streams_.end()) return scanned;
-  HR_TRY(const EpochId marker, ScanTable(stream, fields, visit, scanned));
-  HR_TRY_VOID(ScanTail(stream, id->second, marker, visit, scanned));
-  scanned.through = std::max(newest_, marker);
+  const tables::PublishedStream published{id->second, stream.name, stream.schema(),
+                                          stream.timing.event_time_field, stream.known_at};
+  const tables::LogKeeps keeps =
+      HasTable(stream.name) ? tables::LogKeeps::kUntilPublished : tables::LogKeeps::kAsLongAsItDoes;
+  HR_TRY(const auto table, OpenTable(stream.name));
+  // Before the table's rows are read: an engine may go on meanwhile.
+  HR_TRY(const EpochId after, tables::LogGoesOnAfter(*log_, published, table.marker, keeps));
+  if (table.marker.value > 0) {
+    scanned.table_version = table.reader->version();
+    HR_TRY_VOID(ScanTable(*table.reader, Selected(*stream.schema(), fields), visit, scanned));
+  }
+  HR_TRY_VOID(ScanTail(published, after, visit, scanned));
+  scanned.through = std::max(newest_, table.marker);
   return scanned;
 }
 
-// Gives the table's marker: 0 when there is no table, or nothing of this log in it.
-Result<EpochId> History::ScanTable(const pipeline::StreamDefinition& stream,
-                                   const std::vector<size_t>& fields,
-                                   const tables::VisitRows& visit, ScannedRows& scanned) const {
-  const std::string folder = data_folder_ + "/tables/" + stream.name;
-  const auto table = tables::TableReader::Open(environment_, folder);
-  if (!table && table.error().code() == ErrorCode::kNotFound) return EpochId{0};
+// In the definition that the log named last.
+bool History::HasTable(const std::string& stream) const {
+  if (definitions_.empty()) return false;
+  const pipeline::PipelineDefinition& definition = *definitions_.back().logged.definition;
+  const auto index = definition.StreamNamed(stream);
+  return index && definition.HasTable(*index);
+}
+
+// Of a table that there is not, or with nothing of this log in it, no reader.
+Result<History::Table> History::OpenTable(const std::string& stream) const {
+  const std::string folder = data_folder_ + "/tables/" + stream;
+  auto table = tables::TableReader::Open(environment_, folder);
+  if (!table && table.error().code() == ErrorCode::kNotFound) return Table{};
   if (!table) return Fail(table.error());
-  const auto marker = (*table)->Marker(log(), stream.name);
-  if (!marker) return EpochId{0};
+  const auto marker = (*table)->Marker(log(), stream);
+  if (!marker) return Table{};
   if (*marker > newest_) {  // an engine may have gone on since the log was looked at
     HR_TRY(const EpochId now, log_->Newest());
     if (*marker > now) {
@@ -105,22 +121,22 @@ Result<EpochId> History::ScanTable(const pipeline::StreamDefinition& stream,
               .With("table", folder));
     }
   }
-  scanned.table_version = (*table)->version();
+  return Table{std::move(*table), *marker};
+}
+
+Result<void> History::ScanTable(const tables::TableReader& table, const columns::SchemaRef& wanted,
+                                const tables::VisitRows& visit, ScannedRows& scanned) const {
   auto pass = TrainingPass(environment_);
   const auto counted = [&](const tables::PositionedRows& rows) {
     pass.Wait();
     scanned.from_table += rows.rows.rows();
     return visit(rows);
   };
-  HR_TRY_VOID((*table)->Scan(Selected(*stream.schema(), fields), counted));
-  return *marker;
+  return table.Scan(wanted, counted);
 }
 
-Result<void> History::ScanTail(const pipeline::StreamDefinition& stream, base::StreamId id,
-                               EpochId after, const tables::VisitRows& visit,
-                               ScannedRows& scanned) const {
-  const tables::PublishedStream published{id, stream.name, stream.schema(),
-                                          stream.timing.event_time_field, stream.known_at};
+Result<void> History::ScanTail(const tables::PublishedStream& stream, EpochId after,
+                               const tables::VisitRows& visit, ScannedRows& scanned) const {
   auto pass = TrainingPass(environment_);
   const auto hand_out = [&](tables::EpochRows epoch) -> Result<void> {
     pass.Wait();
@@ -131,7 +147,7 @@ Result<void> History::ScanTail(const pipeline::StreamDefinition& stream, base::S
     scanned.from_log += rows.rows.rows();
     return visit(rows);
   };
-  return tables::ScanStreamRows(*log_, published, after, newest_, tables::UnknownTime::kNever,
+  return tables::ScanStreamRows(*log_, stream, after, newest_, tables::UnknownTime::kNever,
                                 hand_out);
 }
 

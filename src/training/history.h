@@ -14,6 +14,7 @@
 #include "log/reader.h"
 #include "pipeline/definition.h"
 #include "pipeline/logged_definition.h"
+#include "tables/table_reader.h"
 #include "tables/table_rows.h"
 
 namespace headrace::training {
@@ -44,8 +45,9 @@ class History {
 
   // Calls `visit` with the rows of a stream, with at least the columns `fields` (indexes into its
   // schema). Live rows at the log's end of which nothing tells yet when they became visible are
-  // known at Timestamp::Max(). Errors: kConflict when the table is ahead of the log; those of
-  // table, log and `visit`.
+  // known at Timestamp::Max(). Errors: kConflict when the table is ahead of the log;
+  // kFailedPrecondition when rows are neither in the table nor in the log any more; those of table,
+  // log and `visit`.
   base::Result<ScannedRows> ScanRows(const pipeline::StreamDefinition& stream,
                                      const std::vector<size_t>& fields,
                                      const tables::VisitRows& visit) const;
@@ -53,12 +55,16 @@ class History {
  private:
   History(env::Environment& environment, std::string data_folder);
   base::Result<void> ReadControls();
-  base::Result<base::EpochId> ScanTable(const pipeline::StreamDefinition& stream,
-                                        const std::vector<size_t>& fields,
-                                        const tables::VisitRows& visit, ScannedRows& scanned) const;
-  base::Result<void> ScanTail(const pipeline::StreamDefinition& stream, base::StreamId id,
-                              base::EpochId after, const tables::VisitRows& visit,
-                              ScannedRows& scanned) const;
+  struct Table {
+    std::unique_ptr<tables::TableReader> reader;
+    base::EpochId marker;
+  };
+  bool HasTable(const std::string& stream) const;
+  base::Result<Table> OpenTable(const std::string& stream) const;
+  base::Result<void> ScanTable(const tables::TableReader& table, const columns::SchemaRef& wanted,
+                               const tables::VisitRows& visit, ScannedRows& scanned) const;
+  base::Result<void> ScanTail(const tables::PublishedStream& stream, base::EpochId after,
+                              const tables::VisitRows& visit, ScannedRows& scanned) const;
 
   env::Environment& environment_;
   const std::string data_folder_;

@@ -5,7 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "training/history.h"
 #include "wiring/lives_fixture.h"
+#include "wiring/table_scans.h"
 
 namespace headrace::wiring {
 namespace {
@@ -60,6 +62,67 @@ TEST(OtherStreams, OneThatWasIdleGoesOnInItsTable) {
     EXPECT_EQ(Refunds(lives)["state"], "running") << Refunds(lives)["reason"];
     EXPECT_EQ(Refunds(lives)["rows"], dies ? 30 : 60);  // since the start
   }
+}
+
+uint64_t RowsScanned(Lives& lives, const std::string& stream) {
+  uint64_t rows = 0;
+  lives.machine_->Run([&] {
+    auto scan = lives.core_->scans().Open(
+        {.stream = stream, .columns = {"card"}, .where = {}, .epoch = {}}, {});
+    ASSERT_TRUE(scan) << scan.error().ToString();
+    while (true) {
+      auto part = (*scan)->Next();
+      ASSERT_TRUE(part) << part.error().ToString();
+      if (!*part) return;
+      rows += (*part)->rows();
+    }
+  });
+  return rows;
+}
+
+uint64_t RowsForTraining(Lives& lives, const std::string& stream) {
+  uint64_t rows = 0;
+  lives.machine_->Run([&] {
+    const auto history = training::History::Open(*lives.machine_, kData);
+    ASSERT_TRUE(history) << history.error().ToString();
+    const auto count = [&](const tables::PositionedRows& part) -> base::Result<void> {
+      rows += part.rows.rows();
+      return {};
+    };
+    const auto index = *lives.definition_->StreamNamed(stream);
+    const auto scanned = (*history)->ScanRows(lives.definition_->streams[index], {0}, count);
+    ASSERT_TRUE(scanned) << scanned.error().ToString();
+  });
+  return rows;
+}
+
+// Its table has all of it, or it never had a row: what the log let go between is of others.
+TEST(OtherStreams, OneThatWasIdleIsRead) {
+  for (const int sent : {30, 0}) {
+    Lives lives(WithRefunds(Table::kYes, kKeep));
+    if (sent > 0) lives.Send(sent, "refunds");
+    lives.machine_->RunFor(std::chrono::seconds(5));
+    for (int i = 0; i < 20; ++i) lives.Send(500);
+    lives.LetGo();
+    EXPECT_EQ(RowsScanned(lives, "refunds"), sent);
+    EXPECT_EQ(RowsForTraining(lives, "refunds"), sent);
+    lives.Send(5, "refunds");
+    EXPECT_EQ(RowsScanned(lives, "refunds"), sent + 5);
+    EXPECT_EQ(RowsForTraining(lives, "refunds"), sent + 5);
+  }
+}
+
+// A stream that is new to a log, and has no table, has all its rows in it.
+TEST(OtherStreams, ANewOneWithoutATableIsRead) {
+  Lives lives(Text(kHour, Table::kYes, kKeep));
+  for (int i = 0; i < 20; ++i) lives.Send(500);
+  lives.LetGo();
+  lives.definition_ = Define(WithRefunds(Table::kNo, kKeep));
+  lives.Die();
+  ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+  lives.Send(30, "refunds");
+  EXPECT_EQ(RowsScanned(lives, "refunds"), 30);
+  EXPECT_EQ(RowsForTraining(lives, "refunds"), 30);
 }
 
 // The log's beginning is gone, but the new stream has no rows there.

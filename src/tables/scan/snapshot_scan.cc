@@ -73,7 +73,7 @@ Result<std::unique_ptr<SnapshotScan>> SnapshotScan::Open(env::Environment& envir
       new SnapshotScan(environment, std::move(source), std::move(columns)));
   HR_TRY(scan->log_, log::LogReader::Open(environment, scan->source_.log_folder));
   if (!scan->source_.table_folder.empty()) HR_TRY_VOID(scan->OpenTable());
-  HR_TRY_VOID(scan->CheckTail());
+  HR_TRY_VOID(scan->FindTail());
   HR_TRY_VOID(scan->Charge(budget));
   return scan;
 }
@@ -137,23 +137,17 @@ Result<void> SnapshotScan::ChooseColumns() {
   return {};
 }
 
-// Whether the log still has what the table does not.
-Result<void> SnapshotScan::CheckTail() {
+// The log must still have what the table does not.
+Result<void> SnapshotScan::FindTail() {
   tail_read_ = figures_.marker;
   if (TailIsRead()) return {};
-  HR_TRY(const EpochId first, log_->First());
-  if (first <= tail_read_.Next()) return {};
-  const std::string held = fmt::format("the log holds rows from epoch {} on", first.value);
-  if (source_.table_folder.empty())
-    return Fail(ErrorCode::kFailedPrecondition,
-                fmt::format("{}, and stream {} has no table with those before: give it one under "
-                            "`tables`, or keep the log for longer (log.keep)",
-                            held, source_.stream.name));
-  return Fail(Error(ErrorCode::kFailedPrecondition,
-                    fmt::format("{}, the table those up to {}: one of them was restored from an "
-                                "older copy",
-                                held, figures_.marker.value))
-                  .With("table", source_.table_folder));
+  const bool has_table = !source_.table_folder.empty();
+  auto after = LogGoesOnAfter(*log_, source_.stream, figures_.marker,
+                              has_table ? LogKeeps::kUntilPublished : LogKeeps::kAsLongAsItDoes);
+  if (!after && has_table)
+    return Fail(std::move(after).error().With("table", source_.table_folder));
+  HR_TRY(tail_read_, std::move(after));
+  return {};
 }
 
 // All that it will hold, so that no scan fails in the middle for want of memory. A file of ours is

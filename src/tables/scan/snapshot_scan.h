@@ -87,7 +87,7 @@ class SnapshotScan {
   SnapshotScan(env::Environment& environment, ScanSource source, ScanColumns columns);
   base::Result<void> OpenTable();
   base::Result<void> ChooseColumns();
-  base::Result<void> CheckTail();
+  base::Result<void> FindTail();
   base::Result<void> Charge(base::MemoryBudget& budget);
   base::Result<void> ReadTail();
   base::Result<void> ReadTable();

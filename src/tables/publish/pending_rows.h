@@ -1,9 +1,12 @@
 #pragma once
 // How many rows of a stream are durable but not yet in its table, by ranges of epochs.
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <utility>
 
 #include "base/ids.h"
 #include "base/result.h"
@@ -12,24 +15,21 @@
 
 namespace headrace::tables {
 
-// Neighbouring epochs share a range until it has kRangeRows rows, so that a table that lags for
-// days costs little memory. Not thread-safe.
+// Of many epochs, old neighbours share a range of up to kRangeRows rows, so that a table that lags
+// for days costs little memory. Not thread-safe.
 class PendingRows {
  public:
+  static constexpr size_t kRangesMax = 4096;  // more only with kRangeRows rows each
   static constexpr uint64_t kRangeRows = 8192;
 
   void Add(base::EpochId epoch, uint64_t rows, base::Timestamp sealed_at) {
     if (rows == 0) return;
     rows_ += rows;
-    if (!ranges_.empty() && ranges_.back().rows < kRangeRows) {
-      ranges_.back().last = epoch;
-      ranges_.back().rows += rows;
-    } else {
-      ranges_.push_back({epoch, epoch, rows, sealed_at});
-    }
+    ranges_.push_back({epoch, epoch, rows, sealed_at});
+    if (ranges_.size() > merge_above_) MergeOldHalf();
   }
   // Everything up to `epoch` is in the table. A range across it stays, and counts too much until it
-  // is done with.
+  // is done with: of recent epochs there is none.
   void DropThrough(base::EpochId epoch) {
     while (!ranges_.empty() && ranges_.front().last <= epoch) {
       rows_ -= ranges_.front().rows;
@@ -84,8 +84,26 @@ class PendingRows {
     uint64_t rows;
     base::Timestamp sealed_at;  // of the first
   };
+
+  void MergeOldHalf() {
+    std::deque<Range> merged;
+    for (size_t i = 0; i < ranges_.size(); ++i) {
+      const Range& range = ranges_[i];
+      if (i < ranges_.size() / 2 && !merged.empty() &&
+          merged.back().rows + range.rows <= kRangeRows) {
+        merged.back().last = range.last;
+        merged.back().rows += range.rows;
+      } else {
+        merged.push_back(range);
+      }
+    }
+    ranges_ = std::move(merged);
+    merge_above_ = std::max(kRangesMax, ranges_.size() + kRangesMax / 4);
+  }
+
   std::deque<Range> ranges_;
   uint64_t rows_ = 0;
+  size_t merge_above_ = kRangesMax;
 };
 
 }  // namespace headrace::tables

@@ -2,6 +2,9 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
+
+#include "base/base64.h"
 
 namespace headrace::serving {
 namespace {
@@ -62,6 +65,13 @@ base::Result<Value> FromMoment(const Value& given, Type wanted) {
   return Value(wanted, us);
 }
 
+base::Result<Value> FromBase64(const Value& given) {
+  if (auto bytes = base::DecodeBase64(given.as_text()))
+    return Value(Type::kBytes, std::move(*bytes));
+  return base::Fail(base::ErrorCode::kInvalidInput,
+                    "expected bytes as base64, got " + given.ToJson());
+}
+
 }  // namespace
 
 base::Result<Value> ConvertInput(const Value& given, Type wanted) {
@@ -73,7 +83,7 @@ base::Result<Value> ConvertInput(const Value& given, Type wanted) {
     case Type::kString:
     case Type::kBytes:
       if (given.type() == wanted) return given;
-      return Value::FromText(wanted, given.as_text());
+      return wanted == Type::kBytes ? FromBase64(given) : Value::FromText(wanted, given.as_text());
     case Type::kFloat32:
     case Type::kFloat64: return FromDouble(given, wanted);
     case Type::kInt32:

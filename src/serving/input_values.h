@@ -8,6 +8,7 @@ namespace headrace::serving {
 
 // The same value as `wanted`, when nothing is lost: 5 and 5.0 are one number, "2001-01-01" is a
 // date, "120" is 120, a date as a timestamp is its midnight. Dates and timestamps are no numbers.
+// A text stands for bytes as base64, as in JSON; bytes for another type are its text.
 // Null stays null. Errors: kInvalidInput that says what is wanted.
 base::Result<columns::Value> ConvertInput(const columns::Value& given, columns::Type wanted);
 

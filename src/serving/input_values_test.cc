@@ -28,6 +28,15 @@ TEST(InputValuesTest, ConvertsWhatLosesNothing) {
   EXPECT_EQ(Converted(Value(), Type::kString), "null");
 }
 
+// JSON has them as base64, RESP as they are.
+TEST(InputValuesTest, BytesAreBase64WhereTheyComeAsText) {
+  const Value token(Type::kBytes, std::string("\1\2\3"));
+  EXPECT_EQ(Converted(Value::String("AQID"), Type::kBytes), token.ToJson());
+  EXPECT_EQ(Converted(token, Type::kBytes), token.ToJson());
+  EXPECT_EQ(Converted(Value::String("a token"), Type::kBytes), "refused");
+  EXPECT_EQ(Converted(Value(Type::kBytes, std::string("5")), Type::kInt64), "5");
+}
+
 TEST(InputValuesTest, RefusesTheRest) {
   EXPECT_EQ(Converted(Value::Float64(5.5), Type::kInt64), "refused");
   EXPECT_EQ(Converted(Value::Float64(1e300), Type::kInt64), "refused");

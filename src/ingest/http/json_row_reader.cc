@@ -15,9 +15,9 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "base/base64.h"
 #include "base/time.h"
 #include "contract/diagnostic.h"
-#include "ingest/http/base64.h"
 
 namespace headrace::ingest {
 namespace {
@@ -165,7 +165,7 @@ bool ReadText(const Field& field, std::string_view text, Cell& cell) {
       cell.text = text;
       return true;
     case Type::kBytes: {
-      auto bytes = DecodeBase64(text);
+      auto bytes = base::DecodeBase64(text);
       if (!bytes) return false;
       cell.kind = Cell::Kind::kText;
       cell.owned = std::move(*bytes);

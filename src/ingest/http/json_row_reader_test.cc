@@ -7,7 +7,6 @@
 #include <random>
 
 #include "columns/value.h"
-#include "ingest/http/base64.h"
 
 namespace headrace::ingest {
 namespace {
@@ -232,15 +231,6 @@ TEST(JsonRowReader, ReadsBackWhatValueWrites) {
       ASSERT_TRUE(row.batch.column(i).At(0).SameBits(values[i]))
           << schema->field(i).name << " in " << json;
   }
-}
-
-TEST(Base64, OnlyCanonicalText) {
-  EXPECT_EQ(DecodeBase64(""), "");
-  EXPECT_EQ(DecodeBase64("Zg=="), "f");
-  EXPECT_EQ(DecodeBase64("Zm8="), "fo");
-  EXPECT_EQ(DecodeBase64("Zm9v"), "foo");
-  for (const char* bad : {"Z", "Zg", "Zg=", "Zh==", "Z===", "====", "Zm9=v", "Zm 9", "Zm9-"})
-    EXPECT_EQ(DecodeBase64(bad), std::nullopt) << bad;
 }
 
 }  // namespace

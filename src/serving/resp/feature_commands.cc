@@ -87,8 +87,8 @@ base::Result<ServiceQuestion> ReadServiceQuery(std::span<const std::string_view>
     return wrong(fmt::format("KEY is followed by names and values: features.get {}",
                              CommandNamed("features.get")->syntax));
   for (size_t at = 0; at < inputs.size(); at += 2)
-    query.inputs.push_back(
-        {std::string(inputs[at]), {columns::Value::String(std::string(inputs[at + 1]))}});
+    query.inputs.push_back({std::string(inputs[at]),
+                            {columns::Value(columns::Type::kBytes, std::string(inputs[at + 1]))}});
   if (question.as_of_epoch && query.min_epoch)
     return wrong("AS_OF_EPOCH is an epoch of before, MIN_EPOCH one to wait for: give one of them");
   return question;

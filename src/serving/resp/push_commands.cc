@@ -125,8 +125,8 @@ base::Result<PushRequest> ReadPushGet(std::span<const std::string_view> argument
     return Wrong(fmt::format("WITH is followed by names and values: features.pushget {}",
                              CommandNamed(kPushGet)->syntax));
   for (size_t i = 0; i < inputs.size(); i += 2)
-    request.inputs.push_back(
-        {std::string(inputs[i]), {columns::Value::String(std::string(inputs[i + 1]))}});
+    request.inputs.push_back({std::string(inputs[i]),
+                              {columns::Value(columns::Type::kBytes, std::string(inputs[i + 1]))}});
   return request;
 }
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-namespace headrace::ingest {
+namespace headrace::base {
 
 // The bytes; nothing when `text` is not canonical base64 (alphabet, padding, zero bits at the end).
 std::optional<std::string> DecodeBase64(std::string_view text);
 
-}  // namespace headrace::ingest
+}  // namespace headrace::base

@@ -1,8 +1,8 @@
-#include "ingest/http/base64.h"
+#include "base/base64.h"
 
 #include <cstdint>
 
-namespace headrace::ingest {
+namespace headrace::base {
 namespace {
 
 // The digit's value; 64 for anything else.
@@ -42,4 +42,4 @@ std::optional<std::string> DecodeBase64(std::string_view text) {
   return bytes;
 }
 
-}  // namespace headrace::ingest
+}  // namespace headrace::base

@@ -335,7 +335,8 @@ Result<void> DefinitionChanges::OpenHistory(const pipeline::ViewSet::ToBuild& ne
   return {};
 }
 
-// Reads what the log has now; when little was accepted since the last look, the rest is put aside.
+// Reads what is visible now: what comes after that can still be put aside, and no row is applied
+// twice. When little was accepted since the last look, the rest is put aside.
 void DefinitionChanges::NextRound() {
   const log::LogStatus status = sources_.sequencer.status();
   const bool little = status.rows_accepted - task_->rows_accepted <= kMissingRowsMax;
@@ -345,7 +346,7 @@ void DefinitionChanges::NextRound() {
                                "rows come in faster than their history can be applied: retry when "
                                "there are fewer"));
   task_->reading = 0;
-  task_->until = status.durable;
+  task_->until = sources_.derived.views->visible();
   task_->rows_accepted = status.rows_accepted;
   Step();
 }

@@ -56,6 +56,7 @@ void PrintJson(const CommandContext& context, const VerifyReport& report, double
                        {"values", report.values},
                        {"mismatches", report.mismatches},
                        {"unreadable", report.unreadable},
+                       {"damaged", report.damaged},
                        {"provisional", report.provisional},
                        {"other_log", report.other_log},
                        {"rows_from_table", report.scanned.from_table},
@@ -83,7 +84,8 @@ void PrintDifference(const CommandContext& context, const Difference& difference
 void PrintText(const CommandContext& context, const VerifyReport& report) {
   fmt::print(context.out, "{}, {}: {}, in {:.1f} s\n", base::Counted(report.checked, "answer"),
              base::Counted(report.values, "value"),
-             report.mismatches == 0   ? "every bit as served"
+             report.checked == 0      ? "nothing was verified"
+             : report.mismatches == 0 ? "every bit as served"
              : report.mismatches == 1 ? "1 answer differs"
                                       : base::Counted(report.mismatches, "answer") + " differ",
              Seconds(report.took));
@@ -92,6 +94,8 @@ void PrintText(const CommandContext& context, const VerifyReport& report) {
              base::WithCommas(report.scanned.from_log));
   if (report.unreadable > 0)
     fmt::print(context.out, "  torn by a crash: {}\n", base::Counted(report.unreadable, "line"));
+  if (report.damaged > 0)
+    fmt::print(context.out, "  damaged, by no crash: {}\n", base::Counted(report.damaged, "line"));
   if (report.provisional > 0)
     fmt::print(context.out, "  left out as provisional: {}\n",
                base::Counted(report.provisional, "answer"));
@@ -128,7 +132,8 @@ int RunVerify(const VerifyOptions& options, CommandContext& context) {
     PrintText(context, *report);
     PrintWaited(context, *environment);
   }
-  return report->mismatches == 0 ? 0 : kFoundDifferences;
+  const bool proved = report->checked > 0 && report->mismatches == 0 && report->damaged == 0;
+  return proved ? 0 : kFoundDifferences;
 }
 
 }  // namespace headrace::app

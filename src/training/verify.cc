@@ -153,6 +153,27 @@ void Check(CheckedAnswer& check) {
   }
 }
 
+// Whether it is the beginning of a line. One that is long enough ends inside its outermost braces.
+bool IsTorn(std::string_view line) {
+  constexpr std::string_view kBegin = R"({"log":")";
+  if (line.size() <= kBegin.size()) return kBegin.starts_with(line);
+  if (!line.starts_with(kBegin)) return false;
+  int depth = 0;
+  bool in_text = false;
+  for (size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (in_text && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      in_text = !in_text;
+    } else if (!in_text && (c == '{' || c == '}')) {
+      depth += c == '{' ? 1 : -1;
+      if (depth == 0) return false;
+    }
+  }
+  return true;
+}
+
 class Verification {
  public:
   Verification(env::Environment& environment, const VerifyOptions& options)
@@ -185,7 +206,7 @@ class Verification {
       if (line.empty()) continue;
       auto parsed = serving::ParseAnswerLine(line);
       if (!parsed) {
-        ++report_.unreadable;
+        ++(IsTorn(line) ? report_.unreadable : report_.damaged);
       } else if (parsed->log != history_->log()) {
         ++report_.other_log;
       } else if (parsed->provisional) {

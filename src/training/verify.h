@@ -45,7 +45,8 @@ struct VerifyReport {
   uint64_t checked = 0;      // answers (entity rows) computed again
   uint64_t values = 0;       // features in them
   uint64_t mismatches = 0;   // answers of which at least one bit differs
-  uint64_t unreadable = 0;   // lines that a crash has torn
+  uint64_t unreadable = 0;   // lines that a crash has torn: begun, and not ended
+  uint64_t damaged = 0;      // lines that no crash leaves
   uint64_t provisional = 0;  // answers with an event that no epoch had: nobody can prove them
   uint64_t other_log = 0;    // answers of another log, which this folder can't prove
   std::vector<Difference> differences;

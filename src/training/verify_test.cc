@@ -120,8 +120,24 @@ TEST(Verify, LeavesOutTornLinesAndOtherLogs) {
     EXPECT_EQ(report.checked, 1U);
     EXPECT_EQ(report.mismatches, 0U);
     EXPECT_EQ(report.unreadable, 2U);
+    EXPECT_EQ(report.damaged, 0U);
     EXPECT_EQ(report.other_log, 1U);
   }
+}
+
+// No crash ends a line and changes what is in it.
+TEST(Verify, CountsDamagedLinesApart) {
+  Shop shop(6);
+  shop.Send({{1, 100, "a", 3}});
+  shop.Ask("a", 1);
+  const std::string line = shop.answers;
+  std::string flipped = line;
+  flipped[line.find("\"epoch\"") + 1] = 'E';
+  shop.answers = line + flipped + "garbage\n" + line;
+  const VerifyReport report = Verified(shop);
+  EXPECT_EQ(report.checked, 2U);
+  EXPECT_EQ(report.unreadable, 0U);
+  EXPECT_EQ(report.damaged, 2U);
 }
 
 TEST(Verify, SaysThatThereIsNothingToVerify) {

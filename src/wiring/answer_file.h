@@ -15,11 +15,12 @@ namespace headrace::wiring {
 
 // Write from any thread. Lines are buffered and handed to the system on an executor of its own;
 // they are evidence, not state: a crash loses at most the last kFlushEvery, and a torn last line is
-// skipped by its reader. A failed write is logged once and ends the recording.
+// skipped by its reader. A write that fails is tried again, and said once.
 class AnswerFile {
  public:
   static constexpr size_t kFlushBytes = 256U << 10;
   static constexpr env::MonotonicTime kFlushEvery = std::chrono::milliseconds(200);
+  static constexpr env::MonotonicTime kRetryAfter = std::chrono::seconds(1);
   static constexpr size_t kBufferedBytesMax =
       64U << 20;  // beyond it answers are not recorded, and counted
 
@@ -29,7 +30,7 @@ class AnswerFile {
   ~AnswerFile();
 
   void Write(const serving::FeatureAnswer& answer);
-  // Everything written so far is in the file when it returns.
+  // Everything written so far is in the file when it returns, unless that can't be written.
   void Flush();
   uint64_t dropped() const;
 
@@ -42,9 +43,9 @@ class AnswerFile {
   std::mutex file_mutex_;  // held while writing; taken before mutex_
   std::unique_ptr<env::WritableFile> file_;
   uint64_t size_;
-  bool failed_ = false;
   mutable std::mutex mutex_;  // guards the rest
   std::string buffer_;
+  bool failing_ = false;
   bool scheduled_ = false;
   uint64_t dropped_ = 0;
   std::unique_ptr<env::Executor> executor_;

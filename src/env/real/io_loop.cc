@@ -62,6 +62,7 @@ void IoLoop::Stop() {
   // Destroyed, not run: they may hold connections, which hold this.
   std::exchange(tasks_, {}).clear();
   std::exchange(soon_, {}).clear();
+  std::exchange(put_off_, {}).clear();
   std::exchange(timers_, {}).clear();
 }
 
@@ -100,6 +101,16 @@ void IoLoop::Forget(int fd) {
 
 void IoLoop::Soon(Task task) { soon_.push_back(std::move(task)); }
 
+void IoLoop::PutOff(std::shared_ptr<Watcher> watcher) {
+  if (put_off_.empty()) put_off_at_ = clock_.Now();
+  put_off_.push_back(std::move(watcher));
+}
+
+void IoLoop::DoWhatIsDue() {
+  while (!put_off_.empty())
+    for (const auto& watcher : std::exchange(put_off_, {})) watcher->OnDue();
+}
+
 void IoLoop::After(std::chrono::nanoseconds span, Task task) {
   timers_.emplace(clock_.Now() + span, std::move(task));
 }
@@ -119,6 +130,7 @@ void IoLoop::Run() {
   while (!stopped_.load(std::memory_order_acquire)) {
     const bool ran = RunTasks();
     RunTimers();
+    DoWhatIsDue();
     if (ran) LookOut(always);
     const bool looks_out = clock_.Now() < looks_out_until_;
     const int timeout_ms = looks_out || !soon_.empty() ? 0 : FallAsleep();
@@ -126,7 +138,11 @@ void IoLoop::Run() {
         ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
     if (timeout_ms != 0) WakeUp();
     now_ = clock_.Now();
-    for (int i = 0; i < count; ++i) Tell(events[i].data.u64, events[i].events);
+    for (int i = 0; i < count; ++i) {
+      Tell(events[i].data.u64, events[i].events);
+      if (!put_off_.empty() && clock_.Now() - put_off_at_ >= kPutOffMax) DoWhatIsDue();
+    }
+    DoWhatIsDue();
     if (count > 0)
       LookOut(always);
     else if (looks_out)

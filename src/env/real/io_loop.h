@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
@@ -29,10 +30,14 @@ class IoLoop {
    public:
     // `events` as epoll_wait(2) gives them: what became true since the last call, and what else is.
     virtual void OnReady(uint32_t events) = 0;
+    // What it put off (PutOff) is due.
+    virtual void OnDue() {}
 
    protected:
     ~Watcher() = default;
   };
+
+  static constexpr std::chrono::microseconds kPutOffMax{50};
 
   // Errors: kIoError (no descriptor left).
   static base::Result<std::shared_ptr<IoLoop>> Start(Clock& clock, std::string thread_name);
@@ -52,6 +57,12 @@ class IoLoop {
   void Forget(int fd);
   // Behind whatever is ready now.
   void Soon(Task task);
+  // `watcher` is called behind what this round still has to do, but no later than kPutOffMax, and
+  // what is being done then, after the first that was put off: a peer that is woken by the first
+  // answer finds those to others as well, and need not be woken for each.
+  void PutOff(std::shared_ptr<Watcher> watcher);
+  // Before work that lasts.
+  void DoWhatIsDue();
   void After(std::chrono::nanoseconds span, Task task);
   // When the loop last woke: what a round's limits in seconds need.
   MonotonicTime now() const { return now_; }
@@ -90,6 +101,8 @@ class IoLoop {
   // On the thread only.
   std::vector<Watched> watched_;  // by descriptor
   std::vector<Task> soon_;
+  std::vector<std::shared_ptr<Watcher>> put_off_;
+  MonotonicTime put_off_at_{0};  // the first of them
   std::multimap<MonotonicTime, Task> timers_;
   std::vector<uint8_t> read_buffer_;
   MonotonicTime now_{0};

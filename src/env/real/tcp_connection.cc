@@ -12,11 +12,12 @@ namespace {
 constexpr size_t kSentKept = 64U << 10;   // sent bytes in front of unsent ones that are kept
 constexpr size_t kUncharged = 16U << 10;  // unsent bytes of the turn that makes and sends them
 constexpr std::chrono::microseconds kLooksOutAfterAnswer{100};
-constexpr int kReadsPerTurn = 4;  // then the other connections of the thread have theirs
+constexpr size_t kLastingRead = 4U << 10;  // so many bytes may be long work
+constexpr int kReadsPerTurn = 4;           // then the other connections of the thread have theirs
 
 }  // namespace
 
-// A stretch of work on the loop's thread; what it wrote leaves when the outermost ends.
+// A stretch of work on the loop's thread; what it wrote is due when the outermost ends.
 class TcpConnection::Turn {
  public:
   explicit Turn(TcpConnection& connection) : connection_(connection), alive_(connection.Self()) {
@@ -25,7 +26,11 @@ class TcpConnection::Turn {
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
   ~Turn() {
-    if (--connection_.turns_ == 0 && !connection_.closed_) connection_.Flush();
+    if (--connection_.turns_ > 0 || connection_.closed_) return;
+    if (connection_.unsent_bytes() > 0 && !connection_.unwritable_)
+      connection_.FlushSoon();
+    else
+      connection_.Flush();
   }
 
  private:
@@ -180,6 +185,7 @@ bool TcpConnection::ReadOnce() {
   if (bytes.size() < buffer.size() && !hung_up_) readable_ = false;
   if (!lingering_) {
     last_byte_ = loop_->now();
+    if (bytes.size() > kLastingRead) loop_->DoWhatIsDue();
     session_->OnBytes(bytes);
   }
   return readable_;
@@ -189,6 +195,18 @@ void TcpConnection::InputEnded() {
   input_ended_ = true;
   if (lingering_) return Close();
   if (session_) session_->OnEndOfInput();
+}
+
+void TcpConnection::FlushSoon() {
+  if (std::exchange(flushes_soon_, true)) return;
+  auto self = Self();
+  IoLoop::Watcher* const watcher = this;
+  loop_->PutOff({std::move(self), watcher});
+}
+
+void TcpConnection::OnDue() {
+  flushes_soon_ = false;
+  if (!closed_) Flush();
 }
 
 void TcpConnection::Flush() {

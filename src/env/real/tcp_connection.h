@@ -2,9 +2,9 @@
 // One accepted connection and its session, on its loop's thread.
 // 1. It reads into its loop's one buffer when the socket became readable: an idle connection costs
 // no buffer.
-// 2. Whatever the session writes during one turn (bytes in, a task, a tick) is sent by one call at
-// the turn's end; what the socket does not take waits until it is writable, and above the limit the
-// peer is not read.
+// 2. Whatever the session writes during one turn (bytes in, a task, a tick) is sent by one call
+// behind the turn, with what others of the loop wrote in this round; what the socket does not take
+// waits until it is writable, and above the limit the peer is not read.
 
 #include <atomic>
 #include <condition_variable>
@@ -63,6 +63,7 @@ class TcpConnection final : public Connection, private IoLoop::Watcher {
 
   std::shared_ptr<TcpConnection> Self();
   void OnReady(uint32_t events) override;
+  void OnDue() override;
 
   bool MayRead() const;
   void ReadSoon();
@@ -71,6 +72,7 @@ class TcpConnection final : public Connection, private IoLoop::Watcher {
   bool ReadOnce();
   void InputEnded();
 
+  void FlushSoon();
   void Flush();
   void Unchoke();
   void ChargeUnsent();
@@ -92,6 +94,7 @@ class TcpConnection final : public Connection, private IoLoop::Watcher {
   bool readable_ = false;    // there may be bytes that no edge will tell of again
   bool hung_up_ = false;     // the end of the input is behind them, and has been told
   bool reads_soon_ = false;  // ReadSoon's task is on its way
+  bool flushes_soon_ = false;
   bool unwritable_ = false;  // the socket takes no more until the next edge
   bool paused_ = false;      // by the session
   bool choked_ = false;      // too much unsent

@@ -196,7 +196,8 @@ class CoreRecovery {
       // What is in force was only found at the log's end.
       if (!recovered && !known && known_) recovered = FromSnapshot(snapshot.path, *log_id);
       if (recovered) return recovered;
-      if (!IsAboutSnapshot(recovered.error())) return recovered;
+      const bool not_read = !loaded_whole_ && recovered.error().code() == ErrorCode::kIoError;
+      if (!not_read && !IsAboutSnapshot(recovered.error())) return recovered;
       // Damage that shows once the snapshot is loaded is the log's: the snapshot is good, and
       // needed when the log has been mended.
       if (loaded_whole_ && recovered.error().code() == ErrorCode::kCorruption) return recovered;

@@ -190,6 +190,29 @@ TEST_F(Recovery, ADamagedSnapshotFallsBackToTheOneBeforeIt) {
   }
 }
 
+// It may be read the next time, so it stays where it is.
+TEST_F(Recovery, ASnapshotThatTheDiskDoesNotGiveFallsBackToTheOneBeforeIt) {
+  ASSERT_TRUE(Start());
+  Send(200);
+  TakeSnapshot();
+  const auto first = Snapshots().front();
+  Send(200);
+  TakeSnapshot();
+  const std::string before = Answers();
+  int fell_back = 0;
+  for (uint64_t read = 1; read <= 20; ++read) {
+    Die();
+    machine_->faults()[env::simulated::Operation::kRead].number = read;
+    if (!Start()) continue;  // the log's
+    EXPECT_EQ(Answers(), before);
+    EXPECT_EQ(Snapshots().size(), 2U);
+    if (core_->started_from().passed_over == 0) continue;
+    ++fell_back;
+    EXPECT_EQ(core_->started_from().snapshot, first.path);
+  }
+  EXPECT_GT(fell_back, 2);
+}
+
 TEST_F(Recovery, WithoutAnyUsableSnapshotTheLogIsReadWhole) {
   ASSERT_TRUE(Start());
   Send(100);

@@ -105,11 +105,19 @@ void DefinitionChanges::OnApplier(Do act, Then then) {
 
 // About: rows of the table and those on their way to it; without a table, all that were accepted.
 uint64_t DefinitionChanges::RowsOf(const pipeline::StreamDefinition& stream) const {
-  const auto tables = sources_.derived.publishers->Figures();
-  const auto table = std::ranges::find(tables, stream.name, &watch::TableFigures::name);
-  if (table == tables.end()) return sources_.sequencer.status().rows_accepted;
-  const auto reader = tables::TableReader::Open(environment_, table->folder);
-  return table->pending_rows + (reader ? (*reader)->rows() : 0);
+  constexpr int kLooksMax = 5;
+  for (int looks = 1;; ++looks) {
+    const auto tables = sources_.derived.publishers->Figures();
+    const auto table = std::ranges::find(tables, stream.name, &watch::TableFigures::name);
+    const log::LogStatus status = sources_.sequencer.status();
+    if (table == tables.end()) return status.rows_accepted;
+    const auto reader = tables::TableReader::Open(environment_, table->folder);
+    if (!reader) return table->pending_rows;
+    // A commit between the two looks would count its rows twice.
+    const EpochId marker = (*reader)->Marker(status.log, stream.name).value_or(EpochId{0});
+    if (marker == table->committed || looks == kLooksMax)
+      return table->pending_rows + (*reader)->rows();
+  }
 }
 
 ChangeGround DefinitionChanges::Ground(const ChangeRequest& request) const {

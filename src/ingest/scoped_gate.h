@@ -20,8 +20,8 @@ class ScopedGate final : public StreamGate {
   void Submit(columns::EventBatch batch, OutcomeCallback done) override {
     behind_.Submit(std::move(batch), std::move(done));
   }
-  uint64_t LastSequence(const std::string& producer) const override {
-    return behind_.LastSequence(producer);
+  uint64_t LastSequence(base::StreamId stream, const std::string& producer) const override {
+    return behind_.LastSequence(stream, producer);
   }
   std::string LogName() const override { return behind_.LogName(); }
 

@@ -69,8 +69,8 @@ class StreamGate {
   // sequence), kStorageFull, kIoError, kUnavailable (stopping).
   virtual void Submit(columns::EventBatch batch, OutcomeCallback done) = 0;
 
-  // The last sequence number of `producer` that is durable; 0 when it is unknown.
-  virtual uint64_t LastSequence(const std::string& producer) const = 0;
+  // The last sequence number of `producer` that is durable in a stream; 0 when it is unknown there.
+  virtual uint64_t LastSequence(base::StreamId stream, const std::string& producer) const = 0;
   // The log's id as 32 hexadecimal digits: a client that resumes can tell another log.
   virtual std::string LogName() const = 0;
 };

@@ -19,9 +19,12 @@ namespace {
 constexpr uint64_t kProducerBytes = 200;  // list node, map node, deque
 constexpr uint64_t kKeyBytes = 160;
 
-std::string ScopedKey(base::StreamId stream, std::string_view key) {
-  return fmt::format("{}/{}", stream.value, key);
+// Of a producer or a key: streams may have each of the same name.
+std::string Scoped(base::StreamId stream, std::string_view name) {
+  return fmt::format("{}/{}", stream.value, name);
 }
+
+std::string_view WithoutStream(std::string_view scoped) { return scoped.substr(scoped.find('/')); }
 
 uint64_t BytesOf(const StoredAnswer& answer) {
   uint64_t bytes = sizeof(StoredAnswer);
@@ -67,16 +70,16 @@ Result<std::optional<StoredAnswer>> AnswerBook::Find(base::StreamId stream,
                                                      const BatchSource& source) const {
   HR_TRY_VOID(CheckSource(source));
   if (source.idempotency_key) {
-    const auto found = by_key_.find(ScopedKey(stream, *source.idempotency_key));
+    const auto found = by_key_.find(Scoped(stream, *source.idempotency_key));
     if (found == by_key_.end()) return std::nullopt;
     return found->second.answer;
   }
   if (source.producer.empty()) return std::nullopt;
-  const auto found = by_name_.find(source.producer);
-  const uint64_t last = found == by_name_.end() ? 0 : found->second->last_sequence;
+  const Producer* const producer = Known(stream, source.producer);
+  const uint64_t last = producer == nullptr ? 0 : producer->last_sequence;
   if (source.sequence == last + 1) return std::nullopt;
   if (source.sequence > last) return Gap(source, last);
-  const auto& answers = found->second->answers;
+  const auto& answers = producer->answers;
   const uint64_t back = last - source.sequence;
   if (back < answers.size()) return answers[answers.size() - 1 - back];
   return StoredAnswer{answers.front().epoch};
@@ -85,11 +88,31 @@ Result<std::optional<StoredAnswer>> AnswerBook::Find(base::StreamId stream,
 void AnswerBook::Put(base::StreamId stream, const BatchSource& source, StoredAnswer answer,
                      base::EpochId durable) {
   if (source.idempotency_key) {
-    PutKey(ScopedKey(stream, *source.idempotency_key), std::move(answer));
+    PutKey(Scoped(stream, *source.idempotency_key), std::move(answer));
     RetireKeys(options_.idempotency_keys_max);
   } else if (!source.producer.empty()) {
-    PutProducer(source, std::move(answer), durable);
+    PutProducer(Scoped(stream, source.producer), source.sequence, std::move(answer), durable);
   }
+}
+
+const AnswerBook::Producer* AnswerBook::Known(base::StreamId stream,
+                                              const std::string& producer) const {
+  const std::string name = Scoped(stream, producer);
+  auto found = by_name_.find(name);
+  if (found == by_name_.end()) found = by_name_.find(WithoutStream(name));
+  return found == by_name_.end() ? nullptr : &*found->second;
+}
+
+void AnswerBook::Adopt(const std::string& name) {
+  if (by_name_.contains(name)) return;
+  const auto found = by_name_.find(WithoutStream(name));
+  if (found == by_name_.end()) return;
+  const auto producer = found->second;
+  by_name_.erase(found);
+  bytes_ += name.size() - producer->name.size();
+  producer->name = name;
+  producer->in_copy = 0;  // not under this name
+  by_name_.emplace(producer->name, producer);
 }
 
 AnswerBook::Producer& AnswerBook::Touch(const std::string& name) {
@@ -116,10 +139,11 @@ void AnswerBook::Append(Producer& producer, StoredAnswer answer, base::EpochId d
   }
 }
 
-void AnswerBook::PutProducer(const BatchSource& source, StoredAnswer answer,
+void AnswerBook::PutProducer(const std::string& name, uint64_t sequence, StoredAnswer answer,
                              base::EpochId durable) {
-  Producer& producer = Touch(source.producer);
-  producer.last_sequence = source.sequence;
+  Adopt(name);
+  Producer& producer = Touch(name);
+  producer.last_sequence = sequence;
   Append(producer, std::move(answer), durable);
   if (copy_ != nullptr) copy_->Note(producer);
   RetireProducers(options_.producers_max);
@@ -177,11 +201,12 @@ void AnswerBook::EndEpoch(base::Timestamp sealed_at) {
     RetireOldestKey();
 }
 
-uint64_t AnswerBook::LastSequence(const std::string& producer, base::EpochId durable) const {
-  const auto found = by_name_.find(producer);
-  if (found == by_name_.end()) return 0;
-  uint64_t last = found->second->last_sequence;
-  const auto& answers = found->second->answers;
+uint64_t AnswerBook::LastSequence(base::StreamId stream, const std::string& producer,
+                                  base::EpochId durable) const {
+  const Producer* const known = Known(stream, producer);
+  if (known == nullptr) return 0;
+  uint64_t last = known->last_sequence;
+  const auto& answers = known->answers;
   for (auto answer = answers.rbegin(); answer != answers.rend() && answer->epoch > durable;
        ++answer)
     --last;

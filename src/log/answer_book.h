@@ -1,7 +1,8 @@
 #pragma once
 // Remembers what batches were answered, so that a repeat gets the first answer: by (producer,
-// sequence), and by idempotency key. Rebuilt at start from a capture (answer_copy.h) and the
-// outcomes of the epochs after it: what it holds after an epoch is a function of the epochs' bytes.
+// sequence), and by idempotency key, each of one stream. Rebuilt at start from a capture
+// (answer_copy.h) and the outcomes of the epochs after it: what it holds after an epoch is a
+// function of the epochs' bytes.
 
 #include <cstdint>
 #include <deque>
@@ -33,8 +34,8 @@ struct StoredAnswer {
 
 class AnswerCopy;
 
-// How an answer lies in a capture.
-enum class AnswerForm : uint8_t { kWithoutFirstRow, kWithFirstRow };
+// How answers lie in a capture; each form has what those before it have.
+enum class AnswerForm : uint8_t { kWithoutFirstRow, kWithFirstRow, kProducersOfStreams };
 
 // Not thread-safe. A batch's answer is Put when it is decided; EndEpoch follows the epoch's last.
 class AnswerBook {
@@ -56,16 +57,19 @@ class AnswerBook {
   void EndEpoch(base::Timestamp sealed_at);
   // Fills an empty book with what an AnswerCopy wrote; `form` is of the answers. Errors:
   // kCorruption.
-  base::Result<void> Load(columns::ByteReader& in, AnswerForm form = AnswerForm::kWithFirstRow);
-  // The last sequence of a producer whose epoch is at most `durable`; 0 when there is none.
-  uint64_t LastSequence(const std::string& producer, base::EpochId durable) const;
+  base::Result<void> Load(columns::ByteReader& in,
+                          AnswerForm form = AnswerForm::kProducersOfStreams);
+  // The last sequence of a stream's producer whose epoch is at most `durable`; 0 when there is
+  // none.
+  uint64_t LastSequence(base::StreamId stream, const std::string& producer,
+                        base::EpochId durable) const;
   // About what it holds in memory.
   uint64_t byte_size() const { return bytes_; }
 
  private:
   friend class AnswerCopy;
   struct Producer {
-    std::string name;
+    std::string name;  // "<stream id>/<name>"; without the id where a capture does not tell it
     uint64_t last_sequence = 0;
     std::deque<StoredAnswer> answers;  // of the last answers.size() sequences
     uint64_t in_copy = 0;              // the number of the AnswerCopy that has it
@@ -78,7 +82,11 @@ class AnswerBook {
     base::Timestamp at;
     std::string key;
   };
-  void PutProducer(const columns::BatchSource& source, StoredAnswer answer, base::EpochId durable);
+  const Producer* Known(base::StreamId stream, const std::string& producer) const;
+  // A producer without a stream's id is of the first stream that it sends to.
+  void Adopt(const std::string& name);
+  void PutProducer(const std::string& name, uint64_t sequence, StoredAnswer answer,
+                   base::EpochId durable);
   void PutKey(std::string key, StoredAnswer answer);
   // The producer of that name, now the one idle shortest.
   Producer& Touch(const std::string& name);

@@ -16,8 +16,8 @@ TEST(AnswerBook, RetiresTheProducerIdleLongest) {
   for (const char* name : {"a", "b"}) book.Put(kStream, {name, 1, {}}, AnswerAt(1), {9});
   book.Put(kStream, {"a", 2, {}}, AnswerAt(2), {9});
   book.Put(kStream, {"c", 1, {}}, AnswerAt(3), {9});
-  EXPECT_EQ(book.LastSequence("a", {9}), 2U);
-  EXPECT_EQ(book.LastSequence("b", {9}), 0U);
+  EXPECT_EQ(book.LastSequence(kStream, "a", {9}), 2U);
+  EXPECT_EQ(book.LastSequence(kStream, "b", {9}), 0U);
   // It must not go on as if it were known: its rows could count twice.
   EXPECT_FALSE(book.Find(kStream, {"b", 2, {}}));
 }
@@ -40,8 +40,22 @@ TEST(AnswerBook, LastSequenceCountsDurableEpochsOnly) {
   options.outcomes_per_producer = 2;
   AnswerBook book(options);
   for (uint64_t i = 1; i <= 10; ++i) book.Put(kStream, {"p", i, {}}, AnswerAt(i), {4});
-  EXPECT_EQ(book.LastSequence("p", {4}), 4U);
-  EXPECT_EQ(book.LastSequence("p", {7}), 7U);
+  EXPECT_EQ(book.LastSequence(kStream, "p", {4}), 4U);
+  EXPECT_EQ(book.LastSequence(kStream, "p", {7}), 7U);
+}
+
+// Whoever may send to one stream only must neither see nor hinder another's.
+TEST(AnswerBook, AProducerOfOneStreamIsNotAnothers) {
+  constexpr base::StreamId kOther{2};
+  const LogOptions options;
+  AnswerBook book(options);
+  book.Put(kStream, {"p", 1, {}}, AnswerAt(1), {9});
+  EXPECT_FALSE(*book.Find(kOther, {"p", 1, {}}));
+  EXPECT_FALSE(book.Find(kOther, {"p", 2, {}}));
+  EXPECT_EQ(book.LastSequence(kOther, "p", {9}), 0U);
+  book.Put(kOther, {"p", 1, {}}, AnswerAt(2), {9});
+  EXPECT_EQ((*book.Find(kStream, {"p", 1, {}}))->epoch.value, 1U);
+  EXPECT_EQ((*book.Find(kOther, {"p", 1, {}}))->epoch.value, 2U);
 }
 
 TEST(AnswerBook, ForgetsKeysByAgeAndCount) {

@@ -36,7 +36,7 @@ Result<StoredAnswer> ReadAnswer(ByteReader& in, AnswerForm form) {
   StoredAnswer answer;
   HR_TRY(answer.epoch.value, in.U64());
   HR_TRY(answer.accepted, in.U32());
-  if (form == AnswerForm::kWithFirstRow) {
+  if (form >= AnswerForm::kWithFirstRow) {
     HR_TRY(answer.first_row, in.U32());
     HR_TRY(answer.first_time.us, in.I64());
   }
@@ -180,7 +180,7 @@ Result<void> AnswerBook::LoadRecord(uint8_t kind, ByteReader& in, AnswerForm for
     HR_TRY(at.us, in.I64());
   }
   HR_TRY(const std::string_view text, in.Text());
-  const std::string name(text);
+  std::string name(text);
   if (kind == AnswerCopy::kKey) {
     HR_TRY(StoredAnswer answer, ReadAnswer(in, form));
     PutKey(name, std::move(answer));
@@ -188,6 +188,9 @@ Result<void> AnswerBook::LoadRecord(uint8_t kind, ByteReader& in, AnswerForm for
     keys_unsealed_ = 0;
     return {};
   }
+  if (name.empty()) return Fail(ErrorCode::kCorruption, "a producer without a name");
+  if (form < AnswerForm::kProducersOfStreams) name.insert(0, 1, '/');
+  if (!name.contains('/')) return Fail(ErrorCode::kCorruption, "a producer without its stream");
   HR_TRY(const uint64_t sequence, in.U64());
   uint32_t count = 1;
   if (kind == AnswerCopy::kProducer) {
@@ -195,8 +198,9 @@ Result<void> AnswerBook::LoadRecord(uint8_t kind, ByteReader& in, AnswerForm for
   } else if (!by_name_.contains(name)) {
     return Fail(ErrorCode::kCorruption, "an answer of a producer that was not named before");
   }
-  if (count == 0 || sequence < count || name.empty())
-    return Fail(ErrorCode::kCorruption, "a producer without a name, sequence or answer");
+  if (count == 0 || sequence < count)
+    return Fail(ErrorCode::kCorruption, "a producer without a sequence or an answer");
+  Adopt(name);
   Producer& producer = Touch(name);
   if (kind == AnswerCopy::kProducer) DropAnswers(producer);
   producer.last_sequence = sequence;

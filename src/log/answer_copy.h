@@ -30,11 +30,12 @@ namespace headrace::log {
 // Not thread-safe. The book outlives it and has one at a time.
 class AnswerCopy {
  public:
-  // Kinds of records. Answers are of the form kWithFirstRow.
-  static constexpr uint8_t kEnd = 0;       // u64 producers, u64 keys
-  static constexpr uint8_t kProducer = 1;  // text name, u64 last sequence, u32 count, answers
-  static constexpr uint8_t kAnswer = 2;    // text name, u64 its sequence, answer
-  static constexpr uint8_t kKey = 3;       // i64 sealed at, text stream and key, answer
+  // Kinds of records. Of the form kProducersOfStreams.
+  static constexpr uint8_t kEnd = 0;  // u64 producers, u64 keys
+  static constexpr uint8_t kProducer =
+      1;  // text stream and name, u64 last sequence, u32 count, answers
+  static constexpr uint8_t kAnswer = 2;  // text name, u64 its sequence, answer
+  static constexpr uint8_t kKey = 3;     // i64 sealed at, text stream and key, answer
 
   // Begins, right after AnswerBook::EndEpoch (or Load) and before the next Put.
   explicit AnswerCopy(AnswerBook& book);

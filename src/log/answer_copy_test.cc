@@ -61,7 +61,8 @@ class Traffic {
       // Few are busy, many come back rarely; a forgotten one begins again.
       const uint64_t name = random_() % 4 == 0 ? random_() % 40 : random_() % 6;
       outcome.source.producer = "producer-" + std::to_string(name);
-      outcome.source.sequence = book_.LastSequence(outcome.source.producer, {1ULL << 40}) + 1;
+      outcome.source.sequence =
+          book_.LastSequence(kStream, outcome.source.producer, {1ULL << 40}) + 1;
     }
     book_.Put(kStream, outcome.source, outcome.answer, {durable_});
     gathering_.push_back(std::move(outcome));
@@ -154,6 +155,53 @@ TEST(AnswerCopy, TakenUnderTrafficItIsTheBookAtTheEndOfAnEpoch) {
     ASSERT_EQ(from_copy.byte_size(), from_epochs.byte_size());
   }
   EXPECT_GT(copies_under_traffic, 200U);
+}
+
+// Such a producer is of the stream that it sends to next, whatever was copied of it by then.
+TEST(AnswerCopy, ACaptureOfBeforeDoesNotTellTheStreamsOfProducers) {
+  constexpr base::StreamId kOther{2};
+  std::vector<uint8_t> before;
+  columns::ByteWriter old(before);
+  for (const char* name : {"p", "q"}) {
+    old.U8(AnswerCopy::kProducer);
+    old.Text(name);
+    old.U64(7);  // last sequence
+    old.U32(1);  // answers
+    old.U64(3);  // epoch
+    old.U32(5);  // accepted
+    old.U32(0);  // first row
+    old.I64(0);  // its time
+    old.U32(0);  // refused
+  }
+  old.U8(AnswerCopy::kEnd);
+  old.U64(2);
+  old.U64(0);
+  for (const bool written : {false, true}) {
+    const LogOptions options;
+    AnswerBook book(options);
+    columns::ByteReader in(before);
+    ASSERT_TRUE(book.Load(in, AnswerForm::kWithFirstRow));
+    EXPECT_EQ((*book.Find(kStream, {"p", 7, {}}))->accepted, 5U);
+    AnswerCopy copy(book);
+    std::vector<uint8_t> bytes;
+    columns::ByteWriter out(bytes);
+    while (written && !copy.BaseIsWritten()) copy.WriteNext(out);
+    book.Put(kStream, {"p", 8, {}}, {{4}, 6}, {9});
+    EXPECT_FALSE(*book.Find(kOther, {"p", 1, {}})) << "another stream's begins anew";
+    book.EndEpoch({});
+    while (!copy.BaseIsWritten()) copy.WriteNext(out);
+    copy.Freeze();
+    while (!copy.IsWhole()) copy.WriteNext(out);
+    AnswerBook again(options);
+    columns::ByteReader copied(bytes);
+    ASSERT_TRUE(again.Load(copied));
+    for (AnswerBook* each : {&book, &again}) {
+      EXPECT_EQ((*each->Find(kStream, {"p", 8, {}}))->accepted, 6U);
+      EXPECT_EQ((*each->Find(kStream, {"p", 7, {}}))->accepted, 5U);
+      EXPECT_EQ(each->LastSequence(kOther, "p", {9}), 0U);
+      EXPECT_EQ(each->LastSequence(kOther, "q", {9}), 7U);
+    }
+  }
 }
 
 TEST(AnswerCopy, DamagedBytesAreCorruptionOrAnotherBookAndNeverMore) {

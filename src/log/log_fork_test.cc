@@ -205,7 +205,7 @@ TEST_F(LogFork, AnswersRepeatsAsTheOriginalDid) {
   EXPECT_NE(fork.sequencer->status().log, status.log);
   EXPECT_EQ(fork.sequencer->status().rows_accepted, status.rows_accepted);
   EXPECT_EQ(fork.sequencer->status().rows_refused, status.rows_refused);
-  EXPECT_EQ(fork.sequencer->LastSequence("p"), 2U);
+  EXPECT_EQ(fork.sequencer->LastSequence(fork.stream, "p"), 2U);
   for (const auto& [batch, first] :
        {std::pair(keyed(fork.stream), *by_key), std::pair(numbered(fork.stream), *by_number)}) {
     const auto again = fork.Submit(batch);
@@ -224,7 +224,7 @@ TEST_F(LogFork, AnswersRepeatsAsTheOriginalDid) {
   // They go apart from here on.
   TestLog log(*machine);
   ASSERT_TRUE(log.Open());
-  EXPECT_EQ(log.sequencer->LastSequence("p"), 2U);
+  EXPECT_EQ(log.sequencer->LastSequence(log.stream, "p"), 2U);
 }
 
 // It dies before each change of the disk that it makes: what it leaves is no log, or the whole of

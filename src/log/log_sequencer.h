@@ -54,7 +54,7 @@ class LogSequencer final : public Sequencer {
   void Retain(base::EpochId from) override;
   void Hold(std::move_only_function<void(base::EpochId)> done) override;
   void LetGo() override;
-  uint64_t LastSequence(const std::string& producer) const override;
+  uint64_t LastSequence(base::StreamId stream, const std::string& producer) const override;
   LogStatus status() const override;
   const base::Histogram& sync_us() const override { return sync_us_; }
   const base::Histogram& durable_us() const override { return durable_us_; }

@@ -150,7 +150,7 @@ TEST_F(Survey, AForkOfAWholeLogGoesOnFromItsEpoch) {
   ASSERT_TRUE(copy.Open());
   ASSERT_FALSE(copy.error) << copy.error->ToString();
   EXPECT_EQ(copy.recovered_ids.size(), 20U);
-  EXPECT_EQ(copy.sequencer->LastSequence("p"), 20U);
+  EXPECT_EQ(copy.sequencer->LastSequence(copy.stream, "p"), 20U);
   const auto again = copy.Submit({{1'000, 20}}, "p", 20);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->repeat, Acknowledgement::Repeat::kRepeated);

@@ -117,7 +117,7 @@ TEST_F(ReaderBesideWriter, ARestartedLogGoesOnWhereItEnded) {
     EXPECT_EQ(recovered_.size(), static_cast<size_t>(life * 20));
     const base::StreamId stream = *sequencer->AddStream("events", TestSchema(), TestTiming());
     sequencer->Start(nullptr);
-    EXPECT_EQ(sequencer->LastSequence("p"), static_cast<uint64_t>(life * 20));
+    EXPECT_EQ(sequencer->LastSequence(stream, "p"), static_cast<uint64_t>(life * 20));
     for (int64_t i = life * 20; i < life * 20 + 20; ++i)
       sequencer->Submit(BatchOf(stream, {{100, i}}, "p", static_cast<uint64_t>(i + 1)),
                         [](const base::Result<Acknowledgement>& ack) { EXPECT_TRUE(ack); });

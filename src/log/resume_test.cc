@@ -61,7 +61,7 @@ class Senders {
       log_.sequencer->Submit(std::move(batch), [this, producer](const TestLog::Ack& ack) {
         if (ack && !producer.empty()) ++sent_[producer];
         // A forgotten one begins again; two of its batches under way are a gap or a repeat.
-        if (!ack) sent_[producer] = log_.sequencer->LastSequence(producer);
+        if (!ack) sent_[producer] = log_.sequencer->LastSequence(log_.stream, producer);
       });
     });
   }
@@ -147,7 +147,8 @@ std::optional<StateCapture> Extend(SimulatedEnvironment& machine, int64_t epochs
   TestLog log(machine);
   if (!log.Open() || log.error) return std::nullopt;
   for (int64_t i = 0; i < epochs; ++i)
-    if (!log.Submit({{100, i}}, "p", log.sequencer->LastSequence("p") + 1)) return std::nullopt;
+    if (!log.Submit({{100, i}}, "p", log.sequencer->LastSequence(log.stream, "p") + 1))
+      return std::nullopt;
   return *log.Capture();
 }
 

@@ -141,7 +141,7 @@ class RetainedLog {
 
   void Send(SimulatedEnvironment& machine) {
     (void)machine;
-    const uint64_t last = log_->sequencer->LastSequence("p");
+    const uint64_t last = log_->sequencer->LastSequence(log_->stream, "p");
     if (last >= sent_.size()) {
       Sent batch;
       for (uint64_t i = 1 + random_() % 40; i > 0; --i)
@@ -174,7 +174,7 @@ class RetainedLog {
   }
 
   void CheckAnswers() {
-    const uint64_t last = log_->sequencer->LastSequence("p");
+    const uint64_t last = log_->sequencer->LastSequence(log_->stream, "p");
     for (uint64_t sequence = 1; sequence <= std::min<uint64_t>(last, sent_.size()); ++sequence) {
       const Sent& batch = sent_[sequence - 1];
       if (!batch.answer || random_() % 8 != 0) continue;

@@ -294,9 +294,9 @@ void LogSequencer::LetGo() {
   (void)PostFromOutside(task);
 }
 
-uint64_t LogSequencer::LastSequence(const std::string& producer) const {
+uint64_t LogSequencer::LastSequence(base::StreamId stream, const std::string& producer) const {
   const std::lock_guard lock(state_mutex_);
-  return admission_.answers().LastSequence(producer, status_.durable);
+  return admission_.answers().LastSequence(stream, producer, status_.durable);
 }
 
 LogStatus LogSequencer::status() const {

@@ -187,8 +187,8 @@ class Sequencer {
   // executor, the first epoch whose rows stay. Once stopped nothing happens.
   virtual void Hold(std::move_only_function<void(base::EpochId)> done) = 0;
   virtual void LetGo() = 0;
-  // The last sequence number of a producer, 0 when unknown (a client that resumes asks).
-  virtual uint64_t LastSequence(const std::string& producer) const = 0;
+  // The last sequence number of a stream's producer, 0 when unknown (a client that resumes asks).
+  virtual uint64_t LastSequence(base::StreamId stream, const std::string& producer) const = 0;
   virtual LogStatus status() const = 0;
   // Microseconds each fdatasync took, and microseconds from Submit to durable.
   virtual const base::Histogram& sync_us() const = 0;

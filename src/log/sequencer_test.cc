@@ -156,7 +156,7 @@ TEST(Sequencer, ARepeatGetsTheFirstAnswerAlsoAfterARestart) {
   const auto rebooted = machine.Reboot(4);
   TestLog second(*rebooted);
   ASSERT_TRUE(second.Open());
-  EXPECT_EQ(second.sequencer->LastSequence("p"), 1U);
+  EXPECT_EQ(second.sequencer->LastSequence(second.stream, "p"), 1U);
   const auto later = second.Submit(batch);
   ASSERT_TRUE(later);
   EXPECT_EQ(later->repeat, Repeat::kRepeated);
@@ -193,9 +193,9 @@ TEST(Sequencer, AClientThatResumesIsToldDurableSequencesOnly) {
   log.sequencer->Submit(BatchOf(log.stream, {{100, 1}}, "p", 1), [](const TestLog::Ack&) {});
   do {
     const bool durable = log.sequencer->status().durable > before;
-    EXPECT_EQ(log.sequencer->LastSequence("p"), durable ? 1U : 0U);
+    EXPECT_EQ(log.sequencer->LastSequence(log.stream, "p"), durable ? 1U : 0U);
   } while (machine.Step());
-  EXPECT_EQ(log.sequencer->LastSequence("p"), 1U);
+  EXPECT_EQ(log.sequencer->LastSequence(log.stream, "p"), 1U);
 }
 
 TEST(Sequencer, AGapIsRefusedAndNamesWhatIsExpected) {
@@ -458,7 +458,7 @@ TEST(Sequencer, LogBytesMaxRefusesRowsAndStillTakesControlEntries) {
   EXPECT_TRUE(log.Append({ControlEntry::Kind::kPublishPlan, "t", {1}}));
   // A repeat is still answered, and the refused batch did not use up its sequence.
   EXPECT_EQ(log.Submit({{100, 1}}, "p", sequence - 1)->repeat, Repeat::kRepeated);
-  EXPECT_EQ(log.sequencer->LastSequence("p"), sequence - 1);
+  EXPECT_EQ(log.sequencer->LastSequence(log.stream, "p"), sequence - 1);
 }
 
 TEST(Sequencer, AFullDiskRefusesRetryablyTakesControlEntriesAndRecovers) {

@@ -105,7 +105,7 @@ class History {
     }
     CheckRecovered();
     for (Sender& sender : senders_) {
-      sender.next = log_->sequencer->LastSequence(sender.name);
+      sender.next = log_->sequencer->LastSequence(log_->stream, sender.name);
       // Some forget what they heard, or were told and don't trust it.
       if (random_() % 4 == 0) sender.next -= std::min<uint64_t>(sender.next, random_() % 3);
     }

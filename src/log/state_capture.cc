@@ -14,20 +14,18 @@ using columns::ByteReader;
 using columns::ByteWriter;
 
 constexpr uint32_t kMagic = 0x31415248;  // "HRA1"
-constexpr uint32_t kVersion = 2;
-// Its answers do not say where the rows stand.
-constexpr uint32_t kVersionWithoutFirstRow = 1;
+constexpr uint32_t kVersion = 3;         // each later by one than the number of its AnswerForm
 constexpr size_t kHeadBytes = 64;
 
 Result<CaptureHead> ReadHead(ByteReader& in) {
   HR_TRY(const uint32_t magic, in.U32());
   HR_TRY(const uint32_t version, in.U32());
   if (magic != kMagic) return Fail(ErrorCode::kCorruption, "this is no capture of a log's state");
-  if (version != kVersion && version != kVersionWithoutFirstRow)
+  if (version == 0 || version > kVersion)
     return Fail(ErrorCode::kUnsupported,
                 "this capture of a log's state was written by a newer version: use that one");
   CaptureHead head;
-  if (version == kVersionWithoutFirstRow) head.answers = AnswerForm::kWithoutFirstRow;
+  head.answers = static_cast<AnswerForm>(version - 1);
   HR_TRY(const auto log, in.Bytes(head.log.bytes.size()));
   std::ranges::copy(log, head.log.bytes.begin());
   HR_TRY(head.epoch.value, in.U64());

@@ -24,7 +24,7 @@ struct CaptureHead {
   base::Timestamp clock = base::Timestamp::Min();
   uint64_t rows_accepted = 0;
   uint64_t rows_refused = 0;
-  AnswerForm answers = AnswerForm::kWithFirstRow;
+  AnswerForm answers = AnswerForm::kProducersOfStreams;
 };
 
 // The order of writing: BeginCapture, then what an AnswerCopy writes, then EndCapture.

@@ -107,8 +107,8 @@ class RunningCore final : public Core {
   serving::PushService& pushes() override { return *pushes_; }
   base::MemoryBudget& budget() override { return budget_; }
   pipeline::PipelineRef definition() const override { return derived_.views->current().definition; }
-  uint64_t LastSequence(const std::string& producer) const override {
-    return sequencer_->LastSequence(producer);
+  uint64_t LastSequence(base::StreamId stream, const std::string& producer) const override {
+    return sequencer_->LastSequence(stream, producer);
   }
   log::LogStatus log_status() const override { return sequencer_->status(); }
   plan::StageMeasurements stages() const override {
@@ -269,7 +269,10 @@ class RunningCore final : public Core {
                              log::AckCallback done) { Submit(std::move(batch), std::move(done)); },
             .append = [this](log::ControlEntry entry,
                              auto done) { sequencer_->Append(std::move(entry), std::move(done)); },
-            .last_sequence = [this](const std::string& producer) { return LastSequence(producer); },
+            .last_sequence =
+                [this](base::StreamId stream, const std::string& producer) {
+                  return LastSequence(stream, producer);
+                },
             .id = sequencer_->status().log.ToString()});
   }
 

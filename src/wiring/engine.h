@@ -97,7 +97,7 @@ class Core {
   // In force, as answers see it.
   virtual pipeline::PipelineRef definition() const = 0;
   virtual base::Result<base::StreamId> StreamNamed(const std::string& name) const = 0;
-  virtual uint64_t LastSequence(const std::string& producer) const = 0;
+  virtual uint64_t LastSequence(base::StreamId stream, const std::string& producer) const = 0;
   virtual log::LogStatus log_status() const = 0;
   // What a governor watches; lives as long as the core.
   virtual plan::StageMeasurements stages() const = 0;

@@ -19,8 +19,8 @@ class LogGate : public ingest::StreamGate {
   base::Result<ingest::StreamHandle> Find(std::string_view stream) const override;
   std::vector<ingest::StreamHandle> Streams() const override;
   void Submit(columns::EventBatch batch, ingest::OutcomeCallback done) override;
-  uint64_t LastSequence(const std::string& producer) const override {
-    return core_.LastSequence(producer);
+  uint64_t LastSequence(base::StreamId stream, const std::string& producer) const override {
+    return core_.LastSequence(stream, producer);
   }
   std::string LogName() const override { return core_.log_status().log.ToString(); }
 

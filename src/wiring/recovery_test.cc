@@ -134,7 +134,7 @@ class Recovery : public ::testing::Test {
     }
     machine_->Run([&] { all += *core_->DeadLettersJson("", 0, 1000); });
     return all + std::to_string(core_->log_status().rows_accepted) + " rows, producer at " +
-           std::to_string(core_->LastSequence("p"));
+           std::to_string(core_->LastSequence(*core_->StreamNamed("payments"), "p"));
   }
 
   std::vector<log::SnapshotName> Snapshots() {

@@ -92,9 +92,9 @@ void StartingGate::Submit(columns::EventBatch batch, ingest::OutcomeCallback don
   done(base::Fail(NotReady(progress_.figures())));
 }
 
-uint64_t StartingGate::LastSequence(const std::string& producer) const {
+uint64_t StartingGate::LastSequence(base::StreamId stream, const std::string& producer) const {
   const ingest::StreamGate* gate = behind();
-  return gate != nullptr ? gate->LastSequence(producer) : 0;
+  return gate != nullptr ? gate->LastSequence(stream, producer) : 0;
 }
 
 std::string StartingGate::LogName() const {

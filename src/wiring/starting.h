@@ -30,7 +30,7 @@ class StartingGate final : public ingest::StreamGate {
   base::Result<ingest::StreamHandle> Find(std::string_view stream) const override;
   std::vector<ingest::StreamHandle> Streams() const override;
   void Submit(columns::EventBatch batch, ingest::OutcomeCallback done) override;
-  uint64_t LastSequence(const std::string& producer) const override;
+  uint64_t LastSequence(base::StreamId stream, const std::string& producer) const override;
   std::string LogName() const override;
 
  private:

@@ -126,7 +126,7 @@ def test_flight(guarded: Guarded) -> None:
         writer, reader = client.do_put(descriptor, schema, guarded.call("reader"))
         reader.read()
         writer.close()
-    action = flight.Action("last_sequence", b"p")
+    action = flight.Action("last_sequence", b'{"stream":"payments","producer":"p"}')
     assert list(client.do_action(action, guarded.call("pusher")))
     with pytest.raises(flight.FlightUnauthorizedError):
         list(client.do_action(action, guarded.call("reader")))

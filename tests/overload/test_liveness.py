@@ -117,7 +117,11 @@ def test_flight_answers_unavailable(folder: Path) -> None:
         with pytest.raises(flight.FlightUnavailableError, match="starting"):
             list(client.list_flights())
         with pytest.raises(flight.FlightUnavailableError, match="starting"):
-            list(client.do_action(flight.Action("last_sequence", b"p")))
+            list(
+                client.do_action(
+                    flight.Action("last_sequence", b'{"stream":"payments","producer":"p"}')
+                )
+            )
         writer, reader = client.do_put(path, pa.schema([("key", pa.string())]))
         with pytest.raises(flight.FlightUnavailableError, match="starting"):
             reader.read()

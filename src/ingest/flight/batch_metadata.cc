@@ -55,6 +55,14 @@ base::Result<uint64_t> ReadBatchMetadata(std::string_view text) {
               "each batch");
 }
 
+base::Result<ProducerName> ReadProducerName(std::string_view text) {
+  HR_TRY(const json object, ParseObject(text, "action's body"));
+  ProducerName name{TextOrEmpty(object, "stream"), TextOrEmpty(object, "producer")};
+  if (!name.stream.empty() && !name.producer.empty()) return name;
+  return Fail(ErrorCode::kInvalidInput,
+              "sequences are counted by stream and producer: send {\"stream\":..,\"producer\":..}");
+}
+
 std::string WriteGreeting(const Greeting& greeting) {
   std::string out = R"({"log":)";
   columns::AppendJsonString(out, greeting.log);

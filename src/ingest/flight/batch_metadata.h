@@ -20,6 +20,14 @@ std::string WriteBatchMetadata(uint64_t sequence);
 // Errors: kInvalidInput unless a JSON object with a whole number from 1 on.
 base::Result<uint64_t> ReadBatchMetadata(std::string_view json);
 
+// Client -> server, with the action last_sequence: {"stream":"flights","producer":"loader"}.
+struct ProducerName {
+  std::string stream;
+  std::string producer;
+};
+// Errors: kInvalidInput unless a JSON object with both.
+base::Result<ProducerName> ReadProducerName(std::string_view json);
+
 // Server -> client, once, when a stream opens.
 struct Greeting {
   std::string log;  // 32 hexadecimal digits

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "columns/arrow/arrow_bridge.h"
 #include "columns/value.h"
+#include "ingest/flight/batch_metadata.h"
 #include "ingest/flight/exchange_stream.h"
 #include "ingest/flight/flight_access.h"
 #include "ingest/flight/flight_status.h"
@@ -32,12 +33,17 @@ constexpr std::chrono::milliseconds kPortTriedEvery{2};  // until a server befor
 // "last_sequence": where a producer stands, without opening a stream.
 FlightAction LastSequenceAction(const StreamGate& gate) {
   return {.name = "last_sequence",
-          .description = "body: a producer; answers {\"log\":..,\"last_sequence\":n}",
-          .run = [&gate](const std::string& producer) -> base::Result<std::vector<std::string>> {
+          .description =
+              "body: {\"stream\":..,\"producer\":..}; answers "
+              "{\"log\":..,\"last_sequence\":n}",
+          .run = [&gate](const std::string& body) -> base::Result<std::vector<std::string>> {
             HR_TRY_VOID(gate.Ready());
+            HR_TRY(const ProducerName asked, ReadProducerName(body));
+            HR_TRY(const StreamHandle stream, gate.Find(asked.stream));
             std::string json = R"({"log":)";
             columns::AppendJsonString(json, gate.LogName());
-            json += fmt::format(R"(,"last_sequence":{}}})", gate.LastSequence(producer));
+            json += fmt::format(R"(,"last_sequence":{}}})",
+                                gate.LastSequence(stream.id, asked.producer));
             return std::vector<std::string>{std::move(json)};
           }};
 }

@@ -94,7 +94,7 @@ base::Result<void> PutStream::Open() {
   if (!schema.ok()) return Fail(Error(ErrorCode::kInvalidInput, schema.status().message()));
   HR_TRY_VOID(CheckSchema(**schema));
   HR_TRY_VOID(ReadProducer(**schema));
-  const uint64_t last = producer_.empty() ? 0 : gate_.LastSequence(producer_);
+  const uint64_t last = producer_.empty() ? 0 : gate_.LastSequence(stream_.id, producer_);
   acknowledger_->Greet(WriteGreeting({.log = gate_.LogName(),
                                       .stream = stream_.name,
                                       .last_sequence = last,

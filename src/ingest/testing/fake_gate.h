@@ -40,7 +40,7 @@ class FakeGate final : public StreamGate {
     done(std::move(outcome));
   }
 
-  uint64_t LastSequence(const std::string& producer) const override {
+  uint64_t LastSequence(base::StreamId stream, const std::string& producer) const override {
     const std::lock_guard lock(mutex_);
     const auto found = last_.find(producer);
     return found == last_.end() ? 0 : found->second;

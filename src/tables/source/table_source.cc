@@ -406,7 +406,7 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
                                                             : VersionRows::Removed::kNone));
     }
     const std::string producer = SourceProducer(options_.stream, id_);
-    sequence_ = log_.last_sequence(producer);
+    sequence_ = log_.last_sequence(options_.id, producer);
     if (!resumes) {
       position_->piece_rows = wanted.piece_rows;
       position_->files = rows_->files_hash();

@@ -82,7 +82,7 @@ class TableSource {
     std::function<void(log::ControlEntry,
                        std::move_only_function<void(base::Result<base::EpochId>)>)>
         append;
-    std::function<uint64_t(const std::string&)> last_sequence;
+    std::function<uint64_t(base::StreamId, const std::string&)> last_sequence;
     std::string id;  // of the log: its own tables are no sources
   };
 

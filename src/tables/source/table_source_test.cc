@@ -100,8 +100,8 @@ class World {
                                  sequencer_->Append(std::move(entry), std::move(done));
                                },
                            .last_sequence =
-                               [this](const std::string& producer) {
-                                 return sequencer_->LastSequence(producer);
+                               [this](base::StreamId stream, const std::string& producer) {
+                                 return sequencer_->LastSequence(stream, producer);
                                },
                            .id = sequencer_->status().log.ToString()},
           std::move(positions));

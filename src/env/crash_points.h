@@ -104,11 +104,11 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("change.before_forget"),
     std::string_view("change.start_build"),
     std::string_view("change.start_built"),
-    // wiring: a core that stops: batches are refused, all is visible, tables are flushed, the log
-    // is
-    // closed, the publishers end
+    // wiring: a core that stops: batches are refused, all is visible, the log tells when it became
+    // so, tables are flushed, the log is closed, the publishers end
     std::string_view("stop.begin"),
     std::string_view("stop.visible"),
+    std::string_view("stop.told"),
     std::string_view("stop.tables_flushed"),
     std::string_view("stop.log_closed"),
     std::string_view("stop.tables_closed"),

@@ -26,6 +26,13 @@ columns::SchemaRef Selected(const columns::Schema& schema, const std::vector<siz
 
 }  // namespace
 
+void ScannedRows::Add(const ScannedRows& more) {
+  from_table += more.from_table;
+  from_log += more.from_log;
+  table_version = std::max(table_version, more.table_version);
+  of_unknown_time += more.of_unknown_time;
+}
+
 History::History(env::Environment& environment, std::string data_folder)
     : environment_(environment), data_folder_(std::move(data_folder)) {}
 
@@ -145,6 +152,8 @@ Result<void> History::ScanTail(const tables::PublishedStream& stream, EpochId af
     for (size_t row = 0; row < rows.rows.rows(); ++row)
       rows.positions.push_back(columns::Position::Of(epoch.epoch, row));
     scanned.from_log += rows.rows.rows();
+    scanned.of_unknown_time +=
+        static_cast<uint64_t>(std::ranges::count(rows.known_at, base::Timestamp::Max().us));
     return visit(rows);
   };
   return tables::ScanStreamRows(*log_, stream, after, newest_, tables::UnknownTime::kNever,

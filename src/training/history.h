@@ -25,6 +25,12 @@ struct ScannedRows {
   uint64_t from_log = 0;
   int64_t table_version = -1;  // -1: there is no table
   base::EpochId through;       // the last epoch that was looked at
+  // Of from_log, those of which nothing tells yet when they became visible: no cut by time has
+  // them.
+  uint64_t of_unknown_time = 0;
+
+  // Of more streams; `through` stays.
+  void Add(const ScannedRows& more);
 };
 
 // Reads a data folder beside a running engine or without one. Not thread-safe.

@@ -89,9 +89,7 @@ Result<void> OfflineAnswers::AddStream(env::Environment& environment, size_t wor
   };
   const auto fields = FieldsOf(*definition_, definition, views, without);
   HR_TRY(const ScannedRows scanned, ScanStream(history, *definition_, stream, fields, keep));
-  scanned_.from_table += scanned.from_table;
-  scanned_.from_log += scanned.from_log;
-  scanned_.table_version = std::max(scanned_.table_version, scanned.table_version);
+  scanned_.Add(scanned);
   scanned_.through = scanned.through;
   return InPieces(environment, workers, views.size(), [&](size_t i) -> Result<void> {
     const size_t view = views[i];

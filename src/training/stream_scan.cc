@@ -97,7 +97,7 @@ class DerivedScan {
       HR_TRY(scanned, ScanStream(history_, definition_, derivation_.source,
                                  {needed.begin(), needed.end()}, make));
     }
-    Add(of_versions, scanned);
+    scanned.Add(of_versions);
     return scanned;
   }
 
@@ -210,7 +210,7 @@ class DerivedScan {
     Ordered others;
     HR_TRY(ScannedRows scanned, ReadOrdered(derivation_.source, fields, events));
     HR_TRY(const ScannedRows of_others, ReadOrdered(join.stream, other_fields, others));
-    Add(of_others, scanned);
+    scanned.Add(of_others);
     pipeline::IntervalTable table(join, derivation_.input, *source_.schema(), *other.schema(),
                                   source_.timing.late, other.timing.late);
     pipeline::IntervalCounts counts;
@@ -246,12 +246,6 @@ class DerivedScan {
       rows.known_at.push_back(made.known_at[derived.from[row]]);
     }
     return visit(rows);
-  }
-
-  static void Add(const ScannedRows& more, ScannedRows& scanned) {
-    scanned.from_table += more.from_table;
-    scanned.from_log += more.from_log;
-    scanned.table_version = std::max(scanned.table_version, more.table_version);
   }
 
   // All of them: labels may be of any time.

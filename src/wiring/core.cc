@@ -33,6 +33,7 @@
 #include "wiring/snapshotter.h"
 #include "wiring/table_scans.h"
 #include "wiring/table_sources.h"
+#include "wiring/visible_times.h"
 
 namespace headrace::wiring {
 namespace {
@@ -83,6 +84,7 @@ class RunningCore final : public Core {
     applier_ = std::make_unique<Applier>(environment_, *derived_.views,
                                          [this](base::EpochId epoch) { OnVisible(epoch); });
     MakeBackground();
+    visible_times_->Start(LogFolder(options_), log_clock_->Now());
     sequencer_->Start([this](log::EpochRef epoch) { OnDurable(std::move(epoch)); });
     environment_.CrashPoint("start.accepting");
     changes_->LogStarted(standing_);
@@ -194,6 +196,13 @@ class RunningCore final : public Core {
     });
     environment_.CrashPoint("stop.visible");
     environment_.Await([this](std::function<void()> done) {
+      visible_times_->Tell([this, done = std::move(done)]() mutable {
+        WhenVisible(sequencer_->status().durable, std::move(done));
+      });
+    });
+    visible_times_->Close();
+    environment_.CrashPoint("stop.told");
+    environment_.Await([this](std::function<void()> done) {
       FlushTables([done = std::move(done)](const Result<void>& flushed) {
         if (!flushed)
           base::LogWarning("wiring.table_not_flushed", {{"error", flushed.error().ToString()}});
@@ -210,6 +219,7 @@ class RunningCore final : public Core {
 
  private:
   void MakeBackground() {
+    visible_times_ = std::make_unique<VisibleTimes>(environment_, *sequencer_, *definition_);
     snapshotter_ = std::make_unique<Snapshotter>(
         environment_, budget_,
         SnapshotterOptions{.folder = SnapshotFolder(options_),
@@ -283,6 +293,7 @@ class RunningCore final : public Core {
     if (changes_) changes_->Close();
     if (snapshotter_) snapshotter_->Close();
     if (retention_) retention_->Close();
+    if (visible_times_) visible_times_->Close();
     if (derived_.publishers) derived_.publishers->Close();
   }
 
@@ -471,6 +482,7 @@ class RunningCore final : public Core {
       base::LogError("wiring.position_not_read", {{"error", noted.error().ToString()}});
     changes_->NoteDurable(*epoch);
     scans_->NoteDurable(*epoch);
+    visible_times_->NoteDurable(*epoch);
     retention_->NoteDurable(*epoch);
     recent_.Note(epoch);
     if (const auto noted = derived_.publishers->NoteDurable(*epoch); !noted)
@@ -486,6 +498,7 @@ class RunningCore final : public Core {
     end_to_end_.NoteVisible(epoch, environment_.clock().Now());
     answers_->MarkVisible(epoch);
     scans_->NoteVisible(epoch);
+    visible_times_->NoteVisible(epoch);
     held_.Release();
     const std::lock_guard lock(visible_mutex_);
     if (when_visible_ && epoch >= when_visible_epoch_) std::exchange(when_visible_, {})();
@@ -533,6 +546,7 @@ class RunningCore final : public Core {
   std::unique_ptr<Snapshotter> snapshotter_;
   std::unique_ptr<LogRetention> retention_;
   std::unique_ptr<TableScans> scans_;
+  std::unique_ptr<VisibleTimes> visible_times_;
   std::unique_ptr<Lookback> lookback_;
   std::unique_ptr<DefinitionChanges> changes_;
   std::unique_ptr<TableSources> sources_;

@@ -64,6 +64,11 @@ int RunScan(const ScanOptions& options, CommandContext& context) {
              summary.value("table_version", -1LL), base::WithCommas(summary.value("marker", 0ULL)),
              base::WithCommas(summary.value("rows_from_log", 0ULL)),
              options.output.empty() ? "" : ", in " + options.output);
+  if (const uint64_t others = summary.value("files_of_others", 0ULL); others > 0)
+    fmt::print(options.output.empty() ? context.err : context.out,
+               "  {} of the table {} other writers': their rows are no history of the log, and may "
+               "have positions of ours\n",
+               base::Counted(others, "data file"), others == 1 ? "is" : "are");
   return 0;
 }
 

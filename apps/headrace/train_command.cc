@@ -23,14 +23,15 @@ void PrintJson(const CommandContext& context, const TrainOptions& options,
   fmt::print(
       context.out,
       R"({{"rows":{},"features":{},"known":"{}","output":{},"rows_from_table":{},)"
-      R"("rows_from_log":{},"rows_of_unknown_time":{},"table_version":{},"through_epoch":{},)"
+      R"("rows_from_log":{},"rows_of_unknown_time":{},"files_of_others":{},"table_version":{},"through_epoch":{},)"
       R"("seconds":{{"read":{:.3f},)"
       R"("prepare":{:.3f},"answer":{:.3f},"write":{:.3f}}},"waited_s":{:.3f}}})"
       "\n",
       report.rows, report.features, report.assumed ? "assumed" : "observed", output,
       report.scanned.from_table, report.scanned.from_log, report.scanned.of_unknown_time,
-      report.scanned.table_version, report.scanned.through.value, Seconds(report.read),
-      Seconds(report.prepare), Seconds(report.answer), Seconds(report.write), waited_s);
+      report.scanned.files_of_others, report.scanned.table_version, report.scanned.through.value,
+      Seconds(report.read), Seconds(report.prepare), Seconds(report.answer), Seconds(report.write),
+      waited_s);
 }
 
 void PrintText(const CommandContext& context, const TrainOptions& options,
@@ -51,6 +52,10 @@ void PrintText(const CommandContext& context, const TrainOptions& options,
                "  not in  {}: the log does not tell yet when they became visible (an engine that "
                "runs, or is stopped, has it told within a second or two)\n",
                base::Counted(report.scanned.of_unknown_time, "row"));
+  if (const uint64_t others = report.scanned.files_of_others; others > 0)
+    fmt::print(context.out,
+               "  not in  {} that other writers appended to the table: no history of the log\n",
+               base::Counted(others, "data file"));
   fmt::print(
       context.out, "  time    read {:.1f} s, sort {:.1f} s, answer {:.1f} s, write {:.1f} s\n",
       Seconds(report.read), Seconds(report.prepare), Seconds(report.answer), Seconds(report.write));

@@ -61,6 +61,7 @@ void PrintJson(const CommandContext& context, const VerifyReport& report, double
                        {"other_log", report.other_log},
                        {"rows_from_table", report.scanned.from_table},
                        {"rows_from_log", report.scanned.from_log},
+                       {"files_of_others", report.scanned.files_of_others},
                        {"table_version", report.scanned.table_version},
                        {"seconds", Seconds(report.took)},
                        {"waited_s", waited_s},
@@ -92,6 +93,9 @@ void PrintText(const CommandContext& context, const VerifyReport& report) {
   fmt::print(context.out, "  from {} of the table and {} of the log after it\n",
              base::Counted(report.scanned.from_table, "row"),
              base::WithCommas(report.scanned.from_log));
+  if (const uint64_t others = report.scanned.files_of_others; others > 0)
+    fmt::print(context.out, "  left out: {} that other writers appended to the table\n",
+               base::Counted(others, "data file"));
   if (report.unreadable > 0)
     fmt::print(context.out, "  torn by a crash: {}\n", base::Counted(report.unreadable, "line"));
   if (report.damaged > 0)

@@ -43,6 +43,12 @@ Result<PositionedRows> Split(const columns::ColumnBatch& part, const columns::Sc
 
 }  // namespace
 
+base::Error MixedRows() {
+  return {ErrorCode::kConflict,
+          "another writer rewrote data files of the table, and appended rows with positions that "
+          "are not theirs: nothing tells them from those of the log. Delete what was appended"};
+}
+
 TableReader::TableReader(env::Environment& environment, std::unique_ptr<delta::DeltaTable> table)
     : environment_(environment), table_(std::move(table)) {}
 TableReader::~TableReader() = default;
@@ -137,18 +143,21 @@ std::vector<TableReader::Stretch> StretchesOf(std::vector<PlacedFile> files) {
   return stretches;
 }
 
-}  // namespace
+struct PlacedFiles {
+  std::vector<PlacedFile> files;
+  std::optional<base::Error> rewritten;  // by others
+};
 
-Result<std::vector<TableReader::Stretch>> TableReader::FilesOf(const base::LogId& log,
-                                                               base::StreamId stream) const {
-  const delta::Snapshot& snapshot = table_->snapshot();
-  std::vector<PlacedFile> placed;
+Result<PlacedFiles> Place(const delta::DeltaTable& table, const base::LogId& log,
+                          base::StreamId stream) {
+  const delta::Snapshot& snapshot = table.snapshot();
+  PlacedFiles placed;
   ReplacedFiles replaced;
-  for (size_t i = 0; i < files(); ++i) {
+  for (size_t i = 0; i < snapshot.files.size(); ++i) {
     const delta::AddFile& file = snapshot.files[i];
     HR_TRY(const auto place, PlaceOf(log, stream, file, i));
     if (!place) continue;
-    placed.push_back(*place);
+    placed.files.push_back(*place);
     if (const auto planned = ParseFileName(log, file.path)) replaced.Add(*planned);
     if (const auto tag = file.Tag(kReplacedTag)) {
       HR_TRY(const ReplacedFiles others, ReplacedFiles::Parse(*tag));
@@ -162,22 +171,52 @@ Result<std::vector<TableReader::Stretch>> TableReader::FilesOf(const base::LogId
       if (file->stream == stream) return replaced.Contains(*file);
     return std::nullopt;
   };
-  for (const std::string& path : snapshot.removed)
-    if (is_ours(path) == false)
-      return Fail(base::Error(ErrorCode::kUnsupported,
-                              "another writer rewrote or removed data files of the table: nothing "
-                              "tells where their rows stand in the log")
-                      .With("table", table_->folder())
-                      .With("file", path));
+  const auto refuse = [&](const char* why) {
+    placed.rewritten = base::Error(ErrorCode::kUnsupported, why).With("table", table.folder());
+    return placed;
+  };
+  for (const std::string& path : snapshot.removed) {
+    if (is_ours(path) != false) continue;
+    refuse(
+        "another writer rewrote or removed data files of the table: nothing tells where their "
+        "rows stand in the log");
+    placed.rewritten = std::move(*placed.rewritten).With("file", path);
+    return placed;
+  }
   // A checkpoint by another writer forgets removals after a while. What may have been rewritten
   // then shows as files of others, or as a gap between ours.
-  const bool others = placed.size() < files();
+  const bool others = placed.files.size() < snapshot.files.size();
   if (!snapshot.removals_known && (others || !replaced.IsWholeFrom(base::EpochId{0})))
-    return Fail(base::Error(ErrorCode::kUnsupported,
-                            "another writer has made a checkpoint of the table, and not all of its "
-                            "files are ours: nothing tells whether some of ours were rewritten")
-                    .With("table", table_->folder()));
-  return StretchesOf(std::move(placed));
+    return refuse(
+        "another writer has made a checkpoint of the table, and not all of its files are ours: "
+        "nothing tells whether some of ours were rewritten");
+  return placed;
+}
+
+}  // namespace
+
+Result<std::vector<TableReader::Stretch>> TableReader::FilesOf(const base::LogId& log,
+                                                               base::StreamId stream) const {
+  HR_TRY(PlacedFiles placed, Place(*table_, log, stream));
+  if (placed.rewritten) return Fail(*std::move(placed.rewritten));
+  return StretchesOf(std::move(placed.files));
+}
+
+Result<TableReader::OurFiles> TableReader::FindOurs(const base::LogId& log,
+                                                    base::StreamId stream) const {
+  HR_TRY(const PlacedFiles placed, Place(*table_, log, stream));
+  OurFiles ours{.files = {}, .of_others = {}, .rewritten_by_others = placed.rewritten.has_value()};
+  auto place = placed.files.begin();  // by their numbers
+  for (size_t file = 0; file < files(); ++file) {
+    const bool is_placed = place != placed.files.end() && place->number == file;
+    if (is_placed) ++place;
+    (is_placed || ours.rewritten_by_others ? ours.files : ours.of_others).push_back(file);
+  }
+  return ours;
+}
+
+const std::string& TableReader::NameOf(size_t file) const {
+  return table_->snapshot().files[file].path;
 }
 
 Result<void> TableReader::ScanFile(size_t number, const columns::SchemaRef& wanted,

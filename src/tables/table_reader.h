@@ -19,6 +19,9 @@ namespace delta {
 class DeltaTable;
 }
 
+// Of a table whose files others rewrote, and appended to.
+base::Error MixedRows();
+
 // One version of one table. Not thread-safe.
 class TableReader {
  public:
@@ -43,6 +46,17 @@ class TableReader {
   // nothing tells where their rows stand in the log. Errors: kUnsupported when others removed or
   // rewrote some of ours.
   base::Result<std::vector<Stretch>> FilesOf(const base::LogId& log, base::StreamId stream) const;
+  // The files that have the rows of that history, in no order.
+  struct OurFiles {
+    std::vector<size_t> files;
+    std::vector<size_t> of_others;  // that are left out
+    // They rewrote some of ours: nothing tells those files from what they appended, so all are
+    // in `files`. A row of ours is one whose position no other row has.
+    bool rewritten_by_others = false;
+  };
+  // Errors: kCorruption.
+  base::Result<OurFiles> FindOurs(const base::LogId& log, base::StreamId stream) const;
+  const std::string& NameOf(size_t file) const;
   base::Result<void> ScanFile(size_t file, const columns::SchemaRef& wanted,
                               const VisitRows& visit) const;
 

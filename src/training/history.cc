@@ -30,6 +30,7 @@ void ScannedRows::Add(const ScannedRows& more) {
   from_table += more.from_table;
   from_log += more.from_log;
   table_version = std::max(table_version, more.table_version);
+  files_of_others += more.files_of_others;
   of_unknown_time += more.of_unknown_time;
 }
 
@@ -92,7 +93,7 @@ Result<ScannedRows> History::ScanRows(const pipeline::StreamDefinition& stream,
   HR_TRY(const EpochId after, tables::LogGoesOnAfter(*log_, published, table.marker, keeps));
   if (table.marker.value > 0) {
     scanned.table_version = table.reader->version();
-    HR_TRY_VOID(ScanTable(*table.reader, Selected(*stream.schema(), fields), visit, scanned));
+    HR_TRY_VOID(ScanTable(table, id->second, Selected(*stream.schema(), fields), visit, scanned));
   }
   HR_TRY_VOID(ScanTail(published, after, visit, scanned));
   scanned.through = std::max(newest_, table.marker);
@@ -131,15 +132,28 @@ Result<History::Table> History::OpenTable(const std::string& stream) const {
   return Table{std::move(*table), *marker};
 }
 
-Result<void> History::ScanTable(const tables::TableReader& table, const columns::SchemaRef& wanted,
-                                const tables::VisitRows& visit, ScannedRows& scanned) const {
+// Where others rewrote files of ours, only positions tell whose rows are whose: one that is there
+// twice, or is not in the table yet, is a row that somebody appended.
+Result<void> History::ScanTable(const Table& table, base::StreamId stream,
+                                const columns::SchemaRef& wanted, const tables::VisitRows& visit,
+                                ScannedRows& scanned) const {
+  HR_TRY(const auto ours, table.reader->FindOurs(log(), stream));
+  scanned.files_of_others = ours.of_others.size();
+  std::vector<columns::Position> seen;
   auto pass = TrainingPass(environment_);
   const auto counted = [&](const tables::PositionedRows& rows) {
     pass.Wait();
     scanned.from_table += rows.rows.rows();
+    if (ours.rewritten_by_others)
+      seen.insert(seen.end(), rows.positions.begin(), rows.positions.end());
     return visit(rows);
   };
-  return table.Scan(wanted, counted);
+  for (const size_t file : ours.files) HR_TRY_VOID(table.reader->ScanFile(file, wanted, counted));
+  std::ranges::sort(seen);
+  const bool foreign = std::ranges::adjacent_find(seen) != seen.end() ||
+                       (!seen.empty() && seen.back().epoch() > table.marker);
+  if (foreign) return Fail(tables::MixedRows());
+  return {};
 }
 
 Result<void> History::ScanTail(const tables::PublishedStream& stream, EpochId after,

@@ -23,8 +23,9 @@ namespace headrace::training {
 struct ScannedRows {
   uint64_t from_table = 0;
   uint64_t from_log = 0;
-  int64_t table_version = -1;  // -1: there is no table
-  base::EpochId through;       // the last epoch that was looked at
+  int64_t table_version = -1;    // -1: there is no table
+  base::EpochId through;         // the last epoch that was looked at
+  uint64_t files_of_others = 0;  // of the table, not read: no history of the log
   // Of from_log, those of which nothing tells yet when they became visible: no cut by time has
   // them.
   uint64_t of_unknown_time = 0;
@@ -51,7 +52,8 @@ class History {
 
   // Calls `visit` with the rows of a stream, with at least the columns `fields` (indexes into its
   // schema). Live rows at the log's end of which nothing tells yet when they became visible are
-  // known at Timestamp::Max(). Errors: kConflict when the table is ahead of the log;
+  // known at Timestamp::Max(). Rows that other writers appended to the table are left out. Errors:
+  // kConflict when the table is ahead of the log, or they are mixed with ours;
   // kFailedPrecondition when rows are neither in the table nor in the log any more; those of table,
   // log and `visit`.
   base::Result<ScannedRows> ScanRows(const pipeline::StreamDefinition& stream,
@@ -67,8 +69,9 @@ class History {
   };
   bool HasTable(const std::string& stream) const;
   base::Result<Table> OpenTable(const std::string& stream) const;
-  base::Result<void> ScanTable(const tables::TableReader& table, const columns::SchemaRef& wanted,
-                               const tables::VisitRows& visit, ScannedRows& scanned) const;
+  base::Result<void> ScanTable(const Table& table, base::StreamId stream,
+                               const columns::SchemaRef& wanted, const tables::VisitRows& visit,
+                               ScannedRows& scanned) const;
   base::Result<void> ScanTail(const tables::PublishedStream& stream, base::EpochId after,
                               const tables::VisitRows& visit, ScannedRows& scanned) const;
 

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "columns/batch_builder.h"
+#include "tables/others_fixture.h"
 #include "tables/parquet/parquet_reader.h"
 #include "tables/parquet/parquet_writer.h"
 #include "training/testing/shop.h"
@@ -198,6 +199,44 @@ TEST(Train, LooksNeitherPastTheTimeNorAtItsOwnRow) {
   EXPECT_EQ(spend[0], 10);
   EXPECT_EQ(spend[1], 30);
   EXPECT_EQ(spend[2], 30);
+}
+
+constexpr const char* kTable = "data/tables/orders";
+
+// The spend of "a" half an hour after kStartUs.
+Value Spend(Shop& shop) {
+  const ColumnBatch out = ReadOutput(shop);
+  return out.column(*out.schema()->IndexOf("spend_1h")).At(0);
+}
+
+TEST(Train, LeavesRowsOutThatAnotherWriterAppended) {
+  Shop shop(7);
+  shop.Send({{1, 100, "a", 10}, {2, 200, "a", 20}});
+  shop.Publish();
+  tables::fixture::CopyAFile(shop.machine, kTable, "theirs.parquet");
+  WriteLabels(shop, {{99, "a", 1800}});
+  const auto report = Train(shop.machine, Options());
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_EQ(Spend(shop).ToJson(), "30");
+  EXPECT_EQ(report->scanned.from_table, 2U);
+  EXPECT_EQ(report->scanned.files_of_others, 1U);
+}
+
+// Where they wrote our rows anew, nothing but their positions tells whose rows are whose.
+TEST(Train, ReadsRowsThatAnotherWriterMovedButNoneTwice) {
+  Shop shop(8);
+  shop.Send({{1, 100, "a", 10}, {2, 200, "a", 20}});
+  shop.Publish();
+  tables::fixture::CopyAFile(shop.machine, kTable, "theirs.parquet",
+                             tables::fixture::TheyAlso::kRemoveIt);
+  WriteLabels(shop, {{99, "a", 1800}});
+  const auto report = Train(shop.machine, Options());
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_EQ(Spend(shop).ToJson(), "30");
+  tables::fixture::CopyAFile(shop.machine, kTable, "more.parquet");
+  const auto refused = Train(shop.machine, Options());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kConflict) << refused.error().ToString();
 }
 
 TEST(Train, TakesALabelsDateForItsMidnight) {

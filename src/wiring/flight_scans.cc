@@ -60,9 +60,10 @@ class ScannedRows final : public ingest::FlightRows {
     const tables::ScanFigures figures = scan_->figures();
     return fmt::format(
         R"({{"log":"{}","epoch":{},"table_version":{},"marker":{},"rows_from_table":{},)"
-        R"("rows_from_log":{},"files":{},"files_left_out":{}}})",
+        R"("rows_from_log":{},"files":{},"files_left_out":{},"files_of_others":{}}})",
         scan_->log().ToString(), figures.epoch.value, figures.table_version, figures.marker.value,
-        figures.rows_from_table, figures.rows_from_log, figures.files, figures.files_left_out);
+        figures.rows_from_table, figures.rows_from_log, figures.files, figures.files_left_out,
+        figures.files_of_others);
   }
 
  private:

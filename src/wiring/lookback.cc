@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 #include "log/reader.h"
 #include "serving/input_values.h"
+#include "tables/table_reader.h"
 #include "tables/table_rows.h"
 
 namespace headrace::wiring {
@@ -148,8 +150,10 @@ Result<tables::ScanFigures> Lookback::ScanRows(tables::ScanRequest request,
                  "the rows could not be read out of table and log in time: give it longer, or ask "
                  "for an epoch that the state still has");
   };
-  auto scan = sources_.scans.Open(request, late);
+  auto scan = sources_.scans.Open(request, late, tables::RowsOfOthers::kLeftOut);
   if (!scan) return Fail(told(std::move(scan).error()));
+  const bool mixed = (*scan)->figures().rewritten_by_others;
+  std::set<columns::Position> seen;
   for (;;) {
     auto batch = (*scan)->Next();
     if (!batch) return Fail(told(std::move(batch).error()));
@@ -167,6 +171,8 @@ Result<tables::ScanFigures> Lookback::ScanRows(tables::ScanRequest request,
     for (size_t row = 0; row < rows.rows(); ++row)
       positions.push_back(columns::Position::Of({static_cast<uint64_t>(epochs[row])},
                                                 static_cast<uint64_t>(numbers[row])));
+    for (size_t row = 0; mixed && row < positions.size(); ++row)
+      if (!seen.insert(positions[row]).second) return Fail(tables::MixedRows());
     HR_TRY_VOID(visit(rows, positions, columns[at + 2].Int64s()));
   }
 }

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "tables/others_fixture.h"
 #include "wiring/lives_fixture.h"
 #include "wiring/lookback_json.h"
 
@@ -99,6 +100,48 @@ TEST(Lookback, ExplainsWhatIsServedFromStateAndTable) {
   EXPECT_TRUE(sources.contains({"large", RowSource::kState}));
   EXPECT_TRUE(sources.contains({"coarse", RowSource::kTable}));
   EXPECT_TRUE(sources.contains({"total", RowSource::kTable}));
+}
+
+TEST(Lookback, RowsThatAnotherWriterAppendedAreNotCounted) {
+  Lives lives(Looked(kTables));
+  for (int i = 0; i < 10; ++i) lives.Send(80);
+  lives.machine_->RunFor(std::chrono::seconds(10));
+  const std::string served = Served(lives, "card.spend_1h", 2);
+  const ExplainRequest request{
+      .view = "card", .feature = "spend_1h", .source = RowSource::kTable, .served = served};
+  const auto explain = [&] {
+    const auto explained = Explain(lives, request, 2);
+    EXPECT_TRUE(explained) << explained.error().ToString();
+    EXPECT_TRUE(explained && explained->SameBits() == std::optional(true));
+  };
+  const std::string table = std::string(kData) + "/tables/payments";
+  lives.machine_->Run(
+      [&] { tables::fixture::CopyAFile(*lives.machine_, table, "theirs.parquet"); });
+  explain();
+}
+
+TEST(Lookback, RowsThatAnotherWriterMovedAreReadButNoneTwice) {
+  Lives lives(Looked(kTables));
+  for (int i = 0; i < 10; ++i) lives.Send(80);
+  lives.machine_->RunFor(std::chrono::seconds(10));
+  const std::string served = Served(lives, "card.spend_1h", 2);
+  const ExplainRequest request{
+      .view = "card", .feature = "spend_1h", .source = RowSource::kTable, .served = served};
+  const std::string table = std::string(kData) + "/tables/payments";
+  lives.machine_->Run([&] {
+    tables::fixture::CopyAFile(*lives.machine_, table, "theirs.parquet",
+                               tables::fixture::TheyAlso::kRemoveIt);
+  });
+  const auto moved = Explain(lives, request, 2);
+  ASSERT_TRUE(moved) << moved.error().ToString();
+  EXPECT_EQ(moved->SameBits(), std::optional(true));
+  lives.machine_->Run([&] {
+    tables::fixture::CopyAFile(*lives.machine_, table, "a.parquet");
+    tables::fixture::CopyAFile(*lives.machine_, table, "b.parquet");
+  });
+  const auto refused = Explain(lives, request, 2);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kConflict) << refused.error().ToString();
 }
 
 TEST(Lookback, AnEarlierEpochIsExplainedAsItWasServed) {

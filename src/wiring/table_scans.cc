@@ -139,7 +139,8 @@ Result<std::vector<std::string>> TableScans::ColumnsRead(const tables::ScanReque
 }
 
 Result<std::unique_ptr<TableScan>> TableScans::Open(const tables::ScanRequest& request,
-                                                    std::function<bool()> gone) {
+                                                    std::function<bool()> gone,
+                                                    tables::RowsOfOthers of_others) {
   HR_TRY(const TablePublishers::Described described, Find(request.stream));
   HR_TRY(const EpochId epoch, EpochOf(request));
   std::unique_ptr<TableScan> scan(new TableScan(*this));
@@ -153,7 +154,8 @@ Result<std::unique_ptr<TableScan>> TableScans::Open(const tables::ScanRequest& r
                             .table_folder = described.folder,
                             .log_folder = sources_.data_folder + "/log",
                             .epoch = epoch,
-                            .newest = [this] { return sources_.sequencer.status().durable; }};
+                            .newest = [this] { return sources_.sequencer.status().durable; },
+                            .of_others = of_others};
   // Before the table's marker is read: what is not waiting any more is in it by then.
   if (source.stream.made != nullptr) {
     scan->made_ = source.stream.made->CopyAfter(EpochId{0});

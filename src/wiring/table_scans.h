@@ -95,8 +95,9 @@ class TableScans {
   // left; may be empty. Errors: kNotFound for a stream; kInvalidInput for columns, a condition, an
   // epoch that is not durable; kUnsupported, kFailedPrecondition with the reason why rows can't be
   // had; kResourceExhausted; kUnavailable.
-  base::Result<std::unique_ptr<TableScan>> Open(const tables::ScanRequest& request,
-                                                std::function<bool()> gone);
+  base::Result<std::unique_ptr<TableScan>> Open(
+      const tables::ScanRequest& request, std::function<bool()> gone,
+      tables::RowsOfOthers of_others = tables::RowsOfOthers::kRead);
   // The request with its epoch, so that it means the same rows later, and the schema that it gives.
   // Errors: as Open.
   struct Fixed {

@@ -9,6 +9,7 @@
 #include "columns/schema_evolution.h"
 #include "tables/publish/plan.h"
 #include "tables/stream_rows.h"
+#include "tables/table_reader.h"
 
 namespace headrace::tables {
 namespace {
@@ -20,6 +21,8 @@ using base::Fail;
 using base::Result;
 using columns::ColumnBatch;
 using delta::Condition;
+
+constexpr int kVersionsTried = 5;
 
 // The first columns of `schema` out of `rows`, which has them first; or its columns at `fields`.
 ColumnBatch Project(const columns::SchemaRef& schema, const ColumnBatch& rows,
@@ -78,10 +81,33 @@ Result<std::unique_ptr<SnapshotScan>> SnapshotScan::Open(env::Environment& envir
   return scan;
 }
 
+// The newest version. Whose its files are is mostly told by their names; where some are of others,
+// by all that the version says, so that both must be of one.
+Result<void> SnapshotScan::OpenVersion() {
+  for (int attempt = 1;; ++attempt) {
+    auto opened = delta::DeltaReader::Open(environment_, source_.table_folder);
+    if (!opened && opened.error().code() == ErrorCode::kNotFound) return {};
+    HR_TRY(table_, std::move(opened));
+    const auto& files = table_->files();
+    figures_.files_of_others =
+        static_cast<uint64_t>(std::ranges::count_if(files, [this](const delta::AddFile& file) {
+          return !IsFileOf(log_->log(), source_.stream.id, file.path);
+        }));
+    if (figures_.files_of_others == 0 || source_.of_others == RowsOfOthers::kRead) return {};
+    HR_TRY(const auto reader, TableReader::Open(environment_, source_.table_folder));
+    if (reader->version() != table_->state().version && attempt < kVersionsTried) continue;
+    if (reader->version() != table_->state().version)
+      return Fail(ErrorCode::kUnavailable, "the table moves on faster than it is opened: retry");
+    HR_TRY(const auto ours, reader->FindOurs(log_->log(), source_.stream.id));
+    figures_.rewritten_by_others = ours.rewritten_by_others;
+    for (const size_t file : ours.of_others) of_others_.insert(reader->NameOf(file));
+    return {};
+  }
+}
+
 Result<void> SnapshotScan::OpenTable() {
-  auto opened = delta::DeltaReader::Open(environment_, source_.table_folder);
-  if (!opened && opened.error().code() == ErrorCode::kNotFound) return {};
-  HR_TRY(table_, std::move(opened));
+  HR_TRY_VOID(OpenVersion());
+  if (table_ == nullptr) return {};
   figures_.table_version = table_->state().version;
   const auto& markers = table_->state().transactions;
   const auto marker = markers.find(ApplicationId(log_->log(), source_.stream.name));
@@ -112,6 +138,8 @@ Result<void> SnapshotScan::OpenTable() {
                         .is = Condition::Is::kAtMost,
                         .value = columns::Value::Int64(static_cast<int64_t>(last.value))});
   HR_TRY(candidates_, table_->Candidates(conditions));
+  std::erase_if(candidates_,
+                [this](size_t file) { return of_others_.contains(table_->files()[file].path); });
   figures_.files_left_out = table_->files().size() - candidates_.size();
   return {};
 }

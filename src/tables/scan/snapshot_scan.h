@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@
 
 namespace headrace::tables {
 
+// Rows that other writers appended to the table: they are its rows, and no history of the log.
+enum class RowsOfOthers : uint8_t { kRead, kLeftOut };
+
 // Where a stream's rows are.
 struct ScanSource {
   PublishedStream stream;
@@ -40,6 +44,7 @@ struct ScanSource {
   // are made.
   base::EpochId epoch;
   std::function<base::EpochId()> newest;  // durable, when it is called
+  RowsOfOthers of_others = RowsOfOthers::kRead;
 };
 
 struct ScanFigures {
@@ -48,6 +53,10 @@ struct ScanFigures {
   int64_t table_version = -1;  // -1: there is no table
   uint64_t files = 0;          // read, so far
   uint64_t files_left_out = 0;
+  uint64_t files_of_others = 0;  // of the table: read or not, as was asked
+  // Theirs and ours are not told apart by files, so none is left out: who wants the log's rows must
+  // see that no position is there twice.
+  bool rewritten_by_others = false;
   uint64_t rows_from_table = 0;  // so far, those that `where` let through
   uint64_t rows_from_log = 0;
 };
@@ -86,6 +95,7 @@ class SnapshotScan {
  private:
   SnapshotScan(env::Environment& environment, ScanSource source, ScanColumns columns);
   base::Result<void> OpenTable();
+  base::Result<void> OpenVersion();
   base::Result<void> ChooseColumns();
   base::Result<void> FindTail();
   base::Result<void> Charge(base::MemoryBudget& budget);
@@ -102,6 +112,7 @@ class SnapshotScan {
   std::unique_ptr<log::LogReader> log_;
   std::unique_ptr<delta::DeltaReader> table_;  // null without one
   std::vector<std::string> in_table_;          // names of columns_.read that it has
+  std::set<std::string> of_others_;            // files of it that are not read
   std::vector<size_t> candidates_;             // files of it
   size_t next_file_ = 0;
   std::unique_ptr<delta::FileRows> file_;  // being read

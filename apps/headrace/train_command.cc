@@ -3,9 +3,9 @@
 #include <fmt/core.h>
 
 #include <chrono>
+#include <nlohmann/json.hpp>
 
 #include "base/counts.h"
-#include "columns/value.h"
 #include "commands.h"
 #include "env/environment.h"
 #include "pause_notice.h"
@@ -18,20 +18,26 @@ double Seconds(base::Duration d) { return std::chrono::duration<double>(d).count
 
 void PrintJson(const CommandContext& context, const TrainOptions& options,
                const training::TrainReport& report, double waited_s) {
-  std::string output;
-  columns::AppendJsonString(output, options.output);
-  fmt::print(
-      context.out,
-      R"({{"rows":{},"features":{},"known":"{}","output":{},"rows_from_table":{},)"
-      R"("rows_from_log":{},"rows_of_unknown_time":{},"files_of_others":{},"table_version":{},"through_epoch":{},)"
-      R"("seconds":{{"read":{:.3f},)"
-      R"("prepare":{:.3f},"answer":{:.3f},"write":{:.3f}}},"waited_s":{:.3f}}})"
-      "\n",
-      report.rows, report.features, report.assumed ? "assumed" : "observed", output,
-      report.scanned.from_table, report.scanned.from_log, report.scanned.of_unknown_time,
-      report.scanned.files_of_others, report.scanned.table_version, report.scanned.through.value,
-      Seconds(report.read), Seconds(report.prepare), Seconds(report.answer), Seconds(report.write),
-      waited_s);
+  const training::ScannedRows& scanned = report.scanned;
+  const nlohmann::ordered_json json = {{"rows", report.rows},
+                                       {"features", report.features},
+                                       {"known", report.assumed ? "assumed" : "observed"},
+                                       {"output", options.output},
+                                       {"rows_from_table", scanned.from_table},
+                                       {"rows_from_log", scanned.from_log},
+                                       {"rows_of_unknown_time", scanned.of_unknown_time},
+                                       {"files_of_others", scanned.files_of_others},
+                                       {"labels_without_own_row", report.without_own_row},
+                                       {"table_version", scanned.table_version},
+                                       {"through_epoch", scanned.through.value},
+                                       {"seconds",
+                                        {{"read", Seconds(report.read)},
+                                         {"prepare", Seconds(report.prepare)},
+                                         {"answer", Seconds(report.answer)},
+                                         {"write", Seconds(report.write)}}},
+                                       {"waited_s", waited_s}};
+  fmt::print(context.out, "{}\n",
+             json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 void PrintText(const CommandContext& context, const TrainOptions& options,
@@ -56,6 +62,9 @@ void PrintText(const CommandContext& context, const TrainOptions& options,
     fmt::print(context.out,
                "  not in  {} that other writers appended to the table: no history of the log\n",
                base::Counted(others, "data file"));
+  if (report.without_own_row > 0)
+    fmt::print(context.out, "  own row {} without a value in `{}`: no row was left out for it\n",
+               base::Counted(report.without_own_row, "label"), options.exclude_column);
   fmt::print(
       context.out, "  time    read {:.1f} s, sort {:.1f} s, answer {:.1f} s, write {:.1f} s\n",
       Seconds(report.read), Seconds(report.prepare), Seconds(report.answer), Seconds(report.write));

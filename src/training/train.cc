@@ -102,10 +102,20 @@ class TrainingRun {
       return Fail(base::Error(ErrorCode::kInvalidInput, "the labels' time is no timestamp column")
                       .With("column", options_.time_column));
     }
-    if (options_.exclude_column) {
-      HR_TRY(exclude_column_, LabelColumn(*options_.exclude_column));
-    }
+    if (options_.exclude_column) HR_TRY_VOID(FindExclude());
     return NameOutputs();
+  }
+
+  Result<void> FindExclude() {
+    if (plan_->views.empty())
+      return Fail(base::Error(ErrorCode::kInvalidInput,
+                              "the service reads no view, so there are no rows to leave out by a "
+                              "column of theirs (--exclude)")
+                      .With("service", options_.service));
+    HR_TRY(exclude_column_, LabelColumn(*options_.exclude_column));
+    for (size_t row = 0; row < labels_.rows(); ++row)
+      report_.without_own_row += labels_.column(*exclude_column_).IsNull(row) ? 1 : 0;
+    return {};
   }
 
   Result<size_t> LabelColumn(const std::string& name) const {

@@ -28,6 +28,8 @@ struct TrainOptions {
 struct TrainReport {
   uint64_t rows = 0;
   size_t features = 0;
+  uint64_t without_own_row =
+      0;                 // labels whose exclude_column is null: nothing is left out for them
   bool assumed = false;  // when rows became known was not observed for every stream
   ScannedRows scanned;
   base::Duration read{0}, prepare{0}, answer{0}, write{0};
@@ -37,7 +39,8 @@ struct TrainReport {
 // names that it answers them with, then `_known`: "observed", or "assumed" when a stream's rows
 // have no observed time at which they became known. A label without a time, or with a null key, has
 // null features. Errors: kNotFound (no log, service, labels file); kInvalidInput for a column that
-// is missing, of a type that cannot be used, or that has a feature's name.
+// is missing, of a type that cannot be used, or that has a feature's name, and for an
+// exclude_column where the service reads no rows.
 base::Result<TrainReport> Train(env::Environment& environment, const TrainOptions& options);
 
 }  // namespace headrace::training

@@ -201,6 +201,65 @@ TEST(Train, LooksNeitherPastTheTimeNorAtItsOwnRow) {
   EXPECT_EQ(spend[2], 30);
 }
 
+// A label of the members' service; no `id` for one that is no order.
+struct MemberLabel {
+  std::optional<int64_t> id;
+  int64_t at_s;
+  std::optional<int64_t> epoch = {};
+};
+
+void WriteMemberLabels(Shop& shop, const std::vector<MemberLabel>& labels) {
+  columns::BatchBuilder builder(std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = "customer", .type = Type::kString},
+                         {.id = 2, .name = "when", .type = Type::kTimestamp},
+                         {.id = 3, .name = "member_since", .type = Type::kTimestamp},
+                         {.id = 4, .name = "id", .type = Type::kInt64},
+                         {.id = 5, .name = "answered", .type = Type::kInt64}}));
+  const auto append = [&](size_t column, std::optional<int64_t> value) {
+    if (value) {
+      builder.column(column).AppendInt(*value);
+    } else {
+      builder.column(column).AppendNull();
+    }
+  };
+  for (const MemberLabel& label : labels) {
+    builder.column(0).AppendText("a");
+    builder.column(1).AppendInt(kStartUs + label.at_s * 1'000'000);
+    builder.column(2).AppendInt(kStartUs);
+    append(3, label.id);
+    append(4, label.epoch);
+  }
+  WriteParquet(shop, builder.Finish(), kLabels);
+}
+
+TEST(Train, RefusesToLeaveRowsOutWhereNoneAreRead) {
+  Shop shop(9);
+  shop.Send({{1, 100, "a", 10}});
+  WriteMemberLabels(shop, {{1, 200}});
+  TrainOptions options = Options();
+  options.service = "joiners";
+  const auto refused = Train(shop.machine, options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kInvalidInput) << refused.error().ToString();
+  options.exclude_column.reset();
+  EXPECT_TRUE(Train(shop.machine, options));
+}
+
+TEST(Train, CountsLabelsThatNameNoRow) {
+  Shop shop(10);
+  shop.Send({{1, 100, "a", 10}, {2, 200, "a", 20}});
+  WriteMemberLabels(shop, {{2, 300}, {std::nullopt, 300}, {std::nullopt, 300}});
+  TrainOptions options = Options();
+  options.service = "members";
+  const auto report = Train(shop.machine, options);
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_EQ(report->without_own_row, 2U);
+  const ColumnBatch out = ReadOutput(shop);
+  const size_t last = *out.schema()->IndexOf("last_amount");
+  EXPECT_EQ(out.column(last).At(0).ToJson(), "10");
+  EXPECT_EQ(out.column(last).At(1).ToJson(), "20");
+}
+
 constexpr const char* kTable = "data/tables/orders";
 
 // The spend of "a" half an hour after kStartUs.

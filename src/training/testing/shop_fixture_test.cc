@@ -47,6 +47,7 @@ on_request:
 services:
   checkout: {features: [customer.*, latest.*, share, over]}
   members: {features: [latest.last_amount, joined]}
+  joiners: {features: [joined]}
 tables: {orders: {commit: 1h}}
 )";
 

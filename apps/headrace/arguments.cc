@@ -354,6 +354,11 @@ void Arguments::Impl::AddTraining() {
       .add_option("--exclude", train.exclude_column,
                   "A column of labels and stream that names a label's own row, which is left out")
       ->type_name("COLUMN");
+  training
+      .add_option("--epoch", train.epoch_column,
+                  "The labels' column with the epoch of the answer that they carry: with its as_of "
+                  "as the time they get what was answered")
+      ->type_name("COLUMN");
   training.add_option("-o,--output", train.output, "The training set to write (Parquet)")
       ->required()
       ->type_name("FILE");

@@ -164,6 +164,7 @@ struct TrainOptions {
   std::string service;
   std::string time_column;
   std::string exclude_column;  // empty: a label is no row of the stream
+  std::string epoch_column;    // empty: what was known is decided by the time
   std::string output;
 };
 int RunTrain(const TrainOptions& options, CommandContext& context);

@@ -80,6 +80,7 @@ int RunTrain(const TrainOptions& options, CommandContext& context) {
   train.service = options.service;
   train.time_column = options.time_column;
   if (!options.exclude_column.empty()) train.exclude_column = options.exclude_column;
+  if (!options.epoch_column.empty()) train.epoch_column = options.epoch_column;
   train.output = options.output;
   const training::EnginePauses pauses(*environment, options.data, SayPauses(context));
   const auto report = training::Train(*environment, train);

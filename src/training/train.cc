@@ -1,7 +1,8 @@
 // 1. The pipeline that the log names last, and the service's plan: keys, request inputs, views.
 // 2. The labels; each of their columns that is needed, as values of the plan's types.
 // 3. The history of the views, sorted.
-// 4. In slices of rows, in parallel: a question a row and view, cut at the label's time.
+// 4. In slices of rows, in parallel: a question a row and view, cut at the epoch that the label
+//    names, else at its time.
 // 5. The slices in order, to one Parquet file.
 #include "training/train.h"
 
@@ -103,6 +104,7 @@ class TrainingRun {
                       .With("column", options_.time_column));
     }
     if (options_.exclude_column) HR_TRY_VOID(FindExclude());
+    if (options_.epoch_column) HR_TRY_VOID(FindEpochs());
     return NameOutputs();
   }
 
@@ -115,6 +117,25 @@ class TrainingRun {
     HR_TRY(exclude_column_, LabelColumn(*options_.exclude_column));
     for (size_t row = 0; row < labels_.rows(); ++row)
       report_.without_own_row += labels_.column(*exclude_column_).IsNull(row) ? 1 : 0;
+    return {};
+  }
+
+  Result<void> FindEpochs() {
+    HR_TRY(epoch_column_, LabelColumn(*options_.epoch_column));
+    const Column& epochs = labels_.column(*epoch_column_);
+    if (epochs.type() != Type::kInt64 && epochs.type() != Type::kInt32)
+      return Fail(base::Error(ErrorCode::kInvalidInput, "the labels' epoch is no integer column")
+                      .With("column", *options_.epoch_column));
+    for (size_t row = 0; row < labels_.rows(); ++row) {
+      if (epochs.IsNull(row)) continue;
+      const int64_t epoch = epochs.At(row).as_int();
+      if (epoch > 0 && static_cast<uint64_t>(epoch) <= history_->newest().value) continue;
+      return Fail(base::Error(ErrorCode::kInvalidInput,
+                              fmt::format("epoch {} is not in the log, which ends with {}", epoch,
+                                          history_->newest().value))
+                      .With("column", *options_.epoch_column)
+                      .With("row", std::to_string(row)));
+    }
     return {};
   }
 
@@ -198,11 +219,11 @@ class TrainingRun {
   // Step 4.
   Result<void> AnswerSlice(size_t begin, size_t end, ColumnBatch& out) const {
     columns::BatchBuilder builder(feature_schema_);
-    const std::string known = report_.assumed ? "assumed" : "observed";
     const size_t features = plan_->columns->size();
     std::vector<columns::Value> inputs(input_columns_.size());
     for (size_t row = begin; row < end; ++row) {
-      builder.column(features).AppendText(known);
+      const auto epoch = EpochOf(row);
+      builder.column(features).AppendText(report_.assumed && !epoch ? "assumed" : "observed");
       HR_TRY(const bool asked, BindRow(row, inputs));
       if (!asked) {
         for (size_t i = 0; i < features; ++i) builder.column(i).AppendNull();
@@ -210,7 +231,8 @@ class TrainingRun {
       }
       pipeline::Cut cut;
       const base::Timestamp time{labels_.column(time_column_).Int64s()[row]};
-      cut.known_at_max = time;
+      cut.epoch_max = epoch;
+      if (!epoch) cut.known_at_max = time;
       if (exclude_column_) {
         HR_TRY(cut.without, Converted(*exclude_column_, row, *exclude_type_));
         if (cut.without->is_null()) cut.without.reset();
@@ -229,6 +251,12 @@ class TrainingRun {
     } else {
       column.AppendNull();
     }
+  }
+
+  // Of the answer that the label carries; nothing when its time decides what was known.
+  std::optional<base::EpochId> EpochOf(size_t row) const {
+    if (!epoch_column_ || labels_.column(*epoch_column_).IsNull(row)) return std::nullopt;
+    return base::EpochId{static_cast<uint64_t>(labels_.column(*epoch_column_).At(row).as_int())};
   }
 
   // False when the label has no time, or a join key is null.
@@ -281,6 +309,7 @@ class TrainingRun {
   size_t time_column_ = 0;
   std::optional<size_t> exclude_column_;
   std::optional<Type> exclude_type_;
+  std::optional<size_t> epoch_column_;
   SchemaRef feature_schema_;  // features and _known
   SchemaRef output_schema_;
   std::unique_ptr<OfflineAnswers> answers_;

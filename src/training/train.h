@@ -20,9 +20,10 @@ struct TrainOptions {
   std::string time_column;  // a timestamp of the labels: only rows known by then count
   std::optional<std::string>
       exclude_column;  // of labels and stream: rows that equal the label's are left out
-  std::string output;  // a Parquet file; replaced
-  size_t workers = 2;  // 0: this thread
-  uint64_t labels_max = 50'000'000;  // more are kResourceExhausted: train in parts
+  std::optional<std::string> epoch_column;  // of the labels: the epoch of an answer, an integer
+  std::string output;                       // a Parquet file; replaced
+  size_t workers = 2;                       // 0: this thread
+  uint64_t labels_max = 50'000'000;         // more are kResourceExhausted: train in parts
 };
 
 struct TrainReport {
@@ -37,10 +38,12 @@ struct TrainReport {
 
 // The output has the labels' columns in their order and rows, then the service's features under the
 // names that it answers them with, then `_known`: "observed", or "assumed" when a stream's rows
-// have no observed time at which they became known. A label without a time, or with a null key, has
-// null features. Errors: kNotFound (no log, service, labels file); kInvalidInput for a column that
-// is missing, of a type that cannot be used, or that has a feature's name, and for an
-// exclude_column where the service reads no rows.
+// have no observed time at which they became known. A label that names the epoch of an answer gets
+// what was answered then, if its time is the answer's as_of: the rows of epochs up to that one,
+// which is always observed; another label the rows known at its time. A label without a time, or
+// with a null key, has null features. Errors: kNotFound (no log, service, labels file);
+// kInvalidInput for a column that is missing, of a type that cannot be used, or that has a
+// feature's name, and for an exclude_column where the service reads no rows.
 base::Result<TrainReport> Train(env::Environment& environment, const TrainOptions& options);
 
 }  // namespace headrace::training

@@ -260,6 +260,77 @@ TEST(Train, CountsLabelsThatNameNoRow) {
   EXPECT_EQ(out.column(last).At(1).ToJson(), "20");
 }
 
+// Rows that came later are not known to the answer, whatever their event time.
+TEST(Train, ALabelThatNamesAnAnswersEpochGetsTheAnswer) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  Shop shop(seed);
+  const std::vector<Order> orders = RandomOrders(random, 400);
+  std::vector<serving::FeatureAnswer> answers;
+  columns::BatchBuilder labels(std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = "customer", .type = Type::kString},
+                         {.id = 2, .name = "when", .type = Type::kTimestamp},
+                         {.id = 3, .name = "basket", .type = Type::kFloat64},
+                         {.id = 4, .name = "answered", .type = Type::kInt64}}));
+  for (size_t begin = 0; begin < orders.size(); begin += 10) {
+    const auto first = orders.begin() + static_cast<ptrdiff_t>(begin);
+    shop.Send({first, first + 10});
+    if (begin == 200) shop.Publish();
+    for (int i = 0; i < 3; ++i) {
+      const std::string customer = "c" + std::to_string(random() % 8);
+      const double basket = static_cast<double>(random() % 100);
+      const auto& answer = answers.emplace_back(shop.Ask(customer, basket));
+      labels.column(0).AppendText(customer);
+      labels.column(1).AppendInt(answer.as_of.us);
+      labels.column(2).AppendDouble(basket);
+      labels.column(3).AppendInt(static_cast<int64_t>(answer.epoch.value));
+    }
+  }
+  WriteParquet(shop, labels.Finish(), kLabels);
+  TrainOptions options = Options();
+  options.exclude_column.reset();
+  options.epoch_column = "answered";
+  const auto report = Train(shop.machine, options);
+  ASSERT_TRUE(report) << report.error().ToString();
+  const ColumnBatch out = ReadOutput(shop);
+  ASSERT_EQ(out.rows(), answers.size());
+  for (size_t row = 0; row < answers.size(); ++row) {
+    for (size_t i = 0; i < answers[row].columns->size(); ++i) {
+      const std::string& name = (*answers[row].columns)[i].shown;
+      const Value got = out.column(*out.schema()->IndexOf(name)).At(row);
+      const Value& served = answers[row].values[i];
+      EXPECT_TRUE(got.SameBits(served) || (got.is_null() && served.is_null()))
+          << name << " of label " << row << ": " << got.ToJson() << ", served " << served.ToJson();
+    }
+    EXPECT_EQ(out.column(*out.schema()->IndexOf("_known")).Text(row), "observed");
+  }
+}
+
+TEST(Train, ALabelsEpochMustBeInTheLog) {
+  Shop shop(11);
+  shop.Send({{1, 100, "a", 10}});
+  TrainOptions options = Options();
+  options.service = "members";
+  options.exclude_column.reset();
+  options.epoch_column = "answered";
+  // Without one the label's time counts: the order is known from 103 on.
+  const auto epoch = shop.AskList("a", {"latest.last_amount"}).epoch.value;
+  WriteMemberLabels(shop, {{1, 102, static_cast<int64_t>(epoch)}, {1, 102, std::nullopt}});
+  ASSERT_TRUE(Train(shop.machine, options));
+  const ColumnBatch out = ReadOutput(shop);
+  EXPECT_EQ(out.column(*out.schema()->IndexOf("last_amount")).At(0).ToJson(), "10");
+  EXPECT_TRUE(out.column(*out.schema()->IndexOf("last_amount")).At(1).is_null());
+  for (const int64_t none : {int64_t{0}, int64_t{-1}, int64_t{1000}}) {
+    WriteMemberLabels(shop, {{1, 200, none}});
+    const auto refused = Train(shop.machine, options);
+    ASSERT_FALSE(refused) << none;
+    EXPECT_EQ(refused.error().code(), ErrorCode::kInvalidInput) << refused.error().ToString();
+  }
+  options.epoch_column = "when";
+  EXPECT_FALSE(Train(shop.machine, options));
+}
+
 constexpr const char* kTable = "data/tables/orders";
 
 // The spend of "a" half an hour after kStartUs.

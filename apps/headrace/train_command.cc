@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/counts.h"
+#include "base/time.h"
 #include "commands.h"
 #include "env/environment.h"
 #include "pause_notice.h"
@@ -28,6 +29,7 @@ void PrintJson(const CommandContext& context, const TrainOptions& options,
                                        {"rows_of_unknown_time", scanned.of_unknown_time},
                                        {"files_of_others", scanned.files_of_others},
                                        {"labels_without_own_row", report.without_own_row},
+                                       {"max_lag_not_applied", report.max_lag.has_value()},
                                        {"table_version", scanned.table_version},
                                        {"through_epoch", scanned.through.value},
                                        {"seconds",
@@ -65,6 +67,12 @@ void PrintText(const CommandContext& context, const TrainOptions& options,
   if (report.without_own_row > 0)
     fmt::print(context.out, "  own row {} without a value in `{}`: no row was left out for it\n",
                base::Counted(report.without_own_row, "label"), options.exclude_column);
+  if (report.max_lag)
+    fmt::print(
+        context.out,
+        "  max_lag {} of the service is not looked at: where a source was silent for longer, "
+        "the value is that of its last events\n",
+        base::FormatDuration(*report.max_lag));
   fmt::print(
       context.out, "  time    read {:.1f} s, sort {:.1f} s, answer {:.1f} s, write {:.1f} s\n",
       Seconds(report.read), Seconds(report.prepare), Seconds(report.answer), Seconds(report.write));

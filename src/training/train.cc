@@ -92,6 +92,7 @@ class TrainingRun {
                                        "pipeline " + definition_->name));
     }
     HR_TRY(plan_, serving::CompileService(*definition_, definition_->services[*index]));
+    report_.max_lag = plan_->max_lag;
     HR_TRY(labels_, ReadLabels(environment_, options_));
     for (const serving::PlanInput& input : plan_->inputs) {
       HR_TRY(const size_t column, LabelColumn(input.name));

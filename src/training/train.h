@@ -32,6 +32,8 @@ struct TrainReport {
   uint64_t without_own_row =
       0;                 // labels whose exclude_column is null: nothing is left out for them
   bool assumed = false;  // when rows became known was not observed for every stream
+  // Of the service, if it has one: no label was held against it.
+  std::optional<base::Duration> max_lag;
   ScannedRows scanned;
   base::Duration read{0}, prepare{0}, answer{0}, write{0};
 };

@@ -331,6 +331,20 @@ TEST(Train, ALabelsEpochMustBeInTheLog) {
   EXPECT_FALSE(Train(shop.machine, options));
 }
 
+TEST(Train, SaysThatMaxLagIsNotLookedAt) {
+  Shop shop(12);
+  shop.Send({{1, 100, "a", 10}});
+  WriteMemberLabels(shop, {{1, 200}});
+  TrainOptions options = Options();
+  options.exclude_column.reset();
+  for (const auto& [service, looked_at] : {std::pair("members", true), std::pair("fresh", false)}) {
+    options.service = service;
+    const auto report = Train(shop.machine, options);
+    ASSERT_TRUE(report) << report.error().ToString();
+    EXPECT_EQ(!report->max_lag.has_value(), looked_at) << service;
+  }
+}
+
 constexpr const char* kTable = "data/tables/orders";
 
 // The spend of "a" half an hour after kStartUs.

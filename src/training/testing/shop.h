@@ -32,7 +32,7 @@ inline constexpr int64_t kArrivesAfterUs = 3'000'000;
 // Views customer (10m, 1h: orders, spend, quarters = sum(amount / 4.0), p50), latest (last amount);
 // on_request share and over (of the request's basket), joined (its member_since as it is); services
 // checkout with all but that, and members with that and last amount, and
-// joiners with that alone.
+// joiners with that alone; fresh has a max_lag.
 class Shop {
  public:
   explicit Shop(uint64_t seed);

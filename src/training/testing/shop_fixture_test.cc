@@ -48,6 +48,7 @@ services:
   checkout: {features: [customer.*, latest.*, share, over]}
   members: {features: [latest.last_amount, joined]}
   joiners: {features: [joined]}
+  fresh: {features: [latest.last_amount], max_lag: 5s}
 tables: {orders: {commit: 1h}}
 )";
 

@@ -1,5 +1,5 @@
 """What a single file may hold: no system call outside env, no heavy header in a header, no grab-bag
-name, no path of one machine. Each rule reads one file and returns findings."""
+name, no path of one machine, no JSON that throws. Each rule reads one file and returns findings."""
 
 from __future__ import annotations
 
@@ -37,6 +37,9 @@ CLASS_NAME = re.compile(
     r"\b(?:class|struct)\s+(?:\[\[\w+\]\]\s+)?(\w*(?:Utils?|Helpers?|Manager|Processor|Misc|Common|Info))\s*"
     r"(?:final\s*)?[:{]"
 )
+# Throws at the first byte that is not UTF-8, and texts come from outside.
+STRICT_JSON = re.compile(r"(\.|->)dump\(")
+JSON_TEXT = Path("src/base/json_text.h")
 UNFINISHED = re.compile("TO" r"DO\b|FIX" r"ME\b|\bX" "XX" r"\b")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+|tmp/(?!headrace)\w+)/")
 REGISTRY_HOST = re.compile(
@@ -71,6 +74,10 @@ def check_cpp(path: Path, text: str) -> list[Finding]:
         if not may_touch_system(path) and (call := SYSTEM_CALLS.search(code)):
             message = f"`{call.group(0).strip()}` outside env/: take it through an env interface"
             findings.append(Finding(str(path), number, "system-call", message))
+        strict = STRICT_JSON.search(code) and not path.stem.endswith("_test") and path != JSON_TEXT
+        if strict and path.parts[0] in {"src", "apps"}:
+            message = f"JSON as text is made by JsonText ({JSON_TEXT.name})"
+            findings.append(Finding(str(path), number, "strict-json", message))
         if name := CLASS_NAME.search(code):
             message = f"class {name.group(1)}: name the concept, not a grab bag"
             findings.append(Finding(str(path), number, "grab-bag", message))

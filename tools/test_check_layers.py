@@ -48,6 +48,8 @@ VIOLATIONS = [
     ("src/columns/dice.cc", "std::random_device dice;\n", "system-call"),
     ("src/columns/folder.cc", "#include <filesystem>\n", "system-call"),
     ("src/columns/variable.cc", 'auto* home = getenv("HOME");\n', "system-call"),
+    ("src/watch/status.cc", "return json.dump();\n", "strict-json"),
+    ("apps/headrace/get.cc", "return answer->dump(1);\n", "strict-json"),
     ("src/columns/arrow.h", "#include <arrow/array.h>\n", "heavy-header"),
     ("src/columns/json.h", "#include <nlohmann/json.hpp>\n", "heavy-header"),
     ("src/columns/string_util.h", "#pragma once\n", "grab-bag"),

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/counts.h"
+#include "base/json_text.h"
 #include "commands.h"
 #include "env/environment.h"
 #include "http_calls.h"
@@ -225,7 +226,7 @@ int Carry(CommandContext& context, HttpCalls& calls, const Result<std::string>& 
                  base::Counted(static_cast<uint64_t>(Number(*change, "rows_done")), "row"),
                  "      back: headrace rollback");
   }
-  if (context.json()) fmt::print(context.out, "{}\n", result.dump());
+  if (context.json()) fmt::print(context.out, "{}\n", base::JsonText(result));
   return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/counts.h"
+#include "base/json_text.h"
 #include "commands.h"
 #include "http_calls.h"
 
@@ -22,7 +23,7 @@ void PrintLetter(const CommandContext& context, const json& letter) {
   fmt::print(context.out, "{} epoch {} row {}: {}{}: {}\n  {}\n", letter.value("stream", ""),
              letter.value("epoch", 0ULL), letter.value("row", 0ULL),
              field.empty() ? "" : field + " ", letter.value("rule", ""), letter.value("reason", ""),
-             payload.is_string() ? payload.get<std::string>() : payload.dump());
+             payload.is_string() ? payload.get<std::string>() : base::JsonText(payload));
 }
 
 }  // namespace

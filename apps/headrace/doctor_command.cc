@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/counts.h"
+#include "base/json_text.h"
 #include "commands.h"
 #include "env/environment.h"
 #include "tables/delta/table_findings.h"
@@ -96,9 +97,7 @@ int RunDoctor(const DoctorOptions& options, CommandContext& context) {
   if (!survey) return ReportError(context, survey.error());
   const auto findings = tables::delta::FindingsOf(*survey, folder);
   if (context.json()) {
-    fmt::print(
-        context.out, "{}\n",
-        ToJson(*survey, findings).dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+    fmt::print(context.out, "{}\n", base::JsonText(ToJson(*survey, findings)));
   } else {
     Print(context.out, folder, *survey, findings);
   }

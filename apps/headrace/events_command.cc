@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "aligned_lines.h"
+#include "base/json_text.h"
 #include "base/next_step.h"
 #include "commands.h"
 #include "contract/diagnostic_report.h"
@@ -56,7 +57,7 @@ base::Result<std::string> Ask(const EventsOptions& options) {
   }
   if (options.epoch) question["epoch"] = *options.epoch;
   if (!options.source.empty()) question["source"] = options.source;
-  auto answer = calls.PostJson("/last-events", question.dump());
+  auto answer = calls.PostJson("/last-events", base::JsonText(question));
   if (!answer) return Fail(NoViewOrStream(name, names, std::move(answer).error()));
   return answer;
 }

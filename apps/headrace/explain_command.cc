@@ -10,6 +10,7 @@
 
 #include "aligned_lines.h"
 #include "base/counts.h"
+#include "base/json_text.h"
 #include "clock_text.h"
 #include "columns/value.h"
 #include "commands.h"
@@ -76,7 +77,7 @@ Result<std::string> Ask(const ExplainOptions& options) {
     question["served"] = json::parse(options.served, nullptr, /*allow_exceptions=*/false);
     if (question["served"].is_discarded()) question["served"] = options.served;
   }
-  return calls.PostJson("/explain", question.dump());
+  return calls.PostJson("/explain", base::JsonText(question));
 }
 
 std::string WhyOf(const ordered_json& row) {

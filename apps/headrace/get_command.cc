@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "aligned_lines.h"
+#include "base/json_text.h"
 #include "base/next_step.h"
 #include "clock_text.h"
 #include "columns/value.h"
@@ -96,11 +97,11 @@ base::Result<std::string> Ask(const GetOptions& options) {
   for (const std::string& key : options.keys)
     HR_TRY_VOID(AddInput(key, asked.inputs, question["entities"]));
   if (!options.epoch && options.as_of.empty())
-    return calls.PostJson("/get-online-features", question.dump());
+    return calls.PostJson("/get-online-features", base::JsonText(question));
   if (!options.as_of.empty()) question["as_of"] = options.as_of;
   return calls.PostJson(
       options.epoch ? fmt::format("/get-features-at?epoch={}", *options.epoch) : "/get-features-at",
-      question.dump());
+      base::JsonText(question));
 }
 
 // One line a feature: name, value, status, time of the key's newest row.

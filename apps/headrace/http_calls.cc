@@ -6,6 +6,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "base/next_step.h"
 #include "client_tls.h"
 
@@ -129,7 +130,7 @@ base::Result<std::string> HttpCalls::PostEvents(const std::string& stream, std::
 }
 
 std::string TextOf(const nlohmann::ordered_json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
+  return value.is_string() ? value.get<std::string>() : base::JsonText(value);
 }
 
 int WriteAnswer(CommandContext& context, const base::Result<std::string>& answer,

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/counts.h"
+#include "base/json_text.h"
 #include "clock_text.h"
 #include "columns/value.h"
 #include "commands.h"
@@ -27,9 +28,7 @@ constexpr size_t kRowsShown = 10;
 
 std::string LogFolder(const std::string& data) { return data + "/log"; }
 
-std::string Dump(const ordered_json& json) {
-  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-}
+std::string Dump(const ordered_json& json) { return base::JsonText(json); }
 
 // "1.5 MiB".
 std::string Size(uint64_t bytes) {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/counts.h"
+#include "base/json_text.h"
 #include "commands.h"
 #include "flight_scanner.h"
 #include "rows_file.h"
@@ -52,7 +53,7 @@ int RunScan(const ScanOptions& options, CommandContext& context) {
   if (scanned->summary.is_object()) summary.update(scanned->summary);
   if (!options.output.empty()) summary["file"] = options.output;
   if (context.json()) {
-    fmt::print(context.out, "{}\n", summary.dump());
+    fmt::print(context.out, "{}\n", base::JsonText(summary));
     return 0;
   }
   // Rows may be going to a pipe: what is said of them is for people.

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/counts.h"
+#include "base/json_text.h"
 #include "commands.h"
 #include "env/environment.h"
 #include "tables/delta/delta_reader.h"
@@ -100,7 +101,7 @@ int RunTableDiff(const TableDiffOptions& options, CommandContext& context) {
     if (diff.rows)
       json["rows"] = {{"only_before", diff.rows->only_before},
                       {"only_after", diff.rows->only_after}};
-    fmt::print(context.out, "{}\n", json.dump());
+    fmt::print(context.out, "{}\n", base::JsonText(json));
     return 0;
   }
   fmt::print(context.out, "version {} and version {}\n", compared->before, compared->after);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/counts.h"
+#include "base/json_text.h"
 #include "base/time.h"
 #include "commands.h"
 #include "contract/yaml_reading.h"
@@ -64,7 +65,8 @@ Result<ordered_json> Ask(const Address& http, const std::string& table, const ch
                          const ordered_json& body) {
   HttpCalls calls(http, kAnswerWithin);
   HR_TRY(const std::string text,
-         calls.PostJson(fmt::format("/tables/{}/{}", PercentEncode(table), verb), body.dump()));
+         calls.PostJson(fmt::format("/tables/{}/{}", PercentEncode(table), verb),
+                        base::JsonText(body)));
   ordered_json answer = ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (answer.is_object()) return answer;
   return Fail(ErrorCode::kInternal, "the engine's answer is no JSON object");
@@ -131,7 +133,7 @@ int RunOptimize(const OptimizeOptions& options, CommandContext& context) {
   const auto answer = Ask(options.http, options.table, "optimize", *body);
   if (!answer) return ReportError(context, answer.error());
   if (context.json()) {
-    fmt::print(context.out, "{}\n", answer->dump());
+    fmt::print(context.out, "{}\n", base::JsonText(*answer));
   } else {
     PrintOptimized(context.out, options, *answer);
   }
@@ -146,7 +148,7 @@ int RunVacuum(const VacuumOptions& options, CommandContext& context) {
   const auto answer = Ask(options.http, options.table, "vacuum", body);
   if (!answer) return ReportError(context, answer.error());
   if (context.json()) {
-    fmt::print(context.out, "{}\n", answer->dump());
+    fmt::print(context.out, "{}\n", base::JsonText(*answer));
   } else {
     PrintVacuumed(context.out, options, *answer);
   }

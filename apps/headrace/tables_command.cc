@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/counts.h"
+#include "base/json_text.h"
 #include "base/time.h"
 #include "commands.h"
 #include "env/environment.h"
@@ -209,9 +210,7 @@ int RunTables(const TablesOptions& options, CommandContext& context) {
     }
   }
   if (context.json())
-    fmt::print(
-        context.out, "{}\n",
-        ordered_json{{"tables", all}}.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+    fmt::print(context.out, "{}\n", base::JsonText(ordered_json{{"tables", all}}));
   return 0;
 }
 

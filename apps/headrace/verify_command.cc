@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/counts.h"
+#include "base/json_text.h"
 #include "commands.h"
 #include "env/environment.h"
 #include "pause_notice.h"
@@ -68,8 +69,7 @@ void PrintJson(const CommandContext& context, const VerifyReport& report, double
                        {"differences", ordered_json::array()}};
   for (const Difference& difference : report.differences)
     json["differences"].push_back(DifferenceJson(difference));
-  fmt::print(context.out, "{}\n",
-             json.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+  fmt::print(context.out, "{}\n", base::JsonText(json));
 }
 
 void PrintDifference(const CommandContext& context, const Difference& difference) {

@@ -68,5 +68,16 @@ TEST(Log, QuotesValuesWithBlanks) {
   EXPECT_EQ(seen, "room.event plain=1 text=\"two words\"");
 }
 
+// Of text from outside: neither a line nor a field of its own making.
+TEST(Log, AValueEndsNeitherItsQuotesNorItsLine) {
+  std::string seen;
+  SetLogSink([&](const LogLine& line) { seen = line.fields; });
+  LogInfo("room.event", {{"path", "a\" level=\"x\nb\\c\r\t\x1b[0m\x7f"}, {"back", "a\\b"}});
+  EXPECT_EQ(seen, R"(path="a\" level=\"x\nb\\c\r\t\x1b[0m\x7f" back=a\b)");
+  LogInfo("room.event", {{"utf8", "café d\xe9"}});
+  EXPECT_EQ(seen, "utf8=\"café d\xe9\"") << "bytes are not judged here";
+  SetLogSink({});
+}
+
 }  // namespace
 }  // namespace headrace::base

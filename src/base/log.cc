@@ -1,7 +1,9 @@
 #include "base/log.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <iterator>
 #include <mutex>
 
 #include <fmt/core.h>
@@ -34,14 +36,43 @@ std::string Stamp() {
   return fmt::format("{}.{:03}Z", std::string_view(text, size), now.tv_nsec / 1'000'000);
 }
 
+bool NeedsQuotes(std::string_view value) {
+  return value.empty() || std::ranges::any_of(value, [](char c) {
+           return static_cast<unsigned char>(c) <= ' ' || c == '"' || c == '\x7f';
+         });
+}
+
+// So that a value ends neither its quotes nor its line.
+void AppendQuoted(std::string& out, std::string_view value) {
+  out += '"';
+  for (const char c : value) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c == '\n' || c == '\r' || c == '\t') {
+      out += c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t";
+    } else if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') {
+      fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
 }  // namespace
 
 void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
   LogLine line{level, std::string(event), {}};
   for (const auto& [key, value] : fields) {
     if (!line.fields.empty()) line.fields += ' ';
-    const bool quoted = value.empty() || value.find_first_of(" \"\n") != std::string::npos;
-    line.fields += quoted ? fmt::format("{}=\"{}\"", key, value) : fmt::format("{}={}", key, value);
+    line.fields += key;
+    line.fields += '=';
+    if (NeedsQuotes(value)) {
+      AppendQuoted(line.fields, value);
+    } else {
+      line.fields += value;
+    }
   }
   const std::lock_guard lock(sink_mutex);
   if (sink_function) {

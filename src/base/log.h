@@ -19,7 +19,8 @@ struct LogLine {
 
 using LogField = std::pair<std::string_view, std::string>;
 
-// Writes a line; values with blanks are quoted.
+// Writes a line. Values with blanks, quotes or control characters are quoted, with \" \\ \n \r \t
+// \xNN in them.
 void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields);
 inline void LogInfo(std::string_view event, std::initializer_list<LogField> fields) {
   Log(LogLevel::kInfo, event, fields);

@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
+
 namespace headrace::watch {
 namespace {
 
@@ -57,7 +59,7 @@ std::string ChangeJson(const ChangeFigures& change) {
   if (change.cut_over.value != 0) json["cut_over_epoch"] = change.cut_over.value;
   json["kept_for_rollback"] = change.kept;
   if (change.error) json["error"] = ErrorJson(*change.error);
-  return json.dump();
+  return base::JsonText(json);
 }
 
 void AddChange(const ChangeFigures& change, MetricsText& text) {

@@ -3,6 +3,8 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
+
 namespace headrace::watch {
 namespace {
 
@@ -38,7 +40,7 @@ std::string PushesJson(const serving::PushFigures& figures) {
       {"not_taken", figures.not_taken},
       {"unreadable", figures.unreadable},
       {"took", TimesJson(*figures.answered_us)}};
-  return json.dump();
+  return base::JsonText(json);
 }
 
 void AppendPushMetrics(const serving::PushFigures& figures, MetricsText& text) {

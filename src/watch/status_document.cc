@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "base/zones/time_zone.h"
 #include "columns/key.h"
 #include "pipeline/restricted_features.h"
@@ -348,11 +349,10 @@ Json RecoveryJson(const log::RecoveryFigures& recovery) {
 }  // namespace
 
 std::string StartingStatusJson(const std::string& pipeline, const log::RecoveryFigures& recovery) {
-  return Json{{"pipeline", pipeline},
-              {"state", "recovering"},
-              {"uptime_s", Seconds(recovery.elapsed)},
-              {"recovery", RecoveryJson(recovery)}}
-      .dump();
+  return base::JsonText(Json{{"pipeline", pipeline},
+                             {"state", "recovering"},
+                             {"uptime_s", Seconds(recovery.elapsed)},
+                             {"recovery", RecoveryJson(recovery)}});
 }
 
 std::string StatusJson(const StatusFigures& figures) {
@@ -396,7 +396,7 @@ std::string StatusJson(const StatusFigures& figures) {
   if (figures.background) json["background"] = BackgroundJson(*figures.background);
   if (figures.tls) json["tls"] = Json::parse(TlsJson(*figures.tls));
   if (figures.recovery) json["recovery"] = RecoveryJson(*figures.recovery);
-  return json.dump();
+  return base::JsonText(json);
 }
 
 namespace {

@@ -114,6 +114,23 @@ TEST_F(StatusDocumentTest, SaysWhatALayerCosts) {
   EXPECT_EQ(nlohmann::json::parse(StatusJson(unread))["tables"][0]["layer"]["advice"], "nobody");
 }
 
+// Folders, paths and messages are bytes of anybody's making.
+TEST_F(StatusDocumentTest, TextsThatAreNotUtf8AreShownAllTheSame) {
+  const std::string latin = "caf\xe9";
+  const std::string shown = "caf\xef\xbf\xbd";
+  StatusFigures figures = Figures();
+  figures.tables[0].folder = latin;
+  figures.tables[0].reason = latin;
+  figures.change.state = ChangeFigures::State::kFailed;
+  figures.change.error = base::Error(base::ErrorCode::kIoError, latin).With("file", latin);
+  figures.tls = TlsFigures{.subject = latin, .problem = latin};
+  const auto json = nlohmann::json::parse(StatusJson(figures));
+  EXPECT_EQ(json["tables"][0]["folder"], shown);
+  EXPECT_EQ(json["change"]["error"]["context"]["file"], shown);
+  EXPECT_EQ(json["tls"]["problem"], shown);
+  EXPECT_EQ(nlohmann::json::parse(StartingStatusJson(latin, {}))["pipeline"], shown);
+}
+
 TEST_F(StatusDocumentTest, NamesHotKeysByTheirFields) {
   DefineOrigin("{name: gate, logicalType: integer}");
   StatusFigures figures = Figures();

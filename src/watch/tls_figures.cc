@@ -3,6 +3,8 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
+
 namespace headrace::watch {
 
 std::string TlsJson(const TlsFigures& figures) {
@@ -25,7 +27,7 @@ std::string TlsJson(const TlsFigures& figures) {
     json["warning"] = "the certificate expires soon: put a new one in its place";
   if (!figures.problem.empty()) json["problem"] = figures.problem;
   if (!figures.flight_problem.empty()) json["flight_problem"] = figures.flight_problem;
-  return json.dump();
+  return base::JsonText(json);
 }
 
 void AppendTlsMetrics(const TlsFigures& figures, MetricsText& text) {

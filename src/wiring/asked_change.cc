@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
+
 namespace headrace::wiring {
 namespace {
 
@@ -19,7 +21,7 @@ Result<void> AskedChangeFile::Put(const AskedChange& asked) const {
   json["since"] = Json::object();
   for (const auto& [view, since] : asked.request.since) json["since"][view] = since.value;
   json["request"] = Json::parse(ChangeRequestJson(asked.request));
-  const std::string text = json.dump();
+  const std::string text = base::JsonText(json);
   return env::PutAtomically(files_, path_,
                             {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
@@ -38,7 +40,7 @@ Result<std::optional<AskedChange>> AskedChangeFile::Read() const {
     return Fail(base::Error(ErrorCode::kCorruption, "what was asked for can't be read")
                     .With("file", path_));
   AskedChange asked;
-  HR_TRY(asked.request, ParseChangeRequest(json["request"].dump()));
+  HR_TRY(asked.request, ParseChangeRequest(base::JsonText(json["request"])));
   asked.by = json["by"].get<std::string>();
   asked.request.back = asked.by == "rollback";
   asked.from = {json["from"].get<uint64_t>()};

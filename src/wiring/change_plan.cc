@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "contract/diagnostic.h"
 #include "log/reader.h"
 #include "pipeline/pipeline_file.h"
@@ -363,7 +364,7 @@ std::string ChangePlan::ToJson(const ChangeGround& ground) const {
   if (ground.memory_free)
     json["memory"] = {{"free_bytes", *ground.memory_free}, {"limit_bytes", ground.memory_limit}};
   json["refused"] = refusals;
-  return json.dump();
+  return base::JsonText(json);
 }
 
 Result<ChangeRequest> ParseChangeRequest(std::string_view body) {
@@ -424,7 +425,7 @@ std::string ChangeRequestJson(const ChangeRequest& request) {
     json["from_now"] = request.from_now;
   }
   if (request.may_break) json["may_break"] = true;
-  return json.dump();
+  return base::JsonText(json);
 }
 
 Result<ChangeGround> GroundOf(env::Environment& environment, const std::string& data_folder) {

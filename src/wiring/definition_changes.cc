@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "base/log.h"
 #include "base/next_step.h"
 #include "env/background_gate.h"
@@ -592,7 +593,7 @@ std::string DefinitionChanges::ToJson() const {
     json["before"] = named->before.ToString();
   const watch::ChangeFigures change = figures();
   if (change.state != State::kNone) json["change"] = Json::parse(watch::ChangeJson(change));
-  return json.dump();
+  return base::JsonText(json);
 }
 
 watch::ChangeFigures DefinitionChanges::figures() const {

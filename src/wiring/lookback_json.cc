@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/json_text.h"
 #include "serving/answer_log.h"
 #include "serving/http/answer_json.h"
 #include "serving/http/feast_request.h"
@@ -55,8 +56,7 @@ Result<std::vector<std::pair<std::string, Value>>> KeyIn(const Json& json) {
   std::vector<std::pair<std::string, Value>> key;
   for (const auto& [name, given] : found->items()) {
     if (given.is_structured()) return Wrong(name, fmt::format("`{}` is no single value", name));
-    HR_TRY(Value value,
-           serving::ScalarFromJson(given.dump(-1, ' ', false, Json::error_handler_t::replace)));
+    HR_TRY(Value value, serving::ScalarFromJson(base::JsonText(given)));
     key.emplace_back(name, std::move(value));
   }
   return key;
@@ -66,8 +66,7 @@ Result<std::vector<std::pair<std::string, Value>>> KeyIn(const Json& json) {
 Result<std::string> ServedIn(const Json& json) {
   const auto text = [](const Json& one) -> Result<std::string> {
     if (one.is_structured()) return Wrong("served", "`served` is a value, or a list of values");
-    HR_TRY(const Value value,
-           serving::ScalarFromJson(one.dump(-1, ' ', false, Json::error_handler_t::replace)));
+    HR_TRY(const Value value, serving::ScalarFromJson(base::JsonText(one)));
     return value.ToJson();
   };
   if (!json.is_array()) return text(json);

@@ -6,6 +6,8 @@
 
 #include "wiring/http_routes.h"
 
+#include "base/json_text.h"
+
 namespace headrace::wiring {
 namespace {
 
@@ -83,7 +85,7 @@ std::string OpenApiJson() {
     document["paths"][std::string(row.path)][Method(row.method)] = Operation(row);
   for (const SchemaRow& schema : SchemaTable())
     document["components"]["schemas"][std::string(schema.name)] = Json::parse(schema.json);
-  return document.dump(1) + "\n";
+  return base::JsonText(document, 1) + "\n";
 }
 
 std::string RouteListMarkdown() {

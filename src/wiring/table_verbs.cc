@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/json_text.h"
 #include "base/time.h"
 #include "protocols/problem.h"
 
@@ -44,9 +45,7 @@ void Answer(HttpReply reply, Result<std::string> document) {
                       : protocols::ProblemResponse(document.error()));
 }
 
-std::string Text(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+std::string Text(const Json& json) { return base::JsonText(json); }
 
 }  // namespace
 

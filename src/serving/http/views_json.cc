@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
+
 namespace headrace::serving {
 namespace {
 
@@ -68,7 +70,7 @@ std::string ViewsJson(const pipeline::PipelineDefinition& definition) {
   json["services"] = Json::array();
   for (const pipeline::ServiceDefinition& service : definition.services)
     json["services"].push_back(ServiceJson(definition, service));
-  return json.dump();
+  return base::JsonText(json);
 }
 
 }  // namespace headrace::serving

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/json_text.h"
 #include "columns/key.h"
 #include "serving/resp/connection_commands.h"
 #include "serving/resp/key_text.h"
@@ -113,7 +114,7 @@ Result<std::string> BodyOf(const pipeline::PipelineDefinition& definition, std::
   const auto options =
       explain ? std::span<const Option>(kExplainOptions) : std::span<const Option>(kLastOptions);
   HR_TRY_VOID(TakeOptions(arguments.subspan(2), options, command, body));
-  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return base::JsonText(body);
 }
 
 // A document as clients of either version read it: objects are maps.

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/hex.h"
+#include "base/json_text.h"
 
 namespace headrace::tables::delta {
 namespace {
@@ -21,9 +22,7 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kCommitChecksum = "headraceXxh3";
 constexpr std::string_view kNoDigits = "0000000000000000";
 
-std::string Line(const Json& action) {
-  return action.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
+std::string Line(const Json& action) { return base::JsonText(action) + "\n"; }
 
 Json ProtocolJson(const Protocol& protocol) {
   Json json = {{"minReaderVersion", protocol.reader_version},
@@ -254,9 +253,11 @@ std::string RenderCommit(const Commit& commit) {
 }
 
 std::string RenderMetadata(const Metadata& metadata) {
-  return MetadataJson(metadata).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return base::JsonText(MetadataJson(metadata));
 }
-std::string RenderProtocol(const Protocol& protocol) { return ProtocolJson(protocol).dump(); }
+std::string RenderProtocol(const Protocol& protocol) {
+  return base::JsonText(ProtocolJson(protocol));
+}
 
 Result<Commit> ParseCommit(std::span<const uint8_t> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());

@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "tables/delta/checkpoint_reader.h"
 #include "tables/delta/log_listing.h"
 #include "tables/delta/log_replay.h"
@@ -112,7 +113,7 @@ Result<void> WriteHint(env::Files& files, const std::string& log, const Checkpoi
                      {"size", made.actions},
                      {"sizeInBytes", made.bytes},
                      {"numOfAddFiles", made.sums.files}};
-  const std::string text = hint.dump();
+  const std::string text = base::JsonText(hint);
   return env::PutAtomically(files, log + "/_last_checkpoint",
                             {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
@@ -159,7 +160,7 @@ Result<uint64_t> WriteChecksumFile(env::Environment& environment, const std::str
                      {"setTransactions", std::move(transactions)},
                      {"metadata", Json::parse(RenderMetadata(*state.metadata))},
                      {"protocol", Json::parse(RenderProtocol(*state.protocol))}};
-  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string text = base::JsonText(json);
   environment.CrashPoint("checksum.before_put");
   auto put = env::PutIfAbsent(environment.files(),
                               folder + "/_delta_log/" + VersionedName(state.version, ".crc"),

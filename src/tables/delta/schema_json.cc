@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "base/time.h"
 
 namespace headrace::tables::delta {
@@ -99,7 +100,9 @@ void CarryOver(const Json& was, Json& field) {
 
 }  // namespace
 
-std::string RenderSchema(const columns::Schema& schema) { return SchemaJson(schema).dump(); }
+std::string RenderSchema(const columns::Schema& schema) {
+  return base::JsonText(SchemaJson(schema));
+}
 
 Result<std::string> RenderEvolved(std::string_view known, const columns::Schema& wanted) {
   Json after = SchemaJson(wanted);
@@ -108,7 +111,7 @@ Result<std::string> RenderEvolved(std::string_view known, const columns::Schema&
     for (Json& field : after["fields"])
       for (const Json& was : before.at("fields"))
         if (was.at("name") == field["name"]) CarryOver(was, field);
-    return after.dump();
+    return base::JsonText(after);
   } catch (const Json::exception& e) {
     return Fail(ErrorCode::kCorruption, fmt::format("broken schemaString: {}", e.what()));
   }
@@ -127,7 +130,7 @@ Result<columns::SchemaRef> ParseSchema(std::string_view schema_string) {
         return Fail(
             base::Error(ErrorCode::kUnsupported,
                         fmt::format("column `{}` has type {}, which this version does not read",
-                                    name, type.dump()))
+                                    name, base::JsonText(type)))
                 .With("column", name));
       }
       fields.push_back({.id = static_cast<uint32_t>(fields.size() + 1),
@@ -158,7 +161,7 @@ std::string RenderStats(const columns::Schema& schema, uint64_t rows,
                      {"minValues", std::move(min)},
                      {"maxValues", std::move(max)},
                      {"nullCount", std::move(nulls)}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return base::JsonText(json);
 }
 
 }  // namespace headrace::tables::delta

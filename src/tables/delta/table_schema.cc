@@ -8,6 +8,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
+
 namespace headrace::tables::delta {
 namespace {
 
@@ -62,7 +64,7 @@ Result<ColumnMapping> MappingOf(const Metadata& metadata) {
 Result<TableColumn> ColumnFrom(const Json& field, ColumnMapping mapping) {
   TableColumn column{.name = field.at("name").get<std::string>()};
   const Json& type = field.at("type");
-  column.type = type.is_string() ? type.get<std::string>() : type.dump();
+  column.type = type.is_string() ? type.get<std::string>() : base::JsonText(type);
   column.held = HeldAs(column.type);
   column.decimal = DecimalFrom(column.type);
   if (column.decimal) column.held = Type::kString;

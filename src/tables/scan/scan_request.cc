@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
+
 namespace headrace::tables {
 namespace {
 
@@ -56,7 +58,7 @@ std::string RenderScanRequest(const ScanRequest& request) {
   if (!request.columns.empty()) json["columns"] = request.columns;
   if (!request.where.empty()) json["where"] = request.where;
   if (request.epoch) json["epoch"] = *request.epoch;
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return base::JsonText(json);
 }
 
 }  // namespace headrace::tables

@@ -264,6 +264,7 @@ Result<Commit> ParseCommit(std::span<const uint8_t> bytes) {
   HR_TRY_VOID(CheckCommit(text));
   Commit commit;
   size_t number = 0;
+  size_t actions = 0;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     const std::string_view line = text.substr(begin, end - begin);
@@ -274,12 +275,22 @@ Result<Commit> ParseCommit(std::span<const uint8_t> bytes) {
       const Json action = Json::parse(line);
       if (!action.is_object()) return Fail(ErrorCode::kCorruption, "an action is no JSON object");
       HR_TRY_VOID(AddAction(action, commit));
+      ++actions;
     } catch (const Json::exception& e) {
       return Fail(base::Error(ErrorCode::kCorruption, fmt::format("broken action: {}", e.what()))
                       .With("line", std::to_string(number)));
     }
   }
+  if (actions == 0) return Fail(ErrorCode::kCorruption, "it holds no action");
   return commit;
+}
+
+bool MayBeCut(std::span<const uint8_t> bytes) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.find_first_not_of(kBlanks) == std::string_view::npos) return true;
+  const std::string_view last = text.substr(text.rfind('\n') + 1);  // npos + 1 is the beginning
+  return last.find_first_not_of(kBlanks) != std::string_view::npos && !Json::accept(last);
 }
 
 std::string KeyOf(const std::string& path, const std::optional<DeletionVector>& deletion_vector) {

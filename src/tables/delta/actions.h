@@ -119,10 +119,15 @@ struct Commit {
 // The commit file's bytes. commitInfo holds a checksum over all of them.
 std::string RenderCommit(const Commit& commit);
 
-// Errors: kCorruption for what is no line-delimited JSON of actions, or does not match the checksum
-// in it (other writers' commits have none); kUnsupported for an absolute
-// path; kCorruption for one that leaves the folder.
+// Errors: kCorruption for what is no line-delimited JSON of actions, holds none, or does not match
+// the checksum in it (other writers' commits have none); kUnsupported for an absolute path;
+// kCorruption for one that leaves the folder.
 base::Result<Commit> ParseCommit(std::span<const uint8_t> bytes);
+
+// Whether a commit that can't be parsed may be whole later, because its writer is not done with it:
+// it holds no action yet, or its last line is cut. That a last line which is whole has no line end
+// means nothing.
+bool MayBeCut(std::span<const uint8_t> bytes);
 
 // The objects inside the actions `metaData` and `protocol`.
 std::string RenderMetadata(const Metadata& metadata);

@@ -76,6 +76,24 @@ TEST(Actions, SayThatACommitIsBroken) {
   }
 }
 
+// What a writer that has made the file, and is not done with it, has written of it so far.
+TEST(Actions, TellACutCommitFromABrokenOne) {
+  const std::string whole = R"({"commitInfo":{"operation":"WRITE"}}
+{"add":{"path":"x.parquet","size":1,"modificationTime":1,"dataChange":true}})";
+  EXPECT_TRUE(ParseCommit(Bytes(whole))) << "the last line end may be missing";
+  EXPECT_FALSE(MayBeCut(Bytes(whole)));
+  EXPECT_FALSE(MayBeCut(Bytes(whole + "\n")));
+  for (const std::string& cut :
+       {std::string(), std::string("\n"), whole.substr(0, 10), whole.substr(0, whole.size() - 1)}) {
+    EXPECT_TRUE(MayBeCut(Bytes(cut))) << cut;
+    const auto commit = ParseCommit(Bytes(cut));
+    ASSERT_FALSE(commit) << cut;
+    EXPECT_EQ(commit.error().code(), ErrorCode::kCorruption) << cut;
+  }
+  for (const char* broken : {"{\"add\":\n", "[]", "{\"add\":{\"size\":1}}", "{\"add\":\n{}\n"})
+    EXPECT_FALSE(MayBeCut(Bytes(broken))) << broken;
+}
+
 // The log's JSON has no checksum of its own: a digit of a marker that turned into another one would
 // move it.
 TEST(Actions, AFlippedBitOfACommitIsFoundOrChangesNothing) {

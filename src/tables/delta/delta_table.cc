@@ -266,13 +266,10 @@ std::vector<Marker> DeltaTable::markers() const {
 }
 
 Result<std::optional<Commit>> DeltaTable::ReadNext() {
-  const std::string path = PathOf(snapshot_.version + 1);
-  auto bytes = environment_.files().ReadAll(path);
-  if (!bytes && bytes.error().code() == ErrorCode::kNotFound) return std::nullopt;
-  if (!bytes) return Fail(std::move(bytes).error());
-  auto commit = ParseCommit(*bytes);
-  if (!commit) return Fail(std::move(commit).error().With("file", path));
-  return std::move(*commit);
+  auto commit = ReadCommit(environment_.files(), folder_, snapshot_.version + 1);
+  if (commit) return std::move(*commit);
+  if (commit.error().code() == ErrorCode::kNotFound) return std::nullopt;
+  return Fail(std::move(commit).error());
 }
 
 Result<void> DeltaTable::Apply(const Commit& commit) {
@@ -452,14 +449,12 @@ Result<bool> DeltaTable::TookAway(std::span<const OldFile> files, int64_t after,
   std::set<std::string_view> names;
   for (const OldFile& file : files) names.insert(file.name);
   for (int64_t version = after + 1; version <= last; ++version) {
-    auto bytes = environment_.files().ReadAll(PathOf(version));
-    if (!bytes && bytes.error().code() == ErrorCode::kNotFound)
+    auto commit = ReadCommit(environment_.files(), folder_, version);
+    if (!commit && commit.error().code() == ErrorCode::kNotFound)
       return Fail(base::Error(ErrorCode::kUnavailable,
                               "commits were cleaned away while table files were rewritten: retry")
                       .With("version", std::to_string(version)));
-    if (!bytes) return Fail(std::move(bytes).error());
-    auto commit = ParseCommit(*bytes);
-    if (!commit) return Fail(std::move(commit).error().With("file", PathOf(version)));
+    if (!commit) return Fail(std::move(commit).error());
     // A logical file is path and deletion vector, and those that are rewritten have none: who
     // deletes rows of one removes it without one, and adds it with one.
     for (const RemoveFile& remove : commit->removes)

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <set>
 
@@ -52,6 +53,12 @@ class DeltaTableTest : public testing::Test {
     std::snprintf(name, sizeof(name), "%020d.json", version);
     ASSERT_TRUE(env::PutIfAbsent(environment_->files(), folder_ + "/_delta_log/" + name,
                                  {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+  }
+  // As a writer without a put-if-absent does.
+  void WriteCommit(int version, const std::string& text) {
+    char name[32];
+    std::snprintf(name, sizeof(name), "%020d.json", version);
+    std::ofstream(folder_ + "/_delta_log/" + name, std::ios::binary) << text;
   }
   static DataFile File(const std::string& name, uint64_t rows) {
     return {.name = name, .bytes = 10, .rows = rows, .stats = {ColumnStats{}, ColumnStats{}}};
@@ -211,6 +218,33 @@ TEST_F(DeltaTableTest, AppendsAfterTheCommitsOfOthers) {
   ASSERT_EQ((*read)->snapshot().files.size(), 2U);
   EXPECT_EQ((*read)->snapshot().files[0].path, "o2.parquet");
   EXPECT_EQ((*read)->snapshot().files[1].path, "mine.parquet");
+}
+
+// Another writer has made the file of the next version, and is not done with it.
+TEST_F(DeltaTableTest, ACommitThatIsNotWrittenToItsEndIsWaitedFor) {
+  const auto table = OpenForAppend();
+  const std::string whole =
+      R"({"commitInfo":{"operation":"WRITE"}}
+{"add":{"path":"o.parquet","partitionValues":{},"size":1,"modificationTime":1,"dataChange":true}})";
+  const auto expect_unavailable = [](const auto& done) {
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code(), ErrorCode::kUnavailable) << done.error().ToString();
+  };
+  for (const size_t written : {size_t{0}, size_t{20}, whole.size() - 1}) {
+    SCOPED_TRACE(written);
+    WriteCommit(1, whole.substr(0, written));
+    expect_unavailable(table->Append({}, {"headrace/l/s", 5}));
+    expect_unavailable(table->Refresh());
+    expect_unavailable(DeltaTable::Open(*environment_, folder_, Keep::kFiles));
+  }
+  WriteCommit(1, whole);
+  ASSERT_TRUE(table->Append({}, {"headrace/l/s", 5}));
+  EXPECT_EQ(table->snapshot().version, 2);
+  // Nobody begins a version before the one that it comes after is whole.
+  WriteCommit(1, whole.substr(0, 20));
+  EXPECT_EQ(OpenError(), ErrorCode::kCorruption);
+  WriteCommit(1, "");
+  EXPECT_EQ(OpenError(), ErrorCode::kCorruption);
 }
 
 TEST_F(DeltaTableTest, StopsWhenAnotherMovesItsMarker) {

@@ -247,7 +247,22 @@ Result<LogState> ReplayLog(env::Files& files, const std::string& folder,
 }
 
 Result<Commit> ReadCommit(env::Files& files, const std::string& folder, int64_t version) {
-  return ReadActions(files, folder + "/_delta_log/" + VersionedName(version, ".json"));
+  const auto path = [&](int64_t of) {
+    return folder + "/_delta_log/" + VersionedName(of, ".json");
+  };
+  HR_TRY(const std::vector<uint8_t> bytes, files.ReadAll(path(version)));
+  auto commit = ParseCommit(bytes);
+  if (commit) return commit;
+  if (!MayBeCut(bytes)) return Fail(std::move(commit).error().With("file", path(version)));
+  // Nobody begins a version before the one that it comes after is whole, so what was cut when it
+  // was read is whole by now.
+  HR_TRY(const bool later, files.Exists(path(version + 1)));
+  if (later) return ReadActions(files, path(version));
+  return Fail(base::Error(ErrorCode::kUnavailable,
+                          fmt::format("commit {} is not written to its end: if its writer has "
+                                      "died, remove it, as nobody has read it",
+                                      version))
+                  .With("file", path(version)));
 }
 
 }  // namespace headrace::tables::delta

@@ -28,13 +28,15 @@ enum class Compacted : uint8_t { kPassOver, kRead };
 
 // The newest version when none is named. `sink` null: the files are not read. A damaged checkpoint
 // is told as a warning line of the log, and passed over. Errors: kNotFound when there is no table,
-// or it has not got that far; kCorruption for gaps, damaged commits, and when no checkpoint is
+// or it has not got that far; kUnavailable when the newest commit is not written to its end, or one
+// went while it was read; kCorruption for gaps, damaged commits, and when no checkpoint is
 // sound and the commits before it are gone; each with file=.
 base::Result<LogState> ReplayLog(env::Files& files, const std::string& folder,
                                  std::optional<int64_t> version, FileSink* sink,
                                  Compacted compacted = Compacted::kPassOver);
 
-// One commit. Errors: kNotFound, kIoError; those of ParseCommit; each with file=.
+// One commit. Errors: kNotFound, kIoError; kUnavailable when it is the newest and its writer is not
+// done with it; those of ParseCommit; each with file=.
 base::Result<Commit> ReadCommit(env::Files& files, const std::string& folder, int64_t version);
 
 }  // namespace headrace::tables::delta

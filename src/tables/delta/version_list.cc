@@ -6,6 +6,7 @@
 
 #include "tables/delta/actions.h"
 #include "tables/delta/log_listing.h"
+#include "tables/delta/log_replay.h"
 
 namespace headrace::tables::delta {
 namespace {
@@ -50,22 +51,20 @@ base::Result<std::vector<VersionFacts>> ListVersions(env::Files& files, const st
   for (auto at = listing.commits.rbegin(); at != listing.commits.rend() && all.size() < most;
        ++at) {
     const std::string path = log + "/" + VersionedName(*at, ".json");
-    HR_TRY(const std::vector<uint8_t> bytes, files.ReadAll(path));
     HR_TRY(const env::FileFacts file, files.Facts(path));
-    const auto commit = ParseCommit(bytes);
-    if (!commit) return base::Fail(base::Error(commit.error()).With("file", path));
+    HR_TRY(const Commit commit, ReadCommit(files, folder, *at));
     VersionFacts& facts = all.emplace_back(VersionFacts{.version = *at,
                                                         .at = file.modified_at,
-                                                        .operation = commit->operation,
+                                                        .operation = commit.operation,
                                                         .epoch = {},
-                                                        .files_added = commit->adds.size(),
-                                                        .files_removed = commit->removes.size()});
-    for (const Transaction& txn : commit->transactions)
+                                                        .files_added = commit.adds.size(),
+                                                        .files_removed = commit.removes.size()});
+    for (const Transaction& txn : commit.transactions)
       if (txn.application.starts_with("headrace/")) facts.epoch = txn.version;
-    facts.log_bytes = bytes.size();
-    facts.age_mean_ms = MetricIn(*commit, kRowAgeMeanMetric);
-    facts.age_max_ms = MetricIn(*commit, kRowAgeMaxMetric);
-    for (const AddFile& add : commit->adds) {
+    facts.log_bytes = file.bytes;
+    facts.age_mean_ms = MetricIn(commit, kRowAgeMeanMetric);
+    facts.age_max_ms = MetricIn(commit, kRowAgeMaxMetric);
+    for (const AddFile& add : commit.adds) {
       facts.rows_added += add.rows;
       facts.bytes_added += add.size;
     }

@@ -119,6 +119,19 @@ class World {
     if (machine_->crashed()) Die();
   }
 
+  // As a writer that is none of ours has it: without our checksum.
+  std::string CommitOfAnother(int64_t version) {
+    const auto bytes = machine_->files().ReadAll(table_.CommitPath(version));
+    std::string text(bytes->begin(), bytes->end());
+    const std::string ours = "headraceXxh3";
+    return text.replace(text.find(ours), ours.size(), "theirs");
+  }
+  void WriteCommit(const std::string& path, const std::string& text) {
+    HR_CHECK(env::PutAtomically(machine_->files(), path,
+                                {reinterpret_cast<const uint8_t*>(text.data()), text.size()}),
+             "the test writes no commit");
+  }
+
   void Append(const std::vector<Row>& rows) { last_ = table_.Append(*machine_, rows); }
   // Until everything that the table has is in the log, or the source has stopped.
   void Settle() {
@@ -448,6 +461,42 @@ TEST(TableSource, AnAbsentTableIsLookedForAsOftenAsSaid) {
   EXPECT_EQ(world.source_->status().state, State::kWaiting);
   EXPECT_EQ(world.source_->status().taken, 1);
   world.ExpectAllOnce();
+}
+
+// A writer without a put-if-absent makes the file of a version, and then writes it.
+TEST(TableSource, ACommitThatIsNotWrittenToItsEndIsWaitedFor) {
+  for (const bool cut : {false, true}) {
+    SCOPED_TRACE(cut);
+    World world;
+    world.Append(Rows(0, 3));
+    world.Start();
+    world.Settle();
+    world.Append(Rows(3, 3));
+    const std::string path = world.table_.CommitPath(2);
+    std::string whole = world.CommitOfAnother(2);
+    whole.pop_back();  // a last line may lack its end
+    world.WriteCommit(path, cut ? whole.substr(0, whole.size() - 5) : "");
+    world.machine_->RunFor(seconds(5));
+    EXPECT_EQ(world.source_->status().state, State::kRetrying) << world.source_->status().reason;
+    EXPECT_NE(world.source_->status().reason.find("written to its end"), std::string::npos);
+    EXPECT_EQ(world.source_->status().taken, 1);
+    world.WriteCommit(path, whole);
+    world.machine_->RunFor(seconds(120));
+    world.Settle();
+    world.ExpectAllOnce();
+  }
+}
+
+TEST(TableSource, AnEmptyCommitBeforeOthersStopsIt) {
+  World world;
+  world.Append(Rows(0, 3));
+  world.Start();
+  world.Settle();
+  world.Append(Rows(3, 3));
+  world.Append(Rows(6, 3));
+  world.WriteCommit(world.table_.CommitPath(2), "");
+  world.machine_->RunFor(seconds(5));
+  world.ExpectStopped("no action");
 }
 
 // A table that can't be read is a dead source: no heartbeat says otherwise.

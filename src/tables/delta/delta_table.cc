@@ -186,6 +186,14 @@ Result<void> DeltaTable::Load() {
   HR_TRY(static_cast<LogState&>(fresh), ReplayLog(environment_.files(), folder_, std::nullopt,
                                                   keep_ == Keep::kFiles ? &sink : nullptr));
   snapshot_ = std::move(fresh);
+  // What was counted before leaves out whatever others have done since.
+  added_ = {};
+  uncounted_ = 0;
+  mark_ = {};
+  {
+    const std::lock_guard lock(counted_->mutex);
+    counted_->newest.reset();
+  }
   HR_TRY_VOID(CheckState(PathOf(snapshot_.version)));
   const int64_t every = upkeep_.checkpoint_every;
   next_checkpoint_ = (snapshot_.checkpoint.value_or(0) / every + 1) * every;

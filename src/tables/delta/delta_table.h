@@ -105,7 +105,7 @@ class DeltaTable final : public TableFormat {
   // What the upkeep's checkpoint counted, for the checksum files after it.
   struct Counted;
   std::shared_ptr<Counted> counted_;
-  FileSums added_;          // by commits since the table was opened
+  FileSums added_;          // by commits since the table was read whole
   uint64_t uncounted_ = 0;  // commits of others with files since then
   struct Mark {
     int64_t version = -1;

@@ -83,12 +83,13 @@ class LogUpkeepTest : public testing::Test {
       ASSERT_TRUE(table_->Append(std::span(&file, 1), {"headrace/l/s", ++next_}));
     }
   }
-  void PutForeign(const std::string& text) {
+  enum class Seen : uint8_t { kYes, kNo };
+  void PutForeign(const std::string& text, Seen seen = Seen::kYes) {
     const LogListing listing = *ListLog(files(), kLog);
     const int64_t version = *listing.newest() + 1;
     ASSERT_TRUE(env::PutIfAbsent(files(), kLog + "/" + VersionedName(version, ".json"),
                                  {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
-    ASSERT_TRUE(table_->Refresh());
+    if (seen == Seen::kYes) ASSERT_TRUE(table_->Refresh());
   }
   // Foreign files with everything that an add can have; one of ours is removed.
   void PutForeignFiles() {
@@ -365,6 +366,33 @@ TEST_F(LogUpkeepTest, ChecksumFilesCountTheFiles) {
   Append(1);
   tend();
   checked(12);
+}
+
+// A writer that begins anew reads what others did meanwhile, and has counted nothing of it.
+TEST_F(LogUpkeepTest, AWriterThatSleptWritesNoWrongChecksumFile) {
+  const auto tend = [&] {
+    if (UpkeepTask task = table_->TakeUpkeep(); task != nullptr) ASSERT_TRUE(task());
+  };
+  Append(10);
+  tend();
+  Append(1);
+  tend();
+  ASSERT_TRUE(Has(11, ".crc"));
+  PutForeign(
+      R"({"add":{"path":"h.parquet","partitionValues":{},"size":8,"modificationTime":6,"dataChange":true}})",
+      Seen::kNo);
+  machine_.RunFor(hours(13));
+  Append(1);
+  tend();
+  ASSERT_EQ(table_->snapshot().version, 13);
+  EXPECT_FALSE(Has(13, ".crc")) << "nobody counted the other's file";
+  Append(8);
+  tend();
+  Append(1);
+  tend();
+  const auto bytes = files().ReadAll(kLog + "/" + VersionedName(22, ".crc"));
+  ASSERT_TRUE(bytes) << "the checkpoint of 20 counts";
+  EXPECT_EQ(nlohmann::json::parse(*bytes)["numFiles"], Read(22).adds.size());
 }
 
 TEST_F(LogUpkeepTest, OldCommitsGoWhenACheckpointStandsForThem) {

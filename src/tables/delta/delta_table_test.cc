@@ -247,6 +247,35 @@ TEST_F(DeltaTableTest, ACommitThatIsNotWrittenToItsEndIsWaitedFor) {
   EXPECT_EQ(OpenError(), ErrorCode::kCorruption);
 }
 
+// What its log begins with went, and a checkpoint stands for it: a version 0 would begin another
+// table among its files.
+TEST_F(DeltaTableTest, ATableWithoutItsCommitsIsNotMadeAnew) {
+  const std::string log = folder_ + "/_delta_log/";
+  for (const char* left : {"00000000000000000010.checkpoint.parquet", "_last_checkpoint",
+                           "00000000000000000010.checkpoint.0000000001.0000000002.parquet",
+                           "00000000000000000001.00000000000000000004.compacted.json"}) {
+    SCOPED_TRACE(left);
+    std::filesystem::create_directories(log);
+    std::ofstream(log + left) << "x";
+    const auto opened = DeltaTable::OpenForAppend(*environment_, folder_, "t", TwoColumns());
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code(), ErrorCode::kCorruption) << opened.error().ToString();
+    EXPECT_FALSE(std::filesystem::exists(log + "00000000000000000000.json"));
+    std::filesystem::remove_all(folder_);
+  }
+  std::filesystem::create_directories(log);
+  ASSERT_NE(OpenForAppend(), nullptr) << "a folder alone is no table";
+}
+
+TEST_F(DeltaTableTest, AListedCommitThatIsGoneWhenItIsReadIsNoMissingTable) {
+  const std::string log = folder_ + "/_delta_log/";
+  std::filesystem::create_directories(log);
+  std::filesystem::create_symlink("nowhere", log + "00000000000000000000.json");
+  const auto opened = DeltaTable::OpenForAppend(*environment_, folder_, "t", TwoColumns());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code(), ErrorCode::kUnavailable) << opened.error().ToString();
+}
+
 TEST_F(DeltaTableTest, StopsWhenAnotherMovesItsMarker) {
   const auto table = OpenForAppend();
   ASSERT_TRUE(table->Append({}, {"headrace/l/s", 5}));

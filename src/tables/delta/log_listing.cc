@@ -108,6 +108,7 @@ Result<LogListing> ListLog(env::Files& files, const std::string& log_folder) {
   for (const std::string& name : names) {
     const auto version = VersionOfName(name);
     const std::string_view rest = std::string_view(name).substr(version ? kVersionDigits : 0);
+    listing.had_table |= version || name == "_last_checkpoint";
     if (version && rest == ".json") {
       listing.commits.push_back(*version);
     } else if (version && rest.starts_with(kCheckpoint)) {

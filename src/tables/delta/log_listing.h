@@ -39,7 +39,9 @@ struct LogListing {
   std::vector<CheckpointFiles> checkpoints;  // by version, ascending
   std::vector<CompactedFile> compacted;      // by first, the longest before others
   std::vector<std::string> others;           // .crc, _last_checkpoint, temporary ...
-  std::optional<int64_t> newest() const;     // of commits
+  // Whoever has left a versioned file or the hint, whole or not, had a table here.
+  bool had_table = false;
+  std::optional<int64_t> newest() const;  // of commits
 };
 
 // Errors: kNotFound when there is no such folder.

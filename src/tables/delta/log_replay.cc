@@ -134,6 +134,10 @@ class Replay {
  private:
   Result<int64_t> Choose(std::optional<int64_t> wanted) const {
     const auto newest = listing_.newest();
+    if (!newest && listing_.had_table)
+      return Fail(ErrorCode::kCorruption,
+                  "there was a Delta table here, and its log has no commit any more: restore them "
+                  "from a copy");
     if (!newest) return Fail(ErrorCode::kNotFound, "no Delta table here: its log has no commit");
     if (!wanted) return *newest;
     if (*wanted <= *newest && *wanted >= 0) return *wanted;
@@ -179,8 +183,12 @@ class Replay {
       listing_.compacted.erase(listing_.compacted.begin() + (file - listing_.compacted.data()));
     }
     HR_TRY_VOID(CheckContiguous(listing_, first - 1, first));
-    HR_TRY(Commit commit, ReadCommit(files_, folder_, first));
-    return Stretch{std::move(commit), first};
+    auto commit = ReadCommit(files_, folder_, first);
+    if (commit) return Stretch{std::move(*commit), first};
+    if (commit.error().code() != ErrorCode::kNotFound) return Fail(std::move(commit).error());
+    return Fail(base::Error(ErrorCode::kUnavailable,
+                            fmt::format("commit {} went while the log was read: retry", first))
+                    .With("file", log_ + "/" + VersionedName(first, ".json")));
   }
 
   // An empty one says as little as one that was never written to its end.

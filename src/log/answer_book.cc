@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "columns/source_producers.h"
 #include "log/answer_copy.h"
 
 namespace headrace::log {
@@ -24,7 +25,12 @@ std::string Scoped(base::StreamId stream, std::string_view name) {
   return fmt::format("{}/{}", stream.value, name);
 }
 
+// With the slash, as a producer is called whose stream is not told.
 std::string_view WithoutStream(std::string_view scoped) { return scoped.substr(scoped.find('/')); }
+
+bool IsSource(std::string_view scoped) {
+  return WithoutStream(scoped).substr(1).starts_with(columns::kSourceProducers);
+}
 
 uint64_t BytesOf(const StoredAnswer& answer) {
   uint64_t bytes = sizeof(StoredAnswer);
@@ -121,6 +127,7 @@ AnswerBook::Producer& AnswerBook::Touch(const std::string& name) {
     producers_.push_back({name, 0, {}});
     by_name_.emplace(producers_.back().name, std::prev(producers_.end()));
     bytes_ += kProducerBytes + name.size();
+    if (IsSource(name)) ++sources_;
   } else {
     if (copy_ != nullptr) copy_->BeforeMove(found->second);
     producers_.splice(producers_.end(), producers_, found->second);
@@ -155,13 +162,14 @@ void AnswerBook::DropAnswers(Producer& producer) {
 }
 
 void AnswerBook::RetireProducers(size_t kept) {
-  while (producers_.size() > kept) {
-    if (copy_ != nullptr) copy_->BeforeMove(producers_.begin());
-    Producer& oldest = producers_.front();
-    DropAnswers(oldest);
-    bytes_ -= kProducerBytes + oldest.name.size();
-    by_name_.erase(oldest.name);
-    producers_.pop_front();
+  for (auto next = producers_.begin(); producers_.size() - sources_ > kept;) {
+    const auto oldest = next++;
+    if (IsSource(oldest->name)) continue;
+    if (copy_ != nullptr) copy_->BeforeMove(oldest);
+    DropAnswers(*oldest);
+    bytes_ -= kProducerBytes + oldest->name.size();
+    by_name_.erase(oldest->name);
+    producers_.erase(oldest);
   }
 }
 

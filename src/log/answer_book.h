@@ -92,6 +92,7 @@ class AnswerBook {
   Producer& Touch(const std::string& name);
   void Append(Producer& producer, StoredAnswer answer, base::EpochId durable);
   void DropAnswers(Producer& producer);
+  // Those of sources stay, and do not count.
   void RetireProducers(size_t kept);
   void RetireOldestKey();
   void RetireKeys(size_t kept);
@@ -100,6 +101,7 @@ class AnswerBook {
   const LogOptions& options_;
   uint64_t bytes_ = 0;
   std::list<Producer> producers_;  // the one idle longest first
+  size_t sources_ = 0;             // of them, producers of Delta tables
   std::unordered_map<std::string_view, std::list<Producer>::iterator> by_name_;
   std::unordered_map<std::string, KeyedAnswer> by_key_;
   std::deque<KeyInOrder> keys_in_order_;

@@ -22,6 +22,20 @@ TEST(AnswerBook, RetiresTheProducerIdleLongest) {
   EXPECT_FALSE(book.Find(kStream, {"b", 2, {}}));
 }
 
+// It asks for what it has sent, however long ago that was.
+TEST(AnswerBook, KeepsTheProducersOfSources) {
+  LogOptions options;
+  options.producers_max = 2;
+  AnswerBook book(options);
+  book.Put(kStream, {"delta/s/t", 1, {}}, AnswerAt(1), {9});
+  for (const char* name : {"a", "b", "c"}) book.Put(kStream, {name, 1, {}}, AnswerAt(1), {9});
+  EXPECT_EQ(book.LastSequence(kStream, "delta/s/t", {9}), 1U);
+  EXPECT_EQ(book.LastSequence(kStream, "a", {9}), 0U);
+  EXPECT_EQ(book.LastSequence(kStream, "b", {9}), 1U) << "it takes nobody's place";
+  book.Put(kStream, {"delta/s/t", 2, {}}, AnswerAt(2), {9});
+  EXPECT_EQ(book.LastSequence(kStream, "delta/s/t", {9}), 2U);
+}
+
 TEST(AnswerBook, AnOldRepeatIsStillARepeat) {
   LogOptions options;
   options.outcomes_per_producer = 3;

@@ -227,7 +227,8 @@ Result<void> AnswerBook::Load(ByteReader& in, AnswerForm form) {
     if (producers > producers_.size() || keys > keys_in_order_.size())
       return Fail(ErrorCode::kCorruption, "a capture has fewer answers than it says");
     // First what the book had forgotten by then, then what today's limits don't allow.
-    RetireProducers(std::min<size_t>(producers, options_.producers_max));
+    RetireProducers(std::min<size_t>(producers - std::min<size_t>(producers, sources_),
+                                     options_.producers_max));
     RetireKeys(std::min<size_t>(keys, options_.idempotency_keys_max));
     return {};
   }

@@ -60,7 +60,7 @@ class Traffic {
     } else {
       // Few are busy, many come back rarely; a forgotten one begins again.
       const uint64_t name = random_() % 4 == 0 ? random_() % 40 : random_() % 6;
-      outcome.source.producer = "producer-" + std::to_string(name);
+      outcome.source.producer = (name % 5 == 4 ? "delta/" : "producer-") + std::to_string(name);
       outcome.source.sequence =
           book_.LastSequence(kStream, outcome.source.producer, {1ULL << 40}) + 1;
     }

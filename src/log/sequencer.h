@@ -56,7 +56,8 @@ struct LogOptions {
   uint64_t epoch_bytes_max = 16ULL << 20;
   uint64_t queue_bytes_max =
       64ULL << 20;  // submitted, not yet durable; beyond it Submit answers kResourceExhausted
-  uint32_t producers_max = 100'000;           // remembered; the oldest idle one is retired first
+  // Remembered, besides those of Delta tables; the oldest idle one is retired first.
+  uint32_t producers_max = 100'000;
   uint32_t idempotency_keys_max = 1'000'000;  // remembered for idempotency_keep
   base::Duration idempotency_keep = std::chrono::hours(24);
   uint32_t outcomes_per_producer =

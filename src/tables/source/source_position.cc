@@ -1,6 +1,7 @@
 #include "tables/source/source_position.h"
 
 #include "columns/batch_codec.h"
+#include "columns/source_producers.h"
 
 namespace headrace::tables {
 namespace {
@@ -49,7 +50,7 @@ base::Result<std::optional<SourcePosition>> DecodePosition(const log::ControlEnt
 }
 
 std::string SourceProducer(const std::string& stream, const std::string& table) {
-  return "delta/" + stream + "/" + table;
+  return std::string(columns::kSourceProducers) + stream + "/" + table;
 }
 
 }  // namespace headrace::tables

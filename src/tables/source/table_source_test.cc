@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <optional>
 #include <random>
 
 #include "env/simulated/environment.h"
@@ -62,6 +63,7 @@ class World {
       log::LogOptions options;
       options.clock = log::ClockMode::kEvents;
       options.segment_bytes = 1 << 20;
+      if (producers_max_) options.producers_max = *producers_max_;
       auto opened = log::Sequencer::Open(
           *machine_, budget_, "data/log", options,
           [&](const log::Epoch& epoch) -> base::Result<void> {
@@ -81,6 +83,7 @@ class World {
                                      .max_ahead = std::chrono::hours(24)};
       const auto id = sequencer_->AddStream("shops", contract_->schema(), timing);
       ASSERT_TRUE(id) << id.error().ToString();
+      stream_ = *id;
       sequencer_->Start([](const log::EpochRef& /*epoch*/) {});
       source_ = std::make_unique<TableSource>(
           *machine_, budget_,
@@ -131,6 +134,17 @@ class World {
                                 {reinterpret_cast<const uint8_t*>(text.data()), text.size()}),
              "the test writes no commit");
   }
+  void SendHeartbeatOf(const std::string& producer) {
+    columns::EventBatch batch;
+    batch.stream = stream_;
+    batch.source = {.producer = producer, .sequence = 1};
+    batch.rows = columns::BatchBuilder(contract_->schema()).Finish();
+    bool taken = false;
+    sequencer_->Submit(std::move(batch),
+                       [&taken](const auto& answer) { taken = answer.has_value(); });
+    machine_->RunFor(seconds(1));
+    ASSERT_TRUE(taken);
+  }
 
   void Append(const std::vector<Row>& rows) { last_ = table_.Append(*machine_, rows); }
   // Until everything that the table has is in the log, or the source has stopped.
@@ -179,6 +193,8 @@ class World {
   base::MemoryBudget budget_{1ULL << 30};
   Definition definition_;
   uint32_t piece_rows_ = 700;
+  std::optional<size_t> producers_max_;
+  base::StreamId stream_;
   contract::ContractRef contract_;
   ForeignTable table_;
   delta::AddFile last_;
@@ -497,6 +513,25 @@ TEST(TableSource, AnEmptyCommitBeforeOthersStopsIt) {
   world.WriteCommit(world.table_.CommitPath(2), "");
   world.machine_->RunFor(seconds(5));
   world.ExpectStopped("no action");
+}
+
+// Many others have come since: how much of the version is in the log is known all the same.
+TEST(TableSource, ItsProducerIsNotForgotten) {
+  World world;
+  world.producers_max_ = 4;
+  world.piece_rows_ = 100;
+  world.Append(Rows(0, 20'000));
+  world.Start();
+  for (int i = 0; i < 2000 && world.source_->status().pieces == 0; ++i)
+    world.machine_->RunFor(milliseconds(1));
+  ASSERT_GT(world.source_->status().pieces, 0U);
+  ASSERT_EQ(world.source_->status().state, State::kReading);
+  world.source_.reset();
+  world.machine_->RunFor(seconds(1));
+  for (int i = 0; i < 10; ++i) world.SendHeartbeatOf(fmt::format("other-{}", i));
+  world.Die();
+  world.Settle();
+  world.ExpectAllOnce();
 }
 
 // A table that can't be read is a dead source: no heartbeat says otherwise.

@@ -332,13 +332,14 @@ void TableRewriter::OnVacuumAsked(const VacuumRequest& request, VacuumDone done)
   if (const auto may = MayBegin(); !may) return done(Fail(may.error()));
   vacuuming_ = true;
   Enter("vacuuming");
-  // A plan that is logged while this runs makes files that are young.
-  publisher_.work(Guarded([request, is_planned = publisher_.planned_files(),
+  // A plan that is logged from here on makes files that are younger than this.
+  publisher_.work(Guarded([request, now = table_.environment.clock().Wall(),
+                           is_planned = publisher_.planned_files(),
                            done = std::move(done)](TableRewriter& self) mutable {
     const Table& table = self.table_;
     env::BackgroundPass pass(table.environment, env::WorkClass::kMaintenance,
                              fmt::format("vacuum of table {}", table.name), kYieldMax);
-    auto report = VacuumTable(table.environment, table.folder, request, is_planned, pass);
+    auto report = VacuumTable(table.environment, table.folder, request, is_planned, now, pass);
     self.publisher_.post(self.Guarded(
         [report = std::move(report), done = std::move(done)](TableRewriter& again) mutable {
           again.vacuuming_ = false;

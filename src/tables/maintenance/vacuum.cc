@@ -75,9 +75,8 @@ Result<base::Duration> RetentionOf(const VacuumRequest& request, const delta::Me
 Result<VacuumReport> VacuumTable(env::Environment& environment, const std::string& folder,
                                  const VacuumRequest& request,
                                  const std::function<bool(std::string_view)>& is_planned,
-                                 env::BackgroundPass& pass) {
+                                 base::Timestamp now, env::BackgroundPass& pass) {
   env::Files& files = environment.files();
-  const base::Timestamp now = environment.clock().Wall();
   // A reader that begins later reads the version that is read here, or a newer one.
   const auto read_since = request.read_since ? request.read_since() : std::nullopt;
   Named named;

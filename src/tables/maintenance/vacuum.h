@@ -49,12 +49,13 @@ struct VacuumReport {
 inline constexpr size_t kVacuumListedMax = 10'000;
 inline constexpr base::Duration kVacuumRetention = std::chrono::hours(7 * 24);
 
-// `is_planned`: files of plans that are under way. Errors: kFailedPrecondition for a retention
+// `is_planned`: files of plans that were under way at `now`. A plan of later makes younger files,
+// however long ago that is when the vacuum begins. Errors: kFailedPrecondition for a retention
 // under the floor; kUnsupported for a table with features that say more about files than we know;
 // those of the log and the disk.
 base::Result<VacuumReport> VacuumTable(env::Environment& environment, const std::string& folder,
                                        const VacuumRequest& request,
                                        const std::function<bool(std::string_view)>& is_planned,
-                                       env::BackgroundPass& pass);
+                                       base::Timestamp now, env::BackgroundPass& pass);
 
 }  // namespace headrace::tables

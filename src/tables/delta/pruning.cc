@@ -102,7 +102,7 @@ bool MayFitStats(const Json& stats, const TableColumn& column, const Condition& 
     if (__builtin_add_overflow(max->as_int(), kTimeSlackUs, &us)) return true;
     max = Value(*column.held, us);
   }
-  // NaN is no bound, and whether it is above everything depends on who asks.
+  // NaN is no bound, and above every one.
   if (columns::IsFloating(*column.held) &&
       (condition.is == Is::kGreater || condition.is == Is::kAtLeast))
     return true;
@@ -121,9 +121,15 @@ bool MayFitStats(const Json& stats, const TableColumn& column, const Condition& 
 
 }  // namespace
 
-std::partial_ordering CompareValues(const Value& a, const Value& b) {
+std::weak_ordering CompareValues(const Value& a, const Value& b) {
   if (columns::IsVariable(a.type())) return a.as_text() <=> b.as_text();
-  if (columns::IsFloating(a.type())) return a.as_double() <=> b.as_double();
+  if (columns::IsFloating(a.type())) {
+    const double x = a.as_double();
+    const double y = b.as_double();
+    if (std::isnan(x) || std::isnan(y)) return std::isnan(x) <=> std::isnan(y);
+    return x < y ? std::weak_ordering::less
+                 : (x > y ? std::weak_ordering::greater : std::weak_ordering::equivalent);
+  }
   if (a.type() == Type::kBool) return a.as_bool() <=> b.as_bool();
   return a.as_int() <=> b.as_int();
 }

@@ -38,8 +38,9 @@ struct FileBounds {
 };
 // One a column of the table.
 std::vector<FileBounds> BoundsOf(const TableColumns& table, const AddFile& file);
-// Of two values of one type, none of them null.
-std::partial_ordering CompareValues(const columns::Value& a, const columns::Value& b);
+// Of two values of one type, none of them null; as expressions order them: NaN equals NaN, and is
+// above every number.
+std::weak_ordering CompareValues(const columns::Value& a, const columns::Value& b);
 
 // A partition value as the log has it; null for null and "". Errors: kCorruption for a text that is
 // no value of the type; kUnsupported for bytes.

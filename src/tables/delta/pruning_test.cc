@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace headrace::tables::delta {
 namespace {
 
@@ -25,6 +27,7 @@ TableColumns Columns() {
   add("t", "timestamp", Type::kTimestamp);
   add("d", "date", Type::kDate);
   add("day", "date", Type::kDate, true);
+  add("y", "double", Type::kFloat64, true);
   return table;
 }
 
@@ -52,6 +55,24 @@ TEST(Pruning, ComparesWithTheBounds) {
   EXPECT_TRUE(Fits(kFile, "n", Is::kAtLeast, Value::Int64(20)));
   EXPECT_FALSE(Fits(kFile, "s", Is::kGreater, Value::String("d")));
   EXPECT_FALSE(Fits(kFile, "d", Is::kAtLeast, *Value::FromText(Type::kDate, "2026-01-04")));
+}
+
+// As expressions order them: NaN equals NaN, and is above every number.
+TEST(Pruning, APartitionOfNaNFitsWhatItsRowsFit) {
+  AddFile file = WithStats("");
+  file.partition_values = {{"p-y", "NaN"}};
+  EXPECT_TRUE(Fits(file, "y", Is::kGreater, Value::Float64(5)));
+  EXPECT_TRUE(Fits(file, "y", Is::kAtLeast, Value::Float64(5)));
+  EXPECT_FALSE(Fits(file, "y", Is::kLess, Value::Float64(5)));
+  EXPECT_FALSE(Fits(file, "y", Is::kAtMost, Value::Float64(5)));
+  EXPECT_FALSE(Fits(file, "y", Is::kEqual, Value::Float64(5)));
+  const Value nan = Value::Float64(std::numeric_limits<double>::quiet_NaN());
+  EXPECT_TRUE(Fits(file, "y", Is::kEqual, nan));
+  EXPECT_TRUE(Fits(file, "y", Is::kAtMost, nan));
+  EXPECT_FALSE(Fits(file, "y", Is::kGreater, nan));
+  file.partition_values = {{"p-y", "7"}};
+  EXPECT_TRUE(Fits(file, "y", Is::kLess, nan));
+  EXPECT_FALSE(Fits(file, "y", Is::kAtLeast, nan));
 }
 
 // The bounds of floats are told with the digits that tell floats, also of a column that has become

@@ -18,6 +18,7 @@
 #include "tables/delta/checkpoint_checksum.h"
 #include "tables/delta/checkpoint_columns.h"
 #include "tables/delta/checkpoint_schema.h"
+#include "tables/delta/table_path.h"
 #include "tables/parquet/arrow_file.h"
 #include "tables/parquet/decoding_pool.h"
 
@@ -160,12 +161,21 @@ Result<void> ReadJson(env::Files& files, const std::string& path, CheckpointHead
 }
 
 // A file of the checkpoint that is not there makes the checkpoint damaged, no table missing.
-Result<void> InFile(Result<void> read, const std::string& path) {
-  if (read) return read;
-  base::Error error = std::move(read).error();
+base::Error InFile(base::Error error, const std::string& path) {
   if (error.code() == ErrorCode::kNotFound)
     error = base::Error(ErrorCode::kCorruption, "a file of this checkpoint is missing");
-  return Fail(std::move(error).With("file", path));
+  return std::move(error).With("file", path);
+}
+Result<void> InFile(Result<void> read, const std::string& path) {
+  if (read) return read;
+  return Fail(InFile(std::move(read).error(), path));
+}
+
+Result<std::string> InLog(env::Files& files, const std::string& log_folder,
+                          const std::string& name) {
+  auto path = PathInLog(files, log_folder, name);
+  if (path) return path;
+  return Fail(InFile(std::move(path).error(), log_folder + "/" + name));
 }
 
 }  // namespace
@@ -174,7 +184,7 @@ Result<CheckpointHead> ReadCheckpoint(env::Files& files, const std::string& log_
                                       const CheckpointFiles& checkpoint, FileSink* sink) {
   CheckpointHead head;
   for (const std::string& name : checkpoint.names) {
-    const std::string path = log_folder + "/" + name;
+    HR_TRY(const std::string path, InLog(files, log_folder, name));
     HR_TRY_VOID(InFile(name.ends_with(".json") ? ReadJson(files, path, head, sink)
                                                : ReadParquet(files, path, head, sink),
                        path));
@@ -189,7 +199,7 @@ Result<CheckpointHead> ReadCheckpoint(env::Files& files, const std::string& log_
       return Fail(base::Error(ErrorCode::kCorruption, "a sidecar whose name is a path")
                       .With("file", top)
                       .With("path", sidecar));
-    const std::string path = log_folder + "/_sidecars/" + sidecar;
+    HR_TRY(const std::string path, InLog(files, log_folder, "_sidecars/" + sidecar));
     CheckpointHead none;
     HR_TRY_VOID(InFile(ReadParquet(files, path, none, sink), path));
   }

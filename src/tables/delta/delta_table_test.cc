@@ -276,6 +276,33 @@ TEST_F(DeltaTableTest, AListedCommitThatIsGoneWhenItIsReadIsNoMissingTable) {
   EXPECT_EQ(opened.error().code(), ErrorCode::kUnavailable) << opened.error().ToString();
 }
 
+// The log lies in the folder, as everything of a table.
+TEST_F(DeltaTableTest, ALinkInTheLogIsNotFollowedOutOfTheFolder) {
+  const auto table = OpenForAppend();
+  const std::string log = folder_ + "/_delta_log/";
+  const std::string elsewhere = folder_ + "-elsewhere";
+  const auto link = [&](const char* name, const std::string& to) {
+    std::filesystem::rename(log + name, to);
+    std::filesystem::create_symlink(to, log + name);
+  };
+  const auto opened = [&] {
+    const auto read = DeltaTable::Open(*environment_, folder_, Keep::kFiles);
+    return read ? std::string("yes") : read.error().ToString();
+  };
+  link("00000000000000000000.json", folder_ + "/inside");
+  EXPECT_EQ(opened(), "yes");
+  std::filesystem::remove(log + "00000000000000000000.json");
+  std::filesystem::rename(folder_ + "/inside", log + "00000000000000000000.json");
+  link("00000000000000000000.json", elsewhere);
+  EXPECT_EQ(opened().find("Unsupported: a file of the table lies outside"), 0U) << opened();
+  std::filesystem::remove(log + "00000000000000000000.json");
+  std::filesystem::rename(elsewhere, log + "00000000000000000000.json");
+  std::ofstream(log + "00000000000000000000.checkpoint.parquet") << "x";
+  link("00000000000000000000.checkpoint.parquet", elsewhere);
+  EXPECT_EQ(opened().find("Unsupported: a file of the table lies outside"), 0U) << opened();
+  std::filesystem::remove(elsewhere);
+}
+
 TEST_F(DeltaTableTest, StopsWhenAnotherMovesItsMarker) {
   const auto table = OpenForAppend();
   ASSERT_TRUE(table->Append({}, {"headrace/l/s", 5}));

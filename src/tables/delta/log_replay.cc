@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "tables/delta/checkpoint_reader.h"
 #include "tables/delta/log_listing.h"
+#include "tables/delta/table_path.h"
 
 namespace headrace::tables::delta {
 namespace {
@@ -88,10 +89,16 @@ class LeftByTail final : public FileSink {
   FileSink& sink_;
 };
 
-Result<Commit> ReadActions(env::Files& files, const std::string& path) {
-  HR_TRY(const std::vector<uint8_t> bytes, files.ReadAll(path));
+Result<std::vector<uint8_t>> ReadFile(env::Files& files, const std::string& log,
+                                      const std::string& name) {
+  HR_TRY(const std::string path, PathInLog(files, log, name));
+  return files.ReadAll(path);
+}
+
+Result<Commit> ReadActions(env::Files& files, const std::string& log, const std::string& name) {
+  HR_TRY(const std::vector<uint8_t> bytes, ReadFile(files, log, name));
   auto commit = ParseCommit(bytes);
-  if (!commit) return Fail(std::move(commit).error().With("file", path));
+  if (!commit) return Fail(std::move(commit).error().With("file", log + "/" + name));
   return commit;
 }
 
@@ -176,7 +183,7 @@ class Replay {
 
   Result<Stretch> ReadStretch(int64_t first, int64_t version) {
     while (const CompactedFile* file = CompactedFrom(listing_, first, version)) {
-      auto actions = ReadCompacted(log_ + "/" + file->name);
+      auto actions = ReadCompacted(file->name);
       if (actions) return Stretch{std::move(*actions), file->last};
       base::LogWarning("tables.compaction_passed_over",
                        {{"folder", log_}, {"error", actions.error().ToString()}});
@@ -192,12 +199,13 @@ class Replay {
   }
 
   // An empty one says as little as one that was never written to its end.
-  Result<Commit> ReadCompacted(const std::string& path) {
-    HR_TRY(Commit actions, ReadActions(files_, path));
+  Result<Commit> ReadCompacted(const std::string& name) {
+    HR_TRY(Commit actions, ReadActions(files_, log_, name));
     const bool says = !actions.adds.empty() || !actions.removes.empty() ||
                       !actions.transactions.empty() || actions.metadata || actions.protocol;
     if (says) return actions;
-    return Fail(base::Error(ErrorCode::kCorruption, "it holds no action").With("file", path));
+    return Fail(
+        base::Error(ErrorCode::kCorruption, "it holds no action").With("file", log_ + "/" + name));
   }
 
   // What LogState::Apply looks at.
@@ -255,22 +263,21 @@ Result<LogState> ReplayLog(env::Files& files, const std::string& folder,
 }
 
 Result<Commit> ReadCommit(env::Files& files, const std::string& folder, int64_t version) {
-  const auto path = [&](int64_t of) {
-    return folder + "/_delta_log/" + VersionedName(of, ".json");
-  };
-  HR_TRY(const std::vector<uint8_t> bytes, files.ReadAll(path(version)));
+  const std::string log = folder + "/_delta_log";
+  const std::string name = VersionedName(version, ".json");
+  HR_TRY(const std::vector<uint8_t> bytes, ReadFile(files, log, name));
   auto commit = ParseCommit(bytes);
   if (commit) return commit;
-  if (!MayBeCut(bytes)) return Fail(std::move(commit).error().With("file", path(version)));
+  if (!MayBeCut(bytes)) return Fail(std::move(commit).error().With("file", log + "/" + name));
   // Nobody begins a version before the one that it comes after is whole, so what was cut when it
   // was read is whole by now.
-  HR_TRY(const bool later, files.Exists(path(version + 1)));
-  if (later) return ReadActions(files, path(version));
+  HR_TRY(const bool later, files.Exists(log + "/" + VersionedName(version + 1, ".json")));
+  if (later) return ReadActions(files, log, name);
   return Fail(base::Error(ErrorCode::kUnavailable,
                           fmt::format("commit {} is not written to its end: if its writer has "
-                                      "died, remove it, as nobody has read it",
+                                      "died, move the file away",
                                       version))
-                  .With("file", path(version)));
+                  .With("file", log + "/" + name));
 }
 
 }  // namespace headrace::tables::delta

@@ -29,6 +29,11 @@ Result<std::string> PathInTable(env::Files& files, const std::string& folder,
   return Inside(files, folder, folder + "/" + checked);
 }
 
+Result<std::string> PathInLog(env::Files& files, const std::string& log_folder,
+                              const std::string& name) {
+  return Inside(files, log_folder.substr(0, log_folder.rfind('/')), log_folder + "/" + name);
+}
+
 Result<std::string> WholePathInTable(env::Files& files, const std::string& folder,
                                      std::string_view whole) {
   HR_TRY(std::string path, DecodePath(whole));

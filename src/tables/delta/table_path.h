@@ -14,6 +14,10 @@ namespace headrace::tables::delta {
 base::Result<std::string> PathInTable(env::Files& files, const std::string& folder,
                                       const std::string& relative);
 
+// A file of the table's log, by its folder, `_delta_log`. Errors: as above.
+base::Result<std::string> PathInLog(env::Files& files, const std::string& log_folder,
+                                    const std::string& name);
+
 // A whole path or file: URI, as a log may have it: only if it leads into the folder after all.
 base::Result<std::string> WholePathInTable(env::Files& files, const std::string& folder,
                                            std::string_view whole);

@@ -171,25 +171,24 @@ Result<PlacedFiles> Place(const delta::DeltaTable& table, const base::LogId& log
       if (file->stream == stream) return replaced.Contains(*file);
     return std::nullopt;
   };
-  const auto refuse = [&](const char* why) {
-    placed.rewritten = base::Error(ErrorCode::kUnsupported, why).With("table", table.folder());
-    return placed;
-  };
   for (const std::string& path : snapshot.removed) {
     if (is_ours(path) != false) continue;
-    refuse(
-        "another writer rewrote or removed data files of the table: nothing tells where their "
-        "rows stand in the log");
-    placed.rewritten = std::move(*placed.rewritten).With("file", path);
+    placed.rewritten = base::Error(ErrorCode::kUnsupported,
+                                   "another writer rewrote or removed data files of the table: "
+                                   "nothing tells where their rows stand in the log")
+                           .With("table", table.folder())
+                           .With("file", path);
     return placed;
   }
   // A checkpoint by another writer forgets removals after a while. What may have been rewritten
   // then shows as files of others, or as a gap between ours.
   const bool others = placed.files.size() < snapshot.files.size();
   if (!snapshot.removals_known && (others || !replaced.IsWholeFrom(base::EpochId{0})))
-    return refuse(
-        "another writer has made a checkpoint of the table, and not all of its files are ours: "
-        "nothing tells whether some of ours were rewritten");
+    placed.rewritten = base::Error(ErrorCode::kUnsupported,
+                                   "another writer has made a checkpoint of the table, and not all "
+                                   "of its files are ours: nothing tells whether some of ours were "
+                                   "rewritten")
+                           .With("table", table.folder());
   return placed;
 }
 

@@ -58,17 +58,26 @@ bool IsIota(const std::vector<uint32_t>& numbers) {
 }  // namespace
 
 void Contract::Check(const columns::ColumnBatch& rows, std::vector<uint32_t>& accepted,
-                     std::vector<columns::RejectedRow>& rejected) const {
+                     std::vector<columns::RejectedRow>& rejected, ShapeOfRows shape) const {
   HR_CHECK(rows.columns().size() == impl_->fields.size(),
            "batch does not have the contract's schema");
-  const std::vector<uint16_t> failures = FirstFailures(impl_->fields, rows);
-  if (failures.empty()) {
+  std::map<uint32_t, ShapeFailure> misshapen;
+  if (shape == ShapeOfRows::kUnknown) misshapen = impl_->shape_check.Failures(rows);
+  std::vector<uint16_t> failures = FirstFailures(impl_->fields, rows);
+  if (failures.empty() && misshapen.empty()) {
     const size_t begin = accepted.size();
     accepted.resize(begin + rows.rows());
     std::iota(accepted.begin() + static_cast<std::ptrdiff_t>(begin), accepted.end(), 0U);
     return;
   }
+  failures.resize(rows.rows(), kNoFailure);
   for (uint32_t row = 0; row < rows.rows(); ++row) {
+    if (const auto found = misshapen.find(row); found != misshapen.end()) {
+      auto& [field, failure] = found->second;
+      rejected.push_back({row, impl_->fields[field].name, std::string(failure.rule),
+                          std::move(failure.reason), RowToJson(rows, row)});
+      continue;
+    }
     if (failures[row] == kNoFailure) {
       accepted.push_back(row);
       continue;
@@ -85,12 +94,13 @@ columns::EventBatch Contract::Enforce(columns::ColumnBatch rows) const {
 }
 
 columns::EventBatch Contract::Enforce(columns::ColumnBatch rows, std::vector<uint32_t> row_numbers,
-                                      std::vector<columns::RejectedRow> untyped) const {
+                                      std::vector<columns::RejectedRow> untyped,
+                                      ShapeOfRows shape) const {
   HR_CHECK(row_numbers.empty() || row_numbers.size() == rows.rows(),
            "a number for each row, or none");
   columns::EventBatch batch;
   std::vector<uint32_t> accepted;
-  Check(rows, accepted, batch.rejected);
+  Check(rows, accepted, batch.rejected, shape);
   const bool all = accepted.size() == rows.rows();
   if (!row_numbers.empty()) {
     for (columns::RejectedRow& row : batch.rejected) row.row = row_numbers[row.row];

@@ -25,6 +25,10 @@ struct ParsedContract {
   std::vector<Diagnostic> diagnostics;
 };
 
+// Whether rows are known to have the shape of an event (shape_check.h): the reader of JSON gives no
+// others.
+enum class ShapeOfRows : uint8_t { kUnknown, kKnown };
+
 // Immutable; any thread may check with it.
 class Contract {
  public:
@@ -48,14 +52,16 @@ class Contract {
   // each, payload as JSON), their numbers in request order; `accepted` gets the numbers of the good
   // rows. The batch has this contract's schema.
   void Check(const columns::ColumnBatch& rows, std::vector<uint32_t>& accepted,
-             std::vector<columns::RejectedRow>& rejected) const;
+             std::vector<columns::RejectedRow>& rejected,
+             ShapeOfRows shape = ShapeOfRows::kUnknown) const;
 
   // Splits the batch into an EventBatch (stream and source are left to the caller).
   columns::EventBatch Enforce(columns::ColumnBatch rows) const;
   // Rows with known reasons already (JSON that does not parse or type): merged in order of row
   // number. `row_numbers[i]` is the request's number of row i of `rows`.
   columns::EventBatch Enforce(columns::ColumnBatch rows, std::vector<uint32_t> row_numbers,
-                              std::vector<columns::RejectedRow> untyped) const;
+                              std::vector<columns::RejectedRow> untyped,
+                              ShapeOfRows shape = ShapeOfRows::kUnknown) const;
 
  private:
   friend class ContractParser;

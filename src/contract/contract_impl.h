@@ -6,6 +6,7 @@
 
 #include "contract/contract.h"
 #include "contract/field_rules.h"
+#include "contract/shape_check.h"
 
 namespace headrace::contract {
 
@@ -18,6 +19,7 @@ struct Contract::Impl {
   columns::SchemaRef schema;
   EventShape shape;
   std::vector<FieldRules> fields;  // one for each field of the schema, in its order
+  ShapeCheck shape_check;
 };
 
 }  // namespace headrace::contract

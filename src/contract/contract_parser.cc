@@ -162,6 +162,7 @@ ParsedContract ContractParser::Parse(std::string_view object) {
   if (failed) return result;
   impl->text = text_;
   impl->schema = std::make_shared<const columns::Schema>(std::move(fields_));
+  impl->shape_check = ShapeCheck(impl->shape, impl->fields);
   std::shared_ptr<Contract> contract(new Contract());
   contract->impl_ = std::move(impl);
   result.contract = std::move(contract);
@@ -384,7 +385,7 @@ void ContractParser::Property(const YamlNode& property, const Around& around,
   member.required = rules.required;
   member.restricted = rules.restricted;
   impl.shape.objects[around.object].members.push_back(std::move(member));
-  // What an object that may be missing requires of its fields is seen where the object is read.
+  // What an object that may be missing requires of its fields is ShapeCheck's.
   rules.required = rules.required && around.required;
   fields_.push_back({static_cast<uint32_t>(fields_.size() + 1), name, *type,
                      rules.required ? columns::Nullable::kNo : columns::Nullable::kYes});

@@ -50,8 +50,8 @@ columns::EventBatch ReadJsonBatch(const JsonRows& json, const contract::Contract
                        .reason = std::move(problem->reason),
                        .payload = std::string(row)});
   }
-  columns::EventBatch batch =
-      contract.Enforce(typed.Finish(), std::move(numbers), std::move(untyped));
+  columns::EventBatch batch = contract.Enforce(typed.Finish(), std::move(numbers),
+                                               std::move(untyped), contract::ShapeOfRows::kKnown);
   // What the contract refused is kept as it came, too: a replay after mending the contract starts
   // from the sender's own text.
   for (columns::RejectedRow& rejected : batch.rejected) {

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
+#include "columns/batch_builder.h"
 #include "columns/value.h"
 #include "ingest/http/json_batch.h"
 
@@ -151,6 +154,131 @@ TEST(JsonObjects, TextThatIsKeptIsJsonThroughout) {
         R"({"id":1,"user":{"name":"eva"},"extra":{},"basket":)" + std::string(inside) + "}";
     EXPECT_EQ(Read(row).rejected.size(), 1U) << row;
   }
+}
+
+// A row of kVisits as Flight and tables bring it: a value for each column, null where there is
+// none.
+struct VisitColumns {
+  std::optional<std::string> os = {};
+  std::optional<std::string> ip = {};
+  std::optional<int64_t> width = {};
+  std::optional<int64_t> height = {};
+  std::optional<std::string> basket = {};
+  std::optional<std::string> extra = "{}";
+
+  std::string Outcome() const {
+    const contract::ContractRef visits = Visits();
+    columns::BatchBuilder builder(visits->schema());
+    const auto text = [&](size_t i, const std::optional<std::string>& v) {
+      v ? builder.column(i).AppendText(*v) : builder.column(i).AppendNull();
+    };
+    const auto number = [&](size_t i, const std::optional<int64_t>& v) {
+      v ? builder.column(i).AppendInt(*v) : builder.column(i).AppendNull();
+    };
+    number(0, 1);
+    text(1, os);
+    text(2, ip);
+    number(3, width);
+    number(4, height);
+    text(5, "eva");
+    builder.column(6).AppendNull();
+    text(7, basket);
+    text(8, extra);
+    const columns::EventBatch batch = visits->Enforce(builder.Finish());
+    if (batch.rejected.empty()) return "";
+    const columns::RejectedRow& refused = batch.rejected[0];
+    return refused.field + " " + refused.rule + ": " + refused.reason;
+  }
+  // The same row as JSON, a name for each column.
+  std::string Json() const {
+    const auto text = [](const std::optional<std::string>& v) {
+      return v ? columns::Value::String(*v).ToJson() : "null";
+    };
+    const auto number = [](const std::optional<int64_t>& v) {
+      return v ? std::to_string(*v) : "null";
+    };
+    return R"({"id":1,"device_os":)" + text(os) + R"(,"device_ip":)" + text(ip) +
+           R"(,"device_screen_width":)" + number(width) + R"(,"device_screen_height":)" +
+           number(height) + R"(,"user_name":"eva","user_born":null,"basket":)" +
+           basket.value_or("null") + R"(,"extra":)" + extra.value_or("null") + "}";
+  }
+};
+
+TEST(JsonObjects, ColumnsAreRefusedForWhatAnObjectRequires) {
+  EXPECT_EQ(VisitColumns{}.Outcome(), "");
+  EXPECT_EQ((VisitColumns{.os = "ios", .width = 3}.Outcome()), "");
+  EXPECT_EQ((VisitColumns{.ip = "::1", .width = 3}.Outcome()),
+            "device_os required: `device_os` is missing: send text");
+  EXPECT_EQ((VisitColumns{.height = 3}.Outcome()),
+            "device_os required: `device_os` is missing: send text");
+  EXPECT_EQ((VisitColumns{.os = "ios"}.Outcome()),
+            "device_screen_width required: `device_screen_width` is missing: send a whole number "
+            "(int64)");
+}
+
+TEST(JsonObjects, ColumnsAreRefusedForTextThatIsNoJson) {
+  EXPECT_EQ((VisitColumns{.basket = R"([{"sku":"a"}])", .extra = R"({"a":[]})"}.Outcome()), "");
+  EXPECT_EQ((VisitColumns{.basket = "{not json"}.Outcome()),
+            "basket type: `basket` holds no JSON that can be kept: a quote, comma, colon or "
+            "bracket is missing or too many, or a word is none of JSON's (NaN, None)");
+  EXPECT_EQ((VisitColumns{.basket = ""}.Outcome()),
+            "basket type: `basket` holds no JSON that can be kept: there is nothing");
+  EXPECT_EQ((VisitColumns{.basket = "{}"}.Outcome()),
+            "basket type: `basket` wants a list, but got an object");
+  EXPECT_EQ((VisitColumns{.extra = "12"}.Outcome()),
+            "extra type: `extra` wants an object, but got a number");
+}
+
+// Whichever way a row comes, the same is refused, with the same words.
+TEST(JsonObjects, ColumnsAndJsonAreHeldToTheSame) {
+  const uint64_t seed = static_cast<uint64_t>(testing::UnitTest::GetInstance()->random_seed()) + 7;
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937_64 random(seed);
+  const auto pick = [&](const auto& choices) { return choices[random() % choices.size()]; };
+  using Text = std::optional<std::string>;
+  using Number = std::optional<int64_t>;
+  for (int round = 0; round < 2000; ++round) {
+    const VisitColumns row{
+        .os = pick(std::vector<Text>{{}, "ios"}),
+        .ip = pick(std::vector<Text>{{}, "::1"}),
+        .width = pick(std::vector<Number>{{}, 3}),
+        .height = pick(std::vector<Number>{{}, 4}),
+        .basket = pick(std::vector<Text>{{}, "[]", "[1,{}]", "{}", "1", "\"a\"", "true", "[tru]"}),
+        .extra = pick(std::vector<Text>{"{}", R"({"a":[1]})", "[]", "{\"a\":01}"})};
+    const columns::EventBatch batch = Read(row.Json());
+    const std::string by_json = batch.rejected.empty() ? "" : Outcome(row.Json());
+    ASSERT_EQ(row.Outcome(), by_json) << row.Json();
+  }
+}
+
+TEST(JsonObjects, AnObjectOfWhichAllColumnsAreNamedMayBeEmpty) {
+  constexpr std::string_view kText = R"(apiVersion: v3.1.0
+kind: DataContract
+id: visits
+version: 1.0.0
+status: active
+schema:
+  - name: visits
+    logicalType: object
+    properties:
+      - {name: id, logicalType: integer, required: true}
+      - name: device
+        logicalType: object
+        properties:
+          - {name: os, logicalType: string}
+          - {name: screen, logicalType: object, required: true, properties: [{name: width, logicalType: integer}]}
+)";
+  const auto contract = contract::Contract::Parse("visits.yaml", kText, "").contract;
+  ASSERT_NE(contract, nullptr);
+  const auto read = [&](std::string_view row) {
+    const std::vector<std::string_view> rows = {row};
+    return ReadJsonBatch({rows, row.data() + row.size()}, *contract, 1 << 20);
+  };
+  const columns::EventBatch nested = read(R"({"id":1,"device":{"os":"ios","screen":{}}})");
+  ASSERT_EQ(nested.rows.rows(), 1U);
+  EXPECT_TRUE(contract->Enforce(nested.rows).rejected.empty());
+  EXPECT_TRUE(read(contract::RowToJson(nested.rows, 0)).rejected.empty());
+  EXPECT_EQ(read(R"({"id":1,"device_os":"ios"})").rejected.size(), 1U);
 }
 
 TEST(JsonObjects, RestrictedObjectsAreMaskedForReaders) {

@@ -18,6 +18,7 @@
 #include "base/base64.h"
 #include "base/time.h"
 #include "contract/diagnostic.h"
+#include "contract/shape_reasons.h"
 
 namespace headrace::ingest {
 namespace {
@@ -27,6 +28,7 @@ using columns::Field;
 using columns::Type;
 using contract::Member;
 using contract::ObjectShape;
+using contract::Wants;
 
 constexpr size_t kQuotedMax = 40;  // bytes of a bad value repeated in a reason
 
@@ -53,23 +55,6 @@ std::string_view Describe(ondemand::json_type type) {
   return "something else";
 }
 
-// What a value of the type looks like, for people: "a whole number, such as 12".
-std::string Wants(Type type) {
-  switch (type) {
-    case Type::kBool: return "true or false";
-    case Type::kInt32:
-    case Type::kInt64: return fmt::format("a whole number ({})", NameOf(type));
-    case Type::kFloat32:
-    case Type::kFloat64: return fmt::format("a number ({})", NameOf(type));
-    case Type::kString: return "text";
-    case Type::kBytes: return "bytes as base64 text";
-    case Type::kDate: return "a date such as \"2001-01-31\"";
-    case Type::kTimestamp: return "a time such as \"2001-01-31T09:15:00Z\"";
-    case Type::kTimestampNtz: return "a time without a zone, such as \"2001-01-31T09:15:00\"";
-  }
-  return "something else";
-}
-
 std::string Quote(std::string_view raw) {
   const size_t last = raw.find_last_not_of(" \t\r\n");
   raw = raw.substr(0, last == std::string_view::npos ? 0 : last + 1);
@@ -80,8 +65,12 @@ std::string Quote(std::string_view raw) {
   return std::string(raw.substr(0, cut)) + "...";
 }
 
+RowProblem Problem(const std::string& name, contract::RuleFailure failure) {
+  return {name, std::string(failure.rule), std::move(failure.reason)};
+}
+
 RowProblem WrongKind(const std::string& name, std::string_view wants, ondemand::json_type got) {
-  return {name, "type", fmt::format("`{}` wants {}, but got {}", name, wants, Describe(got))};
+  return Problem(name, contract::WrongKind(name, wants, Describe(got)));
 }
 
 RowProblem WrongKind(const Field& field, ondemand::json_type got) {
@@ -93,7 +82,7 @@ RowProblem NullButRequired(const std::string& name, std::string_view wants) {
 }
 
 RowProblem Missing(const std::string& name, std::string_view wants) {
-  return {name, "required", fmt::format("`{}` is missing: send {}", name, wants)};
+  return Problem(name, contract::Missing(name, wants));
 }
 
 RowProblem GivenTwice(const std::string& name) {
@@ -122,27 +111,8 @@ RowProblem WrongValue(const Field& field, const Member& member, std::string_view
                       member.restricted ? "***" : Quote(raw))};
 }
 
-// In words of ours: those of the parser are about its inside.
-std::string_view WhyNotJson(simdjson::error_code error) {
-  switch (error) {
-    case simdjson::INCORRECT_TYPE: return R"(it is to look like {"name": value, ...})";
-    case simdjson::EMPTY: return "there is nothing";
-    case simdjson::UTF8_ERROR: return "it is no UTF-8";
-    case simdjson::UNCLOSED_STRING: return "a text has no closing quote";
-    case simdjson::STRING_ERROR: return "a text has a \\ before what can't follow one";
-    case simdjson::UNESCAPED_CHARS:
-      return "a text has a control character: write a line break as \\n, a tab as \\t";
-    case simdjson::DEPTH_ERROR: return "it is nested too deep, or a bracket is not closed";
-    case simdjson::CAPACITY: return "it is too long";
-    case simdjson::INCOMPLETE_ARRAY_OR_OBJECT: return "it ends before its last bracket";
-    default:
-      return "a quote, comma, colon or bracket is missing or too many, or a word is none of JSON's "
-             "(NaN, None)";
-  }
-}
-
 RowProblem NotJson(simdjson::error_code error) {
-  return {"", "json", fmt::format("the row is no JSON object: {}", WhyNotJson(error))};
+  return {"", "json", fmt::format("the row is no JSON object: {}", contract::WhyNotJson(error))};
 }
 
 bool HasZone(std::string_view time) {
@@ -209,8 +179,9 @@ struct JsonRowReader::Impl {
     }
     const ObjectShape* shape;
     std::unordered_map<std::string_view, size_t> index_of;  // of its members
-    uint64_t row = 0;   // the number of the row that had it, null or not
-    bool null = false;  // in that row
+    uint64_t row = 0;    // the number of the row that had it, null or not
+    uint64_t named = 0;  // and of the row that named a column of it without a value
+    bool null = false;   // in that row
   };
   // A column of an object inside the event, named by the event itself.
   struct Flattened {
@@ -254,6 +225,7 @@ struct JsonRowReader::Impl {
                                          ondemand::value value, Cell& cell);
   std::optional<RowProblem> FillMissing();
   std::optional<RowProblem> FillMissing(const Object& object);
+  std::optional<RowProblem> FillMissing(const Member& member, Object& inner);
   void Commit(columns::BatchBuilder& out) const;
   RowProblem Unknown(std::string_view name, const ObjectShape& object) const;
 };
@@ -331,7 +303,7 @@ std::optional<RowProblem> JsonRowReader::Impl::ReadJsonText(const Field& field,
   ondemand::json_type kind{};
   if (const auto error = value.type().get(kind); error != simdjson::SUCCESS) return NotJson(error);
   const bool list = member.kind == Member::Kind::kArrayText;
-  const std::string_view wants = list ? "a list" : "an object";
+  const std::string wants = contract::Wants(member.kind, field.type);
   if (kind == ondemand::json_type::null && IsNull(value)) {
     cell.kind = Cell::Kind::kNull;
     if (!member.required) return std::nullopt;
@@ -345,9 +317,7 @@ std::optional<RowProblem> JsonRowReader::Impl::ReadJsonText(const Field& field,
   simdjson::dom::element checked;
   if (const auto bad = text_parser.parse(raw.data(), raw.size()).get(checked);
       bad != simdjson::SUCCESS)
-    return RowProblem{
-        field.name, "type",
-        fmt::format("`{}` holds no JSON that can be kept: {}", field.name, WhyNotJson(bad))};
+    return Problem(field.name, contract::NotKept(field.name, bad));
   cell.owned.resize(raw.size());
   size_t size = 0;
   if (const auto bad = simdjson::minify(raw.data(), raw.size(), cell.owned.data(), size);
@@ -423,8 +393,11 @@ std::optional<RowProblem> JsonRowReader::Impl::ReadFlattened(std::string_view na
   const auto found = flattened.find(name);
   if (found == flattened.end()) return Unknown(name, *objects[0].shape);
   const Member& member = objects[found->second.object].shape->members[found->second.member];
-  // A null says nothing of the object around it: rows written by columns have all of them.
+  // A null does not say that the object around it is there: rows written by columns have all of
+  // them.
   if (IsNull(value)) {
+    for (size_t at = found->second.object; at != 0; at = objects[at].shape->parent)
+      objects[at].named = row_number;
     Cell& cell = cells[member.index];
     if (cell.row == row_number) return GivenTwice(schema->field(member.index).name);
     cell.row = row_number;
@@ -438,13 +411,21 @@ std::optional<RowProblem> JsonRowReader::Impl::ReadFlattened(std::string_view na
   return ReadColumn(member, value);
 }
 
+// An object that is required: one whose columns are named is there, with or without values.
+std::optional<RowProblem> JsonRowReader::Impl::FillMissing(const Member& member, Object& inner) {
+  if (inner.row == row_number) return std::nullopt;
+  if (inner.named != row_number) return Missing(inner.shape->name, Wants(member.kind, {}));
+  inner.row = row_number;
+  inner.null = false;
+  return std::nullopt;
+}
+
 std::optional<RowProblem> JsonRowReader::Impl::FillMissing(const Object& object) {
   const bool there = object.row == row_number && !object.null;
   for (const Member& member : object.shape->members) {
     if (member.kind == Member::Kind::kObject) {
-      const Object& inner = objects[member.index];
-      if (there && member.required && inner.row != row_number)
-        return Missing(inner.shape->name, "an object");
+      if (!there || !member.required) continue;
+      if (auto problem = FillMissing(member, objects[member.index])) return problem;
       continue;
     }
     Cell& cell = cells[member.index];
@@ -452,9 +433,7 @@ std::optional<RowProblem> JsonRowReader::Impl::FillMissing(const Object& object)
     const bool given = cell.row == row_number;
     if (!given) cell.kind = Cell::Kind::kNull;
     if (!there || !member.required || cell.kind != Cell::Kind::kNull) continue;
-    return Missing(field.name, member.kind == Member::Kind::kValue       ? Wants(field.type)
-                               : member.kind == Member::Kind::kArrayText ? "a list"
-                                                                         : "an object");
+    return Missing(field.name, contract::Wants(member.kind, field.type));
   }
   return std::nullopt;
 }

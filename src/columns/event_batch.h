@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "columns/batch.h"
+#include "columns/row_json.h"
 
 namespace headrace::columns {
 
@@ -42,6 +43,7 @@ struct EventBatch {
   BatchSource source;
   Atomicity atomicity = Atomicity::kGoodRowsIn;
   std::string origin = {};  // where the rows stood, for the reasons of refused ones; may be empty
+  JsonColumns json_columns = nullptr;  // of `rows`, for the payloads of those that are refused yet
   size_t request_rows() const { return rows.rows() + rejected.size(); }
 };
 

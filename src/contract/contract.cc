@@ -20,14 +20,7 @@ bool Contract::restricted(size_t field) const { return impl_->fields[field].rest
 const std::string& Contract::text() const { return impl_->text; }
 
 std::string RowToJson(const columns::ColumnBatch& rows, size_t row) {
-  std::string out = "{";
-  for (size_t i = 0; i < rows.columns().size(); ++i) {
-    if (i > 0) out += ',';
-    columns::AppendJsonString(out, rows.schema()->field(i).name);
-    out += ':';
-    rows.column(i).At(row).AppendJson(out);
-  }
-  return out + "}";
+  return columns::RowAsJson(rows, row);
 }
 
 namespace {
@@ -75,7 +68,8 @@ void Contract::Check(const columns::ColumnBatch& rows, std::vector<uint32_t>& ac
     if (const auto found = misshapen.find(row); found != misshapen.end()) {
       auto& [field, failure] = found->second;
       rejected.push_back({row, impl_->fields[field].name, std::string(failure.rule),
-                          std::move(failure.reason), RowToJson(rows, row)});
+                          std::move(failure.reason),
+                          columns::RowAsJson(rows, row, impl_->json_columns)});
       continue;
     }
     if (failures[row] == kNoFailure) {
@@ -85,7 +79,7 @@ void Contract::Check(const columns::ColumnBatch& rows, std::vector<uint32_t>& ac
     const FieldRules& field = impl_->fields[failures[row] - 1];
     RuleFailure failure = field.Explain(rows.column(failures[row] - 1), row);
     rejected.push_back({row, field.name, std::string(failure.rule), std::move(failure.reason),
-                        RowToJson(rows, row)});
+                        columns::RowAsJson(rows, row, impl_->json_columns)});
   }
 }
 
@@ -99,6 +93,7 @@ columns::EventBatch Contract::Enforce(columns::ColumnBatch rows, std::vector<uin
   HR_CHECK(row_numbers.empty() || row_numbers.size() == rows.rows(),
            "a number for each row, or none");
   columns::EventBatch batch;
+  batch.json_columns = impl_->json_columns;
   std::vector<uint32_t> accepted;
   Check(rows, accepted, batch.rejected, shape);
   const bool all = accepted.size() == rows.rows();

@@ -70,7 +70,7 @@ class Contract {
   std::shared_ptr<const Impl> impl_;
 };
 
-// Row `row` of a batch as a flat JSON object, a name for each column, for payloads and errors.
+// Row `row` of a batch as a flat JSON object, a name for each column; JSON text is text in it.
 std::string RowToJson(const columns::ColumnBatch& rows, size_t row);
 
 }  // namespace headrace::contract

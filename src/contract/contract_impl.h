@@ -20,6 +20,7 @@ struct Contract::Impl {
   EventShape shape;
   std::vector<FieldRules> fields;  // one for each field of the schema, in its order
   ShapeCheck shape_check;
+  columns::JsonColumns json_columns;
 };
 
 }  // namespace headrace::contract

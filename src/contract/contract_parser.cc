@@ -131,6 +131,16 @@ std::string TextOf(const YamlNode* node) {
   return node != nullptr && node->is_scalar() ? node->text : std::string();
 }
 
+columns::JsonColumns JsonColumnsOf(const EventShape& shape, const columns::Schema& schema) {
+  std::vector<std::string> names;
+  for (const ObjectShape& object : shape.objects)
+    for (const Member& member : object.members)
+      if (member.kind == Member::Kind::kArrayText || member.kind == Member::Kind::kObjectText)
+        names.push_back(schema.field(member.index).name);
+  if (names.empty()) return nullptr;
+  return std::make_shared<const std::vector<std::string>>(std::move(names));
+}
+
 // `format: i32`, `timezone: false`: options that narrow the logical type when no physicalType does.
 Type NarrowedByOptions(const YamlNode& property, Type type) {
   const YamlNode* options = property.Find("logicalTypeOptions");
@@ -163,6 +173,7 @@ ParsedContract ContractParser::Parse(std::string_view object) {
   impl->text = text_;
   impl->schema = std::make_shared<const columns::Schema>(std::move(fields_));
   impl->shape_check = ShapeCheck(impl->shape, impl->fields);
+  impl->json_columns = JsonColumnsOf(impl->shape, *impl->schema);
   std::shared_ptr<Contract> contract(new Contract());
   contract->impl_ = std::move(impl);
   result.contract = std::move(contract);

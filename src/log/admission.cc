@@ -11,18 +11,6 @@ using columns::RejectedRow;
 
 namespace {
 
-// A row as it would have come in JSON, for the dead letters.
-std::string RowAsJson(const ColumnBatch& rows, size_t row) {
-  std::string json = "{";
-  for (size_t i = 0; i < rows.columns().size(); ++i) {
-    if (i > 0) json += ',';
-    columns::AppendJsonString(json, rows.schema()->field(i).name);
-    json += ':';
-    rows.column(i).At(row).AppendJson(json);
-  }
-  return json + "}";
-}
-
 std::string_view RuleOf(Verdict verdict) {
   switch (verdict) {
     case Verdict::kLate: return "late";
@@ -76,7 +64,7 @@ void Admission::Refuse(EventBatch& batch, const std::vector<Verdict>& verdicts,
                               batch.rows.schema()->field(timing.event_time_field).name,
                               std::string(RuleOf(verdicts[row])),
                               gate_.Reason(verdicts[row], at, batch.stream, timing, now),
-                              RowAsJson(batch.rows, row)});
+                              columns::RowAsJson(batch.rows, row, batch.json_columns)});
   }
   batch.rows = batch.rows.Take(kept);
   std::stable_sort(batch.rejected.begin(), batch.rejected.end(),

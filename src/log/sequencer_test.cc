@@ -166,6 +166,27 @@ TEST(Sequencer, ARepeatGetsTheFirstAnswerAlsoAfterARestart) {
   EXPECT_EQ(*ReadIds(*rebooted), (std::vector<int64_t>{1}));
 }
 
+TEST(Sequencer, ThePayloadOfALateRowHasItsJsonAsJson) {
+  SimulatedEnvironment machine(31);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  columns::BatchBuilder builder(TestSchema());
+  for (const int64_t at_s : {1000, 10}) {  // the second is late
+    builder.column(0).AppendInt(at_s * 1'000'000);
+    builder.column(1).AppendInt(at_s);
+    builder.column(2).AppendText("[1, {}]");
+  }
+  columns::EventBatch batch;
+  batch.stream = log.stream;
+  batch.rows = builder.Finish();
+  batch.json_columns =
+      std::make_shared<const std::vector<std::string>>(std::vector<std::string>{"note"});
+  ASSERT_TRUE(log.Submit(std::move(batch)));
+  ASSERT_EQ(log.durable.back()->rejects.size(), 1U);
+  EXPECT_EQ(log.durable.back()->rejects[0].rows[0].payload,
+            R"({"at":"1970-01-01T00:00:10Z","id":10,"note":[1,{}]})");
+}
+
 TEST(Sequencer, ARepeatOfABatchStillInFlightIsAnsweredOnceDurable) {
   SimulatedEnvironment machine(5);
   TestLog log(machine);

@@ -93,12 +93,7 @@ TEST(JsonObjects, RowsWrittenByColumnsReadBack) {
         R"({"id":1,"user":{"name":"eva"},"basket":[],"extra":{"a":[]}})"}) {
     const columns::EventBatch batch = Read(row);
     ASSERT_EQ(batch.rows.rows(), 1U) << row;
-    std::string by_columns = contract::RowToJson(batch.rows, 0);
-    // JSON text is text by columns; everything else reads back as it is.
-    for (const auto& [text, json] : std::vector<std::pair<std::string, std::string>>{
-             {R"("{}")", "{}"}, {R"("[]")", "[]"}, {R"("{\"a\":[]}")", R"({"a":[]})"}})
-      if (const size_t at = by_columns.find(text); at != std::string::npos)
-        by_columns.replace(at, text.size(), json);
+    const std::string by_columns = columns::RowAsJson(batch.rows, 0, batch.json_columns);
     EXPECT_EQ(Outcome(by_columns), contract::RowToJson(batch.rows, 0));
   }
 }
@@ -166,7 +161,7 @@ struct VisitColumns {
   std::optional<std::string> basket = {};
   std::optional<std::string> extra = "{}";
 
-  std::string Outcome() const {
+  columns::EventBatch Read() const {
     const contract::ContractRef visits = Visits();
     columns::BatchBuilder builder(visits->schema());
     const auto text = [&](size_t i, const std::optional<std::string>& v) {
@@ -184,7 +179,10 @@ struct VisitColumns {
     builder.column(6).AppendNull();
     text(7, basket);
     text(8, extra);
-    const columns::EventBatch batch = visits->Enforce(builder.Finish());
+    return visits->Enforce(builder.Finish());
+  }
+  std::string Outcome() const {
+    const columns::EventBatch batch = Read();
     if (batch.rejected.empty()) return "";
     const columns::RejectedRow& refused = batch.rejected[0];
     return refused.field + " " + refused.rule + ": " + refused.reason;
@@ -227,6 +225,19 @@ TEST(JsonObjects, ColumnsAreRefusedForTextThatIsNoJson) {
             "basket type: `basket` wants a list, but got an object");
   EXPECT_EQ((VisitColumns{.extra = "12"}.Outcome()),
             "extra type: `extra` wants an object, but got a number");
+}
+
+TEST(JsonObjects, ThePayloadOfARefusedRowIsARow) {
+  const auto refused =
+      VisitColumns{.os = "a long name", .width = 3, .basket = "[ 1,\n {} ]"}.Read();
+  ASSERT_EQ(refused.rejected.size(), 1U);
+  EXPECT_EQ(refused.rejected[0].payload,
+            R"({"id":1,"device_os":"a long name","device_ip":null,"device_screen_width":3,)"
+            R"("device_screen_height":null,"user_name":"eva","user_born":null,"basket":[1,{}],)"
+            R"("extra":{}})");
+  EXPECT_EQ(Outcome(refused.rejected[0].payload),
+            "device_os length: device_os is \"a long name\", 11 characters; the contract wants at "
+            "most 8");
 }
 
 // Whichever way a row comes, the same is refused, with the same words.

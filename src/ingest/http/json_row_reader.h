@@ -26,7 +26,7 @@ struct RowProblem {
 
 // Objects inside the event fill the columns of their members. The columns of such members may also
 // be named by the event itself: {"device_os": "ios"} is {"device": {"os": "ios"}}, as rows that
-// were written by columns are (contract::RowToJson). Not thread-safe; reuse one for all rows of a
+// were written by columns are (columns::RowAsJson). Not thread-safe; reuse one for all rows of a
 // request.
 class JsonRowReader {
  public:

@@ -60,6 +60,45 @@ TEST(ContractDiagnostics, RulesThatCannotBeKept) {
        "  10 |       - {name: x, logicalType: string, enum: [ab, abc], logicalTypeOptions: "
        "{maxLength: 2}}\n"
        "                                                         ^^^\n"},
+      {"{name: x, logicalType: string, enum: []}",
+       "error[HR0136] c.yaml:10:46  field x: `enum` lists no value\n"
+       "  10 |       - {name: x, logicalType: string, enum: []}\n"
+       "                                                    ^  leave it out, or list what may "
+       "come\n"},
+      {"{name: x, logicalType: integer, quality: [{metric: invalidValues, mustBe: 0, arguments: "
+       "{validValues: []}}]}",
+       "error[HR0136] c.yaml:10:111  field x: `validValues` lists no value\n"
+       "  10 |       - {name: x, logicalType: integer, quality: [{metric: invalidValues, mustBe: "
+       "0, arguments: {validValues: []}}]}\n"
+       "                                                                                           "
+       "                          ^  leave it out, or list what may come\n"},
+      {"{name: x, logicalType: string, enum: [a], quality: [{metric: invalidValues, mustBe: 0, "
+       "arguments: {validValues: [b, c]}}]}",
+       "error[HR0136] c.yaml:10:121  field x: no value is in all of its 2 lists\n"
+       "  10 |       - {name: x, logicalType: string, enum: [a], quality: [{metric: invalidValues, "
+       "mustBe: 0, arguments: {validValues: [b, c]}}]}\n"
+       "                                                                                           "
+       "                                    ^  what comes must be in each of them\n"},
+      {"{name: x, logicalType: string, physicalType: bytes, enum: [aGk=, hi]}",
+       "error[HR0113] c.yaml:10:74  field x: `enum` lists `hi`, which is no base64\n"
+       "  10 |       - {name: x, logicalType: string, physicalType: bytes, enum: [aGk=, hi]}\n"
+       "                                                                                ^^  bytes "
+       "are written as base64, as in events\n"},
+      {"{name: x, logicalType: string, enum: [AB], logicalTypeOptions: {pattern: 'A.'}, quality: "
+       "[{metric: invalidValues, mustBe: 0, arguments: {pattern: '.'}}]}",
+       "error[HR0136] c.yaml:10:47  field x: the listed value `AB` breaks the field's length or "
+       "pattern\n"
+       "  10 |       - {name: x, logicalType: string, enum: [AB], logicalTypeOptions: {pattern: "
+       "'A.'}, quality: [{metric: invalidValues, mustBe: 0, arguments: {pattern: '.'}}]\n"
+       "                                                     ^^\n"},
+      {"{name: x, logicalType: string, quality: [{metric: invalidValues, mustBe: 0, arguments: "
+       "{}}]}",
+       "warning[HR0141] c.yaml:10:96  field x: `invalidValues` without validValues and pattern is "
+       "not enforced at ingest\n"
+       "  10 |       - {name: x, logicalType: string, quality: [{metric: invalidValues, mustBe: 0, "
+       "arguments: {}}]}\n"
+       "                                                                                           "
+       "           ^\n"},
       {"{name: x, logicalType: integer, logicalTypeOptions: {exclusiveMinimum: true}}",
        "error[HR0138] c.yaml:10:80  field x: `exclusiveMinimum` is a value, not a switch\n"
        "  10 |       - {name: x, logicalType: integer, logicalTypeOptions: {exclusiveMinimum: "

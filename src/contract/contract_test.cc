@@ -167,6 +167,58 @@ TEST(Contract, SaysWhatIsWrongAndHowToMendIt) {
       << "what is not required may be missing";
 }
 
+// Why a text in column x is refused under the given rules; empty when it is not.
+std::string ReasonOfText(std::string_view rules, std::string_view value) {
+  const ContractRef contract = Parsed(With("      - {name: x, " + std::string(rules) + "}\n"));
+  if (contract == nullptr) return "no contract";
+  const auto batch =
+      contract->Enforce(OneRow(contract, [&](auto& b) { b.column(0).AppendText(value); }));
+  return batch.rejected.empty() ? "" : batch.rejected[0].reason;
+}
+
+TEST(Contract, AllRulesOfAFieldHold) {
+  constexpr std::string_view kPatterns =
+      "logicalType: string, logicalTypeOptions: {pattern: '[A-Z]+'}, quality: [{metric: "
+      "invalidValues, mustBe: 0, arguments: {pattern: '.{3}'}}, {metric: invalidValues, mustBe: 0, "
+      "arguments: {pattern: '[A-M]+'}}]";
+  EXPECT_EQ(ReasonOfText(kPatterns, "ABC"), "");
+  EXPECT_EQ(ReasonOfText(kPatterns, "abc"), "x is \"abc\"; the contract wants text like [A-Z]+");
+  EXPECT_EQ(ReasonOfText(kPatterns, "AB"), "x is \"AB\"; the contract wants text like .{3}");
+  EXPECT_EQ(ReasonOfText(kPatterns, "XYZ"), "x is \"XYZ\"; the contract wants text like [A-M]+");
+  constexpr std::string_view kLists =
+      "logicalType: string, enum: [open, paid, sent], quality: [{metric: invalidValues, mustBe: 0, "
+      "arguments: {validValues: [paid, sent, lost]}}, {metric: invalidValues, mustBe: 0, "
+      "arguments: {validValues: [paid, lost]}}]";
+  EXPECT_EQ(ReasonOfText(kLists, "paid"), "");
+  for (const std::string_view other : {"open", "sent", "lost"})
+    EXPECT_EQ(ReasonOfText(kLists, other),
+              "x is \"" + std::string(other) + "\"; the contract wants one of: paid");
+}
+
+TEST(Contract, ListsOfNumbersAreHeldTogetherToo) {
+  const ContractRef contract =
+      Parsed(With("      - {name: x, logicalType: integer, enum: [1, 2, 3, 3], quality: [{metric: "
+                  "invalidValues, mustBe: 0, arguments: {validValues: [5, 3, 2]}}]}\n"));
+  const auto reason = [&](int64_t value) {
+    const auto batch =
+        contract->Enforce(OneRow(contract, [&](auto& b) { b.column(0).AppendInt(value); }));
+    return batch.rejected.empty() ? "" : batch.rejected[0].reason;
+  };
+  EXPECT_EQ(reason(2), "");
+  EXPECT_EQ(reason(3), "");
+  EXPECT_EQ(reason(1), "x is 1; the contract wants one of: 2, 3");
+  EXPECT_EQ(reason(5), "x is 5; the contract wants one of: 2, 3");
+}
+
+TEST(Contract, ListedBytesAreBase64) {
+  constexpr std::string_view kRules =
+      "logicalType: string, physicalType: bytes, enum: [aGk=, AP8=], logicalTypeOptions: "
+      "{maxLength: 2}";
+  EXPECT_EQ(ReasonOfText(kRules, "hi"), "");
+  EXPECT_EQ(ReasonOfText(kRules, std::string_view("\0\xff", 2)), "");
+  EXPECT_EQ(ReasonOfText(kRules, "ho"), "x is \"aG8=\"; the contract wants one of: AP8=, aGk=");
+}
+
 std::string ReasonOfFloat32(std::string_view rules, double value) {
   const ContractRef contract =
       Parsed(With("      - {name: x, logicalType: number, physicalType: float32, "

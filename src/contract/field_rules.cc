@@ -88,7 +88,7 @@ class RecentTexts {
 
 bool AllTextsPass(const FieldRules& rules, const Column& column) {
   if (rules.type == Type::kString && !AllValidUtf8(column)) return false;
-  const bool lengths_or_pattern = rules.length.any() || rules.pattern != nullptr;
+  const bool lengths_or_pattern = rules.length.any() || !rules.patterns.empty();
   if (!rules.texts
            .empty()) {  // every listed value keeps the other rules: the parser has seen to it
     for (size_t row = 0; row < column.length(); ++row)
@@ -117,6 +117,12 @@ bool AllFloatsPass(const FieldRules& rules, const Column& column) {
 
 }  // namespace
 
+const RE2* FieldRules::PatternBrokenBy(std::string_view text) const {
+  for (const auto& pattern : patterns)
+    if (!RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *pattern)) return pattern.get();
+  return nullptr;
+}
+
 bool FieldRules::TextPasses(std::string_view text) const {
   if (length.any()) {
     // A code point has 1 to 4 bytes: mostly that decides.
@@ -126,8 +132,7 @@ bool FieldRules::TextPasses(std::string_view text) const {
       if (n < length.minimum || n > length.maximum) return false;
     }
   }
-  if (pattern != nullptr && !RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *pattern))
-    return false;
+  if (PatternBrokenBy(text) != nullptr) return false;
   return texts.empty() || texts.Contains(text);
 }
 
@@ -215,6 +220,11 @@ std::string ShowBound(Type type, double bound) {
                                 : fmt::format("{}", bound);
 }
 
+std::string Base64(std::string_view bytes) {
+  const std::string quoted = Value(Type::kBytes, std::string(bytes)).ToJson();
+  return quoted.substr(1, quoted.size() - 2);
+}
+
 // "one of: paid, open" or "one of the 247 values that it lists, as SEA or SFO".
 std::string Listed(std::string_view text, const std::vector<std::string>& values, bool may_show) {
   if (values.size() <= kValuesListedMax) return fmt::format("one of: {}", fmt::join(values, ", "));
@@ -247,11 +257,18 @@ RuleFailure FieldRules::ExplainText(std::string_view text, const std::string& sh
   if (n > length.maximum)
     return {"length", fmt::format("{} is {}, {} {}; the contract wants at most {}", name, shown, n,
                                   unit, length.maximum)};
-  if (pattern != nullptr && !RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *pattern))
+  if (const RE2* pattern = PatternBrokenBy(text))
     return {"pattern", fmt::format("{} is {}; the contract wants text like {}", name, shown,
                                    pattern->pattern())};
-  return {"enum", fmt::format("{} is {}; the contract wants {}", name, shown,
-                              Listed(text, texts.values(), !restricted))};
+  std::string listed;
+  if (type == Type::kBytes) {
+    std::vector<std::string> values;
+    for (const std::string& value : texts.values()) values.push_back(Base64(value));
+    listed = Listed(Base64(text), values, !restricted);
+  } else {
+    listed = Listed(text, texts.values(), !restricted);
+  }
+  return {"enum", fmt::format("{} is {}; the contract wants {}", name, shown, listed)};
 }
 
 RuleFailure FieldRules::ExplainInteger(int64_t value, const std::string& shown) const {

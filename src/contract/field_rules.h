@@ -62,9 +62,9 @@ struct FieldRules {
   IntegerBounds integers;
   FloatBounds floats;
   LengthBounds length;
-  std::shared_ptr<const re2::RE2> pattern;  // the whole text must match
-  ValueSet texts;                           // enumeration of a text field
-  std::vector<int64_t> numbers;             // enumeration of an integer field, ascending
+  std::vector<std::shared_ptr<const re2::RE2>> patterns;  // the whole text must match each
+  ValueSet texts;                // enumeration of a field of text or bytes; empty: there is none
+  std::vector<int64_t> numbers;  // enumeration of an integer field, ascending; empty: none
 
   // True when every value passes: the usual case, in one tight loop. `column` has this field's
   // type.
@@ -81,6 +81,7 @@ struct FieldRules {
   bool FloatPasses(double value) const;
 
  private:
+  const re2::RE2* PatternBrokenBy(std::string_view text) const;  // the first; null: none
   RuleFailure ExplainText(std::string_view text, const std::string& shown) const;
   RuleFailure ExplainInteger(int64_t value, const std::string& shown) const;
   RuleFailure ExplainFloat(double value, const std::string& shown) const;

@@ -8,6 +8,7 @@
 #include <cfloat>
 #include <cmath>
 
+#include "base/base64.h"
 #include "columns/value.h"
 #include "contract/yaml_reading.h"
 
@@ -24,7 +25,8 @@ class RuleParser {
   RuleParser(FieldRules& rules, DiagnosticReport& report) : rules_(rules), report_(report) {}
 
   void Options(const YamlNode& options);
-  void Enumeration(const YamlNode& list);
+  // ODCS 3.2: enum: [{value: paid}, ...]; a bare value is taken as well. `rule`: enum, validValues.
+  void Enumeration(const YamlNode& list, std::string_view rule);
   void Quality(const YamlNode& list);
   void Finish(const YamlNode& property);
 
@@ -39,11 +41,13 @@ class RuleParser {
   void Check(const YamlNode& check);
   void LibraryCheck(const YamlNode& check, const std::string& metric);
   void InvalidValues(const YamlNode& arguments);
-  void AllowValue(const YamlNode& value);
+  void AllowValue(const YamlNode& value, std::string_view rule);
+  void AllowText(const YamlNode& value, std::string_view rule);
   void NotEnforced(const YamlNode& at, std::string_view what);
   void RoundFloat32Bounds();
   void CheckBounds(const YamlNode& property);
   void CheckEnumeration();
+  void KeepEnumeration();
 
   bool integral() const {
     return !columns::IsVariable(rules_.type) && !columns::IsFloating(rules_.type) &&
@@ -58,11 +62,40 @@ class RuleParser {
 
   FieldRules& rules_;
   DiagnosticReport& report_;
-  std::vector<std::string> texts_;
-  std::vector<std::pair<std::string, Place>>
-      listed_;  // texts_ with their places, for contradictions
-  std::vector<std::pair<int64_t, Place>> numbers_;
+  struct ListedText {
+    std::string value;
+    std::string written;  // in the contract
+    Place place;
+  };
+  struct ListedNumber {
+    int64_t value = 0;
+    Place place;
+  };
+  // An `enum`, or the `validValues` of a check. What comes must be in each.
+  struct List {
+    Place place;
+    std::vector<ListedText> texts;
+    std::vector<ListedNumber> numbers;
+  };
+  std::vector<List> lists_;
+  size_t listed_ = 0;  // values of all of them
 };
+
+// The values of every list, ascending.
+template <typename T, typename Lists, typename Member>
+std::vector<T> InAll(const Lists& lists, Member member) {
+  std::vector<T> in_all;
+  for (size_t i = 0; i < lists.size(); ++i) {
+    std::vector<T> values;
+    for (const auto& listed : lists[i].*member) values.push_back(listed.value);
+    std::ranges::sort(values);
+    values.erase(std::unique(values.begin(), values.end()), values.end());
+    std::vector<T> both;
+    if (i > 0) std::ranges::set_intersection(in_all, values, std::back_inserter(both));
+    in_all = i > 0 ? std::move(both) : std::move(values);
+  }
+  return in_all;
+}
 
 void RuleParser::Unfit(const YamlNode& at, std::string_view rule) {
   report_.Error(
@@ -180,7 +213,7 @@ void RuleParser::Pattern(const YamlNode& value) {
   options.set_max_mem(8 << 20);
   auto pattern = std::make_shared<RE2>(*text, options);
   if (pattern->ok()) {
-    rules_.pattern = std::move(pattern);
+    rules_.patterns.push_back(std::move(pattern));
     return;
   }
   report_.Error(DiagnosticCode::kBadPattern, value.place,
@@ -199,29 +232,47 @@ void RuleParser::MultipleOf(const YamlNode& value) {
                 fmt::format("{} must be more than 0", What("multipleOf")));
 }
 
-// ODCS 3.2: enum: [{value: paid}, ...]; a bare value is taken as well.
-void RuleParser::Enumeration(const YamlNode& list) {
-  if (!ExpectList(list, What("enum"), report_)) return;
+void RuleParser::Enumeration(const YamlNode& list, std::string_view rule) {
+  if (!ExpectList(list, What(rule), report_)) return;
+  if (list.items.empty())
+    report_.Error(DiagnosticCode::kRuleContradiction, list.place,
+                  fmt::format("{} lists no value", What(rule)),
+                  "leave it out, or list what may come");
+  lists_.push_back({list.place, {}, {}});
   for (const YamlNode& item : list.items) {
     const YamlNode* value = &item;
-    if (item.is_map()) value = Require(item, "value", What("enum"), report_);
-    if (value != nullptr) AllowValue(*value);
+    if (item.is_map()) value = Require(item, "value", What(rule), report_);
+    if (value != nullptr) AllowValue(*value, rule);
   }
 }
 
-void RuleParser::AllowValue(const YamlNode& value) {
+void RuleParser::AllowValue(const YamlNode& value, std::string_view rule) {
   if (columns::IsVariable(rules_.type)) {
-    const auto text = ReadText(value, What("enum"), report_);
-    if (text) listed_.emplace_back(*text, value.place);
+    AllowText(value, rule);
   } else if (integral()) {
-    const auto number = IntegralValue(value, "enum");
-    if (number) numbers_.emplace_back(*number, value.place);
+    const auto number = IntegralValue(value, rule);
+    if (number) lists_.back().numbers.push_back({*number, value.place});
   } else {
-    Unfit(value, "enum");
+    Unfit(value, rule);
   }
-  if (listed_.size() + numbers_.size() == kEnumerationMax + 1)
+  if (++listed_ == kEnumerationMax + 1)
     report_.Error(DiagnosticCode::kTooMany, value.place,
-                  fmt::format("{} lists more than {} values", What("enum"), kEnumerationMax));
+                  fmt::format("{} lists more than {} values", What(rule), kEnumerationMax));
+}
+
+// Bytes are listed as events bring them.
+void RuleParser::AllowText(const YamlNode& value, std::string_view rule) {
+  auto text = ReadText(value, What(rule), report_);
+  if (!text) return;
+  if (rules_.type != Type::kBytes) {
+    lists_.back().texts.push_back({*text, *text, value.place});
+  } else if (auto bytes = base::DecodeBase64(*text)) {
+    lists_.back().texts.push_back({std::move(*bytes), *std::move(text), value.place});
+  } else {
+    report_.Error(DiagnosticCode::kWrongValue, value.place,
+                  fmt::format("{} lists `{}`, which is no base64", What(rule), *text),
+                  "bytes are written as base64, as in events");
+  }
 }
 
 void RuleParser::NotEnforced(const YamlNode& at, std::string_view what) {
@@ -299,8 +350,12 @@ void RuleParser::LibraryCheck(const YamlNode& check, const std::string& metric) 
 void RuleParser::InvalidValues(const YamlNode& arguments) {
   static constexpr std::array<std::string_view, 2> kKeys = {"validValues", "pattern"};
   ExpectKeys(arguments, kKeys, fmt::format("field {}: arguments", rules_.name), report_);
-  if (const YamlNode* values = arguments.Find("validValues")) Enumeration(*values);
-  if (const YamlNode* pattern = arguments.Find("pattern"))
+  const YamlNode* values = arguments.Find("validValues");
+  const YamlNode* pattern = arguments.Find("pattern");
+  if (values == nullptr && pattern == nullptr)
+    NotEnforced(arguments, "`invalidValues` without validValues and pattern");
+  if (values != nullptr) Enumeration(*values, "validValues");
+  if (pattern != nullptr)
     rules_.type == Type::kString ? Pattern(*pattern) : Unfit(*pattern, "pattern");
 }
 
@@ -329,17 +384,18 @@ void RuleParser::CheckBounds(const YamlNode& property) {
 
 // A listed value that another rule refuses could never arrive: the writer meant something else.
 void RuleParser::CheckEnumeration() {
-  for (const auto& [text, place] : listed_) {
-    if (!rules_.TextPasses(text))
-      report_.Error(
-          DiagnosticCode::kRuleContradiction, place,
-          fmt::format("field {}: the listed value `{}` breaks the field's length or pattern",
-                      rules_.name, text));
-  }
-  for (const auto& [number, place] : numbers_) {
-    if (!rules_.IntegerPasses(number))
-      report_.Error(DiagnosticCode::kRuleContradiction, place,
-                    fmt::format("field {}: a listed value breaks the field's bounds", rules_.name));
+  for (const List& list : lists_) {
+    for (const ListedText& text : list.texts)
+      if (!rules_.TextPasses(text.value))
+        report_.Error(
+            DiagnosticCode::kRuleContradiction, text.place,
+            fmt::format("field {}: the listed value `{}` breaks the field's length or pattern",
+                        rules_.name, text.written));
+    for (const ListedNumber& number : list.numbers)
+      if (!rules_.IntegerPasses(number.value))
+        report_.Error(
+            DiagnosticCode::kRuleContradiction, number.place,
+            fmt::format("field {}: a listed value breaks the field's bounds", rules_.name));
   }
 }
 
@@ -347,13 +403,20 @@ void RuleParser::Finish(const YamlNode& property) {
   RoundFloat32Bounds();
   CheckBounds(property);
   CheckEnumeration();
-  std::vector<std::string> texts;
-  for (auto& [text, place] : listed_) texts.push_back(std::move(text));
-  std::sort(texts.begin(), texts.end());
-  texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+  KeepEnumeration();
+}
+
+void RuleParser::KeepEnumeration() {
+  auto texts = InAll<std::string>(lists_, &List::texts);
+  rules_.numbers = InAll<int64_t>(lists_, &List::numbers);
+  const bool all_list_some = std::ranges::none_of(
+      lists_, [](const List& list) { return list.texts.empty() && list.numbers.empty(); });
+  if (lists_.size() > 1 && all_list_some && texts.empty() && rules_.numbers.empty())
+    report_.Error(
+        DiagnosticCode::kRuleContradiction, lists_.back().place,
+        fmt::format("field {}: no value is in all of its {} lists", rules_.name, lists_.size()),
+        "what comes must be in each of them");
   rules_.texts = ValueSet(std::move(texts));
-  for (const auto& [number, place] : numbers_) rules_.numbers.push_back(number);
-  std::sort(rules_.numbers.begin(), rules_.numbers.end());
 }
 
 }  // namespace
@@ -361,7 +424,7 @@ void RuleParser::Finish(const YamlNode& property) {
 void ParseRules(const YamlNode& property, FieldRules& rules, DiagnosticReport& report) {
   RuleParser parser(rules, report);
   if (const YamlNode* options = property.Find("logicalTypeOptions")) parser.Options(*options);
-  if (const YamlNode* list = property.Find("enum")) parser.Enumeration(*list);
+  if (const YamlNode* list = property.Find("enum")) parser.Enumeration(*list, "enum");
   if (const YamlNode* list = property.Find("quality")) parser.Quality(*list);
   parser.Finish(property);
 }

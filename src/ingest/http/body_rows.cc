@@ -104,11 +104,17 @@ base::Result<std::vector<std::string_view>> SplitArray(std::string_view body, si
   return rows;
 }
 
+bool IsEmptyArray(std::string_view text) {
+  return text.size() >= 2 && text.front() == '[' && text.back() == ']' &&
+         Trim(text.substr(1, text.size() - 2)).empty();
+}
+
 }  // namespace
 
 base::Result<std::vector<std::string_view>> SplitBody(std::string_view body, BodyForm form,
                                                       size_t rows_max) {
   const std::string_view text = Trim(body);
+  if (form == BodyForm::kLines && !IsEmptyArray(text)) return SplitLines(text, rows_max);
   if (text.starts_with('[')) return SplitArray(text, rows_max);
   if (form == BodyForm::kOneValue && text.starts_with('{'))
     return std::vector<std::string_view>{text};

@@ -13,6 +13,7 @@ namespace headrace::ingest {
 enum class BodyForm : uint8_t {
   kDetect,    // an array when it begins with '[', else lines
   kOneValue,  // application/json: an array, or one object that may span lines
+  kLines,     // application/x-ndjson: lines, whatever they begin with; [] alone has none
 };
 
 // The rows in order, without surrounding blanks; blank lines are no rows. Views into `body`.

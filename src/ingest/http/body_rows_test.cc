@@ -50,6 +50,13 @@ TEST(BodyRows, AnArrayThatIsBroken) {
   EXPECT_THAT(Refusal("[{}][{}]"), HasSubstr("follows the JSON array"));
 }
 
+TEST(BodyRows, LinesAreLinesWhateverTheyBeginWith) {
+  EXPECT_THAT(Rows("[{\"a\":1}\n{\"a\":2}\n[]", BodyForm::kLines),
+              ElementsAre("[{\"a\":1}", "{\"a\":2}", "[]"));
+  EXPECT_THAT(Rows("{\n\"a\": 1}", BodyForm::kLines), ElementsAre("{", "\"a\": 1}"));
+  EXPECT_THAT(Rows(" [ ]\n", BodyForm::kLines), IsEmpty()) << "a heartbeat";
+}
+
 TEST(BodyRows, OneValueMaySpanLines) {
   EXPECT_THAT(Rows("{\n \"a\": 1\n}\n", BodyForm::kOneValue), ElementsAre("{\n \"a\": 1\n}"));
   EXPECT_THAT(Rows("[{},{}]", BodyForm::kOneValue), ElementsAre("{}", "{}"));

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "ingest/http/body_rows.h"
@@ -51,9 +53,26 @@ base::Result<columns::BatchSource> ReadSource(EventsRequest& request) {
   return source;
 }
 
+// Media types that say "a value a line"; none is registered, all are in use.
+constexpr std::array<std::string_view, 5> kLinesOfJson = {
+    "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
+    "application/jsonlines"};
+
+// The media type in lower case, without parameters.
+std::string MediaOf(std::string_view content_type) {
+  std::string media(content_type.substr(0, content_type.find(';')));
+  media.erase(media.find_last_not_of(" \t") + 1);
+  std::ranges::transform(media, media.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return media;
+}
+
 BodyForm FormOf(std::string_view content_type) {
-  const std::string_view media = content_type.substr(0, content_type.find(';'));
-  return media == "application/json" ? BodyForm::kOneValue : BodyForm::kDetect;
+  const std::string media = MediaOf(content_type);
+  if (media == "application/json") return BodyForm::kOneValue;
+  return std::ranges::find(kLinesOfJson, media) != kLinesOfJson.end() ? BodyForm::kLines
+                                                                      : BodyForm::kDetect;
 }
 
 EventsReply ReplyOf(const IngestOutcome& outcome, size_t refused_listed_max) {

@@ -81,6 +81,22 @@ TEST_F(EventsEndpoint, NoRowsAreAHeartbeatIfTheyAreSaidToBeNone) {
   EXPECT_EQ(gate_.batches().size(), 2U);
 }
 
+TEST_F(EventsEndpoint, ALineOfNdjsonSpoilsNoOtherWhateverItBeginsWith) {
+  for (const char* media : {"application/x-ndjson", "application/jsonl; charset=utf-8",
+                            "Application/NDJSON ; charset=utf-8"}) {
+    const auto reply = Post({.stream = "landings",
+                             .body = "[1, 2\n" + std::string(kGood) + "\n[]\n",
+                             .content_type = media});
+    ASSERT_TRUE(reply.has_value()) << media;
+    const auto answer = nlohmann::json::parse(reply->body);
+    EXPECT_EQ(answer["accepted"], 1);
+    EXPECT_EQ(answer["refused"][0]["row"], 0);
+    EXPECT_EQ(answer["refused"][0]["rule"], "json");
+    EXPECT_EQ(answer["refused"][1]["row"], 2);
+    EXPECT_EQ(gate_.batches().back().rejected[0].payload, "[1, 2");
+  }
+}
+
 TEST_F(EventsEndpoint, AllRefusedIs422) {
   const auto reply = PostBody("nonsense");
   ASSERT_TRUE(reply.has_value());

@@ -521,20 +521,28 @@ class Echoes final : public FlightExchanges {
 // One DoExchange from a client's side.
 struct Exchange {
   flight::FlightClient::DoExchangeResult call;
+  arrow::Status begun;
 
-  Exchange(flight::FlightClient& client, const flight::FlightDescriptor& descriptor)
-      : call(*client.DoExchange(descriptor)) {
+  // Refused when it begins or at its first answer, as the refusal is sooner or later.
+  Exchange(flight::FlightClient& client, const flight::FlightDescriptor& descriptor) {
+    auto made = client.DoExchange(descriptor);
+    begun = made.status();
+    if (!made.ok()) return;
+    call = std::move(*made);
     (void)call.writer->Begin(Batch(0, 0)->schema());
   }
   // What came back with a batch; the error where there is one.
   std::string Ask(const arrow::RecordBatch& rows, const std::string& metadata) {
+    if (!begun.ok()) return begun.ToString();
     (void)call.writer->WriteWithMetadata(rows, arrow::Buffer::FromString(metadata));
     const auto chunk = call.reader->Next();
     if (!chunk.ok()) return chunk.status().ToString();
     if (chunk->data == nullptr) return call.writer->Close().ToString();
     return std::to_string(chunk->data->num_rows()) + " rows, " + chunk->app_metadata->ToString();
   }
-  ~Exchange() { (void)call.writer->Close(); }
+  ~Exchange() {
+    if (begun.ok()) (void)call.writer->Close();
+  }
 };
 
 TEST_F(FlightLoopback, BatchesAreAnsweredOneByOne) {

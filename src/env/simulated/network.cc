@@ -46,7 +46,7 @@ class SimulatedNetwork::Wire final : public Connection {
     Travel(std::move(bytes), in_at_, [this](const std::string& piece) {
       if (session_ == nullptr || !open_) return;
       const auto* data = reinterpret_cast<const uint8_t*>(piece.data());
-      if (paused_) {
+      if (paused_ || !held_.empty()) {  // what is held goes first
         held_ += piece;
       } else {
         session_->OnBytes({data, piece.size()});
@@ -91,8 +91,9 @@ class SimulatedNetwork::Wire final : public Connection {
   void PauseReading() override { paused_ = true; }
   void ResumeReading() override {
     if (!std::exchange(paused_, false) || held_.empty()) return;
-    Post([this, bytes = std::exchange(held_, {})] {
-      if (session_ == nullptr || !open_) return;
+    Post([this] {
+      if (session_ == nullptr || !open_ || paused_ || held_.empty()) return;
+      const std::string bytes = std::exchange(held_, {});
       session_->OnBytes({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
     });
   }
@@ -167,7 +168,7 @@ class SimulatedNetwork::Wire final : public Connection {
   std::function<void()> on_end_;
   std::unique_ptr<Session> session_;
   std::string peer_ = "127.0.0.1:50000";
-  std::string held_;  // came while reading was paused
+  std::string held_;  // came while reading was paused, or behind such bytes
   MonotonicTime in_at_{0};
   MonotonicTime out_at_{0};
   size_t unsent_ = 0;

@@ -15,38 +15,72 @@ void DiskFile::Write(uint64_t offset, std::span<const uint8_t> bytes) {
   if (offset + bytes.size() > seen_.size()) seen_.resize(offset + bytes.size(), 0);
   std::memcpy(seen_.data() + offset, bytes.data(), bytes.size());
   const uint64_t last = (offset + bytes.size() - 1) / kSectorBytes;
-  for (uint64_t sector = offset / kSectorBytes; sector <= last; ++sector) dirty_.Add(sector);
+  if (seen_writes_.size() <= last) seen_writes_.resize(last + 1, 0);
+  ++writes_;
+  for (uint64_t sector = offset / kSectorBytes; sector <= last; ++sector) {
+    dirty_.Add(sector);
+    seen_writes_[sector] = writes_;
+  }
   diverged_ = true;
 }
 
-void DiskFile::PersistSector(uint64_t sector) {
-  const uint64_t begin = sector * kSectorBytes;
-  const uint64_t end = std::min<uint64_t>(begin + kSectorBytes, seen_.size());
-  if (begin >= end) return;
-  if (durable_.size() < end) durable_.resize(end, 0);
-  std::memcpy(durable_.data() + begin, seen_.data() + begin, end - begin);
-}
-
-void DiskFile::Persist(const Sectors& sectors) {
-  sectors.ForEach([this](uint64_t sector) { PersistSector(sector); });
-  dirty_.Remove(sectors);
-}
-
-void DiskFile::PersistSome(const Sectors& sectors, std::mt19937_64& random) {
-  sectors.ForEach([&](uint64_t sector) {
-    if (Coin(random)) PersistSector(sector);
+DiskFile::Syncing DiskFile::BeginSync() const {
+  Syncing syncing;
+  dirty_.ForEach([&](uint64_t sector) {
+    const uint64_t begin = sector * kSectorBytes;
+    const uint64_t size = std::min<uint64_t>(kSectorBytes, seen_.size() - begin);
+    syncing.sectors_.push_back({.number = sector, .write = seen_writes_[sector], .size = size});
+    syncing.bytes_.insert(syncing.bytes_.end(), seen_.data() + begin, seen_.data() + begin + size);
   });
-  dirty_.Remove(sectors);
+  return syncing;
+}
+
+void DiskFile::PersistSector(const Syncing::Sector& sector, const uint8_t* bytes) {
+  if (durable_writes_.size() <= sector.number) durable_writes_.resize(sector.number + 1, 0);
+  if (durable_writes_[sector.number] >= sector.write) return;
+  durable_writes_[sector.number] = sector.write;
+  const uint64_t begin = sector.number * kSectorBytes;
+  if (durable_.size() < begin + sector.size) durable_.resize(begin + sector.size, 0);
+  std::memcpy(durable_.data() + begin, bytes, sector.size);
+}
+
+void DiskFile::MarkClean(const Syncing& syncing) {
+  Sectors clean;
+  for (const Syncing::Sector& sector : syncing.sectors_)
+    if (seen_writes_[sector.number] == sector.write) clean.Add(sector.number);
+  dirty_.Remove(clean);
+}
+
+void DiskFile::Persist(const Syncing& syncing) {
+  const uint8_t* bytes = syncing.bytes_.data();
+  for (const Syncing::Sector& sector : syncing.sectors_) {
+    PersistSector(sector, bytes);
+    bytes += sector.size;
+  }
+  MarkClean(syncing);
+}
+
+void DiskFile::PersistSome(const Syncing& syncing, std::mt19937_64& random) {
+  const uint8_t* bytes = syncing.bytes_.data();
+  for (const Syncing::Sector& sector : syncing.sectors_) {
+    if (Coin(random)) PersistSector(sector, bytes);
+    bytes += sector.size;
+  }
+  MarkClean(syncing);
 }
 
 void DiskFile::Crash(std::mt19937_64& random) {
   // Most crashes lose or keep nearly all: the shares themselves are drawn.
   const uint64_t kept_of_eight = random() % 9;
   if (!diverged_) return;
-  dirty_.ForEach([&](uint64_t sector) {
-    if (random() % 8 < kept_of_eight) PersistSector(sector);
-  });
+  const Syncing unsynced = BeginSync();
+  const uint8_t* bytes = unsynced.bytes_.data();
+  for (const Syncing::Sector& sector : unsynced.sectors_) {
+    if (random() % 8 < kept_of_eight) PersistSector(sector, bytes);
+    bytes += sector.size;
+  }
   dirty_.Clear();
+  seen_writes_ = durable_writes_;
   seen_ = durable_;
   diverged_ = false;
 }
@@ -59,6 +93,7 @@ void DiskFile::FlipBit(uint64_t offset, int bit) {
 
 void DiskFile::Settle() {
   durable_ = seen_;
+  durable_writes_ = seen_writes_;
   dirty_.Clear();
   diverged_ = false;
 }

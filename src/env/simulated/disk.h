@@ -5,7 +5,8 @@
 // first and marks 512-byte sectors dirty; a sync makes them durable. Folder entries (create, link,
 // rename, remove, and folders themselves) are pending until their folder is synced. At a crash each
 // dirty sector is kept or lost on its own (torn writes), each pending entry as well, and everybody
-// sees what is left; a folder that is lost takes along what was in it. A failed sync leaves the
+// sees what is left; a folder that is lost takes along what was in it. A sync is about what was
+// written before it began; what is written meanwhile stays dirty. A failed one leaves the
 // sectors clean though not all of them are durable, as Linux does: a later sync that succeeds
 // proves nothing.
 
@@ -33,23 +34,38 @@ class DiskFile {
   // The wall clock at the last write; metadata that no crash loses.
   void Touch(base::Timestamp now) { modified_at_ = now; }
   base::Timestamp modified_at() const { return modified_at_; }
-  // Sectors written since the last sync.
-  const Sectors& dirty() const { return dirty_; }
-  // Makes these sectors, and the size, durable.
-  void Persist(const Sectors& sectors);
-  // A sync that failed: some of these sectors are durable, none counts as dirty any more.
-  void PersistSome(const Sectors& sectors, std::mt19937_64& random);
+  // What a sync makes durable: sectors written since the last one, as they are when it begins.
+  class Syncing {
+    friend class DiskFile;
+    struct Sector {
+      uint64_t number;
+      uint64_t write;  // the last one to it
+      uint64_t size;   // in bytes; less than kSectorBytes where the file ends
+    };
+    std::vector<Sector> sectors_;
+    std::vector<uint8_t> bytes_;
+  };
+  Syncing BeginSync() const;
+  // It ended well: those sectors, and the size, are durable.
+  void Persist(const Syncing& syncing);
+  // It failed: some of those sectors are durable, none counts as dirty any more.
+  void PersistSome(const Syncing& syncing, std::mt19937_64& random);
   void Crash(std::mt19937_64& random);
   void FlipBit(uint64_t offset, int bit);
   // All that is seen becomes durable.
   void Settle();
 
  private:
-  void PersistSector(uint64_t sector);
+  // Unless a later sync was faster.
+  void PersistSector(const Syncing::Sector& sector, const uint8_t* bytes);
+  void MarkClean(const Syncing& syncing);
 
   std::vector<uint8_t> seen_;
   std::vector<uint8_t> durable_;
   Sectors dirty_;
+  uint64_t writes_ = 0;
+  std::vector<uint64_t> seen_writes_;     // the last of each sector
+  std::vector<uint64_t> durable_writes_;  // of what is durable
   base::Timestamp modified_at_;
   bool diverged_ = false;  // seen_ and durable_ may differ
 };

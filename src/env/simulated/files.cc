@@ -86,7 +86,7 @@ class SimulatedWritableFile final : public WritableFile {
     if (life_->over()) return Dead(path_);
     if (!NoteChange(*life_)) return Dead(path_);
     life_->loop.Pass(DrawSyncTime(*life_));
-    return EndSync(file_->dirty());
+    return EndSync(file_->BeginSync());
   }
 
   void WriteAndSync(uint64_t offset, std::span<const uint8_t> bytes, Executor& reply_to,
@@ -97,11 +97,12 @@ class SimulatedWritableFile final : public WritableFile {
     if (!NoteChange(*life_)) return;
     Loop& loop = life_->loop;
     const MonotonicTime at = loop.now() + DrawSyncTime(*life_);
-    // What is dirty now is durable at `at`; the file may be closed by then, the disk goes on.
+    // What is dirty now is durable at `at`, as it is now; the file may be closed by then, the disk
+    // goes on.
     loop.ReplyAt(at, reply_to,
-                 [self = SimulatedWritableFile(life_, path_, file_), sectors = file_->dirty(),
+                 [self = SimulatedWritableFile(life_, path_, file_), syncing = file_->BeginSync(),
                   written = std::move(written), done = std::move(done)]() mutable {
-                   done(written ? self.EndSync(sectors) : std::move(written));
+                   done(written ? self.EndSync(syncing) : std::move(written));
                  });
   }
 
@@ -122,19 +123,16 @@ class SimulatedWritableFile final : public WritableFile {
     return capacity - std::min(life_->disk->used_bytes(), capacity);
   }
 
-  Result<void> EndSync(const Sectors& sectors) {
+  Result<void> EndSync(const DiskFile::Syncing& syncing) {
     if (life_->over()) return Dead(path_);
     const bool planned = ++life_->syncs == life_->faults.fail_sync_number;
     const bool fails = Fails(*life_, Operation::kSync);
     if (planned || fails || Chance(*life_, life_->faults.sync_failure_share)) {
       if (!fails) ++life_->injected["failed sync"];
-      // `sectors` may be file_->dirty() itself, which is emptied meanwhile.
-      const Sectors failed = sectors;  // NOLINT(performance-unnecessary-copy-initialization)
-      file_->PersistSome(failed, life_->loop.random());
+      file_->PersistSome(syncing, life_->loop.random());
       return Refused(Operation::kSync, path_);
     }
-    const Sectors synced = sectors;  // NOLINT(performance-unnecessary-copy-initialization)
-    file_->Persist(synced);
+    file_->Persist(syncing);
     return {};
   }
 

@@ -291,6 +291,10 @@ void Arguments::Impl::AddLooks() {
   letters.add_option("--limit", dead_letters.limit, "At most this many rows, the oldest first")
       ->capture_default_str()
       ->type_name("ROWS");
+  letters
+      .add_option("--after", dead_letters.after,
+                  "Those behind this position: an epoch, or what the command before said")
+      ->type_name("EPOCH[.N]");
   AddCalled(letters, "--http", "The engine's HTTP address", dead_letters.http);
 
   CLI::App& look = Add("status", "What a running engine says of itself",

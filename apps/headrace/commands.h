@@ -127,6 +127,7 @@ int RunEvents(const EventsOptions& options, CommandContext& context);
 struct DeadLettersOptions {
   std::string stream;  // empty: all
   uint64_t limit = 20;
+  std::string after;  // EPOCH or EPOCH.N; empty: from the oldest
   Address http{.port = kDefaultHttpPort};
 };
 int RunDeadLetters(const DeadLettersOptions& options, CommandContext& context);

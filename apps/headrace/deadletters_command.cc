@@ -13,9 +13,28 @@
 namespace headrace::app {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
 constexpr uint64_t kAskedMax = 10'000;  // the engine answers no more at a time
+
+struct Page {
+  json letters;
+  std::string next;  // empty: nothing is left
+};
+
+base::Result<Page> Ask(HttpCalls& calls, const std::string& stream, const std::string& after,
+                       uint64_t limit) {
+  std::string target = fmt::format("/deadletters?limit={}", std::min(limit, kAskedMax));
+  if (!stream.empty()) target += "&stream=" + PercentEncode(stream);
+  if (!after.empty()) target += "&after=" + PercentEncode(after);
+  HR_TRY(const protocols::HttpResponse answer, calls.GetWhole(target));
+  Page page{.letters = json::parse(answer.body, nullptr, /*allow_exceptions=*/false), .next = {}};
+  if (!page.letters.is_array())
+    return base::Fail(base::ErrorCode::kInternal, "the answer is no list of dead letters");
+  for (const protocols::HttpField& field : answer.fields)
+    if (field.name == "headrace-next") page.next = field.value;
+  return page;
+}
 
 void PrintLetter(const CommandContext& context, const json& letter) {
   const std::string field = letter.value("field", "");
@@ -30,26 +49,33 @@ void PrintLetter(const CommandContext& context, const json& letter) {
 
 int RunDeadLetters(const DeadLettersOptions& options, CommandContext& context) {
   HttpCalls calls(options.http);
-  // For people one more is asked for than is shown: it tells whether there are more.
-  const uint64_t asked = context.json()
-                             ? options.limit
-                             : std::min(options.limit + 1, std::max(options.limit, kAskedMax));
-  std::string target = fmt::format("/deadletters?limit={}", asked);
-  if (!options.stream.empty()) target += "&stream=" + PercentEncode(options.stream);
-  const auto text = calls.Get(target);
-  if (!text) return ReportError(context, text.error());
+  json all = json::array();  // one document: all of it or none
+  uint64_t shown = 0;
+  std::string after = options.after;
+  do {
+    auto page = Ask(calls, options.stream, after, options.limit - shown);
+    if (!page) return ReportError(context, page.error());
+    shown += page->letters.size();
+    after = page->next;
+    for (json& letter : page->letters) {
+      if (context.json()) {
+        all.push_back(std::move(letter));
+      } else {
+        PrintLetter(context, letter);
+      }
+    }
+  } while (shown < options.limit && !after.empty());
+  const std::string more =
+      after.empty() ? ""
+                    : fmt::format("more: headrace deadletters {}{}--after {}", options.stream,
+                                  options.stream.empty() ? "" : " ", after);
   if (context.json()) {
-    fmt::print(context.out, "{}\n", *text);
+    fmt::print(context.out, "{}\n", all.dump(-1, ' ', false, json::error_handler_t::replace));
+    if (!more.empty()) fmt::print(context.err, "{}\n", more);
     return 0;
   }
-  const json letters = json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (!letters.is_array())
-    return ReportError(
-        context, base::Error(base::ErrorCode::kInternal, "the answer is no list of dead letters"));
-  const size_t shown = std::min<size_t>(letters.size(), options.limit);
-  for (size_t i = 0; i < shown; ++i) PrintLetter(context, letters[i]);
   fmt::print(context.out, "{}{}\n", base::Counted(shown, "refused row"),
-             letters.size() > shown ? " shown, the oldest; --limit shows more" : "");
+             more.empty() ? "" : fmt::format(" shown; {}", more));
   return 0;
 }
 

@@ -104,9 +104,14 @@ Error HttpCalls::NotReached(Error error) const {
 }
 
 base::Result<std::string> HttpCalls::Get(std::string_view target) {
+  HR_TRY(HttpResponse response, GetWhole(target));
+  return std::move(response.body);
+}
+
+base::Result<HttpResponse> HttpCalls::GetWhole(std::string_view target) {
   HR_TRY(HttpResponse response, Send(HttpMethod::kGet, target, {}, {}));
   if (response.status / 100 != 2) return Fail(ErrorOf(response));
-  return std::move(response.body);
+  return response;
 }
 
 base::Result<std::string> HttpCalls::PostJson(std::string_view target, std::string_view text) {

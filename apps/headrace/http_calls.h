@@ -28,6 +28,8 @@ class HttpCalls {
   // The body of a 2xx answer. Every other answer is the error that its problem document names;
   // connection errors say which address was tried.
   base::Result<std::string> Get(std::string_view target);
+  // The same with its fields.
+  base::Result<protocols::HttpResponse> GetWhole(std::string_view target);
   base::Result<std::string> PostJson(std::string_view target, std::string_view json);
   // Any answer with status 200 or 422 and a JSON outcome is a body: rows may be refused and the
   // request be fine.

@@ -110,7 +110,7 @@ void PrintTotals(const CommandContext& context, const IngestOptions& options,
   if (totals.epoch > 0) line += "   epoch " + base::WithCommas(totals.epoch);
   fmt::print(context.out, "{}   {:.1f} s\n", line, seconds);
   if (totals.refused > 0) {
-    fmt::print(context.out, "first refused: {}\nall of them:   headrace deadletters {}\n",
+    fmt::print(context.out, "first refused: {}\nthey are kept: headrace deadletters {}\n",
                totals.first_refusal, options.stream);
   }
 }

@@ -138,11 +138,10 @@ class RunningCore final : public Core {
     return watch::StatusMetrics(Figures(*current));
   }
 
-  Result<std::string> DeadLettersJson(const std::string& stream, uint64_t after,
-                                      uint64_t limit) const override {
-    if (!stream.empty()) HR_TRY_VOID(StreamNamed(stream));
-    return derived_.dead_letters->ToJson(
-        *reader_, [this](base::StreamId id) { return Described(id); }, stream, {after}, limit);
+  Result<DeadLetterPage> DeadLetters(const DeadLetterQuery& query) const override {
+    if (!query.stream.empty()) HR_TRY_VOID(StreamNamed(query.stream));
+    return derived_.dead_letters->Page(
+        *reader_, [this](base::StreamId id) { return Described(id); }, query);
   }
 
   Result<void> CorruptForDemonstration(const std::string& view,
@@ -299,7 +298,7 @@ class RunningCore final : public Core {
 
   std::string NameOf(base::StreamId id) const { return Described(id).name; }
 
-  DeadLetters::Stream Described(base::StreamId id) const {
+  wiring::DeadLetters::Stream Described(base::StreamId id) const {
     const pipeline::PipelineRef current = definition();
     for (size_t i = 0; i < stream_ids_.size(); ++i) {
       if (stream_ids_[i] != id) continue;

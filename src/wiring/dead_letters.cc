@@ -86,30 +86,41 @@ std::map<uint32_t, DeadLetters::RuleCounts> DeadLetters::counts() const {
   return counts_;
 }
 
-base::Result<std::string> DeadLetters::ToJson(log::LogReader& reader,
-                                              const std::function<Stream(base::StreamId)>& describe,
-                                              const std::string& stream, base::EpochId after,
-                                              uint64_t limit) const {
+base::Result<DeadLetterPage> DeadLetters::Page(
+    log::LogReader& reader, const std::function<Stream(base::StreamId)>& describe,
+    const DeadLetterQuery& query) const {
+  const LetterPosition after = query.after;
   std::vector<base::EpochId> epochs;
   {
     const std::lock_guard lock(mutex_);
-    epochs.assign(std::ranges::upper_bound(epochs_, after), epochs_.end());
+    const auto begin = after.letters == LetterPosition::kWhole
+                           ? std::ranges::upper_bound(epochs_, after.epoch)
+                           : std::ranges::lower_bound(epochs_, after.epoch);
+    epochs.assign(begin, epochs_.end());
   }
-  std::string out = "[";
+  DeadLetterPage page{.json = "[", .next = std::nullopt};
+  LetterPosition last = after;  // of the page
   uint64_t count = 0;
   const auto visit = [&](const log::EpochRef& epoch) -> base::Result<void> {
+    uint64_t passed = 0;  // of this epoch
     for (const log::StreamRejects& rejects : epoch->rejects) {
       const Stream of = describe(rejects.stream);
-      if (!stream.empty() && of.name != stream) continue;
+      const bool asked = query.stream.empty() || of.name == query.stream;
       for (const columns::RejectedRow& row : rejects.rows) {
-        if (count >= limit || out.size() >= kBytesMax) break;
+        ++passed;
+        if (page.next || !asked || (epoch->id == after.epoch && passed <= after.letters)) continue;
+        if (count >= query.limit || page.json.size() >= kBytesMax) {
+          page.next = last;  // one is left
+          continue;
+        }
         ++count;
-        AppendLetter(out, epoch->id, of, row);
+        AppendLetter(page.json, epoch->id, of, row);
+        last = {epoch->id, passed};
       }
     }
     return {};
   };
-  for (size_t begin = 0; begin < epochs.size() && count < limit && out.size() < kBytesMax;) {
+  for (size_t begin = 0; begin < epochs.size() && !page.next;) {
     size_t end = begin + 1;
     while (end < epochs.size() && end - begin < kEpochsPerScan &&
            epochs[end].value - epochs[end - 1].value < kGapMax)
@@ -117,7 +128,8 @@ base::Result<std::string> DeadLetters::ToJson(log::LogReader& reader,
     HR_TRY_VOID(reader.ScanRefused(epochs[begin], epochs[end - 1], visit));
     begin = end;
   }
-  return out + "]";
+  page.json += ']';
+  return page;
 }
 
 }  // namespace headrace::wiring

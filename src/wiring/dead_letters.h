@@ -15,6 +15,7 @@
 #include "contract/contract.h"
 #include "log/epoch.h"
 #include "log/reader.h"
+#include "wiring/dead_letter_page.h"
 
 namespace headrace::wiring {
 
@@ -41,14 +42,12 @@ class DeadLetters {
     contract::ContractRef contract = nullptr;
   };
 
-  // At most `limit` refused rows of `stream` (all streams when it is empty), of epochs after
-  // `after`, oldest first, as a JSON array:
-  // {"epoch","stream","row","field","rule","reason","payload"}. Restricted fields are masked; the
-  // log keeps them for a replay.
-  base::Result<std::string> ToJson(log::LogReader& reader,
-                                   const std::function<Stream(base::StreamId)>& describe,
-                                   const std::string& stream, base::EpochId after,
-                                   uint64_t limit) const;
+  // The refused rows that are asked for, oldest first, each
+  // {"epoch","stream","row","field","rule","reason","payload"}: at most `limit`, and at most 8 MiB
+  // and one. Restricted fields are masked; the log keeps them for a replay.
+  base::Result<DeadLetterPage> Page(log::LogReader& reader,
+                                    const std::function<Stream(base::StreamId)>& describe,
+                                    const DeadLetterQuery& query) const;
 
  private:
   mutable std::mutex mutex_;

@@ -14,18 +14,23 @@ using namespace lives_fixture;  // NOLINT: the test is written in the fixture's 
 // The only one that there is.
 nlohmann::json Letter(Lives& lives) {
   nlohmann::json letters;
-  lives.machine_->Run(
-      [&] { letters = nlohmann::json::parse(*lives.core_->DeadLettersJson("", 0, 10)); });
+  lives.machine_->Run([&] { letters = nlohmann::json::parse(lives.core_->DeadLetters({})->json); });
   EXPECT_EQ(letters.size(), 1U) << letters;
   return letters.at(0);
 }
 
-void RefuseRefundWithoutCard(Lives& lives, double amount) {
+constexpr const char* kRefunds =
+    "  refunds: {contract: c.yaml, source: {http: push}, time: {event: paid_at}}\n";
+
+// So many, of one epoch.
+void RefuseRefundsWithoutCard(Lives& lives, double amount, int rows = 1) {
   const size_t refunds = *lives.definition_->StreamNamed("refunds");
   columns::BatchBuilder builder(lives.definition_->streams[refunds].schema());
-  builder.column(0).AppendNull();
-  builder.column(1).AppendDouble(amount);
-  builder.column(2).AppendInt(lives.now_);
+  for (int row = 0; row < rows; ++row) {
+    builder.column(0).AppendNull();
+    builder.column(1).AppendDouble(amount);
+    builder.column(2).AppendInt(lives.now_);
+  }
   bool told = false;
   lives.machine_->Run([&] {
     auto batch = lives.definition_->streams[refunds].contract->Enforce(builder.Finish());
@@ -39,16 +44,52 @@ void RefuseRefundWithoutCard(Lives& lives, double amount) {
 TEST(DeadLetters, NoPayloadOfAStreamThatIsNotInTheFile) {
   const std::string without = Text(kHour, Table::kNo);
   std::string with = without;
-  with.insert(with.find("views:\n"),
-              "  refunds: {contract: c.yaml, source: {http: push}, time: {event: paid_at}}\n");
+  with.insert(with.find("views:\n"), kRefunds);
   Lives lives(with);
-  RefuseRefundWithoutCard(lives, 7.25);
+  RefuseRefundsWithoutCard(lives, 7.25);
   EXPECT_EQ(Letter(lives)["stream"], "refunds");
   EXPECT_NE(Letter(lives)["payload"].get<std::string>().find("7.25"), std::string::npos);
   lives.definition_ = Define(without);
   lives.Die();
   ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
   EXPECT_EQ(Letter(lives)["payload"], "***");
+}
+
+// Where a page ends is within an epoch, and stays there when more comes in and over a restart.
+TEST(DeadLetters, PagesGoThroughAnEpoch) {
+  std::string text = Text(kHour, Table::kNo);
+  text.insert(text.find("views:\n"), kRefunds);
+  Lives lives(text);
+  RefuseRefundsWithoutCard(lives, 1, 5);
+  std::vector<std::pair<uint64_t, uint64_t>> found;
+  DeadLetterQuery query{.stream = {}, .after = {}, .limit = 2};
+  std::vector<size_t> sizes;
+  for (bool more = true; more;) {
+    DeadLetterPage page;
+    lives.machine_->Run([&] { page = *lives.core_->DeadLetters(query); });
+    const auto letters = nlohmann::json::parse(page.json);
+    sizes.push_back(letters.size());
+    for (const auto& letter : letters) found.emplace_back(letter["epoch"], letter["row"]);
+    more = page.next.has_value();
+    if (more) query.after = *LetterPosition::Parse(page.next->ToString());
+    if (sizes.size() == 1) RefuseRefundsWithoutCard(lives, 2);
+    if (sizes.size() == 2) lives.Die();
+    ASSERT_LT(sizes.size(), 9U);
+  }
+  EXPECT_EQ(sizes, (std::vector<size_t>{2, 2, 2}));
+  ASSERT_EQ(found.size(), 6U);
+  for (uint64_t row = 0; row < 5; ++row)
+    EXPECT_EQ(found[row], (std::pair{found[0].first, row})) << row;
+  EXPECT_GT(found[5].first, found[0].first);
+}
+
+TEST(DeadLetters, APositionIsReadAsItIsWritten) {
+  for (const std::string text : {"0", "7", "7.0", "7.250"})
+    EXPECT_EQ(LetterPosition::Parse(text)->ToString(), text);
+  EXPECT_EQ(LetterPosition::Parse("7")->letters, LetterPosition::kWhole);
+  for (const char* text :
+       {"", ".", "7.", ".7", "-1", "7.-1", "7.1.1", "x", "7 ", "18446744073709551616"})
+    EXPECT_FALSE(LetterPosition::Parse(text).has_value()) << text;
 }
 
 }  // namespace

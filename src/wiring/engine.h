@@ -25,6 +25,7 @@
 #include "tables/maintenance/table_rewriter.h"
 #include "watch/governor.h"
 #include "watch/tls_figures.h"
+#include "wiring/dead_letter_page.h"
 
 namespace headrace::log {
 class LogReader;
@@ -107,10 +108,8 @@ class Core {
   virtual std::string StatusJson() const = 0;
   // The same figures in Prometheus' text format.
   virtual std::string MetricsText() const = 0;
-  // Dead letters of a stream (all when empty), oldest first from `after`, as a JSON array of at
-  // most `limit`.
-  virtual base::Result<std::string> DeadLettersJson(const std::string& stream, uint64_t after,
-                                                    uint64_t limit) const = 0;
+  // Refused rows, oldest first.
+  virtual base::Result<DeadLetterPage> DeadLetters(const DeadLetterQuery& query) const = 0;
   // Demo only: see pipeline::ViewSet::CorruptForDemonstration.
   virtual base::Result<void> CorruptForDemonstration(const std::string& view,
                                                      const columns::KeyBytes& key) = 0;

@@ -24,7 +24,10 @@ constexpr RouteNeed kPushesThere{.verb = Verb::kPush, .names = RouteNeed::Names:
 // Who has the token of a push is who sent it.
 constexpr RouteNeed kPushesSome{.verb = Verb::kPush, .names = RouteNeed::Names::kSome};
 
-RouteReply Ok(std::string_view schema, std::string_view says) { return {200, kJson, schema, says}; }
+RouteReply Ok(std::string_view schema, std::string_view says,
+              std::vector<RouteHeader> headers = {}) {
+  return {200, kJson, schema, says, std::move(headers)};
+}
 RouteReply Problem(int status, std::string_view says) {
   return {status, kProblem, "Problem", says};
 }
@@ -144,18 +147,21 @@ void AddOwn(std::vector<RouteRow>& rows) {
                   {},
                   {Ok("PushedEvent", "what is known by now"),
                    Problem(404, "of another start, or forgotten")}});
-  rows.push_back({HttpMethod::kGet,
-                  "/deadletters",
-                  kAdministers,
-                  "listDeadLetters",
-                  "refused rows with their reasons",
-                  "",
-                  "",
-                  {{Place::kQuery, "stream", "string", "of one stream; all unless said"},
-                   {Place::kQuery, "limit", "integer", "at most; 100 unless said, up to 10,000"},
-                   {Place::kQuery, "after", "integer", "of the epochs after this one"}},
-                  {Ok("DeadLetters", "in the order of the log"),
-                   Problem(422, "a parameter that is no number, or too large")}});
+  rows.push_back(
+      {HttpMethod::kGet,
+       "/deadletters",
+       kAdministers,
+       "listDeadLetters",
+       "refused rows with their reasons",
+       "",
+       "",
+       {{Place::kQuery, "stream", "string", "of one stream; all unless said"},
+        {Place::kQuery, "limit", "integer", "at most; 100 unless said, up to 10,000"},
+        {Place::kQuery, "after", "string",
+         "those behind this position: an epoch, or what Headrace-Next said"}},
+       {Ok("DeadLetters", "in the order of the log",
+           {{"Headrace-Next", "where the next page begins, EPOCH.N; not there: nothing is left"}}),
+        Problem(422, "a parameter that can't be read, or too large")}});
   rows.push_back({HttpMethod::kGet,
                   "/views",
                   kReadsSome,

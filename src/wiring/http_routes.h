@@ -20,12 +20,19 @@ struct RouteParameter {
   std::string_view says;
 };
 
+// A field of an answer's head, which not every answer has.
+struct RouteHeader {
+  std::string_view name;
+  std::string_view says;
+};
+
 // One way that a verb answers. A schema is the name of one in SchemaTable, or empty: no body.
 struct RouteReply {
   int status;
   std::string_view media;
   std::string_view schema;
   std::string_view says;
+  std::vector<RouteHeader> headers = {};
 };
 
 struct RouteRow {

@@ -27,6 +27,7 @@ using protocols::HttpResponse;
 
 constexpr uint64_t kDeadLettersDefault = 100;
 constexpr uint64_t kDeadLettersMax = 10'000;
+constexpr std::string_view kNextHeader = "Headrace-Next";
 
 base::Result<uint64_t> NumberFrom(const HttpRequest& request, std::string_view name,
                                   uint64_t otherwise) {
@@ -40,15 +41,21 @@ base::Result<uint64_t> NumberFrom(const HttpRequest& request, std::string_view n
   return value;
 }
 
-base::Result<std::string> DeadLetters(const HttpRequest& request, const Core& core) {
-  HR_TRY(const uint64_t limit, NumberFrom(request, "limit", kDeadLettersDefault));
-  HR_TRY(const uint64_t after, NumberFrom(request, "after", 0));
-  if (limit > kDeadLettersMax)
+base::Result<HttpResponse> DeadLetters(const HttpRequest& request, const Core& core) {
+  DeadLetterQuery query{.stream = std::string(request.Query("stream").value_or("")), .after = {}};
+  HR_TRY(query.limit, NumberFrom(request, "limit", kDeadLettersDefault));
+  HR_TRY(query.after, LetterPosition::Parse(request.Query("after").value_or("0")));
+  if (query.limit > kDeadLettersMax)
     return base::Fail(
         base::ErrorCode::kInvalidInput,
-        fmt::format("at most {} dead letters at a time: go on with after=EPOCH", kDeadLettersMax));
-  const std::string stream(request.Query("stream").value_or(""));
-  return core.DeadLettersJson(stream, after, limit);
+        fmt::format("at most {} dead letters at a time: go on with after=POSITION, which the "
+                    "answer's {} has",
+                    kDeadLettersMax, kNextHeader));
+  HR_TRY(DeadLetterPage page, core.DeadLetters(query));
+  HttpResponse response = HttpResponse::Json(std::move(page.json));
+  if (page.next)
+    response.fields.push_back({.name = std::string(kNextHeader), .value = page.next->ToString()});
+  return response;
 }
 
 void MountOwn(protocols::HttpRouter& router, Core& core, ingest::StreamGate& gate,
@@ -60,9 +67,8 @@ void MountOwn(protocols::HttpRouter& router, Core& core, ingest::StreamGate& gat
              });
   router.Add(HttpMethod::kGet, "/deadletters", [&](HttpRequest request, HttpReply reply) {
     events.Post([&core, request = std::move(request), reply = std::move(reply)]() mutable {
-      auto letters = DeadLetters(request, core);
-      reply.Send(letters ? HttpResponse::Json(std::move(*letters))
-                         : protocols::ProblemResponse(letters.error()));
+      auto page = DeadLetters(request, core);
+      reply.Send(page ? std::move(*page) : protocols::ProblemResponse(page.error()));
     });
   });
 }

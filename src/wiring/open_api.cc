@@ -56,6 +56,9 @@ Json Operation(const RouteRow& row) {
   for (const RouteReply& reply : row.replies) {
     Json& told = replies[std::to_string(reply.status)];
     told["description"] = reply.says;
+    for (const RouteHeader& header : reply.headers)
+      told["headers"][std::string(header.name)] = {{"description", header.says},
+                                                   {"schema", {{"type", "string"}}}};
     if (!reply.media.empty()) told["content"] = Content(reply.media, reply.schema);
   }
   replies["default"] = {{"description", "a problem document"},

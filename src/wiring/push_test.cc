@@ -296,8 +296,9 @@ TEST(Push, ARefusedEventIsToldWhyAndWhere) {
   EXPECT_EQ(told.answered, PushAnswered::kNone);
   EXPECT_FALSE(told.features.has_value());
   EXPECT_EQ(told.outcome->refused[0].field, "amount");
-  const auto letters = pushed.core_->DeadLettersJson("payments", told.outcome->epoch.value - 1, 10);
-  EXPECT_NE(letters->find("amount"), std::string::npos) << *letters;
+  const auto letters =
+      pushed.core_->DeadLetters({.stream = "payments", .after = {{told.outcome->epoch.value - 1}}});
+  EXPECT_NE(letters->json.find("amount"), std::string::npos) << letters->json;
 
   request.refused = PushRequest::Refused::kAnswered;
   const PushAnswer answered = pushed.Push(request);

@@ -132,7 +132,8 @@ class Recovery : public ::testing::Test {
         all += "| ";
       });
     }
-    machine_->Run([&] { all += *core_->DeadLettersJson("", 0, 1000); });
+    machine_->Run(
+        [&] { all += core_->DeadLetters({.stream = {}, .after = {}, .limit = 1000})->json; });
     return all + std::to_string(core_->log_status().rows_accepted) + " rows, producer at " +
            std::to_string(core_->LastSequence(*core_->StreamNamed("payments"), "p"));
   }

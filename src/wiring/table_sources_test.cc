@@ -144,7 +144,8 @@ TEST(TableSources, TheStatusAndTheDeadLettersTellOfIt) {
   EXPECT_EQ(source["accepted"], 12);
   EXPECT_EQ(source["refused"], 2);
   std::string text;
-  world.machine_->Run([&] { text = *world.core_->DeadLettersJson("shops", 0, 10); });
+  world.machine_->Run(
+      [&] { text = world.core_->DeadLetters({.stream = "shops", .after = {}})->json; });
   const auto letters = nlohmann::json::parse(text);
   ASSERT_EQ(letters.size(), 2U) << text;
   for (const auto& letter : letters)

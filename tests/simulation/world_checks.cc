@@ -227,7 +227,8 @@ World::Inspection World::Inspect(SimulatedEnvironment& machine) {
       refuse(table.error());
     }
     if (core != nullptr)  // which are all that a residue of the log is read for
-      if (const auto letters = core->DeadLettersJson("", 0, 100'000); !letters)
+      if (const auto letters = core->DeadLetters({.stream = {}, .after = {}, .limit = 100'000});
+          !letters)
         refuse(letters.error());
     for (int64_t card = 0; core != nullptr && log && card < kCards; ++card) {
       const auto asked = AskCore(*core, card);

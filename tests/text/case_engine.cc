@@ -304,11 +304,12 @@ Result<std::string> CaseEngine::Http(const CaseSection& section) {
 Result<std::string> CaseEngine::DeadLetters(const CaseSection& section) {
   HR_TRY_VOID(Start());
   const std::string stream = section.words.empty() ? "" : section.words[0];
-  Result<std::string> letters = Fail(ErrorCode::kInternal, "not asked");
-  machine_->Run([&] { letters = core_->DeadLettersJson(stream, 0, 1000); });
+  Result<wiring::DeadLetterPage> letters = Fail(ErrorCode::kInternal, "not asked");
+  machine_->Run(
+      [&] { letters = core_->DeadLetters({.stream = stream, .after = {}, .limit = 1000}); });
   if (!letters) return letters.error().ToString();
   std::string text;
-  for (const auto& row : nlohmann::json::parse(*letters)) {
+  for (const auto& row : nlohmann::json::parse(letters->json)) {
     if (!text.empty()) text += '\n';
     text += fmt::format("{} {} | {}", row.at("stream").get<std::string>(), ShowRefused(row),
                         row.at("payload").get<std::string>());

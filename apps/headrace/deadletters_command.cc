@@ -36,13 +36,16 @@ base::Result<Page> Ask(HttpCalls& calls, const std::string& stream, const std::s
   return page;
 }
 
+bool IsMasked(const json& letter) { return letter.value("masked", false); }
+
 void PrintLetter(const CommandContext& context, const json& letter) {
   const std::string field = letter.value("field", "");
   const json payload = letter.value("payload", json());
-  fmt::print(context.out, "{} epoch {} row {}: {}{}: {}\n  {}\n", letter.value("stream", ""),
+  fmt::print(context.out, "{} epoch {} row {}: {}{}: {}\n  {}{}\n", letter.value("stream", ""),
              letter.value("epoch", 0ULL), letter.value("row", 0ULL),
              field.empty() ? "" : field + " ", letter.value("rule", ""), letter.value("reason", ""),
-             payload.is_string() ? payload.get<std::string>() : base::JsonText(payload));
+             payload.is_string() ? payload.get<std::string>() : base::JsonText(payload),
+             IsMasked(letter) ? "   (masked)" : "");
 }
 
 }  // namespace
@@ -51,6 +54,7 @@ int RunDeadLetters(const DeadLettersOptions& options, CommandContext& context) {
   HttpCalls calls(options.http);
   json all = json::array();  // one document: all of it or none
   uint64_t shown = 0;
+  uint64_t masked = 0;
   std::string after = options.after;
   do {
     auto page = Ask(calls, options.stream, after, options.limit - shown);
@@ -58,6 +62,7 @@ int RunDeadLetters(const DeadLettersOptions& options, CommandContext& context) {
     shown += page->letters.size();
     after = page->next;
     for (json& letter : page->letters) {
+      if (IsMasked(letter)) ++masked;
       if (context.json()) {
         all.push_back(std::move(letter));
       } else {
@@ -69,13 +74,21 @@ int RunDeadLetters(const DeadLettersOptions& options, CommandContext& context) {
       after.empty() ? ""
                     : fmt::format("more: headrace deadletters {}{}--after {}", options.stream,
                                   options.stream.empty() ? "" : " ", after);
+  const std::string hidden =
+      masked == 0 ? ""
+                  : fmt::format(
+                        "{} of them masked, not to be sent again: a HEADRACE_TOKEN of scope "
+                        "admin,restricted shows what came",
+                        base::WithCommas(masked));
   if (context.json()) {
     fmt::print(context.out, "{}\n", all.dump(-1, ' ', false, json::error_handler_t::replace));
-    if (!more.empty()) fmt::print(context.err, "{}\n", more);
+    for (const std::string& note : {more, hidden})
+      if (!note.empty()) fmt::print(context.err, "{}\n", note);
     return 0;
   }
   fmt::print(context.out, "{}{}\n", base::Counted(shown, "refused row"),
              more.empty() ? "" : fmt::format(" shown; {}", more));
+  if (!hidden.empty()) fmt::print(context.out, "{}\n", hidden);
   return 0;
 }
 

@@ -27,10 +27,14 @@ struct LetterPosition {
   std::string ToString() const;
 };
 
+// Whether values of restricted fields are told.
+enum class Payloads : uint8_t { kMasked, kAsTheyCame };
+
 struct DeadLetterQuery {
   std::string stream;  // empty: all
   LetterPosition after;
   uint64_t limit = 100;
+  Payloads payloads = Payloads::kMasked;
 };
 
 struct DeadLetterPage {

@@ -36,7 +36,7 @@ class DeadLetters {
   std::map<uint32_t, RuleCounts> counts() const;
 
   // What is shown of a stream: its name, and the contract that says which fields are masked (null:
-  // nobody knows, so that payloads are "***").
+  // nobody knows, so that masked payloads are "***").
   struct Stream {
     std::string name;
     contract::ContractRef contract = nullptr;
@@ -44,7 +44,8 @@ class DeadLetters {
 
   // The refused rows that are asked for, oldest first, each
   // {"epoch","stream","row","field","rule","reason","payload"}: at most `limit`, and at most 8 MiB
-  // and one. Restricted fields are masked; the log keeps them for a replay.
+  // and one. With masked payloads, one in which something is hidden is followed by "masked": true:
+  // it is not what came, and no good for a replay.
   base::Result<DeadLetterPage> Page(log::LogReader& reader,
                                     const std::function<Stream(base::StreamId)>& describe,
                                     const DeadLetterQuery& query) const;

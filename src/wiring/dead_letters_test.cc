@@ -12,9 +12,11 @@ namespace {
 using namespace lives_fixture;  // NOLINT: the test is written in the fixture's words
 
 // The only one that there is.
-nlohmann::json Letter(Lives& lives) {
+nlohmann::json Letter(Lives& lives, Payloads payloads = Payloads::kMasked) {
   nlohmann::json letters;
-  lives.machine_->Run([&] { letters = nlohmann::json::parse(lives.core_->DeadLetters({})->json); });
+  const DeadLetterQuery query{.stream = {}, .after = {}, .payloads = payloads};
+  lives.machine_->Run(
+      [&] { letters = nlohmann::json::parse(lives.core_->DeadLetters(query)->json); });
   EXPECT_EQ(letters.size(), 1U) << letters;
   return letters.at(0);
 }
@@ -48,11 +50,16 @@ TEST(DeadLetters, NoPayloadOfAStreamThatIsNotInTheFile) {
   Lives lives(with);
   RefuseRefundsWithoutCard(lives, 7.25);
   EXPECT_EQ(Letter(lives)["stream"], "refunds");
+  EXPECT_FALSE(Letter(lives).contains("masked"));
   EXPECT_NE(Letter(lives)["payload"].get<std::string>().find("7.25"), std::string::npos);
   lives.definition_ = Define(without);
   lives.Die();
   ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
   EXPECT_EQ(Letter(lives)["payload"], "***");
+  EXPECT_EQ(Letter(lives)["masked"], true);
+  const auto whole = Letter(lives, Payloads::kAsTheyCame);
+  EXPECT_NE(whole["payload"].get<std::string>().find("7.25"), std::string::npos);
+  EXPECT_FALSE(whole.contains("masked"));
 }
 
 // Where a page ends is within an epoch, and stays there when more comes in and over a restart.

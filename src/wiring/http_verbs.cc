@@ -51,6 +51,8 @@ base::Result<HttpResponse> DeadLetters(const HttpRequest& request, const Core& c
         fmt::format("at most {} dead letters at a time: go on with after=POSITION, which the "
                     "answer's {} has",
                     kDeadLettersMax, kNextHeader));
+  if (request.caller == nullptr || request.caller->scope.restricted())
+    query.payloads = Payloads::kAsTheyCame;
   HR_TRY(DeadLetterPage page, core.DeadLetters(query));
   HttpResponse response = HttpResponse::Json(std::move(page.json));
   if (page.next)

@@ -1,4 +1,4 @@
-"""Refused rows, page by page, over HTTP and by `headrace deadletters`."""
+"""Refused rows, page by page, whole and masked, over HTTP and by `headrace deadletters`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import http.client
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from engine_process import BINARY, EngineProcess
-from payments_engine import serving
+from payments_engine import CONTRACT, PIPELINE, serving
 
 ROWS = 25_000  # of one request, and so of one epoch
 PAGE = 10_000
@@ -123,3 +125,85 @@ def test_the_command_says_that_there_are_more(refused: Refused) -> None:
     assert places(json.loads(told.stdout)) == refused.places[20_000:]
     assert told.stderr == ""
     assert run(refused.engine, "--after", str(two)).stdout.splitlines()[-1] == "1 refused row"
+
+
+PRIVATE = CONTRACT.replace(
+    "{name: card, logicalType: string, required: true}",
+    "{name: card, logicalType: string, required: true, classification: restricted}",
+)
+AT = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+WRONG = '{"card":"c-77","shop":"s","at":"2026-01-01T10:00:00Z","amount":"much"}'
+
+
+class Guarded:
+    """An engine that asks for tokens, with a refused row."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "pipeline.yaml").write_text(PIPELINE)
+        (folder / "payments.yaml").write_text(PRIVATE)
+        self.tokens = {
+            "some": self.create(folder, "some", "admin"),
+            "every": self.create(folder, "every", "admin,restricted"),
+        }
+        options = ("--tokens", str(folder / "tokens"))
+        self.engine = EngineProcess(folder, folder / "data", options=options)
+
+    @staticmethod
+    def create(folder: Path, name: str, scope: str) -> str:
+        command: list[str | Path] = [BINARY, "token", "create", "--file", folder / "tokens"]
+        made = subprocess.run(
+            [*command, "--name", name, "--scope", scope], capture_output=True, text=True, check=True
+        )
+        return made.stdout.strip()
+
+    def bearer(self, name: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens[name]}"}
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    made = Guarded(tmp_path_factory.mktemp("guarded"))
+    try:
+        assert made.engine.wait_ready(), made.engine.printed()
+        told = made.engine.request("POST", "/streams/payments/events", WRONG, made.bearer("some"))
+        assert told[0] == 422, told
+        yield made
+        assert made.engine.stop() == 0
+    finally:
+        made.engine.kill()
+
+
+def test_whoever_may_see_restricted_values_gets_what_came(guarded: Guarded) -> None:
+    letter = page(guarded.engine, "", guarded.bearer("every"))[0][0]
+    assert letter["payload"] == WRONG
+    assert "masked" not in letter
+    told = run(guarded.engine, token=guarded.tokens["every"])
+    assert "c-77" in told.stdout and "masked" not in told.stdout
+
+
+def test_others_are_told_that_it_is_masked(guarded: Guarded) -> None:
+    letter = page(guarded.engine, "", guarded.bearer("some"))[0][0]
+    assert json.loads(letter["payload"])["card"] == "***"
+    assert letter["masked"] is True
+    told = run(guarded.engine, token=guarded.tokens["some"])
+    assert "c-77" not in told.stdout
+    assert "admin,restricted" in told.stdout.splitlines()[-1]
+    told = run(guarded.engine, "--json", token=guarded.tokens["some"])
+    assert json.loads(told.stdout)[0]["masked"] is True
+    assert "admin,restricted" in told.stderr
+
+
+def test_where_nobody_is_asked_for_a_token_everybody_gets_what_came(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
+    (tmp_path / "payments.yaml").write_text(PRIVATE)
+    process = EngineProcess(tmp_path, tmp_path / "data")
+    try:
+        assert process.wait_ready(), process.printed()
+        refuse(process, WRONG)
+        letter = page(process, "")[0][0]
+        assert letter["payload"] == WRONG and "masked" not in letter
+        mended = json.loads(letter["payload"]) | {"amount": 1.5, "at": AT}
+        process.send_events("payments", json.dumps(mended))
+        assert process.stop() == 0
+    finally:
+        process.kill()

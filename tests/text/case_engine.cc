@@ -304,15 +304,21 @@ Result<std::string> CaseEngine::Http(const CaseSection& section) {
 Result<std::string> CaseEngine::DeadLetters(const CaseSection& section) {
   HR_TRY_VOID(Start());
   const std::string stream = section.words.empty() ? "" : section.words[0];
+  const auto payloads = section.words.size() > 1 && section.words[1] == "restricted"
+                            ? wiring::Payloads::kAsTheyCame
+                            : wiring::Payloads::kMasked;
   Result<wiring::DeadLetterPage> letters = Fail(ErrorCode::kInternal, "not asked");
-  machine_->Run(
-      [&] { letters = core_->DeadLetters({.stream = stream, .after = {}, .limit = 1000}); });
+  machine_->Run([&] {
+    letters =
+        core_->DeadLetters({.stream = stream, .after = {}, .limit = 1000, .payloads = payloads});
+  });
   if (!letters) return letters.error().ToString();
   std::string text;
   for (const auto& row : nlohmann::json::parse(letters->json)) {
     if (!text.empty()) text += '\n';
-    text += fmt::format("{} {} | {}", row.at("stream").get<std::string>(), ShowRefused(row),
-                        row.at("payload").get<std::string>());
+    text += fmt::format("{} {} | {}{}", row.at("stream").get<std::string>(), ShowRefused(row),
+                        row.at("payload").get<std::string>(),
+                        row.contains("masked") ? " (masked)" : "");
   }
   return text.empty() ? std::string("none") : text;
 }

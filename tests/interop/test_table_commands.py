@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable, write_deltalake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,3 +141,88 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_verify_says_how_answers_are_logged(tmp_path: Path) -> None:
     code, told = headrace("verify", "--data", tmp_path)
     assert code == 3 and "--answers" in told and "answers.jsonl" in told, told
+
+
+def crafted(
+    folder: Path, path: str, partition: str | None, add: dict[str, Any], features: list[str]
+) -> Path:
+    """A table of one file, as whoever wrote its log chose to write it."""
+    data = folder / path
+    data.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"x": [1, 2, 3]}), data)
+    fields = [{"name": "x", "type": "long", "nullable": True, "metadata": {}}]
+    if partition:
+        fields.append({"name": partition, "type": "integer", "nullable": True, "metadata": {}})
+    protocol: dict[str, Any] = {"minReaderVersion": 1, "minWriterVersion": 2}
+    if features:
+        protocol = {"minReaderVersion": 3, "minWriterVersion": 7}
+        protocol |= {"readerFeatures": features, "writerFeatures": features}
+    actions = [
+        {"protocol": protocol},
+        {
+            "metaData": {
+                "id": "a",
+                "format": {"provider": "parquet", "options": {}},
+                "schemaString": json.dumps({"type": "struct", "fields": fields}),
+                "partitionColumns": [partition] if partition else [],
+                "configuration": {},
+                "createdTime": 1,
+            }
+        },
+        {
+            "add": {
+                "path": path,
+                "partitionValues": {partition: "1"} if partition else {},
+                "size": data.stat().st_size,
+                "modificationTime": 1,
+                "dataChange": True,
+                "stats": json.dumps(
+                    {"numRecords": 3, "minValues": {"x": 1}, "maxValues": {"x": 3}}
+                ),
+            }
+            | add
+        },
+    ]
+    log = folder / "_delta_log"
+    log.mkdir()
+    (log / f"{0:020}.json").write_text("\n".join(map(json.dumps, actions)) + "\n")
+    return folder
+
+
+def finding(report: Any, name: str) -> Any:
+    return next(each for each in report["findings"] if each["name"] == name)
+
+
+def test_a_partition_column_may_begin_as_hidden_folders_do(tmp_path: Path) -> None:
+    table = crafted(tmp_path / "t", "_day=1/f.parquet", "_day", {}, [])
+    stray = table / "_day=1/old.parquet"
+    stray.write_bytes(b"1234")
+    os.utime(stray, (1, 1))
+    (table / "_hidden").mkdir()
+    (table / "_hidden/old.parquet").write_bytes(b"1234")
+    os.utime(table / "_hidden/old.parquet", (1, 1))
+    code, report = headrace("doctor", table, "--json")
+    assert report["missing_files"] == 0, finding(report, "missing files")
+    assert report["unreferenced_files"] == 1, "of a partition; what is hidden is nobody's"
+    stray.unlink()
+    assert headrace("doctor", table)[0] == 0
+    (table / "_day=1/f.parquet").unlink()
+    code, report = headrace("doctor", table, "--json")
+    assert code == 1
+    assert report["missing_files"] == 1
+
+
+def test_a_file_may_have_a_hidden_name(tmp_path: Path) -> None:
+    table = crafted(tmp_path / "t", "_files/.f.parquet", None, {}, [])
+    assert headrace("doctor", table, "--json")[1]["missing_files"] == 0
+
+
+def test_statistics_are_read_however_they_are_written(tmp_path: Path) -> None:
+    _, report = headrace("doctor", crafted(tmp_path / "t", "f.parquet", None, {}, []), "--json")
+    assert report["files_without_bounds"] == 0
+    none = {"stats": json.dumps({"numRecords": 3, "minValues": {}, "note": '"minValues":{"x"'})}
+    _, report = headrace("doctor", crafted(tmp_path / "n", "f.parquet", None, none, []), "--json")
+    assert report["files_without_bounds"] == 1
+    torn = {"stats": '{"numRecords": 3, "minValues": {"x"'}
+    _, report = headrace("doctor", crafted(tmp_path / "b", "f.parquet", None, torn, []), "--json")
+    assert report["files_without_bounds"] == 1

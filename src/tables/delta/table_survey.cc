@@ -26,6 +26,12 @@ base::Duration RetentionOf(const Metadata& metadata, const char* property, base:
   return ParseInterval(found->second).value_or(usual);
 }
 
+// Whether the statistics, which are JSON of whoever wrote them, bound some column.
+bool HasBounds(const nlohmann::json& stats) {
+  const auto least = stats.find("minValues");
+  return least != stats.end() && least->is_object() && !least->empty();
+}
+
 // Adds the files of a version up.
 class Counting final : public FileSink {
  public:
@@ -44,10 +50,9 @@ class Counting final : public FileSink {
       in.small_bytes += file.size;
       in.has_small = true;
     }
-    if (file.stats.find("\"numRecords\"") == std::string::npos) ++figures.without_rows;
-    const size_t bounds = file.stats.find("\"minValues\":{");
-    const bool bounded = bounds != std::string::npos && file.stats[bounds + 13] != '}';
-    if (!bounded) ++figures.without_bounds;
+    const auto stats = nlohmann::json::parse(file.stats, nullptr, /*allow_exceptions=*/false);
+    if (!stats.is_object() || !stats.contains("numRecords")) ++figures.without_rows;
+    if (!stats.is_object() || !HasBounds(stats)) ++figures.without_bounds;
     if (file.deletion_vector) {
       ++figures.with_deletions;
       figures.deleted_rows += static_cast<uint64_t>(file.deletion_vector->cardinality);
@@ -102,6 +107,8 @@ class Survey {
     HR_TRY_VOID(LookAtFolder("", 0));
     for (const std::string& path : counting_.live) {
       if (seen_.contains(path)) continue;
+      HR_TRY(const bool there, files().Exists(folder_ + "/" + path));  // in a hidden folder
+      if (there) continue;
       ++survey_.files.missing;
       if (survey_.files.first_missing.empty() || path < survey_.files.first_missing)
         survey_.files.first_missing = path;
@@ -169,6 +176,14 @@ class Survey {
     return hint["version"].get<int64_t>();
   }
 
+  // What is nobody's: Delta leaves such names alone, but for partitions of a column of that name.
+  bool IsHidden(const std::string& name) const {
+    return (name.starts_with('_') || name.starts_with('.')) &&
+           std::ranges::none_of(
+               survey_.state.metadata->partition_columns,
+               [&](const std::string& column) { return name.starts_with(column + "="); });
+  }
+
   // Files of the table's folder that its newest version does not name.
   Result<void> LookAtFolder(const std::string& below, int depth) {
     const std::string folder = below.empty() ? folder_ : folder_ + "/" + below;
@@ -178,7 +193,7 @@ class Survey {
                                                   "delta.deletedFileRetentionDuration",
                                                   kRemovalRetention);
     for (const std::string& name : names) {
-      if (name.starts_with('_') || name.starts_with('.')) continue;
+      if (IsHidden(name)) continue;
       const std::string path = below.empty() ? name : below + "/" + name;
       const bool live = counting_.live.contains(path);
       if (live) seen_.insert(path);

@@ -226,3 +226,16 @@ def test_statistics_are_read_however_they_are_written(tmp_path: Path) -> None:
     torn = {"stats": '{"numRecords": 3, "minValues": {"x"'}
     _, report = headrace("doctor", crafted(tmp_path / "b", "f.parquet", None, torn, []), "--json")
     assert report["files_without_bounds"] == 1
+
+
+def test_deleted_rows_are_no_rows(tmp_path: Path) -> None:
+    vector = {"storageType": "u", "pathOrInlineDv": "x" * 20, "sizeInBytes": 40, "cardinality": 1}
+    table = crafted(
+        tmp_path / "t", "f.parquet", None, {"deletionVector": vector}, ["deletionVectors"]
+    )
+    _, report = headrace("tables", table, "--json")
+    assert report["tables"][0]["rows"] == 2
+    _, report = headrace("doctor", table, "--json")
+    assert (report["rows"], report["deleted_rows"]) == (2, 1)
+    assert "33 % of the rows" in finding(report, "deleted rows")["saw"]
+    assert "2 rows in 1 file" in headrace("doctor", table)[1]

@@ -157,10 +157,10 @@ Finding Deletions(const TableSurvey& survey, const std::string& folder) {
   Finding finding{.name = "deleted rows"};
   finding.saw = fmt::format("{} in {} by deletion vectors", WithCommas(files.deleted_rows),
                             Counted(files.with_deletions, "file"));
-  finding.wrong = files.deleted_rows > 0 && files.deleted_rows * 10 > files.rows;
+  finding.wrong = files.deleted_rows > 0 && files.deleted_rows * 10 > files.stored_rows;
   if (!finding.wrong) return finding;
   finding.saw += fmt::format(": {} % of the rows that are read are thrown away",
-                             files.deleted_rows * 100 / std::max<uint64_t>(files.rows, 1));
+                             files.deleted_rows * 100 / std::max<uint64_t>(files.stored_rows, 1));
   finding.spark = fmt::format("REORG TABLE {} APPLY (PURGE)", SparkTable(folder));
   return finding;
 }

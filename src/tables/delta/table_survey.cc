@@ -38,6 +38,7 @@ class Counting final : public FileSink {
   Result<void> Add(AddFile file) override {
     ++figures.files;
     figures.bytes += file.size;
+    figures.stored_rows += file.rows;
     figures.rows += file.rows;
     sizes.push_back(file.size);
     std::string partition;
@@ -54,8 +55,10 @@ class Counting final : public FileSink {
     if (!stats.is_object() || !stats.contains("numRecords")) ++figures.without_rows;
     if (!stats.is_object() || !HasBounds(stats)) ++figures.without_bounds;
     if (file.deletion_vector) {
+      const auto deleted = static_cast<uint64_t>(file.deletion_vector->cardinality);
       ++figures.with_deletions;
-      figures.deleted_rows += static_cast<uint64_t>(file.deletion_vector->cardinality);
+      figures.deleted_rows += deleted;
+      figures.rows -= std::min(deleted, file.rows);
     }
     if (for_layout.size() < Layout::kFilesMax)
       for_layout.push_back({.path = file.path,

@@ -34,7 +34,8 @@ struct LogFigures {
 struct FileFigures {
   uint64_t files = 0;
   uint64_t bytes = 0;
-  uint64_t rows = 0;  // as far as statistics tell
+  uint64_t rows = 0;         // as far as statistics tell; those that are deleted are none
+  uint64_t stored_rows = 0;  // with the deleted ones, which readers go through
   uint64_t median_bytes = 0;
   uint64_t small = 0;  // below a quarter of the target
   uint64_t small_bytes = 0;

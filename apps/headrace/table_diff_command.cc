@@ -56,6 +56,13 @@ Result<Side> ParseSide(env::Files& files, const std::string& text) {
   return side;
 }
 
+// Whether both are the same, by whatever names.
+bool IsSameFolder(env::Files& files, const Side& one, const Side& other) {
+  const auto first = files.Resolve(one.folder);
+  const auto second = files.Resolve(other.folder);
+  return first && second && *first == *second;
+}
+
 struct Compared {
   int64_t before = 0;
   int64_t after = 0;
@@ -68,12 +75,12 @@ Result<Compared> CompareSides(const TableDiffOptions& options) {
   HR_TRY(const Side after, ParseSide(environment->files(), options.after));
   HR_TRY(const auto one, DeltaReader::Open(*environment, before.folder, before.at));
   HR_TRY(const auto other, DeltaReader::Open(*environment, after.folder, after.at));
-  HR_TRY(
-      TableDiff diff,
-      tables::delta::DiffTables(
-          *one, *other,
-          before.folder == after.folder ? tables::delta::Tables::kOne : tables::delta::Tables::kTwo,
-          options.rows ? tables::delta::Compare::kRows : tables::delta::Compare::kFiles));
+  HR_TRY(TableDiff diff,
+         tables::delta::DiffTables(
+             *one, *other,
+             IsSameFolder(environment->files(), before, after) ? tables::delta::Tables::kOne
+                                                               : tables::delta::Tables::kTwo,
+             options.rows ? tables::delta::Compare::kRows : tables::delta::Compare::kFiles));
   return Compared{one->state().version, other->state().version, diff};
 }
 

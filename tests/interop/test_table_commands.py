@@ -239,3 +239,16 @@ def test_deleted_rows_are_no_rows(tmp_path: Path) -> None:
     assert (report["rows"], report["deleted_rows"]) == (2, 1)
     assert "33 % of the rows" in finding(report, "deleted rows")["saw"]
     assert "2 rows in 1 file" in headrace("doctor", table)[1]
+
+
+def test_a_difference_is_of_one_table_however_it_is_spelled(tmp_path: Path) -> None:
+    table = tmp_path / "t"
+    write_deltalake(str(table), rows(0, 100))
+    write_deltalake(str(table), rows(100, 50), mode="append")
+    (tmp_path / "link").symlink_to(table)
+    for other in (tmp_path / "link", tmp_path / "t/../t", f"{tmp_path}//t/"):
+        _, diff = headrace("tables", "diff", f"{table}@0", f"{other}@1", "--json")
+        found = [diff[name]["files"] for name in ("only_before", "only_after", "both")]
+        assert found == [0, 1, 1], other
+    code, text = headrace("tables", "diff", f"{table}@0", f"{tmp_path / 'nowhere'}@1")
+    assert code not in (0, 1) and "nowhere" in text and "realpath" not in text

@@ -9,8 +9,8 @@
 #include "access/token.h"
 #include "base/next_step.h"
 #include "commands.h"
+#include "env/edited_file.h"
 #include "env/environment.h"
-#include "env/files.h"
 
 namespace headrace::app {
 namespace {
@@ -29,14 +29,9 @@ base::Result<std::string> Create(const TokenCreateOptions& options) {
   HR_TRY_VOID(access::CheckCallerName(options.name));
   HR_TRY(const access::Scope scope, access::Scope::Parse(options.scope));
   const auto environment = env::MakeRealEnvironment();
-  env::Files& files = environment->files();
-  std::string text;
-  HR_TRY(const bool there, files.Exists(options.file));
-  if (there) {
-    HR_TRY(const std::vector<uint8_t> bytes, files.ReadAll(options.file));
-    text.assign(bytes.begin(), bytes.end());
-    if (!text.empty() && !text.ends_with('\n')) text += '\n';
-  }
+  HR_TRY(const auto file, env::EditedFile::Open(options.file));
+  std::string text = file->text();
+  if (!text.empty() && !text.ends_with('\n')) text += '\n';
   if (HasName(text, options.name))
     return base::Fail(
         base::Error(base::ErrorCode::kAlreadyExists,
@@ -48,8 +43,7 @@ base::Result<std::string> Create(const TokenCreateOptions& options) {
   std::string token = access::MakeToken(*environment);
   text += access::AccessLine(options.name, scope, token);
   HR_TRY_VOID(access::AccessList::Check(text));
-  HR_TRY_VOID(env::PutAtomically(files, options.file,
-                                 {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+  HR_TRY_VOID(file->Replace(text));
   return token;
 }
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +194,36 @@ def test_a_scope_that_is_none_makes_no_token(tmp_path: Path, scope: str) -> None
     assert made.returncode != 0
     assert made.stdout == ""
     assert not (tmp_path / "tokens").exists()
+
+
+def test_the_file_keeps_its_rights(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    create(tmp_path, "first", "watch")
+    assert tokens.stat().st_mode & 0o7777 == 0o600
+    tokens.chmod(0o640)
+    create(tmp_path, "second", "watch")
+    assert tokens.stat().st_mode & 0o7777 == 0o640
+    if os.geteuid() == 0:
+        os.chown(tokens, 12345, 54321)
+        create(tmp_path, "third", "watch")
+        assert (tokens.stat().st_uid, tokens.stat().st_gid) == (12345, 54321)
+        assert tokens.stat().st_mode & 0o7777 == 0o640
+    assert [each.name for each in tmp_path.iterdir()] == ["tokens"]
+
+
+def test_a_link_to_the_file_stays_one(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (tmp_path / "tokens").symlink_to("kept/of-all")
+    (kept / "of-all").write_text("# people\n")
+    create(tmp_path, "first", "watch")
+    assert (tmp_path / "tokens").is_symlink()
+    assert (kept / "of-all").read_text().startswith("# people\nfirst")
+
+
+def test_two_at_once_lose_nothing(tmp_path: Path) -> None:
+    names = [f"n{i}" for i in range(16)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: create(tmp_path, name, "watch"), names))
+    lines = (tmp_path / "tokens").read_text().splitlines()
+    assert sorted(line.split()[0] for line in lines) == sorted(names)

@@ -27,6 +27,7 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds kSilenceMax{1};   // a longer start says how far it is
 constexpr std::chrono::seconds kNoticeEvery{3};  // and again
 constexpr int kExitOnSecondSignal = 130;
+constexpr auto kCancelled = base::ErrorCode::kUnavailable;  // of a start: log::RecoveryProgress
 
 wiring::ListenAddress ListenAt(const Address& address) {
   using Chosen = wiring::ListenAddress::Chosen;
@@ -193,7 +194,8 @@ int RunServe(const ServeOptions& options, CommandContext& context) {
     return (*engine)->Recover();
   }();
   signals.OnFirst({});
-  if (!recovered && signals.came()) return EndedWhileStarting(context);
+  if (!recovered && recovered.error().code() == kCancelled && signals.came())
+    return EndedWhileStarting(context);
   if (!recovered) return ReportError(context, recovered.error());
   if (const auto announced = AnnounceReady(options, context, **engine, steady_clock::now() - begin);
       !announced)

@@ -253,6 +253,25 @@ def test_torn_log_is_mended_and_a_broken_one_refused(folder: Path) -> None:
     assert segment.name in text and "offset" in text
 
 
+def test_a_start_that_fails_says_so_though_a_signal_came(folder: Path) -> None:
+    """The log's name is read from a pipe: the signal comes while it is, and then it is no file."""
+    log = folder / "data/log"
+    log.mkdir(parents=True)
+    os.mkfifo(log / "LOG")
+    server = Server(folder, folder / "data")
+    deadline = time.monotonic() + READY_WITHIN_S
+    while "starting:" not in server.log.read_text():
+        assert server.process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    with (log / "LOG").open("wb"):
+        code = server.process.wait(READY_WITHIN_S)
+    assert code not in (0, -signal.SIGTERM), server.log.read_text()
+    assert "stopped while starting" not in server.log.read_text()
+    assert "HR0910" in server.log.read_text()
+
+
 def test_table_of_another_log_stops_only_the_publisher(folder: Path) -> None:
     with serving(folder) as server:
         server.send("a")

@@ -81,7 +81,7 @@ int RunDeadLetters(const DeadLettersOptions& options, CommandContext& context) {
                         "admin,restricted shows what came",
                         base::WithCommas(masked));
   if (context.json()) {
-    fmt::print(context.out, "{}\n", all.dump(-1, ' ', false, json::error_handler_t::replace));
+    fmt::print(context.out, "{}\n", base::JsonText(all));
     for (const std::string& note : {more, hidden})
       if (!note.empty()) fmt::print(context.err, "{}\n", note);
     return 0;

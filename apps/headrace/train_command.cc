@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/counts.h"
+#include "base/json_text.h"
 #include "base/time.h"
 #include "commands.h"
 #include "env/environment.h"
@@ -38,8 +39,7 @@ void PrintJson(const CommandContext& context, const TrainOptions& options,
                                          {"answer", Seconds(report.answer)},
                                          {"write", Seconds(report.write)}}},
                                        {"waited_s", waited_s}};
-  fmt::print(context.out, "{}\n",
-             json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  fmt::print(context.out, "{}\n", base::JsonText(json));
 }
 
 void PrintText(const CommandContext& context, const TrainOptions& options,

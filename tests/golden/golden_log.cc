@@ -186,7 +186,8 @@ Result<std::string> Describe(env::Environment& environment, const std::string& f
                                                     }));
   const log::LogStatus status = sequencer->status();
   text += fmt::format("recovered {} epochs: accepted {} refused {} last of sender {}\n", recovered,
-                      status.rows_accepted, status.rows_refused, sequencer->LastSequence("sender"));
+                      status.rows_accepted, status.rows_refused,
+                      sequencer->LastSequence({1}, "sender"));
   return text;
 }
 

@@ -205,7 +205,7 @@ void World::LiveOnce() {
   for (Producer& producer : producers_) {
     producer.away = random_() % 4 == 0;  // comes back in a later life, many epochs on
     if (producer.away || producer.source != Source::kSequence) continue;
-    const uint64_t last = core_->LastSequence(producer.name);
+    const uint64_t last = core_->LastSequence(*core_->StreamNamed(kStream), producer.name);
     uint64_t answered = 0;
     for (const Batch& batch : producer.answered) answered = std::max(answered, batch.sequence);
     if (last < answered || last >= producer.next_sequence)

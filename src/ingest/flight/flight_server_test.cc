@@ -311,7 +311,10 @@ TEST_F(FlightLoopback, StreamsAndActionsAreListed) {
   ASSERT_TRUE(listing.ok());
   EXPECT_NE(*(*listing)->Next(), nullptr);
   EXPECT_EQ(client_->ListActions()->size(), 2U);
-  EXPECT_THAT(Act("last_sequence", "nobody"), HasSubstr("\"last_sequence\":0"));
+  EXPECT_THAT(Act("last_sequence", R"({"stream":"landings","producer":"nobody"})"),
+              HasSubstr("\"last_sequence\":0"));
+  EXPECT_THAT(Act("last_sequence", "nobody"), HasSubstr("is no JSON object"));
+  EXPECT_THAT(Act("last_sequence", R"({"producer":"p"})"), HasSubstr("by stream and producer"));
   EXPECT_EQ(Act("echo", "x"), "x");
   EXPECT_THAT(Act("dance", ""), HasSubstr("no action `dance`"));
 }

@@ -50,7 +50,7 @@ std::vector<RouteReply> AnswerReplies() {
       Problem(504, "min_epoch did not become visible in time")};
 }
 
-std::vector<RouteReply> WriteReplies(RouteReply ok) {
+std::vector<RouteReply> WriteReplies(const RouteReply& ok) {
   return {ok,
           {404, kJson, "FeastError", "no such view or stream"},
           {422, kJson, "WriteProblems", "refused rows and columns, or no such push source"},

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/base64.h"
 #include "base/time.h"
 
 namespace headrace::columns {
@@ -54,20 +55,6 @@ void AppendDouble(std::string& out, double v, Type type) {
     const auto digits = out.begin() + static_cast<std::ptrdiff_t>(begin);
     if (std::none_of(digits, out.end(), marks)) out += ".0";
   }
-}
-
-void AppendBase64(std::string& out, std::string_view bytes) {
-  static constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  out += '"';
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t n = std::min<size_t>(3, bytes.size() - i);
-    uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j)
-      group = group << 8 | (j < n ? static_cast<uint8_t>(bytes[i + j]) : 0);
-    for (size_t j = 0; j < 4; ++j) out += j <= n ? kDigits[group >> (18 - 6 * j) & 63] : '=';
-  }
-  out += '"';
 }
 
 void AppendInt(std::string& out, Type type, int64_t v) {
@@ -208,7 +195,9 @@ void Value::AppendJson(std::string& out) const {
     }
     out += ']';
   } else if (type_ == Type::kBytes) {
-    AppendBase64(out, as_text());
+    out += '"';
+    base::AppendBase64(out, as_text());
+    out += '"';
   } else {
     AppendJsonString(out, as_text());
   }

@@ -8,6 +8,7 @@
 #include <array>
 #include <bit>
 
+#include "base/base64.h"
 #include "base/hash.h"
 #include "contract/diagnostic.h"
 
@@ -221,8 +222,9 @@ std::string ShowBound(Type type, double bound) {
 }
 
 std::string Base64(std::string_view bytes) {
-  const std::string quoted = Value(Type::kBytes, std::string(bytes)).ToJson();
-  return quoted.substr(1, quoted.size() - 2);
+  std::string text;
+  base::AppendBase64(text, bytes);
+  return text;
 }
 
 // "one of: paid, open" or "one of the 247 values that it lists, as SEA or SFO".

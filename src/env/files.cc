@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "env/paths.h"
+
 namespace headrace::env {
 namespace {
 
@@ -12,12 +14,6 @@ struct TemporaryFile {
   std::string path;
   std::unique_ptr<WritableFile> file;
 };
-
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 // A new hidden file beside `path`; another writer's is never touched, so its number is passed over.
 base::Result<TemporaryFile> CreateTemporary(Files& files, const std::string& path) {

@@ -102,13 +102,19 @@ TEST(Lookback, ExplainsWhatIsServedFromStateAndTable) {
   EXPECT_TRUE(sources.contains({"total", RowSource::kTable}));
 }
 
-TEST(Lookback, RowsThatAnotherWriterAppendedAreNotCounted) {
-  Lives lives(Looked(kTables));
+// What card 2 is served, explained out of the table, which has it.
+ExplainRequest ServedAndInTheTable(Lives& lives) {
   for (int i = 0; i < 10; ++i) lives.Send(80);
   lives.machine_->RunFor(std::chrono::seconds(10));
-  const std::string served = Served(lives, "card.spend_1h", 2);
-  const ExplainRequest request{
-      .view = "card", .feature = "spend_1h", .source = RowSource::kTable, .served = served};
+  return {.view = "card",
+          .feature = "spend_1h",
+          .source = RowSource::kTable,
+          .served = Served(lives, "card.spend_1h", 2)};
+}
+
+TEST(Lookback, RowsThatAnotherWriterAppendedAreNotCounted) {
+  Lives lives(Looked(kTables));
+  const ExplainRequest request = ServedAndInTheTable(lives);
   const auto explain = [&] {
     const auto explained = Explain(lives, request, 2);
     EXPECT_TRUE(explained) << explained.error().ToString();
@@ -122,11 +128,7 @@ TEST(Lookback, RowsThatAnotherWriterAppendedAreNotCounted) {
 
 TEST(Lookback, RowsThatAnotherWriterMovedAreReadButNoneTwice) {
   Lives lives(Looked(kTables));
-  for (int i = 0; i < 10; ++i) lives.Send(80);
-  lives.machine_->RunFor(std::chrono::seconds(10));
-  const std::string served = Served(lives, "card.spend_1h", 2);
-  const ExplainRequest request{
-      .view = "card", .feature = "spend_1h", .source = RowSource::kTable, .served = served};
+  const ExplainRequest request = ServedAndInTheTable(lives);
   const std::string table = std::string(kData) + "/tables/payments";
   lives.machine_->Run([&] {
     tables::fixture::CopyAFile(*lives.machine_, table, "theirs.parquet",

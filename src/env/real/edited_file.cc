@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "env/paths.h"
 #include "env/real/file_descriptor.h"
 
 namespace headrace::env {
@@ -31,12 +32,6 @@ Result<std::string> WithoutLinks(const std::string& path) {
   struct stat found{};
   if (errno == ENOENT && ::lstat(path.c_str(), &found) != 0) return path;  // a new one
   return Fail(SystemError("realpath", path, errno));
-}
-
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 Result<std::string> ReadText(const FileDescriptor& fd, const std::string& path) {

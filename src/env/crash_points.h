@@ -41,6 +41,7 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("recovery.before_rewrite"),
     std::string_view("recovery.after_rewrite"),
     std::string_view("recovery.after_sync"),
+    std::string_view("recovery.between_names"),
     std::string_view("recovery.after_zero_tail"),
     std::string_view("recovery.after_folder_sync"),
     // log: one epoch on its way to the disk, to the applier and to its senders

@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "env/paths.h"
 
 namespace headrace::env {
@@ -9,6 +12,7 @@ namespace {
 
 constexpr std::string_view kTemporaryMark = ".hr-tmp-";
 constexpr int kTemporaryNamesMax = 10'000;
+constexpr uint64_t kCopiedPieceBytes = 1ULL << 20;
 
 struct TemporaryFile {
   std::string path;
@@ -50,7 +54,7 @@ NewFile::NewFile(Files& files, std::string path, std::string temporary,
       file_(std::move(file)) {}
 
 NewFile::~NewFile() {
-  if (file_ == nullptr) return;
+  if (temporary_.empty()) return;
   file_.reset();
   (void)files_.Remove(temporary_);  // whoever gave up has an error to tell
 }
@@ -73,24 +77,32 @@ base::Result<void> NewFile::Replace(uint64_t offset, std::span<const uint8_t> by
 }
 
 base::Result<void> NewFile::SyncWritten() {
+  if (file_ == nullptr) return {};
   files_.CrashPoint("put.after_write");
   HR_TRY_VOID(file_->Sync());
   files_.CrashPoint("put.after_sync");
+  file_.reset();
   return {};
 }
 
 base::Result<void> NewFile::Publish() {
   HR_TRY_VOID(SyncWritten());
-  file_.reset();
-  auto linked = files_.Link(temporary_, path_);
+  HR_TRY_VOID(files_.Link(temporary_, path_));
   // When the folder sync fails the caller does not know whether the file will be there after a
   // power cut: an error says so.
   files_.CrashPoint("put.after_link");
-  if (linked) linked = files_.SyncFolder(FolderOf(path_));
+  auto synced = files_.SyncFolder(FolderOf(path_));
   files_.CrashPoint("put.after_folder_sync");
-  auto removed = files_.Remove(temporary_);
+  auto removed = files_.Remove(std::exchange(temporary_, {}));
   files_.CrashPoint("put.after_remove");
-  return linked ? std::move(removed) : std::move(linked);
+  return synced ? std::move(removed) : std::move(synced);
+}
+
+base::Result<void> NewFile::PublishOver() {
+  HR_TRY_VOID(SyncWritten());
+  HR_TRY_VOID(files_.Rename(temporary_, path_));
+  temporary_.clear();
+  return files_.SyncFolder(FolderOf(path_));
 }
 
 base::Result<void> PutIfAbsent(Files& files, const std::string& path,
@@ -104,10 +116,19 @@ base::Result<void> PutAtomically(Files& files, const std::string& path,
                                  std::span<const uint8_t> bytes) {
   HR_TRY(NewFile file, NewFile::Create(files, path));
   HR_TRY_VOID(file.Append(bytes));
-  HR_TRY_VOID(file.SyncWritten());
-  file.file_.reset();
-  HR_TRY_VOID(files.Rename(file.temporary_, path));
-  return files.SyncFolder(FolderOf(path));
+  return file.PublishOver();
+}
+
+base::Result<void> PutAgain(Files& files, const std::string& path) {
+  HR_TRY(const auto there, files.OpenForReading(path));
+  HR_TRY(NewFile file, NewFile::Create(files, path));
+  std::vector<uint8_t> piece;
+  for (uint64_t at = 0; at < there->size(); at += piece.size()) {
+    piece.resize(std::min(kCopiedPieceBytes, there->size() - at));
+    HR_TRY_VOID(there->ReadAt(at, piece));
+    HR_TRY_VOID(file.Append(piece));
+  }
+  return file.PublishOver();
 }
 
 }  // namespace headrace::env

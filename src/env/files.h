@@ -113,14 +113,17 @@ class NewFile {
   // Writes over what was appended.
   base::Result<void> Replace(uint64_t offset, std::span<const uint8_t> bytes);
   uint64_t bytes() const { return bytes_; }
-  // Put-if-absent, durable. Once, as the last call. Errors: kAlreadyExists when the name is taken.
+  // Put-if-absent, durable. Errors: kAlreadyExists when the name is taken; after any other whether
+  // the file has it, and for how long, is not known.
   base::Result<void> Publish();
+  // Durable under its name, whoever had it: as the last call, also after a Publish that found it
+  // taken.
+  base::Result<void> PublishOver();
 
  private:
   NewFile(Files& files, std::string path, std::string temporary,
           std::unique_ptr<WritableFile> file);
   base::Result<void> SyncWritten();
-  friend base::Result<void> PutAtomically(Files&, const std::string&, std::span<const uint8_t>);
 
   Files& files_;
   std::string path_;
@@ -136,5 +139,8 @@ base::Result<void> PutIfAbsent(Files& files, const std::string& path,
 // The same, but replaces `path` atomically.
 base::Result<void> PutAtomically(Files& files, const std::string& path,
                                  std::span<const uint8_t> bytes);
+// Replaces `path` by a file with the same bytes: durable although an earlier sync of its folder
+// failed, after which no later one proves anything of the entries that were there.
+base::Result<void> PutAgain(Files& files, const std::string& path);
 
 }  // namespace headrace::env

@@ -113,10 +113,14 @@ base::Result<base::LogId> ReadOrCreateLogId(env::Environment& environment,
   env::Files& files = environment.files();
   const std::string path = LogFilePath(folder);
   HR_TRY(const bool exists, files.Exists(path));
-  if (exists) return ReadLogId(files, folder);
   HR_TRY(const LogFiles found, ListLog(files, folder));
-  if (!found.segments.empty() || !found.residues.empty())
-    return Corrupt(path, "the folder has segments, but the file LOG is gone");
+  const bool is_new = found.segments.empty() && found.residues.empty();
+  if (exists) {
+    HR_TRY(const base::LogId id, ReadLogId(files, folder));
+    if (is_new) HR_TRY_VOID(env::PutAgain(files, path));  // whoever made it may have failed in it
+    return id;
+  }
+  if (!is_new) return Corrupt(path, "the folder has segments, but the file LOG is gone");
   base::LogId id;
   environment.Random(id.bytes);
   environment.CrashPoint("open.before_id");

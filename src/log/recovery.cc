@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "base/log.h"
+#include "env/paths.h"
 #include "log/durable_mark.h"
 #include "log/epoch_codec.h"
 #include "log/log_folder.h"
@@ -151,6 +152,16 @@ Result<void> RewriteLast(env::Files& files, env::WritableFile& file, const Segme
   return file.WriteAt(offset, record);
 }
 
+// A segment without a record: the sync of its name may have failed, and then the next one says
+// nothing about it. Where a record is in it, the name was durable before.
+Result<void> NameAnew(env::Environment& environment, const std::string& segment) {
+  env::Files& files = environment.files();
+  const std::string away = env::FolderOf(segment) + "/" + std::string(kNextSegmentName);
+  HR_TRY_VOID(files.Rename(segment, away));
+  environment.CrashPoint("recovery.between_names");
+  return files.Rename(away, segment);
+}
+
 std::string WhyNoEnd(base::EpochId missing, const RecordHeader& found, base::LogId log) {
   if (found.log != log)
     return fmt::format("there are records of another log, {}", found.log.ToString());
@@ -206,7 +217,7 @@ Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, con
   HR_TRY_VOID(file->Sync());
   environment.CrashPoint("recovery.after_sync");
   if (torn_bytes > 0) environment.CrashPoint("recovery.after_zero_tail");
-  return {};
+  return tail.last_bytes == 0 ? NameAnew(environment, cursor.path()) : Result<void>();
 }
 
 // A segment with a successor must be whole to its end.
@@ -232,6 +243,9 @@ Result<void> SettleRetention(env::Environment& environment, base::LogId log, Log
     // Only what is whole takes a segment's place.
     HR_TRY_VOID(ScanResidue(files, log, tail.residues.back(), {},
                             [](const EpochRef&) { return Result<void>(); }));
+    const auto durable = env::PutAgain(files, residues.files.back().path);
+    // A full disk gets room only by what goes.
+    if (!durable && durable.error().code() != ErrorCode::kStorageFull) return durable;
     environment.CrashPoint("retain.before_settle");
   }
   for (const ResidueName& name : residues.superfluous) HR_TRY_VOID(files.Remove(name.path));

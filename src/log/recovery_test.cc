@@ -259,6 +259,53 @@ TEST_F(Recovery, NoSyncThatFailedIsBelieved) {
   }
 }
 
+// Names as well: of the folder, of LOG, of each segment. The engine ends, starts again on the same
+// machine, where all of them are to be seen, and goes on.
+TEST_F(Recovery, NoFolderSyncThatFailedIsBelieved) {
+  using env::simulated::Operation;
+  int failed = 0;
+  for (uint64_t number = 1; number <= 40; ++number) {
+    SCOPED_TRACE(number);
+    SimulatedEnvironment machine(number);
+    machine.faults()[Operation::kSyncFolder].number = number;
+    int64_t acknowledged = 0;
+    const auto submit = [&](TestLog& log) {
+      for (int i = 0; i < 5; ++i) {
+        const int64_t id = acknowledged + 1;
+        if (!log.Submit(std::vector<TestRow>(100, {100, id}), "p", static_cast<uint64_t>(id)))
+          return;
+        acknowledged = id;
+      }
+    };
+    {
+      TestLog log(machine);
+      ASSERT_TRUE(log.Open());
+      while (log.sequencer && SegmentsOf(machine).size() < 4) {
+        const int64_t before = acknowledged;
+        submit(log);
+        if (acknowledged == before) break;
+      }
+      if (log.error || log.sequencer->status().read_only) ++failed;
+    }
+    machine.faults() = {};
+    {
+      TestLog again(machine);
+      ASSERT_TRUE(again.Open());
+      ASSERT_TRUE(again.sequencer) << again.error->ToString();
+      acknowledged = again.recovered_ids.empty() ? 0 : again.recovered_ids.back();
+      submit(again);
+      machine.Crash();
+    }
+    const auto rebooted = machine.Reboot(number + 500);
+    TestLog last(*rebooted);
+    ASSERT_TRUE(last.Open());
+    ASSERT_TRUE(last.sequencer) << last.error->ToString();
+    ASSERT_FALSE(last.recovered_ids.empty());
+    EXPECT_EQ(last.recovered_ids.back(), acknowledged);
+  }
+  EXPECT_GE(failed, 5);
+}
+
 TEST_F(Recovery, InModeOsAPowerCutKeepsAPrefix) {
   for (uint64_t seed = 0; seed < 60; ++seed) {
     SCOPED_TRACE(seed);

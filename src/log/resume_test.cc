@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <set>
+
 #include "base/log.h"
 #include "log/log_fixture.h"
 #include "log/state_capture.h"
@@ -143,6 +146,46 @@ TEST_F(Resume, FromACaptureAndLaterEpochsTheLogIsWhatItIsFromAllEpochs) {
 }
 
 // A log of `epochs` epochs and a capture after the last.
+// In mode os a capture syncs what was written; epochs go on meanwhile.
+TEST_F(Resume, ACaptureWhoseSyncFailsEndsTheLogInAnOrderlyWay) {
+  size_t ended = 0;
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE(seed);
+    LogOptions options = TestOptions();
+    options.durability = Durability::kOs;
+    SimulatedEnvironment machine(seed);
+    TestLog log(machine, options);
+    ASSERT_TRUE(log.Open());
+    ASSERT_TRUE(log.Submit({{100, 1}}));
+    machine.faults()[env::simulated::Operation::kSync].number =
+        machine.operations(env::simulated::Operation::kSync) + 1 + seed % 6;
+    size_t waiting = 0;
+    std::set<base::EpochId> acknowledged;
+    bool captured = false;
+    const std::function<void()> submit = [&] {
+      ++waiting;
+      const std::vector<TestRow> rows(400, {100, 2});  // a segment is full soon: that syncs as well
+      log.sequencer->Submit(BatchOf(log.stream, rows), [&](const TestLog::Ack& ack) {
+        --waiting;
+        if (ack) acknowledged.insert(ack->epoch);
+        if (!captured) submit();
+      });
+    };
+    machine.Run([&] {
+      for (int sender = 0; sender < 3; ++sender) submit();
+      log.sequencer->CaptureState([&](base::Result<StateCapture> taken) {
+        captured = true;
+        if (!taken) ++ended;
+      });
+    });
+    ASSERT_TRUE(machine.RunUntil([&] { return captured && waiting == 0; }));
+    for (const EpochRef& epoch : log.durable)
+      if (epoch->id.value > 2) EXPECT_TRUE(acknowledged.contains(epoch->id)) << epoch->id.value;
+    EXPECT_EQ(!log.Submit({{100, 3}}), log.sequencer->status().read_only);
+  }
+  EXPECT_GT(ended, 10U);
+}
+
 std::optional<StateCapture> Extend(SimulatedEnvironment& machine, int64_t epochs) {
   TestLog log(machine);
   if (!log.Open() || log.error) return std::nullopt;

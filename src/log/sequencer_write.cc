@@ -136,6 +136,7 @@ void LogSequencer::EncodeRecord() {
 
 void LogSequencer::OnSynced(const Result<void>& synced) {
   if (!synced) return BecomeReadOnly(synced.error());
+  if (read_only_) return;  // a capture's sync failed meanwhile: its waiters have their answer
   environment_.CrashPoint("log.after_sync");
   InFlight done = *std::move(in_flight_);
   in_flight_.reset();

@@ -24,7 +24,7 @@ using env::simulated::SimulatedEnvironment;
 
 constexpr int kSenders = 3;
 constexpr int kLives = 5;
-constexpr uint64_t kSeeds = 150;
+constexpr uint64_t kSeeds = 400;
 constexpr int64_t kIdsPerSender = 1'000'000;
 constexpr int64_t kLateRow = 7;  // event time of rows that must be refused
 
@@ -82,6 +82,9 @@ class History {
     if (previous_point_ == "log.after_write" && random_() % 2 == 0)
       faults.crash_point = std::array{"recovery.before_zero_tail", "recovery.after_zero_write",
                                       "recovery.after_zero_tail"}[random_() % 3];
+    // A segment without a record as well.
+    if (previous_point_ == "segment.after_rename" || previous_point_ == "segment.after_folder_sync")
+      faults.crash_point = "recovery.between_names";
     previous_point_ = faults.crash_point;
     const bool rare =
         faults.crash_point.starts_with("segment.") || faults.crash_point.starts_with("recovery.");

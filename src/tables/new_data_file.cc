@@ -37,13 +37,13 @@ Result<DataFile> NewDataFile::End() {
                  .schema = schema_};
   auto published = file_.Publish();
   if (!published && published.error().code() == ErrorCode::kAlreadyExists)
-    published = TakeThatThereIs(ended);
+    published = ReplaceThatThereIs(ended);
   if (!published) return Fail(std::move(published).error());
   files_.CrashPoint(points_.after);
   return ended;
 }
 
-Result<void> NewDataFile::TakeThatThereIs(const DataFile& ended) {
+Result<void> NewDataFile::ReplaceThatThereIs(const DataFile& ended) {
   HR_TRY(const bool same, HasBytesOf(ended));
   if (!same) {
     return Fail(
@@ -54,7 +54,7 @@ Result<void> NewDataFile::TakeThatThereIs(const DataFile& ended) {
             .With("file", path_));
   }
   files_.CrashPoint("publish.file_was_there");
-  return files_.SyncFolder(path_.substr(0, path_.rfind('/')));
+  return file_.PublishOver();
 }
 
 Result<bool> NewDataFile::HasBytesOf(const DataFile& ended) {

@@ -29,9 +29,9 @@ class NewDataFile {
 
   ParquetWriter& writer() { return *writer_; }
 
-  // Whole and durable under its own name. A file that is there with the same bytes counts as
-  // written: the plan is carried out again. Errors: kConflict for one with other bytes, which is
-  // never touched; those of the disk.
+  // Whole and durable under its own name. A file that is there with the same bytes is replaced: the
+  // plan is carried out again, and the sync of its name may have failed. Errors: kConflict for one
+  // with other bytes, which is never touched; those of the disk.
   base::Result<DataFile> End();
 
  private:
@@ -42,7 +42,7 @@ class NewDataFile {
         path_(std::move(path)),
         file_(std::move(file)),
         points_(points) {}
-  base::Result<void> TakeThatThereIs(const DataFile& ended);
+  base::Result<void> ReplaceThatThereIs(const DataFile& ended);
   base::Result<bool> HasBytesOf(const DataFile& ended);
 
   env::Files& files_;

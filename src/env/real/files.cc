@@ -83,9 +83,11 @@ base::Result<void> CreateFolder(const std::string& path, const std::string& pare
                           .With(base::kNextStep, "name another folder, or move the file away"));
   if (!made && error != EEXIST) return base::Fail(SystemError("mkdir", path, error));
   auto fd = OpenDescriptor(parent, O_RDONLY | O_DIRECTORY);
+  const int failed = !fd || ::fsync(fd->get()) == 0 ? 0 : errno;
+  if (made && (!fd || failed != 0)) (void)::rmdir(path.c_str());  // the next try makes it anew
   if (!fd) return made ? base::Fail(std::move(fd).error()) : base::Result<void>();
-  if (::fsync(fd->get()) != 0 && (made || errno == EIO))
-    return base::Fail(SystemError("fsync of a folder", parent, errno));
+  if (failed != 0 && (made || failed == EIO))
+    return base::Fail(SystemError("fsync of a folder", parent, failed));
   return {};
 }
 

@@ -120,7 +120,8 @@ std::vector<std::string> Disk::List(const std::string& folder) const {
 }
 
 void Disk::Apply(const Change& change, Names& names, Folders& folders) {
-  if (!change.from.empty()) names.erase(change.from);
+  names.erase(change.from);
+  folders.erase(change.from);
   if (change.to.empty()) return;
   if (change.file == nullptr) {
     folders.insert(change.to);
@@ -141,6 +142,7 @@ void Disk::AddRoot(const std::string& path) {
 
 void Disk::AddFolder(const std::string& path) { Do({"", path, nullptr}); }
 void Disk::Enter(const std::string& path, DiskFileRef file) { Do({"", path, std::move(file)}); }
+void Disk::RemoveFolder(const std::string& path) { Do({path, "", nullptr}); }
 void Disk::Remove(const std::string& path) { Do({path, "", nullptr}); }
 void Disk::Rename(const std::string& from, const std::string& to) { Do({from, to, Find(from)}); }
 
@@ -154,10 +156,9 @@ void Disk::SyncFolder(const std::string& folder) {
 
 void Disk::SyncSomeOf(const std::string& folder, std::mt19937_64& random) {
   std::erase_if(pending_, [&](const Change& change) {
-    if (FolderOf(change.to.empty() ? change.from : change.to) != folder || !Coin(random))
-      return false;
-    Apply(change, durable_, durable_folders_);
-    return true;
+    const bool here = FolderOf(change.to.empty() ? change.from : change.to) == folder;
+    if (here && Coin(random)) Apply(change, durable_, durable_folders_);
+    return here;
   });
 }
 

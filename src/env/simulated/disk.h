@@ -7,8 +7,8 @@
 // dirty sector is kept or lost on its own (torn writes), each pending entry as well, and everybody
 // sees what is left; a folder that is lost takes along what was in it. A sync is about what was
 // written before it began; what is written meanwhile stays dirty. A failed one leaves the
-// sectors clean though not all of them are durable, as Linux does: a later sync that succeeds
-// proves nothing.
+// sectors clean though not all of them are durable, as Linux does, and of a folder the entries: a
+// later sync that succeeds proves nothing.
 
 #include <cstdint>
 #include <map>
@@ -87,11 +87,12 @@ class Disk {
 
   // Each is seen at once, and durable after SyncFolder of the folder it is in.
   void AddFolder(const std::string& path);
+  void RemoveFolder(const std::string& path);  // an empty one
   void Enter(const std::string& path, DiskFileRef file);
   void Remove(const std::string& path);
   void Rename(const std::string& from, const std::string& to);
   void SyncFolder(const std::string& folder);
-  // A sync that failed: some of the folder's changes are durable, the others stay pending.
+  // A sync that failed: some of the folder's changes are durable, and none is pending any more.
   void SyncSomeOf(const std::string& folder, std::mt19937_64& random);
   // One that is there from the beginning ("/", ".").
   void AddRoot(const std::string& path);
@@ -115,7 +116,8 @@ class Disk {
 
  private:
   using Folders = std::set<std::string>;
-  // Removes `from` if given, enters `to` if given; a folder when there is no file.
+  // Removes `from` if given, a file or a folder; enters `to` if given, a folder when there is no
+  // file.
   struct Change {
     std::string from;
     std::string to;

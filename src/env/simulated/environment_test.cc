@@ -182,6 +182,40 @@ TEST(SimulatedDisk, AFolderIsLostWithAllThatIsInItUntilItsEntryIsSynced) {
   EXPECT_EQ(outcomes, (std::set<size_t>{0, 1}));
 }
 
+// Only an entry that is made anew is durable then.
+TEST(SimulatedDisk, AfterAFailedFolderSyncALaterSuccessProvesNothing) {
+  std::set<bool> kept;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    SimulatedEnvironment machine(seed);
+    ASSERT_TRUE(machine.files().CreateFolders("d"));
+    for (const char* path : {"d/f", "d/g"})
+      ASSERT_TRUE(machine.files().OpenForWriting(path, Files::Open::kCreateNew));
+    machine.faults()[Operation::kSyncFolder].number =
+        machine.operations(Operation::kSyncFolder) + 1;
+    EXPECT_FALSE(machine.files().SyncFolder("d"));
+    ASSERT_TRUE(machine.files().SyncFolder("d"));
+    ASSERT_TRUE(PutAgain(machine.files(), "d/g"));
+    machine.Crash();
+    const auto next = machine.Reboot(seed);
+    kept.insert(*next->files().Exists("d/f"));
+    EXPECT_TRUE(*next->files().Exists("d/g"));
+  }
+  EXPECT_EQ(kept, (std::set<bool>{false, true}));
+}
+
+// The next one makes it anew.
+TEST(SimulatedDisk, AFolderWhoseSyncFailedIsNotThere) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    SimulatedEnvironment machine(seed);
+    machine.faults()[Operation::kSyncFolder].number = 1;
+    EXPECT_FALSE(machine.files().CreateFolders("d"));
+    EXPECT_FALSE(machine.disk().HasFolder("d"));
+    ASSERT_TRUE(machine.files().CreateFolders("d"));
+    machine.Crash();
+    EXPECT_TRUE(machine.Reboot(seed)->disk().HasFolder("d"));
+  }
+}
+
 // What each kind of operation does when it fails, as far as the next life can tell.
 TEST(SimulatedDisk, TheNthOperationOfAKindFails) {
   for (const Operation operation : {Operation::kOpen, Operation::kCreateFolder, Operation::kRead,

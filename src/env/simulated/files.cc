@@ -300,15 +300,17 @@ class SimulatedFiles final : public Files {
   // As on the real disk: the entry is synced even when the folder is there already.
   Result<void> CreateFolder(const std::string& path) {
     if (life_->over()) return Dead(path);
-    if (!disk().HasFolder(path)) {
+    const bool made = !disk().HasFolder(path);
+    if (made) {
       if (!NoteChange(*life_)) return Dead(path);
       if (Fails(*life_, Operation::kCreateFolder)) return Refused(Operation::kCreateFolder, path);
       disk().AddFolder(path);
       CrashPoint("folder.after_create");
     }
-    HR_TRY_VOID(SyncFolder(FolderOf(path)));
+    auto synced = SyncFolder(FolderOf(path));
+    if (!synced && made && !life_->over()) disk().RemoveFolder(path);
     CrashPoint("folder.after_sync");
-    return {};
+    return synced;
   }
 
   static std::unexpected<base::Error> NoSuchFile(const std::string& path) {

@@ -162,7 +162,7 @@ Result<std::unique_ptr<DeltaTable>> DeltaTable::OpenForAppend(
   });
   table->appended_ = known == earlier.end() ? schema : *known;
   HR_TRY_VOID(table->CheckAppendable(*table->appended_));
-  HR_TRY_VOID(table->SyncCommits());
+  HR_TRY_VOID(table->MakeDurable());
   return table;
 }
 
@@ -186,6 +186,8 @@ Result<void> DeltaTable::Load() {
   HR_TRY(static_cast<LogState&>(fresh), ReplayLog(environment_.files(), folder_, std::nullopt,
                                                   keep_ == Keep::kFiles ? &sink : nullptr));
   snapshot_ = std::move(fresh);
+  durable_ = snapshot_.version - 1;
+  doubted_ = snapshot_.newest_ours;
   // What was counted before leaves out whatever others have done since.
   added_ = {};
   uncounted_ = 0;
@@ -234,7 +236,7 @@ Result<void> DeltaTable::ReloadIfStale() {
                     .With("version", std::to_string(snapshot_.version)));
   if (evolving_ != nullptr && SameColumns(*snapshot_.schema, *evolving_)) appended_ = evolving_;
   HR_TRY_VOID(CheckAppendable(*appended_));
-  return SyncCommits();
+  return MakeDurable();
 }
 
 Result<void> DeltaTable::Create(const std::string& name, const columns::Schema& schema) {
@@ -355,22 +357,39 @@ Result<void> DeltaTable::ApplyForeign(const Commit& commit) {
 }
 
 // What is decided from commits that were read here may outlive a power cut, and then they must as
-// well: whoever made them may have died between the link and the folder's sync.
-Result<void> DeltaTable::SyncCommits() {
-  return environment_.files().SyncFolder(folder_ + "/_delta_log");
+// well: whoever made them may have died between the link and the folder's sync. Once that failed,
+// only names that are made anew are durable.
+Result<void> DeltaTable::MakeDurable() {
+  env::Files& files = environment_.files();
+  if (doubted_) HR_TRY_VOID(env::PutAgain(files, PathOf(*doubted_)));
+  doubted_.reset();
+  if (durable_ == snapshot_.version) return {};
+  if (sync_failed_) {
+    for (; durable_ < snapshot_.version; ++durable_)
+      HR_TRY_VOID(env::PutAgain(files, PathOf(durable_ + 1)));
+  } else {
+    sync_failed_ = true;
+    HR_TRY_VOID(files.SyncFolder(folder_ + "/_delta_log"));
+  }
+  durable_ = snapshot_.version;
+  sync_failed_ = false;
+  return {};
 }
+
 
 Result<void> DeltaTable::Refresh() {
   HR_TRY_VOID(ReloadIfStale());
-  for (const int64_t before = snapshot_.version;;) {
+  while (true) {
     HR_TRY(std::optional<Commit> next, ReadNext());
     if (!next) {
       seen_at_ = environment_.clock().Now();
-      return appended_ != nullptr && snapshot_.version > before ? SyncCommits() : Result<void>();
+      return appended_ != nullptr ? MakeDurable() : Result<void>();
     }
     // A put that failed may have made this version all the same.
     const bool ours = appended_ == nullptr ||
                       std::ranges::find(unsettled_, next->transaction_id) != unsettled_.end();
+    if (ours && appended_ != nullptr)
+      HR_TRY_VOID(env::PutAgain(environment_.files(), PathOf(snapshot_.version + 1)));
     HR_TRY_VOID(ours ? Apply(*next) : ApplyForeign(*next));
     if (ours && appended_ != nullptr && next->metadata) appended_ = evolving_;
   }
@@ -379,11 +398,14 @@ Result<void> DeltaTable::Refresh() {
 // Put-if-absent of the next version. An outcome that is not known is settled by reading the file
 // back.
 Result<DeltaTable::Put> DeltaTable::PutCommit(const Commit& commit) {
+  if (appended_ != nullptr) HR_TRY_VOID(MakeDurable());
   const std::string text = RenderCommit(commit);
   const std::span bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
-  auto put = env::PutIfAbsent(environment_.files(), PathOf(snapshot_.version + 1), bytes);
+  const std::string path = PathOf(snapshot_.version + 1);
+  auto put = env::PutIfAbsent(environment_.files(), path, bytes);
   if (put) {
     counted_->log_bytes += text.size();
+    durable_ = snapshot_.version + 1;
     return Put::kDone;
   }
   if (unsettled_.size() == kUnsettledMax) unsettled_.erase(unsettled_.begin());
@@ -392,7 +414,8 @@ Result<DeltaTable::Put> DeltaTable::PutCommit(const Commit& commit) {
   if (!there) return Fail(std::move(there).error());  // who has the version is not known yet
   if (!*there) return Fail(std::move(put).error());
   if ((*there)->transaction_id != commit.transaction_id) return Put::kTaken;
-  HR_TRY_VOID(SyncCommits());
+  HR_TRY_VOID(env::PutAtomically(environment_.files(), path, bytes));
+  durable_ = snapshot_.version + 1;
   return Put::kDone;
 }
 

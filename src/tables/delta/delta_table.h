@@ -73,7 +73,8 @@ class DeltaTable final : public TableFormat {
   void TakeSums();
   base::Result<void> Create(const std::string& name, const columns::Schema& schema);
   base::Result<void> CheckAppendable(const columns::Schema& schema) const;
-  base::Result<void> SyncCommits();
+  // Of all commits that were read; nothing is decided from them, nor put after them, before.
+  base::Result<void> MakeDurable();
   // Reads the commit after the newest that was seen, if there is one.
   base::Result<std::optional<Commit>> ReadNext();
   base::Result<void> Apply(const Commit& commit);
@@ -98,6 +99,10 @@ class DeltaTable final : public TableFormat {
   // Transaction ids of the last puts whose outcome was not known.
   std::vector<std::string> unsettled_;
   Snapshot snapshot_;
+  int64_t durable_ = -1;      // the newest version that is known to outlive a power cut
+  bool sync_failed_ = false;  // of the folder, for a version after that
+  // The last of ours as it was read: its sync may have failed, in this life or one before.
+  std::optional<int64_t> doubted_;
 
   UpkeepOptions upkeep_;
   int64_t next_checkpoint_ = 0;    // the version that is due next

@@ -192,6 +192,79 @@ TEST_F(DeltaTableTest, ACommitThatWasFoundLaterSurvivesAPowerCut) {
   }
 }
 
+// The sync of a commit's name failed, and no later one proves anything of it: neither where the
+// same writer goes on from it nor where the next life of it does.
+TEST_F(DeltaTableTest, ACommitWhoseSyncFailedSurvivesAPowerCutOnceItIsBuiltOn) {
+  using env::simulated::CrashKind;
+  using env::simulated::Operation;
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    SCOPED_TRACE(seed);
+    const bool dies = seed % 2 == 0;
+    auto machine = std::make_unique<env::simulated::SimulatedEnvironment>(seed);
+    std::vector<Marker> found;
+    std::unique_ptr<DeltaTable> table;
+    const auto open = [&] {
+      table = *DeltaTable::OpenForAppend(*machine, "t", "t", TwoColumns());
+      found = table->markers();
+    };
+    machine->Run([&] {
+      open();
+      machine->faults()[Operation::kSyncFolder].number =
+          machine->operations(Operation::kSyncFolder) + 1;
+      if (dies) {
+        machine->faults().crash_point = "put.after_folder_sync";
+        machine->faults().crash_hit =
+            machine->crash_point_visits().at("put.after_folder_sync") + 1;
+        machine->faults().crash_kind = CrashKind::kKill;
+      }
+      EXPECT_TRUE(table->Append({}, {"headrace/l/s", 9}));
+      found = table->markers();
+    });
+    ASSERT_EQ(machine->crashed(), dies);
+    if (dies) {
+      table.reset();
+      machine = machine->Reboot(seed + 100);
+      machine->Run(open);
+    }
+    EXPECT_EQ(found, (std::vector<Marker>{{"headrace/l/s", 9}}));
+    machine->Crash(CrashKind::kPowerCut);
+    table.reset();
+    machine = machine->Reboot(seed + 200);
+    const std::vector<Marker> before = found;
+    machine->Run(open);
+    EXPECT_EQ(found, before);
+  }
+}
+
+// Nor of commits of others that it goes after.
+TEST_F(DeltaTableTest, NothingIsPutAfterACommitWhoseSyncFailed) {
+  using env::simulated::Operation;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE(seed);
+    auto machine = std::make_unique<env::simulated::SimulatedEnvironment>(seed);
+    machine->Run([&] {
+      const auto table = *DeltaTable::OpenForAppend(*machine, "t", "t", TwoColumns());
+      const std::string text = R"({"commitInfo":{"operation":"WRITE"}})";
+      auto file = *machine->files().OpenForWriting("t/_delta_log/00000000000000000001.json",
+                                                   env::Files::Open::kCreateNew);
+      ASSERT_TRUE(file->WriteAt(0, {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+      ASSERT_TRUE(file->Sync());
+      machine->faults()[Operation::kSyncFolder].number =
+          machine->operations(Operation::kSyncFolder) + 1;
+      EXPECT_FALSE(table->Append({}, {"headrace/l/s", 9}));
+      EXPECT_TRUE(table->Append({}, {"headrace/l/s", 9}));
+      EXPECT_EQ(table->snapshot().version, 2);
+    });
+    machine->Crash(env::simulated::CrashKind::kPowerCut);
+    machine = machine->Reboot(seed + 100);
+    machine->Run([&] {
+      const auto read = DeltaTable::Open(*machine, "t", Keep::kFiles);
+      ASSERT_TRUE(read) << read.error().ToString();
+      EXPECT_EQ((*read)->snapshot().version, 2);
+    });
+  }
+}
+
 // Somebody took the version, and the look at who it was fails: that may pass.
 TEST_F(DeltaTableTest, AFailedLookAtATakenVersionIsNoReasonToStop) {
   using env::simulated::Operation;

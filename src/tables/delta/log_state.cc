@@ -4,6 +4,7 @@ namespace headrace::tables::delta {
 
 void LogState::Apply(const Commit& commit) {
   ++version;
+  if (commit.ours) newest_ours = version;
   if (commit.protocol) protocol = commit.protocol;
   if (commit.metadata) metadata = commit.metadata;
   for (const Transaction& txn : commit.transactions) transactions[txn.application] = txn;

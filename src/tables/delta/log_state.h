@@ -23,6 +23,8 @@ struct LogState {
   std::optional<int64_t> checkpoint;  // the version of the one that was read; none: every commit
   // Nobody's checkpoint but ours was read: all removals of files that we keep are known.
   bool removals_known = true;
+  // The newest with our checksum among the commits after the checkpoint.
+  std::optional<int64_t> newest_ours;
 
   // One commit further. Its files are counted only.
   void Apply(const Commit& commit);

@@ -110,14 +110,16 @@ class SnapshotLoader {
   Result<void> Take(const log::SnapshotReader::Block& block) {
     switch (block.section) {
       case SnapshotSection::kDefinition:
-        logged_ = known_ ? known_ : DecodeSection(block.payload);
+        captured_ = DecodeSection(block.payload);
+        logged_ = known_ ? known_ : captured_;
         if (restore_ && !known_ && NamesStarted(block.payload))
           loaded_.derived.logged = StandingAt(options_.definition, std::nullopt);
         return {};
       case SnapshotSection::kViewLayout: {
         loaded_.derived = NewDerived(environment_, budget_, options_, std::move(logged_));
-        HR_TRY(restore_, pipeline::ViewRestore::Begin(*loaded_.derived.views, block.payload,
-                                                      loaded_.end.through));
+        HR_TRY(restore_, pipeline::ViewRestore::Begin(
+                             *loaded_.derived.views, block.payload, loaded_.end.through,
+                             captured_ ? captured_->definition.get() : nullptr));
         return {};
       }
       case SnapshotSection::kViews:
@@ -167,6 +169,7 @@ class SnapshotLoader {
   base::MemoryBudget& budget_;
   const CoreOptions& options_;
   const std::optional<pipeline::LoggedDefinition>& known_;  // in force, if a try has found it out
+  std::optional<pipeline::LoggedDefinition> captured_;      // in force when it was taken
   std::optional<pipeline::LoggedDefinition> logged_;
   Loaded loaded_;
   std::optional<pipeline::ViewRestore> restore_;

@@ -128,9 +128,8 @@ DerivedRows AsOfTable::Join(const JoiningRows& events, AsOfCounts& counts) const
       ++counts.null_keys;
     } else {
       columns::KeyOfRow(events.rows, join_.key, row, bytes);
-      const int64_t known_at = events.known_at.empty()
-                                   ? kAlwaysKnown
-                                   : std::max(events.times[row], events.known_at[row]);
+      const int64_t known_at =
+          events.known_at.empty() ? kKnowsAll : std::max(events.times[row], events.known_at[row]);
       version = Find(bytes, events.times[row], events.positions[row].epoch(), known_at);
       ++(version != nullptr ? counts.matched : counts.unmatched);
     }

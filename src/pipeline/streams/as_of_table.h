@@ -4,7 +4,8 @@
 // An event of time t gets the version with the greatest time up to t (equal times: the later
 // position) among those that were known when the event became known:
 // - those in the epochs up to the event's own; and
-// - where arrival is assumed (`clock: events`), those that had arrived when the event had, or by t.
+// - where the event's arrival is assumed (`clock: events`), those that had arrived when the event
+//   had, or by t.
 // The choice is made once, for the event's epoch: a version that comes later changes nothing before
 // it. So it is a function of the log, and looks at nothing that was not known.
 //
@@ -62,6 +63,7 @@ class AsOfTable {
 
  private:
   static constexpr int64_t kAlwaysKnown = std::numeric_limits<int64_t>::min();
+  static constexpr int64_t kKnowsAll = std::numeric_limits<int64_t>::max();
   struct Version {
     int64_t time;
     uint64_t position;

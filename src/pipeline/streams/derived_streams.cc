@@ -29,6 +29,32 @@ std::vector<std::string> ExpressionTexts(const Derivation& derivation) {
   return texts;
 }
 
+std::string RuleText(const PipelineDefinition& definition, size_t stream) {
+  const StreamDefinition& root = definition.streams[definition.RootOf(stream)];
+  switch (root.known_at.kind) {
+    case KnownAtRule::Kind::kVisible: return "visible";
+    case KnownAtRule::Kind::kEventTime: return "event time";
+    case KnownAtRule::Kind::kArrived: break;
+  }
+  return fmt::format("{} + {}", root.schema()->field(root.known_at.field).name,
+                     root.known_at.offset.count());
+}
+
+// When rows that are joined become known, as far as what a join keeps depends on it; empty without
+// a join. A version that is known at its event time is known to every event that it is valid for.
+std::string ArrivalText(const PipelineDefinition& definition, size_t stream) {
+  const Derivation& derivation = *definition.streams[stream].derivation;
+  if (derivation.interval)
+    return fmt::format("{}, {}", RuleText(definition, derivation.source),
+                       RuleText(definition, derivation.interval->stream));
+  if (!derivation.as_of) return {};
+  const size_t root = definition.RootOf(derivation.as_of->stream);
+  std::string text = RuleText(definition, root);
+  if (definition.streams[root].known_at.kind == KnownAtRule::Kind::kArrived)
+    text += ", " + RuleText(definition, derivation.source);
+  return text;
+}
+
 DerivedRows TakeRows(const DerivedRows& rows, const std::vector<uint32_t>& kept) {
   if (kept.size() == rows.from.size()) return rows;
   DerivedRows taken{rows.rows.Take(kept), {}};
@@ -40,6 +66,7 @@ DerivedRows TakeRows(const DerivedRows& rows, const std::vector<uint32_t>& kept)
 
 DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::MemoryBudget& budget)
     : definition_(definition), budget_(budget), moments_(definition.streams.size()) {
+  NoteInForce(definition);
   for (size_t i = 0; i < definition.streams.size(); ++i) {
     const auto& derivation = definition.streams[i].derivation;
     if (derivation == nullptr) continue;
@@ -96,8 +123,8 @@ void DerivedStreams::NoteMoment(size_t stream, base::EpochId epoch,
   for (size_t row = 0; row < rows.rows(); ++row)
     moment.positions.push_back(columns::Position::Of(epoch, row));
   const StreamDefinition& of = definition_.streams[stream];
-  if (of.known_at.assumed() && !of.derived())
-    moment.known_at = KnownAt(of.known_at, of.timing.event_time_field, rows, {});
+  if (rules_[stream].assumed() && !of.derived())
+    moment.known_at = KnownAt(rules_[stream], of.timing.event_time_field, rows, {});
 }
 
 JoiningRows DerivedStreams::RowsOf(size_t stream,
@@ -260,6 +287,36 @@ bool DerivedStreams::Encode(Cursor& cursor, base::EpochId epoch, size_t bytes,
   for (const Stream& stream : streams_) EncodeCounts(stream, writer);
   EncodeUnnestCounts(writer);
   return true;
+}
+
+bool DerivedStreams::looks_at_what_is_in_force() const {
+  return keeps_ && std::ranges::none_of(definition_.streams, [](const StreamDefinition& stream) {
+           return stream.known_at.assumed();
+         });
+}
+
+void DerivedStreams::NoteInForce(const PipelineDefinition& in_force) {
+  rules_.clear();
+  for (const StreamDefinition& stream : definition_.streams)
+    rules_.push_back(stream.derived() ? stream.known_at : RuleUnder(in_force, stream));
+}
+
+// Where arrival is observed now, what was made of earlier rows stays as it is.
+base::Result<void> DerivedStreams::NoteCaptured(const PipelineDefinition& captured) {
+  for (const Stream& stream : streams_) {
+    const std::string& name = definition_.streams[stream.index].name;
+    const auto before = captured.StreamNamed(name);
+    const bool was_made = before && captured.streams[*before].derived();
+    if (!was_made || !definition_.streams[stream.index].known_at.assumed()) continue;
+    if (ArrivalText(captured, *before) == ArrivalText(definition_, stream.index)) continue;
+    return base::Fail(
+        base::ErrorCode::kFailedPrecondition,
+        fmt::format("stream {} joins rows whose arrival was assumed in another way, or observed, "
+                    "when the state was captured: the log has to be read whole",
+                    name));
+  }
+  NoteInForce(captured);
+  return {};
 }
 
 base::Result<void> DerivedStreams::Restore(columns::ByteReader& in, base::EpochId epoch) {

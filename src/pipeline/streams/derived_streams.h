@@ -83,6 +83,13 @@ class DerivedStreams {
   // Appends the next part, of about `bytes` where there is a choice; `epoch` was applied last.
   // False, and nothing appended, after the last, which has the counts.
   bool Encode(Cursor& cursor, base::EpochId epoch, size_t bytes, std::vector<uint8_t>& out) const;
+  // What was captured is of this definition. Errors: kFailedPrecondition when it assumed the
+  // arrival of rows that are joined in another way: what was made of them is in the log alone.
+  base::Result<void> NoteCaptured(const PipelineDefinition& captured);
+  // Epochs from now on came in under this definition. A new one begins with its own.
+  void NoteInForce(const PipelineDefinition& in_force);
+  // Whether NoteInForce can change anything.
+  bool looks_at_what_is_in_force() const;
   // Into a new one, in the order of the parts. Errors: kCorruption.
   base::Result<void> Restore(columns::ByteReader& in, base::EpochId epoch);
   // After the last part. Errors: kFailedPrecondition when a stream that remembers rows was not
@@ -129,9 +136,10 @@ class DerivedStreams {
 
   const PipelineDefinition& definition_;
   base::MemoryBudget& budget_;
-  bool keeps_ = false;           // a stream keeps something of rows that have passed
-  std::vector<Moment> moments_;  // by stream; only where something is kept
-  mutable std::mutex mutex_;     // guards counts and figures, which only the applier changes
+  bool keeps_ = false;              // a stream keeps something of rows that have passed
+  std::vector<Moment> moments_;     // by stream; only where something is kept
+  std::vector<KnownAtRule> rules_;  // by stream, for the epoch at hand
+  mutable std::mutex mutex_;        // guards counts and figures, which only the applier changes
   std::vector<Stream> streams_;
   base::EpochId captured_through_;
   std::atomic<uint64_t> bytes_{0};

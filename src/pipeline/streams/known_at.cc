@@ -17,4 +17,19 @@ std::vector<int64_t> KnownAt(const KnownAtRule& rule, size_t event_time_field,
   return known;
 }
 
+KnownAtRule RuleUnder(const PipelineDefinition& then, const StreamDefinition& stream) {
+  if (stream.known_at.assumed()) return stream.known_at;
+  const auto number = then.StreamNamed(stream.name);
+  if (!number || then.streams[*number].derived()) return stream.known_at;
+  const StreamDefinition& before = then.streams[*number];
+  KnownAtRule rule = before.known_at;
+  if (rule.kind != KnownAtRule::Kind::kArrived) return rule;
+  const columns::Field& arrived = before.schema()->field(rule.field);
+  const auto field = stream.schema()->IndexOf(arrived.name);
+  if (!field || stream.schema()->field(*field).type != arrived.type)
+    return {.kind = KnownAtRule::Kind::kEventTime};
+  rule.field = *field;
+  return rule;
+}
+
 }  // namespace headrace::pipeline

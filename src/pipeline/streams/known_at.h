@@ -14,4 +14,9 @@ namespace headrace::pipeline {
 std::vector<int64_t> KnownAt(const KnownAtRule& rule, size_t event_time_field,
                              const columns::ColumnBatch& rows, base::Timestamp visible);
 
+// The rule for rows that came into `stream` while `then` was in force. What is observed now holds
+// for rows from now on: what was assumed of earlier ones stays assumed (event time where the
+// stream has the rule's field no more).
+KnownAtRule RuleUnder(const PipelineDefinition& then, const StreamDefinition& stream);
+
 }  // namespace headrace::pipeline

@@ -20,9 +20,11 @@ constexpr Step kRestoredStep = 1;
 }  // namespace
 
 base::Result<ViewRestore> ViewRestore::Begin(ViewSet& views, std::span<const uint8_t> layout,
-                                             base::EpochId through) {
+                                             base::EpochId through,
+                                             const PipelineDefinition* captured_under) {
   HR_CHECK(views.visible().value == 0, "state is restored into a new view set only");
   HR_TRY(const ViewLayout captured, DecodeLayout(layout));
+  if (captured_under != nullptr) HR_TRY_VOID(views.impl_->derived.NoteCaptured(*captured_under));
   const ViewTableRef table = views.impl_->Table();
   const ViewLayout ours = LayoutOf(*table->definition, table->since);
   ViewRestore restore(views);

@@ -23,10 +23,12 @@ class ViewRestore {
   // `layout` is ViewCapture::Layout's. Views that are not in it, or are other ones now, stay empty
   // and take no rows: their history has to be read for them (ViewSet::BeginChange). Errors:
   // kFailedPrecondition when such a view is of a joined stream, or one without repeats, whose
-  // history is not read back; kCorruption; kUnsupported. One that takes no rows of epochs up to
-  // `through`, the last that may be in the capture, is whole: the replay brings all its rows.
+  // history is not read back, and as DerivedStreams::NoteCaptured; kCorruption; kUnsupported. One
+  // that takes no rows of epochs up to `through`, the last that may be in the capture, is whole:
+  // the replay brings all its rows. `captured`: the definition that was in force, if it is known.
   static base::Result<ViewRestore> Begin(ViewSet& views, std::span<const uint8_t> layout,
-                                         base::EpochId through = kSinceThisEntry);
+                                         base::EpochId through = kSinceThisEntry,
+                                         const PipelineDefinition* captured = nullptr);
 
   // Names of the views that stay empty.
   const std::vector<std::string>& missing() const { return missing_; }

@@ -74,8 +74,22 @@ void ViewSet::Impl::ApplyEpoch(const log::EpochRef& epoch, Step step) {
         CutOver(epoch->id, step);
   }
   NoteHeard(*epoch);
+  NoteInForce(*epoch);
   ApplyRows(*epoch, Into::kLive, step);
   if (change) PutAside(epoch);
+}
+
+// What was assumed of rows under an earlier definition stays assumed of them.
+void ViewSet::Impl::NoteInForce(const log::Epoch& epoch) {
+  if (!derived.looks_at_what_is_in_force()) return;
+  for (const log::ControlEntry& entry : epoch.controls) {
+    if (entry.kind != log::ControlEntry::Kind::kDefinition) continue;
+    if (entry.name == origin->id.ToString()) {
+      derived.NoteInForce(*origin);
+    } else if (const auto logged = DecodeEntry(entry, epoch.id)) {
+      derived.NoteInForce(*logged->definition);
+    }
+  }
 }
 
 // A source that sends what is refused is alive, too.

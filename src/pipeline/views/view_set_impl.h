@@ -126,6 +126,7 @@ struct ViewSet::Impl {
   void ApplyRows(const log::Epoch& epoch, Into into, Step step);
   void DeriveForBuilding();
   void NoteHeard(const log::Epoch& epoch);
+  void NoteInForce(const log::Epoch& epoch);
   void ApplyBatch(const StreamBatch& batch, Into into, Step step);
   void ApplyHistory(const HistoryRows& history, base::Timestamp log_clock, Step step);
   void ApplyAside(std::span<const log::EpochRef> epochs, Step step);

@@ -260,13 +260,11 @@ class TrainingRun {
     return base::EpochId{static_cast<uint64_t>(labels_.column(*epoch_column_).At(row).as_int())};
   }
 
-  // False when the label has no time, or a join key is null.
+  // False when the label has no time. A null in a key is a key, as it is online.
   Result<bool> BindRow(size_t row, std::vector<columns::Value>& inputs) const {
     if (labels_.column(time_column_).IsNull(row)) return false;
     for (size_t i = 0; i < inputs.size(); ++i) {
       HR_TRY(inputs[i], Converted(input_columns_[i], row, plan_->inputs[i].type));
-      const bool key = plan_->inputs[i].use == serving::InputColumn::Use::kJoinKey;
-      if (key && inputs[i].is_null()) return false;
     }
     return true;
   }

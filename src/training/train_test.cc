@@ -206,6 +206,7 @@ struct MemberLabel {
   std::optional<int64_t> id;
   int64_t at_s;
   std::optional<int64_t> epoch = {};
+  bool null_customer = false;
 };
 
 void WriteMemberLabels(Shop& shop, const std::vector<MemberLabel>& labels) {
@@ -223,7 +224,11 @@ void WriteMemberLabels(Shop& shop, const std::vector<MemberLabel>& labels) {
     }
   };
   for (const MemberLabel& label : labels) {
-    builder.column(0).AppendText("a");
+    if (label.null_customer) {
+      builder.column(0).AppendNull();
+    } else {
+      builder.column(0).AppendText("a");
+    }
     builder.column(1).AppendInt(kStartUs + label.at_s * 1'000'000);
     builder.column(2).AppendInt(kStartUs);
     append(3, label.id);
@@ -258,6 +263,21 @@ TEST(Train, CountsLabelsThatNameNoRow) {
   const size_t last = *out.schema()->IndexOf("last_amount");
   EXPECT_EQ(out.column(last).At(0).ToJson(), "10");
   EXPECT_EQ(out.column(last).At(1).ToJson(), "20");
+}
+
+// As online, where a null is a key like any other.
+TEST(Train, ANullKeyHasTheFeaturesOfItsRows) {
+  Shop shop(12);
+  shop.Send({{1, 100, "a", 10}, {2, 100, "", 20}});
+  WriteMemberLabels(shop, {{.id = {}, .at_s = 300, .epoch = {}, .null_customer = true}});
+  TrainOptions options = Options();
+  options.service = "members";
+  const auto report = Train(shop.machine, options);
+  ASSERT_TRUE(report) << report.error().ToString();
+  const ColumnBatch out = ReadOutput(shop);
+  EXPECT_EQ(out.column(*out.schema()->IndexOf("last_amount")).At(0).ToJson(), "20");
+  EXPECT_EQ(out.column(*out.schema()->IndexOf("joined")).At(0).ToJson(),
+            "\"2001-01-01T00:00:00Z\"");
 }
 
 // Rows that came later are not known to the answer, whatever their event time.

@@ -19,8 +19,8 @@ namespace headrace::training::testing {
 // One order; `at` is its event time, and it became known 3 seconds later.
 struct Order {
   int64_t id;
-  int64_t at_s;  // seconds after 2001-01-01T00:00:00Z
-  std::string customer;
+  int64_t at_s;          // seconds after 2001-01-01T00:00:00Z
+  std::string customer;  // empty: null
   int64_t amount;
 };
 

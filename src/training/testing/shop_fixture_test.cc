@@ -64,7 +64,7 @@ schema:
     properties:
       - {name: id, logicalType: integer, physicalType: int64, required: true}
       - {name: at, logicalType: timestamp, physicalType: timestamp, required: true}
-      - {name: customer, logicalType: string, physicalType: string, required: true}
+      - {name: customer, logicalType: string, physicalType: string}
       - {name: amount, logicalType: integer, physicalType: int64}
 )";
 
@@ -138,7 +138,11 @@ void Shop::Send(const std::vector<Order>& orders) {
   for (const Order& order : orders) {
     builder.column(0).AppendInt(order.id);
     builder.column(1).AppendInt(kStartUs + order.at_s * 1'000'000);
-    builder.column(2).AppendText(order.customer);
+    if (order.customer.empty()) {
+      builder.column(2).AppendNull();
+    } else {
+      builder.column(2).AppendText(order.customer);
+    }
     builder.column(3).AppendInt(order.amount);
   }
   columns::EventBatch batch;

@@ -25,6 +25,11 @@ tables::PublishedStream StreamOf(const HistorySource& source) {
   return {source.id, stream.name, stream.schema(), stream.timing.event_time_field, stream.known_at};
 }
 
+bool Unnests(const pipeline::PipelineDefinition& definition, size_t stream) {
+  const auto& derivation = definition.streams[stream].derivation;
+  return derivation != nullptr && (derivation->unnest || Unnests(definition, derivation->source));
+}
+
 }  // namespace
 
 std::optional<std::string> GoneBecause(const pipeline::PipelineDefinition& definition,
@@ -55,6 +60,7 @@ StreamHistory::StreamHistory(env::Environment& environment, base::MemoryBudget& 
       budget_(budget),
       source_(std::move(source)),
       root_(source_.definition.RootOf(source_.number)),
+      unnests_(Unnests(source_.definition, source_.number)),
       stream_(StreamOf(source_)) {}
 
 Result<std::unique_ptr<StreamHistory>> StreamHistory::Open(env::Environment& environment,
@@ -249,30 +255,71 @@ Result<void> StreamHistory::Keep(const columns::ColumnBatch& rows,
   return {};
 }
 
-// A derived row's position is its number among those of its epoch, as everywhere.
+// A derived row's position is its number among those of its epoch, as everywhere. Rows of lists are
+// made epoch by epoch, as their limit is of each.
 Result<void> StreamHistory::Put(pipeline::HistoryRows slice) {
   if (root_ == source_.number) {
     slices_.push_back(std::move(slice));
     return {};
   }
-  const pipeline::DerivedRows derived = pipeline::DeriveFromRoot(
-      source_.definition, source_.number, columns::ConformTo(stream_.schema, slice.rows));
-  if (derived.from.empty()) return {};
-  pipeline::HistoryRows made{.stream = source_.number, .rows = derived.rows, .positions = {}};
-  made.positions.reserve(derived.from.size());
-  for (const uint32_t row : derived.from) {
-    const EpochId epoch = slice.positions[row].epoch();
-    if (epoch != std::exchange(derived_epoch_, epoch)) derived_rows_ = 0;
-    // A limit on lists is of whole epochs, and here are pieces of them.
-    if (derived_rows_ == pipeline::kUnnestedRowsMax)
-      return Fail(base::Error(ErrorCode::kUnsupported,
-                              "lists in one epoch have more elements than may become rows")
-                      .With("epoch", std::to_string(epoch.value))
-                      .With("rows_max", std::to_string(pipeline::kUnnestedRowsMax)));
-    made.positions.push_back(columns::Position::Of(epoch, derived_rows_++));
+  pipeline::HistoryRows made{.stream = source_.number, .rows = {}, .positions = {}};
+  std::vector<columns::ColumnBatch> parts;
+  const columns::ColumnBatch rows = columns::ConformTo(stream_.schema, slice.rows);
+  for (size_t begin = 0, end = 0; begin < slice.positions.size(); begin = end) {
+    const auto of_epoch = [epoch = slice.positions[begin].epoch()](columns::Position position) {
+      return position.epoch() == epoch;
+    };
+    const auto from = slice.positions.begin() + static_cast<ptrdiff_t>(begin);
+    const auto until = std::partition_point(from, slice.positions.end(), of_epoch);
+    end = unnests_ ? static_cast<size_t>(until - slice.positions.begin()) : slice.positions.size();
+    HR_TRY(pipeline::DerivedRows derived,
+           Make(source_.number, rows.Slice(begin, end), from->epoch()));
+    for (const uint32_t row : derived.from)
+      made.positions.push_back(NextPosition(slice.positions[begin + row].epoch()));
+    if (!derived.from.empty()) parts.push_back(std::move(derived.rows));
   }
+  if (parts.empty()) return {};
+  made.rows = columns::ColumnBatch::Concat(parts);
   slices_.push_back(std::move(made));
   return {};
+}
+
+columns::Position StreamHistory::NextPosition(EpochId epoch) {
+  if (epoch != std::exchange(derived_epoch_, epoch)) derived_rows_ = 0;
+  return columns::Position::Of(epoch, derived_rows_++);
+}
+
+// As pipeline::DeriveFromRoot, but here are pieces of an epoch: what its lists became is counted
+// before a condition leaves rows out, as which elements were left out live is not told by a piece.
+Result<pipeline::DerivedRows> StreamHistory::Make(size_t stream,
+                                                  const columns::ColumnBatch& root_rows,
+                                                  EpochId epoch) {
+  const pipeline::Derivation& derivation = *source_.definition.streams[stream].derivation;
+  pipeline::DerivedRows source{root_rows, {}};
+  const bool of_derived = source_.definition.streams[derivation.source].derived();
+  if (of_derived) {
+    HR_TRY(source, Make(derivation.source, root_rows, epoch));
+  }
+  pipeline::DerivationCounts counts = CountsOf(derivation);
+  pipeline::DerivedRows derived = Derive(derivation, source.rows, counts);
+  if (derivation.unnest) HR_TRY_VOID(CountUnnested(stream, counts.unnest, epoch));
+  if (of_derived)
+    for (uint32_t& row : derived.from) row = source.from[row];
+  return derived;
+}
+
+Result<void> StreamHistory::CountUnnested(size_t stream, const pipeline::UnnestCounts& lists,
+                                          EpochId epoch) {
+  auto& [of_epoch, rows] = unnested_[stream];
+  if (epoch != std::exchange(of_epoch, epoch)) rows = 0;
+  rows += lists.elements;
+  if (source_.definition.streams[stream].derivation->unnest->keeps_empty)
+    rows += lists.empty + lists.null_lists + lists.not_lists;
+  if (rows <= pipeline::kUnnestedRowsMax) return {};
+  return Fail(base::Error(ErrorCode::kUnsupported,
+                          "lists in one epoch have more elements than may become rows")
+                  .With("epoch", std::to_string(epoch.value))
+                  .With("rows_max", std::to_string(pipeline::kUnnestedRowsMax)));
 }
 
 }  // namespace headrace::wiring

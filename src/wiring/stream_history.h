@@ -12,9 +12,11 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/memory_budget.h"
@@ -77,11 +79,17 @@ class StreamHistory {
   base::Result<void> Keep(const columns::ColumnBatch& rows,
                           std::vector<columns::Position> positions);
   base::Result<void> Put(pipeline::HistoryRows slice);
+  base::Result<pipeline::DerivedRows> Make(size_t stream, const columns::ColumnBatch& root_rows,
+                                           base::EpochId epoch);
+  base::Result<void> CountUnnested(size_t stream, const pipeline::UnnestCounts& lists,
+                                   base::EpochId epoch);
+  columns::Position NextPosition(base::EpochId epoch);
 
   env::Environment& environment_;
   base::MemoryBudget& budget_;
   const HistorySource source_;
   const size_t root_;                     // of the definition
+  const bool unnests_;                    // the stream, or one that it is derived from
   const tables::PublishedStream stream_;  // the root
   std::unique_ptr<log::LogReader> log_;
   std::unique_ptr<tables::TableReader> table_;  // null once the log is read
@@ -97,6 +105,8 @@ class StreamHistory {
   std::deque<pipeline::HistoryRows> slices_;
   base::EpochId derived_epoch_;  // of the derived row that was made last
   uint64_t derived_rows_ = 0;    // that were made of this epoch's rows
+  // By stream: rows that lists of an epoch became, before conditions.
+  std::map<size_t, std::pair<base::EpochId, uint64_t>> unnested_;
   base::MemoryCharge charge_;
   int beginnings_ = 0;
 };

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "log/catalogue.h"
+#include "pipeline/streams/known_at.h"
 #include "tables/stream_rows.h"
 #include "tables/table_reader.h"
 #include "training/engine_pauses.h"
@@ -18,7 +20,7 @@ using base::ErrorCode;
 using base::Fail;
 using base::Result;
 
-columns::SchemaRef Selected(const columns::Schema& schema, const std::vector<size_t>& fields) {
+columns::SchemaRef Selected(const columns::Schema& schema, const std::set<size_t>& fields) {
   std::vector<columns::Field> selected;
   for (const size_t field : fields) selected.push_back(schema.field(field));
   return std::make_shared<const columns::Schema>(std::move(selected));
@@ -32,6 +34,7 @@ void ScannedRows::Add(const ScannedRows& more) {
   table_version = std::max(table_version, more.table_version);
   files_of_others += more.files_of_others;
   of_unknown_time += more.of_unknown_time;
+  assumed_before = std::max(assumed_before, more.assumed_before);
 }
 
 History::History(env::Environment& environment, std::string data_folder)
@@ -54,7 +57,7 @@ Result<void> History::ReadControls() {
         streams_[stream.name] = stream.id;
       } else if (entry.kind == log::ControlEntry::Kind::kDefinition) {
         HR_TRY(pipeline::LoggedDefinition logged, pipeline::DecodeEntry(entry, epoch->id));
-        definitions_.push_back({epoch->id, std::move(logged)});
+        definitions_.push_back({epoch->id, epoch->sealed_at, std::move(logged)});
       }
     }
     return {};
@@ -78,10 +81,31 @@ Result<pipeline::LoggedDefinition> History::Named(base::DefinitionId id, EpochId
                   .With("definition", id.ToString()));
 }
 
+ArrivalRules History::RulesOf(const pipeline::StreamDefinition& stream) const {
+  ArrivalRules rules;
+  if (stream.known_at.assumed() || definitions_.empty()) {
+    rules.Add(EpochId{0}, base::Timestamp::Min(), stream.known_at);
+    return rules;
+  }
+  for (const Entry& entry : definitions_)
+    rules.Add(entry.epoch, entry.sealed_at, pipeline::RuleUnder(*entry.logged.definition, stream));
+  return rules;
+}
+
 Result<ScannedRows> History::ScanRows(const pipeline::StreamDefinition& stream,
                                       const std::vector<size_t>& fields,
-                                      const tables::VisitRows& visit) const {
+                                      const tables::VisitRows& visit_known) const {
   ScannedRows scanned;
+  const ArrivalRules rules = RulesOf(stream);
+  std::set<size_t> wanted(fields.begin(), fields.end());
+  wanted.merge(rules.Fields(stream));
+  const auto visit = [&](const tables::PositionedRows& rows) -> Result<void> {
+    tables::PositionedRows known = rows;
+    scanned.assumed_before = std::max(scanned.assumed_before, rules.SetKnownAt(stream, known));
+    scanned.of_unknown_time +=
+        static_cast<uint64_t>(std::ranges::count(known.known_at, base::Timestamp::Max().us));
+    return visit_known(known);
+  };
   const auto id = streams_.find(stream.name);
   if (id == streams_.end()) return scanned;
   const tables::PublishedStream published{id->second, stream.name, stream.schema(),
@@ -93,7 +117,7 @@ Result<ScannedRows> History::ScanRows(const pipeline::StreamDefinition& stream,
   HR_TRY(const EpochId after, tables::LogGoesOnAfter(*log_, published, table.marker, keeps));
   if (table.marker.value > 0) {
     scanned.table_version = table.reader->version();
-    HR_TRY_VOID(ScanTable(table, id->second, Selected(*stream.schema(), fields), visit, scanned));
+    HR_TRY_VOID(ScanTable(table, id->second, Selected(*stream.schema(), wanted), visit, scanned));
   }
   HR_TRY_VOID(ScanTail(published, after, visit, scanned));
   scanned.through = std::max(newest_, table.marker);
@@ -166,8 +190,6 @@ Result<void> History::ScanTail(const tables::PublishedStream& stream, EpochId af
     for (size_t row = 0; row < rows.rows.rows(); ++row)
       rows.positions.push_back(columns::Position::Of(epoch.epoch, row));
     scanned.from_log += rows.rows.rows();
-    scanned.of_unknown_time +=
-        static_cast<uint64_t>(std::ranges::count(rows.known_at, base::Timestamp::Max().us));
     return visit(rows);
   };
   return tables::ScanStreamRows(*log_, stream, after, newest_, tables::UnknownTime::kNever,

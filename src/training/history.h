@@ -16,6 +16,7 @@
 #include "pipeline/logged_definition.h"
 #include "tables/table_reader.h"
 #include "tables/table_rows.h"
+#include "training/arrival_rules.h"
 
 namespace headrace::training {
 
@@ -29,6 +30,9 @@ struct ScannedRows {
   // Of from_log, those of which nothing tells yet when they became visible: no cut by time has
   // them.
   uint64_t of_unknown_time = 0;
+  // Labels of before have rows whose arrival was assumed, or lack such: Timestamp::Min() where all
+  // was observed.
+  base::Timestamp assumed_before = base::Timestamp::Min();
 
   // Of more streams; `through` stays.
   void Add(const ScannedRows& more);
@@ -50,10 +54,13 @@ class History {
   // Errors: kNotFound when the log does not name it.
   base::Result<pipeline::LoggedDefinition> Named(base::DefinitionId id, base::EpochId epoch) const;
 
+  // Of a stream that comes in, as the log's definitions tell.
+  ArrivalRules RulesOf(const pipeline::StreamDefinition& stream) const;
+
   // Calls `visit` with the rows of a stream, with at least the columns `fields` (indexes into its
-  // schema). Live rows at the log's end of which nothing tells yet when they became visible are
-  // known at Timestamp::Max(). Rows that other writers appended to the table are left out. Errors:
-  // kConflict when the table is ahead of the log, or they are mixed with ours;
+  // schema), known as RulesOf says. Live rows at the log's end of which nothing tells yet when they
+  // became visible are known at Timestamp::Max(). Rows that other writers appended to the table are
+  // left out. Errors: kConflict when the table is ahead of the log, or they are mixed with ours;
   // kFailedPrecondition when rows are neither in the table nor in the log any more; those of table,
   // log and `visit`.
   base::Result<ScannedRows> ScanRows(const pipeline::StreamDefinition& stream,
@@ -82,6 +89,7 @@ class History {
   std::map<std::string, base::StreamId> streams_;
   struct Entry {
     base::EpochId epoch;
+    base::Timestamp sealed_at;  // of the epoch
     pipeline::LoggedDefinition logged;
   };
   std::vector<Entry> definitions_;  // in the order of the log

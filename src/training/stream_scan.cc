@@ -1,8 +1,10 @@
 #include "training/stream_scan.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <span>
 #include <utility>
@@ -41,16 +43,42 @@ PositionedRows WithOrigin(columns::ColumnBatch derived, const std::vector<uint32
   return rows;
 }
 
-// Rows with their places and times, as a join wants them.
-pipeline::JoiningRows ForJoin(const pipeline::StreamDefinition& stream,
-                              const columns::ColumnBatch& batch, const PositionedRows& rows) {
-  return {.rows = batch,
-          .times = batch.rows() == 0 ? std::span<const int64_t>()
-                                     : batch.column(stream.timing.event_time_field).Int64s(),
-          .positions = rows.positions,
-          .known_at = stream.known_at.assumed() ? std::span<const int64_t>(rows.known_at)
-                                                : std::span<const int64_t>()};
-}
+// What a stream's rows are to a join. Where arrival is observed the log's order says what was
+// known: an event then knows all versions before it, and a version is known to all events behind.
+class Joining {
+ public:
+  enum class Side : uint8_t { kEvents, kPartners };
+
+  // `rules`: of the stream that its rows come from in the end.
+  Joining(const pipeline::StreamDefinition& stream, ArrivalRules rules, Side side)
+      : stream_(stream), rules_(std::move(rules)), side_(side) {}
+
+  // They see `batch` and `rows`, and are good until the next ones are asked for.
+  pipeline::JoiningRows Rows(const columns::ColumnBatch& batch, const PositionedRows& rows) {
+    return {.rows = batch,
+            .times = batch.rows() == 0 ? std::span<const int64_t>()
+                                       : batch.column(stream_.timing.event_time_field).Int64s(),
+            .positions = rows.positions,
+            .known_at = KnownAt(rows)};
+  }
+
+ private:
+  std::span<const int64_t> KnownAt(const PositionedRows& rows) {
+    const auto assumed = [&](columns::Position of) { return rules_.assumed(of.epoch()); };
+    if (std::ranges::none_of(rows.positions, assumed)) return {};
+    using Limits = std::numeric_limits<int64_t>;
+    known_at_ = rows.known_at;
+    for (size_t row = 0; row < known_at_.size(); ++row)
+      if (!assumed(rows.positions[row]))
+        known_at_[row] = side_ == Side::kEvents ? Limits::max() : Limits::min();
+    return known_at_;
+  }
+
+  const pipeline::StreamDefinition& stream_;
+  const ArrivalRules rules_;
+  const Side side_;
+  std::vector<int64_t> known_at_;
+};
 
 class DerivedScan {
  public:
@@ -67,6 +95,11 @@ class DerivedScan {
   }
 
  private:
+  Joining JoiningOf(size_t stream, Joining::Side side) const {
+    return {definition_.streams[stream],
+            history_.RulesOf(definition_.streams[definition_.RootOf(stream)]), side};
+  }
+
   Result<ScannedRows> Scan(const std::vector<size_t>& fields, const tables::VisitRows& visit) {
     const size_t columns = source_.schema()->size();
     std::set<size_t> needed = {source_.timing.event_time_field};
@@ -84,6 +117,7 @@ class DerivedScan {
     if (derivation_.as_of) {
       needed.insert(derivation_.as_of->key.begin(), derivation_.as_of->key.end());
       HR_TRY(of_versions, ReadVersions(std::move(joined)));
+      events_.emplace(JoiningOf(derivation_.source, Joining::Side::kEvents));
     }
     const tables::VisitRows make = [&](const PositionedRows& rows) -> Result<void> {
       PositionedRows derived = Make(rows, fields);
@@ -214,12 +248,14 @@ class DerivedScan {
     pipeline::IntervalTable table(join, derivation_.input, *source_.schema(), *other.schema(),
                                   source_.timing.late, other.timing.late);
     pipeline::IntervalCounts counts;
+    Joining of_events = JoiningOf(derivation_.source, Joining::Side::kEvents);
+    Joining partners = JoiningOf(join.stream, Joining::Side::kPartners);
     while (events.next < events.positions.size() || others.next < others.positions.size()) {
       const base::EpochId epoch = NextEpoch(events, others);
       const PositionedRows some = TakeEpoch(events, epoch);
       const PositionedRows met = TakeEpoch(others, epoch);
-      auto made = table.Apply(epoch, ForJoin(source_, some.rows, some),
-                              ForJoin(other, met.rows, met), counts);
+      auto made =
+          table.Apply(epoch, of_events.Rows(some.rows, some), partners.Rows(met.rows, met), counts);
       // Observed: with its epoch, whichever row made it.
       if (made.known_at.empty())
         made.known_at.assign(made.rows.rows(),
@@ -255,10 +291,11 @@ class DerivedScan {
     versions_ = std::make_unique<pipeline::AsOfTable>(join, derivation_.input, *dimension.schema());
     fields.insert(dimension.timing.event_time_field);
     fields.insert(join.dimension_key.begin(), join.dimension_key.end());
+    Joining versions = JoiningOf(join.stream, Joining::Side::kPartners);
     return ScanStream(history_, definition_, join.stream, {fields.begin(), fields.end()},
                       [&](const PositionedRows& rows) -> Result<void> {
                         const auto batch = columns::ConformTo(dimension.schema(), rows.rows);
-                        versions_->Insert(ForJoin(dimension, batch, rows), as_of_counts_);
+                        versions_->Insert(versions.Rows(batch, rows), as_of_counts_);
                         return {};
                       });
   }
@@ -266,8 +303,7 @@ class DerivedScan {
   PositionedRows Make(const PositionedRows& source, const std::vector<size_t>& fields) {
     const columns::ColumnBatch batch = columns::ConformTo(source_.schema(), source.rows);
     pipeline::DerivedRows input{batch, {}};
-    if (versions_ != nullptr)
-      input = versions_->Join(ForJoin(source_, batch, source), as_of_counts_);
+    if (versions_ != nullptr) input = versions_->Join(events_->Rows(batch, source), as_of_counts_);
     pipeline::DerivedRows derived = pipeline::Derive(derivation_, input.rows, counts_);
     if (!input.from.empty())
       for (uint32_t& row : derived.from) row = input.from[row];
@@ -284,6 +320,7 @@ class DerivedScan {
   const pipeline::Derivation& derivation_;
   const pipeline::StreamDefinition& source_;
   std::unique_ptr<pipeline::AsOfTable> versions_;
+  std::optional<Joining> events_;  // that get them
   pipeline::DerivationCounts counts_;
   pipeline::AsOfCounts as_of_counts_;
 };

@@ -185,12 +185,13 @@ class TrainingRun {
     for (const serving::PlanView& view : plan_->views) {
       views.push_back(view.view);
       const size_t stream = definition_->views[view.view].stream;
-      report_.assumed |= definition_->streams[stream].known_at.assumed();
+      assumes_ |= definition_->streams[stream].known_at.assumed();
       if (options_.exclude_column) HR_TRY_VOID(BindExclude(*definition_->streams[stream].schema()));
       HR_TRY_VOID(CheckSelf(definition_->views[view.view]));
     }
     HR_TRY(answers_, OfflineAnswers::Build(environment_, options_.workers, *history_, logged_,
                                            views, options_.exclude_column));
+    report_.assumed = assumes_ || answers_->scanned().assumed_before > base::Timestamp::Min();
     return {};
   }
 
@@ -224,7 +225,7 @@ class TrainingRun {
     std::vector<columns::Value> inputs(input_columns_.size());
     for (size_t row = begin; row < end; ++row) {
       const auto epoch = EpochOf(row);
-      builder.column(features).AppendText(report_.assumed && !epoch ? "assumed" : "observed");
+      builder.column(features).AppendText(IsAssumed(row) ? "assumed" : "observed");
       HR_TRY(const bool asked, BindRow(row, inputs));
       if (!asked) {
         for (size_t i = 0; i < features; ++i) builder.column(i).AppendNull();
@@ -243,6 +244,15 @@ class TrainingRun {
     }
     out = builder.Finish();
     return {};
+  }
+
+  // The answer's epoch says what was known then, as does the time of a label behind all that was
+  // assumed.
+  bool IsAssumed(size_t row) const {
+    if (EpochOf(row)) return false;
+    const Column& times = labels_.column(time_column_);
+    if (assumes_ || times.IsNull(row)) return report_.assumed;
+    return base::Timestamp{times.Int64s()[row]} < answers_->scanned().assumed_before;
   }
 
   // Invalid values (outside what their type can hold) are null in a training set.
@@ -311,6 +321,7 @@ class TrainingRun {
   std::optional<size_t> epoch_column_;
   SchemaRef feature_schema_;  // features and _known
   SchemaRef output_schema_;
+  bool assumes_ = false;  // the definition itself, for all rows
   std::unique_ptr<OfflineAnswers> answers_;
 };
 

@@ -40,12 +40,14 @@ struct TrainReport {
 
 // The output has the labels' columns in their order and rows, then the service's features under the
 // names that it answers them with, then `_known`: "observed", or "assumed" when a stream's rows
-// have no observed time at which they became known. A label that names the epoch of an answer gets
-// what was answered then, if its time is the answer's as_of: the rows of epochs up to that one,
-// which is always observed; another label the rows known at its time. A label without a time has
-// null features; one with a null key those of the rows whose key is null. Errors: kNotFound (no
-// log, service, labels file); kInvalidInput for a column that is missing, of a type that cannot be
-// used, or that has a feature's name, and for an exclude_column where the service reads no rows.
+// have no observed time at which they became known; of rows from before the clock was the wall's
+// that is so for labels of times at which not all of them were known. A label that names the epoch
+// of an answer gets what was answered then, if its time is the answer's as_of: the rows of epochs
+// up to that one, which is always observed; another label the rows known at its time. A label
+// without a time has null features; one with a null key those of the rows whose key is null.
+// Errors: kNotFound (no log, service, labels file); kInvalidInput for a column that is missing, of
+// a type that cannot be used, or that has a feature's name, and for an exclude_column where the
+// service reads no rows.
 base::Result<TrainReport> Train(env::Environment& environment, const TrainOptions& options);
 
 }  // namespace headrace::training

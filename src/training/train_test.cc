@@ -18,6 +18,7 @@ namespace headrace::training {
 namespace {
 
 using base::ErrorCode;
+using columns::Column;
 using columns::ColumnBatch;
 using columns::Field;
 using columns::Schema;
@@ -263,6 +264,30 @@ TEST(Train, CountsLabelsThatNameNoRow) {
   const size_t last = *out.schema()->IndexOf("last_amount");
   EXPECT_EQ(out.column(last).At(0).ToJson(), "10");
   EXPECT_EQ(out.column(last).At(1).ToJson(), "20");
+}
+
+// Before the clock was the wall's, arrival was assumed: of rows in the table and in the log alike.
+// A label of later is behind all of that.
+TEST(Train, WhatWasAssumedOfEarlierRowsStaysAssumed) {
+  Shop shop(13);
+  shop.Send({{1, 100, "a", 10}});
+  shop.Publish();
+  shop.Send({{2, 200, "a", 20}});
+  shop.NameWallClock();
+  const int64_t later_s = (shop.machine.clock().Wall().us - kStartUs) / 1'000'000 + 60;
+  WriteMemberLabels(shop, {{{}, 150}, {{}, 202}, {{}, 203}, {{}, later_s}});
+  TrainOptions options = Options();
+  options.service = "members";
+  const auto report = Train(shop.machine, options);
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_TRUE(report->assumed);
+  const ColumnBatch out = ReadOutput(shop);
+  const Column& last = out.column(*out.schema()->IndexOf("last_amount"));
+  const Column& known = out.column(*out.schema()->IndexOf("_known"));
+  const std::vector<std::string> expected = {"10 assumed", "10 assumed", "20 assumed",
+                                             "20 observed"};
+  for (size_t row = 0; row < expected.size(); ++row)
+    EXPECT_EQ(last.At(row).ToJson() + " " + std::string(known.Text(row)), expected[row]) << row;
 }
 
 // As online, where a null is a key like any other.

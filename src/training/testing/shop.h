@@ -42,6 +42,8 @@ class Shop {
   void Send(const std::vector<Order>& orders);
   // Everything durable is in the table when it returns.
   void Publish();
+  // The log names the same file under `clock: wall`, as after a start with it.
+  void NameWallClock();
   // Asks the service online; the answer goes into the answers file at WriteAnswers.
   serving::FeatureAnswer Ask(const std::string& customer, double basket);
   // A list of features without a service.
@@ -56,6 +58,7 @@ class Shop {
 
  private:
   serving::FeatureAnswer Ask(const serving::FeatureQuery& query);
+  void LogDefinition(const pipeline::PipelineDefinition& named);
 
   base::MemoryBudget budget_{1ULL << 30};
   base::StreamId stream_;

@@ -68,18 +68,18 @@ schema:
       - {name: amount, logicalType: integer, physicalType: int64}
 )";
 
-pipeline::PipelineRef ReadPipeline() {
+pipeline::PipelineRef ReadPipeline(const std::string& pipeline) {
   auto checked = pipeline::CheckPipeline(
-      "shop.yaml", kPipeline,
+      "shop.yaml", pipeline,
       [](const std::string&) -> base::Result<std::string> { return std::string(kContract); });
   for (const contract::Diagnostic& diagnostic : checked.diagnostics)
-    ADD_FAILURE() << contract::Render(diagnostic, kPipeline);
+    ADD_FAILURE() << contract::Render(diagnostic, pipeline);
   return checked.definition;
 }
 
 }  // namespace
 
-Shop::Shop(uint64_t seed) : machine(seed), definition(ReadPipeline()) {
+Shop::Shop(uint64_t seed) : machine(seed), definition(ReadPipeline(kPipeline)) {
   log::LogOptions options;
   options.clock = log::ClockMode::kEvents;
   options.segment_bytes = 1 << 20;
@@ -109,10 +109,7 @@ Shop::Shop(uint64_t seed) : machine(seed), definition(ReadPipeline()) {
   publisher_->Start(std::move(*reader), [this](log::ControlEntry entry, auto done) {
     sequencer_->Append(std::move(entry), std::move(done));
   });
-  sequencer_->Append({log::ControlEntry::Kind::kDefinition, definition->id.ToString(),
-                      pipeline::EncodeDefinition(*definition)},
-                     [](const base::Result<base::EpochId>& logged) { EXPECT_TRUE(logged); });
-  machine.RunUntilIdle();
+  LogDefinition(*definition);
   waiting_ = machine.NewExecutor("answers", env::Priority::kRealTime);
   auto service =
       serving::AnswerService::Make({.views = views.get(),
@@ -125,6 +122,19 @@ Shop::Shop(uint64_t seed) : machine(seed), definition(ReadPipeline()) {
                                     }});
   HR_CHECK(service.has_value(), "the service compiles");
   service_ = std::move(*service);
+}
+
+void Shop::LogDefinition(const pipeline::PipelineDefinition& named) {
+  sequencer_->Append({log::ControlEntry::Kind::kDefinition, named.id.ToString(),
+                      pipeline::EncodeDefinition(named)},
+                     [](const base::Result<base::EpochId>& logged) { EXPECT_TRUE(logged); });
+  machine.RunUntilIdle();
+}
+
+void Shop::NameWallClock() {
+  std::string pipeline = kPipeline;
+  const std::string clock = "clock: events";
+  LogDefinition(*ReadPipeline(pipeline.replace(pipeline.find(clock), clock.size(), "clock: wall")));
 }
 
 Shop::~Shop() {

@@ -27,6 +27,11 @@ class RespAhead {
     sizes_[commands_++] = bytes;
     bytes_ += bytes;
   }
+  // Behind the last one that was added, of no command.
+  void AddBytes(size_t bytes) {
+    sizes_[commands_ - 1] += bytes;
+    bytes_ += bytes;
+  }
   // All that were added since the last one was taken; valid until Add.
   std::span<const std::span<const std::string_view>> commands() {
     for (size_t i = next_; i < commands_; ++i) views_[i] = ArgumentsOf(i);

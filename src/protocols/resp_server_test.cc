@@ -18,14 +18,23 @@ class RespServerTest : public testing::Test {
  protected:
   // echo TEXT, big BYTES, proto 2|3, later TEXT (answered by AnswerLater), dropped, now TEXT (a
   // later answer that comes at once), over TEXT (overlaps; answered by AnswerLater), overnow TEXT
-  // (overlaps; answered at once), bye.
+  // (overlaps; answered at once), told TEXT (answered with the last word of the command that was
+  // expected), bye.
   class Commands final : public RespHandler {
    public:
     Commands(RespServerTest& test, std::string greeting)
         : test_(test), greeting_(std::move(greeting)) {}
+    void Expect(std::span<const std::span<const std::string_view>> commands) override {
+      told_.clear();
+      for (const auto& arguments : commands)
+        told_.emplace_back(arguments.empty() ? "nothing" : arguments.back());
+    }
     void Run(RespCall& call) override {
       const std::string name(call.arguments()[0]);
       const std::string argument(call.arguments().size() > 1 ? call.arguments()[1] : "");
+      const std::string told = told_.front();
+      told_.pop_front();
+      if (name == "told") return call.out().Bulk(told);
       if (name == "echo") return call.out().Bulk(greeting_ + argument);
       if (name == "big") return call.out().Bulk(std::string(std::stoul(argument), 'x'));
       if (name == "proto") {
@@ -55,6 +64,7 @@ class RespServerTest : public testing::Test {
    private:
     RespServerTest& test_;
     const std::string greeting_;
+    std::deque<std::string> told_;
   };
 
   void Start(RespServerOptions options = {}) {
@@ -135,6 +145,19 @@ TEST_F(RespServerTest, AnswersInTheOrderOfTheCommands) {
                        kExpected),
               kExpected);
   EXPECT_EQ(server_->counters().commands, 5U);
+}
+
+// Bytes of no command, an empty array or line, are of no command's number.
+TEST_F(RespServerTest, TheHandlerIsToldOfTheCommandsThatItGets) {
+  Start();
+  constexpr std::string_view kTold = "*2\r\n$4\r\ntold\r\n$1\r\n";
+  std::string commands = "*0\r\n";
+  for (const std::string_view text : {"a", "b", "c"})
+    commands.append(kTold).append(text).append("\r\n*0\r\n*-1\r\n");
+  commands += "\r\n";
+  constexpr std::string_view kExpected = "$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n";
+  ExpectEqual(Exchange(commands, kExpected), kExpected);
+  EXPECT_EQ(server_->counters().commands, 3U);
 }
 
 TEST_F(RespServerTest, WhatIsBehindALaterAnswerWaitsForIt) {

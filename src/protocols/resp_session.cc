@@ -102,6 +102,11 @@ bool RespSession::ParseAhead(RespAhead& ahead) {
       }
       break;
     }
+    if (parser_.arguments().empty()) {
+      ahead.empty() ? unread_.Take(parser_.size()) : ahead.AddBytes(parser_.size());
+      parser_.Next();
+      continue;
+    }
     ahead.Add(parser_.arguments(), parser_.size());
     // What the next one may be is decided by this one, or it has no bytes to refer to.
     const bool alone = !authenticated_ || !parser_.borrows();
@@ -116,19 +121,16 @@ bool RespSession::RunOne(RespAhead& ahead) {
     if (!ParseAhead(ahead)) return false;
     handler().Expect(ahead.commands());
   }
-  const Arguments arguments = ahead.arguments();
-  if (!arguments.empty()) {
-    if (MustConnectAnew()) {
-      Refuse("LOADING", "the start is over: connect anew");
-      return false;
-    }
-    if (!Run(arguments)) {
-      held_ = true;  // and is parsed again
-      return false;
-    }
-    if (serving_.options.authentication == Authentication::kFirst)
-      NoteAuthenticated(handler_->authenticated());
+  if (MustConnectAnew()) {
+    Refuse("LOADING", "the start is over: connect anew");
+    return false;
   }
+  if (!Run(ahead.arguments())) {
+    held_ = true;  // and is parsed again
+    return false;
+  }
+  if (serving_.options.authentication == Authentication::kFirst)
+    NoteAuthenticated(handler_->authenticated());
   unread_.Take(ahead.Take());
   return true;
 }

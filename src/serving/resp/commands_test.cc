@@ -33,13 +33,29 @@ class Connection {
         handler_(handlers_(42)) {}
 
   // The answer to a command of words with blanks between, line ends as blanks.
-  std::string operator()(std::string_view command) {
+  std::string operator()(std::string_view command) { return Run(WordsOf(command)); }
+  // One behind the other, after the handler was told of them and of an empty one before them.
+  std::vector<std::string> Pipeline(std::span<const std::string_view> commands) {
+    std::vector<std::vector<std::string_view>> words(1);
+    for (const std::string_view command : commands) words.push_back(WordsOf(command));
+    handler_->Expect(std::vector<std::span<const std::string_view>>(words.begin(), words.end()));
+    std::vector<std::string> answers;
+    for (size_t i = 1; i < words.size(); ++i) answers.push_back(Run(words[i]));
+    return answers;
+  }
+  bool closed = false;
+
+ private:
+  static std::vector<std::string_view> WordsOf(std::string_view command) {
     std::vector<std::string_view> words;
     for (size_t begin = 0; begin <= command.size();) {
       const size_t end = std::min(command.find(' ', begin), command.size());
       words.push_back(command.substr(begin, end - begin));
       begin = end + 1;
     }
+    return words;
+  }
+  std::string Run(std::span<const std::string_view> words) {
     std::string out;
     RespWriter writer(version_, out);
     Call call(*this, words, writer);
@@ -55,9 +71,6 @@ class Connection {
     if (shown.ends_with(' ')) shown.pop_back();
     return shown;
   }
-  bool closed = false;
-
- private:
   class Call final : public protocols::RespCall {
    public:
     Call(Connection& connection, std::span<const std::string_view> arguments, RespWriter& out)
@@ -93,6 +106,17 @@ struct Exchange {
   std::string_view command;
   std::string_view answer;
 };
+
+TEST_F(Resp, APipelineAnswersEachCommandForItsOwnKey) {
+  const auto commands = std::to_array<std::string_view>(
+      {"hget origin:ORD trips_24h", "hget origin:ATL", "hexists origin:JFK trips_24h",
+       "hget origin:ATL trips_24h", "hget nowhere:x y", "hmget route:ORD:SFO trips_24h",
+       "hgetall origin:JFK", "type origin:ORD"});
+  ask(commands[0]);  // the first command looks a definition up
+  const std::vector<std::string> answers = ask.Pipeline(commands);
+  for (size_t i = 0; i < commands.size(); ++i)
+    EXPECT_EQ(answers[i], Connection(trips)(commands[i])) << commands[i];
+}
 
 TEST_F(Resp, ReadsViewsAsHashes) {
   constexpr auto kCases = std::to_array<Exchange>({

@@ -97,7 +97,6 @@ base::Result<ServiceQuestion> ReadServiceQuery(std::span<const std::string_view>
 }  // namespace
 
 void FeatureCommands::Run(RespCall& call) {
-  ++next_expected_;
   const RespCommandRow* command = CheckCommand(call);
   if (command == nullptr) return;
   NoteCaller();
@@ -108,11 +107,9 @@ void FeatureCommands::Run(RespCall& call) {
 // Of one command nothing is gained; of several, what each would wait for comes at once.
 void FeatureCommands::Expect(std::span<const std::span<const std::string_view>> commands) {
   expected_.clear();
-  next_expected_ = 0;
   if (commands.size() < 2 || definition_ == nullptr) return;
   questions_.clear();
   for (const auto& arguments : commands) {
-    std::optional<KeyQuestion>& expected = expected_.emplace_back();
     const bool begins_with_key = arguments.size() > 1 && (SameWord(arguments[0], "hmget") ||
                                                           SameWord(arguments[0], "hgetall") ||
                                                           SameWord(arguments[0], "hget"));
@@ -120,7 +117,7 @@ void FeatureCommands::Expect(std::span<const std::span<const std::string_view>> 
     auto question = ReadKey(definition(), arguments[1]);
     if (!question) continue;
     questions_.push_back(*question);
-    expected = std::move(*question);
+    expected_.push_back({arguments[1].data(), std::move(*question)});
   }
   if (questions_.size() > 1) verbs_.answers->Expect(definition(), questions_);
 }
@@ -185,9 +182,9 @@ base::Result<bool> FeatureCommands::Ask() {
 
 base::Result<bool> FeatureCommands::AskKey(std::string_view key) {
   questions_.resize(1);
-  if (next_expected_ <= expected_.size() && expected_[next_expected_ - 1]) {
-    questions_[0] = std::move(*expected_[next_expected_ - 1]);
-    expected_[next_expected_ - 1].reset();
+  const auto expected = std::ranges::find(expected_, key.data(), &ExpectedKey::text);
+  if (expected != expected_.end()) {
+    questions_[0] = std::move(expected->question);
   } else {
     HR_TRY(questions_[0], ReadKey(definition(), key));
   }

@@ -74,10 +74,12 @@ class FeatureCommands final : public protocols::RespHandler {
   pipeline::PipelineRef definition_;
   pipeline::RestrictedFeatures restricted_;  // of definition_, where access is controlled
   FieldList fields_;
-  // Of the commands that Run gets next, while definition_ stays; nothing of those that do not begin
-  // with a key, or with one that is none.
-  std::vector<std::optional<KeyQuestion>> expected_;
-  size_t next_expected_ = 0;
+  // Of the commands that Run gets next, those that begin with a key, while definition_ stays.
+  struct ExpectedKey {
+    const char* text;  // where it was read: no other key of the commands begins there
+    KeyQuestion question;
+  };
+  std::vector<ExpectedKey> expected_;
   std::vector<KeyQuestion> questions_;
   KeyAnswers answers_;
   std::string text_;

@@ -71,10 +71,8 @@ struct RowScratch {
 base::Result<BoundInputs> Bind(const AnswerPlan& plan, const FeatureQuery& query, size_t rows_max) {
   BoundInputs bound;
   for (const PlanInput& input : plan.inputs) {
-    const auto given =
-        std::find_if(query.inputs.begin(), query.inputs.end(),
-                     [&](const InputColumn& column) { return column.name == input.name; });
-    if (given == query.inputs.end()) {
+    HR_TRY(const InputColumn* const given, InputNamed(query.inputs, input.name));
+    if (given == nullptr) {
       const bool key = input.use == InputColumn::Use::kJoinKey;
       return base::Fail(
           InputError((key ? "missing join key `" : "missing request input `") + input.name + "`",

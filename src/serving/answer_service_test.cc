@@ -178,6 +178,8 @@ TEST(AnswerServiceTest, NamesWhatIsWrong) {
   FeatureQuery uneven = Ask("trip", {{"origin", origin}, {"destination", origin}});
   uneven.inputs[1].values.push_back(origin);
   EXPECT_EQ(ErrorOf(trips.service->Answer(uneven)).code(), ErrorCode::kInvalidInput);
+  EXPECT_EQ(error(Ask("fresh", {{"origin", origin}, {"origin", Value::String("SFO")}})),
+            "InvalidInput: `origin` is given twice (field=origin)");
 }
 
 TEST(AnswerServiceTest, LimitsRows) {

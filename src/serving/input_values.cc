@@ -1,5 +1,6 @@
 #include "serving/input_values.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -93,6 +94,16 @@ base::Result<Value> ConvertInput(const Value& given, Type wanted) {
     case Type::kTimestampNtz: return FromMoment(given, wanted);
     default: return Refuse(given, wanted);  // a list
   }
+}
+
+base::Result<const InputColumn*> InputNamed(const std::vector<InputColumn>& given,
+                                            const std::string& name) {
+  const auto first = std::ranges::find(given, name, &InputColumn::name);
+  if (first == given.end()) return nullptr;
+  if (std::ranges::find(first + 1, given.end(), name, &InputColumn::name) != given.end())
+    return base::Fail(base::Error(base::ErrorCode::kInvalidInput, "`" + name + "` is given twice")
+                          .With("field", name));
+  return &*first;
 }
 
 }  // namespace headrace::serving

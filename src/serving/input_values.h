@@ -1,8 +1,12 @@
 #pragma once
 // Values as they come in a request, made values of the columns they are for.
 
+#include <string>
+#include <vector>
+
 #include "base/result.h"
 #include "columns/value.h"
+#include "serving/answer.h"
 
 namespace headrace::serving {
 
@@ -11,5 +15,9 @@ namespace headrace::serving {
 // A text stands for bytes as base64, as in JSON; bytes for another type are its text.
 // Null stays null. Errors: kInvalidInput that says what is wanted.
 base::Result<columns::Value> ConvertInput(const columns::Value& given, columns::Type wanted);
+
+// The column of that name; null when there is none. Errors: kInvalidInput (field=) for two of them.
+base::Result<const InputColumn*> InputNamed(const std::vector<InputColumn>& given,
+                                            const std::string& name);
 
 }  // namespace headrace::serving

@@ -43,9 +43,8 @@ Result<std::vector<std::vector<Value>>> RowsOfInputs(
     const serving::AnswerPlan& plan, const std::vector<serving::InputColumn>& given) {
   std::vector<std::vector<Value>> rows;
   for (const serving::PlanInput& input : plan.inputs) {
-    const auto column = std::ranges::find(given, input.name, &serving::InputColumn::name);
-    if (column == given.end())
-      return WrongInput(input.name, fmt::format("missing `{}`", input.name));
+    HR_TRY(const serving::InputColumn* const column, serving::InputNamed(given, input.name));
+    if (column == nullptr) return WrongInput(input.name, fmt::format("missing `{}`", input.name));
     if (column->values.size() > Lookback::kEntityRowsMax)
       return WrongInput(input.name, fmt::format("more than {} rows in one question about the past",
                                                 Lookback::kEntityRowsMax));

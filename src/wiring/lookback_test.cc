@@ -188,6 +188,23 @@ TEST(Lookback, AnEarlierEpochIsExplainedAsItWasServed) {
   EXPECT_LT(clock_gone, told.size());
 }
 
+TEST(Lookback, AnInputThatIsGivenTwiceIsRefused) {
+  Lives lives(Looked(kTables));
+  lives.Send(10);
+  lives.machine_->Run([&] {
+    const auto past = lives.core_->lookback().Answer(
+        {.service = {},
+         .features = {"card.*"},
+         .inputs = {{"card", {Value::Int64(1)}}, {"card", {Value::Int64(3)}}},
+         .epoch = base::EpochId{1},
+         .as_of = {},
+         .source = RowSource::kEither},
+        nullptr, kNoDeadline);
+    ASSERT_FALSE(past);
+    EXPECT_EQ(past.error().ToString(), "InvalidInput: `card` is given twice (field=card)");
+  });
+}
+
 // Every view at once, by the same means: the answers of earlier epochs.
 TEST(Lookback, AnswersEarlierEpochsAsTheyWereAnswered) {
   Lives lives(Looked(kTables));

@@ -2,19 +2,10 @@
 
 #include <simdjson.h>
 
-#include <algorithm>
-
 #include "serving/answer_log.h"
+#include "serving/input_values.h"
 
 namespace headrace::serving {
-namespace {
-
-const InputColumn* Given(const std::vector<InputColumn>& given, std::string_view name) {
-  const auto found = std::ranges::find(given, name, &InputColumn::name);
-  return found == given.end() ? nullptr : &*found;
-}
-
-}  // namespace
 
 base::Result<std::vector<InputColumn>> InputsOfEvent(const AnswerPlan& plan,
                                                      const columns::ColumnBatch& event,
@@ -22,7 +13,8 @@ base::Result<std::vector<InputColumn>> InputsOfEvent(const AnswerPlan& plan,
   std::vector<InputColumn> inputs;
   inputs.reserve(plan.inputs.size());
   for (const PlanInput& input : plan.inputs) {
-    if (const InputColumn* own = Given(given, input.name)) {
+    HR_TRY(const InputColumn* const own, InputNamed(given, input.name));
+    if (own != nullptr) {
       inputs.push_back(*own);
       continue;
     }
@@ -41,15 +33,16 @@ base::Result<std::vector<InputColumn>> InputsOfEvent(const AnswerPlan& plan,
   return inputs;
 }
 
-std::vector<InputColumn> InputsOfText(const AnswerPlan& plan, std::string_view event,
-                                      const std::vector<InputColumn>& given) {
+base::Result<std::vector<InputColumn>> InputsOfText(const AnswerPlan& plan, std::string_view event,
+                                                    const std::vector<InputColumn>& given) {
   std::vector<InputColumn> inputs;
   const simdjson::padded_string padded(event);
   simdjson::dom::parser parser;
   simdjson::dom::object object;
   const bool readable = parser.parse(padded).get(object) == simdjson::SUCCESS;
   for (const PlanInput& input : plan.inputs) {
-    if (const InputColumn* own = Given(given, input.name)) {
+    HR_TRY(const InputColumn* const own, InputNamed(given, input.name));
+    if (own != nullptr) {
       inputs.push_back(*own);
       continue;
     }

@@ -224,7 +224,7 @@ Result<Pushes::Begun> Pushes::Begin(PushRequest request) {
     HR_TRY(push->query.inputs, InputsOfEvent(*push->plan, event.rows, request.inputs));
     if (ahead) PrepareAhead(event, of.timing, *push);
   } else if (push->refused == PushRequest::Refused::kAnswered) {
-    push->query.inputs = InputsOfText(*push->plan, TextOf(request, batch), request.inputs);
+    HR_TRY(push->query.inputs, InputsOfText(*push->plan, TextOf(request, batch), request.inputs));
   }
   return Begun{std::move(push), std::move(batch)};
 }

@@ -25,6 +25,31 @@ class DuringAStep final : public pipeline::RowAnswerReader {
   std::function<void()> act_;
 };
 
+TEST(Push, AnInputThatIsGivenTwiceIsRefusedBeforeTheEventIsSent) {
+  env::simulated::SimulatedEnvironment machine(1);
+  ServedTrips trips;
+  FakeGate gate({{base::StreamId{1}, "trips", trips.definition->streams[0].contract}},
+                FakeGate::Answering::kWhenTold);
+  const auto pushes = PushService::Make({.gate = &gate,
+                                         .answers = trips.service.get(),
+                                         .timers = &trips.executor,
+                                         .environment = &machine,
+                                         .budget = &trips.budget});
+  PushRequest request;
+  request.service = "fresh";
+  request.event.stream = "trips";
+  request.event.body =
+      R"({"at":"2001-01-01T00:05:00Z","origin":"ORD","destination":"ATL","driver":1,"delay":1})";
+  for (const char* origin : {"ORD", "ATL"})
+    request.inputs.push_back({"origin", {columns::Value::String(origin)}});
+  std::string told;
+  pushes->Push(std::move(request), [&](base::Result<PushAnswer> answer) {
+    told = answer ? "an answer" : answer.error().ToString();
+  });
+  EXPECT_EQ(told, "InvalidInput: `origin` is given twice (field=origin)");
+  EXPECT_EQ(gate.rows(), 0U);
+}
+
 TEST(Push, DefaultsInACutOverAreThoseOfTheColumnsThatAreTold) {
   env::simulated::SimulatedEnvironment machine(1);
   ServedTrips trips;

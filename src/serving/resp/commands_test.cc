@@ -196,6 +196,7 @@ TEST_F(Resp, ServicesOfOneEpoch) {
       {"features.get fresh KEY destination ORD", "-ERR missing join key `origin`"},
       {"features.get fresh KEY origin", "-ERR wrong number of arguments"},
       {"features.get fresh KEY origin ORD x", "-ERR KEY is followed by names and values"},
+      {"features.get fresh KEY origin ORD origin ATL", "-ERR `origin` is given twice"},
       {"features.get fresh origin ORD", "-ERR wrong number of arguments"},
       {"features.get fresh ORIGIN ORD KEY", "-ERR `ORIGIN` is no option"},
       {"features.get fresh MIN_EPOCH x KEY origin ORD", "-ERR MIN_EPOCH wants a whole number"},

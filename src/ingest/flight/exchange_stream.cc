@@ -60,6 +60,7 @@ base::Result<void> ExchangeStream::Run(const FlightCaller& caller) {
       return Fail(ErrorCode::kInvalidInput,
                   fmt::format("a batch of {} rows is over {}: send smaller batches", rows,
                               exchange->rows_max()));
+    if (caller.IsGone()) break;
     HR_TRY_VOID(ChargeMessages(static_cast<uint64_t>(arrow::util::TotalBufferSize(*chunk->data))));
     HR_TRY(const FlightBatch reply, exchange->Answer(*chunk->data, TextOf(chunk->app_metadata)));
     const auto written =

@@ -3,6 +3,7 @@
 #include <arrow/flight/server.h>
 #include <arrow/flight/server_middleware.h>
 
+#include <atomic>
 #include <string>
 
 namespace headrace::ingest {
@@ -11,17 +12,39 @@ namespace {
 namespace flight = arrow::flight;
 using access::Verb;
 
+// `version`: of the list, before the caller was found there.
 class KnownCaller final : public flight::ServerMiddleware {
  public:
-  explicit KnownCaller(access::CallerRef caller) : caller_(std::move(caller)) {}
+  KnownCaller(const access::AccessList& list, std::string_view token, uint64_t version,
+              access::CallerRef caller)
+      : list_(list), token_(token), caller_(std::move(caller)), version_(version) {}
   const access::CallerRef& caller() const { return caller_; }
+  base::Result<void> CheckToken() const {
+    const uint64_t now = list_.version();
+    if (now == version_.load(std::memory_order_relaxed)) return {};
+    const access::CallerRef found = list_.Find(token_);
+    if (found == nullptr)
+      return base::Fail(base::ErrorCode::kUnauthorized, "a token that nobody has any more");
+    if (found->scope.ToString() != caller_->scope.ToString())
+      return base::Fail(base::ErrorCode::kUnauthorized,
+                        "token " + found->name + " may do other things by now: begin a new call");
+    version_.store(now, std::memory_order_relaxed);
+    return {};
+  }
   std::string name() const override { return kFlightAccess; }
   void SendingHeaders(flight::AddCallHeaders* /*headers*/) override {}
   void CallCompleted(const arrow::Status& /*status*/) override {}
 
  private:
+  const access::AccessList& list_;
+  const std::string token_;
   const access::CallerRef caller_;
+  mutable std::atomic<uint64_t> version_;  // of the list when it had them last
 };
+
+const KnownCaller* KnownTo(const flight::ServerCallContext& context) {
+  return static_cast<const KnownCaller*>(context.GetMiddleware(kFlightAccess));
+}
 
 // What the scopes lack for the method; nullptr when nothing.
 const char* Lacks(const access::Scope& scope, flight::FlightMethod method) {
@@ -51,7 +74,9 @@ class Access final : public flight::ServerMiddlewareFactory {
       return flight::MakeFlightError(flight::FlightStatusCode::Unauthenticated,
                                      "this needs one token: send the header authorization: Bearer "
                                      "TOKEN");
-    access::CallerRef caller = list_.Find(access::BearerToken(shown.first->second));
+    const std::string_view token = access::BearerToken(shown.first->second);
+    const uint64_t version = list_.version();
+    access::CallerRef caller = list_.Find(token);
     if (caller == nullptr)
       return flight::MakeFlightError(flight::FlightStatusCode::Unauthenticated,
                                      "a token that nobody has, or has any more");
@@ -59,7 +84,7 @@ class Access final : public flight::ServerMiddlewareFactory {
       return flight::MakeFlightError(
           flight::FlightStatusCode::Unauthorized,
           "the scopes of token " + caller->name + " do not allow it: it needs " + lacks);
-    *middleware = std::make_shared<KnownCaller>(std::move(caller));
+    *middleware = std::make_shared<KnownCaller>(list_, token, version, std::move(caller));
     return arrow::Status::OK();
   }
 
@@ -74,8 +99,13 @@ std::shared_ptr<flight::ServerMiddlewareFactory> MakeFlightAccess(const access::
 }
 
 access::CallerRef CallerOf(const flight::ServerCallContext& context) {
-  const auto* known = static_cast<const KnownCaller*>(context.GetMiddleware(kFlightAccess));
+  const KnownCaller* known = KnownTo(context);
   return known == nullptr ? nullptr : known->caller();
+}
+
+base::Result<void> CheckToken(const flight::ServerCallContext& context) {
+  const KnownCaller* known = KnownTo(context);
+  return known == nullptr ? base::Result<void>() : known->CheckToken();
 }
 
 }  // namespace headrace::ingest

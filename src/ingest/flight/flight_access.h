@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "access/access_list.h"
+#include "base/result.h"
 
 namespace arrow::flight {
 class ServerCallContext;
@@ -25,5 +26,9 @@ std::shared_ptr<arrow::flight::ServerMiddlewareFactory> MakeFlightAccess(
 
 // Who makes a call; null where access is not controlled.
 access::CallerRef CallerOf(const arrow::flight::ServerCallContext& context);
+
+// Whether the token that the call showed is still that caller's, with the same scopes. Any thread.
+// Errors: kUnauthorized.
+base::Result<void> CheckToken(const arrow::flight::ServerCallContext& context);
 
 }  // namespace headrace::ingest

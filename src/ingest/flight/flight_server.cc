@@ -54,6 +54,25 @@ arrow::Result<flight::FlightInfo> InfoOf(const StreamHandle& stream) {
                                   /*total_records=*/-1, /*total_bytes=*/-1);
 }
 
+// Rows that go out for as long as the token of their call holds.
+class RowsOfToken final : public FlightRows {
+ public:
+  // The context outlives it.
+  RowsOfToken(std::unique_ptr<FlightRows> rows, const flight::ServerCallContext& context)
+      : rows_(std::move(rows)), context_(context) {}
+  std::shared_ptr<arrow::Schema> schema() const override { return rows_->schema(); }
+  base::Result<std::optional<FlightBatch>> Next() override {
+    auto next = rows_->Next();
+    HR_TRY_VOID(CheckToken(context_));  // also where they broke off because it does not
+    return next;
+  }
+  std::string Summary() const override { return rows_->Summary(); }
+
+ private:
+  const std::unique_ptr<FlightRows> rows_;
+  const flight::ServerCallContext& context_;
+};
+
 // Whether anybody listens there: gRPC would share the port and take every other call.
 base::Result<void> TryPort(env::Network& network, const std::string& host, uint16_t port) {
   auto probe = network.Listen(host, port, {},
@@ -178,12 +197,14 @@ arrow::Status FlightServer::Service::DoGet(const flight::ServerCallContext& cont
 base::Result<std::unique_ptr<FlightRows>> FlightServer::Service::OpenRows(
     const flight::ServerCallContext& context, const std::string& ticket) {
   HR_TRY(FlightReads * reads, Reads());
-  return reads->Open(ticket, Calling(context));
+  HR_TRY(auto rows, reads->Open(ticket, Calling(context)));
+  return std::make_unique<RowsOfToken>(std::move(rows), context);
 }
 
 FlightCaller FlightServer::Service::Calling(const flight::ServerCallContext& context) const {
-  return {CallerOf(context),
-          [this, &context] { return stopped_.load() || context.is_cancelled(); }};
+  return {CallerOf(context), [this, &context] {
+            return stopped_.load() || context.is_cancelled() || !CheckToken(context);
+          }};
 }
 
 arrow::Status FlightServer::Service::DoExchange(
@@ -196,7 +217,9 @@ arrow::Status FlightServer::Service::DoExchange(
       return Fail(ErrorCode::kUnavailable, "nothing can be read yet: repeat in a moment");
     return ExchangeStream(budget_, *exchanges, *reader, *writer).Run(Calling(context));
   }();
-  return done ? arrow::Status::OK() : ToFlightStatus(done.error());
+  if (done) return arrow::Status::OK();
+  const auto token = CheckToken(context);
+  return ToFlightStatus(token ? done.error() : token.error());
 }
 
 arrow::Status FlightServer::Service::OfferRows(const flight::ServerCallContext& context,

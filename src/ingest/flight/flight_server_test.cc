@@ -12,8 +12,10 @@
 #include <chrono>
 #include <thread>
 
+#include "access/token.h"
 #include "columns/arrow/arrow_bridge.h"
 #include "columns/batch_builder.h"
+#include "env/simulated/environment.h"
 #include "ingest/flight/batch_metadata.h"
 #include "ingest/flight/flight_status.h"
 #include "ingest/testing/example_stream.h"
@@ -406,6 +408,23 @@ class CountedDown final : public FlightRows {
   std::optional<base::Error> error_;
 };
 
+// A batch, and then it waits as long as its client does.
+class NeverThere final : public FlightRows {
+ public:
+  explicit NeverThere(FlightCaller caller) : caller_(std::move(caller)) {}
+  std::shared_ptr<arrow::Schema> schema() const override { return Batch(0, 0)->schema(); }
+  base::Result<std::optional<FlightBatch>> Next() override {
+    if (!std::exchange(begun_, true)) return FlightBatch{Batch(0, 1), {}, {}};
+    while (!caller_.IsGone()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return base::Fail(base::ErrorCode::kUnavailable, "nobody waits any more");
+  }
+  std::string Summary() const override { return {}; }
+
+ private:
+  const FlightCaller caller_;
+  bool begun_ = false;
+};
+
 class CountingReads final : public FlightReads {
  public:
   base::Result<Offer> MakeOffer(const std::string& command,
@@ -416,6 +435,7 @@ class CountingReads final : public FlightReads {
                                                  FlightCaller caller) override {
     EXPECT_FALSE(caller.IsGone());
     if (ticket == "no") return base::Fail(base::ErrorCode::kNotFound, "no such rows");
+    if (ticket == "waits") return std::make_unique<NeverThere>(std::move(caller));
     std::optional<base::Error> error;
     if (ticket == "broken") error = base::Error(base::ErrorCode::kUnavailable, "it went away");
     return std::make_unique<CountedDown>(ticket == "endless" ? 1 << 30 : 3, std::move(error));
@@ -527,8 +547,9 @@ struct Exchange {
   arrow::Status begun;
 
   // Refused when it begins or at its first answer, as the refusal is sooner or later.
-  Exchange(flight::FlightClient& client, const flight::FlightDescriptor& descriptor) {
-    auto made = client.DoExchange(descriptor);
+  Exchange(flight::FlightClient& client, const flight::FlightDescriptor& descriptor,
+           const flight::FlightCallOptions& options = {}) {
+    auto made = client.DoExchange(options, descriptor);
     begun = made.status();
     if (!made.ok()) return;
     call = std::move(*made);
@@ -593,6 +614,69 @@ TEST_F(FlightLoopback, OneExchangeTooManyIsRefusedUntilAnotherEnds) {
     answer = Exchange(*client_, command).Ask(*Batch(0, 1), "");
   }
   EXPECT_EQ(answer, "1 rows, 1");
+}
+
+class FlightTokens : public FlightLoopback {
+ protected:
+  FlightTokens() {
+    Write({Line("reader", "read", token_), Line("other", "read", other_)});
+    list_ = std::move(*access::AccessList::Open(machine_.files(), "tokens"));
+    FlightServerOptions options;
+    options.access = list_.get();
+    Start(options);
+    server_->UseReads(reads_);
+    server_->UseExchanges(echoes_);
+    shown_.timeout = flight::TimeoutDuration(10);
+    shown_.headers.emplace_back("authorization", "Bearer " + token_);
+  }
+  ~FlightTokens() override { server_.reset(); }
+  static std::string Line(const char* name, const char* scopes, const std::string& token) {
+    return access::AccessLine(name, *access::Scope::Parse(scopes), token);
+  }
+  void Write(const std::vector<std::string>& lines) {
+    std::string text;
+    for (const std::string& line : lines) text += line;
+    (void)machine_.files().Remove("tokens");
+    const auto file = machine_.files().OpenForWriting("tokens", env::Files::Open::kCreateNew);
+    ASSERT_TRUE(file.has_value()) << file.error().ToString();
+    ASSERT_TRUE((*file)->WriteAt(0, {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+    if (list_ != nullptr) ASSERT_TRUE(list_->Reload());
+  }
+  // How a read ends, whatever batches were on their way.
+  static arrow::Status EndOf(flight::FlightStreamReader& reader) {
+    while (true) {
+      const auto chunk = reader.Next();
+      if (!chunk.ok() || chunk->data == nullptr) return chunk.status();
+    }
+  }
+
+  env::simulated::SimulatedEnvironment machine_{1};
+  const std::string token_ = access::MakeToken(machine_);
+  const std::string other_ = access::MakeToken(machine_);
+  std::unique_ptr<access::AccessList> list_;
+  CountingReads reads_;
+  Echoes echoes_;
+  flight::FlightCallOptions shown_;
+};
+
+TEST_F(FlightTokens, ARevokedOneEndsTheReadsThatItOpened) {
+  for (const char* ticket : {"endless", "waits"}) {
+    SCOPED_TRACE(ticket);
+    Write({Line("reader", "read", token_), Line("other", "read", other_)});
+    auto reader = *client_->DoGet(shown_, flight::Ticket{ticket});
+    ASSERT_TRUE(reader->Next().ok());
+    Write({Line("other", "read", other_)});
+    EXPECT_THAT(EndOf(*reader).ToString(), HasSubstr("a token that nobody has any more"));
+  }
+}
+
+TEST_F(FlightTokens, ARevokedOneEndsTheExchangesThatItOpened) {
+  Exchange exchange(*client_, flight::FlightDescriptor::Command("echo"), shown_);
+  EXPECT_EQ(exchange.Ask(*Batch(0, 1), ""), "1 rows, 1");
+  Write({Line("reader", "read", token_)});
+  EXPECT_EQ(exchange.Ask(*Batch(0, 1), ""), "1 rows, 2") << "another one was";
+  Write({Line("reader", "read:scoring", token_)});
+  EXPECT_THAT(exchange.Ask(*Batch(0, 1), ""), HasSubstr("may do other things by now"));
 }
 
 TEST_F(FlightLoopback, AStopEndsAnExchangeThatWaits) {

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "env/environment.h"
+#include "env/simulated/network.h"
 #include "protocols/http_client.h"
 
 namespace headrace::protocols {
@@ -134,6 +135,23 @@ TEST_F(HttpServerTest, TakesNoMoreThanItsPipelineAndThenTheRest) {
   }
   const std::string text = ReadAnswers(**stream, 12);
   EXPECT_NE(text.find("answer 11"), std::string::npos);
+}
+
+// As `printf ... | nc -N` does.
+TEST_F(HttpServerTest, AnswersAPeerThatSendsNoMore) {
+  env::simulated::SimulatedEnvironment machine(1);
+  env::simulated::SimulatedNetwork network(machine);
+  const auto server =
+      *HttpServer::Start(network, machine.clock(), budget_, router_, "", 0, HttpServerOptions{});
+  std::string heard;
+  bool over = false;
+  const auto peer = network.Dial(
+      server->port(), [&](std::string_view bytes) { heard += bytes; }, [&] { over = true; });
+  peer->Send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+  peer->EndOutput();
+  machine.RunFor(milliseconds(200));
+  EXPECT_TRUE(heard.ends_with("\r\n\r\nhello")) << heard;
+  EXPECT_TRUE(over);
 }
 
 TEST_F(HttpServerTest, RefusesMalformedRequestsAndCloses) {

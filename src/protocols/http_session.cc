@@ -168,7 +168,7 @@ void HttpSession::SendContinue() {
 
 void HttpSession::OnEndOfInput() {
   input_closed_ = true;
-  if (slots_.empty()) return connection_.Close();
+  if (slots_.empty()) return connection_.CloseAfterWrites();
   slots_.back().after = AfterResponse::kClose;
 }
 

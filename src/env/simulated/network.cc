@@ -53,6 +53,12 @@ class SimulatedNetwork::Wire final : public Connection {
       }
     });
   }
+  void EndIn() {
+    state_->io->PostAt(std::max(in_at_, Now()), Guarded([this] {
+                         input_ended_ = true;
+                         TellEnd();
+                       }));
+  }
   void Vanish() {
     on_bytes_ = {};
     on_end_ = {};
@@ -90,14 +96,17 @@ class SimulatedNetwork::Wire final : public Connection {
   bool choked() const override { return unsent_ > unsent_max_; }
   void PauseReading() override { paused_ = true; }
   void ResumeReading() override {
-    if (!std::exchange(paused_, false) || held_.empty()) return;
+    if (!std::exchange(paused_, false) || (held_.empty() && !input_ended_)) return;
     Post([this] {
-      if (session_ == nullptr || !open_ || paused_ || held_.empty()) return;
+      if (session_ == nullptr || !open_ || paused_) return;
       const std::string bytes = std::exchange(held_, {});
-      session_->OnBytes({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+      if (!bytes.empty())
+        session_->OnBytes({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+      TellEnd();
     });
   }
   void CloseAfterWrites() override {
+    closing_ = true;
     state_->io->PostAt(std::max(out_at_, Now()), Guarded([this] { End(); }));
   }
   void Close() override {
@@ -156,6 +165,12 @@ class SimulatedNetwork::Wire final : public Connection {
     }
   }
 
+  // Once, behind all bytes, of a connection that is not closing.
+  void TellEnd() {
+    if (!input_ended_ || !open_ || session_ == nullptr || paused_ || closing_ || !held_.empty())
+      return;
+    if (!std::exchange(end_told_, true)) session_->OnEndOfInput();
+  }
   void End() {
     if (!std::exchange(open_, false)) return;
     if (session_ != nullptr) session_->OnClosed();
@@ -173,6 +188,9 @@ class SimulatedNetwork::Wire final : public Connection {
   MonotonicTime out_at_{0};
   size_t unsent_ = 0;
   bool paused_ = false;
+  bool closing_ = false;
+  bool input_ended_ = false;
+  bool end_told_ = false;
   bool open_ = true;
 };
 
@@ -223,6 +241,9 @@ class SimulatedNetwork::FarEnd final : public Peer {
   ~FarEnd() override { FarEnd::Vanish(); }
   void Send(std::string bytes) override {
     if (const auto wire = wire_.lock()) wire->SendIn(std::move(bytes));
+  }
+  void EndOutput() override {
+    if (const auto wire = wire_.lock()) wire->EndIn();
   }
   void Vanish() override {
     if (const auto wire = wire_.lock()) wire->Vanish();

@@ -25,6 +25,8 @@ class Peer {
  public:
   virtual ~Peer() = default;
   virtual void Send(std::string bytes) = 0;
+  // Sends no more, and still hears.
+  virtual void EndOutput() = 0;
   // Gone without a word.
   virtual void Vanish() = 0;
   virtual bool open() const = 0;

@@ -296,6 +296,19 @@ TEST_F(RespServerTest, OtherHandlersTakeOver) {
   EXPECT_EQ(Read(*stream, 14), "$8\r\nsecond a\r\n");
 }
 
+TEST_F(RespServerTest, WhoShowedATokenToTheHandlersBeforeConnectsAnew) {
+  RespServerOptions options;
+  options.authentication = Authentication::kFirst;
+  Start(options);
+  const auto stream = Connect();
+  Send(*stream, "echo a\r\n");
+  EXPECT_EQ(Read(*stream, 7), "$1\r\na\r\n");
+  server_->UseHandlers(second_);
+  Send(*stream, "echo a\r\n");
+  EXPECT_EQ(Read(*stream, 1000), "-LOADING the start is over: connect anew\r\n");
+  EXPECT_EQ(Exchange("echo a\r\n", "$8\r\nsecond a\r\n"), "$8\r\nsecond a\r\n");
+}
+
 TEST_F(RespServerTest, OneConnectionTooMany) {
   RespServerOptions options;
   options.connection.connections_max = 1;

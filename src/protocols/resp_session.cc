@@ -117,14 +117,13 @@ bool RespSession::ParseAhead(RespAhead& ahead) {
 }
 
 bool RespSession::RunOne(RespAhead& ahead) {
-  if (ahead.empty()) {
-    if (!ParseAhead(ahead)) return false;
-    handler().Expect(ahead.commands());
-  }
+  const bool first = ahead.empty();
+  if (first && !ParseAhead(ahead)) return false;
   if (MustConnectAnew()) {
     Refuse("LOADING", "the start is over: connect anew");
     return false;
   }
+  if (first) handler().Expect(ahead.commands());
   if (!Run(ahead.arguments())) {
     held_ = true;  // and is parsed again
     return false;

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "env/environment.h"
+#include "env/simulated/network.h"
 
 namespace headrace::protocols {
 namespace {
@@ -213,6 +214,25 @@ TEST_F(RespServerTest, AProtocolErrorIsToldBehindThoseThatOverlap) {
   Send(*stream, "over a\r\n*1\r\n?\r\n");
   AnswerBackwards(1);
   EXPECT_EQ(Read(*stream, 1000), "$1\r\na\r\n-ERR Protocol error: expected '$', got '?'\r\n");
+}
+
+TEST_F(RespServerTest, ThatACommandCameTooSlowlyIsToldBehindThoseThatOverlap) {
+  env::simulated::SimulatedEnvironment machine(1);
+  env::simulated::SimulatedNetwork network(machine);
+  const auto server =
+      *RespServer::Start(network, machine.clock(), budget_, first_, "", 0, RespServerOptions{});
+  std::string heard;
+  bool over = false;
+  const auto peer = network.Dial(
+      server->port(), [&](std::string_view bytes) { heard += bytes; }, [&] { over = true; });
+  peer->Send("over a\r\n*2\r\n$4\r\nec");
+  machine.RunFor(std::chrono::seconds(35));
+  EXPECT_EQ(heard, "");
+  AnswerBackwards(1);
+  machine.RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(heard, "$1\r\na\r\n-ERR the command came too slowly\r\n");
+  EXPECT_TRUE(over);
+  EXPECT_EQ(server->counters().refused, 1U);
 }
 
 TEST_F(RespServerTest, DrainAnswersThoseThatOverlap) {

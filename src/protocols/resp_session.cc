@@ -227,9 +227,7 @@ void RespSession::OnTick(env::MonotonicTime now) {
   const bool unknown = !authenticated_ && now - began_ > serving_.options.authentication_max;
   if (!stalled && !unknown) return;
   serving_.refused.fetch_add(1, std::memory_order_relaxed);
-  RespWriter(version_, out_)
-      .Error("ERR", unknown ? "no token came in time" : "the command came too slowly");
-  CloseAfterAnswers();
+  Refuse("ERR", unknown ? "no token came in time" : "the command came too slowly");
   Pump();
 }
 

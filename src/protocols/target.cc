@@ -1,6 +1,10 @@
 #include "protocols/target.h"
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "base/hex.h"
+#include "protocols/head_rules.h"
 
 namespace headrace::protocols {
 namespace {
@@ -63,6 +67,16 @@ std::optional<Target> ParseTarget(std::string_view target) {
   if (question < target.size() && !ParseQuery(target.substr(question + 1), parsed.query))
     return std::nullopt;
   return parsed;
+}
+
+std::optional<bool> ReadFlag(std::string_view text) {
+  const auto is = [&](std::initializer_list<std::string_view> words) {
+    return std::ranges::any_of(
+        words, [&](std::string_view word) { return EqualsIgnoringCase(text, word); });
+  };
+  if (is({"true", "t", "yes", "y", "on", "1"})) return true;
+  if (is({"false", "f", "no", "n", "off", "0"})) return false;
+  return std::nullopt;
 }
 
 }  // namespace headrace::protocols

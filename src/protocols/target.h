@@ -19,4 +19,7 @@ struct Target {
 // when it has a fragment.
 std::optional<Target> ParseTarget(std::string_view target);
 
+// A flag, in any case: true, t, yes, y, on, 1 and their opposites. Nothing when it is neither.
+std::optional<bool> ReadFlag(std::string_view text);
+
 }  // namespace headrace::protocols

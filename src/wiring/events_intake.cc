@@ -1,11 +1,14 @@
 #include "wiring/events_intake.h"
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "ingest/http/events_endpoint.h"
 #include "protocols/problem.h"
+#include "protocols/target.h"
 
 namespace headrace::wiring {
 namespace {
@@ -19,24 +22,35 @@ std::optional<std::string> FieldOf(const HttpRequest& request, std::string_view 
   return value ? std::optional<std::string>(*value) : std::nullopt;
 }
 
-ingest::EventsRequest ToEvents(HttpRequest& request) {
+base::Result<columns::Atomicity> AtomicityOf(const HttpRequest& request) {
+  const auto text = request.Query("atomic");
+  const auto atomic = protocols::ReadFlag(text.value_or("false"));
+  if (!atomic)
+    return base::Fail(base::ErrorCode::kInvalidInput,
+                      fmt::format("atomic `{}` is neither true nor false", *text));
+  return *atomic ? columns::Atomicity::kAllOrNone : columns::Atomicity::kGoodRowsIn;
+}
+
+ingest::EventsRequest ToEvents(HttpRequest& request, columns::Atomicity atomicity) {
   return {.stream = std::string(request.Parameter("stream")),
           .body = std::move(request.body),
           .content_type = FieldOf(request, "content-type").value_or(""),
           .producer = FieldOf(request, ingest::kProducerHeader),
           .sequence = FieldOf(request, ingest::kSequenceHeader),
           .idempotency_key = FieldOf(request, ingest::kIdempotencyHeader),
-          .atomicity = request.Query("atomic") == "true" ? columns::Atomicity::kAllOrNone
-                                                         : columns::Atomicity::kGoodRowsIn};
+          .atomicity = atomicity};
 }
 
 void PostEvents(HttpRequest request, HttpReply reply, ingest::StreamGate& gate,
                 base::MemoryBudget& budget) {
+  const auto atomicity = AtomicityOf(request);
+  if (!atomicity) return reply.Send(protocols::ProblemResponse(atomicity.error()));
   // The body's charge lives until the answer, as its typed rows do.
   auto held = std::make_shared<std::pair<HttpReply, base::MemoryCharge>>(std::move(reply),
                                                                          std::move(request.charge));
   ingest::HandleEvents(
-      ToEvents(request), gate, budget, {}, [held](base::Result<ingest::EventsReply> answer) {
+      ToEvents(request, *atomicity), gate, budget, {},
+      [held](base::Result<ingest::EventsReply> answer) {
         held->first.Send(answer ? HttpResponse::Json(std::move(answer->body), answer->status)
                                 : protocols::ProblemResponse(answer.error()));
       });

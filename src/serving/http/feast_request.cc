@@ -4,10 +4,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <initializer_list>
 #include <utility>
 
-#include "protocols/head_rules.h"
+#include "protocols/target.h"
 #include "serving/http/body_document.h"
 
 namespace headrace::serving {
@@ -118,17 +117,11 @@ Checked ReadBool(const dom::element& element, const char* field, bool& out) {
   const bool is_number = !element.get(number);
   if (!is_number && element.get(text))
     return Wrong("bool_type", {field}, "Input should be a valid boolean");
-  const auto is = [&](std::initializer_list<std::string_view> words) {
-    return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
-      return protocols::EqualsIgnoringCase(text, word);
-    });
-  };
-  const bool yes = is_number ? number == 1 : is({"true", "t", "yes", "y", "on", "1"});
-  const bool no = is_number ? number == 0 : is({"false", "f", "no", "n", "off", "0"});
-  if (!yes && !no)
+  const auto flag = protocols::ReadFlag(is_number ? std::to_string(number) : text);
+  if (!flag)
     return Wrong("bool_parsing", {field},
                  "Input should be a valid boolean, unable to interpret input");
-  out = yes;
+  out = *flag;
   return {};
 }
 

@@ -65,10 +65,11 @@ struct FeatureQuery {
   enum class Lags : uint8_t { kOfAnswer, kOfEachView } lags = Lags::kOfAnswer;
 };
 
-// How far an answer of `as_of` is behind, of its `lag`. Nothing: one of its sources has never been
-// heard of, so that its lag counts from 1970.
-inline std::optional<base::Duration> LagSinceHeard(base::Duration lag, base::Timestamp as_of) {
-  if (as_of.us > 0 && lag >= as_of - base::Timestamp{0}) return std::nullopt;
+// How far an answer of `as_of` is behind, of its `lag`. Nothing: nobody looked, or one of its
+// sources has never been heard of, so that its lag counts from 1970.
+inline std::optional<base::Duration> LagSinceHeard(std::optional<base::Duration> lag,
+                                                   base::Timestamp as_of) {
+  if (lag && as_of.us > 0 && *lag >= as_of - base::Timestamp{0}) return std::nullopt;
   return lag;
 }
 
@@ -94,8 +95,9 @@ struct FeatureAnswer {
   base::DefinitionId definition;
   log::ClockMode clock = log::ClockMode::kWall;
   // as_of less when the sources were last heard of (ViewSet::ProgressOf), of several the one that
-  // is furthest behind; not below 0: how far the answer may be behind.
-  base::Duration lag{0};
+  // is furthest behind; not below 0: how far the answer may be behind. Nothing: nobody looked, as
+  // for an earlier epoch without a max_lag.
+  std::optional<base::Duration> lag;
   std::vector<base::Duration> view_lags = {};  // of the plan's views; Lags::kOfEachView
   std::string service;                         // empty for a list of features
   std::optional<pipeline::OwnRow> own = {};

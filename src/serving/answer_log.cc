@@ -21,7 +21,7 @@ std::string HeadOf(const FeatureAnswer& answer) {
   std::string head =
       fmt::format(R"({{"log":"{}","definition":"{}","epoch":{},"as_of_us":{},"lag_us":{})",
                   answer.log.ToString(), answer.definition.ToString(), answer.epoch.value,
-                  answer.as_of.us, answer.lag.count());
+                  answer.as_of.us, answer.lag.value_or(base::Duration(0)).count());
   if (answer.own) {
     head += R"(,"own":{"stream":)";
     columns::AppendJsonString(head, answer.own->stream);

@@ -83,7 +83,7 @@ struct PastRequest {
   RowSource source = RowSource::kEither;
 };
 struct PastAnswer {
-  serving::FeatureAnswer answer;         // its lag is 0 but of a service with a max_lag
+  serving::FeatureAnswer answer;         // its lag only of a service with a max_lag
   RowSource source = RowSource::kState;  // the table, if some of it is
   std::string because;                   // why the table; empty
 };

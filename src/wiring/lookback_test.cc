@@ -236,6 +236,8 @@ TEST(Lookback, AnswersEarlierEpochsAsTheyWereAnswered) {
                                                             .source = source},
                                                            nullptr, kNoDeadline);
           ASSERT_TRUE(past) << past.error().ToString();
+          EXPECT_NE(PastAnswerJson(*past).find(R"("lag_ms":null,"lag_status":"NOT_LOOKED_UP")"),
+                    std::string::npos);
           ++sources[past->source];
           const size_t columns = past->answer.columns->size();
           for (size_t i = 0; i < past->answer.values.size(); ++i) {

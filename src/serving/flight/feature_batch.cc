@@ -187,7 +187,7 @@ Result<base::MemoryCharge> ChargeReply(base::MemoryBudget& budget,
 
 namespace {
 
-std::string LagJson(base::Duration lag, base::Timestamp as_of) {
+std::string LagJson(std::optional<base::Duration> lag, base::Timestamp as_of) {
   const auto heard = LagSinceHeard(lag, as_of);
   return heard ? fmt::to_string(heard->count() / 1000) : "null";
 }

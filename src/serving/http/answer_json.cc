@@ -272,7 +272,8 @@ void PutProvenance(JsonBytes& out, const FeatureAnswer& answer) {
   if (const auto lag = LagSinceHeard(answer.lag, answer.as_of))
     WriteInt(out, lag->count() / 1000);
   else
-    out.Write("null,\"lag_status\":\"NEVER_HEARD\"");
+    out.Write(answer.lag ? R"(null,"lag_status":"NEVER_HEARD")"
+                         : R"(null,"lag_status":"NOT_LOOKED_UP")");
   out.Put(origin.Of(answer));
 }
 

@@ -111,7 +111,7 @@ constexpr std::string_view kEnd = R"(
 (1000 ms); the connection's next commands wait with it.
 
 ## The past
-`FEATURES.GET` with `AS_OF_EPOCH n` answers what that epoch would have, `AS_OF` included when it is said, else at the epoch's clock: the same map, and in it `source` (`state`, `table`) and `because`, why the table. `FEATURES.EXPLAIN` and `FEATURES.LAST` answer the documents of
+`FEATURES.GET` with `AS_OF_EPOCH n` answers what that epoch would have, `AS_OF` included when it is said, else at the epoch's clock: the same map, and in it `source` (`state`, `table`) and `because`, why the table. Its `lag` is null for a service without a `max_lag`: nobody looks. `FEATURES.EXPLAIN` and `FEATURES.LAST` answer the documents of
 `POST /explain` and `POST /last-events` ([http.md](http.md)) as maps, their lists as arrays: members, limits, errors are the same, and so are the rows ([explain.md](../how-to/explain.md)). `COUNT` is 10 unless said, `LIMIT` 50. The connection's next commands wait; all questions about the past have one background
 thread, and give up at `DEADLINE` (30,000 ms unless said): `TRYAGAIN`.
 ```

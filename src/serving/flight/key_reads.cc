@@ -4,7 +4,6 @@
 #include <arrow/type.h>
 #include <fmt/format.h>
 
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -94,11 +93,7 @@ Result<FeatureAnswer> KeyReads::Read(const FeatureQuery& query) {
     auto answer = sources_.answers->Answer(query);
     if (answer || answer.error().code() != ErrorCode::kUnavailable) return answer;
     if (clock.Now() >= end || caller_.IsGone()) return answer;
-    // No epoch has this number: it is as long as a pin may be held, and then somebody else's turn.
-    const auto paused =
-        WaitUntilVisible(*sources_.answers, *sources_.environment, caller_,
-                         base::EpochId{std::numeric_limits<uint64_t>::max()}, kAgainAfter);
-    if (!paused && paused.error().code() != ErrorCode::kDeadlineExceeded) return answer;
+    if (!PauseBeforeAnother(*sources_.answers, *sources_.environment, caller_)) return answer;
   }
 }
 

@@ -35,9 +35,7 @@ class KeyReads final : public ingest::FlightExchange {
 
   std::shared_ptr<arrow::Schema> schema() const override { return layout_.schema(); }
   size_t rows_max() const override { return AnswerLimits().rows_max; }
-  // How long after a snapshot was taken away another one is read.
-  static constexpr std::chrono::milliseconds kAgainAfter{5};
-  // A snapshot that was taken away is read again, kAgainAfter later, until the deadline. Errors:
+  // A snapshot that was taken away is read again, a pause later, until the deadline. Errors:
   // those of AnswerService::AnswerWhenVisible; kUnavailable when the definition changed so that
   // answers have other columns: begin a new call.
   base::Result<ingest::FlightBatch> Answer(const arrow::RecordBatch& rows,

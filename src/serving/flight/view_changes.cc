@@ -21,6 +21,8 @@ using base::Fail;
 using base::Result;
 using Json = nlohmann::json;
 
+constexpr size_t kGrowth = 8;  // by this part of it a piece grows that was read in time
+
 std::unexpected<base::Error> Wrong(const std::string& what) {
   return Fail(ErrorCode::kInvalidInput,
               what + R"(: a subscription is {"changes":"VIEW"}, and may have "from_epoch":N, )"
@@ -216,35 +218,49 @@ Result<void> ViewChanges::TakeKeys(EpochId visible) {
   return Fail(std::move(read).error().With("told_through", std::to_string(after_.value)));
 }
 
-// Steps 3 and 4.
+// Step 4.
 Result<ingest::FlightBatch> ViewChanges::NextPiece() {
-  const size_t end = std::min(keys_.keys().size(), begin_piece_ + kPieceKeysMax);
-  FeatureQuery query = query_;
-  query.min_epoch = through_;
-  const columns::ColumnBatch keys =
-      KeysOf(layout_.inputs(), std::span(keys_.keys()).subspan(begin_piece_, end - begin_piece_),
-             query.inputs);
-  HR_TRY(const FeatureAnswer answer, Read(query));
+  HR_TRY(const Piece piece, ReadPiece());
+  const FeatureAnswer& answer = piece.answer;
   if (answer.columns != layout_.plan().columns && answer.definition != definition_->id)
     return Fail(ErrorCode::kUnavailable,
                 fmt::format("the definition has changed after epoch {}: read anew what you hold, "
                             "then follow from its epoch on",
                             after_.value));
   ingest::FlightBatch batch;
-  HR_TRY(batch.rows, layout_.ToArrow(keys, answer));
+  HR_TRY(batch.rows, layout_.ToArrow(piece.keys, answer));
   HR_TRY(batch.charge, ChargeReply(*sources_.serving.budget, *batch.rows));
-  begin_piece_ = end;
+  begin_piece_ += piece.keys.rows();
   batch.metadata = AnswerMembers(layout_.plan(), answer) +
                    fmt::format(R"(,"after":{},"through":{}}})", after_.value, told().value);
   return batch;
 }
 
-Result<FeatureAnswer> ViewChanges::Read(const FeatureQuery& query) const {
+// Step 3.
+Result<ViewChanges::Piece> ViewChanges::ReadPiece() {
+  env::Clock& clock = sources_.serving.environment->clock();
+  const env::MonotonicTime marker_at = clock.Now() + request_.marker_every;
+  const size_t left = keys_.keys().size() - begin_piece_;
+  size_t count = std::min(left, piece_keys_max_);
   while (true) {
-    auto answer = sources_.serving.answers->Answer(query);
-    if (answer || answer.error().code() != ErrorCode::kUnavailable || caller_.IsGone())
-      return answer;
+    Result<Piece> piece = ReadKeys(count);
+    if (piece && count == piece_keys_max_)
+      piece_keys_max_ = std::min(kPieceKeysMax, count + count / kGrowth + 1);
+    if (piece || piece.error().code() != ErrorCode::kUnavailable) return piece;
+    if (!PauseBeforeAnother(*sources_.serving.answers, *sources_.serving.environment, caller_))
+      return piece;
+    if (count > 0) piece_keys_max_ = std::max<size_t>(1, count / 2);
+    count = clock.Now() < marker_at ? std::min(left, piece_keys_max_) : 0;
   }
+}
+
+Result<ViewChanges::Piece> ViewChanges::ReadKeys(size_t count) const {
+  FeatureQuery query = query_;
+  query.min_epoch = through_;
+  columns::ColumnBatch keys =
+      KeysOf(layout_.inputs(), std::span(keys_.keys()).subspan(begin_piece_, count), query.inputs);
+  HR_TRY(FeatureAnswer answer, sources_.serving.answers->Answer(query));
+  return Piece{std::move(keys), std::move(answer)};
 }
 
 std::string ViewChanges::Summary() const {

@@ -8,8 +8,11 @@
 //      client fell behind. So nothing is queued for a client, however slow: what changed several
 //      times meanwhile is sent once, as it is now;
 //   3. read their features, a piece of keys from one snapshot at a time, which is of the last of
-//      these epochs or a later one, and never an older one than the piece before;
-//   4. say through which epoch everything is told. A round without keys is an empty batch.
+//      these epochs or a later one, and never an older one than the piece before. When the snapshot
+//      is taken away before it is read, the next one is read of half as many; pieces grow again as
+//      they are read in time;
+//   4. say through which epoch everything is told. A round without keys is an empty batch, and so
+//      is one, when it is time for a marker, whose next piece could not be read yet.
 
 #include <chrono>
 #include <functional>
@@ -86,7 +89,13 @@ class ViewChanges final : public ingest::FlightRows {
   base::Result<void> BeginRound();
   base::Result<void> TakeKeys(base::EpochId visible);
   base::Result<ingest::FlightBatch> NextPiece();
-  base::Result<FeatureAnswer> Read(const FeatureQuery& query) const;
+  struct Piece {
+    columns::ColumnBatch keys;
+    FeatureAnswer answer;
+  };
+  // As many keys as can be read before the snapshot is taken away; none, for a marker.
+  base::Result<Piece> ReadPiece();
+  base::Result<Piece> ReadKeys(size_t count) const;
   base::EpochId told() const { return begin_piece_ < keys_.keys().size() ? after_ : through_; }
 
   const ChangeSources sources_;
@@ -103,6 +112,7 @@ class ViewChanges final : public ingest::FlightRows {
   base::EpochId through_;  // will be told with its last piece
   KeyList keys_;           // of the round
   size_t begin_piece_ = 0;
+  size_t piece_keys_max_ = kPieceKeysMax;  // of the next piece
 };
 
 }  // namespace headrace::serving

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -11,6 +12,7 @@ namespace {
 using base::ErrorCode;
 
 constexpr std::chrono::milliseconds kLookUp{200};
+constexpr std::chrono::milliseconds kAgainAfter{5};
 
 }  // namespace
 
@@ -33,6 +35,16 @@ base::Result<void> WaitUntilVisible(AnswerService& answers, env::Environment& en
     if (caller.IsGone()) return base::Fail(ErrorCode::kUnavailable, "nobody waits any more");
     if (left <= kLookUp) return *visible;
   }
+}
+
+base::Result<void> PauseBeforeAnother(AnswerService& answers, env::Environment& environment,
+                                      const ingest::FlightCaller& caller) {
+  // No epoch has this number.
+  const auto waited =
+      WaitUntilVisible(answers, environment, caller,
+                       base::EpochId{std::numeric_limits<uint64_t>::max()}, kAgainAfter);
+  if (waited || waited.error().code() == ErrorCode::kDeadlineExceeded) return {};
+  return waited;
 }
 
 }  // namespace headrace::serving

@@ -18,4 +18,9 @@ base::Result<void> WaitUntilVisible(AnswerService& answers, env::Environment& en
                                     const ingest::FlightCaller& caller, base::EpochId epoch,
                                     std::chrono::milliseconds deadline);
 
+// Behind a snapshot that was taken away: as long as a pin may be held, so that it is somebody
+// else's turn. Errors: kUnavailable, when nobody waits any more, and kResourceExhausted.
+base::Result<void> PauseBeforeAnother(AnswerService& answers, env::Environment& environment,
+                                      const ingest::FlightCaller& caller);
+
 }  // namespace headrace::serving

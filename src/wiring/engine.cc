@@ -144,6 +144,7 @@ class RunningEngine final : public Engine {
                                                  starting_commands_, options_.resp->host, port,
                                                  resp);
            }));
+    listening_resp_.store(resp_.get(), std::memory_order_release);
     return {};
   }
 
@@ -264,9 +265,9 @@ class RunningEngine final : public Engine {
             .count());
     info.memory_bytes = budget_->used_bytes() + budget_->uncharged_bytes();
     info.memory_bytes_max = budget_->limit_bytes();
-    if (resp_) {
-      const protocols::RespCounters counters = resp_->counters();
-      info.port = resp_->port();
+    if (const auto* resp = listening_resp_.load(std::memory_order_acquire)) {
+      const protocols::RespCounters counters = resp->counters();
+      info.port = resp->port();
       info.connections = counters.connections;
       info.commands = counters.commands;
     }
@@ -302,6 +303,8 @@ class RunningEngine final : public Engine {
   protocols::RespHandlers commands_;
   std::unique_ptr<protocols::HttpServer> http_;
   std::unique_ptr<protocols::RespServer> resp_;
+  // resp_, for its own threads, which may ask before Listen has taken it.
+  std::atomic<const protocols::RespServer*> listening_resp_{nullptr};
   std::unique_ptr<ingest::FlightServer> flight_;
 };
 

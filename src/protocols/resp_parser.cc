@@ -14,6 +14,7 @@ namespace {
 // Bytes of the line that says a length, up to its line feed: whether it is too long must not depend
 // on the pieces in which it comes.
 constexpr size_t kNumberLineMax = 32;
+constexpr size_t kPlacesKept = 64;  // between two commands
 
 std::optional<int64_t> Number(std::string_view text) {
   int64_t number = 0;
@@ -98,6 +99,19 @@ void RespParser::Next() {
   begun_ = false;
   at_ = searched_ = remaining_ = bulk_bytes_ = 0;
   places_.clear();
+}
+
+void RespParser::GiveBack() {
+  words_ = {};
+  arguments_.clear();
+  if (arguments_.capacity() > kPlacesKept) arguments_.shrink_to_fit();
+  if (places_.capacity() <= kPlacesKept) return;
+  places_.clear();
+  places_.shrink_to_fit();
+}
+
+size_t RespParser::kept_bytes() const {
+  return places_.capacity() * sizeof(places_[0]) + arguments_.capacity() * sizeof(arguments_[0]);
 }
 
 RespParser::Outcome RespParser::Fail(std::string why) {

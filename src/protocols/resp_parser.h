@@ -47,6 +47,10 @@ class RespParser {
   void Next();
   // Some bytes of a command have come.
   bool begun() const { return begun_; }
+  // Between two commands: gives the memory of a large one back. arguments() is empty then.
+  void GiveBack();
+  // What is kept of the command beside its bytes.
+  size_t kept_bytes() const;
 
  private:
   enum class Expect : uint8_t { kFirstByte, kBulkHead, kBulkBody };

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <deque>
 #include <mutex>
@@ -233,6 +234,144 @@ TEST_F(RespServerTest, ThatACommandCameTooSlowlyIsToldBehindThoseThatOverlap) {
   EXPECT_EQ(heard, "$1\r\na\r\n-ERR the command came too slowly\r\n");
   EXPECT_TRUE(over);
   EXPECT_EQ(server->counters().refused, 1U);
+}
+
+TEST_F(RespServerTest, ACommandThatComesAByteAtATimeIsTooSlowAfterAMinute) {
+  env::simulated::SimulatedEnvironment machine(1);
+  env::simulated::SimulatedNetwork network(machine);
+  const auto server =
+      *RespServer::Start(network, machine.clock(), budget_, first_, "", 0, RespServerOptions{});
+  std::string heard;
+  const auto peer =
+      network.Dial(server->port(), [&](std::string_view bytes) { heard += bytes; }, [] {});
+  // The clock of a command begins with its own first byte, not with one of the command before.
+  peer->Send("*2\r\n$4\r\nec");
+  machine.RunFor(std::chrono::seconds(25));
+  peer->Send("ho\r\n");
+  machine.RunFor(std::chrono::seconds(25));
+  peer->Send("$1\r\na\r\n*2\r\n");
+  machine.RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(heard, "$1\r\na\r\n");
+  heard.clear();
+  for (const std::string_view byte : {"$", "4"}) {
+    machine.RunFor(std::chrono::seconds(25));
+    peer->Send(std::string(byte));
+  }
+  EXPECT_EQ(heard, "");
+  machine.RunFor(std::chrono::seconds(15));
+  EXPECT_EQ(heard, "-ERR the command came too slowly\r\n");
+  EXPECT_EQ(server->counters().refused, 1U);
+}
+
+// Peers that begin a command and leave it there, over a network that is simulated.
+class RespMemoryTest : public RespServerTest {
+ protected:
+  static constexpr size_t kLimit = 16U << 20;
+  static constexpr size_t kPiece = 64U << 10;
+  struct Caller {
+    std::unique_ptr<env::simulated::Peer> peer;
+    std::string heard;
+    bool over = false;
+  };
+
+  Caller& Call(std::string_view bytes) {
+    Caller& caller = callers_.emplace_back();
+    caller.peer = network_->Dial(
+        server_->port(), [&caller](std::string_view heard) { caller.heard += heard; },
+        [&caller] { caller.over = true; });
+    Send(caller, bytes);
+    return caller;
+  }
+  void Send(Caller& caller, std::string_view bytes) {
+    for (; !bytes.empty(); bytes.remove_prefix(std::min(kPiece, bytes.size()))) {
+      caller.peer->Send(std::string(bytes.substr(0, kPiece)));
+      machine_.RunFor(milliseconds(5));
+      most_ = std::max(most_, memory_.used_bytes());
+    }
+  }
+  // All of a command but its end.
+  static std::string Unfinished(size_t arguments, size_t argument_bytes) {
+    std::string text = "*" + std::to_string(arguments + 1) + "\r\n";
+    for (size_t i = 0; i < arguments; ++i)
+      text +=
+          "$" + std::to_string(argument_bytes) + "\r\n" + std::string(argument_bytes, 'x') + "\r\n";
+    return text;
+  }
+  size_t Refused() const {
+    return static_cast<size_t>(std::ranges::count_if(callers_, [](const Caller& caller) {
+      return caller.over && caller.heard.starts_with("-TRYAGAIN the memory budget is used up") &&
+             caller.heard.ends_with("connect anew, and send it again\r\n");
+    }));
+  }
+
+  env::simulated::SimulatedEnvironment machine_{1};
+  base::MemoryBudget memory_{kLimit};
+  std::unique_ptr<env::simulated::SimulatedNetwork> network_ =
+      std::make_unique<env::simulated::SimulatedNetwork>(machine_);
+  std::deque<Caller> callers_;
+  uint64_t most_ = 0;  // that was in use
+  std::unique_ptr<RespServer> server_ =
+      *RespServer::Start(*network_, machine_.clock(), memory_, first_, "", 0, RespServerOptions{});
+};
+
+TEST_F(RespMemoryTest, UnfinishedCommandsAreHeldToTheBudget) {
+  constexpr size_t kCallers = 20;
+  const std::string command = Unfinished(3, 1U << 20);
+  for (size_t i = 0; i < kCallers; ++i) Call(command);
+  machine_.RunFor(milliseconds(100));
+  EXPECT_LE(most_, kLimit);
+  EXPECT_GE(Refused(), kCallers / 2);
+  EXPECT_LT(Refused(), kCallers) << "what there is room for is kept";
+  EXPECT_EQ(server_->counters().refused, Refused());
+  // Who asks little is answered all the while.
+  const Caller& small = Call("echo a\r\n");
+  machine_.RunFor(milliseconds(10));
+  EXPECT_EQ(small.heard, "$1\r\na\r\n");
+}
+
+// A command of 50 KB may be 8,000 arguments, and the place of each is kept.
+TEST_F(RespMemoryTest, SoAreTheirArguments) {
+  constexpr size_t kCallers = 200;
+  const std::string command = Unfinished(8000, 0);
+  for (size_t i = 0; i < kCallers; ++i) Call(command);
+  machine_.RunFor(milliseconds(100));
+  EXPECT_LE(most_, kLimit);
+  EXPECT_GE(Refused(), kCallers / 4);
+}
+
+TEST_F(RespMemoryTest, NothingOfALargeCommandStays) {
+  Call("echo a\r\n");
+  machine_.RunFor(milliseconds(100));
+  const uint64_t idle = memory_.used_bytes();
+  Send(callers_.back(), Unfinished(8000, 0));
+  EXPECT_GT(memory_.used_bytes(), idle + (100U << 10));
+  Send(callers_.back(), "$1\r\na\r\necho b\r\n");
+  machine_.RunFor(milliseconds(100));
+  EXPECT_EQ(callers_.back().heard, "$1\r\na\r\n-ERR unknown  command\r\n$1\r\nb\r\n");
+  EXPECT_EQ(memory_.used_bytes(), idle);
+}
+
+TEST_F(RespMemoryTest, ThatMemoryIsShortIsToldBehindThoseThatOverlap) {
+  base::MemoryCharge rows = *memory_.TryCharge(base::MemoryAccount::kIngest, 13U << 20);
+  Caller& caller = Call("over a\r\n" + Unfinished(3, 1U << 20));
+  machine_.RunFor(milliseconds(100));
+  EXPECT_EQ(caller.heard, "");
+  EXPECT_LE(memory_.used_bytes(base::MemoryAccount::kIngest), rows.bytes()) << "dropped at once";
+  AnswerBackwards(1);
+  machine_.RunFor(milliseconds(100));
+  EXPECT_TRUE(caller.heard.starts_with("$1\r\na\r\n-TRYAGAIN the memory budget is used up"))
+      << caller.heard;
+}
+
+// Rows that fill their part of the budget take nothing from those who read.
+TEST_F(RespMemoryTest, CommandsOfAFewKilobytesAreReadWhenRowsHaveFilledTheBudget) {
+  const auto rows = memory_.TryCharge(base::MemoryAccount::kIngest, kLimit - (2U << 20));
+  ASSERT_TRUE(rows.has_value());
+  ASSERT_FALSE(memory_.TryCharge(base::MemoryAccount::kIngest, 1U << 10).has_value());
+  Caller& caller = Call(Unfinished(2, 10'000));
+  Send(caller, "$1\r\na\r\n");
+  machine_.RunFor(milliseconds(100));
+  EXPECT_EQ(caller.heard, "-ERR unknown  command\r\n");
 }
 
 TEST_F(RespServerTest, DrainAnswersThoseThatOverlap) {

@@ -1,13 +1,16 @@
 #include "protocols/resp_session.h"
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <utility>
 
 namespace headrace::protocols {
 namespace {
 
-constexpr size_t kWriteBytes = 64U << 10;      // answers gathered before they are written
-constexpr std::chrono::seconds kStallMax{30};  // inside a command
+constexpr size_t kWriteBytes = 64U << 10;        // answers gathered before they are written
+constexpr std::chrono::seconds kStallMax{30};    // without a byte inside a command
+constexpr std::chrono::seconds kCommandMax{60};  // from a command's first byte to its last
 
 }  // namespace
 
@@ -85,6 +88,7 @@ void RespSession::OnBytes(std::span<const uint8_t> bytes) {
   if (last_bytes_ == env::MonotonicTime(0) && BeginsTls(bytes))
     NoteTlsOnPlainPort(serving_.tls_notice, serving_.clock, "RESP", connection_.peer());
   last_bytes_ = serving_.clock.Now();
+  if (unread_.empty()) command_began_ = last_bytes_;
   unread_.Append(bytes);
   Pump();
 }
@@ -103,7 +107,7 @@ bool RespSession::ParseAhead(RespAhead& ahead) {
       break;
     }
     if (parser_.arguments().empty()) {
-      ahead.empty() ? unread_.Take(parser_.size()) : ahead.AddBytes(parser_.size());
+      ahead.empty() ? TakeParsed(parser_.size()) : ahead.AddBytes(parser_.size());
       parser_.Next();
       continue;
     }
@@ -130,8 +134,20 @@ bool RespSession::RunOne(RespAhead& ahead) {
   }
   if (serving_.options.authentication == Authentication::kFirst)
     NoteAuthenticated(handler_->authenticated());
-  unread_.Take(ahead.Take());
+  TakeParsed(ahead.Take());
   return true;
+}
+
+void RespSession::TakeParsed(size_t bytes) {
+  unread_.Take(bytes);
+  command_began_ = last_bytes_;  // or before, which is in its favour
+}
+
+void RespSession::KeepUnfinished() {
+  const auto kept = unread_.TrySettle(parser_.kept_bytes());
+  if (kept) return;
+  serving_.refused.fetch_add(1, std::memory_order_relaxed);
+  Refuse("TRYAGAIN", fmt::format("{}: connect anew, and send it again", kept.error().message()));
 }
 
 // Behind the answers that are still to come; then the connection closes.
@@ -175,21 +191,27 @@ void RespSession::Pump() {
   if (pumping_) return;  // an answer that came while its command was still being run
   pumping_ = true;
   // The peer was not slow while it was not read.
-  if (paused_) last_bytes_ = serving_.clock.Now();
+  if (paused_) command_began_ = last_bytes_ = serving_.clock.Now();
   held_ = false;
   RespAhead ahead;
   while (state_ == State::kReading && !connection_.choked() && !unread_.empty() && RunOne(ahead))
     if (out_.size() >= kWriteBytes) Flush();
   if (!ahead.empty()) parser_.Next();  // they are parsed again, and what came behind them
+  if (!parser_.begun()) parser_.GiveBack();
+  if (state_ == State::kReading && !connection_.choked() && parser_.begun()) KeepUnfinished();
   Flush();
   pumping_ = false;
   if (state_ == State::kReading && ended_ && !held_ && !connection_.choked()) CloseAfterAnswers();
-  if (state_ == State::kClosing && slots_.empty()) {
+  if (state_ == State::kClosing) {
     unread_.Clear();
+    parser_.Next();
+    parser_.GiveBack();
+  }
+  if (state_ == State::kClosing && slots_.empty()) {
     state_ = State::kClosed;
     connection_.CloseAfterWrites();
   }
-  unread_.Settle();
+  unread_.Settle(parser_.kept_bytes());
   const bool full =
       state_ == State::kWaiting || held_ || (state_ == State::kReading && connection_.choked());
   if (full != paused_) {
@@ -223,7 +245,8 @@ void RespSession::OnEndOfInput() {
 
 void RespSession::OnTick(env::MonotonicTime now) {
   if (state_ != State::kReading) return;
-  const bool stalled = !paused_ && parser_.begun() && now - last_bytes_ > kStallMax;
+  const bool stalled = !paused_ && parser_.begun() &&
+                       (now - last_bytes_ > kStallMax || now - command_began_ > kCommandMax);
   const bool unknown = !authenticated_ && now - began_ > serving_.options.authentication_max;
   if (!stalled && !unknown) return;
   serving_.refused.fetch_add(1, std::memory_order_relaxed);

@@ -61,6 +61,10 @@ class RespSession final : public env::Session {
   // False: it waits for those that overlap.
   bool Run(Arguments arguments);
   void Refuse(std::string_view code, std::string_view message);
+  void TakeParsed(size_t bytes);
+  // Charges the beginning of a command, of which more is to be read; refuses it when the memory
+  // budget has no room for it.
+  void KeepUnfinished();
   // `slot`: the number of an overlapping command; nothing for the one that is waited for.
   void Answer(std::optional<uint64_t> slot, RespReply::Write write);
   // Answers that are there go out as far as none before them is missing.
@@ -97,6 +101,7 @@ class RespSession final : public env::Session {
   bool paused_ = false;
   bool ended_ = false;  // the peer sends no more
   env::MonotonicTime last_bytes_{0};
+  env::MonotonicTime command_began_{0};  // the first one that was not run
 };
 
 }  // namespace headrace::protocols

@@ -1,9 +1,19 @@
 #include "protocols/unread_bytes.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace headrace::protocols {
 namespace {
 
-constexpr size_t kUncharged = 4096;  // capacity that an idle connection may keep
+using base::MemoryAccount;
+
+constexpr size_t kUncharged = 4096;      // capacity that an idle connection may keep
+constexpr uint64_t kOneRead = 64 << 10;  // more is of a large command
+
+MemoryAccount AccountOf(uint64_t bytes) {
+  return bytes <= kOneRead ? MemoryAccount::kConnections : MemoryAccount::kIngest;
+}
 
 }  // namespace
 
@@ -12,18 +22,31 @@ void UnreadBytes::Clear() {
   begin_ = 0;
 }
 
-void UnreadBytes::Settle() {
+uint64_t UnreadBytes::Trim(uint64_t parser_bytes) {
   bytes_.erase(0, begin_);
   begin_ = 0;
-  if (bytes_.empty() && bytes_.capacity() > kUncharged) std::string().swap(bytes_);
-  Charge(bytes_.capacity() > kUncharged ? bytes_.capacity() : 0);
+  // One that grows is never less than half full.
+  if (bytes_.capacity() > std::max(kUncharged, 2 * bytes_.size())) std::string(bytes_).swap(bytes_);
+  const uint64_t bytes = bytes_.capacity() + parser_bytes;
+  return bytes > kUncharged ? bytes : 0;
 }
 
-void UnreadBytes::Charge(uint64_t bytes) {
-  if (bytes == charged_) return;
-  budget_.Force(base::MemoryAccount::kIngest,
-                static_cast<int64_t>(bytes) - static_cast<int64_t>(charged_));
-  charged_ = bytes;
+void UnreadBytes::Settle(uint64_t parser_bytes) {
+  const uint64_t bytes = Trim(parser_bytes);
+  if (bytes == charge_.bytes()) return;
+  charge_.Release();
+  if (bytes == 0) return;
+  budget_.Force(AccountOf(bytes), static_cast<int64_t>(bytes));
+  charge_ = base::MemoryCharge(&budget_, AccountOf(bytes), bytes);
+}
+
+base::Result<void> UnreadBytes::TrySettle(uint64_t parser_bytes) {
+  const uint64_t bytes = Trim(parser_bytes);
+  if (bytes == charge_.bytes()) return {};
+  charge_.Release();
+  if (bytes == 0) return {};
+  HR_TRY(charge_, budget_.TryCharge(AccountOf(bytes), bytes));
+  return {};
 }
 
 }  // namespace headrace::protocols

@@ -157,7 +157,8 @@ A token that is removed from the file ends with the next command of the connecti
 | 16,384 connections, or the memory budget | `-ERR max number of clients reached`, closed |
 | 1 MiB of answers that nobody reads | no command is run until half of it is read; after 30 s without a byte taken, closed |
 | before a token was shown: 10 arguments, 1 KiB each, 4 KiB a command, 2 KiB a line; 10 s | an error, and the connection is closed |
-| 30 s inside a command | an error, closed |
+| 30 s without a byte inside a command, 60 s from its first byte to its last | an error, closed |
+| the memory budget, for what has come of a command (over 64 KiB as for rows) | `TRYAGAIN`, closed; nothing of the command was done |
 | 300 s without a byte | closed |
 | 1,024 overlapping commands under way on a connection | it is not read |
 | 1 MiB an event; events of over 2 KiB together are typed on an executor | a dead letter (rule `size`) |

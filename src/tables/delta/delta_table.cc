@@ -376,7 +376,6 @@ Result<void> DeltaTable::MakeDurable() {
   return {};
 }
 
-
 Result<void> DeltaTable::Refresh() {
   HR_TRY_VOID(ReloadIfStale());
   while (true) {

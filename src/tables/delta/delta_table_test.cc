@@ -213,8 +213,7 @@ TEST_F(DeltaTableTest, ACommitWhoseSyncFailedSurvivesAPowerCutOnceItIsBuiltOn) {
           machine->operations(Operation::kSyncFolder) + 1;
       if (dies) {
         machine->faults().crash_point = "put.after_folder_sync";
-        machine->faults().crash_hit =
-            machine->crash_point_visits().at("put.after_folder_sync") + 1;
+        machine->faults().crash_hit = machine->crash_point_visits().at("put.after_folder_sync") + 1;
         machine->faults().crash_kind = CrashKind::kKill;
       }
       EXPECT_TRUE(table->Append({}, {"headrace/l/s", 9}));

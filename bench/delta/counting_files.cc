@@ -63,6 +63,9 @@ class CountingFiles final : public env::Files {
     ++calls_.read;
     return files_.Facts(path);
   }
+  Result<void> SetModifiedAt(const std::string& path, base::Timestamp at) override {
+    return files_.SetModifiedAt(path, at);
+  }
   Result<std::string> Resolve(const std::string& path) override { return files_.Resolve(path); }
   Result<std::vector<std::string>> List(const std::string& folder) override {
     ++calls_.listed;

@@ -18,7 +18,7 @@ enum class MemoryAccount : uint8_t {
   kState,        // views
   kTables,       // rows on their way into table files
   kReplies,      // answers that are being made, and those that are not sent yet
-  kConnections,  // a fixed amount for each open one
+  kConnections,  // a fixed amount for each open one, handshakes, parts of small requests
   kArrow,        // Flight streams, by what one may hold
   kSnapshots,    // pieces of the state on their way to the disk
   kCount

@@ -121,6 +121,7 @@ base::Result<void> PutAtomically(Files& files, const std::string& path,
 
 base::Result<void> PutAgain(Files& files, const std::string& path) {
   HR_TRY(const auto there, files.OpenForReading(path));
+  HR_TRY(const FileFacts facts, files.Facts(path));
   HR_TRY(NewFile file, NewFile::Create(files, path));
   std::vector<uint8_t> piece;
   for (uint64_t at = 0; at < there->size(); at += piece.size()) {
@@ -128,6 +129,7 @@ base::Result<void> PutAgain(Files& files, const std::string& path) {
     HR_TRY_VOID(there->ReadAt(at, piece));
     HR_TRY_VOID(file.Append(piece));
   }
+  HR_TRY_VOID(file.SetModifiedAt(facts.modified_at));
   return file.PublishOver();
 }
 

@@ -69,6 +69,8 @@ class Files {
   virtual base::Result<std::vector<uint8_t>> ReadAll(const std::string& path) = 0;
   virtual base::Result<bool> Exists(const std::string& path) = 0;
   virtual base::Result<FileFacts> Facts(const std::string& path) = 0;
+  // What Facts tells, of a file that takes another's place. As durable as its name.
+  virtual base::Result<void> SetModifiedAt(const std::string& path, base::Timestamp at) = 0;
   // The absolute path of what `path` names, every link followed.
   virtual base::Result<std::string> Resolve(const std::string& path) = 0;
   // Names (not paths) in a folder, sorted; kNotFound when there is no such folder.
@@ -119,6 +121,10 @@ class NewFile {
   // Durable under its name, whoever had it: as the last call, also after a Publish that found it
   // taken.
   base::Result<void> PublishOver();
+  // What Files::Facts will tell of it. After the last Append.
+  base::Result<void> SetModifiedAt(base::Timestamp at) {
+    return files_.SetModifiedAt(temporary_, at);
+  }
 
  private:
   NewFile(Files& files, std::string path, std::string temporary,
@@ -139,8 +145,8 @@ base::Result<void> PutIfAbsent(Files& files, const std::string& path,
 // The same, but replaces `path` atomically.
 base::Result<void> PutAtomically(Files& files, const std::string& path,
                                  std::span<const uint8_t> bytes);
-// Replaces `path` by a file with the same bytes: durable although an earlier sync of its folder
-// failed, after which no later one proves anything of the entries that were there.
+// Replaces `path` by a file with the same bytes and time: durable although an earlier sync of its
+// folder failed, after which no later one proves anything of the entries that were there.
 base::Result<void> PutAgain(Files& files, const std::string& path);
 
 }  // namespace headrace::env

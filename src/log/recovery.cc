@@ -227,9 +227,20 @@ Result<void> CheckSealed(SegmentCursor& cursor) {
   return Corrupt(cursor, cursor.offset(), "a record is damaged, and a later segment follows");
 }
 
+// The sync of its name may have failed. On a full disk it is believed: only what goes makes room.
+Result<void> PutResidueAgain(env::Files& files, const std::string& folder,
+                             const std::string& path) {
+  auto put = env::PutAgain(files, path);
+  if (put || put.error().code() != ErrorCode::kStorageFull) return put;
+  HR_TRY_VOID(files.SyncFolder(folder));
+  base::LogWarning("log.residue_not_put_again",
+                   {{"file", path}, {"error", put.error().ToString()}});
+  return {};
+}
+
 // What retention had begun when the engine ended is finished.
-Result<void> SettleRetention(env::Environment& environment, base::LogId log, LogFiles& found,
-                             LogTail& tail) {
+Result<void> SettleRetention(env::Environment& environment, const std::string& folder,
+                             base::LogId log, LogFiles& found, LogTail& tail) {
   env::Files& files = environment.files();
   HR_TRY(const ResidueNames residues, SortResidues(found.residues));
   for (const ResidueName& name : residues.files) {
@@ -243,10 +254,15 @@ Result<void> SettleRetention(env::Environment& environment, base::LogId log, Log
     // Only what is whole takes a segment's place.
     HR_TRY_VOID(ScanResidue(files, log, tail.residues.back(), {},
                             [](const EpochRef&) { return Result<void>(); }));
-    const auto durable = env::PutAgain(files, residues.files.back().path);
-    // A full disk gets room only by what goes.
-    if (!durable && durable.error().code() != ErrorCode::kStorageFull) return durable;
     environment.CrashPoint("retain.before_settle");
+  }
+  for (const ResidueName& name : residues.files) {
+    const bool replaces = (name.last == residues.through() && !found.segments.empty() &&
+                           was_let_go(found.segments.front())) ||
+                          std::ranges::any_of(residues.superfluous, [&](const ResidueName& each) {
+                            return name.first <= each.first && each.last <= name.last;
+                          });
+    if (replaces) HR_TRY_VOID(PutResidueAgain(files, folder, name.path));
   }
   for (const ResidueName& name : residues.superfluous) HR_TRY_VOID(files.Remove(name.path));
   for (const SegmentName& segment : found.segments) {
@@ -341,7 +357,7 @@ Result<LogTail> Recover(env::Environment& environment, const std::string& folder
   HR_TRY(LogFiles found, ListLog(files, folder));
   Reading reading{from, progress, visit, {}};
   LogTail& tail = reading.tail;
-  HR_TRY_VOID(SettleRetention(environment, log, found, tail));
+  HR_TRY_VOID(SettleRetention(environment, folder, log, found, tail));
   HR_TRY_VOID(PassResidues(reading));
   const std::vector<SegmentName>& segments = found.segments;
   if (segments.empty() && !tail.residues.empty())

@@ -145,7 +145,6 @@ TEST_F(Resume, FromACaptureAndLaterEpochsTheLogIsWhatItIsFromAllEpochs) {
   }
 }
 
-// A log of `epochs` epochs and a capture after the last.
 // In mode os a capture syncs what was written; epochs go on meanwhile.
 TEST_F(Resume, ACaptureWhoseSyncFailsEndsTheLogInAnOrderlyWay) {
   size_t ended = 0;
@@ -186,6 +185,7 @@ TEST_F(Resume, ACaptureWhoseSyncFailsEndsTheLogInAnOrderlyWay) {
   EXPECT_GT(ended, 10U);
 }
 
+// A log of `epochs` epochs and a capture after the last.
 std::optional<StateCapture> Extend(SimulatedEnvironment& machine, int64_t epochs) {
   TestLog log(machine);
   if (!log.Open() || log.error) return std::nullopt;

@@ -35,6 +35,7 @@ struct KnownAtRule {
   size_t field = 0;
   base::Duration offset{0};
   bool assumed() const { return kind != Kind::kVisible; }
+  bool operator==(const KnownAtRule&) const = default;
 };
 
 // Who must be able to read what, when a stream's contract is changed. That rows of before can be

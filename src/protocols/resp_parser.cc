@@ -14,7 +14,7 @@ namespace {
 // Bytes of the line that says a length, up to its line feed: whether it is too long must not depend
 // on the pieces in which it comes.
 constexpr size_t kNumberLineMax = 32;
-constexpr size_t kPlacesKept = 64;  // between two commands
+constexpr size_t kPlacesKept = 256;  // between two commands
 
 std::optional<int64_t> Number(std::string_view text) {
   int64_t number = 0;
@@ -111,7 +111,8 @@ void RespParser::GiveBack() {
 }
 
 size_t RespParser::kept_bytes() const {
-  return places_.capacity() * sizeof(places_[0]) + arguments_.capacity() * sizeof(arguments_[0]);
+  return places_.capacity() * sizeof(decltype(places_)::value_type) +
+         arguments_.capacity() * sizeof(decltype(arguments_)::value_type);
 }
 
 RespParser::Outcome RespParser::Fail(std::string why) {

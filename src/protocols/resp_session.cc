@@ -68,7 +68,7 @@ void RespSession::NoteAuthenticated(bool authenticated) {
   parser_.UseLimits(authenticated ? serving_.options.limits : serving_.options.limits_before);
 }
 
-// Who showed a token did so to the handlers before.
+// Who showed a token did so to the handlers before, which therefore stay.
 bool RespSession::MustConnectAnew() const {
   return serving_.options.authentication == Authentication::kFirst && made_by_ != nullptr &&
          made_by_ != serving_.handlers.load(std::memory_order_acquire);
@@ -76,7 +76,8 @@ bool RespSession::MustConnectAnew() const {
 
 RespHandler& RespSession::handler() {
   const RespHandlers* now = serving_.handlers.load(std::memory_order_acquire);
-  if (now != made_by_) {
+  const bool stays = serving_.options.authentication == Authentication::kFirst;
+  if (handler_ == nullptr || (now != made_by_ && !stays)) {
     handler_ = (*now)(number_);
     made_by_ = now;
   }

@@ -159,7 +159,9 @@ Result<EpochId> LogGoesOnAfter(log::LogReader& log, const PublishedStream& strea
                     "`tables`, or keep the log for longer (log.keep)",
                     held, stream.name));
   const auto& plan = told.newest_plan;
-  if (!plan || plan->last <= marker || plan->after == marker) return before_first;
+  // A plan that is not carried out holds its rows in the log.
+  const bool open = plan && plan->after == marker && first <= plan->last;
+  if (!plan || plan->last <= marker || open) return before_first;
   return base::Fail(base::ErrorCode::kFailedPrecondition,
                     fmt::format("{}, the table those up to {}: one of them was restored from an "
                                 "older copy",

@@ -1,6 +1,7 @@
 #include "training/arrival_rules.h"
 
 #include <algorithm>
+#include <map>
 
 #include "pipeline/streams/known_at.h"
 
@@ -28,6 +29,7 @@ std::vector<int64_t> KnownUnder(KnownAtRule rule, const pipeline::StreamDefiniti
 }  // namespace
 
 void ArrivalRules::Add(base::EpochId from, base::Timestamp at, const KnownAtRule& rule) {
+  if (!rules_.empty() && rules_.back().rule == rule) return;
   if (!rules_.empty()) rules_.back().until = at;
   rules_.push_back({from, rule, base::Timestamp::Max()});
 }
@@ -52,13 +54,12 @@ std::set<size_t> ArrivalRules::Fields(const pipeline::StreamDefinition& stream) 
 base::Timestamp ArrivalRules::SetKnownAt(const pipeline::StreamDefinition& stream,
                                          tables::PositionedRows& rows) const {
   base::Timestamp all_known = base::Timestamp::Min();
-  const Rule* under = nullptr;
-  std::vector<int64_t> known;
+  std::map<const Rule*, std::vector<int64_t>> known_under;
   for (size_t row = 0; row < rows.positions.size(); ++row) {
     const Rule& rule = RuleAt(rows.positions[row].epoch());
     if (!rule.rule.assumed()) continue;
-    if (&rule != under) known = KnownUnder(rule.rule, stream, rows.rows);
-    under = &rule;
+    std::vector<int64_t>& known = known_under[&rule];
+    if (known.empty()) known = KnownUnder(rule.rule, stream, rows.rows);
     rows.known_at[row] = known[row];
     all_known = std::max({all_known, rule.until, base::Timestamp{known[row]}});
   }

@@ -26,6 +26,11 @@ columns::SchemaRef Selected(const columns::Schema& schema, const std::set<size_t
   return std::make_shared<const columns::Schema>(std::move(selected));
 }
 
+void CountUnknown(const tables::PositionedRows& rows, ScannedRows& scanned) {
+  scanned.of_unknown_time +=
+      static_cast<uint64_t>(std::ranges::count(rows.known_at, base::Timestamp::Max().us));
+}
+
 }  // namespace
 
 void ScannedRows::Add(const ScannedRows& more) {
@@ -100,10 +105,13 @@ Result<ScannedRows> History::ScanRows(const pipeline::StreamDefinition& stream,
   std::set<size_t> wanted(fields.begin(), fields.end());
   wanted.merge(rules.Fields(stream));
   const auto visit = [&](const tables::PositionedRows& rows) -> Result<void> {
+    if (!rules.any_assumed()) {
+      CountUnknown(rows, scanned);
+      return visit_known(rows);
+    }
     tables::PositionedRows known = rows;
     scanned.assumed_before = std::max(scanned.assumed_before, rules.SetKnownAt(stream, known));
-    scanned.of_unknown_time +=
-        static_cast<uint64_t>(std::ranges::count(known.known_at, base::Timestamp::Max().us));
+    CountUnknown(known, scanned);
     return visit_known(known);
   };
   const auto id = streams_.find(stream.name);

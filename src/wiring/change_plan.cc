@@ -110,7 +110,8 @@ class Planner {
     for (const pipeline::StreamDefinition& stream : next().streams) {
       const auto was = before_.StreamNamed(stream.name);
       if (!stream.derived() || !was || refused_streams_.contains(stream.name)) continue;
-      if (*before_.streams[*was].schema() != *stream.schema())
+      if (*before_.streams[*was].schema() != *stream.schema() ||
+          KeyTypes(before_, before_.streams[*was]) != KeyTypes(next(), stream))
         RefuseDerived({stream.name, ChangeKind::kAltered});
     }
     for (const auto& setting : plan_.diff.settings)
@@ -119,6 +120,16 @@ class Planner {
         Refuse(fmt::format(
             "`{}` is {}: that needs a start; stop the engine and `headrace serve` the new file",
             setting.name, NameOf(setting.difference)));
+  }
+
+  // Of what joins it to its dimension: rows are met by the type that they had at the start.
+  static std::vector<columns::Type> KeyTypes(const pipeline::PipelineDefinition& definition,
+                                             const pipeline::StreamDefinition& stream) {
+    std::vector<columns::Type> types;
+    if (!stream.derivation->as_of) return types;
+    for (const size_t field : stream.derivation->as_of->key)
+      types.push_back(definition.streams[stream.derivation->source].schema()->field(field).type);
+    return types;
   }
 
   void RefuseDerived(const pipeline::NamedDifference& stream) {

@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <span>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -172,6 +174,25 @@ TEST(DefinitionChanges, RefusedWhereTheTableIsGone) {
     ASSERT_TRUE(lives.machine_->files().Remove(folder + "/" + name));
   const std::string before = lives.Answers();
   EXPECT_NE(lives.Apply(To(Text(kDay, Table::kYes, keep))), "");
+  EXPECT_EQ(lives.Answers(), before);
+}
+
+// Restored from an older copy, or made anew: what it lacks the log has let go.
+TEST(DefinitionChanges, RefusedWhereTheTableIsAnOlderOne) {
+  const std::string keep = "log: {keep: 1m}\n";
+  Lives lives(Text(kHour, Table::kYes, keep));
+  for (int plan = 0; plan < 2; ++plan) {
+    for (int i = 0; i < 20; ++i) lives.Send(500);
+    lives.LetGo();
+  }
+  const std::string folder = std::string(kData) + "/tables/payments/_delta_log";
+  const auto commits = lives.machine_->files().List(folder);
+  ASSERT_TRUE(commits && commits->size() > 2);
+  for (const std::string& name : std::span(*commits).subspan(2))
+    ASSERT_TRUE(lives.machine_->files().Remove(folder + "/" + name));
+  const std::string before = lives.Answers();
+  const std::string why = lives.Apply(To(Text(kDay, Table::kYes, keep)));
+  EXPECT_NE(why.find("restored from an older copy"), std::string::npos) << why;
   EXPECT_EQ(lives.Answers(), before);
 }
 

@@ -26,8 +26,10 @@ base::Result<columns::Atomicity> AtomicityOf(const HttpRequest& request) {
   const auto text = request.Query("atomic");
   const auto atomic = protocols::ReadFlag(text.value_or("false"));
   if (!atomic)
-    return base::Fail(base::ErrorCode::kInvalidInput,
-                      fmt::format("atomic `{}` is neither true nor false", *text));
+    return base::Fail(
+        base::Error(base::ErrorCode::kInvalidInput,
+                    fmt::format("atomic `{}` is neither true nor false: say which", *text))
+            .With("field", "atomic"));
   return *atomic ? columns::Atomicity::kAllOrNone : columns::Atomicity::kGoodRowsIn;
 }
 

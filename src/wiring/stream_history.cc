@@ -10,6 +10,7 @@
 #include "columns/conform.h"
 #include "pipeline/streams/derived_streams.h"
 #include "pipeline/streams/unnest.h"
+#include "tables/stream_rows.h"
 
 namespace headrace::wiring {
 namespace {
@@ -91,6 +92,8 @@ Result<void> StreamHistory::OpenTable(EpochId first) {
   // There is one even of a stream without rows: its publisher makes it at its first start.
   HR_TRY(auto table,
          tables::TableReader::Open(environment_, source_.data_folder + "/tables/" + stream_.name));
+  const EpochId marker = table->Marker(log_->log(), stream_.name).value_or(EpochId{0});
+  HR_TRY_VOID(tables::LogGoesOnAfter(*log_, stream_, marker, tables::LogKeeps::kUntilPublished));
   table_until_ = EpochId{first.value - 1};
   HR_TRY(stretches_, table->FilesOf(log_->log(), stream_.id));
   table_ = std::move(table);
@@ -262,8 +265,6 @@ Result<void> StreamHistory::Put(pipeline::HistoryRows slice) {
     slices_.push_back(std::move(slice));
     return {};
   }
-  pipeline::HistoryRows made{.stream = source_.number, .rows = {}, .positions = {}};
-  std::vector<columns::ColumnBatch> parts;
   const columns::ColumnBatch rows = columns::ConformTo(stream_.schema, slice.rows);
   for (size_t begin = 0, end = 0; begin < slice.positions.size(); begin = end) {
     const auto of_epoch = [epoch = slice.positions[begin].epoch()](columns::Position position) {
@@ -274,13 +275,14 @@ Result<void> StreamHistory::Put(pipeline::HistoryRows slice) {
     end = unnests_ ? static_cast<size_t>(until - slice.positions.begin()) : slice.positions.size();
     HR_TRY(pipeline::DerivedRows derived,
            Make(source_.number, rows.Slice(begin, end), from->epoch()));
+    if (derived.from.empty()) continue;
+    pipeline::HistoryRows made{
+        .stream = source_.number, .rows = std::move(derived.rows), .positions = {}};
+    made.positions.reserve(derived.from.size());
     for (const uint32_t row : derived.from)
       made.positions.push_back(NextPosition(slice.positions[begin + row].epoch()));
-    if (!derived.from.empty()) parts.push_back(std::move(derived.rows));
+    slices_.push_back(std::move(made));
   }
-  if (parts.empty()) return {};
-  made.rows = columns::ColumnBatch::Concat(parts);
-  slices_.push_back(std::move(made));
   return {};
 }
 

@@ -126,6 +126,15 @@ class LocalFiles final : public Files {
                      {found.st_mtim.tv_sec * 1'000'000 + found.st_mtim.tv_nsec / 1'000}};
   }
 
+  base::Result<void> SetModifiedAt(const std::string& path, base::Timestamp at) override {
+    const std::array<timespec, 2> times = {
+        {{.tv_sec = 0, .tv_nsec = UTIME_OMIT},
+         {.tv_sec = at.us / 1'000'000, .tv_nsec = at.us % 1'000'000 * 1'000}}};
+    if (::utimensat(AT_FDCWD, path.c_str(), times.data(), 0) != 0)
+      return base::Fail(SystemError("utimensat", path, errno));
+    return {};
+  }
+
   base::Result<std::string> Resolve(const std::string& path) override {
     const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(path.c_str(), nullptr),
                                                           ::free);

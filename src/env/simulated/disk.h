@@ -31,8 +31,8 @@ class DiskFile {
   uint64_t size() const { return seen_.size(); }
   std::span<const uint8_t> bytes() const { return seen_; }
   void Write(uint64_t offset, std::span<const uint8_t> bytes);
-  // The wall clock at the last write; metadata that no crash loses.
-  void Touch(base::Timestamp now) { modified_at_ = now; }
+  // The wall clock at the last write, or as it was set; metadata that no crash loses.
+  void Touch(base::Timestamp at) { modified_at_ = at; }
   base::Timestamp modified_at() const { return modified_at_; }
   // What a sync makes durable: sectors written since the last one, as they are when it begins.
   class Syncing {

@@ -218,6 +218,12 @@ class SimulatedFiles final : public Files {
     return FileFacts{file->size(), file->modified_at()};
   }
 
+  Result<void> SetModifiedAt(const std::string& path, base::Timestamp at) override {
+    HR_TRY(const DiskFileRef file, Find(path));
+    file->Touch(at);
+    return {};
+  }
+
   Result<std::string> Resolve(const std::string& path) override {
     if (!disk().HasFolder(path)) HR_TRY_VOID(Find(path));
     return path;  // no links and no current folder here: a name is whole as it is

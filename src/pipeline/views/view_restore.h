@@ -25,10 +25,10 @@ class ViewRestore {
   // kFailedPrecondition when such a view is of a joined stream, or one without repeats, whose
   // history is not read back, and as DerivedStreams::NoteCaptured; kCorruption; kUnsupported. One
   // that takes no rows of epochs up to `through`, the last that may be in the capture, is whole:
-  // the replay brings all its rows. `captured`: the definition that was in force, if it is known.
+  // the replay brings all its rows. `captured_under`: the definition that was in force, if known.
   static base::Result<ViewRestore> Begin(ViewSet& views, std::span<const uint8_t> layout,
                                          base::EpochId through = kSinceThisEntry,
-                                         const PipelineDefinition* captured = nullptr);
+                                         const PipelineDefinition* captured_under = nullptr);
 
   // Names of the views that stay empty.
   const std::vector<std::string>& missing() const { return missing_; }

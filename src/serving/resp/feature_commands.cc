@@ -117,7 +117,7 @@ void FeatureCommands::Expect(std::span<const std::span<const std::string_view>> 
     auto question = ReadKey(definition(), arguments[1]);
     if (!question) continue;
     questions_.push_back(*question);
-    expected_.push_back({arguments[1].data(), std::move(*question)});
+    expected_.push_back({arguments[1], std::move(*question)});
   }
   if (questions_.size() > 1) verbs_.answers->Expect(definition(), questions_);
 }
@@ -182,7 +182,8 @@ base::Result<bool> FeatureCommands::Ask() {
 
 base::Result<bool> FeatureCommands::AskKey(std::string_view key) {
   questions_.resize(1);
-  const auto expected = std::ranges::find(expected_, key.data(), &ExpectedKey::text);
+  const auto expected = std::ranges::find_if(
+      expected_, [&](const ExpectedKey& each) { return each.text.data() == key.data(); });
   if (expected != expected_.end()) {
     questions_[0] = std::move(expected->question);
   } else {

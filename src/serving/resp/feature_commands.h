@@ -76,7 +76,7 @@ class FeatureCommands final : public protocols::RespHandler {
   FieldList fields_;
   // Of the commands that Run gets next, those that begin with a key, while definition_ stays.
   struct ExpectedKey {
-    const char* text;  // where it was read: no other key of the commands begins there
+    std::string_view text;  // as it was read: no other key of the commands begins there
     KeyQuestion question;
   };
   std::vector<ExpectedKey> expected_;

@@ -186,7 +186,7 @@ Result<void> DeltaTable::Load() {
   HR_TRY(static_cast<LogState&>(fresh), ReplayLog(environment_.files(), folder_, std::nullopt,
                                                   keep_ == Keep::kFiles ? &sink : nullptr));
   snapshot_ = std::move(fresh);
-  durable_ = snapshot_.version - 1;
+  if (!sync_failed_ || durable_ >= snapshot_.version) durable_ = snapshot_.version - 1;
   doubted_ = snapshot_.newest_ours;
   // What was counted before leaves out whatever others have done since.
   added_ = {};

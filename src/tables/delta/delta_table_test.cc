@@ -235,6 +235,19 @@ TEST_F(DeltaTableTest, ACommitWhoseSyncFailedSurvivesAPowerCutOnceItIsBuiltOn) {
   }
 }
 
+// Versions are found by the times of their files.
+TEST_F(DeltaTableTest, AnOpenedTableKeepsTheTimesOfItsCommits) {
+  {
+    ASSERT_TRUE(OpenForAppend()->Append({}, {"headrace/l/s", 9}));
+  }
+  const std::string newest = folder_ + "/_delta_log/00000000000000000001.json";
+  const auto before = std::filesystem::file_time_type::clock::now() - std::chrono::hours(30);
+  std::filesystem::last_write_time(newest, before);
+  const auto facts = environment_->files().Facts(newest);
+  OpenForAppend();
+  EXPECT_EQ(environment_->files().Facts(newest)->modified_at, facts->modified_at);
+}
+
 // Nor of commits of others that it goes after.
 TEST_F(DeltaTableTest, NothingIsPutAfterACommitWhoseSyncFailed) {
   using env::simulated::Operation;

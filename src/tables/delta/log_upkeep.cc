@@ -232,6 +232,8 @@ Result<size_t> CleanUpLog(env::Environment& environment, const std::string& fold
   } sink;
   HR_TRY(const CheckpointHead sound, ReadCheckpoint(files, log, *kept, &sink));
   if (!sound.actions.protocol) return 0;
+  // The sync of their names may have failed; nothing else has what is removed.
+  for (const std::string& name : kept->names) HR_TRY_VOID(env::PutAgain(files, log + "/" + name));
   return RemoveBefore(environment, log, kept->version);
 }
 

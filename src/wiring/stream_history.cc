@@ -273,8 +273,14 @@ Result<void> StreamHistory::Put(pipeline::HistoryRows slice) {
     const auto from = slice.positions.begin() + static_cast<ptrdiff_t>(begin);
     const auto until = std::partition_point(from, slice.positions.end(), of_epoch);
     end = unnests_ ? static_cast<size_t>(until - slice.positions.begin()) : slice.positions.size();
-    HR_TRY(pipeline::DerivedRows derived,
-           Make(source_.number, rows.Slice(begin, end), from->epoch()));
+    Result<void> counted;
+    pipeline::DerivedRows derived =
+        pipeline::DeriveFromRoot(source_.definition, source_.number, rows.Slice(begin, end),
+                                 [&](size_t stream, const pipeline::UnnestCounts& lists) {
+                                   if (counted)
+                                     counted = CountUnnested(stream, lists, from->epoch());
+                                 });
+    HR_TRY_VOID(counted);
     if (derived.from.empty()) continue;
     pipeline::HistoryRows made{
         .stream = source_.number, .rows = std::move(derived.rows), .positions = {}};
@@ -291,25 +297,8 @@ columns::Position StreamHistory::NextPosition(EpochId epoch) {
   return columns::Position::Of(epoch, derived_rows_++);
 }
 
-// As pipeline::DeriveFromRoot, but here are pieces of an epoch: what its lists became is counted
-// before a condition leaves rows out, as which elements were left out live is not told by a piece.
-Result<pipeline::DerivedRows> StreamHistory::Make(size_t stream,
-                                                  const columns::ColumnBatch& root_rows,
-                                                  EpochId epoch) {
-  const pipeline::Derivation& derivation = *source_.definition.streams[stream].derivation;
-  pipeline::DerivedRows source{root_rows, {}};
-  const bool of_derived = source_.definition.streams[derivation.source].derived();
-  if (of_derived) {
-    HR_TRY(source, Make(derivation.source, root_rows, epoch));
-  }
-  pipeline::DerivationCounts counts = CountsOf(derivation);
-  pipeline::DerivedRows derived = Derive(derivation, source.rows, counts);
-  if (derivation.unnest) HR_TRY_VOID(CountUnnested(stream, counts.unnest, epoch));
-  if (of_derived)
-    for (uint32_t& row : derived.from) row = source.from[row];
-  return derived;
-}
-
+// Here are pieces of an epoch: what its lists became is counted before a condition leaves rows out,
+// as which elements were left out live is not told by a piece.
 Result<void> StreamHistory::CountUnnested(size_t stream, const pipeline::UnnestCounts& lists,
                                           EpochId epoch) {
   auto& [of_epoch, rows] = unnested_[stream];

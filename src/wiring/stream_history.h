@@ -79,8 +79,6 @@ class StreamHistory {
   base::Result<void> Keep(const columns::ColumnBatch& rows,
                           std::vector<columns::Position> positions);
   base::Result<void> Put(pipeline::HistoryRows slice);
-  base::Result<pipeline::DerivedRows> Make(size_t stream, const columns::ColumnBatch& root_rows,
-                                           base::EpochId epoch);
   base::Result<void> CountUnnested(size_t stream, const pipeline::UnnestCounts& lists,
                                    base::EpochId epoch);
   columns::Position NextPosition(base::EpochId epoch);

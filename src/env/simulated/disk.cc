@@ -142,7 +142,6 @@ void Disk::AddRoot(const std::string& path) {
 
 void Disk::AddFolder(const std::string& path) { Do({"", path, nullptr}); }
 void Disk::Enter(const std::string& path, DiskFileRef file) { Do({"", path, std::move(file)}); }
-void Disk::RemoveFolder(const std::string& path) { Do({path, "", nullptr}); }
 void Disk::Remove(const std::string& path) { Do({path, "", nullptr}); }
 void Disk::Rename(const std::string& from, const std::string& to) { Do({from, to, Find(from)}); }
 

@@ -87,9 +87,8 @@ class Disk {
 
   // Each is seen at once, and durable after SyncFolder of the folder it is in.
   void AddFolder(const std::string& path);
-  void RemoveFolder(const std::string& path);  // an empty one
   void Enter(const std::string& path, DiskFileRef file);
-  void Remove(const std::string& path);
+  void Remove(const std::string& path);  // a file, or an empty folder
   void Rename(const std::string& from, const std::string& to);
   void SyncFolder(const std::string& folder);
   // A sync that failed: some of the folder's changes are durable, and none is pending any more.

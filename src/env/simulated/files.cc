@@ -314,7 +314,7 @@ class SimulatedFiles final : public Files {
       CrashPoint("folder.after_create");
     }
     auto synced = SyncFolder(FolderOf(path));
-    if (!synced && made && !life_->over()) disk().RemoveFolder(path);
+    if (!synced && made && !life_->over()) disk().Remove(path);
     CrashPoint("folder.after_sync");
     return synced;
   }

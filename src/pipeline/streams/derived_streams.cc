@@ -460,15 +460,18 @@ base::Result<void> DerivedStreams::RestoreUnnestCounts(columns::ByteReader& in) 
   return {};
 }
 
-DerivedRows DeriveFromRoot(const PipelineDefinition& definition, size_t stream,
-                           const columns::ColumnBatch& root_rows) {
+DerivedRows DeriveFromRoot(
+    const PipelineDefinition& definition, size_t stream, const columns::ColumnBatch& root_rows,
+    const std::function<void(size_t stream, const UnnestCounts& lists)>& tell) {
   const Derivation& derivation = *definition.streams[stream].derivation;
+  const bool of_derived = definition.streams[derivation.source].derived();
+  DerivedRows source{root_rows, {}};
+  if (of_derived) source = DeriveFromRoot(definition, derivation.source, root_rows, tell);
   DerivationCounts counts = CountsOf(derivation);
-  if (!definition.streams[derivation.source].derived())
-    return Derive(derivation, root_rows, counts);
-  const DerivedRows source = DeriveFromRoot(definition, derivation.source, root_rows);
   DerivedRows derived = Derive(derivation, source.rows, counts);
-  for (uint32_t& row : derived.from) row = source.from[row];
+  if (derivation.unnest && tell) tell(stream, counts.unnest);
+  if (of_derived)
+    for (uint32_t& row : derived.from) row = source.from[row];
   return derived;
 }
 

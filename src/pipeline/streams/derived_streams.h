@@ -4,6 +4,7 @@
 // made of.
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -148,9 +149,11 @@ class DerivedStreams {
 };
 
 // The rows of `stream`, which is made without joins, that are made of these of its root
-// (PipelineDefinition::RootOf), which are all of an epoch if lists are unnested. Counts nothing.
-DerivedRows DeriveFromRoot(const PipelineDefinition& definition, size_t stream,
-                           const columns::ColumnBatch& root_rows);
+// (PipelineDefinition::RootOf), which are all of an epoch if lists are unnested. Counts nothing,
+// but tells what lists became in each stream that unnests some.
+DerivedRows DeriveFromRoot(
+    const PipelineDefinition& definition, size_t stream, const columns::ColumnBatch& root_rows,
+    const std::function<void(size_t stream, const UnnestCounts& lists)>& tell = {});
 
 // A text for each derived stream that says all that its rows depend on: state of views over another
 // text is not used again. Empty for a stream that comes in.

@@ -1,6 +1,7 @@
 #include "log/residue.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -25,8 +26,14 @@ std::unexpected<base::Error> Corrupt(const std::string& path, uint64_t offset, s
                   .With("offset", std::to_string(offset)));
 }
 
+// Those of a table have a payload; without one the entry only had an epoch sealed.
+bool IsPlan(const ControlEntry& entry) {
+  return entry.kind == ControlEntry::Kind::kPublishPlan && !entry.payload.empty();
+}
+
 bool IsLasting(const ControlEntry& entry) {
-  return entry.kind == ControlEntry::Kind::kDefinition || entry.kind == ControlEntry::Kind::kStream;
+  return entry.kind == ControlEntry::Kind::kDefinition ||
+         entry.kind == ControlEntry::Kind::kStream || IsPlan(entry);
 }
 
 uint64_t RefusedRows(const Epoch& epoch) {
@@ -89,6 +96,26 @@ void ResidueWriter::Add(const Epoch& epoch) {
     head_.forgotten += RefusedRows(epoch);
   }
   if (kept.controls.empty() && kept.rejects.empty()) return;
+  if (all) return Append(kept);
+  KeepLasting(std::move(kept));
+}
+
+void ResidueWriter::KeepLasting(Epoch kept) {
+  for (const ControlEntry& entry : kept.controls) {
+    if (!IsPlan(entry)) continue;
+    const auto [newest, first] = newest_plans_.emplace(entry.name, kept.id);
+    if (first || newest->second == kept.id) continue;
+    const auto older = lasting_.find(std::exchange(newest->second, kept.id));
+    std::erase_if(older->second.controls, [&](const ControlEntry& each) {
+      return IsPlan(each) && each.name == entry.name;
+    });
+    if (older->second.controls.empty()) lasting_.erase(older);
+  }
+  const base::EpochId id = kept.id;
+  lasting_.emplace(id, std::move(kept));
+}
+
+void ResidueWriter::Append(const Epoch& kept) {
   ++head_.epochs;
   ByteWriter out(record_);
   const size_t size_at = out.size();
@@ -98,7 +125,7 @@ void ResidueWriter::Add(const Epoch& epoch) {
   std::ranges::copy_n(reinterpret_cast<const uint8_t*>(&size), sizeof(size),
                       record_.begin() + static_cast<std::ptrdiff_t>(size_at));
   ++in_record_;
-  last_in_record_ = epoch.id;
+  last_in_record_ = kept.id;
   if (record_.size() >= kRecordPayloadBytes) EndRecord();
 }
 
@@ -138,6 +165,7 @@ void ResidueWriter::Learn(std::span<const StreamEntry> streams) {
 }
 
 std::vector<uint8_t> ResidueWriter::Bytes() {
+  for (const auto& [id, kept] : lasting_) Append(kept);
   EndRecord();
   head_.records = static_cast<uint32_t>(payloads_.size());
   std::vector<uint8_t> record(kRecordHeaderBytes, 0);

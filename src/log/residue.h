@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct ResidueHead {
   base::Timestamp newest = base::Timestamp::Min();  // when the last one was, for its age
   uint64_t refused = 0;                             // rows held
   uint64_t forgotten = 0;  // refused rows of these epochs not held any more
+  // kDefinitions: definitions, streams, and the newest publish plan of each table.
   enum class Holds : uint8_t { kAll = 0, kDefinitions = 1 } holds = Holds::kAll;
   uint32_t epochs = 0;   // that have anything
   uint32_t records = 0;  // that follow the head
@@ -53,7 +55,7 @@ class ResidueWriter {
   void Cover(base::EpochId first, base::EpochId last, uint64_t last_checksum,
              base::Timestamp newest);
   void Learn(std::span<const StreamEntry> streams);
-  // From now on only definitions and streams are kept; refused rows are counted as forgotten.
+  // Before the first epoch; refused rows are counted as forgotten.
   void KeepDefinitionsOnly() { head_.holds = ResidueHead::Holds::kDefinitions; }
 
   // The whole file. Once.
@@ -61,11 +63,17 @@ class ResidueWriter {
   const ResidueHead& head() const { return head_; }
 
  private:
+  void KeepLasting(Epoch kept);
+  void Append(const Epoch& kept);
   void EndRecord();
 
   const base::LogId log_;
   ResidueHead head_;
   Catalogue streams_;
+  // Where definitions only are kept: what is not in a record yet, as a newer plan takes the place
+  // of an older one, and the epoch of each table's newest.
+  std::map<base::EpochId, Epoch> lasting_;
+  std::map<std::string, base::EpochId> newest_plans_;
   std::vector<uint8_t> record_;  // payload of the record that is gathered, without its count
   uint32_t in_record_ = 0;
   base::EpochId last_in_record_;

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 #include "base/log.h"
@@ -46,6 +47,7 @@ LogOptions RetainOptions() {
 struct Shown {
   std::vector<std::string> refused;      // payloads
   std::vector<std::string> definitions;  // names
+  std::map<std::string, int> plans;      // the number of the newest of each table
   std::vector<EpochId> epochs;
 };
 
@@ -56,8 +58,11 @@ base::Result<Shown> ReadRefused(env::Environment& environment) {
     shown.epochs.push_back(epoch->id);
     for (const StreamRejects& rejects : epoch->rejects)
       for (const columns::RejectedRow& row : rejects.rows) shown.refused.push_back(row.payload);
-    for (const ControlEntry& entry : epoch->controls)
+    for (const ControlEntry& entry : epoch->controls) {
       if (entry.kind == ControlEntry::Kind::kDefinition) shown.definitions.push_back(entry.name);
+      if (entry.kind == ControlEntry::Kind::kPublishPlan && !entry.payload.empty())
+        shown.plans[entry.name] = entry.payload[0] * 256 + entry.payload[1];
+    }
     return base::Result<void>();
   }));
   return shown;
@@ -116,15 +121,18 @@ class RetainedLog {
     ASSERT_FALSE(log_->error) << log_->error->ToString();
     CheckAll(machine);
     using env::simulated::Operation;
-    const bool keeps_all = options_.residue_bytes_max == RetainOptions().residue_bytes_max &&
-                           options_.residue_keep == RetainOptions().residue_keep;
-    if (!last && keeps_all && random_() % 3 == 0)
+    if (!last && KeepsAll() && random_() % 3 == 0)
       machine.faults()[Operation::kSyncFolder].number =
           machine.operations(Operation::kSyncFolder) + 1 + random_() % 12;
     const int steps = last ? 0 : 150;
     for (int i = 0; i < steps && !machine.crashed(); ++i) Act(machine);
     if (!machine.crashed() && random_() % 3 == 0) CheckAll(machine);
     if (!machine.crashed() && random_() % 3 == 0) log_->sequencer->Stop();
+  }
+
+  bool KeepsAll() const {
+    return options_.residue_bytes_max == RetainOptions().residue_bytes_max &&
+           options_.residue_keep == RetainOptions().residue_keep;
   }
 
   void Act(SimulatedEnvironment& machine) {
@@ -135,6 +143,7 @@ class RetainedLog {
       const std::string name = "definition-" + std::to_string(++definitions_sent_);
       const auto epoch = log_->Append({ControlEntry::Kind::kDefinition, name, {1, 2, 3}});
       if (epoch) definitions_.push_back(name);
+      if (!KeepsAll()) Plan();
     } else if (what == 7) {
       auto capture = log_->Capture();
       if (capture) capture_ = std::move(*capture);
@@ -144,6 +153,16 @@ class RetainedLog {
     } else {
       machine.RunFor(std::chrono::milliseconds(random_() % 20));
     }
+  }
+
+  void Plan() {
+    const int plan = ++plans_sent_;
+    const std::string table = plan % 3 == 0 ? "a" : "b";
+    const auto epoch =
+        log_->Append({ControlEntry::Kind::kPublishPlan,
+                      table,
+                      {static_cast<uint8_t>(plan / 256), static_cast<uint8_t>(plan % 256)}});
+    if (epoch) plans_[table] = plan;
   }
 
   void Send(SimulatedEnvironment& machine) {
@@ -218,7 +237,7 @@ class RetainedLog {
   }
 
   void CheckRefused(SimulatedEnvironment& machine, const LogStatus& status) {
-    const auto shown = ReadRefused(machine);
+    auto shown = ReadRefused(machine);
     if (machine.crashed()) return;
     ASSERT_TRUE(shown) << shown.error().ToString();
     EXPECT_TRUE(std::ranges::is_sorted(shown->epochs));
@@ -237,6 +256,8 @@ class RetainedLog {
       from = std::find(from, shown->definitions.end(), name);
       ASSERT_NE(from, shown->definitions.end()) << name << " is gone";
     }
+    for (const auto& [table, plan] : plans_)
+      EXPECT_GE(shown->plans[table], plan) << "the newest plan of " << table << " is gone";
   }
 
   static int64_t IdIn(const std::string& payload) {
@@ -260,6 +281,8 @@ class RetainedLog {
   std::vector<Sent> sent_;
   std::vector<std::string> definitions_;
   uint64_t definitions_sent_ = 0;
+  std::map<std::string, int> plans_;  // likewise, acknowledged
+  int plans_sent_ = 0;
   int64_t id_ = 0;
   std::optional<StateCapture> capture_;  // stored durably, outside of this disk
   uint64_t forgotten_ = 0;

@@ -99,7 +99,7 @@ class StreamScan {
 // What the log's control entries tell of a stream.
 struct ToldOfStream {
   std::optional<EpochId> known_from;  // its first entry; a stream that is made has none
-  std::optional<PublishPlan> newest_plan;
+  std::optional<LoggedPlan> newest_plan;
 };
 
 Result<ToldOfStream> WhatTheLogTells(log::LogReader& log, const PublishedStream& stream) {
@@ -160,7 +160,7 @@ Result<EpochId> LogGoesOnAfter(log::LogReader& log, const PublishedStream& strea
                     held, stream.name));
   const auto& plan = told.newest_plan;
   // A plan that is not carried out holds its rows in the log.
-  const bool open = plan && plan->after == marker && first <= plan->last;
+  const bool open = plan && plan->after == marker && first <= plan->rows_after.Next();
   if (!plan || plan->last <= marker || open) return before_first;
   return base::Fail(base::ErrorCode::kFailedPrecondition,
                     fmt::format("{}, the table those up to {}: one of them was restored from an "

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "columns/batch_codec.h"
@@ -61,8 +62,9 @@ log::ControlEntry Known() {
               {.id = kRefunds, .name = "refunds", .schema = Refunds().schema})};
 }
 
-log::ControlEntry Plan(uint64_t after, uint64_t last, base::StreamId stream = kRefunds) {
-  return EncodePlan({stream, {after}, {last}}, "refunds");
+log::ControlEntry Plan(uint64_t after, uint64_t last, base::StreamId stream = kRefunds,
+                       std::optional<uint64_t> rows_after = {}) {
+  return EncodePlan({{stream, {after}, {last}}, {rows_after.value_or(after)}}, "refunds");
 }
 
 // With its first hundred epochs gone.
@@ -75,7 +77,7 @@ Result<EpochId> GoesOnAfter(uint64_t marker, std::map<uint64_t, log::ControlEntr
 TEST(LogGoesOnAfter, AMarkerThatFitsTheNewestPlanLacksNothing) {
   EXPECT_EQ(*GoesOnAfter(150, {}), EpochId{150});
   EXPECT_EQ(*GoesOnAfter(30, {{1, Known()}, {31, Plan(0, 30)}}), EpochId{100});
-  EXPECT_EQ(*GoesOnAfter(30, {{1, Known()}, {140, Plan(30, 139)}}), EpochId{100});
+  EXPECT_EQ(*GoesOnAfter(30, {{1, Known()}, {140, Plan(30, 139, kRefunds, 100)}}), EpochId{100});
   EXPECT_EQ(*GoesOnAfter(30, {{31, Plan(0, 30)}, {90, Plan(0, 80, {3})}}), EpochId{100});
   EXPECT_EQ(*GoesOnAfter(0, {{1, Known()}}), EpochId{100});  // there never was a row
 }
@@ -88,6 +90,12 @@ TEST(LogGoesOnAfter, ATableThatLacksWhatWasPlannedIsAnOlderCopy) {
     EXPECT_EQ(after.error().code(), base::ErrorCode::kFailedPrecondition);
     EXPECT_THAT(after.error().message(), HasSubstr("restored from an older copy"));
   }
+}
+
+TEST(LogGoesOnAfter, OneThatLacksThePlanWhoseFirstRowsWereLetGoIsAnOlderCopy) {
+  const auto after = GoesOnAfter(30, {{1, Known()}, {140, Plan(30, 139, kRefunds, 99)}});
+  ASSERT_FALSE(after);
+  EXPECT_THAT(after.error().message(), HasSubstr("restored from an older copy"));
 }
 
 TEST(LogGoesOnAfter, WithoutATableOnlyTheRowsOfANewStreamAreAllThere) {

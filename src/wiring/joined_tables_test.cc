@@ -1,6 +1,7 @@
 // Tables of streams whose rows depend on others, over kills, snapshots and a trimmed log: each row
 // once, at its place, as a replay of the log makes it.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,11 +13,13 @@
 #include "pipeline/streams/derived_streams.h"
 #include "tables/table_reader.h"
 #include "wiring/lives_fixture.h"
+#include "wiring/table_scans.h"
 
 namespace headrace::wiring {
 namespace {
 
 using namespace lives_fixture;  // NOLINT: the test is written in the fixture's words
+using testing::HasSubstr;
 
 constexpr std::array kJoined = {"once", "paired", "placed", "dear"};
 
@@ -171,6 +174,51 @@ TEST(JoinedTables, WhatWaitsSurvivesATrimmedLog) {
     for (const auto& [position, row] : Published(fresh, name)) theirs.push_back(row);
     EXPECT_GT(ours.size(), 200U) << name;
     EXPECT_EQ(ours, theirs) << name;
+  }
+}
+
+std::string ScanError(Lives& lives, const std::string& name) {
+  std::string why;
+  lives.machine_->Run([&] {
+    auto scan = lives.core_->scans().Open({.stream = name}, {});
+    if (!scan) why = scan.error().ToString();
+  });
+  return why;
+}
+
+// Nobody makes the rows again that it had: neither a plan that is carried out once more nor a scan
+// may take it for one that is only just behind.
+TEST(JoinedTables, OneThatIsAnOlderCopyIsRefused) {
+  for (const int behind : {1, 2}) {
+    Lives lives(Joined());
+    for (int plan = 0; plan < 3; ++plan) {
+      lives.Send(40);
+      Flush(lives);
+    }
+    lives.Snapshot();
+    for (const char* name : kJoined) EXPECT_EQ(ScanError(lives, name), "");
+    for (const char* name : kJoined) {
+      const std::string log = std::string(kData) + "/tables/" + name + "/_delta_log";
+      auto names = lives.machine_->files().List(log);
+      ASSERT_TRUE(names.has_value());
+      std::erase_if(*names, [](const std::string& each) { return !each.ends_with(".json"); });
+      ASSERT_GT(names->size(), 3U);
+      for (int i = 0; i < behind; ++i)
+        ASSERT_TRUE(lives.machine_->files().Remove(log + "/" + *(names->end() - 1 - i)));
+      ASSERT_TRUE(lives.machine_->files().SyncFolder(log));
+    }
+    for (int life = 0; life < 2; ++life) {
+      for (const char* name : kJoined)
+        EXPECT_THAT(ScanError(lives, name), HasSubstr("it was restored from an older copy"));
+      lives.Die();
+      ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+    }
+    std::optional<base::Result<void>> flushed;
+    lives.machine_->Run(
+        [&] { lives.core_->FlushTables([&](auto result) { flushed = std::move(result); }); });
+    lives.machine_->RunUntil([&] { return flushed.has_value(); });
+    ASSERT_FALSE(flushed->has_value());
+    EXPECT_THAT(flushed->error().message(), HasSubstr("the table was restored"));
   }
 }
 

@@ -158,7 +158,7 @@ Result<std::unique_ptr<TableScan>> TableScans::Open(const tables::ScanRequest& r
                             .of_others = of_others};
   // Before the table's marker is read: what is not waiting any more is in it by then.
   if (source.stream.made != nullptr) {
-    scan->made_ = source.stream.made->CopyAfter(EpochId{0});
+    scan->made_ = source.stream.made->Copy();
     source.stream.made = scan->made_.get();
   }
   HR_TRY(scan->scan_,

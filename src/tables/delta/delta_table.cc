@@ -150,11 +150,11 @@ Result<std::unique_ptr<DeltaTable>> DeltaTable::Open(env::Environment& environme
 Result<std::unique_ptr<DeltaTable>> DeltaTable::OpenForAppend(
     env::Environment& environment, const std::string& folder, const std::string& name,
     const columns::SchemaRef& schema, UpkeepOptions upkeep,
-    std::span<const columns::SchemaRef> earlier) {
+    std::span<const columns::SchemaRef> earlier, Missing missing) {
   std::unique_ptr<DeltaTable> table(new DeltaTable(environment, folder, Keep::kNoFiles));
   table->upkeep_ = std::move(upkeep);
   auto loaded = table->Load();
-  if (!loaded && loaded.error().code() == ErrorCode::kNotFound)
+  if (!loaded && loaded.error().code() == ErrorCode::kNotFound && missing == Missing::kCreate)
     loaded = table->Create(name, *schema);
   if (!loaded) return Fail(std::move(loaded).error());
   const auto known = std::ranges::find_if(earlier, [&](const columns::SchemaRef& each) {

@@ -46,13 +46,15 @@ class DeltaTable final : public TableFormat {
   // beginning; each with file=.
   static base::Result<std::unique_ptr<DeltaTable>> Open(env::Environment& environment,
                                                         const std::string& folder, Keep keep);
-  // For appending rows of `schema`: creates the table when there is none. Its columns may be those
-  // of one of the `earlier` schemas instead: the first files that have more change them. Errors: as
-  // Open; kConflict when the table has other columns than all of these.
+  // What to do where there is no table.
+  enum class Missing : uint8_t { kCreate, kRefuse };
+  // For appending rows of `schema`. The table's columns may be those of one of the `earlier`
+  // schemas instead: the first files that have more change them. Errors: as Open; kConflict when
+  // the table has other columns than all of these.
   static base::Result<std::unique_ptr<DeltaTable>> OpenForAppend(
       env::Environment& environment, const std::string& folder, const std::string& name,
       const columns::SchemaRef& schema, UpkeepOptions upkeep = {},
-      std::span<const columns::SchemaRef> earlier = {});
+      std::span<const columns::SchemaRef> earlier = {}, Missing missing = Missing::kCreate);
 
   const Snapshot& snapshot() const { return snapshot_; }
   const std::string& folder() const { return folder_; }

@@ -58,17 +58,24 @@ std::optional<MadeRows::OfEpoch> MadeRows::Of(EpochId epoch) const {
   return found->second;
 }
 
-std::unique_ptr<MadeRows> MadeRows::CopyAfter(EpochId epoch) const {
+std::unique_ptr<MadeRows> MadeRows::Copy() const {
   auto copy = std::make_unique<MadeRows>(schema_, budget_);
   const std::lock_guard lock(mutex_);
   copy->through_ = through_;
-  copy->epochs_.insert(epochs_.upper_bound(epoch), epochs_.end());
+  copy->dropped_through_ = dropped_through_;
+  copy->epochs_ = epochs_;
   for (const auto& [of, made] : copy->epochs_) copy->Charge(BytesOf(made));
   return copy;
 }
 
+EpochId MadeRows::dropped_through() const {
+  const std::lock_guard lock(mutex_);
+  return dropped_through_;
+}
+
 void MadeRows::DropThrough(EpochId epoch) {
   const std::lock_guard lock(mutex_);
+  dropped_through_ = std::max(dropped_through_, epoch);
   const auto end = epochs_.upper_bound(epoch);
   for (auto each = epochs_.begin(); each != end; ++each) Charge(-BytesOf(each->second));
   epochs_.erase(epochs_.begin(), end);
@@ -77,10 +84,12 @@ void MadeRows::DropThrough(EpochId epoch) {
 void MadeRows::Encode(columns::ByteWriter& out) const {
   // Columns are shared: a copy is cheap, and nobody waits for the bytes.
   std::map<EpochId, OfEpoch> epochs;
+  EpochId dropped_through;
   {
     const std::lock_guard lock(mutex_);
     out.U64(through_.value);
     epochs = epochs_;
+    dropped_through = dropped_through_;
   }
   out.U32(static_cast<uint32_t>(epochs.size()));
   std::vector<uint8_t> bytes;
@@ -94,6 +103,7 @@ void MadeRows::Encode(columns::ByteWriter& out) const {
     out.U64(bytes.size());
     out.Bytes(bytes);
   }
+  out.U64(dropped_through.value);
 }
 
 Result<void> MadeRows::Decode(columns::ByteReader& in) {
@@ -124,6 +134,9 @@ Result<void> MadeRows::Decode(columns::ByteReader& in) {
     made.rows = As(schema_, rows);
     Charge(BytesOf(made));
     epochs_.emplace(EpochId{epoch}, std::move(made));
+  }
+  if (in.remaining() != 0) {  // some snapshots end here
+    HR_TRY(dropped_through_.value, in.U64());
   }
   return {};
 }

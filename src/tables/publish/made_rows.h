@@ -43,13 +43,17 @@ class MadeRows {
   base::EpochId through() const;
   // Nothing for an epoch without rows.
   std::optional<OfEpoch> Of(base::EpochId epoch) const;
-  // Those of epochs after `epoch` as they are now, charged by themselves: for a reader, to whom
-  // they stay when the table has them.
-  std::unique_ptr<MadeRows> CopyAfter(base::EpochId epoch) const;
-  // The table has them, or will for sure.
+  // As they are now, charged by themselves: for a reader, to whom they stay when the table has
+  // them.
+  std::unique_ptr<MadeRows> Copy() const;
+  // The table has them.
   void DropThrough(base::EpochId epoch);
+  // A table that does not have everything up to there was restored from an older copy: nobody makes
+  // those rows again.
+  base::EpochId dropped_through() const;
 
-  // u64 through, u32 epochs, per epoch {u64 epoch, u32 known at, i64 each, u64 size, a batch}.
+  // u64 through, u32 epochs, per epoch {u64 epoch, u32 known at, i64 each, u64 size, a batch}, u64
+  // dropped through.
   void Encode(columns::ByteWriter& out) const;
   // Into an empty one. Errors: kCorruption.
   base::Result<void> Decode(columns::ByteReader& in);
@@ -63,6 +67,7 @@ class MadeRows {
   base::MemoryBudget& budget_;
   mutable std::mutex mutex_;  // guards from here
   base::EpochId through_;
+  base::EpochId dropped_through_;
   std::map<base::EpochId, OfEpoch> epochs_;
   int64_t charged_bytes_ = 0;
 };

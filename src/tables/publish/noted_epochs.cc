@@ -14,7 +14,7 @@ using base::EpochId;
 using base::Result;
 
 Result<void> NotedEpochs::Note(const log::Epoch& epoch) {
-  std::optional<PublishPlan> logged;
+  std::optional<LoggedPlan> logged;
   std::optional<RewritePlan> rewrite;
   columns::SchemaRef schema;
   for (const log::ControlEntry& entry : epoch.controls) {
@@ -32,13 +32,15 @@ Result<void> NotedEpochs::Note(const log::Epoch& epoch) {
   if (epoch.id <= durable_) return {};  // a capture has it
   if (schema != nullptr) schemas_[epoch.id] = std::move(schema);
   if (schemas_.size() > kSchemasMax) schemas_.erase(schemas_.begin());
-  if (logged) logged_plan_ = logged;
   if (rewrite) logged_rewrite_ = std::move(rewrite);
-  // Nobody plans before the plan before is in the table.
-  if (logged && stream_.made != nullptr) stream_.made->DropThrough(logged->after);
   durable_ = epoch.id;
   known_through_ = std::max(known_through_, epoch.visible_through);
   pending_.Add(epoch.id, rows, epoch.sealed_at);
+  if (!logged) return {};
+  logged_plan_ = logged;
+  // Nobody plans before the plan before is in the table.
+  DropThroughLocked(logged->after);
+  if (stream_.made != nullptr) stream_.made->DropThrough(logged->after);
   return {};
 }
 
@@ -60,8 +62,17 @@ void NotedEpochs::NoteSchema(columns::SchemaRef schema) {
 
 void NotedEpochs::DropThrough(EpochId epoch) {
   const std::lock_guard lock(mutex_);
+  DropThroughLocked(epoch);
+}
+
+void NotedEpochs::DropThroughLocked(EpochId epoch) {
   pending_.DropThrough(epoch);
   dropped_through_ = std::max(dropped_through_, epoch);
+}
+
+EpochId NotedEpochs::dropped_through() const {
+  const std::lock_guard lock(mutex_);
+  return dropped_through_;
 }
 
 void NotedEpochs::SettleRewrite(EpochId epoch) {
@@ -75,7 +86,7 @@ NotedEpochs::Pending NotedEpochs::pending() const {
   return {durable_, pending_.rows(), pending_.oldest(), pending_.first()};
 }
 
-std::optional<PublishPlan> NotedEpochs::logged_plan() const {
+std::optional<LoggedPlan> NotedEpochs::logged_plan() const {
   const std::lock_guard lock(mutex_);
   return logged_plan_;
 }
@@ -100,22 +111,15 @@ columns::SchemaRef NotedEpochs::SchemaAt(EpochId epoch) const {
   return after == schemas_.begin() ? after->second : std::prev(after)->second;
 }
 
-std::optional<PublishPlan> NotedEpochs::NextPlan(EpochId committed, uint64_t rows_max) const {
+std::optional<LoggedPlan> NotedEpochs::NextPlan(EpochId committed, uint64_t rows_max) const {
   const std::lock_guard lock(mutex_);
   if (pending_.empty()) return std::nullopt;
   EpochId last = pending_.EndOf(rows_max).value_or(durable_);
   if (!stream_.known_at.assumed()) last = std::min(last, known_through_);
   if (stream_.made != nullptr) last = std::min(last, stream_.made->through());
   if (last < pending_.first()) last = committed;
-  return PublishPlan{stream_.id, committed, last};
-}
-
-EpochId NotedEpochs::RowsAfter(const PublishPlan& plan) const {
-  const std::lock_guard lock(mutex_);
-  // Rows of a plan that was in the table, and is not any more as that was restored, are not known.
-  const bool known = dropped_through_ <= plan.after && !pending_.empty();
-  if (!known || pending_.first() > plan.last) return plan.after;
-  return std::max(plan.after, EpochId{pending_.first().value - 1});
+  const EpochId before_first{pending_.first().value - 1};
+  return LoggedPlan{{stream_.id, committed, last}, std::max(committed, before_first)};
 }
 
 EpochId NotedEpochs::Encode(columns::ByteWriter& out) const {
@@ -124,10 +128,12 @@ EpochId NotedEpochs::Encode(columns::ByteWriter& out) const {
   out.U64(known_through_.value);
   const bool open = logged_plan_ && dropped_through_ < logged_plan_->last;
   out.U8(static_cast<uint8_t>((logged_plan_ ? kHasPlan : 0) | (logged_rewrite_ ? kHasRewrite : 0) |
-                              (schemas_.empty() ? 0 : kHasSchemas) | (open ? kPlanIsOpen : 0)));
+                              (schemas_.empty() ? 0 : kHasSchemas) | (open ? kPlanIsOpen : 0) |
+                              (logged_plan_ ? kHasRowsAfter : 0)));
   if (logged_plan_) {
     out.U64(logged_plan_->after.value);
     out.U64(logged_plan_->last.value);
+    out.U64(logged_plan_->rows_after.value);
   }
   if (logged_rewrite_) {
     const auto payload = EncodeRewrite(*logged_rewrite_, stream_.name).payload;
@@ -150,9 +156,13 @@ Result<void> NotedEpochs::Decode(columns::ByteReader& in) {
   HR_TRY(known_through_.value, in.U64());
   HR_TRY(const uint8_t has, in.U8());
   if ((has & kHasPlan) != 0) {
-    PublishPlan plan{stream_.id, {}, {}};
+    LoggedPlan plan{{stream_.id, {}, {}}, {}};
     HR_TRY(plan.after.value, in.U64());
     HR_TRY(plan.last.value, in.U64());
+    plan.rows_after = plan.after;
+    if ((has & kHasRowsAfter) != 0) {
+      HR_TRY(plan.rows_after.value, in.U64());
+    }
     logged_plan_ = plan;
     dropped_through_ = (has & kPlanIsOpen) != 0 ? plan.after : plan.last;
   }

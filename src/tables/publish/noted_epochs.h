@@ -49,7 +49,7 @@ class NotedEpochs {
   };
   Pending pending() const;
   // The newest plans that are durable; a rewrite plan only until it is settled.
-  std::optional<PublishPlan> logged_plan() const;
+  std::optional<LoggedPlan> logged_plan() const;
   std::optional<RewritePlan> logged_rewrite() const;
   // In the order of the log; at least one.
   std::vector<columns::SchemaRef> KnownSchemas() const;
@@ -57,13 +57,14 @@ class NotedEpochs {
   columns::SchemaRef SchemaAt(base::EpochId epoch) const;
   // What comes after `committed`, about `rows_max` rows. Nothing when no row is pending. An empty
   // range when rows are, but when they became visible is not in the log yet.
-  std::optional<PublishPlan> NextPlan(base::EpochId committed, uint64_t rows_max) const;
-  // After which epoch the plan's rows stand: the log may have let earlier ones of it go, as nothing
-  // of the stream was in them.
-  base::EpochId RowsAfter(const PublishPlan& plan) const;
+  std::optional<LoggedPlan> NextPlan(base::EpochId committed, uint64_t rows_max) const;
+  // The table has had everything up to there: one that has less now was restored from an older
+  // copy.
+  base::EpochId dropped_through() const;
 
   // u64 epoch, u64 known through, u8 (1: has plan, 2: has rewrite plan, 4: has schemas, 8:
-  // the plan is not in the table yet), plan,
+  // the plan is not in the table yet, 16: it has `rows after`), plan {u64 after, u64 last, u64 rows
+  // after},
   // rewrite plan {u64 epoch, u32 size, payload}, schemas {u32 count, each u64 epoch, schema},
   // pending rows. The epoch.
   base::EpochId Encode(columns::ByteWriter& out) const;
@@ -75,8 +76,10 @@ class NotedEpochs {
   static constexpr uint8_t kHasRewrite = 2;
   static constexpr uint8_t kHasSchemas = 4;
   static constexpr uint8_t kPlanIsOpen = 8;
+  static constexpr uint8_t kHasRowsAfter = 16;
 
   uint64_t RowsOf(const log::Epoch& epoch) const;
+  void DropThroughLocked(base::EpochId epoch);
 
   const PublishedStream& stream_;
   mutable std::mutex mutex_;  // guards from here
@@ -84,7 +87,7 @@ class NotedEpochs {
   base::EpochId known_through_;  // the log tells when epochs up to here became visible
   PendingRows pending_;
   base::EpochId dropped_through_;  // rows of later epochs are all among them
-  std::optional<PublishPlan> logged_plan_;
+  std::optional<LoggedPlan> logged_plan_;
   std::optional<RewritePlan> logged_rewrite_;
   // Of the stream, by the epoch that brought each (0: one before those that were noted).
   std::map<base::EpochId, columns::SchemaRef> schemas_;

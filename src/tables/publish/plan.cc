@@ -7,17 +7,19 @@
 namespace headrace::tables {
 namespace {
 
-constexpr uint8_t kPlanVersion = 1;
+constexpr uint8_t kPlanVersion = 2;
+constexpr uint8_t kWithoutRowsAfter = 1;
 
 }  // namespace
 
-log::ControlEntry EncodePlan(const PublishPlan& plan, const std::string& table) {
+log::ControlEntry EncodePlan(const LoggedPlan& plan, const std::string& table) {
   log::ControlEntry entry = SealingEntry(table);
   columns::ByteWriter out(entry.payload);
   out.U8(kPlanVersion);
   out.U32(plan.stream.value);
   out.U64(plan.after.value);
   out.U64(plan.last.value);
+  out.U64(plan.rows_after.value);
   return entry;
 }
 
@@ -25,25 +27,29 @@ log::ControlEntry SealingEntry(const std::string& table) {
   return {.kind = log::ControlEntry::Kind::kPublishPlan, .name = table, .payload = {}};
 }
 
-base::Result<std::optional<PublishPlan>> DecodePlan(const log::ControlEntry& entry) {
+base::Result<std::optional<LoggedPlan>> DecodePlan(const log::ControlEntry& entry) {
   if (entry.kind != log::ControlEntry::Kind::kPublishPlan || entry.payload.empty())
     return std::nullopt;
   columns::ByteReader in(entry.payload);
   HR_TRY(const uint8_t version, in.U8());
-  if (version != kPlanVersion) {
+  if (version != kPlanVersion && version != kWithoutRowsAfter) {
     return base::Fail(base::ErrorCode::kCorruption,
                       fmt::format("publish plan of unknown version {}", version));
   }
-  PublishPlan plan;
+  LoggedPlan plan;
   HR_TRY(plan.stream.value, in.U32());
   HR_TRY(plan.after.value, in.U64());
   HR_TRY(plan.last.value, in.U64());
-  if (in.remaining() != 0 || plan.last <= plan.after)
+  plan.rows_after = plan.after;
+  if (version == kPlanVersion) {
+    HR_TRY(plan.rows_after.value, in.U64());
+  }
+  if (in.remaining() != 0 || plan.rows_after < plan.after || plan.last <= plan.rows_after)
     return base::Fail(base::ErrorCode::kCorruption, "publish plan that makes no sense");
   return plan;
 }
 
-Standing Compare(const std::optional<PublishPlan>& last_plan, std::optional<base::EpochId> marker,
+Standing Compare(const std::optional<LoggedPlan>& last_plan, std::optional<base::EpochId> marker,
                  bool other_logs) {
   if (!marker && other_logs) return Standing::kForeign;
   const base::EpochId at = marker.value_or(base::EpochId{0});

@@ -16,14 +16,21 @@
 
 namespace headrace::tables {
 
-// The control entry of a plan: kPublishPlan, name `table`, payload {u8 1, u32 stream, u64 after,
-// u64 last}.
-log::ControlEntry EncodePlan(const PublishPlan& plan, const std::string& table);
+// A plan as the log has it.
+struct LoggedPlan : PublishPlan {
+  // Its first row stands in a later epoch: those up to here may have left the log before it is
+  // carried out.
+  base::EpochId rows_after;
+};
+
+// The control entry of a plan: kPublishPlan, name `table`, payload {u8 2, u32 stream, u64 after,
+// u64 last, u64 rows after}. One of version 1 ends at `last`, and its rows stand after `after`.
+log::ControlEntry EncodePlan(const LoggedPlan& plan, const std::string& table);
 // The same with an empty payload: only there so that an epoch is sealed, which tells when those
 // before it became visible.
 log::ControlEntry SealingEntry(const std::string& table);
 // Nothing for other entries and for sealing ones. Errors: kCorruption.
-base::Result<std::optional<PublishPlan>> DecodePlan(const log::ControlEntry& entry);
+base::Result<std::optional<LoggedPlan>> DecodePlan(const log::ControlEntry& entry);
 
 // What a marker in the table means, given the last plan in the log.
 enum class Standing : uint8_t {
@@ -31,10 +38,10 @@ enum class Standing : uint8_t {
   kCommitted,      // the last plan is in the table
   kPlanned,        // it is not: carry it out
   kLogRestored,    // the table is ahead of the log
-  kTableRestored,  // the table lacks what the log says was committed before the last plan
+  kTableRestored,  // the table lacks what was committed before the last plan
   kForeign,        // the table has markers of other logs and none of this one
 };
-Standing Compare(const std::optional<PublishPlan>& last_plan, std::optional<base::EpochId> marker,
+Standing Compare(const std::optional<LoggedPlan>& last_plan, std::optional<base::EpochId> marker,
                  bool other_logs);
 
 }  // namespace headrace::tables

@@ -87,13 +87,12 @@ Result<std::vector<DataFile>> WritePlanFiles(env::Environment& environment,
                                              base::MemoryBudget& budget, log::LogReader& log,
                                              const PublishedStream& stream,
                                              const columns::SchemaRef& schema,
-                                             const PublishPlan& plan, base::EpochId rows_after,
-                                             const std::string& folder, const FileLimits& limits,
-                                             env::BackgroundPass& pass) {
+                                             const LoggedPlan& plan, const std::string& folder,
+                                             const FileLimits& limits, env::BackgroundPass& pass) {
   HR_TRY(columns::SchemaRef of_table, TableSchema(*schema));
   PlanFiles files(environment.files(), budget, folder, log.log(), plan, limits,
                   std::move(of_table));
-  HR_TRY_VOID(ScanStreamRows(log, stream, rows_after, plan.last, UnknownTime::kRefuse,
+  HR_TRY_VOID(ScanStreamRows(log, stream, plan.rows_after, plan.last, UnknownTime::kRefuse,
                              [&](EpochRows epoch) {
                                pass.Wait();
                                epoch.rows = columns::ConformTo(schema, epoch.rows);

@@ -26,16 +26,14 @@ struct FileLimits {
   size_t sealed_times_max = 65'536;
 };
 
-// Reads the plan's epochs after `rows_after`, as none before has rows, as rows of `schema`, encodes
-// and stores the files, synced. A file that is there with the same bytes is taken as written (a
-// plan that is carried out again); one with other bytes is never touched. Bytes go to the disk as
-// they are made. The writer's memory is charged to `budget`. Between epochs it waits at `pass`
-// while the engine is pressed. Errors: kConflict for a file with other bytes; kResourceExhausted
-// for memory; those of the log and of the disk.
+// Reads the plan's rows, as rows of `schema`, encodes and stores the files, synced. A file that is
+// there with the same bytes is taken as written (a plan that is carried out again); one with other
+// bytes is never touched. Bytes go to the disk as they are made. The writer's memory is charged to
+// `budget`. Between epochs it waits at `pass` while the engine is pressed. Errors: kConflict for a
+// file with other bytes; kResourceExhausted for memory; those of the log and of the disk.
 base::Result<std::vector<DataFile>> WritePlanFiles(
     env::Environment& environment, base::MemoryBudget& budget, log::LogReader& log,
-    const PublishedStream& stream, const columns::SchemaRef& schema, const PublishPlan& plan,
-    base::EpochId rows_after, const std::string& folder, const FileLimits& limits,
-    env::BackgroundPass& pass);
+    const PublishedStream& stream, const columns::SchemaRef& schema, const LoggedPlan& plan,
+    const std::string& folder, const FileLimits& limits, env::BackgroundPass& pass);
 
 }  // namespace headrace::tables

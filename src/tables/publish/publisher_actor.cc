@@ -62,7 +62,10 @@ PublisherCapture Publisher::Actor::Capture() const {
 Result<void> Publisher::Actor::Restore(std::span<const uint8_t> bytes) {
   columns::ByteReader in(bytes);
   HR_TRY_VOID(noted_.Decode(in));
-  return stream_.made != nullptr ? stream_.made->Decode(in) : Result<void>();
+  if (stream_.made == nullptr) return {};
+  HR_TRY_VOID(stream_.made->Decode(in));
+  noted_.DropThrough(stream_.made->dropped_through());
+  return {};
 }
 
 void Publisher::Actor::Start(std::unique_ptr<log::LogReader> log, Append append) {
@@ -154,7 +157,7 @@ bool Publisher::Actor::AwaitsRows() const {
   return pending.rows > 0 && stream_.made->through() < pending.first;
 }
 
-void Publisher::Actor::LogEntry(log::ControlEntry entry, std::optional<PublishPlan> plan) {
+void Publisher::Actor::LogEntry(log::ControlEntry entry, std::optional<LoggedPlan> plan) {
   append_(std::move(entry), [weak = weak_from_this(), plan](Result<EpochId> logged) {
     const auto self = weak.lock();
     if (self == nullptr) return;
@@ -162,7 +165,7 @@ void Publisher::Actor::LogEntry(log::ControlEntry entry, std::optional<PublishPl
   });
 }
 
-void Publisher::Actor::OnLogged(const std::optional<PublishPlan>& plan,
+void Publisher::Actor::OnLogged(const std::optional<LoggedPlan>& plan,
                                 const Result<EpochId>& logged) {
   busy_ = false;
   if (!logged) return Fail(logged.error());
@@ -214,8 +217,8 @@ Result<void> Publisher::Actor::TryRunPlan() {
   const columns::SchemaRef schema =
       columns::AsWideAs(noted_.SchemaAt(last_plan_->last), table_->columns());
   HR_TRY(const std::vector<DataFile> files,
-         WritePlanFiles(environment_, budget_, *log_, stream_, schema, *last_plan_,
-                        noted_.RowsAfter(*last_plan_), options_.folder, options_.files, Pass()));
+         WritePlanFiles(environment_, budget_, *log_, stream_, schema, *last_plan_, options_.folder,
+                        options_.files, Pass()));
   environment_.CrashPoint("publish.after_files");
   environment_.CrashPoint("publish.before_commit");
   HR_TRY_VOID(table_->Append(files, {application_, last_plan_->last.value}));

@@ -81,8 +81,8 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   bool Hurried();
   void PlanNext();
   bool AwaitsRows() const;
-  void LogEntry(log::ControlEntry entry, std::optional<PublishPlan> plan);
-  void OnLogged(const std::optional<PublishPlan>& plan, const base::Result<base::EpochId>& logged);
+  void LogEntry(log::ControlEntry entry, std::optional<LoggedPlan> plan);
+  void OnLogged(const std::optional<LoggedPlan>& plan, const base::Result<base::EpochId>& logged);
   env::BackgroundPass& Pass();
   void RunPlan();
   base::Result<void> TryRunPlan();
@@ -118,7 +118,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   std::string application_;
   std::unique_ptr<TableFormat> table_;
   std::shared_ptr<TableRewriter> rewriter_;
-  std::optional<PublishPlan> last_plan_;
+  std::optional<LoggedPlan> last_plan_;
   std::optional<RewritePlan> last_rewrite_;  // that the log had at the start
   bool redo_ = false;                        // the last plan is in the log and not in the table
   bool busy_ = false;                        // an entry is on its way into the log

@@ -16,7 +16,7 @@ using base::Error;
 using base::ErrorCode;
 using base::Result;
 
-std::string Explain(Standing standing, const std::optional<PublishPlan>& plan,
+std::string Explain(Standing standing, const std::optional<LoggedPlan>& plan, EpochId had,
                     std::optional<EpochId> marker) {
   const auto at = marker.value_or(EpochId{0}).value;
   switch (standing) {
@@ -33,7 +33,7 @@ std::string Explain(Standing standing, const std::optional<PublishPlan>& plan,
           "the log says that epochs up to {} were committed, but the table has them up to {}: the "
           "table was restored "
           "from an older copy, or another one lies in its place; restore it to the same time",
-          plan->after.value, at);
+          std::max(plan->after, had).value, at);
     default: return "";
   }
 }
@@ -118,8 +118,18 @@ Result<void> Publisher::Actor::TryOpenTable() {
     schemas.push_back(std::move(of_table));
   }
   environment_.CrashPoint("publish.before_open");
-  HR_TRY(table_, delta::DeltaTable::OpenForAppend(environment_, options_.folder, stream_.name,
-                                                  schemas.back(), Upkeep(), schemas));
+  using Missing = delta::DeltaTable::Missing;
+  const bool was_there = last_plan_ && last_plan_->after.value > 0;
+  auto opened = delta::DeltaTable::OpenForAppend(environment_, options_.folder, stream_.name,
+                                                 schemas.back(), Upkeep(), schemas,
+                                                 was_there ? Missing::kRefuse : Missing::kCreate);
+  if (!opened && opened.error().code() == ErrorCode::kNotFound)
+    return base::Fail(Error(ErrorCode::kConflict,
+                            fmt::format("the log says that epochs up to {} were committed, but "
+                                        "there is no table: restore it from a copy",
+                                        last_plan_->after.value))
+                          .With("table", options_.folder));
+  HR_TRY(table_, std::move(opened));
   environment_.CrashPoint("publish.after_open");
   HR_TRY_VOID(RemoveLeftovers());
   environment_.CrashPoint("publish.before_settle");
@@ -191,13 +201,17 @@ Result<void> Publisher::Actor::Settle() {
       other_logs |= found.application.starts_with("headrace/");
     }
   }
-  const Standing standing = Compare(last_plan_, marker, other_logs);
+  Standing standing = Compare(last_plan_, marker, other_logs);
+  // Rows that were made once cannot be had again for a table that had them.
+  const EpochId had = noted_.dropped_through();
+  if (standing == Standing::kPlanned && stream_.made != nullptr && had > last_plan_->after)
+    standing = Standing::kTableRestored;
   redo_ = standing == Standing::kPlanned;
   if (standing == Standing::kFresh || standing == Standing::kCommitted || redo_) {
     SetCommitted(marker.value_or(EpochId{0}));
     return {};
   }
-  return base::Fail(Error(ErrorCode::kConflict, Explain(standing, last_plan_, marker))
+  return base::Fail(Error(ErrorCode::kConflict, Explain(standing, last_plan_, had, marker))
                         .With("table", options_.folder));
 }
 

@@ -329,6 +329,25 @@ TEST(Publisher, StopsAtATableThatWasRestored) {
   ExpectStopped(*machine, *life, "the table was restored");
 }
 
+TEST(Publisher, MakesNoTableInThePlaceOfOneThatIsGone) {
+  auto machine = std::make_unique<SimulatedEnvironment>(8);
+  int64_t next = 0;
+  {
+    auto life = OpenLife(*machine);
+    Work(*machine, *life, next, 50);
+    ASSERT_TRUE(life->Flush());
+    machine->Crash();
+  }
+  machine = machine->Reboot(9);
+  const std::string log = std::string(kTable) + "/_delta_log";
+  const auto names = machine->files().List(log);
+  ASSERT_TRUE(names);
+  for (const std::string& name : *names) ASSERT_TRUE(machine->files().Remove(log + "/" + name));
+  auto life = OpenLife(*machine);
+  ExpectStopped(*machine, *life, "there is no table");
+  EXPECT_TRUE(machine->files().List(log)->empty());
+}
+
 TEST(Publisher, NeverOverwritesAFileWithOtherBytes) {
   Faults faults;
   faults.crash_point = "publish.after_plan";

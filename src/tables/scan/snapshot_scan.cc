@@ -7,6 +7,7 @@
 
 #include "columns/conform.h"
 #include "columns/schema_evolution.h"
+#include "tables/publish/made_rows.h"
 #include "tables/publish/plan.h"
 #include "tables/stream_rows.h"
 #include "tables/table_reader.h"
@@ -169,6 +170,13 @@ Result<void> SnapshotScan::ChooseColumns() {
 Result<void> SnapshotScan::FindTail() {
   tail_read_ = figures_.marker;
   if (TailIsRead()) return {};
+  const MadeRows* made = source_.stream.made;
+  if (made != nullptr && made->dropped_through() > figures_.marker)
+    return Fail(Error(ErrorCode::kConflict,
+                      fmt::format("the table had epochs up to {} and has them up to {}: it was "
+                                  "restored from an older copy",
+                                  made->dropped_through().value, figures_.marker.value))
+                    .With("table", source_.table_folder));
   const bool has_table = !source_.table_folder.empty();
   auto after = LogGoesOnAfter(*log_, source_.stream, figures_.marker,
                               has_table ? LogKeeps::kUntilPublished : LogKeeps::kAsLongAsItDoes);

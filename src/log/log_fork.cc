@@ -109,11 +109,12 @@ class Fork {
   }
 
   // An epoch's payload. What is planned is about the original's tables, which the copy does not
-  // have: its own publisher begins with its first epoch.
-  static Result<std::vector<uint8_t>> WithoutPlans(const Record& record, Catalogue& catalogue) {
-    const auto is_plan = [](const ControlEntry& entry) {
-      return entry.kind == ControlEntry::Kind::kPublishPlan ||
-             entry.kind == ControlEntry::Kind::kRewritePlan;
+  // have: its own publisher begins with its first epoch. Of a log that has let rows go no engine
+  // starts, and the plans tell a reader that those are in no table.
+  Result<std::vector<uint8_t>> WithoutPlans(const Record& record, Catalogue& catalogue) const {
+    const auto is_plan = [this](const ControlEntry& entry) {
+      return report_.residues == 0 && (entry.kind == ControlEntry::Kind::kPublishPlan ||
+                                       entry.kind == ControlEntry::Kind::kRewritePlan);
     };
     HR_TRY(const Epoch head, DecodeEpochWithoutRows(record.payload, catalogue));
     if (std::ranges::none_of(head.controls, is_plan))

@@ -7,7 +7,8 @@
 // 2. The segment is removed and the folder synced. After a crash between the two, recovery removes
 //    the segment: the residue says which epochs are let go.
 // 3. Residue above residue_bytes_max or older than residue_keep loses its refused rows, the oldest
-//    file first; definitions and streams stay. That is counted and logged.
+//    file first; definitions, streams and each table's newest plan stay. That is counted and
+//    logged.
 // From the first Retain on a file of reserve_bytes holds space, which is given up when the disk is
 // too full for a residue, and taken again when a segment went. The last segment stays. A step that
 // fails changes nothing that counts; it is tried again.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "columns/conform.h"
+#include "log/catalogue.h"
 #include "pipeline/streams/known_at.h"
 #include "tables/publish/made_rows.h"
 #include "tables/publish/plan.h"
@@ -98,19 +99,28 @@ class StreamScan {
 
 // What the log's control entries tell of a stream.
 struct ToldOfStream {
-  std::optional<EpochId> known_from;  // its first entry; a stream that is made has none
-  std::optional<LoggedPlan> newest_plan;
+  // The first entry of the one whose rows the log has; nothing where rows depend on others.
+  std::optional<EpochId> known_from;
+  EpochId planned_through;            // 0: nothing
+  std::optional<LoggedPlan> goes_on;  // the plan that begins at the marker
 };
 
-Result<ToldOfStream> WhatTheLogTells(log::LogReader& log, const PublishedStream& stream) {
+Result<ToldOfStream> WhatTheLogTells(log::LogReader& log, const PublishedStream& stream,
+                                     EpochId marker) {
   ToldOfStream told;
+  const auto begins = [&](const log::ControlEntry& entry) -> Result<bool> {
+    if (entry.kind != log::ControlEntry::Kind::kStream || stream.made != nullptr) return false;
+    HR_TRY(const log::StreamEntry known, log::DecodeStreamEntry(entry.name, entry.payload));
+    return known.id == stream.logged_id();
+  };
   const auto learn = [&](const log::EpochRef& epoch) -> Result<void> {
     for (const log::ControlEntry& entry : epoch->controls) {
-      if (entry.kind == log::ControlEntry::Kind::kStream && entry.name == stream.name &&
-          !told.known_from)
-        told.known_from = epoch->id;
+      HR_TRY(const bool first_entry, begins(entry));
+      if (first_entry && !told.known_from) told.known_from = epoch->id;
       HR_TRY(const auto plan, DecodePlan(entry));
-      if (plan && plan->stream == stream.id) told.newest_plan = plan;
+      if (!plan || plan->stream != stream.id) continue;
+      told.planned_through = plan->last;
+      if (plan->after == marker) told.goes_on = plan;
     }
     return {};
   };
@@ -148,7 +158,7 @@ Result<EpochId> LogGoesOnAfter(log::LogReader& log, const PublishedStream& strea
                                LogKeeps keeps) {
   HR_TRY(const EpochId first, log.First());
   if (first <= marker.Next()) return marker;
-  HR_TRY(const ToldOfStream told, WhatTheLogTells(log, stream));
+  HR_TRY(const ToldOfStream told, WhatTheLogTells(log, stream, marker));
   const EpochId before_first{first.value - 1};
   if (told.known_from >= first) return before_first;
   const std::string held = fmt::format("the log holds rows from epoch {} on", first.value);
@@ -158,10 +168,10 @@ Result<EpochId> LogGoesOnAfter(log::LogReader& log, const PublishedStream& strea
         fmt::format("{}, and stream {} has no table with those before: give it one under "
                     "`tables`, or keep the log for longer (log.keep)",
                     held, stream.name));
-  const auto& plan = told.newest_plan;
-  // A plan that is not carried out holds its rows in the log.
-  const bool open = plan && plan->after == marker && first <= plan->rows_after.Next();
-  if (!plan || plan->last <= marker || open) return before_first;
+  // Rows that no plan has yet are held in the log.
+  const bool all_there =
+      told.goes_on ? first <= told.goes_on->rows_after.Next() : marker == told.planned_through;
+  if (all_there) return before_first;
   return base::Fail(base::ErrorCode::kFailedPrecondition,
                     fmt::format("{}, the table those up to {}: one of them was restored from an "
                                 "older copy",

@@ -41,7 +41,7 @@ enum class LogKeeps : uint8_t { kUntilPublished, kAsLongAsItDoes };
 
 // After which epoch the log has the rows that a table with that marker lacks (0: nothing of this
 // log is in it, or there is none). Later than the marker where the log has let epochs go that had
-// no rows of the stream: the table lacked none then, if its marker fits the stream's newest plan.
+// no rows of the stream: the plan that begins at the marker tells where they stand.
 // Errors: kFailedPrecondition when rows may be in neither any more; those of the log.
 base::Result<base::EpochId> LogGoesOnAfter(log::LogReader& log, const PublishedStream& stream,
                                            base::EpochId marker, LogKeeps keeps);

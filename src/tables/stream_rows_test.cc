@@ -92,6 +92,30 @@ TEST(LogGoesOnAfter, ATableThatLacksWhatWasPlannedIsAnOlderCopy) {
   }
 }
 
+TEST(LogGoesOnAfter, AnOlderCopyIsNoMatterWhereTheLogHasAllThatItLacks) {
+  EXPECT_EQ(
+      *GoesOnAfter(30, {{1, Known()}, {140, Plan(30, 139, kRefunds, 100)}, {160, Plan(139, 159)}}),
+      EpochId{100});
+}
+
+// It is named when it gets a table; its rows are made of another's.
+TEST(LogGoesOnAfter, TheEntryOfADerivedStreamDoesNotTellWhereItsRowsBegin) {
+  constexpr base::StreamId kDerived{7};
+  PublishedStream derived = Refunds();
+  derived.id = kDerived;
+  derived.name = "dear";
+  derived.root = PublishedStream::Root{.id = kRefunds, .schema = derived.schema, .derive = {}};
+  log::ControlEntry named = Known();
+  named.payload =
+      log::EncodeStreamEntry({.id = kDerived, .name = "dear", .schema = derived.schema});
+  named.name = "dear";
+  for (const auto keeps : {LogKeeps::kAsLongAsItDoes, LogKeeps::kUntilPublished}) {
+    TrimmedLog log({101}, {{1, Known()}, {150, named}, {160, Plan(0, 159, kDerived)}});
+    const auto after = LogGoesOnAfter(log, derived, {0}, keeps);
+    EXPECT_FALSE(after);
+  }
+}
+
 TEST(LogGoesOnAfter, OneThatLacksThePlanWhoseFirstRowsWereLetGoIsAnOlderCopy) {
   const auto after = GoesOnAfter(30, {{1, Known()}, {140, Plan(30, 139, kRefunds, 99)}});
   ASSERT_FALSE(after);

@@ -8,6 +8,7 @@
 #include "columns/conform.h"
 #include "columns/schema_evolution.h"
 #include "tables/delta/delta_table.h"
+#include "tables/delta/table_path.h"
 #include "tables/maintenance/replaced_files.h"
 #include "tables/maintenance/rewrite_plan.h"
 #include "tables/parquet/parquet_reader.h"
@@ -224,12 +225,13 @@ Result<void> TableReader::ScanFile(size_t number, const columns::SchemaRef& want
   const columns::SchemaRef read_as = columns::AsWideAs(wanted, *table_->snapshot().schema);
   HR_TRY(const columns::SchemaRef with_positions, TableSchema(*read_as));
   const delta::AddFile& file = table_->snapshot().files[number];
-  const std::string path = table_->folder() + "/" + file.path;
   if (file.deletion_vector) {
     return Fail(base::Error(ErrorCode::kUnsupported,
                             "a data file with a deletion vector, which this version does not read")
-                    .With("file", path));
+                    .With("file", file.path));
   }
+  HR_TRY(const std::string path,
+         delta::PathInTable(environment_.files(), table_->folder(), file.path));
   HR_TRY(const auto reader, ParquetReader::Open(environment_.files(), path, file.checksum));
   return reader->Scan(with_positions, [&](const columns::ColumnBatch& part) -> Result<void> {
     HR_TRY(PositionedRows rows, Split(part, read_as));

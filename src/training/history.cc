@@ -8,6 +8,7 @@
 
 #include "log/catalogue.h"
 #include "pipeline/streams/known_at.h"
+#include "tables/publish/plan.h"
 #include "tables/stream_rows.h"
 #include "tables/table_reader.h"
 #include "training/engine_pauses.h"
@@ -64,6 +65,8 @@ Result<void> History::ReadControls() {
         HR_TRY(pipeline::LoggedDefinition logged, pipeline::DecodeEntry(entry, epoch->id));
         definitions_.push_back({epoch->id, epoch->sealed_at, std::move(logged)});
       }
+      HR_TRY(const auto plan, tables::DecodePlan(entry));
+      if (plan) planned_[plan->stream] = plan->last;
     }
     return {};
   };
@@ -120,7 +123,7 @@ Result<ScannedRows> History::ScanRows(const pipeline::StreamDefinition& stream,
                                           stream.timing.event_time_field, stream.known_at};
   const tables::LogKeeps keeps =
       HasTable(stream.name) ? tables::LogKeeps::kUntilPublished : tables::LogKeeps::kAsLongAsItDoes;
-  HR_TRY(const auto table, OpenTable(stream.name));
+  HR_TRY(const auto table, OpenTable(stream.name, id->second));
   // Before the table's rows are read: an engine may go on meanwhile.
   HR_TRY(const EpochId after, tables::LogGoesOnAfter(*log_, published, table.marker, keeps));
   if (table.marker.value > 0) {
@@ -141,27 +144,39 @@ bool History::HasTable(const std::string& stream) const {
 }
 
 // Of a table that there is not, or with nothing of this log in it, no reader.
-Result<History::Table> History::OpenTable(const std::string& stream) const {
+Result<History::Table> History::OpenTable(const std::string& stream, base::StreamId id) const {
   const std::string folder = data_folder_ + "/tables/" + stream;
   auto table = tables::TableReader::Open(environment_, folder);
   if (!table && table.error().code() == ErrorCode::kNotFound) return Table{};
   if (!table) return Fail(table.error());
   const auto marker = (*table)->Marker(log(), stream);
   if (!marker) return Table{};
-  if (*marker > newest_) {  // an engine may have gone on since the log was looked at
-    HR_TRY(const EpochId now, log_->Newest());
-    if (*marker > now) {
-      return Fail(
-          base::Error(
-              ErrorCode::kConflict,
-              fmt::format(
-                  "the table has epochs up to {}, the log up to {}: one of them was restored "
-                  "from an older copy",
-                  marker->value, now.value))
-              .With("table", folder));
-    }
-  }
+  HR_TRY(const EpochId planned, PlannedThrough(id, *marker));
+  if (*marker > planned)
+    return Fail(base::Error(ErrorCode::kConflict,
+                            fmt::format("the table has epochs up to {}, but the log has planned "
+                                        "only up to {}: the log was restored from an older copy",
+                                        marker->value, planned.value))
+                    .With("table", folder));
   return Table{std::move(*table), *marker};
+}
+
+// By the newest plan of the stream's table; `marker` is there.
+Result<EpochId> History::PlannedThrough(base::StreamId stream, EpochId marker) const {
+  const auto known = planned_.find(stream);
+  EpochId through = known == planned_.end() ? EpochId{0} : known->second;
+  if (marker <= through) return through;
+  // An engine may have gone on since the log was looked at.
+  HR_TRY(const EpochId now, log_->Newest());
+  HR_TRY_VOID(
+      log_->ScanRefused(newest_.Next(), now, [&](const log::EpochRef& epoch) -> Result<void> {
+        for (const log::ControlEntry& entry : epoch->controls) {
+          HR_TRY(const auto plan, tables::DecodePlan(entry));
+          if (plan && plan->stream == stream) through = plan->last;
+        }
+        return {};
+      }));
+  return through;
 }
 
 // Where others rewrote files of ours, only positions tell whose rows are whose: one that is there

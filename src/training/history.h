@@ -75,7 +75,8 @@ class History {
     base::EpochId marker;
   };
   bool HasTable(const std::string& stream) const;
-  base::Result<Table> OpenTable(const std::string& stream) const;
+  base::Result<Table> OpenTable(const std::string& stream, base::StreamId id) const;
+  base::Result<base::EpochId> PlannedThrough(base::StreamId stream, base::EpochId marker) const;
   base::Result<void> ScanTable(const Table& table, base::StreamId stream,
                                const columns::SchemaRef& wanted, const tables::VisitRows& visit,
                                ScannedRows& scanned) const;
@@ -87,6 +88,7 @@ class History {
   std::unique_ptr<log::LogReader> log_;
   base::EpochId newest_;
   std::map<std::string, base::StreamId> streams_;
+  std::map<base::StreamId, base::EpochId> planned_;  // through which epoch, by the newest plan
   struct Entry {
     base::EpochId epoch;
     base::Timestamp sealed_at;  // of the epoch

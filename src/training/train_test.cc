@@ -428,6 +428,25 @@ TEST(Train, ReadsRowsThatAnotherWriterMovedButNoneTwice) {
   EXPECT_EQ(refused.error().code(), ErrorCode::kConflict) << refused.error().ToString();
 }
 
+// A log that was restored from an older copy goes on with other epochs than the table's, and is
+// past the table's marker one day.
+TEST(Train, RefusesATableWithEpochsThatTheLogNeverPlanned) {
+  Shop shop(9);
+  shop.Send({{1, 100, "a", 10}, {2, 200, "a", 20}});
+  shop.Publish();
+  const auto table = *tables::delta::DeltaTable::OpenForAppend(
+      shop.machine, kTable, "orders", *tables::TableSchema(*shop.definition->streams[0].schema()));
+  tables::Marker marker = table->markers().front();
+  ++marker.version;
+  ASSERT_TRUE(table->Append({}, marker));
+  for (int64_t id = 3; id < 9; ++id) shop.Send({{id, 100 * id, "a", 1}});
+  WriteLabels(shop, {{99, "a", 1800}});
+  const auto refused = Train(shop.machine, Options());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kConflict) << refused.error().ToString();
+  EXPECT_NE(refused.error().message().find("the log has planned only up to"), std::string::npos);
+}
+
 TEST(Train, TakesALabelsDateForItsMidnight) {
   Shop shop(5);
   shop.Send({{1, 100, "a", 10}});

@@ -152,6 +152,15 @@ base::Result<TablePublishers::Described> TablePublishers::Describe(size_t stream
                         "table they stand nowhere: give it one under `tables`");
 }
 
+tables::PlannedRows TablePublishers::Planned(const std::string& stream) const {
+  for (const Table& table : tables_) {
+    if (!table.publisher || definition_.streams[table.stream].name != stream) continue;
+    const tables::PublisherStatus status = table.publisher->status();
+    return {.through = status.planned, .first = status.first_pending};
+  }
+  return {};
+}
+
 base::Result<void> TablePublishers::Start(const std::string& log_folder,
                                           const tables::Publisher::Append& append) {
   for (Table& table : tables_) {

@@ -19,6 +19,7 @@
 #include "tables/publish/made_rows.h"
 #include "tables/publish/publisher.h"
 #include "tables/read_pins.h"
+#include "tables/scan/snapshot_scan.h"
 #include "watch/status_document.h"
 
 namespace headrace::wiring {
@@ -54,6 +55,8 @@ class TablePublishers {
     std::string folder;
   };
   base::Result<Described> Describe(size_t stream) const;
+  // Of a stream with a table.
+  tables::PlannedRows Planned(const std::string& stream) const;
   // The earliest epoch up to which every stream with a table is in it; nothing without tables.
   std::optional<base::EpochId> CommittedThrough() const;
   // Publishes what is durable; `done` after the last table, with what stopped the first that could

@@ -150,12 +150,13 @@ Result<std::unique_ptr<TableScan>> TableScans::Open(const tables::ScanRequest& r
   const std::lock_guard lock(scan->mutex_);
   scan->log_pin_ = sources_.retention.PinAll();
   scan->files_pin_ = sources_.pins.Hold(described.folder, environment_.clock().Wall());
-  tables::ScanSource source{.stream = described.stream,
-                            .table_folder = described.folder,
-                            .log_folder = sources_.data_folder + "/log",
-                            .epoch = epoch,
-                            .newest = [this] { return sources_.sequencer.status().durable; },
-                            .of_others = of_others};
+  tables::ScanSource source{
+      .stream = described.stream,
+      .table_folder = described.folder,
+      .log_folder = sources_.data_folder + "/log",
+      .epoch = epoch,
+      .planned = [this, stream = request.stream] { return sources_.publishers.Planned(stream); },
+      .of_others = of_others};
   // Before the table's marker is read: what is not waiting any more is in it by then.
   if (source.stream.made != nullptr) {
     scan->made_ = source.stream.made->Copy();

@@ -119,6 +119,39 @@ TEST(TableScans, EveryStreamIsReadAsOfTheEpochWhateverIsCommittedMeanwhile) {
         << one.stream << " as of " << one.epoch.value;
 }
 
+// It goes on with other epochs than those that the tables have, and is past their markers one day.
+TEST(TableScans, TablesAheadOfARestoredLogAreRefusedHoweverFarItGoes) {
+  Lives lives(Scanned());
+  const std::string log = std::string(kData) + "/log";
+  const auto files = [&]() -> env::Files& { return lives.machine_->files(); };
+  const auto settle = [&] { lives.machine_->RunFor(std::chrono::seconds(10)); };
+  lives.Send(20);
+  settle();
+  std::map<std::string, std::vector<uint8_t>> copy;
+  const auto then = *files().List(log);
+  for (const std::string& name : then) copy[name] = *files().ReadAll(log + "/" + name);
+  for (int i = 0; i < 3; ++i) lives.Send(20);
+  settle();
+  lives.machine_->Crash(env::simulated::CrashKind::kKill);
+  lives.core_.reset();
+  lives.machine_ = lives.machine_->Reboot(5);
+  const auto now = *files().List(log);
+  for (const std::string& name : now) ASSERT_TRUE(files().Remove(log + "/" + name));
+  for (const auto& [name, bytes] : copy)
+    ASSERT_TRUE(env::PutAtomically(files(), log + "/" + name, bytes));
+  lives.Start();
+  ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+  for (int i = 0; i < 20; ++i) {
+    for (const char* name : {"payments", "large", "once", "paired"}) {
+      const auto scan = Open(lives, {.stream = name});
+      ASSERT_FALSE(scan) << name;
+      EXPECT_THAT(scan.error().message(), HasSubstr("the log was restored from an older copy"));
+    }
+    lives.Send(20);
+    settle();
+  }
+}
+
 TEST(TableScans, TheLogIsKeptForAScanUntilItsTailIsRead) {
   Lives lives(Text(kHour, Table::kYes, "log: {keep: 1s}\n"));
   for (int i = 0; i < 30; ++i) lives.Send(100);

@@ -62,8 +62,10 @@ struct PublisherStatus {
   std::string reason;       // why it retries or stopped
   base::EpochId committed;  // the table holds exactly the rows up to here
   base::EpochId durable;
-  uint64_t pending_rows = 0;                             // durable, not in the table
-  base::Duration lag{0};                                 // age of the oldest of them
+  base::EpochId planned;        // the newest plan's last; 0: none
+  base::EpochId first_pending;  // the first epoch of pending rows; 0: none are
+  uint64_t pending_rows = 0;    // durable, not in the table
+  base::Duration lag{0};        // age of the oldest of them
   uint64_t commits = 0, files = 0, rows = 0, bytes = 0;  // since the start
   uint64_t log_bytes = 0;  // of commits, checkpoints and checksum files, since the start
   OptimizeStatus optimize;

@@ -65,6 +65,7 @@ Result<void> Publisher::Actor::Restore(std::span<const uint8_t> bytes) {
   if (stream_.made == nullptr) return {};
   HR_TRY_VOID(stream_.made->Decode(in));
   noted_.DropThrough(stream_.made->dropped_through());
+  stream_.made->DropThrough(noted_.dropped_through());
   return {};
 }
 
@@ -92,6 +93,8 @@ PublisherStatus Publisher::Actor::status() const {
   const NotedEpochs::Pending pending = noted_.pending();
   status.durable = pending.durable;
   status.pending_rows = pending.rows;
+  status.planned = noted_.logged_plan().value_or(LoggedPlan{}).last;
+  status.first_pending = pending.first;
   if (pending.rows > 0)
     status.lag = std::max(base::Duration(0), environment_.clock().Wall() - pending.oldest);
   return status;

@@ -26,7 +26,8 @@ std::string Explain(Standing standing, const std::optional<LoggedPlan>& plan, Ep
       return fmt::format(
           "the table has epochs up to {}, but the log has planned only up to {}: the log was "
           "restored from an older "
-          "copy; restore the table to the same time, or begin a new one",
+          "copy; restore the table to the same time, or go on from a fork of the log, which gets "
+          "tables of its own",
           at, plan ? plan->last.value : 0);
     case Standing::kTableRestored:
       return fmt::format(
@@ -58,7 +59,8 @@ void Publisher::Actor::OpenTable() {
     table_.reset();
     return Fail(opened.error());
   }
-  Enter(State::kRunning, "");
+  // What is carried out again is in the log until then.
+  if (!redo_) Enter(State::kRunning, "");
   if (rewriter_ != nullptr) rewriter_->Begin(log_->log(), last_rewrite_);
   due_ = true;
   Continue();
@@ -126,8 +128,8 @@ Result<void> Publisher::Actor::TryOpenTable() {
   if (!opened && opened.error().code() == ErrorCode::kNotFound)
     return base::Fail(Error(ErrorCode::kConflict,
                             fmt::format("the log says that epochs up to {} were committed, but "
-                                        "there is no table: restore it from a copy",
-                                        last_plan_->after.value))
+                                        "there is no table: restore it from a copy ({})",
+                                        last_plan_->after.value, opened.error().message()))
                           .With("table", options_.folder));
   HR_TRY(table_, std::move(opened));
   environment_.CrashPoint("publish.after_open");

@@ -76,7 +76,10 @@ Result<std::unique_ptr<SnapshotScan>> SnapshotScan::Open(env::Environment& envir
   std::unique_ptr<SnapshotScan> scan(
       new SnapshotScan(environment, std::move(source), std::move(columns)));
   HR_TRY(scan->log_, log::LogReader::Open(environment, scan->source_.log_folder));
-  if (!scan->source_.table_folder.empty()) HR_TRY_VOID(scan->OpenTable());
+  if (!scan->source_.table_folder.empty()) {
+    HR_TRY_VOID(scan->OpenTable());
+    HR_TRY_VOID(scan->CheckMarker());
+  }
   HR_TRY_VOID(scan->FindTail());
   HR_TRY_VOID(scan->Charge(budget));
   return scan;
@@ -124,8 +127,6 @@ Result<void> SnapshotScan::OpenTable() {
     return {};
   }
   figures_.marker = {marker->second.version};
-  if (figures_.marker > source_.epoch && figures_.marker > source_.newest())
-    return fail("the table is ahead of the log: one of them was restored from an older copy");
   HR_TRY_VOID(ChooseColumns());
   const EpochId last = std::min(figures_.marker, source_.epoch);
   std::vector<Condition> conditions = columns_.filter.conditions();
@@ -166,17 +167,38 @@ Result<void> SnapshotScan::ChooseColumns() {
   return {};
 }
 
+// Table and log are of one history. A log that was restored from an older copy goes on with other
+// epochs than those that the table has.
+Result<void> SnapshotScan::CheckMarker() {
+  const EpochId marker = figures_.marker;
+  const PlannedRows planned = source_.planned();
+  const auto fail = [this](ErrorCode code, std::string why) {
+    return Fail(Error(code, std::move(why)).With("table", source_.table_folder));
+  };
+  if (marker > planned.through)
+    return fail(ErrorCode::kConflict,
+                fmt::format("the table has epochs up to {}, but the log has planned only up to {}: "
+                            "the log was restored from an older copy",
+                            marker.value, planned.through.value));
+  const MadeRows* made = source_.stream.made;
+  if (made != nullptr && made->dropped_through() > marker)
+    return fail(ErrorCode::kConflict,
+                fmt::format("the table had epochs up to {} and has them up to {}: it was restored "
+                            "from an older copy",
+                            made->dropped_through().value, marker.value));
+  HR_TRY(const EpochId first, log_->First());
+  if (planned.first > marker && planned.first < first)
+    return fail(ErrorCode::kFailedPrecondition,
+                fmt::format("rows from epoch {} on are neither in the table nor in the log, which "
+                            "begins with epoch {}",
+                            planned.first.value, first.value));
+  return {};
+}
+
 // The log must still have what the table does not.
 Result<void> SnapshotScan::FindTail() {
   tail_read_ = figures_.marker;
   if (TailIsRead()) return {};
-  const MadeRows* made = source_.stream.made;
-  if (made != nullptr && made->dropped_through() > figures_.marker)
-    return Fail(Error(ErrorCode::kConflict,
-                      fmt::format("the table had epochs up to {} and has them up to {}: it was "
-                                  "restored from an older copy",
-                                  made->dropped_through().value, figures_.marker.value))
-                    .With("table", source_.table_folder));
   const bool has_table = !source_.table_folder.empty();
   auto after = LogGoesOnAfter(*log_, source_.stream, figures_.marker,
                               has_table ? LogKeeps::kUntilPublished : LogKeeps::kAsLongAsItDoes);

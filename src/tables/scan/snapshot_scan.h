@@ -35,6 +35,12 @@ namespace headrace::tables {
 // Rows that other writers appended to the table: they are its rows, and no history of the log.
 enum class RowsOfOthers : uint8_t { kRead, kLeftOut };
 
+// What the publisher knows of a table.
+struct PlannedRows {
+  base::EpochId through;  // its newest plan's last epoch; 0: none
+  base::EpochId first;    // where the rows begin that it waits to publish; 0: it waits for none
+};
+
 // Where a stream's rows are.
 struct ScanSource {
   PublishedStream stream;
@@ -43,7 +49,7 @@ struct ScanSource {
   // The log tells when every row up to it became known, and the rows of a joined stream up to it
   // are made.
   base::EpochId epoch;
-  std::function<base::EpochId()> newest;  // durable, when it is called
+  std::function<PlannedRows()> planned;  // when it is called; not without a table
   RowsOfOthers of_others = RowsOfOthers::kRead;
 };
 
@@ -98,6 +104,7 @@ class SnapshotScan {
   base::Result<void> OpenVersion();
   base::Result<void> ChooseColumns();
   base::Result<void> FindTail();
+  base::Result<void> CheckMarker();
   base::Result<void> Charge(base::MemoryBudget& budget);
   base::Result<void> ReadTail();
   base::Result<void> ReadTable();

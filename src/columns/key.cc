@@ -15,10 +15,14 @@ constexpr uint64_t kSignBit = 1ULL << 63;
 
 // With the tag of a value before it.
 void AppendBigEndian(KeyBytes& out, uint64_t v) {
-  std::array<char, 1 + sizeof(v)> bytes{kPresentTag};
   v = __builtin_bswap64(v);
-  std::memcpy(bytes.data() + 1, &v, sizeof(v));
-  out.append(bytes.data(), bytes.size());
+  // In one piece, its bytes made in a register: a load from two stores would wait for both.
+  const size_t at = out.size();
+  out.resize_and_overwrite(at + 1 + sizeof(v), [&](char* bytes, size_t size) {
+    bytes[at] = kPresentTag;
+    std::memcpy(bytes + at + 1, &v, sizeof(v));
+    return size;
+  });
 }
 
 void AppendInt(KeyBytes& out, int64_t v) {

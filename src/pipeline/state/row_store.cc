@@ -103,6 +103,13 @@ void RowStore::PrefetchChunk(uint32_t number) const {
   __builtin_prefetch(chunk->times(layout_) + count, 1);
 }
 
+void RowStore::PrefetchOldest(uint32_t number) const {
+  const StateRow* row = number < numbers_ ? RowAt(number) : nullptr;
+  if (row == nullptr) return;
+  __builtin_prefetch(row->Past());
+  if (const RowChunk* chunk = row->Open().first) __builtin_prefetch(chunk->times(layout_));
+}
+
 void RowStore::PrefetchRows(uint32_t number) const {
   const StateRow* row = RowAt(number);
   if (row == nullptr) return;
@@ -331,6 +338,7 @@ void RowStore::DropChunk(Edit& edit) {
 void RowStore::Sweep(size_t keys, base::Timestamp clock, Step step) {
   for (size_t i = 0; i < std::min<size_t>(keys, numbers_); ++i) {
     sweep_next_ = sweep_next_ + 1 < numbers_ ? sweep_next_ + 1 : 0;
+    PrefetchOldest(sweep_next_ + kSweptAhead);
     auto* row = const_cast<StateRow*>(RowAt(sweep_next_));
     if (row == nullptr || row->newest_step() == 0) continue;
     Edit edit{row->Newest(layout_, tiled()), clock.us, step};

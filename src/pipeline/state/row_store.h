@@ -142,6 +142,7 @@ class RowStore {
   // the result if it is the same.
   const KeyPast* PastOf(const RowImage& image, const KeyPast* before);
   const StateRow* RowAt(uint32_t number) const;
+  void PrefetchOldest(uint32_t number) const;
   PageTable* GrowPages(uint32_t number, Step step);
   std::span<const uint32_t> SkipForgotten(Edit& edit, const BatchRows& batch,
                                           std::span<const uint32_t> rows);
@@ -216,7 +217,8 @@ class RowStore {
   };
   std::unique_ptr<Tiles> tiles_;
   std::atomic<PageTable*> pages_{nullptr};
-  uint32_t numbers_ = 0;  // numbers below it may have rows
+  uint32_t numbers_ = 0;                      // numbers below it may have rows
+  static constexpr uint32_t kSweptAhead = 8;  // whose rows are asked for
   uint32_t sweep_next_ = 0;
   std::atomic<uint64_t> keys_{0};
   std::atomic<uint64_t> rows_{0};

@@ -79,7 +79,10 @@ void* StateMemory::Allocate(size_t bytes) {
   if (!Pooled(bytes)) return System(bytes);
   FreeBlock*& free = free_[ClassOf(bytes)];
   if (free == nullptr) return FromSlab(ClassOf(bytes) * kClassBytes);
-  return std::exchange(free, free->next);
+  FreeBlock* const taken = std::exchange(free, free->next);
+  // Long out of the cache when it is taken next.
+  __builtin_prefetch(free, 1);
+  return taken;
 }
 
 void StateMemory::Free(void* memory, size_t bytes) {

@@ -14,7 +14,10 @@ std::span<const RowGroups::Group> RowGroups::Build(std::span<const uint32_t> row
   groups_.clear();
   sizes_.clear();
   grouped_.resize(rows.size());
-  for (const uint32_t row : rows) {
+  constexpr size_t kAhead = 16;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (i + kAhead < rows.size()) __builtin_prefetch(&group_of_[numbers[rows[i + kAhead]]], 1);
+    const uint32_t row = rows[i];
     uint32_t& group = group_of_[numbers[row]];
     if (group == 0) {
       groups_.push_back({.number = numbers[row], .rows = {}});

@@ -52,9 +52,10 @@ inline std::vector<Row> Rows(int64_t first, int64_t count) {
 
 inline std::vector<Row> RowsOf(const columns::ColumnBatch& batch) {
   std::vector<Row> rows;
+  const auto note = batch.schema()->IndexOf("note");
   for (size_t i = 0; i < batch.rows(); ++i)
     rows.push_back({batch.column(0).Int64s()[i], batch.column(1).Int64s()[i],
-                    std::string(batch.column(2).Text(i))});
+                    note ? std::string(batch.column(*note).Text(i)) : std::string()});
   return rows;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "log/epoch.h"
@@ -27,11 +28,14 @@ struct SourcePosition {
   uint64_t base = 0;
   uint32_t piece_rows = 0;
   uint64_t files = 0;  // a hash of the version's files in their order
+  // Of a version that took rows out: the columns by which its new rows are told, those of the
+  // contract when it was begun. With others it would have other pieces.
+  std::vector<std::string> compared_by = {};
   bool operator==(const SourcePosition&) const = default;
 };
 
-// Payload: u8 1, u8 phase, text table, text folder, i64 version, u64 base, u32 piece rows, u64
-// files.
+// Payload: u8 2, u8 phase, text table, text folder, i64 version, u64 base, u32 piece rows, u64
+// files, u32 columns, each text. Format 1 ends before the columns.
 log::ControlEntry EncodePosition(const std::string& stream, const SourcePosition& position);
 // Nothing for another kind of entry. Errors: kCorruption.
 base::Result<std::optional<SourcePosition>> DecodePosition(const log::ControlEntry& entry);

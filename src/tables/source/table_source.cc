@@ -365,6 +365,7 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
     position_->base = 0;
     position_->piece_rows = 0;
     position_->files = 0;
+    position_->compared_by.clear();
     rows_.reset();
     pass_.reset();
     Tell(*position_);
@@ -392,18 +393,23 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
 
   Result<void> OpenRows() {
     const bool resumes = position_->piece_rows != 0;
-    const WantedRows wanted{.schema = options_.contract->schema(),
-                            .event_time_field = options_.event_time_field,
-                            .piece_rows = resumes ? position_->piece_rows : options_.piece_rows};
+    WantedRows wanted{.schema = options_.contract->schema(),
+                      .event_time_field = options_.event_time_field,
+                      .piece_rows = resumes ? position_->piece_rows : options_.piece_rows,
+                      .compared_by = resumes ? position_->compared_by : std::vector<std::string>()};
     if (position_->phase == Phase::kWhole) {
       HR_TRY(rows_, VersionRows::Whole(table_, wanted, position_->version));
     } else {
       HR_TRY(const delta::Commit commit,
              delta::ReadCommit(environment_.files(), options_.folder, position_->version));
       HR_TRY_VOID(StateAt(position_->version, commit));
-      HR_TRY(rows_, VersionRows::Added(table_, wanted, *state_, commit,
-                                       TakesRowsOut(commit) ? VersionRows::Removed::kLeaveOut
-                                                            : VersionRows::Removed::kNone));
+      const bool takes_out = TakesRowsOut(commit);
+      if (takes_out && !resumes)
+        for (const columns::Field& field : wanted.schema->fields())
+          wanted.compared_by.push_back(field.name);
+      HR_TRY(rows_, VersionRows::Added(
+                        table_, wanted, *state_, commit,
+                        takes_out ? VersionRows::Removed::kLeaveOut : VersionRows::Removed::kNone));
     }
     const std::string producer = SourceProducer(options_.stream, id_);
     sequence_ = log_.last_sequence(options_.id, producer);
@@ -411,6 +417,7 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
       position_->piece_rows = wanted.piece_rows;
       position_->files = rows_->files_hash();
       position_->base = sequence_;
+      position_->compared_by = std::move(wanted.compared_by);
       return {};
     }
     if (position_->files != rows_->files_hash())

@@ -34,10 +34,16 @@ using State = TableSourceStatus::State;
 
 constexpr const char* kTable = "lake/shops";
 
-contract::ContractRef ShopsContract() {
-  auto parsed = contract::Contract::Parse("c.yaml", foreign_table::kContract, "");
+contract::ContractRef ShopsContract(const std::string& text) {
+  auto parsed = contract::Contract::Parse("c.yaml", text, "");
   HR_CHECK(parsed.contract != nullptr, "the test's contract is broken");
   return parsed.contract;
+}
+
+// The contract before it got its last field, which the table has.
+contract::ContractRef WithoutNote() {
+  const std::string text(foreign_table::kContract);
+  return ShopsContract(text.substr(0, text.find("      - {name: note")));
 }
 
 class World {
@@ -46,7 +52,7 @@ class World {
       : random_(seed),
         machine_(std::make_unique<SimulatedEnvironment>(seed)),
         definition_(std::move(definition)),
-        contract_(ShopsContract()),
+        contract_(ShopsContract(std::string(foreign_table::kContract))),
         table_(kTable, contract_->schema()) {
     definition_.folder = kTable;
     definition_.every = seconds(1);
@@ -68,8 +74,9 @@ class World {
           *machine_, budget_, "data/log", options,
           [&](const log::Epoch& epoch) -> base::Result<void> {
             for (const log::ControlEntry& entry : epoch.controls) {
-              HR_TRY(const auto position, DecodePosition(entry));
+              HR_TRY(auto position, DecodePosition(entry));
               if (!position) continue;
+              if (columns_unknown_) position->compared_by.clear();
               std::erase_if(positions, [&](const auto& p) { return p.table == position->table; });
               positions.push_back(*position);
             }
@@ -147,6 +154,13 @@ class World {
   }
 
   void Append(const std::vector<Row>& rows) { last_ = table_.Append(*machine_, rows); }
+  // Until that many pieces of a version are in the log, and not all.
+  void RunUntilPieces(uint64_t pieces) {
+    for (int i = 0; i < 5000 && source_->status().pieces < pieces; ++i)
+      machine_->RunFor(milliseconds(1));
+    ASSERT_GE(source_->status().pieces, pieces);
+    ASSERT_EQ(source_->status().state, State::kReading);
+  }
   // Until everything that the table has is in the log, or the source has stopped.
   void Settle() {
     for (int i = 0; i < 600 && !machine_->crashed(); ++i) {
@@ -194,8 +208,9 @@ class World {
   Definition definition_;
   uint32_t piece_rows_ = 700;
   std::optional<size_t> producers_max_;
+  bool columns_unknown_ = false;  // positions as builds before logged them
   base::StreamId stream_;
-  contract::ContractRef contract_;
+  contract::ContractRef contract_;  // of the lives to come
   ForeignTable table_;
   delta::AddFile last_;
   std::vector<columns::RejectedRow> refused_;
@@ -321,6 +336,97 @@ TEST(TableSource, NewRowsOfARewriting) {
   wanted.insert(wanted.end(), {merged[7], merged[2990], merged[7]});
   EXPECT_EQ(world.InLog(), wanted);
   EXPECT_EQ(world.source_->status().gone, 3U);  // the updated ones of before, and the deleted one
+}
+
+// The contract gets a field while a version is half in the log: its pieces stay what they were.
+TEST(TableSource, ANewFieldInTheMidstOfAVersion) {
+  World world;
+  const contract::ContractRef wide = std::exchange(world.contract_, WithoutNote());
+  world.piece_rows_ = 100;
+  world.Append(Rows(0, 3000));
+  world.Start();
+  world.RunUntilPieces(10);
+  world.contract_ = wide;
+  world.Die();
+  world.Settle();
+  std::vector<Row> rows = world.InLog();
+  const size_t without = std::ranges::count(rows, std::string(), &Row::note);
+  EXPECT_GE(without, 1000U);
+  EXPECT_LT(without, 3000U);
+  for (Row& row : rows) row.note = "n" + std::to_string(row.id % 3);
+  EXPECT_EQ(rows, Rows(0, 3000));
+}
+
+// Of a rewriting too, whose new rows are told by the fields that the contract had when it was
+// begun.
+TEST(TableSource, ANewFieldInTheMidstOfARewriting) {
+  World world(1, {.changes = Definition::Changes::kNewRows});
+  const contract::ContractRef wide = std::exchange(world.contract_, WithoutNote());
+  world.piece_rows_ = 100;
+  world.Append(Rows(0, 3000));
+  world.Start();
+  world.Settle();
+  const uint64_t before = world.source_->status().pieces;
+  std::vector<Row> merged = Rows(0, 3000);
+  for (Row& row : merged) {
+    row.note += " changed";
+    if (row.id % 2 == 0) ++row.at;
+  }
+  world.table_.Replace(*world.machine_, world.last_, merged, Change::kRows, "MERGE");
+  world.RunUntilPieces(before + 5);
+  world.contract_ = wide;
+  world.Die();
+  world.Settle();
+  std::vector<int64_t> taken;
+  const std::vector<Row> rows = world.InLog();
+  for (size_t i = 3000; i < rows.size(); ++i) taken.push_back(rows[i].id);
+  std::vector<int64_t> wanted;
+  for (int64_t id = 0; id < 3000; id += 2) wanted.push_back(id);
+  EXPECT_EQ(taken, wanted);
+  EXPECT_EQ(rows.back().note, "n1 changed");
+  // The next version is compared by all of them.
+  const std::vector<Row> again = Rows(0, 2999);
+  const delta::AddFile file{.path = "part-1.parquet"};
+  world.table_.Replace(*world.machine_, file, again, Change::kRows, "MERGE");
+  world.Settle();
+  EXPECT_EQ(world.InLog().size(), rows.size() + 2999);
+}
+
+// Builds before did not log by which columns the rows of a rewriting are compared.
+TEST(TableSource, ARewritingThatAnEarlierBuildBegan) {
+  World world(1, {.changes = Definition::Changes::kNewRows});
+  world.piece_rows_ = 100;
+  world.Append(Rows(0, 1000));
+  world.Start();
+  world.Settle();
+  const uint64_t before = world.source_->status().pieces;
+  std::vector<Row> merged = Rows(0, 1000);
+  for (Row& row : merged) row.note += " changed";
+  world.table_.Replace(*world.machine_, world.last_, merged, Change::kRows, "MERGE");
+  world.RunUntilPieces(before + 2);
+  world.columns_unknown_ = true;
+  world.Die();
+  world.Settle();
+  world.ExpectStopped("by a build that did not log");
+}
+
+TEST(SourcePosition, IsReadInBothFormats) {
+  SourcePosition position{.table = "t-1",
+                          .folder = "lake/shops",
+                          .version = 7,
+                          .phase = SourcePosition::Phase::kAdded,
+                          .base = 41,
+                          .piece_rows = 8192,
+                          .files = 0x0123456789ABCDEF};
+  log::ControlEntry first = EncodePosition("shops", position);
+  first.payload[0] = 1;
+  first.payload.resize(first.payload.size() - 4);
+  EXPECT_EQ(*DecodePosition(first), position);
+  position.compared_by = {"id", "at"};
+  log::ControlEntry second = EncodePosition("shops", position);
+  EXPECT_EQ(*DecodePosition(second), position);
+  second.payload.resize(second.payload.size() - 1);
+  EXPECT_FALSE(DecodePosition(second));
 }
 
 TEST(TableSource, AGapInTheLogStopsIt) {

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <map>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "base/hash.h"
@@ -72,11 +73,31 @@ columns::Column Widen(const columns::Column& column, Type wanted) {
   return builder.Finish();
 }
 
+// By their names: a wider type makes no two values alike.
+Result<std::vector<size_t>> ComparedColumns(const WantedRows& wanted) {
+  if (wanted.compared_by.empty())
+    return Fail(ErrorCode::kConflict,
+                "the version was begun by a build that did not log by which columns its new rows "
+                "are told: end it with that build, before the contract gets other fields");
+  std::vector<size_t> columns;
+  for (const std::string& name : wanted.compared_by) {
+    const auto column = wanted.schema->IndexOf(name);
+    if (!column)
+      return Fail(ErrorCode::kConflict,
+                  fmt::format("the version was begun with the field `{}`, which the contract does "
+                              "not have any more",
+                              name));
+    columns.push_back(*column);
+  }
+  return columns;
+}
+
 // Every value as text that no other value has, so that two rows are alike when their texts are.
-RowHash HashOf(const ColumnBatch& rows, size_t row, std::string& text) {
+RowHash HashOf(const ColumnBatch& rows, size_t row, std::span<const size_t> compared,
+               std::string& text) {
   text.clear();
-  for (const columns::Column& column : rows.columns()) {
-    column.At(row).AppendJson(text);
+  for (const size_t column : compared) {
+    rows.column(column).At(row).AppendJson(text);
     text += '\n';
   }
   return {base::Hash64(text), base::Hash64(text, kOtherSeed)};
@@ -204,12 +225,16 @@ class FilesAsRows {
   std::vector<std::string> names_;  // in the schema's order
 };
 
-using RowCounts = std::map<RowHash, uint64_t>;
+// The rows of the files that a commit took away, as often as they were there.
+struct TakenRows {
+  std::vector<size_t> compared;  // the columns that tell them
+  std::map<RowHash, uint64_t> counts;
+};
 
 class Pieces final : public VersionRows {
  public:
   Pieces(FilesAsRows files, const WantedRows& wanted, base::MemoryBudget& budget,
-         SteppedCharge list, std::optional<RowCounts> removed, SteppedCharge compared)
+         SteppedCharge list, std::optional<TakenRows> removed, SteppedCharge compared)
       : files_(std::move(files)),
         wanted_(wanted),
         list_charge_(std::move(list)),
@@ -229,7 +254,7 @@ class Pieces final : public VersionRows {
   uint64_t rows_gone() const override {
     uint64_t gone = 0;
     if (removed_)
-      for (const auto& [hash, count] : *removed_) gone += count;
+      for (const auto& [hash, count] : removed_->counts) gone += count;
     return gone;
   }
 
@@ -303,9 +328,10 @@ class Pieces final : public VersionRows {
     rows.reserve(part.rows());
     for (uint32_t row = 0; row < part.rows(); ++row) {
       if (removed_) {
-        const auto found = removed_->find(HashOf(part, row, text_));
-        if (found != removed_->end()) {
-          if (--found->second == 0) removed_->erase(found);
+        auto& counts = removed_->counts;
+        const auto found = counts.find(HashOf(part, row, removed_->compared, text_));
+        if (found != counts.end()) {
+          if (--found->second == 0) counts.erase(found);
           continue;
         }
       }
@@ -327,7 +353,7 @@ class Pieces final : public VersionRows {
   const FilesAsRows files_;
   const WantedRows wanted_;
   SteppedCharge list_charge_;
-  std::optional<RowCounts> removed_;  // what is left of them
+  std::optional<TakenRows> removed_;  // what is left of them
   SteppedCharge compared_charge_;
   SteppedCharge part_charge_;
   uint64_t hash_ = 0;
@@ -342,8 +368,7 @@ class Pieces final : public VersionRows {
   std::string text_;
 };
 
-// The rows of the files that a commit took away, as often as they were there.
-Result<RowCounts> CountRemoved(const VersionRows::Table& table, const WantedRows& wanted,
+Result<TakenRows> CountRemoved(const VersionRows::Table& table, const WantedRows& wanted,
                                const delta::LogState& state, const delta::Commit& commit,
                                SteppedCharge& charge) {
   TakenAway taken(commit);
@@ -354,7 +379,8 @@ Result<RowCounts> CountRemoved(const VersionRows::Table& table, const WantedRows
                                              std::move(taken.files)));
   HR_TRY_VOID(CheckSourceColumns(reader->columns(), *wanted.schema));
   const FilesAsRows files(std::move(reader), wanted.schema);
-  RowCounts counts;
+  TakenRows removed;
+  HR_TRY(removed.compared, ComparedColumns(wanted));
   uint64_t rows = 0;
   std::string text;
   for (size_t file = 0; file < files.files().size(); ++file) {
@@ -369,10 +395,11 @@ Result<RowCounts> CountRemoved(const VersionRows::Table& table, const WantedRows
                                 "rows are new",
                                 VersionRows::kRemovedRowsMax));
       HR_TRY_VOID(charge.Cover(rows * kHashBytes));
-      for (size_t row = 0; row < part->rows(); ++row) ++counts[HashOf(*part, row, text)];
+      for (size_t row = 0; row < part->rows(); ++row)
+        ++removed.counts[HashOf(*part, row, removed.compared, text)];
     }
   }
-  return counts;
+  return removed;
 }
 
 }  // namespace
@@ -432,13 +459,13 @@ Result<std::unique_ptr<VersionRows>> VersionRows::Added(const Table& table,
   HR_TRY(auto reader,
          delta::DeltaReader::Of(table.environment, table.folder, state, std::move(added)));
   HR_TRY_VOID(CheckSourceColumns(reader->columns(), *wanted.schema));
-  std::optional<RowCounts> counts;
+  std::optional<TakenRows> taken;
   SteppedCharge compared(table.budget);
   if (removed == Removed::kLeaveOut) {
-    HR_TRY(counts, CountRemoved(table, wanted, state, commit, compared));
+    HR_TRY(taken, CountRemoved(table, wanted, state, commit, compared));
   }
   return std::make_unique<Pieces>(FilesAsRows(std::move(reader), wanted.schema), wanted,
-                                  table.budget, std::move(list), std::move(counts),
+                                  table.budget, std::move(list), std::move(taken),
                                   std::move(compared));
 }
 

@@ -1,14 +1,15 @@
 #pragma once
 // The rows that one version of a table of somebody else's brings into a stream, in pieces. The
-// pieces are a function of the table's log alone: whoever asks again, after a crash, gets the same
-// ones in the same order.
+// pieces are a function of the table's log, `piece_rows` and `compared_by`: whoever asks again with
+// the same, after a crash, gets the same rows in the same order, whatever fields the contract has
+// got meanwhile.
 //
 //   whole:  every row that the table holds at the version, its files by the least event time in
 //           them where all of them tell it, else by when they were written;
 //   added:  the rows of the files that the version added, in the order of its commit.
 //
 // Files whose rows were in the table before (dataChange=false) bring nothing. Of a version that
-// took files away too, `kNewRows` gives the rows of its files that no file it took away had.
+// took files away too, `kLeaveOut` gives the rows of its files that no file it took away had.
 
 #include <cstdint>
 #include <memory>
@@ -31,6 +32,8 @@ struct WantedRows {
   columns::SchemaRef schema;  // the contract's
   size_t event_time_field = 0;
   uint32_t piece_rows = 0;  // of a piece at most; no piece is of two files
+  // Fields of the schema by which rows are told from those that were taken out.
+  std::vector<std::string> compared_by = {};
 };
 
 // How the stream's columns are found in the table. Errors: kInvalidInput for a required column
@@ -62,7 +65,8 @@ class VersionRows {
                                                           const WantedRows& wanted,
                                                           int64_t version);
   // `commit` made `state` out of the version before. With `removed` the rows that the files it took
-  // away had are left out.
+  // away had are left out. Errors beside those: kConflict when the schema lacks one of
+  // `compared_by`, or there is none.
   enum class Removed : uint8_t { kNone, kLeaveOut };
   static base::Result<std::unique_ptr<VersionRows>> Added(const Table& table,
                                                           const WantedRows& wanted,

@@ -36,10 +36,11 @@ std::unexpected<base::Error> Broken(const std::string& why) {
   return Fail(ErrorCode::kCorruption, "no readable checkpoint: " + why);
 }
 
-std::optional<uint64_t> NumberOf(const arrow::KeyValueMetadata& pairs, const char* key) {
+template <typename Number>
+std::optional<Number> NumberOf(const arrow::KeyValueMetadata& pairs, const char* key) {
   const auto text = pairs.Get(key);
   if (!text.ok()) return std::nullopt;
-  uint64_t number = 0;
+  Number number = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
   return error == std::errc() ? std::optional(number) : std::nullopt;
 }
@@ -99,14 +100,18 @@ class ParquetActions {
   std::optional<FileSums> sums() const {
     const auto pairs = reader_->parquet_reader()->metadata()->key_value_metadata();
     if (pairs == nullptr) return std::nullopt;
-    const auto files = NumberOf(*pairs, kFilesKey);
-    const auto bytes = NumberOf(*pairs, kFileBytesKey);
+    const auto files = NumberOf<uint64_t>(*pairs, kFilesKey);
+    const auto bytes = NumberOf<uint64_t>(*pairs, kFileBytesKey);
     return files && bytes ? std::optional(FileSums{*files, *bytes}) : std::nullopt;
   }
 
   bool removals_known() const {
     const auto pairs = reader_->parquet_reader()->metadata()->key_value_metadata();
     return pairs != nullptr && pairs->Get(kRemovalsKey).ValueOr("") == kRemovalsKnown;
+  }
+  std::optional<int64_t> forgotten_ms() const {
+    const auto pairs = reader_->parquet_reader()->metadata()->key_value_metadata();
+    return pairs == nullptr ? std::nullopt : NumberOf<int64_t>(*pairs, kForgottenKey);
   }
 
  private:
@@ -131,6 +136,8 @@ Result<void> ReadActions(std::unique_ptr<env::ReadableFile> file, CheckpointHead
     HR_TRY_VOID(actions.Read(head.actions, sink));
     head.ours = author == Author::kOurs;
     if (head.ours) head.sums = actions.sums();
+    if (const auto forgotten = actions.forgotten_ms(); head.ours && forgotten)
+      head.forgotten_ms = *forgotten;
     head.removals_known = head.ours && actions.removals_known();
     return {};
   } catch (const parquet::ParquetException& e) {
@@ -182,14 +189,15 @@ Result<std::string> InLog(env::Files& files, const std::string& log_folder,
 
 Result<CheckpointHead> ReadCheckpoint(env::Files& files, const std::string& log_folder,
                                       const CheckpointFiles& checkpoint, FileSink* sink) {
+  const std::string top = log_folder + "/" + checkpoint.names.front();
   CheckpointHead head;
+  if (const auto facts = files.Facts(top)) head.forgotten_ms = facts->modified_at.us / 1000;
   for (const std::string& name : checkpoint.names) {
     HR_TRY(const std::string path, InLog(files, log_folder, name));
     HR_TRY_VOID(InFile(name.ends_with(".json") ? ReadJson(files, path, head, sink)
                                                : ReadParquet(files, path, head, sink),
                        path));
   }
-  const std::string top = log_folder + "/" + checkpoint.names.front();
   if (!head.actions.protocol || !head.actions.metadata)
     return Fail(base::Error(ErrorCode::kCorruption, "a checkpoint without protocol or metaData")
                     .With("file", top));

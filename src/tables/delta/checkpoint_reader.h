@@ -21,6 +21,8 @@ struct CheckpointHead {
   std::optional<FileSums> sums;  // of the files, as one of ours tells
   // Of ours, and made of nobody else's: removals of files that we keep are all here.
   bool removals_known = false;
+  // LogState's. One that does not say it may lack all that were made before it.
+  int64_t forgotten_ms = 0;
 };
 
 // Hands the files to `sink`, a part at a time; null: reads only the head. Errors: kCorruption when

@@ -16,6 +16,7 @@ inline constexpr const char* kFilesKey = "headrace.files";
 inline constexpr const char* kFileBytesKey = "headrace.file_bytes";
 inline constexpr const char* kRemovalsKey = "headrace.removals";  // kRemovalsKnown, or not
 inline constexpr const char* kRemovalsKnown = "known";
+inline constexpr const char* kForgottenKey = "headrace.forgotten_ms";  // of LogState
 inline constexpr const char* kChecksumKey = "headrace.checksum";
 
 // txn, add, remove, metaData, protocol.

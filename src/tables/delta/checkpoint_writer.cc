@@ -144,9 +144,9 @@ class Writer final : public CheckpointWriter {
     HR_TRY_VOID(Encode());
     try {
       const auto pairs = arrow::key_value_metadata(
-          {kFilesKey, kFileBytesKey, kRemovalsKey, kChecksumKey},
+          {kFilesKey, kFileBytesKey, kRemovalsKey, kForgottenKey, kChecksumKey},
           {std::to_string(figures_.sums.files), std::to_string(figures_.sums.bytes),
-           state.removals_known ? kRemovalsKnown : "forgotten",
+           state.removals_known ? kRemovalsKnown : "forgotten", std::to_string(state.forgotten_ms),
            fmt::format("{}{}", kCheckpointMarker, kNoCheckpointDigits)});
       HR_TRY_VOID(Checked(writer_->AddKeyValueMetadata(pairs)));
       HR_TRY_VOID(Checked(writer_->Close()));

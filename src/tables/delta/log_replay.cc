@@ -240,6 +240,7 @@ class Replay {
     state.sums = head->sums;
     state.checkpoint = base.version;
     state.removals_known = head->removals_known;
+    state.forgotten_ms = head->forgotten_ms;
     return {};
   }
 

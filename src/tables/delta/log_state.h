@@ -23,6 +23,9 @@ struct LogState {
   std::optional<int64_t> checkpoint;  // the version of the one that was read; none: every commit
   // Nobody's checkpoint but ours was read: all removals of files that we keep are known.
   bool removals_known = true;
+  // No removal of a file that was made after it is missing: checkpoints let go of those that have
+  // expired. 0: none is.
+  int64_t forgotten_ms = 0;
   // The newest with our checksum among the commits after the checkpoint.
   std::optional<int64_t> newest_ours;
 

@@ -63,7 +63,7 @@ class IntoCheckpoint final : public FileSink {
   }
   Result<void> Remove(RemoveFile file) override {
     if (file.deleted_ms.value_or(0) < expired_ms_) {
-      if (kept_) expired_.push_back(std::move(file));
+      kept_ ? expired_.push_back(std::move(file)) : Forget(file);
       return {};
     }
     HR_TRY_VOID(Open());
@@ -71,13 +71,20 @@ class IntoCheckpoint final : public FileSink {
   }
   void Restart() override {
     writer_.reset();
+    forgotten_ms_ = 0;
     expired_.clear();
   }
 
-  Result<CheckpointFigures> Publish(const LogState& state) {
+  Result<CheckpointFigures> Publish(LogState state) {
     HR_TRY_VOID(Open());
-    for (const RemoveFile& file : expired_)
-      if (kept_->Keeps(file.path)) HR_TRY_VOID(writer_->Remove(file));
+    for (const RemoveFile& file : expired_) {
+      if (kept_->Keeps(file.path)) {
+        HR_TRY_VOID(writer_->Remove(file));
+      } else {
+        Forget(file);
+      }
+    }
+    state.forgotten_ms = std::max(state.forgotten_ms, forgotten_ms_);
     files_.CrashPoint("checkpoint.before_publish");
     return writer_->Publish(state);
   }
@@ -88,12 +95,16 @@ class IntoCheckpoint final : public FileSink {
     HR_TRY(writer_, CheckpointWriter::Create(files_, path_));
     return {};
   }
+  void Forget(const RemoveFile& file) {
+    forgotten_ms_ = std::max(forgotten_ms_, file.deleted_ms.value_or(0));
+  }
 
   env::Files& files_;
   const std::string path_;
   const int64_t expired_ms_;
   const std::unique_ptr<KeptRemovals> kept_;
   env::BackgroundPass pass_;
+  int64_t forgotten_ms_ = 0;
   std::vector<RemoveFile> expired_;  // some may stay
   uint64_t added_ = 0;
   std::unique_ptr<CheckpointWriter> writer_;

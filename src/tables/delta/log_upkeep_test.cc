@@ -156,6 +156,21 @@ TEST_F(LogUpkeepTest, ACheckpointSaysWhatTheCommitsSay) {
   EXPECT_EQ(state_.transactions.at("headrace/l/s").updated_ms,
             state.transactions.at("headrace/l/s").updated_ms);
   EXPECT_TRUE(state_.removals_known);
+  EXPECT_EQ(state_.forgotten_ms, 0);
+}
+
+TEST_F(LogUpkeepTest, ACheckpointSaysWhatItHasForgotten) {
+  Append(6);
+  PutForeignFiles();
+  Append(14);
+  Checkpoint(10);
+  Read();
+  EXPECT_EQ(state_.forgotten_ms, 1) << "the time of f2's removal";
+  Checkpoint(20);
+  RemoveCommitsBefore(20);
+  Read();
+  EXPECT_EQ(state_.checkpoint, 20);
+  EXPECT_EQ(state_.forgotten_ms, 1);
 }
 
 TEST_F(LogUpkeepTest, ACheckpointIsMadeOfTheOneBefore) {
@@ -330,6 +345,7 @@ TEST_F(LogUpkeepTest, ReadsCheckpointsOfSeveralFiles) {
   EXPECT_EQ(state_.checkpoint, 10);
   EXPECT_EQ(state_.transactions.at("headrace/l/s").version, 10U);
   EXPECT_FALSE(state_.removals_known);
+  EXPECT_EQ(state_.forgotten_ms, files().Facts(kLog + "/" + name)->modified_at.us / 1000);
 }
 
 TEST_F(LogUpkeepTest, ChecksumFilesCountTheFiles) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "tables/delta/file_sink.h"
+#include "tables/delta/log_listing.h"
 #include "tables/delta/log_replay.h"
 #include "tables/delta/log_upkeep.h"
 #include "tables/delta/support.h"
@@ -30,9 +31,12 @@ class Named final : public delta::FileSink {
     return {};
   }
   Result<void> Remove(delta::RemoveFile file) override {
+    NoteRemoved(file);
+    return {};
+  }
+  void NoteRemoved(const delta::RemoveFile& file) {
     int64_t& deleted_ms = removed_[file.path];
     deleted_ms = std::max(deleted_ms, file.deleted_ms.value_or(0));
-    return {};
   }
   void Restart() override {
     live_.clear();
@@ -70,6 +74,34 @@ Result<base::Duration> RetentionOf(const VacuumRequest& request, const delta::Me
                                       base::FormatDuration(retain), base::FormatDuration(floor))));
 }
 
+// Where checkpoints have let go of removals after `cutoff`, the commits before them tell of those,
+// while they are there.
+Result<void> ReadForgotten(env::Files& files, const std::string& folder,
+                           const delta::LogState& state, base::Timestamp cutoff, Named& named,
+                           env::BackgroundPass& pass) {
+  base::Timestamp told_since{state.forgotten_ms * 1000};
+  if (told_since <= cutoff + kClockSlack) return {};
+  for (int64_t version = state.checkpoint.value_or(-1); version >= 0; --version) {
+    pass.Wait();
+    const auto facts =
+        files.Facts(folder + "/_delta_log/" + delta::VersionedName(version, ".json"));
+    if (facts && facts->modified_at <= cutoff) return {};
+    const auto commit = delta::ReadCommit(files, folder, version);
+    if (!commit && commit.error().code() != ErrorCode::kNotFound) return Fail(commit.error());
+    if (!facts || !commit)
+      return Fail(ErrorCode::kFailedPrecondition,
+                  fmt::format("which files were in the table after {} can't be told: of removals "
+                              "before {} neither a commit (delta.logRetentionDuration) nor a "
+                              "checkpoint (delta.deletedFileRetentionDuration) tells any more; "
+                              "ask for a shorter retention, and for the time to come set "
+                              "delta.deletedFileRetentionDuration to the one that is wanted",
+                              base::FormatTimestamp(cutoff), base::FormatTimestamp(told_since)));
+    told_since = std::min(told_since, facts->modified_at);
+    for (const delta::RemoveFile& remove : commit->removes) named.NoteRemoved(remove);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<VacuumReport> VacuumTable(env::Environment& environment, const std::string& folder,
@@ -89,6 +121,7 @@ Result<VacuumReport> VacuumTable(env::Environment& environment, const std::strin
   const base::Timestamp cutoff =
       std::min(now - report.retain, read_since.value_or(now)) - kClockSlack;
   HR_TRY(const std::vector<std::string> names, files.List(folder));
+  bool all_told = false;
   for (const std::string& name : names) {
     pass.Wait();
     const bool data =
@@ -96,7 +129,12 @@ Result<VacuumReport> VacuumTable(env::Environment& environment, const std::strin
     if (!data || named.IsLive(name)) continue;
     const auto facts = files.Facts(folder + "/" + name);
     if (!facts) continue;  // a folder, or gone meanwhile
-    if (is_planned(name) || facts->modified_at > cutoff || named.WasThereAfter(name, cutoff)) {
+    const bool young = is_planned(name) || facts->modified_at > cutoff;
+    if (!young && !all_told) {
+      HR_TRY_VOID(ReadForgotten(files, folder, state, cutoff, named, pass));
+      all_told = true;
+    }
+    if (young || named.WasThereAfter(name, cutoff)) {
       ++report.kept_young;
       continue;
     }

@@ -51,8 +51,9 @@ inline constexpr base::Duration kVacuumRetention = std::chrono::hours(7 * 24);
 
 // `is_planned`: files of plans that were under way at `now`. A plan of later makes younger files,
 // however long ago that is when the vacuum begins. Errors: kFailedPrecondition for a retention
-// under the floor; kUnsupported for a table with features that say more about files than we know;
-// those of the log and the disk.
+// under the floor, and for one that goes further back than the log tells of removals, where a file
+// hangs on it: nothing is removed then; kUnsupported for a table with features that say more about
+// files than we know; those of the log and the disk.
 base::Result<VacuumReport> VacuumTable(env::Environment& environment, const std::string& folder,
                                        const VacuumRequest& request,
                                        const std::function<bool(std::string_view)>& is_planned,

@@ -83,6 +83,8 @@ class TableFormat {
   virtual std::vector<Marker> markers() const = 0;
   // Its columns, likewise.
   virtual const columns::Schema& columns() const = 0;
+  // The same with the types that columns had before they were widened: its files may have those.
+  virtual const columns::Schema& first_columns() const = 0;
   // Looks for versions that others have committed meanwhile. Errors: kConflict when they made the
   // table one that this writer can't append to; kCorruption, kIoError.
   virtual base::Result<void> Refresh() = 0;

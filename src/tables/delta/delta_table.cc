@@ -212,6 +212,9 @@ Result<void> DeltaTable::CheckState(const std::string& file) {
   auto schema = ParseSchema(snapshot_.metadata->schema_string);
   if (!schema) return at(std::move(schema).error());
   snapshot_.schema = *schema;
+  auto first = ParseSchema(snapshot_.metadata->schema_string, ColumnTypes::kFirst);
+  if (!first) return at(std::move(first).error());
+  snapshot_.first_schema = *first;
   return {};
 }
 

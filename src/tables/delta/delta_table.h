@@ -25,6 +25,7 @@ namespace headrace::tables::delta {
 // What a table holds at one version.
 struct Snapshot : LogState {
   columns::SchemaRef schema;
+  columns::SchemaRef first_schema;  // with the types that columns had before they were widened
   // In the order of their commits; empty unless asked for; their statistics are dropped, and the
   // tags of others.
   std::vector<AddFile> files;
@@ -61,6 +62,7 @@ class DeltaTable final : public TableFormat {
 
   std::vector<Marker> markers() const override;
   const columns::Schema& columns() const override { return *snapshot_.schema; }
+  const columns::Schema& first_columns() const override { return *snapshot_.first_schema; }
   base::Result<void> Refresh() override;
   base::Result<void> Append(std::span<const DataFile> files, const Marker& marker) override;
   base::Result<Replaced> Replace(const Replacement& replacement) override;

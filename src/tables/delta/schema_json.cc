@@ -98,6 +98,14 @@ void CarryOver(const Json& was, Json& field) {
   changes.push_back({{"fromType", was.at("type")}, {"toType", field["type"]}});
 }
 
+// Nothing when it never had another, or one that has no counterpart.
+std::optional<Type> FirstType(const Json& field) {
+  if (!field.contains("metadata") || !field["metadata"].contains(kTypeChanges)) return std::nullopt;
+  const Json& changes = field["metadata"][kTypeChanges];
+  if (changes.empty()) return std::nullopt;
+  return TypeNamedByDelta(changes.at(0).at("fromType").get<std::string>());
+}
+
 }  // namespace
 
 std::string RenderSchema(const columns::Schema& schema) {
@@ -117,7 +125,7 @@ Result<std::string> RenderEvolved(std::string_view known, const columns::Schema&
   }
 }
 
-Result<columns::SchemaRef> ParseSchema(std::string_view schema_string) {
+Result<columns::SchemaRef> ParseSchema(std::string_view schema_string, ColumnTypes types) {
   std::vector<columns::Field> fields;
   try {
     const Json json = Json::parse(schema_string);
@@ -138,6 +146,8 @@ Result<columns::SchemaRef> ParseSchema(std::string_view schema_string) {
                         .type = *known,
                         .nullable = field.value("nullable", true) ? columns::Nullable::kYes
                                                                   : columns::Nullable::kNo});
+      if (types == ColumnTypes::kFirst)
+        fields.back().type = FirstType(field).value_or(fields.back().type);
     }
   } catch (const Json::exception& e) {
     return Fail(ErrorCode::kCorruption, fmt::format("broken schemaString: {}", e.what()));

@@ -21,9 +21,12 @@ std::string RenderSchema(const columns::Schema& schema);
 // (PROTOCOL, "Type Change Metadata"). Errors: kCorruption.
 base::Result<std::string> RenderEvolved(std::string_view known, const columns::Schema& wanted);
 
+// Which type of a column that was widened: the one that it has now, or its first.
+enum class ColumnTypes : uint8_t { kNow, kFirst };
 // Field ids are 1, 2, 3 ... Errors: kCorruption; kUnsupported for types without a counterpart
 // (decimal, struct, ...).
-base::Result<columns::SchemaRef> ParseSchema(std::string_view schema_string);
+base::Result<columns::SchemaRef> ParseSchema(std::string_view schema_string,
+                                             ColumnTypes types = ColumnTypes::kNow);
 
 // numRecords, minValues, maxValues, nullCount. Long text is cut: the minimum to a prefix, the
 // maximum to a prefix that is raised; timestamps to milliseconds, the minimum down and the maximum

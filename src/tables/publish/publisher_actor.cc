@@ -216,9 +216,10 @@ Result<void> Publisher::Actor::TryRunPlan() {
     failed_ = false;
     if (!redo_) return {};
   }
-  // A table that was made after its stream got a wider type has that from its first file on.
+  // A table that was made after its stream got a wider type has that from its first file on. One
+  // that was widened later may be so between two tries of a plan, whose files keep their bytes.
   const columns::SchemaRef schema =
-      columns::AsWideAs(noted_.SchemaAt(last_plan_->last), table_->columns());
+      columns::AsWideAs(noted_.SchemaAt(last_plan_->last), table_->first_columns());
   HR_TRY(const std::vector<DataFile> files,
          WritePlanFiles(environment_, budget_, *log_, stream_, schema, *last_plan_, options_.folder,
                         options_.files, Pass()));

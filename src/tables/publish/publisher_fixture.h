@@ -43,11 +43,19 @@ inline columns::SchemaRef EvolvedSchema() {
       {.id = 4, .name = "n", .type = Type::kInt64}});
 }
 
+// EventSchema with a number more, which is of `type`.
+inline columns::SchemaRef WithItems(columns::Type type) {
+  std::vector<columns::Field> fields = EventSchema()->fields();
+  fields.push_back({.id = 4, .name = "items", .type = type});
+  return std::make_shared<const columns::Schema>(std::move(fields));
+}
+
 struct TableRow {
   uint64_t position;
   int64_t n;
   int64_t known_at;
   std::string place = {};
+  std::optional<int64_t> items = {};
   bool operator==(const TableRow&) const = default;
 };
 inline std::ostream& operator<<(std::ostream& out, const TableRow& row) {
@@ -109,6 +117,7 @@ class Life {
       builder.column(*schema_->IndexOf("s")).AppendText("row " + std::to_string(n % 10));
       if (const auto place = schema_->IndexOf("place"))
         builder.column(*place).AppendText("place " + std::to_string(n % 7));
+      if (const auto items = schema_->IndexOf("items")) builder.column(*items).AppendInt(n % 5);
     }
     columns::EventBatch batch;
     batch.stream = stream.id;
@@ -120,9 +129,9 @@ class Life {
     });
   }
 
-  // From here on rows are of EvolvedSchema(), also those that were sent under the one before.
-  void Evolve() {
-    schema_ = EvolvedSchema();
+  // From here on rows are of `schema`, also those that were sent under the one before.
+  void Evolve(columns::SchemaRef schema = EvolvedSchema()) {
+    schema_ = std::move(schema);
     machine_.Run([&] {
       sequencer->AppendEvolving({{.id = {},
                                   .name = "events",
@@ -152,7 +161,7 @@ class Life {
       for (size_t i = 0; i < epoch.rows.rows(); ++i)
         rows.push_back({columns::Position::Of(epoch.epoch, i).packed,
                         epoch.rows.column(*epoch.rows.schema()->IndexOf("n")).Int64s()[i],
-                        epoch.known_at[i], PlaceOf(epoch.rows, i)});
+                        epoch.known_at[i], PlaceOf(epoch.rows, i), ItemsOf(epoch.rows, i)});
       return {};
     };
     HR_TRY_VOID(ScanStreamRows(*reader, stream, base::EpochId{0}, last, UnknownTime::kNever, keep));
@@ -166,7 +175,7 @@ class Life {
       for (size_t i = 0; i < part.rows.rows(); ++i)
         rows.push_back({part.positions[i].packed,
                         part.rows.column(*schema_->IndexOf("n")).Int64s()[i], part.known_at[i],
-                        PlaceOf(part.rows, i)});
+                        PlaceOf(part.rows, i), ItemsOf(part.rows, i)});
       return {};
     }));
     return rows;
@@ -176,6 +185,12 @@ class Life {
     const auto place = rows.schema()->IndexOf("place");
     if (!place || rows.column(*place).IsNull(row)) return "";
     return std::string(rows.column(*place).Text(row));
+  }
+
+  static std::optional<int64_t> ItemsOf(const columns::ColumnBatch& rows, size_t row) {
+    const auto items = rows.schema()->IndexOf("items");
+    if (!items || rows.column(*items).IsNull(row)) return std::nullopt;
+    return rows.column(*items).At(row).as_int();
   }
 
   // The table is a prefix of the log: none missing, none twice; in order, unless it was rewritten.

@@ -16,6 +16,9 @@
 #include "env/simulated/environment.h"
 #include "log/sequencer.h"
 #include "tables/delta/delta_table.h"
+#include "tables/delta/log_listing.h"
+#include "tables/delta/schema_json.h"
+#include "tables/delta/support.h"
 #include "tables/delta/version_list.h"
 #include "tables/publish/plan.h"
 #include "tables/publish/publisher_fixture.h"
@@ -194,6 +197,55 @@ TEST(Publisher, SurvivesCrashesAroundANewSchema) {
       machine->Crash(CrashKind::kKill);
     }
   }
+}
+
+// What Spark's ALTER COLUMN ... TYPE does.
+void WidenItems(SimulatedEnvironment& machine) {
+  auto other = delta::DeltaTable::Open(machine, kTable, delta::Keep::kNoFiles);
+  ASSERT_TRUE(other) << other.error().ToString();
+  const delta::Snapshot& before = (*other)->snapshot();
+  const auto wide = TableSchema(*WithItems(columns::Type::kInt64));
+  const auto text = delta::RenderEvolved(before.metadata->schema_string, **wide);
+  ASSERT_TRUE(wide && text);
+  delta::Commit commit{.protocol = delta::WithTypeWidening(*before.protocol),
+                       .metadata = *before.metadata};
+  commit.metadata->schema_string = *text;
+  commit.metadata->configuration["delta.enableTypeWidening"] = "true";
+  commit.operation = "CHANGE COLUMN";
+  const std::string rendered = delta::RenderCommit(commit);
+  ASSERT_TRUE(env::PutIfAbsent(
+      machine.files(),
+      std::string(kTable) + "/_delta_log/" + delta::VersionedName(before.version + 1, ".json"),
+      {reinterpret_cast<const uint8_t*>(rendered.data()), rendered.size()}));
+}
+
+// A plan's files are there, and then another writer gives the table a wider column. The first start
+// with the wider contract does not know yet that the table may have it; its log tells the next one.
+TEST(Publisher, APlanIsCarriedOutAgainInATableThatWasWidened) {
+  Faults faults;
+  faults.crash_point = "publish.after_file";
+  faults.crash_kind = CrashKind::kKill;
+  auto machine = std::make_unique<SimulatedEnvironment>(16, faults);
+  const auto kind = pipeline::KnownAtRule::Kind::kEventTime;
+  int64_t next = 0;
+  {
+    auto life = OpenLife(*machine, kind, Quick(), WithItems(columns::Type::kInt32));
+    Work(*machine, *life, next, 40);
+    ASSERT_TRUE(machine->crashed());
+  }
+  machine = machine->Reboot(17);
+  machine->Run([&] { WidenItems(*machine); });
+  {
+    auto life = OpenLife(*machine, kind, Quick(), WithItems(columns::Type::kInt64));
+    Work(*machine, *life, next, 10);
+    machine->Crash(CrashKind::kKill);
+  }
+  machine = machine->Reboot(18);
+  auto life = OpenLife(*machine, kind, Quick(), WithItems(columns::Type::kInt64));
+  Work(*machine, *life, next, 10);
+  const auto flushed = life->Flush();
+  ASSERT_TRUE(flushed && *flushed) << (flushed ? flushed->error().ToString() : "no answer");
+  life->ExpectTableIsLog();
 }
 
 TEST(Publisher, SurvivesAnyCrashes) {

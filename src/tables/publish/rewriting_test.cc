@@ -121,6 +121,40 @@ TEST(Rewriting, PacksSmallFiles) {
   ExpectHistory(machine, *life);
 }
 
+// A plan's files are there, its commit fails, and before it is tried again a rewriting gives the
+// table the wider column that its contract has by now.
+TEST(Rewriting, MayWidenTheTableBetweenTwoTriesOfAPlan) {
+  constexpr auto kLink = env::simulated::Operation::kLink;
+  PublisherOptions options = Quick();
+  options.retry_min = std::chrono::seconds(30);
+  int widened = 0;
+  for (uint64_t link = 1; link <= 8; ++link) {  // of a data file, a commit, a checkpoint ...
+    SCOPED_TRACE(link);
+    SimulatedEnvironment machine(link);
+    auto life = OpenLife(machine, pipeline::KnownAtRule::Kind::kEventTime, options,
+                         WithItems(columns::Type::kInt32));
+    int64_t next = 0;
+    Work(machine, *life, next, 40);
+    machine.faults()[kLink].number = machine.operations(kLink) + link;
+    Work(machine, *life, next, 40);
+    const bool retries = life->publisher->status().state == PublisherStatus::State::kRetrying;
+    life->Evolve(WithItems(columns::Type::kInt64));
+    Work(machine, *life, next, 5);
+    const auto done = life->Optimize(Packing());
+    ASSERT_TRUE(done && *done) << (done ? done->error().ToString() : "no answer");
+    const auto table = delta::DeltaTable::Open(machine, kTable, delta::Keep::kNoFiles);
+    ASSERT_TRUE(table) << table.error().ToString();
+    const columns::Schema& schema = (*table)->columns();
+    const bool wide = schema.field(*schema.IndexOf("items")).type == columns::Type::kInt64;
+    widened += retries && wide ? 1 : 0;
+    machine.RunFor(std::chrono::minutes(2));
+    Flush(*life);
+    life->ExpectTableIsLog(Life::Order::kAny);
+    if (testing::Test::HasFailure()) return;
+  }
+  EXPECT_GE(widened, 2);
+}
+
 TEST(Rewriting, ZOrderKeepsEveryRowAndItsPosition) {
   SimulatedEnvironment machine(1);
   auto life = OpenLife(machine);

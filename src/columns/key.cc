@@ -1,6 +1,5 @@
 #include "columns/key.h"
 
-#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -16,7 +15,7 @@ constexpr uint64_t kSignBit = 1ULL << 63;
 // With the tag of a value before it.
 void AppendBigEndian(KeyBytes& out, uint64_t v) {
   v = __builtin_bswap64(v);
-  // In one piece, its bytes made in a register: a load from two stores would wait for both.
+  // Straight into its place: put together elsewhere, it would be loaded across two stores.
   const size_t at = out.size();
   out.resize_and_overwrite(at + 1 + sizeof(v), [&](char* bytes, size_t size) {
     bytes[at] = kPresentTag;

@@ -17,10 +17,11 @@ void AppendBigEndian(KeyBytes& out, uint64_t v) {
   v = __builtin_bswap64(v);
   // Straight into its place: put together elsewhere, it would be loaded across two stores.
   const size_t at = out.size();
-  out.resize_and_overwrite(at + 1 + sizeof(v), [&](char* bytes, size_t size) {
+  const size_t end = at + 1 + sizeof(v);
+  out.resize_and_overwrite(end, [&](char* bytes, size_t /*room: it may be more*/) {
     bytes[at] = kPresentTag;
     std::memcpy(bytes + at + 1, &v, sizeof(v));
-    return size;
+    return end;
   });
 }
 

@@ -155,23 +155,12 @@ class Fork {
 
 // After a power cut nothing but its being whole tells of the last epoch, which may be acknowledged:
 // a start keeps it, and so does a fork. While an engine has the log it may still fail to be synced.
-Result<EpochId> WithWhatAStartKeeps(env::Files& files, const std::string& from, base::LogId log,
-                                    const std::vector<SegmentName>& segments, EpochId durable) {
+Result<EpochId> WithWhatAStartKeeps(env::Files& files, const std::string& from, LogReader& reader,
+                                    EpochId durable) {
   const auto lock = files.Lock(from + "/" + std::string(kLockName));
   if (!lock && lock.error().code() == ErrorCode::kConflict) return durable;
-  const EpochId next = durable.Next();
-  const auto after = std::ranges::find_if(
-      segments, [&](const SegmentName& segment) { return segment.first > next; });
-  if (after == segments.begin()) return durable;
-  HR_TRY(SegmentCursor cursor, SegmentCursor::Open(files, std::prev(after)->path, log));
-  while (true) {
-    HR_TRY(const auto header, cursor.Peek());
-    if (!header || header->epoch > next) return durable;
-    if (header->epoch == next) break;
-    cursor.Skip(*header);
-  }
-  HR_TRY(const auto record, cursor.Next());
-  return record ? next : durable;
+  HR_TRY(const EpochRef unproven, reader.Unproven());
+  return unproven == nullptr ? durable : unproven->id;
 }
 
 Result<void> CheckTarget(env::Files& files, const std::string& to) {
@@ -193,8 +182,7 @@ Result<ForkReport> ForkLog(env::Environment& environment, const std::string& fro
   HR_TRY(const EpochId durable, reader->Newest());
   HR_TRY(const EpochId first, reader->First());
   HR_TRY(const LogFiles found, ListLog(files, from));
-  HR_TRY(const EpochId newest,
-         WithWhatAStartKeeps(files, from, reader->log(), found.segments, durable));
+  HR_TRY(const EpochId newest, WithWhatAStartKeeps(files, from, *reader, durable));
   const EpochId last = through.value_or(newest);
   if (last > newest || last.Next() < first || last.value == 0)
     return Fail(base::Error(ErrorCode::kFailedPrecondition,
@@ -205,6 +193,10 @@ Result<ForkReport> ForkLog(env::Environment& environment, const std::string& fro
   if (last <= residues.through())
     return Fail(base::Error(ErrorCode::kFailedPrecondition,
                             "a log can't end among epochs that were let go"));
+  // The plans of later epochs tell which rows it has let go.
+  if (!residues.files.empty() && last < newest)
+    return Fail(base::Error(ErrorCode::kFailedPrecondition,
+                            "a log that has let rows go is copied to its end only"));
   HR_TRY_VOID(CheckTarget(files, to));
   Fork fork(environment, reader->log(), to, progress);
   auto copied = fork.Copy(found, residues, last);

@@ -50,6 +50,7 @@ class FolderReader final : public LogReader {
   base::LogId log() const override { return log_; }
   Result<EpochId> First() override;
   Result<EpochId> Newest() override;
+  Result<EpochRef> Unproven() override;
   Result<void> Scan(EpochId first, EpochId last, const Visitor& visit) override;
   Result<void> ScanRefused(EpochId first, EpochId last, const Visitor& visit) override;
 
@@ -217,6 +218,24 @@ Result<EpochId> FolderReader::Newest() {
     if (newest || newest.error().code() != ErrorCode::kNotFound) return newest;
   }
   return Changing();
+}
+
+Result<EpochRef> FolderReader::Unproven() {
+  HR_TRY(const EpochId newest, Newest());
+  auto bare = std::make_shared<Epoch>();
+  {
+    const std::lock_guard lock(mutex_);
+    bare->id = end_.newest;
+  }
+  if (bare->id <= newest) return EpochRef();
+  EpochRef unproven = std::move(bare);
+  const Visitor take = [&](const EpochRef& epoch) -> Result<void> {
+    unproven = epoch;
+    return {};
+  };
+  Walk walk{unproven->id, unproven->id, take, true};
+  HR_TRY_VOID(WalkAll(walk));
+  return unproven;
 }
 
 Result<EpochRef> FolderReader::Decode(const Record& record, Catalogue& catalogue,

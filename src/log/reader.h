@@ -38,6 +38,9 @@ class LogReader {
       const std::function<base::Result<void>(const EpochRef&)>& visit) = 0;
   // The newest durable epoch it can see; refreshed at each call.
   virtual base::Result<base::EpochId> Newest() = 0;
+  // The whole record behind Newest(), without rows and outcomes; null when there is none. A start
+  // keeps it. While an engine has the log it may still fail to be synced.
+  virtual base::Result<EpochRef> Unproven() = 0;
 };
 
 }  // namespace headrace::log

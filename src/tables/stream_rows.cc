@@ -126,6 +126,9 @@ Result<ToldOfStream> WhatTheLogTells(log::LogReader& log, const PublishedStream&
   };
   HR_TRY(const EpochId newest, log.Newest());
   HR_TRY_VOID(log.ScanRefused(EpochId{1}, newest, learn));
+  // What it plans may be in the table by now.
+  HR_TRY(const log::EpochRef unproven, log.Unproven());
+  if (unproven != nullptr) HR_TRY_VOID(learn(unproven));
   return told;
 }
 

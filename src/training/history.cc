@@ -166,16 +166,19 @@ Result<EpochId> History::PlannedThrough(base::StreamId stream, EpochId marker) c
   const auto known = planned_.find(stream);
   EpochId through = known == planned_.end() ? EpochId{0} : known->second;
   if (marker <= through) return through;
-  // An engine may have gone on since the log was looked at.
+  const auto learn = [&](const log::EpochRef& epoch) -> Result<void> {
+    for (const log::ControlEntry& entry : epoch->controls) {
+      HR_TRY(const auto plan, tables::DecodePlan(entry));
+      if (plan && plan->stream == stream) through = plan->last;
+    }
+    return {};
+  };
+  // An engine may have gone on since the log was looked at. That a plan was carried out proves the
+  // epoch that has it, whatever else does.
   HR_TRY(const EpochId now, log_->Newest());
-  HR_TRY_VOID(
-      log_->ScanRefused(newest_.Next(), now, [&](const log::EpochRef& epoch) -> Result<void> {
-        for (const log::ControlEntry& entry : epoch->controls) {
-          HR_TRY(const auto plan, tables::DecodePlan(entry));
-          if (plan && plan->stream == stream) through = plan->last;
-        }
-        return {};
-      }));
+  HR_TRY_VOID(log_->ScanRefused(newest_.Next(), now, learn));
+  HR_TRY(const log::EpochRef unproven, log_->Unproven());
+  if (unproven != nullptr) HR_TRY_VOID(learn(unproven));
   return through;
 }
 

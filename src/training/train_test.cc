@@ -447,6 +447,20 @@ TEST(Train, RefusesATableWithEpochsThatTheLogNeverPlanned) {
   EXPECT_NE(refused.error().message().find("the log has planned only up to"), std::string::npos);
 }
 
+// A power cut took the mark of what is durable, and the log ends with the plan: that it was carried
+// out proves it.
+TEST(Train, TakesATableWhosePlanIsTheLastOfALogThatLostPower) {
+  Shop shop(10);
+  shop.Send({{1, 100, "a", 10}, {2, 200, "a", 20}});
+  shop.Publish();
+  ASSERT_TRUE(shop.machine.files().Remove(std::string(testing::kDataFolder) + "/log/DURABLE"));
+  WriteLabels(shop, {{99, "a", 1800}});
+  const auto report = Train(shop.machine, Options());
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_EQ(Spend(shop).ToJson(), "30");
+  EXPECT_EQ(report->scanned.from_table, 2U);
+}
+
 TEST(Train, TakesALabelsDateForItsMidnight) {
   Shop shop(5);
   shop.Send({{1, 100, "a", 10}});

@@ -153,6 +153,7 @@ base::Result<TablePublishers::Described> TablePublishers::Describe(size_t stream
 }
 
 tables::PlannedRows TablePublishers::Planned(const std::string& stream) const {
+  const std::lock_guard lock(closing_);
   for (const Table& table : tables_) {
     if (!table.publisher || definition_.streams[table.stream].name != stream) continue;
     const tables::PublisherStatus status = table.publisher->status();
@@ -285,6 +286,7 @@ void TablePublishers::Vacuum(const std::string& stream, tables::VacuumRequest re
 }
 
 void TablePublishers::Close() {
+  const std::lock_guard lock(closing_);
   for (Table& table : tables_) table.publisher.reset();
 }
 

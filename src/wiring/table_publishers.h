@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -55,7 +56,7 @@ class TablePublishers {
     std::string folder;
   };
   base::Result<Described> Describe(size_t stream) const;
-  // Of a stream with a table.
+  // Of a stream with a table. Beside Close, too: nothing is planned then.
   tables::PlannedRows Planned(const std::string& stream) const;
   // The earliest epoch up to which every stream with a table is in it; nothing without tables.
   std::optional<base::EpochId> CommittedThrough() const;
@@ -92,6 +93,7 @@ class TablePublishers {
   const pipeline::PipelineDefinition& definition_;
   const tables::delta::UpkeepOptions upkeep_;
   std::vector<Table> tables_;
+  mutable std::mutex closing_;
   std::map<size_t, base::StreamId> ids_;  // by the definition's stream
 };
 

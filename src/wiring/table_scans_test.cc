@@ -152,6 +152,32 @@ TEST(TableScans, TablesAheadOfARestoredLogAreRefusedHoweverFarItGoes) {
   }
 }
 
+// Its only plan was carried out, and the log has let its rows go.
+TEST(TableScans, ATableThatIsGoneIsNotMadeAnewByAStart) {
+  std::string text = Scanned("log: {keep: 1m}\n");
+  text.replace(text.find("payments: {commit: 1s}"), 22, "payments: {commit: 1h}");
+  Lives lives(text);
+  for (int i = 0; i < 20; ++i) lives.Send(500);
+  std::optional<base::Result<void>> flushed;
+  lives.machine_->Run(
+      [&] { lives.core_->FlushTables([&](auto result) { flushed = std::move(result); }); });
+  lives.machine_->RunUntil([&] { return flushed.has_value(); });
+  ASSERT_TRUE(flushed->has_value()) << flushed->error().ToString();
+  lives.LetGo();
+  const std::string log = std::string(kData) + "/tables/payments/_delta_log";
+  const auto names = *lives.machine_->files().List(log);
+  for (const std::string& name : names)
+    ASSERT_TRUE(lives.machine_->files().Remove(log + "/" + name));
+  ASSERT_TRUE(lives.machine_->files().SyncFolder(log));
+  lives.Die();
+  ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+  lives.machine_->RunFor(std::chrono::seconds(5));
+  EXPECT_TRUE(lives.machine_->files().List(log)->empty());
+  const auto scan = Open(lives, {.stream = "payments"});
+  ASSERT_FALSE(scan);
+  EXPECT_THAT(scan.error().message(), HasSubstr("restored from an older copy"));
+}
+
 TEST(TableScans, TheLogIsKeptForAScanUntilItsTailIsRead) {
   Lives lives(Text(kHour, Table::kYes, "log: {keep: 1s}\n"));
   for (int i = 0; i < 30; ++i) lives.Send(100);

@@ -11,6 +11,7 @@
 #include <parquet/schema.h>
 
 #include <charconv>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -191,7 +192,8 @@ Result<CheckpointHead> ReadCheckpoint(env::Files& files, const std::string& log_
                                       const CheckpointFiles& checkpoint, FileSink* sink) {
   const std::string top = log_folder + "/" + checkpoint.names.front();
   CheckpointHead head;
-  if (const auto facts = files.Facts(top)) head.forgotten_ms = facts->modified_at.us / 1000;
+  const auto facts = files.Facts(top);
+  head.forgotten_ms = facts ? facts->modified_at.us / 1000 : std::numeric_limits<int64_t>::max();
   for (const std::string& name : checkpoint.names) {
     HR_TRY(const std::string path, InLog(files, log_folder, name));
     HR_TRY_VOID(InFile(name.ends_with(".json") ? ReadJson(files, path, head, sink)

@@ -119,6 +119,7 @@ class Publisher::Actor : public std::enable_shared_from_this<Actor> {
   std::unique_ptr<TableFormat> table_;
   std::shared_ptr<TableRewriter> rewriter_;
   std::optional<LoggedPlan> last_plan_;
+  base::EpochId had_;  // the table had everything up to there, as the log let it go; 0: it did not
   std::optional<RewritePlan> last_rewrite_;  // that the log had at the start
   bool redo_ = false;                        // the last plan is in the log and not in the table
   bool busy_ = false;                        // an entry is on its way into the log

@@ -26,8 +26,8 @@ std::string Explain(Standing standing, const std::optional<LoggedPlan>& plan, Ep
       return fmt::format(
           "the table has epochs up to {}, but the log has planned only up to {}: the log was "
           "restored from an older "
-          "copy; restore the table to the same time, or go on from a fork of the log, which gets "
-          "tables of its own",
+          "copy; restore the table to the same time, or go on from a fork of the log, if that has "
+          "let no rows go: it gets tables of its own",
           at, plan ? plan->last.value : 0);
     case Standing::kTableRestored:
       return fmt::format(
@@ -121,16 +121,19 @@ Result<void> Publisher::Actor::TryOpenTable() {
   }
   environment_.CrashPoint("publish.before_open");
   using Missing = delta::DeltaTable::Missing;
-  const bool was_there = last_plan_ && last_plan_->after.value > 0;
+  HR_TRY(const EpochId held, log_->First());
+  had_ = last_plan_ && held > last_plan_->rows_after.Next() ? last_plan_->last : EpochId{0};
+  const bool was_there = had_.value > 0 || (last_plan_ && last_plan_->after.value > 0);
   auto opened = delta::DeltaTable::OpenForAppend(environment_, options_.folder, stream_.name,
                                                  schemas.back(), Upkeep(), schemas,
                                                  was_there ? Missing::kRefuse : Missing::kCreate);
   if (!opened && opened.error().code() == ErrorCode::kNotFound)
-    return base::Fail(Error(ErrorCode::kConflict,
-                            fmt::format("the log says that epochs up to {} were committed, but "
-                                        "there is no table: restore it from a copy ({})",
-                                        last_plan_->after.value, opened.error().message()))
-                          .With("table", options_.folder));
+    return base::Fail(
+        Error(ErrorCode::kConflict,
+              fmt::format("the log says that epochs up to {} were committed, but "
+                          "there is no table: restore it from a copy ({})",
+                          std::max(had_, last_plan_->after).value, opened.error().message()))
+            .With("table", options_.folder));
   HR_TRY(table_, std::move(opened));
   environment_.CrashPoint("publish.after_open");
   HR_TRY_VOID(RemoveLeftovers());
@@ -204,9 +207,10 @@ Result<void> Publisher::Actor::Settle() {
     }
   }
   Standing standing = Compare(last_plan_, marker, other_logs);
-  // Rows that were made once cannot be had again for a table that had them.
-  const EpochId had = noted_.dropped_through();
-  if (standing == Standing::kPlanned && stream_.made != nullptr && had > last_plan_->after)
+  // Rows that were made once, or that the log has let go, cannot be had again for a table that had
+  // them.
+  const EpochId had = stream_.made == nullptr ? had_ : std::max(had_, noted_.dropped_through());
+  if (standing == Standing::kPlanned && had > last_plan_->after)
     standing = Standing::kTableRestored;
   redo_ = standing == Standing::kPlanned;
   if (standing == Standing::kFresh || standing == Standing::kCommitted || redo_) {

@@ -171,15 +171,15 @@ Result<void> SnapshotScan::ChooseColumns() {
 // epochs than those that the table has.
 Result<void> SnapshotScan::CheckMarker() {
   const EpochId marker = figures_.marker;
-  const PlannedRows planned = source_.planned();
+  planned_ = source_.planned();
   const auto fail = [this](ErrorCode code, std::string why) {
     return Fail(Error(code, std::move(why)).With("table", source_.table_folder));
   };
-  if (marker > planned.through)
+  if (marker > planned_.through)
     return fail(ErrorCode::kConflict,
                 fmt::format("the table has epochs up to {}, but the log has planned only up to {}: "
                             "the log was restored from an older copy",
-                            marker.value, planned.through.value));
+                            marker.value, planned_.through.value));
   const MadeRows* made = source_.stream.made;
   if (made != nullptr && made->dropped_through() > marker)
     return fail(ErrorCode::kConflict,
@@ -187,11 +187,12 @@ Result<void> SnapshotScan::CheckMarker() {
                             "from an older copy",
                             made->dropped_through().value, marker.value));
   HR_TRY(const EpochId first, log_->First());
-  if (planned.first > marker && planned.first < first)
+  const bool lacks = planned_.first > marker && planned_.first <= source_.epoch;
+  if (lacks && planned_.first < first)
     return fail(ErrorCode::kFailedPrecondition,
                 fmt::format("rows from epoch {} on are neither in the table nor in the log, which "
                             "begins with epoch {}",
-                            planned.first.value, first.value));
+                            planned_.first.value, first.value));
   return {};
 }
 
@@ -200,6 +201,11 @@ Result<void> SnapshotScan::FindTail() {
   tail_read_ = figures_.marker;
   if (TailIsRead()) return {};
   const bool has_table = !source_.table_folder.empty();
+  if (has_table && figures_.marker == planned_.through) {
+    HR_TRY(const EpochId first, log_->First());
+    tail_read_ = std::max(figures_.marker, EpochId{first.value - 1});
+    return {};
+  }
   auto after = LogGoesOnAfter(*log_, source_.stream, figures_.marker,
                               has_table ? LogKeeps::kUntilPublished : LogKeeps::kAsLongAsItDoes);
   if (!after && has_table)

@@ -208,7 +208,7 @@ void WidenItems(SimulatedEnvironment& machine) {
   const auto text = delta::RenderEvolved(before.metadata->schema_string, **wide);
   ASSERT_TRUE(wide && text);
   delta::Commit commit{.protocol = delta::WithTypeWidening(*before.protocol),
-                       .metadata = *before.metadata};
+                       .metadata = before.metadata};
   commit.metadata->schema_string = *text;
   commit.metadata->configuration["delta.enableTypeWidening"] = "true";
   commit.operation = "CHANGE COLUMN";

@@ -6,8 +6,9 @@
 namespace headrace::tables {
 namespace {
 
-constexpr uint8_t kFormat = 2;
-constexpr uint8_t kWithoutColumns = 1;
+constexpr uint8_t kFormat = 3;
+constexpr uint8_t kWithoutPlace = 2;
+constexpr uint8_t kWithoutFields = 1;
 
 }  // namespace
 
@@ -23,8 +24,11 @@ log::ControlEntry EncodePosition(const std::string& stream, const SourcePosition
   out.U64(position.base);
   out.U32(position.piece_rows);
   out.U64(position.files);
-  out.U32(static_cast<uint32_t>(position.compared_by.size()));
-  for (const std::string& column : position.compared_by) out.Text(column);
+  out.U32(static_cast<uint32_t>(position.fields.size()));
+  for (const std::string& field : position.fields) out.Text(field);
+  out.U64(position.piece_bytes);
+  out.U64(position.file);
+  out.U64(position.row);
   return entry;
 }
 
@@ -33,8 +37,8 @@ base::Result<std::optional<SourcePosition>> DecodePosition(const log::ControlEnt
   columns::ByteReader in(entry.payload);
   HR_TRY(const uint8_t format, in.U8());
   HR_TRY(const uint8_t phase, in.U8());
-  const bool known = format == kFormat || format == kWithoutColumns;
-  if (!known || phase > static_cast<uint8_t>(SourcePosition::Phase::kAdded))
+  if (format < kWithoutFields || format > kFormat ||
+      phase > static_cast<uint8_t>(SourcePosition::Phase::kAdded))
     return base::Fail(base::Error(base::ErrorCode::kCorruption,
                                   "the position of a source is of no format that is known")
                           .With("stream", entry.name));
@@ -45,12 +49,17 @@ base::Result<std::optional<SourcePosition>> DecodePosition(const log::ControlEnt
   HR_TRY(position.base, in.U64());
   HR_TRY(position.piece_rows, in.U32());
   HR_TRY(position.files, in.U64());
-  if (format == kFormat) {
-    HR_TRY(const uint32_t columns, in.U32());
-    for (uint32_t i = 0; i < columns; ++i) {
-      HR_TRY(const std::string_view column, in.Text());
-      position.compared_by.emplace_back(column);
+  if (format > kWithoutFields) {
+    HR_TRY(const uint32_t fields, in.U32());
+    for (uint32_t i = 0; i < fields; ++i) {
+      HR_TRY(const std::string_view field, in.Text());
+      position.fields.emplace_back(field);
     }
+  }
+  if (format > kWithoutPlace) {
+    HR_TRY(position.piece_bytes, in.U64());
+    HR_TRY(position.file, in.U64());
+    HR_TRY(position.row, in.U64());
   }
   const bool sending = position.phase != SourcePosition::Phase::kTaken;
   if (in.remaining() > 0 || (sending && position.piece_rows == 0))

@@ -24,18 +24,23 @@ struct SourcePosition {
   std::string folder;  // as the pipeline file names it
   int64_t version = -1;
   Phase phase = Phase::kTaken;
-  // While rows are being sent: piece n of the version has the producer's sequence `base` + n.
+  // While rows are being sent: piece n behind `file` and `row` has the producer's sequence `base` +
+  // n. Everything before is in the log.
   uint64_t base = 0;
   uint32_t piece_rows = 0;
-  uint64_t files = 0;  // a hash of the version's files in their order
-  // Of a version that took rows out: the columns by which its new rows are told, those of the
-  // contract when it was begun. With others it would have other pieces.
-  std::vector<std::string> compared_by = {};
+  uint64_t piece_bytes = 0;  // 0: logged by a build whose pieces had rows only
+  uint64_t file = 0;         // its number in the version
+  uint64_t row = 0;          // of that file, without those that are deleted
+  uint64_t files = 0;        // a hash of the version's files in their order
+  // By which the bytes of a piece are counted, and the new rows of a version told that took rows
+  // out: those of the contract when it was begun. With others it would have other pieces.
+  std::vector<std::string> fields = {};
   bool operator==(const SourcePosition&) const = default;
 };
 
-// Payload: u8 2, u8 phase, text table, text folder, i64 version, u64 base, u32 piece rows, u64
-// files, u32 columns, each text. Format 1 ends before the columns.
+// Payload: u8 3, u8 phase, text table, text folder, i64 version, u64 base, u32 piece rows, u64
+// files, u32 fields, each text, u64 piece bytes, u64 file, u64 row. Format 2 ends before the piece
+// bytes, and has fields only of a version that took rows out; format 1 ends before the fields.
 log::ControlEntry EncodePosition(const std::string& stream, const SourcePosition& position);
 // Nothing for another kind of entry. Errors: kCorruption.
 base::Result<std::optional<SourcePosition>> DecodePosition(const log::ControlEntry& entry);

@@ -50,6 +50,13 @@ bool TakesRowsOut(const delta::Commit& commit) {
   return std::ranges::any_of(commit.removes, &delta::RemoveFile::data_change);
 }
 
+uint32_t FirstRow(const columns::EventBatch& piece) {
+  uint32_t first = UINT32_MAX;
+  if (!piece.row_numbers.empty()) first = piece.row_numbers.front();
+  if (!piece.rejected.empty()) first = std::min(first, piece.rejected.front().row);
+  return first;
+}
+
 bool BringsRows(const delta::Commit& commit) {
   return std::ranges::any_of(commit.adds, &delta::AddFile::data_change);
 }
@@ -364,8 +371,10 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
     position_->version = version;
     position_->base = 0;
     position_->piece_rows = 0;
+    position_->piece_bytes = 0;
+    position_->file = position_->row = 0;
     position_->files = 0;
-    position_->compared_by.clear();
+    position_->fields.clear();
     rows_.reset();
     pass_.reset();
     Tell(*position_);
@@ -395,8 +404,9 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
     const bool resumes = position_->piece_rows != 0;
     WantedRows wanted{.schema = options_.contract->schema(),
                       .event_time_field = options_.event_time_field,
-                      .piece_rows = resumes ? position_->piece_rows : options_.piece_rows,
-                      .compared_by = resumes ? position_->compared_by : std::vector<std::string>()};
+                      .limits = {.rows = options_.piece_rows, .bytes = options_.piece_bytes}};
+    for (const columns::Field& field : wanted.schema->fields())
+      wanted.limits.fields.push_back(field.name);
     if (position_->phase == Phase::kWhole) {
       HR_TRY(rows_, VersionRows::Whole(table_, wanted, position_->version));
     } else {
@@ -404,22 +414,26 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
              delta::ReadCommit(environment_.files(), options_.folder, position_->version));
       HR_TRY_VOID(StateAt(position_->version, commit));
       const bool takes_out = TakesRowsOut(commit);
-      if (takes_out && !resumes)
-        for (const columns::Field& field : wanted.schema->fields())
-          wanted.compared_by.push_back(field.name);
+      if (takes_out && resumes) wanted.limits.fields = position_->fields;
+      if (takes_out) wanted.compared_by = wanted.limits.fields;
       HR_TRY(rows_, VersionRows::Added(
                         table_, wanted, *state_, commit,
                         takes_out ? VersionRows::Removed::kLeaveOut : VersionRows::Removed::kNone));
     }
-    const std::string producer = SourceProducer(options_.stream, id_);
-    sequence_ = log_.last_sequence(options_.id, producer);
-    if (!resumes) {
-      position_->piece_rows = wanted.piece_rows;
-      position_->files = rows_->files_hash();
-      position_->base = sequence_;
-      position_->compared_by = std::move(wanted.compared_by);
-      return {};
+    sequence_ = log_.last_sequence(options_.id, SourceProducer(options_.stream, id_));
+    if (resumes) {
+      HR_TRY_VOID(SkipTaken());
     }
+    position_->files = rows_->files_hash();
+    position_->fields = std::move(wanted.limits.fields);
+    position_->piece_rows = options_.piece_rows;
+    position_->piece_bytes = options_.piece_bytes;
+    TakePlace();
+    return {};
+  }
+
+  // What is in the log, by the limits that it was cut by.
+  Result<void> SkipTaken() {
     if (position_->files != rows_->files_hash())
       return Fail(ErrorCode::kConflict,
                   "the files of the version are not those that it had when its first rows were "
@@ -428,8 +442,20 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
       return Fail(ErrorCode::kConflict,
                   fmt::format("the log has forgotten its producer {} (limit producers_max): how "
                               "much of the version is in the log can't be told",
-                              producer));
-    return rows_->Skip(sequence_ - position_->base);
+                              SourceProducer(options_.stream, id_)));
+    return rows_->Skip({.place = {.file = position_->file, .row = position_->row},
+                        .limits = {.rows = position_->piece_rows,
+                                   .bytes = position_->piece_bytes,
+                                   .fields = position_->fields},
+                        .pieces = sequence_ - position_->base});
+  }
+
+  // Everything before it is in the log.
+  void TakePlace() {
+    const VersionPlace place = rows_->place();
+    position_->base = sequence_;
+    position_->file = place.file;
+    position_->row = place.row;
   }
 
   void ShowFiles() {
@@ -471,6 +497,10 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
     if (!pass_->MayGoOn())
       return PostAfter(std::chrono::duration_cast<base::Duration>(env::BackgroundGate::kAskAgain),
                        &Actor::Send);
+    if (sequence_ - position_->base >= options_.pieces_per_position) {
+      TakePlace();
+      return LogPosition(&Actor::Send);
+    }
     auto piece = rows_->Next();
     if (!piece) return RowsFailed(piece.error(), &Actor::Look);
     if (!*piece) return EndVersion();
@@ -486,13 +516,19 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
   // Again with the same sequence as long as the log has no room for it.
   void Submit(columns::EventBatch batch) {
     columns::EventBatch again = batch;
-    log_.submit(std::move(batch),
-                Answered([again = std::move(again)](Actor& self, const auto& answer) mutable {
-                  if (answer) return self.Sent(*answer, again.request_rows());
-                  self.Failed(answer.error(), [again = std::move(again)](Actor& later) mutable {
-                    later.Submit(std::move(again));
-                  });
-                }));
+    log_.submit(
+        std::move(batch),
+        Answered([again = std::move(again)](Actor& self, const auto& answer) mutable {
+          if (answer) return self.Sent(*answer, again.request_rows());
+          if (answer.error().code() == ErrorCode::kInvalidInput)
+            return self.Stop(fmt::format(
+                "the log does not take the piece that begins with "
+                "row {} of {} ({} rows): {}",
+                FirstRow(again), again.origin, again.request_rows(), answer.error().ToString()));
+          self.Failed(answer.error(), [again = std::move(again)](Actor& later) mutable {
+            later.Submit(std::move(again));
+          });
+        }));
   }
 
   void Sent(const log::Acknowledgement& answer, uint64_t rows) {

@@ -4,8 +4,9 @@
 // producer:
 //
 //   1. log the position "version v is being sent, from sequence s on";  crash: nothing happened
-//   2. send its pieces, one after the other, as (producer, s + 1, s + 2 ...);  crash: the log has
-//      the producer's last sequence, which says how many of the pieces are in it
+//   2. send its pieces, one after the other, as (producer, s + 1, s + 2 ...), and from time to time
+//      log the position anew;  crash: the log has the producer's last sequence, which says how many
+//      of the pieces behind the position are in it
 //   3. go on with v + 1; when there is none, log the position "v was taken".
 //
 // So the log stays the only commit point: no piece is in it twice, none is left out, and a replay
@@ -42,6 +43,11 @@ struct TableSourceOptions {
   pipeline::TableSourceDefinition definition;
   // Rows of a piece, at most: an epoch that the real-time producers wait for grows by that much.
   uint32_t piece_rows = 8192;
+  // And bytes, unless one row has more: so much less than the log's limit of a batch that whatever
+  // refused rows are told with fits, too.
+  uint64_t piece_bytes = 4ULL << 20;
+  // The position is logged anew after so many pieces: they are read again after a crash at most.
+  uint32_t pieces_per_position = 256;
   // After a failure that may pass; doubles. A table that is not there is looked for as often as the
   // definition's `every` says.
   base::Duration retry_min = std::chrono::milliseconds(500);

@@ -70,13 +70,14 @@ class World {
       options.clock = log::ClockMode::kEvents;
       options.segment_bytes = 1 << 20;
       if (producers_max_) options.producers_max = *producers_max_;
+      if (queue_bytes_max_) options.queue_bytes_max = *queue_bytes_max_;
       auto opened = log::Sequencer::Open(
           *machine_, budget_, "data/log", options,
           [&](const log::Epoch& epoch) -> base::Result<void> {
             for (const log::ControlEntry& entry : epoch.controls) {
               HR_TRY(auto position, DecodePosition(entry));
               if (!position) continue;
-              if (columns_unknown_) position->compared_by.clear();
+              if (columns_unknown_) position->fields.clear();
               std::erase_if(positions, [&](const auto& p) { return p.table == position->table; });
               positions.push_back(*position);
             }
@@ -100,7 +101,9 @@ class World {
                              .event_time_field = 1,
                              .folder = kTable,
                              .definition = definition_,
-                             .piece_rows = piece_rows_},
+                             .piece_rows = piece_rows_,
+                             .piece_bytes = piece_bytes_,
+                             .pieces_per_position = pieces_per_position_},
           TableSource::Log{.submit =
                                [this](columns::EventBatch batch, log::AckCallback done) {
                                  sequencer_->Submit(std::move(batch), std::move(done));
@@ -207,7 +210,10 @@ class World {
   base::MemoryBudget budget_{1ULL << 30};
   Definition definition_;
   uint32_t piece_rows_ = 700;
+  uint64_t piece_bytes_ = TableSourceOptions{}.piece_bytes;
+  uint32_t pieces_per_position_ = TableSourceOptions{}.pieces_per_position;
   std::optional<size_t> producers_max_;
+  std::optional<uint64_t> queue_bytes_max_;
   bool columns_unknown_ = false;  // positions as builds before logged them
   base::StreamId stream_;
   contract::ContractRef contract_;  // of the lives to come
@@ -294,6 +300,8 @@ TEST(TableSource, NothingTwiceAndNothingMissing) {
         faults.crash_hit = 1 + world.random_() % 12;
       }
       world.piece_rows_ = 300 + static_cast<uint32_t>(world.random_() % 900);
+      world.piece_bytes_ = 5'000 + world.random_() % 40'000;
+      world.pieces_per_position_ = 1 + static_cast<uint32_t>(world.random_() % 4);
       world.Die(faults, world.random_() % 2 == 0 ? CrashKind::kKill : CrashKind::kPowerCut);
     }
     if (world.machine_->crashed()) world.Die();
@@ -410,7 +418,86 @@ TEST(TableSource, ARewritingThatAnEarlierBuildBegan) {
   world.ExpectStopped("by a build that did not log");
 }
 
-TEST(SourcePosition, IsReadInBothFormats) {
+std::vector<Row> LongRows(int64_t count, size_t bytes) {
+  std::vector<Row> rows = Rows(0, count);
+  for (Row& row : rows) row.note += std::string(bytes, 'x');
+  return rows;
+}
+
+// 72 MiB, more than the log takes at once.
+TEST(TableSource, LongRowsComeInShorterPieces) {
+  World world;
+  world.piece_rows_ = 8192;
+  world.Append(LongRows(8192, 9'000));
+  world.Start();
+  world.Settle();
+  EXPECT_EQ(world.source_->status().state, State::kWaiting) << world.source_->status().reason;
+  world.ExpectAllOnce();
+}
+
+// The log has some of its pieces, all of the same rows; those to come have bytes as well.
+TEST(TableSource, AVersionThatAnEarlierBuildBegan) {
+  for (const uint64_t bytes : {uint64_t{2'000}, uint64_t{0}}) {
+    World world;
+    world.piece_rows_ = 100;
+    world.piece_bytes_ = 0;
+    world.Append(Rows(0, 3000));
+    world.Append(Rows(3000, 950));
+    world.Start();
+    world.RunUntilPieces(10);
+    world.piece_rows_ = 120;
+    world.piece_bytes_ = bytes;
+    world.Die();
+    world.RunUntilPieces(5);
+    world.piece_bytes_ = 3'000;
+    world.Die();
+    world.Settle();
+    world.ExpectAllOnce();
+  }
+}
+
+// A version that takes rows out is read from its beginning again, to know which rows are new.
+TEST(TableSource, ARewritingGoesOnFromItsPlace) {
+  World world(1, {.changes = Definition::Changes::kNewRows});
+  world.piece_rows_ = 100;
+  world.pieces_per_position_ = 3;
+  world.Append(Rows(0, 3000));
+  world.Start();
+  world.Settle();
+  const uint64_t before = world.source_->status().pieces;
+  std::vector<Row> merged = Rows(0, 3000);
+  std::vector<Row> wanted = merged;
+  for (Row& row : merged) {
+    if (row.id % 3 == 0) continue;
+    row.note += " changed";
+    wanted.push_back(row);
+  }
+  world.table_.Replace(*world.machine_, world.last_, merged, Change::kRows, "MERGE");
+  world.RunUntilPieces(before + 5);
+  for (const uint64_t bytes : {uint64_t{1'000}, uint64_t{2'500}}) {
+    world.piece_bytes_ = bytes;
+    world.Die();
+    world.RunUntilPieces(5);
+  }
+  world.Die();
+  world.Settle();
+  EXPECT_EQ(world.InLog(), wanted);
+}
+
+TEST(TableSource, ARowThatTheLogDoesNotTake) {
+  World world;
+  world.queue_bytes_max_ = 1 << 20;
+  std::vector<Row> rows = Rows(0, 10);
+  rows[7].note = std::string(2 << 20, 'x');
+  world.piece_bytes_ = 1 << 10;
+  world.Append(rows);
+  world.Start();
+  world.Settle();
+  world.ExpectStopped("row 7 of version 1 of table lake/shops, file part-0.parquet (1 rows)");
+  world.ExpectStopped("queue_bytes_max");
+}
+
+TEST(SourcePosition, IsReadInEveryFormat) {
   SourcePosition position{.table = "t-1",
                           .folder = "lake/shops",
                           .version = 7,
@@ -418,15 +505,23 @@ TEST(SourcePosition, IsReadInBothFormats) {
                           .base = 41,
                           .piece_rows = 8192,
                           .files = 0x0123456789ABCDEF};
+  constexpr size_t kPlaceBytes = 24;
   log::ControlEntry first = EncodePosition("shops", position);
   first.payload[0] = 1;
-  first.payload.resize(first.payload.size() - 4);
+  first.payload.resize(first.payload.size() - kPlaceBytes - 4);
   EXPECT_EQ(*DecodePosition(first), position);
-  position.compared_by = {"id", "at"};
+  position.fields = {"id", "at"};
   log::ControlEntry second = EncodePosition("shops", position);
+  second.payload[0] = 2;
+  second.payload.resize(second.payload.size() - kPlaceBytes);
   EXPECT_EQ(*DecodePosition(second), position);
-  second.payload.resize(second.payload.size() - 1);
-  EXPECT_FALSE(DecodePosition(second));
+  position.piece_bytes = 1 << 22;
+  position.file = 3;
+  position.row = 70'000;
+  log::ControlEntry third = EncodePosition("shops", position);
+  EXPECT_EQ(*DecodePosition(third), position);
+  third.payload.resize(third.payload.size() - 1);
+  EXPECT_FALSE(DecodePosition(third));
 }
 
 TEST(TableSource, AGapInTheLogStopsIt) {

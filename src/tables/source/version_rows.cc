@@ -35,6 +35,7 @@ using RowHash = std::array<uint64_t, 2>;
 constexpr uint64_t kOtherSeed = 0x9E3779B97F4A7C15;
 constexpr uint64_t kFileBytes = 400;  // of a file in the list, beside its names
 constexpr uint64_t kHashBytes = 80;   // of a row to compare with
+constexpr uint64_t kValueBytes = 8;   // of a value in a piece, beside its text
 
 constexpr int kWholeDigitsMax = 18;  // of a decimal that is an int64, whatever its digits
 
@@ -73,15 +74,12 @@ columns::Column Widen(const columns::Column& column, Type wanted) {
   return builder.Finish();
 }
 
-// By their names: a wider type makes no two values alike.
-Result<std::vector<size_t>> ComparedColumns(const WantedRows& wanted) {
-  if (wanted.compared_by.empty())
-    return Fail(ErrorCode::kConflict,
-                "the version was begun by a build that did not log by which columns its new rows "
-                "are told: end it with that build, before the contract gets other fields");
+// By their names: a wider type makes no two values alike, and none larger.
+Result<std::vector<size_t>> ColumnsOf(const columns::Schema& schema,
+                                      const std::vector<std::string>& names) {
   std::vector<size_t> columns;
-  for (const std::string& name : wanted.compared_by) {
-    const auto column = wanted.schema->IndexOf(name);
+  for (const std::string& name : names) {
+    const auto column = schema.IndexOf(name);
     if (!column)
       return Fail(ErrorCode::kConflict,
                   fmt::format("the version was begun with the field `{}`, which the contract does "
@@ -90,6 +88,14 @@ Result<std::vector<size_t>> ComparedColumns(const WantedRows& wanted) {
     columns.push_back(*column);
   }
   return columns;
+}
+
+Result<std::vector<size_t>> ComparedColumns(const WantedRows& wanted) {
+  if (wanted.compared_by.empty())
+    return Fail(ErrorCode::kConflict,
+                "the version was begun by a build that did not log by which columns its new rows "
+                "are told: end it with that build, before the contract gets other fields");
+  return ColumnsOf(*wanted.schema, wanted.compared_by);
 }
 
 // Every value as text that no other value has, so that two rows are alike when their texts are.
@@ -258,68 +264,145 @@ class Pieces final : public VersionRows {
     return gone;
   }
 
-  Result<void> Skip(uint64_t pieces) override {
-    while (pieces > 0) {
-      const bool counted =
-          open_ == nullptr && !removed_ && file_ < files() && files_.files()[file_].rows != 0;
+  VersionPlace place() const override {
+    return {.file = file_, .row = at_ < numbers_.size() ? numbers_[at_] : row_};
+  }
+
+  Result<void> Skip(const Taken& taken) override {
+    HR_TRY_VOID(PassTo(taken.place));
+    HR_TRY(const RowSize size, SizeBy(taken.limits.fields));
+    for (uint64_t pieces = taken.pieces; pieces > 0;) {
+      const bool counted = open_ == nullptr && !removed_ && taken.limits.bytes == 0 &&
+                           file_ < files() && files_.files()[file_].rows != 0;
       const uint64_t of_file =
-          counted ? (LiveRows(files_.files()[file_]) + wanted_.piece_rows - 1) / wanted_.piece_rows
+          counted ? (LiveRows(files_.files()[file_]) + taken.limits.rows - 1) / taken.limits.rows
                   : 0;
       if (counted && of_file <= pieces) {
         pieces -= of_file;
         ++file_;
         continue;
       }
-      HR_TRY(const auto piece, Next());
-      if (!piece)
-        return Fail(ErrorCode::kConflict,
-                    "the version has fewer rows than were taken of it: its files were changed");
+      HR_TRY(const bool passed, Gather(taken.limits, size, [](size_t, size_t) {}));
+      if (!passed) return TooFewRows();
       --pieces;
     }
     return {};
   }
 
   Result<std::optional<SourcePiece>> Next() override {
-    while (true) {
-      if (open_ == nullptr) {
-        if (file_ == files()) return std::nullopt;
-        HR_TRY(open_, files_.Open(file_));
-        row_ = 0;
-        ended_ = false;
-      }
-      HR_TRY_VOID(Fill());
-      if (numbers_.size() > at_) return Cut();
-      open_.reset();
-      rows_held_ = {};
-      numbers_.clear();
-      at_ = 0;
-      ++file_;
-    }
+    HR_TRY(const RowSize size, SizeBy(wanted_.limits.fields));
+    SourcePiece piece;
+    std::vector<ColumnBatch> stretches;
+    uint64_t bytes = 0;
+    HR_TRY(const bool gathered, Gather(wanted_.limits, size, [&](size_t begin, size_t end) {
+             stretches.push_back(rows_held_.Slice(begin, end));
+             bytes += stretches.back().ByteSize();
+             piece.row_numbers.insert(piece.row_numbers.end(),
+                                      numbers_.begin() + static_cast<ptrdiff_t>(begin),
+                                      numbers_.begin() + static_cast<ptrdiff_t>(end));
+           }));
+    if (!gathered) return std::nullopt;
+    HR_TRY_VOID(part_charge_.Cover(rows_held_.ByteSize() + 2 * bytes));
+    piece.rows = ColumnBatch::Concat(stretches);
+    piece.file = files_.files()[file_].path;
+    return piece;
   }
 
  private:
-  // Reads on until a whole piece is there, or the file's end.
-  Result<void> Fill() {
-    while (!ended_ && numbers_.size() - at_ < wanted_.piece_rows) {
-      HR_TRY(auto part, files_.Next(*open_, file_));
-      if (!part) {
-        ended_ = true;
-        return {};
-      }
-      std::vector<uint32_t> kept = NewOf(*part);
-      const ColumnBatch rows = kept.size() == part->rows() ? *part : part->Take(kept);
-      std::vector<uint32_t> numbers(numbers_.begin() + static_cast<ptrdiff_t>(at_), numbers_.end());
-      for (const uint32_t row : kept) numbers.push_back(static_cast<uint32_t>(row_ + row));
-      row_ += part->rows();
-      rows_held_ =
-          numbers_.size() == at_
-              ? rows
-              : ColumnBatch::Concat(std::array{rows_held_.Slice(at_, numbers_.size()), rows});
-      numbers_ = std::move(numbers);
-      at_ = 0;
-      HR_TRY_VOID(part_charge_.Cover(part->ByteSize() + rows_held_.ByteSize()));
+  // What a row counts for.
+  struct RowSize {
+    uint64_t values = 0;
+    std::vector<size_t> texts;  // columns whose bytes come on top
+  };
+  Result<RowSize> SizeBy(const std::vector<std::string>& fields) const {
+    HR_TRY(const std::vector<size_t> columns, ColumnsOf(*wanted_.schema, fields));
+    RowSize size{.values = kValueBytes * columns.size(), .texts = {}};
+    for (const size_t column : columns)
+      if (columns::IsVariable(wanted_.schema->field(column).type)) size.texts.push_back(column);
+    return size;
+  }
+  uint64_t BytesAt(size_t row, const RowSize& size) const {
+    uint64_t bytes = size.values;
+    for (const size_t index : size.texts) {
+      const columns::Column& column = rows_held_.column(index);
+      if (!column.IsNull(row)) bytes += column.Text(row).size();
     }
+    return bytes;
+  }
+
+  // Passes over the next piece, and gives `take` its rows, [begin, end) of rows_held_, stretch by
+  // stretch. False after the last piece.
+  template <typename Take>
+  Result<bool> Gather(const PieceLimits& limits, const RowSize& size, Take take) {
+    uint32_t rows = 0;
+    uint64_t bytes = 0;
+    while (true) {
+      if (at_ == numbers_.size()) {
+        if (rows > 0 && ended_) return true;
+        HR_TRY(const bool more, ReadOn());
+        if (!more) return rows > 0;
+        continue;
+      }
+      size_t end = at_;
+      bool full = false;
+      for (; end < numbers_.size(); ++end) {
+        const uint64_t of_row = BytesAt(end, size);
+        full =
+            rows == limits.rows || (rows > 0 && limits.bytes > 0 && bytes + of_row > limits.bytes);
+        if (full) break;
+        ++rows;
+        bytes += of_row;
+      }
+      if (end > at_) take(at_, end);
+      at_ = end;
+      if (full || rows == limits.rows) return true;
+    }
+  }
+
+  // Takes up the next part, or leaves a file that has ended. False after the last file.
+  Result<bool> ReadOn() {
+    rows_held_ = {};
+    numbers_.clear();
+    at_ = 0;
+    if (ended_) {
+      open_.reset();
+      ended_ = false;
+      row_ = 0;
+      ++file_;
+    }
+    if (file_ == files()) return false;
+    if (open_ == nullptr) {
+      HR_TRY(open_, files_.Open(file_));
+    }
+    HR_TRY(const auto part, files_.Next(*open_, file_));
+    if (!part) {
+      ended_ = true;
+      return true;
+    }
+    const std::vector<uint32_t> kept = NewOf(*part);
+    rows_held_ = kept.size() == part->rows() ? *part : part->Take(kept);
+    for (const uint32_t row : kept) numbers_.push_back(static_cast<uint32_t>(row_ + row));
+    row_ += part->rows();
+    HR_TRY_VOID(part_charge_.Cover(part->ByteSize() + rows_held_.ByteSize()));
+    return true;
+  }
+
+  // Which rows are new is known of those only that were read.
+  Result<void> PassTo(const VersionPlace& place) {
+    if (!removed_) file_ = std::min<uint64_t>(place.file, files());
+    while (file_ < place.file || row_ < place.row) {
+      HR_TRY(const bool more, ReadOn());
+      at_ = numbers_.size();
+      if (!more || file_ > place.file) break;
+    }
+    if (file_ != place.file || row_ < place.row) return TooFewRows();
+    at_ = static_cast<size_t>(std::ranges::lower_bound(numbers_, place.row) - numbers_.begin());
     return {};
+  }
+
+  static std::unexpected<base::Error> TooFewRows() {
+    return Fail(ErrorCode::kConflict,
+                "the version has fewer rows than were taken of it: its files were changed");
   }
 
   // The rows that no file which was taken away had.
@@ -340,16 +423,6 @@ class Pieces final : public VersionRows {
     return rows;
   }
 
-  SourcePiece Cut() {
-    const size_t end = std::min(at_ + wanted_.piece_rows, numbers_.size());
-    SourcePiece piece{.rows = rows_held_.Slice(at_, end),
-                      .row_numbers = {numbers_.begin() + static_cast<ptrdiff_t>(at_),
-                                      numbers_.begin() + static_cast<ptrdiff_t>(end)},
-                      .file = files_.files()[file_].path};
-    at_ = end;
-    return piece;
-  }
-
   const FilesAsRows files_;
   const WantedRows wanted_;
   SteppedCharge list_charge_;
@@ -363,7 +436,7 @@ class Pieces final : public VersionRows {
   uint64_t row_ = 0;  // of the file, where its next part begins
   bool ended_ = false;
   ColumnBatch rows_held_;
-  std::vector<uint32_t> numbers_;  // of rows_held_
+  std::vector<uint32_t> numbers_;  // of rows_held_, ascending
   size_t at_ = 0;                  // the first of them that was not handed out
   std::string text_;
 };

@@ -1,8 +1,8 @@
 #pragma once
 // The rows that one version of a table of somebody else's brings into a stream, in pieces. The
-// pieces are a function of the table's log, `piece_rows` and `compared_by`: whoever asks again with
-// the same, after a crash, gets the same rows in the same order, whatever fields the contract has
-// got meanwhile.
+// pieces are a function of the table's log, the place they begin at, `limits` and `compared_by`:
+// whoever asks again with the same, after a crash, gets the same rows in the same order, whatever
+// fields the contract has got meanwhile.
 //
 //   whole:  every row that the table holds at the version, its files by the least event time in
 //           them where all of them tell it, else by when they were written;
@@ -27,11 +27,26 @@
 
 namespace headrace::tables {
 
+// Where a piece ends: no piece is of two files, and none has less than one row.
+struct PieceLimits {
+  uint32_t rows = 0;
+  uint64_t bytes = 0;  // 0: of any size
+  // Fields of the schema by which bytes are counted: 8 a value, and those of its text.
+  std::vector<std::string> fields = {};
+};
+
+// Between two rows of a version.
+struct VersionPlace {
+  uint64_t file = 0;
+  uint64_t row = 0;  // of the file, without those that are deleted
+  bool operator==(const VersionPlace&) const = default;
+};
+
 // What a stream takes of a table.
 struct WantedRows {
   columns::SchemaRef schema;  // the contract's
   size_t event_time_field = 0;
-  uint32_t piece_rows = 0;  // of a piece at most; no piece is of two files
+  PieceLimits limits;
   // Fields of the schema by which rows are told from those that were taken out.
   std::vector<std::string> compared_by = {};
 };
@@ -85,9 +100,16 @@ class VersionRows {
   // Rows of files taken away that came back in none.
   virtual uint64_t rows_gone() const = 0;
 
-  // Passes over the next `pieces`, reading as little as it can. Errors: as Next; kConflict when
-  // there are not so many.
-  virtual base::Result<void> Skip(uint64_t pieces) = 0;
+  // Where the next piece begins.
+  virtual VersionPlace place() const = 0;
+  // Passes over everything before `place`, and then over so many pieces as `limits` cut them,
+  // reading as little as it can. Errors: as Next; kConflict when there is not so much.
+  struct Taken {
+    VersionPlace place;
+    PieceLimits limits;
+    uint64_t pieces = 0;
+  };
+  virtual base::Result<void> Skip(const Taken& taken) = 0;
   // Nothing after the last one. Errors: as DeltaReader::Scan, with data_file=; kResourceExhausted.
   virtual base::Result<std::optional<SourcePiece>> Next() = 0;
 };

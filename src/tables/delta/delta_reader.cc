@@ -79,12 +79,24 @@ class RowsOfFile final : public FileRows {
         parts_(std::move(parts)),
         undeleted_(std::move(deleted)),
         schema_(std::move(schema)),
-        constants_(std::move(constants)) {}
+        constants_(std::move(constants)) {
+    uint64_t texts = 0;
+    for (const Constant& constant : constants_)
+      if (constant && !constant->is_null() && columns::IsVariable(constant->type()))
+        texts += constant->as_text().size();
+    rows_max_ = std::max<uint64_t>(FileRows::kConstantBytesMax / std::max<uint64_t>(texts, 1), 1);
+  }
 
   Result<std::optional<ColumnBatch>> Next() override {
-    HR_TRY(const auto part, parts_->Next());
-    if (!part) return std::nullopt;
-    const ColumnBatch rows = undeleted_.Of(*part);
+    if (at_ == part_.rows()) {
+      HR_TRY(const auto part, parts_->Next());
+      if (!part) return std::nullopt;
+      part_ = undeleted_.Of(*part);
+      at_ = 0;
+    }
+    const size_t end = std::min<uint64_t>(part_.rows(), at_ + rows_max_);
+    const ColumnBatch rows = part_.Slice(at_, end);
+    at_ = end;
     std::vector<columns::Column> columns;
     size_t stored = 0;
     for (size_t i = 0; i < constants_.size(); ++i)
@@ -101,6 +113,9 @@ class RowsOfFile final : public FileRows {
   Undeleted undeleted_;
   const columns::SchemaRef schema_;
   const std::vector<Constant> constants_;  // one a column of the schema
+  uint64_t rows_max_ = 0;                  // handed out at once, as constants are long
+  ColumnBatch part_;
+  size_t at_ = 0;  // the first of its rows that was not handed out
 };
 
 }  // namespace

@@ -81,6 +81,8 @@ class DeltaReader {
 // The rows of one data file. Not thread-safe; may outlive the reader that opened it.
 class FileRows {
  public:
+  // Text of the columns of partitions in a part, at most; of one row they may have more.
+  static constexpr uint64_t kConstantBytesMax = 8 << 20;
   virtual ~FileRows() = default;
   // Nothing after the last part. Errors: kCorruption, kIoError.
   virtual base::Result<std::optional<columns::ColumnBatch>> Next() = 0;

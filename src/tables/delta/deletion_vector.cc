@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
+#include <span>
+#include <string_view>
+#include <utility>
 
-#include "columns/batch_codec.h"
 #include "tables/delta/table_path.h"
 
 namespace headrace::tables::delta {
@@ -21,7 +22,7 @@ constexpr uint32_t kNoRunsCookie = 12346;
 constexpr uint32_t kRunsCookie = 12347;
 constexpr uint32_t kOffsetsFrom = 4;  // containers; with runs, fewer have no offsets
 constexpr uint32_t kArrayMax = 4096;  // values; beyond, a container is a bitset
-constexpr size_t kBitsetBytes = 8192;
+constexpr uint32_t kBitsetBytes = 8192;
 constexpr size_t kUuidCharacters = 20;
 constexpr uint64_t kVectorBytesMax = 1ULL << 30;
 
@@ -48,108 +49,11 @@ uint32_t Crc32(std::span<const uint8_t> bytes) {
   return ~crc;
 }
 
-// The 32-bit bitmaps of which a 64-bit one consists.
-class Bitmap32 {
- public:
-  Bitmap32(ByteReader& in, uint64_t high, uint64_t cardinality, std::vector<uint64_t>& rows)
-      : in_(in), high_(high), cardinality_(cardinality), rows_(rows) {}
-
-  Result<void> Read() {
-    HR_TRY_VOID(ReadHeader());
-    for (const Container& container : containers_) {
-      const uint64_t base = high_ | uint64_t{container.key} << 16;
-      HR_TRY_VOID(container.runs                ? Runs(base)
-                  : container.count > kArrayMax ? Bits(base)
-                                                : Values(base, container.count));
-    }
-    return {};
-  }
-
- private:
-  struct Container {
-    uint16_t key = 0;
-    uint32_t count = 0;
-    bool runs = false;
-  };
-
-  Result<uint16_t> U16() {
-    HR_TRY(const uint8_t low, in_.U8());
-    HR_TRY(const uint8_t high, in_.U8());
-    return static_cast<uint16_t>(low | high << 8);
-  }
-
-  Result<void> ReadHeader() {
-    HR_TRY(const uint32_t cookie, in_.U32());
-    uint32_t count = 0;
-    std::vector<uint8_t> runs;
-    if ((cookie & 0xFFFF) == kRunsCookie) {
-      count = (cookie >> 16) + 1;
-      for (uint32_t i = 0; i < (count + 7) / 8; ++i) {
-        HR_TRY(const uint8_t flags, in_.U8());
-        runs.push_back(flags);
-      }
-    } else if (cookie == kNoRunsCookie) {
-      HR_TRY(count, in_.U32());
-    } else {
-      return Broken("another kind of bitmap");
-    }
-    if (count > 1 << 16) return Broken("too many containers");
-    for (uint32_t i = 0; i < count; ++i) {
-      Container container;
-      HR_TRY(container.key, U16());
-      HR_TRY(const uint16_t less_one, U16());
-      container.count = less_one + 1U;
-      container.runs = !runs.empty() && (runs[i / 8] >> (i % 8) & 1) != 0;
-      containers_.push_back(container);
-    }
-    const bool offsets = runs.empty() || count >= kOffsetsFrom;
-    for (uint32_t i = 0; offsets && i < count; ++i) HR_TRY_VOID(Skip32());
-    return {};
-  }
-  Result<void> Skip32() {
-    const auto skipped = in_.U32();
-    return skipped ? Result<void>() : Fail(skipped.error());
-  }
-
-  Result<void> Runs(uint64_t base) {
-    HR_TRY(const uint16_t runs, U16());
-    for (uint16_t i = 0; i < runs; ++i) {
-      HR_TRY(const uint16_t first, U16());
-      HR_TRY(const uint16_t more, U16());
-      if (first + uint32_t{more} > 0xFFFF) return Broken("a run beyond its container");
-      for (uint32_t value = first; value <= first + uint32_t{more}; ++value)
-        HR_TRY_VOID(Take(base | value));
-    }
-    return {};
-  }
-  Result<void> Bits(uint64_t base) {
-    for (size_t i = 0; i < kBitsetBytes; ++i) {
-      HR_TRY(const uint8_t bits, in_.U8());
-      for (uint32_t bit = 0; bit < 8; ++bit)
-        if ((bits >> bit & 1) != 0) HR_TRY_VOID(Take(base | (i * 8 + bit)));
-    }
-    return {};
-  }
-  Result<void> Values(uint64_t base, uint32_t count) {
-    for (uint32_t i = 0; i < count; ++i) {
-      HR_TRY(const uint16_t value, U16());
-      HR_TRY_VOID(Take(base | value));
-    }
-    return {};
-  }
-  Result<void> Take(uint64_t row) {
-    if (!rows_.empty() && row <= rows_.back()) return Broken("its rows are not in order");
-    if (rows_.size() >= cardinality_) return Broken("more rows than it says");
-    rows_.push_back(row);
-    return {};
-  }
-
-  ByteReader& in_;
-  const uint64_t high_;
-  const uint64_t cardinality_;
-  std::vector<uint64_t>& rows_;
-  std::vector<Container> containers_;
-};
+Result<uint16_t> U16(ByteReader& in) {
+  HR_TRY(const uint8_t low, in.U8());
+  HR_TRY(const uint8_t high, in.U8());
+  return static_cast<uint16_t>(low | high << 8);
+}
 
 // "<prefix><20 characters>" of a vector in a file of the table.
 Result<std::string> PathOfUuid(std::string_view text) {
@@ -220,29 +124,118 @@ Result<std::vector<uint8_t>> DecodeZ85(std::string_view text) {
   return bytes;
 }
 
-Result<std::vector<uint64_t>> DecodeBitmap(std::span<const uint8_t> bytes, uint64_t cardinality) {
-  ByteReader in(bytes);
+// Of one of the 32-bit bitmaps of which a 64-bit one consists.
+Result<std::vector<DeletedRows::Container>> DeletedRows::ReadHeader(ByteReader& in, uint64_t high) {
+  HR_TRY(const uint32_t cookie, in.U32());
+  uint32_t count = 0;
+  std::vector<uint8_t> runs;
+  if ((cookie & 0xFFFF) == kRunsCookie) {
+    count = (cookie >> 16) + 1;
+    for (uint32_t i = 0; i < (count + 7) / 8; ++i) {
+      HR_TRY(const uint8_t flags, in.U8());
+      runs.push_back(flags);
+    }
+  } else if (cookie == kNoRunsCookie) {
+    HR_TRY(count, in.U32());
+  } else {
+    return Broken("another kind of bitmap");
+  }
+  if (count > 1 << 16) return Broken("too many containers");
+  std::vector<Container> containers;
+  for (uint32_t i = 0; i < count; ++i) {
+    HR_TRY(const uint16_t key, U16(in));
+    HR_TRY(const uint16_t less_one, U16(in));
+    containers.push_back({.base = high | uint64_t{key} << 16,
+                          .count = less_one + 1U,
+                          .runs = !runs.empty() && (runs[i / 8] >> (i % 8) & 1) != 0});
+  }
+  const bool offsets = runs.empty() || count >= kOffsetsFrom;
+  for (uint32_t i = 0; offsets && i < count; ++i)
+    if (const auto offset = in.U32(); !offset) return Fail(offset.error());
+  return containers;
+}
+
+Result<void> DeletedRows::ReadRanges(ByteReader& in, const Container& container,
+                                     std::vector<Range>& ranges) {
+  ranges.clear();
+  const auto take = [&](uint32_t first, uint32_t last) {
+    const Range range{.first = container.base | first, .last = container.base | last};
+    if (!ranges.empty() && ranges.back().last + 1 == range.first) {
+      ranges.back().last = range.last;
+    } else {
+      ranges.push_back(range);
+    }
+  };
+  if (container.runs) {
+    HR_TRY(const uint16_t runs, U16(in));
+    for (uint16_t i = 0; i < runs; ++i) {
+      HR_TRY(const uint16_t first, U16(in));
+      HR_TRY(const uint16_t more, U16(in));
+      if (first + uint32_t{more} > 0xFFFF) return Broken("a run beyond its container");
+      take(first, first + uint32_t{more});
+    }
+  } else if (container.count > kArrayMax) {
+    for (uint32_t i = 0; i < kBitsetBytes; ++i) {
+      HR_TRY(const uint8_t bits, in.U8());
+      for (uint32_t bit = 0; bit < 8; ++bit)
+        if ((bits >> bit & 1) != 0) take(i * 8 + bit, i * 8 + bit);
+    }
+  } else {
+    for (uint32_t i = 0; i < container.count; ++i) {
+      HR_TRY(const uint16_t value, U16(in));
+      take(value, value);
+    }
+  }
+  return {};
+}
+
+Result<DeletedRows> DeletedRows::Decode(std::vector<uint8_t> bytes, uint64_t cardinality) {
+  DeletedRows rows;
+  rows.bytes_ = std::move(bytes);
+  ByteReader in(rows.bytes_);
   HR_TRY(const uint32_t magic, in.U32());
   if (magic != kMagic) return Broken("another magic number");
   HR_TRY(const uint64_t bitmaps, in.U64());
-  std::vector<uint64_t> rows;
   for (uint64_t i = 0; i < bitmaps; ++i) {
     HR_TRY(const uint32_t key, in.U32());
     if (key > 0x7FFFFFFF) return Broken("a row number too large");
-    HR_TRY_VOID(Bitmap32(in, uint64_t{key} << 32, cardinality, rows).Read());
+    HR_TRY(const std::vector<Container> containers, ReadHeader(in, uint64_t{key} << 32));
+    for (Container container : containers) {
+      container.offset = in.position();
+      HR_TRY_VOID(ReadRanges(in, container, rows.ranges_));
+      for (const Range& range : rows.ranges_) {
+        if (range.first < rows.end_) return Broken("its rows are not in order");
+        rows.end_ = range.last + 1;
+        rows.count_ += rows.end_ - range.first;
+        if (rows.count_ > cardinality) return Broken("more rows than it says");
+      }
+      rows.containers_.push_back(container);
+    }
   }
-  if (rows.size() != cardinality) return Broken("fewer rows than it says");
+  if (rows.count_ != cardinality) return Broken("fewer rows than it says");
+  rows.ranges_.clear();
   return rows;
 }
 
-Result<std::vector<uint64_t>> ReadDeletionVector(env::Files& files, const std::string& folder,
-                                                 const DeletionVector& vector, uint64_t rows) {
+std::optional<DeletedRows::Range> DeletedRows::Next() {
+  while (next_range_ == ranges_.size()) {
+    if (next_container_ == containers_.size()) return std::nullopt;
+    const Container& container = containers_[next_container_++];
+    ByteReader in(std::span<const uint8_t>(bytes_).subspan(container.offset));
+    HR_CHECK(ReadRanges(in, container, ranges_), "a checked deletion vector can't be read");
+    next_range_ = 0;
+  }
+  return ranges_[next_range_++];
+}
+
+Result<DeletedRows> ReadDeletionVector(env::Files& files, const std::string& folder,
+                                       const DeletionVector& vector, uint64_t rows) {
   if (vector.cardinality < 0 || static_cast<uint64_t>(vector.cardinality) > rows)
     return Broken("more rows than the file has");
-  HR_TRY(const auto bytes, ReadBytes(files, folder, vector));
-  auto deleted = DecodeBitmap(bytes, static_cast<uint64_t>(vector.cardinality));
+  HR_TRY(auto bytes, ReadBytes(files, folder, vector));
+  auto deleted = DeletedRows::Decode(std::move(bytes), static_cast<uint64_t>(vector.cardinality));
   if (!deleted) return Broken(deleted.error().message().c_str());
-  if (!deleted->empty() && deleted->back() >= rows) return Broken("a row beyond the file's end");
+  if (deleted->end() > rows) return Broken("a row beyond the file's end");
   return deleted;
 }
 

@@ -37,27 +37,24 @@ class IntoList final : public FileSink {
 // Leaves out rows that a deletion vector names, over the parts of a file.
 class Undeleted {
  public:
-  explicit Undeleted(std::vector<uint64_t> deleted) : deleted_(std::move(deleted)) {}
-  uint64_t deleted() const { return deleted_.size(); }
+  explicit Undeleted(DeletedRows deleted) : deleted_(std::move(deleted)), range_(deleted_.Next()) {}
+  uint64_t deleted() const { return deleted_.count(); }
 
   ColumnBatch Of(const ColumnBatch& part) {
     const uint64_t begin = seen_;
     seen_ += part.rows();
-    if (next_ == deleted_.size() || deleted_[next_] >= seen_) return part;
+    if (!range_ || range_->first >= seen_) return part;
     std::vector<uint32_t> kept;
     for (uint64_t row = begin; row < seen_; ++row) {
-      if (next_ < deleted_.size() && deleted_[next_] == row) {
-        ++next_;
-      } else {
-        kept.push_back(static_cast<uint32_t>(row - begin));
-      }
+      if (range_ && range_->last < row) range_ = deleted_.Next();
+      if (!range_ || row < range_->first) kept.push_back(static_cast<uint32_t>(row - begin));
     }
     return part.Take(kept);
   }
 
  private:
-  std::vector<uint64_t> deleted_;  // ascending
-  size_t next_ = 0;
+  DeletedRows deleted_;
+  std::optional<DeletedRows::Range> range_;  // the next, or the one that `seen_` is in
   uint64_t seen_ = 0;
 };
 
@@ -73,8 +70,7 @@ using Constant = std::optional<columns::Value>;
 class RowsOfFile final : public FileRows {
  public:
   RowsOfFile(std::unique_ptr<ParquetReader> reader, std::unique_ptr<ParquetRows> parts,
-             std::vector<uint64_t> deleted, columns::SchemaRef schema,
-             std::vector<Constant> constants)
+             DeletedRows deleted, columns::SchemaRef schema, std::vector<Constant> constants)
       : reader_(std::move(reader)),
         parts_(std::move(parts)),
         undeleted_(std::move(deleted)),
@@ -218,7 +214,7 @@ Result<std::unique_ptr<FileRows>> DeltaReader::Open(const AddFile& file,
   if (file.rows != 0 && reader->rows() != file.rows)
     return Fail(ErrorCode::kCorruption,
                 fmt::format("the file says {} rows, the log says {}", reader->rows(), file.rows));
-  std::vector<uint64_t> deleted;
+  DeletedRows deleted;
   if (file.deletion_vector) {
     HR_TRY(deleted, ReadDeletionVector(files, folder_, *file.deletion_vector, reader->rows()));
   }

@@ -6,9 +6,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
+#include <vector>
 
-#include "columns/batch_builder.h"
+#include "columns/batch_codec.h"
 #include "env/simulated/environment.h"
 #include "tables/source/foreign_table.h"
 
@@ -73,6 +75,63 @@ TEST(DeltaReader, LongPartitionValuesComeInShortParts) {
                       });
   ASSERT_TRUE(scanned) << scanned.error().ToString();
   EXPECT_EQ(next, kRows);
+}
+
+std::string EncodeZ85(std::vector<uint8_t> bytes) {
+  constexpr std::string_view kAlphabet =
+      "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
+  bytes.resize((bytes.size() + 3) / 4 * 4);
+  std::string text;
+  for (size_t at = 0; at < bytes.size(); at += 4) {
+    uint32_t value = 0;
+    for (size_t i = 0; i < 4; ++i) value = value << 8 | bytes[at + i];
+    std::string five(5, ' ');
+    for (size_t i = 5; i-- > 0; value /= 85) five[i] = kAlphabet[value % 85];
+    text += five;
+  }
+  return text;
+}
+
+// Over the end of a part, and to the end of the file.
+TEST(DeltaReader, LeavesOutDeletedRows) {
+  constexpr int64_t kRows = 70'000;
+  std::vector<uint8_t> bytes;
+  columns::ByteWriter out(bytes);
+  const auto u16 = [&out](uint32_t value) {
+    out.U8(static_cast<uint8_t>(value));
+    out.U8(static_cast<uint8_t>(value >> 8));
+  };
+  out.U32(1681511377);
+  out.U64(1);
+  out.U32(0);
+  out.U32(12347 | 1 << 16);  // two containers
+  out.U8(3);                 // of runs
+  for (const uint32_t value : {0, 6, 1, 14}) u16(value);
+  for (const uint32_t value : {2, 5, 0, 65530, 5}) u16(value);
+  for (const uint32_t value : {2, 0, 4, 69'990 - 65'536, 9}) u16(value);
+  const auto deleted = [](int64_t row) {
+    return row == 5 || (row >= 65'530 && row <= 65'540) || row >= 69'990;
+  };
+  SimulatedEnvironment machine(1);
+  WriteTable(machine, "t", kRows, {},
+             fmt::format(R"("partitionValues":{{}},"deletionVector":{{"storageType":"i",)"
+                         R"("pathOrInlineDv":"{}","sizeInBytes":{},"cardinality":22}})",
+                         EncodeZ85(bytes), bytes.size()));
+  const auto reader = DeltaReader::Open(machine, "t");
+  ASSERT_TRUE(reader) << reader.error().ToString();
+  std::vector<int64_t> wanted;
+  for (int64_t row = 0; row < kRows; ++row)
+    if (!deleted(row)) wanted.push_back(row);
+  std::vector<int64_t> read;
+  const auto scanned = (*reader)->Scan(std::array<std::string, 1>{"id"}, {},
+                                       [&](const columns::ColumnBatch& part) -> base::Result<void> {
+                                         for (size_t row = 0; row < part.rows(); ++row)
+                                           read.push_back(part.column(0).Int64s()[row]);
+                                         return {};
+                                       });
+  ASSERT_TRUE(scanned) << scanned.error().ToString();
+  EXPECT_EQ(scanned->deleted, 22U);
+  EXPECT_EQ(read, wanted);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 #include <utility>
 
 namespace headrace::tables::delta {
@@ -287,9 +288,130 @@ void TakeNames(const ActionColumn& column, const char* field, int64_t rows,
   }
 }
 
+enum class Kind : uint8_t { kStruct, kText, kTexts, kTextMap, kNumber, kBool };
+
+struct KnownColumn {
+  std::string_view action;
+  std::string_view field;  // of the action; empty: the action itself
+  std::string_view below;  // of the field, when it is a struct
+  Kind kind = Kind::kText;
+};
+
+// Every column that is looked at above, a struct before its fields.
+constexpr auto kKnownColumns = std::to_array<KnownColumn>({
+    {"protocol", "", "", Kind::kStruct},
+    {"protocol", "minReaderVersion", "", Kind::kNumber},
+    {"protocol", "minWriterVersion", "", Kind::kNumber},
+    {"protocol", "readerFeatures", "", Kind::kTexts},
+    {"protocol", "writerFeatures", "", Kind::kTexts},
+    {"metaData", "", "", Kind::kStruct},
+    {"metaData", "id", "", Kind::kText},
+    {"metaData", "name", "", Kind::kText},
+    {"metaData", "description", "", Kind::kText},
+    {"metaData", "schemaString", "", Kind::kText},
+    {"metaData", "partitionColumns", "", Kind::kTexts},
+    {"metaData", "configuration", "", Kind::kTextMap},
+    {"metaData", "createdTime", "", Kind::kNumber},
+    {"metaData", "format", "", Kind::kStruct},
+    {"metaData", "format", "provider", Kind::kText},
+    {"metaData", "format", "options", Kind::kTextMap},
+    {"txn", "", "", Kind::kStruct},
+    {"txn", "appId", "", Kind::kText},
+    {"txn", "version", "", Kind::kNumber},
+    {"txn", "lastUpdated", "", Kind::kNumber},
+    {"domainMetadata", "", "", Kind::kStruct},
+    {"domainMetadata", "domain", "", Kind::kText},
+    {"domainMetadata", "removed", "", Kind::kBool},
+    {"sidecar", "", "", Kind::kStruct},
+    {"sidecar", "path", "", Kind::kText},
+    {"add", "", "", Kind::kStruct},
+    {"add", "path", "", Kind::kText},
+    {"add", "stats", "", Kind::kText},
+    {"add", "size", "", Kind::kNumber},
+    {"add", "modificationTime", "", Kind::kNumber},
+    {"add", "partitionValues", "", Kind::kTextMap},
+    {"add", "tags", "", Kind::kTextMap},
+    {"add", "deletionVector", "", Kind::kStruct},
+    {"add", "deletionVector", "storageType", Kind::kText},
+    {"add", "deletionVector", "pathOrInlineDv", Kind::kText},
+    {"add", "deletionVector", "offset", Kind::kNumber},
+    {"add", "deletionVector", "sizeInBytes", Kind::kNumber},
+    {"add", "deletionVector", "cardinality", Kind::kNumber},
+    {"remove", "", "", Kind::kStruct},
+    {"remove", "path", "", Kind::kText},
+    {"remove", "deletionTimestamp", "", Kind::kNumber},
+    {"remove", "dataChange", "", Kind::kBool},
+    {"remove", "extendedFileMetadata", "", Kind::kBool},
+    {"remove", "size", "", Kind::kNumber},
+    {"remove", "partitionValues", "", Kind::kTextMap},
+    {"remove", "deletionVector", "", Kind::kStruct},
+    {"remove", "deletionVector", "storageType", Kind::kText},
+    {"remove", "deletionVector", "pathOrInlineDv", Kind::kText},
+    {"remove", "deletionVector", "offset", Kind::kNumber},
+    {"remove", "deletionVector", "sizeInBytes", Kind::kNumber},
+    {"remove", "deletionVector", "cardinality", Kind::kNumber},
+});
+
+bool Is(Kind kind, const arrow::DataType& type) {
+  using arrow::Type;
+  if (type.id() == Type::NA) return true;  // all null
+  switch (kind) {
+    case Kind::kStruct: return type.id() == Type::STRUCT;
+    case Kind::kText:
+      switch (type.id()) {
+        case Type::STRING:
+        case Type::BINARY:
+        case Type::LARGE_STRING:
+        case Type::LARGE_BINARY:
+        case Type::STRING_VIEW:
+        case Type::BINARY_VIEW: return true;
+        case Type::DICTIONARY:
+          return Is(kind, *static_cast<const arrow::DictionaryType&>(type).value_type());
+        default: return false;
+      }
+    case Kind::kTexts:
+      return (type.id() == Type::LIST || type.id() == Type::LARGE_LIST) &&
+             Is(Kind::kText, *type.field(0)->type());
+    case Kind::kTextMap: {
+      if (type.id() != Type::MAP) return false;
+      const auto& map = static_cast<const arrow::MapType&>(type);
+      return Is(Kind::kText, *map.key_type()) && Is(Kind::kText, *map.item_type());
+    }
+    case Kind::kNumber: return type.id() == Type::INT64 || type.id() == Type::INT32;
+    case Kind::kBool: return type.id() == Type::BOOL;
+  }
+  return false;
+}
+
+// What has another type would be read as null.
+Result<void> CheckTypes(const arrow::RecordBatch& batch) {
+  const auto whole = arrow::struct_(batch.schema()->fields());
+  for (const KnownColumn& known : kKnownColumns) {
+    std::shared_ptr<arrow::DataType> type = whole;
+    std::string path;
+    for (const std::string_view name : {known.action, known.field, known.below}) {
+      if (name.empty() || type == nullptr || type->id() != arrow::Type::STRUCT) break;
+      path += (path.empty() ? "" : ".") + std::string(name);
+      const auto& above = static_cast<const arrow::StructType&>(*type);
+      const std::vector<int> places = above.GetAllFieldIndices(std::string(name));
+      if (places.size() > 1)
+        return Fail(base::Error(ErrorCode::kCorruption, "a checkpoint has a column twice")
+                        .With("column", path));
+      type = places.empty() ? nullptr : above.field(places.front())->type();
+    }
+    if (type != nullptr && !Is(known.kind, *type))
+      return Fail(base::Error(ErrorCode::kCorruption,
+                              "a column of a checkpoint has a type that is none of its own: " +
+                                  type->ToString())
+                      .With("column", path));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> TakeActions(const arrow::RecordBatch& batch, Commit& head, FileSink* sink) {
+  HR_TRY_VOID(CheckTypes(batch));
   const int64_t rows = batch.num_rows();
   const auto column = [&](const char* name) { return ActionColumn(batch.GetColumnByName(name)); };
   HR_TRY_VOID(TakeProtocol(column("protocol"), rows, head));

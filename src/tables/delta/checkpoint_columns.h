@@ -15,7 +15,8 @@ class RecordBatch;
 namespace headrace::tables::delta {
 
 // Adds what is not about files to `head`, and hands files to `sink` unless it is null. Errors:
-// kCorruption for an action without what it must have; those of TablePath and of the sink.
+// kCorruption for an action without what it must have, and for a column of an unexpected type;
+// those of TablePath and of the sink.
 base::Result<void> TakeActions(const arrow::RecordBatch& batch, Commit& head, FileSink* sink);
 
 // Whether TakeActions looks at the column of this path: {"add", "path"}.

@@ -1,0 +1,73 @@
+#include "tables/delta/checkpoint_columns.h"
+
+#include <arrow/array.h>
+#include <arrow/array/util.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace headrace::tables::delta {
+namespace {
+
+using Type = std::shared_ptr<arrow::DataType>;
+
+// A checkpoint with one column, of no values.
+base::Result<void> Take(const std::string& action, const Type& type) {
+  auto nulls = arrow::MakeArrayOfNull(type, 3);
+  HR_CHECK(nulls.ok(), "the test makes no array");
+  const auto batch =
+      arrow::RecordBatch::Make(arrow::schema({arrow::field(action, type)}), 3, {*nulls});
+  Commit head;
+  return TakeActions(*batch, head, nullptr);
+}
+
+Type With(const std::string& field, const Type& type) {
+  return arrow::struct_({arrow::field(field, type)});
+}
+
+TEST(CheckpointColumns, OfAnotherTypeAreRefused) {
+  const Type vector = With("storageType", arrow::int32());
+  const std::vector<std::tuple<std::string, Type, std::string>> broken = {
+      {"add", arrow::utf8(), "add"},
+      {"add", With("path", arrow::int64()), "add.path"},
+      {"add", With("path", arrow::dictionary(arrow::int32(), arrow::int64())), "add.path"},
+      {"add", With("size", arrow::float64()), "add.size"},
+      {"add", With("deletionVector", arrow::utf8()), "add.deletionVector"},
+      {"add", With("deletionVector", vector), "add.deletionVector.storageType"},
+      {"add", With("partitionValues", With("day", arrow::utf8())), "add.partitionValues"},
+      {"remove", With("partitionValues", arrow::map(arrow::utf8(), arrow::int32())),
+       "remove.partitionValues"},
+      {"remove", With("dataChange", arrow::utf8()), "remove.dataChange"},
+      {"protocol", With("readerFeatures", arrow::utf8()), "protocol.readerFeatures"},
+      {"protocol", With("readerFeatures", arrow::list(arrow::int32())), "protocol.readerFeatures"},
+      {"add",
+       arrow::struct_({arrow::field("path", arrow::utf8()), arrow::field("path", arrow::utf8())}),
+       "add.path"},
+  };
+  for (const auto& [action, type, column] : broken) {
+    const auto taken = Take(action, type);
+    ASSERT_FALSE(taken) << type->ToString();
+    EXPECT_EQ(taken.error().code(), base::ErrorCode::kCorruption);
+    EXPECT_NE(taken.error().ToString().find("column=" + column + ")"), std::string::npos)
+        << taken.error().ToString();
+  }
+}
+
+TEST(CheckpointColumns, EveryTypeOfTextIsTaken) {
+  for (const Type& text : {arrow::utf8(), arrow::large_utf8(), arrow::utf8_view(), arrow::binary(),
+                           arrow::dictionary(arrow::int32(), arrow::utf8()), arrow::null()}) {
+    EXPECT_TRUE(Take("add", With("path", text))) << text->ToString();
+    EXPECT_TRUE(Take("protocol", With("readerFeatures", arrow::list(text)))) << text->ToString();
+    EXPECT_TRUE(Take("add", With("tags", arrow::map(arrow::utf8(), text)))) << text->ToString();
+  }
+  EXPECT_TRUE(Take("add", With("size", arrow::int32())));
+  EXPECT_TRUE(Take("add", With("stats_parsed", arrow::int32()))) << "nobody looks at it";
+}
+
+}  // namespace
+}  // namespace headrace::tables::delta

@@ -27,8 +27,8 @@ std::string Line(const Json& action) { return base::JsonText(action) + "\n"; }
 Json ProtocolJson(const Protocol& protocol) {
   Json json = {{"minReaderVersion", protocol.reader_version},
                {"minWriterVersion", protocol.writer_version}};
-  if (protocol.reader_version >= 3) json["readerFeatures"] = protocol.reader_features;
-  if (protocol.writer_version >= 7) json["writerFeatures"] = protocol.writer_features;
+  if (protocol.reader_version >= kFeaturesReader) json["readerFeatures"] = protocol.reader_features;
+  if (protocol.writer_version >= kFeaturesWriter) json["writerFeatures"] = protocol.writer_features;
   return json;
 }
 
@@ -107,10 +107,20 @@ Result<void> CheckCommit(std::string_view text) {
 }
 
 Protocol ProtocolFrom(const Json& json) {
-  return {.reader_version = json.at("minReaderVersion").get<int>(),
-          .writer_version = json.at("minWriterVersion").get<int>(),
-          .reader_features = json.value("readerFeatures", std::vector<std::string>{}),
-          .writer_features = json.value("writerFeatures", std::vector<std::string>{})};
+  const auto has = [&json](const char* name) {
+    return json.contains(name) && !json[name].is_null();
+  };
+  Protocol protocol{.reader_version = json.at("minReaderVersion").get<int>(),
+                    .writer_version = json.at("minWriterVersion").get<int>()};
+  if (has("readerFeatures"))
+    protocol.reader_features = json["readerFeatures"].get<std::vector<std::string>>();
+  if (has("writerFeatures"))
+    protocol.writer_features = json["writerFeatures"].get<std::vector<std::string>>();
+  protocol.reader_features_missing =
+      protocol.reader_version >= kFeaturesReader && !has("readerFeatures");
+  protocol.writer_features_missing =
+      protocol.writer_version >= kFeaturesWriter && !has("writerFeatures");
+  return protocol;
 }
 
 std::map<std::string, std::string> TextsFrom(const Json& json, const char* name) {

@@ -17,12 +17,19 @@
 
 namespace headrace::tables::delta {
 
+// The versions from which on a protocol lists its features.
+inline constexpr int kFeaturesReader = 3;
+inline constexpr int kFeaturesWriter = 7;
+
 // What a reader or writer must understand.
 struct Protocol {
   int reader_version = 1;
   int writer_version = 2;
   std::vector<std::string> reader_features;  // only with reader version 3
   std::vector<std::string> writer_features;  // only with writer version 7
+  // A version that must list its features and does not; an empty list is one.
+  bool reader_features_missing = false;
+  bool writer_features_missing = false;
   bool operator==(const Protocol&) const = default;
 };
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tables/delta/schema_json.h"
+#include "tables/delta/support.h"
 
 namespace headrace::tables::delta {
 namespace {
@@ -51,6 +52,31 @@ TEST(Actions, PassOverWhatTheyDoNotKnow) {
 )"));
   ASSERT_TRUE(commit) << commit.error().ToString();
   EXPECT_EQ(commit->adds.size(), 1U);
+}
+
+TEST(Actions, AProtocolThatDoesNotListItsFeatures) {
+  const auto protocol = [](const std::string& fields) {
+    const auto commit = ParseCommit(Bytes(R"({"protocol":{)" + fields + "}}"));
+    EXPECT_TRUE(commit) << commit.error().ToString();
+    return *commit->protocol;
+  };
+  const auto refused = [](const base::Result<void>& checked) {
+    return !checked && checked.error().code() == ErrorCode::kCorruption;
+  };
+  const std::string versions = R"("minReaderVersion":3,"minWriterVersion":7)";
+  for (const std::string none : {"", R"(,"readerFeatures":null,"writerFeatures":null)"}) {
+    const Protocol missing = protocol(versions + none);
+    EXPECT_TRUE(refused(CheckReadable(missing)));
+    EXPECT_TRUE(refused(CheckReadableByAll(missing)));
+    EXPECT_TRUE(refused(CheckWritable(missing, {})));
+  }
+  const Protocol empty = protocol(versions + R"(,"readerFeatures":[],"writerFeatures":[])");
+  EXPECT_TRUE(CheckReadable(empty));
+  EXPECT_TRUE(CheckReadableByAll(empty));
+  EXPECT_TRUE(CheckWritable(empty, {}));
+  const Protocol early = protocol(R"("minReaderVersion":1,"minWriterVersion":2)");
+  EXPECT_TRUE(CheckReadable(early));
+  EXPECT_TRUE(CheckWritable(early, {}));
 }
 
 TEST(Actions, RefusePathsThatLeaveTheTable) {

@@ -256,10 +256,17 @@ Result<void> TakeProtocol(const ActionColumn& column, int64_t rows, Commit& head
     const auto writer = NumberColumn(column.field("minWriterVersion")).at(row);
     if (!reader && !writer) continue;
     if (!reader || !writer) return Missing("version");
-    head.protocol = Protocol{.reader_version = static_cast<int>(*reader),
-                             .writer_version = static_cast<int>(*writer),
-                             .reader_features = TextsAt(column.field("readerFeatures"), row),
-                             .writer_features = TextsAt(column.field("writerFeatures"), row)};
+    const auto lacks = [&](const char* name) {
+      const ArrayRef list = column.field(name);
+      return list == nullptr || list->IsNull(row);
+    };
+    head.protocol =
+        Protocol{.reader_version = static_cast<int>(*reader),
+                 .writer_version = static_cast<int>(*writer),
+                 .reader_features = TextsAt(column.field("readerFeatures"), row),
+                 .writer_features = TextsAt(column.field("writerFeatures"), row),
+                 .reader_features_missing = *reader >= kFeaturesReader && lacks("readerFeatures"),
+                 .writer_features_missing = *writer >= kFeaturesWriter && lacks("writerFeatures")};
   }
   return {};
 }

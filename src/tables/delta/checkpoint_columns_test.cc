@@ -2,6 +2,7 @@
 
 #include <arrow/array.h>
 #include <arrow/array/util.h>
+#include <arrow/json/from_string.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <gtest/gtest.h>
@@ -56,6 +57,26 @@ TEST(CheckpointColumns, OfAnotherTypeAreRefused) {
     EXPECT_NE(taken.error().ToString().find("column=" + column + ")"), std::string::npos)
         << taken.error().ToString();
   }
+}
+
+TEST(CheckpointColumns, AProtocolThatDoesNotListItsFeatures) {
+  const auto protocol = [](const std::string& lists) {
+    const auto type = arrow::struct_({arrow::field("minReaderVersion", arrow::int32()),
+                                      arrow::field("minWriterVersion", arrow::int32()),
+                                      arrow::field("readerFeatures", arrow::list(arrow::utf8())),
+                                      arrow::field("writerFeatures", arrow::list(arrow::utf8()))});
+    const auto rows = arrow::json::ArrayFromJSONString(type, "[[3, 7, " + lists + "]]");
+    HR_CHECK(rows.ok(), "the test makes no array");
+    const auto batch =
+        arrow::RecordBatch::Make(arrow::schema({arrow::field("protocol", type)}), 1, {*rows});
+    Commit head;
+    HR_CHECK(TakeActions(*batch, head, nullptr), "no actions");
+    return *head.protocol;
+  };
+  EXPECT_TRUE(protocol("null, null").reader_features_missing);
+  EXPECT_TRUE(protocol("null, null").writer_features_missing);
+  EXPECT_FALSE(protocol("[], []").reader_features_missing);
+  EXPECT_FALSE(protocol("[], []").writer_features_missing);
 }
 
 TEST(CheckpointColumns, EveryTypeOfTextIsTaken) {

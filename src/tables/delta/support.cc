@@ -50,6 +50,11 @@ std::unexpected<base::Error> VersionTooNew(const char* what, int version) {
                           version));
 }
 
+std::unexpected<base::Error> FeaturesMissing(const char* what) {
+  return Fail(ErrorCode::kCorruption,
+              fmt::format("the table's protocol does not say which {} features it needs", what));
+}
+
 Protocol ProtocolWith(std::string_view feature) {
   return {.reader_version = 3,
           .writer_version = 7,
@@ -90,12 +95,14 @@ Protocol WithTypeWidening(const Protocol& known) {
 }
 
 Result<void> CheckReadable(const Protocol& protocol) {
+  if (protocol.reader_features_missing) return FeaturesMissing("reader");
   if (protocol.reader_version == 1) return {};
   if (protocol.reader_version != 3) return VersionTooNew("reader", protocol.reader_version);
   return CheckFeatures(protocol.reader_features, kReaderFeatures, "reader");
 }
 
 Result<void> CheckReadableByAll(const Protocol& protocol) {
+  if (protocol.reader_features_missing) return FeaturesMissing("reader");
   if (protocol.reader_version <= 2) return {};
   if (protocol.reader_version != 3) return VersionTooNew("reader", protocol.reader_version);
   return CheckFeatures(protocol.reader_features, kAllReaderFeatures, "reader");
@@ -112,6 +119,7 @@ Result<void> CheckPlain(const Metadata& metadata) {
 }
 
 Result<void> CheckWritable(const Protocol& protocol, const Metadata& metadata) {
+  if (protocol.writer_features_missing) return FeaturesMissing("writer");
   if (protocol.writer_version == 7) {
     HR_TRY_VOID(CheckFeatures(protocol.writer_features, kWriterFeatures, "writer"));
   } else if (protocol.writer_version > 2) {

@@ -16,7 +16,8 @@ Protocol WithFeaturesFor(const columns::Schema& schema, const Protocol& known);
 // `known`, with typeWidening, which a table needs whose files have a narrower type than a column.
 Protocol WithTypeWidening(const Protocol& known);
 
-// Errors: kUnsupported that names what a reader would have to understand.
+// Errors: kUnsupported that names what a reader would have to understand; kCorruption when the
+// protocol does not say it.
 base::Result<void> CheckReadable(const Protocol& protocol);
 
 // The same for DeltaReader, which has more features than a table that we append to may have.
@@ -26,7 +27,7 @@ base::Result<void> CheckReadableByAll(const Protocol& protocol);
 base::Result<void> CheckPlain(const Metadata& metadata);
 
 // Whether rows may be appended without checks or columns that this version does not make. Errors:
-// kUnsupported.
+// kUnsupported; kCorruption when the protocol does not say what is needed.
 base::Result<void> CheckWritable(const Protocol& protocol, const Metadata& metadata);
 
 }  // namespace headrace::tables::delta

@@ -484,6 +484,20 @@ TEST(TableSource, ARewritingGoesOnFromItsPlace) {
   EXPECT_EQ(world.InLog(), wanted);
 }
 
+TEST(TableSource, AFileThatACommitAddsTwice) {
+  World world;
+  world.Append(Rows(0, 10));
+  world.Start();
+  world.Settle();
+  delta::AddFile twice = world.table_.Write(*world.machine_, Rows(10, 10));
+  const delta::AddFile other = world.table_.Write(*world.machine_, Rows(20, 10));
+  delta::AddFile again = twice;
+  again.modified_ms = 77;
+  world.table_.Put(*world.machine_, {.adds = {twice, other, again}, .operation = "WRITE"});
+  world.Settle();
+  EXPECT_EQ(world.InLog(), Rows(0, 30));
+}
+
 TEST(TableSource, ARowThatTheLogDoesNotTake) {
   World world;
   world.queue_bytes_max_ = 1 << 20;

@@ -523,11 +523,16 @@ Result<std::unique_ptr<VersionRows>> VersionRows::Added(const Table& table,
   std::vector<AddFile> added;
   SteppedCharge list(table.budget);
   uint64_t bytes = 0;
+  std::map<std::string, size_t> numbers;  // of a file that is added twice the last action counts
   for (const AddFile& file : commit.adds) {
     if (!file.data_change) continue;
-    HR_TRY_VOID(list.Cover(bytes += kFileBytes + file.path.size()));
-    added.push_back(file);
-    added.back().stats = {};
+    HR_TRY_VOID(list.Cover(bytes += kFileBytes + 2 * file.path.size()));
+    const size_t number =
+        numbers.try_emplace(delta::KeyOf(file.path, file.deletion_vector), added.size())
+            .first->second;
+    if (number == added.size()) added.emplace_back();
+    added[number] = file;
+    added[number].stats = {};
   }
   HR_TRY(auto reader,
          delta::DeltaReader::Of(table.environment, table.folder, state, std::move(added)));

@@ -16,24 +16,25 @@ namespace {
 using base::ErrorCode;
 using base::Fail;
 using base::Result;
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;                 // what is read: many keys are found fast
+using OrderedJson = nlohmann::ordered_json;  // what is written
 
 // Ours, beside what the protocol names: of a whole commit, in commitInfo.
 constexpr const char* kCommitChecksum = "headraceXxh3";
 constexpr std::string_view kNoDigits = "0000000000000000";
 
-std::string Line(const Json& action) { return base::JsonText(action) + "\n"; }
+std::string Line(const OrderedJson& action) { return base::JsonText(action) + "\n"; }
 
-Json ProtocolJson(const Protocol& protocol) {
-  Json json = {{"minReaderVersion", protocol.reader_version},
-               {"minWriterVersion", protocol.writer_version}};
+OrderedJson ProtocolJson(const Protocol& protocol) {
+  OrderedJson json = {{"minReaderVersion", protocol.reader_version},
+                      {"minWriterVersion", protocol.writer_version}};
   if (protocol.reader_version >= kFeaturesReader) json["readerFeatures"] = protocol.reader_features;
   if (protocol.writer_version >= kFeaturesWriter) json["writerFeatures"] = protocol.writer_features;
   return json;
 }
 
-Json MetadataJson(const Metadata& metadata) {
-  Json json = {{"id", metadata.id}, {"name", metadata.name}};
+OrderedJson MetadataJson(const Metadata& metadata) {
+  OrderedJson json = {{"id", metadata.id}, {"name", metadata.name}};
   if (!metadata.description.empty()) json["description"] = metadata.description;
   json["format"] = {{"provider", metadata.provider}, {"options", metadata.options}};
   json["schemaString"] = metadata.schema_string;
@@ -43,12 +44,12 @@ Json MetadataJson(const Metadata& metadata) {
   return json;
 }
 
-Json AddJson(const AddFile& add) {
-  Json json = {{"path", EncodePath(add.path)},
-               {"partitionValues", Json::object()},
-               {"size", add.size},
-               {"modificationTime", add.modified_ms},
-               {"dataChange", add.data_change}};
+OrderedJson AddJson(const AddFile& add) {
+  OrderedJson json = {{"path", EncodePath(add.path)},
+                      {"partitionValues", OrderedJson::object()},
+                      {"size", add.size},
+                      {"modificationTime", add.modified_ms},
+                      {"dataChange", add.data_change}};
   if (!add.stats.empty()) json["stats"] = add.stats;
   if (add.checksum) json["tags"][kChecksumTag] = RenderChecksum(*add.checksum);
   for (const auto& [name, value] : add.tags) json["tags"][name] = value;
@@ -56,23 +57,23 @@ Json AddJson(const AddFile& add) {
 }
 
 // Of files without partitions and deletion vectors: all that we remove.
-Json RemoveJson(const RemoveFile& remove) {
-  Json json = {{"path", EncodePath(remove.path)},
-               {"deletionTimestamp", remove.deleted_ms.value_or(0)},
-               {"dataChange", remove.data_change},
-               {"extendedFileMetadata", remove.size.has_value()}};
+OrderedJson RemoveJson(const RemoveFile& remove) {
+  OrderedJson json = {{"path", EncodePath(remove.path)},
+                      {"deletionTimestamp", remove.deleted_ms.value_or(0)},
+                      {"dataChange", remove.data_change},
+                      {"extendedFileMetadata", remove.size.has_value()}};
   if (!remove.size) return json;
-  json["partitionValues"] = Json::object();
+  json["partitionValues"] = OrderedJson::object();
   json["size"] = *remove.size;
   return json;
 }
 
-Json CommitInfoJson(const Commit& commit) {
-  Json parameters = Json::object();
+OrderedJson CommitInfoJson(const Commit& commit) {
+  OrderedJson parameters = OrderedJson::object();
   for (const auto& [name, value] : commit.parameters) parameters[name] = value;
-  Json json = {{"timestamp", commit.timestamp_ms},
-               {"operation", commit.operation},
-               {"operationParameters", std::move(parameters)}};
+  OrderedJson json = {{"timestamp", commit.timestamp_ms},
+                      {"operation", commit.operation},
+                      {"operationParameters", std::move(parameters)}};
   for (const auto& [name, value] : commit.metrics) json["operationMetrics"][name] = value;
   json["isBlindAppend"] = !commit.metadata.has_value() && commit.removes.empty();
   json["txnId"] = commit.transaction_id;

@@ -1,6 +1,9 @@
 #include "tables/delta/actions.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <chrono>
 
 #include "tables/delta/schema_json.h"
 #include "tables/delta/support.h"
@@ -77,6 +80,21 @@ TEST(Actions, AProtocolThatDoesNotListItsFeatures) {
   const Protocol early = protocol(R"("minReaderVersion":1,"minWriterVersion":2)");
   EXPECT_TRUE(CheckReadable(early));
   EXPECT_TRUE(CheckWritable(early, {}));
+}
+
+// 200,000 keys: with a search through those before for each this takes minutes.
+TEST(Actions, ManyKeysTakeNoLongTime) {
+  std::string values;
+  for (int i = 0; i < 200'000; ++i) values += fmt::format(R"("column {}":"",)", i);
+  values.pop_back();
+  const std::string text = R"({"add":{"path":"x","size":1,"dataChange":true,"partitionValues":{)" +
+                           values + R"(},"tags":{)" + values + "}}}";
+  const auto begun = std::chrono::steady_clock::now();
+  const auto commit = ParseCommit(Bytes(text));
+  ASSERT_TRUE(commit) << commit.error().ToString();
+  EXPECT_EQ(commit->adds[0].partition_values.size(), 200'000U);
+  EXPECT_EQ(commit->adds[0].tags.size(), 200'000U);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(10));
 }
 
 TEST(Actions, RefusePathsThatLeaveTheTable) {

@@ -339,6 +339,7 @@ std::optional<uint64_t> ParseChecksum(std::string_view text) {
 
 Result<std::string> TablePath(std::string_view logged) {
   HR_TRY(std::string path, DecodePath(logged));
+  if (path.empty()) return Fail(ErrorCode::kCorruption, "a data file without a path");
   const size_t colon = path.find(":/");
   if (path.starts_with('/') || (colon != std::string::npos && path.find('/') > colon)) {
     return Fail(base::Error(ErrorCode::kUnsupported, "a data file outside the table's folder")
@@ -346,13 +347,18 @@ Result<std::string> TablePath(std::string_view logged) {
   }
   for (size_t begin = 0; begin <= path.size();) {
     const size_t end = std::min(path.find('/', begin), path.size());
-    if (path.compare(begin, end - begin, "..") == 0)
+    const std::string_view segment = std::string_view(path).substr(begin, end - begin);
+    if (segment == "..")
       return Fail(
           base::Error(ErrorCode::kCorruption, "a data file's path leaves the table's folder")
               .With("path", path));
+    if (segment.empty() || segment == ".")
+      return Fail(base::Error(ErrorCode::kUnsupported,
+                              "a data file's path has an empty segment or `.`: by its name it "
+                              "would be another file")
+                      .With("path", path));
     begin = end + 1;
   }
-  if (path.empty()) return Fail(ErrorCode::kCorruption, "a data file without a path");
   if (path.find('\0') != std::string::npos)
     return Fail(ErrorCode::kCorruption, "a data file whose path has a zero byte");
   return path;

@@ -143,8 +143,8 @@ std::string RenderProtocol(const Protocol& protocol);
 // numRecords of a file's statistics; 0 when they don't say.
 uint64_t RowsInStats(std::string_view stats);
 
-// The path of a data file as an action has it: decoded, relative, and inside the table's folder.
-// Errors: as ParseCommit.
+// The path of a data file as an action has it: decoded, relative, inside the table's folder, and
+// the only one that leads to the file. Errors: as ParseCommit.
 base::Result<std::string> TablePath(std::string_view logged);
 
 // Metrics of ours, beside the numFiles, numOutputRows and numOutputBytes that others know: how long

@@ -99,10 +99,20 @@ TEST(Actions, ManyKeysTakeNoLongTime) {
 
 TEST(Actions, RefusePathsThatLeaveTheTable) {
   const auto code = [](const std::string& path) {
-    const std::string text = R"({"add":{"path":")" + path + R"(","size":1,"dataChange":true}})";
-    const auto commit = ParseCommit(Bytes(text));
-    return commit ? ErrorCode::kInternal : commit.error().code();
+    const auto of = [&path](const std::string& action) {
+      const std::string text =
+          "{\"" + action + R"(":{"path":")" + path + R"(","size":1,"dataChange":true}})";
+      const auto commit = ParseCommit(Bytes(text));
+      return commit ? ErrorCode::kInternal : commit.error().code();
+    };
+    EXPECT_EQ(of("add"), of("remove"));
+    return of("add");
   };
+  for (const char* path : {"./x.parquet", "a//x.parquet", "a/./x.parquet", "a/%2e/x.parquet",
+                           "a%2f/x.parquet", "x.parquet/", "."})
+    EXPECT_EQ(code(path), ErrorCode::kUnsupported) << path;
+  for (const char* path : {"x.parquet", "a/x.parquet", "a/.x.parquet", "a/x..parquet", "day=./x"})
+    EXPECT_EQ(code(path), ErrorCode::kInternal) << path;
   EXPECT_EQ(code("../x.parquet"), ErrorCode::kCorruption);
   EXPECT_EQ(code("a/%2e%2e/%2E%2E/x.parquet"), ErrorCode::kCorruption);
   EXPECT_EQ(code("%2Fetc/passwd"), ErrorCode::kUnsupported);

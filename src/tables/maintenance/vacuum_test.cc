@@ -42,6 +42,26 @@ TEST(Vacuum, AFileOfAPlanThatIsYoungerThanTheQuestionStays) {
   EXPECT_TRUE(*machine.files().Exists("t/planned.parquet"));
 }
 
+// Another writer names it in another way than the folder does.
+TEST(Vacuum, ALiveFileStaysWhateverItsName) {
+  env::simulated::SimulatedEnvironment machine(1);
+  const auto schema = std::make_shared<const columns::Schema>(
+      std::vector<columns::Field>{{.id = 1, .name = "a", .type = columns::Type::kInt64}});
+  ASSERT_TRUE(delta::DeltaTable::OpenForAppend(machine, "t", "t", schema));
+  ASSERT_TRUE(env::PutIfAbsent(machine.files(), "t/live.parquet", std::vector<uint8_t>(10)));
+  const std::string text =
+      delta::RenderCommit({.adds = {delta::AddFile{.path = "./live.parquet", .size = 10}}});
+  ASSERT_TRUE(env::PutIfAbsent(machine.files(), "t/_delta_log/" + delta::VersionedName(1, ".json"),
+                               {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+  machine.RunFor(minutes(1));
+  env::BackgroundPass pass(machine, env::WorkClass::kMaintenance, "vacuum", minutes(10));
+  const auto report = VacuumTable(
+      machine, "t", {.retain = base::Duration(0), .floor = VacuumRequest::Floor::kWaived},
+      [](std::string_view) { return false; }, machine.clock().Wall(), pass);
+  EXPECT_FALSE(report);
+  EXPECT_TRUE(*machine.files().Exists("t/live.parquet"));
+}
+
 // A table with a checkpoint after each commit; `old.parquet` was in it for 20 days, and out of it
 // for 10 since.
 class VacuumOfALongRetention : public testing::Test {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "columns/conform.h"
+#include "columns/gather.h"
 #include "pipeline/streams/as_of_table.h"
 #include "pipeline/streams/first_rows.h"
 #include "pipeline/streams/interval_table.h"
@@ -159,7 +160,7 @@ class DerivedScan {
              gathered.Add(schema, rows);
              return {};
            }));
-    Ordered ordered = gathered.InOrder();
+    Ordered ordered = std::move(gathered).InOrder();
     pipeline::FirstRows first(*derivation_.dedupe, stream.timing.event_time_field,
                               stream.timing.late);
     pipeline::DedupeCounts counts;
@@ -175,7 +176,8 @@ class DerivedScan {
 
   // All rows of a stream in the order of the log.
   struct Ordered {
-    columns::ColumnBatch rows;
+    std::vector<columns::ColumnBatch> parts;
+    std::vector<uint32_t> order;  // of the rows of all parts
     std::vector<columns::Position> positions;
     std::vector<int64_t> known_at;
     size_t next = 0;
@@ -190,14 +192,11 @@ class DerivedScan {
       positions.insert(positions.end(), rows.positions.begin(), rows.positions.end());
       known_at.insert(known_at.end(), rows.known_at.begin(), rows.known_at.end());
     }
-    Ordered InOrder() const {
-      Ordered ordered;
-      if (parts.empty()) return ordered;
-      std::vector<uint32_t> order(positions.size());
-      std::iota(order.begin(), order.end(), 0U);
-      std::ranges::stable_sort(order, {}, [&](uint32_t row) { return positions[row]; });
-      ordered.rows = columns::ColumnBatch::Concat(parts).Take(order);
-      for (const uint32_t row : order) {
+    Ordered InOrder() && {
+      Ordered ordered{.parts = std::move(parts), .order = std::vector<uint32_t>(positions.size())};
+      std::iota(ordered.order.begin(), ordered.order.end(), 0U);
+      std::ranges::stable_sort(ordered.order, {}, [&](uint32_t row) { return positions[row]; });
+      for (const uint32_t row : ordered.order) {
         ordered.positions.push_back(positions[row]);
         ordered.known_at.push_back(known_at[row]);
       }
@@ -212,7 +211,7 @@ class DerivedScan {
                         gathered.Add(definition_.streams[stream].schema(), rows);
                         return {};
                       }));
-    ordered = gathered.InOrder();
+    ordered = std::move(gathered).InOrder();
     return scanned;
   }
 
@@ -227,8 +226,8 @@ class DerivedScan {
                          values.begin() + static_cast<ptrdiff_t>(ordered.next));
     };
     if (begin == ordered.next) return {};
-    return {ordered.rows.Slice(begin, ordered.next), part(ordered.positions),
-            part(ordered.known_at)};
+    const auto rows = std::span(ordered.order).subspan(begin, ordered.next - begin);
+    return {columns::Gather(ordered.parts, rows), part(ordered.positions), part(ordered.known_at)};
   }
 
   // The log's epochs once more, in their order, as they were applied.

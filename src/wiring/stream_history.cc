@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "columns/conform.h"
+#include "columns/gather.h"
 #include "pipeline/streams/derived_streams.h"
 #include "pipeline/streams/unnest.h"
 #include "tables/stream_rows.h"
@@ -29,6 +30,13 @@ tables::PublishedStream StreamOf(const HistorySource& source) {
 bool Unnests(const pipeline::PipelineDefinition& definition, size_t stream) {
   const auto& derivation = definition.streams[stream].derivation;
   return derivation != nullptr && (derivation->unnest || Unnests(definition, derivation->source));
+}
+
+uint64_t TextBytes(const columns::ColumnBatch& rows, size_t row) {
+  uint64_t bytes = 0;
+  for (const columns::Column& column : rows.columns())
+    if (columns::IsVariable(column.type()) && !column.IsNull(row)) bytes += column.Text(row).size();
+  return bytes;
 }
 
 }  // namespace
@@ -186,6 +194,7 @@ Result<void> StreamHistory::ReadPiece(const std::vector<size_t>& files) {
   const EpochId last = piece_ends_.front();
   std::vector<columns::ColumnBatch> parts;
   std::vector<columns::Position> positions;
+  std::vector<uint64_t> text_bytes;  // by row
   const auto take = [&](const tables::PositionedRows& part) -> Result<void> {
     std::vector<uint32_t> wanted;
     for (size_t row = 0; row < part.positions.size(); ++row) {
@@ -193,6 +202,7 @@ Result<void> StreamHistory::ReadPiece(const std::vector<size_t>& files) {
       if (epoch <= piece_after_ || epoch > last) continue;
       wanted.push_back(static_cast<uint32_t>(row));
       positions.push_back(part.positions[row]);
+      text_bytes.push_back(TextBytes(part.rows, row));
     }
     if (!wanted.empty()) parts.push_back(part.rows.Take(wanted));
     return {};
@@ -204,8 +214,19 @@ Result<void> StreamHistory::ReadPiece(const std::vector<size_t>& files) {
   std::vector<uint32_t> order(positions.size());
   std::iota(order.begin(), order.end(), 0U);
   std::ranges::sort(order, {}, [&](uint32_t row) { return positions[row]; });
-  std::ranges::sort(positions);
-  return Keep(columns::ColumnBatch::Concat(parts).Take(order), std::move(positions));
+  for (size_t begin = 0; begin < order.size();) {
+    size_t end = begin;
+    std::vector<columns::Position> of_slice;
+    for (uint64_t bytes = 0; end < order.size() && end - begin < kSliceRows; ++end) {
+      bytes += text_bytes[order[end]];
+      if (bytes > kSliceTextBytes && end > begin) break;
+      of_slice.push_back(positions[order[end]]);
+    }
+    const auto rows = std::span(order).subspan(begin, end - begin);
+    HR_TRY_VOID(Keep(columns::Gather(parts, rows), std::move(of_slice)));
+    begin = end;
+  }
+  return {};
 }
 
 Result<void> StreamHistory::ReadLog(EpochId until) {

@@ -46,11 +46,12 @@ std::optional<std::string> GoneBecause(const pipeline::PipelineDefinition& defin
 // Not thread-safe. Reads beside a running engine or without one.
 class StreamHistory {
  public:
-  static constexpr size_t kSliceRows = 1 << 13;    // handed out at once
-  static constexpr uint64_t kReadBytes = 4 << 20;  // of the log, read at once
-  static constexpr uint64_t kReadEpochs = 4096;    // likewise
-  static constexpr int kBeginningsMax = 8;         // before it is given up
-  static constexpr size_t kSortedRows = 1 << 18;   // of rewritten files, put in order at once
+  static constexpr size_t kSliceRows = 1 << 13;          // handed out at once
+  static constexpr uint64_t kReadBytes = 4 << 20;        // of the log, read at once
+  static constexpr uint64_t kReadEpochs = 4096;          // likewise
+  static constexpr int kBeginningsMax = 8;               // before it is given up
+  static constexpr uint64_t kSliceTextBytes = 64 << 20;  // likewise, of rewritten files
+  static constexpr size_t kSortedRows = 1 << 18;         // of rewritten files, put in order at once
 
   // Errors: kFailedPrecondition when rows are gone, with the reason; those of log and table.
   static base::Result<std::unique_ptr<StreamHistory>> Open(env::Environment& environment,

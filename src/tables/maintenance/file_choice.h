@@ -54,6 +54,9 @@ struct PlanLimits {
   uint64_t files_max = 1000;
   uint64_t rows_max = 8'000'000;    // in Z-order: they are sorted in memory
   uint64_t bytes_max = 1ULL << 30;  // of the files, as they are stored
+  // Text of one column that is put in Z-order at once, which is what a column of a batch holds. Of
+  // a plan that has more, the rows are put in order a piece at a time.
+  uint64_t sorted_text_bytes_max = INT32_MAX;
 };
 
 struct FileChoice {

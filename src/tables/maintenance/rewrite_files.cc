@@ -118,6 +118,36 @@ class NewFiles {
   std::vector<DataFile> files_;
 };
 
+// Rows that are to be put in order together.
+struct Unsorted {
+  std::vector<ColumnBatch> parts;
+  std::vector<uint64_t> text_bytes;  // by column
+  uint64_t bytes = 0;
+  uint64_t rows = 0;
+
+  // Of the column that has the most, were `part` among them.
+  uint64_t TextBytesWith(const ColumnBatch& part) const {
+    uint64_t most = 0;
+    for (size_t i = 0; i < part.columns().size(); ++i)
+      most = std::max(most, TextBytes(part.column(i)) + (parts.empty() ? 0 : text_bytes[i]));
+    return most;
+  }
+  void Add(const ColumnBatch& part) {
+    text_bytes.resize(part.columns().size());
+    for (size_t i = 0; i < text_bytes.size(); ++i) text_bytes[i] += TextBytes(part.column(i));
+    bytes += part.ByteSize();
+    rows += part.rows();
+    parts.push_back(part);
+  }
+
+ private:
+  static uint64_t TextBytes(const columns::Column& column) {
+    if (!columns::IsVariable(column.type())) return 0;
+    const auto offsets = column.offsets().as<int32_t>();
+    return static_cast<uint64_t>(offsets[column.length()] - offsets[0]);
+  }
+};
+
 class Rewriting {
  public:
   Rewriting(const RewritePlace& place, const RewritePlan& plan)
@@ -203,21 +233,24 @@ class Rewriting {
   }
 
   Result<void> Sort(const OldFiles& files) {
-    std::vector<ColumnBatch> parts;
-    uint64_t bytes = 0;
+    Unsorted unsorted;
     for (const delta::AddFile* file : files) {
       const auto keep = [&](const ColumnBatch& part) -> Result<void> {
-        bytes += part.ByteSize();
-        parts.push_back(part);
+        if (unsorted.TextBytesWith(part) > place_.sorted_text_bytes_max && !unsorted.parts.empty())
+          HR_TRY_VOID(WriteSorted(std::exchange(unsorted, {})));
+        unsorted.Add(part);
         // Beside the parts: all of them as one, then the ranks and places.
-        return charge_.Cover(file->size + 2 * bytes + rows_read_ * kSortBytesPerRow);
+        return charge_.Cover(file->size + 2 * unsorted.bytes + unsorted.rows * kSortBytesPerRow);
       };
       HR_TRY_VOID(Scan(*file, keep));
       place_.environment.CrashPoint("rewrite.after_old_file");
     }
-    if (rows_read_ == 0) return {};
-    const ColumnBatch rows = ColumnBatch::Concat(parts);
-    parts.clear();
+    return unsorted.rows == 0 ? Result<void>() : WriteSorted(std::move(unsorted));
+  }
+
+  Result<void> WriteSorted(Unsorted unsorted) {
+    const ColumnBatch rows = ColumnBatch::Concat(unsorted.parts);
+    unsorted.parts.clear();
     std::vector<columns::Column> by;
     for (const std::string& name : plan_.z_order) {
       HR_TRY(const size_t column, ColumnNamed(name));

@@ -3,7 +3,8 @@
 //
 //   1. every file of the plan is in the table still, as it was planned; else the plan is given up;
 //   2. packing: the rows as they come, file after file, a part at a time;
-//      Z-order: all rows of the plan in memory, sorted (z_order.h);
+//      Z-order: all rows of the plan in memory, sorted (z_order.h), in pieces of at most
+//      `sorted_text_bytes_max` of text in a column;
 //   3. new files of `rows_per_file` rows (in Z-order: at most, as the curve is cut where a bit of
 //   it
 //      changes), each put under its own name and synced.
@@ -38,6 +39,7 @@ struct RewritePlace {
   const std::string& folder;
   base::LogId log;
   const columns::SchemaRef& schema;   // of the table
+  uint64_t sorted_text_bytes_max;     // PlanLimits
   env::BackgroundPass& pass;          // asked between parts
   const std::atomic<bool>& stopping;  // true: ends with kUnavailable
 };

@@ -207,6 +207,7 @@ void TableRewriter::WriteFiles() {
                                         .folder = table.folder,
                                         .log = self.log_,
                                         .schema = schema,
+                                        .sorted_text_bytes_max = table.limits.sorted_text_bytes_max,
                                         .pass = pass,
                                         .stopping = self.stopping_},
                                        plan);

@@ -171,6 +171,25 @@ TEST(Rewriting, ZOrderKeepsEveryRowAndItsPosition) {
   EXPECT_FALSE(std::ranges::is_sorted(*rows, {}, &TableRow::position)) << "it is another order";
 }
 
+// More text of a column in one plan than a batch holds.
+TEST(Rewriting, ZOrderOfMoreTextThanABatchHolds) {
+  SimulatedEnvironment machine(1);
+  PublisherOptions options = Quick();
+  options.rewrite_limits.sorted_text_bytes_max = 1000;
+  auto life = OpenLife(machine, pipeline::KnownAtRule::Kind::kEventTime, options);
+  int64_t next = 0;
+  Work(machine, *life, next, 60);
+  Flush(*life);
+  OptimizeRequest request = Packing();
+  request.z_order = {"s", "n"};
+  const auto done = life->Optimize(request);
+  ASSERT_TRUE(done && *done) << (done ? done->error().ToString() : "no answer");
+  EXPECT_EQ((*done)->versions, 1U);
+  EXPECT_GT((*done)->files_made, (*done)->choice.files_made) << "a piece begins a file";
+  life->ExpectTableIsLog(Life::Order::kAny);
+  ExpectHistory(machine, *life);
+}
+
 TEST(Rewriting, WhatIsAskedWrongIsRefused) {
   SimulatedEnvironment machine(1);
   auto life = OpenLife(machine);

@@ -6,6 +6,7 @@
 
 #include "base/json_text.h"
 #include "base/time.h"
+#include "tables/delta/schema_document.h"
 
 namespace headrace::tables::delta {
 namespace {
@@ -115,7 +116,7 @@ std::string RenderSchema(const columns::Schema& schema) {
 Result<std::string> RenderEvolved(std::string_view known, const columns::Schema& wanted) {
   Json after = SchemaJson(wanted);
   try {
-    const Json before = Json::parse(known);
+    const Json before = ParseSchemaDocument(known);
     for (Json& field : after["fields"])
       for (const Json& was : before.at("fields"))
         if (was.at("name") == field["name"]) CarryOver(was, field);
@@ -128,7 +129,7 @@ Result<std::string> RenderEvolved(std::string_view known, const columns::Schema&
 Result<columns::SchemaRef> ParseSchema(std::string_view schema_string, ColumnTypes types) {
   std::vector<columns::Field> fields;
   try {
-    const Json json = Json::parse(schema_string);
+    const Json json = ParseSchemaDocument(schema_string);
     for (const Json& field : json.at("fields")) {
       const auto name = field.at("name").get<std::string>();
       const Json& type = field.at("type");

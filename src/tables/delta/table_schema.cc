@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
+#include "tables/delta/schema_document.h"
 
 namespace headrace::tables::delta {
 namespace {
@@ -24,10 +25,6 @@ constexpr const char* kFieldId = "delta.columnMapping.id";
 
 // Structs in structs: what is deeper is not offered.
 constexpr size_t kDepthMax = 8;
-
-// Of a schema's JSON: what is deeper is left out, as copying and writing it take stack for each
-// level.
-constexpr int kJsonDepthMax = 1000;
 
 // "decimal(10,2)".
 std::optional<DecimalType> DecimalFrom(std::string_view type) {
@@ -116,9 +113,7 @@ Result<TableColumns> ReadTableColumns(const Metadata& metadata) {
   HR_TRY(table.mapping, MappingOf(metadata));
   std::vector<TableColumn> inside;
   try {
-    const Json schema = Json::parse(
-        metadata.schema_string,
-        [](int depth, Json::parse_event_t, const Json&) { return depth < kJsonDepthMax; });
+    const Json schema = ParseSchemaDocument(metadata.schema_string);
     for (const Json& field : schema.at("fields")) {
       HR_TRY(TableColumn column, ColumnFrom(field, table.mapping));
       HR_TRY_VOID(AddFieldsBelow(column, field.at("type"), table.mapping, inside));

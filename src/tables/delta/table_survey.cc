@@ -107,7 +107,8 @@ class Survey {
     if (const auto columns = ReadTableColumns(*survey_.state.metadata))
       survey_.layout = LayoutOf(*columns, counting_.for_layout);
     HR_TRY_VOID(LookAtLog());
-    HR_TRY_VOID(LookAtFolder("", 0));
+    HR_TRY(const std::string root, files().Resolve(folder_));
+    HR_TRY_VOID(LookAtFolder("", root, 0));
     for (const std::string& path : counting_.live) {
       if (seen_.contains(path)) continue;
       HR_TRY(const bool there, files().Exists(folder_ + "/" + path));  // in a hidden folder
@@ -187,8 +188,9 @@ class Survey {
                [&](const std::string& column) { return name.starts_with(column + "="); });
   }
 
-  // Files of the table's folder that its newest version does not name.
-  Result<void> LookAtFolder(const std::string& below, int depth) {
+  // Files of the table's folder that its newest version does not name. Links are not followed: what
+  // they lead to is somebody else's, or counted where it lies. `resolved`: the folder's own path.
+  Result<void> LookAtFolder(const std::string& below, const std::string& resolved, int depth) {
     const std::string folder = below.empty() ? folder_ : folder_ + "/" + below;
     HR_TRY(const std::vector<std::string> names, files().List(folder));
     const base::Timestamp old =
@@ -201,8 +203,11 @@ class Survey {
       const bool live = counting_.live.contains(path);
       if (live) seen_.insert(path);
       if (live) continue;
+      const std::string own = resolved + "/" + name;
+      const auto leads_to = files().Resolve(folder_ + "/" + path);
+      if (!leads_to || *leads_to != own) continue;
       if (!name.ends_with(".parquet") && depth < kFolderDepthMax &&
-          LookAtFolder(path, depth + 1).has_value())
+          LookAtFolder(path, own, depth + 1).has_value())
         continue;
       const auto facts = files().Facts(folder_ + "/" + path);
       if (!facts || !name.ends_with(".parquet") || facts->modified_at > old) continue;

@@ -15,50 +15,68 @@ using base::ErrorCode;
 using base::Fail;
 using base::Result;
 
-// The first version whose commit tells its own time; nothing when none does.
-std::optional<int64_t> FirstThatTells(const Metadata& metadata) {
-  const auto enabled = metadata.configuration.find("delta.enableInCommitTimestamps");
-  if (enabled == metadata.configuration.end() || enabled->second != "true") return std::nullopt;
-  const auto since = metadata.configuration.find("delta.inCommitTimestampEnablementVersion");
+// From which version on commits tell their own times, and what that version tells.
+struct Enablement {
   int64_t version = 0;
-  if (since != metadata.configuration.end())
-    std::from_chars(since->second.data(), since->second.data() + since->second.size(), version);
-  return version;
+  std::optional<int64_t> at_ms;  // nothing: from the table's first version on
+};
+
+std::optional<int64_t> NumberOf(const Metadata& metadata, const char* property) {
+  const auto found = metadata.configuration.find(property);
+  if (found == metadata.configuration.end()) return std::nullopt;
+  const std::string& text = found->second;
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() ? std::optional(number) : std::nullopt;
 }
 
-Result<int64_t> TimeOf(env::Files& files, const std::string& folder, int64_t version,
-                       std::optional<int64_t> tells_from) {
-  const std::string log = folder + "/_delta_log";
-  if (tells_from && version >= *tells_from) {
+// Nothing when no commit does.
+std::optional<Enablement> EnablementOf(const Metadata& metadata) {
+  const auto enabled = metadata.configuration.find("delta.enableInCommitTimestamps");
+  if (enabled == metadata.configuration.end() || enabled->second != "true") return std::nullopt;
+  const auto version = NumberOf(metadata, "delta.inCommitTimestampEnablementVersion");
+  const auto at_ms = NumberOf(metadata, "delta.inCommitTimestampEnablementTimestamp");
+  return version && at_ms ? Enablement{*version, at_ms} : Enablement{version.value_or(0), {}};
+}
+
+enum class Clock : uint8_t { kFile, kCommit };
+
+Result<int64_t> TimeOf(env::Files& files, const std::string& folder, int64_t version, Clock clock) {
+  if (clock == Clock::kCommit) {
     HR_TRY(const Commit commit, ReadCommit(files, folder, version));
     if (commit.in_commit_ms) return *commit.in_commit_ms;
     return Fail(
         ErrorCode::kCorruption,
         fmt::format("commit {} has no in-commit timestamp, where the table has them", version));
   }
-  HR_TRY(const env::FileFacts facts, files.Facts(log + "/" + VersionedName(version, ".json")));
+  HR_TRY(const env::FileFacts facts,
+         files.Facts(folder + "/_delta_log/" + VersionedName(version, ".json")));
   return facts.modified_at.us / 1000;
 }
 
+// The two clocks are never compared: those of copied files may be years ahead.
 Result<int64_t> AtTime(env::Files& files, const std::string& folder, const LogState& newest,
                        base::Timestamp time) {
   HR_TRY(const LogListing listing, ListLog(files, folder + "/_delta_log"));
-  const auto tells_from = FirstThatTells(*newest.metadata);
+  const auto enabled = EnablementOf(*newest.metadata);
   const int64_t wanted_ms = time.us / 1000;
+  const bool by_commit = enabled && (!enabled->at_ms || wanted_ms >= *enabled->at_ms);
   std::optional<int64_t> found;
   std::optional<int64_t> before_ms;
   for (const int64_t version : listing.commits) {
-    HR_TRY(int64_t ms, TimeOf(files, folder, version, tells_from));
+    if (enabled && by_commit != (version >= enabled->version)) continue;
+    HR_TRY(int64_t ms, TimeOf(files, folder, version, by_commit ? Clock::kCommit : Clock::kFile));
     if (before_ms) ms = std::max(ms, *before_ms + 1);  // files that were copied keep the order
     before_ms = ms;
     if (ms > wanted_ms) break;
     found = version;
   }
   if (found) return *found;
+  const std::string oldest = before_ms ? fmt::format(": the oldest commit that is kept is of {}",
+                                                     base::FormatTimestamp({*before_ms * 1000}))
+                                       : ": none of the commits of that time is kept";
   return Fail(ErrorCode::kNotFound,
-              fmt::format("no version as old as {}: the oldest commit that is kept is of {}",
-                          base::FormatTimestamp(time),
-                          base::FormatTimestamp({before_ms.value_or(0) * 1000})));
+              fmt::format("no version as old as {}{}", base::FormatTimestamp(time), oldest));
 }
 
 Result<std::string> OnlyApplication(const LogState& newest) {

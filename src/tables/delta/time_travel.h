@@ -21,9 +21,10 @@ struct ReadAt {
   std::string application = {};  // whose marker tells; empty: the only one there is
 };
 
-// `newest` is the table's newest state. By time: the newest commit that is not later, by its
-// in-commit timestamp where the table has them, else by its file's own time (PROTOCOL, "In-Commit
-// Timestamps"). Errors: kNotFound when the table was not there yet, or what tells has been cleaned
+// `newest` is the table's newest state. By time: the newest commit that is not later. A time from
+// when in-commit timestamps were enabled on is looked for among the commits that have them, an
+// earlier one among those before, by their files' own times (PROTOCOL, "In-Commit Timestamps").
+// Errors: kNotFound when the table was not there yet, or what tells has been cleaned
 // away; kInvalidInput when an epoch is asked for and no marker, or more than one, can tell.
 base::Result<int64_t> FindVersion(env::Files& files, const std::string& folder,
                                   const LogState& newest, const ReadAt& at);

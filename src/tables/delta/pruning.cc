@@ -7,6 +7,7 @@
 #include <compare>
 #include <limits>
 #include <optional>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 
@@ -26,6 +27,9 @@ using Json = nlohmann::json;
 
 // Writers cut times to milliseconds, some of them downwards for the maximum too.
 constexpr int64_t kTimeSlackUs = 1000;
+// A zone's offset is printed without its seconds, which those of old local mean times have.
+constexpr int64_t kOffsetSlackUs = 60'000'000;
+constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";  // U+FFFD
 constexpr int64_t kUsPerDay = 86'400'000'000;
 
 bool Fits(const Value& value, const Condition& condition) {
@@ -64,6 +68,13 @@ double AsFloatBound(double value, Bound bound) {
   return bound == Bound::kLeast ? std::min(value, as_float) : std::max(value, as_float);
 }
 
+// "+00:53" at the end, and not "Z".
+bool HasOffset(std::string_view time) {
+  const size_t clock = time.find_first_of("T ");
+  return clock != std::string_view::npos &&
+         time.find_first_of("+-", clock) != std::string_view::npos;
+}
+
 // A bound as the statistics have it; nothing when it is not there or can't be told.
 std::optional<Value> BoundOf(const Json& stats, Bound bound, const TableColumn& column) {
   const char* const name = bound == Bound::kLeast ? "minValues" : "maxValues";
@@ -79,12 +90,21 @@ std::optional<Value> BoundOf(const Json& stats, Bound bound, const TableColumn& 
   }
   if (!found->is_string()) return std::nullopt;
   const auto text = found->get<std::string>();
-  if (type == Type::kString) return Value(type, text);
+  if (type == Type::kString) {
+    // Some writers cut a maximum and put this behind it, which is below characters of four bytes.
+    const bool cut = bound == Bound::kGreatest && text.ends_with(kReplacementCharacter);
+    return cut ? std::nullopt : std::optional(Value(type, text));
+  }
   const bool time = type == Type::kTimestamp || type == Type::kTimestampNtz;
   if (!time && type != Type::kDate) return std::nullopt;
   const auto parsed = base::ParseTimestamp(text);
   if (!parsed) return std::nullopt;
-  return Value(type, time ? parsed->us : parsed->us / kUsPerDay);
+  if (!time) return Value(type, parsed->us / kUsPerDay);
+  const int64_t slack = HasOffset(text) ? kOffsetSlackUs : 0;
+  int64_t us = 0;
+  const bool overflow =
+      __builtin_add_overflow(parsed->us, bound == Bound::kLeast ? -slack : slack, &us);
+  return overflow ? std::nullopt : std::optional(Value(type, us));
 }
 
 bool AllNull(const Json& stats, const TableColumn& column) {

@@ -96,6 +96,27 @@ TEST(Pruning, LeavesAMillisecondToTimes) {
   EXPECT_FALSE(Fits(kFile, "t", Is::kEqual, Value::Timestamp(kMax + 1001)));
 }
 
+// The zone's offset may have had seconds, as local mean times have; they are not printed.
+TEST(Pruning, LeavesAMinuteToTimesWithAnOffset) {
+  const AddFile file = WithStats(
+      R"({"minValues":{"p-t":"1890-01-01T00:53:28.000+00:53"},"maxValues":{"p-t":"1890-01-02T00:53:28.000+00:53"}})");
+  constexpr int64_t kMin = -2'524'521'572'000'000;  // 1890-01-01T00:00:28Z
+  constexpr int64_t kDay = 86'400'000'000;
+  constexpr int64_t kSecond = 1'000'000;
+  EXPECT_TRUE(Fits(file, "t", Is::kEqual, Value::Timestamp(kMin - 28 * kSecond)));
+  EXPECT_TRUE(Fits(file, "t", Is::kEqual, Value::Timestamp(kMin + kDay + 28 * kSecond)));
+  EXPECT_FALSE(Fits(file, "t", Is::kEqual, Value::Timestamp(kMin - 62 * kSecond)));
+  EXPECT_FALSE(Fits(file, "t", Is::kEqual, Value::Timestamp(kMin + kDay + 62 * kSecond)));
+}
+
+// Some writers cut a maximum and put U+FFFD behind it, which in bytes is below a character outside
+// the BMP.
+TEST(Pruning, AMaximumThatEndsInAReplacementIsNone) {
+  const AddFile file = WithStats(R"({"minValues":{"p-s":"a"},"maxValues":{"p-s":"b\ufffd"}})");
+  EXPECT_TRUE(Fits(file, "s", Is::kEqual, Value::String("b\U0001F600")));
+  EXPECT_FALSE(Fits(file, "s", Is::kEqual, Value::String("A")));
+}
+
 TEST(Pruning, NeverLeavesOutNaN) {
   EXPECT_TRUE(Fits(kFile, "x", Is::kGreater, Value::Float64(99)));
   EXPECT_TRUE(

@@ -1,6 +1,6 @@
 // headrace tables diff BEFORE AFTER: what one version of a table has and another has not.
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <charconv>
 #include <nlohmann/json.hpp>
@@ -107,7 +107,8 @@ int RunTableDiff(const TableDiffOptions& options, CommandContext& context) {
                          {"both", ToJson(diff.both)}};
     if (diff.rows)
       json["rows"] = {{"only_before", diff.rows->only_before},
-                      {"only_after", diff.rows->only_after}};
+                      {"only_after", diff.rows->only_after},
+                      {"not_compared", diff.rows->not_compared}};
     fmt::print(context.out, "{}\n", base::JsonText(json));
     return 0;
   }
@@ -118,6 +119,8 @@ int RunTableDiff(const TableDiffOptions& options, CommandContext& context) {
   if (diff.rows)
     fmt::print(context.out, "  rows           {} only before, {} only after\n",
                base::WithCommas(diff.rows->only_before), base::WithCommas(diff.rows->only_after));
+  if (diff.rows && !diff.rows->not_compared.empty())
+    fmt::print(context.out, "  not compared   {}\n", fmt::join(diff.rows->not_compared, ", "));
   return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,20 @@ std::set<std::string> KeysOf(const DeltaReader& table) {
   std::set<std::string> keys;
   for (const AddFile& file : table.files()) keys.insert(KeyOf(file.path, file.deletion_vector));
   return keys;
+}
+
+// What says of a column, in two versions of one table, that it is the same one.
+using ColumnIdentity = std::tuple<std::string, std::vector<std::string>, std::string>;
+
+std::set<ColumnIdentity> IdentitiesOf(const DeltaReader& table) {
+  std::set<ColumnIdentity> identities;
+  for (const TableColumn& column : table.columns().columns) {
+    if (!column.held) continue;
+    std::vector<std::string> physical = {column.physical_name};
+    for (const TableColumn::Step& step : column.below) physical.push_back(step.physical_name);
+    identities.emplace(column.name, std::move(physical), column.type);
+  }
+  return identities;
 }
 
 void Add(const AddFile& file, FileTotals& totals) {
@@ -76,6 +91,13 @@ Result<std::vector<RowHash>> RowsOf(const DeltaReader& table, const std::set<std
   return hashes;
 }
 
+std::vector<std::string> UnreadableOf(const DeltaReader& before, const DeltaReader& after) {
+  std::set<std::string> names;
+  for (const DeltaReader* table : {&before, &after})
+    names.insert(table->columns().unreadable.begin(), table->columns().unreadable.end());
+  return {names.begin(), names.end()};
+}
+
 }  // namespace
 
 Result<TableDiff> DiffTables(const DeltaReader& before, const DeltaReader& after, Tables tables,
@@ -98,11 +120,14 @@ Result<TableDiff> DiffTables(const DeltaReader& before, const DeltaReader& after
     return Fail(ErrorCode::kInvalidInput,
                 fmt::format("the two have other columns, so their rows can't be compared: {}; {}",
                             fmt::join(names, ", "), fmt::join(others, ", ")));
-  HR_TRY(const auto a, RowsOf(before, of_after, names));
-  HR_TRY(const auto b, RowsOf(after, of_before, names));
+  const bool same = IdentitiesOf(before) == IdentitiesOf(after);
+  const std::set<std::string> none;
+  HR_TRY(const auto a, RowsOf(before, same ? of_after : none, names));
+  HR_TRY(const auto b, RowsOf(after, same ? of_before : none, names));
   std::vector<RowHash> only;
   std::ranges::set_difference(a, b, std::back_inserter(only));
-  diff.rows.emplace(RowTotals{.only_before = only.size()});
+  diff.rows.emplace(
+      RowTotals{.only_before = only.size(), .not_compared = UnreadableOf(before, after)});
   only.clear();
   std::ranges::set_difference(b, a, std::back_inserter(only));
   diff.rows->only_after = only.size();

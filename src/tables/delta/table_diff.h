@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "tables/delta/delta_reader.h"
@@ -20,6 +22,8 @@ struct FileTotals {
 struct RowTotals {
   uint64_t only_before = 0;
   uint64_t only_after = 0;
+  // Columns of either side that this version does not read, by name.
+  std::vector<std::string> not_compared;
 };
 
 struct TableDiff {
@@ -34,7 +38,8 @@ enum class Compare : uint8_t { kFiles, kRows };
 enum class Tables : uint8_t { kOne, kTwo };
 
 // Rows that are in fewer than two files are read once, those of files in both not at all: 16 bytes
-// of memory for each row read.
+// of memory for each row read. Where a column of one name is another one in the two versions, or of
+// another type, files of both are read for both.
 inline constexpr uint64_t kDiffRowsMax = 50'000'000;
 
 // Errors: kInvalidInput when the two have other columns and rows are asked for; kResourceExhausted

@@ -79,9 +79,13 @@ Result<TableColumn> ColumnFrom(const Json& field, ColumnMapping mapping) {
 
 // The fields inside a struct, and inside the structs in it.
 Result<void> AddFieldsBelow(const TableColumn& parent, const Json& type, ColumnMapping mapping,
-                            std::vector<TableColumn>& inside) {
+                            std::vector<TableColumn>& inside,
+                            std::vector<std::string>& unreadable) {
   const bool is_struct = type.is_object() && type.value("type", Json()) == "struct";
-  if (!is_struct || parent.below.size() >= kDepthMax) return {};
+  if (!is_struct || parent.below.size() >= kDepthMax) {
+    if (!parent.held) unreadable.push_back(parent.name);
+    return {};
+  }
   for (const Json& field : type.at("fields")) {
     HR_TRY(TableColumn column, ColumnFrom(field, mapping));
     column.name = parent.name + "_" + column.name;
@@ -89,7 +93,7 @@ Result<void> AddFieldsBelow(const TableColumn& parent, const Json& type, ColumnM
     column.below = parent.below;
     column.below.push_back({std::exchange(column.physical_name, parent.physical_name),
                             std::exchange(column.field_id, parent.field_id)});
-    HR_TRY_VOID(AddFieldsBelow(column, field.at("type"), mapping, inside));
+    HR_TRY_VOID(AddFieldsBelow(column, field.at("type"), mapping, inside, unreadable));
     if (column.held) inside.push_back(std::move(column));
   }
   return {};
@@ -98,7 +102,11 @@ Result<void> AddFieldsBelow(const TableColumn& parent, const Json& type, ColumnM
 // Behind the table's own columns, those whose name is not taken.
 void AddInside(std::vector<TableColumn> inside, TableColumns& table) {
   for (TableColumn& column : inside)
-    if (table.Named(column.name) == nullptr) table.columns.push_back(std::move(column));
+    if (table.Named(column.name) == nullptr) {
+      table.columns.push_back(std::move(column));
+    } else {
+      table.unreadable.push_back(column.name);
+    }
 }
 
 }  // namespace
@@ -116,7 +124,8 @@ Result<TableColumns> ReadTableColumns(const Metadata& metadata) {
     const Json schema = ParseSchemaDocument(metadata.schema_string);
     for (const Json& field : schema.at("fields")) {
       HR_TRY(TableColumn column, ColumnFrom(field, table.mapping));
-      HR_TRY_VOID(AddFieldsBelow(column, field.at("type"), table.mapping, inside));
+      HR_TRY_VOID(
+          AddFieldsBelow(column, field.at("type"), table.mapping, inside, table.unreadable));
       table.columns.push_back(std::move(column));
     }
   } catch (const Json::exception& e) {

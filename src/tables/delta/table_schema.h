@@ -47,6 +47,9 @@ struct TableColumn {
 struct TableColumns {
   std::vector<TableColumn> columns;
   ColumnMapping mapping = ColumnMapping::kNone;
+  // Those that can't be asked for, fields inside structs among them: of a type that is not read,
+  // too deep, or of a name that is taken.
+  std::vector<std::string> unreadable;
   // Nothing when there is no such column.
   const TableColumn* Named(std::string_view name) const;
 };

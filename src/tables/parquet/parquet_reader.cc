@@ -18,6 +18,7 @@
 #include "tables/parquet/arrow_file.h"
 #include "tables/parquet/column_selection.h"
 #include "tables/parquet/decoding_pool.h"
+#include "tables/parquet/julian_times.h"
 
 namespace headrace::tables {
 namespace {
@@ -32,10 +33,11 @@ std::unexpected<base::Error> Broken(const std::string& path, const std::string& 
 
 class Rows final : public ParquetRows {
  public:
-  Rows(std::string path, uint64_t rows, ColumnSelection selection,
+  Rows(std::string path, uint64_t rows, bool julian, ColumnSelection selection,
        std::unique_ptr<arrow::RecordBatchReader> parts)
       : path_(std::move(path)),
         rows_(rows),
+        julian_(julian),
         selection_(std::move(selection)),
         parts_(std::move(parts)) {}
 
@@ -52,6 +54,9 @@ class Rows final : public ParquetRows {
         return selection_.AllNull(static_cast<size_t>(part->num_rows()));
       auto arranged = selection_.Arrange(part);
       if (!arranged) return Fail(std::move(arranged).error().With("file", path_));
+      if (!julian_) return std::move(*arranged);
+      if (auto checked = CheckNotJulian(*arranged); !checked)
+        return Fail(std::move(checked).error().With("file", path_));
       return std::move(*arranged);
     } catch (const parquet::ParquetException& e) {
       return Broken(path_, e.what());
@@ -61,6 +66,7 @@ class Rows final : public ParquetRows {
  private:
   const std::string path_;
   const uint64_t rows_;  // as the footer says
+  const bool julian_;    // julian_times.h
   const ColumnSelection selection_;
   const std::unique_ptr<arrow::RecordBatchReader> parts_;
   uint64_t read_ = 0;
@@ -101,7 +107,8 @@ class Reader final : public ParquetReader {
     reader_->set_batch_size(PartRows(*file, leaves));
     auto parts = reader_->GetRecordBatchReader(groups, leaves);
     if (!parts.ok()) return Broken(path_, parts.status().message());
-    return std::make_unique<Rows>(path_, rows(), std::move(selection), std::move(*parts));
+    return std::make_unique<Rows>(path_, rows(), HasJulianTimes(*file), std::move(selection),
+                                  std::move(*parts));
   }
 
   static int64_t PartRows(const parquet::FileMetaData& file, const std::vector<int>& leaves) {

@@ -36,7 +36,8 @@ struct ColumnPlace {
 class ParquetRows {
  public:
   virtual ~ParquetRows() = default;
-  // Nothing after the last part. Errors: kCorruption, kIoError.
+  // Nothing after the last part. Errors: kCorruption, kIoError; kUnsupported for times of the
+  // Julian calendar.
   virtual base::Result<std::optional<columns::ColumnBatch>> Next() = 0;
 };
 

@@ -1,8 +1,14 @@
+#include <arrow/io/memory.h>
+#include <arrow/record_batch.h>
+#include <arrow/table.h>
+#include <arrow/util/key_value_metadata.h>
 #include <gtest/gtest.h>
+#include <parquet/arrow/writer.h>
 
 #include <cmath>
 #include <random>
 
+#include "columns/arrow/arrow_bridge.h"
 #include "columns/batch_builder.h"
 #include "env/environment.h"
 #include "tables/parquet/parquet_reader.h"
@@ -198,6 +204,54 @@ TEST_F(ParquetTest, OneBatchOfAnySizeIsEncodedInPieces) {
   const auto back = reader->ReadAll(rows.schema());
   ASSERT_TRUE(back) << back.error().ToString();
   ExpectSame(*back, rows);
+}
+
+// A file as Spark writes one in its legacy mode, with a date, a timestamp and a text a row.
+EncodedFile WithFooterPair(const ColumnBatch& rows, const char* key, const char* value) {
+  const auto batch =
+      (*columns::ToArrow(rows))->ReplaceSchemaMetadata(arrow::key_value_metadata({key}, {value}));
+  const auto sink = *arrow::io::BufferOutputStream::Create();
+  const auto table = *arrow::Table::FromRecordBatches({batch});
+  EXPECT_TRUE(
+      parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), sink, 1024,
+                                 parquet::default_writer_properties(),
+                                 parquet::ArrowWriterProperties::Builder().store_schema()->build())
+          .ok());
+  const auto bytes = *sink->Finish();
+  return {.bytes = columns::Buffer::Own({bytes->data(), bytes->data() + bytes->size()})};
+}
+
+TEST_F(ParquetTest, TimesOfTheJulianCalendarAreRefused) {
+  const auto schema = std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = "d", .type = Type::kDate},
+                         {.id = 2, .name = "t", .type = Type::kTimestamp},
+                         {.id = 3, .name = "s", .type = Type::kString}});
+  constexpr int32_t kGregorian = -141'427;  // 1582-10-15
+  constexpr int64_t k1900 = -2'208'988'800'000'000;
+  const auto rows = [&](int32_t date, int64_t time) {
+    BatchBuilder builder(schema);
+    for (size_t i = 0; i < schema->size(); ++i) builder.column(i).AppendNull();
+    builder.column(0).AppendInt(date);
+    builder.column(1).AppendInt(time);
+    builder.column(2).AppendText("a");
+    return builder.Finish();
+  };
+  const auto error = [&](const ColumnBatch& batch, const SchemaRef& wanted, const char* key,
+                         const char* value = "") {
+    const auto back = Store(WithFooterPair(batch, key, value))->ReadAll(wanted);
+    return back ? std::optional<base::ErrorCode>() : back.error().code();
+  };
+  constexpr auto kUnsupported = base::ErrorCode::kUnsupported;
+  for (const char* key : {"org.apache.spark.legacyDateTime", "org.apache.spark.legacyINT96"}) {
+    EXPECT_EQ(error(rows(kGregorian - 1, k1900), schema, key), kUnsupported);
+    EXPECT_EQ(error(rows(kGregorian, k1900 - 1), schema, key), kUnsupported);
+    EXPECT_EQ(error(rows(kGregorian, k1900), schema, key), std::nullopt);
+    const auto text = std::make_shared<const Schema>(std::vector<Field>{{3, "s", Type::kString}});
+    EXPECT_EQ(error(rows(kGregorian - 1, k1900 - 1), text, key), std::nullopt);
+  }
+  constexpr const char* kVersion = "org.apache.spark.version";
+  EXPECT_EQ(error(rows(kGregorian - 1, k1900), schema, kVersion, "2.4.8"), kUnsupported);
+  EXPECT_EQ(error(rows(kGregorian - 1, k1900), schema, kVersion, "3.5.0"), std::nullopt);
 }
 
 TEST_F(ParquetTest, WhatTheDiskSaysComesThrough) {

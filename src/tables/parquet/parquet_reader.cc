@@ -31,45 +31,94 @@ std::unexpected<base::Error> Broken(const std::string& path, const std::string& 
   return Fail(base::Error(ErrorCode::kCorruption, "Parquet: " + why).With("file", path));
 }
 
+// The columns of a file that are read.
+struct Selected {
+  std::vector<int> groups;
+  std::vector<int> leaves;
+  int64_t part_rows = ParquetReader::kPartRows;
+};
+
+// What Arrow throws is given back.
+template <typename Call>
+auto Caught(Call call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const parquet::ParquetStatusException& e) {
+    return e.status();
+  } catch (const parquet::ParquetException& e) {
+    return arrow::Status::Invalid(e.what());
+  }
+}
+
 class Rows final : public ParquetRows {
  public:
-  Rows(std::string path, uint64_t rows, bool julian, ColumnSelection selection,
-       std::unique_ptr<arrow::RecordBatchReader> parts)
+  Rows(std::string path, parquet::arrow::FileReader& file, Selected selected, bool julian,
+       ColumnSelection selection)
       : path_(std::move(path)),
-        rows_(rows),
+        file_(file),
+        selected_(std::move(selected)),
+        rows_(static_cast<uint64_t>(file.parquet_reader()->metadata()->num_rows())),
         julian_(julian),
-        selection_(std::move(selection)),
-        parts_(std::move(parts)) {}
+        selection_(std::move(selection)) {}
+
+  // Begins at the file's first row.
+  arrow::Status Begin() {
+    file_.set_batch_size(selected_.part_rows);
+    return Caught([&] {
+      return file_.GetRecordBatchReader(selected_.groups, selected_.leaves).Value(&parts_);
+    });
+  }
 
   Result<std::optional<columns::ColumnBatch>> Next() override {
-    try {
-      std::shared_ptr<arrow::RecordBatch> part;
-      if (const auto status = parts_->ReadNext(&part); !status.ok())
-        return Broken(path_, status.message());
-      if (part == nullptr && read_ != rows_)
-        return Broken(path_, fmt::format("{} rows, where the footer says {}", read_, rows_));
-      if (part == nullptr) return std::nullopt;
-      read_ += static_cast<uint64_t>(part->num_rows());
-      if (selection_.leaves().empty())
-        return selection_.AllNull(static_cast<size_t>(part->num_rows()));
-      auto arranged = selection_.Arrange(part);
-      if (!arranged) return Fail(std::move(arranged).error().With("file", path_));
-      if (!julian_) return std::move(*arranged);
-      if (auto checked = CheckNotJulian(*arranged); !checked)
-        return Fail(std::move(checked).error().With("file", path_));
-      return std::move(*arranged);
-    } catch (const parquet::ParquetException& e) {
-      return Broken(path_, e.what());
-    }
+    std::shared_ptr<arrow::RecordBatch> part;
+    if (const auto status = Read(part); !status.ok()) return Broken(path_, status.message());
+    if (part == nullptr && read_ != rows_)
+      return Broken(path_, fmt::format("{} rows, where the footer says {}", read_, rows_));
+    if (part == nullptr) return std::nullopt;
+    read_ += static_cast<uint64_t>(part->num_rows());
+    if (selection_.leaves().empty())
+      return selection_.AllNull(static_cast<size_t>(part->num_rows()));
+    auto arranged = selection_.Arrange(part);
+    if (!arranged) return Fail(std::move(arranged).error().With("file", path_));
+    if (!julian_) return std::move(*arranged);
+    if (auto checked = CheckNotJulian(*arranged); !checked)
+      return Fail(std::move(checked).error().With("file", path_));
+    return std::move(*arranged);
   }
 
  private:
+  // The next part, or null. One that is too large to be decoded is read in smaller ones: text that
+  // repeats takes few bytes in the file, whatever its length.
+  arrow::Status Read(std::shared_ptr<arrow::RecordBatch>& part) {
+    while (true) {
+      const arrow::Status status = Caught([&] { return parts_->ReadNext(&part); });
+      if (status.ok() && part != nullptr) {
+        const uint64_t begin =
+            std::exchange(passed_, passed_ + static_cast<uint64_t>(part->num_rows()));
+        if (passed_ <= read_) continue;  // handed out before
+        if (begin < read_) part = part->Slice(static_cast<int64_t>(read_ - begin));
+        return status;
+      }
+      if (!status.IsOutOfMemory() || selected_.part_rows == ParquetReader::kPartRowsMin)
+        return status;
+      selected_.part_rows =
+          std::max(selected_.part_rows / kSmallerPart, ParquetReader::kPartRowsMin);
+      ARROW_RETURN_NOT_OK(Begin());
+      passed_ = 0;
+    }
+  }
+
+  static constexpr int64_t kSmallerPart = 16;
+
   const std::string path_;
+  parquet::arrow::FileReader& file_;
+  Selected selected_;
   const uint64_t rows_;  // as the footer says
   const bool julian_;    // julian_times.h
   const ColumnSelection selection_;
-  const std::unique_ptr<arrow::RecordBatchReader> parts_;
-  uint64_t read_ = 0;
+  std::unique_ptr<arrow::RecordBatchReader> parts_;
+  uint64_t passed_ = 0;  // rows of parts_
+  uint64_t read_ = 0;    // rows that were handed out
 };
 
 class Reader final : public ParquetReader {
@@ -104,11 +153,12 @@ class Reader final : public ParquetReader {
     // Without any of the wanted columns another one tells how many rows there really are.
     std::vector<int> leaves = selection.leaves();
     if (leaves.empty() && file->num_columns() > 0) leaves = {0};
-    reader_->set_batch_size(PartRows(*file, leaves));
-    auto parts = reader_->GetRecordBatchReader(groups, leaves);
-    if (!parts.ok()) return Broken(path_, parts.status().message());
-    return std::make_unique<Rows>(path_, rows(), HasJulianTimes(*file), std::move(selection),
-                                  std::move(*parts));
+    const int64_t part_rows = PartRows(*file, leaves);
+    auto begun = std::make_unique<Rows>(path_, *reader_,
+                                        Selected{std::move(groups), std::move(leaves), part_rows},
+                                        HasJulianTimes(*file), std::move(selection));
+    if (const auto status = begun->Begin(); !status.ok()) return Broken(path_, status.message());
+    return begun;
   }
 
   static int64_t PartRows(const parquet::FileMetaData& file, const std::vector<int>& leaves) {

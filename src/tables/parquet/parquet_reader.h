@@ -45,7 +45,8 @@ class ParquetRows {
 class ParquetReader {
  public:
   // Rows of the parts that are handed out, at most; and about their bytes, by what the file says of
-  // its columns, unless kPartRowsMin rows have more.
+  // its columns, unless kPartRowsMin rows have more. A part that is larger than DecodingPool
+  // allows, as text that repeats may be, is read in smaller ones.
   static constexpr int64_t kPartRows = 1 << 16;
   static constexpr int64_t kPartRowsMin = 1 << 8;
   static constexpr int64_t kPartBytes = 8 << 20;

@@ -254,6 +254,36 @@ TEST_F(ParquetTest, TimesOfTheJulianCalendarAreRefused) {
   EXPECT_EQ(error(rows(kGregorian - 1, k1900), schema, kVersion, "3.5.0"), std::nullopt);
 }
 
+// Few bytes in the file, and more than one piece may have when they are decoded.
+TEST_F(ParquetTest, LongTextsThatRepeatAreReadInSmallerParts) {
+  const auto schema = std::make_shared<const Schema>(
+      std::vector<Field>{{1, "n", Type::kInt64}, {2, "s", Type::kString}});
+  constexpr int64_t kShort = 70'000, kRows = kShort + 40'000, kBatchRows = 1000;
+  const std::string text(16 << 10, 'x');
+  auto writer = *ParquetWriter::Make(schema);
+  for (int64_t begin = 0; begin < kRows; begin += kBatchRows) {
+    BatchBuilder builder(schema);
+    for (int64_t n = begin; n < begin + kBatchRows; ++n) {
+      builder.column(0).AppendInt(n);
+      builder.column(1).AppendText(n < kShort ? "short" : text);
+    }
+    ASSERT_TRUE(writer->Write(builder.Finish()));
+  }
+  const auto file = writer->Finish();
+  ASSERT_TRUE(file);
+  ASSERT_LT(file->bytes.size(), 32U << 20);
+  int64_t next = 0;
+  const auto read = Store(*file)->Scan(schema, [&](const ColumnBatch& part) -> base::Result<void> {
+    for (size_t row = 0; row < part.rows(); ++row) {
+      EXPECT_EQ(part.column(1).Text(row), next < kShort ? "short" : text);
+      EXPECT_EQ(part.column(0).Int64s()[row], next++);
+    }
+    return {};
+  });
+  EXPECT_TRUE(read) << read.error().ToString();
+  EXPECT_EQ(next, kRows);
+}
+
 TEST_F(ParquetTest, WhatTheDiskSaysComesThrough) {
   const ColumnBatch rows = WideRows(random_, 100);
   auto writer = ParquetWriter::Make(rows.schema(), [](std::span<const uint8_t>) {

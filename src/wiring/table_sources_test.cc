@@ -15,7 +15,7 @@
 #include "env/simulated/environment.h"
 #include "log/reader.h"
 #include "pipeline/pipeline_file.h"
-#include "tables/source/foreign_table.h"
+#include "tables/delta/foreign_table.h"
 #include "wiring/engine.h"
 
 namespace headrace::wiring {

@@ -12,7 +12,7 @@
 
 #include "columns/batch_codec.h"
 #include "env/simulated/environment.h"
-#include "tables/source/foreign_table.h"
+#include "tables/delta/foreign_table.h"
 
 namespace headrace::tables::delta {
 namespace {

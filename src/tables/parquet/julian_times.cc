@@ -38,7 +38,7 @@ bool HasEarlier(const columns::Column& column, int64_t first) {
 }  // namespace
 
 bool HasJulianTimes(const parquet::FileMetaData& file) {
-  const auto pairs = file.key_value_metadata();
+  const auto& pairs = file.key_value_metadata();
   if (pairs == nullptr) return false;
   if (pairs->Contains("org.apache.spark.legacyDateTime") ||
       pairs->Contains("org.apache.spark.legacyINT96"))

@@ -91,7 +91,7 @@ class Rows final : public ParquetRows {
   // repeats takes few bytes in the file, whatever its length.
   arrow::Status Read(std::shared_ptr<arrow::RecordBatch>& part) {
     while (true) {
-      const arrow::Status status = Caught([&] { return parts_->ReadNext(&part); });
+      arrow::Status status = Caught([&] { return parts_->ReadNext(&part); });
       if (status.ok() && part != nullptr) {
         const uint64_t begin =
             std::exchange(passed_, passed_ + static_cast<uint64_t>(part->num_rows()));

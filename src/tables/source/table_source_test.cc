@@ -14,7 +14,7 @@
 
 #include "env/simulated/environment.h"
 #include "log/reader.h"
-#include "tables/source/foreign_table.h"
+#include "tables/delta/foreign_table.h"
 
 namespace headrace::tables {
 namespace {

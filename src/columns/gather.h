@@ -1,16 +1,29 @@
 #pragma once
 // Rows out of several batches.
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "columns/batch.h"
 
 namespace headrace::columns {
 
-// Those rows of all batches one after the other, in the order of `rows`. Only they are copied: text
-// of all batches may pass the 2 GiB that a column of one batch has at most. All of one schema (an
-// invariant).
-ColumnBatch Gather(std::span<const ColumnBatch> batches, std::span<const uint32_t> rows);
+// Batches of one schema (an invariant) whose rows are numbered through, so that they can be put in
+// another order without being one batch: their text may pass the 2 GiB that a column of one has.
+class NumberedBatches {
+ public:
+  NumberedBatches() = default;
+  explicit NumberedBatches(std::vector<ColumnBatch> batches);
+
+  bool empty() const { return batches_.empty(); }
+  // Those rows, in this order. Not of none. Costs what they do, however many batches there are.
+  ColumnBatch Take(std::span<const uint32_t> rows) const;
+
+ private:
+  std::vector<ColumnBatch> batches_;
+  std::vector<size_t> ends_;  // of each, behind its last row
+};
 
 }  // namespace headrace::columns

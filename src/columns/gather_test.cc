@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint64_t kSeed = 42;
 
-TEST(Gather, TakesRowsOfSeveralBatchesAsOfOne) {
+TEST(NumberedBatches, GiveRowsAsOneBatchDoes) {
   std::mt19937_64 random(kSeed);
   const SchemaRef schema = SchemaOfAllTypes();
   for (int round = 0; round < 100; ++round) {
@@ -24,7 +24,7 @@ TEST(Gather, TakesRowsOfSeveralBatchesAsOfOne) {
     std::iota(rows.begin(), rows.end(), 0U);
     std::shuffle(rows.begin(), rows.end(), random);
     rows.resize(rows.empty() ? 0 : random() % rows.size());
-    EXPECT_TRUE(SameRows(Gather(batches, rows), all.Take(rows))) << "round " << round;
+    EXPECT_TRUE(SameRows(NumberedBatches(batches).Take(rows), all.Take(rows))) << "round " << round;
   }
 }
 

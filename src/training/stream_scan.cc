@@ -176,8 +176,8 @@ class DerivedScan {
 
   // All rows of a stream in the order of the log.
   struct Ordered {
-    std::vector<columns::ColumnBatch> parts;
-    std::vector<uint32_t> order;  // of the rows of all parts
+    columns::NumberedBatches batches;
+    std::vector<uint32_t> order;  // of their rows
     std::vector<columns::Position> positions;
     std::vector<int64_t> known_at;
     size_t next = 0;
@@ -193,7 +193,8 @@ class DerivedScan {
       known_at.insert(known_at.end(), rows.known_at.begin(), rows.known_at.end());
     }
     Ordered InOrder() && {
-      Ordered ordered{.parts = std::move(parts), .order = std::vector<uint32_t>(positions.size())};
+      Ordered ordered{.batches = columns::NumberedBatches(std::move(parts)),
+                      .order = std::vector<uint32_t>(positions.size())};
       std::iota(ordered.order.begin(), ordered.order.end(), 0U);
       std::ranges::stable_sort(ordered.order, {}, [&](uint32_t row) { return positions[row]; });
       for (const uint32_t row : ordered.order) {
@@ -227,7 +228,7 @@ class DerivedScan {
     };
     if (begin == ordered.next) return {};
     const auto rows = std::span(ordered.order).subspan(begin, ordered.next - begin);
-    return {columns::Gather(ordered.parts, rows), part(ordered.positions), part(ordered.known_at)};
+    return {ordered.batches.Take(rows), part(ordered.positions), part(ordered.known_at)};
   }
 
   // The log's epochs once more, in their order, as they were applied.

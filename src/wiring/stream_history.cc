@@ -11,6 +11,7 @@
 #include "columns/gather.h"
 #include "pipeline/streams/derived_streams.h"
 #include "pipeline/streams/unnest.h"
+#include "tables/stepped_charge.h"
 #include "tables/stream_rows.h"
 
 namespace headrace::wiring {
@@ -195,6 +196,8 @@ Result<void> StreamHistory::ReadPiece(const std::vector<size_t>& files) {
   std::vector<columns::ColumnBatch> parts;
   std::vector<columns::Position> positions;
   std::vector<uint64_t> text_bytes;  // by row
+  tables::SteppedCharge charge(budget_);
+  uint64_t bytes_taken = 0;
   const auto take = [&](const tables::PositionedRows& part) -> Result<void> {
     std::vector<uint32_t> wanted;
     for (size_t row = 0; row < part.positions.size(); ++row) {
@@ -204,8 +207,10 @@ Result<void> StreamHistory::ReadPiece(const std::vector<size_t>& files) {
       positions.push_back(part.positions[row]);
       text_bytes.push_back(TextBytes(part.rows, row));
     }
-    if (!wanted.empty()) parts.push_back(part.rows.Take(wanted));
-    return {};
+    if (wanted.empty()) return {};
+    parts.push_back(part.rows.Take(wanted));
+    bytes_taken += parts.back().ByteSize();
+    return charge.Cover(2 * bytes_taken);  // they are copied once more, in order
   };
   for (const size_t file : files) HR_TRY_VOID(table_->ScanFile(file, stream_.schema, take));
   piece_after_ = last;
@@ -214,6 +219,7 @@ Result<void> StreamHistory::ReadPiece(const std::vector<size_t>& files) {
   std::vector<uint32_t> order(positions.size());
   std::iota(order.begin(), order.end(), 0U);
   std::ranges::sort(order, {}, [&](uint32_t row) { return positions[row]; });
+  const columns::NumberedBatches batches(std::move(parts));
   for (size_t begin = 0; begin < order.size();) {
     size_t end = begin;
     std::vector<columns::Position> of_slice;
@@ -223,7 +229,7 @@ Result<void> StreamHistory::ReadPiece(const std::vector<size_t>& files) {
       of_slice.push_back(positions[order[end]]);
     }
     const auto rows = std::span(order).subspan(begin, end - begin);
-    HR_TRY_VOID(Keep(columns::Gather(parts, rows), std::move(of_slice)));
+    HR_TRY_VOID(Keep(batches.Take(rows), std::move(of_slice)));
     begin = end;
   }
   return {};

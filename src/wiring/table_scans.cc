@@ -162,8 +162,10 @@ Result<std::unique_ptr<TableScan>> TableScans::Open(const tables::ScanRequest& r
     scan->made_ = source.stream.made->Copy();
     source.stream.made = scan->made_.get();
   }
-  HR_TRY(scan->scan_,
-         tables::SnapshotScan::Open(environment_, sources_.budget, std::move(source), request));
+  auto opened =
+      tables::SnapshotScan::Open(environment_, sources_.budget, std::move(source), request);
+  if (closed_) return Stopping();  // and so what was planned is not known
+  HR_TRY(scan->scan_, std::move(opened));
   scan->scan_->StopWhen([this, gone = std::move(gone)] { return closed_ || (gone && gone()); });
   scan->figures_ = scan->scan_->figures();
   scan->log_pin_.MoveTo(scan->figures_.marker);

@@ -439,14 +439,14 @@ bool IsActionColumn(const std::vector<std::string>& path, bool with_files) {
   constexpr std::array<std::string_view, 7> kRemove = {
       "path", "deletionTimestamp", "dataChange",    "extendedFileMetadata",
       "size", "partitionValues",   "deletionVector"};
-  if (path.size() < 2) return false;
   const auto among = [&](const auto& names, const std::string& name) {
     return std::ranges::find(names, name) != names.end();
   };
   if (among(kHead, path[0])) return true;
-  if (!with_files) return false;
-  return (path[0] == "add" && among(kAdd, path[1])) ||
-         (path[0] == "remove" && among(kRemove, path[1]));
+  if (!with_files || (path[0] != "add" && path[0] != "remove")) return false;
+  // One that is no struct is read, too: it is found to be of the wrong type then.
+  const bool is_struct = path.size() > 1 && path[1] != "list" && path[1] != "key_value";
+  return !is_struct || (path[0] == "add" ? among(kAdd, path[1]) : among(kRemove, path[1]));
 }
 
 }  // namespace headrace::tables::delta

@@ -79,6 +79,15 @@ TEST(CheckpointColumns, AProtocolThatDoesNotListItsFeatures) {
   EXPECT_FALSE(protocol("[], []").writer_features_missing);
 }
 
+// Or it would be passed over, and nobody would see that it is no struct.
+TEST(CheckpointColumns, AnActionThatIsNoStructIsRead) {
+  EXPECT_TRUE(IsActionColumn({"add"}, true));
+  EXPECT_TRUE(IsActionColumn({"remove", "list", "element", "path"}, true));
+  EXPECT_TRUE(IsActionColumn({"protocol"}, false));
+  EXPECT_FALSE(IsActionColumn({"add"}, false));
+  EXPECT_FALSE(IsActionColumn({"add", "stats_parsed", "numRecords"}, true));
+}
+
 TEST(CheckpointColumns, EveryTypeOfTextIsTaken) {
   for (const Type& text : {arrow::utf8(), arrow::large_utf8(), arrow::utf8_view(), arrow::binary(),
                            arrow::dictionary(arrow::int32(), arrow::utf8()), arrow::null()}) {

@@ -14,10 +14,15 @@ class FileMetaData;
 
 namespace headrace::tables {
 
-// Whether the file's footer says that early ones are Julian.
-bool HasJulianTimes(const parquet::FileMetaData& file);
+// Whose early values a file's footer calls Julian. Timestamps without a zone never are.
+struct JulianTimes {
+  bool dates = false;
+  bool timestamps = false;
+  bool any() const { return dates || timestamps; }
+};
+JulianTimes JulianTimesOf(const parquet::FileMetaData& file);
 
 // Of rows of such a file. Errors: kUnsupported for one that is early.
-base::Result<void> CheckNotJulian(const columns::ColumnBatch& rows);
+base::Result<void> CheckNotJulian(JulianTimes julian, const columns::ColumnBatch& rows);
 
 }  // namespace headrace::tables

@@ -52,7 +52,7 @@ auto Caught(Call call) -> decltype(call()) {
 
 class Rows final : public ParquetRows {
  public:
-  Rows(std::string path, parquet::arrow::FileReader& file, Selected selected, bool julian,
+  Rows(std::string path, parquet::arrow::FileReader& file, Selected selected, JulianTimes julian,
        ColumnSelection selection)
       : path_(std::move(path)),
         file_(file),
@@ -80,8 +80,8 @@ class Rows final : public ParquetRows {
       return selection_.AllNull(static_cast<size_t>(part->num_rows()));
     auto arranged = selection_.Arrange(part);
     if (!arranged) return Fail(std::move(arranged).error().With("file", path_));
-    if (!julian_) return std::move(*arranged);
-    if (auto checked = CheckNotJulian(*arranged); !checked)
+    if (!julian_.any()) return std::move(*arranged);
+    if (auto checked = CheckNotJulian(julian_, *arranged); !checked)
       return Fail(std::move(checked).error().With("file", path_));
     return std::move(*arranged);
   }
@@ -114,7 +114,7 @@ class Rows final : public ParquetRows {
   parquet::arrow::FileReader& file_;
   Selected selected_;
   const uint64_t rows_;  // as the footer says
-  const bool julian_;    // julian_times.h
+  const JulianTimes julian_;
   const ColumnSelection selection_;
   std::unique_ptr<arrow::RecordBatchReader> parts_;
   uint64_t passed_ = 0;  // rows of parts_
@@ -156,7 +156,7 @@ class Reader final : public ParquetReader {
     const int64_t part_rows = PartRows(*file, leaves);
     auto begun = std::make_unique<Rows>(path_, *reader_,
                                         Selected{std::move(groups), std::move(leaves), part_rows},
-                                        HasJulianTimes(*file), std::move(selection));
+                                        JulianTimesOf(*file), std::move(selection));
     if (const auto status = begun->Begin(); !status.ok()) return Broken(path_, status.message());
     return begun;
   }

@@ -206,17 +206,21 @@ TEST_F(ParquetTest, OneBatchOfAnySizeIsEncodedInPieces) {
   ExpectSame(*back, rows);
 }
 
-// A file as Spark writes one in its legacy mode, with a date, a timestamp and a text a row.
-EncodedFile WithFooterPair(const ColumnBatch& rows, const char* key, const char* value) {
+enum class Timestamps : uint8_t { kMicroseconds, kInt96 };
+
+// A file as Spark writes one.
+EncodedFile WithFooterPair(const ColumnBatch& rows, const char* key, const char* value,
+                           Timestamps timestamps) {
+  parquet::ArrowWriterProperties::Builder properties;
+  properties.store_schema();
+  if (timestamps == Timestamps::kInt96) properties.enable_deprecated_int96_timestamps();
   const auto batch =
       (*columns::ToArrow(rows))->ReplaceSchemaMetadata(arrow::key_value_metadata({key}, {value}));
   const auto sink = *arrow::io::BufferOutputStream::Create();
   const auto table = *arrow::Table::FromRecordBatches({batch});
-  EXPECT_TRUE(
-      parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), sink, 1024,
-                                 parquet::default_writer_properties(),
-                                 parquet::ArrowWriterProperties::Builder().store_schema()->build())
-          .ok());
+  EXPECT_TRUE(parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), sink, 1024,
+                                         parquet::default_writer_properties(), properties.build())
+                  .ok());
   const auto bytes = *sink->Finish();
   return {.bytes = columns::Buffer::Own({bytes->data(), bytes->data() + bytes->size()})};
 }
@@ -225,7 +229,8 @@ TEST_F(ParquetTest, TimesOfTheJulianCalendarAreRefused) {
   const auto schema = std::make_shared<const Schema>(
       std::vector<Field>{{.id = 1, .name = "d", .type = Type::kDate},
                          {.id = 2, .name = "t", .type = Type::kTimestamp},
-                         {.id = 3, .name = "s", .type = Type::kString}});
+                         {.id = 3, .name = "s", .type = Type::kString},
+                         {.id = 4, .name = "n", .type = Type::kTimestampNtz}});
   constexpr int32_t kGregorian = -141'427;  // 1582-10-15
   constexpr int64_t k1900 = -2'208'988'800'000'000;
   const auto rows = [&](int32_t date, int64_t time) {
@@ -234,24 +239,35 @@ TEST_F(ParquetTest, TimesOfTheJulianCalendarAreRefused) {
     builder.column(0).AppendInt(date);
     builder.column(1).AppendInt(time);
     builder.column(2).AppendText("a");
+    builder.column(3).AppendInt(std::numeric_limits<int32_t>::min() * int64_t{1'000'000'000});
     return builder.Finish();
   };
   const auto error = [&](const ColumnBatch& batch, const SchemaRef& wanted, const char* key,
-                         const char* value = "") {
-    const auto back = Store(WithFooterPair(batch, key, value))->ReadAll(wanted);
+                         const char* value = "",
+                         Timestamps timestamps = Timestamps::kMicroseconds) {
+    const auto back = Store(WithFooterPair(batch, key, value, timestamps))->ReadAll(wanted);
     return back ? std::optional<base::ErrorCode>() : back.error().code();
   };
   constexpr auto kUnsupported = base::ErrorCode::kUnsupported;
-  for (const char* key : {"org.apache.spark.legacyDateTime", "org.apache.spark.legacyINT96"}) {
-    EXPECT_EQ(error(rows(kGregorian - 1, k1900), schema, key), kUnsupported);
-    EXPECT_EQ(error(rows(kGregorian, k1900 - 1), schema, key), kUnsupported);
-    EXPECT_EQ(error(rows(kGregorian, k1900), schema, key), std::nullopt);
-    const auto text = std::make_shared<const Schema>(std::vector<Field>{{3, "s", Type::kString}});
-    EXPECT_EQ(error(rows(kGregorian - 1, k1900 - 1), text, key), std::nullopt);
-  }
+  const auto early_date = rows(kGregorian - 1, k1900);
+  const auto early_time = rows(kGregorian, k1900 - 1);
+  constexpr const char* kDateTime = "org.apache.spark.legacyDateTime";
+  EXPECT_EQ(error(early_date, schema, kDateTime), kUnsupported);
+  EXPECT_EQ(error(early_time, schema, kDateTime), kUnsupported);
+  EXPECT_EQ(error(rows(kGregorian, k1900), schema, kDateTime), std::nullopt);
+  const auto text = std::make_shared<const Schema>(std::vector<Field>{{3, "s", Type::kString}});
+  EXPECT_EQ(error(rows(kGregorian - 1, k1900 - 1), text, kDateTime), std::nullopt);
   constexpr const char* kVersion = "org.apache.spark.version";
-  EXPECT_EQ(error(rows(kGregorian - 1, k1900), schema, kVersion, "2.4.8"), kUnsupported);
-  EXPECT_EQ(error(rows(kGregorian - 1, k1900), schema, kVersion, "3.5.0"), std::nullopt);
+  EXPECT_EQ(error(early_date, schema, kVersion, "2.4.8"), kUnsupported);
+  EXPECT_EQ(error(early_date, schema, kVersion, "3.5.0"), std::nullopt);
+  const auto dates = std::make_shared<const Schema>(
+      std::vector<Field>{{1, "d", Type::kDate}, {2, "t", Type::kTimestamp}});
+  constexpr const char* kLegacyInt96 = "org.apache.spark.legacyINT96";
+  EXPECT_EQ(error(early_time, dates, kLegacyInt96), std::nullopt);
+  EXPECT_EQ(error(early_time, dates, kLegacyInt96, "", Timestamps::kInt96), kUnsupported);
+  EXPECT_EQ(error(early_date, dates, kLegacyInt96, "", Timestamps::kInt96), std::nullopt);
+  EXPECT_EQ(error(early_time, dates, kVersion, "3.0.2", Timestamps::kInt96), kUnsupported);
+  EXPECT_EQ(error(early_time, dates, kVersion, "3.1.0", Timestamps::kInt96), std::nullopt);
 }
 
 // Few bytes in the file, and more than one piece may have when they are decoded.

@@ -186,13 +186,13 @@ Result<void> SnapshotScan::CheckMarker() {
                 fmt::format("the table had epochs up to {} and has them up to {}: it was restored "
                             "from an older copy",
                             made->dropped_through().value, marker.value));
-  HR_TRY(const EpochId first, log_->First());
+  HR_TRY(log_first_, log_->First());
   const bool lacks = planned_.first > marker && planned_.first <= source_.epoch;
-  if (lacks && planned_.first < first)
+  if (lacks && planned_.first < log_first_)
     return fail(ErrorCode::kFailedPrecondition,
                 fmt::format("rows from epoch {} on are neither in the table nor in the log, which "
                             "begins with epoch {}",
-                            planned_.first.value, first.value));
+                            planned_.first.value, log_first_.value));
   return {};
 }
 
@@ -202,8 +202,7 @@ Result<void> SnapshotScan::FindTail() {
   if (TailIsRead()) return {};
   const bool has_table = !source_.table_folder.empty();
   if (has_table && figures_.marker == planned_.through) {
-    HR_TRY(const EpochId first, log_->First());
-    tail_read_ = std::max(figures_.marker, EpochId{first.value - 1});
+    tail_read_ = std::max(figures_.marker, EpochId{log_first_.value - 1});
     return {};
   }
   auto after = LogGoesOnAfter(*log_, source_.stream, figures_.marker,

@@ -118,6 +118,7 @@ class SnapshotScan {
 
   std::unique_ptr<log::LogReader> log_;
   PlannedRows planned_;                        // after the marker was read
+  base::EpochId log_first_;                    // likewise
   std::unique_ptr<delta::DeltaReader> table_;  // null without one
   std::vector<std::string> in_table_;          // names of columns_.read that it has
   std::set<std::string> of_others_;            // files of it that are not read

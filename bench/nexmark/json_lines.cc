@@ -32,7 +32,7 @@ class Gate final : public ingest::StreamGate {
     rows = std::move(batch.rows);
     done(ingest::IngestOutcome{.epoch = {1}, .accepted = rows.rows(), .refused = {}});
   }
-  uint64_t LastSequence(const std::string&) const override { return 0; }
+  uint64_t LastSequence(base::StreamId, const std::string&) const override { return 0; }
   std::string LogName() const override { return std::string(32, '0'); }
   columns::ColumnBatch rows;
 

@@ -32,6 +32,15 @@ void CountUnknown(const tables::PositionedRows& rows, ScannedRows& scanned) {
       static_cast<uint64_t>(std::ranges::count(rows.known_at, base::Timestamp::Max().us));
 }
 
+// Through which epoch each stream is planned, by its newest plan.
+Result<void> LearnPlans(const log::Epoch& epoch, std::map<base::StreamId, EpochId>& planned) {
+  for (const log::ControlEntry& entry : epoch.controls) {
+    HR_TRY(const auto plan, tables::DecodePlan(entry));
+    if (plan) planned[plan->stream] = plan->last;
+  }
+  return {};
+}
+
 }  // namespace
 
 void ScannedRows::Add(const ScannedRows& more) {
@@ -65,10 +74,8 @@ Result<void> History::ReadControls() {
         HR_TRY(pipeline::LoggedDefinition logged, pipeline::DecodeEntry(entry, epoch->id));
         definitions_.push_back({epoch->id, epoch->sealed_at, std::move(logged)});
       }
-      HR_TRY(const auto plan, tables::DecodePlan(entry));
-      if (plan) planned_[plan->stream] = plan->last;
     }
-    return {};
+    return LearnPlans(*epoch, planned_);
   };
   return log_->ScanRefused(EpochId{1}, newest_, learn);
 }
@@ -163,23 +170,16 @@ Result<History::Table> History::OpenTable(const std::string& stream, base::Strea
 
 // By the newest plan of the stream's table; `marker` is there.
 Result<EpochId> History::PlannedThrough(base::StreamId stream, EpochId marker) const {
-  const auto known = planned_.find(stream);
-  EpochId through = known == planned_.end() ? EpochId{0} : known->second;
-  if (marker <= through) return through;
-  const auto learn = [&](const log::EpochRef& epoch) -> Result<void> {
-    for (const log::ControlEntry& entry : epoch->controls) {
-      HR_TRY(const auto plan, tables::DecodePlan(entry));
-      if (plan && plan->stream == stream) through = plan->last;
-    }
-    return {};
-  };
+  std::map<base::StreamId, EpochId> planned = planned_;
+  if (marker <= planned[stream]) return planned[stream];
+  const auto learn = [&](const log::EpochRef& epoch) { return LearnPlans(*epoch, planned); };
   // An engine may have gone on since the log was looked at. That a plan was carried out proves the
   // epoch that has it, whatever else does.
   HR_TRY(const EpochId now, log_->Newest());
   HR_TRY_VOID(log_->ScanRefused(newest_.Next(), now, learn));
   HR_TRY(const log::EpochRef unproven, log_->Unproven());
   if (unproven != nullptr) HR_TRY_VOID(learn(unproven));
-  return through;
+  return planned[stream];
 }
 
 // Where others rewrote files of ours, only positions tell whose rows are whose: one that is there

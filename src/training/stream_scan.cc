@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "columns/conform.h"
-#include "columns/gather.h"
+#include "columns/numbered_batches.h"
 #include "pipeline/streams/as_of_table.h"
 #include "pipeline/streams/first_rows.h"
 #include "pipeline/streams/interval_table.h"

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "columns/conform.h"
-#include "columns/gather.h"
+#include "columns/numbered_batches.h"
 #include "pipeline/streams/derived_streams.h"
 #include "pipeline/streams/unnest.h"
 #include "tables/stepped_charge.h"

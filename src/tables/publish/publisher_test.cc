@@ -358,16 +358,20 @@ TEST(Publisher, StopsAtATableAheadOfTheLog) {
   ExpectStopped(*machine, *life, "the log was restored");
 }
 
-TEST(Publisher, StopsAtATableThatWasRestored) {
-  auto machine = std::make_unique<SimulatedEnvironment>(8);
+// Whose rows are all in the table.
+std::unique_ptr<SimulatedEnvironment> AfterALife() {
+  SimulatedEnvironment machine(8);
   int64_t next = 0;
-  {
-    auto life = OpenLife(*machine);
-    Work(*machine, *life, next, 50);
-    ASSERT_TRUE(life->Flush());
-    machine->Crash();
-  }
-  machine = machine->Reboot(9);
+  auto life = OpenLife(machine);
+  Work(machine, *life, next, 50);
+  EXPECT_TRUE(life->Flush());
+  machine.Crash();
+  life.reset();
+  return machine.Reboot(9);
+}
+
+TEST(Publisher, StopsAtATableThatWasRestored) {
+  const auto machine = AfterALife();
   const std::string log = std::string(kTable) + "/_delta_log";
   auto names = machine->files().List(log);
   ASSERT_TRUE(names);
@@ -382,15 +386,7 @@ TEST(Publisher, StopsAtATableThatWasRestored) {
 }
 
 TEST(Publisher, MakesNoTableInThePlaceOfOneThatIsGone) {
-  auto machine = std::make_unique<SimulatedEnvironment>(8);
-  int64_t next = 0;
-  {
-    auto life = OpenLife(*machine);
-    Work(*machine, *life, next, 50);
-    ASSERT_TRUE(life->Flush());
-    machine->Crash();
-  }
-  machine = machine->Reboot(9);
+  const auto machine = AfterALife();
   const std::string log = std::string(kTable) + "/_delta_log";
   const auto names = machine->files().List(log);
   ASSERT_TRUE(names);

@@ -1,4 +1,4 @@
-#include "columns/gather.h"
+#include "columns/numbered_batches.h"
 
 #include <algorithm>
 #include <utility>

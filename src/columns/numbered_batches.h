@@ -17,8 +17,8 @@ class NumberedBatches {
   NumberedBatches() = default;
   explicit NumberedBatches(std::vector<ColumnBatch> batches);
 
-  bool empty() const { return batches_.empty(); }
-  // Those rows, in this order. Not of none. Costs what they do, however many batches there are.
+  // Those rows, in this order; of at least one batch (an invariant). Costs what they do, however
+  // many batches there are.
   ColumnBatch Take(std::span<const uint32_t> rows) const;
 
  private:

@@ -102,18 +102,6 @@ bool IsDate(int year, int month, int day) {
 
 }  // namespace
 
-Timestamp Timestamp::operator+(Duration d) const {
-  int64_t sum = 0;
-  if (__builtin_add_overflow(us, d.count(), &sum)) return d.count() > 0 ? Max() : Min();
-  return {sum};
-}
-
-Timestamp Timestamp::operator-(Duration d) const {
-  int64_t difference = 0;
-  if (__builtin_sub_overflow(us, d.count(), &difference)) return d.count() > 0 ? Min() : Max();
-  return {difference};
-}
-
 Result<Duration> ParseDuration(std::string_view text) {
   std::string_view rest = text;
   int64_t total = 0;

@@ -20,8 +20,16 @@ struct Timestamp {
   int64_t us = 0;
   auto operator<=>(const Timestamp&) const = default;
   // Both stay at the ends of the range instead of wrapping.
-  Timestamp operator+(Duration d) const;
-  Timestamp operator-(Duration d) const;
+  constexpr Timestamp operator+(Duration d) const {
+    int64_t sum = 0;
+    if (__builtin_add_overflow(us, d.count(), &sum)) return d.count() > 0 ? Max() : Min();
+    return {sum};
+  }
+  constexpr Timestamp operator-(Duration d) const {
+    int64_t difference = 0;
+    if (__builtin_sub_overflow(us, d.count(), &difference)) return d.count() > 0 ? Min() : Max();
+    return {difference};
+  }
   Duration operator-(Timestamp other) const { return Duration(us - other.us); }
   static constexpr Timestamp Min() { return {std::numeric_limits<int64_t>::min()}; }
   static constexpr Timestamp Max() { return {std::numeric_limits<int64_t>::max()}; }

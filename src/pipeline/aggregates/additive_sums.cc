@@ -2,49 +2,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
 
 namespace headrace::pipeline {
-namespace {
-
-bool Bit(RowMask mask, uint32_t row) { return ((mask >> row) & 1) != 0; }
-
-AdditiveResult Double(double value) {
-  return {AdditiveResult::Kind::kPresent, std::bit_cast<uint64_t>(value)};
-}
-
-}  // namespace
-
-bool RowPartials(const AggregatePlan& plan, const RowBlock& block, uint32_t row, SlotPartial* out) {
-  const auto& slots = plan.slots();
-  for (size_t i = 0; i < slots.size(); ++i) {
-    const Slot& slot = slots[i];
-    SlotPartial& partial = out[i];
-    partial.sum = 0;
-    partial.truths = 0;
-    partial.count = 0;
-    if (slot.where &&
-        !Bit(block.arguments[*slot.where].valid & block.arguments[*slot.where].truth, row))
-      continue;
-    if (!slot.argument) {
-      partial.count = 1;
-      continue;
-    }
-    const ArgumentBlock& argument = block.arguments[*slot.argument];
-    if (!Bit(argument.valid, row)) continue;
-    partial.count = 1;
-    if (slot.kind == Slot::Kind::kIntegerSum) {
-      partial.sum = static_cast<int64_t>(argument.cells[row]);
-    } else if (slot.kind == Slot::Kind::kDoubleSum) {
-      const auto v = std::bit_cast<double>(argument.cells[row]);
-      if (!ExactSum::UnitsOf(v, partial.sum) && v != 0) [[unlikely]]
-        return false;
-    } else if (slot.kind == Slot::Kind::kTruths) {
-      partial.truths = Bit(argument.truth, row) ? 1 : 0;
-    }
-  }
-  return true;
-}
 
 void AdditiveSums::Add(const RowBlock& block, RowMask rows) {
   const auto& slots = plan_->slots();
@@ -109,28 +68,6 @@ AdditiveFeature::AdditiveFeature(const AggregatePlan& plan, size_t feature, base
   } else {
     how_ = rate ? How::kSumRate : How::kSum;
   }
-}
-
-AdditiveResult AdditiveFeature::Of(const SlotPartial* sums) const {
-  using enum AdditiveResult::Kind;
-  const SlotPartial& sum = sums[slot_];
-  const auto count = static_cast<double>(sum.count);
-  if (how_ == How::kCount) return {kPresent, sum.count};
-  if (how_ == How::kCountRate) return Double(count / seconds_);
-  if (sum.count == 0) return {kNull, 0};
-  switch (how_) {
-    case How::kCount:
-    case How::kCountRate: break;
-    case How::kShare: return Double(static_cast<double>(sum.truths) / count);
-    case How::kSum: return Double(RoundScaled(sum.sum, exponent_));
-    case How::kSumRate: return Double(RoundScaled(sum.sum, exponent_) / seconds_);
-    case How::kMean: return Double(RoundScaled(sum.sum, exponent_) / count);
-    case How::kInteger: break;
-  }
-  if (sum.sum < std::numeric_limits<int64_t>::min() ||
-      sum.sum > std::numeric_limits<int64_t>::max())
-    return {kOutside, 0};
-  return {kPresent, static_cast<uint64_t>(sum.sum)};
 }
 
 }  // namespace headrace::pipeline

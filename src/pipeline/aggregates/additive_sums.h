@@ -3,7 +3,9 @@
 // slot, and nothing beside it. What does not fit (sums beyond 128 bits of units, doubles that are
 // no whole number of units, infinities) is refused, and is for Accumulators.
 
+#include <bit>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -12,7 +14,37 @@
 namespace headrace::pipeline {
 
 // What one row adds to each slot. False when a value does not fit.
-bool RowPartials(const AggregatePlan& plan, const RowBlock& block, uint32_t row, SlotPartial* out);
+inline bool RowPartials(const AggregatePlan& plan, const RowBlock& block, uint32_t row,
+                        SlotPartial* out) {
+  const auto bit = [row](RowMask mask) { return ((mask >> row) & 1) != 0; };
+  const auto& slots = plan.slots();
+  for (size_t i = 0; i < slots.size(); ++i) {
+    const Slot& slot = slots[i];
+    SlotPartial& partial = out[i];
+    partial.sum = 0;
+    partial.truths = 0;
+    partial.count = 0;
+    if (slot.where && !bit(block.arguments[*slot.where].valid & block.arguments[*slot.where].truth))
+      continue;
+    if (!slot.argument) {
+      partial.count = 1;
+      continue;
+    }
+    const ArgumentBlock& argument = block.arguments[*slot.argument];
+    if (!bit(argument.valid)) continue;
+    partial.count = 1;
+    if (slot.kind == Slot::Kind::kIntegerSum) {
+      partial.sum = static_cast<int64_t>(argument.cells[row]);
+    } else if (slot.kind == Slot::Kind::kDoubleSum) {
+      const auto v = std::bit_cast<double>(argument.cells[row]);
+      if (!ExactSum::UnitsOf(v, partial.sum) && v != 0) [[unlikely]]
+        return false;
+    } else if (slot.kind == Slot::Kind::kTruths) {
+      partial.truths = bit(argument.truth) ? 1 : 0;
+    }
+  }
+  return true;
+}
 
 // False when a sum does not fit any more; `sums` is then worthless.
 inline bool AddPartials(SlotPartial* sums, const SlotPartial* part, size_t slots) {
@@ -84,5 +116,30 @@ class AdditiveFeature {
   size_t slot_;
   double seconds_;
 };
+
+inline AdditiveResult AdditiveFeature::Of(const SlotPartial* sums) const {
+  using enum AdditiveResult::Kind;
+  const SlotPartial& sum = sums[slot_];
+  const auto present = [](double value) {
+    return AdditiveResult{kPresent, std::bit_cast<uint64_t>(value)};
+  };
+  const auto count = static_cast<double>(sum.count);
+  if (how_ == How::kCount) return {kPresent, sum.count};
+  if (how_ == How::kCountRate) return present(count / seconds_);
+  if (sum.count == 0) return {kNull, 0};
+  switch (how_) {
+    case How::kCount:
+    case How::kCountRate: break;
+    case How::kShare: return present(static_cast<double>(sum.truths) / count);
+    case How::kSum: return present(RoundScaled(sum.sum, exponent_));
+    case How::kSumRate: return present(RoundScaled(sum.sum, exponent_) / seconds_);
+    case How::kMean: return present(RoundScaled(sum.sum, exponent_) / count);
+    case How::kInteger: break;
+  }
+  if (sum.sum < std::numeric_limits<int64_t>::min() ||
+      sum.sum > std::numeric_limits<int64_t>::max())
+    return {kOutside, 0};
+  return {kPresent, static_cast<uint64_t>(sum.sum)};
+}
 
 }  // namespace headrace::pipeline

@@ -8,8 +8,6 @@
 namespace headrace::pipeline {
 namespace {
 
-using Unsigned128 = unsigned __int128;
-
 constexpr int kLowestExponent = -2148;  // twice that of the least double
 
 }  // namespace

@@ -9,24 +9,11 @@
 namespace headrace::pipeline {
 namespace {
 
-using Unsigned128 = unsigned __int128;
-
 constexpr int kLowestExponent = -1074;  // weight of the full-range accumulator's first bit
 constexpr int kWordBits = kDigitBits;
 
-int TopBit(Unsigned128 v) {
-  const auto high = static_cast<uint64_t>(v >> 64);
-  if (high != 0) return 127 - std::countl_zero(high);
-  return 63 - std::countl_zero(static_cast<uint64_t>(v));
-}
-
 double WithSign(uint64_t bits, bool negative) {
   return std::bit_cast<double>(bits | (negative ? 1ULL << 63 : 0));
-}
-
-// 2^exponent, a normal double.
-double PowerOfTwo(int exponent) {
-  return std::bit_cast<double>(static_cast<uint64_t>(exponent + 1023) << 52);
 }
 
 // Rounds `top` (53 bits) by the bit below it and whether anything is below that.
@@ -35,20 +22,6 @@ uint64_t RoundHalfEven(uint64_t top, bool half, bool rest) {
 }
 
 }  // namespace
-
-double RoundScaled(Int128 value, int exponent) {
-  if (value == 0) return 0.0;
-  const bool negative = value < 0;
-  const Unsigned128 magnitude =
-      negative ? -static_cast<Unsigned128>(value) : static_cast<Unsigned128>(value);
-  // Of the highest 63 bits the last one says whether there is anything below: the conversion rounds
-  // as it would with all of them.
-  const int drop = std::max(0, TopBit(magnitude) - 62);
-  const auto top = static_cast<int64_t>(magnitude >> drop);
-  const bool rest = static_cast<Unsigned128>(top) << drop != magnitude;
-  const double rounded = static_cast<double>(top | (rest ? 1 : 0)) * PowerOfTwo(exponent + drop);
-  return negative ? -rounded : rounded;
-}
 
 void AppendInt128(Int128 value, columns::ByteWriter& out) {
   out.U64(static_cast<uint64_t>(value));

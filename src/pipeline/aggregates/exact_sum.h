@@ -10,6 +10,7 @@
 // 3. Infinities and NaNs are counted, so that they can be removed again.
 // The sizes and the alternatives are in docs/adr/0004-exact-accumulators.md.
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <memory>
@@ -21,10 +22,27 @@
 namespace headrace::pipeline {
 
 using Int128 = __int128;
+using Unsigned128 = unsigned __int128;
 
 // `value * 2^exponent` as the nearest double, ties to even. The result must be a normal double or
 // zero.
-double RoundScaled(Int128 value, int exponent);
+inline double RoundScaled(Int128 value, int exponent) {
+  if (value == 0) return 0.0;
+  const bool negative = value < 0;
+  const Unsigned128 magnitude =
+      negative ? -static_cast<Unsigned128>(value) : static_cast<Unsigned128>(value);
+  const auto high = static_cast<uint64_t>(magnitude >> 64);
+  const int bits = high != 0 ? 64 + std::bit_width(high)
+                             : static_cast<int>(std::bit_width(static_cast<uint64_t>(magnitude)));
+  // Of the highest 63 bits the last one says whether there is anything below: the conversion rounds
+  // as it would with all of them.
+  const int drop = std::max(0, bits - 63);
+  const auto top = static_cast<int64_t>(magnitude >> drop);
+  const bool rest = static_cast<Unsigned128>(top) << drop != magnitude;
+  const auto scale = std::bit_cast<double>(static_cast<uint64_t>(exponent + drop + 1023) << 52);
+  const double rounded = static_cast<double>(top | (rest ? 1 : 0)) * scale;
+  return negative ? -rounded : rounded;
+}
 
 // 16 bytes, the lowest first.
 void AppendInt128(Int128 value, columns::ByteWriter& out);

@@ -5,8 +5,6 @@
 namespace headrace::pipeline {
 namespace {
 
-using Unsigned128 = unsigned __int128;
-
 // Runs are shorter than 2^20 records.
 constexpr Int128 kSumMax = Int128{1} << 100;
 constexpr uint64_t kCountMax = uint64_t{1} << 40;

@@ -13,7 +13,6 @@ namespace {
 
 // A magnitude in digits of 32 bits, the lowest first.
 using Digits = std::vector<uint32_t>;
-using Unsigned128 = unsigned __int128;
 
 void Trim(Digits& digits) {
   while (!digits.empty() && digits.back() == 0) digits.pop_back();

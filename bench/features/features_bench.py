@@ -272,7 +272,7 @@ def flink(bench: Bench, path: Path) -> dict[str, float]:
 
 
 def coarse(bench: Bench, path: Path) -> dict[str, float]:
-    """Section 4, at a precision of 5 minutes: equal work to the ring's, each run beside one of it."""
+    """Section 4, at a precision of 5 minutes: equal work to the ring's, in turn with it."""
     checked = bench.rate(CARDS, WEEK_S, "1h, 24h", precision="5m", check=1)
     if checked["answers"] != "equal":
         raise SystemExit("answers at a precision differ from the queues of events")
@@ -307,8 +307,8 @@ def coarse(bench: Bench, path: Path) -> dict[str, float]:
     say(
         f"precision 5m, state alone: {figures['coarse_per_s']:,.0f} events/s, all answers equal to "
         f"the oracle's, {figures['coarse_bytes'] / 1e6:,.0f} MB; Flink's ring of panes by hand "
-        f"{figures.get('flink_ring_per_s', 0):,.0f}, {figures.get('flink_ring_bytes', 0) / 1e6:,.0f} MB "
-        f"of heap"
+        f"{figures.get('flink_ring_per_s', 0):,.0f}, "
+        f"{figures.get('flink_ring_bytes', 0) / 1e6:,.0f} MB of heap"
     )
     return figures
 

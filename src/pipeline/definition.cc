@@ -85,6 +85,14 @@ size_t PipelineDefinition::RootOf(size_t stream) const {
   return stream;
 }
 
+bool PipelineDefinition::KeepsPositions(size_t stream) const {
+  for (; streams[stream].derived(); stream = streams[stream].derivation->source) {
+    const Derivation& derivation = *streams[stream].derivation;
+    if (derivation.interval || derivation.unnest) return false;
+  }
+  return true;
+}
+
 bool PipelineDefinition::DependsOnOtherRows(size_t stream) const {
   for (; streams[stream].derived(); stream = streams[stream].derivation->source) {
     const Derivation& derivation = *streams[stream].derivation;

@@ -303,7 +303,7 @@ Result<void> StreamHistory::Put(pipeline::HistoryRows slice) {
     Result<void> counted;
     pipeline::DerivedRows derived =
         pipeline::DeriveFromRoot(source_.definition, source_.number, rows.Slice(begin, end),
-                                 [&](size_t stream, const pipeline::UnnestCounts& lists) {
+                                 [&](size_t stream, const pipeline::UnnestedSize& lists) {
                                    if (counted)
                                      counted = CountUnnested(stream, lists, from->epoch());
                                  });
@@ -312,8 +312,11 @@ Result<void> StreamHistory::Put(pipeline::HistoryRows slice) {
     pipeline::HistoryRows made{
         .stream = source_.number, .rows = std::move(derived.rows), .positions = {}};
     made.positions.reserve(derived.from.size());
-    for (const uint32_t row : derived.from)
-      made.positions.push_back(NextPosition(slice.positions[begin + row].epoch()));
+    const bool keeps = source_.definition.KeepsPositions(source_.number);
+    for (const uint32_t row : derived.from) {
+      const columns::Position of = slice.positions[begin + row];
+      made.positions.push_back(keeps ? of : NextPosition(of.epoch()));
+    }
     slices_.push_back(std::move(made));
   }
   return {};
@@ -326,18 +329,18 @@ columns::Position StreamHistory::NextPosition(EpochId epoch) {
 
 // Here are pieces of an epoch: what its lists became is counted before a condition leaves rows out,
 // as which elements were left out live is not told by a piece.
-Result<void> StreamHistory::CountUnnested(size_t stream, const pipeline::UnnestCounts& lists,
+Result<void> StreamHistory::CountUnnested(size_t stream, const pipeline::UnnestedSize& lists,
                                           EpochId epoch) {
-  auto& [of_epoch, rows] = unnested_[stream];
-  if (epoch != std::exchange(of_epoch, epoch)) rows = 0;
-  rows += lists.elements;
-  if (source_.definition.streams[stream].derivation->unnest->keeps_empty)
-    rows += lists.empty + lists.null_lists + lists.not_lists;
-  if (rows <= pipeline::kUnnestedRowsMax) return {};
+  auto& [of_epoch, size] = unnested_[stream];
+  if (epoch != std::exchange(of_epoch, epoch)) size = {};
+  size.rows += lists.rows;
+  size.text += lists.text;
+  if (size.rows <= pipeline::kUnnestedRowsMax && size.text <= pipeline::kUnnestedTextMax) return {};
   return Fail(base::Error(ErrorCode::kUnsupported,
-                          "lists in one epoch have more elements than may become rows")
+                          "lists in one epoch have more elements, or text, than may become rows")
                   .With("epoch", std::to_string(epoch.value))
-                  .With("rows_max", std::to_string(pipeline::kUnnestedRowsMax)));
+                  .With("rows_max", std::to_string(pipeline::kUnnestedRowsMax))
+                  .With("text_max", std::to_string(pipeline::kUnnestedTextMax)));
 }
 
 }  // namespace headrace::wiring

@@ -80,7 +80,7 @@ class StreamHistory {
   base::Result<void> Keep(const columns::ColumnBatch& rows,
                           std::vector<columns::Position> positions);
   base::Result<void> Put(pipeline::HistoryRows slice);
-  base::Result<void> CountUnnested(size_t stream, const pipeline::UnnestCounts& lists,
+  base::Result<void> CountUnnested(size_t stream, const pipeline::UnnestedSize& lists,
                                    base::EpochId epoch);
   columns::Position NextPosition(base::EpochId epoch);
 
@@ -105,7 +105,7 @@ class StreamHistory {
   base::EpochId derived_epoch_;  // of the derived row that was made last
   uint64_t derived_rows_ = 0;    // that were made of this epoch's rows
   // By stream: rows that lists of an epoch became, before conditions.
-  std::map<size_t, std::pair<base::EpochId, uint64_t>> unnested_;
+  std::map<size_t, std::pair<base::EpochId, pipeline::UnnestedSize>> unnested_;
   base::MemoryCharge charge_;
   int beginnings_ = 0;
 };

@@ -65,17 +65,23 @@ DerivationCounts CountsOf(const Derivation& derivation) {
 DerivedRows Derive(const Derivation& derivation, const ColumnBatch& input,
                    DerivationCounts& counts) {
   counts.rows_in += input.rows();
-  std::vector<uint32_t> from(input.rows());
-  std::iota(from.begin(), from.end(), 0U);
-  ColumnBatch batch = derivation.unnest ? Unnested(derivation, input, from, counts.unnest) : input;
+  DerivedRows made{input, {}};
+  if (derivation.unnest) {
+    made = Unnested(derivation, input, counts.unnest);
+  } else {
+    made.from.resize(input.rows());
+    std::iota(made.from.begin(), made.from.end(), 0U);
+  }
+  ColumnBatch& batch = made.rows;
   const bool where_first = derivation.where && !ReadsComputed(derivation);
-  if (where_first) Filter(derivation, batch, from, counts);
+  if (where_first) Filter(derivation, batch, made.from, counts);
   batch = Widened(derivation, batch, counts);
-  if (derivation.where && !where_first) Filter(derivation, batch, from, counts);
+  if (derivation.where && !where_first) Filter(derivation, batch, made.from, counts);
   std::vector<Column> kept;
   for (const size_t field : derivation.kept) kept.push_back(batch.column(field));
   counts.rows_out += batch.rows();
-  return {ColumnBatch(derivation.schema, batch.rows(), std::move(kept)), std::move(from)};
+  batch = ColumnBatch(derivation.schema, batch.rows(), std::move(kept));
+  return made;
 }
 
 std::vector<size_t> InputFieldsOf(const Derivation& derivation, const std::vector<size_t>& fields) {
@@ -94,6 +100,8 @@ std::vector<size_t> InputFieldsOf(const Derivation& derivation, const std::vecto
   }
   if (derivation.unnest) {
     needed.insert(derivation.unnest->list);
+    // How long they are decides which elements an epoch has room for.
+    for (const size_t field : UnnestedTexts(derivation)) needed.insert(field);
     needed.erase(derivation.input->size());  // the ordinal
   }
   return {needed.begin(), needed.end()};

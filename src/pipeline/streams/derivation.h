@@ -120,10 +120,17 @@ struct DedupeCounts {
   bool operator==(const DedupeCounts&) const = default;
 };
 
+// What lists became, before a condition left rows out.
+struct UnnestedSize {
+  uint64_t rows = 0;
+  uint64_t text = 0;  // bytes
+};
+
 struct DerivedRows {
   columns::ColumnBatch rows;   // of the derivation's schema
   std::vector<uint32_t> from;  // the input row that each is made of, ascending; not once each
                                // when lists are unnested
+  UnnestedSize unnested = {};
 };
 
 // `input` has the derivation's input schema, and is all that an epoch has if lists are unnested:

@@ -55,6 +55,13 @@ std::string ArrivalText(const PipelineDefinition& definition, size_t stream) {
   return text;
 }
 
+std::vector<columns::Position> Numbered(base::EpochId epoch, size_t rows) {
+  std::vector<columns::Position> positions;
+  positions.reserve(rows);
+  for (size_t row = 0; row < rows; ++row) positions.push_back(columns::Position::Of(epoch, row));
+  return positions;
+}
+
 DerivedRows TakeRows(const DerivedRows& rows, const std::vector<uint32_t>& kept) {
   if (kept.size() == rows.from.size()) return rows;
   DerivedRows taken{rows.rows.Take(kept), {}};
@@ -118,13 +125,23 @@ void DerivedStreams::ReleaseMade() {
 void DerivedStreams::NoteMoment(size_t stream, base::EpochId epoch,
                                 const columns::ColumnBatch& rows) {
   Moment& moment = moments_[stream];
-  moment = {};
-  if (!keeps_ || rows.rows() == 0) return;
-  for (size_t row = 0; row < rows.rows(); ++row)
-    moment.positions.push_back(columns::Position::Of(epoch, row));
+  moment = {.positions = Numbered(epoch, rows.rows()), .known_at = {}};
   const StreamDefinition& of = definition_.streams[stream];
-  if (rules_[stream].assumed() && !of.derived())
+  if (keeps_ && rules_[stream].assumed() && rows.rows() > 0)
     moment.known_at = KnownAt(rules_[stream], of.timing.event_time_field, rows, {});
+}
+
+void DerivedStreams::NoteDerived(size_t stream, base::EpochId epoch, const Input& input,
+                                 const std::vector<uint32_t>& from) {
+  Moment& moment = moments_[stream];
+  moment = {};
+  if (!input.known_at.empty())
+    for (const uint32_t row : from) moment.known_at.push_back(input.known_at[row]);
+  if (input.positions.empty() || definition_.streams[stream].derivation->unnest) {
+    moment.positions = Numbered(epoch, from.size());
+    return;
+  }
+  for (const uint32_t row : from) moment.positions.push_back(input.positions[row]);
 }
 
 JoiningRows DerivedStreams::RowsOf(size_t stream,
@@ -147,9 +164,11 @@ DerivedStreams::Input DerivedStreams::WithVersions(Stream& stream,
   const base::Duration late = definition_.streams[derivation.source].timing.late;
   for (const int64_t time : events.times)
     stream.versions->SetWatermark(base::Timestamp{time} - late);
-  Input input{std::move(joined.rows), {}};
-  if (!events.known_at.empty())
-    for (const uint32_t row : joined.from) input.known_at.push_back(events.known_at[row]);
+  Input input{std::move(joined.rows), {}, {}};
+  for (const uint32_t row : joined.from) {
+    if (!events.known_at.empty()) input.known_at.push_back(events.known_at[row]);
+    input.positions.push_back(events.positions[row]);
+  }
   return input;
 }
 
@@ -159,10 +178,11 @@ DerivedStreams::Input DerivedStreams::InputOf(Stream& stream, base::EpochId epoc
   const Derivation& derivation = *definition_.streams[stream.index].derivation;
   if (derivation.as_of) return WithVersions(stream, batches, counts.as_of);
   if (!derivation.interval)
-    return {batches[derivation.source], moments_[derivation.source].known_at};
+    return {batches[derivation.source], moments_[derivation.source].known_at,
+            moments_[derivation.source].positions};
   auto made = stream.waiting->Apply(epoch, RowsOf(derivation.source, batches),
                                     RowsOf(derivation.interval->stream, batches), counts.interval);
-  return {std::move(made.rows), std::move(made.known_at)};
+  return {std::move(made.rows), std::move(made.known_at), {}};
 }
 
 void DerivedStreams::Apply(base::EpochId epoch, std::span<columns::ColumnBatch> batches) {
@@ -184,11 +204,8 @@ void DerivedStreams::Apply(base::EpochId epoch, std::span<columns::ColumnBatch> 
     }
     if (stream.first != nullptr)
       rows = TakeRows(rows, stream.first->Apply(epoch, rows.rows, counts.dedupe));
+    NoteDerived(stream.index, epoch, input, rows.from);
     batches[stream.index] = std::move(rows.rows);
-    NoteMoment(stream.index, epoch, batches[stream.index]);
-    if (!input.known_at.empty())
-      for (const uint32_t row : rows.from)
-        moments_[stream.index].known_at.push_back(input.known_at[row]);
     if (captured) continue;
     const std::lock_guard lock(mutex_);
     stream.counts = std::move(counts);
@@ -462,14 +479,14 @@ base::Result<void> DerivedStreams::RestoreUnnestCounts(columns::ByteReader& in) 
 
 DerivedRows DeriveFromRoot(
     const PipelineDefinition& definition, size_t stream, const columns::ColumnBatch& root_rows,
-    const std::function<void(size_t stream, const UnnestCounts& lists)>& tell) {
+    const std::function<void(size_t stream, const UnnestedSize& lists)>& tell) {
   const Derivation& derivation = *definition.streams[stream].derivation;
   const bool of_derived = definition.streams[derivation.source].derived();
   DerivedRows source{root_rows, {}};
   if (of_derived) source = DeriveFromRoot(definition, derivation.source, root_rows, tell);
   DerivationCounts counts = CountsOf(derivation);
   DerivedRows derived = Derive(derivation, source.rows, counts);
-  if (derivation.unnest && tell) tell(stream, counts.unnest);
+  if (derivation.unnest && tell) tell(stream, derived.unnested);
   if (of_derived)
     for (uint32_t& row : derived.from) row = source.from[row];
   return derived;

@@ -68,6 +68,11 @@ class DerivedStreams {
   // When the rows of a stream became known that remembers rows, or is made of such a one; of the
   // epoch applied last. Empty when it is observed.
   std::span<const int64_t> KnownAtOf(size_t stream) const { return moments_[stream].known_at; }
+  // Of the rows of the epoch applied last: those of the rows that they are made of; their own
+  // numbers in the epoch where several rows may be made of one.
+  std::span<const columns::Position> PositionsOf(size_t stream) const {
+    return moments_[stream].positions;
+  }
   // Tells the budget what was learnt and forgotten since the last time.
   void SettleCharges();
 
@@ -119,7 +124,8 @@ class DerivedStreams {
   // The rows that a derivation begins with.
   struct Input {
     columns::ColumnBatch rows;
-    std::vector<int64_t> known_at;  // empty when it is observed
+    std::vector<int64_t> known_at;             // empty when it is observed
+    std::vector<columns::Position> positions;  // empty: each has its number in the epoch
   };
   Input InputOf(Stream& stream, base::EpochId epoch, std::span<const columns::ColumnBatch> batches,
                 DerivedCounts& counts);
@@ -129,6 +135,8 @@ class DerivedStreams {
   void ChargeMade(uint64_t bytes);
   void ReleaseMade();
   void NoteMoment(size_t stream, base::EpochId epoch, const columns::ColumnBatch& rows);
+  void NoteDerived(size_t stream, base::EpochId epoch, const Input& input,
+                   const std::vector<uint32_t>& from);
   void EncodeCounts(const Stream& stream, columns::ByteWriter& out) const;
   base::Result<void> RestoreCounts(columns::ByteReader& in);
   void EncodeUnnestCounts(columns::ByteWriter& out) const;
@@ -138,7 +146,7 @@ class DerivedStreams {
   const PipelineDefinition& definition_;
   base::MemoryBudget& budget_;
   bool keeps_ = false;              // a stream keeps something of rows that have passed
-  std::vector<Moment> moments_;     // by stream; only where something is kept
+  std::vector<Moment> moments_;     // by stream
   std::vector<KnownAtRule> rules_;  // by stream, for the epoch at hand
   mutable std::mutex mutex_;        // guards counts and figures, which only the applier changes
   std::vector<Stream> streams_;
@@ -153,7 +161,7 @@ class DerivedStreams {
 // but tells what lists became in each stream that unnests some.
 DerivedRows DeriveFromRoot(
     const PipelineDefinition& definition, size_t stream, const columns::ColumnBatch& root_rows,
-    const std::function<void(size_t stream, const UnnestCounts& lists)>& tell = {});
+    const std::function<void(size_t stream, const UnnestedSize& lists)>& tell = {});
 
 // A text for each derived stream that says all that its rows depend on: state of views over another
 // text is not used again. Empty for a stream that comes in.

@@ -380,6 +380,46 @@ TEST(DerivedStreams, CountWhatTheyLeaveOut) {
   EXPECT_EQ(status[1].counts.as_of, as_of);
 }
 
+// Of two payments of a card, an epoch and a time the one that is left out is the one that was
+// asked about, also where it is not among the rows at all.
+TEST(DerivedStreams, LeaveOutTheRowThatWasMadeOfTheEvent) {
+  std::string text(streams_fixture::kPaymentsPipeline);
+  const std::string view = "    from: placed\n    by: card\n";
+  text.insert(text.find(view) + view.size(), "    self: excluded\n");
+  const PipelineRef pipeline = streams_fixture::PaymentsPipeline(text);
+  RandomEpochs random(11, pipeline);
+  Engine engine(pipeline);
+  size_t without = 0;
+  size_t beside_others = 0;
+  for (int step = 0; step < 400; ++step) {
+    const log::EpochRef epoch = random.Next();
+    engine.views_.Apply({{epoch}});
+    for (const Payment& own : random.payments) {
+      if (own.epoch != epoch->id.value) continue;
+      int64_t expected = 0;
+      bool shared = false;
+      for (const Payment& other : random.payments) {
+        if (&other == &own || other.card != own.card || !IsPaid(other)) continue;
+        expected += other.at > random.now - 120 * streams_fixture::kSecond ? 1 : 0;
+        shared |= other.epoch == own.epoch && other.at == own.at;
+      }
+      const auto pin = engine.views_.PinNewest();
+      columns::KeyBytes key;
+      columns::AppendKeyValue(key, Value::String(own.card));
+      const auto answer = engine.views_.Get(*pin, 0, key, {random.now},
+                                            OwnRow{"payments", epoch->id, {own.at}, own.row});
+      ASSERT_TRUE(answer.has_value()) << answer.error().ToString();
+      const Value count = answer->values[1];
+      ASSERT_EQ(count.is_null() ? 0 : count.as_int(), expected)
+          << "epoch " << own.epoch << " row " << own.row;
+      without += IsPaid(own) ? 0 : 1;
+      beside_others += shared ? 1 : 0;
+    }
+  }
+  EXPECT_GT(without, 50U);
+  EXPECT_GT(beside_others, 50U);
+}
+
 // Hidden versions go, and nobody misses them (the tests above): memory follows the lateness, not
 // the log.
 TEST(DerivedStreams, ForgetHiddenVersions) {

@@ -6,9 +6,8 @@ std::optional<LeftOutRow> LeftOutOf(const PipelineDefinition& definition,
                                     const ViewDefinition& view, const OwnRow& own) {
   if (view.self != SelfRule::kExcluded) return std::nullopt;
   if (definition.streams[definition.RootOf(view.stream)].name != own.stream) return std::nullopt;
-  // Rows of a derived stream are numbered among themselves.
-  const bool derived = definition.streams[view.stream].derived();
-  return LeftOutRow{own.epoch, own.time.us, derived ? std::nullopt : own.row};
+  const bool has_its_position = definition.KeepsPositions(view.stream);
+  return LeftOutRow{own.epoch, own.time.us, has_its_position ? own.row : std::nullopt};
 }
 
 }  // namespace headrace::pipeline

@@ -360,13 +360,40 @@ TEST(Unnest, LeavesOutWhatIsBeyondAnEpochsLimit) {
     builder.column(2).AppendText("");
     builder.column(3).AppendInt(1);
   }
-  std::vector<uint32_t> from;
   UnnestCounts counts;
-  const columns::ColumnBatch rows = Unnested(kept, builder.Finish(), from, counts);
+  const auto [rows, from, size] = Unnested(kept, builder.Finish(), counts);
   EXPECT_EQ(rows.rows(), kUnnestedRowsMax);
+  EXPECT_EQ(size.rows, kUnnestedRowsMax);
+  EXPECT_EQ(size.text, kUnnestedRowsMax);
   EXPECT_EQ(counts.elements, kUnnestedRowsMax);
   EXPECT_EQ(counts.left_out, kRows * 100 - kUnnestedRowsMax);
   EXPECT_EQ(from.back(), kUnnestedRowsMax / 100);
+}
+
+// So is the text in them: a note that stands beside a list is there once for each element.
+TEST(Unnest, LeavesOutWhatAnEpochHasNoRoomFor) {
+  const PipelineRef pipeline = OrdersPipeline();
+  const Derivation& kept = *pipeline->streams[*pipeline->StreamNamed("kept")].derivation;
+  columns::BatchBuilder builder(kept.input);
+  for (const size_t note : {400, 300, 0}) {
+    builder.column(0).AppendInt(1);
+    builder.column(1).AppendText("[1,22,333]");
+    builder.column(2).AppendText(std::string(note, 'n'));
+    builder.column(3).AppendInt(1);
+  }
+  UnnestCounts counts;
+  // Three of 400 and one of 300, with their elements; the next one has one byte too many.
+  const auto [rows, from, size] = Unnested(kept, builder.Finish(), counts, 1808);
+  EXPECT_EQ(size.text, 1507U);
+  EXPECT_EQ(from, (std::vector<uint32_t>{0, 0, 0, 1}));
+  EXPECT_EQ(rows.rows(), 4U);
+  EXPECT_EQ(counts.elements, 4U);
+  EXPECT_EQ(counts.left_out, 5U);
+  // Whoever makes some of its columns alone has to know that of the others.
+  const auto ordinal = kept.schema->IndexOf("ordinal");
+  ASSERT_TRUE(ordinal.has_value());
+  const std::vector<size_t> read = InputFieldsOf(kept, {*ordinal});
+  EXPECT_TRUE(std::ranges::find(read, size_t{2}) != read.end());
 }
 
 // While an epoch's lists are rows, the budget has them: nothing else is let in beyond it.

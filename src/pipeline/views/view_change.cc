@@ -123,7 +123,8 @@ void ViewSet::Impl::ApplyHistory(const HistoryRows& history, base::Timestamp log
               .rows = history.rows,
               .epoch = history.positions.back().epoch(),
               .clock = log_clock,
-              .positions = history.positions},
+              .positions = history.positions,
+              .is_history = true},
              Into::kBuilding, step);
 }
 

@@ -47,7 +47,8 @@ ViewSet::Impl::Impl(PipelineRef pipeline, ViewsSince since, base::MemoryBudget& 
       clock(monotonic),
       budget(of_budget),
       derived(*origin, budget),
-      batches(origin->streams.size()) {
+      batches(origin->streams.size()),
+      positions_built(origin->streams.size()) {
   for (const StreamDefinition& stream : origin->streams)
     streams.push_back({stream.name, stream.schema(), stream.derived(), std::nullopt});
   heard_us.assign(streams.size(), base::Timestamp::Min().us);
@@ -123,28 +124,41 @@ void ViewSet::Impl::ApplyRows(const log::Epoch& epoch, Into into, Step step) {
     for (const auto& [stream, reader] : derived_readers)
       reader(epoch.id, batches[stream], derived.KnownAtOf(stream));
   } else {
-    DeriveForBuilding();
+    DeriveForBuilding(epoch.id);
   }
-  for (size_t stream = 0; stream < batches.size(); ++stream)
-    if (batches[stream].rows() > 0)
-      // As logged where they are: a view may know more fields of them.
-      ApplyBatch(
-          {.stream = stream,
-           .rows = streams[stream].derived ? batches[stream] : *epoch.RowsOf(*streams[stream].id),
-           .epoch = epoch.id,
-           .clock = epoch.clock},
-          into, step);
+  for (size_t stream = 0; stream < batches.size(); ++stream) {
+    if (batches[stream].rows() == 0) continue;
+    const bool made = streams[stream].derived;
+    // As logged where they are: a view may know more fields of them.
+    ApplyBatch({.stream = stream,
+                .rows = made ? batches[stream] : *epoch.RowsOf(*streams[stream].id),
+                .epoch = epoch.id,
+                .clock = epoch.clock,
+                .positions = PositionsOf(stream, into)},
+               into, step);
+  }
   std::ranges::fill(batches, columns::ColumnBatch());  // the epoch's memory is not kept
 }
 
 // Once more, and counted by nobody: what is built is of no stream that remembers rows.
-void ViewSet::Impl::DeriveForBuilding() {
+void ViewSet::Impl::DeriveForBuilding(base::EpochId epoch) {
   for (const auto& view : change->building) {
     const size_t root = origin->RootOf(view->stream);
     if (root == view->stream || batches[view->stream].rows() > 0 || batches[root].rows() == 0)
       continue;
-    batches[view->stream] = DeriveFromRoot(*origin, view->stream, batches[root]).rows;
+    DerivedRows made = DeriveFromRoot(*origin, view->stream, batches[root]);
+    batches[view->stream] = std::move(made.rows);
+    std::vector<columns::Position>& positions = positions_built[view->stream];
+    positions.clear();
+    if (!origin->KeepsPositions(view->stream)) continue;
+    for (const uint32_t row : made.from) positions.push_back(columns::Position::Of(epoch, row));
   }
+}
+
+std::span<const columns::Position> ViewSet::Impl::PositionsOf(size_t stream, Into into) const {
+  if (!streams[stream].derived) return {};
+  if (into == Into::kBuilding) return positions_built[stream];
+  return derived.PositionsOf(stream);
 }
 
 // Rows that at least one of the views selects: others must not bring in keys.
@@ -176,7 +190,7 @@ void ViewSet::Impl::ApplyBatch(const StreamBatch& of, Into into, Step step) {
     for (KeptView* view : keying.views) {
       if (!Takes(*view, into, of)) continue;
       view->selected = view->view.Select(batch);
-      if (!of.positions.empty()) view->selected = AfterEpoch(view->selected, of, view->since);
+      if (of.is_history) view->selected = AfterEpoch(view->selected, of, view->since);
       takers.push_back(view);
     }
     if (takers.empty()) continue;

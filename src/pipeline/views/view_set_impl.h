@@ -97,7 +97,8 @@ struct ViewSet::Impl {
     const columns::ColumnBatch& rows;
     base::EpochId epoch;
     base::Timestamp clock;
-    std::span<const columns::Position> positions = {};
+    std::span<const columns::Position> positions = {};  // empty: row i stands at (epoch, i)
+    bool is_history = false;                            // of epochs up to `epoch`, by position
   };
   enum class Into : uint8_t { kLive, kBuilding };
   struct Aside {
@@ -124,7 +125,8 @@ struct ViewSet::Impl {
 
   void ApplyEpoch(const log::EpochRef& epoch, Step step);
   void ApplyRows(const log::Epoch& epoch, Into into, Step step);
-  void DeriveForBuilding();
+  void DeriveForBuilding(base::EpochId epoch);
+  std::span<const columns::Position> PositionsOf(size_t stream, Into into) const;
   void NoteHeard(const log::Epoch& epoch);
   void NoteInForce(const log::Epoch& epoch);
   void ApplyBatch(const StreamBatch& batch, Into into, Step step);
@@ -182,6 +184,7 @@ struct ViewSet::Impl {
   std::mutex derived_mutex;
   // Of the epoch at hand, by stream: of the schemas that derived streams want.
   std::vector<columns::ColumnBatch> batches;
+  std::vector<std::vector<columns::Position>> positions_built;  // of rows for views being built
   RowGroups groups;
   std::vector<KeptView*> takers;  // of the batch at hand
   std::vector<uint8_t> wanted;

@@ -45,10 +45,44 @@ struct IntervalTable::Row {
   std::string values;
 };
 
-// Of one key, both by (time, position).
+// By (time, position). It is mostly the first that goes: the room of such ones is given back when
+// it is half of all.
+class IntervalTable::Rows {
+ public:
+  std::span<Row> all() { return std::span(rows_).subspan(gone_); }
+  std::span<const Row> all() const { return std::span(rows_).subspan(gone_); }
+
+  void Insert(Row row) {
+    const auto rows = all();
+    const auto at = std::ranges::upper_bound(rows, PlaceOf(row), {}, &PlaceOf);
+    rows_.insert(rows_.begin() + static_cast<ptrdiff_t>(gone_) + (at - rows.begin()),
+                 std::move(row));
+  }
+  // One that is there.
+  Row Take(int64_t time, uint64_t position) {
+    const auto rows = all();
+    const auto at = std::ranges::lower_bound(rows, std::pair(time, position), {}, &PlaceOf);
+    Row row = std::move(*at);
+    if (at != rows.begin()) {
+      rows_.erase(rows_.begin() + static_cast<ptrdiff_t>(gone_) + (at - rows.begin()));
+    } else if (++gone_ * 2 >= rows_.size()) {
+      rows_.erase(rows_.begin(), rows_.begin() + static_cast<ptrdiff_t>(gone_));
+      gone_ = 0;
+    }
+    return row;
+  }
+
+ private:
+  static std::pair<int64_t, uint64_t> PlaceOf(const Row& row) { return {row.time, row.position}; }
+
+  std::vector<Row> rows_;
+  size_t gone_ = 0;  // of the first ones
+};
+
+// Of one key.
 struct IntervalTable::Waiting {
-  std::vector<Row> events;
-  std::vector<Row> others;
+  Rows events;
+  Rows others;
 };
 
 struct IntervalTable::Part {
@@ -69,7 +103,7 @@ struct IntervalTable::Part {
   int64_t newest_other_known = kAlwaysKnown;
   uint64_t bytes = 0;
 
-  void Put(std::string_view key, Row row, std::vector<Row> Waiting::* side, std::vector<Due>& due) {
+  void Put(std::string_view key, Row row, Rows Waiting::* side, std::vector<Due>& due) {
     auto found = keys.find(key);
     if (found == keys.end()) {
       found = keys.emplace(std::string(key), Waiting()).first;
@@ -78,27 +112,18 @@ struct IntervalTable::Part {
     bytes += kRowBytes + row.values.size();
     due.push_back({row.time, row.position, &found->first});
     std::push_heap(due.begin(), due.end());
-    std::vector<Row>& rows = found->second.*side;
-    const auto at = std::ranges::upper_bound(
-        rows, std::pair(row.time, row.position), {},
-        [](const Row& each) { return std::pair(each.time, each.position); });
-    rows.insert(at, std::move(row));
+    (found->second.*side).Insert(std::move(row));
   }
 
   // The earliest row of a side.
-  Row Take(std::vector<Row> Waiting::* side, std::vector<Due>& due) {
+  Row Take(Rows Waiting::* side, std::vector<Due>& due) {
     std::pop_heap(due.begin(), due.end());
     const Due earliest = due.back();
     due.pop_back();
     const auto found = keys.find(*earliest.key);
-    std::vector<Row>& rows = found->second.*side;
-    const auto at = std::ranges::lower_bound(
-        rows, std::pair(earliest.time, earliest.position), {},
-        [](const Row& each) { return std::pair(each.time, each.position); });
-    Row row = std::move(*at);
-    rows.erase(at);
+    Row row = (found->second.*side).Take(earliest.time, earliest.position);
     bytes -= kRowBytes + row.values.size();
-    if (found->second.events.empty() && found->second.others.empty()) {
+    if (found->second.events.all().empty() && found->second.others.all().empty()) {
       bytes -= kKeyBytes + found->first.size();
       keys.erase(found);
     }
@@ -208,8 +233,9 @@ IntervalTable::Made IntervalTable::Apply(base::EpochId epoch, const JoiningRows&
 }
 
 // Rows with a time in [from, to], the earliest of them.
-std::span<IntervalTable::Row> IntervalTable::Partners(std::vector<Row>& rows, int64_t from,
-                                                      int64_t to, IntervalCounts& counts) {
+std::span<IntervalTable::Row> IntervalTable::Partners(Rows& of_key, int64_t from, int64_t to,
+                                                      IntervalCounts& counts) {
+  const std::span<Row> rows = of_key.all();
   const auto first = std::ranges::lower_bound(rows, from, {}, &Row::time);
   const auto last = std::ranges::upper_bound(first, rows.end(), to, {}, &Row::time);
   const std::span<Row> partners(first, last);
@@ -231,9 +257,8 @@ void IntervalTable::MeetEvents(base::EpochId epoch, const JoiningRows& others, s
   if (epoch <= part.epoch) return;
   Row other = RowOf(others, row, other_layout_);
   if (const auto found = part.keys.find(key); found != part.keys.end()) {
-    std::vector<Row>& waiting = found->second.events;
-    for (Row& event :
-         Partners(waiting, Before(other.time, join_.to), Before(other.time, join_.from), counts)) {
+    for (Row& event : Partners(found->second.events, Before(other.time, join_.to),
+                               Before(other.time, join_.from), counts)) {
       making.Pair(event, other, counts);
       event.met = true;
     }
@@ -251,9 +276,8 @@ void IntervalTable::MeetOthers(base::EpochId epoch, const JoiningRows& events, s
   if (epoch <= part.epoch) return;
   Row event = RowOf(events, row, event_layout_);
   if (const auto found = part.keys.find(key); found != part.keys.end()) {
-    std::vector<Row>& waiting = found->second.others;
-    for (const Row& other :
-         Partners(waiting, After(event.time, join_.from), After(event.time, join_.to), counts)) {
+    for (const Row& other : Partners(found->second.others, After(event.time, join_.from),
+                                     After(event.time, join_.to), counts)) {
       making.Pair(event, other, counts);
       event.met = true;
     }
@@ -314,9 +338,9 @@ void IntervalTable::Encode(size_t part_number, base::EpochId epoch,
   writer.I64(part.newest_other);
   writer.I64(part.newest_other_known);
   writer.U32(static_cast<uint32_t>(part.keys.size()));
-  const auto put = [&writer](const std::vector<Row>& rows) {
-    writer.U32(static_cast<uint32_t>(rows.size()));
-    for (const Row& row : rows) {
+  const auto put = [&writer](const Rows& rows) {
+    writer.U32(static_cast<uint32_t>(rows.all().size()));
+    for (const Row& row : rows.all()) {
       writer.I64(row.time);
       writer.U64(row.position);
       writer.I64(row.known_at);
@@ -339,8 +363,7 @@ base::Result<void> IntervalTable::Restore(size_t part_number, columns::ByteReade
   HR_TRY(part.newest_event, in.I64());
   HR_TRY(part.newest_other, in.I64());
   HR_TRY(part.newest_other_known, in.I64());
-  const auto take = [&](std::string_view key, std::vector<Row> Waiting::* side,
-                        std::vector<Part::Due>& due,
+  const auto take = [&](std::string_view key, Rows Waiting::* side, std::vector<Part::Due>& due,
                         const StoredRowLayout& layout) -> base::Result<void> {
     HR_TRY(const uint32_t rows, in.U32());
     for (uint32_t i = 0; i < rows; ++i) {

@@ -78,6 +78,7 @@ class IntervalTable {
  private:
   struct Part;
   struct Row;
+  class Rows;
   struct Waiting;
   struct Gone;
   class Making;
@@ -87,8 +88,7 @@ class IntervalTable {
                   IntervalCounts& counts);
   static void MoveWatermarks(Part& part, const JoiningRows& events, const JoiningRows& others);
   void LetGo(Part& part, std::vector<Gone>& gone, IntervalCounts& counts);
-  static std::span<Row> Partners(std::vector<Row>& rows, int64_t from, int64_t to,
-                                 IntervalCounts& counts);
+  static std::span<Row> Partners(Rows& of_key, int64_t from, int64_t to, IntervalCounts& counts);
   static Row RowOf(const JoiningRows& rows, size_t row, const StoredRowLayout& layout);
 
   const IntervalJoin& join_;

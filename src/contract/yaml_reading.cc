@@ -20,6 +20,9 @@ std::string_view NameOf(YamlNode::Kind kind) {
 
 namespace {
 
+// Two of them added to any time of a calendar stay within 64 bits of microseconds.
+constexpr base::Duration kLongestDuration = std::chrono::hours(24) * 365'250;
+
 bool ExpectKind(const YamlNode& node, YamlNode::Kind kind, std::string_view what,
                 DiagnosticReport& report) {
   if (node.kind == kind) return true;
@@ -147,7 +150,12 @@ std::optional<base::Duration> ReadDuration(const YamlNode& node, std::string_vie
   const auto text = ReadText(node, what, report);
   if (!text) return std::nullopt;
   const auto value = base::ParseDuration(*text);
-  if (value && value->count() > 0) return *value;
+  if (value && value->count() > 0 && *value <= kLongestDuration) return *value;
+  if (value && *value > kLongestDuration) {
+    report.Error(DiagnosticCode::kBadDuration, node.place,
+                 fmt::format("{}: {} is longer than a thousand years", what, *text));
+    return std::nullopt;
+  }
   report.Error(
       DiagnosticCode::kBadDuration, node.place,
       fmt::format("{} must be a span of time, here is `{}`", what, *text),

@@ -39,7 +39,7 @@ std::optional<int64_t> ReadInteger(const YamlNode& node, std::string_view what,
                                    DiagnosticReport& report);
 std::optional<double> ReadNumber(const YamlNode& node, std::string_view what,
                                  DiagnosticReport& report);
-// Zero and negative spans are refused.
+// Zero, negative spans and those of over a thousand years are refused.
 std::optional<base::Duration> ReadDuration(const YamlNode& node, std::string_view what,
                                            DiagnosticReport& report);
 // Letters, digits, underscores; no digit first; at most 64 bytes.

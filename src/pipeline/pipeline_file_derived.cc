@@ -71,6 +71,7 @@ void PipelineReader::AddDerived(std::string name, Derivation derivation) {
     rows_per_second_.emplace(name, rate->second);
   stream.name = std::move(name);
   stream.contract = nullptr;
+  stream.table.reset();
   stream.derivation = std::make_shared<const Derivation>(std::move(derivation));
   definition_.streams.push_back(std::move(stream));
 }

@@ -36,7 +36,8 @@ pipeline::PipelineRef Define() {
       "headrace: 1\npipeline: p\npromise: {budget: {p99: 200ms}}\nclock: events\nstreams:\n"
       "  shops: {contract: c.yaml, source: {delta: shops, every: 1s}, time: {event: at, late: "
       "1h}}\n"
-      "views:\n  note: {from: shops, by: note, over: [1h], features: {n: count(*)}}\n",
+      "  noted: {from: shops, where: note is not null}\n"
+      "views:\n  note: {from: noted, by: note, over: [1h], features: {n: count(*)}}\n",
       [](const std::string&) {
         return base::Result<std::string>(std::string(tables::foreign_table::kContract));
       });

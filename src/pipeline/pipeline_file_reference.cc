@@ -65,7 +65,7 @@ in silence. `examples/flights/pipeline.yaml` is a complete one. This page is gen
 - Inside `{braces}` a text with an open parenthesis may hold commas: `{p90: quantile(delay, 0.9)}`. Plain YAML would cut it
   there, so quote it if other tools read the file.
 - Anchors, aliases, tags and further documents are refused. The file may have 1 MiB and 24 levels.
-- Views without `over` remember from the beginning and may hold only `last()` and `time_since_last()`.
+- Views without `over` remember from the beginning; [aggregates.md](aggregates.md) says which aggregates they may hold.
 - A stream is late by event time: `time.late` behind the newest. `history.arrived` says when past rows became known; under
   `clock: events` it counts for every row, and answers and training rows say that it was assumed.
 )";

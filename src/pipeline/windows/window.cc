@@ -23,7 +23,10 @@ bool IsWholeDays(base::Duration length) { return length % kDay == base::Duration
 // The first instant of a day, counted from 1970-01-01 on the zone's calendar.
 int64_t StartOfDay(const base::TimeZone& zone, int64_t day) {
   const int64_t midnight = day * (kDayUs / kSecondUs);
-  const int64_t instant = zone.InstantOf(midnight);
+  int64_t instant = zone.InstantOf(midnight);
+  // A midnight that was never shown: the day began when the clock was put past it.
+  if (const auto period = zone.PeriodAt(instant); instant + period.offset > midnight)
+    instant = period.begin;
   // A midnight that was shown twice began the day when it was shown first.
   const int64_t earlier = midnight - zone.PeriodAt(instant - 1).offset;
   const bool twice = earlier < instant && earlier + zone.PeriodAt(earlier).offset == midnight;

@@ -75,6 +75,15 @@ TEST(Window, AMidnightThatIsShownTwiceBeginsTheDayTheFirstTime) {
   EXPECT_EQ(Shown(day, "2026-03-08T05:30:00Z"), "2026-03-08T05:00:00Z .. 2026-03-08T05:30:00Z");
 }
 
+// Toronto's clocks went from 23:30 to 0:30.
+TEST(Window, AMidnightThatIsNeverShownBeginsTheDayWhenItWasPassed) {
+  using enum Window::Kind;
+  EXPECT_EQ(Shown(Tumbling("1d", "America/Toronto", kTumbling), "1919-03-31T04:40:00Z"),
+            "1919-03-31T04:30:00Z .. 1919-03-31T04:40:00Z");
+  EXPECT_EQ(Shown(Tumbling("1d", "America/Toronto", kPreviousTumbling), "1919-03-31T05:10:00Z"),
+            "1919-03-30T05:00:00Z .. 1919-03-31T04:29:59.999999Z");
+}
+
 TEST(Window, HoppingIsTheLastWholeOne) {
   Window window(std::chrono::hours(1));
   window.kind = Window::Kind::kHopping;

@@ -157,9 +157,8 @@ std::string TimeGate::Reason(Verdict verdict, Timestamp at, base::StreamId strea
   if (verdict == Verdict::kNoTime) return "the row has no event time: send one";
   if (verdict == Verdict::kLate)
     return fmt::format(
-        "{} is more than {} behind {}, the newest event time of the stream: raise `late`, or "
-        "replay "
-        "the row from the dead letters",
+        "{} is more than {} behind {}, the newest event time of the stream: raise `late`, then "
+        "replay the row from the dead letters",
         time, base::FormatDuration(timing.late), shown(newest(stream)));
   if (mode_ == ClockMode::kWall)
     return fmt::format("{} is more than {} ahead of the log clock, {}: mend the sender's clock",

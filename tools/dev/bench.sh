@@ -1,5 +1,4 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034  # BENCH is read by build.sh
 # Benchmarks: ratios against a named peer of the same run; the last line is one JSON object.
 
 run_bench() {
@@ -23,7 +22,7 @@ bench_delta() {
   setup_build
   setup_dev
   apt_install_list tools/apt-bench.txt
-  BENCH=ON
+  setup_bench_build
   build_target headrace_delta_commits
   PYTHONPATH="$ROOT/bench/log" "$VENV/bin/python" bench/delta/delta_bench.py \
     --program "$BUILD/bench/delta/headrace_delta_commits" --folder "$STATE/bench/delta" \
@@ -51,7 +50,7 @@ bench_features() {
   apt_install_list tools/apt-bench.txt
   local flink=()
   if setup_flink; then flink=(--flink-jars "$STATE/flink/lib" --flink-classes "$STATE/flink/classes"); fi
-  BENCH=ON
+  setup_bench_build
   build_target headrace_window_rate headrace_engine_rate headrace_write_card_events
   PYTHONPATH="$ROOT/bench/log:$ROOT/bench/peers" "$VENV/bin/python" bench/features/features_bench.py \
     --programs "$BUILD/bench/features" --folder "$STATE/bench/features" \
@@ -62,7 +61,7 @@ bench_flow() {
   setup_build
   setup_flights
   apt_install_list tools/apt-bench.txt
-  BENCH=ON
+  setup_bench_build
   build_target headrace headrace_lookup_client
   PYTHONPATH="$ROOT/examples/flights:$ROOT/bench/log" "$VENV/bin/python" bench/flow/flow.py --headrace "$BUILD/apps/headrace/headrace" \
     --lookup-client "$BUILD/bench/flow/headrace_lookup_client" --source "$FLIGHTS" --folder "$STATE/bench" "$@"
@@ -72,7 +71,7 @@ bench_log() {
   setup_build
   apt_install_list tools/apt-bench.txt
   setup_kafka
-  BENCH=ON
+  setup_bench_build
   build_target headrace headrace_log_load
   PYTHONPATH="$ROOT/examples/flights:$ROOT/bench/peers" "$VENV/bin/python" bench/log/log_bench.py \
     --headrace "$BUILD/apps/headrace/headrace" --load-client "$BUILD/bench/log/headrace_log_load" \
@@ -83,7 +82,7 @@ bench_nexmark() {
   setup_build
   setup_dev
   apt_install_list tools/apt-bench.txt
-  BENCH=ON
+  setup_bench_build
   build_target headrace_write_nexmark headrace_nexmark_filters headrace_nexmark_windows
   PYTHONPATH="$ROOT/bench/log" "$VENV/bin/python" bench/nexmark/nexmark_bench.py \
     --programs "$BUILD/bench/nexmark" --folder "$STATE/bench/nexmark" "$@"
@@ -92,7 +91,7 @@ bench_nexmark() {
 bench_recovery() {
   setup_build
   apt_install_list tools/apt-bench.txt
-  BENCH=ON
+  setup_bench_build
   build_target headrace headrace_log_load headrace_steady_sender
   PYTHONPATH="$ROOT/bench/log:$ROOT/bench/peers" "$VENV/bin/python" bench/recovery/recovery_bench.py \
     --headrace "$BUILD/apps/headrace/headrace" --sender "$BUILD/bench/recovery/headrace_steady_sender" \
@@ -114,7 +113,7 @@ bench_serving() {
   setup_dev
   setup_feast
   apt_install_list tools/apt-bench.txt
-  BENCH=ON
+  setup_bench_build
   build_target headrace headrace_lookup_client headrace_constant_server
   PYTHONPATH="$ROOT/bench/log:$ROOT/bench/peers" "$VENV/bin/python" bench/serving/serving_bench.py \
     --headrace "$BUILD/apps/headrace/headrace" --lookup-client "$BUILD/bench/flow/headrace_lookup_client" \

@@ -24,6 +24,7 @@ run_check() {
   setup_build
   setup_dev
   setup_check
+  setup_bench_build # so that it is linted
   configure
   step "layers" python3 tools/check_layers.py
   step "format C++" check_cpp_format

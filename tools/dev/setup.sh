@@ -80,6 +80,13 @@ setup_spark() {
   setup_jars spark tests/spark/pom.xml -DincludeGroupIds=io.delta,io.unitycatalog
 }
 
+# What is built from here on has bench/, too.
+setup_bench_build() {
+  apt_install_list tools/apt-bench-build.txt
+  # shellcheck disable=SC2034  # read by build.sh
+  BENCH=ON
+}
+
 setup_check() { apt_install_list tools/apt-check.txt; }
 
 # The jars of a pom, as it pins them, in .dev/NAME/lib.

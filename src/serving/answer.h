@@ -43,12 +43,13 @@ struct EventAhead {
   std::function<bool(base::EpochId)> is_absent;
 };
 
-// A question about `rows` entity rows. All input columns are equally long.
+// A question about some entity rows. All input columns are equally long.
 struct FeatureQuery {
   std::string service;  // a service's name, or, when empty, features:
   std::vector<std::string>
       features;  // "view:feature", "view.feature", "view.*" or the name of an on-request feature
   std::vector<InputColumn> inputs;
+  size_t rows = 1;  // where what is asked needs no column; else they say it
   std::optional<base::Timestamp> as_of;
   // The event that the question is about: the answer is as of its time at the earliest, and views
   // with `self: excluded` leave it out.

@@ -68,8 +68,15 @@ struct RowScratch {
   std::vector<pipeline::ViewSet::ViewKey> asked;
 };
 
+std::unexpected<base::Error> TooManyRows(size_t rows_max, const std::string& field) {
+  return base::Fail(InputError(
+      "more than " + std::to_string(rows_max) + " rows in one request: ask in parts", field));
+}
+
 base::Result<BoundInputs> Bind(const AnswerPlan& plan, const FeatureQuery& query, size_t rows_max) {
   BoundInputs bound;
+  if (plan.inputs.empty()) bound.rows = query.rows;
+  if (bound.rows > rows_max) return TooManyRows(rows_max, "entities");
   for (const PlanInput& input : plan.inputs) {
     HR_TRY(const InputColumn* const given, InputNamed(query.inputs, input.name));
     if (given == nullptr) {
@@ -85,10 +92,7 @@ base::Result<BoundInputs> Bind(const AnswerPlan& plan, const FeatureQuery& query
                          " values, the columns before it " + std::to_string(bound.rows),
                      input.name));
     bound.rows = given->values.size();
-    if (bound.rows > rows_max)
-      return base::Fail(
-          InputError("more than " + std::to_string(rows_max) + " rows in one request: ask in parts",
-                     input.name));
+    if (bound.rows > rows_max) return TooManyRows(rows_max, input.name);
     std::vector<columns::Value>& values = bound.values.emplace_back();
     values.reserve(bound.rows);
     for (const columns::Value& value : given->values) {

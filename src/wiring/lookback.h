@@ -78,6 +78,7 @@ struct PastRequest {
   std::string service;  // or
   std::vector<std::string> features;
   std::vector<serving::InputColumn> inputs;
+  size_t rows = 1;                       // as of FeatureQuery
   std::optional<base::EpochId> epoch;    // as of ExplainRequest
   std::optional<base::Timestamp> as_of;  // likewise
   RowSource source = RowSource::kEither;

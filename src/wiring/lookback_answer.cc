@@ -38,16 +38,24 @@ std::unexpected<Error> WrongInput(const std::string& field, std::string message)
   return Fail(Error(ErrorCode::kInvalidInput, std::move(message)).With("field", field));
 }
 
+std::unexpected<Error> TooManyRows(const std::string& field) {
+  return WrongInput(field, fmt::format("more than {} rows in one question about the past",
+                                       Lookback::kEntityRowsMax));
+}
+
 // The plan's inputs row by row.
-Result<std::vector<std::vector<Value>>> RowsOfInputs(
-    const serving::AnswerPlan& plan, const std::vector<serving::InputColumn>& given) {
+Result<std::vector<std::vector<Value>>> RowsOfInputs(const serving::AnswerPlan& plan,
+                                                     const PastRequest& request) {
   std::vector<std::vector<Value>> rows;
+  if (plan.inputs.empty()) {
+    if (request.rows > Lookback::kEntityRowsMax) return TooManyRows("entities");
+    rows.resize(request.rows);
+  }
   for (const serving::PlanInput& input : plan.inputs) {
-    HR_TRY(const serving::InputColumn* const column, serving::InputNamed(given, input.name));
+    HR_TRY(const serving::InputColumn* const column,
+           serving::InputNamed(request.inputs, input.name));
     if (column == nullptr) return WrongInput(input.name, fmt::format("missing `{}`", input.name));
-    if (column->values.size() > Lookback::kEntityRowsMax)
-      return WrongInput(input.name, fmt::format("more than {} rows in one question about the past",
-                                                Lookback::kEntityRowsMax));
+    if (column->values.size() > Lookback::kEntityRowsMax) return TooManyRows(input.name);
     if (&input == &plan.inputs.front()) rows.resize(column->values.size());
     if (rows.size() != column->values.size())
       return WrongInput(input.name, fmt::format("`{}` has {} values, the columns before it {}",
@@ -83,7 +91,7 @@ Result<Lookback::Asked> Lookback::Compile(const PastRequest& request,
   if (caller != nullptr)
     HR_TRY_VOID(
         serving::CheckPlan(*caller, definition, pipeline::FindRestricted(definition), *asked.plan));
-  HR_TRY(asked.inputs, RowsOfInputs(*asked.plan, request.inputs));
+  HR_TRY(asked.inputs, RowsOfInputs(*asked.plan, request));
   for (const std::vector<Value>& row : asked.inputs) {
     for (const serving::PlanView& view : asked.plan->views) {
       KeyOfView key{.view = view.view, .values = {}, .bytes = {}};

@@ -315,6 +315,7 @@ Result<Timed<PastRequest>> ParsePastRequest(const protocols::HttpRequest& reques
   timed.request.service = std::move(parsed->query.service);
   timed.request.features = std::move(parsed->query.features);
   timed.request.inputs = std::move(parsed->query.inputs);
+  timed.request.rows = parsed->query.rows;
   timed.request.as_of = parsed->query.as_of;
   for (const char* name : {"epoch", "deadline_ms", "source"}) {
     const auto text = request.Query(name);

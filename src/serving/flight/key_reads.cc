@@ -74,6 +74,7 @@ Result<ingest::FlightBatch> KeyReads::Answer(const arrow::RecordBatch& rows,
   HR_TRY_VOID(ReadBatchRequest(metadata, query));
   HR_TRY(const columns::ColumnBatch inputs, ImportInputs(rows, layout_.inputs()));
   query.inputs = InputsOf(inputs);
+  query.rows = inputs.rows();
   HR_TRY(const FeatureAnswer answer, Read(query));
   HR_TRY_VOID(FollowDefinition(answer));
   ingest::FlightBatch reply;

@@ -96,6 +96,17 @@ TEST_F(KeyReadsTest, OtherColumnsArePassedOverAndMissingOnesNamed) {
   EXPECT_NE(missing.error().message().find("`destination`"), std::string::npos);
 }
 
+TEST_F(KeyReadsTest, WhatNeedsNoKeyHasTheRowsOfTheBatch) {
+  trips_.Apply({{0, "ORD", "ATL", 1, 10}});
+  auto reads = Open(R"({"features":["fixed"]})", *Origins({})->schema());
+  ASSERT_TRUE(reads.has_value()) << reads.error().ToString();
+  const auto reply = (*reads)->Answer(*Origins({"ORD", "ATL", "none"}), "");
+  ASSERT_TRUE(reply.has_value()) << reply.error().ToString();
+  ASSERT_EQ(reply->rows->num_rows(), 3);
+  EXPECT_EQ(reply->rows->GetColumnByName("fixed")->length(), 3);
+  EXPECT_EQ(StatusOf(*reply->rows, "fixed", 2), "PRESENT");
+}
+
 TEST_F(KeyReadsTest, ABatchMayAskForItsOwnTime) {
   trips_.Apply({{0, "ORD", "ATL", 1, 10}});
   trips_.Apply({{5, "ORD", "ATL", 1, 10}});

@@ -209,6 +209,7 @@ std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::Htt
       });
   if (!taken) return std::unexpected(std::move(taken).error());
   if (!entities) return Wrong("missing", {"entities"}, "Field required");
+  if (!out.query.inputs.empty()) out.query.rows = out.query.inputs[0].values.size();
   if (out.query.service.empty() && out.query.features.empty())
     return Wrong("value_error", {"features"},
                  "No features specified for retrieval: name a feature_service or some features");

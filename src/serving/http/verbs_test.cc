@@ -187,6 +187,15 @@ TEST_F(VerbsTest, SaysWhatIsWrongWithABody) {
   EXPECT_EQ(feast.body, R"("missing join key `origin`")");
 }
 
+TEST_F(VerbsTest, WhatNeedsNoKeyHasTheRowsOfItsEntities) {
+  const HttpResponse two = Ask(R"({"features": ["fixed"], "entities": {"x": [1, 2]}})");
+  EXPECT_NE(two.body.find(R"({"values":[8,8],"statuses":["PRESENT","PRESENT"])"), std::string::npos)
+      << two.body;
+  const HttpResponse one = Ask(R"({"features": ["fixed"], "entities": {}})");
+  EXPECT_NE(one.body.find(R"({"values":[8],"statuses":["PRESENT"])"), std::string::npos)
+      << one.body;
+}
+
 TEST_F(VerbsTest, AnswersUnderFeastInItsMode) {
   const std::string body =
       R"({"features": ["origin@latest:trips_1h"], "entities": {"x": ["ORD"]}})";

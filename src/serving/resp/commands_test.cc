@@ -210,6 +210,12 @@ TEST_F(Resp, ServicesOfOneEpoch) {
     EXPECT_EQ(ask(c.command).substr(0, c.answer.size()), c.answer) << c.command;
 }
 
+TEST_F(Resp, AServiceThatNeedsNoKeyHasOneRow) {
+  trips.CutOver(testing::TripsWithFresh("{features: [fixed]}"), {{61, "ORD", "ATL", 7, 20}});
+  EXPECT_EQ(ask("features.get fresh key x 1").substr(0, 5), "*10 $");
+  EXPECT_NE(ask("features.get fresh key x 1").find("features *2 $5 fixed $1 8"), std::string::npos);
+}
+
 TEST_F(Resp, WaitsForAnEpoch) {
   // The handler keeps the promise; the executor of those who wait is driven by hand.
   EXPECT_EQ(ask("features.get fresh MIN_EPOCH 3 DEADLINE 1000 KEY origin ORD"), "");

@@ -52,8 +52,8 @@ struct Trip {
 
 enum class ClockOf : uint8_t { kEvents, kWall };
 
-// Views origin (1h, 24h), route (24h) and driver (1h, ttl 2h) of one stream; on_request trend and
-// late_by; services trip and fresh (max_lag 10m).
+// Views origin (1h, 24h), route (24h), driver (1h, ttl 2h) and seen (a list, 24h) of one stream;
+// on_request fixed (of nothing), trend and late_by; services trip and fresh (max_lag 10m).
 class ServedTrips {
  public:
   explicit ServedTrips(ClockOf clock = ClockOf::kEvents, AnswerLimits limits = {});

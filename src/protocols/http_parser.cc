@@ -7,6 +7,7 @@
 #include "protocols/http_parser.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 
 #include "protocols/head_lines.h"
@@ -36,8 +37,11 @@ bool IsForeignVersion(std::string_view head) {
 
 class HttpRequestParser::Impl {
  public:
-  Impl(const HttpLimits& limits, base::MemoryBudget& budget, HeadCheck check)
-      : limits_(limits), budget_(budget), check_(std::move(check)) {}
+  Impl(const HttpLimits& limits, base::MemoryBudget& budget, HeadCheck check, BodyLimit body_limit)
+      : limits_(limits),
+        budget_(budget),
+        check_(std::move(check)),
+        body_limit_(std::move(body_limit)) {}
 
   size_t Feed(std::string_view bytes) {
     size_t used = 0;
@@ -136,12 +140,19 @@ class HttpRequestParser::Impl {
     TakeTarget();
     if (state_ == State::kFailed) return;
     keep_alive_ = head_.keep_alive;
-    const ChunkLimits limits{limits_.body_bytes_max, limits_.chunk_line_bytes_max,
+    body_bytes_max_ = BodyBytesMax();
+    const ChunkLimits limits{body_bytes_max_, limits_.chunk_line_bytes_max,
                              limits_.header_bytes_max};
     body_.emplace(head_.framing, head_.length, limits, &budget_);
     state_ = State::kBody;
     JudgeBody();
     continue_ = state_ == State::kBody && head_.version == 11 && Has("expect");
+  }
+  uint64_t BodyBytesMax() const {
+    if (!body_limit_ || head_.framing == Framing::kNone) return limits_.body_bytes_max;
+    const uint64_t declared =
+        head_.framing == Framing::kLength ? head_.length : std::numeric_limits<uint64_t>::max();
+    return std::min(limits_.body_bytes_max, body_limit_(*head_.method, target_.path, declared));
   }
   bool Has(std::string_view name) const {
     return std::any_of(head_.fields.begin(), head_.fields.end(),
@@ -162,7 +173,7 @@ class HttpRequestParser::Impl {
       case HttpBody::State::kComplete: state_ = State::kComplete; return;
       case HttpBody::State::kMalformed: return Malformed("a chunk that breaks the chunked coding");
       case HttpBody::State::kTooLarge:
-        return Fail(413, "a body over the limit of " + std::to_string(limits_.body_bytes_max) +
+        return Fail(413, "a body over the limit of " + std::to_string(body_bytes_max_) +
                              " bytes: send it in pieces");
       case HttpBody::State::kOverBudget:
         return Fail(503, "no memory left for this body: repeat it later, or in smaller pieces",
@@ -173,18 +184,20 @@ class HttpRequestParser::Impl {
   const HttpLimits limits_;
   base::MemoryBudget& budget_;
   const HeadCheck check_;
+  const BodyLimit body_limit_;
   std::string text_;  // of the head, while it comes
   HeadLines lines_;
   RequestHead head_;
   Target target_;
   std::optional<HttpBody> body_;
+  uint64_t body_bytes_max_ = 0;  // of body_
   int skipped_ = 0;
   bool continue_ = false;
 };
 
 HttpRequestParser::HttpRequestParser(const HttpLimits& limits, base::MemoryBudget& budget,
-                                     HeadCheck check)
-    : impl_(std::make_unique<Impl>(limits, budget, std::move(check))) {}
+                                     HeadCheck check, BodyLimit body_limit)
+    : impl_(std::make_unique<Impl>(limits, budget, std::move(check), std::move(body_limit))) {}
 HttpRequestParser::~HttpRequestParser() = default;
 size_t HttpRequestParser::Feed(std::span<const uint8_t> bytes) {
   return impl_->Feed({reinterpret_cast<const char*>(bytes.data()), bytes.size()});

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/memory_budget.h"
 #include "base/result.h"
@@ -28,6 +29,10 @@ struct HttpLimits {
 struct RequestHead;
 // Looks at a head that is right before anything of its body is kept.
 using HeadCheck = std::function<std::optional<HeadRefusal>(const RequestHead&)>;
+// How many bytes a body may have by the request's method and path, whatever the limits say;
+// `declared` by its head, or all there are.
+using BodyLimit =
+    std::function<uint64_t(HttpMethod method, std::string_view path, uint64_t declared)>;
 
 // One connection's requests. Not thread-safe.
 class HttpRequestParser {
@@ -40,7 +45,8 @@ class HttpRequestParser {
     kFailed,    // failure() and failure_status() say why; nothing more is read
   };
 
-  HttpRequestParser(const HttpLimits& limits, base::MemoryBudget& budget, HeadCheck check = {});
+  HttpRequestParser(const HttpLimits& limits, base::MemoryBudget& budget, HeadCheck check = {},
+                    BodyLimit body_limit = {});
   ~HttpRequestParser();
 
   // Uses bytes up to the end of one request; returns how many. Call Take() when complete, before

@@ -61,10 +61,30 @@ HttpResponse NotAllowed(const RouteNeed& need, const HttpRequest& request) {
 
 }  // namespace
 
-void HttpRouter::Need(HttpMethod method, std::string_view pattern, RouteNeed need) {
+HttpRouter::Route* HttpRouter::Mounted(HttpMethod method, std::string_view pattern) {
   const std::vector<std::string_view> segments = Split(pattern);
   for (Route& route : routes_)
-    if (route.method == method && std::ranges::equal(route.segments, segments)) route.need = need;
+    if (route.method == method && std::ranges::equal(route.segments, segments)) return &route;
+  return nullptr;
+}
+
+void HttpRouter::Need(HttpMethod method, std::string_view pattern, RouteNeed need) {
+  if (Route* const route = Mounted(method, pattern)) route->need = need;
+}
+
+void HttpRouter::LimitBody(HttpMethod method, std::string_view pattern, uint64_t bytes_max) {
+  Route* const route = Mounted(method, pattern);
+  HR_CHECK(route != nullptr, "a limit is of a route");
+  route->body_bytes_max = bytes_max;
+  least_body_max_ = std::min(least_body_max_, bytes_max);
+}
+
+uint64_t HttpRouter::BodyBytesMax(HttpMethod method, std::string_view path,
+                                  uint64_t declared) const {
+  if (declared <= least_body_max_) return kNoLimit;
+  std::string allowed;
+  const Route* const route = Find(method, Split(path), allowed);
+  return route == nullptr ? kNoLimit : route->body_bytes_max;
 }
 
 void HttpRouter::Add(HttpMethod method, std::string_view pattern, HttpHandler handler) {

@@ -2,6 +2,8 @@
 // Which handler answers which method and path. Several rooms mount their verbs on one router, and
 // so on one port.
 
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,6 +39,11 @@ class HttpRouter {
   // kAdmin.
   void Need(HttpMethod method, std::string_view pattern, RouteNeed need);
 
+  // Bodies of requests to the route of this pattern have at most so many bytes.
+  void LimitBody(HttpMethod method, std::string_view pattern, uint64_t bytes_max);
+  // How many a body may have by its route; `declared` by its head (all there are: it does not say).
+  uint64_t BodyBytesMax(HttpMethod method, std::string_view path, uint64_t declared) const;
+
   // Takes every request that no pattern matches, whatever its method.
   void AddOtherwise(HttpHandler handler) { otherwise_ = std::move(handler); }
 
@@ -48,19 +55,25 @@ class HttpRouter {
   void Dispatch(HttpRequest request, HttpReply reply) const;
 
  private:
+  static constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
   struct Route {
     HttpMethod method;
     std::vector<std::string> segments;  // "{stream}" kept with its braces
     size_t names = 0;                   // how many are in braces
     HttpHandler handler;
     RouteNeed need;
+    uint64_t body_bytes_max = kNoLimit;
   };
   // Best route for the path; `allowed` gathers the methods of all that match.
   const Route* Find(HttpMethod method, const std::vector<std::string_view>& segments,
                     std::string& allowed) const;
 
+  // The route that was mounted with this pattern; null when there is none.
+  Route* Mounted(HttpMethod method, std::string_view pattern);
+
   std::vector<Route> routes_;
   HttpHandler otherwise_;
+  uint64_t least_body_max_ = kNoLimit;  // of all routes
 };
 
 }  // namespace headrace::protocols

@@ -14,8 +14,12 @@ constexpr size_t kUncharged = 4096;  // smaller answers are covered by the conne
 HttpSession::HttpSession(HttpServing& serving, env::Connection& connection)
     : serving_(serving),
       connection_(connection),
-      parser_(serving.options.limits, serving.budget,
-              [this](const RequestHead& head) { return CheckHead(head); }),
+      parser_(
+          serving.options.limits, serving.budget,
+          [this](const RequestHead& head) { return CheckHead(head); },
+          [this](HttpMethod method, std::string_view path, uint64_t declared) {
+            return router().BodyBytesMax(method, path, declared);
+          }),
       unread_(serving.budget) {}
 
 void HttpSession::OnBytes(std::span<const uint8_t> bytes) {
@@ -111,7 +115,7 @@ void HttpSession::DispatchRequest() {
         Answer(number, std::move(response));
       });
   });
-  serving_.router.load(std::memory_order_acquire)->Dispatch(std::move(request), std::move(reply));
+  router().Dispatch(std::move(request), std::move(reply));
 }
 
 void HttpSession::Refuse(const base::Error& error, int status) {

@@ -64,6 +64,7 @@ class HttpSession final : public env::Session {
     return !input_closed_ && slots_.size() < serving_.options.pipelined_max &&
            !connection_.choked();
   }
+  const HttpRouter& router() const { return *serving_.router.load(std::memory_order_acquire); }
   std::string_view Date();
 
   HttpServing& serving_;

@@ -120,7 +120,8 @@ void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& g
                               .ready = [] { return base::Result<void>(); },
                               .status = [&core] { return core.StatusJson(); },
                               .metrics = [&core] { return core.MetricsText(); },
-                              .flip = {}};
+                              .flip = {},
+                              .budget = &core.budget()};
   if (faults == DemoFaults::kOn)
     verbs.flip = [&core](const std::string& view, const columns::KeyBytes& key) {
       return core.CorruptForDemonstration(view, key);

@@ -17,8 +17,8 @@ namespace headrace::serving {
 using BodyField = std::function<std::expected<void, FieldProblem>(
     std::string_view name, const simdjson::dom::element& value)>;
 
-// Each field in the order of the body, up to the first that is refused; they are valid until this
-// thread reads the next body. The body's own problems are Feast's: "missing", "json_invalid", or
+// Each field in the order of the body, up to the first that is refused; they are valid until it
+// returns. The body's own problems are Feast's: "missing", "json_invalid", or
 // that it is no dictionary.
 std::expected<void, FieldProblem> ForEachBodyField(const protocols::HttpRequest& request,
                                                    const BodyField& read);

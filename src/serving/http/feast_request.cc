@@ -16,6 +16,7 @@ namespace dom = simdjson::dom;
 using columns::Value;
 
 constexpr size_t kEntitiesMax = 1024;
+constexpr AnswerLimits kLimits;
 
 using Checked = std::expected<void, FieldProblem>;
 
@@ -55,6 +56,10 @@ Checked ReadEntities(const dom::element& element, FeastRequest& out) {
     dom::array values;
     if (given.get(values))
       return Wrong("list_type", {"entities", column.name}, "Input should be a valid list");
+    if (values.size() > kLimits.rows_max)
+      return Wrong(
+          "value_error", {"entities", column.name},
+          "more than " + std::to_string(kLimits.rows_max) + " rows in one request: ask in parts");
     column.values.reserve(values.size());
     for (const dom::element value : values) {
       auto scalar = Scalar(value);
@@ -90,6 +95,9 @@ Checked ReadFeatures(const dom::element& element, FeastRequest& out) {
   if (element.is_null()) return {};
   if (element.get(features))
     return Wrong("list_type", {"features"}, "Input should be a valid list");
+  if (features.size() > kLimits.features_max)
+    return Wrong("value_error", {"features"},
+                 "more than " + std::to_string(kLimits.features_max) + " features in one request");
   out.query.features.reserve(features.size());
   for (const dom::element feature : features) {
     std::string_view name;

@@ -1,6 +1,7 @@
 #pragma once
 // The body of POST /get-online-features, as Feast 0.67 takes it, with our own fields beside.
 
+#include <cstdint>
 #include <expected>
 #include <optional>
 #include <string>
@@ -20,6 +21,9 @@ enum class StatusMode : uint8_t { kStrict, kFeast };
 constexpr std::string_view PrefixOf(StatusMode mode) {
   return mode == StatusMode::kFeast ? "/feast" : "";
 }
+
+// Of a request's body; more is refused by its head. The most rows with a dozen keys have less.
+inline constexpr uint64_t kReadBytesMax = 4U << 20;
 
 struct FeastRequest {
   FeatureQuery query;

@@ -16,13 +16,24 @@ using protocols::HttpReply;
 using protocols::HttpRequest;
 using protocols::HttpResponse;
 
-void GetOnlineFeatures(AnswerService& answers, StatusMode mode, const HttpRequest& request,
+// What a long body becomes: a document of some 14 times its bytes, and values.
+base::Result<base::MemoryCharge> ChargeReading(base::MemoryBudget* budget, size_t body_bytes) {
+  constexpr size_t kUncharged = 64U << 10;
+  constexpr uint64_t kBytesOfEach = 32;
+  if (budget == nullptr || body_bytes <= kUncharged) return base::MemoryCharge();
+  return budget->TryCharge(base::MemoryAccount::kReplies, kBytesOfEach * body_bytes);
+}
+
+void GetOnlineFeatures(const ServingVerbs& verbs, StatusMode mode, const HttpRequest& request,
                        HttpReply reply) {
+  auto charge = ChargeReading(verbs.budget, request.body.size());
+  if (!charge) return reply.Send(protocols::ProblemResponse(charge.error(), 503));
   auto parsed = ParseFeastRequest(request, mode);
   if (!parsed) return reply.Send(RequestProblemResponse(parsed.error(), mode));
   FeatureQuery query = std::move(parsed->query);
+  AnswerService& answers = *verbs.answers;
   answers.AnswerWhenVisible(
-      std::move(query), [&answers, parsed = std::move(*parsed),
+      std::move(query), [&answers, parsed = std::move(*parsed), charge = std::move(*charge),
                          reply = std::move(reply)](base::Result<FeatureAnswer> answer) mutable {
         if (answer) return reply.Send(AnswerResponse(*answer, parsed));
         reply.Send(AnswerErrorResponse(answer.error(), parsed.mode, answers.definition()->name));
@@ -54,10 +65,11 @@ void MountServing(protocols::HttpRouter& router, ServingVerbs mounted) {
   };
   for (const StatusMode mode : {StatusMode::kStrict, StatusMode::kFeast}) {
     const std::string before(PrefixOf(mode));
-    router.Add(HttpMethod::kPost, before + "/get-online-features",
-               [verbs, mode](const HttpRequest& request, HttpReply reply) {
-                 GetOnlineFeatures(*verbs->answers, mode, request, std::move(reply));
-               });
+    const std::string read = before + "/get-online-features";
+    router.Add(HttpMethod::kPost, read, [verbs, mode](const HttpRequest& request, HttpReply reply) {
+      GetOnlineFeatures(*verbs, mode, request, std::move(reply));
+    });
+    router.LimitBody(HttpMethod::kPost, read, kReadBytesMax);
     answer(HttpMethod::kGet, before + "/health",
            [](const ServingVerbs&, const HttpRequest&) { return HttpResponse{}; });
   }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "base/memory_budget.h"
 #include "base/result.h"
 #include "columns/key.h"
 #include "protocols/http_router.h"
@@ -19,6 +20,8 @@ struct ServingVerbs {
   std::function<std::string()> metrics;       // Prometheus text
   // Demonstration only; empty: POST /debug/flip does not exist.
   std::function<base::Result<void>(const std::string& view, const columns::KeyBytes& key)> flip;
+  // Asked for the memory that a long request takes while it is read; null: not asked.
+  base::MemoryBudget* budget = nullptr;
 };
 
 // POST /get-online-features, GET /health, /ready, /status, /metrics, /views; POST /debug/flip.

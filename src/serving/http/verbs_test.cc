@@ -187,6 +187,54 @@ TEST_F(VerbsTest, SaysWhatIsWrongWithABody) {
   EXPECT_EQ(feast.body, R"("missing join key `origin`")");
 }
 
+TEST_F(VerbsTest, ALongRequestIsChargedWhileItIsRead) {
+  base::MemoryBudget budget(4U << 20);
+  protocols::HttpRouter router;
+  MountServing(router, {.answers = trips_.service.get(), .budget = &budget});
+  const auto ask = [&](size_t bytes) {
+    protocols::HttpRequest request;
+    request.method = HttpMethod::kPost;
+    request.path = "/get-online-features";
+    request.body = R"({"features": ["origin:trips_1h"], "entities": {"origin": ["ORD"]}})";
+    request.body.resize(bytes, ' ');
+    int status = 0;
+    router.Dispatch(std::move(request), protocols::HttpReply([&](const HttpResponse& response) {
+                      status = response.status;
+                    }));
+    return status;
+  };
+  EXPECT_EQ(ask(100'000), 200);
+  EXPECT_EQ(ask(200'000), 503);
+  EXPECT_EQ(budget.used_bytes(), 0U);
+}
+
+TEST_F(VerbsTest, TooMuchIsRefusedWhileItIsRead) {
+  const auto repeated = [](std::string_view item, size_t times) {
+    std::string list;
+    for (size_t i = 0; i < times; ++i) list.append(i == 0 ? "" : ",").append(item);
+    return "[" + list + "]";
+  };
+  const std::string features = R"("features": ["origin:trips_1h"])";
+  const HttpResponse most =
+      Ask(R"({"entities": {"origin": )" + repeated(R"("ORD")", 4096) + "}, " + features + "}");
+  EXPECT_EQ(most.status, 200) << most.body;
+  // What is wrong behind it is not looked at.
+  const HttpResponse rows =
+      Ask(R"({"entities": {"x": )" + repeated("[]", 4097) + "}, " + features + "}");
+  EXPECT_EQ(rows.status, 422);
+  EXPECT_NE(rows.body.find(R"("loc":["body","entities","x"],"msg":"more than 4096 rows in one )"
+                           R"(request: ask in parts")"),
+            std::string::npos)
+      << rows.body;
+  const HttpResponse names =
+      Ask(R"({"entities": {"origin": []}, "features": )" + repeated("1", 4097) + "}");
+  EXPECT_EQ(names.status, 422);
+  EXPECT_NE(names.body.find(
+                R"("loc":["body","features"],"msg":"more than 4096 features in one request")"),
+            std::string::npos)
+      << names.body;
+}
+
 TEST_F(VerbsTest, WhatNeedsNoKeyHasTheRowsOfItsEntities) {
   const HttpResponse two = Ask(R"({"features": ["fixed"], "entities": {"x": [1, 2]}})");
   EXPECT_NE(two.body.find(R"({"values":[8,8],"statuses":["PRESENT","PRESENT"])"), std::string::npos)

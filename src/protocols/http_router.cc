@@ -79,6 +79,18 @@ void HttpRouter::LimitBody(HttpMethod method, std::string_view pattern, uint64_t
   least_body_max_ = std::min(least_body_max_, bytes_max);
 }
 
+void HttpRouter::BeginInTurn(HttpMethod method, std::string_view pattern) {
+  Route* const route = Mounted(method, pattern);
+  HR_CHECK(route != nullptr, "what begins in turn is a route");
+  route->in_turn = true;
+}
+
+bool HttpRouter::BeginsInTurn(HttpMethod method, std::string_view path) const {
+  std::string allowed;
+  const Route* const route = Find(method, Split(path), allowed);
+  return route != nullptr && route->in_turn;
+}
+
 uint64_t HttpRouter::BodyBytesMax(HttpMethod method, std::string_view path,
                                   uint64_t declared) const {
   if (declared <= least_body_max_) return kNoLimit;

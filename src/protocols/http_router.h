@@ -44,6 +44,11 @@ class HttpRouter {
   // How many a body may have by its route; `declared` by its head (all there are: it does not say).
   uint64_t BodyBytesMax(HttpMethod method, std::string_view path, uint64_t declared) const;
 
+  // Requests to the route of this pattern begin when all before them on their connection are
+  // answered: what they see is no older than what those saw. Answers leave in that order anyway.
+  void BeginInTurn(HttpMethod method, std::string_view pattern);
+  bool BeginsInTurn(HttpMethod method, std::string_view path) const;
+
   // Takes every request that no pattern matches, whatever its method.
   void AddOtherwise(HttpHandler handler) { otherwise_ = std::move(handler); }
 
@@ -63,6 +68,7 @@ class HttpRouter {
     HttpHandler handler;
     RouteNeed need;
     uint64_t body_bytes_max = kNoLimit;
+    bool in_turn = false;
   };
   // Best route for the path; `allowed` gathers the methods of all that match.
   const Route* Find(HttpMethod method, const std::vector<std::string_view>& segments,

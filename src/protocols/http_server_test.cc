@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <mutex>
 #include <thread>
 
@@ -111,6 +112,59 @@ TEST_F(HttpServerTest, AnswersPipelinedRequestsInOrderAcrossThreads) {
   const std::string text = ReadAnswers(**stream, 3);
   EXPECT_LT(text.find("first"), text.find("second"));
   EXPECT_LT(text.find("second"), text.find("hello"));
+}
+
+TEST_F(HttpServerTest, WhatBeginsInTurnWaitsForAllBeforeIt) {
+  std::atomic<int> read = 0;
+  router_.Add(HttpMethod::kGet, "/read/{name}", [&](HttpRequest request, HttpReply reply) {
+    ++read;
+    reply.Send(HttpResponse::Text("read " + std::string(request.Parameter("name"))));
+  });
+  router_.BeginInTurn(HttpMethod::kGet, "/read/{name}");
+  Start();
+  auto stream = network_->Connect("127.0.0.1", server_->port(), milliseconds(2000));
+  ASSERT_TRUE(stream.has_value());
+  std::string bytes;
+  for (const char* path : {"/read/a", "/later/b", "/later/c", "/read/d", "/read/e", "/later/f"})
+    bytes += "GET " + std::string(path) + " HTTP/1.1\r\nHost: h\r\n\r\n";
+  ASSERT_TRUE((*stream)->Write({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()},
+                               milliseconds(2000)));
+  WaitForLater(2);
+  later_[1].second.Send(HttpResponse::Text("later c"));
+  std::this_thread::sleep_for(milliseconds(50));
+  EXPECT_EQ(read, 1);
+  later_[0].second.Send(HttpResponse::Text("later b"));
+  WaitForLater(3);
+  EXPECT_EQ(read, 3);
+  later_[2].second.Send(HttpResponse::Text("later f"));
+  const std::string text = ReadAnswers(**stream, 6);
+  size_t at = 0;
+  for (const char* answer : {"read a", "later b", "later c", "read d", "read e", "later f"}) {
+    at = text.find(answer, at);
+    ASSERT_NE(at, std::string::npos) << answer << "\n" << text;
+  }
+}
+
+// A request whose turn has not come is answered before the connection ends.
+TEST_F(HttpServerTest, WhatWaitsForItsTurnIsAnsweredThoughThePeerSendsNoMore) {
+  router_.BeginInTurn(HttpMethod::kGet, "/hello");
+  env::simulated::SimulatedEnvironment machine(1);
+  env::simulated::SimulatedNetwork network(machine);
+  const auto server =
+      *HttpServer::Start(network, machine.clock(), budget_, router_, "", 0, HttpServerOptions{});
+  std::string heard;
+  bool over = false;
+  const auto peer = network.Dial(
+      server->port(), [&](std::string_view bytes) { heard += bytes; }, [&] { over = true; });
+  peer->Send("GET /later/a HTTP/1.1\r\nHost: h\r\n\r\nGET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+  peer->EndOutput();
+  machine.RunFor(milliseconds(200));
+  ASSERT_EQ(later_.size(), 1U);
+  EXPECT_FALSE(over);
+  machine.Run([&] { later_[0].second.Send(HttpResponse::Text("a")); });
+  machine.RunFor(milliseconds(200));
+  EXPECT_TRUE(heard.ends_with("\r\n\r\nhello")) << heard;
+  EXPECT_TRUE(over);
 }
 
 TEST_F(HttpServerTest, TakesNoMoreThanItsPipelineAndThenTheRest) {

@@ -42,7 +42,7 @@ void HttpSession::Pump() {
     while (Room() && !unread_.empty() && ParseOne()) further = true;
     const uint64_t answered = first_slot_;
     SendReady();
-    further = further || first_slot_ != answered;
+    further = BeginHeld() || further || first_slot_ != answered;
   }
   if (input_closed_) unread_.Clear();
   unread_.Settle();
@@ -98,7 +98,6 @@ std::optional<HeadRefusal> HttpSession::CheckHead(const RequestHead& head) {
 void HttpSession::DispatchRequest() {
   serving_.requests.fetch_add(1, std::memory_order_relaxed);
   continue_wanted_ = false;
-  const uint64_t number = first_slot_ + slots_.size();
   Slot& slot = slots_.emplace_back();
   slot.complete_at = serving_.clock.Now();
   if (!parser_.keep_alive()) {
@@ -108,6 +107,24 @@ void HttpSession::DispatchRequest() {
   HttpRequest request = parser_.Take();
   request.caller = std::move(caller_);
   if (request.method == HttpMethod::kHead) slot.body = BodyPart::kLeaveOut;
+  if (unanswered_ > 0 && router().BeginsInTurn(request.method, request.path)) {
+    held_ = std::move(request);
+    return;
+  }
+  Begin(std::move(request));
+}
+
+bool HttpSession::BeginHeld() {
+  if (!held_ || unanswered_ > 0 || connection_.choked()) return false;
+  HttpRequest request = std::move(*held_);
+  held_.reset();
+  Begin(std::move(request));
+  return true;
+}
+
+void HttpSession::Begin(HttpRequest request) {
+  const uint64_t number = first_slot_ + slots_.size() - 1;
+  ++unanswered_;
   // Run drops the task once the connection is closed, and `this` lives as long as the connection.
   HttpReply reply([this, number, weak = connection_.weak_from_this()](HttpResponse response) {
     if (const auto connection = weak.lock())
@@ -130,6 +147,7 @@ void HttpSession::Refuse(const base::Error& error, int status) {
 void HttpSession::Answer(uint64_t number, HttpResponse response) {
   if (number < first_slot_ || number - first_slot_ >= slots_.size()) return;
   Slot& slot = slots_[number - first_slot_];
+  --unanswered_;
   if (response.body.size() > kUncharged) {
     auto charge =
         serving_.budget.TryCharge(base::MemoryAccount::kReplies, response.body.capacity());

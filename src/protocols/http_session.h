@@ -36,7 +36,10 @@ class HttpSession final : public env::Session {
   void OnRoom() override { Pump(); }
   void OnTick(env::MonotonicTime now) override;
   void OnDrain() override;
-  void OnClosed() override { slots_.clear(); }
+  void OnClosed() override {
+    slots_.clear();
+    held_.reset();
+  }
 
  private:
   using State = HttpRequestParser::State;
@@ -56,12 +59,16 @@ class HttpSession final : public env::Session {
   // Who asks, and whether they may at all.
   std::optional<HeadRefusal> CheckHead(const RequestHead& head);
   void DispatchRequest();
+  // The request of the newest slot.
+  void Begin(HttpRequest request);
+  // True when the request that waited for its turn was begun.
+  bool BeginHeld();
   void Refuse(const base::Error& error, int status);
   void Answer(uint64_t number, HttpResponse response);
   void SendReady();
   void SendContinue();
   bool Room() const {
-    return !input_closed_ && slots_.size() < serving_.options.pipelined_max &&
+    return !input_closed_ && !held_ && slots_.size() < serving_.options.pipelined_max &&
            !connection_.choked();
   }
   const HttpRouter& router() const { return *serving_.router.load(std::memory_order_acquire); }
@@ -75,6 +82,9 @@ class HttpSession final : public env::Session {
   UnreadBytes unread_;
   std::deque<Slot> slots_;
   uint64_t first_slot_ = 0;  // number of slots_.front()
+  size_t unanswered_ = 0;    // requests that were begun
+  // Of the newest slot: it begins when all before it are answered, and nothing is read until then.
+  std::optional<HttpRequest> held_;
   bool pumping_ = false;
   bool paused_ = false;
   bool input_closed_ = false;  // nothing more is parsed on this connection

@@ -67,6 +67,7 @@ void MountLookback(protocols::HttpRouter& router,
     to.Explain(request.body, request.caller, Later(std::move(reply)));
   });
   mount("/get-features-at", &AskFeatures);
+  router.BeginInTurn(HttpMethod::kPost, "/get-features-at");
   mount("/last-events", [](LookbackQuestions& to, const HttpRequest& request, HttpReply reply) {
     to.LastEvents(request.body, request.caller, Later(std::move(reply)));
   });

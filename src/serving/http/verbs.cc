@@ -70,6 +70,7 @@ void MountServing(protocols::HttpRouter& router, ServingVerbs mounted) {
       GetOnlineFeatures(*verbs, mode, request, std::move(reply));
     });
     router.LimitBody(HttpMethod::kPost, read, kReadBytesMax);
+    router.BeginInTurn(HttpMethod::kPost, read);
     answer(HttpMethod::kGet, before + "/health",
            [](const ServingVerbs&, const HttpRequest&) { return HttpResponse{}; });
   }

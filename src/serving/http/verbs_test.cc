@@ -279,6 +279,12 @@ TEST_F(VerbsTest, WaitsForAnEpochUpToADeadline) {
   EXPECT_NE(given.body.find("\"epoch\":2"), std::string::npos);
 }
 
+TEST_F(VerbsTest, ReadsOfAConnectionAreMadeInTurn) {
+  EXPECT_TRUE(router_.BeginsInTurn(HttpMethod::kPost, "/get-online-features"));
+  EXPECT_TRUE(router_.BeginsInTurn(HttpMethod::kPost, "/feast/get-online-features"));
+  EXPECT_FALSE(router_.BeginsInTurn(HttpMethod::kGet, "/health"));
+}
+
 TEST_F(VerbsTest, TellsHealthFromReadiness) {
   EXPECT_EQ(Send(HttpMethod::kGet, "/health").status, 200);
   EXPECT_EQ(Send(HttpMethod::kGet, "/health").body, "");

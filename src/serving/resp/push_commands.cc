@@ -226,14 +226,25 @@ void WritePushAnswer(const PushAnswer& answer, RespWriter& out) {
 // A request whose events are to be typed later: they must not point into what was read.
 class KeptEvents {
  public:
-  explicit KeptEvents(std::span<const std::string_view> rows) : texts_(rows.begin(), rows.end()) {
-    for (const std::string& text : texts_) rows_.emplace_back(text);
+  // Errors: kResourceExhausted.
+  static base::Result<KeptEvents> Make(std::span<const std::string_view> rows,
+                                       base::MemoryBudget& budget) {
+    uint64_t bytes = rows.size() * (sizeof(std::string) + sizeof(std::string_view));
+    for (const std::string_view row : rows) bytes += row.size();
+    HR_TRY(base::MemoryCharge charge, budget.TryCharge(base::MemoryAccount::kIngest, bytes));
+    return KeptEvents(rows, std::move(charge));
   }
   KeptEvents(KeptEvents&&) = default;  // the texts stay where they are
   KeptEvents& operator=(KeptEvents&&) = delete;
   std::span<const std::string_view> rows() const { return rows_; }
 
  private:
+  KeptEvents(std::span<const std::string_view> rows, base::MemoryCharge charge)
+      : charge_(std::move(charge)), texts_(rows.begin(), rows.end()) {
+    for (const std::string& text : texts_) rows_.emplace_back(text);
+  }
+
+  base::MemoryCharge charge_;
   std::vector<std::string> texts_;
   std::vector<std::string_view> rows_;
 };
@@ -278,7 +289,9 @@ void PushCommands::Push(const access::CallerRef& caller, RespCall& call) {
   };
   if (verbs_.typing == nullptr || verbs_.typing->AtOnce(ingest::BytesOf(*read)))
     return submit(std::move(*read), call.Later());
-  verbs_.typing->Post([submit, kept = KeptEvents(read->rows), request = std::move(*read),
+  auto kept = KeptEvents::Make(read->rows, *verbs_.budget);
+  if (!kept) return WriteAnswerError(kept.error(), call.out());
+  verbs_.typing->Post([submit, kept = std::move(*kept), request = std::move(*read),
                        reply = call.Later()]() mutable {
     request.rows = kept.rows();
     submit(std::move(request), std::move(reply));
@@ -299,11 +312,13 @@ void PushCommands::PushGet(const access::CallerRef& caller, RespCall& call) {
   };
   if (verbs_.typing == nullptr || verbs_.typing->AtOnce(ingest::BytesOf(read->event)))
     return push(std::move(*read), call.Later());
-  verbs_.typing->Post([push, kept = KeptEvents(read->event.rows), request = std::move(*read),
-                       reply = call.Later()]() mutable {
-    request.event.rows = kept.rows();
-    push(std::move(request), std::move(reply));
-  });
+  auto kept = KeptEvents::Make(read->event.rows, *verbs_.budget);
+  if (!kept) return WriteAnswerError(kept.error(), call.out());
+  verbs_.typing->Post(
+      [push, kept = std::move(*kept), request = std::move(*read), reply = call.Later()]() mutable {
+        request.event.rows = kept.rows();
+        push(std::move(request), std::move(reply));
+      });
 }
 
 void PushCommands::Pushed(RespCall& call) {

@@ -1,0 +1,89 @@
+// Events that wait to be typed.
+
+#include "serving/resp/push_commands.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "env/simulated/environment.h"
+#include "ingest/testing/fake_gate.h"
+#include "serving/resp/connection_commands.h"
+#include "serving/testing/served_trips.h"
+
+namespace headrace::serving {
+namespace {
+
+using ingest::testing::FakeGate;
+using protocols::RespReply;
+using protocols::RespWriter;
+using testing::ServedTrips;
+
+class Call final : public protocols::RespCall {
+ public:
+  Call(std::span<const std::string_view> arguments, RespWriter& out) : RespCall(arguments, out) {}
+  RespReply Later() override {
+    return RespReply([this](RespReply::Write write) { write(out()); });
+  }
+  void CloseAfter() override {}
+};
+
+class EventsToBeTyped : public ::testing::Test {
+ protected:
+  // The answer so far.
+  std::string Send(std::string_view command, base::MemoryBudget& budget) {
+    const RespVerbs verbs{.answers = trips_.service.get(),
+                          .info = {},
+                          .gate = &gate_,
+                          .pushes = pushes_.get(),
+                          .budget = &budget,
+                          .typing = typing_};
+    arguments_ = {command, "trips", event_};
+    if (command == "features.pushget") arguments_.insert(arguments_.begin() + 1, "fresh");
+    out_.clear();
+    call_.emplace(arguments_, writer_);
+    PushCommands commands(verbs);
+    EXPECT_TRUE(commands.Run(*CommandNamed(command), nullptr, *call_));
+    return out_;
+  }
+
+  env::simulated::SimulatedEnvironment machine_{1};
+  ServedTrips trips_;
+  FakeGate gate_{{{base::StreamId{1}, "trips", trips_.definition->streams[0].contract}}};
+  std::unique_ptr<PushService> pushes_ = PushService::Make({.gate = &gate_,
+                                                            .answers = trips_.service.get(),
+                                                            .timers = &trips_.executor,
+                                                            .environment = &machine_,
+                                                            .budget = &trips_.budget});
+  testing::HandExecutor events_{trips_.clock};
+  std::shared_ptr<ingest::TypingQueue> typing_ = std::make_shared<ingest::TypingQueue>(events_);
+  std::string event_ =
+      R"({"at":"2001-01-01T00:05:00Z","origin":"ORD","destination":"ATL","driver":1,"delay":1})" +
+      std::string(100'000, ' ');
+  std::string out_;
+  RespWriter writer_{protocols::RespVersion::k3, out_};
+  std::vector<std::string_view> arguments_;
+  std::optional<Call> call_;
+};
+
+TEST_F(EventsToBeTyped, AreChargedWhileTheyWait) {
+  for (const std::string_view command : {"features.push", "features.pushget"}) {
+    trips_.Apply({{0, "ORD", "ATL", 1, 10}});
+    EXPECT_EQ(Send(command, trips_.budget), "");
+    EXPECT_GE(trips_.budget.used_bytes(base::MemoryAccount::kIngest), event_.size()) << command;
+    events_.RunDue();
+    trips_.executor.RunDue();
+    EXPECT_TRUE(out_.starts_with('%')) << out_;
+    EXPECT_EQ(trips_.budget.used_bytes(base::MemoryAccount::kIngest), 0U) << command;
+  }
+}
+
+TEST_F(EventsToBeTyped, AreRefusedWhereThereIsNoRoom) {
+  base::MemoryBudget small(50'000);
+  for (const std::string_view command : {"features.push", "features.pushget"})
+    EXPECT_TRUE(Send(command, small).starts_with("-TRYAGAIN ")) << out_;
+  EXPECT_EQ(gate_.rows(), 0U);
+}
+
+}  // namespace
+}  // namespace headrace::serving

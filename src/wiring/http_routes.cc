@@ -276,6 +276,8 @@ void AddLookback(std::vector<RouteRow>& rows) {
       "FeatureRequest",
       {{Place::kQuery, "epoch", "integer", "as it was; the newest unless said"},
        {Place::kQuery, "as_of", "string", "as of this event time, RFC 3339"},
+       {Place::kQuery, "min_epoch", "integer",
+        "an epoch to wait for, up to 60 s; not beside epoch"},
        {Place::kQuery, "source", "string", "either, state or table"},
        {Place::kQuery, "deadline_ms", "integer", "30,000 unless said, up to 600,000"}},
       Ok("PastAnswer", "features by column, and where they are from"));

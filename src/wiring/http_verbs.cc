@@ -140,7 +140,7 @@ void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& g
              });
   MountTableVerbs(router, core);
   if (questions == nullptr) questions = std::make_shared<LookbackQuestions>(core.lookback());
-  MountLookback(router, questions);
+  MountLookback(router, questions, core.answers());
   SetRouteNeeds(router);
 }
 

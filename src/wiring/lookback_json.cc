@@ -305,19 +305,25 @@ std::string LastEventsJson(const LastEvents& events) {
   return out + "]}";
 }
 
-Result<Timed<PastRequest>> ParsePastRequest(const protocols::HttpRequest& request) {
+Result<PastQuestion> ParsePastRequest(const protocols::HttpRequest& request) {
   auto parsed = serving::ParseFeastRequest(request, serving::StatusMode::kStrict);
   if (!parsed) {
     const serving::FieldProblem& problem = parsed.error();
     return Wrong(problem.location.empty() ? "body" : problem.location.back(), problem.message);
   }
-  Timed<PastRequest> timed;
+  if (parsed->mode != serving::StatusMode::kStrict)
+    return Wrong("mode", "answers about the past are in `mode: strict`");
+  PastQuestion timed;
+  if (parsed->deadline) timed.deadline = std::min(*parsed->deadline, Lookback::kDeadlineMax);
+  timed.min_epoch = parsed->query.min_epoch;
+  timed.shape.full_feature_names = parsed->full_feature_names;
+  timed.shape.view_metadata = parsed->view_metadata;
   timed.request.service = std::move(parsed->query.service);
   timed.request.features = std::move(parsed->query.features);
   timed.request.inputs = std::move(parsed->query.inputs);
   timed.request.rows = parsed->query.rows;
   timed.request.as_of = parsed->query.as_of;
-  for (const char* name : {"epoch", "deadline_ms", "source"}) {
+  for (const char* name : {"epoch", "source"}) {
     const auto text = request.Query(name);
     if (!text) continue;
     Json value = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
@@ -329,11 +335,14 @@ Result<Timed<PastRequest>> ParsePastRequest(const protocols::HttpRequest& reques
     std::optional<base::Timestamp> no_time;
     HR_TRY_VOID(TakeMember(name, value, timed.request.epoch, no_time, timed.deadline));
   }
+  if (timed.min_epoch && timed.request.epoch)
+    return Wrong("min_epoch",
+                 "`epoch` is one of before, `min_epoch` one to wait for: give one of them");
   return timed;
 }
 
-std::string PastAnswerJson(const PastAnswer& past) {
-  std::string out = serving::FeastAnswerJson(past.answer, {});
+std::string PastAnswerJson(const PastAnswer& past, const serving::FeastRequest& shape) {
+  std::string out = serving::FeastAnswerJson(past.answer, shape);
   // It ends with the provenance, which gets two more members.
   HR_CHECK(out.ends_with("}}"), "an answer ends with where it is from");
   out.resize(out.size() - 2);

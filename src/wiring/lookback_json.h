@@ -3,11 +3,13 @@
 // POST /get-features-at and POST /last-events (docs/reference/http.md).
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
 #include "protocols/http_message.h"
+#include "serving/http/feast_request.h"
 #include "wiring/lookback.h"
 
 namespace headrace::wiring {
@@ -27,10 +29,14 @@ std::string ExplanationJson(const Explanation& explanation);
 base::Result<Timed<EventsRequest>> ParseEventsRequest(std::string_view body);
 std::string LastEventsJson(const LastEvents& events);
 
-// The body of POST /get-features-at is that of /get-online-features (`mode` is strict); `epoch`,
-// `as_of`, `source` and `deadline_ms` may stand in the query string. Errors: kInvalidInput.
-base::Result<Timed<PastRequest>> ParsePastRequest(const protocols::HttpRequest& request);
+struct PastQuestion : Timed<PastRequest> {
+  std::optional<base::EpochId> min_epoch;  // to wait for; not beside an epoch
+  serving::FeastRequest shape;             // of the answer: the names of its features
+};
+// The body of POST /get-features-at is that of /get-online-features (`mode` is strict); `epoch` and
+// `source` stand in the query string. Errors: kInvalidInput.
+base::Result<PastQuestion> ParsePastRequest(const protocols::HttpRequest& request);
 // As /get-online-features answers; "headrace" has the source, too.
-std::string PastAnswerJson(const PastAnswer& past);
+std::string PastAnswerJson(const PastAnswer& past, const serving::FeastRequest& shape);
 
 }  // namespace headrace::wiring

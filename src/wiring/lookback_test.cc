@@ -236,7 +236,7 @@ TEST(Lookback, AnswersEarlierEpochsAsTheyWereAnswered) {
                                                             .source = source},
                                                            nullptr, kNoDeadline);
           ASSERT_TRUE(past) << past.error().ToString();
-          EXPECT_NE(PastAnswerJson(*past).find(R"("lag_ms":null,"lag_status":"NOT_LOOKED_UP")"),
+          EXPECT_NE(PastAnswerJson(*past, {}).find(R"("lag_ms":null,"lag_status":"NOT_LOOKED_UP")"),
                     std::string::npos);
           ++sources[past->source];
           const size_t columns = past->answer.columns->size();
@@ -478,6 +478,23 @@ TEST(Lookback, ReadsItsRequests) {
         R"({"view":"c","key":{"card":1},"feature":"n","served":{}})",
         R"({"view":"c","key":{"card":1},"feature":"n","more":1})"})
     EXPECT_FALSE(ParseExplainRequest(wrong)) << wrong;
+}
+
+TEST(Lookback, ReadsRequestsForFeatures) {
+  protocols::HttpRequest request;
+  request.body = R"({"feature_service":"s","entities":{"card":[1]},"deadline_ms":250})";
+  auto asked = ParsePastRequest(request);
+  ASSERT_TRUE(asked) << asked.error().ToString();
+  EXPECT_EQ(asked->deadline, std::chrono::milliseconds(250));
+  request.query = {{"deadline_ms", "99999999"}};
+  EXPECT_EQ(ParsePastRequest(request)->deadline, Lookback::kDeadlineMax);
+  request.body = R"({"feature_service":"s","entities":{"card":[1]}})";
+  request.query = {};
+  EXPECT_EQ(ParsePastRequest(request)->deadline, Lookback::kDeadline);
+  request.query = {{"epoch", "3"}, {"min_epoch", "4"}};
+  EXPECT_FALSE(ParsePastRequest(request));
+  request.query = {{"mode", "feast"}};
+  EXPECT_FALSE(ParsePastRequest(request));
 }
 
 }  // namespace

@@ -34,24 +34,46 @@ auto Later(HttpReply reply) {
   };
 }
 
-void AskFeatures(LookbackQuestions& questions, const HttpRequest& request, HttpReply reply) {
-  auto asked = ParsePastRequest(request);
-  if (!asked) return Answer(std::move(reply), Fail(std::move(asked).error()));
-  const auto deadline = asked->deadline;
+void PutFeatures(LookbackQuestions& questions, PastQuestion asked, access::CallerRef caller,
+                 HttpReply reply) {
+  const auto deadline = asked.deadline;
   questions.Put(
       deadline,
-      [&lookback = questions.lookback(), asked = std::move(asked->request),
-       caller = request.caller](env::MonotonicTime until) -> Result<std::string> {
-        HR_TRY(const PastAnswer past, lookback.Answer(asked, caller, until));
-        return PastAnswerJson(past);
+      [&lookback = questions.lookback(), asked = std::move(asked),
+       caller = std::move(caller)](env::MonotonicTime until) -> Result<std::string> {
+        HR_TRY(const PastAnswer past, lookback.Answer(asked.request, caller, until));
+        return PastAnswerJson(past, asked.shape);
       },
       Later(std::move(reply)));
+}
+
+// What waits for an epoch has the rest of its time for the question.
+void AskFeatures(const std::shared_ptr<LookbackQuestions>& questions,
+                 serving::AnswerService& answers, const HttpRequest& request, HttpReply reply) {
+  auto asked = ParsePastRequest(request);
+  if (!asked) return Answer(std::move(reply), Fail(std::move(asked).error()));
+  if (!asked->min_epoch)
+    return PutFeatures(*questions, std::move(*asked), request.caller, std::move(reply));
+  const base::EpochId epoch = *asked->min_epoch;
+  const auto deadline = asked->deadline;
+  const env::MonotonicTime end = questions->lookback().Now() + deadline;
+  answers.WhenVisible(epoch, deadline,
+                      [questions, end, asked = std::move(*asked), caller = request.caller,
+                       reply = std::move(reply)](Result<void> visible) mutable {
+                        if (!visible)
+                          return Answer(std::move(reply), Fail(std::move(visible).error()));
+                        asked.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(
+                            end - questions->lookback().Now());
+                        PutFeatures(*questions, std::move(asked), std::move(caller),
+                                    std::move(reply));
+                      });
 }
 
 }  // namespace
 
 void MountLookback(protocols::HttpRouter& router,
-                   const std::shared_ptr<LookbackQuestions>& questions) {
+                   const std::shared_ptr<LookbackQuestions>& questions,
+                   serving::AnswerService& answers) {
   const auto mount = [&](std::string_view path, auto ask) {
     router.Add(HttpMethod::kPost, path,
                [questions, ask](const HttpRequest& request, HttpReply reply) {
@@ -60,16 +82,19 @@ void MountLookback(protocols::HttpRouter& router,
                                  Fail(ErrorCode::kInvalidInput,
                                       fmt::format("a question about the past has at most {} bytes",
                                                   kLookbackBytesMax)));
-                 ask(*questions, request, std::move(reply));
+                 ask(questions, request, std::move(reply));
                });
   };
-  mount("/explain", [](LookbackQuestions& to, const HttpRequest& request, HttpReply reply) {
-    to.Explain(request.body, request.caller, Later(std::move(reply)));
+  mount("/explain", [](const auto& to, const HttpRequest& request, HttpReply reply) {
+    to->Explain(request.body, request.caller, Later(std::move(reply)));
   });
-  mount("/get-features-at", &AskFeatures);
+  mount("/get-features-at",
+        [&answers](const auto& to, const HttpRequest& request, HttpReply reply) {
+          AskFeatures(to, answers, request, std::move(reply));
+        });
   router.BeginInTurn(HttpMethod::kPost, "/get-features-at");
-  mount("/last-events", [](LookbackQuestions& to, const HttpRequest& request, HttpReply reply) {
-    to.LastEvents(request.body, request.caller, Later(std::move(reply)));
+  mount("/last-events", [](const auto& to, const HttpRequest& request, HttpReply reply) {
+    to->LastEvents(request.body, request.caller, Later(std::move(reply)));
   });
 }
 

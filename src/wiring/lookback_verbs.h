@@ -13,6 +13,7 @@ inline constexpr size_t kLookbackBytesMax = 256U << 10;
 
 // POST /explain, POST /get-features-at and POST /last-events.
 void MountLookback(protocols::HttpRouter& router,
-                   const std::shared_ptr<LookbackQuestions>& questions);
+                   const std::shared_ptr<LookbackQuestions>& questions,
+                   serving::AnswerService& answers);
 
 }  // namespace headrace::wiring

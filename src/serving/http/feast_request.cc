@@ -148,10 +148,12 @@ Checked SetMode(std::string_view text, FeastRequest& out) {
 }
 
 Checked SetCount(const char* field, uint64_t count, FeastRequest& out) {
-  if (std::string_view(field) == "min_epoch")
+  if (std::string_view(field) == "min_epoch") {
     out.query.min_epoch = base::EpochId{count};
-  else
-    out.query.deadline = std::chrono::milliseconds(std::min<uint64_t>(count, 86'400'000));
+    return {};
+  }
+  out.query.deadline = std::chrono::milliseconds(std::min<uint64_t>(count, 86'400'000));
+  out.deadline = out.query.deadline;
   return {};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // The body of POST /get-online-features, as Feast 0.67 takes it, with our own fields beside.
 
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -27,6 +28,7 @@ inline constexpr uint64_t kReadBytesMax = 4U << 20;
 
 struct FeastRequest {
   FeatureQuery query;
+  std::optional<std::chrono::milliseconds> deadline = {};  // as it was said
   bool full_feature_names = false;
   bool view_metadata = false;  // include_feature_view_version_metadata
   StatusMode mode = StatusMode::kStrict;

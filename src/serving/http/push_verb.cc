@@ -129,9 +129,15 @@ void AppendFeatures(std::string& out, const PushAnswer& answer) {
       features.clock == log::ClockMode::kEvents ? "events" : "wall");
 }
 
+// Whoever comes here is known: who is refused lacks a scope.
+HttpResponse ProblemOf(const base::Error& error) {
+  const bool refused = error.code() == ErrorCode::kUnauthorized;
+  return protocols::ProblemResponse(error, refused ? std::optional<int>(403) : std::nullopt);
+}
+
 // The problem document of the reason, with the event beside it.
 HttpResponse WithoutFeatures(const PushAnswer& answer) {
-  HttpResponse response = protocols::ProblemResponse(*answer.reason);
+  HttpResponse response = ProblemOf(*answer.reason);
   response.body.pop_back();
   response.body += R"(,"answered":"none","event":{)";
   AppendEvent(response.body, answer);
@@ -141,10 +147,10 @@ HttpResponse WithoutFeatures(const PushAnswer& answer) {
 
 void TakePush(PushService& pushes, HttpRequest request, HttpReply reply) {
   auto push = ParsePushRequest(request);
-  if (!push) return reply.Send(protocols::ProblemResponse(push.error()));
+  if (!push) return reply.Send(ProblemOf(push.error()));
   pushes.Push(std::move(*push), [reply = std::move(reply), charge = std::move(request.charge)](
                                     base::Result<PushAnswer> answer) mutable {
-    reply.Send(answer ? PushResponse(*answer) : protocols::ProblemResponse(answer.error()));
+    reply.Send(answer ? PushResponse(*answer) : ProblemOf(answer.error()));
   });
 }
 

@@ -133,7 +133,7 @@ $ redis-cli FEATURES.PUSHGET scoring payments '{"payment_id":"p2", ...}' DEADLIN
 **Pipelines.** These commands of one connection overlap: those that come together are made durable together, and are answered in their order. Any other command waits until they are answered.
 ## Tokens
 With `serve --tokens FILE` a connection shows its token first, with `AUTH token`, `AUTH name token` or `HELLO 3 AUTH name token`; until then only these, `RESET` and `QUIT` are run. Its scopes say which
-views and services it may read ([security.md](../operating/security.md)); a restricted feature is refused by name, and so is `HGETALL` of a view that has one, unless the scopes have `restricted`.
+views and services it may read; whatever they are, it may run `PING`, `ECHO`, `SELECT`, `CLIENT`, `COMMAND` and `CONFIG`, and `INFO` if it may read or watch ([security.md](../operating/security.md)); a restricted feature is refused by name, and so is `HGETALL` of a view that has one, unless the scopes have `restricted`.
 A token that is removed from the file ends with the next command of the connections that showed it.
 
 ## Errors

@@ -24,8 +24,8 @@ class ConnectionCommands {
   }
   // Whose token was shown, as of now; null: nobody's, or access is not controlled.
   access::CallerRef caller() { return shown_ ? shown_->Who() : nullptr; }
-  // Where access is controlled: a known caller that may read, or a command to become one. False,
-  // and answered, otherwise.
+  // Where access is controlled: a known caller that may read, one that asks what any may, or a
+  // command to become one. False, and answered, otherwise.
   bool Admit(const RespCommandRow& command, protocols::RespCall& call);
   // Answers when the command is one of these. Names and counts of arguments were looked at.
   bool Run(const RespCommandRow& command, protocols::RespCall& call);

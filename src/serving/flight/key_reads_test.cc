@@ -183,5 +183,13 @@ TEST(ReadRequest, WhatIsNoCommand) {
   EXPECT_EQ(query->deadline.count(), 20);
 }
 
+TEST(ReadRequest, NobodyWaitsLongerThanTheService) {
+  auto query = ParseReadCommand(R"({"service":"a","deadline_ms":86400000})");
+  ASSERT_TRUE(query.has_value());
+  EXPECT_EQ(query->deadline, AnswerLimits().wait_max);
+  ASSERT_TRUE(ReadBatchRequest(R"({"deadline_ms":70000})", *query).has_value());
+  EXPECT_EQ(query->deadline, AnswerLimits().wait_max);
+}
+
 }  // namespace
 }  // namespace headrace::serving

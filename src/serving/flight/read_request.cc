@@ -13,7 +13,7 @@ using base::Fail;
 using base::Result;
 using Json = nlohmann::json;
 
-constexpr uint64_t kDeadlineMaxMs = 86'400'000;  // the service cuts it further
+constexpr auto kDeadlineMaxMs = static_cast<uint64_t>(AnswerLimits().wait_max.count());
 
 std::unexpected<base::Error> Wrong(const std::string& what) {
   return Fail(

@@ -13,6 +13,7 @@
 #include "access/access_list.h"
 #include "base/histogram.h"
 #include "base/ids.h"
+#include "base/memory_budget.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "columns/key.h"
@@ -144,6 +145,7 @@ struct KeyAnswers {
   base::Timestamp as_of;
   base::Duration lag{0};                    // as in FeatureAnswer
   std::vector<pipeline::ViewAnswer> views;  // one for each question
+  base::MemoryCharge charge = {};           // of many values
 };
 
 // What the service reads. References outlive it.
@@ -186,7 +188,7 @@ class AnswerService {
   virtual void AnswerWhenVisible(FeatureQuery query, Done done) = 0;
   // Answers now, without the names of features: questions are indexes into `definition`. Nothing
   // when another definition is visible by now: then look up what they mean in that one. Errors:
-  // those of Answer.
+  // those of Answer. Many values are charged for as long as the answers are there.
   virtual base::Result<std::optional<KeyAnswers>> AnswerKeys(
       const pipeline::PipelineDefinition& definition, std::span<const KeyQuestion> questions) = 0;
   // AnswerKeys will be asked these soon: asks for the memory that it will look at. Of no effect

@@ -194,6 +194,8 @@ class PinnedAnswerService final : public AnswerService {
   void Finish(const CompiledDefinition& compiled, const AnswerPlan& plan, const FeatureQuery& query,
               BoundInputs inputs, FeatureAnswer& answer);
   base::Result<base::MemoryCharge> ChargeAnswer(size_t values);
+  base::Result<base::MemoryCharge> ChargeKeys(const pipeline::PipelineDefinition& definition,
+                                              std::span<const KeyQuestion> questions);
   base::Result<bool> AnswerUnderPin(const AnswerPlan& plan, const BoundInputs& inputs,
                                     const FeatureQuery& query, const pipeline::Pin& pin,
                                     FeatureAnswer& answer);
@@ -490,10 +492,25 @@ base::Result<bool> PinnedAnswerService::AnswerKeysUnderPin(const pipeline::Pin& 
   return !pin.revoked();
 }
 
+// All values of the views are there together, however few are asked for.
+base::Result<base::MemoryCharge> PinnedAnswerService::ChargeKeys(
+    const pipeline::PipelineDefinition& definition, std::span<const KeyQuestion> questions) {
+  constexpr size_t kUncharged = 1024;
+  constexpr uint64_t kValueBytes = 64;
+  if (questions.size() <= 1 || sources_.budget == nullptr) return base::MemoryCharge();
+  size_t values = 0;
+  for (const KeyQuestion& question : questions)
+    for (const pipeline::OutputFeature& output : definition.views[question.view].outputs)
+      values += 1 + output.elements_max;
+  if (values <= kUncharged) return base::MemoryCharge();
+  return sources_.budget->TryCharge(base::MemoryAccount::kReplies, values * kValueBytes);
+}
+
 base::Result<std::optional<KeyAnswers>> PinnedAnswerService::AnswerKeys(
     const pipeline::PipelineDefinition& definition, std::span<const KeyQuestion> questions) {
   std::optional<env::MonotonicTime> begin;
   KeyAnswers answers;
+  HR_TRY(answers.charge, ChargeKeys(definition, questions));
   for (int revoked = 0; revoked <= limits_.revoked_retries; ++revoked) {
     {
       HR_TRY(const pipeline::Pin pin, sources_.views->PinNewest());

@@ -161,6 +161,7 @@ A token that is removed from the file ends with the next command of the connecti
 | the memory budget, for what has come of a command (over 64 KiB as for rows) | `TRYAGAIN`, closed; nothing of the command was done |
 | 300 s without a byte | closed |
 | 1,024 overlapping commands under way on a connection | it is not read |
+| 262,144 values of an answer to `HMGET` or `MGET`, each element of a list counted; the memory budget | an error; `TRYAGAIN` |
 | 1 MiB an event; events of over 2 KiB together are typed on an executor, and charged to the memory budget until then | a dead letter (rule `size`); `TRYAGAIN` |
 
 Commands of one connection are answered in their order; what came together is answered with one write.

@@ -216,6 +216,20 @@ TEST_F(Resp, AServiceThatNeedsNoKeyHasOneRow) {
   EXPECT_NE(ask("features.get fresh key x 1").find("features *2 $5 fixed $1 8"), std::string::npos);
 }
 
+TEST_F(Resp, AnAnswerHasABound) {
+  for (int i = 0; i < 100; ++i) trips.Apply({{61 + i, "JFK", "SFO", 7, 10}});
+  const auto repeated = [](std::string command, std::string_view word, size_t times) {
+    for (size_t i = 0; i < times; ++i) command.append(" ").append(word);
+    return command;
+  };
+  EXPECT_EQ(ask(repeated("hmget seen:JFK", "drivers_24h", 2'000)).substr(0, 5), "*2000");
+  EXPECT_EQ(ask(repeated("mget", "seen.drivers_24h:JFK", 2'000)).substr(0, 5), "*2000");
+  for (const std::string& command : {repeated("hmget seen:JFK", "drivers_24h", 8'000),
+                                     repeated("mget", "seen.drivers_24h:JFK", 8'000)})
+    EXPECT_EQ(ask(command).substr(0, 100),
+              "-ERR 808000 values are asked for at once, more than 262144: ask for fewer of them");
+}
+
 TEST_F(Resp, WaitsForAnEpoch) {
   // The handler keeps the promise; the executor of those who wait is driven by hand.
   EXPECT_EQ(ask("features.get fresh MIN_EPOCH 3 DEADLINE 1000 KEY origin ORD"), "");

@@ -18,6 +18,7 @@ using protocols::RespCall;
 using protocols::RespWriter;
 
 constexpr std::string_view kStatusOf = "_status:";
+constexpr AnswerLimits kLimits;
 
 // How far from a value: what stands for several features is the worst.
 int Badness(FeatureStatus status) {
@@ -39,6 +40,22 @@ FeatureStatus KeyStatus(const ViewAnswer& answer) {
   const bool old = std::any_of(answer.statuses.begin(), answer.statuses.end(),
                                [](auto s) { return s == FeatureStatus::kOutsideMaxAge; });
   return old ? FeatureStatus::kOutsideMaxAge : FeatureStatus::kPresent;
+}
+
+// Of an answer, before it is written: a value may be asked for many times.
+struct AnswerSize {
+  size_t values = 0;  // each element of a list counts
+  uint64_t bytes = 0;
+};
+
+void AddSize(const columns::Value& value, AnswerSize& size) {
+  constexpr uint64_t kNumberBytes = 24;
+  ++size.values;
+  size.bytes += kNumberBytes;
+  if (value.is_null()) return;
+  if (columns::IsVariable(value.type())) size.bytes += value.as_text().size();
+  if (!columns::IsList(value.type())) return;
+  for (const columns::Value& element : value.as_list()) AddSize(element, size);
 }
 
 void WriteLag(const KeyAnswers& answers, RespWriter& out) {
@@ -101,6 +118,7 @@ void FeatureCommands::Run(RespCall& call) {
   if (command == nullptr) return;
   NoteCaller();
   if (connection_.Admit(*command, call)) Dispatch(*command, call);
+  if (answers_.charge.bytes() > 0) answers_ = {};
   NoteCaller();
 }
 
@@ -251,10 +269,32 @@ void FeatureCommands::WriteField(const FieldList& list, const Field& field, Resp
   out.Bulk(NameOf(status));
 }
 
+template <typename ValueOf>
+base::Result<base::MemoryCharge> FeatureCommands::ChargeAnswer(size_t fields,
+                                                               ValueOf value_of) const {
+  constexpr size_t kFewFields = 16;  // no more than the state has of a key
+  if (fields <= kFewFields) return base::MemoryCharge();
+  AnswerSize size;
+  for (size_t i = 0; i < fields; ++i)
+    if (const columns::Value* const value = value_of(i)) AddSize(*value, size);
+  if (size.values > kLimits.values_max)
+    return base::Fail(
+        ErrorCode::kInvalidInput,
+        fmt::format("{} values are asked for at once, more than {}: ask for fewer of them",
+                    size.values, kLimits.values_max));
+  if (verbs_.budget == nullptr) return base::MemoryCharge();
+  return verbs_.budget->TryCharge(base::MemoryAccount::kReplies, size.bytes);
+}
+
 base::Result<bool> FeatureCommands::Hmget(RespCall& call) {
   HR_TRY(const bool same, AskKey(call.arguments()[1]));
   if (!same) return false;
   HR_TRY(const FieldList* list, FieldsOf(questions_[0].view, call.arguments().subspan(2)));
+  HR_TRY(const base::MemoryCharge charge, ChargeAnswer(list->fields.size(), [&](size_t i) {
+           const Field& field = list->fields[i];
+           return field.kind == Field::Kind::kFeature ? &answers_.views[0].values[field.output]
+                                                      : nullptr;
+         }));
   call.out().Array(list->fields.size());
   for (const Field& field : list->fields) WriteField(*list, field, call.out());
   return true;
@@ -346,6 +386,9 @@ base::Result<bool> FeatureCommands::Mget(RespCall& call) {
   }
   HR_TRY(const bool same, Ask());
   if (!same) return false;
+  HR_TRY(const base::MemoryCharge charge, ChargeAnswer(keys.size(), [&](size_t i) {
+           return &answers_.views[i].values[outputs[i]];
+         }));
   call.out().Array(keys.size());
   for (size_t i = 0; i < keys.size(); ++i) WriteValue(answers_.views[i], outputs[i], call.out());
   return true;

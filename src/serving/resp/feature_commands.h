@@ -59,6 +59,10 @@ class FeatureCommands final : public protocols::RespHandler {
   base::Result<bool> AskKey(std::string_view key);
   base::Result<Field> FieldNamed(size_t number, std::string_view name) const;
   base::Result<const FieldList*> FieldsOf(size_t view, std::span<const std::string_view> names);
+  // For as long as an answer of many values is written. Errors: kInvalidInput
+  // (AnswerLimits::values_max), kResourceExhausted.
+  template <typename ValueOf>
+  base::Result<base::MemoryCharge> ChargeAnswer(size_t fields, ValueOf value_of) const;
   void WriteField(const FieldList& list, const Field& field, protocols::RespWriter& out);
   void WriteValue(const pipeline::ViewAnswer& answer, size_t output, protocols::RespWriter& out);
   // A feature that is asked for by name, or among all of its view.

@@ -68,6 +68,36 @@ TEST(HttpRoutesTest, TheTableIsWhatIsMounted) {
     EXPECT_TRUE(mounted.contains({method, path})) << "not mounted: " << path;
 }
 
+// Keeps what it is given.
+class BusyExecutor final : public env::Executor {
+ public:
+  void Post(env::Task task) override { tasks_.push_back(std::move(task)); }
+  void PostAt(env::MonotonicTime /*time*/, env::Task task) override { Post(std::move(task)); }
+
+ private:
+  std::vector<env::Task> tasks_;
+};
+
+TEST(HttpRoutesTest, DeadLettersAreNotReadWhereEventsAreTyped) {
+  lives_fixture::Lives lives(lives_fixture::Text(lives_fixture::kHour, lives_fixture::Table::kNo));
+  LogGate gate(*lives.core_);
+  BusyExecutor events;
+  protocols::HttpRouter router;
+  MountVerbs(router, *lives.core_, gate, events, DemoFaults::kOn);
+  std::optional<protocols::HttpResponse> given;
+  lives.machine_->Run([&] {
+    protocols::HttpRequest request;
+    request.path = "/deadletters";
+    router.Dispatch(std::move(request), protocols::HttpReply([&](protocols::HttpResponse response) {
+                      given = std::move(response);
+                    }));
+  });
+  lives.machine_->RunFor(std::chrono::seconds(1));
+  ASSERT_TRUE(given.has_value());
+  EXPECT_EQ(given->status, 200);
+  EXPECT_EQ(given->body, "[]");
+}
+
 TEST(HttpRoutesTest, EverySchemaThatIsNamedIsThere) {
   std::set<std::string_view> schemas = {""};
   for (const SchemaRow& schema : SchemaTable()) schemas.insert(schema.name);

@@ -14,6 +14,7 @@
 #include "wiring/events_intake.h"
 #include "wiring/feast_writes.h"
 #include "wiring/http_routes.h"
+#include "wiring/lookback_questions.h"
 #include "wiring/lookback_verbs.h"
 #include "wiring/table_verbs.h"
 
@@ -67,12 +68,19 @@ void MountOwn(protocols::HttpRouter& router, Core& core, ingest::StreamGate& gat
                  HttpRequest request, HttpReply reply) {
                intake->Take(std::move(request), std::move(reply));
              });
-  router.Add(HttpMethod::kGet, "/deadletters", [&](HttpRequest request, HttpReply reply) {
-    events.Post([&core, request = std::move(request), reply = std::move(reply)]() mutable {
-      auto page = DeadLetters(request, core);
-      reply.Send(page ? std::move(*page) : protocols::ProblemResponse(page.error()));
-    });
-  });
+  // They are read out of the log, which may take long: on a thread of their own.
+  router.Add(HttpMethod::kGet, "/deadletters",
+             [&core, pages = std::make_shared<LookbackQuestions>(core.lookback())](
+                 HttpRequest request, HttpReply reply) {
+               pages->Put(
+                   Lookback::kDeadline,
+                   [&core, request = std::move(request)](env::MonotonicTime /*until*/) {
+                     return DeadLetters(request, core);
+                   },
+                   [reply = std::move(reply)](base::Result<HttpResponse> page) mutable {
+                     reply.Send(page ? std::move(*page) : protocols::ProblemResponse(page.error()));
+                   });
+             });
 }
 
 void Answer(HttpReply reply, base::Result<std::string> document) {

@@ -447,6 +447,7 @@ class RunningCore final : public Core {
         std::max(sequencer_->status().clock, clock_floor_.At(environment_.clock().Now()));
     HR_TRY(log_clock_, AnswerClock::Start(environment_, options_.data_folder, floor));
     waiting_ = environment_.NewExecutor("answers", env::Priority::kRealTime);
+    push_timers_ = environment_.NewExecutor("push-deadlines", env::Priority::kRealTime);
     serving::AnswerSources sources{
         .views = derived_.views.get(),
         .log = sequencer_->status().log,
@@ -465,7 +466,8 @@ class RunningCore final : public Core {
     pushes_ = serving::PushService::Make(
         {.gate = &push_gate_,
          .answers = answers_.get(),
-         .timers = waiting_.get(),
+         .timers = push_timers_.get(),
+         .readers = waiting_.get(),
          .environment = &environment_,
          .budget = &budget_,
          .follows = [this](const auto& batch, const auto& timing, base::EpochId epoch) {
@@ -536,6 +538,7 @@ class RunningCore final : public Core {
   std::unique_ptr<AnswerClock> log_clock_;
   std::unique_ptr<AnswerFile> answer_file_;
   std::unique_ptr<env::Executor> waiting_;
+  std::unique_ptr<env::Executor> push_timers_;
   std::unique_ptr<serving::AnswerService> answers_;
   LogGate push_gate_{*this};
   std::unique_ptr<serving::PushService> pushes_;

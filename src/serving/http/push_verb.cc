@@ -145,9 +145,11 @@ HttpResponse WithoutFeatures(const PushAnswer& answer) {
   return response;
 }
 
-void TakePush(PushService& pushes, HttpRequest request, HttpReply reply) {
+void TakePush(PushService& pushes, HttpRequest request, env::MonotonicTime whole_at,
+              HttpReply reply) {
   auto push = ParsePushRequest(request);
   if (!push) return reply.Send(ProblemOf(push.error()));
+  push->whole_at = whole_at;
   pushes.Push(std::move(*push), [reply = std::move(reply), charge = std::move(request.charge)](
                                     base::Result<PushAnswer> answer) mutable {
     reply.Send(answer ? PushResponse(*answer) : ProblemOf(answer.error()));
@@ -196,16 +198,17 @@ HttpResponse PushResponse(const PushAnswer& answer) {
 }
 
 void MountPush(protocols::HttpRouter& router, PushService& pushes, env::Executor& events) {
-  router.Add(
-      HttpMethod::kPost, "/streams/{stream}/push-get",
-      [&pushes, typing = std::make_shared<ingest::TypingQueue>(events)](HttpRequest request,
-                                                                        HttpReply reply) {
-        if (typing->AtOnce(request.body.size()))
-          return TakePush(pushes, std::move(request), std::move(reply));
-        typing->Post([&pushes, request = std::move(request), reply = std::move(reply)]() mutable {
-          TakePush(pushes, std::move(request), std::move(reply));
-        });
-      });
+  router.Add(HttpMethod::kPost, "/streams/{stream}/push-get",
+             [&pushes, typing = std::make_shared<ingest::TypingQueue>(events)](HttpRequest request,
+                                                                               HttpReply reply) {
+               const env::MonotonicTime whole_at = pushes.Now();
+               if (typing->AtOnce(request.body.size()))
+                 return TakePush(pushes, std::move(request), whole_at, std::move(reply));
+               typing->Post([&pushes, whole_at, request = std::move(request),
+                             reply = std::move(reply)]() mutable {
+                 TakePush(pushes, std::move(request), whole_at, std::move(reply));
+               });
+             });
   router.Add(HttpMethod::kGet, "/pushes/{token}",
              [&pushes](const HttpRequest& request, HttpReply reply) {
                reply.Send(AskedLater(pushes.Ask(request.Parameter("token"))));

@@ -104,6 +104,7 @@ class Pushes final : public PushService, public std::enable_shared_from_this<Pus
         limits_(limits),
         tokens_(*sources_.environment, limits.tokens_max) {}
 
+  env::MonotonicTime Now() const override { return sources_.environment->clock().Now(); }
   void Push(PushRequest request, Done done) override;
   Result<PushedLater> Ask(std::string_view token) const override { return tokens_.Ask(token); }
   PushFigures figures() const override;
@@ -177,7 +178,7 @@ Result<Pushes::Begun> Pushes::Begin(PushRequest request) {
         fmt::format("{} pushes are under way: back off, then send it again", limits_.pending_max));
   auto push = std::make_shared<PushUnderWay>();
   push->number = numbers_.fetch_add(1, std::memory_order_relaxed);
-  push->begin = sources_.environment->clock().Now();
+  push->begin = request.whole_at.value_or(Now());
   push->deadline = std::min(request.deadline, limits_.wait_max);
   push->stream = request.event.stream;
   push->refused = request.refused;
@@ -354,7 +355,8 @@ void Pushes::OnOutcome(const PushRef& push, Result<IngestOutcome> outcome) {
     return done(Fail(std::move(outcome).error()));
   }
   // Features are not read on the gate's thread, which has the next epoch to write.
-  sources_.timers->Post([self = shared_from_this(), push, outcome = std::move(*outcome)] {
+  env::Executor& readers = sources_.readers != nullptr ? *sources_.readers : *sources_.timers;
+  readers.Post([self = shared_from_this(), push, outcome = std::move(*outcome)] {
     outcome.all_refused() ? self->OnRefused(push, outcome) : self->ReadWithEvent(push, outcome);
   });
 }
@@ -510,6 +512,7 @@ class OwnedPushes final : public PushService {
  public:
   explicit OwnedPushes(std::shared_ptr<Pushes> pushes) : pushes_(std::move(pushes)) {}
   ~OwnedPushes() override { pushes_->Close(); }
+  env::MonotonicTime Now() const override { return pushes_->Now(); }
   void Push(PushRequest request, Done done) override {
     pushes_->Push(std::move(request), std::move(done));
   }

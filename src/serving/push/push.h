@@ -32,6 +32,8 @@ struct PushRequest {
                                                   // contract of event.stream
   std::vector<InputColumn> inputs;  // of one value each; they win over the event's fields
   std::chrono::milliseconds deadline{1000};
+  // When its last byte was there, from which the deadline counts; nothing: now.
+  std::optional<env::MonotonicTime> whole_at = {};
   std::optional<pipeline::AtDeadline> at_deadline;  // else the service's
   // Whether an event that the contract refused is answered with features all the same: as of now,
   // with the keys that it names or that are given.
@@ -111,7 +113,10 @@ struct PushFigures {
 struct PushSources {
   ingest::StreamGate* gate = nullptr;
   AnswerService* answers = nullptr;
+  // Of the deadlines: what is late is answered there, so nothing else should hold it up.
   env::Executor* timers = nullptr;
+  // Where features are read once an event is known; null: on `timers`.
+  env::Executor* readers = nullptr;
   env::Environment* environment = nullptr;
   base::MemoryBudget* budget = nullptr;
   // Whether an event, which has a key or a sequence, is in no epoch up to this one and would come
@@ -132,8 +137,10 @@ class PushService {
   static std::unique_ptr<PushService> Make(PushSources sources, PushLimits limits = {});
   virtual ~PushService() = default;
 
-  // The event is read on this thread; `done` runs once: on this thread, on the gate's, or on the
-  // timers' executor. It must not block.
+  // The time by which deadlines are kept.
+  virtual env::MonotonicTime Now() const = 0;
+  // The event is read on this thread; `done` runs once: on this thread, on the gate's, or on one of
+  // the executors. It must not block.
   virtual void Push(PushRequest request, Done done) = 0;
   // What became of an event that was answered as kUnknown. Errors: kNotFound (another life of the
   // engine, or forgotten): then send the event again with its idempotency key.

@@ -302,6 +302,7 @@ void PushCommands::PushGet(const access::CallerRef& caller, RespCall& call) {
   auto read = ReadPushGet(call.arguments());
   if (!read) return WriteAnswerError(read.error(), call.out());
   read->caller = caller;
+  read->whole_at = verbs_.pushes->Now();
   const auto push = [pushes = verbs_.pushes](PushRequest request, RespReply reply) {
     pushes->Push(std::move(request),
                  [reply = std::move(reply)](base::Result<PushAnswer> answer) mutable {

@@ -69,12 +69,14 @@ class HttpRequestParser::Impl {
     lines_ = {};
     skipped_ = 0;
     continue_ = false;
+    asks_for_head_ = false;
     return request;
   }
   bool TakeContinue() { return std::exchange(continue_, false); }
 
   State state_ = State::kIdle;
   bool keep_alive_ = true;
+  bool asks_for_head_ = false;
   base::Error failure_{ErrorCode::kInvalidInput, ""};
   int failure_status_ = 0;
 
@@ -128,6 +130,7 @@ class HttpRequestParser::Impl {
       return Fail(505, "only HTTP/1.1 and HTTP/1.0 are spoken here", ErrorCode::kUnsupported);
     auto head = ReadRequestHead(text_);
     if (!head) return Malformed(head.error());
+    asks_for_head_ = head->method == HttpMethod::kHead;
     if (const auto refusal = CheckFields(head->fields, head->version))
       return Fail(refusal->status, "malformed request: " + std::string(refusal->message));
     if (!head->method)
@@ -206,6 +209,7 @@ HttpRequestParser::State HttpRequestParser::state() const { return impl_->state_
 bool HttpRequestParser::TakeContinue() { return impl_->TakeContinue(); }
 bool HttpRequestParser::keep_alive() const { return impl_->keep_alive_; }
 HttpRequest HttpRequestParser::Take() { return impl_->Take(); }
+bool HttpRequestParser::asks_for_head() const { return impl_->asks_for_head_; }
 const base::Error& HttpRequestParser::failure() const { return impl_->failure_; }
 int HttpRequestParser::failure_status() const { return impl_->failure_status_; }
 

@@ -60,6 +60,9 @@ class HttpRequestParser {
   bool keep_alive() const;
   HttpRequest Take();
 
+  // Whether the request that failed, or is being read, is a HEAD: its answer has no body. False
+  // while its head is not whole.
+  bool asks_for_head() const;
   const base::Error& failure() const;
   int failure_status() const;  // 400, 401, 403, 408, 413, 414, 417, 421, 431, 501, 503, 505
 

@@ -262,6 +262,9 @@ TEST_F(HttpServerTest, LeavesTheBodyOutForHead) {
       Exchange("HEAD /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 9);
   EXPECT_NE(text.find("Content-Length: 5"), std::string::npos);
   EXPECT_TRUE(text.ends_with("\r\n\r\n"));
+  const std::string refused = Exchange("HEAD /hello HTTP/1.1\r\n\r\n", 9);
+  EXPECT_TRUE(refused.starts_with("HTTP/1.1 400"));
+  EXPECT_TRUE(refused.ends_with("\r\n\r\n")) << refused;
 }
 
 TEST_F(HttpServerTest, GivesUpOnASlowHead) {
@@ -269,6 +272,26 @@ TEST_F(HttpServerTest, GivesUpOnASlowHead) {
   options.header_time_max = milliseconds(100);
   Start(options);
   EXPECT_TRUE(Exchange("GET / HTT", 1).starts_with("HTTP/1.1 408"));
+}
+
+TEST_F(HttpServerTest, TheTimeOfAHeadStandsStillWhileNothingIsRead) {
+  HttpServerOptions options;
+  options.header_time_max = milliseconds(300);
+  Start(options);
+  auto stream = network_->Connect("127.0.0.1", server_->port(), milliseconds(2000));
+  ASSERT_TRUE(stream.has_value());
+  const auto send = [&](std::string_view bytes) {
+    ASSERT_TRUE((*stream)->Write({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()},
+                                 milliseconds(2000)));
+  };
+  send("GET /later/x HTTP/1.1\r\nHost: h\r\n\r\nGET /hel");
+  WaitForLater(1);
+  later_[0].second.Send(HttpResponse::Text(std::string(32U << 20, 'x')));
+  send("lo HTTP/1.1\r\nHost: h\r\n\r\n");
+  std::this_thread::sleep_for(milliseconds(2500));  // over a tick of the connection
+  const std::string text = ReadAnswers(**stream, 2);
+  EXPECT_EQ(Count(text, "HTTP/1.1 408"), 0U);
+  EXPECT_TRUE(text.ends_with("hello")) << text.substr(text.size() - 300);
 }
 
 TEST_F(HttpServerTest, DrainAnswersWhatIsUnderWay) {

@@ -35,7 +35,7 @@ void HttpSession::Pump() {
   if (pumping_) return;
   pumping_ = true;
   // The peer was not slow while it was not read.
-  if (paused_) last_bytes_ = serving_.clock.Now();
+  if (paused_) head_began_ = last_bytes_ = serving_.clock.Now();
   bool further = true;
   while (further) {
     further = false;
@@ -141,6 +141,7 @@ void HttpSession::Refuse(const base::Error& error, int status) {
   Slot& slot = slots_.emplace_back();
   slot.complete_at = serving_.clock.Now();
   slot.after = AfterResponse::kClose;
+  if (parser_.asks_for_head()) slot.body = BodyPart::kLeaveOut;
   slot.response = ProblemResponse(error, status);
 }
 
@@ -197,10 +198,11 @@ void HttpSession::OnEndOfInput() {
 void HttpSession::OnTick(env::MonotonicTime now) {
   if (input_closed_) return;
   const base::Error slow(base::ErrorCode::kDeadlineExceeded, "the request came too slowly");
+  if (paused_) return;
   const bool slow_head =
       parser_.state() == State::kHead && now - head_began_ > serving_.options.header_time_max;
-  const bool slow_body = parser_.state() == State::kBody && !paused_ &&
-                         now - last_bytes_ > serving_.options.body_stall_max;
+  const bool slow_body =
+      parser_.state() == State::kBody && now - last_bytes_ > serving_.options.body_stall_max;
   if (!slow_head && !slow_body) return;
   Refuse(slow, 408);
   Pump();

@@ -28,7 +28,7 @@ std::string_view NameOf(Durability durability) {
 
 void AppendOutcomeMembers(std::string& out, const IngestOutcome& outcome, size_t refused_max) {
   fmt::format_to(std::back_inserter(out), R"("accepted":{},"refused_rows":{},"refused":[)",
-                 outcome.accepted, outcome.refused.size());
+                 outcome.accepted, outcome.refused_rows);
   const size_t listed = std::min(refused_max, outcome.refused.size());
   for (size_t i = 0; i < listed; ++i) {
     if (i > 0) out += ',';

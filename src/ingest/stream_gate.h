@@ -41,11 +41,13 @@ struct IngestOutcome {
     base::Timestamp time;  // its event time
   };
   std::optional<FirstRow> first_row = {};  // nothing for a repeat of one that an older version took
-  std::vector<columns::RejectedRow> refused;  // in order of row number
+  uint64_t refused_rows = 0;
+  // In order of row number. Of a repeat the first ones, or none, as far as they are remembered.
+  std::vector<columns::RejectedRow> refused;
   Repeat repeat = Repeat::kFirst;
   Durability durability = Durability::kFsync;
 
-  // There were rows, and none of them went in.
+  // There were rows, none of them went in, and `refused` has one.
   bool all_refused() const { return accepted == 0 && !refused.empty(); }
 };
 

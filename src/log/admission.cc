@@ -27,8 +27,11 @@ StoredAnswer AnswerOf(const Epoch& epoch, const SourceOutcome& outcome,
   std::vector<RejectedRow> refused;
   for (const StreamRejects& group : epoch.rejects)
     if (group.stream == outcome.stream)
-      for (const uint32_t index : outcome.rejects) refused.push_back(group.rows[index]);
-  StoredAnswer answer{epoch.id, outcome.accepted, WithoutPayloads(refused)};
+      for (const uint32_t index :
+           std::span(outcome.rejects).first(std::min(outcome.rejects.size(), kRefusedRowsKept)))
+        refused.push_back(group.rows[index]);
+  StoredAnswer answer{epoch.id, outcome.accepted, static_cast<uint32_t>(outcome.rejects.size()),
+                      WithoutPayloads(refused)};
   if (outcome.first_row != kRowUnknown && event_time_field) {
     const columns::Column& times = epoch.RowsOf(outcome.stream)->column(*event_time_field);
     answer.first_row = outcome.first_row;
@@ -98,6 +101,7 @@ Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, Place p
     for (RejectedRow& row : batch.rejected) row.reason += " (" + batch.origin + ")";
   const size_t accepted = batch.rows.rows();
   StoredAnswer answer{place.epoch, static_cast<uint32_t>(accepted),
+                      static_cast<uint32_t>(batch.rejected.size()),
                       WithoutPayloads(batch.rejected)};
   if (accepted > 0) {
     answer.first_row = place.first_row;

@@ -19,6 +19,7 @@ namespace {
 
 constexpr uint64_t kProducerBytes = 200;  // list node, map node, deque
 constexpr uint64_t kKeyBytes = 160;
+constexpr uint64_t kListBytes = 120;  // map node, vector
 
 // Of a producer or a key: streams may have each of the same name.
 std::string Scoped(base::StreamId stream, std::string_view name) {
@@ -32,10 +33,9 @@ bool IsSource(std::string_view scoped) {
   return WithoutStream(scoped).substr(1).starts_with(columns::kSourceProducers);
 }
 
-uint64_t BytesOf(const StoredAnswer& answer) {
-  uint64_t bytes = sizeof(StoredAnswer);
-  if (!answer.refused) return bytes;
-  for (const RejectedRow& row : *answer.refused)
+uint64_t BytesOf(std::span<const RejectedRow> refused) {
+  uint64_t bytes = kListBytes;
+  for (const RejectedRow& row : refused)
     bytes += sizeof(RejectedRow) + row.field.size() + row.rule.size() + row.reason.size();
   return bytes;
 }
@@ -63,8 +63,10 @@ std::unexpected<base::Error> Gap(const BatchSource& source, uint64_t last) {
 
 }  // namespace
 
-std::shared_ptr<const std::vector<RejectedRow>> WithoutPayloads(std::span<const RejectedRow> rows) {
+std::shared_ptr<const std::vector<RejectedRow>> WithoutPayloads(std::span<const RejectedRow> rows,
+                                                                size_t rows_max) {
   if (rows.empty()) return nullptr;
+  rows = rows.first(std::min(rows.size(), rows_max));
   auto bare = std::make_shared<std::vector<RejectedRow>>();
   bare->reserve(rows.size());
   for (const RejectedRow& row : rows)
@@ -78,7 +80,7 @@ Result<std::optional<StoredAnswer>> AnswerBook::Find(base::StreamId stream,
   if (source.idempotency_key) {
     const auto found = by_key_.find(Scoped(stream, *source.idempotency_key));
     if (found == by_key_.end()) return std::nullopt;
-    return found->second.answer;
+    return Told(found->second.answer);
   }
   if (source.producer.empty()) return std::nullopt;
   const Producer* const producer = Known(stream, source.producer);
@@ -87,7 +89,7 @@ Result<std::optional<StoredAnswer>> AnswerBook::Find(base::StreamId stream,
   if (source.sequence > last) return Gap(source, last);
   const auto& answers = producer->answers;
   const uint64_t back = last - source.sequence;
-  if (back < answers.size()) return answers[answers.size() - 1 - back];
+  if (back < answers.size()) return Told(answers[answers.size() - 1 - back]);
   return StoredAnswer{answers.front().epoch};
 }
 
@@ -135,13 +137,47 @@ AnswerBook::Producer& AnswerBook::Touch(const std::string& name) {
   return producers_.back();
 }
 
+AnswerBook::Kept AnswerBook::Keep(StoredAnswer answer) {
+  bytes_ += sizeof(Kept);
+  Kept kept{answer.epoch, answer.accepted, answer.refused_rows, answer.first_row,
+            answer.first_time};
+  if (!answer.refused) return kept;
+  List list{std::move(answer.refused)};
+  if (list.rows->size() > kRefusedRowsKept)
+    list.rows = WithoutPayloads(*list.rows, kRefusedRowsKept);
+  list.bytes = BytesOf(*list.rows);
+  lists_bytes_ += list.bytes;
+  bytes_ += list.bytes;
+  kept.list = ++lists_begun_;
+  lists_.emplace_hint(lists_.end(), kept.list, std::move(list));
+  while (lists_bytes_ > options_.answers_refused_bytes_max) DropList(lists_.begin());
+  return kept;
+}
+
+void AnswerBook::Forget(const Kept& answer) {
+  bytes_ -= sizeof(Kept);
+  if (const auto list = lists_.find(answer.list); list != lists_.end()) DropList(list);
+}
+
+StoredAnswer AnswerBook::Told(const Kept& answer) const {
+  const auto list = lists_.find(answer.list);
+  return {answer.epoch,        answer.accepted,
+          answer.refused_rows, list == lists_.end() ? nullptr : list->second.rows,
+          answer.first_row,    answer.first_time};
+}
+
+void AnswerBook::DropList(std::map<uint64_t, List>::iterator list) {
+  lists_bytes_ -= list->second.bytes;
+  bytes_ -= list->second.bytes;
+  lists_.erase(list);
+}
+
 void AnswerBook::Append(Producer& producer, StoredAnswer answer, base::EpochId durable) {
-  bytes_ += BytesOf(answer);
-  producer.answers.push_back(std::move(answer));
+  producer.answers.push_back(Keep(std::move(answer)));
   // LastSequence needs the answers that are not durable yet.
   const size_t kept = std::max<size_t>(options_.outcomes_per_producer, 1);
   while (producer.answers.size() > kept && producer.answers.front().epoch <= durable) {
-    bytes_ -= BytesOf(producer.answers.front());
+    Forget(producer.answers.front());
     producer.answers.pop_front();
   }
 }
@@ -157,7 +193,7 @@ void AnswerBook::PutProducer(const std::string& name, uint64_t sequence, StoredA
 }
 
 void AnswerBook::DropAnswers(Producer& producer) {
-  for (const StoredAnswer& answer : producer.answers) bytes_ -= BytesOf(answer);
+  for (const Kept& answer : producer.answers) Forget(answer);
   producer.answers.clear();
 }
 
@@ -178,9 +214,9 @@ void AnswerBook::PutKey(std::string key, StoredAnswer answer) {
   const uint64_t number = first_key_number_ + keys_in_order_.size();
   const auto [place, added] = by_key_.try_emplace(key);
   // Only what a damaged or hostile capture holds twice comes here twice.
-  if (!added) bytes_ -= BytesOf(place->second.answer);
-  bytes_ += BytesOf(answer) + (added ? kKeyBytes + 2 * key.size() : 0);
-  place->second = KeyedAnswer{number, std::move(answer)};
+  if (!added) Forget(place->second.answer);
+  bytes_ += added ? kKeyBytes + 2 * key.size() : 0;
+  place->second = KeyedAnswer{number, Keep(std::move(answer))};
   keys_in_order_.push_back({base::Timestamp::Max(), std::move(key)});
   ++keys_unsealed_;
 }
@@ -188,7 +224,8 @@ void AnswerBook::PutKey(std::string key, StoredAnswer answer) {
 void AnswerBook::RetireOldestKey() {
   const auto found = by_key_.find(keys_in_order_.front().key);
   if (found != by_key_.end() && found->second.number == first_key_number_) {
-    bytes_ -= kKeyBytes + 2 * found->first.size() + BytesOf(found->second.answer);
+    bytes_ -= kKeyBytes + 2 * found->first.size();
+    Forget(found->second.answer);
     by_key_.erase(found);
   }
   keys_in_order_.pop_front();

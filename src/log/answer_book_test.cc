@@ -107,6 +107,49 @@ TEST(AnswerBook, ItsSizeComesBackToNothing) {
   EXPECT_EQ(book.byte_size(), one);
 }
 
+// `rows` refused rows of about 300 bytes each.
+StoredAnswer RefusalOf(uint64_t epoch, uint32_t rows) {
+  StoredAnswer answer{{epoch}, 0, rows};
+  std::vector<columns::RejectedRow> refused;
+  for (uint32_t row = 0; row < rows; ++row)
+    refused.push_back({row, "at", "late", std::string(150, 'x'), {}});
+  answer.refused = WithoutPayloads(refused);
+  return answer;
+}
+
+TEST(AnswerBook, RemembersAsManyRefusedRowsAsAReplyLists) {
+  const LogOptions options;
+  AnswerBook book(options);
+  book.Put(kStream, {"p", 1, {}}, RefusalOf(1, 5'000), {9});
+  book.Put(kStream, {"", 0, "key"}, RefusalOf(1, 5'000), {9});
+  const columns::BatchSource by_sequence{"p", 1, {}};
+  const columns::BatchSource by_key{"", 0, "key"};
+  for (const columns::BatchSource& source : {by_sequence, by_key}) {
+    const auto again = book.Find(kStream, source);
+    ASSERT_TRUE(again && *again);
+    EXPECT_EQ((*again)->refused_rows, 5'000U);
+    ASSERT_EQ((*again)->refused->size(), kRefusedRowsKept);
+    EXPECT_EQ((*again)->refused->back().row, kRefusedRowsKept - 1);
+  }
+}
+
+// A change upstream that makes every row bad must not fill the memory with what was answered.
+TEST(AnswerBook, RefusedRowsAreBoundedInBytes) {
+  LogOptions options;
+  options.answers_refused_bytes_max = 1 << 20;
+  AnswerBook book(options);
+  for (uint64_t i = 1; i <= 60; ++i) {
+    book.Put(kStream, {"p", i, {}}, RefusalOf(i, 1'000), {9});
+    book.Put(kStream, {"", 0, "key " + std::to_string(i)}, RefusalOf(i, 1'000), {9});
+  }
+  EXPECT_LE(book.byte_size(), (1U << 20) + 60 * 500U);
+  const auto oldest = book.Find(kStream, {"p", 1, {}});
+  EXPECT_EQ((*oldest)->refused_rows, 1'000U);
+  EXPECT_EQ((*oldest)->refused, nullptr);
+  const auto newest = book.Find(kStream, {"p", 60, {}});
+  EXPECT_EQ((*newest)->refused->size(), 1'000U);
+}
+
 TEST(AnswerBook, RefusesAmbiguousSources) {
   const LogOptions options;
   AnswerBook book(options);

@@ -22,6 +22,7 @@ void WriteAnswer(const StoredAnswer& answer, ByteWriter& out) {
   out.U32(answer.accepted);
   out.U32(answer.first_row);
   out.I64(answer.first_time.us);
+  out.U32(answer.refused_rows);
   out.U32(answer.refused ? static_cast<uint32_t>(answer.refused->size()) : 0);
   if (!answer.refused) return;
   for (const RejectedRow& row : *answer.refused) {
@@ -40,7 +41,11 @@ Result<StoredAnswer> ReadAnswer(ByteReader& in, AnswerForm form) {
     HR_TRY(answer.first_row, in.U32());
     HR_TRY(answer.first_time.us, in.I64());
   }
+  if (form >= AnswerForm::kWithRefusedCount) {
+    HR_TRY(answer.refused_rows, in.U32());
+  }
   HR_TRY(const uint32_t count, in.U32());
+  answer.refused_rows = std::max(answer.refused_rows, count);
   std::vector<RejectedRow> refused;
   for (uint32_t i = 0; i < count; ++i) {
     RejectedRow row;
@@ -99,10 +104,10 @@ void AnswerCopy::Note(AnswerBook::Producer& producer) {
   NoteOf note{.name = producer.name, .sequence = producer.last_sequence};
   if (producer.in_copy == number_) {
     note.kind = kAnswer;
-    note.answers = {producer.answers.back()};
+    note.answers = {book_->Told(producer.answers.back())};
   } else {
     note.kind = kProducer;
-    note.answers = {producer.answers.begin(), producer.answers.end()};
+    for (const auto& answer : producer.answers) note.answers.push_back(book_->Told(answer));
     producer.in_copy = number_;
   }
   AddNote(std::move(note));
@@ -146,7 +151,7 @@ void AnswerCopy::WriteProducer(ByteWriter& out) {
   out.Text(producer.name);
   out.U64(producer.last_sequence);
   out.U32(static_cast<uint32_t>(producer.answers.size()));
-  for (const StoredAnswer& answer : producer.answers) WriteAnswer(answer, out);
+  for (const auto& answer : producer.answers) WriteAnswer(book_->Told(answer), out);
 }
 
 void AnswerCopy::WriteKey(ByteWriter& out) {
@@ -157,7 +162,7 @@ void AnswerCopy::WriteKey(ByteWriter& out) {
     out.U8(kKey);
     out.I64(place.at.us);
     out.Text(place.key);
-    WriteAnswer(found->second.answer, out);
+    WriteAnswer(book_->Told(found->second.answer), out);
   }
   ++next_key_;
 }

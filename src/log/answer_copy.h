@@ -30,7 +30,7 @@ namespace headrace::log {
 // Not thread-safe. The book outlives it and has one at a time.
 class AnswerCopy {
  public:
-  // Kinds of records. Of the form kProducersOfStreams.
+  // Kinds of records. Of the form kWithRefusedCount.
   static constexpr uint8_t kEnd = 0;  // u64 producers, u64 keys
   static constexpr uint8_t kProducer =
       1;  // text stream and name, u64 last sequence, u32 count, answers

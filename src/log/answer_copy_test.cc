@@ -48,7 +48,10 @@ class Traffic {
 
   void Answer() {
     Outcome outcome;
-    outcome.answer = {{epochs_.size() + 1}, static_cast<uint32_t>(random_() % 5), Refused()};
+    outcome.answer = {{epochs_.size() + 1}, static_cast<uint32_t>(random_() % 5)};
+    outcome.answer.refused = Refused();
+    outcome.answer.refused_rows =
+        outcome.answer.refused ? static_cast<uint32_t>(outcome.answer.refused->size()) : 0;
     if (outcome.answer.accepted > 0) {
       outcome.answer.first_row = static_cast<uint32_t>(random_() % 100);
       outcome.answer.first_time.us = static_cast<int64_t>(random_());

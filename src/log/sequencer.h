@@ -62,6 +62,9 @@ struct LogOptions {
   base::Duration idempotency_keep = std::chrono::hours(24);
   uint32_t outcomes_per_producer =
       64;  // first answers kept for repeats; an older repeat is answered as such, without rows
+  uint64_t answers_refused_bytes_max = 32ULL
+                                       << 20;  // refused rows in answers kept for repeats; beyond
+                                               // it the oldest answers keep their number only
   uint64_t residue_bytes_max =
       1ULL << 30;  // refused rows of segments that were let go; beyond it the oldest are forgotten
   base::Duration residue_keep = std::chrono::hours(720);  // likewise
@@ -97,6 +100,8 @@ struct Acknowledgement {
   // Number of the first accepted row among the stream's rows in the epoch; those behind follow it.
   uint32_t first_row = kRowUnknown;
   base::Timestamp first_time = {};  // its event time, when first_row is known
+  uint64_t refused_rows = 0;
+  // Without payloads, in order. Of a repeat the first ones, or none, as far as they are remembered.
   std::vector<columns::RejectedRow> refused;
   enum class Repeat : uint8_t { kFirst, kRepeated } repeat = Repeat::kFirst;
   Durability durability = Durability::kFsync;

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "log/answer_book.h"
 #include "log/log_fixture.h"
 
 namespace headrace::log {
@@ -164,6 +165,45 @@ TEST(Sequencer, ARepeatGetsTheFirstAnswerAlsoAfterARestart) {
   EXPECT_EQ(later->accepted, 1U);
   EXPECT_EQ(later->refused, first->refused);
   EXPECT_EQ(*ReadIds(*rebooted), (std::vector<int64_t>{1}));
+}
+
+// The answer tells of all rows, what is kept of it of the first ones and their number; also in a
+// capture.
+TEST(Sequencer, ARepeatKnowsHowManyRowsWereRefused) {
+  SimulatedEnvironment machine(5);
+  constexpr size_t kLateRows = 3'000;
+  std::vector<TestRow> rows(kLateRows + 1, TestRow{10, 2});
+  rows[0] = {1000, 1};
+  const auto expect_kept = [&](TestLog& log) {
+    const auto again = log.Submit(rows, "p", 1);
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->repeat, Repeat::kRepeated);
+    EXPECT_EQ(again->refused_rows, kLateRows);
+    EXPECT_EQ(again->refused.size(), kRefusedRowsKept);
+  };
+  std::vector<uint8_t> captured;
+  base::EpochId at;
+  {
+    TestLog log(machine);
+    ASSERT_TRUE(log.Open());
+    const auto first = log.Submit(rows, "p", 1);
+    ASSERT_TRUE(first);
+    EXPECT_EQ(first->refused_rows, kLateRows);
+    EXPECT_EQ(first->refused.size(), kLateRows);
+    expect_kept(log);
+    const auto capture = log.Capture();
+    ASSERT_TRUE(capture);
+    captured = capture->bytes;
+    at = capture->epoch;
+  }
+  const auto rebooted = machine.Reboot(6);
+  TestLog from_log(*rebooted);
+  ASSERT_TRUE(from_log.Open());
+  expect_kept(from_log);
+  from_log.sequencer.reset();
+  TestLog from_capture(*rebooted);
+  ASSERT_TRUE(from_capture.Open({at, captured}));
+  expect_kept(from_capture);
 }
 
 TEST(Sequencer, ThePayloadOfALateRowHasItsJsonAsJson) {

@@ -222,6 +222,7 @@ void LogSequencer::AnswerBatch(BatchWaiter& waiter) {
   answer.accepted = waiter.answer.accepted;
   answer.first_row = waiter.answer.first_row;
   answer.first_time = waiter.answer.first_time;
+  answer.refused_rows = waiter.answer.refused_rows;
   if (waiter.answer.refused) answer.refused = *waiter.answer.refused;
   answer.repeat = waiter.repeat;
   answer.durability = options_.durability;

@@ -14,7 +14,7 @@ using columns::ByteReader;
 using columns::ByteWriter;
 
 constexpr uint32_t kMagic = 0x31415248;  // "HRA1"
-constexpr uint32_t kVersion = 3;         // each later by one than the number of its AnswerForm
+constexpr uint32_t kVersion = 4;         // each later by one than the number of its AnswerForm
 constexpr size_t kHeadBytes = 64;
 
 Result<CaptureHead> ReadHead(ByteReader& in) {

@@ -12,6 +12,7 @@ ingest::IngestOutcome ToOutcome(log::Acknowledgement ack) {
   return {.epoch = ack.epoch,
           .accepted = ack.accepted,
           .first_row = first,
+          .refused_rows = ack.refused_rows,
           .refused = std::move(ack.refused),
           .repeat = ack.repeat == Acknowledgement::Repeat::kRepeated ? ingest::Repeat::kRepeated
                                                                      : ingest::Repeat::kFirst,

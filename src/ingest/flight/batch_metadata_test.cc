@@ -30,7 +30,8 @@ TEST(BatchMetadata, Greeting) {
 }
 
 TEST(BatchMetadata, AcknowledgementListsAtMostTheLimit) {
-  IngestOutcome outcome{.epoch = {9}, .accepted = 5, .repeat = Repeat::kRepeated};
+  IngestOutcome outcome{
+      .epoch = {9}, .accepted = 5, .refused_rows = 3, .repeat = Repeat::kRepeated};
   for (uint32_t row = 0; row < 3; ++row)
     outcome.refused.push_back({row, "delay", "range", "is 99999", "{}"});
   const std::string json = WriteAcknowledgement(4, 17, outcome, 2);

@@ -86,7 +86,9 @@ class FakeGate final : public StreamGate {
  private:
   base::Result<IngestOutcome> Admit(columns::EventBatch batch) {
     if (error_) return base::Fail(*error_);
-    IngestOutcome outcome{.accepted = batch.rows.rows(), .refused = batch.rejected};
+    IngestOutcome outcome{.accepted = batch.rows.rows(),
+                          .refused_rows = batch.rejected.size(),
+                          .refused = batch.rejected};
     const columns::BatchSource& source = batch.source;
     if (!source.producer.empty()) {
       uint64_t& last = last_[source.producer];

@@ -537,7 +537,7 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
     Enter(State::kReading);
     Note([&](TableSourceStatus& status) {
       status.accepted += answer.accepted;
-      status.refused += answer.refused.size();
+      status.refused += answer.refused_rows;
       status.rows_done += rows;
       status.waiting_rows = ahead_rows_ + status.rows - std::min(status.rows, status.rows_done);
       ++status.pieces;

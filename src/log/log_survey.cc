@@ -198,7 +198,8 @@ class Surveyor {
       HR_TRY(SegmentCursor again,
              SegmentCursor::Open(files_, file.path, survey_.log, cursor.offset()));
       HR_TRY(const auto whole_by_now, again.Next());
-      if (whole_by_now) return {};  // an engine went on writing
+      HR_TRY(const auto still, again.FindLater(file.last.Next()));
+      if (whole_by_now || !still) return {};  // an engine went on writing
       Add(file.path, cursor.offset(), fmt::format("epoch {} is damaged", file.last.value + 1));
     } else if (!is_last) {
       Add(file.path, cursor.offset(), fmt::format("epoch {} is damaged", file.last.value + 1));

@@ -175,15 +175,20 @@ Result<void> FolderReader::WalkToEnd(End& end) {
 }
 
 // What lies at the end is nothing, or a record being written; a whole record behind it says that it
-// is a damaged one.
+// is a damaged one. It has to say so twice: a writer may have overtaken the first look.
 Result<void> FolderReader::CheckEnd(const End& end) {
   if (end.segment.empty()) return {};
-  HR_TRY(SegmentCursor cursor, SegmentCursor::Open(files_, end.segment, log_, end.offset));
-  HR_TRY(const bool blank, cursor.IsBlank());
-  if (blank && looked_behind_blank_end_) return {};
-  HR_TRY(const auto later, cursor.FindLater(end.newest.Next()));
-  looked_behind_blank_end_ = true;
-  if (!later) return {};
+  std::optional<Record> later;
+  for (int look = 0; look < 2; ++look) {
+    HR_TRY(SegmentCursor cursor, SegmentCursor::Open(files_, end.segment, log_, end.offset));
+    HR_TRY(const bool blank, cursor.IsBlank());
+    if (blank && looked_behind_blank_end_) return {};
+    HR_TRY(later, cursor.FindLater(end.newest.Next()));
+    if (!later) {
+      looked_behind_blank_end_ = true;
+      return {};
+    }
+  }
   HR_TRY(const bool whole_by_now, IsWholeAt(end.segment, end.offset));
   if (whole_by_now) return {};  // the engine completed it meanwhile
   return Corrupt(end.segment, end.offset,

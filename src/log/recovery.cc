@@ -130,14 +130,18 @@ Result<void> ReadRecords(SegmentCursor& cursor, Reading& reading) {
   }
 }
 
+// The header goes last: until then it says how far the record reaches that is half there, and what
+// lies in its rows proves nothing.
 Result<void> ZeroTail(env::Environment& environment, env::WritableFile& file, uint64_t begin,
                       uint64_t end) {
   constexpr uint64_t kChunkBytes = 1ULL << 20;
   environment.CrashPoint("recovery.before_zero_tail");
   const std::vector<uint8_t> zeros(std::min(kChunkBytes, end - begin), 0);
-  for (uint64_t at = begin; at < end; at += zeros.size())
+  for (uint64_t at = begin + kRecordAlignment; at < end; at += zeros.size())
     HR_TRY_VOID(
         file.WriteAt(at, std::span(zeros).first(std::min<uint64_t>(zeros.size(), end - at))));
+  if (begin + kRecordAlignment < end) HR_TRY_VOID(file.Sync());
+  HR_TRY_VOID(file.WriteAt(begin, std::span(zeros).first(kRecordAlignment)));
   environment.CrashPoint("recovery.after_zero_write");
   return {};
 }

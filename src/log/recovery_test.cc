@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "log/log_fixture.h"
 #include "log/log_folder.h"
+#include "log/log_survey.h"
 #include "log/segment_cursor.h"
 
 namespace headrace::log {
@@ -129,6 +130,79 @@ TEST_F(Recovery, ABitFlippedInTheMiddleIsRefusedWithFileAndOffset) {
     ASSERT_FALSE(read);
     EXPECT_EQ(read.error().code(), ErrorCode::kCorruption);
     EXPECT_EQ(ContextOf(read.error(), "file"), segment);
+  }
+}
+
+// Whatever became of the header, the records behind it say that it was one.
+TEST_F(Recovery, EveryBitOfAHeaderIsGuardedWithoutTheMark) {
+  for (uint64_t bit = 0; bit < kRecordHeaderBytes * 8; ++bit) {
+    SCOPED_TRACE(bit);
+    const auto machine = LogOf(6, 79);
+    ASSERT_TRUE(machine->files().Remove("data/DURABLE"));
+    const std::string segment = SegmentsOf(*machine).at(0);
+    const uint64_t record = RecordOffsets(*machine).at(3);
+    machine->disk().FlipBit(segment, record + bit / 8, static_cast<int>(bit % 8));
+    TestLog log(*machine);
+    ASSERT_TRUE(log.Open());
+    ASSERT_TRUE(log.error);
+    EXPECT_EQ(log.error->code(), ErrorCode::kCorruption);
+  }
+}
+
+// A text that holds a whole record, at every place where a reader may look for one.
+std::string TextWithRecord(const RecordHeader& header) {
+  std::vector<uint8_t> record(kRecordHeaderBytes);
+  SealRecord(header, record);
+  std::string text;
+  for (size_t i = 0; i < kRecordAlignment; ++i) {
+    text.append(record.begin(), record.end());
+    text += ' ';
+  }
+  return text;
+}
+
+columns::EventBatch BatchWithText(base::StreamId stream, const std::string& text) {
+  columns::BatchBuilder builder(TestSchema());
+  builder.column(0).AppendInt(100'000'000);
+  builder.column(1).AppendInt(2);
+  builder.column(2).AppendText(text);
+  columns::EventBatch batch;
+  batch.stream = stream;
+  batch.rows = builder.Finish();
+  return batch;
+}
+
+// Whoever sends rows may put anything into them. A record that is half there stays a torn one.
+TEST_F(Recovery, ARecordInsideOfATornOneProvesNothing) {
+  for (const bool of_another_log : {false, true}) {
+    SCOPED_TRACE(of_another_log);
+    SimulatedEnvironment first(81);
+    {
+      TestLog log(first);
+      ASSERT_TRUE(log.Open());
+      ASSERT_TRUE(log.Submit({{100, 1}}));
+      RecordHeader header{.epoch = {1'000}, .log = log.sequencer->status().log};
+      if (of_another_log) header.log.bytes[3] ^= 1;
+      ASSERT_TRUE(log.Submit(BatchWithText(log.stream, TextWithRecord(header))));
+    }
+    // Killed while it was written: its second half is missing, and no mark tells of it.
+    const auto machine = first.Reboot(82);
+    ASSERT_TRUE(machine->files().Remove("data/DURABLE"));
+    const auto file = machine->disk().Find(SegmentsOf(*machine).back());
+    const uint64_t half = 200 << 10;
+    file->Write(half, std::vector<uint8_t>(file->size() - half, 0));
+    file->Settle();
+    const auto reader = *LogReader::Open(*machine, "data");
+    const auto newest = reader->Newest();
+    EXPECT_TRUE(newest) << newest.error().ToString();
+    const auto survey = SurveyLog(*machine, "data", {});
+    ASSERT_TRUE(survey);
+    EXPECT_TRUE(survey->damages.empty()) << survey->damages[0].what;
+    EXPECT_GT(survey->torn_bytes, 0U);
+    TestLog log(*machine);
+    ASSERT_TRUE(log.Open());
+    ASSERT_FALSE(log.error) << log.error->ToString();
+    EXPECT_EQ(log.recovered_ids, (std::vector<int64_t>{1}));
   }
 }
 

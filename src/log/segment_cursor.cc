@@ -88,12 +88,19 @@ base::Result<bool> SegmentCursor::IsBlank() {
 }
 
 base::Result<std::optional<Record>> SegmentCursor::FindLater(base::EpochId epoch) {
+  HR_TRY(auto begun, HeaderAt(offset_));
+  if (begun && (begun->log != log_ || begun->epoch != epoch)) begun.reset();
+  const uint64_t begun_end = offset_ + (begun ? RecordBytes(begun->payload_bytes) : 0);
+  const auto proves_loss = [&](uint64_t at, const RecordHeader& header) {
+    if (header.log != log_) return at == offset_;
+    if ((header.flags & kPreviousUnsynced) != 0) return false;
+    if (at >= begun_end) return header.epoch > epoch;
+    // Nobody can put a record into a row that names the checksum of all of that row's epoch.
+    return header.epoch == epoch.Next() && header.previous_checksum == begun->checksum;
+  };
   for (uint64_t at = offset_; at < size_; at += kRecordAlignment) {
     HR_TRY(const auto header, HeaderAt(at));
-    if (!header) continue;
-    const bool proves_loss =
-        header->log != log_ || (header->epoch > epoch && (header->flags & kPreviousUnsynced) == 0);
-    if (!proves_loss) continue;
+    if (!header || !proves_loss(at, *header)) continue;
     HR_TRY(auto record, RecordAt(at));
     if (record) return record;
   }

@@ -40,8 +40,10 @@ class SegmentCursor {
 
   // Whether the 512 bytes at offset() are zeros, or the file ends there.
   base::Result<bool> IsBlank();
-  // The first whole record at or behind offset() that proves that this is not the log's end: one of
-  // an epoch above `epoch`, or of another log. Records written before their predecessor was synced
+  // The first whole record that proves that offset(), where `epoch` belongs, is not the log's end:
+  // one of another log right there, or of a later epoch at or behind it. Rows may hold what looks
+  // like a record: inside of a record of `epoch` that is half there, only its successor proves
+  // anything, by the checksum that both name. Records written before their predecessor was synced
   // (kPreviousUnsynced) prove nothing.
   base::Result<std::optional<Record>> FindLater(base::EpochId epoch);
   // The end of the last 512 bytes at or behind offset() that are not all zero; offset() when there

@@ -12,7 +12,7 @@ LogClock::LogClock(base::Timestamp floor, env::MonotonicTime now, base::Timestam
 }
 
 base::Timestamp LogClock::Read(env::MonotonicTime now, base::Timestamp wall) {
-  // Whole microseconds only; the rest stays for the next reading.
+  // Whole microseconds only; the rest stays for the next reading, here and of the slew.
   const auto elapsed =
       std::max(std::chrono::duration_cast<base::Duration>(now - read_at_), base::Duration::zero());
   read_at_ += elapsed;
@@ -24,7 +24,9 @@ base::Timestamp LogClock::Read(env::MonotonicTime now, base::Timestamp wall) {
     return value_;
   }
   step_reported_ = false;
-  const base::Duration slew = elapsed / kSlewDivisor;
+  slew_left_ += std::chrono::nanoseconds(elapsed) / kSlewDivisor;
+  const auto slew = std::chrono::duration_cast<base::Duration>(slew_left_);
+  slew_left_ -= slew;
   value_ = value_ + std::clamp(behind, -slew, slew);
   return value_;
 }

@@ -36,6 +36,7 @@ class LogClock {
 
   base::Timestamp value_;
   env::MonotonicTime read_at_;
+  env::MonotonicTime slew_left_{0};  // less than a microsecond
   bool step_reported_ = false;
   ClockSteps steps_;
 };

@@ -49,6 +49,16 @@ TEST_F(LogClockTest, LeansTowardsTheWallAndNeverGoesBack) {
   EXPECT_EQ(steps_, 0);
 }
 
+TEST_F(LogClockTest, LeansAsFastHoweverOftenItIsRead) {
+  for (const base::Duration wall_off : {base::Duration(seconds(2)), base::Duration(-seconds(2))}) {
+    LogClock clock(Timestamp::Min(), mono_, wall_);
+    wall_ = wall_ + wall_off;
+    Timestamp now;
+    for (int i = 0; i < 10'000; ++i) now = Tick(clock, std::chrono::microseconds(100));
+    EXPECT_EQ(wall_ - now, wall_off / 2'000 * 1'999) << "a second has passed";
+  }
+}
+
 TEST_F(LogClockTest, AStepIsReportedOnceAndNotFollowed) {
   for (const base::Duration step : {base::Duration(hours(1)), base::Duration(-hours(24))}) {
     steps_ = 0;

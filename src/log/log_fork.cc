@@ -44,8 +44,7 @@ class Fork {
       return Fail(base::Error(ErrorCode::kCorruption,
                               fmt::format("epoch {} is damaged", report_.last.value + 1)));
     HR_TRY(DurableMark mark, DurableMark::Open(files_, to_, report_.log, Durability::kFsync));
-    HR_TRY_VOID(mark.Set(last));
-    HR_TRY_VOID(mark.Sync());
+    HR_TRY_VOID(mark.End(last));
     HR_TRY_VOID(files_.SyncFolder(to_));
     HR_TRY_VOID(WriteLogId(files_, to_, report_.log));
     return report_;

@@ -73,10 +73,9 @@ class Surveyor {
   Result<void> CheckMark() {
     const std::string path = folder_ + "/DURABLE";
     HR_TRY(const bool there, files_.Exists(path));
-    if (!there || survey_.durable.value > 0) return {};
+    if (!there) return {};
     const auto bytes = files_.ReadAll(path);
     if (!bytes || bytes->size() < 16) return {};  // its first bytes did not fit the disk
-    // An empty log's mark reads as 0 too.
     if (DurableMarkIsWhole(files_, folder_, survey_.log)) return {};
     Add(path, 0, "the durable mark fails its checksum: a start writes it anew");
     return {};

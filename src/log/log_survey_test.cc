@@ -95,9 +95,11 @@ TEST_F(Survey, ItFindsEveryFlippedBitWithFileAndOffset) {
     EXPECT_LE(survey->damages[0].offset, offset);
     machine.disk().FlipBit(file.path, offset, bit);
   }
-  machine.disk().FlipBit("data/DURABLE", 3, 1);
-  EXPECT_EQ(SurveyLog(machine, "data", {})->damages.at(0).path, "data/DURABLE");
-  machine.disk().FlipBit("data/DURABLE", 3, 1);
+  for (const uint64_t flipped : {3, 12, 19, 31}) {
+    machine.disk().FlipBit("data/DURABLE", flipped, 1);
+    EXPECT_EQ(SurveyLog(machine, "data", {})->damages.at(0).path, "data/DURABLE");
+    machine.disk().FlipBit("data/DURABLE", flipped, 1);
+  }
   ASSERT_TRUE(machine.files().Remove(clean->segments[1].path));
   EXPECT_FALSE(SurveyLog(machine, "data", {})->damages.empty());
 }

@@ -201,10 +201,10 @@ Result<EpochId> FolderReader::NewestOnce() {
   const MarkedEpoch mark = ReadDurableMark(files_, folder_, log_);
   HR_TRY_VOID(WalkToEnd(end_));
   HR_TRY_VOID(CheckEnd(end_));
-  if (mark.durability == Durability::kFsync && end_.newest < mark.epoch)
+  if (end_.newest < mark.synced)
     return Corrupt(end_.segment.empty() ? folder_ : end_.segment, end_.offset,
                    fmt::format("epoch {} is damaged or gone, and epochs up to {} were durable",
-                               end_.newest.Next().value, mark.epoch.value));
+                               end_.newest.Next().value, mark.synced.value));
   // A record with a successor was synced before that was written. The last one may still fail to
   // be.
   const EpochId proven{end_.newest.value - std::min<uint64_t>(end_.newest.value, 1)};

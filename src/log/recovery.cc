@@ -182,15 +182,15 @@ Result<void> CheckReachesDecided(const LogTail& tail, const RecoverFrom& from) {
                   from.decided.value, tail.last.value));
 }
 
-// What the durable mark covers was synced: if it can't be read it is damage, no torn write.
+// What the durable mark says was synced was: if it can't be read it is damage, no torn write.
 Result<void> CheckReachesMark(const std::string& path, uint64_t offset, base::EpochId last,
                               const MarkedEpoch& mark) {
-  if (mark.durability != Durability::kFsync || last >= mark.epoch) return {};
+  if (last >= mark.synced) return {};
   return base::Fail(
       base::Error(ErrorCode::kCorruption,
                   fmt::format("epoch {} is damaged or gone, and epochs up to {} were durable: "
                               "restore the file from a copy",
-                              last.Next().value, mark.epoch.value))
+                              last.Next().value, mark.synced.value))
           .With("file", path)
           .With("offset", std::to_string(offset)));
 }

@@ -308,7 +308,7 @@ LogStatus LogSequencer::status() const {
 Result<void> LogSequencer::SyncAtEnd() {
   if (read_only_ || !segments_ || !segments_->HasActive()) return {};
   if (options_.durability == Durability::kOs) HR_TRY_VOID(segments_->file().Sync());
-  return mark_->Sync();
+  return mark_->End(durable_);
 }
 
 void LogSequencer::Stop() {

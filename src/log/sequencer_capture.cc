@@ -114,11 +114,13 @@ void LogSequencer::HandOutCapture() {
   if (options_.durability == Durability::kFsync || !segments_->HasActive()) return EndCapture({});
   // What was written may be in memory only. A snapshot must not outlive the log under it.
   if (std::exchange(capture_->syncing, true)) return;
-  segments_->file().WriteAndSync(segments_->offset(), {}, *self_,
-                                 [this, number = capture_->number](Result<void> synced) {
-                                   if (!synced && !read_only_) BecomeReadOnly(synced.error());
-                                   if (capture_ && capture_->number == number) EndCapture({});
-                                 });
+  segments_->file().WriteAndSync(
+      segments_->offset(), {}, *self_,
+      [this, number = capture_->number, through = durable_](Result<void> synced) {
+        if (synced) mark_->NoteSynced(through);
+        if (!synced && !read_only_) BecomeReadOnly(synced.error());
+        if (capture_ && capture_->number == number) EndCapture({});
+      });
 }
 
 void LogSequencer::EndCapture(Result<void> outcome) {

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "log/snapshot_file.h"
 #include "wiring/lives_fixture.h"
 
 namespace headrace::wiring {
@@ -88,6 +89,18 @@ TEST(DeadLetters, PagesGoThroughAnEpoch) {
   for (uint64_t row = 0; row < 5; ++row)
     EXPECT_EQ(found[row], (std::pair{found[0].first, row})) << row;
   EXPECT_GT(found[5].first, found[0].first);
+}
+
+// A start reads them as it reads rows.
+TEST(DeadLetters, RefusedRowsAloneMakeASnapshotDue) {
+  std::string text = Text(kHour, Table::kNo, "recovery: 50ms\n");
+  text.insert(text.find("views:\n"), kRefunds);
+  Lives lives(text);
+  for (int batch = 0; batch < 4; ++batch) RefuseRefundsWithoutCard(lives, batch, 10'000);
+  lives.machine_->RunFor(std::chrono::seconds(5));
+  const auto snapshots = log::ListSnapshots(lives.machine_->files(), "data/snapshots");
+  ASSERT_TRUE(snapshots);
+  EXPECT_FALSE(snapshots->empty());
 }
 
 TEST(DeadLetters, APositionIsReadAsItIsWritten) {

@@ -54,6 +54,7 @@ struct StartFigures {
   uint64_t passed_over = 0;  // snapshots that could not be used
   base::EpochId after;       // epochs after it were replayed
   uint64_t replayed_rows = 0;
+  uint64_t replayed_refused = 0;         // rows
   std::vector<std::string> built_views;  // that the snapshot lacked: from their history
   uint64_t built_rows = 0;               // of it
   env::MonotonicTime load_time{0};

@@ -266,6 +266,8 @@ class CoreRecovery {
     const auto on_recovered = [&](const log::Epoch& epoch) -> Result<void> {
       HR_TRY_VOID(Note(epoch, derived));
       figures_.replayed_rows += epoch.row_count();
+      for (const log::StreamRejects& rejects : epoch.rejects)
+        figures_.replayed_refused += rejects.rows.size();
       step.push_back(std::make_shared<const log::Epoch>(epoch));
       if (step.size() >= kRecoveryStep) derived.views->Apply(std::exchange(step, {}));
       return {};

@@ -20,6 +20,7 @@ constexpr int kPauseShare = 3;
 // would write snapshots all the time for a bound that holds.
 constexpr double kLoadBytesPerSecond = 600e6;
 constexpr double kReplayRowsPerSecond = 1e6;
+constexpr double kReplayBytesPerSecond = 250e6;  // of refused rows with their payloads
 constexpr double kWriteBytesPerSecond = 25e6;
 // What a recovery must have done for its speed to count.
 constexpr uint64_t kLoadBytesMeasured = 32 << 20;
@@ -36,6 +37,10 @@ constexpr uint64_t kLogShare = 4;  // of log_bytes_max, written since the last s
 constexpr double kRateSmoothing = 0.1;
 // A piece, its block, and the copy that goes to the disk.
 constexpr uint64_t kMemoryBytes = 3 * pipeline::ViewCapture::kPieceBytes;
+
+uint64_t RowsLogged(const log::LogStatus& status) {
+  return status.rows_accepted + status.rows_refused;
+}
 
 double SecondsOf(env::MonotonicTime time) { return Seconds(time).count(); }
 
@@ -67,7 +72,7 @@ struct Snapshotter::Task {
   env::BackgroundPass pass;
   env::MonotonicTime begun{0};
   env::MonotonicTime writing{0};
-  uint64_t rows = 0;   // accepted when it began
+  uint64_t rows = 0;   // logged when it began
   uint64_t bytes = 0;  // of the log, written since the start, likewise
   base::EpochId after;
   std::vector<uint8_t> piece;
@@ -110,11 +115,11 @@ void Snapshotter::Start(const StartFigures& recovered) {
   if (recovered.snapshot_bytes >= kLoadBytesMeasured)
     load_bytes_per_s_ =
         static_cast<double>(recovered.snapshot_bytes) / SecondsOf(recovered.load_time);
-  if (recovered.replayed_rows >= kReplayRowsMeasured)
-    replay_rows_per_s_ =
-        static_cast<double>(recovered.replayed_rows) / SecondsOf(recovered.replay_time);
-  rows_seen_ = RowsAccepted();
-  rows_at_snapshot_ = rows_seen_ - recovered.replayed_rows;
+  const uint64_t replayed = recovered.replayed_rows + recovered.replayed_refused;
+  if (replayed >= kReplayRowsMeasured)
+    replay_rows_per_s_ = static_cast<double>(replayed) / SecondsOf(recovered.replay_time);
+  rows_seen_ = RowsLogged(sources_.sequencer.status());
+  rows_at_snapshot_ = rows_seen_ - std::min(rows_seen_, replayed);
   seen_at_ = environment_.clock().Now();
   {
     const std::lock_guard lock(mutex_);
@@ -193,9 +198,13 @@ void Snapshotter::Tick() {
   Post(&Snapshotter::Tick, now + options_.check_every);
 }
 
-// How long a start would take that has to replay `rows`.
-double Snapshotter::EstimateSeconds(double rows, double snapshot_bytes) const {
-  return snapshot_bytes / load_bytes_per_s_ + rows / replay_rows_per_s_;
+double Snapshotter::ReplaySeconds(Logged logged) const {
+  return std::max(logged.rows / replay_rows_per_s_, logged.bytes / kReplayBytesPerSecond);
+}
+
+// How long a start would take that has to replay `logged`.
+double Snapshotter::EstimateSeconds(Logged logged, double snapshot_bytes) const {
+  return snapshot_bytes / load_bytes_per_s_ + ReplaySeconds(logged);
 }
 
 bool Snapshotter::IsDue() {
@@ -203,25 +212,31 @@ bool Snapshotter::IsDue() {
   const env::MonotonicTime now = environment_.clock().Now();
   const double passed = SecondsOf(now - seen_at_);
   if (passed > 0) {
-    const double rate = static_cast<double>(status.rows_accepted - rows_seen_) / passed;
-    rows_per_s_ += kRateSmoothing * (rate - rows_per_s_);
-    rows_seen_ = status.rows_accepted;
+    const auto follow = [passed](double& rate, uint64_t& seen, uint64_t value) {
+      rate += kRateSmoothing * (static_cast<double>(value - seen) / passed - rate);
+      seen = value;
+    };
+    follow(per_s_.rows, rows_seen_, RowsLogged(status));
+    follow(per_s_.bytes, bytes_seen_, status.bytes_written);
     seen_at_ = now;
   }
-  const auto rows = static_cast<double>(status.rows_accepted - rows_at_snapshot_);
+  const Logged logged{static_cast<double>(RowsLogged(status) - rows_at_snapshot_),
+                      static_cast<double>(status.bytes_written - bytes_at_snapshot_)};
   const auto state_bytes = static_cast<double>(sources_.derived.views->bytes());
-  const double while_writing = rows_per_s_ * state_bytes / write_bytes_per_s_;
+  const double writing_s = state_bytes / write_bytes_per_s_;
+  const Logged behind{logged.rows + per_s_.rows * writing_s,
+                      logged.bytes + per_s_.bytes * writing_s};
+  const Logged back_to_back{2 * per_s_.rows * writing_s, 2 * per_s_.bytes * writing_s};
   const double bound = Seconds(options_.recovery).count();
   const std::lock_guard lock(mutex_);
-  const double now_estimate = EstimateSeconds(rows, static_cast<double>(figures_.bytes));
+  const double now_estimate = EstimateSeconds(logged, static_cast<double>(figures_.bytes));
   figures_.recovery_estimate = std::chrono::duration_cast<base::Duration>(Seconds(now_estimate));
   // Back to back, a snapshot is at worst two writing times old.
-  figures_.bound_holds = EstimateSeconds(2 * while_writing, state_bytes) <= bound;
+  figures_.bound_holds = EstimateSeconds(back_to_back, state_bytes) <= bound;
   if (log_waits_ && status.durable > figures_.through) return true;
-  if (rows == 0) return false;
   if (status.bytes_written > bytes_at_snapshot_ + options_.log_bytes_max / kLogShare) return true;
-  return EstimateSeconds(rows + while_writing, state_bytes) > kShareOfBound * bound &&
-         rows / replay_rows_per_s_ > kLeastShareOfBound * bound;
+  return EstimateSeconds(behind, state_bytes) > kShareOfBound * bound &&
+         ReplaySeconds(logged) > kLeastShareOfBound * bound;
 }
 
 void Snapshotter::Begin() {
@@ -236,7 +251,7 @@ void Snapshotter::Begin() {
       std::chrono::duration_cast<env::MonotonicTime>(Slack() * options_.recovery));
   const log::LogStatus status = sources_.sequencer.status();
   task_->begun = environment_.clock().Now();
-  task_->rows = status.rows_accepted;
+  task_->rows = RowsLogged(status);
   task_->bytes = status.bytes_written;
   {
     const std::lock_guard lock(mutex_);

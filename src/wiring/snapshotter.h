@@ -83,7 +83,13 @@ class Snapshotter {
   void Post(void (Snapshotter::*step)(), env::MonotonicTime at);
   void Tick();
   bool IsDue();
-  double EstimateSeconds(double rows, double snapshot_bytes) const;
+  // Of the log: rows, refused ones included, and bytes.
+  struct Logged {
+    double rows = 0;
+    double bytes = 0;
+  };
+  double ReplaySeconds(Logged logged) const;
+  double EstimateSeconds(Logged logged, double snapshot_bytes) const;
   void Begin();
   void StartOver();
   void BeginAnew();
@@ -97,7 +103,6 @@ class Snapshotter {
   base::Result<void> End(const log::StateCapture& state);
   base::Result<void> RemoveAllBut(const std::string& newest, const std::string& before);
   void Finish(base::Result<void> result);
-  uint64_t RowsAccepted() const { return sources_.sequencer.status().rows_accepted; }
 
   env::Environment& environment_;
   base::MemoryBudget& budget_;
@@ -110,11 +115,12 @@ class Snapshotter {
   double load_bytes_per_s_;
   double replay_rows_per_s_;
   double write_bytes_per_s_;  // pauses included
-  double rows_per_s_ = 0;     // recent
+  Logged per_s_;              // recent
   uint64_t rows_seen_ = 0;
+  uint64_t bytes_seen_ = 0;
   env::MonotonicTime seen_at_{0};
   uint64_t rows_at_snapshot_ = 0;   // when the newest one began
-  uint64_t bytes_at_snapshot_ = 0;  // likewise
+  uint64_t bytes_at_snapshot_ = 0;  // likewise; from this start on
   env::MonotonicTime not_before_{0};
   std::optional<Known> newest_;  // taken in this life, or found at its start
   std::optional<Known> before_;  // the one before it, likewise

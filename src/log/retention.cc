@@ -26,6 +26,14 @@ uint64_t ForgottenRows(const std::vector<ResidueFile>& residues) {
   return rows;
 }
 
+// The first epoch whose refused rows are held.
+base::EpochId RefusedFrom(const std::vector<ResidueFile>& residues) {
+  base::EpochId from{1};
+  for (const ResidueFile& residue : residues)
+    if (residue.head.holds == ResidueHead::Holds::kDefinitions) from = residue.head.last.Next();
+  return from;
+}
+
 }  // namespace
 
 Retention::Retention(env::Environment& environment, std::string folder, base::LogId log,
@@ -49,6 +57,7 @@ void Retention::Open(LogTail& tail) {
   residues_ = std::move(tail.residues);
   residue_bytes_ = ResidueBytes();
   refused_forgotten_ = ForgottenRows(residues_);
+  refused_from_ = RefusedFrom(residues_);
 }
 
 void Retention::BeginSegment(base::EpochId first, std::string path) {
@@ -79,7 +88,7 @@ void Retention::LetGo() {
 
 Retention::Figures Retention::figures() const {
   return {segments_.empty() ? base::EpochId{1} : segments_.front().first, segments_.size(),
-          residue_bytes_, refused_forgotten_};
+          residue_bytes_, refused_forgotten_, refused_from_};
 }
 
 void Retention::Next() {
@@ -100,6 +109,7 @@ void Retention::Take(Outcome outcome) {
   removing_ = false;
   residue_bytes_ = outcome.residue_bytes;
   refused_forgotten_ = outcome.refused_forgotten;
+  refused_from_ = outcome.refused_from;
   uint64_t freed = 0;
   if (outcome.segment_went) {
     freed = segments_.front().bytes;
@@ -137,6 +147,7 @@ Retention::Outcome Retention::Step(const std::optional<SegmentExtent>& segment,
   outcome.result = work(outcome.segment_went);
   outcome.residue_bytes = ResidueBytes();
   outcome.refused_forgotten = ForgottenRows(residues_);
+  outcome.refused_from = RefusedFrom(residues_);
   return outcome;
 }
 

@@ -37,6 +37,7 @@ class Retention {
     uint64_t segments = 0;
     uint64_t residue_bytes = 0;
     uint64_t refused_forgotten = 0;
+    base::EpochId refused_from{1};  // whose refused rows are held
   };
 
   // `on_changed` runs on `reply_to` after every step, with the bytes of the segment that went.
@@ -69,6 +70,7 @@ class Retention {
     bool segment_went = false;
     uint64_t residue_bytes = 0;
     uint64_t refused_forgotten = 0;
+    base::EpochId refused_from{1};  // whose refused rows are held
   };
 
   void Next();
@@ -104,6 +106,7 @@ class Retention {
   bool failed_ = false;
   uint64_t residue_bytes_ = 0;
   uint64_t refused_forgotten_ = 0;
+  base::EpochId refused_from_{1};
 
   // In the background (or before it runs).
   std::vector<ResidueFile> residues_;

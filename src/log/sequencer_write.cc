@@ -190,6 +190,7 @@ void LogSequencer::PublishRetention() {
   status_.segments = figures.segments;
   status_.residue_bytes = figures.residue_bytes;
   status_.refused_forgotten = figures.refused_forgotten;
+  status_.refused_from = figures.refused_from;
 }
 
 void LogSequencer::ChargeAdmissionState() {

@@ -140,6 +140,7 @@ class RunningCore final : public Core {
 
   Result<DeadLetterPage> DeadLetters(const DeadLetterQuery& query) const override {
     if (!query.stream.empty()) HR_TRY_VOID(StreamNamed(query.stream));
+    derived_.dead_letters->ForgetBefore(sequencer_->status().refused_from);
     return derived_.dead_letters->Page(
         *reader_, [this](base::StreamId id) { return Described(id); }, query);
   }

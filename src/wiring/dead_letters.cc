@@ -10,10 +10,9 @@
 namespace headrace::wiring {
 namespace {
 
-// Neighbouring epochs are read in one scan, as finding an epoch costs about as much as reading a
-// few.
-constexpr uint64_t kGapMax = 16;
-constexpr size_t kEpochsPerScan = 64;
+// Read in one scan: so many, or more and more while there are no letters.
+constexpr uint64_t kEpochsPerScan = 64;
+constexpr uint64_t kEpochsPerScanMax = 8'192;
 constexpr size_t kBytesMax = 8U << 20;  // of an answer; it may pass it by one letter
 constexpr const char* kMask = "***";    // contract::Contract::MaskPayload
 
@@ -44,69 +43,127 @@ void AppendLetter(std::string& out, base::EpochId epoch, const DeadLetters::Stre
 
 }  // namespace
 
+// Ascending epochs. Ranges with few epochs between them grow together when there are too many.
+void DeadLetters::Add(base::EpochId epoch, uint64_t& gap_max, std::vector<Range>& ranges) {
+  const auto append = [&gap_max](std::vector<Range>& to, const Range& range) {
+    if (!to.empty() && range.first.value - to.back().last.value <= gap_max) {
+      to.back().last = range.last;
+    } else {
+      to.push_back(range);
+    }
+  };
+  append(ranges, {epoch, epoch});
+  while (ranges.size() > kRangesMax) {
+    gap_max *= 2;
+    std::vector<Range> fewer;
+    for (const Range& range : ranges) append(fewer, range);
+    ranges = std::move(fewer);
+  }
+}
+
 void DeadLetters::Note(const log::Epoch& epoch) {
   const std::lock_guard lock(mutex_);
-  if (epoch.id <= noted_) return;
-  noted_ = epoch.id;
+  if (epoch.id <= noted_.through) return;
+  noted_.through = epoch.id;
   if (epoch.rejects.empty()) return;
-  epochs_.push_back(epoch.id);
+  Add(epoch.id, gap_max_, noted_.ranges);
   for (const log::StreamRejects& rejects : epoch.rejects)
-    for (const columns::RejectedRow& row : rejects.rows) ++counts_[rejects.stream.value][row.rule];
+    for (const columns::RejectedRow& row : rejects.rows)
+      ++noted_.counts[rejects.stream.value][row.rule];
+}
+
+void DeadLetters::ForgetBefore(base::EpochId from) {
+  const std::lock_guard lock(mutex_);
+  std::vector<Range>& ranges = noted_.ranges;
+  const auto kept = std::ranges::lower_bound(ranges, from, {}, &Range::last);
+  ranges.erase(ranges.begin(), kept);
+  if (!ranges.empty()) ranges.front().first = std::max(ranges.front().first, from);
+}
+
+size_t DeadLetters::ranges() const {
+  const std::lock_guard lock(mutex_);
+  return noted_.ranges.size();
 }
 
 base::EpochId DeadLetters::Encode(std::vector<uint8_t>& bytes) const {
-  const std::lock_guard lock(mutex_);
+  Noted noted;
+  {
+    const std::lock_guard lock(mutex_);
+    noted = noted_;
+  }
   columns::ByteWriter out(bytes);
-  out.U64(noted_.value);
-  out.U32(static_cast<uint32_t>(epochs_.size()));
-  for (const base::EpochId epoch : epochs_) out.U64(epoch.value);
+  out.U64(noted.through.value);
+  out.U32(kRanges);
+  out.U32(static_cast<uint32_t>(noted.ranges.size()));
+  for (const Range& range : noted.ranges) {
+    out.U64(range.first.value);
+    out.U64(range.last.value);
+  }
   uint32_t rules = 0;
-  for (const auto& [stream, counts] : counts_) rules += static_cast<uint32_t>(counts.size());
+  for (const auto& [stream, counts] : noted.counts) rules += static_cast<uint32_t>(counts.size());
   out.U32(rules);
-  for (const auto& [stream, counts] : counts_)
+  for (const auto& [stream, counts] : noted.counts)
     for (const auto& [rule, rows] : counts) {
       out.U32(stream);
       out.Text(rule);
       out.U64(rows);
     }
-  return noted_;
+  return noted.through;
 }
 
 base::Result<void> DeadLetters::Decode(std::span<const uint8_t> bytes) {
   columns::ByteReader in(bytes);
   const std::lock_guard lock(mutex_);
-  HR_TRY(noted_.value, in.U64());
-  HR_TRY(const uint32_t epochs, in.U32());
-  for (uint32_t i = 0; i < epochs; ++i) {
-    HR_TRY(const uint64_t epoch, in.U64());
-    epochs_.push_back({epoch});
+  HR_TRY(noted_.through.value, in.U64());
+  HR_TRY(uint32_t count, in.U32());
+  const bool epochs = count != kRanges;
+  if (!epochs) {
+    HR_TRY(count, in.U32());
+  }
+  base::EpochId before;
+  for (uint32_t i = 0; i < count; ++i) {
+    Range range;
+    HR_TRY(range.first.value, in.U64());
+    range.last = range.first;
+    if (!epochs) {
+      HR_TRY(range.last.value, in.U64());
+    }
+    if (range.first <= before || range.last < range.first)
+      return base::Fail(base::ErrorCode::kCorruption, "dead letters out of their order");
+    before = range.last;
+    if (epochs) {
+      Add(range.first, gap_max_, noted_.ranges);
+    } else {
+      noted_.ranges.push_back(range);
+    }
   }
   HR_TRY(const uint32_t rules, in.U32());
   for (uint32_t i = 0; i < rules; ++i) {
     HR_TRY(const uint32_t stream, in.U32());
     HR_TRY(const std::string_view rule, in.Text());
-    HR_TRY(counts_[stream][std::string(rule)], in.U64());
+    HR_TRY(noted_.counts[stream][std::string(rule)], in.U64());
   }
   return {};
 }
 
 std::map<uint32_t, DeadLetters::RuleCounts> DeadLetters::counts() const {
   const std::lock_guard lock(mutex_);
-  return counts_;
+  return noted_.counts;
 }
 
 base::Result<DeadLetterPage> DeadLetters::Page(
     log::LogReader& reader, const std::function<Stream(base::StreamId)>& describe,
     const DeadLetterQuery& query) const {
   const LetterPosition after = query.after;
-  std::vector<base::EpochId> epochs;
+  const base::EpochId from =
+      after.letters == LetterPosition::kWhole ? after.epoch.Next() : after.epoch;
+  std::vector<Range> ranges;
   {
     const std::lock_guard lock(mutex_);
-    const auto begin = after.letters == LetterPosition::kWhole
-                           ? std::ranges::upper_bound(epochs_, after.epoch)
-                           : std::ranges::lower_bound(epochs_, after.epoch);
-    epochs.assign(begin, epochs_.end());
+    ranges.assign(std::ranges::lower_bound(noted_.ranges, from, {}, &Range::last),
+                  noted_.ranges.end());
   }
+  if (!ranges.empty()) ranges.front().first = std::max(ranges.front().first, from);
   DeadLetterPage page{.json = "[", .next = std::nullopt};
   LetterPosition last = after;  // of the page
   uint64_t count = 0;
@@ -129,13 +186,15 @@ base::Result<DeadLetterPage> DeadLetters::Page(
     }
     return {};
   };
-  for (size_t begin = 0; begin < epochs.size() && !page.next;) {
-    size_t end = begin + 1;
-    while (end < epochs.size() && end - begin < kEpochsPerScan &&
-           epochs[end].value - epochs[end - 1].value < kGapMax)
-      ++end;
-    HR_TRY_VOID(reader.ScanRefused(epochs[begin], epochs[end - 1], visit));
-    begin = end;
+  uint64_t epochs = kEpochsPerScan;
+  for (size_t i = 0; i < ranges.size() && !page.next;) {
+    Range& range = ranges[i];
+    const base::EpochId end = std::min(range.last, {range.first.value + epochs - 1});
+    const uint64_t before = count;
+    HR_TRY_VOID(reader.ScanRefused(range.first, end, visit));
+    epochs = count > before ? kEpochsPerScan : std::min(2 * epochs, kEpochsPerScanMax);
+    range.first = end.Next();
+    if (end == range.last) ++i;
   }
   page.json += ']';
   return page;

@@ -19,16 +19,21 @@
 
 namespace headrace::wiring {
 
-// The rows themselves stay in the log; here are 8 bytes for each epoch that has any. Thread-safe.
+// The rows themselves stay in the log; here are ranges of epochs, each with refused rows in some of
+// its epochs: at most kRangesMax of 16 bytes, beyond which they grow together. Thread-safe.
 class DeadLetters {
  public:
   // Remembers an epoch's refused rows. In order of epochs; those that a restored one has are passed
   // over.
   void Note(const log::Epoch& epoch);
-  // What is remembered, for a snapshot: u64 epoch noted last, u32 epochs, u64 each, u32 counts,
-  // each {u32 stream, text rule, u64 rows}. The epoch is the one noted last.
+  // The log holds refused rows of epochs from `from` on.
+  void ForgetBefore(base::EpochId from);
+  // What is remembered, for a snapshot: u64 epoch noted last, u32 kRanges, u32 ranges, each {u64
+  // first epoch, u64 last}, u32 counts, each {u32 stream, text rule, u64 rows}. The epoch is the
+  // one noted last.
   base::EpochId Encode(std::vector<uint8_t>& out) const;
-  // Into a new one. Errors: kCorruption.
+  // Into a new one; also what older versions wrote, instead of kRanges and the ranges: u32 epochs,
+  // u64 each. Errors: kCorruption.
   base::Result<void> Decode(std::span<const uint8_t> bytes);
 
   using RuleCounts = std::map<std::string, uint64_t>;
@@ -50,11 +55,29 @@ class DeadLetters {
                                     const std::function<Stream(base::StreamId)>& describe,
                                     const DeadLetterQuery& query) const;
 
+  static constexpr size_t kRangesMax = 65'536;
+  // Neighbouring epochs are read in one scan, as finding an epoch costs about as much as reading a
+  // few.
+  static constexpr uint64_t kGapMax = 16;
+  static constexpr uint32_t kRanges = UINT32_MAX;
+  // How many ranges there are.
+  size_t ranges() const;
+
  private:
+  struct Range {
+    base::EpochId first;
+    base::EpochId last;
+  };
+  struct Noted {
+    base::EpochId through;
+    std::vector<Range> ranges;
+    std::map<uint32_t, RuleCounts> counts;
+  };
+  static void Add(base::EpochId epoch, uint64_t& gap_max, std::vector<Range>& ranges);
+
   mutable std::mutex mutex_;
-  base::EpochId noted_;
-  std::vector<base::EpochId> epochs_;
-  std::map<uint32_t, RuleCounts> counts_;
+  Noted noted_;
+  uint64_t gap_max_ = kGapMax;  // epochs so near one another are of one range
 };
 
 }  // namespace headrace::wiring

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "columns/batch_codec.h"
 #include "log/snapshot_file.h"
 #include "wiring/lives_fixture.h"
 
@@ -101,6 +102,50 @@ TEST(DeadLetters, RefusedRowsAloneMakeASnapshotDue) {
   const auto snapshots = log::ListSnapshots(lives.machine_->files(), "data/snapshots");
   ASSERT_TRUE(snapshots);
   EXPECT_FALSE(snapshots->empty());
+}
+
+log::Epoch Refusing(uint64_t id) {
+  log::Epoch epoch;
+  epoch.id = {id};
+  epoch.rejects.push_back({base::StreamId{1}, {{0, "amount", "range", "too much", "{}"}}});
+  return epoch;
+}
+
+// What is remembered does not grow with the epochs, nor with what is forgotten.
+TEST(DeadLetters, TakesBoundedMemoryForEver) {
+  DeadLetters letters;
+  for (uint64_t id = 1; id <= 100'000; ++id) letters.Note(Refusing(id));
+  EXPECT_EQ(letters.ranges(), 1U);
+  constexpr uint64_t kSparse = 1'000;
+  for (uint64_t i = 1; i <= 200'000; ++i) letters.Note(Refusing(100'000 + kSparse * i));
+  EXPECT_LE(letters.ranges(), DeadLetters::kRangesMax);
+  std::vector<uint8_t> bytes;
+  letters.Encode(bytes);
+  EXPECT_LE(bytes.size(), 16 * DeadLetters::kRangesMax + 100);
+  DeadLetters again;
+  ASSERT_TRUE(again.Decode(bytes));
+  EXPECT_EQ(again.ranges(), letters.ranges());
+  EXPECT_EQ(again.counts(), letters.counts());
+  again.ForgetBefore({100'000 + kSparse * 200'000});
+  EXPECT_EQ(again.ranges(), 1U);
+  again.ForgetBefore({100'001 + kSparse * 200'000});
+  EXPECT_EQ(again.ranges(), 0U);
+}
+
+TEST(DeadLetters, ASnapshotOfAnOlderVersionNamesEachEpoch) {
+  std::vector<uint8_t> bytes;
+  columns::ByteWriter out(bytes);
+  out.U64(1'000);
+  out.U32(3);
+  for (const uint64_t epoch : {5, 6, 900}) out.U64(epoch);
+  out.U32(0);
+  DeadLetters letters;
+  ASSERT_TRUE(letters.Decode(bytes));
+  EXPECT_EQ(letters.ranges(), 2U);
+  letters.Note(Refusing(1'000));
+  EXPECT_EQ(letters.ranges(), 2U) << "it is noted";
+  letters.Note(Refusing(1'001));
+  EXPECT_EQ(letters.ranges(), 3U);
 }
 
 TEST(DeadLetters, APositionIsReadAsItIsWritten) {

@@ -341,6 +341,7 @@ Result<void> Snapshotter::WriteSmallParts() {
   columns::ByteWriter(bytes).I64(task_->capture.after_clock().us);
   HR_TRY_VOID(writer.Append(SnapshotSection::kViewClock, bytes));
   bytes.clear();
+  sources_.derived.dead_letters->ForgetBefore(sources_.sequencer.status().refused_from);
   sources_.derived.dead_letters->Encode(bytes);
   HR_TRY_VOID(writer.Append(SnapshotSection::kDeadLetters, bytes));
   bytes.clear();

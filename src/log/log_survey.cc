@@ -25,7 +25,8 @@ class Surveyor {
   Result<LogSurvey> Look(bool& changed) {
     HR_TRY(survey_.log, ReadLogId(files_, folder_));
     // Before the segments: what it covers must be there.
-    survey_.durable = ReadDurableMark(files_, folder_, survey_.log).epoch;
+    mark_ = ReadDurableMark(files_, folder_, survey_.log);
+    survey_.durable = mark_.epoch;
     HR_TRY_VOID(CheckMark());
     HR_TRY(const LogFiles found, ListLog(files_, folder_));
     const auto residues = SortResidues(found.residues);
@@ -209,8 +210,14 @@ class Surveyor {
   }
 
   void CheckReach() {
-    if (survey_.segments.empty() || survey_.durable <= survey_.last || !survey_.damages.empty())
+    if (survey_.segments.empty()) {
+      // The name of a segment is on stable storage before a record is in it, and the last one
+      // stays.
+      if (survey_.durable.value > 0 || !survey_.residues.empty())
+        Add(SegmentPath(folder_, survey_.first), 0, "the log's segments are gone");
       return;
+    }
+    if (mark_.synced <= survey_.last || !survey_.damages.empty()) return;
     const SurveyedFile& last = survey_.segments.back();
     Add(last.path, last.bytes,
         fmt::format("epoch {} was durable and is not whole now", survey_.last.value + 1));
@@ -225,6 +232,7 @@ class Surveyor {
   const std::string folder_;
   const SurveyProgress& progress_;
   LogSurvey survey_;
+  MarkedEpoch mark_;
   Catalogue catalogue_;
   std::optional<uint64_t> previous_checksum_;  // nothing: it can't be known
   bool changed_ = false;

@@ -104,6 +104,50 @@ TEST_F(Survey, ItFindsEveryFlippedBitWithFileAndOffset) {
   EXPECT_FALSE(SurveyLog(machine, "data", {})->damages.empty());
 }
 
+// What tells of it: the mark, or what stays of the epochs that were let go.
+TEST_F(Survey, ItSaysThatAllSegmentsAreGone) {
+  for (const char* goes_too : {"", "data/DURABLE"}) {
+    SCOPED_TRACE(goes_too);
+    SimulatedEnvironment machine(5);
+    MakeLog(machine)->sequencer->Stop();
+    for (const std::string& segment : SegmentsOf(machine))
+      ASSERT_TRUE(machine.files().Remove(segment));
+    if (*goes_too != '\0') ASSERT_TRUE(machine.files().Remove(goes_too));
+    const auto survey = SurveyLog(machine, "data", {});
+    ASSERT_TRUE(survey);
+    ASSERT_EQ(survey->damages.size(), 1U);
+    EXPECT_EQ(survey->damages[0].what, "the log's segments are gone");
+    TestLog log(machine);
+    ASSERT_TRUE(log.Open());
+    EXPECT_TRUE(log.error);
+  }
+}
+
+// After a power cut its mark may be ahead of what is on the disk, and a start goes on without it.
+TEST_F(Survey, ALogOfModeOsMayLackItsEnd) {
+  LogOptions options = TestOptions();
+  options.durability = Durability::kOs;
+  size_t ahead = 0;
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    SimulatedEnvironment machine(seed);
+    TestLog log(machine, options);
+    ASSERT_TRUE(log.Open());
+    for (int64_t id = 1; id <= 50; ++id) ASSERT_TRUE(log.Submit({{100, id}}));
+    machine.Crash();
+    log.sequencer.reset();
+    const auto rebooted = machine.Reboot(seed + 100);
+    const auto survey = SurveyLog(*rebooted, "data", {});
+    ASSERT_TRUE(survey);
+    ahead += survey->durable > survey->last ? 1 : 0;
+    for (const Damage& damage : survey->damages)
+      ADD_FAILURE() << seed << ": " << damage.path << ": " << damage.what;
+    TestLog again(*rebooted, options);
+    ASSERT_TRUE(again.Open());
+    EXPECT_FALSE(again.error);
+  }
+  EXPECT_GT(ahead, 5U);
+}
+
 // What a reader sees of a log.
 std::vector<int64_t> IdsFrom(SimulatedEnvironment& machine, const std::string& folder) {
   std::vector<int64_t> ids;

@@ -73,6 +73,7 @@ class LogSequencer final : public Sequencer {
     uint64_t bytes = 0;
     uint64_t checksum = 0;
     bool written = false;
+    std::optional<base::Error> waits;  // for space; RetryLater's timer tries again
   };
   enum class Step : uint8_t { kTaken, kWait };
   // One capture on its way: asked for; begun right after a seal; frozen right after another;
@@ -115,6 +116,8 @@ class LogSequencer final : public Sequencer {
   base::Result<void> EvolveStreams(const std::vector<StreamSpec>& streams);
   base::Result<const Stream*> CheckBatch(columns::EventBatch& batch) const;
   bool FitsPending(const Submission& submission, uint64_t bytes) const;
+  // Why nothing is taken, whatever its size.
+  std::optional<base::Error> Closed() const;
   // kTaken with nothing: there is room now.
   std::optional<base::Error> RefusalForRoom(uint64_t bytes, SegmentStore::Use use, Step& step);
   void AdmitBatch(Submission submission, const Stream& stream);
@@ -128,6 +131,7 @@ class LogSequencer final : public Sequencer {
   base::Result<void> WriteRecord();
   void EncodeRecord();
   void RetryLater(const base::Error& error);
+  void TryInFlightAgain();
   void OnSynced(const base::Result<void>& synced);
   void SetMark(base::EpochId epoch);
   void PublishDurable(const InFlight& done);

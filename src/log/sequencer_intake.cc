@@ -36,7 +36,7 @@ void LogSequencer::Pump() {
     }
     while (!waiting_.empty() && AdmitFront() == Step::kTaken) {
     }
-    if (in_flight_ && !in_flight_->written) {
+    if (in_flight_ && !in_flight_->written && !in_flight_->waits) {
       WriteInFlight();  // it waited for room
     }
     if (in_flight_ || pending_.empty() || read_only_) return;
@@ -97,7 +97,7 @@ LogSequencer::Step LogSequencer::AdmitFront() {
     AnswerRepeat(take(), **repeat);
     return Step::kTaken;
   }
-  std::optional<base::Error> refusal = read_only_;
+  std::optional<base::Error> refusal = Closed();
   if (!refusal && !repeat) refusal = repeat.error();
   const Stream* stream = nullptr;
   if (!refusal) {
@@ -129,6 +129,12 @@ bool LogSequencer::FitsPending(const Submission& submission, uint64_t bytes) con
          pending_.bytes() + bytes <= options_.epoch_bytes_max;
 }
 
+// What is taken behind an epoch that waits for space is not answered before that.
+std::optional<base::Error> LogSequencer::Closed() const {
+  if (read_only_) return read_only_;
+  return in_flight_ ? in_flight_->waits : std::nullopt;
+}
+
 std::optional<base::Error> LogSequencer::RefusalForRoom(uint64_t bytes, SegmentStore::Use use,
                                                         Step& step) {
   const uint64_t record_bytes = RecordBytes(pending_.bytes() + bytes + preface_bytes_);
@@ -157,7 +163,7 @@ LogSequencer::Step LogSequencer::AdmitControlFront() {
   for (const StreamSpec& stream : front.evolving)
     bytes += 2 * EncodedBytesMax({}, std::vector{StreamEntry{{}, stream.name, stream.schema, 0}});
   Step step = Step::kTaken;
-  std::optional<base::Error> refusal = read_only_;
+  std::optional<base::Error> refusal = Closed();
   if (!refusal) refusal = RefusalForRoom(bytes, SegmentStore::Use::kControl, step);
   if (step == Step::kWait) return step;
   ControlWaiter waiter = std::move(front);

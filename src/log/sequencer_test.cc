@@ -541,5 +541,42 @@ TEST(Sequencer, AFullDiskRefusesRetryablyTakesControlEntriesAndRecovers) {
   EXPECT_EQ(ReadIds(machine)->size(), sequence);
 }
 
+// An epoch that waits for space holds back what comes behind it, which is told so at once.
+TEST(Sequencer, WhereAnOverwriteTakesSpaceAFullDiskRefusesRowsToo) {
+  for (const bool stops : {false, true}) {
+    SimulatedEnvironment machine(21);
+    machine.faults().copies_on_write = true;
+    TestLog log(machine);
+    ASSERT_TRUE(log.Open());
+    ASSERT_TRUE(log.Submit({{100, 1}}, "p", 1));
+    machine.faults().capacity_bytes = 0;
+    std::optional<TestLog::Ack> waiting;
+    log.sequencer->Submit(BatchOf(log.stream, {{100, 2}}, "p", 2),
+                          [&](TestLog::Ack ack) { waiting = std::move(ack); });
+    ASSERT_TRUE(machine.RunUntilIdle());
+    EXPECT_FALSE(waiting) << "what was admitted can't be taken back";
+    const uint64_t writes = machine.operations(env::simulated::Operation::kWrite);
+    for (int i = 0; i < 10; ++i) {
+      const auto refused = log.Submit({{100, 3}});
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().code(), ErrorCode::kStorageFull);
+      EXPECT_FALSE(log.Append({ControlEntry::Kind::kPublishPlan, "t", {1}}));
+    }
+    EXPECT_EQ(machine.operations(env::simulated::Operation::kWrite), writes);
+    if (stops) {
+      log.sequencer->Stop();
+      ASSERT_TRUE(waiting.has_value());
+      EXPECT_EQ(waiting->error().code(), ErrorCode::kStorageFull);
+      continue;
+    }
+    machine.faults().capacity_bytes = std::numeric_limits<uint64_t>::max();
+    ASSERT_TRUE(machine.RunFor(std::chrono::seconds(2)));
+    ASSERT_TRUE(waiting.has_value());
+    EXPECT_TRUE(*waiting);
+    EXPECT_TRUE(log.Submit({{100, 3}}, "p", 3));
+    EXPECT_EQ(*ReadIds(machine), (std::vector<int64_t>{1, 2, 3}));
+  }
+}
+
 }  // namespace
 }  // namespace headrace::log

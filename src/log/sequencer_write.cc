@@ -77,11 +77,17 @@ void LogSequencer::RetryLater(const base::Error& error) {
     read_only_ = error;       // what was admitted can't be taken back
     return RefuseAll(error);  // Drain has ended a capture under way
   }
+  in_flight_->waits = error;
   if (std::exchange(retry_is_posted_, true)) return;
   self_->PostAt(environment_.clock().Now() + kRetryAfter, [this] {
     retry_is_posted_ = false;
-    Pump();
+    TryInFlightAgain();
   });
+}
+
+void LogSequencer::TryInFlightAgain() {
+  if (in_flight_) in_flight_->waits.reset();
+  Pump();
 }
 
 Result<void> LogSequencer::WriteRecord() {
@@ -178,7 +184,7 @@ void LogSequencer::OnLetGo(uint64_t freed_bytes) {
   PublishRetention();
   if (freed_bytes == 0) return;
   segments_->TryAgain();
-  Pump();
+  TryInFlightAgain();
 }
 
 void LogSequencer::PublishRetention() {
@@ -268,7 +274,7 @@ void LogSequencer::Drain() {
   if (segments_) segments_->StopPreparing();
   if (retention_) retention_->Stop();
   EndCapture(Fail(ErrorCode::kUnavailable, "the engine is stopping"));
-  Pump();
+  TryInFlightAgain();
   if (!started_) RefuseAll({ErrorCode::kUnavailable, "the engine is stopping"});
 }
 

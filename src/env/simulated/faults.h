@@ -60,6 +60,8 @@ struct Faults {
   double sync_failure_share = 0;
 
   uint64_t capacity_bytes = std::numeric_limits<uint64_t>::max();
+  // As on btrfs, ZFS and shared extents of XFS: what is written over takes new space, too.
+  bool copies_on_write = false;
 
   // How long a sync takes: anything between; a share of them up to slow_sync_max.
   MonotonicTime sync_min = std::chrono::microseconds(50);

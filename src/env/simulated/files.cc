@@ -68,8 +68,10 @@ class SimulatedWritableFile final : public WritableFile {
       file_->Write(offset, bytes.first(life_->loop.random()() % (bytes.size() + 1)));
       return Refused(Operation::kWrite, path_);
     }
-    const uint64_t growth =
-        offset + bytes.size() > file_->size() ? offset + bytes.size() - file_->size() : 0;
+    const uint64_t end = offset + bytes.size();
+    const uint64_t growth = life_->faults.copies_on_write ? bytes.size()
+                            : end > file_->size()         ? end - file_->size()
+                                                          : 0;
     const uint64_t free = growth > 0 ? FreeBytes() : 0;
     const bool full = growth > free;
     // Like a real disk, it takes what fits before it says no.

@@ -375,7 +375,8 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
     figures_.took = std::chrono::duration_cast<base::Duration>(took);
     figures_.writing = std::chrono::duration_cast<base::Duration>(task_->writing);
     ended_at_ = now;
-    if (before_) safe_after_ = before_->after;
+    // Once more: after a cut-over, NoteChange may have been here already.
+    if (before_ && task_->capture.IsCurrent()) safe_after_ = before_->after;
     log_waits_ = false;
   }
   base::LogInfo("wiring.snapshot", {{"after_epoch", std::to_string(end.after.value)},

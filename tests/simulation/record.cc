@@ -34,7 +34,11 @@ Record::Finding Record::NoteAnswer(Batch& batch, const log::Acknowledgement& ack
   for (uint32_t i = 0; i < batch.rows.size(); ++i) {
     const bool refused = answer.refused.contains(i);
     if (batch.rows[i].broken && !refused) return "a broken row was accepted";
-    (refused ? refused_ : acknowledged_).insert(batch.rows[i].id);
+    if (refused) {
+      refused_[batch.rows[i].id] = batch.rows[i];
+    } else {
+      acknowledged_.insert(batch.rows[i].id);
+    }
   }
   batch.answer = std::move(answer);
   return std::nullopt;
@@ -62,6 +66,25 @@ Record::Finding Record::CheckRows(const char* where, const std::vector<LoggedRow
   return std::nullopt;
 }
 
+Record::Finding Record::CheckDeadLetters(const std::vector<Letter>& letters, Whole whole) const {
+  std::set<int64_t> present;
+  for (const Letter& letter : letters) {
+    if (!present.insert(letter.id).second)
+      return fmt::format("row {} is in the dead letters more than once", letter.id);
+    if (acknowledged_.contains(letter.id))
+      return fmt::format("row {} was accepted and is in the dead letters", letter.id);
+    const auto refused = refused_.find(letter.id);
+    if (refused == refused_.end()) continue;  // its answer was lost
+    if (refused->second.card != letter.card || refused->second.amount != letter.amount)
+      return fmt::format("row {} is not in the dead letters as it was sent", letter.id);
+  }
+  if (whole == Whole::kPart) return std::nullopt;
+  for (const auto& [id, row] : refused_)
+    if (!present.contains(id))
+      return fmt::format("row {} was refused and is not in the dead letters", id);
+  return std::nullopt;
+}
+
 // In long double, which is exact enough to tell a lost or a doubled payment.
 Record::Finding Record::CheckAnswer(const Asked& asked, const std::vector<LoggedRow>& log) {
   for (size_t window = 0; window < 2; ++window) {
@@ -86,7 +109,11 @@ Record::Finding Record::CheckAnswer(const Asked& asked, const std::vector<Logged
     const columns::Value& max = asked.values[4 + window];
     if (n == 0 ? !count.is_null() && count.as_int() != 0 : count.is_null() || count.as_int() != n)
       return wrong("n", count, n);
-    if (n == 0) continue;
+    if (n == 0) {
+      if (!sum.is_null()) return wrong("spend", sum, "nothing");
+      if (!max.is_null()) return wrong("most", max, "nothing");
+      continue;
+    }
     if (sum.is_null() || std::abs(sum.as_double() - static_cast<double>(spend)) > 1e-6)
       return wrong("spend", sum, static_cast<double>(spend));
     if (max.is_null() || max.as_double() != most) return wrong("most", max, most);

@@ -46,6 +46,13 @@ struct LoggedRow {
   int64_t known_at_us = 0;  // in tables
 };
 
+// A refused row, as its dead letter tells of it.
+struct Letter {
+  int64_t id = 0;
+  int64_t card = 0;
+  double amount = 0;
+};
+
 // Each check says what is wrong, or nothing.
 class Record {
  public:
@@ -63,6 +70,8 @@ class Record {
   enum class Whole : uint8_t { kYes, kPart };
   Finding CheckRows(const char* where, const std::vector<LoggedRow>& rows,
                     Whole whole = Whole::kYes) const;
+  // Every refused row once (unless `part`), as it was sent, none twice and no accepted one.
+  Finding CheckDeadLetters(const std::vector<Letter>& letters, Whole whole) const;
   // What the log holds, in its order; replaces what was there.
   void SetLog(std::vector<LoggedRow> rows) { log_ = std::move(rows); }
   const std::vector<LoggedRow>& log() const { return log_; }
@@ -73,7 +82,7 @@ class Record {
  private:
   std::map<int64_t, Row> sent_;     // every good row that was ever sent
   std::set<int64_t> acknowledged_;  // ids that must be there exactly once
-  std::set<int64_t> refused_;       // ids that must not be there
+  std::map<int64_t, Row> refused_;  // must not be there
   std::vector<LoggedRow> log_;
   std::vector<Asked> asked_;
 };

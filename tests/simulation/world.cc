@@ -278,12 +278,14 @@ void World::FullDisk() {
   is_full_ = true;
   ++outcome_.faults["disk filled up"];
   machine_->faults().capacity_bytes = machine_->disk().used_bytes() + random_() % 60'000;
+  machine_->faults().copies_on_write = random_() % 2 == 0;
   for (int i = 0; i < 30 && !machine_->crashed(); ++i) {
     Send(producers_[random_() % producers_.size()]);
     if (!machine_->crashed()) machine_->RunFor(std::chrono::microseconds(random_() % 400'000));
   }
   if (machine_->crashed()) return;
   machine_->faults().capacity_bytes = Faults{}.capacity_bytes;
+  machine_->faults().copies_on_write = false;
   machine_->RunFor(std::chrono::seconds(5));
   if (machine_->crashed() || core_->log_status().read_only) return;
   is_full_ = false;
@@ -310,8 +312,10 @@ bool World::Within(const std::function<bool()>& done) {
 
 void World::StepClock() {
   using std::chrono::hours;
-  const base::Duration steps[] = {hours(1), hours(-1), hours(24), hours(-24)};
-  const base::Duration step = wall_off_ == base::Duration(0) ? steps[random_() % 4] : -wall_off_;
+  // Those below ten seconds are followed, slowly.
+  const auto small = std::chrono::seconds(1 + random_() % 9);
+  const base::Duration steps[] = {hours(1), hours(-1), hours(24), hours(-24), small, -small};
+  const base::Duration step = wall_off_ == base::Duration(0) ? steps[random_() % 6] : -wall_off_;
   machine_->StepWall(step);
   wall_off_ += step;
   ++outcome_.faults["wall clock step"];
@@ -447,6 +451,7 @@ Outcome World::Run() {
   if (!Failed()) CheckLog();
   if (!Failed()) CheckTable();
   if (!Failed()) CheckAnswers();
+  if (!Failed()) CheckDeadLetters();
   EndScan();
   front_.reset();
   if (!Failed() && !machine_->Run([&] { core_->Stop(); })) Fail("died without a fault");

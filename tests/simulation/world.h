@@ -144,6 +144,7 @@ class World {
   void CheckTable();
   void CheckKnownAt(std::vector<LoggedRow> rows);
   void CheckAnswers();
+  void CheckDeadLetters();
 
   const Script script_;
   std::mt19937_64 random_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "log/reader.h"
 #include "simulation/flips.h"
@@ -134,12 +135,17 @@ void World::OnAsked(Result<Asked> asked, const AskedAt& at) {
   record_.NoteAsked(std::move(*asked));
 }
 
-// Beside the engine at work: another process reads the log.
+// Beside the engine at work: another process reads the log. It sees all that was acknowledged, but
+// for the last epoch where the mark could not be written.
 void World::LookAtLog() {
+  if (machine_->crashed()) return;
+  const auto& injected = machine_->injected();
+  const bool marked = !injected.contains("failed write") && !injected.contains("full disk");
   Undisturbed([&] {
     const auto rows = ReadLog(*machine_);
     if (!rows) return Fail("a reader beside the engine: " + rows.error().ToString());
-    FailIf(record_.CheckRows("log that a reader sees", *rows, Record::Whole::kPart));
+    FailIf(record_.CheckRows("log that a reader sees", *rows,
+                             marked ? Record::Whole::kYes : Record::Whole::kPart));
   });
 }
 
@@ -184,6 +190,26 @@ void World::CheckAnswers() {
   }
   FailIf(record_.CheckAllAsked());
   outcome_.answers_checked += 2 * record_.asked();
+}
+
+void World::CheckDeadLetters() {
+  std::vector<Letter> letters;
+  wiring::DeadLetterQuery query{
+      .stream = kStream, .after = {}, .limit = 1'000, .payloads = wiring::Payloads::kAsTheyCame};
+  for (bool more = true; more && !Failed();) {
+    Result<wiring::DeadLetterPage> page = base::Fail(ErrorCode::kInternal, "not read");
+    machine_->Run([&] { page = core_->DeadLetters(query); });
+    if (!page) return Fail("dead letters: " + page.error().ToString());
+    for (const auto& json : nlohmann::json::parse(page->json)) {
+      const auto payload = nlohmann::json::parse(json["payload"].get<std::string>());
+      letters.push_back({payload["id"], payload["card"], payload["amount"]});
+    }
+    more = page->next.has_value();
+    if (more) query.after = *page->next;
+  }
+  // The residue of a short log holds next to nothing.
+  FailIf(record_.CheckDeadLetters(letters,
+                                  shape_.short_log ? Record::Whole::kPart : Record::Whole::kYes));
 }
 
 World::Inspection World::Inspect(SimulatedEnvironment& machine) {

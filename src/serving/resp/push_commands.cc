@@ -164,7 +164,7 @@ void WriteOutcomePairs(const IngestOutcome& outcome, RespWriter& out) {
   out.Bulk("accepted");
   out.Integer(static_cast<int64_t>(outcome.accepted));
   out.Bulk("refused_rows");
-  out.Integer(static_cast<int64_t>(outcome.refused.size()));
+  out.Integer(static_cast<int64_t>(outcome.refused_rows));
   out.Bulk("event_epoch");
   out.Integer(static_cast<int64_t>(outcome.epoch.value));
   out.Bulk("durability");

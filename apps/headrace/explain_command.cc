@@ -99,7 +99,8 @@ void PrintRows(const CommandContext& context, const ordered_json& answer) {
   const ordered_json& window = answer["window"];
   if (rows.empty()) return fmt::print(context.out, "\n  no rows of this key\n");
   const bool valued = !answer["computed"]["argument"].is_null();
-  std::vector<std::string> header = {"", "event time", "position", "known at"};
+  std::vector<std::string> header = {
+      "", "event time", "position in " + answer["positions_of"].get<std::string>(), "known at"};
   if (valued) header.push_back(answer["computed"]["argument"].get<std::string>());
   header.emplace_back("");
   AlignedLines lines(std::move(header));

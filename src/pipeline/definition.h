@@ -238,8 +238,8 @@ struct PipelineDefinition {
   bool HasTable(size_t stream) const;
   // The stream that comes in, of which the rows of `stream` are made in the end.
   size_t RootOf(size_t stream) const;
-  // Whether at most one row of it is made of each of its root's, whose position it then has. Else
-  // its rows are numbered among themselves: those of lists, and of joins within a time.
+  // Whether at most one row of it is made of each of its root's, whose position it then has. Else,
+  // where lists or joins within a time are on the way, its rows are numbered among themselves.
   bool KeepsPositions(size_t stream) const;
   // The streams that come in and must go on for `stream` to go on, ascending: its root, and that of
   // a stream that it is joined to within a time. A dimension that stands still holds nothing up.

@@ -62,6 +62,7 @@ struct Explanation {
   RowSource source = RowSource::kState;
   std::string because;  // why the rows are from the table; empty
   int64_t table_version = -1;
+  std::string positions_of;  // the stream in which the rows have their positions
   pipeline::KeyRows rows;
   pipeline::ExplainedRows explained;
   std::vector<size_t> listed;  // rows, most recent first
@@ -107,8 +108,9 @@ struct LastEvents {
   base::LogId log;
   base::EpochId epoch;
   RowSource source = RowSource::kState;
-  std::string because;  // why the table; empty
-  std::string kept;     // what is kept of such rows, for people
+  std::string because;       // why the table; empty
+  std::string kept;          // what is kept of such rows, for people
+  std::string positions_of;  // as of Explanation
 };
 
 // Questions from any thread that is no executor's of the core; several at once.
@@ -217,6 +219,10 @@ class Lookback {
   // lookback_explain.cc
   base::Result<void> TakeRows(const ExplainRequest& request, const KeyOfView& key, Reading reading,
                               env::MonotonicTime deadline, Explanation& to);
+  // The stream in which a view's rows have their positions: in the state those of the rows that
+  // they are made of, in a table their own.
+  static std::string PositionsOf(const pipeline::PipelineDefinition& definition,
+                                 const pipeline::ViewDefinition& view, RowSource source);
   // When the rows `listed` became known: by rule, or as the log tells while it has their epochs.
   void FindKnownAt(const pipeline::StreamDefinition& stream, std::span<const size_t> listed,
                    pipeline::KeyRows& rows) const;

@@ -187,6 +187,7 @@ Result<LastEvents> Lookback::EventsOfView(const EventsRequest& request,
     events.epoch = epoch;
     events.log = sources_.log;
     events.kept = KeptText(view);
+    events.positions_of = PositionsOf(*logged.definition, view, events.source);
     events.assumed = logged.definition->streams[view.stream].known_at.assumed();
     return events;
   }
@@ -246,6 +247,7 @@ Result<LastEvents> Lookback::EventsOfStream(const EventsRequest& request,
   events.epoch = figures.epoch;
   events.log = sources_.log;
   events.kept = "table and log keep whole events, the log those that are in no table yet";
+  events.positions_of = stream.name;
   events.assumed = stream.known_at.assumed();
   return events;
 }

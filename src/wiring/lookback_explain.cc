@@ -68,14 +68,22 @@ Result<void> Lookback::TakeRows(const ExplainRequest& request, const KeyOfView& 
   return {};
 }
 
+std::string Lookback::PositionsOf(const pipeline::PipelineDefinition& definition,
+                                  const ViewDefinition& view, RowSource source) {
+  const bool of_root = source == RowSource::kState && definition.KeepsPositions(view.stream);
+  return definition.streams[of_root ? definition.RootOf(view.stream) : view.stream].name;
+}
+
 void Lookback::FindKnownAt(const pipeline::StreamDefinition& stream, std::span<const size_t> listed,
                            KeyRows& rows) const {
   if (stream.known_at.kind == pipeline::KnownAtRule::Kind::kEventTime && !stream.derived()) {
     rows.known_at = rows.times;
     return;
   }
-  const auto index = sources_.definition.StreamNamed(stream.name);
+  auto index = sources_.definition.StreamNamed(stream.name);
   if (!index) return;
+  // What was made of a row became known with it, and has its position.
+  if (sources_.definition.KeepsPositions(*index)) index = sources_.definition.RootOf(*index);
   const auto described = sources_.publishers.Describe(*index);
   if (!described || described->stream.made != nullptr) return;
   const auto reader = log::LogReader::Open(environment_, sources_.log_folder);
@@ -140,6 +148,7 @@ Result<Explanation> Lookback::Explain(const ExplainRequest& request,
       explanation.served = {answer->values[explanation.output],
                             answer->statuses[explanation.output], answer->event_time};
     HR_TRY_VOID(TakeRows(request, key, std::move(*reading), deadline, explanation));
+    explanation.positions_of = PositionsOf(definition, view, explanation.source);
 
     const pipeline::RowQuestion question = QuestionOf(explanation);
     explanation.explained = ExplainRows(view, explanation.output, explanation.rows, question);

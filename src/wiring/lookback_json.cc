@@ -235,11 +235,12 @@ std::string ExplanationJson(const Explanation& explanation) {
       KeyJson(explanation), WindowJson(explanation), explanation.log.ToString(),
       explanation.epoch.value, Time(explanation.as_of.us),
       explanation.logged.definition->id.ToString());
-  fmt::format_to(
-      std::back_inserter(out), R"(,"source":"{}","because":{},"table_version":{})",
-      explanation.source == RowSource::kState ? "state" : "table",
-      explanation.because.empty() ? "null" : Quoted(explanation.because),
-      explanation.table_version < 0 ? "null" : std::to_string(explanation.table_version));
+  fmt::format_to(std::back_inserter(out),
+                 R"(,"source":"{}","because":{},"table_version":{},"positions_of":{})",
+                 explanation.source == RowSource::kState ? "state" : "table",
+                 explanation.because.empty() ? "null" : Quoted(explanation.because),
+                 explanation.table_version < 0 ? "null" : std::to_string(explanation.table_version),
+                 Quoted(explanation.positions_of));
   fmt::format_to(std::back_inserter(out),
                  R"(,"recomputed":{},"served":{},"told":{},"same_bits":{})",
                  ValueJson(explanation.recomputed),
@@ -285,11 +286,11 @@ Result<Timed<EventsRequest>> ParseEventsRequest(std::string_view body) {
 
 std::string LastEventsJson(const LastEvents& events) {
   std::string out = fmt::format(
-      R"({{"log":"{}","epoch":{},"source":"{}","because":{},"kept":{},"known":"{}","rows":[)",
+      R"({{"log":"{}","epoch":{},"source":"{}","because":{},"kept":{},"positions_of":{},"known":"{}","rows":[)",
       events.log.ToString(), events.epoch.value,
       events.source == RowSource::kState ? "state" : "table",
       events.because.empty() ? "null" : Quoted(events.because), Quoted(events.kept),
-      events.assumed ? "assumed" : "observed");
+      Quoted(events.positions_of), events.assumed ? "assumed" : "observed");
   for (size_t row = 0; row < events.times.size(); ++row) {
     fmt::format_to(std::back_inserter(out),
                    R"({}{{"epoch":{},"row":{},"event_time":{},"known_at":{},"values":{{)",

@@ -285,8 +285,7 @@ Result<void> StreamHistory::Keep(const columns::ColumnBatch& rows,
   return {};
 }
 
-// A derived row's position is its number among those of its epoch, as everywhere. Rows of lists are
-// made epoch by epoch, as their limit is of each.
+// Rows of lists are made epoch by epoch, as their limit is of each.
 Result<void> StreamHistory::Put(pipeline::HistoryRows slice) {
   if (root_ == source_.number) {
     slices_.push_back(std::move(slice));
@@ -333,9 +332,13 @@ Result<void> StreamHistory::CountUnnested(size_t stream, const pipeline::Unneste
                                           EpochId epoch) {
   auto& [of_epoch, size] = unnested_[stream];
   if (epoch != std::exchange(of_epoch, epoch)) size = {};
+  // Behind the first element that had no room there was none live.
+  const bool beyond = size.full && lists.rows > 0;
   size.rows += lists.rows;
   size.text += lists.text;
-  if (size.rows <= pipeline::kUnnestedRowsMax && size.text <= pipeline::kUnnestedTextMax) return {};
+  size.full |= lists.full;
+  if (!beyond && size.rows <= pipeline::kUnnestedRowsMax && size.text <= pipeline::kUnnestedTextMax)
+    return {};
   return Fail(base::Error(ErrorCode::kUnsupported,
                           "lists in one epoch have more elements, or text, than may become rows")
                   .With("epoch", std::to_string(epoch.value))

@@ -92,6 +92,7 @@ Column Expression::Evaluate(const columns::ColumnBatch& batch, uint64_t& errors)
     errors += CountErrors(frame, program_->root);
     frame.ClearTexts();
   }
+  errors += output.lost();
   return output.Finish();
 }
 

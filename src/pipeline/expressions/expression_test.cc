@@ -7,6 +7,7 @@
 
 #include "columns/batch_builder.h"
 #include "pipeline/expressions/functions.h"
+#include "pipeline/expressions/output.h"
 #include "pipeline/expressions/random_expression.h"
 
 namespace headrace::pipeline {
@@ -257,6 +258,25 @@ TEST(Expression, TextsThatAreMadeAreBounded) {
   for (int i = 1; i < 8; ++i) eight += " || " + kilobyte;
   EXPECT_EQ(Calculate("length(" + eight + ")"), "8192");
   EXPECT_EQ(Calculate("length(" + eight + " || 'x')"), "null");
+}
+
+// A column has room for 2 GiB of text; here for ten bytes.
+TEST(Expression, TextsThatHaveNoRoomAreNull) {
+  std::vector<Step> steps(1);
+  steps[0].type = {Type::kString};
+  Frame frame(steps, 5);
+  frame.set_rows(5);
+  const std::vector<std::string_view> texts = {"abcd", "", "efgh", "ijk", "l"};
+  const std::vector<uint8_t> nulls = {kIsPresent, kIsNull, kIsPresent, kIsPresent, kIsPresent};
+  frame.Borrow(0, texts.data(), 1);
+  frame.SetNulls(0, nulls.data());
+  OutputColumn output(Type::kString, 5, 10);
+  output.Append(frame, 0);
+  EXPECT_EQ(output.lost(), 2U) << "also what would have fitted behind the first";
+  const Column column = output.Finish();
+  std::string shown;
+  for (size_t row = 0; row < 5; ++row) shown += column.At(row).ToJson() + " ";
+  EXPECT_EQ(shown, "\"abcd\" null \"efgh\" null null ");
 }
 
 TEST(Expression, DepthAndLengthAreBounded) {

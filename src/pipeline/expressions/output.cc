@@ -10,7 +10,8 @@ namespace headrace::pipeline {
 
 using columns::Type;
 
-OutputColumn::OutputColumn(Type type, size_t rows) : type_(type) {
+OutputColumn::OutputColumn(Type type, size_t rows, size_t text_max)
+    : type_(type), text_max_(text_max) {
   if (columns::IsVariable(type)) {
     offsets_.reserve(rows + 1);
     offsets_.push_back(0);
@@ -70,14 +71,18 @@ void OutputColumn::AppendNumbers(Values<From> values, size_t rows) {
   for (size_t row = 0; row < rows; ++row) out[row] = static_cast<To>(values[row]);
 }
 
-void OutputColumn::AppendTexts(Values<std::string_view> values, const uint8_t* nulls, size_t rows) {
-  for (size_t row = 0; row < rows; ++row) {
-    if (nulls == nullptr || nulls[row] == kIsPresent) {
+void OutputColumn::AppendTexts(Values<std::string_view> values, std::vector<uint8_t>& nulls) {
+  for (size_t row = 0; row < nulls.size(); ++row) {
+    if (nulls[row] == kIsPresent) {
       const std::string_view text = values[row];
-      values_.insert(values_.end(), text.begin(), text.end());
+      is_full_ = is_full_ || text.size() > text_max_ - values_.size();
+      if (is_full_) {
+        nulls[row] = kIsError;
+        ++lost_;
+      } else {
+        values_.insert(values_.end(), text.begin(), text.end());
+      }
     }
-    HR_CHECK(values_.size() <= std::numeric_limits<int32_t>::max(),
-             "texts of one batch exceed 2 GiB");
     offsets_.push_back(static_cast<int32_t>(values_.size()));
   }
 }
@@ -85,6 +90,7 @@ void OutputColumn::AppendTexts(Values<std::string_view> values, const uint8_t* n
 void OutputColumn::Append(const Frame& frame, uint32_t step) {
   const size_t rows = frame.rows();
   const uint8_t* nulls = frame.Nulls(step);
+  std::vector<uint8_t> of_texts;
   switch (type_) {
     case Type::kBool: AppendBools(frame.In<uint8_t>(step), rows); break;
     case Type::kInt32:
@@ -95,7 +101,12 @@ void OutputColumn::Append(const Frame& frame, uint32_t step) {
     case Type::kFloat32: AppendNumbers<float>(frame.In<double>(step), rows); break;
     case Type::kFloat64: AppendNumbers<double>(frame.In<double>(step), rows); break;
     case Type::kString:
-    case Type::kBytes: AppendTexts(frame.In<std::string_view>(step), nulls, rows); break;
+    case Type::kBytes:
+      of_texts.assign(rows, kIsPresent);
+      if (nulls != nullptr) of_texts.assign(nulls, nulls + rows);
+      AppendTexts(frame.In<std::string_view>(step), of_texts);
+      nulls = of_texts.data();
+      break;
   }
   AppendNulls(nulls, rows);
   length_ += rows;

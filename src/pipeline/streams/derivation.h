@@ -124,6 +124,7 @@ struct DedupeCounts {
 struct UnnestedSize {
   uint64_t rows = 0;
   uint64_t text = 0;  // bytes
+  bool full = false;  // elements were left out as there was no room for more rows, or text
 };
 
 struct DerivedRows {

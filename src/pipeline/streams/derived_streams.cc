@@ -137,7 +137,7 @@ void DerivedStreams::NoteDerived(size_t stream, base::EpochId epoch, const Input
   moment = {};
   if (!input.known_at.empty())
     for (const uint32_t row : from) moment.known_at.push_back(input.known_at[row]);
-  if (input.positions.empty() || definition_.streams[stream].derivation->unnest) {
+  if (!definition_.KeepsPositions(stream)) {
     moment.positions = Numbered(epoch, from.size());
     return;
   }

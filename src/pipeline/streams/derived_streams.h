@@ -125,7 +125,7 @@ class DerivedStreams {
   struct Input {
     columns::ColumnBatch rows;
     std::vector<int64_t> known_at;             // empty when it is observed
-    std::vector<columns::Position> positions;  // empty: each has its number in the epoch
+    std::vector<columns::Position> positions;  // where the stream keeps them
   };
   Input InputOf(Stream& stream, base::EpochId epoch, std::span<const columns::ColumnBatch> batches,
                 DerivedCounts& counts);

@@ -54,6 +54,7 @@ class Rows {
 
   const std::vector<uint32_t>& from() const { return from_; }
   uint64_t text_bytes() const { return text_bytes_; }
+  bool is_full() const { return is_full_; }
   Column TakeElements() { return elements_.Finish(); }
   Column TakeOrdinals() { return ordinals_.Finish(); }
 
@@ -188,7 +189,7 @@ DerivedRows Unnested(const Derivation& derivation, const ColumnBatch& input, Unn
   columns.push_back(rows.TakeOrdinals());
   return {.rows = ColumnBatch(derivation.unnested, from.size(), std::move(columns)),
           .from = from,
-          .unnested = {from.size(), rows.text_bytes()}};
+          .unnested = {from.size(), rows.text_bytes(), rows.is_full()}};
 }
 
 }  // namespace headrace::pipeline

@@ -354,9 +354,12 @@ void Pushes::OnOutcome(const PushRef& push, Result<IngestOutcome> outcome) {
     counters_.pending.fetch_sub(1, std::memory_order_relaxed);
     return done(Fail(std::move(outcome).error()));
   }
-  // Features are not read on the gate's thread, which has the next epoch to write.
-  env::Executor& readers = sources_.readers != nullptr ? *sources_.readers : *sources_.timers;
-  readers.Post([self = shared_from_this(), push, outcome = std::move(*outcome)] {
+  // Features are not read on the gate's thread, which has the next epoch to write. Where none are
+  // read nobody waits for those that are.
+  const bool told_only = outcome->all_refused() && push->refused == PushRequest::Refused::kToldOnly;
+  const bool reads = !told_only && sources_.readers != nullptr;
+  env::Executor& executor = reads ? *sources_.readers : *sources_.timers;
+  executor.Post([self = shared_from_this(), push, outcome = std::move(*outcome)] {
     outcome.all_refused() ? self->OnRefused(push, outcome) : self->ReadWithEvent(push, outcome);
   });
 }
@@ -414,11 +417,14 @@ void Pushes::OnDeadline(const PushRef& push) {
   Done done;
   {
     const std::lock_guard lock(push->mutex);
-    if (push->outcome && push->outcome->all_refused()) return;  // it is being told so
     done = std::exchange(push->done, Done());
     if (!done) return;
     answer.outcome = push->outcome;
     if (!answer.outcome) push->token = answer.token = tokens_.New();
+  }
+  if (answer.outcome && answer.outcome->all_refused()) {
+    answer.event = PushedEvent::kRefused;
+    return Send(*push, std::move(done), std::move(answer));
   }
   if (answer.outcome) answer.event = PushedEvent::kDurable;
   switch (push->at_deadline) {

@@ -81,6 +81,55 @@ TEST(Push, ADeadlineIsKeptWhileOthersAreRead) {
   EXPECT_EQ(told->event, PushedEvent::kDurable);
 }
 
+// What a push of an event that the contract refuses is told, while nothing is read.
+std::optional<PushAnswer> ToldOfARefusedEvent(PushRequest::Refused refused,
+                                              std::chrono::milliseconds after) {
+  env::simulated::SimulatedEnvironment machine(1);
+  ServedTrips trips;
+  testing::HandExecutor reading(trips.clock);  // and never gets to it
+  FakeGate gate({{base::StreamId{1}, "trips", trips.definition->streams[0].contract}});
+  const auto pushes = PushService::Make({.gate = &gate,
+                                         .answers = trips.service.get(),
+                                         .timers = &trips.executor,
+                                         .readers = &reading,
+                                         .environment = &machine,
+                                         .budget = &trips.budget});
+  PushRequest request;
+  request.service = "fresh";
+  request.event.stream = "trips";
+  request.event.body = R"({"at":"noon","origin":"ORD","destination":"ATL","driver":1,"delay":1})";
+  request.deadline = std::chrono::milliseconds(100);
+  request.at_deadline = pipeline::AtDeadline::kDefaults;
+  request.refused = refused;
+  std::optional<PushAnswer> told;
+  pushes->Push(std::move(request), [&](base::Result<PushAnswer> answer) {
+    ASSERT_TRUE(answer.has_value()) << answer.error().ToString();
+    told = std::move(*answer);
+  });
+  trips.clock.now = machine.clock().Now() + after;
+  machine.RunFor(after);
+  trips.executor.RunDue();
+  return told;
+}
+
+TEST(Push, ThatAnEventIsRefusedIsToldWithoutWaitingForReads) {
+  const auto told = ToldOfARefusedEvent(PushRequest::Refused::kToldOnly, {});
+  ASSERT_TRUE(told.has_value());
+  EXPECT_EQ(told->event, PushedEvent::kRefused);
+  EXPECT_EQ(told->answered, PushAnswered::kNone);
+}
+
+TEST(Push, ARefusedEventIsToldByItsDeadlineWithoutFeatures) {
+  using std::chrono::milliseconds;
+  EXPECT_FALSE(ToldOfARefusedEvent(PushRequest::Refused::kAnswered, milliseconds(99)));
+  const auto told = ToldOfARefusedEvent(PushRequest::Refused::kAnswered, milliseconds(100));
+  ASSERT_TRUE(told.has_value());
+  EXPECT_EQ(told->event, PushedEvent::kRefused);
+  EXPECT_EQ(told->answered, PushAnswered::kNone);
+  ASSERT_TRUE(told->outcome.has_value());
+  EXPECT_TRUE(told->outcome->all_refused());
+}
+
 // A body that is typed later had its time running since it was there.
 TEST(Push, TheDeadlineBeginsBeforeTheEventIsTyped) {
   env::simulated::SimulatedEnvironment machine(1);

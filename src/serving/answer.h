@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -137,6 +138,9 @@ struct AnswerLimits {
 struct KeyQuestion {
   size_t view = 0;        // of the definition
   columns::KeyBytes key;  // of the view's `by` fields
+  // The one output that is looked at; kNoOutput: none is. Nothing: all are.
+  static constexpr size_t kNoOutput = std::numeric_limits<size_t>::max();
+  std::optional<size_t> only = {};
 };
 
 // What a key-value client reads: views' outputs as they are, all from one snapshot.
@@ -144,7 +148,8 @@ struct KeyAnswers {
   base::EpochId epoch;
   base::Timestamp as_of;
   base::Duration lag{0};                    // as in FeatureAnswer
-  std::vector<pipeline::ViewAnswer> views;  // one for each question
+  std::vector<pipeline::ViewAnswer> views;  // one for each question; values that are not looked
+                                            // at may be null
   base::MemoryCharge charge = {};           // of many values
 };
 

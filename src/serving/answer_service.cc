@@ -68,6 +68,21 @@ struct RowScratch {
   std::vector<pipeline::ViewSet::ViewKey> asked;
 };
 
+// Of a value, and what it has on the heap.
+uint64_t HeldBytes(const columns::Value& value) {
+  uint64_t bytes = sizeof(value);
+  if (value.is_null()) return bytes;
+  if (columns::IsVariable(value.type())) bytes += value.as_text().size();
+  if (columns::IsList(value.type()))
+    for (const columns::Value& element : value.as_list()) bytes += HeldBytes(element);
+  return bytes;
+}
+
+void KeepOnly(size_t output, pipeline::ViewAnswer& answer) {
+  for (size_t i = 0; i < answer.values.size(); ++i)
+    if (i != output) answer.values[i] = columns::Value();
+}
+
 std::unexpected<base::Error> TooManyRows(size_t rows_max, const std::string& field) {
   return base::Fail(InputError(
       "more than " + std::to_string(rows_max) + " rows in one request: ask in parts", field));
@@ -194,8 +209,7 @@ class PinnedAnswerService final : public AnswerService {
   void Finish(const CompiledDefinition& compiled, const AnswerPlan& plan, const FeatureQuery& query,
               BoundInputs inputs, FeatureAnswer& answer);
   base::Result<base::MemoryCharge> ChargeAnswer(size_t values);
-  base::Result<base::MemoryCharge> ChargeKeys(const pipeline::PipelineDefinition& definition,
-                                              std::span<const KeyQuestion> questions);
+  base::Result<void> ChargeKeys(uint64_t bytes, KeyAnswers& answers) const;
   base::Result<bool> AnswerUnderPin(const AnswerPlan& plan, const BoundInputs& inputs,
                                     const FeatureQuery& query, const pipeline::Pin& pin,
                                     FeatureAnswer& answer);
@@ -483,34 +497,34 @@ base::Result<bool> PinnedAnswerService::AnswerKeysUnderPin(const pipeline::Pin& 
   if (questions.size() > 1) Prefetch(pin, questions);
   answers.views.clear();
   answers.views.reserve(questions.size());
+  uint64_t bytes = 0;
   for (const KeyQuestion& question : questions) {
     auto got = sources_.views->Get(pin, question.view, question.key, answers.as_of);
     if (pin.revoked()) return false;
     if (!got) return base::Fail(std::move(got).error());
+    if (question.only && !sources_.on_answer) KeepOnly(*question.only, *got);
     answers.views.push_back(std::move(*got));
+    if (questions.size() == 1) continue;
+    for (const columns::Value& value : answers.views.back().values) bytes += HeldBytes(value);
+    HR_TRY_VOID(ChargeKeys(bytes, answers));
   }
   return !pin.revoked();
 }
 
-// All values of the views are there together, however few are asked for.
-base::Result<base::MemoryCharge> PinnedAnswerService::ChargeKeys(
-    const pipeline::PipelineDefinition& definition, std::span<const KeyQuestion> questions) {
-  constexpr size_t kUncharged = 1024;
-  constexpr uint64_t kValueBytes = 64;
-  if (questions.size() <= 1 || sources_.budget == nullptr) return base::MemoryCharge();
-  size_t values = 0;
-  for (const KeyQuestion& question : questions)
-    for (const pipeline::OutputFeature& output : definition.views[question.view].outputs)
-      values += 1 + output.elements_max;
-  if (values <= kUncharged) return base::MemoryCharge();
-  return sources_.budget->TryCharge(base::MemoryAccount::kReplies, values * kValueBytes);
+// Charges for the answers so far in steps that double.
+base::Result<void> PinnedAnswerService::ChargeKeys(uint64_t bytes, KeyAnswers& answers) const {
+  constexpr uint64_t kUncharged = 64U << 10;
+  if (sources_.budget == nullptr || bytes <= std::max(kUncharged, answers.charge.bytes()))
+    return {};
+  answers.charge.Release();
+  HR_TRY(answers.charge, sources_.budget->TryCharge(base::MemoryAccount::kReplies, 2 * bytes));
+  return {};
 }
 
 base::Result<std::optional<KeyAnswers>> PinnedAnswerService::AnswerKeys(
     const pipeline::PipelineDefinition& definition, std::span<const KeyQuestion> questions) {
   std::optional<env::MonotonicTime> begin;
   KeyAnswers answers;
-  HR_TRY(answers.charge, ChargeKeys(definition, questions));
   for (int revoked = 0; revoked <= limits_.revoked_retries; ++revoked) {
     {
       HR_TRY(const pipeline::Pin pin, sources_.views->PinNewest());

@@ -227,7 +227,36 @@ TEST_F(Resp, AnAnswerHasABound) {
   for (const std::string& command : {repeated("hmget seen:JFK", "drivers_24h", 8'000),
                                      repeated("mget", "seen.drivers_24h:JFK", 8'000)})
     EXPECT_EQ(ask(command).substr(0, 100),
-              "-ERR 808000 values are asked for at once, more than 262144: ask for fewer of them");
+              "-ERR more than 262144 values are asked for at once: ask for fewer of them");
+}
+
+// However long the lists of their views may be.
+TEST_F(Resp, KeysAreChargedForWhatTheyHave) {
+  const auto charge =
+      trips.budget.TryCharge(base::MemoryAccount::kReplies, (1U << 30) - (8U << 20));
+  ASSERT_TRUE(charge);
+  // One that keeps no record of its answers.
+  auto service = AnswerService::Make({.views = trips.views.get(),
+                                      .log = {},
+                                      .log_clock = trips.log_clock,
+                                      .waiting = &trips.executor,
+                                      .clock = &trips.clock,
+                                      .budget = &trips.budget,
+                                      .on_answer = {}});
+  ASSERT_TRUE(service);
+  trips.service = std::move(*service);
+  Connection connection(trips);
+  const auto of_keys = [](std::string command, std::string_view key, size_t times) {
+    for (size_t i = 0; i < times; ++i) command.append(" ").append(key);
+    return command;
+  };
+  EXPECT_EQ(connection(of_keys("exists", "seen:JFK", 2'500)), ":0");
+  EXPECT_EQ(connection(of_keys("mget", "seen.drivers_24h:JFK", 2'500)).substr(0, 5), "*2500");
+  for (int i = 0; i < 100; ++i) trips.Apply({{61 + i, "JFK", "SFO", 7, 10}});
+  EXPECT_EQ(connection(of_keys("exists", "seen:JFK", 2'500)), ":2500");
+  EXPECT_EQ(connection(of_keys("mget", "seen.drivers_24h:JFK", 100)).substr(0, 4), "*100");
+  const std::string refused = connection(of_keys("mget", "seen.drivers_24h:JFK", 2'500));
+  EXPECT_EQ(refused.substr(0, 9), "-TRYAGAIN") << refused.substr(0, 100);
 }
 
 TEST_F(Resp, WaitsForAnEpoch) {

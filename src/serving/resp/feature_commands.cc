@@ -42,7 +42,8 @@ FeatureStatus KeyStatus(const ViewAnswer& answer) {
   return old ? FeatureStatus::kOutsideMaxAge : FeatureStatus::kPresent;
 }
 
-// Of an answer, before it is written: a value may be asked for many times.
+// Of an answer, before it is written: a value may be asked for many times. Beyond the most values
+// nothing is added.
 struct AnswerSize {
   size_t values = 0;  // each element of a list counts
   uint64_t bytes = 0;
@@ -55,7 +56,10 @@ void AddSize(const columns::Value& value, AnswerSize& size) {
   if (value.is_null()) return;
   if (columns::IsVariable(value.type())) size.bytes += value.as_text().size();
   if (!columns::IsList(value.type())) return;
-  for (const columns::Value& element : value.as_list()) AddSize(element, size);
+  for (const columns::Value& element : value.as_list()) {
+    if (size.values > kLimits.values_max) return;
+    AddSize(element, size);
+  }
 }
 
 void WriteLag(const KeyAnswers& answers, RespWriter& out) {
@@ -275,13 +279,13 @@ base::Result<base::MemoryCharge> FeatureCommands::ChargeAnswer(size_t fields,
   constexpr size_t kFewFields = 16;  // no more than the state has of a key
   if (fields <= kFewFields) return base::MemoryCharge();
   AnswerSize size;
-  for (size_t i = 0; i < fields; ++i)
+  for (size_t i = 0; i < fields && size.values <= kLimits.values_max; ++i)
     if (const columns::Value* const value = value_of(i)) AddSize(*value, size);
   if (size.values > kLimits.values_max)
     return base::Fail(
         ErrorCode::kInvalidInput,
-        fmt::format("{} values are asked for at once, more than {}: ask for fewer of them",
-                    size.values, kLimits.values_max));
+        fmt::format("more than {} values are asked for at once: ask for fewer of them",
+                    kLimits.values_max));
   if (verbs_.budget == nullptr) return base::MemoryCharge();
   return verbs_.budget->TryCharge(base::MemoryAccount::kReplies, size.bytes);
 }
@@ -352,6 +356,7 @@ base::Result<bool> FeatureCommands::Exists(RespCall& call) {
   questions_.clear();
   for (const std::string_view key : call.arguments().subspan(1)) {
     HR_TRY(questions_.emplace_back(), ReadKey(definition(), key));
+    questions_.back().only = KeyQuestion::kNoOutput;
   }
   HR_TRY(const bool same, Ask());
   if (same)
@@ -383,6 +388,7 @@ base::Result<bool> FeatureCommands::Mget(RespCall& call) {
   for (size_t i = 0; i < keys.size(); ++i) {
     HR_TRY(questions_.emplace_back(), ReadFeatureKey(definition(), keys[i], outputs[i]));
     HR_TRY_VOID(MayRead(questions_.back().view, outputs[i]));
+    questions_.back().only = outputs[i];
   }
   HR_TRY(const bool same, Ask());
   if (!same) return false;

@@ -90,6 +90,7 @@ ServedTrips::ServedTrips(ClockOf clock_of, AnswerLimits limits) : definition(Def
   sources.log_clock = [this](env::MonotonicTime now) { return log_clock(now); };
   sources.waiting = &executor;
   sources.clock = &clock;
+  sources.budget = &budget;
   sources.on_answer = [this](const FeatureAnswer& answer) { answered.push_back(answer); };
   auto made = AnswerService::Make(std::move(sources), limits);
   EXPECT_TRUE(made.has_value()) << made.error().ToString();

@@ -24,6 +24,27 @@ base::Result<base::MemoryCharge> ChargeReading(base::MemoryBudget* budget, size_
   return budget->TryCharge(base::MemoryAccount::kReplies, kBytesOfEach * body_bytes);
 }
 
+// Of what was read, while it waits.
+uint64_t HeldBytes(const FeatureQuery& query) {
+  uint64_t bytes = query.features.size() * sizeof(std::string);
+  for (const std::string& feature : query.features) bytes += feature.size();
+  for (const InputColumn& column : query.inputs) {
+    bytes += sizeof(column) + column.name.size() + column.values.size() * sizeof(columns::Value);
+    for (const columns::Value& value : column.values)
+      if (!value.is_null() && columns::IsVariable(value.type())) bytes += value.as_text().size();
+  }
+  return bytes;
+}
+
+// What was charged for the reading becomes what the query holds.
+base::Result<void> ChargeHeld(base::MemoryBudget* budget, const FeatureQuery& query,
+                              base::MemoryCharge& charge) {
+  if (charge.bytes() == 0) return {};
+  charge.Release();
+  HR_TRY(charge, budget->TryCharge(base::MemoryAccount::kReplies, HeldBytes(query)));
+  return {};
+}
+
 void GetOnlineFeatures(const ServingVerbs& verbs, StatusMode mode, const HttpRequest& request,
                        HttpReply reply) {
   auto charge = ChargeReading(verbs.budget, request.body.size());
@@ -31,6 +52,8 @@ void GetOnlineFeatures(const ServingVerbs& verbs, StatusMode mode, const HttpReq
   auto parsed = ParseFeastRequest(request, mode);
   if (!parsed) return reply.Send(RequestProblemResponse(parsed.error(), mode));
   FeatureQuery query = std::move(parsed->query);
+  if (const auto held = ChargeHeld(verbs.budget, query, *charge); !held)
+    return reply.Send(protocols::ProblemResponse(held.error(), 503));
   AnswerService& answers = *verbs.answers;
   answers.AnswerWhenVisible(
       std::move(query), [&answers, parsed = std::move(*parsed), charge = std::move(*charge),

@@ -208,6 +208,35 @@ TEST_F(VerbsTest, ALongRequestIsChargedWhileItIsRead) {
   EXPECT_EQ(budget.used_bytes(), 0U);
 }
 
+TEST_F(VerbsTest, WhatWaitsIsChargedForWhatItHolds) {
+  base::MemoryBudget budget(64U << 20);
+  protocols::HttpRouter router;
+  MountServing(router, {.answers = trips_.service.get(), .budget = &budget});
+  const auto waiting = [&](const std::string& origins, uint64_t least, uint64_t most) {
+    protocols::HttpRequest request;
+    request.method = HttpMethod::kPost;
+    request.path = "/get-online-features";
+    request.query = {{"min_epoch", "999"}};
+    request.body =
+        R"({"features": ["origin:trips_1h"], "entities": {"origin": [)" + origins + "]}}";
+    request.body.resize(400'000, ' ');
+    int status = 0;
+    router.Dispatch(std::move(request), protocols::HttpReply([&](const HttpResponse& response) {
+                      status = response.status;
+                    }));
+    EXPECT_EQ(status, 0);
+    EXPECT_GE(budget.used_bytes(), least);
+    EXPECT_LE(budget.used_bytes(), most);
+    trips_.clock.now += std::chrono::minutes(2);
+    trips_.executor.RunDue();
+    trips_.executor.RunDue();
+    EXPECT_EQ(status, 504);
+    EXPECT_EQ(budget.used_bytes(), 0U);
+  };
+  waiting(R"("ORD")", 0, 64U << 10);
+  waiting('"' + std::string(300'000, 'x') + '"', 300'000, 400'000);
+}
+
 TEST_F(VerbsTest, TooMuchIsRefusedWhileItIsRead) {
   const auto repeated = [](std::string_view item, size_t times) {
     std::string list;

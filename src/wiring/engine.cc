@@ -161,8 +161,8 @@ class RunningEngine final : public Engine {
     StartGoverning();
     gate_ = std::make_unique<LogGate>(*core_);
     events_ = environment_->NewExecutor("events", env::Priority::kRealTime);
-    const auto questions = std::make_shared<LookbackQuestions>(core_->lookback());
-    MountVerbs(router_, *core_, *gate_, *events_, options_.demo_faults, questions);
+    questions_ = std::make_shared<LookbackQuestions>(core_->lookback());
+    MountVerbs(router_, *core_, *gate_, *events_, options_.demo_faults, questions_);
     progress_.Begin(log::RecoveryPhase::kReady, 0);
     starting_gate_.Open(*gate_);
     flight_verbs_ = std::make_unique<FlightVerbs>(*core_, *gate_, *environment_, *budget_);
@@ -181,7 +181,7 @@ class RunningEngine final : public Engine {
                                       .pushes = &core_->pushes(),
                                       .budget = budget_.get(),
                                       .typing = std::make_shared<ingest::TypingQueue>(*events_),
-                                      .past = questions});
+                                      .past = questions_});
     recovered_.store(true, std::memory_order_release);
     resp_->UseHandlers(commands_);
     return {};
@@ -206,6 +206,7 @@ class RunningEngine final : public Engine {
     StopGoverning();
     memory_.reset();
     if (core_) core_->Stop();
+    if (questions_) questions_->Close();
   }
 
  private:
@@ -297,6 +298,7 @@ class RunningEngine final : public Engine {
   std::unique_ptr<LogGate> gate_;
   std::unique_ptr<FlightVerbs> flight_verbs_;
   std::unique_ptr<env::Executor> events_;
+  std::shared_ptr<LookbackQuestions> questions_;
   protocols::HttpRouter router_;
   std::atomic<bool> recovered_{false};
   protocols::RespHandlers starting_commands_;

@@ -13,18 +13,25 @@ using base::ErrorCode;
 using base::Fail;
 using base::Result;
 
-base::Result<void> LookbackQuestions::Begin() {
-  if (waiting_.fetch_add(1) < kLookbacksMax) return {};
-  waiting_.fetch_sub(1);
-  return Fail(
-      ErrorCode::kResourceExhausted,
-      fmt::format("{} questions about the past wait already: ask again later", kLookbacksMax));
+base::Result<void> LookbackQuestions::Post(env::Task task) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return Fail(ErrorCode::kUnavailable, "the engine is stopping");
+  if (waiting_.fetch_add(1) >= kLookbacksMax) {
+    waiting_.fetch_sub(1);
+    return Fail(
+        ErrorCode::kResourceExhausted,
+        fmt::format("{} questions about the past wait already: ask again later", kLookbacksMax));
+  }
+  if (thread_ == nullptr) thread_ = lookback_.NewThread();
+  thread_->Post(std::move(task));
+  return {};
 }
 
-env::Executor& LookbackQuestions::Thread() {
+void LookbackQuestions::Close() {
+  std::unique_ptr<env::Executor> ended;
   const std::lock_guard lock(mutex_);
-  if (thread_ == nullptr) thread_ = lookback_.NewThread();
-  return *thread_;
+  closed_ = true;
+  ended = std::move(thread_);
 }
 
 template <typename Request, typename Found>

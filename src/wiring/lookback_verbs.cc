@@ -35,10 +35,9 @@ auto Later(HttpReply reply) {
 }
 
 void PutFeatures(LookbackQuestions& questions, PastQuestion asked, access::CallerRef caller,
-                 HttpReply reply) {
-  const auto deadline = asked.deadline;
-  questions.Put(
-      deadline,
+                 env::MonotonicTime end, HttpReply reply) {
+  questions.PutUntil(
+      end,
       [&lookback = questions.lookback(), asked = std::move(asked),
        caller = std::move(caller)](env::MonotonicTime until) -> Result<std::string> {
         HR_TRY(const PastAnswer past, lookback.Answer(asked.request, caller, until));
@@ -52,21 +51,21 @@ void AskFeatures(const std::shared_ptr<LookbackQuestions>& questions,
                  serving::AnswerService& answers, const HttpRequest& request, HttpReply reply) {
   auto asked = ParsePastRequest(request);
   if (!asked) return Answer(std::move(reply), Fail(std::move(asked).error()));
-  if (!asked->min_epoch)
-    return PutFeatures(*questions, std::move(*asked), request.caller, std::move(reply));
-  const base::EpochId epoch = *asked->min_epoch;
   const auto deadline = asked->deadline;
   const env::MonotonicTime end = questions->lookback().Now() + deadline;
-  answers.WhenVisible(epoch, deadline,
-                      [questions, end, asked = std::move(*asked), caller = request.caller,
-                       reply = std::move(reply)](Result<void> visible) mutable {
-                        if (!visible)
-                          return Answer(std::move(reply), Fail(std::move(visible).error()));
-                        asked.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(
-                            end - questions->lookback().Now());
-                        PutFeatures(*questions, std::move(asked), std::move(caller),
-                                    std::move(reply));
-                      });
+  if (!asked->min_epoch)
+    return PutFeatures(*questions, std::move(*asked), request.caller, end, std::move(reply));
+  const base::EpochId epoch = *asked->min_epoch;
+  answers.WhenVisible(
+      epoch, deadline,
+      [weak = std::weak_ptr(questions), end, asked = std::move(*asked), caller = request.caller,
+       reply = std::move(reply)](Result<void> visible) mutable {
+        if (!visible) return Answer(std::move(reply), Fail(std::move(visible).error()));
+        const auto questions = weak.lock();
+        if (questions == nullptr)
+          return Answer(std::move(reply), Fail(ErrorCode::kUnavailable, "the engine is stopping"));
+        PutFeatures(*questions, std::move(asked), std::move(caller), end, std::move(reply));
+      });
 }
 
 }  // namespace

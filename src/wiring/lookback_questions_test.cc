@@ -1,0 +1,64 @@
+// Questions that wait while everything ends.
+
+#include "wiring/lookback_questions.h"
+
+#include <gtest/gtest.h>
+
+#include "wiring/lives_fixture.h"
+#include "wiring/lookback_verbs.h"
+
+namespace headrace::wiring {
+namespace {
+
+using namespace lives_fixture;  // NOLINT: the test is written in the fixture's words
+
+// A question that waits for an epoch that is not there, and its answer's status; 0: none yet.
+struct Waiting {
+  Waiting() {
+    MountLookback(router, questions, lives.core_->answers());
+    protocols::HttpRequest request;
+    request.method = protocols::HttpMethod::kPost;
+    request.path = "/get-features-at";
+    request.query = {{"min_epoch", "1"}, {"deadline_ms", "30000"}};
+    request.body = R"({"features": ["card:n_1h"], "entities": {"card": [1]}})";
+    lives.machine_->Run([&] {
+      router.Dispatch(std::move(request),
+                      protocols::HttpReply([this](const auto& answer) { status = answer.status; }));
+    });
+  }
+  int status = 0;
+  Lives lives{Text(kHour, Table::kNo)};
+  std::shared_ptr<LookbackQuestions> questions =
+      std::make_shared<LookbackQuestions>(lives.core_->lookback());
+  protocols::HttpRouter router;
+};
+
+TEST(LookbackQuestions, AnEpochThatComesIsAsked) {
+  Waiting waiting;
+  EXPECT_EQ(waiting.status, 0);
+  waiting.lives.Send(1);
+  waiting.lives.machine_->RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(waiting.status, 200);
+}
+
+TEST(LookbackQuestions, WhoWaitsDoesNotKeepThemBeyondTheCore) {
+  Waiting waiting;
+  waiting.router = protocols::HttpRouter();
+  const std::weak_ptr<LookbackQuestions> left = waiting.questions;
+  waiting.questions.reset();
+  EXPECT_TRUE(left.expired());
+  waiting.lives.Send(1);
+  waiting.lives.machine_->RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(waiting.status, 503);
+}
+
+TEST(LookbackQuestions, NothingIsAskedOnceTheyAreClosed) {
+  Waiting waiting;
+  waiting.lives.machine_->Run([&] { waiting.questions->Close(); });
+  waiting.lives.Send(1);
+  waiting.lives.machine_->RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(waiting.status, 503);
+}
+
+}  // namespace
+}  // namespace headrace::wiring

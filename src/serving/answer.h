@@ -134,6 +134,9 @@ struct AnswerLimits {
   int revoked_retries = 3;                     // pins taken away before the answer is kUnavailable
 };
 
+// Says that a request has more rows than AnswerLimits::rows_max.
+std::string TooManyRowsText(size_t rows_max);
+
 // A key of one view.
 struct KeyQuestion {
   size_t view = 0;        // of the definition

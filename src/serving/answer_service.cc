@@ -84,8 +84,7 @@ void KeepOnly(size_t output, pipeline::ViewAnswer& answer) {
 }
 
 std::unexpected<base::Error> TooManyRows(size_t rows_max, const std::string& field) {
-  return base::Fail(InputError(
-      "more than " + std::to_string(rows_max) + " rows in one request: ask in parts", field));
+  return base::Fail(InputError(TooManyRowsText(rows_max), field));
 }
 
 base::Result<BoundInputs> Bind(const AnswerPlan& plan, const FeatureQuery& query, size_t rows_max) {
@@ -608,6 +607,10 @@ void PinnedAnswerService::WhenVisible(base::EpochId epoch, std::chrono::millisec
 }
 
 }  // namespace
+
+std::string TooManyRowsText(size_t rows_max) {
+  return fmt::format("more than {} rows in one request: ask in parts", rows_max);
+}
 
 base::Result<std::unique_ptr<AnswerService>> AnswerService::Make(AnswerSources sources,
                                                                  AnswerLimits limits) {

@@ -69,18 +69,19 @@ void MountOwn(protocols::HttpRouter& router, Core& core, ingest::StreamGate& gat
                intake->Take(std::move(request), std::move(reply));
              });
   // They are read out of the log, which may take long: on a thread of their own.
-  router.Add(HttpMethod::kGet, "/deadletters",
-             [&core, pages = std::make_shared<LookbackQuestions>(core.lookback())](
-                 HttpRequest request, HttpReply reply) {
-               pages->Put(
-                   Lookback::kDeadline,
-                   [&core, request = std::move(request)](env::MonotonicTime /*until*/) {
-                     return DeadLetters(request, core);
-                   },
-                   [reply = std::move(reply)](base::Result<HttpResponse> page) mutable {
-                     reply.Send(page ? std::move(*page) : protocols::ProblemResponse(page.error()));
-                   });
-             });
+  router.Add(
+      HttpMethod::kGet, "/deadletters",
+      [&core, pages = std::make_shared<LookbackQuestions>(
+                  core.lookback(), "pages of dead letters")](HttpRequest request, HttpReply reply) {
+        pages->Put(
+            Lookback::kDeadline,
+            [&core, request = std::move(request)](env::MonotonicTime /*until*/) {
+              return DeadLetters(request, core);
+            },
+            [reply = std::move(reply)](base::Result<HttpResponse> page) mutable {
+              reply.Send(page ? std::move(*page) : protocols::ProblemResponse(page.error()));
+            });
+      });
 }
 
 void Answer(HttpReply reply, base::Result<std::string> document) {

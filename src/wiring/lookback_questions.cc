@@ -18,9 +18,8 @@ base::Result<void> LookbackQuestions::Post(env::Task task) {
   if (closed_) return Fail(ErrorCode::kUnavailable, "the engine is stopping");
   if (waiting_.fetch_add(1) >= kLookbacksMax) {
     waiting_.fetch_sub(1);
-    return Fail(
-        ErrorCode::kResourceExhausted,
-        fmt::format("{} questions about the past wait already: ask again later", kLookbacksMax));
+    return Fail(ErrorCode::kResourceExhausted,
+                fmt::format("{} {} wait already: ask again later", kLookbacksMax, what_));
   }
   if (thread_ == nullptr) thread_ = lookback_.NewThread();
   thread_->Post(std::move(task));

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "serving/resp/past_commands.h"
 #include "wiring/lookback.h"
@@ -23,8 +24,9 @@ inline constexpr size_t kLookbacksMax = 32;
 // with one of them inside of the lookback's core holds it weakly.
 class LookbackQuestions final : public serving::PastQuestions {
  public:
-  // It outlives them.
-  explicit LookbackQuestions(Lookback& lookback) : lookback_(lookback) {}
+  // It outlives them. `what` they are, in errors.
+  explicit LookbackQuestions(Lookback& lookback, std::string what = "questions about the past")
+      : lookback_(lookback), what_(std::move(what)) {}
 
   // `ask` runs on the thread, with the time at which to give up, and `done` behind it; or `done`
   // alone, at once. Errors: kResourceExhausted; kUnavailable: it is closed; kDeadlineExceeded:
@@ -57,6 +59,7 @@ class LookbackQuestions final : public serving::PastQuestions {
   base::Result<void> Post(env::Task task);
 
   Lookback& lookback_;
+  const std::string what_;
   std::atomic<size_t> waiting_{0};
   std::mutex mutex_;  // guards the next two
   std::unique_ptr<env::Executor> thread_;

@@ -60,5 +60,22 @@ TEST(LookbackQuestions, NothingIsAskedOnceTheyAreClosed) {
   EXPECT_EQ(waiting.status, 503);
 }
 
+TEST(LookbackQuestions, TooManySayWhatTheyAre) {
+  Lives lives{Text(kHour, Table::kNo)};
+  LookbackQuestions pages(lives.core_->lookback(), "pages of dead letters");
+  std::vector<std::string> told;
+  lives.machine_->Run([&] {
+    for (size_t i = 0; i <= kLookbacksMax; ++i)
+      pages.Put(
+          std::chrono::seconds(1), [](env::MonotonicTime) { return base::Result<void>(); },
+          [&](const base::Result<void>& answer) {
+            if (!answer) told.push_back(answer.error().message());
+          });
+    pages.Close();
+  });
+  EXPECT_EQ(told,
+            std::vector<std::string>{"32 pages of dead letters wait already: ask again later"});
+}
+
 }  // namespace
 }  // namespace headrace::wiring

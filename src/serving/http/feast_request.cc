@@ -57,9 +57,7 @@ Checked ReadEntities(const dom::element& element, FeastRequest& out) {
     if (given.get(values))
       return Wrong("list_type", {"entities", column.name}, "Input should be a valid list");
     if (values.size() > kLimits.rows_max)
-      return Wrong(
-          "value_error", {"entities", column.name},
-          "more than " + std::to_string(kLimits.rows_max) + " rows in one request: ask in parts");
+      return Wrong("value_error", {"entities", column.name}, TooManyRowsText(kLimits.rows_max));
     column.values.reserve(values.size());
     for (const dom::element value : values) {
       auto scalar = Scalar(value);

@@ -77,5 +77,13 @@ TEST(LookbackQuestions, TooManySayWhatTheyAre) {
             std::vector<std::string>{"32 pages of dead letters wait already: ask again later"});
 }
 
+TEST(LookbackQuestions, AreShort) {
+  Waiting waiting;
+  for (const char* path : {"/explain", "/get-features-at", "/last-events"})
+    EXPECT_EQ(waiting.router.BodyBytesMax(protocols::HttpMethod::kPost, path, 100U << 20),
+              kLookbackBytesMax)
+        << path;
+}
+
 }  // namespace
 }  // namespace headrace::wiring

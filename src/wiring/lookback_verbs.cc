@@ -1,7 +1,5 @@
 #include "wiring/lookback_verbs.h"
 
-#include <fmt/format.h>
-
 #include <optional>
 #include <string>
 #include <utility>
@@ -76,13 +74,9 @@ void MountLookback(protocols::HttpRouter& router,
   const auto mount = [&](std::string_view path, auto ask) {
     router.Add(HttpMethod::kPost, path,
                [questions, ask](const HttpRequest& request, HttpReply reply) {
-                 if (request.body.size() > kLookbackBytesMax)
-                   return Answer(std::move(reply),
-                                 Fail(ErrorCode::kInvalidInput,
-                                      fmt::format("a question about the past has at most {} bytes",
-                                                  kLookbackBytesMax)));
                  ask(questions, request, std::move(reply));
                });
+    router.LimitBody(HttpMethod::kPost, path, kLookbackBytesMax);
   };
   mount("/explain", [](const auto& to, const HttpRequest& request, HttpReply reply) {
     to->Explain(request.body, request.caller, Later(std::move(reply)));

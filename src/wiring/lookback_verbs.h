@@ -8,7 +8,7 @@
 
 namespace headrace::wiring {
 
-// Of a question's body, which is read on the I/O thread: a longer one is kInvalidInput.
+// Of a question's body, which is read on the I/O thread; more is refused by its head.
 inline constexpr size_t kLookbackBytesMax = 256U << 10;
 
 // POST /explain, POST /get-features-at and POST /last-events.

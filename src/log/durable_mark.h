@@ -3,7 +3,8 @@
 // `DURABLE`, rewritten after each sync and never synced itself until the log is closed. It may be
 // behind after a power cut, never ahead. (Under durability `os` it tells what was handed to the
 // system, and says so: after a power cut it may then be ahead. Beside that it tells which epoch is
-// known to be on stable storage: it was synced at a clean end, for a capture, or under `fsync`.)
+// known to be on stable storage: it was synced at a start, at a clean end, for a capture, or under
+// `fsync`.)
 //
 // Without it the last whole record of a log says nothing: it may be written and not synced, or its
 // sync may have failed, and a reader's own sync would succeed without proving anything.
@@ -32,7 +33,7 @@ class DurableMark {
   static base::Result<DurableMark> Open(env::Files& files, const std::string& folder,
                                         base::LogId log, Durability durability);
   base::Result<void> Set(base::EpochId durable);
-  // Under `os`: marks from now on say that epochs up to this one were synced.
+  // Under `os`: marks that are set from now on say that epochs up to this one were synced.
   void NoteSynced(base::EpochId epoch) { synced_ = std::max(synced_, epoch); }
   // At a clean end: all up to `durable` is synced, whatever the durability, and so is the mark.
   base::Result<void> End(base::EpochId durable);

@@ -388,25 +388,30 @@ LogOptions OsOptions() {
 
 // Behind a damaged record there are only such as prove nothing; that it was synced tells the mark.
 TEST_F(Recovery, InModeOsADamagedRecordThatWasSyncedIsRefused) {
-  enum class Synced { kAtACleanEnd, kByACapture, kBeforeModeOs };
-  for (const Synced synced : {Synced::kAtACleanEnd, Synced::kByACapture, Synced::kBeforeModeOs}) {
+  enum class Synced { kAtACleanEnd, kByACapture, kAtAStart, kBeforeModeOs };
+  for (const Synced synced :
+       {Synced::kAtACleanEnd, Synced::kByACapture, Synced::kAtAStart, Synced::kBeforeModeOs}) {
     SCOPED_TRACE(static_cast<int>(synced));
     SimulatedEnvironment machine(91);
     const auto write = [&machine, synced](const LogOptions& options, int64_t first, bool capture) {
       TestLog log(machine, options);
       ASSERT_TRUE(log.Open());
       for (int64_t id = first; id < first + 10; ++id) ASSERT_TRUE(log.Submit({{100, id}}));
-      if (capture) {
-        ASSERT_TRUE(log.Capture());
-        ASSERT_TRUE(log.Submit({{100, first + 10}}));
-      }
+      if (capture) ASSERT_TRUE(log.Capture());
       if (options.durability == Durability::kOs && synced != Synced::kAtACleanEnd)
         machine.Crash(env::simulated::CrashKind::kKill);
       log.sequencer.reset();
     };
     if (synced == Synced::kBeforeModeOs) write(TestOptions(), 1, false);
     write(OsOptions(), 11, synced == Synced::kByACapture);
-    const auto rebooted = machine.Reboot(92);
+    auto rebooted = machine.Reboot(92);
+    if (synced == Synced::kAtAStart) {
+      TestLog started(*rebooted, OsOptions());
+      ASSERT_TRUE(started.Open());
+      rebooted->Crash(env::simulated::CrashKind::kKill);
+      started.sequencer.reset();
+    }
+    if (rebooted->crashed()) rebooted = rebooted->Reboot(93);
     rebooted->disk().FlipBit(SegmentsOf(*rebooted).at(0), RecordOffsets(*rebooted).at(4) + 70, 3);
     EXPECT_FALSE(ReadIds(*rebooted));
     TestLog log(*rebooted, OsOptions());

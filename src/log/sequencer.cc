@@ -64,6 +64,7 @@ Result<void> LogSequencer::Recover(const ResumePoint& resume,
                       options_.progress != nullptr ? *options_.progress : unseen, visit));
   HR_TRY(mark_, DurableMark::Open(environment_.files(), folder_, log_, options_.durability));
   environment_.CrashPoint("open.before_mark");
+  mark_->NoteSynced(tail.last);
   SetMark(tail.last);
   environment_.CrashPoint("open.after_mark");
   durable_ = tail.last;

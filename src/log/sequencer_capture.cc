@@ -117,7 +117,10 @@ void LogSequencer::HandOutCapture() {
   segments_->file().WriteAndSync(
       segments_->offset(), {}, *self_,
       [this, number = capture_->number, through = durable_](Result<void> synced) {
-        if (synced) mark_->NoteSynced(through);
+        if (synced && !read_only_) {
+          mark_->NoteSynced(through);
+          SetMark(durable_);
+        }
         if (!synced && !read_only_) BecomeReadOnly(synced.error());
         if (capture_ && capture_->number == number) EndCapture({});
       });

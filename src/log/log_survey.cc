@@ -211,9 +211,9 @@ class Surveyor {
 
   void CheckReach() {
     if (survey_.segments.empty()) {
-      // The name of a segment is on stable storage before a record is in it, and the last one
+      // The name of a segment is on stable storage before a record in it is, and the last one
       // stays.
-      if (survey_.durable.value > 0 || !survey_.residues.empty())
+      if (mark_.synced.value > 0 || !survey_.residues.empty())
         Add(SegmentPath(folder_, survey_.first), 0, "the log's segments are gone");
       return;
     }

@@ -364,8 +364,9 @@ Result<LogTail> Recover(env::Environment& environment, const std::string& folder
   HR_TRY_VOID(SettleRetention(environment, folder, log, found, tail));
   HR_TRY_VOID(PassResidues(reading));
   const std::vector<SegmentName>& segments = found.segments;
-  // The name of a segment is on stable storage before a record is in it, and the last one stays.
-  if (segments.empty() && (!tail.residues.empty() || mark.epoch.value > 0))
+  // The name of a segment is on stable storage before a record in it is, and the last one stays.
+  // One without a record may have none (NameAnew).
+  if (segments.empty() && (!tail.residues.empty() || mark.synced.value > 0))
     return base::Fail(base::Error(ErrorCode::kCorruption, "the log's segments are gone")
                           .With("file", SegmentPath(folder, tail.last.Next())));
   if (!segments.empty()) HR_TRY_VOID(CheckBegin(segments.front(), tail.last));

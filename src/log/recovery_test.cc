@@ -421,6 +421,27 @@ TEST_F(Recovery, InModeOsADamagedRecordThatWasSyncedIsRefused) {
   }
 }
 
+// A power cut left the mark and no record; a start gave the segment its name anew, and was killed
+// between the names.
+TEST_F(Recovery, InModeOsALogWithoutARecordIsNotRefusedForItsMark) {
+  SimulatedEnvironment machine(94);
+  {
+    TestLog log(machine, OsOptions());
+    ASSERT_TRUE(log.Open());
+    ASSERT_TRUE(log.Submit({{100, 1}}));
+    machine.Crash(env::simulated::CrashKind::kKill);
+    log.sequencer.reset();
+  }
+  const auto rebooted = machine.Reboot(95);
+  ASSERT_TRUE(rebooted->files().Rename(SegmentsOf(*rebooted).at(0),
+                                       "data/" + std::string(kNextSegmentName)));
+  EXPECT_TRUE(SurveyLog(*rebooted, "data", {})->damages.empty());
+  TestLog log(*rebooted, OsOptions());
+  ASSERT_TRUE(log.Open());
+  ASSERT_FALSE(log.error) << log.error->ToString();
+  EXPECT_TRUE(log.Submit({{100, 1}}));
+}
+
 TEST_F(Recovery, InModeOsAPowerCutKeepsAPrefix) {
   for (uint64_t seed = 0; seed < 60; ++seed) {
     SCOPED_TRACE(seed);

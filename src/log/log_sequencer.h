@@ -111,7 +111,7 @@ class LogSequencer final : public Sequencer {
   void Pump();
   Step AdmitFront();
   Step AdmitControlFront();
-  // Whether an epoch may begin with new schemas now.
+  // Whether an epoch may begin with new schemas now; also where that is refused anyway.
   bool MayEvolve(const std::vector<StreamSpec>& streams) const;
   base::Result<void> EvolveStreams(const std::vector<StreamSpec>& streams);
   base::Result<const Stream*> CheckBatch(columns::EventBatch& batch) const;

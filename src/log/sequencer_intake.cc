@@ -32,12 +32,11 @@ void LogSequencer::TakeControl(ControlWaiter waiter) {
 void LogSequencer::Pump() {
   if (!started_) return;
   while (true) {
+    // It waited for room. First: if it gets none, nothing is taken behind it.
+    if (in_flight_ && !in_flight_->written && !in_flight_->waits) WriteInFlight();
     while (!waiting_controls_.empty() && AdmitControlFront() == Step::kTaken) {
     }
     while (!waiting_.empty() && AdmitFront() == Step::kTaken) {
-    }
-    if (in_flight_ && !in_flight_->written && !in_flight_->waits) {
-      WriteInFlight();  // it waited for room
     }
     if (in_flight_ || pending_.empty() || read_only_) return;
     Seal();
@@ -182,7 +181,7 @@ LogSequencer::Step LogSequencer::AdmitControlFront() {
 // All rows that an epoch has of a stream are of one schema; and the record that is being written
 // names the streams as they were when it was sealed.
 bool LogSequencer::MayEvolve(const std::vector<StreamSpec>& streams) const {
-  if (streams.empty() || read_only_) return true;
+  if (streams.empty() || Closed()) return true;
   if (in_flight_ && !in_flight_->written) return false;
   return std::ranges::none_of(streams, [this](const StreamSpec& stream) {
     const StreamEntry* known = catalogue_.Find(stream.name);

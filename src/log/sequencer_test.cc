@@ -562,6 +562,15 @@ TEST(Sequencer, WhereAnOverwriteTakesSpaceAFullDiskRefusesRowsToo) {
       EXPECT_EQ(refused.error().code(), ErrorCode::kStorageFull);
       EXPECT_FALSE(log.Append({ControlEntry::Kind::kPublishPlan, "t", {1}}));
     }
+    std::optional<base::ErrorCode> change;
+    log.sequencer->AppendEvolving(
+        {{.id = {}, .name = "events", .schema = TestSchema(), .timing = TestTiming()}},
+        {ControlEntry::Kind::kDefinition, "0123456789abcdef", {}},
+        [&](const base::Result<base::EpochId>& epoch) {
+          change = epoch ? base::ErrorCode::kInternal : epoch.error().code();
+        });
+    ASSERT_TRUE(machine.RunUntilIdle());
+    EXPECT_EQ(change, ErrorCode::kStorageFull);
     EXPECT_EQ(machine.operations(env::simulated::Operation::kWrite), writes);
     if (stops) {
       log.sequencer->Stop();
@@ -576,6 +585,34 @@ TEST(Sequencer, WhereAnOverwriteTakesSpaceAFullDiskRefusesRowsToo) {
     EXPECT_TRUE(log.Submit({{100, 3}}, "p", 3));
     EXPECT_EQ(*ReadIds(machine), (std::vector<int64_t>{1, 2, 3}));
   }
+}
+
+// Late rows became refusals that are longer than what there was room for: a segment is prepared,
+// and what waits behind the epoch meanwhile is not taken before it is written.
+TEST(Sequencer, WhatCameBehindAnEpochThatGetsNoSpaceIsRefused) {
+  size_t without_space = 0;
+  for (uint64_t spare_bytes = 0; spare_bytes < 400'000; spare_bytes += 8'192) {
+    SCOPED_TRACE(spare_bytes);
+    SimulatedEnvironment machine(22);
+    machine.faults().copies_on_write = true;
+    TestLog log(machine);
+    ASSERT_TRUE(log.Open());
+    ASSERT_TRUE(log.Submit({{10'000, 1}}));
+    machine.faults().capacity_bytes = machine.disk().used_bytes() + spare_bytes;
+    std::optional<TestLog::Ack> late;
+    std::optional<TestLog::Ack> behind;
+    log.sequencer->Submit(BatchOf(log.stream, std::vector<TestRow>(500, {100, 2})),
+                          [&](TestLog::Ack ack) { late = std::move(ack); });
+    log.sequencer->Submit(BatchOf(log.stream, {{10'000, 3}}),
+                          [&](TestLog::Ack ack) { behind = std::move(ack); });
+    ASSERT_TRUE(machine.RunUntilIdle());
+    if (late) continue;
+    ++without_space;
+    ASSERT_TRUE(behind);
+    ASSERT_FALSE(*behind);
+    EXPECT_EQ(behind->error().code(), ErrorCode::kStorageFull);
+  }
+  EXPECT_GT(without_space, 0U);
 }
 
 }  // namespace

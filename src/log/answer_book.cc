@@ -166,6 +166,11 @@ StoredAnswer AnswerBook::Told(const Kept& answer) const {
           answer.first_row,    answer.first_time};
 }
 
+uint64_t AnswerBook::ListBytes(const Kept& answer) const {
+  const auto list = lists_.find(answer.list);
+  return list == lists_.end() ? 0 : list->second.bytes;
+}
+
 void AnswerBook::DropList(std::map<uint64_t, List>::iterator list) {
   lists_bytes_ -= list->second.bytes;
   bytes_ -= list->second.bytes;
@@ -210,13 +215,13 @@ void AnswerBook::RetireProducers(size_t kept) {
 }
 
 void AnswerBook::PutKey(std::string key, StoredAnswer answer) {
-  if (copy_ != nullptr) copy_->Note(key, answer);
   const uint64_t number = first_key_number_ + keys_in_order_.size();
   const auto [place, added] = by_key_.try_emplace(key);
   // Only what a damaged or hostile capture holds twice comes here twice.
   if (!added) Forget(place->second.answer);
   bytes_ += added ? kKeyBytes + 2 * key.size() : 0;
   place->second = KeyedAnswer{number, Keep(std::move(answer))};
+  if (copy_ != nullptr) copy_->Note(key, place->second.answer);
   keys_in_order_.push_back({base::Timestamp::Max(), std::move(key)});
   ++keys_unsealed_;
 }

@@ -117,6 +117,8 @@ class AnswerBook {
   Kept Keep(StoredAnswer answer);
   void Forget(const Kept& answer);
   StoredAnswer Told(const Kept& answer) const;
+  // Of its refused rows, as far as they are remembered.
+  uint64_t ListBytes(const Kept& answer) const;
   void DropList(std::map<uint64_t, List>::iterator list);
   void Append(Producer& producer, StoredAnswer answer, base::EpochId durable);
   void DropAnswers(Producer& producer);

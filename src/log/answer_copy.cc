@@ -93,8 +93,14 @@ void AnswerCopy::BeforeMove(std::list<AnswerBook::Producer>::iterator producer) 
   if (producer == next_producer_) ++next_producer_;
 }
 
+// Its refused rows are held by the note, whatever the book drops.
+void AnswerCopy::AddAnswer(const AnswerBook::Kept& answer, NoteOf& note) const {
+  note.answers.push_back(book_->Told(answer));
+  note.bytes += sizeof(StoredAnswer) + book_->ListBytes(answer);
+}
+
 void AnswerCopy::AddNote(NoteOf note) {
-  note.bytes = kNoteBytes + note.name.size() + note.answers.size() * sizeof(StoredAnswer);
+  note.bytes += kNoteBytes + note.name.size();
   note_bytes_ += note.bytes;
   notes_.push_back(std::move(note));
   ++notes_unsealed_;
@@ -104,17 +110,19 @@ void AnswerCopy::Note(AnswerBook::Producer& producer) {
   NoteOf note{.name = producer.name, .sequence = producer.last_sequence};
   if (producer.in_copy == number_) {
     note.kind = kAnswer;
-    note.answers = {book_->Told(producer.answers.back())};
+    AddAnswer(producer.answers.back(), note);
   } else {
     note.kind = kProducer;
-    for (const auto& answer : producer.answers) note.answers.push_back(book_->Told(answer));
+    for (const auto& answer : producer.answers) AddAnswer(answer, note);
     producer.in_copy = number_;
   }
   AddNote(std::move(note));
 }
 
-void AnswerCopy::Note(const std::string& key, const StoredAnswer& answer) {
-  AddNote({.kind = kKey, .name = key, .answers = {answer}});
+void AnswerCopy::Note(const std::string& key, const AnswerBook::Kept& answer) {
+  NoteOf note{.kind = kKey, .name = key};
+  AddAnswer(answer, note);
+  AddNote(std::move(note));
 }
 
 void AnswerCopy::EndEpoch(base::Timestamp sealed_at) {

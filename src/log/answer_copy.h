@@ -58,7 +58,7 @@ class AnswerCopy {
   // From the book.
   void BeforeMove(std::list<AnswerBook::Producer>::iterator producer);
   void Note(AnswerBook::Producer& producer);
-  void Note(const std::string& key, const StoredAnswer& answer);
+  void Note(const std::string& key, const AnswerBook::Kept& answer);
   void EndEpoch(base::Timestamp sealed_at);
 
  private:
@@ -70,6 +70,7 @@ class AnswerCopy {
     std::vector<StoredAnswer> answers;
     uint64_t bytes = 0;
   };
+  void AddAnswer(const AnswerBook::Kept& answer, NoteOf& note) const;
   void AddNote(NoteOf note);
   bool ProducersAreWritten() const;
   bool KeysAreWritten() const;

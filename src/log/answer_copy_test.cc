@@ -160,6 +160,30 @@ TEST(AnswerCopy, TakenUnderTrafficItIsTheBookAtTheEndOfAnEpoch) {
   EXPECT_GT(copies_under_traffic, 200U);
 }
 
+// What is answered while it is taken is held to the book's bounds too, and counted.
+TEST(AnswerCopy, RefusedRowsThatComeMeanwhileAreBounded) {
+  constexpr uint32_t kRows = 5'000;
+  constexpr size_t kReasonBytes = 150;
+  std::vector<columns::RejectedRow> rows;
+  for (uint32_t row = 0; row < kRows; ++row)
+    rows.push_back({row, "at", "late", std::string(kReasonBytes, 'x'), {}});
+  for (const bool keyed : {true, false}) {
+    const LogOptions options;
+    AnswerBook book(options);
+    AnswerCopy copy(book);
+    book.Put(kStream, keyed ? BatchSource{"", 0, "key"} : BatchSource{"p", 1, {}},
+             {{1}, 0, kRows, WithoutPayloads(rows)}, {9});
+    EXPECT_GT(copy.note_bytes(), kRefusedRowsKept * kReasonBytes);
+    book.EndEpoch({});
+    copy.Freeze();
+    std::vector<uint8_t> bytes;
+    columns::ByteWriter out(bytes);
+    while (!copy.IsWhole()) copy.WriteNext(out);
+    EXPECT_LT(bytes.size(), 2 * kRefusedRowsKept * kReasonBytes);
+    EXPECT_EQ(copy.note_bytes(), 0U);
+  }
+}
+
 // Such a producer is of the stream that it sends to next, whatever was copied of it by then.
 TEST(AnswerCopy, ACaptureOfBeforeDoesNotTellTheStreamsOfProducers) {
   constexpr base::StreamId kOther{2};

@@ -47,8 +47,8 @@ struct IngestOutcome {
   Repeat repeat = Repeat::kFirst;
   Durability durability = Durability::kFsync;
 
-  // There were rows, none of them went in, and `refused` has one.
-  bool all_refused() const { return accepted == 0 && !refused.empty(); }
+  // There were rows, and none of them went in.
+  bool all_refused() const { return accepted == 0 && refused_rows > 0; }
 };
 
 using OutcomeCallback = std::move_only_function<void(base::Result<IngestOutcome>)>;

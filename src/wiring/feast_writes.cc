@@ -84,7 +84,8 @@ class FeastWrites {
   static HttpResponse AnswerOf(FrameVerb verb, StatusMode mode,
                                const base::Result<ingest::IngestOutcome>& outcome) {
     if (!outcome) return serving::WriteErrorResponse(outcome.error(), mode);
-    if (!outcome->refused.empty()) return serving::RefusedRowsResponse(outcome->refused, mode);
+    if (outcome->refused_rows > 0)
+      return serving::RefusedRowsResponse(outcome->refused_rows, outcome->refused, mode);
     return serving::WrittenResponse(verb, outcome->epoch);
   }
 

@@ -77,7 +77,7 @@ BodyForm FormOf(std::string_view content_type) {
 
 EventsReply ReplyOf(const IngestOutcome& outcome, size_t refused_listed_max) {
   EventsReply reply;
-  reply.status = outcome.accepted == 0 && outcome.refused_rows > 0 ? 422 : 200;
+  reply.status = outcome.all_refused() ? 422 : 200;
   reply.body = "{";
   AppendOutcomeMembers(reply.body, outcome, refused_listed_max);
   reply.body += "}\n";

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,6 +63,11 @@ class FakeGate final : public StreamGate {
     const std::lock_guard lock(mutex_);
     error_ = std::move(error);
   }
+  // From now on every batch gets this answer.
+  void AnswerWith(IngestOutcome outcome) {
+    const std::lock_guard lock(mutex_);
+    outcome_ = std::move(outcome);
+  }
   void FailNoMore() {
     const std::lock_guard lock(mutex_);
     error_.reset();
@@ -86,6 +92,7 @@ class FakeGate final : public StreamGate {
  private:
   base::Result<IngestOutcome> Admit(columns::EventBatch batch) {
     if (error_) return base::Fail(*error_);
+    if (outcome_) return *outcome_;
     IngestOutcome outcome{.accepted = batch.rows.rows(),
                           .refused_rows = batch.rejected.size(),
                           .refused = batch.rejected};
@@ -114,6 +121,7 @@ class FakeGate final : public StreamGate {
   std::deque<std::pair<base::Result<IngestOutcome>, OutcomeCallback>> waiting_;
   std::vector<columns::EventBatch> batches_;
   std::optional<base::Error> error_;
+  std::optional<IngestOutcome> outcome_;
   uint64_t epoch_ = 0;
   uint64_t rows_ = 0;
   bool keep_ = true;

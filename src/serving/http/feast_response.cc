@@ -144,8 +144,15 @@ protocols::HttpResponse RequestProblemResponse(const FieldProblem& problem, Stat
   return of_code ? BareInFeast(problem, mode) : FieldProblemResponse(problem);
 }
 
-protocols::HttpResponse RefusedRowsResponse(const std::vector<columns::RejectedRow>& refused,
+protocols::HttpResponse RefusedRowsResponse(uint64_t refused_rows,
+                                            const std::vector<columns::RejectedRow>& refused,
                                             StatusMode mode) {
+  if (refused.empty())
+    return BareInFeast(
+        {"value_error",
+         {"df"},
+         fmt::format("{} rows were refused; which ones is in the dead letters only", refused_rows)},
+        mode);
   const size_t listed = std::min(refused.size(), kRefusedListedMax);
   std::vector<FieldProblem> problems;
   for (size_t i = 0; i < listed; ++i) {
@@ -156,7 +163,7 @@ protocols::HttpResponse RefusedRowsResponse(const std::vector<columns::RejectedR
                         row.row});
   }
   if (mode == StatusMode::kFeast)
-    return Bare(fmt::format("{} rows were refused, the first, row {}: {}", refused.size(),
+    return Bare(fmt::format("{} rows were refused, the first, row {}: {}", refused_rows,
                             refused.front().row, problems.front().message));
   return FieldProblemsResponse(problems);
 }

@@ -33,9 +33,11 @@ protocols::HttpResponse AnswerErrorResponse(const base::Error& error, StatusMode
 // Of POST /push and /write-to-online-store. Unknown targets are Feast's errors; what its code fails
 // at (a column, a row, a value of `to`) is a 422, in StatusMode::kFeast its bare 500.
 protocols::HttpResponse WriteErrorResponse(const base::Error& error, StatusMode mode);
-// None of the frame's rows went in. At most kRefusedListedMax are told of.
+// None of the frame's rows went in. At most kRefusedListedMax are told of; of a repeat maybe none,
+// but how many there were (ingest::IngestOutcome).
 inline constexpr size_t kRefusedListedMax = 100;
-protocols::HttpResponse RefusedRowsResponse(const std::vector<columns::RejectedRow>& refused,
+protocols::HttpResponse RefusedRowsResponse(uint64_t refused_rows,
+                                            const std::vector<columns::RejectedRow>& refused,
                                             StatusMode mode);
 // 200, as Feast has it: nothing for a push, `null` for a write; and the epoch for min_epoch; none
 // when there were no rows.

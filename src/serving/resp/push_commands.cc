@@ -131,12 +131,14 @@ base::Result<PushRequest> ReadPushGet(std::span<const std::string_view> argument
 }
 
 std::string RefusedText(const IngestOutcome& outcome, std::string_view stream) {
-  const columns::RejectedRow& row = outcome.refused.front();
-  return fmt::format(
-      "{}: {} (rule {}). Kept in the dead letters of epoch {}: GET "
-      "/deadletters?stream={}",
-      row.field.empty() ? "the event" : row.field, row.reason, row.rule, outcome.epoch.value,
-      stream);
+  std::string text = "the event was refused";  // of a repeat it may not be known why
+  if (!outcome.refused.empty()) {
+    const columns::RejectedRow& row = outcome.refused.front();
+    text = fmt::format("{}: {} (rule {})", row.field.empty() ? "the event" : row.field, row.reason,
+                       row.rule);
+  }
+  return fmt::format("{}. Kept in the dead letters of epoch {}: GET /deadletters?stream={}", text,
+                     outcome.epoch.value, stream);
 }
 
 // Of a push: how many pairs, and these.

@@ -85,5 +85,15 @@ TEST_F(EventsToBeTyped, AreRefusedWhereThereIsNoRoom) {
   EXPECT_EQ(gate_.rows(), 0U);
 }
 
+// Which rows were refused is forgotten before that all were.
+TEST_F(EventsToBeTyped, ThatWereAllRefusedAreSoWithoutTheirList) {
+  trips_.Apply({{0, "ORD", "ATL", 1, 10}});
+  gate_.AnswerWith({.epoch = {7}, .refused_rows = 1, .repeat = ingest::Repeat::kRepeated});
+  EXPECT_EQ(Send("features.push", trips_.budget), "");
+  events_.RunDue();
+  EXPECT_TRUE(out_.starts_with("-REFUSED ")) << out_;
+  EXPECT_NE(out_.find("dead letters of epoch 7"), std::string::npos) << out_;
+}
+
 }  // namespace
 }  // namespace headrace::serving

@@ -36,14 +36,15 @@ struct SnapshotEnd {
 enum class SnapshotSection : uint32_t {
   kFormat = 1,  // text: "headrace snapshot 1"
   kEnd = 2,
-  kDefinition = 3,   // the definition that the log names last: its entry's name and payload
-  kViewLayout = 4,   // pipeline::ViewCapture::Layout
-  kViews = 5,        // a piece of pipeline::ViewCapture, in order
-  kViewClock = 6,    // i64: the log clock of `after`
-  kDeadLetters = 7,  // wiring::DeadLetters::Encode
-  kPublisher = 8,    // a table's tables::Publisher::Capture
-  kLogState = 9,     // log::StateCapture
-  kSources = 11,     // wiring::SourcePositions::Encode
+  kDefinition = 3,          // the definition that the log names last: its entry's name and payload
+  kViewLayout = 4,          // pipeline::ViewCapture::Layout
+  kViews = 5,               // a piece of pipeline::ViewCapture, in order
+  kViewClock = 6,           // i64: the log clock of `after`
+  kDeadLettersByEpoch = 7,  // of older versions; wiring::DeadLetters::Decode
+  kPublisher = 8,           // a table's tables::Publisher::Capture
+  kLogState = 9,            // log::StateCapture
+  kSources = 11,            // wiring::SourcePositions::Encode
+  kDeadLetters = 12,        // wiring::DeadLetters::Encode
 };
 
 std::string SnapshotPath(const std::string& folder, base::EpochId through);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "columns/batch_codec.h"
 #include "log/snapshot_file.h"
@@ -101,7 +102,17 @@ TEST(DeadLetters, RefusedRowsAloneMakeASnapshotDue) {
   lives.machine_->RunFor(std::chrono::seconds(5));
   const auto snapshots = log::ListSnapshots(lives.machine_->files(), "data/snapshots");
   ASSERT_TRUE(snapshots);
-  EXPECT_FALSE(snapshots->empty());
+  ASSERT_FALSE(snapshots->empty());
+  // A version that knows no ranges passes their section over, and then the snapshot for its
+  // version.
+  auto reader = log::SnapshotReader::Open(lives.machine_->files(), snapshots->front().path,
+                                          lives.core_->log_status().log);
+  ASSERT_TRUE(reader);
+  std::set<uint32_t> sections;
+  for (auto block = *reader->Next(); block; block = *reader->Next())
+    sections.insert(static_cast<uint32_t>(block->section));
+  EXPECT_FALSE(sections.contains(7));
+  EXPECT_TRUE(sections.contains(12));
 }
 
 log::Epoch Refusing(uint64_t id) {

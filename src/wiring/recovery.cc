@@ -130,6 +130,7 @@ class SnapshotLoader {
         HR_TRY(view_clock_.us, in.I64());
         return {};
       }
+      case SnapshotSection::kDeadLettersByEpoch:
       case SnapshotSection::kDeadLetters:
         if (!restore_) return Fail(ErrorCode::kCorruption, "dead letters before the views");
         return loaded_.derived.dead_letters->Decode(block.payload);

@@ -155,6 +155,8 @@ base::Result<DeadLetterPage> DeadLetters::Page(
     log::LogReader& reader, const std::function<Stream(base::StreamId)>& describe,
     const DeadLetterQuery& query) const {
   const LetterPosition after = query.after;
+  constexpr LetterPosition kBehindAll{{UINT64_MAX}};
+  if (after == kBehindAll) return DeadLetterPage{.json = "[]", .next = std::nullopt};
   const base::EpochId from =
       after.letters == LetterPosition::kWhole ? after.epoch.Next() : after.epoch;
   std::vector<Range> ranges;

@@ -159,6 +159,20 @@ TEST(DeadLetters, ASnapshotOfAnOlderVersionNamesEachEpoch) {
   EXPECT_EQ(letters.ranges(), 3U);
 }
 
+TEST(DeadLetters, BehindTheLastPossibleEpochThereIsNone) {
+  std::string text = Text(kHour, Table::kNo);
+  text.insert(text.find("views:\n"), kRefunds);
+  Lives lives(text);
+  RefuseRefundsWithoutCard(lives, 1);
+  const DeadLetterQuery query{.stream = {},
+                              .after = *LetterPosition::Parse("18446744073709551615")};
+  lives.machine_->Run([&] {
+    const auto page = lives.core_->DeadLetters(query);
+    EXPECT_EQ(page->json, "[]");
+    EXPECT_FALSE(page->next);
+  });
+}
+
 TEST(DeadLetters, APositionIsReadAsItIsWritten) {
   for (const std::string text : {"0", "7", "7.0", "7.250"})
     EXPECT_EQ(LetterPosition::Parse(text)->ToString(), text);

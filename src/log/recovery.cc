@@ -78,6 +78,7 @@ void Advance(const RecordHeader& header, Reading& reading) {
   reading.knows_last_checksum = true;
   tail.last_bytes = RecordBytes(header.payload_bytes);
   tail.log_bytes += tail.last_bytes;
+  if (header.epoch > reading.from.after) tail.visited_bytes += tail.last_bytes;
   tail.segments.back().last = header.epoch;
   tail.segments.back().bytes += tail.last_bytes;
   reading.progress.Note(tail.last_bytes, 0);

@@ -54,6 +54,7 @@ struct LogTail {
   base::EpochId last;          // 0: an empty log
   uint64_t last_checksum = 0;  // of the last record
   uint64_t log_bytes = 0;      // of all segments, as in their extents
+  uint64_t visited_bytes = 0;  // of records that were visited
   std::vector<SegmentExtent> segments;
   std::vector<ResidueFile> residues;
   std::string segment;      // path of the segment to append to; empty when there is none

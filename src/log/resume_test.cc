@@ -195,6 +195,28 @@ std::optional<StateCapture> Extend(SimulatedEnvironment& machine, int64_t epochs
   return *log.Capture();
 }
 
+TEST_F(Resume, ItSaysHowManyBytesItRead) {
+  SimulatedEnvironment machine(71);
+  std::vector<uint64_t> written;
+  StateCapture capture;
+  {
+    TestLog log(machine);
+    ASSERT_TRUE(log.Open());
+    for (int64_t id = 1; id <= 400; ++id) {
+      ASSERT_TRUE(log.Submit({{100, id}}));
+      written.push_back(log.sequencer->status().bytes_written);
+      if (id == 150) capture = *log.Capture();
+    }
+  }
+  for (const ResumePoint& resume : {ResumePoint{}, ResumePoint{capture.epoch, capture.bytes}}) {
+    TestLog log(machine);
+    ASSERT_TRUE(log.Open(resume));
+    const bool all = resume.state.empty();
+    EXPECT_EQ(log.sequencer->status().bytes_replayed, written.back() - (all ? 0 : written[149]));
+    EXPECT_EQ(log.sequencer->status().bytes_written, 0U);
+  }
+}
+
 TEST_F(Resume, ACaptureOfAnEpochThatTheLogDoesNotHaveIsAConflict) {
   SimulatedEnvironment machine(1);
   ASSERT_TRUE(Extend(machine, 4));

@@ -113,9 +113,10 @@ struct LogStatus {
   base::LogId log;
   base::EpochId durable;
   base::Timestamp clock;
-  uint64_t log_bytes = 0;      // of segments
-  uint64_t bytes_written = 0;  // of records, since the start: never falls
-  base::EpochId first{1};      // the first whose rows are held
+  uint64_t log_bytes = 0;       // of segments
+  uint64_t bytes_written = 0;   // of records, since the start: never falls
+  uint64_t bytes_replayed = 0;  // of records that the start handed to `on_recovered`
+  base::EpochId first{1};       // the first whose rows are held
   uint64_t segments = 0;
   uint64_t residue_bytes = 0;      // refused rows and control entries of epochs that were let go
   uint64_t refused_forgotten = 0;  // rows that residue_bytes_max or residue_keep made go

@@ -20,11 +20,12 @@ constexpr int kPauseShare = 3;
 // would write snapshots all the time for a bound that holds.
 constexpr double kLoadBytesPerSecond = 600e6;
 constexpr double kReplayRowsPerSecond = 1e6;
-constexpr double kReplayBytesPerSecond = 250e6;  // of refused rows with their payloads
+constexpr double kReplayBytesPerSecond = 250e6;  // as of refused rows, which have their payloads
 constexpr double kWriteBytesPerSecond = 25e6;
 // What a recovery must have done for its speed to count.
 constexpr uint64_t kLoadBytesMeasured = 32 << 20;
 constexpr uint64_t kReplayRowsMeasured = 200'000;
+constexpr uint64_t kReplayBytesMeasured = 64 << 20;
 // A snapshot begins when a start would take this much of the bound: on a busy machine the next
 // start has been twice as slow as the one that was measured, and a snapshot that yields takes
 // longer.
@@ -40,6 +41,10 @@ constexpr uint64_t kMemoryBytes = 3 * pipeline::ViewCapture::kPieceBytes;
 
 uint64_t RowsLogged(const log::LogStatus& status) {
   return status.rows_accepted + status.rows_refused;
+}
+
+uint64_t BytesLogged(const log::LogStatus& status) {
+  return status.bytes_replayed + status.bytes_written;
 }
 
 double SecondsOf(env::MonotonicTime time) { return Seconds(time).count(); }
@@ -73,7 +78,7 @@ struct Snapshotter::Task {
   env::MonotonicTime begun{0};
   env::MonotonicTime writing{0};
   uint64_t rows = 0;   // logged when it began
-  uint64_t bytes = 0;  // of the log, written since the start, likewise
+  uint64_t bytes = 0;  // of the log, replayed ones included, likewise
   base::EpochId after;
   std::vector<uint8_t> piece;
 };
@@ -86,6 +91,7 @@ Snapshotter::Snapshotter(env::Environment& environment, base::MemoryBudget& budg
       sources_(std::move(sources)),
       load_bytes_per_s_(kLoadBytesPerSecond),
       replay_rows_per_s_(kReplayRowsPerSecond),
+      replay_bytes_per_s_(kReplayBytesPerSecond),
       write_bytes_per_s_(kWriteBytesPerSecond),
       executor_(environment.NewExecutor("snapshots", env::Priority::kBackground)) {}
 
@@ -118,7 +124,13 @@ void Snapshotter::Start(const StartFigures& recovered) {
   const uint64_t replayed = recovered.replayed_rows + recovered.replayed_refused;
   if (replayed >= kReplayRowsMeasured)
     replay_rows_per_s_ = static_cast<double>(replayed) / SecondsOf(recovered.replay_time);
-  rows_seen_ = RowsLogged(sources_.sequencer.status());
+  const log::LogStatus status = sources_.sequencer.status();
+  // Long rows have more bytes a second. Fewer say nothing: there were many rows in them.
+  if (status.bytes_replayed >= kReplayBytesMeasured)
+    replay_bytes_per_s_ = std::max(replay_bytes_per_s_, static_cast<double>(status.bytes_replayed) /
+                                                            SecondsOf(recovered.replay_time));
+  bytes_seen_ = BytesLogged(status);
+  rows_seen_ = RowsLogged(status);
   rows_at_snapshot_ = rows_seen_ - std::min(rows_seen_, replayed);
   seen_at_ = environment_.clock().Now();
   {
@@ -199,7 +211,7 @@ void Snapshotter::Tick() {
 }
 
 double Snapshotter::ReplaySeconds(Logged logged) const {
-  return std::max(logged.rows / replay_rows_per_s_, logged.bytes / kReplayBytesPerSecond);
+  return std::max(logged.rows / replay_rows_per_s_, logged.bytes / replay_bytes_per_s_);
 }
 
 // How long a start would take that has to replay `logged`.
@@ -217,11 +229,11 @@ bool Snapshotter::IsDue() {
       seen = value;
     };
     follow(per_s_.rows, rows_seen_, RowsLogged(status));
-    follow(per_s_.bytes, bytes_seen_, status.bytes_written);
+    follow(per_s_.bytes, bytes_seen_, BytesLogged(status));
     seen_at_ = now;
   }
   const Logged logged{static_cast<double>(RowsLogged(status) - rows_at_snapshot_),
-                      static_cast<double>(status.bytes_written - bytes_at_snapshot_)};
+                      static_cast<double>(BytesLogged(status) - bytes_at_snapshot_)};
   const auto state_bytes = static_cast<double>(sources_.derived.views->bytes());
   const double writing_s = state_bytes / write_bytes_per_s_;
   const Logged behind{logged.rows + per_s_.rows * writing_s,
@@ -234,7 +246,7 @@ bool Snapshotter::IsDue() {
   // Back to back, a snapshot is at worst two writing times old.
   figures_.bound_holds = EstimateSeconds(back_to_back, state_bytes) <= bound;
   if (log_waits_ && status.durable > figures_.through) return true;
-  if (status.bytes_written > bytes_at_snapshot_ + options_.log_bytes_max / kLogShare) return true;
+  if (BytesLogged(status) > bytes_at_snapshot_ + options_.log_bytes_max / kLogShare) return true;
   return EstimateSeconds(behind, state_bytes) > kShareOfBound * bound &&
          ReplaySeconds(logged) > kLeastShareOfBound * bound;
 }
@@ -252,7 +264,7 @@ void Snapshotter::Begin() {
   const log::LogStatus status = sources_.sequencer.status();
   task_->begun = environment_.clock().Now();
   task_->rows = RowsLogged(status);
-  task_->bytes = status.bytes_written;
+  task_->bytes = BytesLogged(status);
   {
     const std::lock_guard lock(mutex_);
     figures_.under_way = true;

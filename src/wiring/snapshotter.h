@@ -114,13 +114,14 @@ class Snapshotter {
   std::vector<std::function<void(base::Result<void>)>> waiting_;
   double load_bytes_per_s_;
   double replay_rows_per_s_;
+  double replay_bytes_per_s_;
   double write_bytes_per_s_;  // pauses included
   Logged per_s_;              // recent
   uint64_t rows_seen_ = 0;
   uint64_t bytes_seen_ = 0;
   env::MonotonicTime seen_at_{0};
   uint64_t rows_at_snapshot_ = 0;   // when the newest one began
-  uint64_t bytes_at_snapshot_ = 0;  // likewise; from this start on
+  uint64_t bytes_at_snapshot_ = 0;  // likewise; 0 at the start, as what was replayed came after it
   env::MonotonicTime not_before_{0};
   std::optional<Known> newest_;  // taken in this life, or found at its start
   std::optional<Known> before_;  // the one before it, likewise

@@ -11,7 +11,7 @@ namespace {
 
 // Which rows were refused is forgotten before that they were.
 TEST(FeastWrites, ARepeatOfARefusedFrameIsRefusedWithoutItsList) {
-  const auto definition =
+  auto definition =
       lives_fixture::Define(lives_fixture::Text(lives_fixture::kHour, lives_fixture::Table::kNo));
   const pipeline::StreamDefinition& payments = definition->streams.front();
   ingest::testing::FakeGate gate({{base::StreamId{1}, payments.name, payments.contract}});

@@ -9,7 +9,7 @@
 #include "serving/http/feast_request.h"
 
 namespace simdjson::dom {
-class element;
+class element;  // NOLINT(readability-identifier-naming): its own name
 }
 
 namespace headrace::serving {

@@ -55,8 +55,7 @@ struct LogarithmTo {
       *out = base::Log2(a);
     else
       *out = to == 10 ? base::Log10(a) : base::Log10(a) / base::Log10(to);
-    const bool no_number = *out != *out && a == a && to == to;  // of infinities
-    return (a > 0 || a != a) && (to > 0 || to != to) && to != 1 && !no_number;
+    return (a > 0 || a != a) && (to > 0 || to != to) && to != 1;
   }
 };
 Bound BindLogarithmTo(Binder& binder, const Call& call) {

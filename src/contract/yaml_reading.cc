@@ -150,12 +150,12 @@ std::optional<base::Duration> ReadDuration(const YamlNode& node, std::string_vie
   const auto text = ReadText(node, what, report);
   if (!text) return std::nullopt;
   const auto value = base::ParseDuration(*text);
-  if (value && value->count() > 0 && *value <= kLongestDuration) return *value;
   if (value && *value > kLongestDuration) {
     report.Error(DiagnosticCode::kBadDuration, node.place,
                  fmt::format("{}: {} is longer than a thousand years", what, *text));
     return std::nullopt;
   }
+  if (value && value->count() > 0) return *value;
   report.Error(
       DiagnosticCode::kBadDuration, node.place,
       fmt::format("{} must be a span of time, here is `{}`", what, *text),

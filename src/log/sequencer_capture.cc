@@ -117,11 +117,12 @@ void LogSequencer::HandOutCapture() {
   segments_->file().WriteAndSync(
       segments_->offset(), {}, *self_,
       [this, number = capture_->number, through = durable_](Result<void> synced) {
-        if (synced && !read_only_) {
+        if (!read_only_ && !synced) {
+          BecomeReadOnly(synced.error());
+        } else if (!read_only_) {
           mark_->NoteSynced(through);
           SetMark(durable_);
         }
-        if (!synced && !read_only_) BecomeReadOnly(synced.error());
         if (capture_ && capture_->number == number) EndCapture({});
       });
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -14,6 +15,23 @@ namespace headrace::protocols {
 namespace {
 
 using std::chrono::milliseconds;
+
+// A server on a simulated network, and a connection to it.
+struct SimulatedPeer {
+  SimulatedPeer(base::MemoryBudget& budget, const HttpRouter& router)
+      : server(*HttpServer::Start(network, machine.clock(), budget, router, "", 0,
+                                  HttpServerOptions{})),
+        peer(network.Dial(
+            server->port(), [this](std::string_view bytes) { heard += bytes; },
+            [this] { over = true; })) {}
+
+  std::string heard;
+  bool over = false;  // the server closed it
+  env::simulated::SimulatedEnvironment machine{1};
+  env::simulated::SimulatedNetwork network{machine};
+  std::unique_ptr<HttpServer> server;
+  std::unique_ptr<env::simulated::Peer> peer;
+};
 
 class HttpServerTest : public testing::Test {
  protected:
@@ -148,23 +166,16 @@ TEST_F(HttpServerTest, WhatBeginsInTurnWaitsForAllBeforeIt) {
 // A request whose turn has not come is answered before the connection ends.
 TEST_F(HttpServerTest, WhatWaitsForItsTurnIsAnsweredThoughThePeerSendsNoMore) {
   router_.BeginInTurn(HttpMethod::kGet, "/hello");
-  env::simulated::SimulatedEnvironment machine(1);
-  env::simulated::SimulatedNetwork network(machine);
-  const auto server =
-      *HttpServer::Start(network, machine.clock(), budget_, router_, "", 0, HttpServerOptions{});
-  std::string heard;
-  bool over = false;
-  const auto peer = network.Dial(
-      server->port(), [&](std::string_view bytes) { heard += bytes; }, [&] { over = true; });
-  peer->Send("GET /later/a HTTP/1.1\r\nHost: h\r\n\r\nGET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
-  peer->EndOutput();
-  machine.RunFor(milliseconds(200));
+  SimulatedPeer to(budget_, router_);
+  to.peer->Send("GET /later/a HTTP/1.1\r\nHost: h\r\n\r\nGET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+  to.peer->EndOutput();
+  to.machine.RunFor(milliseconds(200));
   ASSERT_EQ(later_.size(), 1U);
-  EXPECT_FALSE(over);
-  machine.Run([&] { later_[0].second.Send(HttpResponse::Text("a")); });
-  machine.RunFor(milliseconds(200));
-  EXPECT_TRUE(heard.ends_with("\r\n\r\nhello")) << heard;
-  EXPECT_TRUE(over);
+  EXPECT_FALSE(to.over);
+  to.machine.Run([&] { later_[0].second.Send(HttpResponse::Text("a")); });
+  to.machine.RunFor(milliseconds(200));
+  EXPECT_TRUE(to.heard.ends_with("\r\n\r\nhello")) << to.heard;
+  EXPECT_TRUE(to.over);
 }
 
 TEST_F(HttpServerTest, TakesNoMoreThanItsPipelineAndThenTheRest) {
@@ -193,19 +204,12 @@ TEST_F(HttpServerTest, TakesNoMoreThanItsPipelineAndThenTheRest) {
 
 // As `printf ... | nc -N` does.
 TEST_F(HttpServerTest, AnswersAPeerThatSendsNoMore) {
-  env::simulated::SimulatedEnvironment machine(1);
-  env::simulated::SimulatedNetwork network(machine);
-  const auto server =
-      *HttpServer::Start(network, machine.clock(), budget_, router_, "", 0, HttpServerOptions{});
-  std::string heard;
-  bool over = false;
-  const auto peer = network.Dial(
-      server->port(), [&](std::string_view bytes) { heard += bytes; }, [&] { over = true; });
-  peer->Send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
-  peer->EndOutput();
-  machine.RunFor(milliseconds(200));
-  EXPECT_TRUE(heard.ends_with("\r\n\r\nhello")) << heard;
-  EXPECT_TRUE(over);
+  SimulatedPeer to(budget_, router_);
+  to.peer->Send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+  to.peer->EndOutput();
+  to.machine.RunFor(milliseconds(200));
+  EXPECT_TRUE(to.heard.ends_with("\r\n\r\nhello")) << to.heard;
+  EXPECT_TRUE(to.over);
 }
 
 TEST_F(HttpServerTest, RefusesMalformedRequestsAndCloses) {

@@ -196,15 +196,13 @@ void HttpSession::OnEndOfInput() {
 }
 
 void HttpSession::OnTick(env::MonotonicTime now) {
-  if (input_closed_) return;
-  const base::Error slow(base::ErrorCode::kDeadlineExceeded, "the request came too slowly");
-  if (paused_) return;
+  if (input_closed_ || paused_) return;
   const bool slow_head =
       parser_.state() == State::kHead && now - head_began_ > serving_.options.header_time_max;
   const bool slow_body =
       parser_.state() == State::kBody && now - last_bytes_ > serving_.options.body_stall_max;
   if (!slow_head && !slow_body) return;
-  Refuse(slow, 408);
+  Refuse({base::ErrorCode::kDeadlineExceeded, "the request came too slowly"}, 408);
   Pump();
 }
 

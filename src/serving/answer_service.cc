@@ -68,16 +68,6 @@ struct RowScratch {
   std::vector<pipeline::ViewSet::ViewKey> asked;
 };
 
-// Of a value, and what it has on the heap.
-uint64_t HeldBytes(const columns::Value& value) {
-  uint64_t bytes = sizeof(value);
-  if (value.is_null()) return bytes;
-  if (columns::IsVariable(value.type())) bytes += value.as_text().size();
-  if (columns::IsList(value.type()))
-    for (const columns::Value& element : value.as_list()) bytes += HeldBytes(element);
-  return bytes;
-}
-
 void KeepOnly(size_t output, pipeline::ViewAnswer& answer) {
   for (size_t i = 0; i < answer.values.size(); ++i)
     if (i != output) answer.values[i] = columns::Value();

@@ -106,4 +106,13 @@ base::Result<const InputColumn*> InputNamed(const std::vector<InputColumn>& give
   return &*first;
 }
 
+uint64_t HeldBytes(const columns::Value& value) {
+  uint64_t bytes = sizeof(value);
+  if (value.is_null()) return bytes;
+  if (columns::IsVariable(value.type())) bytes += value.as_text().size();
+  if (columns::IsList(value.type()))
+    for (const columns::Value& element : value.as_list()) bytes += HeldBytes(element);
+  return bytes;
+}
+
 }  // namespace headrace::serving

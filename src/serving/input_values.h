@@ -1,6 +1,7 @@
 #pragma once
 // Values as they come in a request, made values of the columns they are for.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -19,5 +20,8 @@ base::Result<columns::Value> ConvertInput(const columns::Value& given, columns::
 // The column of that name; null when there is none. Errors: kInvalidInput (field=) for two of them.
 base::Result<const InputColumn*> InputNamed(const std::vector<InputColumn>& given,
                                             const std::string& name);
+
+// Bytes of a value, and of what it has on the heap.
+uint64_t HeldBytes(const columns::Value& value);
 
 }  // namespace headrace::serving

@@ -53,6 +53,7 @@ class Rows {
   }
 
   const std::vector<uint32_t>& from() const { return from_; }
+  std::vector<uint32_t> TakeFrom() { return std::move(from_); }
   uint64_t text_bytes() const { return text_bytes_; }
   bool is_full() const { return is_full_; }
   Column TakeElements() { return elements_.Finish(); }
@@ -174,7 +175,7 @@ DerivedRows Unnested(const Derivation& derivation, const ColumnBatch& input, Unn
   const ColumnBatch taken = ColumnBatch(std::make_shared<const columns::Schema>(std::move(fields)),
                                         input.rows(), std::move(few))
                                 .Take(rows.from());
-  const std::vector<uint32_t>& from = rows.from();
+  const size_t made = rows.from().size();
   std::vector<Column> columns;
   size_t next = 0;
   for (size_t field = 0; field < derivation.input->size(); ++field) {
@@ -183,13 +184,13 @@ DerivedRows Unnested(const Derivation& derivation, const ColumnBatch& input, Unn
     } else if (wanted[field]) {
       columns.push_back(taken.column(next++));
     } else {
-      columns.push_back(NullColumn(derivation.input->field(field).type, from.size()));
+      columns.push_back(NullColumn(derivation.input->field(field).type, made));
     }
   }
   columns.push_back(rows.TakeOrdinals());
-  return {.rows = ColumnBatch(derivation.unnested, from.size(), std::move(columns)),
-          .from = from,
-          .unnested = {from.size(), rows.text_bytes(), rows.is_full()}};
+  return {.rows = ColumnBatch(derivation.unnested, made, std::move(columns)),
+          .from = rows.TakeFrom(),
+          .unnested = {made, rows.text_bytes(), rows.is_full()}};
 }
 
 }  // namespace headrace::pipeline

@@ -7,6 +7,7 @@
 #include "serving/http/feast_response.h"
 #include "serving/http/flip_request.h"
 #include "serving/http/views_json.h"
+#include "serving/input_values.h"
 
 namespace headrace::serving {
 namespace {
@@ -25,13 +26,12 @@ base::Result<base::MemoryCharge> ChargeReading(base::MemoryBudget* budget, size_
 }
 
 // Of what was read, while it waits.
-uint64_t HeldBytes(const FeatureQuery& query) {
+uint64_t QueryBytes(const FeatureQuery& query) {
   uint64_t bytes = query.features.size() * sizeof(std::string);
   for (const std::string& feature : query.features) bytes += feature.size();
   for (const InputColumn& column : query.inputs) {
-    bytes += sizeof(column) + column.name.size() + column.values.size() * sizeof(columns::Value);
-    for (const columns::Value& value : column.values)
-      if (!value.is_null() && columns::IsVariable(value.type())) bytes += value.as_text().size();
+    bytes += sizeof(column) + column.name.size();
+    for (const columns::Value& value : column.values) bytes += HeldBytes(value);
   }
   return bytes;
 }
@@ -41,7 +41,7 @@ base::Result<void> ChargeHeld(base::MemoryBudget* budget, const FeatureQuery& qu
                               base::MemoryCharge& charge) {
   if (charge.bytes() == 0) return {};
   charge.Release();
-  HR_TRY(charge, budget->TryCharge(base::MemoryAccount::kReplies, HeldBytes(query)));
+  HR_TRY(charge, budget->TryCharge(base::MemoryAccount::kReplies, QueryBytes(query)));
   return {};
 }
 

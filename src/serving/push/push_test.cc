@@ -4,14 +4,12 @@
 
 #include <gtest/gtest.h>
 
-#include "env/simulated/environment.h"
-#include "ingest/testing/fake_gate.h"
-#include "serving/testing/served_trips.h"
+#include "serving/push/push_fixture.h"
 
 namespace headrace::serving {
 namespace {
 
-using ingest::testing::FakeGate;
+using testing::PushedTrips;
 using testing::ServedTrips;
 using testing::TripsWithFresh;
 
@@ -26,55 +24,30 @@ class DuringAStep final : public pipeline::RowAnswerReader {
 };
 
 TEST(Push, AnInputThatIsGivenTwiceIsRefusedBeforeTheEventIsSent) {
-  env::simulated::SimulatedEnvironment machine(1);
-  ServedTrips trips;
-  FakeGate gate({{base::StreamId{1}, "trips", trips.definition->streams[0].contract}},
-                FakeGate::Answering::kWhenTold);
-  const auto pushes = PushService::Make({.gate = &gate,
-                                         .answers = trips.service.get(),
-                                         .timers = &trips.executor,
-                                         .environment = &machine,
-                                         .budget = &trips.budget});
-  PushRequest request;
-  request.service = "fresh";
-  request.event.stream = "trips";
-  request.event.body =
-      R"({"at":"2001-01-01T00:05:00Z","origin":"ORD","destination":"ATL","driver":1,"delay":1})";
+  PushedTrips pushed;
+  PushRequest request = PushedTrips::Request();
   for (const char* origin : {"ORD", "ATL"})
     request.inputs.push_back({"origin", {columns::Value::String(origin)}});
   std::string told;
-  pushes->Push(std::move(request), [&](base::Result<PushAnswer> answer) {
+  pushed.pushes->Push(std::move(request), [&](base::Result<PushAnswer> answer) {
     told = answer ? "an answer" : answer.error().ToString();
   });
   EXPECT_EQ(told, "InvalidInput: `origin` is given twice (field=origin)");
-  EXPECT_EQ(gate.rows(), 0U);
+  EXPECT_EQ(pushed.gate.rows(), 0U);
 }
 
 TEST(Push, ADeadlineIsKeptWhileOthersAreRead) {
-  env::simulated::SimulatedEnvironment machine(1);
-  ServedTrips trips;
-  testing::HandExecutor reading(trips.clock);  // and never gets to it
-  FakeGate gate({{base::StreamId{1}, "trips", trips.definition->streams[0].contract}});
-  const auto pushes = PushService::Make({.gate = &gate,
-                                         .answers = trips.service.get(),
-                                         .timers = &trips.executor,
-                                         .readers = &reading,
-                                         .environment = &machine,
-                                         .budget = &trips.budget});
-  PushRequest request;
-  request.service = "fresh";
-  request.event.stream = "trips";
-  request.event.body =
-      R"({"at":"2001-01-01T00:05:00Z","origin":"ORD","destination":"ATL","driver":1,"delay":1})";
+  PushedTrips pushed(PushedTrips::Answering::kAtOnce, PushedTrips::Readers::kNobody);
+  PushRequest request = PushedTrips::Request();
   request.deadline = std::chrono::milliseconds(100);
   std::optional<PushAnswer> told;
-  pushes->Push(std::move(request), [&](base::Result<PushAnswer> answer) {
+  pushed.pushes->Push(std::move(request), [&](base::Result<PushAnswer> answer) {
     ASSERT_TRUE(answer.has_value()) << answer.error().ToString();
     told = std::move(*answer);
   });
-  machine.RunFor(std::chrono::milliseconds(100));
-  trips.clock.now = env::MonotonicTime::max();
-  trips.executor.RunDue();
+  pushed.machine.RunFor(std::chrono::milliseconds(100));
+  pushed.trips.clock.now = env::MonotonicTime::max();
+  pushed.trips.executor.RunDue();
   ASSERT_TRUE(told.has_value());
   EXPECT_EQ(told->answered, PushAnswered::kNone);
   EXPECT_EQ(told->event, PushedEvent::kDurable);
@@ -83,31 +56,20 @@ TEST(Push, ADeadlineIsKeptWhileOthersAreRead) {
 // What a push of an event that the contract refuses is told, while nothing is read.
 std::optional<PushAnswer> ToldOfARefusedEvent(PushRequest::Refused refused,
                                               std::chrono::milliseconds after) {
-  env::simulated::SimulatedEnvironment machine(1);
-  ServedTrips trips;
-  testing::HandExecutor reading(trips.clock);  // and never gets to it
-  FakeGate gate({{base::StreamId{1}, "trips", trips.definition->streams[0].contract}});
-  const auto pushes = PushService::Make({.gate = &gate,
-                                         .answers = trips.service.get(),
-                                         .timers = &trips.executor,
-                                         .readers = &reading,
-                                         .environment = &machine,
-                                         .budget = &trips.budget});
-  PushRequest request;
-  request.service = "fresh";
-  request.event.stream = "trips";
-  request.event.body = R"({"at":"noon","origin":"ORD","destination":"ATL","driver":1,"delay":1})";
+  PushedTrips pushed(PushedTrips::Answering::kAtOnce, PushedTrips::Readers::kNobody);
+  PushRequest request = PushedTrips::Request(
+      R"({"at":"noon","origin":"ORD","destination":"ATL","driver":1,"delay":1})");
   request.deadline = std::chrono::milliseconds(100);
   request.at_deadline = pipeline::AtDeadline::kDefaults;
   request.refused = refused;
   std::optional<PushAnswer> told;
-  pushes->Push(std::move(request), [&](base::Result<PushAnswer> answer) {
+  pushed.pushes->Push(std::move(request), [&](base::Result<PushAnswer> answer) {
     ASSERT_TRUE(answer.has_value()) << answer.error().ToString();
     told = std::move(*answer);
   });
-  trips.clock.now = machine.clock().Now() + after;
-  machine.RunFor(after);
-  trips.executor.RunDue();
+  pushed.trips.clock.now = pushed.machine.clock().Now() + after;
+  pushed.machine.RunFor(after);
+  pushed.trips.executor.RunDue();
   return told;
 }
 
@@ -130,25 +92,14 @@ TEST(Push, ARefusedEventIsToldByItsDeadlineWithoutFeatures) {
 }
 
 TEST(Push, DefaultsInACutOverAreThoseOfTheColumnsThatAreTold) {
-  env::simulated::SimulatedEnvironment machine(1);
-  ServedTrips trips;
-  FakeGate gate({{base::StreamId{1}, "trips", trips.definition->streams[0].contract}},
-                FakeGate::Answering::kWhenTold);
-  const auto pushes = PushService::Make({.gate = &gate,
-                                         .answers = trips.service.get(),
-                                         .timers = &trips.executor,
-                                         .environment = &machine,
-                                         .budget = &trips.budget});
+  PushedTrips pushed;
+  ServedTrips& trips = pushed.trips;
   std::vector<PushAnswer> told;
   DuringAStep pushing([&] {
-    PushRequest request;
-    request.service = "fresh";
-    request.event.stream = "trips";
-    request.event.body =
-        R"({"at":"2001-01-01T00:05:00Z","origin":"ORD","destination":"ATL","driver":1,"delay":1})";
+    PushRequest request = PushedTrips::Request();
     request.deadline = std::chrono::milliseconds(0);
     request.at_deadline = pipeline::AtDeadline::kDefaults;
-    pushes->Push(std::move(request), [&](base::Result<PushAnswer> answer) {
+    pushed.pushes->Push(std::move(request), [&](base::Result<PushAnswer> answer) {
       ASSERT_TRUE(answer.has_value()) << answer.error().ToString();
       told.push_back(std::move(*answer));
     });

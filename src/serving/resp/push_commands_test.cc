@@ -6,17 +6,15 @@
 
 #include <optional>
 
-#include "env/simulated/environment.h"
-#include "ingest/testing/fake_gate.h"
+#include "serving/push/push_fixture.h"
 #include "serving/resp/connection_commands.h"
-#include "serving/testing/served_trips.h"
 
 namespace headrace::serving {
 namespace {
 
-using ingest::testing::FakeGate;
 using protocols::RespReply;
 using protocols::RespWriter;
+using testing::PushedTrips;
 using testing::ServedTrips;
 
 class Call final : public protocols::RespCall {
@@ -34,8 +32,8 @@ class EventsToBeTyped : public ::testing::Test {
   std::string Send(std::string_view command, base::MemoryBudget& budget) {
     const RespVerbs verbs{.answers = trips_.service.get(),
                           .info = {},
-                          .gate = &gate_,
-                          .pushes = pushes_.get(),
+                          .gate = &pushed_.gate,
+                          .pushes = pushed_.pushes.get(),
                           .budget = &budget,
                           .typing = typing_};
     arguments_ = {command, "trips", event_};
@@ -47,19 +45,11 @@ class EventsToBeTyped : public ::testing::Test {
     return out_;
   }
 
-  env::simulated::SimulatedEnvironment machine_{1};
-  ServedTrips trips_;
-  FakeGate gate_{{{base::StreamId{1}, "trips", trips_.definition->streams[0].contract}}};
-  std::unique_ptr<PushService> pushes_ = PushService::Make({.gate = &gate_,
-                                                            .answers = trips_.service.get(),
-                                                            .timers = &trips_.executor,
-                                                            .environment = &machine_,
-                                                            .budget = &trips_.budget});
+  PushedTrips pushed_{PushedTrips::Answering::kAtOnce};
+  ServedTrips& trips_ = pushed_.trips;
   testing::HandExecutor events_{trips_.clock};
   std::shared_ptr<ingest::TypingQueue> typing_ = std::make_shared<ingest::TypingQueue>(events_);
-  std::string event_ =
-      R"({"at":"2001-01-01T00:05:00Z","origin":"ORD","destination":"ATL","driver":1,"delay":1})" +
-      std::string(100'000, ' ');
+  std::string event_ = std::string(PushedTrips::kTrip) + std::string(100'000, ' ');
   std::string out_;
   RespWriter writer_{protocols::RespVersion::k3, out_};
   std::vector<std::string_view> arguments_;
@@ -82,13 +72,13 @@ TEST_F(EventsToBeTyped, AreRefusedWhereThereIsNoRoom) {
   base::MemoryBudget small(50'000);
   for (const std::string_view command : {"features.push", "features.pushget"})
     EXPECT_TRUE(Send(command, small).starts_with("-TRYAGAIN ")) << out_;
-  EXPECT_EQ(gate_.rows(), 0U);
+  EXPECT_EQ(pushed_.gate.rows(), 0U);
 }
 
 // Which rows were refused is forgotten before that all were.
 TEST_F(EventsToBeTyped, ThatWereAllRefusedAreSoWithoutTheirList) {
   trips_.Apply({{0, "ORD", "ATL", 1, 10}});
-  gate_.AnswerWith({.epoch = {7}, .refused_rows = 1, .repeat = ingest::Repeat::kRepeated});
+  pushed_.gate.AnswerWith({.epoch = {7}, .refused_rows = 1, .repeat = ingest::Repeat::kRepeated});
   EXPECT_EQ(Send("features.push", trips_.budget), "");
   events_.RunDue();
   EXPECT_TRUE(out_.starts_with("-REFUSED ")) << out_;

@@ -2,7 +2,8 @@
 
 Client and engine share the machine's cores, and the table is being committed all the time.
 
-1. Ingest at full speed, from the start of `headrace ingest` until the table holds the last row.
+1. Ingest at full speed, from the start of `headrace ingest` until the last row is durable and in
+   all views, and until the table holds it.
 2. A steady 50,000 events a second, and one-row lookups over HTTP beside it, open loop at 1,000 a
    second: accept -> visible from /status, lookups from a client in C++ that counts from when each
    was due.
@@ -42,9 +43,11 @@ PIPELINE = Path(__file__).parents[2] / "examples" / "flights" / "pipeline.yaml"
 BATCH_ROWS = 4096
 STEADY_RATE, STEADY_BATCH, STEADY_S = 50_000, 256, 10
 LOOKUP_RATE, LOOKUP_S = 1_000, 8
-INGEST_TARGET = 400_000
+INGEST_TARGET, IN_VIEWS_TARGET = 400_000, 1_000_000
 LOOKUP_P99_TARGET_MS = 2.0
 VISIBLE_P50_TARGET_MS = 3.0
+
+VIEWS_WITHIN_S = 60.0
 
 Figures = dict[str, float]
 
@@ -76,6 +79,15 @@ def start_ingest(engine: Engine, rows: Path, *options: str) -> subprocess.Popen[
     return engine.command("ingest", "flights", str(rows), "--flight", flight, *options, "--json")
 
 
+def wait_for_views(engine: Engine, epoch: int) -> None:
+    """Until all views show every row up to `epoch`."""
+    started = time.monotonic()
+    while status.read(engine.request("GET", "/status")).epoch < epoch:
+        if time.monotonic() - started > VIEWS_WITHIN_S:
+            raise DemoFailure(f"epoch {epoch} was not visible after {VIEWS_WITHIN_S:.0f} s")
+        time.sleep(0.005)
+
+
 def full_speed(bench: Bench) -> Figures:
     """Rows a second, durable, in all views and in the table."""
     engine = bench.fresh_engine("full_speed")
@@ -84,7 +96,10 @@ def full_speed(bench: Bench) -> Figures:
         process = start_ingest(engine, bench.rows, "--batch", str(BATCH_ROWS))
         document = finish_json(process, "ingest")
         durable = time.monotonic() - started
-        done, _ = replay.wait_for_table(engine, int(document["epoch"]), Progress())
+        epoch = int(document["epoch"])
+        wait_for_views(engine, epoch)
+        in_views = time.monotonic() - started
+        done, _ = replay.wait_for_table(engine, epoch, Progress())
         in_table = time.monotonic() - started
         engine.stop()
     finally:
@@ -94,6 +109,7 @@ def full_speed(bench: Bench) -> Figures:
     figures = {
         "ingest_events_per_s": bench.count / in_table,
         "durable_events_per_s": bench.count / durable,
+        "in_views_events_per_s": bench.count / in_views,
         "table_commits": float(proofs.read_account(engine.table).commits),
         "peak_mb": engine.peak_kb / 1024,
     }
@@ -164,7 +180,10 @@ def prepare_rows(source: Path, folder: Path, quick: bool) -> tuple[Path, int]:
 
 def targets(figures: Figures) -> Figures:
     """What was asked for over what was measured: at least 1 is met."""
-    found = {"ingest": figures["ingest_events_per_s"] / INGEST_TARGET}
+    found = {
+        "ingest": figures["ingest_events_per_s"] / INGEST_TARGET,
+        "in_views": figures["in_views_events_per_s"] / IN_VIEWS_TARGET,
+    }
     if "steady_fdatasync_p99_ms" in figures:
         allowed = 3 * figures["steady_fdatasync_p99_ms"] + 5
         found["visible_p99"] = allowed / figures["visible_p99_ms"]
@@ -178,7 +197,10 @@ def run(bench: Bench, runs: int) -> dict[str, Any]:
     fast, slow, ceiling, peer = [], [], [], []
     for i in range(1, runs + 1):
         fast.append(full_speed(bench))
-        say(f"run {i}: ingest {fast[-1]['ingest_events_per_s']:,.0f} rows/s until in the table")
+        say(
+            f"run {i}: ingest {fast[-1]['in_views_events_per_s']:,.0f} rows/s until durable and in "
+            f"all views, {fast[-1]['ingest_events_per_s']:,.0f} until in the table"
+        )
         slow.append(steady(bench))
         say(
             f"run {i}: visible p99 {slow[-1]['visible_p99_ms']:.2f} ms at {STEADY_RATE:,}/s, "

@@ -31,6 +31,7 @@ def test_the_empty_server_takes_everything(tmp_path: Path) -> None:
 def test_a_target_is_met_at_one() -> None:
     figures = {
         "ingest_events_per_s": 400_000.0,
+        "in_views_events_per_s": 1_500_000.0,
         "steady_fdatasync_p99_ms": 1.0,
         "visible_p99_ms": 16.0,
         "visible_p50_ms": 1.5,
@@ -38,6 +39,7 @@ def test_a_target_is_met_at_one() -> None:
     }
     assert flow.targets(figures) == {
         "ingest": 1.0,
+        "in_views": 1.5,
         "visible_p99": 0.5,
         "visible_p50": 2.0,
         "lookup_p99": 2.0,

@@ -69,9 +69,17 @@ Column ConformTo(Type type, const Column& column) {
 }
 
 Column AllNullColumn(Type type, size_t rows) {
-  ColumnBuilder builder(type);
-  for (size_t i = 0; i < rows; ++i) builder.AppendNull();
-  return builder.Finish();
+  if (IsList(type)) {
+    ColumnBuilder builder(type);
+    for (size_t row = 0; row < rows; ++row) builder.AppendNull();
+    return builder.Finish();
+  }
+  const auto zeros = [](size_t bytes) { return Buffer::Own(std::vector<uint8_t>(bytes, 0)); };
+  Buffer validity = zeros((rows + 7) / 8);
+  if (IsVariable(type))
+    return {type, rows, {}, std::move(validity), zeros((rows + 1) * sizeof(int32_t))};
+  const size_t bytes = type == Type::kBool ? (rows + 7) / 8 : rows * RowOf(type).width;
+  return {type, rows, zeros(bytes), std::move(validity)};
 }
 
 ColumnBatch ConformTo(const SchemaRef& schema, const ColumnBatch& batch) {

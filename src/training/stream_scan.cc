@@ -245,8 +245,9 @@ class DerivedScan {
     HR_TRY(ScannedRows scanned, ReadOrdered(derivation_.source, fields, events));
     HR_TRY(const ScannedRows of_others, ReadOrdered(join.stream, other_fields, others));
     scanned.Add(of_others);
-    pipeline::IntervalTable table(join, derivation_.input, *source_.schema(), *other.schema(),
-                                  source_.timing.late, other.timing.late);
+    pipeline::IntervalTable table(derivation_, *source_.schema(), *other.schema(),
+                                  source_.timing.late, other.timing.late,
+                                  pipeline::IntervalTable::Limits{});
     pipeline::IntervalCounts counts;
     Joining of_events = JoiningOf(derivation_.source, Joining::Side::kEvents);
     Joining partners = JoiningOf(join.stream, Joining::Side::kPartners);
@@ -288,7 +289,7 @@ class DerivedScan {
   Result<ScannedRows> ReadVersions(std::set<size_t> fields) {
     const pipeline::AsOfJoin& join = *derivation_.as_of;
     const pipeline::StreamDefinition& dimension = definition_.streams[join.stream];
-    versions_ = std::make_unique<pipeline::AsOfTable>(join, derivation_.input, *dimension.schema());
+    versions_ = std::make_unique<pipeline::AsOfTable>(derivation_, *dimension.schema());
     fields.insert(dimension.timing.event_time_field);
     fields.insert(join.dimension_key.begin(), join.dimension_key.end());
     Joining versions = JoiningOf(join.stream, Joining::Side::kPartners);

@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "columns/batch_builder.h"
+#include "columns/conform.h"
 #include "columns/key.h"
 
 namespace headrace::pipeline {
@@ -47,11 +48,11 @@ struct AsOfTable::Keys {
   }
 };
 
-AsOfTable::AsOfTable(const AsOfJoin& join, const columns::SchemaRef& input,
-                     const columns::Schema& dimension)
-    : join_(join),
-      input_(input),
-      layout_(dimension, join.fields),
+AsOfTable::AsOfTable(const Derivation& derivation, const columns::Schema& dimension)
+    : join_(*derivation.as_of),
+      input_(derivation.input),
+      layout_(dimension, join_.fields),
+      wanted_(WantedColumns(derivation)),
       keys_(std::make_unique<Keys>()) {}
 
 AsOfTable::~AsOfTable() = default;
@@ -139,7 +140,10 @@ DerivedRows AsOfTable::Join(const JoiningRows& events, AsOfCounts& counts) const
   }
   const ColumnBatch kept = from.size() == events.rows.rows() ? events.rows : events.rows.Take(from);
   std::vector<Column> columns = kept.columns();
-  for (size_t i = 0; i < join_.fields.size(); ++i) columns.push_back(JoinedColumn(i, found));
+  const size_t own = columns.size();
+  for (size_t i = 0; i < join_.fields.size(); ++i)
+    columns.push_back(wanted_[own + i] ? JoinedColumn(i, found)
+                                       : columns::AllNullColumn(layout_.type(i), found.size()));
   return {ColumnBatch(input_, from.size(), std::move(columns)), std::move(from)};
 }
 

@@ -34,16 +34,15 @@ namespace headrace::pipeline {
 // One thread at a time.
 class AsOfTable {
  public:
-  // Both outlive it. `input` is the derivation's: the events' columns, then those joined in.
-  AsOfTable(const AsOfJoin& join, const columns::SchemaRef& input,
-            const columns::Schema& dimension);
+  // `derivation` outlives it, and has such a join.
+  AsOfTable(const Derivation& derivation, const columns::Schema& dimension);
   ~AsOfTable();
   AsOfTable(const AsOfTable&) = delete;
 
   // Versions, in any order; one that is there already (a replay) is passed over, as is one with a
   // NULL in its key, which is counted.
   void Insert(const JoiningRows& versions, AsOfCounts& counts);
-  // The events with the columns of their versions.
+  // The events with the columns of their versions; those that nobody wants are NULL.
   DerivedRows Join(const JoiningRows& events, AsOfCounts& counts) const;
 
   // No event before `watermark` comes any more.
@@ -80,7 +79,8 @@ class AsOfTable {
 
   const AsOfJoin& join_;
   const columns::SchemaRef& input_;
-  const StoredRowLayout layout_;  // of the joined fields
+  const StoredRowLayout layout_;     // of the joined fields
+  const std::vector<bool> wanted_;   // of `input_`
   std::unique_ptr<Keys> keys_;
   base::Timestamp watermark_ = base::Timestamp::Min();
   uint64_t versions_ = 0;

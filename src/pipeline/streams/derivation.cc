@@ -84,6 +84,28 @@ DerivedRows Derive(const Derivation& derivation, const ColumnBatch& input,
   return made;
 }
 
+std::vector<bool> WantedColumns(const Derivation& derivation) {
+  std::vector<bool> wanted(derivation.wide->size());
+  const auto want = [&](const std::vector<size_t>& fields) {
+    for (const size_t field : fields) wanted[field] = true;
+  };
+  want(derivation.kept);
+  if (derivation.where) want(derivation.where->inputs());
+  for (const Expression& column : derivation.columns) want(column.inputs());
+  return wanted;
+}
+
+std::vector<size_t> WantedTexts(const Derivation& derivation) {
+  const std::vector<bool> wanted = WantedColumns(derivation);
+  std::vector<size_t> texts;
+  for (size_t field = 0; field < derivation.input->size(); ++field) {
+    const bool is_list = derivation.unnest && derivation.unnest->list == field;
+    if (wanted[field] && !is_list && columns::IsVariable(derivation.input->field(field).type))
+      texts.push_back(field);
+  }
+  return texts;
+}
+
 std::vector<size_t> InputFieldsOf(const Derivation& derivation, const std::vector<size_t>& fields) {
   std::set<size_t> wide;
   for (const size_t field : fields) wide.insert(derivation.kept[field]);
@@ -100,10 +122,11 @@ std::vector<size_t> InputFieldsOf(const Derivation& derivation, const std::vecto
   }
   if (derivation.unnest) {
     needed.insert(derivation.unnest->list);
-    // How long they are decides which elements an epoch has room for.
-    for (const size_t field : UnnestedTexts(derivation)) needed.insert(field);
     needed.erase(derivation.input->size());  // the ordinal
   }
+  // How long they are decides which elements and pairs an epoch has room for.
+  if (derivation.unnest || derivation.interval)
+    for (const size_t field : WantedTexts(derivation)) needed.insert(field);
   return {needed.begin(), needed.end()};
 }
 

@@ -107,7 +107,8 @@ struct AsOfCounts {
 struct IntervalCounts {
   uint64_t pairs = 0;
   uint64_t alone = 0;     // events that had no partner when none could come any more
-  uint64_t given_up = 0;  // rows that went before that, or pairs that were not made: too many
+  // Events that went before that, and what was not made: too many, or no room for their texts.
+  uint64_t given_up = 0;
   uint64_t null_keys = 0;
   uint64_t other_null_keys = 0;
   bool operator==(const IntervalCounts&) const = default;
@@ -139,6 +140,12 @@ struct DerivedRows {
 // first: nothing is computed, and nothing can fail, for the rows that it leaves out.
 DerivedRows Derive(const Derivation& derivation, const columns::ColumnBatch& input,
                    DerivationCounts& counts);
+
+// Of `wide`: whether a column is kept, or anything is computed with it.
+std::vector<bool> WantedColumns(const Derivation& derivation);
+
+// The columns of text among those of `input`, but for a list that is unnested.
+std::vector<size_t> WantedTexts(const Derivation& derivation);
 
 // The columns of `input` that are needed for the columns `fields` of the derived stream.
 std::vector<size_t> InputFieldsOf(const Derivation& derivation, const std::vector<size_t>& fields);

@@ -95,13 +95,13 @@ DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::Memor
     const StreamDefinition& source = definition.streams[derivation->source];
     if (derivation->as_of)
       stream.versions =
-          std::make_unique<AsOfTable>(*derivation->as_of, derivation->input,
+          std::make_unique<AsOfTable>(*derivation,
                                       *definition.streams[derivation->as_of->stream].schema());
     if (derivation->interval) {
       const StreamDefinition& other = definition.streams[derivation->interval->stream];
-      stream.waiting = std::make_unique<IntervalTable>(*derivation->interval, derivation->input,
-                                                       *source.schema(), *other.schema(),
-                                                       source.timing.late, other.timing.late);
+      stream.waiting = std::make_unique<IntervalTable>(
+          *derivation, *source.schema(), *other.schema(), source.timing.late, other.timing.late,
+          IntervalTable::Limits{});
     }
     streams_.push_back(std::move(stream));
   }
@@ -199,6 +199,7 @@ void DerivedStreams::Apply(base::EpochId epoch, std::span<columns::ColumnBatch> 
     const Derivation& derivation = *definition_.streams[stream.index].derivation;
     DerivedRows rows;
     if (input.rows.rows() > 0) {
+      if (derivation.as_of || derivation.interval) ChargeMade(input.rows.ByteSize());
       if (derivation.unnest) ChargeMade(UnnestedBytesMax(derivation, input.rows));
       rows = Derive(derivation, input.rows, counts.rows);
     }

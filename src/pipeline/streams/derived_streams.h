@@ -61,9 +61,9 @@ class DerivedStreams {
   bool empty() const { return streams_.empty(); }
   // `batches[i]` are the epoch's rows of stream i, of its schema, for the streams that come in;
   // sets those of derived streams. Of epochs that a capture has there are none: whatever is made of
-  // them was captured later, and has them. Rows of lists are charged to the budget before they are
-  // made, until the next epoch or SettleCharges: they can't be refused any more, but while they are
-  // more than it holds, what comes in is.
+  // them was captured later, and has them. Rows of joins and lists are charged to the budget, those of
+  // lists before they are made, until the next epoch or SettleCharges: they can't be refused any
+  // more, but while they are more than it holds, what comes in is.
   void Apply(base::EpochId epoch, std::span<columns::ColumnBatch> batches);
   // When the rows of a stream became known that remembers rows, or is made of such a one; of the
   // epoch applied last. Empty when it is observed.

@@ -116,6 +116,9 @@ struct IntervalTable::Part {
   }
 
   // The earliest row of a side.
+  const Row& First(Rows Waiting::* side, const std::vector<Due>& due) const {
+    return (keys.find(*due.front().key)->second.*side).all().front();
+  }
   Row Take(Rows Waiting::* side, std::vector<Due>& due) {
     std::pop_heap(due.begin(), due.end());
     const Due earliest = due.back();
@@ -143,10 +146,13 @@ class IntervalTable::Making {
   explicit Making(const IntervalTable& table) : table_(table), builder_(table.input_) {}
 
   void Pair(const Row& event, const Row& other, IntervalCounts& counts) {
-    if (known_at_.size() == table_.pairs_max_) {
+    const uint64_t text = table_.event_layout_.TextBytes(event.values, table_.event_texts_) +
+                          table_.other_layout_.TextBytes(other.values, table_.other_texts_);
+    if (known_at_.size() == table_.limits_.pairs || text > table_.limits_.text - text_) {
       ++counts.given_up;
       return;
     }
+    text_ += text;
     ++counts.pairs;
     Add(event, &other, std::max(event.time, other.time), std::max(event.known_at, other.known_at));
   }
@@ -164,37 +170,46 @@ class IntervalTable::Making {
   void Add(const Row& event, const Row* other, int64_t time, int64_t known_at) {
     const size_t events = table_.event_layout_.size();
     const size_t others = table_.other_layout_.size();
-    for (size_t i = 0; i < events; ++i)
-      table_.event_layout_.AppendTo(builder_.column(i), event.values, i);
-    for (size_t i = 0; i < others; ++i) {
-      if (other != nullptr) {
-        table_.other_layout_.AppendTo(builder_.column(events + i), other->values, i);
-      } else {
-        builder_.column(events + i).AppendNull();
-      }
-    }
+    Append(table_.event_layout_, &event, 0);
+    Append(table_.other_layout_, other, events);
     builder_.column(events + others).AppendInt(time);
     known_at_.push_back(known_at);
+  }
+  void Append(const StoredRowLayout& layout, const Row* row, size_t first) {
+    for (size_t i = 0; i < layout.size(); ++i) {
+      if (row != nullptr && table_.wanted_[first + i]) {
+        layout.AppendTo(builder_.column(first + i), row->values, i);
+      } else {
+        builder_.column(first + i).AppendNull();
+      }
+    }
   }
 
   const IntervalTable& table_;
   columns::BatchBuilder builder_;
   std::vector<int64_t> known_at_;
+  uint64_t text_ = 0;  // bytes, of pairs
 };
 
-IntervalTable::IntervalTable(const IntervalJoin& join, columns::SchemaRef input,
-                             const columns::Schema& event, const columns::Schema& other,
-                             base::Duration event_late, base::Duration other_late,
-                             size_t waiting_max, size_t pairs_max)
-    : join_(join),
-      input_(std::move(input)),
+IntervalTable::IntervalTable(const Derivation& derivation, const columns::Schema& event,
+                             const columns::Schema& other, base::Duration event_late,
+                             base::Duration other_late, const Limits& limits)
+    : join_(*derivation.interval),
+      input_(derivation.input),
       event_layout_(event, AllOf(event)),
       other_layout_(other, AllOf(other)),
+      wanted_(WantedColumns(derivation)),
       event_late_(event_late),
       other_late_(other_late),
-      waiting_max_(waiting_max),
-      pairs_max_(pairs_max) {
+      limits_(limits) {
   for (auto& part : parts_) part = std::make_unique<Part>();
+  for (const size_t field : WantedTexts(derivation)) {
+    if (field < event.size()) {
+      event_texts_.push_back(field);
+    } else {
+      other_texts_.push_back(field - event.size());
+    }
+  }
 }
 
 IntervalTable::~IntervalTable() = default;
@@ -296,21 +311,29 @@ void IntervalTable::MoveWatermarks(Part& part, const JoiningRows& events,
   }
 }
 
-void IntervalTable::LetGo(Part& part, std::vector<Gone>& gone, IntervalCounts& counts) {
+void IntervalTable::LetGo(Part& part, std::vector<Gone>& gone, IntervalCounts& counts) const {
   const int64_t others_from = Before(part.newest_other, other_late_);
-  const auto decided = [&] { return After(part.events_due.front().time, join_.to) < others_from; };
+  const uint64_t text_max = limits_.text / kParts;
+  uint64_t text = 0;
   while (!part.events_due.empty()) {
-    const bool too_many = part.events_due.size() > waiting_max_;
-    if (!decided() && !too_many) break;
-    if (!decided()) ++counts.given_up;
+    const bool too_many = part.events_due.size() > limits_.waiting;
+    const bool decided = After(part.events_due.front().time, join_.to) < others_from;
+    if (!decided && !too_many) break;
+    const Row& first = part.First(&Waiting::events, part.events_due);
+    const bool made = !first.met && join_.kind == JoinKind::kLeft;
+    const uint64_t of_first = made ? event_layout_.TextBytes(first.values, event_texts_) : 0;
+    const bool fits = of_first <= text_max - text || text == 0;
+    if (!fits && !too_many) break;
+    if (!decided || !fits) ++counts.given_up;
     Row event = part.Take(&Waiting::events, part.events_due);
-    if (event.met) continue;
+    if (event.met || !fits) continue;
     ++counts.alone;
-    if (join_.kind == JoinKind::kLeft) gone.push_back({std::move(event), part.newest_other_known});
+    text = std::min(text + of_first, text_max);
+    if (made) gone.push_back({std::move(event), part.newest_other_known});
   }
   const int64_t events_from = Before(part.newest_event, event_late_);
   while (!part.others_due.empty()) {
-    const bool too_many = part.others_due.size() > waiting_max_;
+    const bool too_many = part.others_due.size() > limits_.waiting;
     const bool useless = Before(part.others_due.front().time, join_.from) < events_from;
     if (!useless && !too_many) break;
     if (!useless) ++counts.given_up;

@@ -50,17 +50,25 @@ class IntervalTable {
   // others (DerivedStreams), and what waits does not depend on them.
   static constexpr size_t kPartnersMax = 1000;
   static constexpr size_t kPairsMax = size_t{1} << 20;
+  // Bytes of text in an epoch's pairs: those that it has no room for are given up. As much, a
+  // sixteenth for each part, has it for events alone: those behind wait for the next epoch, or are
+  // given up where too many wait.
+  static constexpr uint64_t kTextMax = uint64_t{1} << 29;
 
-  // `input` is the derivation's: the events' columns, the others', the time of the pair. `late` of
-  // the streams is what their watermarks are behind. `waiting_max` and `pairs_max` for tests.
-  IntervalTable(const IntervalJoin& join, columns::SchemaRef input, const columns::Schema& event,
+  struct Limits {  // other ones for tests
+    size_t waiting = kWaitingMax;
+    size_t pairs = kPairsMax;
+    uint64_t text = kTextMax;
+  };
+  // `derivation` has such a join. `late` of the streams is what their watermarks are behind.
+  IntervalTable(const Derivation& derivation, const columns::Schema& event,
                 const columns::Schema& other, base::Duration event_late, base::Duration other_late,
-                size_t waiting_max = kWaitingMax, size_t pairs_max = kPairsMax);
+                const Limits& limits);
   ~IntervalTable();
   IntervalTable(const IntervalTable&) = delete;
 
   struct Made {
-    columns::ColumnBatch rows;      // of `input`
+    columns::ColumnBatch rows;      // of the derivation's input; what nobody wants is NULL
     std::vector<int64_t> known_at;  // empty when it is observed
   };
   // Parts that are of this epoch or a later one already (a capture) are left as they are.
@@ -87,18 +95,19 @@ class IntervalTable {
   void MeetOthers(base::EpochId epoch, const JoiningRows& events, size_t row, Making& making,
                   IntervalCounts& counts);
   static void MoveWatermarks(Part& part, const JoiningRows& events, const JoiningRows& others);
-  void LetGo(Part& part, std::vector<Gone>& gone, IntervalCounts& counts);
+  void LetGo(Part& part, std::vector<Gone>& gone, IntervalCounts& counts) const;
   static std::span<Row> Partners(Rows& of_key, int64_t from, int64_t to, IntervalCounts& counts);
   static Row RowOf(const JoiningRows& rows, size_t row, const StoredRowLayout& layout);
 
   const IntervalJoin& join_;
-  const columns::SchemaRef input_;
+  const columns::SchemaRef input_;  // the events' columns, the others', the time of the pair
   const StoredRowLayout event_layout_;
   const StoredRowLayout other_layout_;
+  const std::vector<bool> wanted_;  // of `input_`
+  std::vector<size_t> event_texts_, other_texts_;  // those of them, by number in the layouts
   const base::Duration event_late_;
   const base::Duration other_late_;
-  const size_t waiting_max_;
-  const size_t pairs_max_;
+  const Limits limits_;
   std::array<std::unique_ptr<Part>, kParts> parts_;
 };
 

@@ -10,6 +10,9 @@ namespace {
 using columns::Column;
 using columns::Type;
 
+// The cell of a text: where it begins, and in these bits how long it is.
+constexpr uint64_t kTextLength = 0xffffffffU;
+
 uint64_t CellOf(const Column& column, size_t row) {
   switch (column.type()) {
     case Type::kBool: return column.Bool(row) ? 1 : 0;
@@ -57,16 +60,28 @@ std::string StoredRowLayout::Store(const columns::ColumnBatch& rows, size_t row)
   return stored;
 }
 
+uint64_t StoredRowLayout::StoredCell(std::string_view stored, size_t field) const {
+  uint64_t cell = 0;
+  std::memcpy(&cell, stored.data() + fields_.size() + field * sizeof(cell), sizeof(cell));
+  return cell;
+}
+
+// The cell of a NULL is 0.
+uint64_t StoredRowLayout::TextBytes(std::string_view stored, std::span<const size_t> fields) const {
+  uint64_t bytes = 0;
+  for (const size_t field : fields) bytes += StoredCell(stored, field) & kTextLength;
+  return bytes;
+}
+
 void StoredRowLayout::AppendTo(columns::ColumnBuilder& builder, std::string_view stored,
                                size_t field) const {
   if (stored[field] != 0) {
     builder.AppendNull();
     return;
   }
-  uint64_t cell = 0;
-  std::memcpy(&cell, stored.data() + fields_.size() + field * sizeof(cell), sizeof(cell));
+  const uint64_t cell = StoredCell(stored, field);
   if (columns::IsVariable(types_[field])) {
-    builder.AppendText(stored.substr(cell >> 32, cell & 0xffffffffU));
+    builder.AppendText(stored.substr(cell >> 32, cell & kTextLength));
   } else {
     AppendCell(builder, cell);
   }

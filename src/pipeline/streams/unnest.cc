@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "columns/batch_builder.h"
+#include "columns/conform.h"
 #include "pipeline/expressions/json_path.h"
 
 namespace headrace::pipeline {
@@ -98,25 +99,6 @@ class Rows {
   ColumnBuilder ordinals_{Type::kInt64};
 };
 
-// Of `unnested`: those that are read or kept.
-std::vector<bool> WantedColumns(const Derivation& derivation) {
-  std::vector<bool> wanted(derivation.wide->size());
-  const auto want = [&](const std::vector<size_t>& fields) {
-    for (const size_t field : fields) wanted[field] = true;
-  };
-  want(derivation.kept);
-  if (derivation.where) want(derivation.where->inputs());
-  for (const Expression& column : derivation.columns) want(column.inputs());
-  return wanted;
-}
-
-// An event's other columns are there once for each element: a text that nobody wants is not copied.
-Column NullColumn(Type type, size_t rows) {
-  ColumnBuilder builder(type);
-  for (size_t row = 0; row < rows; ++row) builder.AppendNull();
-  return builder.Finish();
-}
-
 uint64_t TextBytes(const ColumnBatch& input, const std::vector<size_t>& texts, size_t row) {
   uint64_t bytes = 0;
   for (const size_t field : texts)
@@ -126,21 +108,11 @@ uint64_t TextBytes(const ColumnBatch& input, const std::vector<size_t>& texts, s
 
 }  // namespace
 
-std::vector<size_t> UnnestedTexts(const Derivation& derivation) {
-  const std::vector<bool> wanted = WantedColumns(derivation);
-  std::vector<size_t> texts;
-  for (size_t field = 0; field < derivation.input->size(); ++field)
-    if (wanted[field] && field != derivation.unnest->list &&
-        columns::IsVariable(derivation.input->field(field).type))
-      texts.push_back(field);
-  return texts;
-}
-
 uint64_t UnnestedBytesMax(const Derivation& derivation, const ColumnBatch& input) {
   constexpr uint64_t kCellBytes = sizeof(uint64_t);
   const Unnest& unnest = *derivation.unnest;
   const Column& lists = input.column(unnest.list);
-  const std::vector<size_t> texts = UnnestedTexts(derivation);
+  const std::vector<size_t> texts = WantedTexts(derivation);
   // With its row of the input.
   const uint64_t cells = derivation.unnested->size() * kCellBytes + sizeof(uint32_t);
   uint64_t bytes = 0;  // of texts
@@ -160,10 +132,11 @@ DerivedRows Unnested(const Derivation& derivation, const ColumnBatch& input, Unn
                      uint64_t text_max) {
   const Unnest& unnest = *derivation.unnest;
   const Column& lists = input.column(unnest.list);
-  const std::vector<size_t> texts = UnnestedTexts(derivation);
+  const std::vector<size_t> texts = WantedTexts(derivation);
   Rows rows(unnest, text_max, counts);
   for (uint32_t row = 0; row < input.rows(); ++row)
     rows.AddList(row, lists, TextBytes(input, texts, row));
+  // An event's other columns are there once for each element: what nobody wants is not copied.
   const std::vector<bool> wanted = WantedColumns(derivation);
   std::vector<columns::Field> fields;
   std::vector<Column> few;
@@ -184,7 +157,7 @@ DerivedRows Unnested(const Derivation& derivation, const ColumnBatch& input, Unn
     } else if (wanted[field]) {
       columns.push_back(taken.column(next++));
     } else {
-      columns.push_back(NullColumn(derivation.input->field(field).type, made));
+      columns.push_back(columns::AllNullColumn(derivation.input->field(field).type, made));
     }
   }
   columns.push_back(rows.TakeOrdinals());

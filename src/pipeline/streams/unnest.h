@@ -22,9 +22,6 @@ inline constexpr size_t kUnnestedRowsMax = size_t{1} << 22;
 // element that it has no room for the epoch has no more.
 inline constexpr uint64_t kUnnestedTextMax = uint64_t{1} << 30;
 
-// The columns of `input` whose texts each element's row has, too.
-std::vector<size_t> UnnestedTexts(const Derivation& derivation);
-
 // What Unnested's rows will take in memory, at most, found without reading the lists: elements have
 // commas between them. Columns that are computed from them later are not in it.
 uint64_t UnnestedBytesMax(const Derivation& derivation, const columns::ColumnBatch& input);

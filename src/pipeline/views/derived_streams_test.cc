@@ -108,8 +108,7 @@ class Offline {
     DerivedRows input{source.batch, {}};
     AsOfCounts as_of;
     if (derivation.as_of) {
-      AsOfTable table(*derivation.as_of, derivation.input,
-                      *pipeline_.streams[derivation.as_of->stream].schema());
+      AsOfTable table(derivation, *pipeline_.streams[derivation.as_of->stream].schema());
       for (auto epoch = random.epochs.rbegin(); epoch != random.epochs.rend(); ++epoch) {
         const Rows versions = RowsOf(**epoch, streams_fixture::kShops, 5);
         if (versions.batch.rows() > 0) table.Insert(ForJoin(1, versions), as_of);

@@ -52,12 +52,10 @@ std::string RowText(uint64_t epoch, int64_t at, int64_t known_at, const Value& c
 // Joins all epochs and says each row that was made.
 class Joined {
  public:
-  Joined(const PipelineDefinition& pipeline, size_t waiting_max,
-         size_t pairs_max = IntervalTable::kPairsMax)
+  explicit Joined(const PipelineDefinition& pipeline, const IntervalTable::Limits& limits = {})
       : derivation_(*pipeline.streams[2].derivation),
-        table_(*derivation_.interval, derivation_.input, *pipeline.streams[0].schema(),
-               *pipeline.streams[1].schema(), pipeline.streams[0].timing.late,
-               pipeline.streams[1].timing.late, waiting_max, pairs_max) {}
+        table_(derivation_, *pipeline.streams[0].schema(), *pipeline.streams[1].schema(),
+               pipeline.streams[0].timing.late, pipeline.streams[1].timing.late, limits) {}
 
   IntervalTable::Made Make(const log::Epoch& epoch) {
     const Rows payments(epoch, streams_fixture::kPayments, 3, 4);
@@ -102,7 +100,7 @@ TEST(IntervalJoin, MakesEveryPairOnceAndWhatFoundNone) {
     const PipelineRef pipeline =
         streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
     RandomEpochs random = Outcomes(seed, pipeline);
-    Joined joined(*pipeline, IntervalTable::kWaitingMax);
+    Joined joined(*pipeline);
     for (int epoch = 0; epoch < 80; ++epoch) joined.Apply(*random.Next());
     auto made = joined.rows;
     const auto pairs = NaivePairs(random.payments, random.shops, 80);
@@ -117,7 +115,7 @@ TEST(IntervalJoin, MakesEveryPairOnceAndWhatFoundNone) {
   }
 }
 
-// At the limit of an epoch's pairs: on top of parts that were captured at different epochs, those
+// At the limits of an epoch: on top of parts that were captured at different epochs, those
 // behind all of them give up the pairs that they gave up the first time.
 TEST(IntervalJoin, GivesUpTheSamePairsInAReplay) {
   uint64_t given_up = 0;
@@ -125,9 +123,10 @@ TEST(IntervalJoin, GivesUpTheSamePairsInAReplay) {
     const PipelineRef pipeline =
         streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
     RandomEpochs random = Outcomes(seed, pipeline);
-    constexpr size_t kPairs = 2;
-    Joined first(*pipeline, IntervalTable::kWaitingMax, kPairs);
-    Joined again(*pipeline, IntervalTable::kWaitingMax, kPairs);
+    const auto limits = seed % 2 == 0 ? IntervalTable::Limits{.pairs = 2}
+                                      : IntervalTable::Limits{.text = 8};
+    Joined first(*pipeline, limits);
+    Joined again(*pipeline, limits);
     size_t part = 0;
     uint64_t earliest = 0;
     uint64_t last = 0;
@@ -176,9 +175,9 @@ TEST(IntervalJoin, WhatFoundNoneIsNotDatedBeforeItself) {
   const PipelineRef pipeline = streams_fixture::PaymentsPipeline(text);
   RandomEpochs random = Outcomes(1, pipeline);
   const Derivation& derivation = *pipeline->streams[2].derivation;
-  IntervalTable table(*derivation.interval, derivation.input, *pipeline->streams[0].schema(),
-                      *pipeline->streams[1].schema(), pipeline->streams[0].timing.late,
-                      pipeline->streams[1].timing.late);
+  IntervalTable table(derivation, *pipeline->streams[0].schema(), *pipeline->streams[1].schema(),
+                      pipeline->streams[0].timing.late, pipeline->streams[1].timing.late,
+                      IntervalTable::Limits{});
   IntervalCounts counts;
   for (int step = 0; step < 80; ++step) {
     const log::EpochRef epoch = random.Next();
@@ -197,7 +196,7 @@ TEST(IntervalJoin, ForgetsWhatCanFindNothing) {
   const PipelineRef pipeline =
       streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
   RandomEpochs random = Outcomes(1, pipeline);
-  Joined joined(*pipeline, IntervalTable::kWaitingMax);
+  Joined joined(*pipeline);
   uint64_t most = 0;
   for (int epoch = 0; epoch < 2000; ++epoch) {
     joined.Apply(*random.Next());
@@ -212,8 +211,8 @@ TEST(IntervalJoin, GivesTheEarliestUpWhenTooManyWait) {
   const PipelineRef pipeline =
       streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
   RandomEpochs random = Outcomes(2, pipeline);
-  Joined few(*pipeline, 3);
-  Joined all(*pipeline, IntervalTable::kWaitingMax);
+  Joined few(*pipeline, {.waiting = 3});
+  Joined all(*pipeline);
   for (int epoch = 0; epoch < 200; ++epoch) {
     const log::EpochRef next = random.Next();
     few.Apply(*next);
@@ -225,38 +224,78 @@ TEST(IntervalJoin, GivesTheEarliestUpWhenTooManyWait) {
   EXPECT_GT(few.counts.alone, all.counts.alone) << "given up, but made all the same";
 }
 
+// Rows of one key and time; a payment's text is its card, a shop has none.
+log::EpochRef EpochOfOneKey(const PipelineDefinition& pipeline, uint64_t id, size_t stream,
+                            size_t rows, int64_t second = 1'000'000) {
+  columns::BatchBuilder builder(pipeline.streams[stream].schema());
+  for (size_t row = 0; row < rows; ++row) {
+    for (size_t i = 0; i < builder.schema()->size(); ++i) {
+      const columns::Field& field = builder.schema()->field(i);
+      if (field.type == columns::Type::kTimestamp) {
+        builder.column(i).AppendInt(second * kSecond);
+      } else if (field.name == "card") {
+        builder.column(i).AppendText("card");
+      } else if (field.name == "shop") {
+        builder.column(i).AppendInt(1);
+      } else {
+        builder.column(i).AppendNull();
+      }
+    }
+  }
+  auto epoch = std::make_shared<log::Epoch>();
+  epoch->id = {id};
+  epoch->streams.push_back(
+      {stream == 0 ? streams_fixture::kPayments : streams_fixture::kShops, builder.Finish()});
+  return epoch;
+}
+constexpr uint64_t kCardBytes = 4;
+
 // A key that everything has: the number of pairs is bounded, and what is cut is counted.
 TEST(IntervalJoin, BoundsThePartnersOfARow) {
   const PipelineRef pipeline =
       streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
-  const auto epoch_of = [&](uint64_t id, size_t stream, size_t rows) {
-    columns::BatchBuilder builder(pipeline->streams[stream].schema());
-    for (size_t row = 0; row < rows; ++row) {
-      for (size_t i = 0; i < builder.schema()->size(); ++i) {
-        const columns::Field& field = builder.schema()->field(i);
-        if (field.type == columns::Type::kTimestamp) {
-          builder.column(i).AppendInt(1'000'000 * kSecond);
-        } else if (field.name == "card") {
-          builder.column(i).AppendText("c");
-        } else if (field.name == "shop") {
-          builder.column(i).AppendInt(1);
-        } else {
-          builder.column(i).AppendNull();
-        }
-      }
-    }
-    auto epoch = std::make_shared<log::Epoch>();
-    epoch->id = {id};
-    epoch->streams.push_back(
-        {stream == 0 ? streams_fixture::kPayments : streams_fixture::kShops, builder.Finish()});
-    return epoch;
-  };
-  Joined joined(*pipeline, IntervalTable::kWaitingMax);
-  EXPECT_EQ(joined.Make(*epoch_of(1, 0, 1500)).rows.rows(), 0U);
-  EXPECT_EQ(joined.Make(*epoch_of(2, 1, 1200)).rows.rows(), IntervalTable::kPairsMax);
+  Joined joined(*pipeline);
+  EXPECT_EQ(joined.Make(*EpochOfOneKey(*pipeline, 1, 0, 1500)).rows.rows(), 0U);
+  EXPECT_EQ(joined.Make(*EpochOfOneKey(*pipeline, 2, 1, 1200)).rows.rows(),
+            IntervalTable::kPairsMax);
   EXPECT_EQ(joined.counts.pairs, IntervalTable::kPairsMax);
   EXPECT_EQ(joined.counts.pairs + joined.counts.given_up, 1500U * 1200U);
   EXPECT_EQ(joined.counts.alone, 0U);
+}
+
+TEST(IntervalJoin, BoundsTheTextOfPairs) {
+  const PipelineRef pipeline =
+      streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
+  Joined joined(*pipeline, {.text = 7 * kCardBytes});
+  joined.Make(*EpochOfOneKey(*pipeline, 1, 0, 5));
+  EXPECT_EQ(joined.Make(*EpochOfOneKey(*pipeline, 2, 1, 2)).rows.rows(), 7U);
+  EXPECT_EQ(joined.counts.pairs, 7U);
+  EXPECT_EQ(joined.counts.given_up, 3U);
+}
+
+// Nothing is lost of events alone: those that an epoch has no room for are made in the next.
+TEST(IntervalJoin, MakesInALaterEpochWhatOneHasNoRoomFor) {
+  const PipelineRef pipeline =
+      streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
+  constexpr uint64_t kRoom = IntervalTable::kParts * 2 * kCardBytes;
+  Joined joined(*pipeline, {.text = kRoom});
+  joined.Make(*EpochOfOneKey(*pipeline, 1, 0, 5));
+  const auto made_beside_a_shop = [&](uint64_t epoch) {
+    return joined.Make(*EpochOfOneKey(*pipeline, epoch, 1, 1, 2'000'000)).rows.rows();
+  };
+  EXPECT_EQ(made_beside_a_shop(2), 2U);
+  EXPECT_EQ(made_beside_a_shop(3), 2U);
+  EXPECT_EQ(made_beside_a_shop(4), 1U);
+  EXPECT_EQ(made_beside_a_shop(5), 0U);
+  EXPECT_EQ(joined.counts.alone, 5U);
+  EXPECT_EQ(joined.counts.given_up, 0U);
+
+  // Where too many wait, there is no later.
+  Joined full(*pipeline, {.waiting = 5, .text = kRoom});
+  full.Make(*EpochOfOneKey(*pipeline, 1, 0, 9));
+  EXPECT_EQ(full.waiting(), 5U);
+  EXPECT_EQ(full.counts.given_up, 4U);
+  EXPECT_EQ(full.counts.alone, 2U);
 }
 
 class Engine {

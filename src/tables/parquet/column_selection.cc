@@ -15,6 +15,7 @@
 
 #include "columns/arrow/arrow_column.h"
 #include "columns/batch_builder.h"
+#include "columns/conform.h"
 #include "tables/parquet/decimal_text.h"
 #include "tables/parquet/decoding_pool.h"
 
@@ -113,25 +114,6 @@ Result<columns::Column> Widen(const columns::Column& column, Type wanted) {
 
 }  // namespace
 
-columns::Column NullColumn(columns::Type type, size_t rows) {
-  if (columns::IsList(type)) {
-    columns::ColumnBuilder builder(type);
-    for (size_t row = 0; row < rows; ++row) builder.AppendNull();
-    return builder.Finish();
-  }
-  const size_t width = type == columns::Type::kBool ? 1 : columns::RowOf(type).width;
-  columns::Buffer validity = columns::Buffer::Own(std::vector<uint8_t>((rows + 7) / 8, 0));
-  if (columns::IsVariable(type)) {
-    return {type,
-            rows,
-            {},
-            std::move(validity),
-            columns::Buffer::OwnValues(std::vector<int32_t>(rows + 1, 0))};
-  }
-  const size_t bytes = type == columns::Type::kBool ? (rows + 7) / 8 : rows * width;
-  return {type, rows, columns::Buffer::Own(std::vector<uint8_t>(bytes, 0)), std::move(validity)};
-}
-
 Result<ColumnSelection> ColumnSelection::Make(const arrow::Schema& schema,
                                               const parquet::FileMetaData& file,
                                               const columns::SchemaRef& wanted,
@@ -194,14 +176,14 @@ Result<columns::ColumnBatch> ColumnSelection::Arrange(
     have[chosen.wanted] = true;
   }
   for (size_t i = 0; i < columns.size(); ++i)
-    if (!have[i]) columns[i] = NullColumn(wanted_->field(i).type, rows);
+    if (!have[i]) columns[i] = columns::AllNullColumn(wanted_->field(i).type, rows);
   return columns::ColumnBatch(wanted_, rows, std::move(columns));
 }
 
 columns::ColumnBatch ColumnSelection::AllNull(size_t rows) const {
   std::vector<columns::Column> columns;
   for (const columns::Field& field : wanted_->fields())
-    columns.push_back(NullColumn(field.type, rows));
+    columns.push_back(columns::AllNullColumn(field.type, rows));
   return {wanted_, rows, std::move(columns)};
 }
 

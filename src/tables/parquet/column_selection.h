@@ -52,7 +52,4 @@ class ColumnSelection {
   std::vector<Chosen> chosen_;
 };
 
-// A column without values.
-columns::Column NullColumn(columns::Type type, size_t rows);
-
 }  // namespace headrace::tables

@@ -15,6 +15,7 @@
 
 #include "base/hash.h"
 #include "columns/arrow/arrow_bridge.h"
+#include "columns/conform.h"
 #include "tables/parquet/arrow_file.h"
 #include "tables/parquet/column_selection.h"
 #include "tables/parquet/decoding_pool.h"
@@ -270,7 +271,7 @@ Result<columns::ColumnBatch> ParquetReader::ReadAll(const columns::SchemaRef& wa
   }));
   if (parts.empty()) {
     std::vector<columns::Column> none;
-    for (const columns::Field& field : wanted->fields()) none.push_back(NullColumn(field.type, 0));
+    for (const columns::Field& field : wanted->fields()) none.push_back(columns::AllNullColumn(field.type, 0));
     return columns::ColumnBatch(wanted, 0, std::move(none));
   }
   return columns::ColumnBatch::Concat(parts);

@@ -219,7 +219,7 @@ class FilesAsRows {
     for (const columns::Field& field : schema_->fields()) {
       const bool there = read < names_.size() && names_[read] == field.name;
       all.push_back(there ? Widen((*part)->column(read), field.type)
-                          : NullColumn(field.type, (*part)->rows()));
+                          : columns::AllNullColumn(field.type, (*part)->rows()));
       read += there ? 1 : 0;
     }
     return ColumnBatch(schema_, (*part)->rows(), std::move(all));

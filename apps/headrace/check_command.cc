@@ -76,6 +76,10 @@ std::string LayersJson(const pipeline::CheckedPipeline& checked) {
   return out;
 }
 
+const std::string& NameOf(const pipeline::StatePrice& price) {
+  return price.view.empty() ? price.stream : price.view;
+}
+
 void PrintJson(const CommandContext& context, const pipeline::CheckedPipeline& checked,
                size_t errors) {
   const std::vector<Diagnostic>& diagnostics = checked.diagnostics;
@@ -88,8 +92,9 @@ void PrintJson(const CommandContext& context, const pipeline::CheckedPipeline& c
   out += R"(],"state":[)";
   for (size_t i = 0; i < checked.prices.size(); ++i)
     out +=
-        fmt::format(R"({}{{"view":"{}","bytes":{:.0f},"exact_bytes":{:.0f}}})", i > 0 ? "," : "",
-                    checked.prices[i].view, checked.prices[i].bytes, checked.prices[i].exact_bytes);
+        fmt::format(R"({}{{"{}":"{}","bytes":{:.0f},"exact_bytes":{:.0f}}})", i > 0 ? "," : "",
+                    checked.prices[i].view.empty() ? "stream" : "view", NameOf(checked.prices[i]),
+                    checked.prices[i].bytes, checked.prices[i].exact_bytes);
   out += R"(],"layers":[)";
   if (checked.definition != nullptr) out += LayersJson(checked);
   fmt::print(context.out, "{}]}}\n", out);
@@ -135,8 +140,8 @@ void PrintSummary(const CommandContext& context, const CheckOptions& options,
              Plural(features, "feature"), Plural(definition.services.size(), "service"),
              Plural(definition.tables.size(), "table"));
   for (const pipeline::StatePrice& price : checked.prices)
-    fmt::print(context.out, "view {}: at least {} of memory at the stated rate{}\n", price.view,
-               Mebibytes(price.bytes),
+    fmt::print(context.out, "{} {}: at least {} of memory at the stated rate{}\n",
+               price.view.empty() ? "stream" : "view", NameOf(price), Mebibytes(price.bytes),
                price.bytes < price.exact_bytes
                    ? fmt::format(", {} without `precision`", Mebibytes(price.exact_bytes))
                    : "");

@@ -18,9 +18,11 @@ namespace headrace::pipeline {
 // the disk through env; text cases and the log's definition entry hand out what they hold.
 using FileSource = std::function<base::Result<std::string>(const std::string& name)>;
 
-// What a view is expected to keep in memory, at the `rate` that the file says.
+// What a view is expected to keep in memory, or a derived stream of rows that wait or are
+// remembered, at the rates that the file says.
 struct StatePrice {
-  std::string view;
+  std::string view;    // one of the two
+  std::string stream;  // that joins within a time, or leaves out repeats
   double bytes = 0;
   double exact_bytes = 0;  // with all rows of its windows, without `precision`
 };
@@ -28,7 +30,7 @@ struct StatePrice {
 struct CheckedPipeline {
   PipelineRef definition;                         // null when there is any error
   std::vector<contract::Diagnostic> diagnostics;  // errors and warnings, in the order of the file
-  std::vector<StatePrice> prices;                 // of the views whose stream has a `rate`
+  std::vector<StatePrice> prices;                 // where the streams have a `rate`
   // Rows a second by stream: as the file says, or of a derived stream at most that of its source.
   std::map<std::string, double, std::less<>> rates = {};
 };

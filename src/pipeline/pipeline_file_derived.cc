@@ -67,8 +67,13 @@ void PipelineReader::AddDerived(std::string name, Derivation derivation) {
   const auto time = std::ranges::find(derivation.kept, derivation.event_time);
   stream.timing.event_time_field = static_cast<size_t>(time - derivation.kept.begin());
   if (const auto rate = rows_per_second_.find(source.name);
-      rate != rows_per_second_.end() && !derivation.unnest)
-    rows_per_second_.emplace(name, rate->second);
+      rate != rows_per_second_.end() && !derivation.unnest &&
+      rows_per_second_.emplace(name, rate->second).second) {
+    const bool inner = derivation.as_of && derivation.as_of->kind == JoinKind::kInner;
+    if (inner || derivation.interval || derivation.where || derivation.dedupe ||
+        uncertain_rates_.contains(source.name))
+      uncertain_rates_.insert(name);
+  }
   stream.name = std::move(name);
   stream.contract = nullptr;
   stream.table.reset();

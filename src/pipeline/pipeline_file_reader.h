@@ -158,6 +158,9 @@ class PipelineReader {
   void CheckMemory(const Node& root);
   // What a view keeps in memory at the rate that the file says, with this precision.
   StatePrice PriceOf(const ViewDefinition& view, std::optional<base::Duration> precision) const;
+  // Of the rows that a derived stream keeps.
+  StatePrice PriceOf(const StreamDefinition& stream) const;
+  double RowsPerSecond(size_t stream) const;  // 0: the file does not say
   // What may be done about a view that does not fit beside `others`.
   std::string WhatFits(const ViewDefinition& view, double others) const;
 
@@ -171,6 +174,8 @@ class PipelineReader {
   std::set<std::string, std::less<>> broken_streams_;
   std::set<std::string, std::less<>> broken_views_;             // and on_request features
   std::map<std::string, double, std::less<>> rows_per_second_;  // by stream, where the file says it
+  // Streams whose rate may be less, since they leave rows out, or another.
+  std::set<std::string, std::less<>> uncertain_rates_;
   std::map<std::string, double, std::less<>> keys_;  // likewise; of the entity with the most
   std::vector<StatePrice> prices_;
   std::vector<columns::Field> inputs_;

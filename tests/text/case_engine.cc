@@ -128,7 +128,7 @@ Result<std::string> CaseEngine::Run(const CaseSection& section) {
   return (this->*found->second)(section);
 }
 
-Result<pipeline::PipelineRef> CaseEngine::Definition() const {
+CaseEngine::Checked CaseEngine::CheckFiles() const {
   const auto source = [&](const std::string& name) -> Result<std::string> {
     const auto file = files_.find(name);
     if (file == files_.end()) return Fail(ErrorCode::kNotFound, fmt::format("no file {}", name));
@@ -136,14 +136,20 @@ Result<pipeline::PipelineRef> CaseEngine::Definition() const {
   };
   const pipeline::CheckedPipeline checked =
       pipeline::CheckPipeline("pipeline.yaml", pipeline_, source);
-  if (checked.definition) return checked.definition;
-  std::string text;
+  std::string complaints;
   for (const contract::Diagnostic& diagnostic : checked.diagnostics) {
     const auto file = files_.find(diagnostic.file);
-    text += contract::Render(diagnostic, file == files_.end() ? pipeline_ : file->second) + "\n";
+    complaints +=
+        contract::Render(diagnostic, file == files_.end() ? pipeline_ : file->second) + "\n";
   }
-  while (text.ends_with('\n')) text.pop_back();
-  return Fail(ErrorCode::kInvalidInput, text);
+  while (complaints.ends_with('\n')) complaints.pop_back();
+  return {checked.definition, complaints};
+}
+
+Result<pipeline::PipelineRef> CaseEngine::Definition() const {
+  Checked checked = CheckFiles();
+  if (checked.definition) return checked.definition;
+  return Fail(ErrorCode::kInvalidInput, checked.complaints);
 }
 
 Result<void> CaseEngine::Start() {
@@ -167,8 +173,8 @@ Result<void> CaseEngine::Start() {
 }
 
 Result<std::string> CaseEngine::Check(const CaseSection&) {
-  const auto definition = Definition();
-  return definition ? std::string("ok") : definition.error().message();
+  const Checked checked = CheckFiles();
+  return checked.complaints.empty() ? "ok" : checked.complaints;
 }
 
 Result<std::string> CaseEngine::Ingest(const CaseSection& section) {

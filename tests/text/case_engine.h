@@ -59,6 +59,11 @@ class CaseEngine {
   // Lets the change go on to its end, and says how it went.
   base::Result<std::string> Carried(const base::Result<std::string>& begun);
   // The definition, or every diagnostic as `headrace check` prints it.
+  struct Checked {
+    pipeline::PipelineRef definition;  // null when there is an error
+    std::string complaints;            // warnings, too
+  };
+  Checked CheckFiles() const;
   base::Result<pipeline::PipelineRef> Definition() const;
   // Starts the engine if it is not running.
   base::Result<void> Start();

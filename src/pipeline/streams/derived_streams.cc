@@ -21,6 +21,15 @@ constexpr uint8_t kCountsPart = 1;
 constexpr uint8_t kVersionsPart = 2;
 constexpr uint8_t kWaitingPart = 3;
 constexpr uint8_t kFirstPart = 4;
+// A part's number: how many parts there are, above it; nothing there in captures of before, which
+// had so many.
+constexpr unsigned kPartsShift = 16;
+constexpr uint32_t kPartBits = 0xffff;
+constexpr size_t kPartsBefore = 16;
+
+uint32_t PartNumber(size_t part, size_t parts) {
+  return static_cast<uint32_t>(parts << kPartsShift | part);
+}
 
 std::vector<std::string> ExpressionTexts(const Derivation& derivation) {
   std::vector<std::string> texts;
@@ -94,14 +103,13 @@ DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::Memor
                                                  definition.streams[i].timing.late);
     const StreamDefinition& source = definition.streams[derivation->source];
     if (derivation->as_of)
-      stream.versions =
-          std::make_unique<AsOfTable>(*derivation,
-                                      *definition.streams[derivation->as_of->stream].schema());
+      stream.versions = std::make_unique<AsOfTable>(
+          *derivation, *definition.streams[derivation->as_of->stream].schema());
     if (derivation->interval) {
       const StreamDefinition& other = definition.streams[derivation->interval->stream];
-      stream.waiting = std::make_unique<IntervalTable>(
-          *derivation, *source.schema(), *other.schema(), source.timing.late, other.timing.late,
-          IntervalTable::Limits{});
+      stream.waiting = std::make_unique<IntervalTable>(*derivation, *source.schema(),
+                                                       *other.schema(), source.timing.late,
+                                                       other.timing.late, IntervalTable::Limits{});
     }
     streams_.push_back(std::move(stream));
   }
@@ -286,14 +294,14 @@ bool DerivedStreams::Encode(Cursor& cursor, base::EpochId epoch, size_t bytes,
     if (stream.waiting != nullptr && cursor.next < IntervalTable::kParts) {
       writer.U8(kWaitingPart);
       writer.Text(stream.identity);
-      writer.U32(static_cast<uint32_t>(cursor.next));
+      writer.U32(PartNumber(cursor.next, IntervalTable::kParts));
       stream.waiting->Encode(cursor.next++, epoch, out);
       return true;
     }
     if (stream.first != nullptr && cursor.first < FirstRows::kParts) {
       writer.U8(kFirstPart);
       writer.Text(stream.identity);
-      writer.U32(static_cast<uint32_t>(cursor.first));
+      writer.U32(PartNumber(cursor.first, FirstRows::kParts));
       stream.first->Encode(cursor.first++, epoch, out);
       return true;
     }
@@ -352,9 +360,13 @@ base::Result<void> DerivedStreams::Restore(columns::ByteReader& in, base::EpochI
   // A stream that the definition has no more, or makes in another way.
   if (stream == nullptr) return {};
   if (kind == kVersionsPart && stream->versions != nullptr) return stream->versions->Restore(in);
-  HR_TRY(const uint32_t part, in.U32());
-  if (kind == kWaitingPart && stream->waiting != nullptr) return stream->waiting->Restore(part, in);
-  if (kind == kFirstPart && stream->first != nullptr) return stream->first->Restore(part, in);
+  HR_TRY(const uint32_t number, in.U32());
+  const size_t part = number & kPartBits;
+  const size_t parts = number >> kPartsShift == 0 ? kPartsBefore : number >> kPartsShift;
+  if (kind == kWaitingPart && stream->waiting != nullptr)
+    return stream->waiting->Restore(part, parts, in);
+  if (kind == kFirstPart && stream->first != nullptr)
+    return stream->first->Restore(part, parts, in);
   return base::Fail(base::ErrorCode::kCorruption, "what was captured is kept by no stream");
 }
 

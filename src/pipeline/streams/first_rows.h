@@ -5,8 +5,9 @@
 // position is the first, if it was kept itself. Rows with a NULL in the key are no repeats.
 //
 // A row that was kept is forgotten when no row that may still come can be near it: it is more than
-// `within` before the stream's watermark. Keys are divided into kParts, each with its own epoch: a
-// capture copies one part at a time.
+// `within` before the stream's watermark. Keys are divided into kParts by their hash, each with
+// its own epoch: a capture copies one part at a time. Captures of before had 16 parts, each of
+// which is sixteen of these.
 
 #include <array>
 #include <cstdint>
@@ -25,9 +26,9 @@ namespace headrace::pipeline {
 // One thread at a time.
 class FirstRows {
  public:
-  static constexpr size_t kParts = 16;
+  static constexpr size_t kParts = 256;
   // Kept rows that one part remembers; at it the earliest is forgotten, and counted: a repeat of it
-  // would be kept.
+  // would be kept. It is the memory budget that ends most first.
   static constexpr size_t kRememberedMax = size_t{1} << 20;
 
   // `dedupe` outlives it. `late` is what the stream's watermark is behind. `remembered_max` for
@@ -47,8 +48,8 @@ class FirstRows {
 
   // Appends part `part`, as of `epoch`.
   void Encode(size_t part, base::EpochId epoch, std::vector<uint8_t>& out) const;
-  // Into a new one. Errors: kCorruption.
-  base::Result<void> Restore(size_t part, columns::ByteReader& in);
+  // Part `part` of `parts` into a new one. Errors: kCorruption.
+  base::Result<void> Restore(size_t part, size_t parts, columns::ByteReader& in);
 
  private:
   struct Part;

@@ -98,10 +98,16 @@ struct IntervalTable::Part {
   base::EpochId epoch;  // of the capture that it comes from
   std::unordered_map<std::string, Waiting, KeyHash, std::equal_to<>> keys;
   std::vector<Due> events_due, others_due;  // heaps
-  int64_t newest_event = std::numeric_limits<int64_t>::min();
-  int64_t newest_other = std::numeric_limits<int64_t>::min();
-  int64_t newest_other_known = kAlwaysKnown;
+  Newest newest;
   uint64_t bytes = 0;
+
+  // Step 3: what the log admits from now on is at its stream's watermark, or later.
+  void MoveWatermarks(const Newest& of_epoch) {
+    newest.event = std::max(newest.event, of_epoch.event);
+    if (of_epoch.other <= newest.other) return;
+    newest.other = of_epoch.other;
+    newest.other_known = of_epoch.other_known;
+  }
 
   void Put(std::string_view key, Row row, Rows Waiting::* side, std::vector<Due>& due) {
     auto found = keys.find(key);
@@ -236,9 +242,10 @@ IntervalTable::Made IntervalTable::Apply(base::EpochId epoch, const JoiningRows&
   for (size_t row = 0; row < events.rows.rows(); ++row)
     MeetOthers(epoch, events, row, making, counts);
   std::vector<Gone> gone;
+  const Newest newest = NewestOf(events, others);
   for (const auto& part : parts_) {
     if (epoch <= part->epoch) continue;
-    MoveWatermarks(*part, events, others);
+    part->MoveWatermarks(newest);
     LetGo(*part, gone, counts);
   }
   std::ranges::sort(
@@ -300,19 +307,20 @@ void IntervalTable::MeetOthers(base::EpochId epoch, const JoiningRows& events, s
   part.Put(key, std::move(event), &Waiting::events, part.events_due);
 }
 
-// Step 3: what the log admits from now on is at its stream's watermark, or later.
-void IntervalTable::MoveWatermarks(Part& part, const JoiningRows& events,
-                                   const JoiningRows& others) {
-  for (const int64_t time : events.times) part.newest_event = std::max(part.newest_event, time);
+IntervalTable::Newest IntervalTable::NewestOf(const JoiningRows& events,
+                                              const JoiningRows& others) {
+  Newest newest;
+  for (const int64_t time : events.times) newest.event = std::max(newest.event, time);
   for (size_t row = 0; row < others.times.size(); ++row) {
-    if (others.times[row] <= part.newest_other) continue;
-    part.newest_other = others.times[row];
-    part.newest_other_known = others.known_at.empty() ? kAlwaysKnown : others.known_at[row];
+    if (others.times[row] <= newest.other) continue;
+    newest.other = others.times[row];
+    newest.other_known = others.known_at.empty() ? kAlwaysKnown : others.known_at[row];
   }
+  return newest;
 }
 
 void IntervalTable::LetGo(Part& part, std::vector<Gone>& gone, IntervalCounts& counts) const {
-  const int64_t others_from = Before(part.newest_other, other_late_);
+  const int64_t others_from = Before(part.newest.other, other_late_);
   const uint64_t text_max = limits_.text / kParts;
   uint64_t text = 0;
   while (!part.events_due.empty()) {
@@ -329,9 +337,9 @@ void IntervalTable::LetGo(Part& part, std::vector<Gone>& gone, IntervalCounts& c
     if (event.met || !fits) continue;
     ++counts.alone;
     text = std::min(text + of_first, text_max);
-    if (made) gone.push_back({std::move(event), part.newest_other_known});
+    if (made) gone.push_back({std::move(event), part.newest.other_known});
   }
-  const int64_t events_from = Before(part.newest_event, event_late_);
+  const int64_t events_from = Before(part.newest.event, event_late_);
   while (!part.others_due.empty()) {
     const bool too_many = part.others_due.size() > limits_.waiting;
     const bool useless = Before(part.others_due.front().time, join_.from) < events_from;
@@ -357,9 +365,9 @@ void IntervalTable::Encode(size_t part_number, base::EpochId epoch,
   const Part& part = *parts_[part_number];
   columns::ByteWriter writer(out);
   writer.U64(epoch.value);
-  writer.I64(part.newest_event);
-  writer.I64(part.newest_other);
-  writer.I64(part.newest_other_known);
+  writer.I64(part.newest.event);
+  writer.I64(part.newest.other);
+  writer.I64(part.newest.other_known);
   writer.U32(static_cast<uint32_t>(part.keys.size()));
   const auto put = [&writer](const Rows& rows) {
     writer.U32(static_cast<uint32_t>(rows.all().size()));
@@ -378,15 +386,22 @@ void IntervalTable::Encode(size_t part_number, base::EpochId epoch,
   }
 }
 
-base::Result<void> IntervalTable::Restore(size_t part_number, columns::ByteReader& in) {
-  if (part_number >= kParts)
+base::Result<void> IntervalTable::Restore(size_t part_number, size_t parts,
+                                          columns::ByteReader& in) {
+  if (parts == 0 || kParts % parts != 0 || part_number >= parts)
     return base::Fail(base::ErrorCode::kCorruption, "a captured join has no such part");
-  Part& part = *parts_[part_number];
-  HR_TRY(part.epoch.value, in.U64());
-  HR_TRY(part.newest_event, in.I64());
-  HR_TRY(part.newest_other, in.I64());
-  HR_TRY(part.newest_other_known, in.I64());
-  const auto take = [&](std::string_view key, Rows Waiting::* side, std::vector<Part::Due>& due,
+  Part head;
+  HR_TRY(head.epoch.value, in.U64());
+  HR_TRY(head.newest.event, in.I64());
+  HR_TRY(head.newest.other, in.I64());
+  HR_TRY(head.newest.other_known, in.I64());
+  for (size_t number = part_number; number < kParts; number += parts) {
+    Part& part = *parts_[number];
+    part.epoch = head.epoch;
+    part.newest = head.newest;
+  }
+  const auto take = [&](Part& part, std::string_view key, Rows Waiting::* side,
+                        std::vector<Part::Due>& due,
                         const StoredRowLayout& layout) -> base::Result<void> {
     HR_TRY(const uint32_t rows, in.U32());
     for (uint32_t i = 0; i < rows; ++i) {
@@ -407,8 +422,11 @@ base::Result<void> IntervalTable::Restore(size_t part_number, columns::ByteReade
   HR_TRY(const uint32_t keys, in.U32());
   for (uint32_t i = 0; i < keys; ++i) {
     HR_TRY(const std::string_view key, in.Text());
-    HR_TRY_VOID(take(key, &Waiting::events, part.events_due, event_layout_));
-    HR_TRY_VOID(take(key, &Waiting::others, part.others_due, other_layout_));
+    if (PartOf(key) % parts != part_number)
+      return base::Fail(base::ErrorCode::kCorruption, "a captured key is of another part");
+    Part& part = *parts_[PartOf(key)];
+    HR_TRY_VOID(take(part, key, &Waiting::events, part.events_due, event_layout_));
+    HR_TRY_VOID(take(part, key, &Waiting::others, part.others_due, other_layout_));
   }
   return {};
 }

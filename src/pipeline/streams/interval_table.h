@@ -15,11 +15,12 @@
 // 3. both watermarks move; events and others that can find nothing any more go, events by (time,
 //    position).
 //
-// Keys are divided into kParts, each a table of its own with its own epoch: a capture copies one
-// part at a time.
+// Keys are divided into kParts by their hash, each a table of its own with its own epoch: a capture
+// copies one part at a time. Captures of before had 16 parts, each of which is sixteen of these.
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -40,19 +41,19 @@ namespace headrace::pipeline {
 // One thread at a time.
 class IntervalTable {
  public:
-  static constexpr size_t kParts = 16;
+  static constexpr size_t kParts = 256;
   // Events, and others, that wait in one part; at it the earliest is given up: an event is made
-  // without its partner, and counted.
-  static constexpr size_t kWaitingMax = size_t{1} << 18;
+  // without its partner, and counted. It is the memory budget that ends most first.
+  static constexpr size_t kWaitingMax = size_t{1} << 20;
   // Partners that one row meets, the earliest first, and pairs of one epoch; others are given up.
   // Which pairs of an epoch those are depends on all parts: in a replay on top of a capture only
   // epochs behind that of every part are made as they were the first time. Nobody takes the rows of
   // others (DerivedStreams), and what waits does not depend on them.
   static constexpr size_t kPartnersMax = 1000;
   static constexpr size_t kPairsMax = size_t{1} << 20;
-  // Bytes of text in an epoch's pairs: those that it has no room for are given up. As much, a
-  // sixteenth for each part, has it for events alone: those behind wait for the next epoch, or are
-  // given up where too many wait.
+  // Bytes of text in an epoch's pairs: those that it has no room for are given up. As much, an
+  // equal share for each part, it has for events alone: those behind wait for the next epoch, or
+  // are given up where too many wait.
   static constexpr uint64_t kTextMax = uint64_t{1} << 29;
 
   struct Limits {  // other ones for tests
@@ -80,8 +81,8 @@ class IntervalTable {
 
   // Appends part `part`, as of `epoch`.
   void Encode(size_t part, base::EpochId epoch, std::vector<uint8_t>& out) const;
-  // Into a new table. Errors: kCorruption.
-  base::Result<void> Restore(size_t part, columns::ByteReader& in);
+  // Part `part` of `parts` into a new table. Errors: kCorruption.
+  base::Result<void> Restore(size_t part, size_t parts, columns::ByteReader& in);
 
  private:
   struct Part;
@@ -94,7 +95,13 @@ class IntervalTable {
                   IntervalCounts& counts);
   void MeetOthers(base::EpochId epoch, const JoiningRows& events, size_t row, Making& making,
                   IntervalCounts& counts);
-  static void MoveWatermarks(Part& part, const JoiningRows& events, const JoiningRows& others);
+  // Event times.
+  struct Newest {
+    int64_t event = std::numeric_limits<int64_t>::min();
+    int64_t other = std::numeric_limits<int64_t>::min();
+    int64_t other_known = std::numeric_limits<int64_t>::min();  // when that one became known
+  };
+  static Newest NewestOf(const JoiningRows& events, const JoiningRows& others);
   void LetGo(Part& part, std::vector<Gone>& gone, IntervalCounts& counts) const;
   static std::span<Row> Partners(Rows& of_key, int64_t from, int64_t to, IntervalCounts& counts);
   static Row RowOf(const JoiningRows& rows, size_t row, const StoredRowLayout& layout);
@@ -103,7 +110,7 @@ class IntervalTable {
   const columns::SchemaRef input_;  // the events' columns, the others', the time of the pair
   const StoredRowLayout event_layout_;
   const StoredRowLayout other_layout_;
-  const std::vector<bool> wanted_;  // of `input_`
+  const std::vector<bool> wanted_;                 // of `input_`
   std::vector<size_t> event_texts_, other_texts_;  // those of them, by number in the layouts
   const base::Duration event_late_;
   const base::Duration other_late_;

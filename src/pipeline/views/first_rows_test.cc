@@ -164,7 +164,7 @@ TEST(FirstRows, ForgetTheEarliestWhenThereAreTooMany) {
 // Of rows of one time, too: what a restart reads has no order of its own.
 TEST(FirstRows, ForgetTheSameAfterARestart) {
   const PipelineRef pipeline = streams_fixture::PaymentsPipeline(kOncePipeline);
-  constexpr size_t kRemembered = 20;
+  constexpr size_t kRemembered = 1;
   const Dedupe by_card{.by = {0}, .within = std::chrono::seconds(7)};
   FirstRows first(by_card, kPaidAt, std::chrono::minutes(1), kRemembered);
   FirstRows restored(by_card, kPaidAt, std::chrono::minutes(1), kRemembered);
@@ -185,7 +185,7 @@ TEST(FirstRows, ForgetTheSameAfterARestart) {
     std::vector<uint8_t> bytes;
     first.Encode(part, {1}, bytes);
     columns::ByteReader in(bytes);
-    ASSERT_TRUE(restored.Restore(part, in));
+    ASSERT_TRUE(restored.Restore(part, FirstRows::kParts, in));
   }
   (void)apply(first, 2, 250, 400);
   (void)apply(restored, 2, 250, 400);

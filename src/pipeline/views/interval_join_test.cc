@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/memory_budget.h"
 #include "pipeline/aggregates/reference_sum.h"
@@ -115,6 +116,46 @@ TEST(IntervalJoin, MakesEveryPairOnceAndWhatFoundNone) {
   }
 }
 
+// A capture of before, of 16 parts: keys were divided by the same hash.
+TEST(IntervalJoin, TakesACaptureOfFewerParts) {
+  constexpr size_t kPartsBefore = 16;
+  constexpr size_t kHeadBytes = 4 * sizeof(uint64_t);
+  const PipelineRef pipeline =
+      streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
+  RandomEpochs random = Outcomes(1, pipeline);
+  Joined first(*pipeline);
+  Joined again(*pipeline);
+  for (int epoch = 0; epoch < 40; ++epoch) first.Apply(*random.Next());
+  for (size_t part = 0; part < kPartsBefore; ++part) {
+    std::vector<uint8_t> head;
+    std::vector<uint8_t> rows;
+    uint32_t keys = 0;
+    for (size_t number = part; number < IntervalTable::kParts; number += kPartsBefore) {
+      std::vector<uint8_t> bytes;
+      first.table().Encode(number, {40}, bytes);
+      uint32_t of_part = 0;
+      std::memcpy(&of_part, bytes.data() + kHeadBytes, sizeof(of_part));
+      keys += of_part;
+      head.assign(bytes.begin(), bytes.begin() + kHeadBytes);
+      rows.insert(rows.end(), bytes.begin() + kHeadBytes + sizeof(keys), bytes.end());
+    }
+    columns::ByteWriter(head).U32(keys);
+    head.insert(head.end(), rows.begin(), rows.end());
+    columns::ByteReader in(head);
+    ASSERT_TRUE(again.table().Restore(part, kPartsBefore, in).has_value());
+  }
+  ASSERT_GT(first.waiting(), 10U);
+  EXPECT_EQ(again.waiting(), first.waiting());
+  EXPECT_EQ(again.bytes(), first.bytes());
+  first.rows.clear();
+  for (int epoch = 0; epoch < 40; ++epoch) {
+    const log::EpochRef next = random.Next();
+    first.Apply(*next);
+    again.Apply(*next);
+  }
+  EXPECT_EQ(again.rows, first.rows);
+}
+
 // At the limits of an epoch: on top of parts that were captured at different epochs, those
 // behind all of them give up the pairs that they gave up the first time.
 TEST(IntervalJoin, GivesUpTheSamePairsInAReplay) {
@@ -123,8 +164,8 @@ TEST(IntervalJoin, GivesUpTheSamePairsInAReplay) {
     const PipelineRef pipeline =
         streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
     RandomEpochs random = Outcomes(seed, pipeline);
-    const auto limits = seed % 2 == 0 ? IntervalTable::Limits{.pairs = 2}
-                                      : IntervalTable::Limits{.text = 8};
+    const auto limits =
+        seed % 2 == 0 ? IntervalTable::Limits{.pairs = 2} : IntervalTable::Limits{.text = 8};
     Joined first(*pipeline, limits);
     Joined again(*pipeline, limits);
     size_t part = 0;
@@ -134,12 +175,12 @@ TEST(IntervalJoin, GivesUpTheSamePairsInAReplay) {
     uint64_t given_up_then = 0;
     for (uint64_t epoch = 1; epoch <= 80; ++epoch) {
       first.Apply(*random.Next());
-      for (uint64_t n = epoch < 20 ? 0 : random.Random(3); n > 0 && part < IntervalTable::kParts;
+      for (uint64_t n = epoch < 20 ? 0 : random.Random(40); n > 0 && part < IntervalTable::kParts;
            --n) {
         std::vector<uint8_t> bytes;
         first.table().Encode(part, {epoch}, bytes);
         columns::ByteReader in(bytes);
-        ASSERT_TRUE(again.table().Restore(part, in).has_value());
+        ASSERT_TRUE(again.table().Restore(part, IntervalTable::kParts, in).has_value());
         if (part++ == 0) earliest = epoch;
         last = epoch;
         rows_then = first.rows.size();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "columns/batch_codec.h"
@@ -154,6 +155,11 @@ base::Result<bool> ViewCapture::WriteDerived(std::vector<uint8_t>& out) {
   derived_done_ =
       !impl.derived.Encode(derived_, pin.epoch(), std::min(kDerivedPieceBytes, piece_bytes_), part);
   if (derived_done_) return false;
+  if (part.size() > std::numeric_limits<uint32_t>::max())
+    return base::Fail(
+        base::ErrorCode::kResourceExhausted,
+        "rows of one key, and of those beside it, that wait in a join take over 4 GiB: "
+        "a snapshot can't hold them");
   NoteEpoch(pin);
   columns::ByteWriter writer(out);
   writer.U8(kDerivedPart);

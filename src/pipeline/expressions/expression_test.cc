@@ -156,6 +156,38 @@ TEST(Expression, TextFunctionsCountCodePoints) {
   EXPECT_EQ(Calculate("'a' || NULL"), "null");
 }
 
+// What is cut out of a text is as long as it is.
+TEST(Expression, AMadeTextHasABound) {
+  auto schema =
+      std::make_shared<const columns::Schema>(std::vector<columns::Field>{{1, "s", Type::kString}});
+  for (const char* text :
+       {"upper(s)", "lower(s)", "initcap(s)", "reverse(s)", "s || ''", "concat(s, '')",
+        "concat_ws(',', s)", "repeat(s, 1)", "replace(s, 'b', 'a')", "translate(s, 'b', 'a')",
+        "lpad('', length(s), 'b')", "rpad('', length(s), 'b')", "lpad(s, length(s) + 1, 'b')",
+        "regexp_replace(s, 'b', 'a', 'g')", "url_encode(s)", "url_decode(s)"}) {
+    const auto expression = Expression::Compile(text, schema);
+    ASSERT_TRUE(expression) << text;
+    const bool grows = std::string_view(text).find("+ 1") != std::string_view::npos;
+    const std::string longest((8 << 10) - (grows ? 1 : 0), 'b');
+    const auto of = [&](const std::string& s) {
+      return expression->Evaluate(std::vector<Value>{Value::String(s)});
+    };
+    EXPECT_EQ(of(longest).as_text().size(), 8U << 10) << text;
+    EXPECT_EQ(expression->errors(), 0U) << text;
+    EXPECT_TRUE(of(longest + "b").is_null()) << text;
+    EXPECT_TRUE(of(std::string(1 << 20, 'b')).is_null()) << text;
+    EXPECT_EQ(expression->errors(), 2U) << text;
+  }
+  for (const char* text : {"to_base64(s)", "to_hex(s)"}) {
+    const auto expression = Expression::Compile(text, schema);
+    ASSERT_TRUE(expression) << text;
+    EXPECT_TRUE(expression->Evaluate(std::vector<Value>{Value::String(std::string(7 << 10, 'b'))})
+                    .is_null())
+        << text;
+    EXPECT_EQ(expression->errors(), 1U) << text;
+  }
+}
+
 TEST(Expression, CaseTakesOnlyTheChosenBranchsFailure) {
   auto schema =
       std::make_shared<const columns::Schema>(std::vector<columns::Field>{{1, "n", Type::kInt64}});

@@ -75,9 +75,10 @@ void Frame::JoinNulls(const Step& step) {
 
 char* Frame::Text(size_t bytes) {
   constexpr size_t kBlockBytes = 16 << 10;
+  static_assert(kMadeTextBytesMax <= kBlockBytes);
+  if (bytes > kMadeTextBytesMax) return nullptr;
   if (texts_.empty() || texts_.back().size - texts_.back().used < bytes) {
-    const size_t size = std::max(kBlockBytes, bytes);
-    texts_.push_back({std::make_unique_for_overwrite<char[]>(size), size, 0});
+    texts_.push_back({std::make_unique_for_overwrite<char[]>(kBlockBytes), kBlockBytes, 0});
   }
   TextBlock& block = texts_.back();
   block.used += bytes;

@@ -119,7 +119,8 @@ class Frame {
 
   // Sets the step's nulls to its arguments' joined nulls.
   void JoinNulls(const Step& step);
-  // Room for a text that a kernel makes; lives until the chunk is done.
+  // Room for a text that a kernel makes; lives until the chunk is done. Null for one longer than
+  // kMadeTextBytesMax: the row's value is then NULL by failure.
   char* Text(size_t bytes);
   // Gives back the last `bytes` of what Text gave last.
   void TakeBack(size_t bytes) { texts_.back().used -= bytes; }

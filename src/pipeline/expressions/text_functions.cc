@@ -229,6 +229,7 @@ struct PositionOf {
 struct Reverse {
   static uint8_t Do(const RowContext& context, Text a, Text* out) {
     char* text = context.frame.Text(a.size());
+    if (text == nullptr) return kIsError;
     *out = {text, a.size()};
     for (size_t end = a.size(); !a.empty();) {
       const size_t bytes = FirstBytes(a);
@@ -292,6 +293,7 @@ bool IsLetterOrDigit(char c) {
 struct InitCap {
   static uint8_t Do(const RowContext& context, Text a, Text* out) {
     char* text = context.frame.Text(a.size());
+    if (text == nullptr) return kIsError;
     bool inside = false;
     for (size_t i = 0; i < a.size(); ++i) {
       char c = a[i];

@@ -55,18 +55,22 @@ template <char kFirst, char kLast, int kShift>
 void ShiftLetters(const Step& step, Frame& frame) {
   const auto a = frame.In<Text>(step.arguments[0]);
   Text* out = frame.Out<Text>(step.self);
+  uint8_t failed[kChunkRows];
+  uint8_t any = 0;
   for (size_t row = 0; row < frame.rows(); ++row) {
     char* text = frame.Text(a[row].size());
+    out[row] = {};
+    any |= failed[row] = text == nullptr ? 1 : 0;
+    if (text == nullptr) continue;
     for (size_t i = 0; i < a[row].size(); ++i) {
       const char c = a[row][i];
       text[i] = c >= kFirst && c <= kLast ? static_cast<char>(c + kShift) : c;
     }
     out[row] = {text, a[row].size()};
   }
-  frame.JoinNulls(step);
+  AddFailures(step, frame, failed, any);
 }
 
-// A text longer than kMadeTextBytesMax is NULL by failure: joins of joins could grow without bound.
 void Concat(const Step& step, Frame& frame) {
   const auto a = frame.In<Text>(step.arguments[0]);
   const auto b = frame.In<Text>(step.arguments[1]);
@@ -75,10 +79,10 @@ void Concat(const Step& step, Frame& frame) {
   uint8_t any = 0;
   for (size_t row = 0; row < frame.rows(); ++row) {
     const size_t size = a[row].size() + b[row].size();
-    out[row] = {};
-    any |= failed[row] = size > kMadeTextBytesMax ? 1 : 0;
-    if (failed[row] != 0 || size == 0) continue;
     char* text = frame.Text(size);
+    out[row] = {};
+    any |= failed[row] = text == nullptr ? 1 : 0;
+    if (text == nullptr) continue;
     if (!a[row].empty()) std::memcpy(text, a[row].data(), a[row].size());
     if (!b[row].empty()) std::memcpy(text + a[row].size(), b[row].data(), b[row].size());
     out[row] = {text, size};

@@ -24,9 +24,15 @@ bool IsMadeOf(const PipelineDefinition& definition, size_t stream, std::string_v
          (derivation.interval && IsMadeOf(definition, derivation.interval->stream, name));
 }
 
+// Failures are counted when the event is applied.
+columns::Column EvaluateUncounted(const Expression& expression, const columns::ColumnBatch& row) {
+  uint64_t failures = 0;
+  return expression.Evaluate(row, failures);
+}
+
 bool Selects(const ViewDefinition& view, const columns::ColumnBatch& row) {
   if (!view.where) return true;
-  const columns::Column condition = view.where->Evaluate(row);
+  const columns::Column condition = EvaluateUncounted(*view.where, row);
   return !condition.IsNull(0) && condition.Bool(0);
 }
 
@@ -67,7 +73,7 @@ base::Result<std::optional<AheadRow>> AheadRow::Of(const PipelineDefinition& def
   cells->arguments.resize(view.arguments.size());
   Texts texts(cells->texts);
   for (size_t i = 0; i < view.arguments.size(); ++i) {
-    const columns::Column argument = view.arguments[i].Evaluate(row);
+    const columns::Column argument = EvaluateUncounted(view.arguments[i], row);
     ArgumentBlock& block = cells->arguments[i];
     block.valid = GatherValid(argument, kRow);
     if (argument.type() == columns::Type::kBool) {

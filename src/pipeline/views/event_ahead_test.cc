@@ -132,5 +132,33 @@ TEST(EventAhead, AViewThatExcludesItDoesNotCountIt) {
   }
 }
 
+// The applier counts them, once.
+TEST(EventAhead, FailuresAreNotCounted) {
+  std::shared_ptr<PipelineDefinition> pipeline = EventsPipeline();
+  const columns::SchemaRef schema = pipeline->streams[0].schema();
+  pipeline->views.clear();
+  pipeline->views.push_back(MakeView(schema, "view", {kKey}, {60},
+                                     {{"sum", AggregateKind::kSum, "CAST(s AS BIGINT)", ""}}));
+  const ViewDefinition& view = pipeline->views[0];
+  ManualClock clock;
+  base::MemoryBudget budget{1ULL << 40};
+  ViewSet views(pipeline, budget, clock);
+  views.BindStream(0, kStream);
+  std::vector<Event> events = {{.key = "key-0", .at = 1'000'000 * kSecond, .s = "no number"}};
+  const log::EpochRef epoch = ToEpoch(schema, 1, events[0].at, events);
+  views.Apply({&epoch, 1});
+  EXPECT_EQ(view.arguments[0].errors(), 1U);
+  const columns::KeyBytes key = KeyOf(view, "key-0", {});
+  const EventAhead ahead{pipeline->streams[0].name, ToBatch(schema, events)};
+  EXPECT_TRUE(views.GetAhead(*views.PinNewest(), 0, key, {events[0].at}, ahead).has_value());
+  EXPECT_EQ(view.arguments[0].errors(), 1U);
+  KeyRowsBuilder explained(view, pipeline->streams[0], key);
+  const columns::Position position = columns::Position::Of(epoch->id, 0);
+  const int64_t known_at = 0;
+  explained.Add(*epoch->RowsOf(kStream), {&position, 1}, {&known_at, 1});
+  EXPECT_EQ(explained.Finish().size(), 1U);
+  EXPECT_EQ(view.arguments[0].errors(), 1U);
+}
+
 }  // namespace
 }  // namespace headrace::pipeline

@@ -114,7 +114,9 @@ void KeyRowsBuilder::Add(const columns::ColumnBatch& rows,
   if (of_key.empty()) return;
   const columns::ColumnBatch batch = all.Take(of_key);
   const auto times = batch.column(stream_.timing.event_time_field).Int64s();
-  const columns::Column where = view_.where ? view_.where->Evaluate(batch) : columns::Column();
+  uint64_t failures = 0;  // were counted when the rows were applied
+  const columns::Column where =
+      view_.where ? view_.where->Evaluate(batch, failures) : columns::Column();
   for (uint32_t row = 0; row < batch.rows(); ++row) {
     rows_.times.push_back(times[row]);
     rows_.positions.push_back(positions[of_key[row]]);
@@ -122,7 +124,8 @@ void KeyRowsBuilder::Add(const columns::ColumnBatch& rows,
     rows_.of_view.push_back(!view_.where || (!where.IsNull(row) && where.Bool(row)) ? 1 : 0);
   }
   std::vector<columns::Column> arguments;
-  for (const Expression& argument : view_.arguments) arguments.push_back(argument.Evaluate(batch));
+  for (const Expression& argument : view_.arguments)
+    arguments.push_back(argument.Evaluate(batch, failures));
   parts_.emplace_back(schema_, batch.rows(), std::move(arguments));
 }
 

@@ -337,6 +337,13 @@ bool FeatureReader::Quantile(const YamlNode& node, const Parts& parts, Aggregate
   if (parts.arguments.size() < 3) return true;
   const auto error = ErrorIn(node, parts.arguments[2], 0x1p-20, 0.25, "0.0001% to 25%");
   if (!error) return false;
+  // With each fold the buckets of all its time are read and written: there must not be millions.
+  if (view_.lifetime() && *error < 0.001) {
+    Fail(DiagnosticCode::kLifetimeView, node, parts.arguments[2],
+         "without a window the error of quantile() is from 0.1% to 25%",
+         "say error 0.1%, or put it into a view with `over`");
+    return false;
+  }
   spec.quantile_bits = 1;
   while (std::ldexp(1.0, -spec.quantile_bits) > *error) ++spec.quantile_bits;
   return true;

@@ -41,7 +41,8 @@ constexpr std::array kRows = {
     AggregateRow{
         AggregateKind::kQuantile, "quantile", "approx_percentile approx_quantile", Takes::kNumber,
         Parameter::kRank, "float64", "NULL", Algebra::kInvertible, Tiles::kOfAllTime,
-        "1 % relative unless said, 0.0001 % to 25 %; integers below 2 / error are exact",
+        "1 % relative unless said, 0.0001 % to 25 % (from 0.1 % without `over`); integers below 2 "
+        "/ error are exact",
         "The value at the nearest rank in (0, 1]: log-spaced buckets on both sides of zero, "
         "answered by the edge nearest zero.",
         "quantile(items, 0.9, error 1%)", "4.0"},

@@ -2,8 +2,9 @@
 // question ends at or after.
 // 1. When the open chunk is full, and rows lie close enough in the key's first chunk or where the
 // newest boundary is, all rows before that are counted, and the tiles that they are in;
-// 2. if these would be smaller, what is accumulated over each tile's rows is put behind the tiles
-// that are there, and all rows before the boundary count as gone;
+// 2. if these would be smaller, which is tried again only when there are half as many rows more,
+// what is accumulated over each tile's rows is put behind the tiles that are there, and all rows
+// before the boundary count as gone;
 // 3. chunks without any others are dropped. Of a chunk that has some, readers pass over those that
 // are gone.
 // 4. A row that comes late, before the boundary, is added to its tile, in a copy of the run.
@@ -32,6 +33,7 @@ struct RowStore::Foldable {
   int64_t until;
   size_t rows = 0;
   size_t tiles = 0;
+  size_t bytes = 0;  // of the rows, without bits
 };
 
 // The newest that every question ends at or after.
@@ -53,6 +55,8 @@ RowStore::Foldable RowStore::FindFoldable(const Edit& edit) const {
         static_cast<uint32_t>(std::lower_bound(times + begin, times + count, found.until) - times);
     if (begin < end) found.parts.push_back({chunk, begin, end});
     found.rows += end - begin;
+    found.bytes += (end - begin) * layout_.row_bytes();
+    if (layout_.has_text()) found.bytes += chunk->TextBytes(layout_, begin, end);
     for (uint32_t row = begin; row < end; ++row) {
       const int64_t start = tiles_->layout.StartOf(times[row]);
       found.tiles += start != tile ? 1 : 0;
@@ -93,7 +97,7 @@ bool RowStore::FoldPays(const Edit& edit, const Foldable& rows) const {
   const size_t run = has_run ? 0 : sizeof(TileRun) + sizeof(TileArray);
   // Of a view without windows the one tile is there already.
   const size_t tiles = has_run && !retention_.horizon ? 0 : rows.tiles;
-  return run + tiles * tiles_->layout.tile_bytes() < rows.rows * layout_.row_bytes();
+  return run + tiles * tiles_->layout.tile_bytes() < rows.bytes;
 }
 
 std::vector<TileDraft> RowStore::DraftTiles(const Edit& edit, const Foldable& rows) {
@@ -135,19 +139,33 @@ std::optional<TileFigures> RowStore::tile_figures() const {
   return TileFigures{.bytes = tiles_->bytes.load(std::memory_order_relaxed),
                      .folds = tiles_->folds.load(std::memory_order_relaxed),
                      .rows = tiles_->folded_rows.load(std::memory_order_relaxed),
-                     .late_rows = tiles_->late_rows.load(std::memory_order_relaxed)};
+                     .late_rows = tiles_->late_rows.load(std::memory_order_relaxed),
+                     .drafted_rows = tiles_->drafted_rows.load(std::memory_order_relaxed)};
+}
+
+// Tiles would take more than these rows: they are looked at again when there are half as many more.
+// Always false.
+bool RowStore::WaitToFold(Edit& edit, const Foldable& rows) const {
+  if (retention_.horizon)
+    edit.image.fold_wait = static_cast<uint32_t>(rows.rows / (2 * RowChunk::kCapacityMax));
+  return false;
 }
 
 // True when it was done.
 bool RowStore::Fold(Edit& edit) {
   RowImage& image = edit.image;
   if (tiles_ == nullptr || (image.tree.empty() && image.open_count < kFoldRowsMin)) return false;
+  if (image.fold_wait > 0) {
+    --image.fold_wait;
+    return false;
+  }
   if (retention_.horizon && !MayFold(edit, BoundaryOf(edit))) return false;
   const Foldable rows = FindFoldable(edit);
-  if (!FoldPays(edit, rows)) return false;
+  if (!FoldPays(edit, rows)) return WaitToFold(edit, rows);
   const std::vector<TileDraft> drafts = DraftTiles(edit, rows);
-  if (retention_.horizon && tiles_->writer.BytesOf(drafts) >= rows.rows * layout_.row_bytes())
-    return false;
+  tiles_->drafted_rows.fetch_add(rows.rows, std::memory_order_relaxed);
+  if (retention_.horizon && tiles_->writer.BytesOf(drafts) >= rows.bytes)
+    return WaitToFold(edit, rows);
   image.tiles = tiles_->writer.Put(image.tiles, drafts, rows.until, edit.step);
   tiles_->folds.fetch_add(1, std::memory_order_relaxed);
   tiles_->folded_rows.fetch_add(rows.rows, std::memory_order_relaxed);

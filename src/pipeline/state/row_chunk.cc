@@ -54,6 +54,17 @@ const uint64_t* RowChunk::positions(const ChunkLayout& layout) const {
   return At<const uint64_t>(ColumnOffset(layout, 1));
 }
 
+size_t RowChunk::TextBytes(const ChunkLayout& layout, uint32_t begin, uint32_t end) const {
+  size_t bytes = 0;
+  for (size_t i = 0; i < layout.arguments(); ++i) {
+    if (layout.kind(i) != CellKind::kText) continue;
+    const uint64_t* cell = cells(layout, i);
+    for (uint32_t row = begin; row < end; ++row)
+      if (TextCell::IsOutside(cell[row])) bytes += TextCell::BlobBytes(TextCell::Read(cell[row]));
+  }
+  return bytes;
+}
+
 const uint64_t* RowChunk::cells(const ChunkLayout& layout, size_t argument) const {
   if (layout.kind(argument) == CellKind::kBool) return nullptr;
   return At<const uint64_t>(ColumnOffset(layout, 2 + layout.cell_column_[argument]));

@@ -95,6 +95,8 @@ class RowChunk {
 
   const int64_t* times(const ChunkLayout& layout) const;
   const uint64_t* positions(const ChunkLayout& layout) const;
+  // What rows [begin, end) have outside of the chunk.
+  size_t TextBytes(const ChunkLayout& layout, uint32_t begin, uint32_t end) const;
   // Null for a bool.
   const uint64_t* cells(const ChunkLayout& layout, size_t argument) const;
   // Asks for the times of the first `rows` rows and for some of their cells, without looking at the

@@ -193,11 +193,12 @@ const KeyPast* RowStore::PastOf(const RowImage& image, const KeyPast* before) {
                        image.dropped_time == RowImage::kNever &&
                        image.first_time == image.open->times(layout_)[0];
   if (in_rows) return nullptr;
-  const bool has_oldest = !tiles_ && !image.tree.empty();
+  int64_t oldest_until = image.tree.empty() ? RowImage::kNever : image.oldest_until;
+  if (tiles_) oldest_until = image.fold_wait;
   const KeyPast past{.tree = image.tree,
                      .first_time = image.first_time,
                      .dropped_time = image.dropped_time,
-                     .oldest_until = has_oldest ? image.oldest_until : RowImage::kNever,
+                     .oldest_until = oldest_until,
                      .tiles = image.tiles};
   if (before != nullptr && *before == past) return before;
   Charge(sizeof(KeyPast));

@@ -50,6 +50,7 @@ struct TileFigures {
   uint64_t folds = 0;      // times at which rows of a key became tiles
   uint64_t rows = 0;       // that did
   uint64_t late_rows = 0;  // that came for a tile that was there: each time its key's run is copied
+  uint64_t drafted_rows = 0;  // that tiles were made of to see what they take, each time again
 };
 
 // One thread writes; any thread finds, holding a pin.
@@ -174,8 +175,9 @@ class RowStore {
   static std::vector<Piece> ChunksOf(const RowImage& image);
 
   // folding.cc
-  bool Fold(Edit& edit);
   struct Foldable;
+  bool Fold(Edit& edit);
+  bool WaitToFold(Edit& edit, const Foldable& rows) const;
   int64_t BoundaryOf(const Edit& edit) const;
   bool IsDense(const Piece& piece) const;
   bool MayFold(const Edit& edit, int64_t until) const;
@@ -214,6 +216,7 @@ class RowStore {
     std::atomic<uint64_t> folds{0};
     std::atomic<uint64_t> folded_rows{0};
     std::atomic<uint64_t> late_rows{0};
+    std::atomic<uint64_t> drafted_rows{0};
   };
   std::unique_ptr<Tiles> tiles_;
   std::atomic<PageTable*> pages_{nullptr};

@@ -26,6 +26,7 @@ struct RowImage {
   RowTree tree;
   RowChunk* open = nullptr;  // has rows; null: the key has none
   uint32_t open_count = 0;
+  uint32_t fold_wait = 0;  // full chunks before rows that took less than their tiles are looked at
   int64_t first_time = std::numeric_limits<int64_t>::max();  // earliest event time the key ever had
   int64_t dropped_time = kNever;  // latest event time among rows that were dropped
   int64_t newest_time = kNever;   // of the last row, if there is one
@@ -46,7 +47,7 @@ struct KeyPast {
   RowTree tree;
   int64_t first_time;
   int64_t dropped_time;
-  int64_t oldest_until;  // if there is a tree, and no tiles in the view
+  int64_t oldest_until;  // if there is a tree; of a view with tiles: fold_wait
   const TileRun* tiles;
 
   bool operator==(const KeyPast&) const = default;
@@ -140,8 +141,11 @@ class StateRow {
       image.tree = past->tree;
       image.first_time = past->first_time;
       image.dropped_time = past->dropped_time;
-      image.oldest_until = past->oldest_until;
       image.tiles = past->tiles;
+      if (tiled == Tiled::kNo)
+        image.oldest_until = past->oldest_until;
+      else
+        image.fold_wait = static_cast<uint32_t>(past->oldest_until);
     }
     if (image.tree.empty() && tiled == Tiled::kNo) image.oldest_until = image.newest_time;
     return image;

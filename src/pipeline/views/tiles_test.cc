@@ -146,6 +146,55 @@ TEST(Tiles, NeverTakeMoreThanRows) {
   EXPECT_LE(status[1].bytes, status[0].bytes);
 }
 
+// Sets of different rows have the same long texts once more each: they take more than the rows.
+// Those of one set take less, since the texts of rows are not in their chunks either.
+TEST(Tiles, AreDraftedAgainWhenThereAreHalfAsManyRowsMore) {
+  constexpr size_t kRows = 6'000;
+  const auto distinct = [](std::string name, std::string where) {
+    return Feature{.name = std::move(name),
+                   .kind = AggregateKind::kCountDistinct,
+                   .argument = "s",
+                   .where = std::move(where)};
+  };
+  const columns::SchemaRef schema = EventsPipeline()->streams[0].schema();
+  const std::vector<Feature> one = {distinct("all", "")};
+  const std::vector<Feature> several = {distinct("all", ""), distinct("b", "b"),
+                                        distinct("some", "x > 10"), distinct("few", "x > 480")};
+  const auto fed_with = [&](ViewDefinition view) {
+    auto of_view = EventsPipeline();
+    of_view->views.clear();
+    of_view->views.push_back(std::move(view));
+    auto fed = std::make_unique<Fed>(of_view);
+    int64_t now = 1'000'000 * kSecond;
+    for (size_t epoch = 0; epoch < kRows / 100; ++epoch) {
+      std::vector<Event> events;
+      for (size_t i = 0; i < 100; ++i) {
+        now += kSecond / 10;
+        const std::string number = std::to_string(1'000'000 + epoch * 100 + i);
+        events.push_back(
+            {.key = "key-0", .at = now, .x = 500, .b = true, .s = number + std::string(29, 'u')});
+      }
+      fed->Apply(std::move(events), now);
+    }
+    EXPECT_EQ(fed->Ask(0, "key-0", now).values[0].ToJson(), std::to_string(kRows));
+    return fed;
+  };
+  const auto memory = [](const Fed& fed) {
+    return fed.budget.used_bytes(base::MemoryAccount::kState);
+  };
+  const auto exact = fed_with(MakeView(schema, "exact", {kKey}, {3600}, one));
+  const auto of_one = fed_with(Coarse(MakeView(schema, "one", {kKey}, {3600}, one), 20'000));
+  EXPECT_LT(of_one->views.status()[0].rows, kRows / 2);
+  EXPECT_LT(memory(*of_one), memory(*exact));
+  const auto of_several =
+      fed_with(Coarse(MakeView(schema, "several", {kKey}, {3600}, several), 20'000));
+  const ViewStatus status = of_several->views.status()[0];
+  EXPECT_EQ(status.rows, kRows);
+  EXPECT_EQ(status.tiles->folds, 0U);
+  EXPECT_GT(status.tiles->drafted_rows, kRows / 2);
+  EXPECT_LT(status.tiles->drafted_rows, 5 * kRows);
+}
+
 // Nobody asks for a key again, and no row comes: its total takes its rows' place all the same.
 TEST(Tiles, OfAWholeLifeAlsoOfKeysThatFellSilent) {
   Fed fed;

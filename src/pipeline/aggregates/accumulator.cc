@@ -264,6 +264,20 @@ void Accumulators::MergeState(const Slot& slot, State& state, const State& other
   AddRange(state, other.least, other.greatest, other.count);
 }
 
+bool Accumulators::NeedsOlderRows() const {
+  for (size_t i = 0; i < states_.size(); ++i) {
+    if (plan_->slots()[i].has_partial()) continue;
+    const auto& more = states_[i].more;
+    if (const auto* newest = std::get_if<KeptRows>(&more); newest != nullptr && newest->is_full())
+      continue;
+    if (const auto* recent = std::get_if<RecentValues>(&more);
+        recent != nullptr && recent->is_full())
+      continue;
+    return true;
+  }
+  return false;
+}
+
 bool Accumulators::AllHaveRows() const {
   return std::all_of(states_.begin(), states_.end(),
                      [](const State& state) { return state.count > 0; });

@@ -118,6 +118,8 @@ class Accumulators {
   //   rate      double(count) or the sum rounded once, divided by the window's seconds
   AggregateResult Result(size_t feature, base::Duration window);
 
+  // Whether a row older than all so far can change a slot without a partial.
+  bool NeedsOlderRows() const;
   // Every slot has at least one row.
   bool AllHaveRows() const;
   void Reset();

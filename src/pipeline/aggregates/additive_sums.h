@@ -85,6 +85,7 @@ class AdditiveSums {
   // Additive slots know no question's time, and all have partials.
   void SetAsOf(base::Timestamp) {}
   void AddWithoutPartial(const RowBlock&, RowMask) {}
+  bool NeedsOlderRows() const { return false; }
   bool AllHaveRows() const { return false; }
 
   bool fit() const { return fit_; }

@@ -25,6 +25,8 @@ class KeptRows {
   // These rows, whose argument is not null.
   void Add(const RowBlock& block, const ArgumentBlock& argument, RowMask rows);
   void Merge(const KeptRows& other);
+  // Of the newest: rows older than all that were added change nothing.
+  bool is_full() const { return end_ == End::kNewest && kept_.size() == limit_; }
   // The cells, by event time, then position.
   std::vector<uint64_t> Cells() const;
   void Reset() { kept_.clear(); }

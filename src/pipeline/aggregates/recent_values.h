@@ -21,6 +21,8 @@ class RecentValues {
   // These rows, whose argument is not null.
   void Add(const RowBlock& block, const ArgumentBlock& argument, RowMask rows);
   void Merge(const RecentValues& other);
+  // Rows older than all that were added change nothing.
+  bool is_full() const { return newest_.size() >= limit_; }
   // The values, ascending.
   std::vector<uint64_t> Cells() const;
   void Reset() { newest_.clear(); }

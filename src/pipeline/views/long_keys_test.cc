@@ -131,5 +131,63 @@ TEST(LongKeys, ManyRowsOfOneTime) {
   CheckAll(replay, served, 21);
 }
 
+std::vector<Feature> NewestValues() {
+  using enum AggregateKind;
+  return {{"rows", kCount, "", ""},
+          {"least_f", kMin, "f", ""},
+          {.name = "last3_x", .kind = kLastN, .argument = "x", .where = {}, .size = 3},
+          {.name = "last9_s", .kind = kLastN, .argument = "s", .where = "b", .size = 9},
+          {.name = "set_i", .kind = kValues, .argument = "i", .where = {}, .size = 4}};
+}
+
+// They are full long before their windows end, and the rows before are passed over: also beside an
+// event that no epoch has, which may be older than rows that are looked at after it.
+TEST(LongKeys, NewestValuesAreReadNoFurther) {
+  std::shared_ptr<PipelineDefinition> pipeline = EventsPipeline();
+  const columns::SchemaRef schema = pipeline->streams[0].schema();
+  pipeline->views.clear();
+  pipeline->views.push_back(MakeView(schema, "newest", {kKey}, {1, 60, 600}, NewestValues()));
+  const ViewDefinition& view = pipeline->views[0];
+  ManualClock clock;
+  base::MemoryBudget budget{1ULL << 40};
+  ViewSet views(pipeline, budget, clock);
+  views.BindStream(0, kStream);
+  std::mt19937_64 random(31);
+  std::vector<Event> rows;
+  int64_t now = 1'000'000 * kSecond;
+  const auto key = KeyOf(view, "key-0", {});
+  for (uint64_t epoch = 1; epoch <= 40; ++epoch) {
+    std::vector<Event> events;
+    for (int row = 0; row < 120; ++row) {
+      now += static_cast<int64_t>(random() % 200'000);
+      Event event = RandomEvent(random, 1);
+      event.at = now - (random() % 8 == 0 ? static_cast<int64_t>(random() % 60) * kSecond : 0);
+      events.push_back(std::move(event));
+    }
+    const log::EpochRef made = ToEpoch(schema, epoch, now, events);
+    rows.insert(rows.end(), events.begin(), events.end());
+    views.Apply({&made, 1});
+    for (int i = 0; i < 6; ++i) {
+      const int64_t as_of = now + static_cast<int64_t>(random() % 60 - 20) * kSecond;
+      const auto pin = views.PinNewest();
+      ASSERT_EQ(Difference(view, *views.Get(*pin, 0, key, {as_of}),
+                           NaiveAnswer(view, NewestValues(), rows, "key-0", {}, as_of)),
+                "")
+          << epoch;
+      Event ahead = RandomEvent(random, 1);
+      ahead.at = now - static_cast<int64_t>(random() % 90) * kSecond;
+      ahead.position = columns::Position::Of({epoch + 1}, 0).packed;
+      std::vector<Event> with = rows;
+      with.push_back(ahead);
+      ASSERT_EQ(Difference(view,
+                           *views.GetAhead(*pin, 0, key, {as_of},
+                                           {pipeline->streams[0].name, ToBatch(schema, {ahead})}),
+                           NaiveAnswer(view, NewestValues(), with, "key-0", {}, as_of)),
+                "")
+          << epoch;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headrace::pipeline

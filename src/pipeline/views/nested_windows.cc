@@ -43,8 +43,9 @@ NestedWindows<Answer>::NestedWindows(const WindowOutputs& outputs, const Aggrega
       end_time_(outputs.EndOf(pass, as_of)),
       tiles_(tiles),
       ahead_(ahead),
+      counts_ahead_(ahead != nullptr),
       // Added before rows that may be newer, it must not keep them from being looked at.
-      only_newest_(plan.only_newest() && ahead == nullptr) {
+      only_newest_(plan.only_newest() && !counts_ahead_) {
   const Window* first = outputs.KindOf(windows_.front());
   if (first != nullptr && first->kind == Window::Kind::kLastRows) bound_ = Bound::kRows;
   if (first != nullptr && first->is_session()) bound_ = Bound::kGap;

@@ -67,6 +67,8 @@ class NestedWindows {
   void AddWithoutPartial(const RowBlock& block, RowMask rows) {
     rows_.AddWithoutPartial(block, rows);
   }
+  // Whether older rows than those that were added can change a slot without a partial.
+  bool needs_older_rows() const { return counts_ahead_ || rows_.NeedsOlderRows(); }
   // Closes the windows that have all their rows.
   void CloseFull();
   // No older row is in the open window.
@@ -99,7 +101,8 @@ class NestedWindows {
   const std::span<const size_t> windows_;
   const int64_t end_time_;
   TilesBack tiles_;
-  const RowBlock* ahead_;  // null: there is none, or it was added
+  const RowBlock* ahead_;    // null: there is none, or it was added
+  const bool counts_ahead_;  // it may be older than rows that are added after it
   const bool only_newest_;
   Bound bound_ = Bound::kTime;
   size_t next_ = 0;                    // of windows_, the one that is open

@@ -131,6 +131,7 @@ void TreePass<Answer>::Stretch(const TreeNode& node, uint32_t level, uint32_t fi
 
 template <typename Answer>
 void TreePass<Answer>::RereadChild(const TreeNode& node, uint32_t level, uint32_t index) {
+  if (!windows_.needs_older_rows()) return;
   if (level == 0) {
     const RowChunk& chunk = *node.chunk(index);
     return windows_.AddWithoutPartial(chunk.Block(layout_, arguments_), RowsBelow(chunk.count()));

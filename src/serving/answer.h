@@ -132,6 +132,11 @@ struct AnswerLimits {
   size_t waiters_max = 10'000;  // requests waiting for an epoch; more get kResourceExhausted
   std::chrono::milliseconds wait_max{60'000};  // a longer deadline is cut to this
   int revoked_retries = 3;                     // pins taken away before the answer is kUnavailable
+  // Answers at once that were begun anew and are read under a hold, so that they end however fast
+  // the state moves on; others are read under pins again. Longer than `held_read_max`, between two
+  // keys: kUnavailable.
+  size_t held_reads_max = 8;
+  std::chrono::milliseconds held_read_max{1000};
 };
 
 // Says that a request has more rows than AnswerLimits::rows_max.

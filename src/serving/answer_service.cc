@@ -3,7 +3,9 @@
 // features.
 // 2. Its input columns, each value converted to its column's type.
 // 3. One pin; for each row the key of each view, one Get a view, then the on-request features.
-// 4. If the pin was taken away meanwhile, all of it again under a new one.
+// 4. If the pin was taken away meanwhile, all of it again under a new one. Where the keys' rows are
+// is then looked up first, and the pin made a hold: the applier takes no version away any more, and
+// does not free the memory meanwhile.
 #include <algorithm>
 #include <mutex>
 #include <shared_mutex>
@@ -51,6 +53,14 @@ base::Duration LagOf(const pipeline::ViewSet& views, const pipeline::Pin& pin, c
   return std::max(base::Duration(0), as_of - std::max(progress, base::Timestamp{0}));
 }
 
+std::unexpected<base::Error> TooLongUnderHold(std::chrono::milliseconds most) {
+  return base::Fail(
+      ErrorCode::kUnavailable,
+      fmt::format("the answer takes longer than {} ms to read while rows come: ask for "
+                  "fewer keys at once",
+                  most.count()));
+}
+
 // The plan's inputs, converted, in the plan's order.
 struct BoundInputs {
   size_t rows = 0;
@@ -66,7 +76,32 @@ struct RowScratch {
   // Of kRowsAhead rows, those of a row for each view side by side.
   std::vector<columns::KeyBytes> keys;
   std::vector<pipeline::ViewSet::ViewKey> asked;
+  std::vector<pipeline::ViewSet::FoundKey> found;  // of all rows, of a read under a hold
 };
+
+// A place among the reads under a hold, if there is one.
+class HeldPlace {
+ public:
+  HeldPlace() = default;
+  HeldPlace(std::atomic<size_t>& taken, size_t most) {
+    if (taken.fetch_add(1, std::memory_order_relaxed) < most)
+      taken_ = &taken;
+    else
+      taken.fetch_sub(1, std::memory_order_relaxed);
+  }
+  HeldPlace(HeldPlace&& other) noexcept : taken_(std::exchange(other.taken_, nullptr)) {}
+  HeldPlace& operator=(HeldPlace&&) = delete;
+  ~HeldPlace() {
+    if (taken_ != nullptr) taken_->fetch_sub(1, std::memory_order_relaxed);
+  }
+  bool is_taken() const { return taken_ != nullptr; }
+
+ private:
+  std::atomic<size_t>* taken_ = nullptr;
+};
+
+// Whether a read looks its keys up first and then holds what it found.
+enum class Under : uint8_t { kPin, kHold };
 
 void KeepOnly(size_t output, pipeline::ViewAnswer& answer) {
   for (size_t i = 0; i < answer.values.size(); ++i)
@@ -194,24 +229,33 @@ class PinnedAnswerService final : public AnswerService {
   };
   base::Result<Read> ReadOnce(const CompiledDefinition& compiled, const AnswerPlan& plan,
                               const BoundInputs& inputs, const FeatureQuery& query,
-                              FeatureAnswer& answer);
+                              FeatureAnswer& answer, Under under);
+  // For a read whose pins were taken away so often.
+  HeldPlace PlaceAfter(int revoked) {
+    if (revoked == 0) return {};
+    return {held_reads_, limits_.held_reads_max};
+  }
+  bool TakesTooLong(const pipeline::Pin& pin) const {
+    return pin.is_hold() && sources_.clock->Now() - pin.taken_at() > limits_.held_read_max;
+  }
   void Finish(const CompiledDefinition& compiled, const AnswerPlan& plan, const FeatureQuery& query,
               BoundInputs inputs, FeatureAnswer& answer);
   base::Result<base::MemoryCharge> ChargeAnswer(size_t values);
   base::Result<void> ChargeKeys(uint64_t bytes, KeyAnswers& answers) const;
   base::Result<bool> AnswerUnderPin(const AnswerPlan& plan, const BoundInputs& inputs,
-                                    const FeatureQuery& query, const pipeline::Pin& pin,
-                                    FeatureAnswer& answer);
+                                    const FeatureQuery& query, pipeline::Pin& pin,
+                                    FeatureAnswer& answer, Under under);
   void MakeKeys(const AnswerPlan& plan, const BoundInputs& inputs, const pipeline::Pin& pin,
                 size_t first, RowScratch& scratch) const;
+  bool FindAndHold(const AnswerPlan& plan, const BoundInputs& inputs, pipeline::Pin& pin,
+                   RowScratch& scratch) const;
   base::Result<void> AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
                                const FeatureQuery& query, const pipeline::Pin& pin, size_t row,
                                RowScratch& scratch, FeatureAnswer& answer) const;
   // False when the pin was revoked.
   void Prefetch(const pipeline::Pin& pin, std::span<const KeyQuestion> questions) const;
-  base::Result<bool> AnswerKeysUnderPin(const pipeline::Pin& pin,
-                                        std::span<const KeyQuestion> questions,
-                                        KeyAnswers& answers) const;
+  base::Result<bool> AnswerKeysUnderPin(pipeline::Pin& pin, std::span<const KeyQuestion> questions,
+                                        KeyAnswers& answers, Under under) const;
   base::Result<void> LogKeys(CompiledDefinition& compiled, std::span<const KeyQuestion> questions,
                              const KeyAnswers& answers);
   base::Timestamp AsOf(const FeatureQuery& query, const pipeline::Pin& pin) const {
@@ -230,6 +274,7 @@ class PinnedAnswerService final : public AnswerService {
   CompiledRef compiled_;  // of the newest definition that was asked of; guarded
   base::Histogram serve_us_;
   std::atomic<uint64_t> revoked_{0};
+  std::atomic<size_t> held_reads_{0};
 };
 
 base::Result<AnswerPlanRef> CompiledDefinition::PlanFor(const FeatureQuery& query) {
@@ -293,7 +338,9 @@ base::Result<FeatureAnswer> PinnedAnswerService::AnswerNow(const FeatureQuery& q
     HR_TRY(BoundInputs inputs, Bind(*plan, query, limits_.rows_max));
     HR_TRY(const base::MemoryCharge charge, ChargeAnswer(inputs.rows * plan->row_values));
     FeatureAnswer answer;
-    HR_TRY(const Read read, ReadOnce(*compiled, *plan, inputs, query, answer));
+    const HeldPlace place = PlaceAfter(revoked);
+    const Under under = place.is_taken() ? Under::kHold : Under::kPin;
+    HR_TRY(const Read read, ReadOnce(*compiled, *plan, inputs, query, answer, under));
     if (read.held) {
       if (query.ahead && !query.ahead->is_absent(answer.epoch))
         return base::Fail(ErrorCode::kConflict, "the event is in the state by now, or a repeat");
@@ -314,10 +361,10 @@ base::Result<FeatureAnswer> PinnedAnswerService::AnswerNow(const FeatureQuery& q
 // Under one pin, which is given back before anything else is done.
 base::Result<PinnedAnswerService::Read> PinnedAnswerService::ReadOnce(
     const CompiledDefinition& compiled, const AnswerPlan& plan, const BoundInputs& inputs,
-    const FeatureQuery& query, FeatureAnswer& answer) {
-  HR_TRY(const pipeline::Pin pin, sources_.views->PinNewest());
+    const FeatureQuery& query, FeatureAnswer& answer, Under under) {
+  HR_TRY(pipeline::Pin pin, sources_.views->PinNewest());
   if (pin.definition() != compiled.definition()) return Read{false, pin.definition()};
-  HR_TRY(const bool held, AnswerUnderPin(plan, inputs, query, pin, answer));
+  HR_TRY(const bool held, AnswerUnderPin(plan, inputs, query, pin, answer, under));
   return Read{held, nullptr};
 }
 
@@ -356,8 +403,8 @@ base::Result<base::MemoryCharge> PinnedAnswerService::ChargeAnswer(size_t values
 base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
                                                        const BoundInputs& inputs,
                                                        const FeatureQuery& query,
-                                                       const pipeline::Pin& pin,
-                                                       FeatureAnswer& answer) {
+                                                       pipeline::Pin& pin, FeatureAnswer& answer,
+                                                       Under under) {
   answer.epoch = pin.epoch();
   answer.as_of = AsOf(query, pin);
   answer.lag = LagOf(*sources_.views, pin, plan.views, answer.as_of, query.ahead.get());
@@ -373,7 +420,9 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
   answer.statuses.reserve(cells);
   answer.event_times.reserve(cells);
   RowScratch scratch;
+  if (under == Under::kHold && !FindAndHold(plan, inputs, pin, scratch)) return false;
   for (size_t row = 0; row < inputs.rows; ++row) {
+    if (TakesTooLong(pin)) return TooLongUnderHold(limits_.held_read_max);
     if (row % kRowsAhead == 0) MakeKeys(plan, inputs, pin, row, scratch);
     const auto answered = AnswerRow(plan, inputs, query, pin, row, scratch, answer);
     if (pin.revoked()) return false;
@@ -404,7 +453,19 @@ void PinnedAnswerService::MakeKeys(const AnswerPlan& plan, const BoundInputs& in
       scratch.asked.push_back({view.view, *key++});
     }
   }
-  if (scratch.asked.size() > 1) sources_.views->Prefetch(pin, scratch.asked);
+  if (scratch.asked.size() > 1 && !pin.is_hold()) sources_.views->Prefetch(pin, scratch.asked);
+}
+
+// False when the pin was revoked.
+bool PinnedAnswerService::FindAndHold(const AnswerPlan& plan, const BoundInputs& inputs,
+                                      pipeline::Pin& pin, RowScratch& scratch) const {
+  scratch.found.reserve(inputs.rows * plan.views.size());
+  for (size_t row = 0; row < inputs.rows; row += kRowsAhead) {
+    MakeKeys(plan, inputs, pin, row, scratch);
+    for (const auto& [view, key] : scratch.asked)
+      scratch.found.push_back(sources_.views->Find(pin, view, key));
+  }
+  return pin.TurnIntoHold();
 }
 
 base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
@@ -416,12 +477,14 @@ base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const 
   views.clear();
   const size_t first_key = row % kRowsAhead * plan.views.size();
   for (size_t i = 0; i < plan.views.size(); ++i) {
+    const size_t view = plan.views[i].view;
+    const columns::KeyBytes& key = scratch.keys[first_key + i];
+    const auto found = pin.is_hold() ? scratch.found[row * plan.views.size() + i]
+                                     : sources_.views->Find(pin, view, key);
     HR_TRY(pipeline::ViewAnswer got,
-           query.ahead
-               ? sources_.views->GetAhead(pin, plan.views[i].view, scratch.keys[first_key + i],
-                                          answer.as_of, query.ahead->event)
-               : sources_.views->Get(pin, plan.views[i].view, scratch.keys[first_key + i],
-                                     answer.as_of, query.own));
+           query.ahead ? sources_.views->AnswerAhead(pin, view, key, found, answer.as_of,
+                                                     query.ahead->event)
+                       : sources_.views->Answer(pin, view, found, answer.as_of, query.own));
     views.push_back(std::move(got));
   }
   const auto read = [&](const PlanSource& source) -> FeatureValue {
@@ -477,18 +540,29 @@ void PinnedAnswerService::Expect(const pipeline::PipelineDefinition& definition,
   if (pin && pin->definition().get() == &definition) Prefetch(*pin, questions);
 }
 
-base::Result<bool> PinnedAnswerService::AnswerKeysUnderPin(const pipeline::Pin& pin,
+base::Result<bool> PinnedAnswerService::AnswerKeysUnderPin(pipeline::Pin& pin,
                                                            std::span<const KeyQuestion> questions,
-                                                           KeyAnswers& answers) const {
+                                                           KeyAnswers& answers, Under under) const {
   answers.epoch = pin.epoch();
   answers.as_of = NowOf(pin);
   answers.lag = LagOf(*sources_.views, pin, questions, answers.as_of);
   if (questions.size() > 1) Prefetch(pin, questions);
+  std::vector<pipeline::ViewSet::FoundKey> held;
+  if (under == Under::kHold) {
+    held.reserve(questions.size());
+    for (const KeyQuestion& question : questions)
+      held.push_back(sources_.views->Find(pin, question.view, question.key));
+    if (!pin.TurnIntoHold()) return false;
+  }
   answers.views.clear();
   answers.views.reserve(questions.size());
   uint64_t bytes = 0;
-  for (const KeyQuestion& question : questions) {
-    auto got = sources_.views->Get(pin, question.view, question.key, answers.as_of);
+  for (size_t i = 0; i < questions.size(); ++i) {
+    const KeyQuestion& question = questions[i];
+    if (TakesTooLong(pin)) return TooLongUnderHold(limits_.held_read_max);
+    const auto found =
+        pin.is_hold() ? held[i] : sources_.views->Find(pin, question.view, question.key);
+    auto got = sources_.views->Answer(pin, question.view, found, answers.as_of);
     if (pin.revoked()) return false;
     if (!got) return base::Fail(std::move(got).error());
     if (question.only && !sources_.on_answer) KeepOnly(*question.only, *got);
@@ -516,10 +590,12 @@ base::Result<std::optional<KeyAnswers>> PinnedAnswerService::AnswerKeys(
   KeyAnswers answers;
   for (int revoked = 0; revoked <= limits_.revoked_retries; ++revoked) {
     {
-      HR_TRY(const pipeline::Pin pin, sources_.views->PinNewest());
+      const HeldPlace place = PlaceAfter(revoked);
+      const Under under = place.is_taken() ? Under::kHold : Under::kPin;
+      HR_TRY(pipeline::Pin pin, sources_.views->PinNewest());
       if (!begin) begin = pin.taken_at();
       if (pin.definition().get() != &definition) return std::nullopt;
-      HR_TRY(const bool held, AnswerKeysUnderPin(pin, questions, answers));
+      HR_TRY(const bool held, AnswerKeysUnderPin(pin, questions, answers, under));
       if (!held) {
         revoked_.fetch_add(1, std::memory_order_relaxed);
         continue;

@@ -1,5 +1,8 @@
+#include <thread>
+
 #include <gtest/gtest.h>
 
+#include "columns/key.h"
 #include "serving/answer.h"
 #include "serving/answer_plan.h"
 #include "serving/testing/served_trips.h"
@@ -261,6 +264,68 @@ TEST(AnswerServiceTest, AsksAgainWhenThePinIsTakenAway) {
   EXPECT_EQ(trips.service->revoked_pins(), 2);
   moves = 100;
   EXPECT_EQ(ErrorOf(trips.service->Answer(query)).code(), ErrorCode::kUnavailable);
+}
+
+// A key whose rows take long to read, and a thread that applies others meanwhile: each epoch takes
+// away the pins of those before the one before it, as the applier does of pins that are held too
+// long.
+class HotKeyTest : public ::testing::Test {
+ protected:
+  explicit HotKeyTest(AnswerLimits limits = {}) : trips_(ClockOf::kEvents, limits) {
+    constexpr int kEpochs = 20;
+    for (int epoch = 0; epoch < kEpochs; ++epoch) {
+      std::vector<testing::Trip> rows;
+      for (int i = 0; i < 10'000; ++i)
+        rows.push_back({0, "ORD", "ATL", i % 4 == 0 ? i : i % 2, 10});
+      trips_.Apply(rows);
+    }
+    query_.features = {"often.drivers_24h"};
+    query_.inputs = {{"origin", {Value::String("ORD")}}};
+    question_.view = *trips_.definition->ViewNamed("often");
+    columns::AppendKeyValue(question_.key, Value::String("ORD"));
+    applier_ = std::jthread([this](const std::stop_token& stop) {
+      while (!stop.stop_requested()) trips_.Apply({{0, "SFO", "ATL", 1, 10}});
+    });
+  }
+
+  ServedTrips trips_;
+  FeatureQuery query_;
+  KeyQuestion question_;
+  std::jthread applier_;
+};
+
+TEST_F(HotKeyTest, AnswersWhatTakesLongerThanAPinMayLast) {
+  for (int i = 0; i < 50 || (i < 1'000 && trips_.service->revoked_pins() < 4); ++i) {
+    ASSERT_EQ(Text(Must(trips_.service->Answer(query_))), "often.drivers_24h=[1,0]");
+    const auto keys = trips_.service->AnswerKeys(*trips_.definition, {&question_, 1});
+    ASSERT_TRUE(keys.has_value()) << keys.error().ToString();
+    ASSERT_EQ((*keys)->views[0].values[0].ToJson(), "[1,0]");
+  }
+  EXPECT_GE(trips_.service->revoked_pins(), 4U);
+}
+
+class NoHoldsTest : public HotKeyTest {
+ protected:
+  NoHoldsTest() : HotKeyTest({.held_reads_max = 0}) {}
+};
+
+TEST_F(NoHoldsTest, BeyondTheirNumberReadsAreRefusedRetryably) {
+  base::Result<FeatureAnswer> answer = trips_.service->Answer(query_);
+  for (int i = 0; i < 1'000 && answer; ++i) answer = trips_.service->Answer(query_);
+  EXPECT_EQ(ErrorOf(answer).code(), ErrorCode::kUnavailable);
+}
+
+class ShortHoldsTest : public HotKeyTest {
+ protected:
+  ShortHoldsTest() : HotKeyTest({.held_read_max = std::chrono::milliseconds(-1)}) {}
+};
+
+TEST_F(ShortHoldsTest, LongerOnesAreRefusedRetryably) {
+  base::Result<FeatureAnswer> answer = trips_.service->Answer(query_);
+  for (int i = 0; i < 1'000 && answer; ++i) answer = trips_.service->Answer(query_);
+  const base::Error error = ErrorOf(answer);
+  EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+  EXPECT_NE(error.message().find("fewer keys"), std::string::npos) << error.ToString();
 }
 
 class WaitingTest : public ::testing::Test {

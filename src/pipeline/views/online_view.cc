@@ -194,17 +194,16 @@ bool OnlineView::IsCaptured(uint32_t number, base::EpochId epoch) const {
   return page < captured_.size() && epoch <= captured_[page];
 }
 
-ViewAnswer OnlineView::Answer(uint32_t number, Step step, base::Timestamp as_of,
+ViewAnswer OnlineView::Answer(const RowImage& image, base::Timestamp as_of,
                               const std::optional<LeftOutRow>& without) const {
-  const auto image = store_.Find(number, step);
-  if (!image || image->first_time > as_of.us) return NotFound();
+  if (image.first_time > as_of.us) return NotFound();
   std::vector<ArgumentBlock> arguments(store_.layout().arguments());
   Accumulators scratch(plan_);
   ViewAnswer answer = NotFound();
   FoundRow found;
   if (without) {
-    const TilesBack tiles = store_.TilesOf(*image);
-    found = FindLeftOut(store_.layout(), *image, tiles.empty() ? RowImage::kNever : tiles.until(),
+    const TilesBack tiles = store_.TilesOf(image);
+    found = FindLeftOut(store_.layout(), image, tiles.empty() ? RowImage::kNever : tiles.until(),
                         *without);
   }
   if (found.where == FoundRow::Where::kUnclear) {
@@ -212,23 +211,19 @@ ViewAnswer OnlineView::Answer(uint32_t number, Step step, base::Timestamp as_of,
     return answer;
   }
   if (found.where == FoundRow::Where::kNowhere || without->time > as_of.us) {
-    Fill(*image, as_of, scratch, arguments.data(), answer);
+    Fill(image, as_of, scratch, arguments.data(), answer);
     return answer;
   }
   const int64_t newest =
-      std::max(NewestWithout(*image, as_of, found, without->time), image->dropped_time);
+      std::max(NewestWithout(image, as_of, found, without->time), image.dropped_time);
   if (newest == RowImage::kNever) return answer;
-  Fill(*image, as_of, scratch, arguments.data(), answer, &found);
+  Fill(image, as_of, scratch, arguments.data(), answer, &found);
   outputs_.WriteEventTime({newest}, as_of, answer);
   return answer;
 }
 
-std::optional<ViewAnswer> OnlineView::AnswerAhead(std::optional<uint32_t> number, Step step,
-                                                  base::Timestamp as_of,
+std::optional<ViewAnswer> OnlineView::AnswerAhead(const RowImage& image, base::Timestamp as_of,
                                                   const AheadRow& ahead) const {
-  std::optional<RowImage> found;
-  if (number) found = store_.Find(*number, step);
-  const RowImage image = found.value_or(RowImage{});
   ViewAnswer answer = outputs_.NotFound();
   if (std::min(image.first_time, ahead.time()) > as_of.us) return answer;
   if (!outputs_.bounded_by_time() && NewestUpTo(store_.layout(), image, as_of.us) > ahead.time())

@@ -65,14 +65,14 @@ class OnlineView {
   void NoteClock(base::Timestamp clock) { clock_ = std::max(clock_, clock); }
 
   ViewAnswer NotFound() const { return outputs_.NotFound(); }
-  // `without`: a row that does not count. One that can't be told from others makes every output
-  // INVALID.
-  ViewAnswer Answer(uint32_t number, Step step, base::Timestamp as_of,
+  // The answer of a key's version. `without`: a row that does not count. One that can't be told
+  // from others makes every output INVALID.
+  ViewAnswer Answer(const RowImage& image, base::Timestamp as_of,
                     const std::optional<LeftOutRow>& without = std::nullopt) const;
   // The answer that there will be when `ahead` is applied, and nothing else. Nothing when that
   // can't be told: there are newer rows, and windows that are not bounded by time alone.
-  std::optional<ViewAnswer> AnswerAhead(std::optional<uint32_t> number, Step step,
-                                        base::Timestamp as_of, const AheadRow& ahead) const;
+  std::optional<ViewAnswer> AnswerAhead(const RowImage& image, base::Timestamp as_of,
+                                        const AheadRow& ahead) const;
   // The key's rows that are not in tiles. Errors: those of CopyRows.
   base::Result<KeyRows> RowsOf(uint32_t number, Step step, size_t rows_max) const;
   // Whether the view has this row, if it is of the view at all, as a row of its own at this clock:

@@ -188,7 +188,7 @@ base::Result<bool> ViewCapture::TakePage() {
       if (const auto image = kept.view.store().Find(number, step))
         page->keys.push_back({static_cast<uint8_t>(number - begin), *image});
     // Taken away in the middle of it: some headers may be of a later step.
-    if (!impl.pins.TurnIntoHold(page->hold.slot_)) continue;
+    if (!page->hold.TurnIntoHold()) continue;
     NoteEpoch(page->hold);
     ++page_number_;
     if (page->keys.empty()) continue;
@@ -222,7 +222,7 @@ base::Result<bool> ViewCapture::WriteKeys(std::vector<uint8_t>& out, size_t unti
       std::next(keys_of_.begin(), static_cast<ptrdiff_t>(entity_))->second->index;
   if (keys_ == nullptr) {
     HR_TRY(Pin pin, PinSame());
-    views_.impl_->pins.TurnIntoHold(pin.slot_);  // a table is whole, of whichever step
+    pin.TurnIntoHold();  // a table is whole, of whichever step
     NoteEpoch(pin);
     keys_ = std::make_unique<Keys>(Keys{.hold = std::move(pin), .walk = {}});
   }

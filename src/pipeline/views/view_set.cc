@@ -372,9 +372,23 @@ void ViewSet::Prefetch(const Pin& pin, std::span<const ViewKey> keys) const {
   }
 }
 
+ViewSet::FoundKey ViewSet::Find(const Pin& pin, size_t view, std::string_view key) const {
+  HR_CHECK(view < pin.table_->views.size(), "no such view");
+  const KeptView& kept = *pin.table_->views[view];
+  const auto number = kept.keys->index.Find(key);
+  if (!number) return {};
+  return FoundKey(kept.view.store().Find(*number, impl_->pins.StepOfSlot(pin.slot_)));
+}
+
 base::Result<ViewAnswer> ViewSet::Get(const Pin& pin, size_t view, std::string_view key,
                                       base::Timestamp as_of,
                                       const std::optional<OwnRow>& own) const {
+  return Answer(pin, view, Find(pin, view, key), as_of, own);
+}
+
+base::Result<ViewAnswer> ViewSet::Answer(const Pin& pin, size_t view, const FoundKey& found,
+                                         base::Timestamp as_of,
+                                         const std::optional<OwnRow>& own) const {
   HR_CHECK(view < pin.table_->views.size(), "no such view");
   const KeptView& kept = *pin.table_->views[view];
   const OnlineView& online = kept.view;
@@ -388,14 +402,12 @@ base::Result<ViewAnswer> ViewSet::Get(const Pin& pin, size_t view, std::string_v
             .With("as_of", base::FormatTimestamp(as_of))
             .With("history", base::FormatDuration(online.definition().history)));
   }
-  const auto number = kept.keys->index.Find(key);
   std::optional<LeftOutRow> without;
   if (own) without = LeftOutOf(*pin.definition(), pin.definition()->views[view], *own);
   const auto kept_row = without ? online.KeptOf(*without, pin.clock()) : OnlineView::Kept::kYes;
   if (kept_row == OnlineView::Kept::kPerhapsNot) return base::Fail(TooOldToLeaveOut(online));
   ViewAnswer answer =
-      number ? online.Answer(*number, impl_->pins.StepOfSlot(pin.slot_), as_of, without)
-             : online.NotFound();
+      found.image_ ? online.Answer(*found.image_, as_of, without) : online.NotFound();
   if (kept_row == OnlineView::Kept::kOutsideWindows && answer.event_time &&
       answer.event_time->us <= without->time)
     return base::Fail(TooOldToLeaveOut(online));  // which row is the newest but for it?
@@ -407,13 +419,18 @@ base::Result<ViewAnswer> ViewSet::Get(const Pin& pin, size_t view, std::string_v
 
 base::Result<ViewAnswer> ViewSet::GetAhead(const Pin& pin, size_t view, std::string_view key,
                                            base::Timestamp as_of, const EventAhead& ahead) const {
+  return AnswerAhead(pin, view, key, Find(pin, view, key), as_of, ahead);
+}
+
+base::Result<ViewAnswer> ViewSet::AnswerAhead(const Pin& pin, size_t view, std::string_view key,
+                                              const FoundKey& found, base::Timestamp as_of,
+                                              const EventAhead& ahead) const {
   HR_CHECK(view < pin.table_->views.size(), "no such view");
   const KeptView& kept = *pin.table_->views[view];
   HR_TRY(const std::optional<AheadRow> row,
          AheadRow::Of(*kept.of, kept.view.definition(), ahead, key));
-  if (!row) return Get(pin, view, key, as_of);
-  auto answer = kept.view.AnswerAhead(kept.keys->index.Find(key), impl_->pins.StepOfSlot(pin.slot_),
-                                      as_of, *row);
+  if (!row) return Answer(pin, view, found, as_of);
+  auto answer = kept.view.AnswerAhead(found.image_.value_or(RowImage{}), as_of, *row);
   if (pin.revoked())
     return base::Fail(base::ErrorCode::kUnavailable,
                       "the read took longer than 5 ms and its version was taken away: retry");
@@ -491,13 +508,19 @@ Pin::Pin(Pin&& other) noexcept
       table_(other.table_),
       epoch_(other.epoch_),
       clock_(other.clock_),
-      taken_at_(other.taken_at_) {}
+      taken_at_(other.taken_at_),
+      is_hold_(other.is_hold_) {}
 
 Pin::~Pin() {
   if (views_ != nullptr) views_->impl_->pins.Release(slot_);
 }
 
-bool Pin::revoked() const { return views_->impl_->pins.revoked(slot_); }
+bool Pin::revoked() const { return !is_hold_ && views_->impl_->pins.revoked(slot_); }
+
+bool Pin::TurnIntoHold() {
+  is_hold_ = is_hold_ || views_->impl_->pins.TurnIntoHold(slot_);
+  return is_hold_;
+}
 
 const PipelineRef& Pin::definition() const { return table_->definition; }
 

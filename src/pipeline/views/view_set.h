@@ -33,8 +33,8 @@ namespace headrace::pipeline {
 class ViewSet;
 struct ViewTable;
 
-// A reader's hold on one version of all views. Short-lived (under 5 ms, else it may be revoked).
-// Not copyable; ends with its scope.
+// A reader's hold on one version of all views. Short-lived (under 5 ms, else it may be revoked), or
+// turned into a hold of memory. Not copyable; ends with its scope.
 class Pin {
  public:
   Pin(Pin&& other) noexcept;
@@ -48,6 +48,11 @@ class Pin {
   // True when the applier took the version away: everything read under this pin must be thrown away
   // (kUnavailable, retry).
   bool revoked() const;
+  // Gives the version up and keeps what ViewSet::Find found under it: from now on it is never
+  // revoked, and nothing else may be read under it. Meanwhile memory that rows are done with is not
+  // freed, in any view. False when the version was taken away before. Its reader only.
+  bool TurnIntoHold();
+  bool is_hold() const { return is_hold_; }
   // The definition that the version is of. Lives as long as the pin.
   const PipelineRef& definition() const;
 
@@ -68,6 +73,7 @@ class Pin {
   base::EpochId epoch_;
   base::Timestamp clock_;
   env::MonotonicTime taken_at_;
+  bool is_hold_ = false;
 };
 
 struct ViewStatus {
@@ -175,6 +181,25 @@ class ViewSet {
   // Asks for the memory that Get will look at for these keys, all at once: what would be waited for
   // one after the other. Says nothing of them.
   void Prefetch(const Pin& pin, std::span<const ViewKey> keys) const;
+  // What Answer and AnswerAhead read: where the key's rows are. Lives as long as the pin. `view`
+  // indexes the definition's views; `key` is columns::KeyBytes of its `by` fields.
+  class FoundKey {
+   public:
+    FoundKey() = default;
+
+   private:
+    friend class ViewSet;
+    explicit FoundKey(std::optional<RowImage> image) : image_(std::move(image)) {}
+    std::optional<RowImage> image_;  // nothing: no such key
+  };
+  FoundKey Find(const Pin& pin, size_t view, std::string_view key) const;
+  // Get and GetAhead of a key that was found under this pin, a hold by now or not.
+  base::Result<ViewAnswer> Answer(const Pin& pin, size_t view, const FoundKey& found,
+                                  base::Timestamp as_of,
+                                  const std::optional<OwnRow>& own = std::nullopt) const;
+  base::Result<ViewAnswer> AnswerAhead(const Pin& pin, size_t view, std::string_view key,
+                                       const FoundKey& found, base::Timestamp as_of,
+                                       const EventAhead& ahead) const;
   // The key's features. `view` indexes the definition's views; `key` is columns::KeyBytes of its
   // `by` fields. as_of must be >= pin.clock() - the view's history, else kFailedPrecondition (ask
   // the offline path). The answer is worthless if pin.revoked() afterwards.

@@ -52,7 +52,8 @@ struct Trip {
 
 enum class ClockOf : uint8_t { kEvents, kWall };
 
-// Views origin (1h, 24h), route (24h), driver (1h, ttl 2h) and seen (a list, 24h) of one stream;
+// Views origin (1h, 24h), route (24h), driver (1h, ttl 2h) seen (a list, 24h) and often
+// (another, for which every row is read) of one stream;
 // on_request fixed (of nothing), trend and late_by; services trip and fresh (max_lag 10m).
 class ServedTrips {
  public:

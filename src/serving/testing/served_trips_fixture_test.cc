@@ -24,6 +24,7 @@ views:
   route: {from: trips, by: [origin, destination], over: [24h], features: {trips: count(*)}}
   driver: {from: trips, by: driver, over: [1h], ttl: 2h, features: {late: share(delay > 15)}}
   seen: {from: trips, by: origin, over: [24h], features: {drivers: 'last_n(driver, 100)'}}
+  often: {from: trips, by: origin, over: [24h], features: {drivers: 'top_k(driver, 2)'}}
 on_request:
   fixed: 7 + 1
   trend: origin.mean_delay_1h - origin.mean_delay_24h

@@ -41,8 +41,11 @@ struct Reading {
   const RecoverFrom& from;
   RecoveryProgress& progress;
   const std::function<Result<void>(const Epoch&)>& visit;
+  base::EpochId synced;  // as DURABLE says
   LogTail tail;
   bool knows_last_checksum = true;  // of the record before the next
+  // Of this segment: the last record, and those before it that may be in memory only.
+  uint64_t doubtful_bytes = 0;
 };
 
 Result<void> CheckSuccession(const SegmentCursor& cursor, const Record& record,
@@ -79,6 +82,8 @@ void Advance(const RecordHeader& header, Reading& reading) {
   tail.last_bytes = RecordBytes(header.payload_bytes);
   tail.log_bytes += tail.last_bytes;
   if (header.epoch > reading.from.after) tail.visited_bytes += tail.last_bytes;
+  if (header.epoch <= reading.synced.Next()) reading.doubtful_bytes = 0;
+  reading.doubtful_bytes += tail.last_bytes;
   tail.segments.back().last = header.epoch;
   tail.segments.back().bytes += tail.last_bytes;
   reading.progress.Note(tail.last_bytes, 0);
@@ -147,14 +152,18 @@ Result<void> ZeroTail(env::Environment& environment, env::WritableFile& file, ui
   return {};
 }
 
-Result<void> RewriteLast(env::Files& files, env::WritableFile& file, const SegmentCursor& cursor,
-                         const LogTail& tail) {
-  if (tail.last_bytes == 0) return {};
-  std::vector<uint8_t> record(tail.last_bytes);
-  const uint64_t offset = cursor.offset() - tail.last_bytes;
+// The `bytes` before the cursor. A write of the same bytes harms nothing, however far it comes.
+Result<void> RewriteDoubtful(env::Files& files, env::WritableFile& file,
+                             const SegmentCursor& cursor, uint64_t bytes) {
+  constexpr uint64_t kChunkBytes = 1ULL << 20;
   HR_TRY(const auto reader, files.OpenForReading(cursor.path()));
-  HR_TRY_VOID(reader->ReadAt(offset, record));
-  return file.WriteAt(offset, record);
+  std::vector<uint8_t> chunk(std::min(kChunkBytes, bytes));
+  for (uint64_t at = cursor.offset() - bytes; at < cursor.offset(); at += chunk.size()) {
+    chunk.resize(std::min<uint64_t>(chunk.size(), cursor.offset() - at));
+    HR_TRY_VOID(reader->ReadAt(at, chunk));
+    HR_TRY_VOID(file.WriteAt(at, chunk));
+  }
+  return {};
 }
 
 // A segment without a record: the sync of its name may have failed, and then the next one says
@@ -197,8 +206,9 @@ Result<void> CheckReachesMark(const std::string& path, uint64_t offset, base::Ep
 }
 
 // Steps 3 to 5 for the last segment.
-Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, const LogTail& tail,
-                       base::LogId log, const RecoverFrom& from, const MarkedEpoch& mark) {
+Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, const Reading& reading,
+                       base::LogId log, const MarkedEpoch& mark) {
+  const LogTail& tail = reading.tail;
   HR_TRY(auto file, environment.files().OpenForWriting(cursor.path(), env::Files::Open::kExisting));
   HR_TRY(const uint64_t end_of_dirt, cursor.EndOfDirt());
   const uint64_t torn_bytes = end_of_dirt - cursor.offset();
@@ -207,7 +217,7 @@ Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, con
     if (later)
       return Corrupt(cursor, cursor.offset(), WhyNoEnd(tail.last.Next(), later->header, log));
   }
-  HR_TRY_VOID(CheckReachesDecided(tail, from));
+  HR_TRY_VOID(CheckReachesDecided(tail, reading.from));
   HR_TRY_VOID(CheckReachesMark(cursor.path(), cursor.offset(), tail.last, mark));
   if (torn_bytes > 0) {
     base::LogWarning("log.torn_tail_zeroed", {{"file", cursor.path()},
@@ -217,7 +227,7 @@ Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, con
     HR_TRY_VOID(ZeroTail(environment, *file, cursor.offset(), end_of_dirt));
   }
   environment.CrashPoint("recovery.before_rewrite");
-  HR_TRY_VOID(RewriteLast(environment.files(), *file, cursor, tail));
+  HR_TRY_VOID(RewriteDoubtful(environment.files(), *file, cursor, reading.doubtful_bytes));
   environment.CrashPoint("recovery.after_rewrite");
   HR_TRY_VOID(file->Sync());
   environment.CrashPoint("recovery.after_sync");
@@ -360,7 +370,7 @@ Result<LogTail> Recover(env::Environment& environment, const std::string& folder
   const MarkedEpoch mark = ReadDurableMark(files, folder, log);
   HR_TRY_VOID(RemoveLeftovers(environment, folder));
   HR_TRY(LogFiles found, ListLog(files, folder));
-  Reading reading{from, progress, visit, {}};
+  Reading reading{from, progress, visit, mark.synced, {}};
   LogTail& tail = reading.tail;
   HR_TRY_VOID(SettleRetention(environment, folder, log, found, tail));
   HR_TRY_VOID(PassResidues(reading));
@@ -379,12 +389,12 @@ Result<LogTail> Recover(env::Environment& environment, const std::string& folder
     HR_TRY_VOID(CheckBegin(segments[i], tail.last));
     tail.segments.push_back({segments[i].first, tail.last, segments[i].path, 0});
     tail.last_bytes = 0;
+    reading.doubtful_bytes = 0;
     HR_TRY_VOID(StepOverRecords(cursor, reading));
     HR_TRY_VOID(ReadRecords(cursor, reading));
     const bool is_last = i + 1 == segments.size();
     environment.CrashPoint("recovery.after_segment");
-    HR_TRY_VOID(is_last ? CloseTail(environment, cursor, tail, log, from, mark)
-                        : CheckSealed(cursor));
+    HR_TRY_VOID(is_last ? CloseTail(environment, cursor, reading, log, mark) : CheckSealed(cursor));
     tail.segment = cursor.path();
     tail.offset = cursor.offset();
   }

@@ -421,6 +421,46 @@ TEST_F(Recovery, InModeOsADamagedRecordThatWasSyncedIsRefused) {
   }
 }
 
+// Under `os` a failed sync leaves many records clean in memory and absent on disk. The process
+// starts anew on the same mount, under `fsync`: what it answers for stands behind them.
+TEST_F(Recovery, InModeOsNoRecordThatASyncMissedStandsBeforeDurableOnes) {
+  enum class Failing { kACapture, kACleanEnd };
+  for (const Failing failing : {Failing::kACapture, Failing::kACleanEnd})
+    for (uint64_t seed = 0; seed < 30; ++seed) {
+      SCOPED_TRACE(seed);
+      SimulatedEnvironment machine(seed);
+      {
+        TestLog log(machine, OsOptions());
+        ASSERT_TRUE(log.Open());
+        for (int64_t id = 1; id <= 20; ++id) ASSERT_TRUE(log.Submit({{100, id}}));
+        ASSERT_TRUE(machine.RunUntilIdle());  // the next segment is prepared
+        ASSERT_EQ(SegmentsOf(machine).size(), 1U);
+        machine.faults()[env::simulated::Operation::kSync].number =
+            machine.operations(env::simulated::Operation::kSync) + 1;
+        if (failing == Failing::kACapture) {
+          (void)log.Capture();
+          ASSERT_TRUE(log.sequencer->status().read_only);
+          machine.Crash(env::simulated::CrashKind::kKill);
+        }
+        log.sequencer.reset();
+        ASSERT_EQ(machine.injected().at("failed sync"), 1U);
+      }
+      if (!machine.crashed()) machine.Crash(env::simulated::CrashKind::kKill);
+      const auto restarted = machine.Reboot(seed + 100);
+      TestLog log(*restarted);
+      ASSERT_TRUE(log.Open());
+      ASSERT_FALSE(log.error) << log.error->ToString();
+      for (int64_t id = 21; id <= 25; ++id) ASSERT_TRUE(log.Submit({{100, id}}));
+      restarted->Crash();
+      log.sequencer.reset();
+      const auto rebooted = restarted->Reboot(seed + 200);
+      TestLog last(*rebooted);
+      ASSERT_TRUE(last.Open());
+      ASSERT_FALSE(last.error) << last.error->ToString();
+      EXPECT_EQ(last.recovered_ids.size(), 25U);
+    }
+}
+
 // A power cut left the mark and no record; a start gave the segment its name anew, and was killed
 // between the names.
 TEST_F(Recovery, InModeOsALogWithoutARecordIsNotRefusedForItsMark) {

@@ -67,7 +67,7 @@ class ResidueWriter {
   void Append(const Epoch& kept);
   void EndRecord();
 
-  const base::LogId log_;
+  base::LogId log_;
   ResidueHead head_;
   Catalogue streams_;
   // Where definitions only are kept: what is not in a record yet, as a newer plan takes the place

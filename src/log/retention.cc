@@ -87,8 +87,12 @@ void Retention::LetGo() {
 }
 
 Retention::Figures Retention::figures() const {
-  return {segments_.empty() ? base::EpochId{1} : segments_.front().first, segments_.size(),
-          residue_bytes_, refused_forgotten_, refused_from_};
+  return {segments_.empty() ? base::EpochId{1} : segments_.front().first,
+          segments_.size(),
+          residue_bytes_,
+          refused_forgotten_,
+          refused_from_,
+          error_};
 }
 
 void Retention::Next() {
@@ -110,6 +114,7 @@ void Retention::Take(Outcome outcome) {
   residue_bytes_ = outcome.residue_bytes;
   refused_forgotten_ = outcome.refused_forgotten;
   refused_from_ = outcome.refused_from;
+  error_ = outcome.result ? std::move(outcome.damage) : outcome.result.error().ToString();
   uint64_t freed = 0;
   if (outcome.segment_went) {
     freed = segments_.front().bytes;
@@ -125,7 +130,8 @@ void Retention::Take(Outcome outcome) {
     base::LogWarning("log.retention_failed",
                      {{"folder", folder_}, {"error", outcome.result.error().ToString()}});
   // Damage does not go away: the next Retain looks again.
-  if (outcome.result.error().code() == ErrorCode::kCorruption) return;
+  if (outcome.result.error().code() == ErrorCode::kCorruption)
+    return outcome.segment_went ? Next() : void();
   reply_to_.PostAt(environment_.clock().Now() + kRetryAfter, [this] { Next(); });
 }
 
@@ -148,22 +154,37 @@ Retention::Outcome Retention::Step(const std::optional<SegmentExtent>& segment,
   outcome.residue_bytes = ResidueBytes();
   outcome.refused_forgotten = ForgottenRows(residues_);
   outcome.refused_from = RefusedFrom(residues_);
+  outcome.damage = damage_;
   return outcome;
 }
 
 Result<void> Retention::PutResidue(const SegmentExtent& segment) {
   environment_.CrashPoint("retain.before_residue");
   ResidueWriter writer(log_);
-  size_t replaced_from = residues_.size();
-  if (!residues_.empty() && residues_.back().head.holds == ResidueHead::Holds::kAll &&
-      residues_.back().bytes < options_.segment_bytes / kSmallShare) {
-    --replaced_from;
-    HR_TRY_VOID(writer.AddAll(environment_.files(), residues_.back()));
-  }
+  HR_TRY(const bool takes_in, TakeInSmall(writer));
   HR_TRY_VOID(AddSegment(segment, writer));
-  HR_TRY_VOID(Put(writer, replaced_from, residues_.size()));
+  HR_TRY_VOID(Put(writer, residues_.size() - (takes_in ? 1 : 0), residues_.size()));
   environment_.CrashPoint("retain.after_residue");
   return {};
+}
+
+// Whether the last residue is in `writer` now.
+Result<bool> Retention::TakeInSmall(ResidueWriter& writer) {
+  if (residues_.empty() || residues_.back().head.holds != ResidueHead::Holds::kAll ||
+      residues_.back().bytes >= options_.segment_bytes / kSmallShare)
+    return false;
+  const ResidueFile& last = residues_.back();
+  ResidueWriter taken(log_);
+  const auto added = taken.AddAll(environment_.files(), last);
+  if (!added && added.error().code() != ErrorCode::kCorruption) return Fail(added.error());
+  if (added) {
+    writer = std::move(taken);
+    return true;
+  }
+  damage_ = fmt::format("refused rows and control entries of epochs {} to {} can't be read: {}",
+                        last.head.first.value, last.head.last.value, added.error().ToString());
+  base::LogWarning("log.residue_damaged", {{"file", last.path}, {"error", damage_}});
+  return false;
 }
 
 Result<void> Retention::AddSegment(const SegmentExtent& segment, ResidueWriter& writer) {

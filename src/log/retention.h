@@ -9,9 +9,11 @@
 // 3. Residue above residue_bytes_max or older than residue_keep loses its refused rows, the oldest
 //    file first; definitions, streams and each table's newest plan stay. That is counted and
 //    logged.
-// From the first Retain on a file of reserve_bytes holds space, which is given up when the disk is
-// too full for a residue, and taken again when a segment went. The last segment stays. A step that
-// fails changes nothing that counts; it is tried again.
+// A small residue that is damaged is not taken in: it stays as it is, and the next one begins
+// beside it. What it held (refused rows, control entries) can't be read; no start and no answer
+// needs it. From the first Retain on a file of reserve_bytes holds space, which is given up when
+// the disk is too full for a residue, and taken again when a segment went. The last segment stays.
+// A step that fails changes nothing that counts; it is tried again.
 
 #include <atomic>
 #include <deque>
@@ -38,6 +40,7 @@ class Retention {
     uint64_t residue_bytes = 0;
     uint64_t refused_forgotten = 0;
     base::EpochId refused_from{1};  // whose refused rows are held
+    std::string error;              // why the last step failed, or which residue is damaged
   };
 
   // `on_changed` runs on `reply_to` after every step, with the bytes of the segment that went.
@@ -71,6 +74,7 @@ class Retention {
     uint64_t residue_bytes = 0;
     uint64_t refused_forgotten = 0;
     base::EpochId refused_from{1};  // whose refused rows are held
+    std::string damage;             // of a residue
   };
 
   void Next();
@@ -79,6 +83,7 @@ class Retention {
   // In the background.
   Outcome Step(const std::optional<SegmentExtent>& segment, base::Timestamp now);
   base::Result<void> PutResidue(const SegmentExtent& segment);
+  base::Result<bool> TakeInSmall(ResidueWriter& writer);
   base::Result<void> AddSegment(const SegmentExtent& segment, ResidueWriter& writer);
   base::Result<void> RemoveSegment(const SegmentExtent& segment);
   base::Result<void> Trim(base::Timestamp now);
@@ -107,9 +112,11 @@ class Retention {
   uint64_t residue_bytes_ = 0;
   uint64_t refused_forgotten_ = 0;
   base::EpochId refused_from_{1};
+  std::string error_;
 
   // In the background (or before it runs).
   std::vector<ResidueFile> residues_;
+  std::string damage_;  // met in this life
   std::atomic<bool> stopping_{false};
   std::unique_ptr<env::Executor> background_;
 };

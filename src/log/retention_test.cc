@@ -449,5 +449,46 @@ TEST_F(Retain, EveryBitOfAResidueIsGuarded) {
   }
 }
 
+// It would have been taken in by the next.
+TEST_F(Retain, ADamagedSmallResidueIsPassedByAndTold) {
+  LogOptions options = RetainOptions();
+  options.segment_bytes = 32 << 10;
+  SimulatedEnvironment machine(14);
+  TestLog log(machine, options);
+  ASSERT_TRUE(log.Open());
+  const auto fill = [&](int64_t first, int64_t end) {
+    for (int64_t id = first; id < end; ++id) ASSERT_TRUE(log.Submit({{1'000, id}}));
+  };
+  const auto first_residue = [&]() -> std::string {
+    const std::vector<std::string> names = *machine.files().List("data");
+    for (const std::string& name : names)
+      if (name.starts_with("residue-")) return "data/" + name;
+    return "";
+  };
+  ASSERT_TRUE(log.Submit({{1'000, 1}, {kLateRow, -1}}));
+  fill(2, 150);
+  log.sequencer->Retain({EpochId{100}});
+  ASSERT_TRUE(machine.RunUntilIdle());
+  const std::string damaged = first_residue();
+  ASSERT_FALSE(damaged.empty());
+  ASSERT_LT(machine.disk().Find(damaged)->size(), options.segment_bytes / 16);
+  EXPECT_TRUE(log.sequencer->status().retention_error.empty());
+  machine.disk().FlipBit(damaged, machine.disk().Find(damaged)->size() - 100, 3);
+
+  fill(150, 400);
+  log.sequencer->Retain({EpochId{390}});
+  ASSERT_TRUE(machine.RunUntilIdle());
+  const LogStatus status = log.sequencer->status();
+  EXPECT_GT(status.first, EpochId{300});
+  EXPECT_NE(status.retention_error.find(damaged), std::string::npos) << status.retention_error;
+  EXPECT_EQ(first_residue(), damaged) << "it stays to be mended from a copy";
+  const auto capture = log.Capture();
+  ASSERT_TRUE(capture);
+  log.sequencer.reset();
+  TestLog again(machine, options);
+  ASSERT_TRUE(again.Open({capture->epoch, capture->bytes}));
+  EXPECT_FALSE(again.error) << again.error->ToString();
+}
+
 }  // namespace
 }  // namespace headrace::log

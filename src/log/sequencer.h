@@ -121,6 +121,7 @@ struct LogStatus {
   uint64_t residue_bytes = 0;      // refused rows and control entries of epochs that were let go
   uint64_t refused_forgotten = 0;  // rows that residue_bytes_max or residue_keep made go
   base::EpochId refused_from{1};   // the first whose refused rows are held
+  std::string retention_error;     // what keeps segments, or is damaged of what stays of them
   uint64_t rows_accepted = 0, rows_refused = 0,
            batches_repeated = 0;  // since the log began, repeats since the start
   bool read_only = false;

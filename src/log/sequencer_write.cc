@@ -188,7 +188,7 @@ void LogSequencer::OnLetGo(uint64_t freed_bytes) {
 }
 
 void LogSequencer::PublishRetention() {
-  const Retention::Figures figures = retention_->figures();
+  Retention::Figures figures = retention_->figures();
   const std::lock_guard lock(state_mutex_);
   status_.log_bytes = log_bytes_;
   status_.bytes_written = bytes_written_;
@@ -197,6 +197,7 @@ void LogSequencer::PublishRetention() {
   status_.residue_bytes = figures.residue_bytes;
   status_.refused_forgotten = figures.refused_forgotten;
   status_.refused_from = figures.refused_from;
+  status_.retention_error = std::move(figures.error);
 }
 
 void LogSequencer::ChargeAdmissionState() {

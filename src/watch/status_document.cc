@@ -75,6 +75,7 @@ Json LogJson(const StatusFigures& figures) {
                {"durability", figures.durability == log::Durability::kFsync ? "fsync" : "os"},
                {"read_only", log.read_only}};
   if (log.read_only) json["read_only_reason"] = log.read_only_reason;
+  if (!log.retention_error.empty()) json["retention_error"] = log.retention_error;
   return json;
 }
 

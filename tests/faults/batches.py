@@ -164,7 +164,7 @@ promise: {budget: {p99: 500ms}}
 clock: events
 memory: 2GiB
 recovery: 50ms
-log: {keep: 2s}
+log: LOG
 streams:
   events: {contract: events.yaml, source: {http: push}, time: {event: at, late: 1d}}
 views:

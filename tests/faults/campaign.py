@@ -37,10 +37,13 @@ class Campaign:
         traffic: Traffic,
         data: Path | None = None,
         commit: str = "200ms",
+        log: str = "{keep: 2s}",
     ) -> None:
         assert BINARY.exists(), f"{BINARY} is missing: ./dev build makes it"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "pipeline.yaml").write_text(batches.PIPELINE.replace("COMMIT", commit))
+        (folder / "pipeline.yaml").write_text(
+            batches.PIPELINE.replace("COMMIT", commit).replace("LOG", log)
+        )
         (folder / "events.yaml").write_text(batches.CONTRACT)
         self.folder = folder
         self.data = data or folder / "data"
@@ -51,6 +54,7 @@ class Campaign:
         self.served = Served(self.record)
         self.engine: EngineProcess | None = None
         self.comparisons = 0
+        self.log_comparisons = 0
         self.snapshots = 0  # written
         self.starts_from_snapshot = 0
         self._producers = start_producers(self.record, self.lives, traffic)
@@ -114,6 +118,15 @@ class Campaign:
             self.served.check(self.engine, known)
             self._check_totals(self.engine, known)
         self.comparisons += 1
+
+    def compare_log(self) -> None:
+        """The log alone; of what it has let go, the table."""
+        with (
+            self._drained(last=False),
+            contextlib.closing(DuckDbTable(self.data / "tables/events")) as table,
+        ):
+            self.log.follow(table)
+        self.log_comparisons += 1
 
     def check_with_delta_rs(self) -> None:
         rows, distinct = delta_rs_rows(self.data / "tables/events")

@@ -76,10 +76,15 @@ class EngineProcess:
     def alive(self) -> bool:
         return self.process.poll() is None
 
+    def send_kill(self) -> None:
+        """SIGKILL to the whole group."""
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
     def kill(self) -> None:
         """SIGKILL to the whole group; returns when it is gone."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        self.send_kill()
         self.process.wait()
         self.ready_file.unlink(missing_ok=True)
 

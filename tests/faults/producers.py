@@ -38,6 +38,7 @@ class Traffic:
     pause_s: float = 0.0  # between batches of one producer
     repeats: float = 0.05  # share of answered batches that are sent again
     abandons: float = 0.2  # share of unanswered keyed batches that are given up
+    may_fill: bool = False  # the log is small: that it is full is no wrong answer
 
     def names(self) -> list[str]:
         kinds = {"http": self.http, "keyed": self.keyed, "flight": self.flight}
@@ -125,6 +126,7 @@ class Refused(Exception):
 
 
 RETRYABLE = {"429", "503", "ResourceExhausted", "Unavailable"}
+FULL = {"507", "StorageFull"}
 
 
 class HttpSender:
@@ -293,7 +295,8 @@ class Producer(threading.Thread):
 
     def _refused(self, refused: Refused) -> None:
         self.record.refused(refused.code)
-        if refused.code not in RETRYABLE and not self.lives.errors_expected:
+        retryable = RETRYABLE | (FULL if self.traffic.may_fill else set())
+        if refused.code not in retryable and not self.lives.errors_expected:
             self.record.violate(f"producer {self.number}: an unexpected answer: {refused}")
 
     def _after_a_break(self, life: int) -> None:

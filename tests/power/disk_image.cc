@@ -62,10 +62,12 @@ class DiskImage::Survivor {
     return names;
   }
 
-  std::vector<uint8_t> BytesOf(const Inode& file) {
-    std::vector<uint8_t> bytes = file.bytes;
+  // Takes the file's own bytes.
+  std::vector<uint8_t> BytesOf(Inode& file) {
+    std::vector<uint8_t> bytes = std::move(file.bytes);
+    file.bytes = {};
     if (everything_) return bytes;
-    bytes.resize(SizeOf(file));
+    bytes.resize(SizeOf(file, bytes.size()));
     for (const auto& [sector, disk] : file.unsynced)
       if (!Chance(sectors_)) PutBack(sector, disk, bytes);
     for (const auto& [sector, disk] : file.lost) PutBack(sector, disk, bytes);
@@ -77,8 +79,7 @@ class DiskImage::Survivor {
     return std::uniform_real_distribution<double>(0, 1)(random_) < share;
   }
 
-  uint64_t SizeOf(const Inode& file) {
-    const uint64_t now = file.bytes.size();
+  uint64_t SizeOf(const Inode& file, uint64_t now) {
     const uint64_t disk = file.durable_size;
     if (now == disk || Chance(sectors_)) return now;
     if (Chance(0.5)) return disk;
@@ -228,7 +229,7 @@ size_t DiskImage::Read(InodeId id, uint64_t offset, std::span<uint8_t> out) cons
   return size;
 }
 
-DiskImage::Sector DiskImage::SectorOf(const Inode& file, uint64_t sector) const {
+DiskImage::Sector DiskImage::SectorOf(const Inode& file, uint64_t sector) {
   Sector content{};
   const uint64_t begin = sector * kSectorBytes;
   if (begin < file.bytes.size())
@@ -265,17 +266,32 @@ void DiskImage::Resize(InodeId id, uint64_t size) {
   file.bytes.resize(size, 0);
 }
 
-int DiskImage::SyncFile(InodeId id) {
-  Inode& file = inodes_.at(id);
+DiskImage::Sync DiskImage::BeginSync(InodeId id) const {
+  const Inode& file = inodes_.at(id);
+  Sync sync{id, file.bytes.size(), {}};
+  for (const auto& [sector, disk] : file.unsynced) sync.written[sector] = SectorOf(file, sector);
+  return sync;
+}
+
+int DiskImage::EndSync(const Sync& sync) {
+  Inode& file = inodes_.at(sync.id);
   ++syncs_;
-  if (syncs_until_failure_ > 0 && --syncs_until_failure_ == 0) {
-    for (auto& [sector, disk] : file.unsynced)
-      if (failing_() % 2 == 0) file.lost.emplace(sector, disk);
-    file.unsynced.clear();
-    return -EIO;
+  const bool fails = syncs_until_failure_ > 0 && --syncs_until_failure_ == 0;
+  failed_syncs_ += fails ? 1 : 0;
+  for (const auto& [sector, content] : sync.written) {
+    const auto unsynced = file.unsynced.find(sector);
+    if (unsynced == file.unsynced.end()) continue;
+    const bool same = SectorOf(file, sector) == content;
+    const bool is_lost = fails && failing_() % 2 == 0;
+    if (same && is_lost) file.lost.emplace(sector, unsynced->second);
+    if (same) {
+      file.unsynced.erase(unsynced);
+    } else if (!is_lost) {
+      unsynced->second = content;
+    }
   }
-  file.unsynced.clear();
-  file.durable_size = file.bytes.size();
+  if (fails) return -EIO;
+  file.durable_size = sync.size;
   return 0;
 }
 
@@ -288,6 +304,38 @@ void DiskImage::SyncFolder(InodeId id) {
 void DiskImage::FailSync(uint64_t nth, uint64_t seed) {
   syncs_until_failure_ = nth;
   failing_.seed(seed);
+}
+
+void DiskImage::CutHere(uint64_t seed) {
+  Survivor survivor(seed);
+  std::map<InodeId, Inode> left;
+  std::map<InodeId, InodeId> known;
+  const InodeId root = Survive(kRoot, survivor, left, known);
+  auto node = left.extract(root);
+  node.key() = kRoot;
+  left.insert(std::move(node));
+  inodes_ = std::move(left);
+  syncs_until_failure_ = 0;
+}
+
+// Two names of one file stay two names of one file.
+InodeId DiskImage::Survive(InodeId id, Survivor& survivor, std::map<InodeId, Inode>& left,
+                           std::map<InodeId, InodeId>& known) {
+  const auto [survived, first] = known.emplace(id, next_);
+  if (!first) return survived->second;
+  const InodeId to = next_++;
+  Inode& before = inodes_.at(id);
+  Inode& after = left[to];
+  after.mode = before.mode;
+  if (before.folder()) {
+    for (const auto& [name, inode] : survivor.NamesOf(before))
+      after.entries[name] = Survive(inode, survivor, left, known);
+    after.durable_entries = after.entries;
+  } else {
+    after.bytes = survivor.BytesOf(before);
+    after.durable_size = after.bytes.size();
+  }
+  return to;
 }
 
 void DiskImage::Cut(uint64_t seed) {
@@ -309,7 +357,7 @@ void DiskImage::Store(InodeId folder, const std::string& path, Survivor& survivo
   for (const fs::directory_entry& entry : fs::directory_iterator(path)) fs::remove_all(entry);
   for (const auto& [name, id] : survivor.NamesOf(inodes_.at(folder))) {
     const std::string target = path + "/" + name;
-    const Inode& inode = inodes_.at(id);
+    Inode& inode = inodes_.at(id);
     if (inode.folder()) {
       Store(id, target, survivor, stored);
     } else if (const auto first = stored.find(id); first != stored.end()) {
@@ -321,16 +369,22 @@ void DiskImage::Store(InodeId folder, const std::string& path, Survivor& survivo
   }
 }
 
-uint64_t DiskImage::unsynced_sectors() const {
-  uint64_t count = 0;
-  for (const auto& [id, inode] : inodes_) count += inode.unsynced.size() + inode.lost.size();
-  return count;
+uint64_t DiskImage::DifferentSectors(const Inode& file) {
+  const auto differs = [&](const auto& held) { return SectorOf(file, held.first) != held.second; };
+  return static_cast<uint64_t>(std::ranges::count_if(file.unsynced, differs) +
+                               std::ranges::count_if(file.lost, differs));
 }
 
-uint64_t DiskImage::unsynced_names() const {
-  uint64_t count = 0;
-  for (const auto& [id, inode] : inodes_) count += inode.changes.size();
-  return count;
+DiskImage::Unsynced DiskImage::unsynced() const {
+  Unsynced found;
+  for (const auto& [id, inode] : inodes_) {
+    found.names += inode.changes.size();
+    found.sectors += DifferentSectors(inode);
+    for (const auto& [name, file] : inode.entries)
+      if (name.starts_with("epoch-") && name.ends_with(".log"))
+        found.log_sectors += DifferentSectors(inodes_.at(file));
+  }
+  return found;
 }
 
 }  // namespace headrace::power

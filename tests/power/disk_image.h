@@ -55,10 +55,21 @@ class DiskImage {
   void Write(InodeId id, uint64_t offset, std::span<const uint8_t> bytes);
   void Resize(InodeId id, uint64_t size);
 
-  int SyncFile(InodeId id);
+  // What a sync covers is what was written when it began; until it ends others may write.
+  struct Sync {
+    InodeId id = 0;
+    uint64_t size = 0;
+    std::map<uint64_t, std::array<uint8_t, kSectorBytes>> written;
+  };
+  Sync BeginSync(InodeId id) const;
+  int EndSync(const Sync& sync);
   void SyncFolder(InodeId id);
   // The Nth sync of a file from now on fails once; 0 is none.
   void FailSync(uint64_t nth, uint64_t seed);
+
+  // The image is what survives; ids from before are of nothing.
+  void CutHere(uint64_t seed);
+  bool Has(InodeId id) const { return inodes_.contains(id); }
 
   // Brings the backing folder to what survives. The image is of no use afterwards.
   void Cut(uint64_t seed);
@@ -66,8 +77,14 @@ class DiskImage {
   void Flush();
 
   uint64_t syncs() const { return syncs_; }
-  uint64_t unsynced_sectors() const;
-  uint64_t unsynced_names() const;
+  uint64_t failed_syncs() const { return failed_syncs_; }  // that FailSync asked for, and came
+  // What a cut would decide now. Sectors count where the disk has other bytes.
+  struct Unsynced {
+    uint64_t sectors = 0;
+    uint64_t log_sectors = 0;  // of them in epoch-*.log
+    uint64_t names = 0;
+  };
+  Unsynced unsynced() const;
 
  private:
   using Sector = std::array<uint8_t, kSectorBytes>;
@@ -105,7 +122,10 @@ class DiskImage {
   void Load(const std::string& folder, InodeId id, std::map<ino_t, InodeId>& seen);
   std::optional<Place> Locate(std::string_view path) const;
   void Change(InodeId folder, NameChange change);
-  Sector SectorOf(const Inode& file, uint64_t sector) const;
+  InodeId Survive(InodeId id, Survivor& survivor, std::map<InodeId, Inode>& left,
+                  std::map<InodeId, InodeId>& known);
+  static uint64_t DifferentSectors(const Inode& file);
+  static Sector SectorOf(const Inode& file, uint64_t sector);
   void RememberDisk(Inode& file, uint64_t sector);
   void Store(InodeId folder, const std::string& path, Survivor& survivor,
              std::map<InodeId, std::string>& stored);
@@ -115,6 +135,7 @@ class DiskImage {
   InodeId next_ = kRoot + 1;
   uint64_t syncs_ = 0;
   uint64_t syncs_until_failure_ = 0;
+  uint64_t failed_syncs_ = 0;
   std::mt19937_64 failing_;
 };
 

@@ -3,11 +3,24 @@
 //   headrace_power_disk BACKING MOUNTPOINT SOCKET
 //
 // Stays in the foreground. Commands, a line each over the Unix socket, answered by a line:
-//   cut SEED          the power goes; BACKING now holds what survived. From here on every call
-//   fails with EIO flush             the same, but everything survives fail-sync N SEED  the Nth
-//   fsync or fdatasync of a file from now on fails with EIO, once stat              syncs=N
-//   unsynced_sectors=N unsynced_names=N
-// Unmount to end it. One thread serves the files, one the socket; a lock is around the image.
+//
+//   cut SEED           the power goes; BACKING now holds what survived. From here on every call
+//                      fails with EIO
+//   flush              the same, but everything survives
+//   cut-here SEED      the power goes, and what survived is what the disk has: no handle from
+//   before
+//                      is of use. Calls fail with EIO until `on`
+//   on                 the power is back after cut-here
+//   cut-at N SEED      at the Nth write, sync or rename from now on time stands still: no call
+//                      returns any more, until cut-here. Writes and renames are done by then; of a
+//                      sync the seed says whether it was. 0: it does not
+//   wait MS            until time stands still, so long at most: still=0 or 1
+//   fail-sync N SEED   the Nth fsync or fdatasync of a file from now on fails with EIO, once
+//   sync-delay US SEED a sync takes up to so long
+//   stat               syncs=N failed_syncs=N unsynced_sectors=N unsynced_log_sectors=N
+//                      unsynced_names=N; also what the cuts and flush answer, as of before
+//
+// Unmount to end it. Threads of FUSE serve the files, one the socket; a lock is around the image.
 #define FUSE_USE_VERSION 31
 
 #include "disk_image.h"
@@ -19,10 +32,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <optional>
+#include <random>
 #include <sstream>
 #include <thread>
 
@@ -36,6 +53,27 @@ struct Disk {
   DiskImage image;
   std::string backing;
   bool off = false;
+  // Time stands still: whoever called waits for the cut.
+  bool still = false;
+  std::condition_variable stood_still;
+  std::condition_variable went_on;
+  uint64_t until_still = 0;  // operations; 0: it goes on
+  std::mt19937_64 random;
+  uint64_t sync_delay_us = 0;
+
+  // Before an operation; false: there is no power.
+  bool Wait(std::unique_lock<std::mutex>& lock) {
+    went_on.wait(lock, [this] { return !still; });
+    return !off;
+  }
+  // Whether time stands still from this operation on.
+  bool Count() { return until_still > 0 && --until_still == 0; }
+  int StandStill(std::unique_lock<std::mutex>& lock) {
+    still = true;
+    stood_still.notify_all();
+    went_on.wait(lock, [this] { return !still; });
+    return -EIO;
+  }
 };
 
 Disk* disk = nullptr;  // FUSE's callbacks take no context that is worth its casts
@@ -43,9 +81,18 @@ Disk* disk = nullptr;  // FUSE's callbacks take no context that is worth its cas
 // Every operation: under the lock, and only while there is power.
 template <typename Operation>
 int With(Operation operation) {
-  const std::lock_guard lock(disk->mutex);
-  if (disk->off) return -EIO;
+  std::unique_lock lock(disk->mutex);
+  if (!disk->Wait(lock)) return -EIO;
   return operation(disk->image);
+}
+
+// Of those that `cut-at` counts.
+template <typename Operation>
+int WithCounted(Operation operation) {
+  std::unique_lock lock(disk->mutex);
+  if (!disk->Wait(lock)) return -EIO;
+  const int result = operation(disk->image);
+  return disk->Count() ? disk->StandStill(lock) : result;
 }
 
 InodeId Handle(const fuse_file_info* file) { return file->fh; }
@@ -53,7 +100,8 @@ InodeId Handle(const fuse_file_info* file) { return file->fh; }
 template <typename Operation>
 int WithInode(const char* path, const fuse_file_info* file, Operation operation) {
   return With([&](DiskImage& image) {
-    if (file != nullptr) return operation(image, Handle(file));
+    if (file != nullptr && image.Has(Handle(file))) return operation(image, Handle(file));
+    if (file != nullptr) return -EIO;  // from before a cut
     const auto found = image.Find(path);
     return found ? operation(image, *found) : -ENOENT;
   });
@@ -105,7 +153,7 @@ int RemoveFolder(const char* path) {
 int Rename(const char* from, const char* to, unsigned int flags) {
   constexpr unsigned int kNoReplace = 1;
   if ((flags & ~kNoReplace) != 0) return -EINVAL;
-  return With([&](DiskImage& image) { return image.Rename(from, to, flags != kNoReplace); });
+  return WithCounted([&](DiskImage& image) { return image.Rename(from, to, flags != kNoReplace); });
 }
 
 int Link(const char* from, const char* to) {
@@ -133,9 +181,12 @@ int Read(const char* path, char* out, size_t size, off_t offset, fuse_file_info*
   });
 }
 
-int Write(const char* path, const char* bytes, size_t size, off_t offset, fuse_file_info* file) {
-  return WithInode(path, file, [&](DiskImage& image, InodeId id) {
-    image.Write(id, static_cast<uint64_t>(offset), {reinterpret_cast<const uint8_t*>(bytes), size});
+int Write(const char* /*path*/, const char* bytes, size_t size, off_t offset,
+          fuse_file_info* file) {
+  return WithCounted([&](DiskImage& image) {
+    if (!image.Has(Handle(file))) return -EIO;
+    image.Write(Handle(file), static_cast<uint64_t>(offset),
+                {reinterpret_cast<const uint8_t*>(bytes), size});
     return static_cast<int>(size);
   });
 }
@@ -150,13 +201,45 @@ int Reserve(const char* path, int mode, off_t offset, off_t size, fuse_file_info
   });
 }
 
-int Sync(const char* path, int /*data_only*/, fuse_file_info* file) {
-  return WithInode(path, file, [](DiskImage& image, InodeId id) { return image.SyncFile(id); });
+// The disk's time for a sync; others go on meanwhile.
+bool Delay(std::unique_lock<std::mutex>& lock) {
+  if (disk->sync_delay_us > 0) {
+    const std::chrono::microseconds takes(disk->random() % disk->sync_delay_us);
+    lock.unlock();
+    std::this_thread::sleep_for(takes);
+    lock.lock();
+  }
+  return disk->Wait(lock);
+}
+
+// `end` makes it durable.
+template <typename End>
+int FinishSync(std::unique_lock<std::mutex>& lock, End end) {
+  if (!Delay(lock)) return -EIO;
+  const bool is_last = disk->Count();
+  if (is_last && disk->random() % 2 == 0) return disk->StandStill(lock);
+  const int result = end();
+  return is_last ? disk->StandStill(lock) : result;
+}
+
+int Sync(const char* /*path*/, int /*data_only*/, fuse_file_info* file) {
+  std::unique_lock lock(disk->mutex);
+  if (!disk->Wait(lock)) return -EIO;
+  DiskImage& image = disk->image;
+  if (!image.Has(Handle(file))) return -EIO;
+  const DiskImage::Sync sync = image.BeginSync(Handle(file));
+  return FinishSync(lock, [&] { return image.Has(sync.id) ? image.EndSync(sync) : -EIO; });
 }
 
 int SyncFolder(const char* path, int /*data_only*/, fuse_file_info* /*file*/) {
-  return WithInode(path, nullptr, [](DiskImage& image, InodeId id) {
-    image.SyncFolder(id);
+  std::unique_lock lock(disk->mutex);
+  if (!disk->Wait(lock)) return -EIO;
+  DiskImage& image = disk->image;
+  const auto id = image.Find(path);
+  if (!id) return -ENOENT;
+  return FinishSync(lock, [&] {
+    if (!image.Has(*id)) return -EIO;
+    image.SyncFolder(*id);
     return 0;
   });
 }
@@ -204,31 +287,60 @@ fuse_operations Operations() {
   return all;
 }
 
+std::string Figures(const DiskImage& image) {
+  const DiskImage::Unsynced unsynced = image.unsynced();
+  return "syncs=" + std::to_string(image.syncs()) +
+         " failed_syncs=" + std::to_string(image.failed_syncs()) +
+         " unsynced_sectors=" + std::to_string(unsynced.sectors) +
+         " unsynced_log_sectors=" + std::to_string(unsynced.log_sectors) +
+         " unsynced_names=" + std::to_string(unsynced.names);
+}
+
+// The power is off afterwards. Calls that stood still fail.
+template <typename Cut>
+std::string CutPower(Cut cut) {
+  const std::string figures = Figures(disk->image);
+  disk->off = true;
+  cut();
+  disk->until_still = 0;
+  disk->still = false;
+  disk->went_on.notify_all();
+  return figures;
+}
+
 std::string Obey(const std::string& line) {
   std::istringstream words(line);
   std::string verb;
   uint64_t first = 0;
   uint64_t second = 0;
   words >> verb >> first >> second;
-  const std::lock_guard lock(disk->mutex);
+  std::unique_lock lock(disk->mutex);
   DiskImage& image = disk->image;
-  const std::string figures = "syncs=" + std::to_string(image.syncs()) +
-                              " unsynced_sectors=" + std::to_string(image.unsynced_sectors()) +
-                              " unsynced_names=" + std::to_string(image.unsynced_names());
-  if (verb == "stat") return figures;
-  if (disk->off) return "error: the power is off";
-  if (verb == "fail-sync") {
-    image.FailSync(first, second);
+  if (verb == "stat") return Figures(image);
+  if (verb == "on") {
+    disk->off = false;
     return "ok";
   }
-  if (verb != "cut" && verb != "flush") return "error: no command " + verb;
-  disk->off = true;
-  if (verb == "cut") {
-    image.Cut(first);
-  } else {
-    image.Flush();
+  if (disk->off) return "error: the power is off";
+  if (verb == "wait") {
+    disk->stood_still.wait_for(lock, std::chrono::milliseconds(first), [] { return disk->still; });
+    return std::string("still=") + (disk->still ? "1" : "0");
   }
-  return figures;
+  if (verb == "cut") return CutPower([&] { image.Cut(first); });
+  if (verb == "flush") return CutPower([&] { image.Flush(); });
+  if (verb == "cut-here") return CutPower([&] { image.CutHere(first); });
+  if (verb == "fail-sync") {
+    image.FailSync(first, second);
+  } else if (verb == "sync-delay") {
+    disk->sync_delay_us = first;
+    disk->random.seed(second);
+  } else if (verb == "cut-at") {
+    disk->until_still = first;
+    disk->random.seed(second);
+  } else {
+    return "error: no command " + verb;
+  }
+  return "ok";
 }
 
 // One connection at a time, a command each.
@@ -277,11 +389,10 @@ int Main(int count, char** arguments) {
   }
   std::thread(ServeCommands, listener).detach();
   char foreground[] = "-f";
-  char single[] = "-s";
   char options[] = "-ofsname=headrace_power_disk,default_permissions";
-  char* given[] = {arguments[0], foreground, single, options, arguments[2]};
+  char* given[] = {arguments[0], foreground, options, arguments[2]};
   const fuse_operations operations = Operations();
-  return fuse_main(5, given, &operations, nullptr);
+  return fuse_main(4, given, &operations, nullptr);
 }
 
 }  // namespace headrace::power

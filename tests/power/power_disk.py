@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +69,24 @@ class PowerDisk:
         found = self.figures(f"cut {seed}")
         self.unmount()
         return found
+
+    def cut_at(self, nth: int, seed: int) -> None:
+        """Time stands still at the Nth write, sync or rename from now on; 0: it does not."""
+        self.command(f"cut-at {nth} {seed}")
+
+    def stands_still(self, within_s: float) -> bool:
+        return self.command(f"wait {int(within_s * 1000)}") == "still=1"
+
+    def cut_here(self, seed: int, end: Callable[[], None]) -> dict[str, int]:
+        """As cut, and the disk stays mounted with what survived. `end` returns when the engine, to
+        which SIGKILL was sent, is gone."""
+        found = self.figures(f"cut-here {seed}")
+        end()
+        self.command("on")
+        return found
+
+    def delay_syncs(self, max_us: int, seed: int) -> None:
+        self.command(f"sync-delay {max_us} {seed}")
 
     def flush(self) -> None:
         self.command("flush")

@@ -3,7 +3,9 @@
     power_loop.py [--cycles N] [--seconds S] [--seed X] [--folder DIR]
 
 The engine writes to headrace_power_disk, which keeps a seeded part of what was not synced when its
-power goes. In some cycles a sync fails first, and the engine is restarted before or after the cut.
+power goes: at the Nth write, sync or rename, as the disk says, or (one in ten) at a moment. In some
+cycles a sync fails first, and the engine is restarted before or after the cut. The disk stays
+mounted. A cycle counts if a batch was acknowledged since the last cut, or if it cut a recovery.
 Exit code 77 when power can't be cut here.
 """
 
@@ -27,6 +29,12 @@ from producers import Traffic
 from record import Violation
 
 RECOVERY_MAX_S = 0.3
+RECOVERY_OPERATIONS_MAX = 40
+OPERATIONS_MAX = 250  # of a life; drawn evenly by order of magnitude
+OPERATION_WITHIN_S = 5.0  # else it is cut there and then
+BY_TIME = 0.1  # share of the cuts
+SYNC_DELAYS_US = (0, 2_000, 20_000)  # at most; drawn for each life
+ACKNOWLEDGED_WITHIN_S = 30.0
 SYNCS_BEFORE_FAILURE = 60
 REFUSED_START = "sync failed: Input/output error"
 # What happens in a cycle, and how often.
@@ -38,23 +46,29 @@ CYCLES = {
     "failed sync, restart, then cut": 2,
 }
 NOT_RUN = 77
+LOG = "{keep: 2s, bytes_max: 64MiB}"  # so that segments are small
 
 
 @dataclasses.dataclass
 class Progress:
     cycles: int = 0
+    idle_cycles: int = 0  # nothing was acknowledged since the last cut: not counted
     rounds: int = 0
     rows: int = 0
     refused_rows: int = 0
     batches: int = 0
     repeated: int = 0
     comparisons: int = 0
+    log_comparisons: int = 0
     snapshots: int = 0
     starts_from_snapshot: int = 0
     epochs_let_go: int = 0  # of the log, before a comparison had read them there
-    unsynced_sectors: int = 0  # at the cuts, all together
+    cuts_at_operations: int = 0
+    cuts_with_an_unsynced_record: int = 0
+    unsynced_sectors: int = 0  # at the cuts, all together; of bytes that the disk had otherwise
+    unsynced_log_sectors: int = 0  # of them in segments
     unsynced_names: int = 0
-    failed_syncs: int = 0
+    failed_syncs: int = 0  # that the disk failed
     by_cycle: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
@@ -67,33 +81,74 @@ class PowerRound:
         self.random = random.Random(seed)
         self.life_max_s = life_max_s
         self.progress = p
+        self.failed_syncs = 0
 
     def cycle(self) -> None:
         kind = self.random.choices(list(CYCLES), list(CYCLES.values()))[0]
         part, nth, cut = self.random.random(), self.random.random(), self.random.getrandbits(60)
+        by_time, at_once = self.random.random() < BY_TIME, self.random.random() < 0.25
+        delay_us = self.random.choice(SYNC_DELAYS_US)
         failing = kind.startswith("failed sync")
-        self.disk.mount()
+        acknowledged = self.campaign.record.batches_acknowledged
         engine = self.campaign.start(errors_expected=failing)
         if kind == "cut during recovery":
-            time.sleep(part * RECOVERY_MAX_S)
+            if not by_time:
+                self.disk.cut_at(1 + int(nth * RECOVERY_OPERATIONS_MAX), cut)
+            self._until_cut(by_time, part * RECOVERY_MAX_S)
         else:
             self.campaign.serve()
             if failing:
                 self.disk.fail_sync(1 + int(nth * SYNCS_BEFORE_FAILURE), cut)
-            time.sleep(part * self.life_max_s)
+            elif not at_once:
+                self._wait_for_batch(acknowledged)
+            self.disk.delay_syncs(delay_us, cut)
+            if not by_time and not failing:
+                self.disk.cut_at(int(OPERATIONS_MAX**nth), cut)
             if kind == "cut while stopping":
                 engine.terminate()
-                time.sleep(nth * 0.1)
-        engine.kill()
-        self.campaign.ended()
+            self._until_cut(by_time or failing, part * self.life_max_s)
+        engine.send_kill()
         if kind == "failed sync, restart, then cut":
+            self._end_life()
             self._restart_without_cut(part)
-        figures = self.disk.cut(cut)
-        self.progress.cycles += 1
-        self.progress.by_cycle[kind] = self.progress.by_cycle.get(kind, 0) + 1
-        self.progress.failed_syncs += failing
-        self.progress.unsynced_sectors += figures["unsynced_sectors"]
-        self.progress.unsynced_names += figures["unsynced_names"]
+            assert self.campaign.engine is not None
+            self.campaign.engine.send_kill()
+        figures = self.disk.cut_here(cut, self._end_life)
+        self.disk.delay_syncs(0, 0)
+        self._count(kind, figures, self.campaign.record.batches_acknowledged > acknowledged)
+
+    def _until_cut(self, by_time: bool, seconds: float) -> None:
+        if by_time:
+            time.sleep(seconds)
+        elif self.disk.stands_still(OPERATION_WITHIN_S):
+            self.progress.cuts_at_operations += 1
+
+    def _wait_for_batch(self, acknowledged: int) -> None:
+        deadline = time.monotonic() + ACKNOWLEDGED_WITHIN_S
+        while self.campaign.record.batches_acknowledged == acknowledged:
+            self.campaign.raise_violations()
+            if time.monotonic() > deadline:
+                return  # the log may be full
+            time.sleep(0.001)
+
+    def _end_life(self) -> None:
+        assert self.campaign.engine is not None
+        self.campaign.engine.kill()
+        self.campaign.ended()
+
+    def _count(self, kind: str, figures: dict[str, int], acknowledged: bool) -> None:
+        p = self.progress
+        if acknowledged or kind == "cut during recovery":
+            p.cycles += 1
+        else:
+            p.idle_cycles += 1
+        p.by_cycle[kind] = p.by_cycle.get(kind, 0) + 1
+        p.failed_syncs += figures["failed_syncs"] - self.failed_syncs
+        self.failed_syncs = figures["failed_syncs"]
+        p.unsynced_sectors += figures["unsynced_sectors"]
+        p.unsynced_log_sectors += figures["unsynced_log_sectors"]
+        p.cuts_with_an_unsynced_record += figures["unsynced_log_sectors"] > 0
+        p.unsynced_names += figures["unsynced_names"]
 
     def _restart_without_cut(self, part: float) -> None:
         """The page cache still shows what the disk never got."""
@@ -104,41 +159,50 @@ class PowerRound:
             engine = self.campaign.start(errors_expected=True)
         self.campaign.serve()
         time.sleep(part * self.life_max_s)
-        engine.kill()
-        self.campaign.ended()
 
-    def compare(self, last: bool = False) -> None:
-        """On the mounted disk, which then loses its power as well."""
-        self.disk.mount()
+    def compare(self, all_of_it: bool, last: bool = False) -> None:
+        """Then the power goes as well."""
         engine = self.campaign.start()
         self.campaign.serve()
-        self.campaign.compare(last)
+        if all_of_it:
+            self.campaign.compare(last)
+        else:
+            self.campaign.compare_log()
         if last:
             self.campaign.check_with_delta_rs()
-        engine.kill()
-        self.campaign.ended()
-        self.disk.cut(self.random.getrandbits(60))
+        engine.send_kill()
+        self.disk.cut_here(self.random.getrandbits(60), self._end_life)
 
 
 def run_round(home: Path, seed: int, options: argparse.Namespace, p: Progress) -> None:
     deadline = options.begin + options.seconds
     disk = PowerDisk(home)
-    traffic = Traffic(rows_mean=options.rows, pause_s=options.pause)
+    traffic = Traffic(rows_mean=options.rows, pause_s=options.pause, may_fill=True)
     before = dataclasses.replace(p)
     end = min(p.cycles + options.cycles_per_round, options.cycles)
-    with Campaign(home, seed, traffic, data=disk.disk / "data") as campaign:
+    disk.mount()
+    with Campaign(home, seed, traffic, data=disk.disk / "data", log=LOG) as campaign:
         cutting = PowerRound(campaign, disk, seed, options.life, p)
         try:
+            compared = compared_all = p.cycles
             while p.cycles < end and time.monotonic() < deadline:
                 cutting.cycle()
-                if p.cycles % options.compare_every == 0 and p.cycles < end:
-                    cutting.compare()
+                if p.cycles - compared >= options.compare_every and p.cycles < end:
+                    compared = p.cycles
+                    all_of_it = p.cycles - compared_all >= options.compare_all_every
+                    compared_all = p.cycles if all_of_it else compared_all
+                    cutting.compare(all_of_it)
                     tally(campaign, before, p)
                     say(line(p, options))
-            cutting.compare(last=True)
+            cutting.compare(all_of_it=True, last=True)
+        except Violation:
+            if campaign.engine is not None:
+                campaign.engine.send_kill()
+            disk.flush()  # what is kept is looked at in the backing folder
+            raise
         finally:
             if campaign.engine is not None:
-                campaign.engine.kill()
+                campaign.engine.send_kill()
             disk.unmount()
             tally(campaign, before, p)
     p.rounds += 1
@@ -151,6 +215,7 @@ def tally(campaign: Campaign, before: Progress, p: Progress) -> None:
     p.batches = before.batches + record.batches_acknowledged
     p.repeated = before.repeated + record.batches_repeated
     p.comparisons = before.comparisons + campaign.comparisons
+    p.log_comparisons = before.log_comparisons + campaign.log_comparisons
     p.snapshots = before.snapshots + campaign.snapshots
     p.starts_from_snapshot = before.starts_from_snapshot + campaign.starts_from_snapshot
     p.epochs_let_go = before.epochs_let_go + campaign.log.epochs_gone
@@ -161,7 +226,8 @@ def line(p: Progress, options: argparse.Namespace) -> str:
     return (
         f"cycle {p.cycles} of {options.cycles}, {p.rows:,} rows acknowledged, "
         f"{p.unsynced_sectors:,} sectors and {p.unsynced_names:,} names unsynced at cuts, "
-        f"{p.failed_syncs} failed syncs, {p.comparisons} comparisons, {seconds:.0f} s"
+        f"{p.cuts_with_an_unsynced_record} cuts with an unsynced record, {p.failed_syncs} failed "
+        f"syncs, {p.log_comparisons + p.comparisons} comparisons, {seconds:.0f} s"
     )
 
 
@@ -171,11 +237,12 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=8 * 3600.0, help="stop after so long")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
     parser.add_argument("--folder", type=Path, help="where the data goes; kept after a failure")
-    parser.add_argument("--rows", type=int, default=120, help="rows of a batch, about")
+    parser.add_argument("--rows", type=int, default=30, help="rows of a batch, about")
     parser.add_argument("--pause", type=float, default=0.01, help="seconds between batches")
-    parser.add_argument("--life", type=float, default=0.6, help="seconds of a life at most")
-    parser.add_argument("--cycles-per-round", type=int, default=40)
-    parser.add_argument("--compare-every", type=int, default=8)
+    parser.add_argument("--life", type=float, default=0.3, help="seconds of a life at most")
+    parser.add_argument("--cycles-per-round", type=int, default=400)
+    parser.add_argument("--compare-every", type=int, default=15, help="cycles, of the log")
+    parser.add_argument("--compare-all-every", type=int, default=100, help="cycles")
     options = parser.parse_args(given)
     options.begin = time.monotonic()
     return options

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -140,6 +143,7 @@ def test_failed_sync_drops_pages_and_the_next_proves_nothing(disk: PowerDisk) ->
         os.pwrite(fd, b"n" * 8192, 0)
         with pytest.raises(OSError, match="Input/output"):
             os.fsync(fd)
+        assert disk.figures()["failed_syncs"] == 1
         os.fsync(fd)
         assert os.pread(fd, 8192, 0) == b"n" * 8192, "the page cache still shows it"
         os.close(fd)
@@ -174,3 +178,63 @@ def test_shrinking_is_undone_too(disk: PowerDisk) -> None:
 
     contents = [found["a"] for found in survivors(disk, prepare, act)]
     assert b"o" * 3000 in contents and b"o" * 700 in contents
+
+
+def test_a_cut_on_a_mounted_disk_leaves_what_survives(disk: PowerDisk) -> None:
+    root = disk.mount()
+    put(root / "a", b"o" * 4096, sync=True)
+    sync_folder(root)
+    seen = set()
+    for seed in SEEDS:
+        put(root / "a", b"o" * 4096, sync=True)
+        fd = os.open(root / "a", os.O_RDWR)
+        os.pwrite(fd, b"n" * 4096, 0)
+        put(root / "b", b"", sync=False)
+        figures = disk.cut_here(seed, lambda: None)
+        assert (figures["unsynced_sectors"], figures["unsynced_log_sectors"]) == (8, 0)
+        with pytest.raises(OSError, match="Input/output"):
+            os.fsync(fd)
+        with pytest.raises(OSError, match="Input/output"):
+            os.pwrite(fd, b"x", 0)
+        os.close(fd)
+        content = (root / "a").read_bytes()
+        sectors = {content[at : at + 512] for at in range(0, len(content), 512)}
+        assert len(content) == 4096 and sectors <= {b"o" * 512, b"n" * 512}
+        seen |= {(len(sectors), (root / "b").exists())}
+        assert disk.figures()["unsynced_sectors"] == 0
+        (root / "b").unlink(missing_ok=True)
+        sync_folder(root)
+    assert seen == {(1, True), (1, False), (2, True), (2, False)}
+
+
+def test_time_stands_still_at_the_nth_operation(disk: PowerDisk) -> None:
+    """A process that is killed then sees nothing of the operation's end."""
+    root = disk.mount()
+    put(root / "epoch-1.log", b"o" * 512, sync=True)
+    sync_folder(root)
+    script = "import os, sys; fd = os.open(sys.argv[1], os.O_RDWR)\n"
+    script += "for i in range(9): os.pwrite(fd, b'n' * 512, 512 * i); print(i, flush=True)"
+    disk.cut_at(4, 1)
+    command = [sys.executable, "-c", script, str(root / "epoch-1.log")]
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert disk.stands_still(60)
+    writer.kill()
+    figures = disk.cut_here(2, lambda: (writer.wait(), None)[1])
+    assert writer.stdout is not None and writer.stdout.read() == b"0\n1\n2\n"
+    assert figures["unsynced_log_sectors"] == 4, "zeros that nobody wrote do not count"
+    assert not disk.stands_still(0.01)
+
+
+def test_a_sync_takes_its_time_and_others_go_on(disk: PowerDisk) -> None:
+    root = disk.mount()
+    fd = os.open(root / "a", os.O_RDWR | os.O_CREAT)
+    os.pwrite(fd, b"1" * 512, 0)
+    disk.delay_syncs(600_000, 3)
+    syncing = threading.Thread(target=os.fsync, args=(fd,))
+    syncing.start()
+    put(root / "b", b"2" * 512, sync=False)
+    assert syncing.is_alive(), "a write to another file waits for no sync"
+    assert disk.figures()["unsynced_sectors"] == 2
+    syncing.join()
+    assert disk.figures()["unsynced_sectors"] == 1
+    os.close(fd)

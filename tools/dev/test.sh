@@ -36,6 +36,10 @@ run_test() {
     run_fuzz "$@"
     return
   fi
+  if [[ "$long" == simulation && $# -gt 0 ]]; then
+    run_simulation_part "$@"
+    return
+  fi
   [[ -z "$long" || $# -eq 0 ]] || fail "./dev test --long $long takes no options"
   if [[ -z "$long$only" ]]; then
     setup_feast
@@ -95,8 +99,21 @@ run_long_tests() {
       ;;
   esac
   say "ctest, long: $1"
-  HEADRACE_TEST_LONG=1 run_ctest --timeout 3600 -R "$1"
+  local timeout=3600
+  [[ "$1" != simulation ]] || timeout=10000000 # 100,000 histories take days
+  HEADRACE_TEST_LONG=1 run_ctest --timeout "$timeout" -R "$1"
   report_tests "$(ctest_count passed)" "$(ctest_count failed)"
+}
+
+# What takes days in parts: [SWEEP] [--from S] [--seeds N] [--minutes M], as the program takes them.
+run_simulation_part() {
+  build_target headrace_simulation
+  say "simulation, long: $*"
+  if HEADRACE_TEST_LONG=1 "$BUILD/tests/simulation/headrace_simulation" "$@"; then
+    report_tests 1 0
+  else
+    report_tests 0 1
+  fi
 }
 
 # Ends with one line of JSON; a loop that could not run (no FUSE, no root) counts as not run: exit code 77.

@@ -572,6 +572,12 @@ TEST(Sequencer, WhereAnOverwriteTakesSpaceAFullDiskRefusesRowsToo) {
     ASSERT_TRUE(machine.RunUntilIdle());
     EXPECT_EQ(change, ErrorCode::kStorageFull);
     EXPECT_EQ(machine.operations(env::simulated::Operation::kWrite), writes);
+    std::optional<base::ErrorCode> capture;
+    log.sequencer->CaptureState([&](const base::Result<StateCapture>& taken) {
+      capture = taken ? base::ErrorCode::kInternal : taken.error().code();
+    });
+    ASSERT_TRUE(machine.RunFor(std::chrono::seconds(2)));
+    EXPECT_EQ(capture, ErrorCode::kStorageFull) << "it would wait as long as the epoch";
     if (stops) {
       log.sequencer->Stop();
       ASSERT_TRUE(waiting.has_value());

@@ -78,6 +78,8 @@ void LogSequencer::RetryLater(const base::Error& error) {
     return RefuseAll(error);  // Drain has ended a capture under way
   }
   in_flight_->waits = error;
+  if (capture_ && capture_->head && !capture_->settled)
+    EndCapture(Fail(error));  // it would wait as long
   if (std::exchange(retry_is_posted_, true)) return;
   self_->PostAt(environment_.clock().Now() + kRetryAfter, [this] {
     retry_is_posted_ = false;

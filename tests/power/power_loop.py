@@ -3,8 +3,8 @@
     power_loop.py [--cycles N] [--seconds S] [--seed X] [--folder DIR]
 
 The engine writes to headrace_power_disk, which keeps a seeded part of what was not synced when its
-power goes: at the Nth write, sync or rename, as the disk says, or (one in ten) at a moment. In some
-cycles a sync fails first, and the engine is restarted before or after the cut. The disk stays
+power goes: at the Nth write, sync or rename, or (one in ten) at any time. In other
+cycles a sync fails first, and the cut comes at any time, before or after a restart. The disk stays
 mounted. A cycle counts if a batch was acknowledged since the last cut, or if it cut a recovery.
 Exit code 77 when power can't be cut here.
 """

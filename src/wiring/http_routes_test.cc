@@ -68,6 +68,29 @@ TEST(HttpRoutesTest, TheTableIsWhatIsMounted) {
     EXPECT_TRUE(mounted.contains({method, path})) << "not mounted: " << path;
 }
 
+// A body of 100 MiB is one of rows, and charged for.
+TEST(HttpRoutesTest, WhatIsNoRowsIsShort) {
+  constexpr uint64_t kOfRows = 100U << 20;
+  lives_fixture::Lives lives(lives_fixture::Text(lives_fixture::kHour, lives_fixture::Table::kNo));
+  LogGate gate(*lives.core_);
+  const auto executor = lives.machine_->NewExecutor("events", env::Priority::kRealTime);
+  protocols::HttpRouter router;
+  MountVerbs(router, *lives.core_, gate, *executor, DemoFaults::kOn);
+  std::set<std::string> long_ones;
+  for (const auto& [method, path] : router.Mounted()) {
+    std::string asked = path;
+    for (size_t brace = asked.find('{'); brace != std::string::npos; brace = asked.find('{'))
+      asked.replace(brace, asked.find('}') + 1 - brace, "x");
+    if (method == protocols::HttpMethod::kPost &&
+        router.BodyBytesMax(method, asked, kOfRows) > (4U << 20))
+      long_ones.insert(path);
+  }
+  EXPECT_EQ(long_ones,
+            (std::set<std::string>{"/feast/push", "/feast/write-to-online-store", "/push",
+                                   "/streams/{stream}/events", "/streams/{stream}/push-get",
+                                   "/write-to-online-store"}));
+}
+
 // Keeps what it is given.
 class BusyExecutor final : public env::Executor {
  public:

@@ -28,6 +28,9 @@ using protocols::HttpResponse;
 
 constexpr uint64_t kDeadLettersDefault = 100;
 constexpr uint64_t kDeadLettersMax = 10'000;
+// A pipeline file and its contracts; read as a document of some 20 times their bytes at most.
+constexpr uint64_t kChangeBytesMax = 4U << 20;
+constexpr uint64_t kChangeBytesOfEach = 32;
 constexpr std::string_view kNextHeader = "Headrace-Next";
 
 base::Result<uint64_t> NumberFrom(const HttpRequest& request, std::string_view name,
@@ -100,7 +103,11 @@ void MountChanges(protocols::HttpRouter& router, Core& core, env::Executor& even
         HttpMethod::kPost, path, [&core, &events, act](HttpRequest request, HttpReply reply) {
           events.Post([&core, act, request = std::move(request),
                        reply = std::move(reply)]() mutable {
+            auto charge = core.budget().TryCharge(base::MemoryAccount::kReplies,
+                                                  kChangeBytesOfEach * request.body.size());
+            if (!charge) return Answer(std::move(reply), base::Fail(std::move(charge).error()));
             auto change = ParseChangeRequest(request.body);
+            charge->Release();
             if (!change) return Answer(std::move(reply), base::Fail(std::move(change).error()));
             (core.changes().*act)(std::move(*change), [reply = std::move(reply)](
                                                           base::Result<std::string> json) mutable {
@@ -108,6 +115,7 @@ void MountChanges(protocols::HttpRouter& router, Core& core, env::Executor& even
             });
           });
         });
+    router.LimitBody(HttpMethod::kPost, path, kChangeBytesMax);
   };
   with_body("/definition", &DefinitionChanges::Apply);
   with_body("/definition/diff", &DefinitionChanges::Diff);
@@ -118,6 +126,7 @@ void MountChanges(protocols::HttpRouter& router, Core& core, env::Executor& even
           Answer(std::move(reply), std::move(json));
         });
       });
+  router.LimitBody(HttpMethod::kPost, "/definition/rollback", kChangeBytesMax);
 }
 
 }  // namespace

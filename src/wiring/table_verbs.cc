@@ -21,6 +21,9 @@ using protocols::HttpReply;
 using protocols::HttpRequest;
 using protocols::HttpResponse;
 
+// Read on the I/O thread.
+constexpr uint64_t kRequestBytesMax = 64U << 10;
+
 std::unexpected<base::Error> Wrong(const char* what) {
   return Fail(ErrorCode::kInvalidInput, fmt::format("the body of the request: {}", what));
 }
@@ -156,6 +159,8 @@ void MountTableVerbs(protocols::HttpRouter& router, Core& core) {
                                                   : Fail(std::move(report).error()));
                    });
              });
+  for (const char* path : {"/tables/{table}/optimize", "/tables/{table}/vacuum"})
+    router.LimitBody(HttpMethod::kPost, path, kRequestBytesMax);
 }
 
 }  // namespace headrace::wiring

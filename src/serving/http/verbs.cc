@@ -107,9 +107,10 @@ void MountServing(protocols::HttpRouter& router, ServingVerbs mounted) {
   answer(HttpMethod::kGet, "/views", [](const ServingVerbs& v, const HttpRequest&) {
     return HttpResponse::Json(ViewsJson(*v.answers->definition()));
   });
-  if (verbs->flip)
-    answer(HttpMethod::kPost, "/debug/flip",
-           [](const ServingVerbs& v, const HttpRequest& r) { return Flip(v, r); });
+  if (!verbs->flip) return;
+  answer(HttpMethod::kPost, "/debug/flip",
+         [](const ServingVerbs& v, const HttpRequest& r) { return Flip(v, r); });
+  router.LimitBody(HttpMethod::kPost, "/debug/flip", kReadBytesMax);
 }
 
 }  // namespace headrace::serving

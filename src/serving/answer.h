@@ -169,6 +169,9 @@ struct AnswerSources {
   std::function<base::Timestamp(env::MonotonicTime)> log_clock;
   // Where requests that waited for an epoch are answered; its clock times the deadlines.
   env::Executor* waiting = nullptr;
+  // The same for those that wait as long as it takes (kUntilVisible), which are pushes: others that
+  // an epoch wakes don't hold them up. Null: `waiting`.
+  env::Executor* waiting_pushes = nullptr;
   env::Clock* clock = nullptr;
   // Asked for the memory of each answer; may be null.
   base::MemoryBudget* budget = nullptr;
@@ -197,7 +200,8 @@ class AnswerService {
   // With an event ahead also kUnsupported (ViewSet::GetAhead), kConflict (an epoch has it by now).
   virtual base::Result<FeatureAnswer> Answer(const FeatureQuery& query) = 0;
   // The same, but waits for min_epoch: `done` runs at once on this thread, or later on the waiting
-  // executor. Also kDeadlineExceeded: the epoch did not become visible in time.
+  // executor. The query is charged while it waits; what `done` holds is small. Also
+  // kDeadlineExceeded: the epoch did not become visible in time.
   virtual void AnswerWhenVisible(FeatureQuery query, Done done) = 0;
   // Answers now, without the names of features: questions are indexes into `definition`. Nothing
   // when another definition is visible by now: then look up what they mean in that one. Errors:
@@ -209,10 +213,11 @@ class AnswerService {
   virtual void Expect(const pipeline::PipelineDefinition& definition,
                       std::span<const KeyQuestion> questions) = 0;
   // `done` once the epoch is visible: at once on this thread, or later on the waiting executor.
-  // Errors: kDeadlineExceeded, kUnavailable (stopping), kResourceExhausted.
+  // What `done` holds is charged while it waits. Errors: kDeadlineExceeded, kUnavailable
+  // (stopping), kResourceExhausted (waiters_max, the memory budget).
   using Visible = std::move_only_function<void(base::Result<void>)>;
   virtual void WhenVisible(base::EpochId epoch, std::chrono::milliseconds deadline,
-                           Visible done) = 0;
+                           uint64_t held_bytes, Visible done) = 0;
   // What a query's service or features need and give; its caller is looked at, its inputs are not.
   // Errors: kNotFound, kInvalidInput, kUnauthorized.
   virtual base::Result<std::shared_ptr<const AnswerPlan>> PlanOf(const FeatureQuery& query) = 0;

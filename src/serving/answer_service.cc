@@ -179,9 +179,14 @@ class PinnedAnswerService final : public AnswerService {
   PinnedAnswerService(AnswerSources sources, AnswerLimits limits)
       : sources_(std::move(sources)),
         limits_(limits),
-        waiters_(std::make_shared<EpochWaiters>(*sources_.waiting, *sources_.clock,
-                                                limits.waiters_max)) {}
-  ~PinnedAnswerService() override { waiters_->Stop(); }
+        waiters_(MakeWaiters(*sources_.waiting, BytesOfOthers())),
+        waiting_pushes_(MakeWaiters(
+            sources_.waiting_pushes != nullptr ? *sources_.waiting_pushes : *sources_.waiting, 0)) {
+  }
+  ~PinnedAnswerService() override {
+    waiters_->Stop();
+    waiting_pushes_->Stop();
+  }
 
   base::Result<void> CompileServices() {
     HR_TRY(compiled_, Compile(sources_.views->current().definition));
@@ -200,7 +205,8 @@ class PinnedAnswerService final : public AnswerService {
       std::span<const KeyQuestion> questions) override;
   void Expect(const pipeline::PipelineDefinition& definition,
               std::span<const KeyQuestion> questions) override;
-  void WhenVisible(base::EpochId epoch, std::chrono::milliseconds deadline, Visible done) override;
+  void WhenVisible(base::EpochId epoch, std::chrono::milliseconds deadline, uint64_t held_bytes,
+                   Visible done) override;
   base::Result<AnswerPlanRef> PlanOf(const FeatureQuery& query) override {
     HR_TRY(const CompiledRef compiled, CompiledNow());
     HR_TRY(const AnswerPlanRef plan, compiled->PlanFor(query));
@@ -209,12 +215,25 @@ class PinnedAnswerService final : public AnswerService {
     const auto held = std::make_shared<std::pair<CompiledRef, AnswerPlanRef>>(compiled, plan);
     return AnswerPlanRef(held, plan.get());
   }
-  void MarkVisible(base::EpochId epoch) override { waiters_->MarkVisible(epoch); }
+  void MarkVisible(base::EpochId epoch) override {
+    waiting_pushes_->MarkVisible(epoch);
+    waiters_->MarkVisible(epoch);
+  }
   const base::Histogram& serve_us() const override { return serve_us_; }
   uint64_t revoked_pins() const override { return revoked_.load(std::memory_order_relaxed); }
   pipeline::PipelineRef definition() const override { return sources_.views->current().definition; }
 
  private:
+  // What is left to answers that wait for nothing.
+  uint64_t BytesOfOthers() const {
+    constexpr uint64_t kShare = 16;
+    return sources_.budget == nullptr ? 0 : sources_.budget->limit_bytes() / kShare;
+  }
+  std::shared_ptr<EpochWaiters> MakeWaiters(env::Executor& executor, uint64_t left_bytes) const {
+    return std::make_shared<EpochWaiters>(
+        executor, *sources_.clock, sources_.budget,
+        EpochWaiters::Limits{.waiters_max = limits_.waiters_max, .left_bytes = left_bytes});
+  }
   base::Result<CompiledRef> Compile(pipeline::PipelineRef definition) const {
     auto compiled = std::make_shared<CompiledDefinition>(std::move(definition), limits_);
     HR_TRY_VOID(compiled->CompileServices());
@@ -270,6 +289,7 @@ class PinnedAnswerService final : public AnswerService {
   AnswerSources sources_;
   AnswerLimits limits_;
   std::shared_ptr<EpochWaiters> waiters_;
+  std::shared_ptr<EpochWaiters> waiting_pushes_;
   std::shared_mutex compiled_mutex_;
   CompiledRef compiled_;  // of the newest definition that was asked of; guarded
   base::Histogram serve_us_;
@@ -646,7 +666,8 @@ void PinnedAnswerService::AnswerWhenVisible(FeatureQuery query, Done done) {
   if (!query.min_epoch) return done(AnswerNow(query));
   const base::EpochId epoch = *query.min_epoch;
   const auto deadline = query.deadline;
-  WhenVisible(epoch, deadline,
+  const uint64_t held_bytes = HeldBytes(query.features) + HeldBytes(query.inputs);
+  WhenVisible(epoch, deadline, held_bytes,
               [this, query = std::move(query),
                done = std::move(done)](const base::Result<void>& visible) mutable {
                 if (visible) return done(AnswerNow(query));
@@ -655,9 +676,10 @@ void PinnedAnswerService::AnswerWhenVisible(FeatureQuery query, Done done) {
 }
 
 void PinnedAnswerService::WhenVisible(base::EpochId epoch, std::chrono::milliseconds deadline,
-                                      Visible done) {
+                                      uint64_t held_bytes, Visible done) {
   if (sources_.views->visible() >= epoch) return done({});
-  if (deadline != FeatureQuery::kUntilVisible) deadline = std::min(deadline, limits_.wait_max);
+  const bool pushed = deadline == FeatureQuery::kUntilVisible;
+  if (!pushed) deadline = std::min(deadline, limits_.wait_max);
   auto shared_done = std::make_shared<Visible>(std::move(done));
   auto woken = [epoch, shared_done](EpochWaiters::Outcome outcome) {
     if (outcome == EpochWaiters::Outcome::kVisible) return (*shared_done)({});
@@ -667,9 +689,9 @@ void PinnedAnswerService::WhenVisible(base::EpochId epoch, std::chrono::millisec
         base::Error(ErrorCode::kDeadlineExceeded, "the epoch did not become visible in time")
             .With("epoch", std::to_string(epoch.value))));
   };
-  if (!waiters_->Wait(epoch, deadline, std::move(woken)))
-    (*shared_done)(base::Fail(ErrorCode::kResourceExhausted,
-                              "too many requests wait for an epoch: ask again without min_epoch"));
+  EpochWaiters& waiters = pushed ? *waiting_pushes_ : *waiters_;
+  if (auto waits = waiters.Wait(epoch, deadline, held_bytes, std::move(woken)); !waits)
+    (*shared_done)(base::Fail(std::move(waits).error()));
 }
 
 }  // namespace

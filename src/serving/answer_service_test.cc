@@ -389,6 +389,63 @@ TEST_F(WaitingTest, AnswersThoseWhoWaitWhenItStops) {
   EXPECT_EQ(outcomes_.size(), 1);
 }
 
+TEST_F(WaitingTest, WhatWaitsIsChargedForWhatItHolds) {
+  constexpr size_t kLeft = 1U << 20;
+  const auto ask = [&](size_t values) {
+    FeatureQuery query = testing::Ask("fresh", {{"origin", Value::String("ORD")}});
+    query.inputs.push_back({"passed_over", std::vector<Value>(values)});
+    query.min_epoch = base::EpochId{9};
+    trips_->service->AnswerWhenVisible(
+        std::move(query), [this](const base::Result<FeatureAnswer>& answer) {
+          outcomes_.emplace_back(answer ? "answered" : base::RowOf(answer.error().code()).name);
+        });
+  };
+  ask(10'000);
+  EXPECT_GE(trips_->budget.used_bytes(base::MemoryAccount::kReplies), 10'000 * sizeof(Value));
+  EXPECT_LE(trips_->budget.used_bytes(base::MemoryAccount::kReplies), 11'000 * sizeof(Value));
+  trips_->clock.now += std::chrono::seconds(2);
+  trips_->executor.RunDue();
+  trips_->executor.RunDue();
+  EXPECT_EQ(outcomes_, std::vector<std::string>{"DeadlineExceeded"});
+  EXPECT_EQ(trips_->budget.used_bytes(base::MemoryAccount::kReplies), 0U);
+  const uint64_t limit = trips_->budget.limit_bytes();
+  const uint64_t free = limit - limit / 16 - trips_->budget.used_bytes();
+  const auto others = trips_->budget.TryCharge(base::MemoryAccount::kReplies, free - kLeft);
+  ASSERT_TRUE(others);
+  ask(kLeft / sizeof(Value));
+  EXPECT_EQ(outcomes_.back(), "ResourceExhausted");
+  ask(1);
+  EXPECT_EQ(outcomes_.size(), 2U) << "there is room for it";
+}
+
+TEST_F(WaitingTest, WhatAnEpochWakesDoesNotHoldUpPushes) {
+  testing::HandExecutor pushes(trips_->clock);
+  auto service = AnswerService::Make({.views = trips_->views.get(),
+                                      .log = {},
+                                      .log_clock = trips_->log_clock,
+                                      .waiting = &trips_->executor,
+                                      .waiting_pushes = &pushes,
+                                      .clock = &trips_->clock,
+                                      .budget = &trips_->budget,
+                                      .on_answer = {}});
+  ASSERT_TRUE(service);
+  trips_->service = std::move(*service);
+  Ask(1);
+  FeatureQuery query = testing::Ask("fresh", {{"origin", Value::String("ORD")}});
+  query.min_epoch = base::EpochId{1};
+  query.deadline = FeatureQuery::kUntilVisible;
+  trips_->service->AnswerWhenVisible(std::move(query),
+                                     [this](const base::Result<FeatureAnswer>& answer) {
+                                       outcomes_.emplace_back(answer ? "push" : "error");
+                                     });
+  trips_->Apply({{0, "ORD", "ATL", 1, 10}});
+  pushes.RunDue();
+  EXPECT_EQ(outcomes_, std::vector<std::string>{"push"});
+  trips_->executor.RunDue();
+  EXPECT_EQ(outcomes_, (std::vector<std::string>{"push", "1"}));
+  trips_->service.reset();  // before the executor goes
+}
+
 TEST_F(WaitingTest, BoundsThoseWhoWait) {
   AnswerLimits limits;
   limits.waiters_max = 1;

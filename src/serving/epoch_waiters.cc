@@ -2,13 +2,18 @@
 
 namespace headrace::serving {
 
-bool EpochWaiters::Wait(base::EpochId epoch, std::chrono::milliseconds deadline, Woken woken) {
+base::Result<void> EpochWaiters::Wait(base::EpochId epoch, std::chrono::milliseconds deadline,
+                                      uint64_t held_bytes, Woken woken) {
+  constexpr uint64_t kWaiterBytes = 1024;  // of itself, its timer, and what small things it holds
+  HR_TRY(base::MemoryCharge charge, Charge(kWaiterBytes + held_bytes));
   Key key;
   {
     std::lock_guard lock(mutex_);
-    if (waiters_.size() >= waiters_max_) return false;
+    if (waiters_.size() >= limits_.waiters_max)
+      return base::Fail(base::ErrorCode::kResourceExhausted,
+                        "too many requests wait for an epoch: ask again without min_epoch");
     key = {epoch, next_++};
-    waiters_.emplace(key, std::move(woken));
+    waiters_.emplace(key, Waiter{std::move(charge), std::move(woken)});
     waiting_.store(waiters_.size());
   }
   // MarkVisible stores first and counts then; this counts first and looks then: one of the two sees
@@ -22,7 +27,15 @@ bool EpochWaiters::Wait(base::EpochId epoch, std::chrono::milliseconds deadline,
       if (const auto self = weak.lock()) self->Wake(key, Outcome::kTooLate);
     });
   }
-  return true;
+  return {};
+}
+
+base::Result<base::MemoryCharge> EpochWaiters::Charge(uint64_t bytes) {
+  if (budget_ == nullptr) return base::MemoryCharge();
+  if (budget_->used_bytes() + bytes + limits_.left_bytes > budget_->limit_bytes())
+    return base::Fail(base::ErrorCode::kResourceExhausted,
+                      "no memory is left for a request that waits: ask again");
+  return budget_->TryCharge(base::MemoryAccount::kReplies, bytes);
 }
 
 void EpochWaiters::MarkVisible(base::EpochId epoch) {
@@ -40,34 +53,34 @@ void EpochWaiters::MarkVisible(base::EpochId epoch) {
 }
 
 void EpochWaiters::Wake(const Key& key, Outcome outcome) {
-  Woken woken;
+  Waiter waiter;
   {
     std::lock_guard lock(mutex_);
     auto node = waiters_.extract(key);
     waiting_.store(waiters_.size());
     if (node.empty()) return;
-    woken = std::move(node.mapped());
+    waiter = std::move(node.mapped());
   }
-  executor_.Post([self = shared_from_this(), woken = std::move(woken), outcome]() mutable {
-    self->Run(woken, outcome);
+  executor_.Post([self = shared_from_this(), waiter = std::move(waiter), outcome]() mutable {
+    self->Run(std::move(waiter), outcome);
   });
 }
 
-void EpochWaiters::Run(Woken& woken, Outcome outcome) {
+void EpochWaiters::Run(Waiter waiter, Outcome outcome) {
   std::lock_guard lock(running_);
-  woken(stopped_.load() ? Outcome::kStopped : outcome);
+  waiter.woken(stopped_.load() ? Outcome::kStopped : outcome);
 }
 
 void EpochWaiters::Stop() {
   stopped_.store(true);
   std::lock_guard running(running_);
-  std::map<Key, Woken> left;
+  std::map<Key, Waiter> left;
   {
     std::lock_guard lock(mutex_);
     left.swap(waiters_);
     waiting_.store(0);
   }
-  for (auto& [key, woken] : left) woken(Outcome::kStopped);
+  for (auto& [key, waiter] : left) waiter.woken(Outcome::kStopped);
 }
 
 }  // namespace headrace::serving

@@ -11,6 +11,8 @@
 #include <utility>
 
 #include "base/ids.h"
+#include "base/memory_budget.h"
+#include "base/result.h"
 #include "env/clock.h"
 #include "env/executor.h"
 
@@ -22,13 +24,20 @@ class EpochWaiters : public std::enable_shared_from_this<EpochWaiters> {
   enum class Outcome : uint8_t { kVisible, kTooLate, kStopped };
   using Woken = std::move_only_function<void(Outcome)>;
 
-  // `executor` and `clock` outlive it.
-  EpochWaiters(env::Executor& executor, env::Clock& clock, size_t waiters_max)
-      : executor_(executor), clock_(clock), waiters_max_(waiters_max) {}
+  struct Limits {
+    size_t waiters_max = 0;
+    uint64_t left_bytes = 0;  // of the budget: they are not for those who wait
+  };
+  // `executor`, `clock` and `budget` outlive it; the budget may be null.
+  EpochWaiters(env::Executor& executor, env::Clock& clock, base::MemoryBudget* budget,
+               Limits limits)
+      : executor_(executor), clock_(clock), budget_(budget), limits_(limits) {}
 
-  // `woken` runs once, on the executor (or in Stop). A deadline of milliseconds::max() is none.
-  // False when waiters_max wait already; `woken` is dropped then.
-  bool Wait(base::EpochId epoch, std::chrono::milliseconds deadline, Woken woken);
+  // `woken` runs once, on the executor (or in Stop). A deadline of milliseconds::max() is none. The
+  // bytes that `woken` holds are charged until it has run. Errors: kResourceExhausted (waiters_max
+  // wait already, the budget has no room); `woken` is dropped then.
+  base::Result<void> Wait(base::EpochId epoch, std::chrono::milliseconds deadline,
+                          uint64_t held_bytes, Woken woken);
   // Cheap when nobody waits.
   void MarkVisible(base::EpochId epoch);
   // Wakes all with kStopped, and later ones at once. When it returns none is running.
@@ -36,16 +45,22 @@ class EpochWaiters : public std::enable_shared_from_this<EpochWaiters> {
 
  private:
   using Key = std::pair<base::EpochId, uint64_t>;
+  struct Waiter {
+    base::MemoryCharge charge;
+    Woken woken;
+  };
+  base::Result<base::MemoryCharge> Charge(uint64_t bytes);
   void Wake(const Key& key, Outcome outcome);
-  void Run(Woken& woken, Outcome outcome);
+  void Run(Waiter waiter, Outcome outcome);
 
   env::Executor& executor_;
   env::Clock& clock_;
-  const size_t waiters_max_;
+  base::MemoryBudget* const budget_;
+  const Limits limits_;
   std::atomic<uint64_t> visible_{0};
   std::atomic<size_t> waiting_{0};
-  std::mutex mutex_;              // guards the next two
-  std::map<Key, Woken> waiters_;  // by epoch
+  std::mutex mutex_;               // guards the next two
+  std::map<Key, Waiter> waiters_;  // by epoch
   uint64_t next_ = 0;
   std::mutex running_;  // held while a woken request is answered
   std::atomic<bool> stopped_{false};

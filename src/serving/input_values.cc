@@ -115,4 +115,19 @@ uint64_t HeldBytes(const columns::Value& value) {
   return bytes;
 }
 
+uint64_t HeldBytes(const std::vector<std::string>& texts) {
+  uint64_t bytes = texts.size() * sizeof(std::string);
+  for (const std::string& text : texts) bytes += text.size();
+  return bytes;
+}
+
+uint64_t HeldBytes(const std::vector<InputColumn>& inputs) {
+  uint64_t bytes = inputs.size() * sizeof(InputColumn);
+  for (const InputColumn& column : inputs) {
+    bytes += column.name.size();
+    for (const columns::Value& value : column.values) bytes += HeldBytes(value);
+  }
+  return bytes;
+}
+
 }  // namespace headrace::serving

@@ -449,11 +449,13 @@ class RunningCore final : public Core {
     HR_TRY(log_clock_, AnswerClock::Start(environment_, options_.data_folder, floor));
     waiting_ = environment_.NewExecutor("answers", env::Priority::kRealTime);
     push_timers_ = environment_.NewExecutor("push-deadlines", env::Priority::kRealTime);
+    push_readers_ = environment_.NewExecutor("push-answers", env::Priority::kRealTime);
     serving::AnswerSources sources{
         .views = derived_.views.get(),
         .log = sequencer_->status().log,
         .log_clock = [this](env::MonotonicTime now) { return log_clock_->At(now); },
         .waiting = waiting_.get(),
+        .waiting_pushes = push_readers_.get(),
         .clock = &environment_.clock(),
         .budget = &budget_,
         .on_answer = {}};
@@ -468,7 +470,7 @@ class RunningCore final : public Core {
         {.gate = &push_gate_,
          .answers = answers_.get(),
          .timers = push_timers_.get(),
-         .readers = waiting_.get(),
+         .readers = push_readers_.get(),
          .environment = &environment_,
          .budget = &budget_,
          .follows = [this](const auto& batch, const auto& timing, base::EpochId epoch) {
@@ -540,6 +542,7 @@ class RunningCore final : public Core {
   std::unique_ptr<AnswerFile> answer_file_;
   std::unique_ptr<env::Executor> waiting_;
   std::unique_ptr<env::Executor> push_timers_;
+  std::unique_ptr<env::Executor> push_readers_;
   std::unique_ptr<serving::AnswerService> answers_;
   LogGate push_gate_{*this};
   std::unique_ptr<serving::PushService> pushes_;

@@ -14,13 +14,13 @@ using namespace lives_fixture;  // NOLINT: the test is written in the fixture's 
 
 // A question that waits for an epoch that is not there, and its answer's status; 0: none yet.
 struct Waiting {
-  Waiting() {
+  explicit Waiting(std::string body = R"({"features": ["card:n_1h"], "entities": {"card": [1]}})") {
     MountLookback(router, questions, lives.core_->answers());
     protocols::HttpRequest request;
     request.method = protocols::HttpMethod::kPost;
     request.path = "/get-features-at";
     request.query = {{"min_epoch", "1"}, {"deadline_ms", "30000"}};
-    request.body = R"({"features": ["card:n_1h"], "entities": {"card": [1]}})";
+    request.body = std::move(body);
     lives.machine_->Run([&] {
       router.Dispatch(std::move(request),
                       protocols::HttpReply([this](const auto& answer) { status = answer.status; }));
@@ -39,6 +39,18 @@ TEST(LookbackQuestions, AnEpochThatComesIsAsked) {
   waiting.lives.Send(1);
   waiting.lives.machine_->RunFor(std::chrono::seconds(1));
   EXPECT_EQ(waiting.status, 200);
+}
+
+TEST(LookbackQuestions, WhatWaitsForAnEpochIsCharged) {
+  constexpr size_t kKeys = 4'000;
+  std::string keys = "1";
+  for (size_t i = 1; i < kKeys; ++i) keys += ",1";
+  Waiting waiting(R"({"features": ["card:n_1h"], "entities": {"card": [)" + keys + "]}}");
+  const base::MemoryBudget& budget = waiting.lives.core_->budget();
+  EXPECT_GE(budget.used_bytes(base::MemoryAccount::kReplies), kKeys * sizeof(columns::Value));
+  waiting.lives.machine_->RunFor(std::chrono::seconds(31));
+  EXPECT_NE(waiting.status, 0);
+  EXPECT_EQ(budget.used_bytes(base::MemoryAccount::kReplies), 0U);
 }
 
 TEST(LookbackQuestions, WhoWaitsDoesNotKeepThemBeyondTheCore) {

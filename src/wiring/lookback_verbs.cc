@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "protocols/problem.h"
+#include "serving/input_values.h"
 #include "wiring/lookback_json.h"
 
 namespace headrace::wiring {
@@ -54,8 +55,10 @@ void AskFeatures(const std::shared_ptr<LookbackQuestions>& questions,
   if (!asked->min_epoch)
     return PutFeatures(*questions, std::move(*asked), request.caller, end, std::move(reply));
   const base::EpochId epoch = *asked->min_epoch;
+  const uint64_t held_bytes =
+      serving::HeldBytes(asked->request.features) + serving::HeldBytes(asked->request.inputs);
   answers.WhenVisible(
-      epoch, deadline,
+      epoch, deadline, held_bytes,
       [weak = std::weak_ptr(questions), end, asked = std::move(*asked), caller = request.caller,
        reply = std::move(reply)](Result<void> visible) mutable {
         if (!visible) return Answer(std::move(reply), Fail(std::move(visible).error()));

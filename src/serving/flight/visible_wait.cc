@@ -26,7 +26,7 @@ base::Result<void> WaitUntilVisible(AnswerService& answers, env::Environment& en
     const auto piece = std::clamp(left, std::chrono::milliseconds(0), kLookUp);
     auto visible = std::make_shared<base::Result<void>>();
     environment.Await([&](const std::function<void()>& done) {
-      answers.WhenVisible(epoch, piece, [visible, done](base::Result<void> outcome) {
+      answers.WhenVisible(epoch, piece, 0, [visible, done](base::Result<void> outcome) {
         *visible = std::move(outcome);
         done();
       });

@@ -25,23 +25,15 @@ base::Result<base::MemoryCharge> ChargeReading(base::MemoryBudget* budget, size_
   return budget->TryCharge(base::MemoryAccount::kReplies, kBytesOfEach * body_bytes);
 }
 
-// Of what was read, while it waits.
-uint64_t QueryBytes(const FeatureQuery& query) {
-  uint64_t bytes = query.features.size() * sizeof(std::string);
-  for (const std::string& feature : query.features) bytes += feature.size();
-  for (const InputColumn& column : query.inputs) {
-    bytes += sizeof(column) + column.name.size();
-    for (const columns::Value& value : column.values) bytes += HeldBytes(value);
-  }
-  return bytes;
-}
-
-// What was charged for the reading becomes what the query holds.
+// What was charged for the reading becomes what the query holds; of one that may wait the answer
+// service charges that.
 base::Result<void> ChargeHeld(base::MemoryBudget* budget, const FeatureQuery& query,
                               base::MemoryCharge& charge) {
   if (charge.bytes() == 0) return {};
   charge.Release();
-  HR_TRY(charge, budget->TryCharge(base::MemoryAccount::kReplies, QueryBytes(query)));
+  if (query.min_epoch) return {};
+  HR_TRY(charge, budget->TryCharge(base::MemoryAccount::kReplies,
+                                   HeldBytes(query.features) + HeldBytes(query.inputs)));
   return {};
 }
 

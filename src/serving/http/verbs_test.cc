@@ -209,32 +209,45 @@ TEST_F(VerbsTest, ALongRequestIsChargedWhileItIsRead) {
 }
 
 TEST_F(VerbsTest, WhatWaitsIsChargedForWhatItHolds) {
-  base::MemoryBudget budget(64U << 20);
   protocols::HttpRouter router;
-  MountServing(router, {.answers = trips_.service.get(), .budget = &budget});
-  const auto waiting = [&](const std::string& origins, uint64_t least, uint64_t most) {
+  MountServing(router, {.answers = trips_.service.get(), .budget = &trips_.budget});
+  const auto charged = [&] { return trips_.budget.used_bytes(base::MemoryAccount::kReplies); };
+  const auto waiting = [&](const std::string& origins, size_t body_bytes, uint64_t least,
+                           uint64_t most) {
     protocols::HttpRequest request;
     request.method = HttpMethod::kPost;
     request.path = "/get-online-features";
     request.query = {{"min_epoch", "999"}};
     request.body =
         R"({"features": ["origin:trips_1h"], "entities": {"origin": [)" + origins + "]}}";
-    request.body.resize(400'000, ' ');
+    request.body.resize(body_bytes, ' ');
     int status = 0;
     router.Dispatch(std::move(request), protocols::HttpReply([&](const HttpResponse& response) {
                       status = response.status;
                     }));
     EXPECT_EQ(status, 0);
-    EXPECT_GE(budget.used_bytes(), least);
-    EXPECT_LE(budget.used_bytes(), most);
+    EXPECT_GE(charged(), least);
+    EXPECT_LE(charged(), most);
     trips_.clock.now += std::chrono::minutes(2);
     trips_.executor.RunDue();
     trips_.executor.RunDue();
     EXPECT_EQ(status, 504);
-    EXPECT_EQ(budget.used_bytes(), 0U);
+    EXPECT_EQ(charged(), 0U);
   };
-  waiting(R"("ORD")", 0, 64U << 10);
-  waiting('"' + std::string(300'000, 'x') + '"', 300'000, 400'000);
+  waiting(R"("ORD")", 400'000, 1, 64U << 10);
+  waiting('"' + std::string(300'000, 'x') + '"', 400'000, 300'000, 400'000);
+  std::string many = "1";
+  for (int i = 1; i < 4'000; ++i) many += ",1";
+  waiting(many, 64U << 10, 4'000 * sizeof(columns::Value), 5'000 * sizeof(columns::Value));
+}
+
+TEST_F(VerbsTest, WhatFindsNoRoomToWaitMayComeAgain) {
+  const auto others = trips_.budget.TryCharge(
+      base::MemoryAccount::kReplies, trips_.budget.limit_bytes() - trips_.budget.used_bytes());
+  ASSERT_TRUE(others);
+  const HttpResponse refused =
+      Ask(R"({"entities": {"origin": ["ORD"]}, "features": ["origin:trips_1h"]})", "min_epoch=9");
+  EXPECT_EQ(refused.status, 429) << refused.body;
 }
 
 TEST_F(VerbsTest, TooMuchIsRefusedWhileItIsRead) {

@@ -260,6 +260,8 @@ class PinnedAnswerService final : public AnswerService {
   void Finish(const CompiledDefinition& compiled, const AnswerPlan& plan, const FeatureQuery& query,
               BoundInputs inputs, FeatureAnswer& answer);
   base::Result<base::MemoryCharge> ChargeAnswer(size_t values);
+  base::Result<void> CheckKeys(const pipeline::PipelineDefinition& definition,
+                               std::span<const KeyQuestion> questions) const;
   base::Result<void> ChargeKeys(uint64_t bytes, KeyAnswers& answers) const;
   base::Result<bool> AnswerUnderPin(const AnswerPlan& plan, const BoundInputs& inputs,
                                     const FeatureQuery& query, pipeline::Pin& pin,
@@ -594,6 +596,21 @@ base::Result<bool> PinnedAnswerService::AnswerKeysUnderPin(pipeline::Pin& pin,
   return !pin.revoked();
 }
 
+// All outputs of a view are computed for a key, whatever is looked at. Lists are counted by what
+// they have (ChargeKeys).
+base::Result<void> PinnedAnswerService::CheckKeys(const pipeline::PipelineDefinition& definition,
+                                                  std::span<const KeyQuestion> questions) const {
+  if (questions.size() <= 1) return {};
+  size_t values = 0;
+  for (const KeyQuestion& question : questions)
+    values += definition.views[question.view].outputs.size();
+  if (values <= limits_.values_max) return {};
+  return base::Fail(InputError(
+      fmt::format("{} features of {} keys are computed at once, more than {}: ask for fewer keys",
+                  values, questions.size(), limits_.values_max),
+      "keys"));
+}
+
 // Charges for the answers so far in steps that double.
 base::Result<void> PinnedAnswerService::ChargeKeys(uint64_t bytes, KeyAnswers& answers) const {
   constexpr uint64_t kUncharged = 64U << 10;
@@ -606,6 +623,7 @@ base::Result<void> PinnedAnswerService::ChargeKeys(uint64_t bytes, KeyAnswers& a
 
 base::Result<std::optional<KeyAnswers>> PinnedAnswerService::AnswerKeys(
     const pipeline::PipelineDefinition& definition, std::span<const KeyQuestion> questions) {
+  HR_TRY_VOID(CheckKeys(definition, questions));
   std::optional<env::MonotonicTime> begin;
   KeyAnswers answers;
   for (int revoked = 0; revoked <= limits_.revoked_retries; ++revoked) {

@@ -328,6 +328,26 @@ TEST_F(ShortHoldsTest, LongerOnesAreRefusedRetryably) {
   EXPECT_NE(error.message().find("fewer keys"), std::string::npos) << error.ToString();
 }
 
+// All features of a key are computed, whichever are looked at.
+TEST(AnswerServiceTest, BoundsTheFeaturesOfManyKeys) {
+  AnswerLimits limits;
+  limits.values_max = 10;
+  ServedTrips trips(ClockOf::kEvents, limits);
+  trips.Apply({{0, "ORD", "ATL", 1, 10}});
+  const size_t view = *trips.definition->ViewNamed("origin");
+  const size_t outputs = trips.definition->views[view].outputs.size();
+  columns::KeyBytes key;
+  columns::AppendKeyValue(key, Value::String("ORD"));
+  const auto ask = [&](size_t keys) {
+    const std::vector<KeyQuestion> questions(keys, {view, key, KeyQuestion::kNoOutput});
+    return trips.service->AnswerKeys(*trips.definition, questions);
+  };
+  EXPECT_TRUE(ask(10 / outputs));
+  const auto many = ask(10 / outputs + 1);
+  ASSERT_FALSE(many);
+  EXPECT_EQ(many.error().code(), ErrorCode::kInvalidInput);
+}
+
 class WaitingTest : public ::testing::Test {
  protected:
   void Ask(uint64_t min_epoch, int deadline_ms = 1000) {

@@ -38,6 +38,8 @@ class RespAhead {
     return std::span(views_).subspan(next_, commands_ - next_);
   }
   std::span<const std::string_view> arguments() const { return ArgumentsOf(next_); }
+  // Of the first one.
+  size_t size() const { return sizes_[next_]; }
   // Takes the first one: its bytes.
   size_t Take() {
     bytes_ -= sizes_[next_];

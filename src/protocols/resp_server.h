@@ -54,6 +54,14 @@ class RespCall {
   // The connection is closed behind this answer.
   virtual void CloseAfter() = 0;
 
+  // Keeps this command behind those that are kept, to be run by RunKept; it is answered now, too.
+  // Errors: kResourceExhausted (kept_max, kept_bytes_max, the memory budget): it is not kept.
+  virtual base::Result<void> Keep() = 0;
+  virtual size_t kept() const = 0;
+  virtual void DropKept() = 0;
+  // Those that are kept are run behind this one, before what came since; each is answered as ever.
+  virtual void RunKept() = 0;
+
  private:
   std::span<const std::string_view> arguments_;
   RespWriter& out_;
@@ -83,6 +91,9 @@ enum class Authentication : uint8_t { kNone, kFirst };
 struct RespServerOptions {
   RespLimits limits;
   size_t overlapping_max = 1024;  // such commands of a connection; at it, it is not read
+  // RespCall::Keep, of a connection.
+  size_t kept_max = 8192;
+  size_t kept_bytes_max = 4U << 20;
   // kFirst: until a handler says that its connection is authenticated, commands have these limits,
   // and so much time.
   Authentication authentication = Authentication::kNone;

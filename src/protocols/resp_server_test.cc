@@ -32,10 +32,15 @@ class RespServerTest : public testing::Test {
         told_.emplace_back(arguments.empty() ? "nothing" : arguments.back());
     }
     void Run(RespCall& call) override {
-      const std::string name(call.arguments()[0]);
+      std::string name(call.arguments()[0]);
       const std::string argument(call.arguments().size() > 1 ? call.arguments()[1] : "");
       const std::string told = told_.front();
       told_.pop_front();
+      if (name == "begin") {
+        keeping_ = true;
+        return call.out().Ok();
+      }
+      if (keeping_ && name != "drop" && name != "run") name = "keep";
       if (name == "told") return call.out().Bulk(told);
       if (name == "echo") return call.out().Bulk(greeting_ + argument);
       if (name == "big") return call.out().Bulk(std::string(std::stoul(argument), 'x'));
@@ -52,6 +57,19 @@ class RespServerTest : public testing::Test {
       if (name == "now")
         return call.Later().Send([argument](RespWriter& out) { out.Bulk(argument); });
       if (name == "dropped") return void(call.Later());
+      if (name == "keep") {
+        const auto kept = call.Keep();
+        return kept ? call.out().Simple("kept") : call.out().Error("ERR", kept.error().message());
+      }
+      if (name == "drop") {
+        call.DropKept();
+        return call.out().Ok();
+      }
+      if (name == "run") {
+        keeping_ = false;
+        call.out().Array(call.kept());
+        return call.RunKept();
+      }
       if (name == "bye") {
         call.out().Ok();
         return call.CloseAfter();
@@ -67,6 +85,7 @@ class RespServerTest : public testing::Test {
     RespServerTest& test_;
     const std::string greeting_;
     std::deque<std::string> told_;
+    bool keeping_ = false;
   };
 
   void Start(RespServerOptions options = {}) {
@@ -182,6 +201,54 @@ TEST_F(RespServerTest, OverlappingCommandsAreUnderWayTogetherAndAnsweredInOrder)
   EXPECT_EQ(Read(*stream, kExpected.size()), kExpected);
   AnswerBackwards(1);
   EXPECT_EQ(Read(*stream, 7), "$1\r\nf\r\n");
+}
+
+TEST_F(RespServerTest, WhatIsKeptIsRunBeforeWhatCameSince) {
+  Start();
+  const auto stream = Connect();
+  // All of it at once, in both forms of commands, with a part of another one behind it.
+  Send(*stream,
+       "begin\r\necho a\r\n*2\r\n$5\r\nlater\r\n$1\r\nb\r\nover c\r\nover d\r\necho e\r\nrun\r\n"
+       "echo f\r\n*2\r\n$4\r\nec");
+  constexpr std::string_view kFirst =
+      "+OK\r\n+kept\r\n+kept\r\n+kept\r\n+kept\r\n+kept\r\n*5\r\n$1\r\na\r\n";
+  EXPECT_EQ(Read(*stream, kFirst.size()), kFirst);
+  AnswerLater();
+  EXPECT_EQ(Read(*stream, 7), "$1\r\nb\r\n");
+  AnswerBackwards(2);
+  constexpr std::string_view kRest = "$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n$1\r\nf\r\n";
+  EXPECT_EQ(Read(*stream, kRest.size()), kRest);
+  Send(*stream, "ho\r\n$1\r\ng\r\nbegin\r\necho h\r\n");
+  constexpr std::string_view kSecond = "$1\r\ng\r\n+OK\r\n+kept\r\n";
+  EXPECT_EQ(Read(*stream, kSecond.size()), kSecond);
+  // Of a read of its own.
+  Send(*stream, "run\r\necho i\r\n");
+  constexpr std::string_view kThird = "*1\r\n$1\r\nh\r\n$1\r\ni\r\n";
+  EXPECT_EQ(Read(*stream, kThird.size()), kThird);
+}
+
+TEST_F(RespServerTest, WhatIsKeptIsBoundedAndCharged) {
+  RespServerOptions options;
+  options.kept_max = 3;
+  options.kept_bytes_max = 20'000;
+  Start(options);
+  const auto stream = Connect();
+  const auto ask = [&](const std::string& command, std::string_view answer) {
+    Send(*stream, command + "\r\n");
+    EXPECT_EQ(Read(*stream, answer.size()), answer);
+  };
+  const uint64_t before = budget_.used_bytes();
+  ask("keep " + std::string(15'000, 'x'), "+kept\r\n");
+  ask("keep a", "+kept\r\n");
+  EXPECT_GE(budget_.used_bytes(), before + 15'000);
+  ask("drop", "+OK\r\n");
+  EXPECT_EQ(budget_.used_bytes(), before);
+  constexpr std::string_view kTooMany = "-ERR more than 3 commands, or 20000 bytes of them\r\n";
+  ask("keep " + std::string(15'000, 'x'), "+kept\r\n");
+  ask("keep " + std::string(15'000, 'x'), kTooMany);
+  ask("drop", "+OK\r\n");
+  for (int i = 0; i < 3; ++i) ask("keep a", "+kept\r\n");
+  ask("keep a", kTooMany);
 }
 
 TEST_F(RespServerTest, OthersWaitForThoseThatOverlap) {

@@ -27,10 +27,10 @@ void RespReply::Send(Write write) {
 
 class RespSession::Call final : public RespCall {
  public:
-  // `slot`: its number, of an overlapping command.
-  Call(RespSession& session, std::span<const std::string_view> arguments, RespWriter& out,
-       std::optional<uint64_t> slot)
-      : RespCall(arguments, out), session_(session), slot_(slot) {}
+  // `bytes`: the command as it was read. `slot`: its number, of an overlapping command.
+  Call(RespSession& session, std::span<const std::string_view> arguments, std::string_view bytes,
+       RespWriter& out, std::optional<uint64_t> slot)
+      : RespCall(arguments, out), session_(session), bytes_(bytes), slot_(slot) {}
 
   RespReply Later() override {
     later_ = true;
@@ -45,10 +45,15 @@ class RespSession::Call final : public RespCall {
     });
   }
   void CloseAfter() override { session_.CloseAfterAnswers(); }
+  base::Result<void> Keep() override { return session_.Keep(bytes_); }
+  size_t kept() const override { return session_.kept_count_; }
+  void DropKept() override { session_.DropKept(); }
+  void RunKept() override { session_.run_kept_ = true; }
   bool later() const { return later_; }
 
  private:
   RespSession& session_;
+  const std::string_view bytes_;
   const std::optional<uint64_t> slot_;
   bool later_ = false;
 };
@@ -60,7 +65,8 @@ RespSession::RespSession(RespServing& serving, env::Connection& connection)
       authenticated_(serving.options.authentication == Authentication::kNone),
       began_(serving.clock.Now()),
       parser_(authenticated_ ? serving.options.limits : serving.options.limits_before),
-      unread_(serving.budget) {}
+      unread_(serving.budget),
+      kept_(serving.budget) {}
 
 void RespSession::NoteAuthenticated(bool authenticated) {
   if (authenticated == authenticated_) return;
@@ -129,14 +135,38 @@ bool RespSession::RunOne(RespAhead& ahead) {
     return false;
   }
   if (first) handler().Expect(ahead.commands());
-  if (!Run(ahead.arguments())) {
+  if (!Run(ahead.arguments(), unread_.rest().substr(0, ahead.size()))) {
     held_ = true;  // and is parsed again
     return false;
   }
   if (serving_.options.authentication == Authentication::kFirst)
     NoteAuthenticated(handler_->authenticated());
   TakeParsed(ahead.Take());
+  if (std::exchange(run_kept_, false)) {
+    parser_.Next();  // what came since is parsed again, behind those that were kept
+    ahead = {};
+    unread_.PutBack(kept_.rest());
+    DropKept();
+  }
   return true;
+}
+
+base::Result<void> RespSession::Keep(std::string_view bytes) {
+  if (kept_count_ >= serving_.options.kept_max ||
+      kept_.rest().size() + bytes.size() > serving_.options.kept_bytes_max)
+    return base::Fail(base::ErrorCode::kResourceExhausted,
+                      fmt::format("more than {} commands, or {} bytes of them",
+                                  serving_.options.kept_max, serving_.options.kept_bytes_max));
+  kept_.Append({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+  HR_TRY_VOID(kept_.TrySettle(0));
+  ++kept_count_;
+  return {};
+}
+
+void RespSession::DropKept() {
+  kept_.Clear();
+  kept_.Settle();
+  kept_count_ = 0;
 }
 
 void RespSession::TakeParsed(size_t bytes) {
@@ -158,25 +188,25 @@ void RespSession::Refuse(std::string_view code, std::string_view message) {
   CloseAfterAnswers();
 }
 
-bool RespSession::Run(Arguments arguments) {
+bool RespSession::Run(Arguments arguments, std::string_view bytes) {
   const bool overlaps = handler().MayOverlap(arguments);
   if (overlaps ? slots_.size() >= serving_.options.overlapping_max : !slots_.empty()) return false;
   serving_.commands.fetch_add(1, std::memory_order_relaxed);
   if (!overlaps) {
     RespWriter writer(version_, out_);
-    Call call(*this, arguments, writer, std::nullopt);
+    Call call(*this, arguments, bytes, writer, std::nullopt);
     handler().Run(call);
     version_ = writer.version();
     return true;
   }
   const uint64_t number = first_slot_ + slots_.size();
   slots_.emplace_back();
-  std::string bytes;  // the slot may be answered, and gone, before Run returns
-  RespWriter writer(version_, bytes);
-  Call call(*this, arguments, writer, number);
+  std::string answer;  // the slot may be answered, and gone, before Run returns
+  RespWriter writer(version_, answer);
+  Call call(*this, arguments, bytes, writer, number);
   handler().Run(call);
   if (call.later()) return true;
-  slots_.back() = {std::move(bytes), true};
+  slots_.back() = {std::move(answer), true};
   TakeReady();
   return true;
 }

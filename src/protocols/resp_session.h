@@ -58,8 +58,10 @@ class RespSession final : public env::Session {
   bool ParseAhead(RespAhead& ahead);
   // Runs the first of them. False when nothing more can be run now.
   bool RunOne(RespAhead& ahead);
-  // False: it waits for those that overlap.
-  bool Run(Arguments arguments);
+  // False: it waits for those that overlap. `bytes`: the command as it was read.
+  bool Run(Arguments arguments, std::string_view bytes);
+  base::Result<void> Keep(std::string_view bytes);
+  void DropKept();
   void Refuse(std::string_view code, std::string_view message);
   void TakeParsed(size_t bytes);
   // Charges the beginning of a command, of which more is to be read; refuses it when the memory
@@ -87,7 +89,10 @@ class RespSession final : public env::Session {
   const RespHandlers* made_by_ = nullptr;
   std::unique_ptr<RespHandler> handler_;
   UnreadBytes unread_;  // of no command that was run
-  std::string out_;     // answers that are not written yet; none between two calls
+  UnreadBytes kept_;    // commands, as they were read (RespCall::Keep)
+  size_t kept_count_ = 0;
+  bool run_kept_ = false;  // next
+  std::string out_;        // answers that are not written yet; none between two calls
   // Of overlapping commands; a later one may be answered before an earlier one.
   struct Slot {
     std::string bytes;

@@ -22,6 +22,15 @@ void UnreadBytes::Clear() {
   begin_ = 0;
 }
 
+void UnreadBytes::PutBack(std::string_view bytes) {
+  if (bytes.size() > begin_) {
+    bytes_.insert(0, bytes.size() - begin_, '\0');
+    begin_ = bytes.size();
+  }
+  begin_ -= bytes.size();
+  std::ranges::copy(bytes, bytes_.begin() + static_cast<std::ptrdiff_t>(begin_));
+}
+
 uint64_t UnreadBytes::Trim(uint64_t parser_bytes) {
   bytes_.erase(0, begin_);
   begin_ = 0;

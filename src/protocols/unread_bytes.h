@@ -28,6 +28,8 @@ class UnreadBytes {
   bool empty() const { return begin_ == bytes_.size(); }
   // The first `size` bytes of rest() were parsed.
   void Take(size_t size) { begin_ += size; }
+  // They come before rest().
+  void PutBack(std::string_view bytes);
   void Clear();
   // After a read's bytes were parsed as far as they can be, and when no more are read until they
   // are taken: gives memory back and charges what stays. They exist already, and can't be refused.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 from engine_process import EngineProcess
-from payments_engine import send, serving
+from payments_engine import payment, send, serving
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,38 @@ def test_pipelines_are_answered_in_order(engine: EngineProcess) -> None:
             pipe.echo(str(i))
         answers = pipe.execute()
     assert answers == [told for i in range(500) for told in ("1", str(i))]
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_pipelines_as_clients_make_them(engine: EngineProcess, protocol: int) -> None:
+    """With MULTI and EXEC around them, unless one says otherwise."""
+    card = f"multi-{protocol}"
+    wait_for(engine, send(engine, card, "a", 1))
+    reader = client(engine, protocol)
+    pipe = reader.pipeline()
+    asked = ("FEATURES.GET", "scoring", "KEY", "card", card, "shop", "a")
+    pipe.hget(f"card:{card}", "n_1h").hmget(f"card:{card}", ["n_1h", "_status"])
+    answers = pipe.execute_command(*asked).exists(f"card:{card}").execute()
+    assert answers[:2] == ["1", ["1", "PRESENT"]] and answers[3] == 1 and len(answers) == 4
+    assert pipe.execute() == []
+    event = payment(card, "a", 1)
+    pushed = reader.pipeline().execute_command("FEATURES.PUSH", "payments", event, event).ping()
+    outcome, pong = pushed.execute()
+    assert pong and (outcome["accepted"] if protocol == 3 else outcome[1]) == 2
+    wrong = pipe.hget(f"card:{card}", "n_1").ping().execute(raise_on_error=False)
+    assert "did you mean" in str(wrong[0]) and wrong[1] is True
+    with pytest.raises(redis.ResponseError, match="unknown command"):
+        pipe.ping().execute_command("NOTHING").execute()
+    assert reader.ping()
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_what_clients_ask_of_the_server(engine: EngineProcess, protocol: int) -> None:
+    reader = client(engine, protocol)
+    assert reader.client_info()["name"] == "test"
+    commands = reader.command()
+    assert commands["hget"]["arity"] == 3 and "readonly" in commands["hget"]["flags"]
+    assert reader.command_count() == len(commands)
 
 
 def test_one_command_sees_one_epoch(engine: EngineProcess) -> None:

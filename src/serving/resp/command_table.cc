@@ -46,6 +46,11 @@ constexpr std::array kTable = std::to_array<RespCommandRow>({
     {"features.pushed", 2, "readonly", 0, 0, "token",
      "What became of an event that was not known to be durable when its push was answered."},
     {"features.list", 1, "readonly", 0, 0, "", "Services, and the features that each has."},
+    {"multi", 1, "fast", 0, 0, "",
+     "The commands that follow are answered `QUEUED`, and kept until EXEC."},
+    {"exec", 1, "fast", 0, 0, "",
+     "Runs them in their order, and answers an array of their answers."},
+    {"discard", 1, "fast", 0, 0, "", "Forgets them."},
     {"ping", -1, "fast", 0, 0, "[text]", "PONG, or the text."},
     {"echo", 2, "fast", 0, 0, "text", "The text."},
     {"hello", -1, "fast", 0, 0, "[2 | 3] [AUTH name token] [SETNAME name]",
@@ -89,7 +94,7 @@ integers, doubles, booleans, lists and nulls of their own in version 3. **A valu
 
 | field | is |
 |---|---|
-| `_status` | the worst status of the features asked for beside it; alone, of the whole key: `PRESENT`, `NULL_VALUE`, `OUTSIDE_MAX_AGE`, `INVALID`, `NOT_FOUND` ([http.md](http.md)) |
+| `_status` | the worst status of the features asked for beside it, or of all of them in `HGETALL`: `PRESENT`, `NULL_VALUE`, `OUTSIDE_MAX_AGE`, `INVALID`, `NOT_FOUND` ([http.md](http.md)); alone, of the key: `PRESENT`, `OUTSIDE_MAX_AGE` or `NOT_FOUND` |
 | `_status:feature` | the status of that feature |
 | `_epoch` | the epoch that the answer is of |
 | `_lag` | milliseconds that the answer may be behind: `_as_of` less when the view's sources were last heard of; null when one of them never was |
@@ -108,7 +113,7 @@ Names in any case.
 
 constexpr std::string_view kEnd = R"(
 `FEATURES.GET` answers a map (in version 2 an array of names and values): `epoch`, `as_of`, `lag` (ms), `features` and `statuses`, both maps by the features' names. With `MIN_EPOCH` it waits until that epoch is visible, at most `DEADLINE`
-(1000 ms); the connection's next commands wait with it.
+(1000 ms; more than 60,000 is 60,000); the connection's next commands wait with it.
 
 ## The past
 `FEATURES.GET` with `AS_OF_EPOCH n` answers what that epoch would have, `AS_OF` included when it is said, else at the epoch's clock: the same map, and in it `source` (`state`, `table`) and `because`, why the table. Its `lag` is null for a service without a `max_lag`: nobody looks. `FEATURES.EXPLAIN` and `FEATURES.LAST` answer the documents of
@@ -131,9 +136,13 @@ $ redis-cli FEATURES.PUSH payments '{"payment_id":"p1","card_id":"c1","amount":1
 $ redis-cli FEATURES.PUSHGET scoring payments '{"payment_id":"p2", ...}' DEADLINE 50 AT_DEADLINE last_known
 ```
 **Pipelines.** These commands of one connection overlap: those that come together are made durable together, and are answered in their order. Any other command waits until they are answered.
+
+## MULTI and EXEC
+Pipelines of clients that begin with MULTI work (`r.pipeline()` of redis-py). No other connection's answers are among those of an EXEC, but it is **no snapshot and no transaction**: each command sees the newest epoch when it is run, and an event that was pushed stays when a command behind it fails. Ask for
+what has to be of one epoch in one command: `MGET`, `FEATURES.GET`. A command that is unknown, has a wrong number of arguments, may not be run or finds no room is refused at once, and EXEC is an error then, `EXECABORT`; what goes wrong later is an error in the array. There is no `WATCH`: features are not set.
 ## Tokens
 With `serve --tokens FILE` a connection shows its token first, with `AUTH token`, `AUTH name token` or `HELLO 3 AUTH name token`; until then only these, `RESET` and `QUIT` are run. Its scopes say which
-views and services it may read; whatever they are, it may run `PING`, `ECHO`, `SELECT`, `CLIENT`, `COMMAND` and `CONFIG`, and `INFO` if it may read or watch ([security.md](../operating/security.md)); a restricted feature is refused by name, and so is `HGETALL` of a view that has one, unless the scopes have `restricted`.
+views and services it may read; whatever they are, it may run `PING`, `ECHO`, `SELECT`, `CLIENT`, `COMMAND`, `CONFIG`, `MULTI`, `EXEC` and `DISCARD`, and `INFO` if it may read or watch ([security.md](../operating/security.md)); a restricted feature is refused by name, and so is `HGETALL` of a view that has one, unless the scopes have `restricted`.
 A token that is removed from the file ends with the next command of the connections that showed it.
 
 ## Errors
@@ -147,6 +156,7 @@ A token that is removed from the file ends with the next command of the connecti
 | `LOADING` | the start is not over: how far it is |
 | `REFUSED` | no event was accepted: the field, the rule, and where it is kept |
 | `LATE` | a push and get with `refuse` whose deadline has passed: what is known of the event, or the token to ask |
+| `EXECABORT` | an EXEC of which a command was refused: none was run |
 | `FULL` | the log has reached its limit, or the disk is full: nothing was taken in |
 | `TRYAGAIN` | events come faster than they become durable, the answer could not be read from one epoch in time, the epoch did not become visible in time, or memory is short: ask again |
 
@@ -160,8 +170,11 @@ A token that is removed from the file ends with the next command of the connecti
 | 30 s without a byte inside a command, 60 s from its first byte to its last | an error, closed |
 | the memory budget, for what has come of a command (over 64 KiB as for rows) | `TRYAGAIN`, closed; nothing of the command was done |
 | 300 s without a byte | closed |
+| 8,192 commands between MULTI and EXEC, 4 MiB of them; the memory budget | `TRYAGAIN`, and `EXECABORT` |
 | 1,024 overlapping commands under way on a connection | it is not read |
 | 262,144 values of an answer to `HMGET` or `MGET`, each element of a list counted; the memory budget | an error; `TRYAGAIN` |
+| 262,144 features of all keys of an `MGET` or `EXISTS` together, as all of a key are computed, whichever is asked for | an error |
+| 10,000 requests that wait for an epoch, and what they hold; the memory budget but a sixteenth | `TRYAGAIN` |
 | 1 MiB an event; events of over 2 KiB together are typed on an executor, and charged to the memory budget until then | a dead letter (rule `size`); `TRYAGAIN` |
 
 Commands of one connection are answered in their order; what came together is answered with one write.

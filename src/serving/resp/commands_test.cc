@@ -44,6 +44,8 @@ class Connection {
     return answers;
   }
   bool closed = false;
+  size_t kept_max = 100;
+  std::vector<std::vector<std::string>> kept;
 
  private:
   static std::vector<std::string_view> WordsOf(std::string_view command) {
@@ -69,6 +71,9 @@ class Connection {
     for (const char c : out)
       if (c != '\r') shown += c == '\n' ? ' ' : c;
     if (shown.ends_with(' ')) shown.pop_back();
+    if (std::exchange(run_kept_, false))
+      for (const auto& command : std::exchange(kept, {}))
+        shown += " " + Run(std::vector<std::string_view>(command.begin(), command.end()));
     return shown;
   }
   class Call final : public protocols::RespCall {
@@ -81,6 +86,16 @@ class Connection {
       });
     }
     void CloseAfter() override { connection_.closed = true; }
+    base::Result<void> Keep() override {
+      if (connection_.kept.size() == connection_.kept_max)
+        return base::Fail(base::ErrorCode::kResourceExhausted, "too many");
+      auto& words = connection_.kept.emplace_back();
+      for (const std::string_view word : arguments()) words.emplace_back(word);
+      return {};
+    }
+    size_t kept() const override { return connection_.kept.size(); }
+    void DropKept() override { connection_.kept.clear(); }
+    void RunKept() override { connection_.run_kept_ = true; }
 
    private:
     Connection& connection_;
@@ -90,6 +105,7 @@ class Connection {
   std::unique_ptr<protocols::RespHandler> handler_;
   RespVersion version_ = RespVersion::k2;
   std::optional<RespReply::Write> later_;
+  bool run_kept_ = false;
 };
 
 class Resp : public ::testing::Test {
@@ -284,12 +300,16 @@ TEST_F(Resp, AboutTheConnection) {
       {"client getname", "$2 me"},
       {"client setinfo lib-name redis-py", "+OK"},
       {"client no-evict on", "+OK"},
-      {"client info", "$25 id=42 name=me db=0 resp=2"},
+      {"client info",
+       "$184 id=42 name=me age=0 idle=0 flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 "
+       "qbuf-free=0 argv-mem=0 multi-mem=0 obl=0 oll=0 omem=0 tot-mem=0 events=r "
+       "cmd=client|info user=default resp=2"},
       {"client kill 1", "-ERR unknown subcommand"},
       {"config get save appendonly", "*4 $4 save $0  $10 appendonly $3 yes"},
       {"config set save x", "-ERR nothing can be set here"},
-      {"command count", ":26"},
-      {"command info hget nothing", "*2 *6 $4 hget :3 *2 +readonly +fast :1 :1 :1 $-1"},
+      {"command count", ":29"},
+      {"command info hget nothing",
+       "*2 *10 $4 hget :3 *2 +readonly +fast :1 :1 :1 *0 *0 *0 *0 $-1"},
       {"command docs hget nothing", "*2 $4 hget *6 $7 summary"},
       {"command getkeys", "-ERR unknown subcommand"},
       {"hello 3 setname you", "%7 $6 server $8 headrace $7 version $5 1.2.3 $5 proto :3 $2 id :42"},
@@ -302,6 +322,46 @@ TEST_F(Resp, AboutTheConnection) {
     EXPECT_EQ(ask(c.command).substr(0, c.answer.size()), c.answer) << c.command;
   EXPECT_TRUE(ask.closed);
   EXPECT_NE(ask("info").find("epoch:7"), std::string::npos);
+}
+
+TEST_F(Resp, KeepsCommandsUntilExec) {
+  constexpr auto kCases = std::to_array<Exchange>({
+      {"exec", "-ERR EXEC without MULTI"},
+      {"discard", "-ERR DISCARD without MULTI"},
+      {"multi", "+OK"},
+      {"exec", "*0"},
+      {"multi", "+OK"},
+      {"multi", "-ERR MULTI calls can not be nested"},
+      {"hget origin:ORD trips_24h", "+QUEUED"},
+      {"hget origin:ORD no_such", "+QUEUED"},
+      {"features.get trip", "-ERR wrong number of arguments"},
+      {"ping", "+QUEUED"},
+      {"exec", "-EXECABORT Transaction discarded because of previous errors."},
+      {"ping", "+PONG"},
+      {"multi", "+OK"},
+      {"ping", "+QUEUED"},
+      {"no_such_command", "-ERR unknown command"},
+      {"discard", "+OK"},
+      {"multi", "+OK"},
+      {"hget origin:ORD trips_24h", "+QUEUED"},
+      {"features.push payments {}", "+QUEUED"},
+      {"hget origin:ATL trips_24h", "+QUEUED"},
+      {"exec", "*3 $1 2 -ERR events are not taken in here $1 1"},
+      {"exec", "-ERR EXEC without MULTI"},
+      {"multi", "+OK"},
+      {"ping", "+QUEUED"},
+      {"reset", "+RESET"},
+      {"exec", "-ERR EXEC without MULTI"},
+  });
+  for (const Exchange& c : kCases)
+    EXPECT_EQ(ask(c.command).substr(0, c.answer.size()), c.answer) << c.command;
+  ask.kept_max = 1;
+  EXPECT_EQ(ask("multi"), "+OK");
+  EXPECT_EQ(ask("ping"), "+QUEUED");
+  EXPECT_EQ(ask("ping").substr(0, 9), "-TRYAGAIN");
+  EXPECT_TRUE(ask.kept.empty());
+  EXPECT_EQ(ask("ping"), "+QUEUED");
+  EXPECT_EQ(ask("exec").substr(0, 10), "-EXECABORT");
 }
 
 TEST_F(Resp, AnswersAreLoggedAsThoseOverHttp) {
@@ -335,6 +395,10 @@ TEST(RespStarting, SaysHowFarItIs) {
       return RespReply([](const RespReply::Write&) {});
     }
     void CloseAfter() override {}
+    base::Result<void> Keep() override { return {}; }
+    size_t kept() const override { return 0; }
+    void DropKept() override {}
+    void RunKept() override {}
   };
   const auto ask = [&](std::vector<std::string_view> words) {
     std::string out;

@@ -17,6 +17,11 @@ using protocols::RespWriter;
 
 constexpr std::string_view kNoTokens =
     "this server asks for no token (serve --tokens): connect without AUTH";
+// Clients of Redis look for each of these; what is not counted here is 0.
+constexpr std::string_view kClientInfo =
+    "id={} name={} age=0 idle=0 flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 "
+    "argv-mem=0 multi-mem=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=client|info user=default "
+    "resp={}";
 // Commands of Redis that write: worth a better answer than that they are unknown.
 constexpr std::array<std::string_view, 24> kWriting = {
     "set",    "setex", "setnx",  "mset", "getset",  "append",  "del",      "unlink",
@@ -28,8 +33,8 @@ constexpr std::array<std::string_view, 24> kWriting = {
 constexpr std::array<std::string_view, 2> kOfBrowsers = {"post", "host:"};
 
 // What clients send before anything else: whoever is known may.
-constexpr std::array<std::string_view, 6> kOfTheConnection = {"ping",   "echo",    "select",
-                                                              "client", "command", "config"};
+constexpr std::array<std::string_view, 9> kOfTheConnection = {
+    "ping", "echo", "select", "client", "command", "config", "multi", "exec", "discard"};
 
 char Small(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
@@ -51,7 +56,8 @@ std::vector<std::string_view> Words(std::string_view text) {
 
 // As COMMAND INFO tells a command.
 void AppendInfo(const RespCommandRow& row, RespWriter& out) {
-  out.Array(6);
+  constexpr int kOfRedis7 = 4;  // ACL categories, tips, key specifications, subcommands: none
+  out.Array(6 + kOfRedis7);
   out.Bulk(row.name);
   out.Integer(row.arity);
   const std::vector<std::string_view> flags = Words(row.flags);
@@ -60,6 +66,7 @@ void AppendInfo(const RespCommandRow& row, RespWriter& out) {
   out.Integer(row.first_key);
   out.Integer(row.last_key);
   out.Integer(row.first_key == 0 ? 0 : 1);
+  for (int i = 0; i < kOfRedis7; ++i) out.Array(0);
 }
 
 void AppendDocs(const RespCommandRow& row, RespWriter& out) {
@@ -280,8 +287,7 @@ void ConnectionCommands::Client(RespCall& call) {
                      ((SameWord(verb, "no-evict") || SameWord(verb, "no-touch")) && count == 3);
   if (noted) return out.Ok();
   if (SameWord(verb, "info") && count == 2)
-    return out.Bulk(fmt::format("id={} name={} db=0 resp={}", connection_, name_,
-                                static_cast<int>(out.version())));
+    return out.Bulk(fmt::format(kClientInfo, connection_, name_, static_cast<int>(out.version())));
   out.Error("ERR",
             fmt::format("unknown subcommand or wrong number of arguments for '{}': client {}",
                         verb.substr(0, 64), CommandNamed("client")->syntax));

@@ -119,9 +119,13 @@ base::Result<ServiceQuestion> ReadServiceQuery(std::span<const std::string_view>
 
 void FeatureCommands::Run(RespCall& call) {
   const RespCommandRow* command = CheckCommand(call);
-  if (command == nullptr) return;
+  if (command == nullptr) return transactions_.NoteRefused();
   NoteCaller();
-  if (connection_.Admit(*command, call)) Dispatch(*command, call);
+  if (!connection_.Admit(*command, call)) {
+    transactions_.NoteRefused();
+  } else if (!transactions_.Take(*command, call)) {
+    Dispatch(*command, call);
+  }
   if (answers_.charge.bytes() > 0) answers_ = {};
   NoteCaller();
 }

@@ -10,6 +10,7 @@
 #include "serving/resp/connection_commands.h"
 #include "serving/resp/past_commands.h"
 #include "serving/resp/push_commands.h"
+#include "serving/resp/transactions.h"
 
 namespace headrace::serving {
 
@@ -72,6 +73,7 @@ class FeatureCommands final : public protocols::RespHandler {
 
   const RespVerbs& verbs_;
   ConnectionCommands connection_;
+  Transactions transactions_;
   PushCommands pushes_;
   PastCommands past_;
   access::CallerRef caller_;  // null: nobody, or access is not controlled

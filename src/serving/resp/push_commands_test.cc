@@ -24,6 +24,10 @@ class Call final : public protocols::RespCall {
     return RespReply([this](RespReply::Write write) { write(out()); });
   }
   void CloseAfter() override {}
+  base::Result<void> Keep() override { return {}; }
+  size_t kept() const override { return 0; }
+  void DropKept() override {}
+  void RunKept() override {}
 };
 
 class EventsToBeTyped : public ::testing::Test {

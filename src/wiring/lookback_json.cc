@@ -309,7 +309,7 @@ std::string LastEventsJson(const LastEvents& events) {
 Result<PastQuestion> ParsePastRequest(const protocols::HttpRequest& request) {
   auto parsed = serving::ParseFeastRequest(request, serving::StatusMode::kStrict);
   if (!parsed) {
-    const serving::FieldProblem& problem = parsed.error();
+    const serving::FieldProblem& problem = parsed.error().front();
     return Wrong(problem.location.empty() ? "body" : problem.location.back(), problem.message);
   }
   if (parsed->mode != serving::StatusMode::kStrict)

@@ -2,10 +2,12 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "base/result.h"
+#include "protocols/target.h"
 
 namespace headrace::serving {
 namespace {
@@ -44,24 +46,62 @@ class UsedParser {
 
 }  // namespace
 
-std::expected<void, FieldProblem> ForEachBodyField(const protocols::HttpRequest& request,
-                                                   const BodyField& read) {
-  if (request.body.empty()) return std::unexpected(FieldProblem{"missing", {}, "Field required"});
+std::expected<void, FieldProblems> ForEachBodyField(const protocols::HttpRequest& request,
+                                                    const BodyField& read) {
+  constexpr size_t kToldMax = 64;  // a name may come again and again
+  const auto wrong = [](const char* type, std::string message) {
+    return std::unexpected(FieldProblems{{type, {}, std::move(message)}});
+  };
+  if (request.body.empty()) return wrong("missing", "Field required");
   UsedParser parser;
   dom::element document;
   const bool padded = request.body.capacity() >= request.body.size() + simdjson::SIMDJSON_PADDING;
   const auto error = parser->parse(request.body.data(), request.body.size(), !padded).get(document);
   if (error)
-    return std::unexpected(FieldProblem{
-        "json_invalid", {}, std::string("JSON decode error: ") + simdjson::error_message(error)});
+    return wrong("json_invalid",
+                 std::string("JSON decode error: ") + simdjson::error_message(error));
   dom::object fields;
   if (document.get(fields))
-    return std::unexpected(
-        FieldProblem{"model_attributes_type",
-                     {},
-                     "Input should be a valid dictionary or object to extract fields from"});
+    return wrong("model_attributes_type",
+                 "Input should be a valid dictionary or object to extract fields from");
+  FieldProblems problems;
   for (const auto& [name, value] : fields)
-    if (auto taken = read(name, value); !taken) return std::unexpected(std::move(taken).error());
+    if (auto taken = read(name, value); !taken) {
+      problems.push_back(std::move(taken).error());
+      if (problems.size() == kToldMax) break;
+    }
+  if (problems.empty()) return {};
+  return std::unexpected(std::move(problems));
+}
+
+FieldProblems Told(FieldProblems found, std::span<const std::string_view> model) {
+  const auto place = [&](const FieldProblem& problem) {
+    return problem.location.empty() ? model.begin()
+                                    : std::ranges::find(model, problem.location.front());
+  };
+  if (std::ranges::all_of(found, IsOfCode)) {
+    found.erase(found.begin() + 1, found.end());
+    return found;
+  }
+  std::erase_if(found, IsOfCode);
+  std::ranges::stable_sort(found, {}, place);
+  return found;
+}
+
+std::expected<void, FieldProblem> ReadBodyFlag(const dom::element& element, std::string_view field,
+                                               bool& out) {
+  const auto wrong = [&](const char* type, const char* message) {
+    return std::unexpected(FieldProblem{type, {std::string(field)}, message});
+  };
+  if (!element.get(out)) return {};
+  std::string_view text;
+  uint64_t number = 0;
+  const bool is_number = !element.get(number);
+  if (!is_number && element.get(text)) return wrong("bool_type", "Input should be a valid boolean");
+  const auto flag = protocols::ReadFlag(is_number ? std::to_string(number) : text);
+  if (!flag)
+    return wrong("bool_parsing", "Input should be a valid boolean, unable to interpret input");
+  out = *flag;
   return {};
 }
 

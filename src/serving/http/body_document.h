@@ -3,6 +3,7 @@
 
 #include <expected>
 #include <functional>
+#include <span>
 #include <string_view>
 
 #include "protocols/http_message.h"
@@ -17,10 +18,16 @@ namespace headrace::serving {
 using BodyField = std::function<std::expected<void, FieldProblem>(
     std::string_view name, const simdjson::dom::element& value)>;
 
-// Each field in the order of the body, up to the first that is refused; they are valid until it
-// returns. The body's own problems are Feast's: "missing", "json_invalid", or
-// that it is no dictionary.
-std::expected<void, FieldProblem> ForEachBodyField(const protocols::HttpRequest& request,
-                                                   const BodyField& read);
+// Each field in the order of the body; they are valid until it returns. Errors: the problems of the
+// fields in that order, or one of the body as Feast tells it: "missing", "json_invalid", or that it
+// is no dictionary.
+std::expected<void, FieldProblems> ForEachBodyField(const protocols::HttpRequest& request,
+                                                    const BodyField& read);
+// Of all that was found, what is told; `model`: its fields.
+FieldProblems Told(FieldProblems found, std::span<const std::string_view> model);
+
+// A boolean as pydantic takes it: true, "yes", 1. Errors: "bool_type", "bool_parsing".
+std::expected<void, FieldProblem> ReadBodyFlag(const simdjson::dom::element& element,
+                                               std::string_view field, bool& out);
 
 }  // namespace headrace::serving

@@ -4,6 +4,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 
@@ -51,11 +52,6 @@ Checked ReadColumns(const dom::element& element, FeastFrame& out) {
   return {};
 }
 
-Checked CheckBool(const dom::element& element, std::string_view field) {
-  if (element.is_bool()) return {};
-  return Wrong("bool_type", {std::string(field)}, "Input should be a valid boolean");
-}
-
 Checked CheckDestination(const dom::element& element) {
   std::string_view to;
   if (element.get(to)) return Wrong("string_type", {"to"}, "Input should be a valid string");
@@ -79,8 +75,10 @@ Checked ReadField(std::string_view name, const dom::element& element, FeastFrame
     return {};
   }
   if (name == "df") return ReadColumns(element, out);
-  if (name == "allow_registry_cache" || name == "transform_on_write")
-    return CheckBool(element, name);
+  if (name == "allow_registry_cache" || name == "transform_on_write") {
+    bool passed_over = false;
+    return ReadBodyFlag(element, name, passed_over);
+  }
   if (name == "to" && out.verb == FrameVerb::kPush) return CheckDestination(element);
   return {};
 }
@@ -266,22 +264,29 @@ FrameRows WriteRows(const std::vector<Filled>& filled, std::string_view stream, 
 
 }  // namespace
 
-std::expected<FeastFrame, FieldProblem> ParseFeastFrame(const protocols::HttpRequest& request,
-                                                        FrameVerb verb) {
+std::expected<FeastFrame, FieldProblems> ParseFeastFrame(const protocols::HttpRequest& request,
+                                                         FrameVerb verb) {
+  const std::string_view target = TargetField(verb);
+  const std::array<std::string_view, 5> model = {target, "df", "allow_registry_cache", "to",
+                                                 "transform_on_write"};
   FeastFrame frame;
   frame.verb = verb;
-  bool columns = false;
-  bool target = false;
+  FieldProblems problems;
+  bool has_columns = false;
+  bool has_target = false;
   auto taken =
       ForEachBodyField(request, [&](std::string_view name, const dom::element& element) -> Checked {
-        columns = columns || name == "df";
-        target = target || name == TargetField(verb);
+        has_columns = has_columns || name == "df";
+        has_target = has_target || name == target;
         return ReadField(name, element, frame);
       });
-  if (!taken) return std::unexpected(std::move(taken).error());
-  if (!target) return Wrong("missing", {std::string(TargetField(verb))}, "Field required");
-  if (!columns) return Wrong("missing", {"df"}, "Field required");
-  return frame;
+  if (!taken) problems = std::move(taken).error();
+  if (problems.empty() || !problems.front().location.empty()) {
+    if (!has_target) problems.push_back({"missing", {std::string(target)}, "Field required"});
+    if (!has_columns) problems.push_back({"missing", {"df"}, "Field required"});
+  }
+  if (problems.empty()) return frame;
+  return std::unexpected(Told(std::move(problems), model));
 }
 
 std::vector<std::string_view> FrameRows::Views() const {

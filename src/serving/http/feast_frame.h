@@ -37,8 +37,8 @@ inline constexpr size_t kFrameColumnsMax = 4096;
 
 // The request's body, whatever its content type. Values of `to` other than Feast's three are
 // refused; the three mean the same here, as one event is in both.
-std::expected<FeastFrame, FieldProblem> ParseFeastFrame(const protocols::HttpRequest& request,
-                                                        FrameVerb verb);
+std::expected<FeastFrame, FieldProblems> ParseFeastFrame(const protocols::HttpRequest& request,
+                                                         FrameVerb verb);
 
 // What a frame is in the log: rows of one stream, each a JSON object of its fields.
 struct FrameRows {

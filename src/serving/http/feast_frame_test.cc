@@ -49,7 +49,7 @@ class FeastFrameTest : public ::testing::Test {
       ADD_FAILURE() << contract::Render(diagnostic, kPipeline);
     definition_ = checked.definition;
   }
-  static std::expected<FeastFrame, FieldProblem> Parse(std::string body, FrameVerb verb) {
+  static std::expected<FeastFrame, FieldProblems> Parse(std::string body, FrameVerb verb) {
     protocols::HttpRequest request;
     request.body = std::move(body);
     return ParseFeastFrame(request, verb);
@@ -59,7 +59,7 @@ class FeastFrameTest : public ::testing::Test {
                    FrameVerb verb = FrameVerb::kWrite) {
     const std::string field = verb == FrameVerb::kPush ? "push_source_name" : "feature_view_name";
     const auto frame = Parse("{\"" + field + "\":\"" + target + "\",\"df\":" + df + "}", verb);
-    if (!frame) return frame.error().message;
+    if (!frame) return frame.error().front().message;
     const auto rows = RowsOf(*frame, *definition_);
     return rows ? rows->stream + ": " + rows->text : rows.error().message();
   }
@@ -116,12 +116,25 @@ TEST_F(FeastFrameTest, AFrameIsHeldToItsShape) {
   EXPECT_EQ(problem(R"({"push_source_name":"a","df":{"x":[1],"y":[1,2]}})"),
             R"({"detail":[{"type":"value_error","loc":["body","df","y"],)"
             R"("msg":"All arrays must be of the same length"}]})");
-  EXPECT_NE(problem(R"({"push_source_name":"a","df":{"x":[1]},"transform_on_write":1})")
-                .find("\"bool_type\""),
-            std::string::npos);
+  const auto flag = [&](const std::string& value) {
+    return problem(R"({"push_source_name":"a","df":{"x":[1]},"transform_on_write":)" + value + "}");
+  };
+  for (const char* value : {"true", "1", "\"yes\"", "\"true\"", "\"off\"", "0"})
+    EXPECT_EQ(flag(value), "none") << value;
+  EXPECT_NE(flag("\"perhaps\"").find("\"bool_parsing\""), std::string::npos);
+  EXPECT_NE(flag("2").find("\"bool_parsing\""), std::string::npos);
+  EXPECT_NE(flag("[]").find("\"bool_type\""), std::string::npos);
   EXPECT_NE(problem(R"({"push_source_name":"a","df":[1]})").find("\"dict_type\""),
             std::string::npos);
   EXPECT_NE(problem("{").find("\"json_invalid\""), std::string::npos);
+  EXPECT_EQ(problem("{}"), R"({"detail":[{"type":"missing","loc":["body","push_source_name"],)"
+                           R"("msg":"Field required"},{"type":"missing","loc":["body","df"],)"
+                           R"("msg":"Field required"}]})");
+  // In the order of the model; what only the verb's code would find is not told beside it.
+  EXPECT_EQ(problem(R"({"transform_on_write":[],"to":"x","push_source_name":1,"df":{"x":[1]}})"),
+            R"({"detail":[{"type":"string_type","loc":["body","push_source_name"],)"
+            R"("msg":"Input should be a valid string"},{"type":"bool_type",)"
+            R"("loc":["body","transform_on_write"],"msg":"Input should be a valid boolean"}]})");
   EXPECT_EQ(problem(R"({"push_source_name":"a","df":{"x":[1]},"to":"offline"})"), "none");
 }
 

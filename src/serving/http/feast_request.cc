@@ -3,10 +3,10 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 
-#include "protocols/target.h"
 #include "serving/http/body_document.h"
 
 namespace headrace::serving {
@@ -115,22 +115,6 @@ Checked ReadText(const dom::element& element, const char* field, std::string& ou
   return {};
 }
 
-// As lenient as pydantic.
-Checked ReadBool(const dom::element& element, const char* field, bool& out) {
-  if (!element.get(out)) return {};
-  std::string_view text;
-  uint64_t number = 0;
-  const bool is_number = !element.get(number);
-  if (!is_number && element.get(text))
-    return Wrong("bool_type", {field}, "Input should be a valid boolean");
-  const auto flag = protocols::ReadFlag(is_number ? std::to_string(number) : text);
-  if (!flag)
-    return Wrong("bool_parsing", {field},
-                 "Input should be a valid boolean, unable to interpret input");
-  out = *flag;
-  return {};
-}
-
 Checked SetAsOf(std::string_view text, FeastRequest& out) {
   const auto as_of = base::ParseTimestamp(text);
   if (!as_of) return Wrong("datetime_parsing", {"as_of"}, as_of.error().message());
@@ -167,9 +151,9 @@ Checked ReadField(std::string_view name, const dom::element& element, FeastReque
   if (name == "features") return ReadFeatures(element, out);
   if (name == "feature_service") return ReadText(element, "feature_service", out.query.service);
   if (name == "full_feature_names")
-    return ReadBool(element, "full_feature_names", out.full_feature_names);
+    return ReadBodyFlag(element, "full_feature_names", out.full_feature_names);
   if (name == "include_feature_view_version_metadata")
-    return ReadBool(element, "include_feature_view_version_metadata", out.view_metadata);
+    return ReadBodyFlag(element, "include_feature_view_version_metadata", out.view_metadata);
   if (name == "min_epoch") return ReadCount(element, "min_epoch", out);
   if (name == "deadline_ms") return ReadCount(element, "deadline_ms", out);
   std::string text;
@@ -203,11 +187,21 @@ Checked ReadQueryString(const protocols::HttpRequest& request, FeastRequest& out
 
 }  // namespace
 
-std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::HttpRequest& request,
-                                                            StatusMode mode) {
+bool IsOfCode(const FieldProblem& problem) {
+  // What pydantic looks at ends with the names of columns.
+  const bool of_column = problem.location.size() > 1 && problem.location.front() == "df";
+  return problem.type == "value_error" || of_column;
+}
+
+std::expected<FeastRequest, FieldProblems> ParseFeastRequest(const protocols::HttpRequest& request,
+                                                             StatusMode mode) {
+  static constexpr std::array<std::string_view, 5> kModel = {
+      "entities", "feature_service", "features", "full_feature_names",
+      "include_feature_view_version_metadata"};
   FeastRequest out;
   out.mode = mode;
   out.query.caller = request.caller;
+  FieldProblems problems;
   bool entities = false;
   auto taken =
       ForEachBodyField(request, [&](std::string_view name, const dom::element& element) -> Checked {
@@ -215,14 +209,18 @@ std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::Htt
           return Wrong("value_error", {"entities"}, "Named twice");
         return ReadField(name, element, out);
       });
-  if (!taken) return std::unexpected(std::move(taken).error());
-  if (!entities) return Wrong("missing", {"entities"}, "Field required");
+  if (!taken) problems = std::move(taken).error();
+  const bool readable = problems.empty() || !problems.front().location.empty();
+  if (readable && !entities) problems.push_back({"missing", {"entities"}, "Field required"});
+  if (!problems.empty()) return std::unexpected(Told(std::move(problems), kModel));
   if (!out.query.inputs.empty()) out.query.rows = out.query.inputs[0].values.size();
   if (out.query.service.empty() && out.query.features.empty())
-    return Wrong("value_error", {"features"},
-                 "No features specified for retrieval: name a feature_service or some features");
+    return std::unexpected(FieldProblems{
+        {"value_error",
+         {"features"},
+         "No features specified for retrieval: name a feature_service or some features"}});
   if (auto read = ReadQueryString(request, out); !read)
-    return std::unexpected(std::move(read).error());
+    return std::unexpected(FieldProblems{std::move(read).error()});
   return out;
 }
 

@@ -42,10 +42,16 @@ struct FieldProblem {
   std::optional<size_t> index = {};  // in the list that `location` ends with
 };
 
+// At least one. As pydantic tells them: each field that is wrong, in the order of the model's;
+// where none is, the first thing that the verb's own code finds.
+using FieldProblems = std::vector<FieldProblem>;
+// Whether it is one of those, which pydantic does not see.
+bool IsOfCode(const FieldProblem& problem);
+
 // Reads the body (whatever its content type; it has 64 bytes of spare capacity) and as_of,
 // min_epoch, deadline_ms and mode from the query string, which wins over fields of the same names.
 // `mode` is that of a request which names none.
-std::expected<FeastRequest, FieldProblem> ParseFeastRequest(const protocols::HttpRequest& request,
-                                                            StatusMode mode);
+std::expected<FeastRequest, FieldProblems> ParseFeastRequest(const protocols::HttpRequest& request,
+                                                             StatusMode mode);
 
 }  // namespace headrace::serving

@@ -137,11 +137,9 @@ protocols::HttpResponse WriteErrorResponse(const base::Error& error, StatusMode 
   return BareInFeast(problem, mode);
 }
 
-protocols::HttpResponse RequestProblemResponse(const FieldProblem& problem, StatusMode mode) {
-  // What pydantic looks at ends with the names of columns.
-  const bool of_column = problem.location.size() > 1 && problem.location.front() == "df";
-  const bool of_code = problem.type == "value_error" || of_column;
-  return of_code ? BareInFeast(problem, mode) : FieldProblemResponse(problem);
+protocols::HttpResponse RequestProblemResponse(const FieldProblems& problems, StatusMode mode) {
+  return IsOfCode(problems.front()) ? BareInFeast(problems.front(), mode)
+                                    : FieldProblemsResponse(problems);
 }
 
 protocols::HttpResponse RefusedRowsResponse(uint64_t refused_rows,

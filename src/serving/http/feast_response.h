@@ -22,7 +22,7 @@ protocols::HttpResponse AnswerResponse(const FeatureAnswer& answer, const FeastR
 
 // 422 {"detail":[{"type","loc":["body",..],"msg"}]}; what Feast's own code finds, and not pydantic
 // (type "value_error", or about a column of a frame), is its bare 500 in StatusMode::kFeast.
-protocols::HttpResponse RequestProblemResponse(const FieldProblem& problem, StatusMode mode);
+protocols::HttpResponse RequestProblemResponse(const FieldProblems& problems, StatusMode mode);
 
 // Unknown views, services and features, and missing request inputs: 404 with a JSON string that
 // holds JSON. What Feast answers with a bare 500 (missing join key, wrong type) is that in

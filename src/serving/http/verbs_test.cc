@@ -144,6 +144,12 @@ TEST_F(VerbsTest, SaysWhatIsWrongWithABody) {
       {"[]", R"("type":"model_attributes_type","loc":["body"])"},
       {R"({"features": ["origin:trips_1h"]})",
        R"("type":"missing","loc":["body","entities"],"msg":"Field required")"},
+      {R"({"features": 1, "full_feature_names": [], "feature_service": 1})",
+       R"({"detail":[{"type":"missing","loc":["body","entities"],"msg":"Field required"},)"
+       R"({"type":"string_type","loc":["body","feature_service"],)"
+       R"("msg":"Input should be a valid string"},{"type":"list_type","loc":["body","features"],)"
+       R"("msg":"Input should be a valid list"},{"type":"bool_type",)"
+       R"("loc":["body","full_feature_names"],"msg":"Input should be a valid boolean"}]})"},
       {R"({"entities": [], "features": ["a:b"]})",
        R"("type":"dict_type","loc":["body","entities"])"},
       {R"({"entities": {"origin": "ORD"}, "features": ["a:b"]})",

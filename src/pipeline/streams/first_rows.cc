@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -30,6 +31,48 @@ int64_t Before(int64_t time, base::Duration span) { return (base::Timestamp{time
 
 }  // namespace
 
+// The times of a key's rows. Most come in order, and the earliest goes: the room of such ones is
+// given back when it is half of all. Those that come out of order are in order of their own behind
+// the others, until there are more than the square root of these: one more moves but a few,
+// however many there are.
+class FirstRows::Times {
+ public:
+  bool empty() const { return gone_ == times_.size(); }
+  std::span<const int64_t> in_order() const {
+    return std::span(times_).subspan(gone_, sorted_ - gone_);
+  }
+  std::span<const int64_t> behind() const { return std::span(times_).subspan(sorted_); }
+  size_t size() const { return times_.size() - gone_; }
+
+  void Insert(int64_t time) {
+    const auto begin = times_.begin() + static_cast<ptrdiff_t>(sorted_);
+    if (begin == times_.end() && (in_order().empty() || in_order().back() <= time)) {
+      times_.push_back(time);
+      ++sorted_;
+      return;
+    }
+    times_.insert(std::upper_bound(begin, times_.end(), time), time);
+    if (behind().size() * behind().size() <= in_order().size()) return;
+    std::inplace_merge(times_.begin() + gone_, times_.begin() + sorted_, times_.end());
+    sorted_ = static_cast<uint32_t>(times_.size());
+  }
+
+  void DropEarliest() {
+    if (in_order().empty() || (!behind().empty() && behind().front() < in_order().front())) {
+      times_.erase(times_.begin() + sorted_);
+    } else if (++gone_ * 2 >= times_.size()) {
+      times_.erase(times_.begin(), times_.begin() + gone_);
+      sorted_ -= gone_;
+      gone_ = 0;
+    }
+  }
+
+ private:
+  std::vector<int64_t> times_;
+  uint32_t gone_ = 0;    // of the first ones
+  uint32_t sorted_ = 0;  // with those that are gone
+};
+
 struct FirstRows::Part {
   // The earliest is on top; of equal ones that of the least key, whatever order they came in.
   struct Due {
@@ -41,19 +84,17 @@ struct FirstRows::Part {
   };
   base::EpochId epoch;  // of the capture that it comes from
   int64_t newest = std::numeric_limits<int64_t>::min();
-  std::unordered_map<std::string, std::vector<int64_t>, KeyHash, std::equal_to<>>
-      kept;              // ascending
+  std::unordered_map<std::string, Times, KeyHash, std::equal_to<>> kept;
   std::vector<Due> due;  // a heap
   uint64_t bytes = 0;
 
   void Keep(std::string_view key, int64_t time) {
     auto found = kept.find(key);
     if (found == kept.end()) {
-      found = kept.emplace(std::string(key), std::vector<int64_t>()).first;
+      found = kept.emplace(std::string(key), Times()).first;
       bytes += kKeyBytes + key.size();
     }
-    std::vector<int64_t>& times = found->second;
-    times.insert(std::ranges::upper_bound(times, time), time);
+    found->second.Insert(time);
     due.push_back({time, &found->first});
     std::push_heap(due.begin(), due.end());
     bytes += kRowBytes;
@@ -65,7 +106,7 @@ struct FirstRows::Part {
     due.pop_back();
     bytes -= kRowBytes;
     const auto found = kept.find(*earliest.key);
-    found->second.erase(found->second.begin());  // the earliest of all is the earliest of its key
+    found->second.DropEarliest();  // the earliest of all is the earliest of its key
     if (!found->second.empty()) return;
     bytes -= kKeyBytes + found->first.size();
     kept.erase(found);
@@ -129,8 +170,11 @@ std::vector<uint32_t> FirstRows::Apply(base::EpochId epoch, const columns::Colum
 bool FirstRows::IsFirst(Part& part, std::string_view key, int64_t time) const {
   const auto found = part.kept.find(key);
   if (found == part.kept.end()) return true;
-  const auto near = std::ranges::lower_bound(found->second, Before(time, dedupe_.within));
-  return near == found->second.end() || *near > After(time, dedupe_.within);
+  const auto none_near = [&](std::span<const int64_t> times) {
+    const auto near = std::ranges::lower_bound(times, Before(time, dedupe_.within));
+    return near == times.end() || *near > After(time, dedupe_.within);
+  };
+  return none_near(found->second.in_order()) && none_near(found->second.behind());
 }
 
 void FirstRows::Forget(Part& part, DedupeCounts& counts) const {
@@ -143,7 +187,7 @@ void FirstRows::Forget(Part& part, DedupeCounts& counts) const {
   }
 }
 
-// u64 epoch, i64 newest, u32 keys, per key {text, u32 rows, i64 time each}.
+// u64 epoch, i64 newest, u32 keys, per key {text, u32 rows, i64 time each, in any order}.
 void FirstRows::Encode(size_t part_number, base::EpochId epoch, std::vector<uint8_t>& out) const {
   const Part& part = *parts_[part_number];
   columns::ByteWriter writer(out);
@@ -153,7 +197,8 @@ void FirstRows::Encode(size_t part_number, base::EpochId epoch, std::vector<uint
   for (const auto& [key, times] : part.kept) {
     writer.Text(key);
     writer.U32(static_cast<uint32_t>(times.size()));
-    for (const int64_t time : times) writer.I64(time);
+    for (const int64_t time : times.in_order()) writer.I64(time);
+    for (const int64_t time : times.behind()) writer.I64(time);
   }
 }
 

@@ -52,6 +52,7 @@ class FirstRows {
   base::Result<void> Restore(size_t part, size_t parts, columns::ByteReader& in);
 
  private:
+  class Times;
   struct Part;
   bool IsFirst(Part& part, std::string_view key, int64_t time) const;
   void Forget(Part& part, DedupeCounts& counts) const;

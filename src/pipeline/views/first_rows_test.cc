@@ -4,7 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <ctime>
 #include <map>
+#include <numeric>
+#include <random>
+#include <set>
 
 #include "base/memory_budget.h"
 #include "pipeline/views/capture_fixture.h"
@@ -191,6 +196,85 @@ TEST(FirstRows, ForgetTheSameAfterARestart) {
   (void)apply(restored, 2, 250, 400);
   ASSERT_GT(counts.forgotten, 100U);
   EXPECT_EQ(apply(first, 3, 0, 400), apply(restored, 3, 0, 400));
+}
+
+// Rows of one card, in epochs of 2,000.
+std::vector<size_t> KeptOf(const PipelineRef& pipeline, FirstRows& first,
+                           const std::vector<int64_t>& times, DedupeCounts& counts) {
+  constexpr size_t kRows = 2000;
+  std::vector<size_t> kept;
+  for (size_t begin = 0; begin < times.size(); begin += kRows) {
+    columns::BatchBuilder rows(pipeline->streams[0].schema());
+    for (size_t i = begin; i < std::min(times.size(), begin + kRows); ++i) {
+      rows.column(0).AppendText("c");
+      rows.column(1).AppendInt(1);
+      rows.column(2).AppendNull();
+      rows.column(3).AppendInt(times[i]);
+      rows.column(4).AppendInt(times[i]);
+    }
+    for (const uint32_t row : first.Apply({begin / kRows + 1}, rows.Finish(), counts))
+      kept.push_back(begin + row);
+  }
+  return kept;
+}
+
+TEST(FirstRows, OfOneKeyInAnyOrder) {
+  const PipelineRef pipeline = streams_fixture::PaymentsPipeline(kOncePipeline);
+  for (const uint64_t seed : {1, 2, 3, 4}) {
+    std::mt19937_64 random(seed);
+    std::vector<int64_t> times;
+    for (int64_t i = 0; i < 12'000; ++i)
+      times.push_back((i * 3 + static_cast<int64_t>(random() % 12'000) - 6000) * kSecond);
+    if (seed == 2) std::ranges::sort(times, std::greater<>());
+    if (seed == 3) std::ranges::sort(times);
+    const int64_t late = seed == 2 ? 50'000 : 20'000;
+    FirstRows first(kByCardAndShop, kPaidAt, std::chrono::seconds(late));
+    DedupeCounts counts;
+    const auto kept = KeptOf(pipeline, first, times, counts);
+    std::set<int64_t> naive;
+    size_t at = 0;
+    for (size_t i = 0; i < times.size(); ++i) {
+      const auto near = naive.lower_bound(times[i] - 7 * kSecond);
+      if (near != naive.end() && *near <= times[i] + 7 * kSecond) continue;
+      naive.insert(times[i]);
+      ASSERT_LT(at, kept.size()) << "seed " << seed;
+      ASSERT_EQ(kept[at++], i) << "seed " << seed;
+    }
+    EXPECT_EQ(at, kept.size());
+    EXPECT_GT(at, 1500U);
+    EXPECT_EQ(counts.repeats, times.size() - at);
+    uint64_t remembered = 0;  // the others are forgotten
+    const int64_t newest = *naive.rbegin();
+    for (const int64_t time : naive) remembered += time + 7 * kSecond >= newest - late * kSecond;
+    EXPECT_EQ(first.remembered(), remembered);
+    EXPECT_GT(remembered, 500U);
+    EXPECT_EQ(remembered == at, seed == 2);
+  }
+}
+
+// Those of one key go and come at either end, or anywhere.
+TEST(FirstRows, TheOrderOfRowsDoesNotDecideWhatTheyCost) {
+  const PipelineRef pipeline = streams_fixture::PaymentsPipeline(kOncePipeline);
+  const Dedupe dedupe{.by = {0}, .within = std::chrono::microseconds(0)};
+  constexpr int64_t kRows = 400'000;
+  const auto seconds = [&](const std::vector<int64_t>& times, base::Duration late) {
+    FirstRows first(dedupe, kPaidAt, late);
+    DedupeCounts counts;
+    const auto began = std::clock();
+    EXPECT_EQ(KeptOf(pipeline, first, times, counts).size(), times.size());
+    return static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC;
+  };
+  std::vector<int64_t> times(kRows);
+  std::iota(times.begin(), times.end(), int64_t{0});
+  const base::Duration forever = std::chrono::days(1);
+  (void)seconds(times, forever);
+  const double in_order = seconds(times, forever);
+  // Half of them are remembered, and each forgets one.
+  EXPECT_LT(seconds(times, base::Duration(kRows / 2)), 10 * in_order);
+  std::ranges::reverse(times);
+  EXPECT_LT(seconds(times, forever), 10 * in_order);
+  std::ranges::shuffle(times, std::mt19937_64(1));
+  EXPECT_LT(seconds(times, forever), 10 * in_order);
 }
 
 }  // namespace

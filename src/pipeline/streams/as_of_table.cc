@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <iterator>
+#include <limits>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
@@ -24,14 +28,122 @@ struct KeyHash {
 };
 
 // What a key takes beside its bytes and versions: an entry of the index, its place in the list.
-constexpr uint64_t kKeyBytes = 96;
+constexpr uint64_t kKeyBytes = 144;
 
 }  // namespace
 
+// A key's, by (time, position), in blocks: one more moves those of its block alone, and a look at a
+// block says when it has none that an event may get.
+class AsOfTable::Versions {
+ public:
+  size_t size() const { return size_; }
+
+  // False, and nothing done, when it is there.
+  bool Insert(Version version) {
+    const Place place = PlaceOf(version);
+    if (At(BlockOf(place)).versions.size() == kBlock) Split(BlockOf(place), place);
+    Block& block = At(BlockOf(place));
+    const auto at = std::ranges::upper_bound(block.versions, place, {}, &PlaceOf);
+    if (at != block.versions.begin() && std::prev(at)->position == version.position) return false;
+    block.Note(version);
+    block.versions.insert(at, std::move(version));
+    ++size_;
+    return true;
+  }
+
+  // The last one up to `time` of those in epochs up to `epoch` that were known at `known_at`.
+  const Version* Newest(int64_t time, base::EpochId epoch, int64_t known_at) const {
+    if (size_ == 0) return nullptr;
+    const auto is_known = [&](uint64_t position, int64_t known) {
+      return columns::Position{position}.epoch() <= epoch && known <= known_at;
+    };
+    for (size_t number = BlockOf({time, kLastPosition}) + 1; number-- > 0;) {
+      const Block& block = At(number);
+      if (!is_known(block.position_min, block.known_at_min)) continue;
+      auto at = std::ranges::upper_bound(block.versions, time, {}, &Version::time);
+      while (at != block.versions.begin())
+        if (--at; is_known(at->position, at->known_at)) return &*at;
+    }
+    return nullptr;
+  }
+
+  // Takes away those before `first`, which is one of them; the bytes of their values.
+  uint64_t DropBefore(const Version* first) {
+    const size_t number = BlockOf(PlaceOf(*first));
+    std::vector<Version>& of_first = At(number).versions;
+    const std::span<Version> before(of_first.data(), first);
+    uint64_t bytes = 0;
+    const auto drop = [&](std::span<const Version> versions) {
+      for (const Version& version : versions) bytes += version.values.size();
+      size_ -= versions.size();
+    };
+    for (size_t i = 0; i < number; ++i) drop(At(i).versions);
+    drop(before);
+    if (!before.empty()) At(number) = Block::Of(std::span(of_first).subspan(before.size()));
+    older_.erase(older_.begin(), older_.begin() + static_cast<ptrdiff_t>(number));
+    return bytes;
+  }
+
+  template <typename F>
+  void ForEach(F f) const {
+    for (size_t i = 0; i <= older_.size(); ++i)
+      for (const Version& version : At(i).versions) f(version);
+  }
+
+ private:
+  static constexpr size_t kBlock = 512;
+  static constexpr uint64_t kLastPosition = std::numeric_limits<uint64_t>::max();
+  using Place = std::pair<int64_t, uint64_t>;
+  static Place PlaceOf(const Version& version) { return {version.time, version.position}; }
+
+  struct Block {
+    std::vector<Version> versions;
+    uint64_t position_min = kLastPosition;
+    int64_t known_at_min = kKnowsAll;
+
+    void Note(const Version& version) {
+      position_min = std::min(position_min, version.position);
+      known_at_min = std::min(known_at_min, version.known_at);
+    }
+    static Block Of(std::span<Version> versions) {
+      Block block;
+      block.versions.assign(std::move_iterator(versions.begin()),
+                            std::move_iterator(versions.end()));
+      for (const Version& version : block.versions) block.Note(version);
+      return block;
+    }
+  };
+
+  Block& At(size_t number) { return number < older_.size() ? older_[number] : newest_; }
+  const Block& At(size_t number) const { return number < older_.size() ? older_[number] : newest_; }
+
+  // The last block that begins at or before `place`; the first one when none does.
+  size_t BlockOf(Place place) const {
+    if (older_.empty() || PlaceOf(newest_.versions.front()) <= place) return older_.size();
+    const auto behind = std::ranges::upper_bound(
+        older_, place, {}, [](const Block& block) { return PlaceOf(block.versions.front()); });
+    return behind == older_.begin() ? 0 : static_cast<size_t>(behind - older_.begin()) - 1;
+  }
+
+  // Makes two of a block; where versions come in order the earlier one stays full.
+  void Split(size_t number, Place next) {
+    const std::span<Version> all(At(number).versions);
+    const bool in_order = number == older_.size() && PlaceOf(all.back()) < next;
+    const size_t first = in_order ? kBlock - 1 : kBlock / 2;
+    Block earlier = Block::Of(all.first(first));
+    At(number) = Block::Of(all.subspan(first));
+    older_.insert(older_.begin() + static_cast<ptrdiff_t>(number), std::move(earlier));
+  }
+
+  std::vector<Block> older_;  // none of them empty; then nor is the newest
+  Block newest_;
+  size_t size_ = 0;
+};
+
 struct AsOfTable::Key {
   std::string bytes;
-  std::vector<Version> versions;  // by (time, position)
-  size_t look_at = 8;             // so many versions, and hidden ones are looked for
+  Versions versions;
+  size_t look_at = 8;  // so many versions, and hidden ones are looked for
 };
 
 struct AsOfTable::Keys {
@@ -77,45 +189,33 @@ void AsOfTable::Insert(const JoiningRows& versions, AsOfCounts& counts) {
 }
 
 void AsOfTable::Put(Key& key, Version version) {
-  const auto earlier = [](const Version& a, const Version& b) {
-    return a.time != b.time ? a.time < b.time : a.position < b.position;
-  };
-  const auto at = std::ranges::upper_bound(key.versions, version, earlier);
-  if (at != key.versions.begin() && std::prev(at)->position == version.position) return;
-  bytes_ += sizeof(Version) + version.values.size();
+  const uint64_t bytes = sizeof(Version) + version.values.size();
+  if (!key.versions.Insert(std::move(version))) return;
+  bytes_ += bytes;
   ++versions_;
-  key.versions.insert(at, std::move(version));
   if (key.versions.size() < key.look_at) return;
   DropHidden(key);
   key.look_at = std::max<size_t>(8, 2 * key.versions.size());
 }
 
-// Every event that may still come finds the newest version at or before the watermark, or a later
-// one.
+// Every event that may still come finds the newest version that is known at the watermark and at or
+// before it, or a later one.
 void AsOfTable::DropHidden(Key& key) {
-  size_t hidden = 0;
-  for (size_t i = key.versions.size(); i-- > 0;) {
-    const Version& version = key.versions[i];
-    if (version.time > watermark_.us || version.known_at > watermark_.us) continue;
-    hidden = i;
-    break;
-  }
-  for (size_t i = 0; i < hidden; ++i) bytes_ -= sizeof(Version) + key.versions[i].values.size();
-  versions_ -= hidden;
-  key.versions.erase(key.versions.begin(), key.versions.begin() + static_cast<ptrdiff_t>(hidden));
+  constexpr base::EpochId kAny{std::numeric_limits<uint64_t>::max()};
+  const Version* hides = key.versions.Newest(watermark_.us, kAny, watermark_.us);
+  if (hides == nullptr) return;
+  const size_t before = key.versions.size();
+  bytes_ -= key.versions.DropBefore(hides);
+  const size_t gone = before - key.versions.size();
+  bytes_ -= gone * sizeof(Version);
+  versions_ -= gone;
 }
 
 const AsOfTable::Version* AsOfTable::Find(std::string_view key, int64_t time, base::EpochId epoch,
                                           int64_t known_at) const {
   const auto number = keys_->numbers.find(key);
   if (number == keys_->numbers.end()) return nullptr;
-  const std::vector<Version>& versions = keys_->by_number[number->second].versions;
-  auto at = std::ranges::upper_bound(versions, time, {}, &Version::time);
-  while (at != versions.begin()) {
-    --at;
-    if (columns::Position{at->position}.epoch() <= epoch && at->known_at <= known_at) return &*at;
-  }
-  return nullptr;
+  return keys_->by_number[number->second].versions.Newest(time, epoch, known_at);
 }
 
 DerivedRows AsOfTable::Join(const JoiningRows& events, AsOfCounts& counts) const {
@@ -169,12 +269,12 @@ size_t AsOfTable::Encode(size_t first, size_t until, std::vector<uint8_t>& out) 
     const Key& key = keys_->by_number[number];
     writer.Text(key.bytes);
     writer.U32(static_cast<uint32_t>(key.versions.size()));
-    for (const Version& version : key.versions) {
+    key.versions.ForEach([&](const Version& version) {
       writer.I64(version.time);
       writer.U64(version.position);
       writer.I64(version.known_at);
       writer.Text(version.values);
-    }
+    });
   }
   std::memcpy(out.data() + count_at, &count, sizeof(count));
   return number;

@@ -69,6 +69,7 @@ class AsOfTable {
     int64_t known_at;
     std::string values;  // as the layout stores them
   };
+  class Versions;
   struct Key;
   struct Keys;
   void Put(Key& key, Version version);
@@ -79,8 +80,8 @@ class AsOfTable {
 
   const AsOfJoin& join_;
   const columns::SchemaRef& input_;
-  const StoredRowLayout layout_;     // of the joined fields
-  const std::vector<bool> wanted_;   // of `input_`
+  const StoredRowLayout layout_;    // of the joined fields
+  const std::vector<bool> wanted_;  // of `input_`
   std::unique_ptr<Keys> keys_;
   base::Timestamp watermark_ = base::Timestamp::Min();
   uint64_t versions_ = 0;

@@ -108,18 +108,27 @@ Json MemoryJson(const StatusFigures& figures) {
           {"accounts_mb", std::move(accounts)}};
 }
 
-// A key by its fields, {"origin": "ATL"}. Restricted values are shown to nobody.
-Json KeyJson(const pipeline::PipelineDefinition& definition, const pipeline::ViewDefinition& view,
+// A key by its fields `by`, {"origin": "ATL"}. Restricted values are shown to nobody.
+Json KeyJson(const columns::Schema& schema, const std::vector<size_t>& by,
              const std::vector<bool>& restricted, const columns::KeyBytes& key) {
-  const columns::SchemaRef schema = definition.streams[view.stream].schema();
   std::vector<columns::Type> types;
-  for (const size_t field : view.by) types.push_back(schema->field(field).type);
+  for (const size_t field : by) types.push_back(schema.field(field).type);
   const auto values = columns::DecodeKey(types, key);
   Json json = Json::object();
-  for (size_t i = 0; values && i < view.by.size(); ++i)
-    json[schema->field(view.by[i]).name] =
-        restricted[view.by[i]] ? Json("***") : Json::parse((*values)[i].ToJson());
+  for (size_t i = 0; values && i < by.size(); ++i)
+    json[schema.field(by[i]).name] =
+        restricted[by[i]] ? Json("***") : Json::parse((*values)[i].ToJson());
   return json;
+}
+
+// Under `name`, of the rows of `stream` by their fields `by`; nothing when there are none.
+void AddHotKeys(Json& json, const char* name, const std::vector<pipeline::HotKey>& hot_keys,
+                const pipeline::PipelineDefinition& definition, size_t stream,
+                const std::vector<size_t>& by, const pipeline::RestrictedFeatures& restricted) {
+  for (const pipeline::HotKey& hot : hot_keys)
+    json[name].push_back({{"key", KeyJson(*definition.streams[stream].schema(), by,
+                                          restricted.streams[stream].columns, hot.key)},
+                          {"share", std::round(hot.share * 1000) / 1000}});
 }
 
 // `views` of the figures are the definition's, in its order.
@@ -138,11 +147,9 @@ Json ViewsJson(const StatusFigures& figures) {
                        {"late_rows", view.tiles->late_rows}};
     if (const base::EpochId since = pipeline::SinceOf(figures.since, view.name); since.value > 0)
       json["since_epoch"] = since.value;
-    for (const pipeline::HotKey& hot : view.hot_keys)
-      json["hot_keys"].push_back(
-          {{"key", KeyJson(figures.definition, definition,
-                           restricted.streams[definition.stream].columns, hot.key)},
-           {"share", std::round(hot.share * 1000) / 1000}});
+    if (!view.hot_keys.empty())
+      AddHotKeys(json, "hot_keys", view.hot_keys, figures.definition, definition.stream,
+                 definition.by, restricted);
     views.push_back(std::move(json));
   }
   return views;
@@ -159,8 +166,30 @@ void ForEachExpression(const pipeline::PipelineDefinition& definition, F f) {
     f("on_request " + feature.name, feature.expression);
 }
 
-// What derived streams left out, since the log began.
+// Of the joins and the dedupe of a derived stream; nothing when the definition has no such one.
+void AddHotKeys(Json& json, const pipeline::DerivedStreamStatus& status,
+                const pipeline::PipelineDefinition& definition,
+                const pipeline::RestrictedFeatures& restricted) {
+  const auto stream = definition.StreamNamed(status.name);
+  if (!stream || !definition.streams[*stream].derived()) return;
+  const pipeline::Derivation& made = *definition.streams[*stream].derivation;
+  if (made.as_of && json.contains("as_of"))
+    AddHotKeys(json["as_of"], "hot_keys", status.hot_keys, definition, made.source, made.as_of->key,
+               restricted);
+  if (made.interval && json.contains("within")) {
+    AddHotKeys(json["within"], "hot_keys", status.hot_keys, definition, made.source,
+               made.interval->key, restricted);
+    AddHotKeys(json["within"], "other_hot_keys", status.other_hot_keys, definition,
+               made.interval->stream, made.interval->other_key, restricted);
+  }
+  if (made.dedupe && json.contains("dedupe"))
+    AddHotKeys(json["dedupe"], "hot_keys", status.dedupe_hot_keys, definition, *stream,
+               made.dedupe->by, restricted);
+}
+
+// What derived streams left out, since the log began, and what their joins keep.
 Json DerivedStreamsJson(const StatusFigures& figures) {
+  const pipeline::RestrictedFeatures restricted = pipeline::FindRestricted(figures.definition);
   Json streams = Json::array();
   for (const pipeline::DerivedStreamStatus& stream : figures.derived_streams) {
     const pipeline::DerivationCounts& rows = stream.counts.rows;
@@ -201,6 +230,7 @@ Json DerivedStreamsJson(const StatusFigures& figures) {
                         {"forgotten", stream.counts.dedupe.forgotten},
                         {"remembered", stream.remembered.rows},
                         {"bytes", stream.remembered.bytes}};
+    AddHotKeys(json, stream, figures.definition, restricted);
     streams.push_back(std::move(json));
   }
   return streams;
@@ -543,6 +573,17 @@ std::string StatusMetrics(const StatusFigures& figures) {
                  "Rows that a derived stream's condition left out, since the log began.",
                  stream.counts.rows.where_false + stream.counts.rows.where_null,
                  {{"stream", stream.name}});
+  for (const pipeline::DerivedStreamStatus& stream : figures.derived_streams) {
+    const auto add = [&](const char* keys, const std::vector<pipeline::HotKey>& hot) {
+      text.Gauge("headrace_pipeline_derived_hottest_key_share",
+                 "Share of the rows of a join, or of a dedupe, that one key has; 0 below 5 %.",
+                 hot.empty() ? 0 : hot[0].share, {{"stream", stream.name}, {"keys", keys}});
+    };
+    if (stream.join != pipeline::DerivedStreamStatus::Join::kNone) add("join", stream.hot_keys);
+    if (stream.join == pipeline::DerivedStreamStatus::Join::kInterval)
+      add("join_other", stream.other_hot_keys);
+    if (stream.dedupes) add("dedupe", stream.dedupe_hot_keys);
+  }
   text.Summary("headrace_serving_answer_seconds", "Time of an answer inside the engine.",
                figures.serve_us);
   text.Counter("headrace_serving_pins_revoked_total", "Pins taken away from slow readers.",

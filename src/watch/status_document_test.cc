@@ -158,6 +158,57 @@ TEST_F(StatusDocumentTest, HidesRestrictedValuesOfHotKeys) {
   EXPECT_EQ(hot[0]["key"], (nlohmann::json{{"origin", "ATL"}, {"mail", "***"}}));
 }
 
+// By the fields of the rows that come in: the other's of the other.
+TEST_F(StatusDocumentTest, NamesHotKeysOfJoinsAndDedupes) {
+  DefineOrigin("{name: mail, logicalType: string, classification: restricted}");
+  definition_.streams.push_back(definition_.streams[0]);
+  definition_.streams[1].name = "landings";
+  auto derivation = std::make_shared<pipeline::Derivation>();
+  derivation->source = 0;
+  derivation->interval = {.stream = 1, .key = {1, 2}, .other_key = {1, 2}};
+  derivation->schema = definition_.streams[0].schema();
+  std::vector<columns::Field> fields = derivation->schema->fields();
+  for (const char* name : {"landings.landed_at", "landings.origin", "landings.mail", "joined_at"})
+    fields.push_back({static_cast<uint32_t>(fields.size() + 1), name, columns::Type::kString});
+  derivation->input = derivation->unnested = derivation->wide =
+      std::make_shared<const columns::Schema>(std::move(fields));
+  derivation->kept = {0, 1, 2};
+  derivation->dedupe = {.by = {1}};
+  definition_.streams.push_back({.name = "once", .derivation = derivation});
+  StatusFigures figures = Figures();
+  pipeline::DerivedStreamStatus status;
+  status.name = "once";
+  status.join = pipeline::DerivedStreamStatus::Join::kInterval;
+  status.dedupes = true;
+  figures.derived_streams.push_back(status);
+  const auto json = [&] {
+    return nlohmann::json::parse(StatusJson(figures))["derived_streams"][0];
+  };
+  EXPECT_FALSE(json()["within"].contains("hot_keys"));
+  EXPECT_FALSE(json()["within"].contains("other_hot_keys"));
+  EXPECT_FALSE(json()["dedupe"].contains("hot_keys"));
+  columns::KeyBytes origin, both;
+  columns::AppendKeyValue(origin, columns::Value::String("ATL"));
+  both = origin;
+  columns::AppendKeyValue(both, columns::Value::String("a@b"));
+  figures.derived_streams[0].hot_keys = {{both, 0.3}};
+  figures.derived_streams[0].other_hot_keys = {{both, 0.2}};
+  figures.derived_streams[0].dedupe_hot_keys = {{origin, 0.1004}};
+  const nlohmann::json hidden = {{"origin", "ATL"}, {"mail", "***"}};
+  EXPECT_EQ(json()["within"]["hot_keys"],
+            nlohmann::json::array({{{"key", hidden}, {"share", 0.3}}}));
+  EXPECT_EQ(json()["within"]["other_hot_keys"],
+            nlohmann::json::array({{{"key", hidden}, {"share", 0.2}}}));
+  EXPECT_EQ(json()["dedupe"]["hot_keys"],
+            nlohmann::json::array({{{"key", {{"origin", "ATL"}}}, {"share", 0.1}}}));
+  const std::string metrics = StatusMetrics(figures);
+  for (const char* line :
+       {"{stream=\"once\",keys=\"join\"} 0.3\n", "{stream=\"once\",keys=\"join_other\"} 0.2\n",
+        "{stream=\"once\",keys=\"dedupe\"} 0.1004\n"})
+    EXPECT_NE(metrics.find(std::string("derived_hottest_key_share") + line), std::string::npos)
+        << line;
+}
+
 TEST_F(StatusDocumentTest, SaysWhatTilesTake) {
   StatusFigures figures = Figures();
   EXPECT_FALSE(nlohmann::json::parse(StatusJson(figures))["views"][0].contains("tiles"));

@@ -80,8 +80,9 @@ DerivedRows TakeRows(const DerivedRows& rows, const std::vector<uint32_t>& kept)
 
 }  // namespace
 
-DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::MemoryBudget& budget)
-    : definition_(definition), budget_(budget), moments_(definition.streams.size()) {
+DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::MemoryBudget& budget,
+                               const env::Clock* clock)
+    : definition_(definition), budget_(budget), clock_(clock), moments_(definition.streams.size()) {
   NoteInForce(definition);
   for (size_t i = 0; i < definition.streams.size(); ++i) {
     const auto& derivation = definition.streams[i].derivation;
@@ -93,6 +94,9 @@ DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::Memor
                   .captured_watermark = base::Timestamp::Min(),
                   .waiting = {},
                   .first = {},
+                  .event_keys = {},
+                  .other_keys = {},
+                  .dedupe_keys = {},
                   .kept = {},
                   .remembered = {},
                   .restored = false};
@@ -111,6 +115,7 @@ DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::Memor
                                                        *other.schema(), source.timing.late,
                                                        other.timing.late, IntervalTable::Limits{});
     }
+    if (clock_ != nullptr) LookForHotKeys(stream);
     streams_.push_back(std::move(stream));
   }
 }
@@ -118,6 +123,20 @@ DerivedStreams::DerivedStreams(const PipelineDefinition& definition, base::Memor
 DerivedStreams::~DerivedStreams() {
   ReleaseMade();
   budget_.Force(base::MemoryAccount::kState, -static_cast<int64_t>(charged_bytes_));
+}
+
+void DerivedStreams::LookForHotKeys(Stream& stream) const {
+  const Derivation& derivation = *definition_.streams[stream.index].derivation;
+  if (derivation.as_of) stream.event_keys = std::make_unique<HotKeys>(derivation.as_of->key);
+  if (derivation.interval) {
+    stream.event_keys = std::make_unique<HotKeys>(derivation.interval->key);
+    stream.other_keys = std::make_unique<HotKeys>(derivation.interval->other_key);
+  }
+  if (derivation.dedupe) stream.dedupe_keys = std::make_unique<HotKeys>(derivation.dedupe->by);
+}
+
+void DerivedStreams::NoteKeys(HotKeys* of, const columns::ColumnBatch& rows) const {
+  if (of != nullptr && rows.rows() > 0) of->Note(rows, clock_->Now());
 }
 
 void DerivedStreams::ChargeMade(uint64_t bytes) {
@@ -202,15 +221,21 @@ void DerivedStreams::Apply(base::EpochId epoch, std::span<columns::ColumnBatch> 
   for (Stream& stream : streams_) {
     if (!captured && stream.versions != nullptr)
       stream.versions->SetWatermark(stream.captured_watermark);
+    const Derivation& derivation = *definition_.streams[stream.index].derivation;
+    if (!captured) {
+      NoteKeys(stream.event_keys.get(), batches[derivation.source]);
+      if (derivation.interval)
+        NoteKeys(stream.other_keys.get(), batches[derivation.interval->stream]);
+    }
     DerivedCounts counts = stream.counts;
     const Input input = InputOf(stream, epoch, batches, counts);
-    const Derivation& derivation = *definition_.streams[stream.index].derivation;
     DerivedRows rows;
     if (input.rows.rows() > 0) {
       if (derivation.as_of || derivation.interval) ChargeMade(input.rows.ByteSize());
       if (derivation.unnest) ChargeMade(UnnestedBytesMax(derivation, input.rows));
       rows = Derive(derivation, input.rows, counts.rows);
     }
+    if (!captured) NoteKeys(stream.dedupe_keys.get(), rows.rows);
     if (stream.first != nullptr)
       rows = TakeRows(rows, stream.first->Apply(epoch, rows.rows, counts.dedupe));
     NoteDerived(stream.index, epoch, input, rows.from);
@@ -250,6 +275,9 @@ void DerivedStreams::SettleCharges() {
 std::vector<DerivedStreamStatus> DerivedStreams::status() const {
   using Join = DerivedStreamStatus::Join;
   std::vector<DerivedStreamStatus> all;
+  const auto newest = [&](const std::unique_ptr<HotKeys>& of) {
+    return of == nullptr ? std::vector<HotKey>() : of->Newest(clock_->Now());
+  };
   const std::lock_guard lock(mutex_);
   for (const Stream& stream : streams_) {
     const StreamDefinition& definition = definition_.streams[stream.index];
@@ -263,7 +291,10 @@ std::vector<DerivedStreamStatus> DerivedStreams::status() const {
                                .kept = stream.kept,
                                .unnests = derivation.unnest.has_value(),
                                .dedupes = stream.first != nullptr,
-                               .remembered = stream.remembered};
+                               .remembered = stream.remembered,
+                               .hot_keys = newest(stream.event_keys),
+                               .other_hot_keys = newest(stream.other_keys),
+                               .dedupe_hot_keys = newest(stream.dedupe_keys)};
     if (derivation.as_of) {
       status.join = Join::kAsOf;
       status.joined = definition_.streams[derivation.as_of->stream].name;

@@ -15,9 +15,11 @@
 #include "base/memory_budget.h"
 #include "base/result.h"
 #include "columns/batch_codec.h"
+#include "env/clock.h"
 #include "pipeline/definition.h"
 #include "pipeline/streams/as_of_table.h"
 #include "pipeline/streams/first_rows.h"
+#include "pipeline/streams/hot_keys.h"
 #include "pipeline/streams/interval_table.h"
 
 namespace headrace::pipeline {
@@ -48,21 +50,25 @@ struct DerivedStreamStatus {
   bool unnests = false;
   bool dedupes = false;
   JoinFigures remembered;  // of what it leaves repeats of out
+  // Now, by the fields of the rows that come in: the events of a join, the rows that are joined to
+  // them within a time, those among which repeats are looked for.
+  std::vector<HotKey> hot_keys, other_hot_keys, dedupe_hot_keys;
 };
 
 // One thread applies and restores; status from any thread. Encode only while nothing is applied.
 class DerivedStreams {
  public:
-  // Both outlive it.
-  DerivedStreams(const PipelineDefinition& definition, base::MemoryBudget& budget);
+  // All outlive it. Without a clock no hot keys are looked for.
+  DerivedStreams(const PipelineDefinition& definition, base::MemoryBudget& budget,
+                 const env::Clock* clock = nullptr);
   ~DerivedStreams();
   DerivedStreams(const DerivedStreams&) = delete;
 
   bool empty() const { return streams_.empty(); }
   // `batches[i]` are the epoch's rows of stream i, of its schema, for the streams that come in;
   // sets those of derived streams. Of epochs that a capture has there are none: whatever is made of
-  // them was captured later, and has them. Rows of joins and lists are charged to the budget, those of
-  // lists before they are made, until the next epoch or SettleCharges: they can't be refused any
+  // them was captured later, and has them. Rows of joins and lists are charged to the budget, those
+  // of lists before they are made, until the next epoch or SettleCharges: they can't be refused any
   // more, but while they are more than it holds, what comes in is.
   void Apply(base::EpochId epoch, std::span<columns::ColumnBatch> batches);
   // When the rows of a stream became known that remembers rows, or is made of such a one; of the
@@ -112,6 +118,8 @@ class DerivedStreams {
     base::Timestamp captured_watermark = base::Timestamp::Min();
     std::unique_ptr<IntervalTable> waiting;
     std::unique_ptr<FirstRows> first;
+    // Null without such a join or dedupe, or without a clock.
+    std::unique_ptr<HotKeys> event_keys, other_keys, dedupe_keys;
     JoinFigures kept;
     JoinFigures remembered;
     bool restored = false;
@@ -132,6 +140,8 @@ class DerivedStreams {
   Input WithVersions(Stream& stream, std::span<const columns::ColumnBatch> batches,
                      AsOfCounts& counts);
   JoiningRows RowsOf(size_t stream, std::span<const columns::ColumnBatch> batches) const;
+  void LookForHotKeys(Stream& stream) const;
+  void NoteKeys(HotKeys* of, const columns::ColumnBatch& rows) const;
   void ChargeMade(uint64_t bytes);
   void ReleaseMade();
   void NoteMoment(size_t stream, base::EpochId epoch, const columns::ColumnBatch& rows);
@@ -145,6 +155,7 @@ class DerivedStreams {
 
   const PipelineDefinition& definition_;
   base::MemoryBudget& budget_;
+  const env::Clock* const clock_;
   bool keeps_ = false;              // a stream keeps something of rows that have passed
   std::vector<Moment> moments_;     // by stream
   std::vector<KnownAtRule> rules_;  // by stream, for the epoch at hand

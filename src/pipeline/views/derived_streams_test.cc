@@ -2,7 +2,10 @@
 // from the rows that came in.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
+#include <map>
+#include <random>
 #include <set>
 
 #include "base/memory_budget.h"
@@ -620,6 +623,110 @@ views:
   for (uint64_t epoch = 5; epoch < 40; ++epoch)
     (void)apply(restored, epoch, {static_cast<int64_t>(200 + epoch)}, {});
   EXPECT_LE(restored.status()[1].kept.rows, 20U);
+}
+
+// A million keys, one of them with a share of the rows; a tenth of the payments have none.
+class HotKeysOfStreams {
+ public:
+  // Ten seconds, and the step that ends the second period.
+  void Feed(double payments_of_7, double shops_of_9) {
+    for (int step = 0; step < 201; ++step, clock_.now += std::chrono::milliseconds(50)) {
+      ++epoch_;
+      columns::BatchBuilder payments(pipeline_->streams[0].schema());
+      columns::BatchBuilder shops(pipeline_->streams[1].schema());
+      for (int64_t row = 0; row < 500; ++row) {
+        const int64_t at = static_cast<int64_t>(epoch_) * streams_fixture::kSecond + row * 1000;
+        const auto shop = Is(payments_of_7) ? 7 : Other();
+        payments.column(0).AppendText("a card");
+        if (shop != 7 && random_() % 10 == 0) {
+          payments.column(1).AppendNull();
+        } else {
+          payments.column(1).AppendInt(shop);
+        }
+        payments.column(2).AppendInt(1);
+        payments.column(3).AppendInt(at);
+        payments.column(4).AppendInt(at);
+        shops.column(0).AppendInt(Is(shops_of_9) ? 9 : Other());
+        shops.column(1).AppendText("NL");
+        shops.column(2).AppendNull();
+        shops.column(3).AppendNull();
+        shops.column(4).AppendInt(at);
+        shops.column(5).AppendInt(at);
+      }
+      std::vector<columns::ColumnBatch> batches(pipeline_->streams.size());
+      batches[0] = payments.Finish();
+      batches[1] = shops.Finish();
+      streams_.Apply({epoch_}, batches);
+      streams_.SettleCharges();
+    }
+  }
+  // By their keys as JSON, those of several fields one after the other.
+  static std::map<std::string, double> Shares(const std::vector<HotKey>& hot_keys,
+                                              const std::vector<columns::Type>& types) {
+    std::map<std::string, double> shares;
+    for (const HotKey& hot : hot_keys) {
+      std::string text;
+      const auto values = columns::DecodeKey(types, hot.key);
+      HR_CHECK(values.has_value(), "a hot key is one");
+      for (const Value& value : *values) text += value.ToJson();
+      shares[text] = hot.share;
+    }
+    return shares;
+  }
+  std::vector<DerivedStreamStatus> status() const { return streams_.status(); }
+
+ private:
+  bool Is(double share) { return static_cast<double>(random_() % 100'000) < share * 100'000; }
+  int64_t Other() { return 1000 + static_cast<int64_t>(random_() % 1'000'000); }
+
+  const PipelineRef pipeline_ = streams_fixture::PaymentsPipeline(R"(headrace: 1
+pipeline: payments
+promise: {budget: {p99: 200ms}}
+clock: wall
+streams:
+  payments: {contract: payments.yaml, source: {http: push}, time: {event: paid_at, late: 1m}}
+  shops: {contract: shops.yaml, source: {http: push}, time: {event: since, late: 1m}}
+  placed: {from: payments asof left join shops using (shop)}
+  settled: {from: payments left join shops using (shop) within 0s to 1s}
+  once: {from: payments, dedupe: {by: [card, shop], within: 20s}}
+views:
+  card: {from: placed, by: card, over: [60m], features: {n: count(*)}}
+)");
+  base::MemoryBudget budget_{1ULL << 40};
+  ManualClock clock_;
+  std::mt19937_64 random_{3};
+  uint64_t epoch_ = 0;
+  DerivedStreams streams_{*pipeline_, budget_, &clock_};
+};
+
+TEST(DerivedStreams, NameHotKeysOfJoinsAndDedupesWithinTenSeconds) {
+  using columns::Type;
+  HotKeysOfStreams streams;
+  streams.Feed(0.03, 0.03);
+  for (const auto& stream : streams.status()) {
+    EXPECT_TRUE(stream.hot_keys.empty()) << stream.name;
+    EXPECT_TRUE(stream.other_hot_keys.empty()) << stream.name;
+    EXPECT_TRUE(stream.dedupe_hot_keys.empty()) << stream.name;
+  }
+  streams.Feed(0.065, 0.11);
+  const auto status = streams.status();
+  const auto is = [](const std::map<std::string, double>& shares, const std::string& key,
+                     double share) {
+    return shares.size() == 1 && shares.begin()->first == key &&
+           std::abs(shares.begin()->second - share) < 0.005;
+  };
+  const auto shares = &HotKeysOfStreams::Shares;
+  ASSERT_GE(status.size(), 3U);
+  EXPECT_TRUE(is(shares(status[0].hot_keys, {Type::kInt64}), "7", 0.065));
+  EXPECT_TRUE(status[0].other_hot_keys.empty());
+  EXPECT_TRUE(is(shares(status[1].hot_keys, {Type::kInt64}), "7", 0.065));
+  EXPECT_TRUE(is(shares(status[1].other_hot_keys, {Type::kInt64}), "9", 0.11));
+  EXPECT_TRUE(status[2].hot_keys.empty());
+  EXPECT_TRUE(
+      is(shares(status[2].dedupe_hot_keys, {Type::kString, Type::kInt64}), "\"a card\"7", 0.065));
+  EXPECT_GT(status[2].counts.dedupe.repeats, 1000U);
+  streams.Feed(0.03, 0.03);
+  for (const auto& stream : streams.status()) EXPECT_TRUE(stream.hot_keys.empty()) << stream.name;
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ ViewSet::Impl::Impl(PipelineRef pipeline, ViewsSince since, base::MemoryBudget& 
     : origin(pipeline),
       clock(monotonic),
       budget(of_budget),
-      derived(*origin, budget),
+      derived(*origin, budget, &clock),
       batches(origin->streams.size()),
       positions_built(origin->streams.size()) {
   for (const StreamDefinition& stream : origin->streams)

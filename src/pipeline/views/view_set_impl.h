@@ -18,8 +18,8 @@
 
 #include "pipeline/state/pins.h"
 #include "pipeline/streams/derived_streams.h"
+#include "pipeline/streams/hot_keys.h"
 #include "pipeline/views/entity_keys.h"
-#include "pipeline/views/hot_keys.h"
 #include "pipeline/views/online_view.h"
 #include "pipeline/views/view_set.h"
 

@@ -1,4 +1,4 @@
-#include "pipeline/views/frequent_numbers.h"
+#include "pipeline/streams/frequent_numbers.h"
 
 #include <algorithm>
 

@@ -1,6 +1,9 @@
-#include "pipeline/views/hot_keys.h"
+#include "pipeline/streams/hot_keys.h"
 
 #include <algorithm>
+
+#include "base/hash.h"
+#include "pipeline/streams/joining_rows.h"
 
 namespace headrace::pipeline {
 namespace {
@@ -23,23 +26,47 @@ uint64_t HotKeys::NextStep() {
   return 1 + random_ % (2 * one_of_ - 1);
 }
 
-void HotKeys::Note(const columns::ColumnBatch& batch, std::span<const uint32_t> rows,
-                   std::span<const uint32_t> numbers, env::MonotonicTime now) {
+template <typename F>
+void HotKeys::ForSampled(size_t rows, env::MonotonicTime now, F f) {
   if (rows_ == 0 && sampled_.total() == 0) began_ = now;
   if (now - began_ >= kPeriod || sampled_.total() >= kSampledMax) EndPeriod(now);
-  rows_ += rows.size();
+  rows_ += rows;
   uint64_t at = skip_;
-  for (; at < rows.size(); at += NextStep()) Sample(batch, rows[at], numbers[rows[at]]);
-  skip_ = at - rows.size();
+  for (; at < rows; at += NextStep()) f(at);
+  skip_ = at - rows;
 }
 
-void HotKeys::Sample(const columns::ColumnBatch& batch, uint32_t row, uint32_t number) {
+void HotKeys::Note(const columns::ColumnBatch& batch, std::span<const uint32_t> rows,
+                   std::span<const uint32_t> numbers, env::MonotonicTime now) {
+  ForSampled(rows.size(), now, [&](uint64_t at) {
+    const uint32_t number = numbers[rows[at]];
+    if (Sample(number)) columns::KeyOfRow(batch, by_, rows[at], names_[number]);
+  });
+}
+
+// Two keys of one number, half of the hash, are counted as one: of the rows of other keys one in
+// four thousand million has that of a hot one.
+void HotKeys::Note(const columns::ColumnBatch& batch, env::MonotonicTime now) {
+  columns::KeyBytes key;
+  ForSampled(batch.rows(), now, [&](uint64_t row) {
+    if (AnyNull(batch, by_, row)) {
+      sampled_.AddOther();
+      return;
+    }
+    columns::KeyOfRow(batch, by_, row, key);
+    const auto number = static_cast<uint32_t>(base::Hash64(key));
+    if (Sample(number)) names_[number] = key;
+  });
+}
+
+// Whether its key is to be named.
+bool HotKeys::Sample(uint32_t number) {
   FrequentNumbers::Count& count = sampled_.Add(number);
-  if (count.tag == kNamed || count.count < kNamedMin) return;
+  if (count.tag == kNamed || count.count < kNamedMin) return false;
   if (static_cast<double>(count.count) < kNamedShare * static_cast<double>(sampled_.total()))
-    return;
+    return false;
   count.tag = kNamed;
-  columns::KeyOfRow(batch, by_, row, names_[number]);
+  return true;
 }
 
 void HotKeys::EndPeriod(env::MonotonicTime now) {

@@ -12,7 +12,7 @@
 #include "columns/batch.h"
 #include "columns/key.h"
 #include "env/clock.h"
-#include "pipeline/views/frequent_numbers.h"
+#include "pipeline/streams/frequent_numbers.h"
 
 namespace headrace::pipeline {
 
@@ -36,15 +36,21 @@ class HotKeys {
 
   explicit HotKeys(std::vector<size_t> by) : by_(std::move(by)) {}
 
-  // `numbers` gives, by row number, the keys of `rows` of the batch.
+  // One of the two, always the same. `numbers` gives, by row number, the keys of `rows` of the
+  // batch.
   void Note(const columns::ColumnBatch& batch, std::span<const uint32_t> rows,
             std::span<const uint32_t> numbers, env::MonotonicTime now);
+  // All rows of the batch, by the hashes of their keys: nobody has numbered them. A row with a NULL
+  // in the key counts as a row, and is of no key.
+  void Note(const columns::ColumnBatch& batch, env::MonotonicTime now);
 
   // Of the last whole period, the hottest first; none when that ended more than two periods ago.
   std::vector<HotKey> Newest(env::MonotonicTime now) const;
 
  private:
-  void Sample(const columns::ColumnBatch& batch, uint32_t row, uint32_t number);
+  template <typename F>
+  void ForSampled(size_t rows, env::MonotonicTime now, F f);
+  bool Sample(uint32_t number);
   void EndPeriod(env::MonotonicTime now);
   uint64_t NextStep();
 

@@ -1,4 +1,4 @@
-#include "pipeline/views/hot_keys.h"
+#include "pipeline/streams/hot_keys.h"
 
 #include <gtest/gtest.h>
 
@@ -103,6 +103,28 @@ TEST_F(HotKeysTest, NamesWhatHasFivePercentAndNothingElse) {
     EXPECT_NEAR(found.at(0), shares[0], within);
     EXPECT_NEAR(found.at(1), shares[1], within);
   }
+}
+
+// Nobody has numbered them: by their bytes, and beside rows without a key.
+TEST_F(HotKeysTest, KeysWithoutNumbersAreNamedAlike) {
+  const auto schema = std::make_shared<const columns::Schema>(
+      std::vector<columns::Field>{{1, "key", columns::Type::kInt64, columns::Nullable::kYes}});
+  for (int step = 0; step < 1001; ++step, now_ += milliseconds(10)) {
+    columns::BatchBuilder builder(schema);
+    for (int row = 0; row < 2000; ++row) {
+      const uint32_t number = NumberOf({0.3, 0.2, 0.058, 0.042});
+      if (number == 1) {
+        builder.column(0).AppendNull();
+      } else {
+        builder.column(0).AppendInt(number);
+      }
+    }
+    hot_.Note(builder.Finish(), now_);
+  }
+  const auto found = Newest();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_NEAR(found.at(0), 0.3, 0.005);
+  EXPECT_NEAR(found.at(2), 0.058, 0.005);
 }
 
 TEST_F(HotKeysTest, AKeyIsNamedWithinTenSecondsAndForgottenAgain) {

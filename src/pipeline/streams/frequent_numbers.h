@@ -27,6 +27,8 @@ class FrequentNumbers {
 
   // One more of `number`. What it returns lives until the next call.
   Count& Add(uint32_t number);
+  // One more of something that is no number: it counts in the total alone.
+  void AddOther() { ++total_; }
   void Clear();
 
   uint64_t total() const { return total_; }

@@ -76,8 +76,8 @@ std::string LayersJson(const pipeline::CheckedPipeline& checked) {
   return out;
 }
 
-const std::string& NameOf(const pipeline::StatePrice& price) {
-  return price.view.empty() ? price.stream : price.view;
+std::string_view KindOf(const pipeline::StatePrice& price) {
+  return price.of == pipeline::StatePrice::Of::kView ? "view" : "stream";
 }
 
 void PrintJson(const CommandContext& context, const pipeline::CheckedPipeline& checked,
@@ -91,10 +91,9 @@ void PrintJson(const CommandContext& context, const pipeline::CheckedPipeline& c
   }
   out += R"(],"state":[)";
   for (size_t i = 0; i < checked.prices.size(); ++i)
-    out +=
-        fmt::format(R"({}{{"{}":"{}","bytes":{:.0f},"exact_bytes":{:.0f}}})", i > 0 ? "," : "",
-                    checked.prices[i].view.empty() ? "stream" : "view", NameOf(checked.prices[i]),
-                    checked.prices[i].bytes, checked.prices[i].exact_bytes);
+    out += fmt::format(R"({}{{"{}":"{}","bytes":{:.0f},"exact_bytes":{:.0f}}})", i > 0 ? "," : "",
+                       KindOf(checked.prices[i]), checked.prices[i].name, checked.prices[i].bytes,
+                       checked.prices[i].exact_bytes);
   out += R"(],"layers":[)";
   if (checked.definition != nullptr) out += LayersJson(checked);
   fmt::print(context.out, "{}]}}\n", out);
@@ -140,8 +139,8 @@ void PrintSummary(const CommandContext& context, const CheckOptions& options,
              Plural(features, "feature"), Plural(definition.services.size(), "service"),
              Plural(definition.tables.size(), "table"));
   for (const pipeline::StatePrice& price : checked.prices)
-    fmt::print(context.out, "{} {}: at least {} of memory at the stated rate{}\n",
-               price.view.empty() ? "stream" : "view", NameOf(price), Mebibytes(price.bytes),
+    fmt::print(context.out, "{} {}: {} {} of memory at the stated rate{}\n", KindOf(price),
+               price.name, price.is_certain ? "at least" : "up to", Mebibytes(price.bytes),
                price.bytes < price.exact_bytes
                    ? fmt::format(", {} without `precision`", Mebibytes(price.exact_bytes))
                    : "");

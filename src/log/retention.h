@@ -2,8 +2,7 @@
 // Lets segments go whose rows nothing needs any more, oldest first, in the background.
 //
 // 1. What must stay of the segment (residue.h) is put into a residue file, whole and synced; a
-// small
-//    one before it is taken in and removed.
+//    small one before it is taken in and removed.
 // 2. The segment is removed and the folder synced. After a crash between the two, recovery removes
 //    the segment: the residue says which epochs are let go.
 // 3. Residue above residue_bytes_max or older than residue_keep loses its refused rows, the oldest
@@ -11,7 +10,8 @@
 //    logged.
 // A small residue that is damaged is not taken in: it stays as it is, and the next one begins
 // beside it. What it held (refused rows, control entries) can't be read; no start and no answer
-// needs it. From the first Retain on a file of reserve_bytes holds space, which is given up when
+// needs it. When it is the oldest, step 3 ends at it until somebody removes or mends it: the error
+// is told. From the first Retain on a file of reserve_bytes holds space, which is given up when
 // the disk is too full for a residue, and taken again when a segment went. The last segment stays.
 // A step that fails changes nothing that counts; it is tried again.
 

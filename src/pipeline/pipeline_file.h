@@ -21,8 +21,12 @@ using FileSource = std::function<base::Result<std::string>(const std::string& na
 // What a view is expected to keep in memory, or a derived stream of rows that wait or are
 // remembered, at the rates that the file says.
 struct StatePrice {
-  std::string view;    // one of the two
-  std::string stream;  // that joins within a time, or leaves out repeats
+  enum class Of : uint8_t {
+    kView,
+    kStream,  // that joins within a time, or leaves out repeats
+  } of = Of::kView;
+  std::string name;
+  bool is_certain = false;  // no condition before it leaves rows out
   double bytes = 0;
   double exact_bytes = 0;  // with all rows of its windows, without `precision`
 };

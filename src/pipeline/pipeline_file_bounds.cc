@@ -24,9 +24,9 @@ constexpr double kArgumentBytes = 8;
 // A key in a view: its state row and past, its part of the index, and the head and room of its open
 // chunk (docs/internals/state.md).
 constexpr double kKeyBytes = 80 + 36 + 66;
-// A row that waits for its partner, without its texts, and each of its columns; one of which
-// repeats are left out, with its key.
-constexpr double kWaitingBytes = 96;
+// A row that waits for its partner and its key, without texts, and each of its columns; one of
+// which repeats are left out, with its key.
+constexpr double kWaitingBytes = 96 + 120;
 constexpr double kWaitingColumnBytes = 9;
 constexpr double kRememberedBytes = 24 + 104;
 // A tile: its start and what is accumulated; of what has no fixed size (values, registers, buckets,
@@ -74,8 +74,10 @@ void PipelineReader::CheckBudget(const Node& root) {
 // the tiles that they are in, whichever is less.
 StatePrice PipelineReader::PriceOf(const ViewDefinition& view,
                                    std::optional<base::Duration> precision) const {
-  StatePrice price{.view = view.name, .stream = {}};
   const std::string& stream = definition_.streams[view.stream].name;
+  StatePrice price{.of = StatePrice::Of::kView,
+                   .name = view.name,
+                   .is_certain = !view.where && !uncertain_rates_.contains(stream)};
   const double rate = RowsPerSecond(view.stream);
   if (rate == 0) return price;
   const auto known_keys = keys_.find(stream);
@@ -104,7 +106,7 @@ double PipelineReader::RowsPerSecond(size_t stream) const {
 
 // How long a row waits: interval_table.h, LetGo; is remembered: first_rows.h.
 StatePrice PipelineReader::PriceOf(const StreamDefinition& stream) const {
-  StatePrice price{.view = {}, .stream = stream.name};
+  StatePrice price{.of = StatePrice::Of::kStream, .name = stream.name};
   const Derivation& derivation = *stream.derivation;
   const auto bytes_of = [&](size_t of, base::Duration time, double row_bytes) {
     return RowsPerSecond(of) * std::max(0.0, SecondsIn(time)) * row_bytes;
@@ -172,50 +174,45 @@ std::string PipelineReader::WhatFits(const ViewDefinition& view, double others) 
 // What is too much is refused where that is certain. It is told where a rate may be less than is
 // known, or where rows wait in streams, since logs name pipelines of before this was looked at.
 void PipelineReader::CheckMemory(const Node& root) {
-  double total = 0;
-  double certain = 0;
-  double largest = 0;
-  const ViewDefinition* largest_view = nullptr;  // null: it is a stream
-  std::string largest_part;
-  const auto add = [&](StatePrice price, bool is_certain, const ViewDefinition* view) {
-    if (price.bytes == 0) return;
-    total += price.bytes;
-    if (is_certain) certain += price.bytes;
-    if (price.bytes > largest) {
-      largest = price.bytes;
-      largest_view = view;
-      largest_part = view != nullptr ? "view " + price.view
-                                     : "stream " + price.stream + ", of rows that wait,";
-    }
-    prices_.push_back(std::move(price));
-  };
-  for (const ViewDefinition& view : definition_.views) {
-    const bool is_certain =
-        !view.where && !uncertain_rates_.contains(definition_.streams[view.stream].name);
-    add(PriceOf(view, view.precision), is_certain, &view);
-  }
-  const size_t views = prices_.size();
+  for (const ViewDefinition& view : definition_.views)
+    prices_.push_back(PriceOf(view, view.precision));
   for (const StreamDefinition& stream : definition_.streams)
-    if (stream.derived()) add(PriceOf(stream), false, nullptr);
+    if (stream.derived()) prices_.push_back(PriceOf(stream));
+  std::erase_if(prices_, [](const StatePrice& price) { return price.bytes == 0; });
+
   const auto memory_bytes = static_cast<double>(definition_.memory_bytes);
-  if (total <= memory_bytes) return;
-  const YamlNode* memory = root.Find("memory");
-  const YamlNode* of_views = root.Find("views");
-  const contract::Place& place = (memory != nullptr ? memory : of_views)->place;
-  const std::string_view parts = views == prices_.size() ? "the views" : "views and streams";
-  const std::string alone = fmt::format("memory is {}: {} alone takes {}", Sized(memory_bytes),
-                                        largest_part, Sized(largest));
-  const std::string hint = largest_view != nullptr
-                               ? WhatFits(*largest_view, total - largest)
-                               : "shorten `within` or `late`, raise `memory`, or correct `rate`";
-  if (certain > memory_bytes) {
-    report_.Error(DiagnosticCode::kMemoryExceeded, place,
-                  fmt::format("the views need at least {}, {}", Sized(certain), alone), hint);
+  std::vector<StatePrice> counted = prices_;
+  const auto total = [&] {
+    double bytes = 0;
+    for (const StatePrice& price : counted) bytes += price.bytes;
+    return bytes;
+  };
+  if (total() <= memory_bytes) return;
+  std::erase_if(counted, [](const StatePrice& price) { return !price.is_certain; });
+  const bool is_certain = total() > memory_bytes;
+  if (!is_certain) counted = prices_;
+
+  const StatePrice& largest = *std::ranges::max_element(counted, {}, &StatePrice::bytes);
+  const bool of_view = largest.of == StatePrice::Of::kView;
+  const bool all_views = std::ranges::all_of(
+      counted, [](const StatePrice& price) { return price.of == StatePrice::Of::kView; });
+  const std::string what = fmt::format(
+      "{} {} {}, memory is {}: {} alone takes {}", all_views ? "the views" : "views and streams",
+      is_certain ? "need at least" : "may need", Sized(total()), Sized(memory_bytes),
+      of_view ? "view " + largest.name : "stream " + largest.name + ", of rows that wait,",
+      Sized(largest.bytes));
+  const std::string hint =
+      of_view ? WhatFits(*std::ranges::find(definition_.views, largest.name, &ViewDefinition::name),
+                         total() - largest.bytes)
+              : "shorten `within` or `late`, raise `memory`, or correct `rate`";
+  const YamlNode* node = root.Find("memory");
+  for (const std::string_view part : {"views", "streams"})
+    if (node == nullptr) node = root.Find(part);
+  if (is_certain) {
+    report_.Error(DiagnosticCode::kMemoryExceeded, node->place, what, hint);
   } else {
-    report_.Warning(
-        DiagnosticCode::kMemoryExceeded, place,
-        fmt::format("{} may need {} at the stated rates, {}", parts, Sized(total), alone),
-        hint + "; past its memory the engine refuses events");
+    report_.Warning(DiagnosticCode::kMemoryExceeded, node->place, what,
+                    hint + "; past its memory the engine refuses events");
   }
 }
 

@@ -136,7 +136,7 @@ struct AnswerLimits {
   // the state moves on; others are read under pins again. Longer than `held_read_max`, between two
   // keys: kUnavailable.
   size_t held_reads_max = 8;
-  std::chrono::milliseconds held_read_max{1000};
+  std::chrono::milliseconds held_read_max{100};
 };
 
 // Says that a request has more rows than AnswerLimits::rows_max.

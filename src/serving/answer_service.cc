@@ -273,8 +273,8 @@ class PinnedAnswerService final : public AnswerService {
   base::Result<void> AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
                                const FeatureQuery& query, const pipeline::Pin& pin, size_t row,
                                RowScratch& scratch, FeatureAnswer& answer) const;
-  // False when the pin was revoked.
   void Prefetch(const pipeline::Pin& pin, std::span<const KeyQuestion> questions) const;
+  // False when the pin was revoked.
   base::Result<bool> AnswerKeysUnderPin(pipeline::Pin& pin, std::span<const KeyQuestion> questions,
                                         KeyAnswers& answers, Under under) const;
   base::Result<void> LogKeys(CompiledDefinition& compiled, std::span<const KeyQuestion> questions,

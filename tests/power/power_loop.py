@@ -107,6 +107,7 @@ class PowerRound:
             if kind == "cut while stopping":
                 engine.terminate()
             self._until_cut(by_time or failing, part * self.life_max_s)
+        recovering = kind == "cut during recovery" and not engine.ready()
         engine.send_kill()
         if kind == "failed sync, restart, then cut":
             self._end_life()
@@ -115,7 +116,8 @@ class PowerRound:
             self.campaign.engine.send_kill()
         figures = self.disk.cut_here(cut, self._end_life)
         self.disk.delay_syncs(0, 0)
-        self._count(kind, figures, self.campaign.record.batches_acknowledged > acknowledged)
+        moved = recovering or self.campaign.record.batches_acknowledged > acknowledged
+        self._count(kind, figures, moved)
 
     def _until_cut(self, by_time: bool, seconds: float) -> None:
         if by_time:
@@ -136,9 +138,9 @@ class PowerRound:
         self.campaign.engine.kill()
         self.campaign.ended()
 
-    def _count(self, kind: str, figures: dict[str, int], acknowledged: bool) -> None:
+    def _count(self, kind: str, figures: dict[str, int], moved: bool) -> None:
         p = self.progress
-        if acknowledged or kind == "cut during recovery":
+        if moved:
             p.cycles += 1
         else:
             p.idle_cycles += 1

@@ -22,6 +22,9 @@
 namespace headrace::simulation {
 namespace {
 
+// What a seed has on average, at least: 60 hours and 20,000 faults of 400.
+constexpr double kHoursOfASeed = 0.15;
+constexpr uint64_t kFaultsOfASeed = 50;
 constexpr uint64_t kSeedsForEveryPoint = 300;  // fewer need not reach every crash point
 
 struct Totals {
@@ -117,6 +120,13 @@ int RunMany(const Limits& limits) {
   for (const std::string_view point : env::kCrashPoints) {
     if (totals.visits.contains(std::string(point)) || totals.seeds < kSeedsForEveryPoint) continue;
     fmt::print(stderr, "crash point {} was never reached\n", point);
+    ++totals.failed;
+  }
+  if (totals.seeds >= kSeedsForEveryPoint &&
+      (totals.hours() < kHoursOfASeed * static_cast<double>(totals.seeds) ||
+       totals.fault_count() < kFaultsOfASeed * totals.seeds)) {
+    fmt::print(stderr, "too little happened: {:.1f} simulated hours, {} faults\n", totals.hours(),
+               totals.fault_count());
     ++totals.failed;
   }
   if (totals.failed == 0 && !Replays(limits.from)) {

@@ -105,6 +105,7 @@ int SweepFailures(const Arguments& arguments, Length length) {
       const uint64_t operations = smoke.operations_of_first_life(operation);
       // Reads are many, and nothing is acknowledged by one.
       const uint64_t step = operation == Operation::kRead && length != Length::kLong ? 5 : 1;
+      uint64_t tried = 0;
       uint64_t hits = 0;
       for (uint64_t number = NumberOf(arguments, "number", 1);
            number <= NumberOf(arguments, "number", operations); number += step) {
@@ -116,7 +117,12 @@ int SweepFailures(const Arguments& arguments, Length length) {
           ++failed;
         hits += outcome.faults.contains("failed " + std::string(NameOf(operation)));
         rows += outcome.acknowledged_rows;
-        ++runs;
+        ++tried;
+      }
+      runs += tried;
+      if (hits != tried) {
+        fmt::print(stderr, "failed: {} of {} tried: {}\n", hits, tried, NameOf(operation));
+        ++failed;
       }
       fmt::print("  clock {}: {} of {} failed once{}: {}\n", NameOf(clock), hits, operations,
                  step == 1 ? "" : fmt::format(", every {}th tried", step), NameOf(operation));
@@ -129,6 +135,7 @@ int SweepFailures(const Arguments& arguments, Length length) {
 int SweepCrashes(const Arguments& arguments, Length length) {
   uint64_t runs = 0;
   uint64_t failed = 0;
+  uint64_t died = 0;
   for (const ClockKind clock : ClocksOf(arguments)) {
     World smoke(Smoke(clock, {}, length, kCrashesTurns));
     if (!Passed(smoke.Run(), "crashes")) return 1;
@@ -142,7 +149,12 @@ int SweepCrashes(const Arguments& arguments, Length length) {
       if (!Passed(outcome, fmt::format("crashes --number {} --clock {}", number, NameOf(clock))))
         ++failed;
       ++runs;
+      died += outcome.faults.contains("crash at an operation") ? 1 : 0;
     }
+  }
+  if (died != runs) {
+    fmt::print(stderr, "failed: {} of {} lives died where they should\n", died, runs);
+    ++failed;
   }
   fmt::print("crashes: {} changes of the disk, died before each once, {} failed\n", runs, failed);
   return failed == 0 ? 0 : 1;

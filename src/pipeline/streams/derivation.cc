@@ -92,17 +92,16 @@ std::vector<bool> WantedColumns(const Derivation& derivation) {
   want(derivation.kept);
   if (derivation.where) want(derivation.where->inputs());
   for (const Expression& column : derivation.columns) want(column.inputs());
+  if (derivation.unnest) wanted[derivation.unnest->list] = true;
   return wanted;
 }
 
 std::vector<size_t> WantedTexts(const Derivation& derivation) {
   const std::vector<bool> wanted = WantedColumns(derivation);
   std::vector<size_t> texts;
-  for (size_t field = 0; field < derivation.input->size(); ++field) {
-    const bool is_list = derivation.unnest && derivation.unnest->list == field;
-    if (wanted[field] && !is_list && columns::IsVariable(derivation.input->field(field).type))
+  for (size_t field = 0; field < derivation.input->size(); ++field)
+    if (wanted[field] && columns::IsVariable(derivation.input->field(field).type))
       texts.push_back(field);
-  }
   return texts;
 }
 

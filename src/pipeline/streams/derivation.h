@@ -106,7 +106,7 @@ struct AsOfCounts {
 
 struct IntervalCounts {
   uint64_t pairs = 0;
-  uint64_t alone = 0;     // events that had no partner when none could come any more
+  uint64_t alone = 0;  // events that had no partner when none could come any more
   // Events that went before that, and what was not made: too many, or no room for their texts.
   uint64_t given_up = 0;
   uint64_t null_keys = 0;
@@ -141,10 +141,11 @@ struct DerivedRows {
 DerivedRows Derive(const Derivation& derivation, const columns::ColumnBatch& input,
                    DerivationCounts& counts);
 
-// Of `wide`: whether a column is kept, or anything is computed with it.
+// Of `wide`, and of `input`, whose columns it begins with: whether a column is kept, anything is
+// computed with it, or its lists are unnested.
 std::vector<bool> WantedColumns(const Derivation& derivation);
 
-// The columns of text among those of `input`, but for a list that is unnested.
+// The columns of text among those of `input`.
 std::vector<size_t> WantedTexts(const Derivation& derivation);
 
 // The columns of `input` that are needed for the columns `fields` of the derived stream.

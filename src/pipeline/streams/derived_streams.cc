@@ -307,10 +307,10 @@ std::vector<DerivedStreamStatus> DerivedStreams::status() const {
   return all;
 }
 
-// Parts: u8 2, text identity, AsOfTable's bytes; u8 3, text identity, u32 part, IntervalTable's
-// bytes; u8 4, text identity, u32 part, FirstRows' bytes; at the end u8 1, u32 streams, per stream
-// counts, then u32 streams with an unnest, per stream text identity and its counts, u64 each in
-// their order.
+// Parts: u8 2, text identity, AsOfTable's bytes; u8 3, text identity, u32 PartNumber,
+// IntervalTable's bytes; u8 4, text identity, u32 PartNumber, FirstRows' bytes; at the end u8 1,
+// u32 streams, per stream counts, then u32 streams with an unnest, per stream text identity and its
+// counts, u64 each in their order.
 bool DerivedStreams::Encode(Cursor& cursor, base::EpochId epoch, size_t bytes,
                             std::vector<uint8_t>& out) const {
   columns::ByteWriter writer(out);

@@ -323,6 +323,7 @@ void IntervalTable::LetGo(Part& part, std::vector<Gone>& gone, IntervalCounts& c
   const int64_t others_from = Before(part.newest.other, other_late_);
   const uint64_t text_max = limits_.text / kParts;
   uint64_t text = 0;
+  size_t alone = 0;
   while (!part.events_due.empty()) {
     const bool too_many = part.events_due.size() > limits_.waiting;
     const bool decided = After(part.events_due.front().time, join_.to) < others_from;
@@ -330,14 +331,17 @@ void IntervalTable::LetGo(Part& part, std::vector<Gone>& gone, IntervalCounts& c
     const Row& first = part.First(&Waiting::events, part.events_due);
     const bool made = !first.met && join_.kind == JoinKind::kLeft;
     const uint64_t of_first = made ? event_layout_.TextBytes(first.values, event_texts_) : 0;
-    const bool fits = of_first <= text_max - text || text == 0;
-    if (!fits && !too_many) break;
-    if (!decided || !fits) ++counts.given_up;
+    const bool has_room = of_first <= text_max - text || alone == 0;
+    const bool may_wait = !has_room || (made && alone >= limits_.alone / kParts);
+    if (may_wait && !too_many) break;
+    if (!decided || !has_room) ++counts.given_up;
     Row event = part.Take(&Waiting::events, part.events_due);
-    if (event.met || !fits) continue;
+    if (event.met || !has_room) continue;
     ++counts.alone;
+    if (!made) continue;
+    ++alone;
     text = std::min(text + of_first, text_max);
-    if (made) gone.push_back({std::move(event), part.newest.other_known});
+    gone.push_back({std::move(event), part.newest.other_known});
   }
   const int64_t events_from = Before(part.newest.event, event_late_);
   while (!part.others_due.empty()) {

@@ -56,9 +56,14 @@ class IntervalTable {
   // are given up where too many wait.
   static constexpr uint64_t kTextMax = uint64_t{1} << 29;
 
+  // Events alone of an epoch, an equal share for each part, likewise; but for those that are given
+  // up.
+  static constexpr size_t kAloneMax = size_t{1} << 20;
+
   struct Limits {  // other ones for tests
     size_t waiting = kWaitingMax;
     size_t pairs = kPairsMax;
+    size_t alone = kAloneMax;
     uint64_t text = kTextMax;
   };
   // `derivation` has such a join. `late` of the streams is what their watermarks are behind.

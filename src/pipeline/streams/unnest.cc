@@ -99,6 +99,13 @@ class Rows {
   ColumnBuilder ordinals_{Type::kInt64};
 };
 
+// The columns of the input whose texts each element's row has, too.
+std::vector<size_t> CopiedTexts(const Derivation& derivation) {
+  std::vector<size_t> texts = WantedTexts(derivation);
+  std::erase(texts, derivation.unnest->list);
+  return texts;
+}
+
 uint64_t TextBytes(const ColumnBatch& input, const std::vector<size_t>& texts, size_t row) {
   uint64_t bytes = 0;
   for (const size_t field : texts)
@@ -112,7 +119,7 @@ uint64_t UnnestedBytesMax(const Derivation& derivation, const ColumnBatch& input
   constexpr uint64_t kCellBytes = sizeof(uint64_t);
   const Unnest& unnest = *derivation.unnest;
   const Column& lists = input.column(unnest.list);
-  const std::vector<size_t> texts = WantedTexts(derivation);
+  const std::vector<size_t> texts = CopiedTexts(derivation);
   // With its row of the input.
   const uint64_t cells = derivation.unnested->size() * kCellBytes + sizeof(uint32_t);
   uint64_t bytes = 0;  // of texts
@@ -132,7 +139,7 @@ DerivedRows Unnested(const Derivation& derivation, const ColumnBatch& input, Unn
                      uint64_t text_max) {
   const Unnest& unnest = *derivation.unnest;
   const Column& lists = input.column(unnest.list);
-  const std::vector<size_t> texts = WantedTexts(derivation);
+  const std::vector<size_t> texts = CopiedTexts(derivation);
   Rows rows(unnest, text_max, counts);
   for (uint32_t row = 0; row < input.rows(); ++row)
     rows.AddList(row, lists, TextBytes(input, texts, row));

@@ -160,12 +160,15 @@ TEST(IntervalJoin, TakesACaptureOfFewerParts) {
 // behind all of them give up the pairs that they gave up the first time.
 TEST(IntervalJoin, GivesUpTheSamePairsInAReplay) {
   uint64_t given_up = 0;
+  uint64_t put_off = 0;  // epochs with events that are to be made in a later one
   for (uint64_t seed = 1; seed <= 30; ++seed) {
     const PipelineRef pipeline =
         streams_fixture::PaymentsPipeline(streams_fixture::kOutcomesPipeline);
     RandomEpochs random = Outcomes(seed, pipeline);
-    const auto limits =
-        seed % 2 == 0 ? IntervalTable::Limits{.pairs = 2} : IntervalTable::Limits{.text = 8};
+    const auto limits = seed % 2 == 0
+                            ? IntervalTable::Limits{.pairs = 2}
+                            : IntervalTable::Limits{.alone = IntervalTable::kParts, .text = 8};
+    Joined all(*pipeline);
     Joined first(*pipeline, limits);
     Joined again(*pipeline, limits);
     size_t part = 0;
@@ -174,7 +177,10 @@ TEST(IntervalJoin, GivesUpTheSamePairsInAReplay) {
     size_t rows_then = 0;
     uint64_t given_up_then = 0;
     for (uint64_t epoch = 1; epoch <= 80; ++epoch) {
-      first.Apply(*random.Next());
+      const log::EpochRef next = random.Next();
+      first.Apply(*next);
+      all.Apply(*next);
+      if (first.counts.alone < all.counts.alone) ++put_off;
       for (uint64_t n = epoch < 20 ? 0 : random.Random(40); n > 0 && part < IntervalTable::kParts;
            --n) {
         std::vector<uint8_t> bytes;
@@ -206,6 +212,7 @@ TEST(IntervalJoin, GivesUpTheSamePairsInAReplay) {
     given_up += again.counts.given_up;
   }
   EXPECT_GT(given_up, 20U);
+  EXPECT_GT(put_off, 20U);
 }
 
 // With bounds that lie before the event, none can come for long when it comes itself; it is no fact
@@ -330,6 +337,11 @@ TEST(IntervalJoin, MakesInALaterEpochWhatOneHasNoRoomFor) {
   EXPECT_EQ(made_beside_a_shop(5), 0U);
   EXPECT_EQ(joined.counts.alone, 5U);
   EXPECT_EQ(joined.counts.given_up, 0U);
+
+  Joined few(*pipeline, {.alone = 3 * IntervalTable::kParts});
+  few.Make(*EpochOfOneKey(*pipeline, 1, 0, 5));
+  EXPECT_EQ(few.Make(*EpochOfOneKey(*pipeline, 2, 1, 1, 2'000'000)).rows.rows(), 3U);
+  EXPECT_EQ(few.Make(*EpochOfOneKey(*pipeline, 3, 1, 1, 2'000'000)).rows.rows(), 2U);
 
   // Where too many wait, there is no later.
   Joined full(*pipeline, {.waiting = 5, .text = kRoom});

@@ -271,7 +271,8 @@ Result<columns::ColumnBatch> ParquetReader::ReadAll(const columns::SchemaRef& wa
   }));
   if (parts.empty()) {
     std::vector<columns::Column> none;
-    for (const columns::Field& field : wanted->fields()) none.push_back(columns::AllNullColumn(field.type, 0));
+    for (const columns::Field& field : wanted->fields())
+      none.push_back(columns::AllNullColumn(field.type, 0));
     return columns::ColumnBatch(wanted, 0, std::move(none));
   }
   return columns::ColumnBatch::Concat(parts);

@@ -308,6 +308,21 @@ TEST(DerivedStreams, RestoredStateGoesOnAsIfEveryEpochHadBeenApplied) {
   }
 }
 
+// What derived streams make of an epoch of payments and shops.
+std::vector<std::string> Made(const PipelineDefinition& pipeline, DerivedStreams& streams,
+                              const log::Epoch& epoch) {
+  std::vector<columns::ColumnBatch> batches(pipeline.streams.size());
+  if (const auto* rows = epoch.RowsOf(streams_fixture::kPayments)) batches[0] = *rows;
+  if (const auto* rows = epoch.RowsOf(streams_fixture::kShops)) batches[1] = *rows;
+  streams.Apply(epoch.id, batches);
+  streams.SettleCharges();
+  std::vector<std::string> made;
+  for (size_t stream = 2; stream < batches.size(); ++stream)
+    for (size_t row = 0; row < batches[stream].rows(); ++row)
+      made.push_back(contract::RowToJson(batches[stream], row));
+  return made;
+}
+
 // Epochs that a capture has are learnt from again, and nothing is made of them.
 TEST(DerivedStreams, MakeNothingOfWhatACaptureHas) {
   const PipelineRef pipeline = streams_fixture::PaymentsPipeline();
@@ -316,16 +331,7 @@ TEST(DerivedStreams, MakeNothingOfWhatACaptureHas) {
   DerivedStreams streams(*pipeline, budget);
   DerivedStreams restored(*pipeline, budget);
   const auto apply = [&](DerivedStreams& to, const log::Epoch& epoch) {
-    std::vector<columns::ColumnBatch> batches(pipeline->streams.size());
-    if (const auto* rows = epoch.RowsOf(streams_fixture::kPayments)) batches[0] = *rows;
-    if (const auto* rows = epoch.RowsOf(streams_fixture::kShops)) batches[1] = *rows;
-    to.Apply(epoch.id, batches);
-    to.SettleCharges();
-    std::vector<std::string> made;
-    for (size_t stream = 2; stream < batches.size(); ++stream)
-      for (size_t row = 0; row < batches[stream].rows(); ++row)
-        made.push_back(contract::RowToJson(batches[stream], row));
-    return made;
+    return Made(*pipeline, to, epoch);
   };
   for (int epoch = 0; epoch < 30; ++epoch) (void)apply(streams, *random.Next());
   DerivedStreams::Cursor cursor;
@@ -785,16 +791,7 @@ TEST(DerivedStreams, TakeCapturesOfSixteenParts) {
   DerivedStreams streams(*pipeline, budget);
   DerivedStreams restored(*pipeline, budget);
   const auto apply = [&](DerivedStreams& to, const log::Epoch& epoch) {
-    std::vector<columns::ColumnBatch> batches(pipeline->streams.size());
-    if (const auto* rows = epoch.RowsOf(streams_fixture::kPayments)) batches[0] = *rows;
-    if (const auto* rows = epoch.RowsOf(streams_fixture::kShops)) batches[1] = *rows;
-    to.Apply(epoch.id, batches);
-    to.SettleCharges();
-    std::vector<std::string> made;
-    for (size_t stream = 2; stream < batches.size(); ++stream)
-      for (size_t row = 0; row < batches[stream].rows(); ++row)
-        made.push_back(contract::RowToJson(batches[stream], row));
-    return made;
+    return Made(*pipeline, to, epoch);
   };
   for (int epoch = 0; epoch < 40; ++epoch) (void)apply(streams, *random.Next());
   DerivedStreams::Cursor cursor;

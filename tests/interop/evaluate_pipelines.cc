@@ -247,7 +247,7 @@ class Run {
       if (!done[i]) return Fail(ErrorCode::kInternal, "no reply");
       HR_TRY_VOID(*done[i]);
       const json reply = json::parse((*done[i])->body);
-      refused_ += reply["refused"].size();
+      refused_ += reply["refused_rows"].get<uint64_t>();  // not all of them are listed
       epochs_ += (epochs_.empty() ? "" : ",") + std::to_string(reply["epoch"].get<uint64_t>());
       const std::string stream = bodies[i][0].get<std::string>();
       HR_TRY(streams_[stream], core_->StreamNamed(stream));

@@ -308,21 +308,6 @@ TEST(DerivedStreams, RestoredStateGoesOnAsIfEveryEpochHadBeenApplied) {
   }
 }
 
-// What derived streams make of an epoch of payments and shops.
-std::vector<std::string> Made(const PipelineDefinition& pipeline, DerivedStreams& streams,
-                              const log::Epoch& epoch) {
-  std::vector<columns::ColumnBatch> batches(pipeline.streams.size());
-  if (const auto* rows = epoch.RowsOf(streams_fixture::kPayments)) batches[0] = *rows;
-  if (const auto* rows = epoch.RowsOf(streams_fixture::kShops)) batches[1] = *rows;
-  streams.Apply(epoch.id, batches);
-  streams.SettleCharges();
-  std::vector<std::string> made;
-  for (size_t stream = 2; stream < batches.size(); ++stream)
-    for (size_t row = 0; row < batches[stream].rows(); ++row)
-      made.push_back(contract::RowToJson(batches[stream], row));
-  return made;
-}
-
 // Epochs that a capture has are learnt from again, and nothing is made of them.
 TEST(DerivedStreams, MakeNothingOfWhatACaptureHas) {
   const PipelineRef pipeline = streams_fixture::PaymentsPipeline();
@@ -331,7 +316,7 @@ TEST(DerivedStreams, MakeNothingOfWhatACaptureHas) {
   DerivedStreams streams(*pipeline, budget);
   DerivedStreams restored(*pipeline, budget);
   const auto apply = [&](DerivedStreams& to, const log::Epoch& epoch) {
-    return Made(*pipeline, to, epoch);
+    return streams_fixture::Made(*pipeline, to, epoch);
   };
   for (int epoch = 0; epoch < 30; ++epoch) (void)apply(streams, *random.Next());
   DerivedStreams::Cursor cursor;
@@ -733,86 +718,6 @@ TEST(DerivedStreams, NameHotKeysOfJoinsAndDedupesWithinTenSeconds) {
   EXPECT_GT(status[2].counts.dedupe.repeats, 1000U);
   streams.Feed(0.03, 0.03);
   for (const auto& stream : streams.status()) EXPECT_TRUE(stream.hot_keys.empty()) << stream.name;
-}
-
-constexpr std::string_view kRemembering = R"(headrace: 1
-pipeline: remembering
-promise: {budget: {p99: 200ms}}
-clock: events
-streams:
-  payments: {contract: payments.yaml, source: {http: push}, time: {event: paid_at, late: 1m}}
-  shops: {contract: shops.yaml, source: {http: push}, time: {event: since, late: 10m}}
-  once: {from: payments, dedupe: {by: [card, shop], within: 7s}}
-  settled: {from: payments left join shops using (shop) within -5s to 20s}
-)";
-
-// Parts as they were captured when there were 16 of each kind, whose number was all that was told.
-std::vector<std::vector<uint8_t>> InSixteenParts(const std::vector<std::vector<uint8_t>>& parts) {
-  struct Old {
-    std::vector<uint8_t> head, keys;
-    uint32_t count = 0;
-  };
-  std::map<std::pair<uint8_t, uint32_t>, Old> of_before;
-  std::vector<std::vector<uint8_t>> all;
-  for (const auto& part : parts) {
-    columns::ByteReader in(part);
-    const uint8_t kind = *in.U8();
-    if (kind != 3 && kind != 4) {
-      all.push_back(part);
-      continue;
-    }
-    const std::string identity(*in.Text());
-    const uint32_t number = (*in.U32() & 0xffff) % 16;
-    const size_t newest_bytes = (kind == 3 ? 4 : 2) * sizeof(uint64_t);
-    const auto newest = *in.Bytes(newest_bytes);
-    Old& old = of_before[{kind, number}];
-    old.head.clear();
-    columns::ByteWriter head(old.head);
-    head.U8(kind);
-    head.Text(identity);
-    head.U32(number);
-    head.Bytes(newest);
-    old.count += *in.U32();
-    const auto keys = *in.Bytes(in.remaining());
-    old.keys.insert(old.keys.end(), keys.begin(), keys.end());
-  }
-  for (auto& [place, old] : of_before) {
-    columns::ByteWriter(old.head).U32(old.count);
-    old.head.insert(old.head.end(), old.keys.begin(), old.keys.end());
-    all.insert(all.begin(), old.head);
-  }
-  return all;
-}
-
-TEST(DerivedStreams, TakeCapturesOfSixteenParts) {
-  const PipelineRef pipeline = streams_fixture::PaymentsPipeline(kRemembering);
-  base::MemoryBudget budget(1ULL << 40);
-  RandomEpochs random(3, pipeline);
-  DerivedStreams streams(*pipeline, budget);
-  DerivedStreams restored(*pipeline, budget);
-  const auto apply = [&](DerivedStreams& to, const log::Epoch& epoch) {
-    return Made(*pipeline, to, epoch);
-  };
-  for (int epoch = 0; epoch < 40; ++epoch) (void)apply(streams, *random.Next());
-  DerivedStreams::Cursor cursor;
-  std::vector<std::vector<uint8_t>> parts(1);
-  while (streams.Encode(cursor, {40}, 100, parts.back())) parts.emplace_back();
-  parts.pop_back();
-  const auto of_before = InSixteenParts(parts);
-  ASSERT_EQ(of_before.size(), 33U) << "16 of each kind, and the counts";
-  for (const auto& part : of_before) {
-    columns::ByteReader in(part);
-    ASSERT_TRUE(restored.Restore(in, {40}));
-  }
-  size_t rows = 0;
-  for (int epoch = 0; epoch < 40; ++epoch) {
-    const log::EpochRef next = random.Next();
-    const auto made = apply(streams, *next);
-    EXPECT_EQ(apply(restored, *next), made);
-    EXPECT_EQ(restored.bytes(), streams.bytes());
-    rows += made.size();
-  }
-  EXPECT_GT(rows, 20U);
 }
 
 }  // namespace

@@ -13,8 +13,10 @@
 
 #include "columns/batch_builder.h"
 #include "columns/key.h"
+#include "contract/contract.h"
 #include "log/epoch.h"
 #include "pipeline/pipeline_file.h"
+#include "pipeline/streams/derived_streams.h"
 
 namespace headrace::pipeline::streams_fixture {
 
@@ -330,6 +332,21 @@ inline const Shop* NaiveVersion(const std::vector<Shop>& shops, const Payment& p
     if (better) best = &shop;
   }
   return best;
+}
+
+// What derived streams make of an epoch of payments and shops.
+inline std::vector<std::string> Made(const PipelineDefinition& pipeline, DerivedStreams& streams,
+                                     const log::Epoch& epoch) {
+  std::vector<columns::ColumnBatch> batches(pipeline.streams.size());
+  if (const auto* rows = epoch.RowsOf(kPayments)) batches[0] = *rows;
+  if (const auto* rows = epoch.RowsOf(kShops)) batches[1] = *rows;
+  streams.Apply(epoch.id, batches);
+  streams.SettleCharges();
+  std::vector<std::string> made;
+  for (size_t stream = 2; stream < batches.size(); ++stream)
+    for (size_t row = 0; row < batches[stream].rows(); ++row)
+      made.push_back(contract::RowToJson(batches[stream], row));
+  return made;
 }
 
 }  // namespace headrace::pipeline::streams_fixture

@@ -189,7 +189,7 @@ class ViewSet {
 
    private:
     friend class ViewSet;
-    explicit FoundKey(std::optional<RowImage> image) : image_(std::move(image)) {}
+    explicit FoundKey(const std::optional<RowImage>& image) : image_(image) {}
     std::optional<RowImage> image_;  // nothing: no such key
   };
   FoundKey Find(const Pin& pin, size_t view, std::string_view key) const;

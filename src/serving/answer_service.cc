@@ -684,7 +684,7 @@ void PinnedAnswerService::AnswerWhenVisible(FeatureQuery query, Done done) {
   if (!query.min_epoch) return done(AnswerNow(query));
   const base::EpochId epoch = *query.min_epoch;
   const auto deadline = query.deadline;
-  const uint64_t held_bytes = HeldBytes(query.features) + HeldBytes(query.inputs);
+  const uint64_t held_bytes = HeldBytes(query.service, query.features, query.inputs);
   WhenVisible(epoch, deadline, held_bytes,
               [this, query = std::move(query),
                done = std::move(done)](const base::Result<void>& visible) mutable {

@@ -409,6 +409,15 @@ TEST_F(WaitingTest, AnswersThoseWhoWaitWhenItStops) {
   EXPECT_EQ(outcomes_.size(), 1);
 }
 
+// The service is looked up when the epoch is there.
+TEST_F(WaitingTest, TheNameOfAServiceIsChargedWhileItWaits) {
+  constexpr size_t kName = 100'000;
+  FeatureQuery query = testing::Ask(std::string(kName, 's'), {{"origin", Value::String("ORD")}});
+  query.min_epoch = base::EpochId{9};
+  trips_->service->AnswerWhenVisible(std::move(query), [](const base::Result<FeatureAnswer>&) {});
+  EXPECT_GE(trips_->budget.used_bytes(base::MemoryAccount::kReplies), kName);
+}
+
 TEST_F(WaitingTest, WhatWaitsIsChargedForWhatItHolds) {
   constexpr size_t kLeft = 1U << 20;
   const auto ask = [&](size_t values) {

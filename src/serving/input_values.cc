@@ -115,16 +115,12 @@ uint64_t HeldBytes(const columns::Value& value) {
   return bytes;
 }
 
-uint64_t HeldBytes(const std::vector<std::string>& texts) {
-  uint64_t bytes = texts.size() * sizeof(std::string);
-  for (const std::string& text : texts) bytes += text.size();
-  return bytes;
-}
-
-uint64_t HeldBytes(const std::vector<InputColumn>& inputs) {
-  uint64_t bytes = inputs.size() * sizeof(InputColumn);
+uint64_t HeldBytes(const std::string& service, const std::vector<std::string>& features,
+                   const std::vector<InputColumn>& inputs) {
+  uint64_t bytes = service.size();
+  for (const std::string& feature : features) bytes += sizeof(feature) + feature.size();
   for (const InputColumn& column : inputs) {
-    bytes += column.name.size();
+    bytes += sizeof(column) + column.name.size();
     for (const columns::Value& value : column.values) bytes += HeldBytes(value);
   }
   return bytes;

@@ -23,8 +23,8 @@ base::Result<const InputColumn*> InputNamed(const std::vector<InputColumn>& give
 
 // Bytes of a value, and of what it has on the heap.
 uint64_t HeldBytes(const columns::Value& value);
-// Of the texts, and of the columns with their names and values.
-uint64_t HeldBytes(const std::vector<std::string>& texts);
-uint64_t HeldBytes(const std::vector<InputColumn>& inputs);
+// Of what a query names and brings.
+uint64_t HeldBytes(const std::string& service, const std::vector<std::string>& features,
+                   const std::vector<InputColumn>& inputs);
 
 }  // namespace headrace::serving

@@ -55,8 +55,8 @@ void AskFeatures(const std::shared_ptr<LookbackQuestions>& questions,
   if (!asked->min_epoch)
     return PutFeatures(*questions, std::move(*asked), request.caller, end, std::move(reply));
   const base::EpochId epoch = *asked->min_epoch;
-  const uint64_t held_bytes =
-      serving::HeldBytes(asked->request.features) + serving::HeldBytes(asked->request.inputs);
+  const PastRequest& held = asked->request;
+  const uint64_t held_bytes = serving::HeldBytes(held.service, held.features, held.inputs);
   answers.WhenVisible(
       epoch, deadline, held_bytes,
       [weak = std::weak_ptr(questions), end, asked = std::move(*asked), caller = request.caller,

@@ -24,8 +24,6 @@ struct KeyHash {
   size_t operator()(std::string_view key) const { return base::Hash64(key); }
 };
 
-size_t PartOf(std::string_view key) { return base::Hash64(key) % FirstRows::kParts; }
-
 int64_t After(int64_t time, base::Duration span) { return (base::Timestamp{time} + span).us; }
 int64_t Before(int64_t time, base::Duration span) { return (base::Timestamp{time} - span).us; }
 
@@ -149,7 +147,7 @@ std::vector<uint32_t> FirstRows::Apply(base::EpochId epoch, const columns::Colum
       continue;
     }
     columns::KeyOfRow(rows, dedupe_.by, row, key);
-    Part& part = *parts_[PartOf(key)];
+    Part& part = *parts_[KeyPartOf(key)];
     if (epoch <= part.epoch) continue;
     if (IsFirst(part, key, times[row])) {
       part.Keep(key, times[row]);
@@ -203,7 +201,7 @@ void FirstRows::Encode(size_t part_number, base::EpochId epoch, std::vector<uint
 }
 
 base::Result<void> FirstRows::Restore(size_t part_number, size_t parts, columns::ByteReader& in) {
-  if (parts == 0 || kParts % parts != 0 || part_number >= parts)
+  if (!IsKeyPart(part_number, parts))
     return base::Fail(base::ErrorCode::kCorruption, "captured first rows have no such part");
   base::EpochId epoch;
   HR_TRY(epoch.value, in.U64());
@@ -215,9 +213,9 @@ base::Result<void> FirstRows::Restore(size_t part_number, size_t parts, columns:
   HR_TRY(const uint32_t keys, in.U32());
   for (uint32_t i = 0; i < keys; ++i) {
     HR_TRY(const std::string_view key, in.Text());
-    if (PartOf(key) % parts != part_number)
+    if (KeyPartOf(key) % parts != part_number)
       return base::Fail(base::ErrorCode::kCorruption, "a captured key is of another part");
-    Part& part = *parts_[PartOf(key)];
+    Part& part = *parts_[KeyPartOf(key)];
     HR_TRY(const uint32_t rows, in.U32());
     for (uint32_t row = 0; row < rows; ++row) {
       HR_TRY(const int64_t time, in.I64());

@@ -20,13 +20,14 @@
 #include "columns/batch.h"
 #include "columns/batch_codec.h"
 #include "pipeline/streams/derivation.h"
+#include "pipeline/streams/key_parts.h"
 
 namespace headrace::pipeline {
 
 // One thread at a time.
 class FirstRows {
  public:
-  static constexpr size_t kParts = 256;
+  static constexpr size_t kParts = kKeyParts;
   // Kept rows that one part remembers; at it the earliest is forgotten, and counted: a repeat of it
   // would be kept. It is the memory budget that ends most first.
   static constexpr size_t kRememberedMax = size_t{1} << 20;

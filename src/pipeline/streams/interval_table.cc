@@ -24,8 +24,6 @@ struct KeyHash {
   size_t operator()(std::string_view key) const { return base::Hash64(key); }
 };
 
-size_t PartOf(std::string_view key) { return base::Hash64(key) % IntervalTable::kParts; }
-
 int64_t After(int64_t time, base::Duration span) { return (base::Timestamp{time} + span).us; }
 int64_t Before(int64_t time, base::Duration span) { return (base::Timestamp{time} - span).us; }
 
@@ -275,7 +273,7 @@ void IntervalTable::MeetEvents(base::EpochId epoch, const JoiningRows& others, s
   }
   columns::KeyBytes key;
   columns::KeyOfRow(others.rows, join_.other_key, row, key);
-  Part& part = *parts_[PartOf(key)];
+  Part& part = *parts_[KeyPartOf(key)];
   if (epoch <= part.epoch) return;
   Row other = RowOf(others, row, other_layout_);
   if (const auto found = part.keys.find(key); found != part.keys.end()) {
@@ -294,7 +292,7 @@ void IntervalTable::MeetOthers(base::EpochId epoch, const JoiningRows& events, s
   if (AnyNull(events.rows, join_.key, row)) ++counts.null_keys;
   columns::KeyBytes key;
   columns::KeyOfRow(events.rows, join_.key, row, key);
-  Part& part = *parts_[PartOf(key)];
+  Part& part = *parts_[KeyPartOf(key)];
   if (epoch <= part.epoch) return;
   Row event = RowOf(events, row, event_layout_);
   if (const auto found = part.keys.find(key); found != part.keys.end()) {
@@ -392,7 +390,7 @@ void IntervalTable::Encode(size_t part_number, base::EpochId epoch,
 
 base::Result<void> IntervalTable::Restore(size_t part_number, size_t parts,
                                           columns::ByteReader& in) {
-  if (parts == 0 || kParts % parts != 0 || part_number >= parts)
+  if (!IsKeyPart(part_number, parts))
     return base::Fail(base::ErrorCode::kCorruption, "a captured join has no such part");
   Part head;
   HR_TRY(head.epoch.value, in.U64());
@@ -426,9 +424,9 @@ base::Result<void> IntervalTable::Restore(size_t part_number, size_t parts,
   HR_TRY(const uint32_t keys, in.U32());
   for (uint32_t i = 0; i < keys; ++i) {
     HR_TRY(const std::string_view key, in.Text());
-    if (PartOf(key) % parts != part_number)
+    if (KeyPartOf(key) % parts != part_number)
       return base::Fail(base::ErrorCode::kCorruption, "a captured key is of another part");
-    Part& part = *parts_[PartOf(key)];
+    Part& part = *parts_[KeyPartOf(key)];
     HR_TRY_VOID(take(part, key, &Waiting::events, part.events_due, event_layout_));
     HR_TRY_VOID(take(part, key, &Waiting::others, part.others_due, other_layout_));
   }

@@ -34,6 +34,7 @@
 #include "columns/position.h"
 #include "pipeline/streams/derivation.h"
 #include "pipeline/streams/joining_rows.h"
+#include "pipeline/streams/key_parts.h"
 #include "pipeline/streams/stored_row.h"
 
 namespace headrace::pipeline {
@@ -41,7 +42,7 @@ namespace headrace::pipeline {
 // One thread at a time.
 class IntervalTable {
  public:
-  static constexpr size_t kParts = 256;
+  static constexpr size_t kParts = kKeyParts;
   // Events, and others, that wait in one part; at it the earliest is given up: an event is made
   // without its partner, and counted. It is the memory budget that ends most first.
   static constexpr size_t kWaitingMax = size_t{1} << 20;

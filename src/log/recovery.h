@@ -14,8 +14,8 @@
 //    file and offset, and nothing is changed.
 // 4. A torn tail is overwritten with zeros and synced, so that its remains can't be taken for a
 // record after the next crash.
-// 5. The last record is written again, and under `os` those before it that the durable mark does
-// not call synced; then file and folder are synced. They may be in memory only, and if a sync
+// 5. The last record is written again, and those before it in its segment that the durable mark
+// does not call synced; then file and folder are synced. They may be in memory only, and if a sync
 // failed in an earlier life the system believes them clean: only a new write makes a sync mean
 // anything. From now on they are answered for. In segments before the last all was synced: the next
 // one is begun after that.

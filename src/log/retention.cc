@@ -130,8 +130,10 @@ void Retention::Take(Outcome outcome) {
     base::LogWarning("log.retention_failed",
                      {{"folder", folder_}, {"error", outcome.result.error().ToString()}});
   // Damage does not go away: the next Retain looks again.
-  if (outcome.result.error().code() == ErrorCode::kCorruption)
-    return outcome.segment_went ? Next() : void();
+  if (outcome.result.error().code() == ErrorCode::kCorruption) {
+    if (outcome.segment_went) Next();
+    return;
+  }
   reply_to_.PostAt(environment_.clock().Now() + kRetryAfter, [this] { Next(); });
 }
 

@@ -118,7 +118,7 @@ uint64_t HeldBytes(const columns::Value& value) {
 uint64_t HeldBytes(const std::string& service, const std::vector<std::string>& features,
                    const std::vector<InputColumn>& inputs) {
   uint64_t bytes = service.size();
-  for (const std::string& feature : features) bytes += sizeof(feature) + feature.size();
+  for (const std::string& feature : features) bytes += sizeof(std::string) + feature.size();
   for (const InputColumn& column : inputs) {
     bytes += sizeof(column) + column.name.size();
     for (const columns::Value& value : column.values) bytes += HeldBytes(value);

@@ -55,7 +55,8 @@ class RespCall {
   virtual void CloseAfter() = 0;
 
   // Keeps this command behind those that are kept, to be run by RunKept; it is answered now, too.
-  // Errors: kResourceExhausted (kept_max, kept_bytes_max, the memory budget): it is not kept.
+  // Errors: kInvalidInput (kept_max, kept_bytes_max): it is not kept; kResourceExhausted (the
+  // memory budget): none is kept any more.
   virtual base::Result<void> Keep() = 0;
   virtual size_t kept() const = 0;
   virtual void DropKept() = 0;

@@ -66,7 +66,7 @@ RespSession::RespSession(RespServing& serving, env::Connection& connection)
       began_(serving.clock.Now()),
       parser_(authenticated_ ? serving.options.limits : serving.options.limits_before),
       unread_(serving.budget),
-      kept_(serving.budget) {}
+      kept_(serving.budget, sizeof(std::string)) {}
 
 void RespSession::NoteAuthenticated(bool authenticated) {
   if (authenticated == authenticated_) return;
@@ -154,13 +154,13 @@ bool RespSession::RunOne(RespAhead& ahead) {
 base::Result<void> RespSession::Keep(std::string_view bytes) {
   if (kept_count_ >= serving_.options.kept_max ||
       kept_.rest().size() + bytes.size() > serving_.options.kept_bytes_max)
-    return base::Fail(base::ErrorCode::kResourceExhausted,
+    return base::Fail(base::ErrorCode::kInvalidInput,
                       fmt::format("more than {} commands, or {} bytes of them",
                                   serving_.options.kept_max, serving_.options.kept_bytes_max));
   kept_.Append({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
-  HR_TRY_VOID(kept_.TrySettle(0));
-  ++kept_count_;
-  return {};
+  auto charged = kept_.TrySettle(0);
+  charged ? void(++kept_count_) : DropKept();
+  return charged;
 }
 
 void RespSession::DropKept() {

@@ -8,7 +8,6 @@ namespace {
 
 using base::MemoryAccount;
 
-constexpr size_t kUncharged = 4096;      // capacity that an idle connection may keep
 constexpr uint64_t kOneRead = 64 << 10;  // more is of a large command
 
 MemoryAccount AccountOf(uint64_t bytes) {
@@ -35,9 +34,9 @@ uint64_t UnreadBytes::Trim(uint64_t parser_bytes) {
   bytes_.erase(0, begin_);
   begin_ = 0;
   // One that grows is never less than half full.
-  if (bytes_.capacity() > std::max(kUncharged, 2 * bytes_.size())) std::string(bytes_).swap(bytes_);
+  if (bytes_.capacity() > std::max(uncharged_, 2 * bytes_.size())) std::string(bytes_).swap(bytes_);
   const uint64_t bytes = bytes_.capacity() + parser_bytes;
-  return bytes > kUncharged ? bytes : 0;
+  return bytes > uncharged_ ? bytes : 0;
 }
 
 void UnreadBytes::Settle(uint64_t parser_bytes) {

@@ -10,13 +10,15 @@
 
 namespace headrace::protocols {
 
-// What is kept between two reads is charged to the budget, but for 4 KiB, which the charge of the
-// connection covers: up to 64 KiB, what one read brings, to the connections, so that rows that fill
-// their part of the budget stop nobody who reads; more to ingest. The charge grows in the doubling
-// steps of the memory itself. On the connection's I/O thread. The budget outlives this.
+// What is kept between two reads is charged to the budget, but for `uncharged` bytes, which the
+// charge of the connection covers: up to 64 KiB, what one read brings, to the connections, so that
+// rows that fill their part of the budget stop nobody who reads; more to ingest. The charge grows
+// in the doubling steps of the memory itself. On the connection's I/O thread. The budget outlives
+// this.
 class UnreadBytes {
  public:
-  explicit UnreadBytes(base::MemoryBudget& budget) : budget_(budget) {}
+  explicit UnreadBytes(base::MemoryBudget& budget, size_t uncharged = 4096)
+      : budget_(budget), uncharged_(uncharged) {}
   UnreadBytes(const UnreadBytes&) = delete;
   UnreadBytes& operator=(const UnreadBytes&) = delete;
 
@@ -44,6 +46,7 @@ class UnreadBytes {
   uint64_t Trim(uint64_t parser_bytes);
 
   base::MemoryBudget& budget_;
+  const size_t uncharged_;  // capacity
   std::string bytes_;
   size_t begin_ = 0;
   base::MemoryCharge charge_;

@@ -170,7 +170,7 @@ A token that is removed from the file ends with the next command of the connecti
 | 30 s without a byte inside a command, 60 s from its first byte to its last | an error, closed |
 | the memory budget, for what has come of a command (over 64 KiB as for rows) | `TRYAGAIN`, closed; nothing of the command was done |
 | 300 s without a byte | closed |
-| 8,192 commands between MULTI and EXEC, 4 MiB of them; the memory budget | `TRYAGAIN`, and `EXECABORT` |
+| 8,192 commands between MULTI and EXEC, 4 MiB of them; the memory budget | `ERR`; `TRYAGAIN`; and `EXECABORT` of the EXEC |
 | 1,024 overlapping commands under way on a connection | it is not read |
 | 262,144 values of an answer to `HMGET` or `MGET`, each element of a list counted; the memory budget | an error; `TRYAGAIN` |
 | 262,144 features of all keys of an `MGET` or `EXISTS` together, as all of a key are computed, whichever is asked for | an error |

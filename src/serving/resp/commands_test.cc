@@ -9,6 +9,7 @@
 #include <optional>
 #include <sstream>
 
+#include "env/simulated/environment.h"
 #include "serving/testing/served_trips.h"
 
 namespace headrace::serving {
@@ -22,14 +23,15 @@ using testing::ServedTrips;
 // A connection without sockets.
 class Connection {
  public:
-  explicit Connection(ServedTrips& trips)
+  explicit Connection(ServedTrips& trips, const access::AccessList* access = nullptr)
       : handlers_(RespCommandHandlers({trips.service.get(),
                                        [] {
                                          ServerFigures info;
                                          info.version = "1.2.3";
                                          info.epoch = 7;
                                          return info;
-                                       }})),
+                                       },
+                                       access})),
         handler_(handlers_(42)) {}
 
   // The answer to a command of words with blanks between, line ends as blanks.
@@ -88,7 +90,7 @@ class Connection {
     void CloseAfter() override { connection_.closed = true; }
     base::Result<void> Keep() override {
       if (connection_.kept.size() == connection_.kept_max)
-        return base::Fail(base::ErrorCode::kResourceExhausted, "too many");
+        return base::Fail(base::ErrorCode::kInvalidInput, "too many");
       auto& words = connection_.kept.emplace_back();
       for (const std::string_view word : arguments()) words.emplace_back(word);
       return {};
@@ -358,10 +360,34 @@ TEST_F(Resp, KeepsCommandsUntilExec) {
   ask.kept_max = 1;
   EXPECT_EQ(ask("multi"), "+OK");
   EXPECT_EQ(ask("ping"), "+QUEUED");
-  EXPECT_EQ(ask("ping").substr(0, 9), "-TRYAGAIN");
+  EXPECT_EQ(ask("ping").substr(0, 13), "-ERR too many");
   EXPECT_TRUE(ask.kept.empty());
   EXPECT_EQ(ask("ping"), "+QUEUED");
   EXPECT_EQ(ask("exec").substr(0, 10), "-EXECABORT");
+}
+
+TEST_F(Resp, AnExecThatIsRefusedEndsItsMulti) {
+  env::simulated::SimulatedEnvironment machine(3);
+  const auto write = [&](const std::string& text) {
+    auto file = machine.files().OpenForWriting("tokens", env::Files::Open::kCreateNew);
+    ASSERT_TRUE(file &&
+                (*file)->WriteAt(0, {reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+  };
+  write(access::AccessLine("one", *access::Scope::Parse("read"), "a-token") +
+        access::AccessLine("two", *access::Scope::Parse("read"), "another"));
+  const auto access = access::AccessList::Open(machine.files(), "tokens");
+  ASSERT_TRUE(access);
+  Connection asks(trips, access->get());
+  EXPECT_EQ(asks("auth a-token"), "+OK");
+  EXPECT_EQ(asks("multi"), "+OK");
+  EXPECT_EQ(asks("hget origin:ORD trips_24h"), "+QUEUED");
+  ASSERT_TRUE(machine.files().Remove("tokens"));
+  write(access::AccessLine("two", *access::Scope::Parse("read"), "another"));
+  ASSERT_TRUE(*(*access)->Reload());
+  EXPECT_EQ(asks("exec").substr(0, 7), "-NOAUTH");
+  EXPECT_TRUE(asks.kept.empty());
+  EXPECT_EQ(asks("auth another"), "+OK") << "it is not kept";
+  EXPECT_EQ(asks("hget origin:ORD trips_24h"), "$1 2");
 }
 
 TEST_F(Resp, AnswersAreLoggedAsThoseOverHttp) {

@@ -119,10 +119,10 @@ base::Result<ServiceQuestion> ReadServiceQuery(std::span<const std::string_view>
 
 void FeatureCommands::Run(RespCall& call) {
   const RespCommandRow* command = CheckCommand(call);
-  if (command == nullptr) return transactions_.NoteRefused();
+  if (command == nullptr) return transactions_.NoteRefused(command, call);
   NoteCaller();
   if (!connection_.Admit(*command, call)) {
-    transactions_.NoteRefused();
+    transactions_.NoteRefused(command, call);
   } else if (!transactions_.Take(*command, call)) {
     Dispatch(*command, call);
   }

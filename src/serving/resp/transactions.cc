@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <utility>
+#include "serving/resp/service_answer.h"
 
 namespace headrace::serving {
 
@@ -41,15 +41,22 @@ bool Transactions::Take(const RespCommandRow& command, RespCall& call) {
   return true;
 }
 
+void Transactions::NoteRefused(const RespCommandRow* command, RespCall& call) {
+  if (state_ == State::kNone) return;
+  call.DropKept();
+  const bool ends = command != nullptr && (command->name == "exec" || command->name == "discard");
+  state_ = ends ? State::kNone : State::kRefused;
+}
+
 void Transactions::Keep(RespCall& call) {
   if (state_ == State::kRefused) return call.out().Simple("QUEUED");
-  if (const auto kept = call.Keep(); !kept) {
-    state_ = State::kRefused;
-    call.DropKept();
-    return call.out().Error(
-        "TRYAGAIN", fmt::format("{}: nothing of this MULTI is run", kept.error().message()));
-  }
-  call.out().Simple("QUEUED");
+  const auto kept = call.Keep();
+  if (kept) return call.out().Simple("QUEUED");
+  state_ = State::kRefused;
+  call.DropKept();
+  const base::Error error(kept.error().code(),
+                          fmt::format("{}: nothing of this MULTI is run", kept.error().message()));
+  WriteAnswerError(error, call.out());
 }
 
 void Transactions::Exec(RespCall& call) {

@@ -13,10 +13,9 @@ class Transactions {
   // Answers when the command is one of these, or is kept. Names, counts of arguments and the caller
   // were looked at.
   bool Take(const RespCommandRow& command, protocols::RespCall& call);
-  // A command was refused before it could be kept.
-  void NoteRefused() {
-    if (state_ == State::kKeeping) state_ = State::kRefused;
-  }
+  // A command was refused before it could be taken: nothing will be run, and with EXEC or DISCARD
+  // it is over. `command`: null when there is none of its name and count of arguments.
+  void NoteRefused(const RespCommandRow* command, protocols::RespCall& call);
 
  private:
   enum class State : uint8_t {

@@ -213,11 +213,12 @@ class AnswerService {
   virtual void Expect(const pipeline::PipelineDefinition& definition,
                       std::span<const KeyQuestion> questions) = 0;
   // `done` once the epoch is visible: at once on this thread, or later on the waiting executor.
-  // What `done` holds is charged while it waits. Errors: kDeadlineExceeded, kUnavailable
-  // (stopping), kResourceExhausted (waiters_max, the memory budget).
+  // What `done` holds is charged while it waits; nothing: a thread waits for it. Errors:
+  // kDeadlineExceeded, kUnavailable (stopping), and of what is charged kResourceExhausted
+  // (waiters_max, the memory budget).
   using Visible = std::move_only_function<void(base::Result<void>)>;
   virtual void WhenVisible(base::EpochId epoch, std::chrono::milliseconds deadline,
-                           uint64_t held_bytes, Visible done) = 0;
+                           std::optional<uint64_t> held_bytes, Visible done) = 0;
   // What a query's service or features need and give; its caller is looked at, its inputs are not.
   // Errors: kNotFound, kInvalidInput, kUnauthorized.
   virtual base::Result<std::shared_ptr<const AnswerPlan>> PlanOf(const FeatureQuery& query) = 0;

@@ -205,8 +205,8 @@ class PinnedAnswerService final : public AnswerService {
       std::span<const KeyQuestion> questions) override;
   void Expect(const pipeline::PipelineDefinition& definition,
               std::span<const KeyQuestion> questions) override;
-  void WhenVisible(base::EpochId epoch, std::chrono::milliseconds deadline, uint64_t held_bytes,
-                   Visible done) override;
+  void WhenVisible(base::EpochId epoch, std::chrono::milliseconds deadline,
+                   std::optional<uint64_t> held_bytes, Visible done) override;
   base::Result<AnswerPlanRef> PlanOf(const FeatureQuery& query) override {
     HR_TRY(const CompiledRef compiled, CompiledNow());
     HR_TRY(const AnswerPlanRef plan, compiled->PlanFor(query));
@@ -694,7 +694,7 @@ void PinnedAnswerService::AnswerWhenVisible(FeatureQuery query, Done done) {
 }
 
 void PinnedAnswerService::WhenVisible(base::EpochId epoch, std::chrono::milliseconds deadline,
-                                      uint64_t held_bytes, Visible done) {
+                                      std::optional<uint64_t> held_bytes, Visible done) {
   if (sources_.views->visible() >= epoch) return done({});
   const bool pushed = deadline == FeatureQuery::kUntilVisible;
   if (!pushed) deadline = std::min(deadline, limits_.wait_max);

@@ -485,5 +485,26 @@ TEST_F(WaitingTest, BoundsThoseWhoWait) {
   EXPECT_EQ(outcomes_, std::vector<std::string>{"ResourceExhausted"});
 }
 
+// It is a call, of which there are only so many.
+TEST_F(WaitingTest, AThreadThatWaitsIsNotRefused) {
+  AnswerLimits limits;
+  limits.waiters_max = 1;
+  trips_ = std::make_unique<ServedTrips>(ClockOf::kEvents, limits);
+  Ask(9);
+  const uint64_t used = trips_->budget.used_bytes();
+  const auto all =
+      trips_->budget.TryCharge(base::MemoryAccount::kReplies, trips_->budget.limit_bytes() - used);
+  ASSERT_TRUE(all);
+  bool told = false;
+  trips_->service->WhenVisible(base::EpochId{1}, std::chrono::milliseconds(1000), std::nullopt,
+                               [&](const base::Result<void>& visible) {
+                                 EXPECT_TRUE(visible);
+                                 told = true;
+                               });
+  trips_->Apply({{0, "ORD", "ATL", 1, 10}});
+  trips_->executor.RunDue();
+  EXPECT_TRUE(told);
+}
+
 }  // namespace
 }  // namespace headrace::serving

@@ -3,13 +3,16 @@
 namespace headrace::serving {
 
 base::Result<void> EpochWaiters::Wait(base::EpochId epoch, std::chrono::milliseconds deadline,
-                                      uint64_t held_bytes, Woken woken) {
-  constexpr uint64_t kWaiterBytes = 1024;  // of itself, its timer, and what small things it holds
-  HR_TRY(base::MemoryCharge charge, Charge(kWaiterBytes + held_bytes));
+                                      std::optional<uint64_t> held_bytes, Woken woken) {
+  constexpr uint64_t kWaiterBytes = 1024;  // of itself, and what small things it holds
+  base::MemoryCharge charge;
+  if (held_bytes) {
+    HR_TRY(charge, Charge(kWaiterBytes + *held_bytes));
+  }
   Key key;
   {
     std::lock_guard lock(mutex_);
-    if (waiters_.size() >= limits_.waiters_max)
+    if (held_bytes && waiters_.size() >= limits_.waiters_max)
       return base::Fail(base::ErrorCode::kResourceExhausted,
                         "too many requests wait for an epoch: ask again without min_epoch");
     key = {epoch, next_++};

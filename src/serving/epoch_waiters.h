@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "base/ids.h"
@@ -34,10 +35,11 @@ class EpochWaiters : public std::enable_shared_from_this<EpochWaiters> {
       : executor_(executor), clock_(clock), budget_(budget), limits_(limits) {}
 
   // `woken` runs once, on the executor (or in Stop). A deadline of milliseconds::max() is none. The
-  // bytes that `woken` holds are charged until it has run. Errors: kResourceExhausted (waiters_max
-  // wait already, the budget has no room); `woken` is dropped then.
+  // bytes that `woken` holds are charged until it has run. Nothing: it wakes a thread that waits
+  // for it; those are bounded as calls, and are neither charged nor counted here. Errors:
+  // kResourceExhausted (waiters_max wait already, the budget has no room); `woken` is dropped then.
   base::Result<void> Wait(base::EpochId epoch, std::chrono::milliseconds deadline,
-                          uint64_t held_bytes, Woken woken);
+                          std::optional<uint64_t> held_bytes, Woken woken);
   // Cheap when nobody waits.
   void MarkVisible(base::EpochId epoch);
   // Wakes all with kStopped, and later ones at once. When it returns none is running.

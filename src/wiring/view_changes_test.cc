@@ -36,8 +36,8 @@ class BusyAnswers final : public serving::AnswerService {
               std::span<const serving::KeyQuestion> questions) override {
     answers_.Expect(definition, questions);
   }
-  void WhenVisible(base::EpochId epoch, std::chrono::milliseconds deadline, uint64_t held_bytes,
-                   Visible done) override {
+  void WhenVisible(base::EpochId epoch, std::chrono::milliseconds deadline,
+                   std::optional<uint64_t> held_bytes, Visible done) override {
     answers_.WhenVisible(epoch, deadline, held_bytes, std::move(done));
   }
   base::Result<std::shared_ptr<const serving::AnswerPlan>> PlanOf(

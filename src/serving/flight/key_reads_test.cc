@@ -127,7 +127,8 @@ class MovingOn final : public AnswerService {
     ++answers;
     return base::Fail(ErrorCode::kUnavailable, "the state moved on");
   }
-  void WhenVisible(base::EpochId, std::chrono::milliseconds, uint64_t, Visible done) override {
+  void WhenVisible(base::EpochId, std::chrono::milliseconds, std::optional<uint64_t>,
+                   Visible done) override {
     ++pauses;
     done(base::Fail(ErrorCode::kDeadlineExceeded, "no such epoch"));
   }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace headrace::serving {
@@ -26,7 +27,7 @@ base::Result<void> WaitUntilVisible(AnswerService& answers, env::Environment& en
     const auto piece = std::clamp(left, std::chrono::milliseconds(0), kLookUp);
     auto visible = std::make_shared<base::Result<void>>();
     environment.Await([&](const std::function<void()>& done) {
-      answers.WhenVisible(epoch, piece, 0, [visible, done](base::Result<void> outcome) {
+      answers.WhenVisible(epoch, piece, std::nullopt, [visible, done](base::Result<void> outcome) {
         *visible = std::move(outcome);
         done();
       });

@@ -105,7 +105,7 @@ void MountChanges(protocols::HttpRouter& router, Core& core, env::Executor& even
                        reply = std::move(reply)]() mutable {
             auto charge = core.budget().TryCharge(base::MemoryAccount::kReplies,
                                                   kChangeBytesOfEach * request.body.size());
-            if (!charge) return Answer(std::move(reply), base::Fail(std::move(charge).error()));
+            if (!charge) return reply.Send(protocols::ProblemResponse(charge.error(), 503));
             auto change = ParseChangeRequest(request.body);
             charge->Release();
             if (!change) return Answer(std::move(reply), base::Fail(std::move(change).error()));

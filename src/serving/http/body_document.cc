@@ -66,10 +66,8 @@ std::expected<void, FieldProblems> ForEachBodyField(const protocols::HttpRequest
                  "Input should be a valid dictionary or object to extract fields from");
   FieldProblems problems;
   for (const auto& [name, value] : fields)
-    if (auto taken = read(name, value); !taken) {
+    if (auto taken = read(name, value); !taken && problems.size() < kToldMax)
       problems.push_back(std::move(taken).error());
-      if (problems.size() == kToldMax) break;
-    }
   if (problems.empty()) return {};
   return std::unexpected(std::move(problems));
 }

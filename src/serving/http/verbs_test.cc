@@ -187,6 +187,9 @@ TEST_F(VerbsTest, SaysWhatIsWrongWithABody) {
     EXPECT_NE(response.body.find(bad.detail), std::string::npos) << bad.body << "\n"
                                                                  << response.body;
   }
+  std::string many = "{";
+  for (int i = 0; i < 70; ++i) many += R"("feature_service": 1, )";
+  EXPECT_EQ(Ask(many + R"("entities": {}})").body.find("missing"), std::string::npos);
   const HttpResponse feast =
       Ask(R"({"entities": {"x": ["ORD"]}, "features": ["origin:trips_1h"]})", "mode=feast");
   EXPECT_EQ(feast.status, 500);

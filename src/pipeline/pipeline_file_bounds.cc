@@ -28,7 +28,7 @@ constexpr double kKeyBytes = 80 + 36 + 66;
 // which repeats are left out, with its key.
 constexpr double kWaitingBytes = 96 + 120;
 constexpr double kWaitingColumnBytes = 9;
-constexpr double kRememberedBytes = 24 + 104;
+constexpr double kRememberedBytes = 24 + 112;
 // A tile: its start and what is accumulated; of what has no fixed size (values, registers, buckets,
 // texts) a guess.
 constexpr double kTileBytes = 8;

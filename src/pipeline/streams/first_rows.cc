@@ -16,7 +16,7 @@ namespace headrace::pipeline {
 namespace {
 
 // What a key takes beside its bytes, and a kept row.
-constexpr uint64_t kKeyBytes = 104;
+constexpr uint64_t kKeyBytes = 112;
 constexpr uint64_t kRowBytes = 24;
 
 struct KeyHash {

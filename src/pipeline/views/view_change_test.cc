@@ -218,10 +218,10 @@ class Changing {
       if (view.difference == ChangeKind::kUnchanged && began.value > 0) since[view.name] = began;
       const bool made =
           view.difference == ChangeKind::kAdded || view.difference == ChangeKind::kAltered;
+      if (!made) continue;
       // What is derived has no history.
       const size_t stream = next->views[*next->ViewNamed(view.name)].stream;
-      if (made && (next->streams[stream].derived() || random_() % 4 == 0))
-        since[view.name] = kSinceThisEntry;
+      if (next->streams[stream].derived() || random_() % 4 == 0) since[view.name] = kSinceThisEntry;
     }
     views_.BeginChange(next, since);
     read_ = 0;

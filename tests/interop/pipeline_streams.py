@@ -241,9 +241,9 @@ def draw_list(source: random.Random) -> str:
     return source.choice(("[{}]", " [ {} ]\n")).format(source.choice((",", " , ")).join(lines))
 
 
-# As DuckDB writes them again: it has its own ways with 1e3 and \u00fc.
+# As DuckDB writes them again: it has its own ways with 1e3, 2.50 and \u00fc.
 ELEMENTS = (
-    *("1", "-2.50", "1000", "true", "null", '""', '"x y"', r'"ü\n\""', "[]", "[1, [2]]"),
+    *("1", "-2.5", "1000", "true", "null", '""', '"x y"', r'"ü\n\""', "[]", "[1, [2]]"),
     *("{}", '{ "s": null }', '{"n": 7, "n": 8}', '{"s": "a", "more": {"n": [1]}}'),
 )
 NO_LISTS = ("null", "{}", '{"a": [1]}', "7", '"[1]"', "", "[1", "[1] 2", "[1 2]", "[x]", "nul")

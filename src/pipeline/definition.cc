@@ -16,6 +16,41 @@ std::optional<size_t> IndexOf(const std::vector<T>& things, std::string_view nam
 
 }  // namespace
 
+std::string PipelineDefinition::NameOf(const FeatureReference& feature) const {
+  if (feature.kind == FeatureReference::Kind::kOnRequest) return on_request[feature.view].name;
+  const ViewDefinition& view = views[feature.view];
+  return view.name + "." + view.outputs[feature.output].name;
+}
+
+columns::Type PipelineDefinition::TypeOf(const FeatureReference& feature) const {
+  if (feature.kind == FeatureReference::Kind::kOnRequest)
+    return on_request[feature.view].expression.type();
+  return views[feature.view].outputs[feature.output].type;
+}
+
+std::set<std::string, std::less<>> PipelineDefinition::InputsOf(
+    const ServiceDefinition& service) const {
+  std::set<std::string, std::less<>> inputs;
+  const auto add_keys = [&](const ViewDefinition& view) {
+    for (const size_t by : view.by) inputs.insert(streams[view.stream].schema()->field(by).name);
+  };
+  for (const FeatureReference& feature : service.features) {
+    if (feature.kind == FeatureReference::Kind::kView) {
+      add_keys(views[feature.view]);
+      continue;
+    }
+    for (const columns::Field& field : on_request[feature.view].inputs->fields()) {
+      const size_t dot = field.name.find('.');
+      if (dot == std::string::npos) {
+        inputs.insert(field.name);
+      } else if (const auto view = ViewNamed(std::string_view(field.name).substr(0, dot))) {
+        add_keys(views[*view]);
+      }
+    }
+  }
+  return inputs;
+}
+
 std::optional<size_t> PipelineDefinition::StreamNamed(std::string_view wanted) const {
   return IndexOf(streams, wanted);
 }

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -146,8 +148,7 @@ struct FeatureReference {
   enum class Kind : uint8_t { kView, kOnRequest } kind;
   size_t view = 0;    // kView: index into views; kOnRequest: index into on_request
   size_t output = 0;  // kView: index into the view's outputs
-  std::string name;   // as answered: "origin.mean_delay_6h" is asked, "mean_delay_6h" or
-                      // "origin__mean_delay_6h" answered
+  std::string alias;  // what a service calls it in its answers; empty: as its view does
 };
 
 // What a push and get is answered whose deadline has passed.
@@ -230,6 +231,11 @@ struct PipelineDefinition {
   LogDefinition log;
   base::Duration recovery = std::chrono::seconds(10);  // bound on a start after a crash
 
+  // "origin.mean_delay_6h", or the bare name of an on-request feature.
+  std::string NameOf(const FeatureReference& feature) const;
+  columns::Type TypeOf(const FeatureReference& feature) const;
+  // What a request for the service brings: the keys of its views, by name, and inputs.
+  std::set<std::string, std::less<>> InputsOf(const ServiceDefinition& service) const;
   // Nothing when there is none of that name.
   std::optional<size_t> StreamNamed(std::string_view name) const;
   std::optional<size_t> ViewNamed(std::string_view name) const;

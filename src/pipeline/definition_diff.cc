@@ -147,20 +147,13 @@ ByName ViewsOf(const PipelineDefinition& definition) {
   return texts;
 }
 
-// "card.spend_7d" and its type, of each value that the service answers.
+// Its alias, or "card.spend_7d", and its type, of each value that the service answers.
 std::vector<std::pair<std::string, columns::Type>> ValuesOf(const PipelineDefinition& definition,
                                                             const ServiceDefinition& service) {
   std::vector<std::pair<std::string, columns::Type>> values;
-  for (const FeatureReference& reference : service.features) {
-    if (reference.kind == FeatureReference::Kind::kOnRequest) {
-      const OnRequestFeature& feature = definition.on_request[reference.view];
-      values.emplace_back(feature.name, feature.expression.type());
-    } else {
-      const ViewDefinition& view = definition.views[reference.view];
-      const OutputFeature& output = view.outputs[reference.output];
-      values.emplace_back(view.name + "." + output.name, output.type);
-    }
-  }
+  for (const FeatureReference& feature : service.features)
+    values.emplace_back(feature.alias.empty() ? definition.NameOf(feature) : feature.alias,
+                        definition.TypeOf(feature));
   return values;
 }
 

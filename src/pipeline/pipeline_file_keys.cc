@@ -318,12 +318,15 @@ constexpr std::array kKeys = {
            "`history` are then added up in tiles of this length, where that takes less memory.",
            "5m"},
 
-    KeyRow{kService, "features", kTexts, "view.feature, view.* or a name of on_request.",
-           "[origin.*, trend]"},
+    KeyRow{kService, "features", kTexts,
+           "view.feature, view.* or a name of on_request. `view.feature as name` is answered under "
+           "that name, which is no other feature's, key's or input's.",
+           "[origin.*, trend, route.flights_1h as flights]"},
     KeyRow{kService, "max_lag", kDuration,
            "A source that was not heard of for longer makes the features OUTSIDE_MAX_AGE.", "5s"},
     KeyRow{kService, "defaults", kMapOfValue,
-           "What its features are with `at_deadline: defaults`; null unless said.",
+           "What its features are, by alias if they have one, with `at_deadline: defaults`; null "
+           "unless said.",
            "{origin.flights_1h: 0}"},
     KeyRow{kService, "candidates", kMapOfText, "Nearest neighbours.", "", {}, kPipeline, kLater},
 

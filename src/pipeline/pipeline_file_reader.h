@@ -142,7 +142,7 @@ class PipelineReader {
   columns::SchemaRef AllFeatures() const;
   void Service(const Node& name, const Node& node);
   void ServiceDefaults(const Node& node, const std::string& what, ServiceDefinition& service);
-  columns::Type TypeOf(const FeatureReference& feature) const;
+  void CheckAliases(const std::vector<const Node*>& names, const ServiceDefinition& service);
   void ServiceFeature(const Node& node, ServiceDefinition& service);
   void Table(const Node& name, const Node& node);
   // How the tables are rewritten, which depends on who reads them (pipeline_file_optimize.cc).

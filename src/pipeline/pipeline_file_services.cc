@@ -11,6 +11,31 @@ namespace headrace::pipeline {
 using contract::DiagnosticCode;
 using contract::YamlNode;
 
+namespace {
+
+// "view.feature as name".
+std::pair<std::string, std::optional<std::string>> FeatureAndAlias(const std::string& text) {
+  constexpr std::string_view kAs = " as ";
+  const size_t at = text.find(kAs);
+  if (at == std::string::npos) return {text, std::nullopt};
+  const size_t end = text.find_last_not_of(' ', at) + 1;
+  const size_t begin = text.find_first_not_of(' ', at + kAs.size());
+  return {text.substr(0, end), text.substr(std::min(begin, text.size()))};
+}
+
+// What a service's part of the file calls one of its features.
+std::string CalledIn(const PipelineDefinition& definition, const FeatureReference& feature) {
+  return feature.alias.empty() ? definition.NameOf(feature) : feature.alias;
+}
+
+// "origin__mean_delay_6h" of "origin.mean_delay_6h".
+std::string FullName(std::string name) {
+  if (const size_t dot = name.find('.'); dot != std::string::npos) name.replace(dot, 1, "__");
+  return name;
+}
+
+}  // namespace
+
 void PipelineReader::Inputs(const Node& node) {
   if (!contract::ExpectMap(node, "`inputs`", report_) ||
       TooMany(node, node.items.size(), kFeaturesMax, "inputs"))
@@ -151,8 +176,9 @@ void PipelineReader::Service(const Node& name, const Node& node) {
   for (const YamlNode* feature : *names) ServiceFeature(*feature, service);
   TooMany(*features, service.features.size(), kFeaturesMax, "features");
   if (report_.errors() != errors) return;
+  CheckAliases(*names, service);
   for (const FeatureReference& feature : service.features)
-    service.defaults.push_back(columns::Value::Null(TypeOf(feature)));
+    service.defaults.push_back(columns::Value::Null(definition_.TypeOf(feature)));
   if (const YamlNode* defaults = Find(node, Section::kService, "defaults"))
     ServiceDefaults(*defaults, what, service);
   if (report_.errors() != errors) return;
@@ -161,10 +187,24 @@ void PipelineReader::Service(const Node& name, const Node& node) {
   definition_.services.push_back(std::move(service));
 }
 
-columns::Type PipelineReader::TypeOf(const FeatureReference& feature) const {
-  if (feature.kind == FeatureReference::Kind::kOnRequest)
-    return definition_.on_request[feature.view].expression.type();
-  return definition_.views[feature.view].outputs[feature.output].type;
+// A short name that two things have gives way to the full one; an alias stays, and so is nothing
+// else's.
+void PipelineReader::CheckAliases(const std::vector<const Node*>& names,
+                                  const ServiceDefinition& service) {
+  const auto inputs = definition_.InputsOf(service);
+  for (const FeatureReference& feature : service.features) {
+    if (feature.alias.empty()) continue;
+    std::string other = inputs.contains(feature.alias) ? "one of its keys or inputs" : "";
+    for (const FeatureReference& of : service.features)
+      if (of.alias.empty() && FullName(definition_.NameOf(of)) == feature.alias)
+        other = fmt::format("what `{}` is called in full", definition_.NameOf(of));
+    if (other.empty()) continue;
+    const auto node = std::ranges::find_if(
+        names, [&](const Node* name) { return name->text.ends_with(" " + feature.alias); });
+    report_.Error(DiagnosticCode::kNameTaken, (*node)->place,
+                  fmt::format("service {}: `{}` is {}", service.name, feature.alias, other),
+                  "choose another alias");
+  }
 }
 
 void PipelineReader::ServiceDefaults(const Node& node, const std::string& what,
@@ -172,10 +212,13 @@ void PipelineReader::ServiceDefaults(const Node& node, const std::string& what,
   if (!contract::ExpectMap(node, what + ": `defaults`", report_)) return;
   for (size_t i = 0; i < node.items.size(); ++i) {
     const std::string& name = node.keys[i].text;
-    const auto found = std::ranges::find(service.features, name, &FeatureReference::name);
+    const auto found = std::ranges::find(service.features, name, [&](const auto& feature) {
+      return CalledIn(definition_, feature);
+    });
     if (found == service.features.end()) {
       std::vector<std::string> names;
-      for (const FeatureReference& feature : service.features) names.push_back(feature.name);
+      for (const FeatureReference& feature : service.features)
+        names.push_back(CalledIn(definition_, feature));
       report_.Error(DiagnosticCode::kUnknownFeature, node.keys[i].place,
                     fmt::format("{}: `defaults` names `{}`, which it does not answer", what, name),
                     contract::DidYouMean(name, names));
@@ -202,15 +245,21 @@ void PipelineReader::ServiceDefaults(const Node& node, const std::string& what,
 
 void PipelineReader::ServiceFeature(const Node& node, ServiceDefinition& service) {
   const std::string what = fmt::format("service {}", service.name);
-  const std::string& text = node.text;
+  const auto [text, alias] = FeatureAndAlias(node.text);
   if (Broken(text)) return;
+  if (alias) {
+    YamlNode named = node;
+    named.text = *alias;
+    if (!contract::ExpectName(named, what + ": the alias", report_)) return;
+  }
   const auto add = [&](FeatureReference reference) {
-    const bool twice =
-        std::any_of(service.features.begin(), service.features.end(),
-                    [&](const FeatureReference& f) { return f.name == reference.name; });
-    if (twice)
+    reference.alias = alias.value_or("");
+    const std::string name = CalledIn(definition_, reference);
+    if (std::ranges::any_of(service.features, [&](const FeatureReference& other) {
+          return CalledIn(definition_, other) == name;
+        }))
       report_.Error(DiagnosticCode::kNameTaken, node.place,
-                    fmt::format("{}: `{}` is there twice", what, reference.name));
+                    fmt::format("{}: `{}` is there twice", what, name));
     else
       service.features.push_back(std::move(reference));
   };
@@ -218,7 +267,7 @@ void PipelineReader::ServiceFeature(const Node& node, ServiceDefinition& service
   std::vector<std::string> known;
   for (size_t i = 0; i < definition_.on_request.size(); ++i) {
     if (definition_.on_request[i].name == text)
-      return add({FeatureReference::Kind::kOnRequest, i, 0, text});
+      return add({FeatureReference::Kind::kOnRequest, i, 0, {}});
     known.push_back(definition_.on_request[i].name);
   }
   const auto view = definition_.ViewNamed(std::string_view(text).substr(0, dot));
@@ -230,12 +279,18 @@ void PipelineReader::ServiceFeature(const Node& node, ServiceDefinition& service
                   contract::DidYouMean(text.substr(0, dot), views));
     return;
   }
+  if (alias && text.ends_with(".*")) {
+    report_.Error(DiagnosticCode::kNameTaken, node.place,
+                  fmt::format("{}: `{}` are several features, and an alias is of one", what, text),
+                  "name them one by one");
+    return;
+  }
   bool found = false;
   for (size_t output = 0; view && output < definition_.views[*view].outputs.size(); ++output) {
     const ViewDefinition& of = definition_.views[*view];
     const std::string name = of.name + "." + of.outputs[output].name;
     const bool wanted = name == text || (dot != std::string::npos && text.substr(dot) == ".*");
-    if (wanted) add({FeatureReference::Kind::kView, *view, output, name});
+    if (wanted) add({FeatureReference::Kind::kView, *view, output, {}});
     found |= wanted;
   }
   if (found) return;

@@ -81,10 +81,13 @@ struct AnswerColumn {
   std::string view;  // "origin"; empty: computed on request
   std::string name;  // "mean_delay_6h"
   columns::Type type = columns::Type::kInt64;
-  std::string
-      shown;  // `name`, or "view__name" when another column or input of the answer has that name
-  std::string full;           // "origin__mean_delay_6h", or the bare name of an on-request feature
+  // The service's alias; `name`; or `full` when another column or input of the answer has that
+  // name.
+  std::string shown;
+  // The alias, "origin__mean_delay_6h", or the bare name of an on-request feature.
+  std::string full;
   uint32_t elements_max = 0;  // of a list
+  bool gave_way = false;      // `shown` is `full` since something else has its name
   // "origin.mean_delay_6h", or the bare name of an on-request feature.
   std::string Reference() const { return view.empty() ? name : view + "." + name; }
 };

@@ -45,6 +45,7 @@ class PlanCompiler {
                           {},
                           view.name + "__" + output.name,
                           output.elements_max});
+      TakeAlias(reference);
       plan_.row_values += 1 + output.elements_max;
       return {};
     }
@@ -52,6 +53,7 @@ class PlanCompiler {
     HR_TRY(const size_t slot, OnRequestSlot(reference.view));
     plan_.sources.push_back({PlanSource::Kind::kOnRequest, slot});
     columns_.push_back({{}, feature.name, feature.expression.type(), {}, feature.name});
+    TakeAlias(reference);
     ++plan_.row_values;
     return {};
   }
@@ -71,14 +73,21 @@ class PlanCompiler {
   }
 
  private:
+  void TakeAlias(const FeatureReference& reference) {
+    if (!reference.alias.empty()) columns_.back().shown = columns_.back().full = reference.alias;
+  }
   // A short name that two columns, or a column and an input, would share is given up for the full
-  // one.
+  // one. Aliases are nobody else's full names or inputs: the file was refused otherwise.
   void NameColumns() {
     std::unordered_map<std::string_view, int> uses;
-    for (const AnswerColumn& column : columns_) ++uses[column.name];
+    for (const AnswerColumn& column : columns_)
+      ++uses[column.shown.empty() ? column.name : column.shown];
     for (const PlanInput& input : plan_.inputs) ++uses[input.name];
-    for (AnswerColumn& column : columns_)
+    for (AnswerColumn& column : columns_) {
+      if (!column.shown.empty()) continue;
+      column.gave_way = uses[column.name] > 1 && column.full != column.name;
       column.shown = uses[column.name] > 1 ? column.full : column.name;
+    }
   }
   base::Result<size_t> InputSlot(const std::string& name, columns::Type type,
                                  InputColumn::Use use) {

@@ -87,7 +87,7 @@ protocols::HttpResponse BareInFeast(const FieldProblem& problem, StatusMode mode
 protocols::HttpResponse AnswerResponse(const FeatureAnswer& answer, const FeastRequest& request) {
   if (request.mode == StatusMode::kFeast && !request.full_feature_names)
     for (const AnswerColumn& column : *answer.columns)
-      if (column.shown != column.name)
+      if (column.gave_way)
         return FeastError(500, "FeatureNameCollisionError",
                           "Duplicate features named " + column.name +
                               " found.\nTo resolve this collision, either use the full feature "

@@ -1,5 +1,6 @@
 #include "serving/http/views_json.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
@@ -46,12 +47,10 @@ Json ServiceJson(const pipeline::PipelineDefinition& definition,
                  const pipeline::ServiceDefinition& service) {
   Json json = {{"name", service.name}, {"features", Json::array()}};
   for (const pipeline::FeatureReference& reference : service.features) {
-    if (reference.kind == pipeline::FeatureReference::Kind::kOnRequest) {
-      json["features"].push_back(definition.on_request[reference.view].name);
-    } else {
-      const pipeline::ViewDefinition& view = definition.views[reference.view];
-      json["features"].push_back(view.name + ":" + view.outputs[reference.output].name);
-    }
+    std::string name = definition.NameOf(reference);
+    std::ranges::replace(name, '.', ':');
+    if (!reference.alias.empty()) json["aliases"][reference.alias] = name;
+    json["features"].push_back(std::move(name));
   }
   if (service.max_lag) json["max_lag"] = base::FormatDuration(*service.max_lag);
   return json;

@@ -430,14 +430,8 @@ void FeatureCommands::ListServices(RespCall& call) {
   for (const pipeline::ServiceDefinition& service : now->services) {
     out.Bulk(service.name);
     out.Array(service.features.size());
-    for (const pipeline::FeatureReference& feature : service.features) {
-      if (feature.kind == pipeline::FeatureReference::Kind::kOnRequest) {
-        out.Bulk(now->on_request[feature.view].name);
-        continue;
-      }
-      const pipeline::ViewDefinition& view = now->views[feature.view];
-      out.Bulk(view.name + "." + view.outputs[feature.output].name);
-    }
+    for (const pipeline::FeatureReference& feature : service.features)
+      out.Bulk(now->NameOf(feature) + (feature.alias.empty() ? "" : " as " + feature.alias));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "contract/yaml_document.h"
+#include "pipeline/answered_names.h"
 #include "pipeline/pipeline_file_encoding.h"
 #include "pipeline/streams/derived_streams.h"
 #include "pipeline/views/view_layout.h"
@@ -147,13 +148,20 @@ ByName ViewsOf(const PipelineDefinition& definition) {
   return texts;
 }
 
-// Its alias, or "card.spend_7d", and its type, of each value that the service answers.
-std::vector<std::pair<std::string, columns::Type>> ValuesOf(const PipelineDefinition& definition,
-                                                            const ServiceDefinition& service) {
-  std::vector<std::pair<std::string, columns::Type>> values;
-  for (const FeatureReference& feature : service.features)
-    values.emplace_back(feature.alias.empty() ? definition.NameOf(feature) : feature.alias,
-                        definition.TypeOf(feature));
+struct AnsweredValue {
+  std::string name;  // its alias, or "card.spend_7d"
+  columns::Type type;
+  AnsweredName answered;
+};
+std::vector<AnsweredValue> ValuesOf(const PipelineDefinition& definition,
+                                    const ServiceDefinition& service) {
+  std::vector<AnsweredValue> values;
+  const std::vector<AnsweredName> names = AnsweredNames(definition, service);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const FeatureReference& feature = service.features[i];
+    values.push_back({feature.alias.empty() ? definition.NameOf(feature) : feature.alias,
+                      definition.TypeOf(feature), names[i]});
+  }
   return values;
 }
 
@@ -234,21 +242,25 @@ std::vector<BrokenConsumer> BrokenBy(const PipelineDefinition& before,
   for (const ServiceDefinition& service : before.services) {
     const auto index = after.ServiceNamed(service.name);
     if (!index) {
-      broken.push_back({service.name, {}, {}});
+      broken.push_back({.service = service.name});
       continue;
     }
-    BrokenConsumer consumer{service.name, {}, {}};
+    BrokenConsumer consumer{.service = service.name};
     const auto now = ValuesOf(after, after.services[*index]);
-    for (const auto& [name, type] : ValuesOf(before, service)) {
-      const auto same = std::ranges::find(now, name, &std::pair<std::string, columns::Type>::first);
+    for (const auto& [name, type, answered] : ValuesOf(before, service)) {
+      const auto same = std::ranges::find(now, name, &AnsweredValue::name);
       if (same == now.end()) {
         consumer.missing.push_back(name);
-      } else if (same->second != type) {
-        consumer.retyped.push_back(fmt::format(
-            "{}: {}, was {}", name, columns::NameOf(same->second), columns::NameOf(type)));
+        continue;
       }
+      if (same->type != type)
+        consumer.retyped.push_back(fmt::format("{}: {}, was {}", name,
+                                               columns::NameOf(same->type), columns::NameOf(type)));
+      if (same->answered.shown != answered.shown)
+        consumer.renamed.push_back(fmt::format("{}: answered as {}, was {}", name,
+                                               same->answered.shown, answered.shown));
     }
-    if (!consumer.missing.empty() || !consumer.retyped.empty())
+    if (!consumer.missing.empty() || !consumer.retyped.empty() || !consumer.renamed.empty())
       broken.push_back(std::move(consumer));
   }
   return broken;

@@ -56,6 +56,7 @@ struct BrokenConsumer {
   std::string service;
   std::vector<std::string> missing;  // "card.spend_7d"; empty: the whole service is gone
   std::vector<std::string> retyped;  // "card.last_country: string, was int64"
+  std::vector<std::string> renamed;  // "card.n_1h: answered as card__n_1h, was n_1h"
 };
 std::vector<BrokenConsumer> BrokenBy(const PipelineDefinition& before,
                                      const PipelineDefinition& after);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "contract/yaml_reading.h"
+#include "pipeline/answered_names.h"
 #include "pipeline/pipeline_file_reader.h"
 
 namespace headrace::pipeline {
@@ -26,12 +27,6 @@ std::pair<std::string, std::optional<std::string>> FeatureAndAlias(const std::st
 // What a service's part of the file calls one of its features.
 std::string CalledIn(const PipelineDefinition& definition, const FeatureReference& feature) {
   return feature.alias.empty() ? definition.NameOf(feature) : feature.alias;
-}
-
-// "origin__mean_delay_6h" of "origin.mean_delay_6h".
-std::string FullName(std::string name) {
-  if (const size_t dot = name.find('.'); dot != std::string::npos) name.replace(dot, 1, "__");
-  return name;
 }
 
 }  // namespace
@@ -187,17 +182,17 @@ void PipelineReader::Service(const Node& name, const Node& node) {
   definition_.services.push_back(std::move(service));
 }
 
-// A short name that two things have gives way to the full one; an alias stays, and so is nothing
-// else's.
+// An alias stays as it is, and so is nothing else's.
 void PipelineReader::CheckAliases(const std::vector<const Node*>& names,
                                   const ServiceDefinition& service) {
   const auto inputs = definition_.InputsOf(service);
+  const auto answered = AnsweredNames(definition_, service);
   for (const FeatureReference& feature : service.features) {
     if (feature.alias.empty()) continue;
     std::string other = inputs.contains(feature.alias) ? "one of its keys or inputs" : "";
-    for (const FeatureReference& of : service.features)
-      if (of.alias.empty() && FullName(definition_.NameOf(of)) == feature.alias)
-        other = fmt::format("what `{}` is called in full", definition_.NameOf(of));
+    for (size_t i = 0; i < answered.size(); ++i)
+      if (service.features[i].alias.empty() && answered[i].full == feature.alias)
+        other = fmt::format("what `{}` is called in full", definition_.NameOf(service.features[i]));
     if (other.empty()) continue;
     const auto node = std::ranges::find_if(
         names, [&](const Node* name) { return name->text.ends_with(" " + feature.alias); });

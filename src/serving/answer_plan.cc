@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <set>
-#include <unordered_map>
 
+#include "pipeline/answered_names.h"
 #include "serving/not_found.h"
 
 namespace headrace::serving {
@@ -34,26 +34,23 @@ class PlanCompiler {
   explicit PlanCompiler(const PipelineDefinition& definition) : definition_(definition) {}
 
   base::Result<void> Add(const FeatureReference& reference) {
+    asked_.features.push_back(reference);
     if (reference.kind == FeatureReference::Kind::kView) {
       const ViewDefinition& view = definition_.views[reference.view];
       HR_TRY(const size_t slot, ViewSlot(reference.view));
       plan_.sources.push_back({PlanSource::Kind::kView, slot, reference.output});
       const pipeline::OutputFeature& output = view.outputs[reference.output];
-      columns_.push_back({view.name,
-                          output.name,
-                          output.type,
-                          {},
-                          view.name + "__" + output.name,
-                          output.elements_max});
-      TakeAlias(reference);
+      columns_.push_back({.view = view.name,
+                          .name = output.name,
+                          .type = output.type,
+                          .elements_max = output.elements_max});
       plan_.row_values += 1 + output.elements_max;
       return {};
     }
     const pipeline::OnRequestFeature& feature = definition_.on_request[reference.view];
     HR_TRY(const size_t slot, OnRequestSlot(reference.view));
     plan_.sources.push_back({PlanSource::Kind::kOnRequest, slot});
-    columns_.push_back({{}, feature.name, feature.expression.type(), {}, feature.name});
-    TakeAlias(reference);
+    columns_.push_back({.name = feature.name, .type = feature.expression.type()});
     ++plan_.row_values;
     return {};
   }
@@ -73,20 +70,12 @@ class PlanCompiler {
   }
 
  private:
-  void TakeAlias(const FeatureReference& reference) {
-    if (!reference.alias.empty()) columns_.back().shown = columns_.back().full = reference.alias;
-  }
-  // A short name that two columns, or a column and an input, would share is given up for the full
-  // one. Aliases are nobody else's full names or inputs: the file was refused otherwise.
   void NameColumns() {
-    std::unordered_map<std::string_view, int> uses;
-    for (const AnswerColumn& column : columns_)
-      ++uses[column.shown.empty() ? column.name : column.shown];
-    for (const PlanInput& input : plan_.inputs) ++uses[input.name];
-    for (AnswerColumn& column : columns_) {
-      if (!column.shown.empty()) continue;
-      column.gave_way = uses[column.name] > 1 && column.full != column.name;
-      column.shown = uses[column.name] > 1 ? column.full : column.name;
+    std::vector<pipeline::AnsweredName> names = AnsweredNames(definition_, asked_);
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      columns_[i].shown = std::move(names[i].shown);
+      columns_[i].full = std::move(names[i].full);
+      columns_[i].gave_way = names[i].gave_way;
     }
   }
   base::Result<size_t> InputSlot(const std::string& name, columns::Type type,
@@ -145,6 +134,7 @@ class PlanCompiler {
 
   const PipelineDefinition& definition_;
   AnswerPlan plan_;
+  pipeline::ServiceDefinition asked_;  // a list of features is one without a name
   std::vector<AnswerColumn> columns_;
 };
 

@@ -195,12 +195,11 @@ class Planner {
   }
 
   static std::string Loses(const pipeline::BrokenConsumer& broken) {
-    if (broken.missing.empty() && broken.retyped.empty()) return "is removed";
     std::string text;
     if (!broken.missing.empty()) text = fmt::format("loses {}", fmt::join(broken.missing, ", "));
-    for (const std::string& each : broken.retyped)
-      text += (text.empty() ? "gives " : "; gives ") + each;
-    return text;
+    for (const auto* all : {&broken.retyped, &broken.renamed})
+      for (const std::string& each : *all) text += (text.empty() ? "gives " : "; gives ") + each;
+    return text.empty() ? "is removed" : text;
   }
 
   void PlanView(const pipeline::NamedDifference& named, std::set<size_t>& read) {
@@ -368,8 +367,10 @@ std::string ChangePlan::ToJson(const ChangeGround& ground) const {
   json["settings"] = DifferencesJson(diff.settings);
   json["breaks"] = Json::array();
   for (const pipeline::BrokenConsumer& each : broken)
-    json["breaks"].push_back(
-        {{"service", each.service}, {"missing", each.missing}, {"retyped", each.retyped}});
+    json["breaks"].push_back({{"service", each.service},
+                              {"missing", each.missing},
+                              {"retyped", each.retyped},
+                              {"renamed", each.renamed}});
   json["history_rows"] = history_rows;
   json["state_bytes"] = state_bytes;
   if (ground.memory_free)

@@ -482,7 +482,8 @@ std::string ShowPlan(const nlohmann::json& plan) {
                          each.at("change").get<std::string>()));
   for (const auto& each : plan["breaks"])
     line(fmt::format("breaks {}: {} {}", each.at("service").get<std::string>(),
-                     each.at("missing").dump(), each.at("retyped").dump()));
+                     each.at("missing").dump(), each.at("retyped").dump()) +
+         (each.at("renamed").empty() ? "" : " renamed " + each.at("renamed").dump()));
   for (const auto& why : plan["refused"]) line("refused: " + why.get<std::string>());
   return text.empty() ? "nothing changes" : text;
 }

@@ -21,8 +21,11 @@ from record import Record, Violation
 
 DRAIN_WITHIN_S = 300.0
 TABLE_WITHIN_S = 300.0
+LETTING_GO_WITHIN_S = 4.0  # retention looks each second; the log is kept for two
+LIVES_UNTIL_RETENTION = 50  # a run of so many has the time to let a part of the log go
 # None of these belongs into the life of an engine whose machine only lost power or time.
 WRONG_LINE = re.compile(r"^\S+ (error .*|warning wiring\.snapshot_not_used .*)$", re.MULTILINE)
+SEGMENT_LET_GO = re.compile(r" log\.segment_let_go ")
 FROM_SNAPSHOT = re.compile(r" wiring\.recovered .*after_epoch=[1-9]")
 
 
@@ -57,6 +60,7 @@ class Campaign:
         self.log_comparisons = 0
         self.snapshots = 0  # written
         self.starts_from_snapshot = 0
+        self.segments_let_go = 0
         self._producers = start_producers(self.record, self.lives, traffic)
 
     def __enter__(self) -> Campaign:
@@ -96,6 +100,7 @@ class Campaign:
         printed = self.engine.printed()
         self.snapshots += printed.count(" wiring.snapshot ")
         self.starts_from_snapshot += bool(FROM_SNAPSHOT.search(printed))
+        self.segments_let_go += len(SEGMENT_LET_GO.findall(printed))
         if not self.lives.errors_expected and (found := WRONG_LINE.search(printed)):
             raise Violation(f"the engine printed: {found.group(0)}")
         self.raise_violations()
@@ -103,6 +108,22 @@ class Campaign:
     def raise_violations(self) -> None:
         if self.record.violations:
             raise Violation("; ".join(self.record.violations[:3]))
+
+    def wait_for_letting_go(self) -> None:
+        """Until the log lets a segment go: what stays of it appears, or it is gone."""
+        before = self._ends_of_log()
+        deadline = time.monotonic() + LETTING_GO_WITHIN_S
+        while self._ends_of_log() == before and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def _ends_of_log(self) -> tuple[list[str], str]:
+        names = sorted(path.name for path in (self.data / "log").iterdir())
+        residues = [name for name in names if "residue-" in name]
+        return residues, next((name for name in names if name.startswith("epoch-")), "")
+
+    def epochs_let_go(self) -> int:
+        """By the last comparison."""
+        return self.log.first_held - 1
 
     def compare(self, last: bool = False) -> None:
         """With a healthy engine up: everything sent is answered, and everything is compared. After
@@ -171,6 +192,14 @@ class Campaign:
         for name, value in wanted.items():
             if rows[name] != value:
                 raise Violation(f"status counts {rows[name]} rows {name}, not {value}")
+
+
+def retention_failure(lives: int, epochs_let_go: int) -> str:
+    """What is wrong with a run that had the time for retention and never saw it, so that no start
+    was without the log's beginning. Empty when nothing is."""
+    if lives < LIVES_UNTIL_RETENTION or epochs_let_go > 0:
+        return ""
+    return f"no epoch of the log was let go in {lives} lives: the run says nothing of retention"
 
 
 def look_at(folder: Path) -> str:

@@ -150,10 +150,12 @@ class LogFollower(Follower):
         self.folder = folder
         self.outcomes: set[tuple[int, int]] = set()
         self.epochs_gone = 0  # never seen here, as the log had let them go
+        self.first_held = 1  # epoch, at the last look
 
     def follow(self, table: DuckDbTable) -> int:
         """Takes what is new; the newest epoch. Unanswered batches that are in the log are entered
         in the record as what they are: in, and never acknowledged."""
+        self.first_held = LogReader(self.folder).first_epoch()
         epochs = self._new_epochs()
         if epochs and epochs[0].number > self.upto + 1:
             last = epochs[0].number - 1

@@ -8,6 +8,7 @@ from typing import Any
 import batches
 import numpy as np
 import pytest
+from campaign import LIVES_UNTIL_RETENTION, retention_failure
 from comparison import FIELDS, Batches, Follower, FoundRows
 from record import Record, Violation
 
@@ -132,3 +133,9 @@ def test_answers_that_contradict_are_found() -> None:
     record.acknowledge(0, 1, answer, rows, 1000)
     text = " ".join(record.violations)
     assert "durability" in text and "again in 99" in text and "not seen as one" in text
+
+
+def test_a_run_that_never_let_go_of_its_log_fails() -> None:
+    assert "no epoch of the log was let go" in retention_failure(LIVES_UNTIL_RETENTION, 0)
+    assert not retention_failure(LIVES_UNTIL_RETENTION, 1)
+    assert not retention_failure(LIVES_UNTIL_RETENTION - 1, 0), "it had no time for it"

@@ -26,16 +26,24 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "faults"))
 
-from campaign import Campaign, look_at, report, say
+from campaign import Campaign, look_at, report, retention_failure, say
 from engine_process import EngineProcess
 from producers import Traffic
 from record import Violation
 
 RECOVERY_MAX_S = 0.25
 SHUTDOWN_MAX_S = 0.1
+LETTING_GO_MAX_S = 0.02
 FILES_WITHIN_S = 1.5
 REWRITING_SHARE = 0.4  # of the lives, during which table files are rewritten
-ENDINGS = {"running": 8, "new file": 6, "recovery": 3, "shutdown": 2, "while stopping and busy": 1}
+ENDINGS = {
+    "running": 8,
+    "new file": 6,
+    "recovery": 3,
+    "shutdown": 2,
+    "letting go": 1,
+    "while stopping and busy": 1,
+}
 
 
 @dataclasses.dataclass
@@ -50,7 +58,9 @@ class Progress:
     comparisons: int = 0
     snapshots: int = 0
     starts_from_snapshot: int = 0
-    epochs_let_go: int = 0  # of the log, before a comparison had read them there
+    segments_let_go: int = 0  # of the log
+    epochs_let_go: int = 0  # likewise, by the comparisons
+    epochs_unread: int = 0  # of them, those that no comparison had read in the log before
     rewritings: int = 0  # of table files, that a life was asked for
     by_ending: dict[str, int] = dataclasses.field(default_factory=dict)
 
@@ -95,6 +105,9 @@ class KillRound:
         elif ending == "new file":
             time.sleep(part * self.life_max_s / 2)
             self._wait_for_new_file()
+        elif ending == "letting go":
+            self.campaign.wait_for_letting_go()
+            time.sleep(part * LETTING_GO_MAX_S)
         else:
             if ending == "while stopping and busy":
                 time.sleep(self.life_max_s)
@@ -136,8 +149,10 @@ def run_round(
     folder: Path, seed: int, kills: int, deadline: float, options: argparse.Namespace, p: Progress
 ) -> None:
     """Up to `kills` kills on one log; compares as it goes and at the end."""
-    traffic = Traffic(rows_mean=options.rows, pause_s=options.pause)
-    with Campaign(folder, seed, traffic, commit=options.commit) as campaign:
+    # The log is small, so that its segments are, and go.
+    traffic = Traffic(rows_mean=options.rows, pause_s=options.pause, may_fill=True)
+    log = f"{{keep: 2s, bytes_max: {options.log_bytes_max}}}"
+    with Campaign(folder, seed, traffic, commit=options.commit, log=log) as campaign:
         before = dataclasses.replace(p)
         killing = KillRound(campaign, seed, options.life, p)
         end = p.kills + kills
@@ -186,14 +201,17 @@ def tally(campaign: Campaign, before: Progress, p: Progress) -> None:
     p.comparisons = before.comparisons + campaign.comparisons
     p.snapshots = before.snapshots + campaign.snapshots
     p.starts_from_snapshot = before.starts_from_snapshot + campaign.starts_from_snapshot
-    p.epochs_let_go = before.epochs_let_go + campaign.log.epochs_gone
+    p.segments_let_go = before.segments_let_go + campaign.segments_let_go
+    p.epochs_let_go = before.epochs_let_go + campaign.epochs_let_go()
+    p.epochs_unread = before.epochs_unread + campaign.log.epochs_gone
 
 
 def line(p: Progress, options: argparse.Namespace) -> str:
     seconds = time.monotonic() - options.begin
     return (
         f"kill {p.kills} of {options.kills}, {p.rows:,} rows acknowledged, {p.batches:,} batches, "
-        f"{p.repeated:,} repeats, {p.comparisons} comparisons, 0 lost, 0 doubled, {seconds:.0f} s"
+        f"{p.repeated:,} repeats, {p.segments_let_go} segments with {p.epochs_let_go:,} epochs let "
+        f"go, {p.comparisons} comparisons, 0 lost, 0 doubled, {seconds:.0f} s"
     )
 
 
@@ -209,6 +227,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--kills-per-round", type=int, default=100, help="on one log, in memory")
     parser.add_argument("--compare-every", type=int, default=25, help="kills between comparisons")
     parser.add_argument("--commit", default="500ms", help="of the table")
+    parser.add_argument("--log-bytes-max", default="256MiB", help="a segment has an eighth of it")
     options = parser.parse_args(given)
     options.begin = time.monotonic()
     return options
@@ -234,6 +253,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 f"data is kept; look at it: {look_at(home)}\n"
                 f"again: ./dev test --long kill --seed {options.seed} --kills {options.kills}"
             )
+    failure = failure or retention_failure(p.kills, p.epochs_let_go)
     seconds = time.monotonic() - options.begin
     complete = p.kills >= options.kills
     summary = {

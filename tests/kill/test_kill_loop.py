@@ -9,11 +9,12 @@ import kill_loop
 
 def test_no_acknowledged_row_is_lost_or_doubled(tmp_path: Path) -> None:
     given = ["--kills", "100", "--seed", "20260101", "--folder", str(tmp_path)]
-    given += ["--rows", "120", "--pause", "0.04", "--life", "0.5", "--commit", "200ms"]
-    given += ["--kills-per-round", "25", "--compare-every", "13"]
+    given += ["--rows", "250", "--pause", "0.03", "--life", "0.5", "--commit", "200ms"]
+    given += ["--kills-per-round", "50", "--compare-every", "13", "--log-bytes-max", "64MiB"]
     summary = kill_loop.run(kill_loop.arguments(given))
     assert "failure" not in summary, summary
     assert summary["kills"] >= 100 and summary["rows"] > 0
     assert summary["starts_from_snapshot"] > 0
+    assert summary["segments_let_go"] > 0 and summary["epochs_let_go"] > 0
     assert summary["rewritings"] > 10
     assert set(summary["by_ending"]) == set(kill_loop.ENDINGS), "an ending was never tried"

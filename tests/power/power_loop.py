@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "faults"))
 
-from campaign import Campaign, look_at, report, say
+from campaign import Campaign, look_at, report, retention_failure, say
 from power_disk import PowerDisk, why_not
 from producers import Traffic
 from record import Violation
@@ -42,11 +42,11 @@ CYCLES = {
     "cut while serving": 8,
     "cut during recovery": 3,
     "cut while stopping": 1,
+    "cut while letting go": 2,
     "failed sync, then cut": 2,
     "failed sync, restart, then cut": 2,
 }
 NOT_RUN = 77
-LOG = "{keep: 2s, bytes_max: 64MiB}"  # so that segments are small
 
 
 @dataclasses.dataclass
@@ -62,7 +62,9 @@ class Progress:
     log_comparisons: int = 0
     snapshots: int = 0
     starts_from_snapshot: int = 0
-    epochs_let_go: int = 0  # of the log, before a comparison had read them there
+    segments_let_go: int = 0  # of the log
+    epochs_let_go: int = 0  # likewise, by the comparisons
+    epochs_unread: int = 0  # of them, those that no comparison had read in the log before
     cuts_at_operations: int = 0
     cuts_with_an_unsynced_record: int = 0
     unsynced_sectors: int = 0  # at the cuts, all together; of bytes that the disk had otherwise
@@ -101,6 +103,8 @@ class PowerRound:
                 self.disk.fail_sync(1 + int(nth * SYNCS_BEFORE_FAILURE), cut)
             elif not at_once:
                 self._wait_for_batch(acknowledged)
+            if kind == "cut while letting go":
+                self.campaign.wait_for_letting_go()
             self.disk.delay_syncs(delay_us, cut)
             if not by_time and not failing:
                 self.disk.cut_at(int(OPERATIONS_MAX**nth), cut)
@@ -183,7 +187,9 @@ def run_round(home: Path, seed: int, options: argparse.Namespace, p: Progress) -
     before = dataclasses.replace(p)
     end = min(p.cycles + options.cycles_per_round, options.cycles)
     disk.mount()
-    with Campaign(home, seed, traffic, data=disk.disk / "data", log=LOG) as campaign:
+    # The log is small, so that its segments are, and go.
+    log = f"{{keep: 2s, bytes_max: {options.log_bytes_max}}}"
+    with Campaign(home, seed, traffic, data=disk.disk / "data", log=log) as campaign:
         cutting = PowerRound(campaign, disk, seed, options.life, p)
         try:
             compared = compared_all = p.cycles
@@ -220,7 +226,9 @@ def tally(campaign: Campaign, before: Progress, p: Progress) -> None:
     p.log_comparisons = before.log_comparisons + campaign.log_comparisons
     p.snapshots = before.snapshots + campaign.snapshots
     p.starts_from_snapshot = before.starts_from_snapshot + campaign.starts_from_snapshot
-    p.epochs_let_go = before.epochs_let_go + campaign.log.epochs_gone
+    p.segments_let_go = before.segments_let_go + campaign.segments_let_go
+    p.epochs_let_go = before.epochs_let_go + campaign.epochs_let_go()
+    p.epochs_unread = before.epochs_unread + campaign.log.epochs_gone
 
 
 def line(p: Progress, options: argparse.Namespace) -> str:
@@ -229,7 +237,8 @@ def line(p: Progress, options: argparse.Namespace) -> str:
         f"cycle {p.cycles} of {options.cycles}, {p.rows:,} rows acknowledged, "
         f"{p.unsynced_sectors:,} sectors and {p.unsynced_names:,} names unsynced at cuts, "
         f"{p.cuts_with_an_unsynced_record} cuts with an unsynced record, {p.failed_syncs} failed "
-        f"syncs, {p.log_comparisons + p.comparisons} comparisons, {seconds:.0f} s"
+        f"syncs, {p.segments_let_go} segments with {p.epochs_let_go:,} epochs let go, "
+        f"{p.log_comparisons + p.comparisons} comparisons, {seconds:.0f} s"
     )
 
 
@@ -245,6 +254,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cycles-per-round", type=int, default=400)
     parser.add_argument("--compare-every", type=int, default=15, help="cycles, of the log")
     parser.add_argument("--compare-all-every", type=int, default=100, help="cycles")
+    parser.add_argument("--log-bytes-max", default="64MiB", help="a segment has an eighth of it")
     options = parser.parse_args(given)
     options.begin = time.monotonic()
     return options
@@ -272,6 +282,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 f"again: ./dev test --long power --seed {options.seed} --cycles {options.cycles}"
             )
             break
+    failure = failure or retention_failure(p.cycles, p.epochs_let_go)
     complete = p.cycles >= options.cycles
     seconds = round(time.monotonic() - options.begin)
     summary = {"test": "power", "seed": options.seed, "complete": complete, "seconds": seconds}

@@ -106,6 +106,7 @@ TEST_F(Resume, FromACaptureAndLaterEpochsTheLogIsWhatItIsFromAllEpochs) {
               return;
             }
             EXPECT_LE(taken->epoch, log.sequencer->status().durable);
+            taken->charges.clear();
             captures.push_back(std::move(*taken));
           });
       }
@@ -272,6 +273,47 @@ TEST_F(Resume, DamageBehindTheResumePointIsFound) {
   EXPECT_EQ(open(early->epoch, *early), ErrorCode::kCorruption);
   EXPECT_EQ(open(late->epoch, *late), std::nullopt) << "what is not needed is not read";
   EXPECT_EQ(open({}, *late), ErrorCode::kCorruption);
+}
+
+TEST_F(Resume, ACaptureIsChargedAsLongAsItIsThere) {
+  SimulatedEnvironment machine(5);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  const auto submit_keys = [&](int64_t first, int64_t end) {
+    for (int64_t id = first; id < end; ++id) {
+      columns::EventBatch batch = BatchOf(log.stream, {{100, id}});
+      batch.source.idempotency_key = std::to_string(id) + std::string(200, 'k');
+      ASSERT_TRUE(log.Submit(std::move(batch)));
+    }
+  };
+  submit_keys(0, 10'000);
+  const auto take = [&] {
+    base::Result<StateCapture> taken = base::Fail(ErrorCode::kInternal, "no answer");
+    machine.Run([&] {
+      log.sequencer->CaptureState(
+          [&](base::Result<StateCapture> capture) { taken = std::move(capture); });
+    });
+    EXPECT_TRUE(machine.RunUntilIdle());
+    return taken;
+  };
+  const uint64_t used_bytes = log.budget_.used_bytes(base::MemoryAccount::kLog);
+  auto taken = take();
+  ASSERT_TRUE(taken);
+  EXPECT_GT(taken->bytes.size(), 2U << 20);
+  EXPECT_GE(log.budget_.used_bytes(base::MemoryAccount::kLog), used_bytes + taken->bytes.size());
+  taken = base::Fail(ErrorCode::kInternal, "gone");
+  EXPECT_EQ(log.budget_.used_bytes(base::MemoryAccount::kLog), used_bytes);
+
+  const uint64_t sixteenth = log.budget_.limit_bytes() / 16;  // kept for answers
+  const auto others = log.budget_.TryCharge(
+      base::MemoryAccount::kTables,
+      log.budget_.limit_bytes() - sixteenth - log.budget_.used_bytes() - (2U << 20));
+  ASSERT_TRUE(others);
+  const uint64_t full_bytes = log.budget_.used_bytes();
+  taken = take();
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_EQ(log.budget_.used_bytes(), full_bytes);
 }
 
 TEST_F(Resume, WhatCannotBeCapturedIsRefused) {

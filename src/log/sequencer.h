@@ -78,10 +78,12 @@ struct LogOptions {
 
 // What the log's own state (answers to producers and idempotency keys, watermarks, clock, counters,
 // streams) was after an epoch: enough to go on without reading the epochs up to it.
-// log/state_capture.h reads the bytes.
+// log/state_capture.h reads the bytes. Its memory stays charged as long as it is there; the log's
+// budget outlives it.
 struct StateCapture {
   base::EpochId epoch;
   std::vector<uint8_t> bytes;
+  std::vector<base::MemoryCharge> charges = {};
 };
 
 using CaptureCallback = std::move_only_function<void(base::Result<StateCapture>)>;

@@ -132,8 +132,7 @@ void LogSequencer::EndCapture(Result<void> outcome) {
   const std::unique_ptr<Capture> ended = std::exchange(capture_, nullptr);
   if (!outcome) return ended->done(Fail(std::move(outcome).error()));
   log::EndCapture(*ended->head, ended->newest, ended->bytes);
-  ended->charges.clear();
-  ended->done(StateCapture{ended->head->epoch, std::move(ended->bytes)});
+  ended->done(StateCapture{ended->head->epoch, std::move(ended->bytes), std::move(ended->charges)});
 }
 
 }  // namespace headrace::log

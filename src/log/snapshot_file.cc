@@ -27,6 +27,8 @@ constexpr uint32_t kBlockMagic = 0x31534248;  // "HBS1"
 constexpr uint64_t kHeadBytes = 24;
 constexpr uint64_t kEndPayloadBytes = 32;
 constexpr uint64_t kAlignment = 8;
+// A payload that is larger is written from where it is.
+constexpr uint64_t kCopiedBytesMax = 1ULL << 20;
 // Blocks are read in chunks of at least so many bytes.
 constexpr uint64_t kChunkBytes = 4ULL << 20;
 
@@ -97,10 +99,18 @@ Result<void> SnapshotWriter::Append(SnapshotSection section, std::span<const uin
   const Head head{kBlockMagic, number, payload.size(), ChecksumOf(log_, blocks_, number, payload)};
   block_.resize(kHeadBytes);
   std::memcpy(block_.data(), &head, kHeadBytes);
-  block_.insert(block_.end(), payload.begin(), payload.end());
-  block_.resize(Aligned(block_.size()), 0);
-  HR_TRY_VOID(file_->WriteAt(offset_, block_));
-  offset_ += block_.size();
+  uint64_t at = offset_;
+  if (payload.size() > kCopiedBytesMax) {
+    HR_TRY_VOID(file_->WriteAt(at, block_));
+    HR_TRY_VOID(file_->WriteAt(at + kHeadBytes, payload));
+    at += kHeadBytes + payload.size();
+    block_.clear();
+  } else {
+    block_.insert(block_.end(), payload.begin(), payload.end());
+  }
+  offset_ += Aligned(kHeadBytes + payload.size());
+  block_.resize(offset_ - at, 0);
+  if (!block_.empty()) HR_TRY_VOID(file_->WriteAt(at, block_));
   ++blocks_;
   environment_->CrashPoint("snapshot.after_block");
   return {};

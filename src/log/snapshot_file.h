@@ -62,6 +62,7 @@ class SnapshotWriter {
   static base::Result<SnapshotWriter> Create(env::Environment& environment, std::string folder,
                                              base::LogId log);
 
+  // Holds a copy of the payload, unless that is over 1 MiB.
   base::Result<void> Append(SnapshotSection section, std::span<const uint8_t> payload);
   // Bytes appended since are on stable storage afterwards. Called between blocks, so that the disk
   // never has much to do at once beside the log's syncs.

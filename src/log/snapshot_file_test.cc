@@ -62,6 +62,25 @@ TEST(SnapshotFile, GivesBackWhatWasWritten) {
   EXPECT_EQ(reader->end().blocks, 21U);
 }
 
+// Those over 1 MiB are not copied first.
+TEST(SnapshotFile, GivesBackLargePayloads) {
+  SimulatedEnvironment machine(4);
+  std::mt19937_64 random(4);
+  Blocks written;
+  ASSERT_TRUE(machine.Run([&] {
+    auto writer = SnapshotWriter::Create(machine, kFolder, kLog);
+    ASSERT_TRUE(writer.has_value()) << writer.error().ToString();
+    for (const size_t bytes : {1U << 20, (1U << 20) + 1, (1U << 20) + 8, 3U << 20, 5U}) {
+      written.emplace_back(SnapshotSection::kLogState, RandomBytes(random, bytes));
+      ASSERT_TRUE(writer->Append(written.back().first, written.back().second).has_value());
+    }
+    ASSERT_TRUE(writer->Commit({7}, {9}).has_value());
+  }));
+  const auto read = ReadBlocks(machine.files(), SnapshotPath(kFolder, {9}));
+  ASSERT_TRUE(read.has_value()) << read.error().ToString();
+  EXPECT_TRUE(*read == written);
+}
+
 TEST(SnapshotFile, EveryFlippedBitIsFound) {
   SimulatedEnvironment machine(2);
   WriteSample(machine, 2);

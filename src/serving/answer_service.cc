@@ -77,6 +77,7 @@ struct RowScratch {
   std::vector<columns::KeyBytes> keys;
   std::vector<pipeline::ViewSet::ViewKey> asked;
   std::vector<pipeline::ViewSet::FoundKey> found;  // of all rows, of a read under a hold
+  base::MemoryCharge found_charge;
 };
 
 // A place among the reads under a hold, if there is one.
@@ -260,6 +261,7 @@ class PinnedAnswerService final : public AnswerService {
   void Finish(const CompiledDefinition& compiled, const AnswerPlan& plan, const FeatureQuery& query,
               BoundInputs inputs, FeatureAnswer& answer);
   base::Result<base::MemoryCharge> ChargeAnswer(size_t values);
+  base::Result<base::MemoryCharge> ChargeFound(size_t keys) const;
   base::Result<void> CheckKeys(const pipeline::PipelineDefinition& definition,
                                std::span<const KeyQuestion> questions) const;
   base::Result<void> ChargeKeys(uint64_t bytes, KeyAnswers& answers) const;
@@ -268,8 +270,8 @@ class PinnedAnswerService final : public AnswerService {
                                     FeatureAnswer& answer, Under under);
   void MakeKeys(const AnswerPlan& plan, const BoundInputs& inputs, const pipeline::Pin& pin,
                 size_t first, RowScratch& scratch) const;
-  bool FindAndHold(const AnswerPlan& plan, const BoundInputs& inputs, pipeline::Pin& pin,
-                   RowScratch& scratch) const;
+  base::Result<bool> FindAndHold(const AnswerPlan& plan, const BoundInputs& inputs,
+                                 pipeline::Pin& pin, RowScratch& scratch) const;
   base::Result<void> AnswerRow(const AnswerPlan& plan, const BoundInputs& inputs,
                                const FeatureQuery& query, const pipeline::Pin& pin, size_t row,
                                RowScratch& scratch, FeatureAnswer& answer) const;
@@ -421,6 +423,13 @@ base::Result<base::MemoryCharge> PinnedAnswerService::ChargeAnswer(size_t values
   return sources_.budget->TryCharge(base::MemoryAccount::kReplies, values * kValueBytes);
 }
 
+// Of keys that a read under a hold looks up before it answers.
+base::Result<base::MemoryCharge> PinnedAnswerService::ChargeFound(size_t keys) const {
+  if (sources_.budget == nullptr) return base::MemoryCharge();
+  return sources_.budget->TryCharge(base::MemoryAccount::kReplies,
+                                    keys * sizeof(pipeline::ViewSet::FoundKey));
+}
+
 // False when the pin was revoked, so that nothing of the answer may be used.
 base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
                                                        const BoundInputs& inputs,
@@ -442,7 +451,10 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
   answer.statuses.reserve(cells);
   answer.event_times.reserve(cells);
   RowScratch scratch;
-  if (under == Under::kHold && !FindAndHold(plan, inputs, pin, scratch)) return false;
+  if (under == Under::kHold) {
+    HR_TRY(const bool held, FindAndHold(plan, inputs, pin, scratch));
+    if (!held) return false;
+  }
   for (size_t row = 0; row < inputs.rows; ++row) {
     if (TakesTooLong(pin)) return TooLongUnderHold(limits_.held_read_max);
     if (row % kRowsAhead == 0) MakeKeys(plan, inputs, pin, row, scratch);
@@ -479,9 +491,12 @@ void PinnedAnswerService::MakeKeys(const AnswerPlan& plan, const BoundInputs& in
 }
 
 // False when the pin was revoked.
-bool PinnedAnswerService::FindAndHold(const AnswerPlan& plan, const BoundInputs& inputs,
-                                      pipeline::Pin& pin, RowScratch& scratch) const {
-  scratch.found.reserve(inputs.rows * plan.views.size());
+base::Result<bool> PinnedAnswerService::FindAndHold(const AnswerPlan& plan,
+                                                    const BoundInputs& inputs, pipeline::Pin& pin,
+                                                    RowScratch& scratch) const {
+  const size_t keys = inputs.rows * plan.views.size();
+  HR_TRY(scratch.found_charge, ChargeFound(keys));
+  scratch.found.reserve(keys);
   for (size_t row = 0; row < inputs.rows; row += kRowsAhead) {
     MakeKeys(plan, inputs, pin, row, scratch);
     for (const auto& [view, key] : scratch.asked)
@@ -570,7 +585,9 @@ base::Result<bool> PinnedAnswerService::AnswerKeysUnderPin(pipeline::Pin& pin,
   answers.lag = LagOf(*sources_.views, pin, questions, answers.as_of);
   if (questions.size() > 1) Prefetch(pin, questions);
   std::vector<pipeline::ViewSet::FoundKey> held;
+  base::MemoryCharge held_charge;
   if (under == Under::kHold) {
+    HR_TRY(held_charge, ChargeFound(questions.size()));
     held.reserve(questions.size());
     for (const KeyQuestion& question : questions)
       held.push_back(sources_.views->Find(pin, question.view, question.key));

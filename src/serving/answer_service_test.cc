@@ -266,6 +266,49 @@ TEST(AnswerServiceTest, AsksAgainWhenThePinIsTakenAway) {
   EXPECT_EQ(ErrorOf(trips.service->Answer(query)).code(), ErrorCode::kUnavailable);
 }
 
+// Memory ends once the second try has begun, which is under a hold.
+TEST(AnswerServiceTest, WhatAReadUnderAHoldFoundIsCharged) {
+  ServedTrips trips(ClockOf::kWall);
+  trips.Apply({{0, "ORD", "ATL", 1, 10}});
+  const uint64_t limit = trips.budget.limit_bytes();
+  int tries = 0;
+  bool fills = false;
+  std::vector<base::MemoryCharge> others;
+  trips.log_clock = [&](env::MonotonicTime) {
+    if (tries++ == 0) {
+      trips.Apply({{1, "ORD", "ATL", 1, 10}});
+      trips.clock.now += pipeline::ViewSet::kPinLifetime * 2;
+      EXPECT_FALSE(trips.views->HeldByReaders()) << "the pin is revoked";
+      trips.Apply({{1, "ORD", "ATL", 1, 10}});
+    } else if (fills) {
+      auto rest =
+          trips.budget.TryCharge(base::MemoryAccount::kReplies, limit - trips.budget.used_bytes());
+      EXPECT_TRUE(rest);
+      if (rest) others.push_back(std::move(*rest));
+    }
+    return Minute(5);
+  };
+  const FeatureQuery query = Ask("fresh", {{"origin", Value::String("ORD")}});
+  KeyQuestion question;
+  question.view = *trips.definition->ViewNamed("origin");
+  columns::AppendKeyValue(question.key, Value::String("ORD"));
+  for (const bool full : {false, true}) {
+    SCOPED_TRACE(full);
+    fills = full;
+    tries = 0;
+    const auto answer = trips.service->Answer(query);
+    EXPECT_EQ(tries, 2);
+    EXPECT_EQ(answer.has_value(), !full);
+    if (full) EXPECT_EQ(ErrorOf(answer).code(), ErrorCode::kResourceExhausted);
+    others.clear();
+  }
+  fills = true;
+  tries = 0;
+  const auto keys = trips.service->AnswerKeys(*trips.definition, {&question, 1});
+  ASSERT_FALSE(keys.has_value());
+  EXPECT_EQ(keys.error().code(), ErrorCode::kResourceExhausted);
+}
+
 // A key whose rows take long to read, and a thread that applies others meanwhile: each epoch takes
 // away the pins of those before the one before it, as the applier does of pins that are held too
 // long.

@@ -6,7 +6,7 @@
 //   processes (durable_mark.h) LOCK                             held by the process that writes
 //   epoch-<20 digits first>.log      segments
 //   residue-<first>-<last>.log       what stays of segments that were let go (residue.h)
-//   retention.reserve                space in which a residue is written when the disk is full
+//   retention.reserve                space for a residue, or for a start, when the disk is full
 //   next.segment                     the segment being prepared; worthless after a restart
 
 #include <cstdint>

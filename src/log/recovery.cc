@@ -205,6 +205,41 @@ Result<void> CheckReachesMark(const std::string& path, uint64_t offset, base::Ep
           .With("offset", std::to_string(offset)));
 }
 
+// What lies behind the cursor is overwritten, and the last records in front of it once more.
+struct TailWrites {
+  uint64_t end_of_dirt = 0;
+  uint64_t doubtful_bytes = 0;
+};
+
+// Steps 4 and 5, as often as need be.
+Result<void> WriteTail(env::Environment& environment, env::WritableFile& file,
+                       const SegmentCursor& cursor, const TailWrites& writes) {
+  if (writes.end_of_dirt > cursor.offset())
+    HR_TRY_VOID(ZeroTail(environment, file, cursor.offset(), writes.end_of_dirt));
+  environment.CrashPoint("recovery.before_rewrite");
+  HR_TRY_VOID(RewriteDoubtful(environment.files(), file, cursor, writes.doubtful_bytes));
+  environment.CrashPoint("recovery.after_rewrite");
+  return file.Sync();
+}
+
+// On a disk that copies on write, what is there may not be written again when it is full. Then the
+// space goes that retention holds for a residue; it is taken again when a segment went.
+Result<void> WriteTailOnFullDisk(env::Environment& environment, env::WritableFile& file,
+                                 const SegmentCursor& cursor, const TailWrites& writes) {
+  auto written = WriteTail(environment, file, cursor, writes);
+  if (written || written.error().code() != ErrorCode::kStorageFull) return written;
+  env::Files& files = environment.files();
+  const std::string folder = env::FolderOf(cursor.path());
+  const std::string reserve = folder + "/" + std::string(kReserveName);
+  HR_TRY(const bool there, files.Exists(reserve));
+  if (!there) return written;
+  base::LogWarning("log.reserve_given_up",
+                   {{"file", reserve}, {"error", written.error().ToString()}});
+  HR_TRY_VOID(files.Remove(reserve));
+  HR_TRY_VOID(files.SyncFolder(folder));
+  return WriteTail(environment, file, cursor, writes);
+}
+
 // Steps 3 to 5 for the last segment.
 Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, const Reading& reading,
                        base::LogId log, const MarkedEpoch& mark) {
@@ -224,12 +259,10 @@ Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, con
                                               {"offset", std::to_string(cursor.offset())},
                                               {"bytes", std::to_string(torn_bytes)},
                                               {"after_epoch", std::to_string(tail.last.value)}});
-    HR_TRY_VOID(ZeroTail(environment, *file, cursor.offset(), end_of_dirt));
   }
-  environment.CrashPoint("recovery.before_rewrite");
-  HR_TRY_VOID(RewriteDoubtful(environment.files(), *file, cursor, reading.doubtful_bytes));
-  environment.CrashPoint("recovery.after_rewrite");
-  HR_TRY_VOID(file->Sync());
+  HR_TRY_VOID(
+      WriteTailOnFullDisk(environment, *file, cursor,
+                          {.end_of_dirt = end_of_dirt, .doubtful_bytes = reading.doubtful_bytes}));
   environment.CrashPoint("recovery.after_sync");
   if (torn_bytes > 0) environment.CrashPoint("recovery.after_zero_tail");
   return tail.last_bytes == 0 ? NameAnew(environment, cursor.path()) : Result<void>();

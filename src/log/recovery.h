@@ -18,7 +18,8 @@
 // does not call synced; then file and folder are synced. They may be in memory only, and if a sync
 // failed in an earlier life the system believes them clean: only a new write makes a sync mean
 // anything. From now on they are answered for. In segments before the last all was synced: the next
-// one is begun after that.
+// one is begun after that. Where a full disk has no room for that, as it copies what is written
+// over, the reserve of retention is given up for it; without one the start is kStorageFull.
 
 #include <functional>
 #include <optional>

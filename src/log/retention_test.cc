@@ -365,6 +365,47 @@ TEST_F(Retain, AFullDiskTakesControlEntriesAndGoesOnOnceSegmentsWent) {
   }
 }
 
+// It copies on write: a start needs space for the record that it writes once more.
+TEST_F(Retain, AStartOnAFullDiskTakesTheReserve) {
+  const std::string reserve = "data/retention.reserve";
+  for (const bool has_reserve : {true, false}) {
+    SCOPED_TRACE(has_reserve);
+    auto machine = std::make_unique<SimulatedEnvironment>(16);
+    {
+      TestLog log(*machine, RetainOptions());
+      ASSERT_TRUE(log.Open());
+      for (int64_t id = 1; id < 10; ++id) ASSERT_TRUE(log.Submit({{1'000, id}}));
+      log.sequencer->Retain({1});  // nothing; from now on there is a reserve
+      ASSERT_TRUE(machine->RunUntilIdle());
+      machine->Crash(CrashKind::kKill);
+    }
+    machine = machine->Reboot(17);
+    ASSERT_TRUE(*machine->files().Exists(reserve));
+    if (!has_reserve) {
+      ASSERT_TRUE(machine->files().Remove(reserve));
+    }
+    (void)machine->files().Remove("data/next.segment");
+    machine->faults().capacity_bytes = machine->disk().used_bytes();
+    machine->faults().copies_on_write = true;
+    TestLog log(*machine, RetainOptions());
+    ASSERT_TRUE(log.Open());
+    ASSERT_EQ(log.error.has_value(), !has_reserve)
+        << (log.error ? log.error->ToString() : "opened");
+    if (!has_reserve) {
+      EXPECT_EQ(log.error->code(), ErrorCode::kStorageFull);
+      continue;
+    }
+    EXPECT_FALSE(*machine->files().Exists(reserve));
+    EXPECT_EQ(log.recovered_ids.size(), 9U);
+    machine->faults().capacity_bytes += 100'000;
+    ASSERT_TRUE(machine->RunFor(std::chrono::seconds(2)));
+    EXPECT_TRUE(log.Submit({{1'000, 10}}));
+    log.sequencer->Retain({1});
+    ASSERT_TRUE(machine->RunUntilIdle());
+    EXPECT_TRUE(*machine->files().Exists(reserve)) << "it is held again";
+  }
+}
+
 // Whoever reads the log from its first epoch on must find it there, though what nobody needed a
 // moment ago is on its way out.
 TEST_F(Retain, AHoldTakesBackWhatMayGo) {

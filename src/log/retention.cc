@@ -20,18 +20,23 @@ constexpr env::MonotonicTime kRetryAfter = std::chrono::seconds(1);
 // much is written again.
 constexpr uint64_t kSmallShare = 16;
 
-uint64_t ForgottenRows(const std::vector<ResidueFile>& residues) {
-  uint64_t rows = 0;
-  for (const ResidueFile& residue : residues) rows += residue.head.forgotten;
-  return rows;
-}
-
 // The first epoch whose refused rows are held.
 base::EpochId RefusedFrom(const std::vector<ResidueFile>& residues) {
   base::EpochId from{1};
   for (const ResidueFile& residue : residues)
     if (residue.head.holds == ResidueHead::Holds::kDefinitions) from = residue.head.last.Next();
   return from;
+}
+
+// Those of a damaged file, too, when rows behind it were forgotten.
+uint64_t ForgottenRows(const std::vector<ResidueFile>& residues) {
+  const base::EpochId from = RefusedFrom(residues);
+  uint64_t rows = 0;
+  for (const ResidueFile& residue : residues) {
+    rows += residue.head.forgotten;
+    if (residue.head.last < from) rows += residue.head.refused;
+  }
+  return rows;
 }
 
 }  // namespace
@@ -173,7 +178,7 @@ Result<void> Retention::PutResidue(const SegmentExtent& segment) {
 // Whether the last residue is in `writer` now.
 Result<bool> Retention::TakeInSmall(ResidueWriter& writer) {
   if (residues_.empty() || residues_.back().head.holds != ResidueHead::Holds::kAll ||
-      residues_.back().bytes >= options_.segment_bytes / kSmallShare)
+      residues_.back().bytes >= options_.segment_bytes / kSmallShare || IsDamaged(residues_.back()))
     return false;
   const ResidueFile& last = residues_.back();
   ResidueWriter taken(log_);
@@ -183,10 +188,15 @@ Result<bool> Retention::TakeInSmall(ResidueWriter& writer) {
     writer = std::move(taken);
     return true;
   }
-  damage_ = fmt::format("refused rows and control entries of epochs {} to {} can't be read: {}",
-                        last.head.first.value, last.head.last.value, added.error().ToString());
-  base::LogWarning("log.residue_damaged", {{"file", last.path}, {"error", damage_}});
+  NoteDamage(last, added.error());
   return false;
+}
+
+void Retention::NoteDamage(const ResidueFile& residue, const base::Error& error) {
+  damaged_.insert(residue.path);
+  damage_ = fmt::format("refused rows and control entries of epochs {} to {} can't be read: {}",
+                        residue.head.first.value, residue.head.last.value, error.ToString());
+  base::LogWarning("log.residue_damaged", {{"file", residue.path}, {"error", damage_}});
 }
 
 Result<void> Retention::AddSegment(const SegmentExtent& segment, ResidueWriter& writer) {
@@ -279,28 +289,40 @@ uint64_t Retention::ResidueBytes() const {
 
 Result<void> Retention::Trim(base::Timestamp now) {
   while (!stopping_) {
-    const auto oldest = std::ranges::find(residues_, ResidueHead::Holds::kAll,
-                                          [](const ResidueFile& file) { return file.head.holds; });
+    uint64_t whole_bytes = 0;
+    for (const ResidueFile& file : residues_) whole_bytes += IsDamaged(file) ? 0 : file.bytes;
+    const auto oldest = std::ranges::find_if(residues_, [this](const ResidueFile& file) {
+      return file.head.holds == ResidueHead::Holds::kAll && !IsDamaged(file);
+    });
     if (oldest == residues_.end()) return {};
     const bool too_old = oldest->head.newest < now - options_.residue_keep;
-    if (!too_old && ResidueBytes() <= options_.residue_bytes_max) return {};
-    HR_TRY_VOID(ForgetOldest());
+    if (!too_old && whole_bytes <= options_.residue_bytes_max) return {};
+    HR_TRY_VOID(Forget(static_cast<size_t>(oldest - residues_.begin())));
   }
   return {};
 }
 
-// The oldest file that holds all, and the one before it, which holds definitions, become one that
-// holds definitions.
-Result<void> Retention::ForgetOldest() {
+// The oldest file that holds all, and those right before it that hold definitions, become one that
+// holds definitions. Where one of them is damaged nothing is done, but it is known from then on.
+Result<void> Retention::Forget(size_t oldest) {
   environment_.CrashPoint("retain.before_forget");
   ResidueWriter writer(log_);
   writer.KeepDefinitionsOnly();
-  size_t end = 0;
-  while (residues_[end].head.holds == ResidueHead::Holds::kDefinitions) ++end;
-  for (size_t i = 0; i <= end; ++i) HR_TRY_VOID(writer.AddAll(environment_.files(), residues_[i]));
-  const uint64_t rows = residues_[end].head.refused;
-  const base::EpochId last = residues_[end].head.last;
-  HR_TRY_VOID(Put(writer, 0, end + 1));
+  size_t begin = oldest;
+  while (begin > 0 && residues_[begin - 1].head.holds == ResidueHead::Holds::kDefinitions &&
+         !IsDamaged(residues_[begin - 1]))
+    --begin;
+  for (size_t i = begin; i <= oldest; ++i) {
+    auto added = writer.AddAll(environment_.files(), residues_[i]);
+    if (!added && added.error().code() == ErrorCode::kCorruption) {
+      NoteDamage(residues_[i], added.error());
+      return {};
+    }
+    HR_TRY_VOID(std::move(added));
+  }
+  const uint64_t rows = residues_[oldest].head.refused;
+  const base::EpochId last = residues_[oldest].head.last;
+  HR_TRY_VOID(Put(writer, begin, oldest + 1));
   environment_.CrashPoint("retain.after_forget");
   HR_TRY_VOID(environment_.files().SyncFolder(folder_));
   base::LogWarning("log.refused_forgotten", {{"folder", folder_},

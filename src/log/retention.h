@@ -8,17 +8,20 @@
 // 3. Residue above residue_bytes_max or older than residue_keep loses its refused rows, the oldest
 //    file first; definitions, streams and each table's newest plan stay. That is counted and
 //    logged.
-// A small residue that is damaged is not taken in: it stays as it is, and the next one begins
-// beside it. What it held (refused rows, control entries) can't be read; no start and no answer
-// needs it. When it is the oldest, step 3 ends at it until somebody removes or mends it: the error
-// is told. From the first Retain on a file of reserve_bytes holds space, which is given up when
-// the disk is too full for a residue, and taken again when a segment went. The last segment stays.
-// A step that fails changes nothing that counts; it is tried again.
+// A residue that is damaged stays as it is, for somebody to mend it from a copy, and is told: a
+// small one is not taken in, and the next one begins beside it; step 3 passes it by, and goes on
+// behind it. It does not count for residue_bytes_max, as nothing behind it would be left in its
+// place; once rows behind it are forgotten, its own count as forgotten, too. No start and no answer
+// needs what can't be read of it. After a start it is looked at anew. From the first Retain on a
+// file of reserve_bytes holds space, which is given up when the disk is too full for a residue, and
+// taken again when a segment went. The last segment stays. A step that fails changes nothing that
+// counts; it is tried again.
 
 #include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,7 +90,9 @@ class Retention {
   base::Result<void> AddSegment(const SegmentExtent& segment, ResidueWriter& writer);
   base::Result<void> RemoveSegment(const SegmentExtent& segment);
   base::Result<void> Trim(base::Timestamp now);
-  base::Result<void> ForgetOldest();
+  base::Result<void> Forget(size_t oldest);
+  void NoteDamage(const ResidueFile& residue, const base::Error& error);
+  bool IsDamaged(const ResidueFile& residue) const { return damaged_.contains(residue.path); }
   base::Result<void> Put(ResidueWriter& writer, size_t replaced_from, size_t replaced_to);
   base::Result<void> PutFile(const std::string& path, std::span<const uint8_t> bytes);
   void TakeReserve();
@@ -116,7 +121,8 @@ class Retention {
 
   // In the background (or before it runs).
   std::vector<ResidueFile> residues_;
-  std::string damage_;  // met in this life
+  std::set<std::string> damaged_;  // paths of residues in which damage was met in this life
+  std::string damage_;             // the last of them, in words
   std::atomic<bool> stopping_{false};
   std::unique_ptr<env::Executor> background_;
 };

@@ -531,5 +531,84 @@ TEST_F(Retain, ADamagedSmallResidueIsPassedByAndTold) {
   EXPECT_FALSE(again.error) << again.error->ToString();
 }
 
+// By path, with their bytes.
+std::map<std::string, uint64_t> ResiduesOf(SimulatedEnvironment& machine) {
+  std::map<std::string, uint64_t> bytes;
+  const std::vector<std::string> names = *machine.files().List("data");
+  for (const std::string& name : names)
+    if (name.starts_with("residue-"))
+      bytes["data/" + name] = machine.disk().Find("data/" + name)->size();
+  return bytes;
+}
+
+// Be it full of refused rows or one of those in which definitions were left.
+TEST_F(Retain, TrimmingPassesByDamagedResidues) {
+  LogOptions options = RetainOptions();
+  options.residue_bytes_max = 12'000;
+  SimulatedEnvironment machine(15);
+  TestLog log(machine, options);
+  ASSERT_TRUE(log.Open());
+  int64_t next = 1;
+  const auto let_go = [&](TestLog& of, int64_t batches) {
+    for (const int64_t end = next + batches; next < end; ++next)
+      ASSERT_TRUE(of.Submit({{1'000, next}, {next > 1 ? kLateRow : 1'000, -next}}));
+    ASSERT_TRUE(of.Append({ControlEntry::Kind::kDefinition, "d" + std::to_string(next), {1}}));
+    of.sequencer->Retain(of.sequencer->status().durable.Next());
+    ASSERT_TRUE(machine.RunUntilIdle());
+  };
+  const auto damage = [&] {
+    const std::string path = ResiduesOf(machine).begin()->first;
+    machine.disk().FlipBit(path, machine.disk().Find(path)->size() - 100, 3);
+    return path;
+  };
+  const auto whole_bytes = [&](const std::set<std::string>& damaged) {
+    uint64_t bytes = 0;
+    for (const auto& [path, size] : ResiduesOf(machine)) bytes += damaged.contains(path) ? 0 : size;
+    return bytes;
+  };
+
+  let_go(log, 40);
+  ASSERT_EQ(log.sequencer->status().refused_forgotten, 0U);
+  std::set<std::string> damaged = {damage()};
+  let_go(log, 200);
+  LogStatus status = log.sequencer->status();
+  EXPECT_NE(status.retention_error.find(*damaged.begin()), std::string::npos)
+      << status.retention_error;
+  EXPECT_EQ(status.segments, 1U);
+  EXPECT_GT(status.refused_forgotten, 100U);
+  EXPECT_GT(status.refused_from, EpochId{100});
+  EXPECT_LE(whole_bytes(damaged), options.residue_bytes_max);
+  EXPECT_TRUE(ResiduesOf(machine).contains(*damaged.begin())) << "it stays to be mended";
+
+  const auto capture = log.Capture();
+  ASSERT_TRUE(capture);
+  log.sequencer.reset();
+  TestLog again(machine, options);
+  ASSERT_TRUE(again.Open({capture->epoch, capture->bytes}));
+  ASSERT_FALSE(again.error) << again.error->ToString();
+  EXPECT_EQ(again.sequencer->status().refused_forgotten, status.refused_forgotten);
+  EXPECT_EQ(again.sequencer->status().refused_from, status.refused_from);
+
+  // What lies behind is all there.
+  const auto reader = LogReader::Open(machine, "data");
+  ASSERT_TRUE(reader);
+  uint64_t held = 0;
+  ASSERT_TRUE((*reader)->ScanRefused(status.refused_from, kFarAhead, [&](const EpochRef& epoch) {
+    for (const StreamRejects& rejects : epoch->rejects) held += rejects.rows.size();
+    return base::Result<void>();
+  }));
+  EXPECT_EQ(held + status.refused_forgotten, again.sequencer->status().rows_refused);
+
+  const std::string definitions = std::next(ResiduesOf(machine).begin())->first;
+  machine.disk().FlipBit(definitions, machine.disk().Find(definitions)->size() - 100, 3);
+  damaged.insert(definitions);
+  let_go(again, 200);
+  status = again.sequencer->status();
+  EXPECT_NE(status.retention_error.find(definitions), std::string::npos) << status.retention_error;
+  EXPECT_GT(status.refused_forgotten, 300U);
+  EXPECT_LE(whole_bytes(damaged), options.residue_bytes_max);
+  for (const std::string& path : damaged) EXPECT_TRUE(ResiduesOf(machine).contains(path)) << path;
+}
+
 }  // namespace
 }  // namespace headrace::log

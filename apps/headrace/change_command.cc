@@ -149,7 +149,7 @@ void PrintPlan(std::FILE* out, const ordered_json& plan) {
   others("settings", "setting", "takes effect at the next start");
   for (const auto& each : plan["breaks"]) {
     std::string loses;
-    for (const char* key : {"missing", "retyped"})
+    for (const char* key : {"missing", "retyped", "renamed"})
       for (const auto& name : each[key])
         loses += (loses.empty() ? "" : ", ") + name.get<std::string>();
     fmt::print(out, "  BREAKS     {:<20} {}\n", Text(each, "service"),

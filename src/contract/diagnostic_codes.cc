@@ -139,9 +139,12 @@ constexpr std::array kRows = {
         "A window is a positive span of time or a number of rows, each once, none over ten "
         "years or 10,000 rows; some features and keys need windows of some kind.",
         "Correct the window, or put the feature into a view of its own."},
-    DiagnosticRow{kLifetimeView, "View without windows",
-                  "Without `over` a view counts from the beginning, where only last() is bounded.",
-                  "Add `over`, or keep last() alone."},
+    DiagnosticRow{
+        kLifetimeView, "View without windows",
+        "Without `over` a view counts from the beginning: rows are added up and not kept. "
+        "Aggregates that need each row, or a window's length, are not bounded there.",
+        "Add `over`, or leave the feature out; docs/reference/aggregates.md says which "
+        "aggregates go without."},
     DiagnosticRow{kNameTaken, "Name taken",
                   "Two things that are asked for by name have the same one.", "Rename one."},
     DiagnosticRow{
@@ -159,9 +162,9 @@ constexpr std::array kRows = {
                   "The contract's file is not there or can't be read.",
                   "Correct the path; it is relative to the pipeline file."},
     DiagnosticRow{kFunctionNotHere, "Function not in this version",
-                  "exp, log, pow and the trigonometric functions differ between CPUs in the C "
-                  "library; they wait for one "
-                  "pinned implementation.",
+                  "Other engines have it, and here it would not answer the same at every replay: "
+                  "now() and random() never do, tanh, sinh, cosh, cbrt, gamma and lgamma differ "
+                  "between CPUs in the C library.",
                   "Compute it in the model, or before the event is sent."},
     DiagnosticRow{kNothingToServe, "Service without features",
                   "A service answers at least one feature.", "List some."},

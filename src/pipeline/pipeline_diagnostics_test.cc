@@ -278,9 +278,29 @@ TEST(PipelineDiagnostics, SayWhatIsWrongAndWhatToDo) {
        "  12 |   origin:\n"
        "         ^  say how many keys there are (`rate: {mean: 25/s, cards: 2M}`) to be told what "
        "`precision` fits, or shorten windows, raise `memory`, or correct `rate`\n"},
+      {"pipeline: flights", "pipeline: \"my shop!\"",
+       "error[HR0116] pipeline.yaml:2:11  pipeline: `my shop!` is no name\n"
+       "  2 | pipeline: \"my shop!\"\n"
+       "                ^^^^^^^^^^  letters, digits, underscores and dashes, at most 64, no dash "
+       "first\n"},
+      {"late: 1d}", "late: 1d}\n    rate: {maen: 25/s, orign: 2M}",
+       "error[HR0110] pipeline.yaml:10:12  stream flights: rate: no key `maen`\n"
+       "  10 |     rate: {maen: 25/s, orign: 2M}\n"
+       "                  ^^^^  did you mean: mean?\n"
+       "error[HR0110] pipeline.yaml:10:24  stream flights: rate: no key `orign`\n"
+       "  10 |     rate: {maen: 25/s, orign: 2M}\n"
+       "                              ^^^^^  did you mean: origin?\n"},
   };
   for (const Mistake& mistake : mistakes)
     EXPECT_EQ(Rendered(With(mistake.old, mistake.what)), mistake.rendered) << mistake.what;
+}
+
+TEST(PipelineDiagnostics, ARateHasNumbersOfKeysUnderTheNamesOfColumns) {
+  for (const char* name : {"origin", "origins", "flight_id", "flights"})
+    EXPECT_EQ(Rendered(With("late: 1d}",
+                            "late: 1d}\n    rate: {mean: 1/d, " + std::string(name) + ": 300}")),
+              "")
+        << name;
 }
 
 TEST(PipelineDiagnostics, EverythingIsSaidAtOnceInTheOrderOfTheFile) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "base/hash.h"
 #include "contract/yaml_reading.h"
@@ -71,12 +72,26 @@ void PipelineReader::FileVersion(const Node& root) {
                   "headrace: 1");
 }
 
+// Names of pipelines may have dashes: no expression has them.
+void PipelineReader::PipelineName(const Node& root) {
+  const YamlNode* node = contract::Require(root, "pipeline", "pipeline", report_);
+  if (node == nullptr) return;
+  definition_.name = contract::ReadText(*node, "`pipeline`", report_).value_or("");
+  const auto fits = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-'; };
+  const std::string& name = definition_.name;
+  if (!node->is_scalar() || (!name.empty() && name.size() <= kPipelineNameMax && name[0] != '-' &&
+                             std::ranges::all_of(name, fits)))
+    return;
+  report_.Error(DiagnosticCode::kBadName, node->place,
+                fmt::format("pipeline: `{}` is no name", name),
+                fmt::format("letters, digits, underscores and dashes, at most {}, no dash first",
+                            kPipelineNameMax));
+}
+
 void PipelineReader::Root(const Node& root) {
   CheckSection(root, Section::kPipeline, "pipeline");
   FileVersion(root);
-  if (const YamlNode* name = contract::Require(root, "pipeline", "pipeline", report_))
-    // Names of pipelines may have dashes; they name folders, not features.
-    definition_.name = contract::ReadText(*name, "`pipeline`", report_).value_or("");
+  PipelineName(root);
   if (const YamlNode* node = Find(root, Section::kPipeline, "clock"))
     if (contract::ReadChoice(*node, {"wall", "events"}, "`clock`", report_) == "events")
       definition_.clock = log::ClockMode::kEvents;

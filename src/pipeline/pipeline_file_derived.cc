@@ -53,7 +53,8 @@ void PipelineReader::DerivedStream(const Node& name, const Node& node) {
   good = good && Kept(node, what, *derivation);
   if (const YamlNode* dedupe = Find(node, Section::kStream, "dedupe"); good && dedupe != nullptr)
     good = DedupeOf(*dedupe, what, *derivation);
-  if (const YamlNode* rate = Find(node, Section::kStream, "rate")) Rate(*rate, name.text);
+  if (const YamlNode* rate = Find(node, Section::kStream, "rate"))
+    Rate(*rate, name.text, good ? derivation->schema : nullptr);
   if (!good) return;
   broken_streams_.erase(name.text);
   AddDerived(name.text, std::move(*derivation));

@@ -12,7 +12,8 @@ constexpr Support kLater = Support::kLater;
 
 constexpr std::array kKeys = {
     KeyRow{kPipeline, "headrace", kInteger, "Version of the file's format. Always 1.", "1"},
-    KeyRow{kPipeline, "pipeline", kName, "The pipeline's name.", "flights"},
+    KeyRow{kPipeline, "pipeline", kName, "The pipeline's name: letters, digits, _ and -.",
+           "flights"},
     KeyRow{kPipeline,
            "promise",
            kSection,
@@ -164,7 +165,8 @@ constexpr std::array kKeys = {
     KeyRow{kStream,
            "rate",
            kSection,
-           "Events a second and numbers of keys, for planning and memory.",
+           "Events a second, and numbers of keys under the names of columns, for planning and "
+           "memory. `card_id` may also be called card or cards.",
            "{mean: 25/s, peak: 300/s, cards: 2M}",
            {},
            kRate},

@@ -27,6 +27,7 @@ constexpr size_t kFeaturesMax =
     500;  // of a view, of a service after view.* is written out, and under on_request
 constexpr size_t kKeyFieldsMax = 8;
 constexpr base::Duration kTableLookedAtEvery = std::chrono::milliseconds(100);  // at most
+constexpr size_t kPipelineNameMax = 64;                                         // bytes
 constexpr int64_t kElementsMax = 1'000;  // of a list that is unnested: `at_most`
 
 // Used once: Run. What was wrong with one part does not stop the others; names that depend on a
@@ -43,6 +44,7 @@ class PipelineReader {
   // The root and what stands alone (pipeline_file.cc).
   void Root(const Node& root);
   void FileVersion(const Node& root);
+  void PipelineName(const Node& root);
   void Log(const Node& node);
   // Unknown keys and keys of later versions are errors. False when `node` is no map.
   bool CheckSection(const Node& node, Section section, const std::string& what);
@@ -73,7 +75,8 @@ class PipelineReader {
   void Source(const Node& node, const std::string& what, StreamDefinition& stream);
   void TableSource(const Node& node, const std::string& what, StreamDefinition& stream);
   bool Time(const Node& node, StreamDefinition& stream);
-  void Rate(const Node& node, const std::string& stream);
+  // `schema`: of the stream, whose columns may have numbers of keys; null when it has errors.
+  void Rate(const Node& node, const std::string& stream, const columns::SchemaRef& schema);
   void History(const Node& node, StreamDefinition& stream);
   bool Arrived(const Node& node, StreamDefinition& stream);
   std::optional<size_t> TimestampField(const Node& node, const std::string& name,

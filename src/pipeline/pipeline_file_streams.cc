@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "contract/yaml_reading.h"
 #include "pipeline/expressions/lexer.h"
@@ -25,9 +26,10 @@ void PipelineReader::Stream(const Node& name, const Node& node) {
   }
   if (const YamlNode* source = contract::Require(node, "source", what, report_))
     Source(*source, what, stream);
-  if (const YamlNode* rate = Find(node, Section::kStream, "rate")) Rate(*rate, stream.name);
   const YamlNode* contract_name = contract::Require(node, "contract", what, report_);
   if (contract_name != nullptr) stream.contract = ReadContract(*contract_name);
+  if (const YamlNode* rate = Find(node, Section::kStream, "rate"))
+    Rate(*rate, stream.name, stream.contract == nullptr ? nullptr : stream.schema());
   const YamlNode* time = contract::Require(node, "time", what, report_);
   if (stream.contract == nullptr || time == nullptr) return;
   const bool timed = Time(*time, stream);
@@ -188,13 +190,47 @@ std::optional<double> Amount(std::string_view text, bool per_time) {
   return *number * scale / seconds;
 }
 
+// What the keys in a column may be called: the column, or what it identifies, one or many of them:
+// "card_id", "card", "cards".
+std::vector<std::string> NamesOfKeys(const std::string& column) {
+  constexpr std::string_view kIdentifier = "_id";
+  std::vector<std::string> names = {column};
+  if (column.size() > kIdentifier.size() && column.ends_with(kIdentifier))
+    names.push_back(column.substr(0, column.size() - kIdentifier.size()));
+  for (size_t i = 0, ones = names.size(); i < ones; ++i) {
+    const std::string one = names[i];
+    names.push_back(one + "s");
+    names.push_back(one + "es");
+    if (one.ends_with('y')) names.push_back(one.substr(0, one.size() - 1) + "ies");
+  }
+  return names;
+}
+
 }  // namespace
 
-// mean and peak, and beside them any names with the number of their keys.
-void PipelineReader::Rate(const Node& node, const std::string& stream) {
+// mean and peak, and beside them columns with the number of their keys.
+void PipelineReader::Rate(const Node& node, const std::string& stream,
+                          const columns::SchemaRef& schema) {
   if (!contract::ExpectMap(node, "`rate`", report_)) return;
+  std::vector<std::string> columns, known = {"mean", "peak"};
+  if (schema != nullptr)
+    for (const columns::Field& field : schema->fields()) {
+      columns.push_back(field.name);
+      std::ranges::copy(NamesOfKeys(field.name), std::back_inserter(known));
+    }
   for (size_t i = 0; i < node.items.size(); ++i) {
     const std::string& key = node.keys[i].text;
+    if (schema != nullptr && std::ranges::find(known, key) == known.end()) {
+      std::vector<std::string> near = columns;
+      near.insert(near.end(), {"mean", "peak"});
+      report_.Error(
+          DiagnosticCode::kUnknownKey, node.keys[i].place,
+          fmt::format("stream {}: rate: no key `{}`", stream, key),
+          contract::DidYouMean(key, near,
+                               fmt::format("mean, peak, or the number of keys in a column: {}",
+                                           fmt::join(columns, ", "))));
+      continue;
+    }
     const bool per_time = key == "mean" || key == "peak";
     const auto amount = Amount(node.items[i].text, per_time);
     if (!amount)

@@ -2,11 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+
+#include "contract/diagnostic_codes.h"
+#include "pipeline/expressions/functions.h"
 
 namespace headrace::pipeline {
 namespace {
@@ -33,6 +38,14 @@ TEST(Reference, CommittedPagesAreWhatTheCodeSays) {
     EXPECT_TRUE(ReadFile(path) == page.text)
         << page.file << " is out of date: run the tests once with HEADRACE_REWRITE=1";
   }
+}
+
+// The page of the error names functions that are not here: none of them is.
+TEST(Reference, TheErrorOfAFunctionThatIsNotHereNamesNoneThatIs) {
+  std::string meaning(contract::RowOf(contract::DiagnosticCode::kFunctionNotHere).says);
+  std::ranges::replace_if(meaning, [](char c) { return std::isalnum(c) == 0; }, ' ');
+  std::stringstream words(meaning);
+  for (std::string word; words >> word;) EXPECT_EQ(FunctionNamed(word), nullptr) << word;
 }
 
 TEST(Reference, SchemaIsJson) {

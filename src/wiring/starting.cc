@@ -50,9 +50,12 @@ std::string ProgressText(const log::RecoveryFigures& figures) {
   text += fmt::format(": {:.0f} of {:.0f} MB", Megabytes(figures.bytes_done),
                       Megabytes(figures.bytes_total));
   if (figures.rows > 0) text += fmt::format(", {} rows", figures.rows);
-  if (figures.left)
-    text +=
-        fmt::format(" at {:.0f}/s, about {} s left", figures.rows_per_second, SecondsLeft(figures));
+  if (!figures.left) return text;
+  // A snapshot's rows are known once it is read.
+  text += figures.rows_per_second > 0
+              ? fmt::format(" at {:.0f}/s", figures.rows_per_second)
+              : fmt::format(" at {:.0f} MB/s", figures.bytes_per_second / kMegabyte);
+  text += fmt::format(", about {} s left", SecondsLeft(figures));
   return text;
 }
 

@@ -11,7 +11,8 @@
 
 namespace headrace::wiring {
 
-// "reading the log: 312 of 820 MB, 5,100,000 rows at 2,100,000/s, about 3 s left".
+// "reading the log: 312 of 820 MB, 5100000 rows at 2100000/s, about 3 s left"; of a snapshot
+// "reading the snapshot: 168 of 431 MB at 210 MB/s, about 2 s left".
 std::string ProgressText(const log::RecoveryFigures& figures);
 
 // GET /health answers 200, /status the progress, everything else 503 with the progress and a

@@ -12,7 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/next_step.h"
 #include "columns/batch_builder.h"
+#include "contract/diagnostic_report.h"
 #include "contract/no_such_name.h"
 #include "serving/input_values.h"
 #include "tables/parquet/parquet_reader.h"
@@ -37,6 +39,11 @@ constexpr size_t kSliceRows = 4096;
 constexpr const char* kKnownColumn = "_known";
 
 Result<ColumnBatch> ReadLabels(env::Environment& environment, const TrainOptions& options) {
+  HR_TRY(const bool there, environment.files().Exists(options.labels));
+  if (!there)
+    return Fail(base::Error(ErrorCode::kNotFound, "there is no such file of labels")
+                    .With("file", options.labels)
+                    .With(base::kNextStep, "name a Parquet file with keys and a time"));
   HR_TRY(const auto reader, tables::ParquetReader::Open(environment.files(), options.labels));
   if (reader->rows() > options.labels_max) {
     return Fail(base::Error(ErrorCode::kResourceExhausted,
@@ -48,12 +55,25 @@ Result<ColumnBatch> ReadLabels(env::Environment& environment, const TrainOptions
   return reader->ReadAll(schema);
 }
 
+// Before the work, not after it.
+Result<void> CheckOutput(env::Environment& environment, const std::string& output) {
+  const size_t slash = output.rfind('/');
+  if (slash == std::string::npos || slash == 0) return {};
+  const std::string folder = output.substr(0, slash);
+  HR_TRY(const bool there, environment.files().Exists(folder));
+  if (there) return {};
+  return Fail(base::Error(ErrorCode::kNotFound, "the folder of the training set is not there")
+                  .With("folder", folder)
+                  .With(base::kNextStep, fmt::format("mkdir -p {}", folder)));
+}
+
 class TrainingRun {
  public:
   TrainingRun(env::Environment& environment, const TrainOptions& options)
       : environment_(environment), options_(options) {}
 
   Result<TrainReport> Run() {
+    HR_TRY_VOID(CheckOutput(environment_, options_.output));
     HR_TRY_VOID(Timed(report_.read, [&] { return Bind(); }));
     HR_TRY_VOID(Timed(report_.prepare, [&] { return Prepare(); }));
     std::vector<ColumnBatch> slices((labels_.rows() + kSliceRows - 1) / kSliceRows);
@@ -142,12 +162,18 @@ class TrainingRun {
 
   Result<size_t> LabelColumn(const std::string& name) const {
     if (const auto index = labels_.schema()->IndexOf(name)) return *index;
+    std::vector<std::string> names;
+    for (const Field& field : labels_.schema()->fields()) names.push_back(field.name);
     return Fail(
         base::Error(
             ErrorCode::kInvalidInput,
             fmt::format("the labels have no column `{}`, which this training set needs", name))
             .With("column", name)
-            .With("file", options_.labels));
+            .With("columns", contract::Listed(names))
+            .With("file", options_.labels)
+            .With(base::kNextStep,
+                  contract::DidYouMean(name, names,
+                                       "name a column that the labels have, or add this one")));
   }
 
   Result<void> NameOutputs() {

@@ -376,6 +376,28 @@ TEST(Train, ALabelsEpochMustBeInTheLog) {
   EXPECT_FALSE(Train(shop.machine, options));
 }
 
+TEST(Train, WhatIsNotThereIsNamedBeforeTheWork) {
+  Shop shop(13);
+  shop.Send({{1, 100, "a", 10}});
+  WriteLabels(shop, {{99, "a", 1800}});
+  TrainOptions options = Options();
+  options.labels = "nosuch.parquet";
+  auto refused = Train(shop.machine, options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message(), "there is no such file of labels");
+  options = Options();
+  options.output = "nodir/out.parquet";
+  refused = Train(shop.machine, options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message(), "the folder of the training set is not there");
+  options = Options();
+  options.time_column = "wen";
+  refused = Train(shop.machine, options);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().ToString().find("did you mean"), std::string::npos)
+      << refused.error().ToString();
+}
+
 TEST(Train, SaysThatMaxLagIsNotLookedAt) {
   Shop shop(12);
   shop.Send({{1, 100, "a", 10}});

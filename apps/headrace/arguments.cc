@@ -49,8 +49,12 @@ void AddAddress(CLI::App& command, const std::string& name, const std::string& w
 void AddListenAddress(CLI::App& command, const std::string& name, const std::string& what,
                       Address& address) {
   AddAddress(command, name, what, address);
-  command.get_option(name)->check([](const std::string& text) {
-    return text.find("://") == std::string::npos ? "" : "HOST:PORT; for TLS give --tls-cert";
+  command.get_option(name)->check([](const std::string& text) -> std::string {
+    if (text.find("://") != std::string::npos) return "HOST:PORT; for TLS give --tls-cert";
+    // A word alone is more likely a mistake than a machine's name.
+    const bool word = text.find_first_of(".:") == std::string::npos && text != "localhost" &&
+                      text.find_first_not_of("0123456789") != std::string::npos;
+    return word ? fmt::format("`{}` is no HOST:PORT, such as 127.0.0.1:6566", text) : "";
   });
 }
 
@@ -142,6 +146,7 @@ CLI::App& Arguments::Impl::Add(CLI::App& parent, const std::string& name, const 
   command->callback([this, command, body = std::move(body)] {
     if (command->get_subcommands().empty()) run = body;
   });
+  command->footer("What an error code means: headrace explain CODE");
   return *command;
 }
 
@@ -149,6 +154,9 @@ void Arguments::Impl::AddCalled(CLI::App& command, const std::string& name, cons
                                 Address& address) {
   AddAddress(command, name, what, address);
   called.push_back(&address);
+  command.footer(
+      "An engine that wants a token is shown the one in the variable HEADRACE_TOKEN.\n"
+      "What an error code means: headrace explain CODE");
   if (command.get_option_no_throw("--tls-ca") != nullptr) return;
   command
       .add_option("--tls-ca", tls_files.ca,
@@ -245,7 +253,7 @@ void Arguments::Impl::AddIngest() {
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1e12).description(""))
       ->type_name("ROWS");
-  command.add_option("--skip", ingest.skip, "Leave out this many rows at the begin")
+  command.add_option("--skip", ingest.skip, "Leave out this many rows at the beginning")
       ->capture_default_str()
       ->type_name("ROWS");
   command.add_option("--limit", ingest.limit, "Send at most this many rows")->type_name("ROWS");
@@ -381,6 +389,7 @@ void Arguments::Impl::AddTraining() {
 
 void Arguments::Impl::AddLog() {
   CLI::App& log = *program.add_subcommand("log", "Look at a log, check it, copy it");
+  log.footer("More of one: headrace help log COMMAND");
   log.require_subcommand(1);
 
   CLI::App& inspect =
@@ -495,6 +504,7 @@ void Arguments::Impl::AddTables() {
 
 void Arguments::Impl::AddTokens() {
   CLI::App& token = *program.add_subcommand("token", "Who may ask an engine for what");
+  token.footer("More of one: headrace help token COMMAND");
   token.require_subcommand(1);
   CLI::App& create =
       Add(token, "create",

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -91,6 +92,46 @@ TEST(Arguments, ACommandOfPartsNamesThem) {
   const Said said = Asked({"log"});
   EXPECT_EQ(said.exit_code, 2);
   EXPECT_THAT(said.err, HasSubstr("usage: headrace log inspect | check | fork\n"));
+}
+
+TEST(Arguments, AnAddressToListenAtIsNoWord) {
+  const Said said = Asked({"serve", "p.yaml", "--data", "d", "--http", "nonsense"});
+  EXPECT_EQ(said.exit_code, 2);
+  EXPECT_THAT(said.err, HasSubstr("`nonsense` is no HOST:PORT"));
+  for (const char* address : {"localhost", "7000", ":7000", "127.0.0.1", "engine:7000"})
+    EXPECT_THAT(Asked({"serve", "nowhere.yaml", "--data", "d", "--http", address}).err,
+                Not(HasSubstr("HOST:PORT")))
+        << address;
+}
+
+TEST(Arguments, GetAndTablesOfNothingSayHowToAsk) {
+  EXPECT_THAT(Asked({"get"}).err, HasSubstr("usage: headrace get VIEW KEY=VALUE"));
+  EXPECT_THAT(Asked({"get"}).err, Not(HasSubstr("next: mend the input")));
+  EXPECT_THAT(Asked({"tables"}).err, HasSubstr("next: headrace help tables"));
+}
+
+TEST(Arguments, HelpOfOneCommandNamesTheTokenAndNoCommandsBelowIt) {
+  const Said status = Asked({"help", "status"});
+  EXPECT_THAT(status.out, HasSubstr("HEADRACE_TOKEN"));
+  EXPECT_THAT(status.out, Not(HasSubstr("More of one")));
+  EXPECT_THAT(Asked({"help"}).out, HasSubstr("More of one: headrace help COMMAND"));
+  EXPECT_THAT(Asked({"help", "log"}).out, HasSubstr("More of one: headrace help log COMMAND"));
+}
+
+TEST(Arguments, AFolderWithoutALogOrATableIsSaidSo) {
+  const std::string empty = ::testing::TempDir() + "headrace_no_log";
+  std::filesystem::create_directories(empty);
+  for (const char* part : {"inspect", "check"})
+    for (const std::string& folder : {empty, empty + "/nowhere"}) {
+      const Said said = Asked({"log", part, folder.c_str()});
+      EXPECT_THAT(said.err, HasSubstr("there is no log in this data folder\n"));
+      EXPECT_THAT(said.err, Not(HasSubstr("errno")));
+    }
+  const Said doctor = Asked({"doctor", empty.c_str()});
+  EXPECT_THAT(doctor.err, HasSubstr("there is no Delta table in this folder\n"));
+  EXPECT_THAT(doctor.err, HasSubstr("`headrace tables " + empty + "` lists"));
+  EXPECT_THAT(Asked({"doctor", (empty + "/nowhere").c_str()}).err,
+              HasSubstr("there is no such folder\n"));
 }
 
 TEST(Arguments, AComplaintIsOneJsonDocumentWhenAskedFor) {

@@ -2,8 +2,12 @@
 // change itself with its progress, and the way back.
 
 #include <fmt/core.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <chrono>
+#include <csignal>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -27,6 +31,7 @@ using nlohmann::ordered_json;
 using wiring::ChangeRequest;
 
 constexpr std::chrono::milliseconds kAskEvery{100};
+constexpr int kExitOnSignal = 128;  // and the signal's number
 
 // "now", or "now:card,user".
 Result<void> TakeFrom(const std::string& from, ChangeRequest& request) {
@@ -179,6 +184,32 @@ int Show(CommandContext& context, const std::string& text) {
   return plan->value("possible", true) ? 0 : base::RowOf(ErrorCode::kFailedPrecondition).exit_code;
 }
 
+// Ctrl-C and SIGTERM end the command and not the change: says so. One object a process, made before
+// any other thread, as those inherit what is blocked.
+class Interruption {
+ public:
+  explicit Interruption(std::FILE* err) : begun_(std::make_shared<std::atomic<bool>>(false)) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::thread([begun = begun_, err, signals] {
+      int signal = 0;
+      sigwait(&signals, &signal);
+      fmt::print(err, "\n{}: `headrace status` shows it\n",
+                 begun->load() ? "the change goes on in the engine"
+                               : "not known whether the engine has begun the change");
+      std::fflush(err);
+      _exit(kExitOnSignal + signal);
+    }).detach();
+  }
+  void Begun() { begun_->store(true); }
+
+ private:
+  std::shared_ptr<std::atomic<bool>> begun_;
+};
+
 ErrorCode CodeNamed(const std::string& name) {
   for (const base::ErrorCodeRow& row : base::ErrorCodes())
     if (row.name == name) return row.code;
@@ -207,11 +238,18 @@ Result<ordered_json> Await(CommandContext& context, HttpCalls& calls, const std:
   }
 }
 
-int Carry(CommandContext& context, HttpCalls& calls, const Result<std::string>& begun) {
+enum class Way : uint8_t { kOn, kBack };
+
+int Carry(CommandContext& context, HttpCalls& calls, Interruption& interruption, Way way,
+          const Result<std::string>& begun) {
   if (!begun) return ReportError(context, begun.error());
   const auto plan = Parsed(*begun);
   if (!plan) return ReportError(context, plan.error());
+  if (plan->value("changes", false)) interruption.Begun();
   if (!context.json()) PrintPlan(context.out, *plan);
+  if (!context.json() && way == Way::kBack)
+    fmt::print(context.out, "  back from definition {} to {}\n", Text(*plan, "from"),
+               Text(*plan, "to"));
   ordered_json result = {{"plan", *plan}};
   if (plan->value("changes", false)) {
     std::fflush(context.out);
@@ -221,10 +259,11 @@ int Carry(CommandContext& context, HttpCalls& calls, const Result<std::string>& 
     result["change"] = *change;
     if (!context.json())
       fmt::print(context.out, "cut over at epoch {} after {:.1f} s, {} of history{}\n",
-                 base::WithCommas(static_cast<uint64_t>(Number(*change, "cut_over_epoch"))),
+                 static_cast<uint64_t>(Number(*change, "cut_over_epoch")),
                  Number(*change, "seconds"),
                  base::Counted(static_cast<uint64_t>(Number(*change, "rows_done")), "row"),
-                 "      back: headrace rollback");
+                 way == Way::kOn ? "      back: headrace rollback"
+                                 : "      back again: headrace rollback");
   }
   if (context.json()) fmt::print(context.out, "{}\n", base::JsonText(result));
   return 0;
@@ -256,13 +295,17 @@ int RunApply(const ApplyOptions& options, CommandContext& context) {
   auto request = RequestOf(options.pipeline, options.from);
   if (!request) return ReportError(context, request.error());
   request->may_break = options.break_consumers;
+  Interruption interruption(context.err);
   HttpCalls calls(options.http);
-  return Carry(context, calls, calls.PostJson("/definition", ChangeRequestJson(*request)));
+  return Carry(context, calls, interruption, Way::kOn,
+               calls.PostJson("/definition", ChangeRequestJson(*request)));
 }
 
 int RunRollback(const RollbackOptions& options, CommandContext& context) {
+  Interruption interruption(context.err);
   HttpCalls calls(options.http);
-  return Carry(context, calls, calls.PostJson("/definition/rollback", "{}"));
+  return Carry(context, calls, interruption, Way::kBack,
+               calls.PostJson("/definition/rollback", "{}"));
 }
 
 }  // namespace headrace::app

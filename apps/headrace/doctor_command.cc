@@ -8,6 +8,7 @@
 
 #include "base/counts.h"
 #include "base/json_text.h"
+#include "base/next_step.h"
 #include "commands.h"
 #include "env/environment.h"
 #include "tables/delta/table_findings.h"
@@ -69,9 +70,8 @@ void Print(std::FILE* out, const std::string& folder, const TableSurvey& survey,
              wrong == 0   ? "WELL"
              : wrong == 1 ? "1 THING TO MEND"
                           : fmt::format("{} THINGS TO MEND", wrong),
-             base::WithCommas(static_cast<uint64_t>(survey.state.version)),
-             base::Counted(survey.files.rows, "row"), base::Counted(survey.files.files, "file"),
-             BytesText(survey.files.bytes));
+             survey.state.version, base::Counted(survey.files.rows, "row"),
+             base::Counted(survey.files.files, "file"), BytesText(survey.files.bytes));
   size_t number = 0;
   for (const Finding& finding : findings)
     if (finding.wrong) PrintWrong(out, ++number, finding);
@@ -80,17 +80,30 @@ void Print(std::FILE* out, const std::string& folder, const TableSurvey& survey,
     if (!finding.wrong) fmt::print(out, "   {:<16} {}\n", finding.name, finding.saw);
 }
 
+// The table's folder, resolved.
+base::Result<std::string> FolderOf(env::Files& files, const std::string& table) {
+  auto resolved = files.Resolve(table);
+  const bool absent = !resolved && resolved.error().code() == base::ErrorCode::kNotFound;
+  if (!resolved && !absent) return resolved;
+  if (!absent) {
+    HR_TRY(const bool is_table, files.Exists(*resolved + "/_delta_log"));
+    if (is_table) return resolved;
+  }
+  return base::Fail(
+      base::Error(base::ErrorCode::kNotFound,
+                  absent ? "there is no such folder" : "there is no Delta table in this folder")
+          .With("folder", table)
+          .With(base::kNextStep,
+                fmt::format("name a folder that has `_delta_log` in it; `headrace tables {}` "
+                            "lists those of an engine",
+                            absent ? "DATA" : table)));
+}
+
 }  // namespace
 
 int RunDoctor(const DoctorOptions& options, CommandContext& context) {
   const auto environment = env::MakeRealEnvironment();
-  const auto resolved = environment->files().Resolve(options.table);
-  if (!resolved && resolved.error().code() == base::ErrorCode::kNotFound)
-    return ReportError(
-        context, base::Error(base::ErrorCode::kNotFound,
-                             "there is no such folder: name that of a Delta table, which has "
-                             "`_delta_log` in it; `headrace tables DATA` lists those of an engine")
-                     .With("folder", options.table));
+  const auto resolved = FolderOf(environment->files(), options.table);
   if (!resolved) return ReportError(context, resolved.error());
   const std::string& folder = *resolved;  // whole, so that the commands work from anywhere
   const auto survey = tables::delta::SurveyTable(*environment, folder);

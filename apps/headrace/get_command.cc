@@ -129,9 +129,14 @@ void PrintAnswer(const CommandContext& context, const ordered_json& answer) {
 
 int RunGet(const GetOptions& options, CommandContext& context) {
   if (options.view.empty() == options.service.empty())
-    return ReportError(context, Error(ErrorCode::kInvalidInput,
-                                      "name a view or a feature, or a service with --service: one "
-                                      "of the two"));
+    return ReportError(
+        context,
+        Error(ErrorCode::kInvalidInput,
+              "name a view or a feature, or a service with --service: one of the two")
+            .With("usage", "headrace get VIEW KEY=VALUE, or headrace get --service NAME KEY=VALUE")
+            .With(base::kNextStep,
+                  "`headrace status` lists the views, `headrace help get` the "
+                  "options"));
   return WriteAnswer(context, Ask(options),
                      [&](const ordered_json& answer) { PrintAnswer(context, answer); });
 }

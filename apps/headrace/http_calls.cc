@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/json_text.h"
 #include "base/next_step.h"
@@ -50,10 +51,20 @@ std::string FeastMessage(const json& answer) {
   return listed ? TextAt(detail->front(), "msg") : std::string();
 }
 
+// Feast's sentence of an input that only the request knows, in our words.
+std::optional<Error> MissingInput(const std::string& message) {
+  constexpr std::string_view kBefore = "Required request data source features ['";
+  if (!message.starts_with(kBefore)) return std::nullopt;
+  const std::string rest = message.substr(kBefore.size());
+  const std::string name = rest.substr(0, rest.find('\''));
+  return Error(ErrorCode::kInvalidInput, fmt::format("missing request input `{}`", name))
+      .With(base::kNextStep, fmt::format("give it a value: {}=VALUE", name));
+}
+
 Error ErrorOf(const HttpResponse& response) {
   const json problem = json::parse(response.body, nullptr, /*allow_exceptions=*/false);
   if (const std::string message = FeastMessage(problem); !message.empty())
-    return {CodeOf("", response.status), message};
+    return MissingInput(message).value_or(Error(CodeOf("", response.status), message));
   if (response.body.starts_with("this port speaks TLS"))
     return Error(ErrorCode::kInvalidInput, "this port speaks TLS, and was spoken to without it")
         .With(base::kNextStep,

@@ -107,7 +107,7 @@ void PrintTotals(const CommandContext& context, const IngestOptions& options,
                   base::WithCommas(totals.accepted), base::WithCommas(totals.refused));
   if (totals.repeated > 0)
     line += fmt::format(" + {} in the log before", base::WithCommas(totals.repeated));
-  if (totals.epoch > 0) line += "   epoch " + base::WithCommas(totals.epoch);
+  if (totals.epoch > 0) line += fmt::format("   epoch {}", totals.epoch);
   fmt::print(context.out, "{}   {:.1f} s\n", line, seconds);
   if (totals.refused > 0) {
     fmt::print(context.out, "first refused: {}\nthey are kept: headrace deadletters {}\n",

@@ -10,6 +10,7 @@
 
 #include "base/counts.h"
 #include "base/json_text.h"
+#include "base/next_step.h"
 #include "clock_text.h"
 #include "columns/value.h"
 #include "commands.h"
@@ -27,6 +28,16 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kRowsShown = 10;
 
 std::string LogFolder(const std::string& data) { return data + "/log"; }
+
+// Whether there is a log to look at.
+base::Result<void> CheckLogFolder(env::Files& files, const std::string& data) {
+  HR_TRY(const bool there, files.Exists(LogFolder(data)));
+  if (there) return {};
+  return base::Fail(
+      base::Error(base::ErrorCode::kNotFound, "there is no log in this data folder")
+          .With("folder", data)
+          .With(base::kNextStep, "name the folder that `headrace serve --data` was given"));
+}
 
 std::string Dump(const ordered_json& json) { return base::JsonText(json); }
 
@@ -254,6 +265,8 @@ int InspectEpoch(const LogInspectOptions& options, EpochId wanted, CommandContex
 int RunLogInspect(const LogInspectOptions& options, CommandContext& context) {
   if (options.epoch) return InspectEpoch(options, EpochId{*options.epoch}, context);
   const auto environment = env::MakeRealEnvironment();
+  if (const auto there = CheckLogFolder(environment->files(), options.data); !there)
+    return ReportError(context, there.error());
   const auto survey = log::SurveyLog(*environment, LogFolder(options.data), ProgressTo(context));
   if (!survey) return ReportError(context, survey.error());
   const auto snapshots = SnapshotsOf(*environment, options.data);
@@ -267,6 +280,8 @@ int RunLogInspect(const LogInspectOptions& options, CommandContext& context) {
 
 int RunLogCheck(const LogCheckOptions& options, CommandContext& context) {
   const auto environment = env::MakeRealEnvironment();
+  if (const auto there = CheckLogFolder(environment->files(), options.data); !there)
+    return ReportError(context, there.error());
   const auto survey = log::SurveyLog(*environment, LogFolder(options.data), ProgressTo(context));
   if (!survey) return ReportError(context, survey.error());
   uint64_t bytes = 0;
@@ -302,6 +317,8 @@ int RunLogFork(const LogForkOptions& options, CommandContext& context) {
   const auto environment = env::MakeRealEnvironment();
   std::optional<EpochId> through;
   if (options.through) through = EpochId{*options.through};
+  if (const auto there = CheckLogFolder(environment->files(), options.data); !there)
+    return ReportError(context, there.error());
   const auto forked = log::ForkLog(*environment, LogFolder(options.data), LogFolder(options.to),
                                    through, ProgressTo(context));
   if (!forked) return ReportError(context, forked.error());

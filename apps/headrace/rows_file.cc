@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/next_step.h"
 #include "columns/arrow/arrow_bridge.h"
 #include "columns/value.h"
 
@@ -58,6 +59,12 @@ class NewRowsFile : public RowsFile {
   }
 
   Result<void> Begin(const std::shared_ptr<arrow::Schema>& schema) {
+    std::error_code ignored;
+    const auto folder = std::filesystem::path(path_).parent_path();
+    if (!folder.empty() && !std::filesystem::exists(folder, ignored))
+      return Fail(Error(ErrorCode::kNotFound, "the folder of the file is not there")
+                      .With("folder", folder.string())
+                      .With(base::kNextStep, "mkdir -p " + folder.string()));
     return Checked([&]() -> arrow::Status {
       ARROW_ASSIGN_OR_RAISE(out_, arrow::io::FileOutputStream::Open(temporary_));
       return OpenWriter(schema);

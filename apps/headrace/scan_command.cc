@@ -60,9 +60,9 @@ int RunScan(const ScanOptions& options, CommandContext& context) {
   fmt::print(options.output.empty() ? context.err : context.out,
              "{} as of epoch {}: {} from the table (version {}, up to epoch {}), {} from the "
              "log{}\n",
-             base::Counted(scanned->rows, "row"), base::WithCommas(summary.value("epoch", 0ULL)),
+             base::Counted(scanned->rows, "row"), summary.value("epoch", 0ULL),
              base::WithCommas(summary.value("rows_from_table", 0ULL)),
-             summary.value("table_version", -1LL), base::WithCommas(summary.value("marker", 0ULL)),
+             summary.value("table_version", -1LL), summary.value("marker", 0ULL),
              base::WithCommas(summary.value("rows_from_log", 0ULL)),
              options.output.empty() ? "" : ", in " + options.output);
   if (const uint64_t others = summary.value("files_of_others", 0ULL); others > 0)

@@ -8,6 +8,7 @@
 
 #include "base/counts.h"
 #include "base/json_text.h"
+#include "base/next_step.h"
 #include "base/time.h"
 #include "commands.h"
 #include "env/environment.h"
@@ -28,6 +29,7 @@ using tables::delta::TableSurvey;
 using tables::delta::VersionFacts;
 
 constexpr int64_t kUsPerSecond = 1'000'000;
+constexpr double kWholeFrom = 1000;     // bytes a row from which on tenths say nothing
 constexpr size_t kCostedCommits = 100;  // the newest, by which a table's cost is told
 // Of which the version is that of a plan, and no epoch whose rows are there
 // (tables/data_file_names.h).
@@ -94,14 +96,13 @@ ordered_json VersionsJson(const std::vector<VersionFacts>& versions) {
 
 void PrintVersions(std::FILE* out, const std::vector<VersionFacts>& versions) {
   for (const VersionFacts& each : versions)
-    fmt::print(out, "  {:>11} {}  {}{}  +{}, {}, {}{}\n", each.version,
-               base::FormatTimestamp(each.at), each.operation,
-               each.epoch ? fmt::format(", up to epoch {}", base::WithCommas(*each.epoch)) : "",
-               base::Counted(each.files_added, "file"), base::Counted(each.rows_added, "row"),
-               BytesText(each.bytes_added),
-               each.files_removed == 0
-                   ? ""
-                   : fmt::format(", -{}", base::Counted(each.files_removed, "file")));
+    fmt::print(
+        out, "  {:>11} {}  {}{}  +{}, {}, {}{}\n", each.version, base::FormatTimestamp(each.at),
+        each.operation, each.epoch ? fmt::format(", up to epoch {}", *each.epoch) : "",
+        base::Counted(each.files_added, "file"), base::Counted(each.rows_added, "row"),
+        BytesText(each.bytes_added),
+        each.files_removed == 0 ? ""
+                                : fmt::format(", -{}", base::Counted(each.files_removed, "file")));
 }
 
 // Per row; only of what says how old it was, of the latency.
@@ -124,14 +125,14 @@ ordered_json CostJson(const CommitCosts& costs) {
 void PrintCost(std::FILE* out, const CommitCosts& costs) {
   if (costs.commits == 0) return;
   const auto per_row = [&](uint64_t bytes) {
-    return static_cast<double>(bytes) / static_cast<double>(costs.rows);
+    const double each = static_cast<double>(bytes) / static_cast<double>(costs.rows);
+    return fmt::format("{:.{}f}", each, each < kWholeFrom ? 1 : 0);
   };
+  const uint64_t rows_a_file = costs.rows / std::max<uint64_t>(costs.files, 1);
   fmt::print(out,
-             "  cost        by the last {} with rows: {:.1f} bytes a row and {:.1f} of the "
-             "log, {:.0f} rows a file",
+             "  cost        by the last {} with rows: {} bytes a row and {} of the log, {} a file",
              base::Counted(costs.commits, "commit"), per_row(costs.data_bytes),
-             per_row(costs.log_bytes),
-             static_cast<double>(costs.rows) / static_cast<double>(costs.files));
+             per_row(costs.log_bytes), base::Counted(rows_a_file, "row"));
   if (costs.aged_rows > 0)
     fmt::print(out, "; durable to visible {:.2f} s on average, {:.2f} s at most",
                costs.age_mean_ms / 1000, costs.age_max_ms / 1000);
@@ -165,8 +166,7 @@ void Print(std::FILE* out, const NamedTable& table, const TableSurvey& survey, d
              survey.log.checkpoint ? std::to_string(*survey.log.checkpoint) : "none");
   for (const auto& [application, txn] : survey.state.transactions)
     if (!application.starts_with(kRewritings))
-      fmt::print(out, "  epochs      up to {} of {}\n",
-                 base::WithCommas(static_cast<uint64_t>(txn.version)), application);
+      fmt::print(out, "  epochs      up to {} of {}\n", txn.version, application);
   fmt::print(out, "  rows        {} in {}, {}, median {}\n", base::WithCommas(survey.files.rows),
              base::Counted(survey.files.files, "file"), BytesText(survey.files.bytes),
              BytesText(survey.files.median_bytes));
@@ -182,7 +182,9 @@ int RunTables(const TablesOptions& options, CommandContext& context) {
   if (options.folder.empty())
     return ReportError(context, base::Error(ErrorCode::kInvalidInput,
                                             "FOLDER is missing: name an engine's data folder, or "
-                                            "a table's"));
+                                            "a table's")
+                                    .With("usage", "headrace tables FOLDER")
+                                    .With(base::kNextStep, "headrace help tables"));
   const auto environment = env::MakeRealEnvironment();
   const auto tables = FindTables(environment->files(), options.folder);
   if (!tables) return ReportError(context, tables.error());

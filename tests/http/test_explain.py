@@ -36,6 +36,8 @@ views:
     precision: 5m
     features: {spend: sum(amount)}
   letters: {from: payments, by: card, over: [1h], features: {last: last(email)}}
+inputs: {cart: float64}
+on_request: {ratio: cart / card.spend_1h}
 tables: {payments: {commit: 1s}}
 """
 CONTRACT = """\
@@ -224,6 +226,14 @@ def test_features_of_an_earlier_epoch(payments: Explained) -> None:
         assert status == 422 and "the columns before it" in json.dumps(told), told
     got = payments.run("get", "card", "card=c=1", "--epoch", str(last), "--json")
     assert json.loads(got.stdout)["headrace"]["epoch"] == last
+
+
+def test_get_names_an_input_that_is_missing(payments: Explained) -> None:
+    got = payments.run("get", "ratio", "card=c=1")
+    assert got.returncode == 2 and "missing request input `cart`" in got.stderr, got
+    assert "next: give it a value: cart=VALUE" in got.stderr and "Required" not in got.stderr
+    assert payments.run("get", "ratio", "card=c=1", "cart=5").returncode == 0
+    assert "usage: headrace get" in payments.run("get").stderr
 
 
 def test_last_events(payments: Explained) -> None:

@@ -77,6 +77,8 @@ def test_versions_are_listed_the_newest_first(tmp_path: Path) -> None:
     )
     assert (newest["rows_added"], versions[1]["rows_added"]) == (500, 100)
     _, text = headrace("tables", table, "--versions", "3")
+    assert "there is 1 file, which every reader opens" in text
+    assert "1 of 1 file has bounds" in headrace("doctor", table)[1]
     assert "OPTIMIZE" in text and "-5 files" in text
     assert "versions" not in headrace("tables", table, "--json")[1]["tables"][0]
 

@@ -103,12 +103,15 @@ Finding LogGrowth(const TableSurvey& survey, const std::string& folder) {
 Finding Statistics(const TableSurvey& survey, const std::string& folder) {
   const FileFigures& files = survey.files;
   Finding finding{.name = "statistics"};
-  finding.saw = fmt::format("{} of {} have bounds", WithCommas(files.files - files.without_bounds),
-                            Counted(files.files, "file"));
+  const uint64_t bounded = files.files - files.without_bounds;
+  finding.saw = fmt::format("{} of {} {} bounds", WithCommas(bounded), Counted(files.files, "file"),
+                            bounded == 1 ? "has" : "have");
   finding.wrong = files.without_bounds > 0 || files.without_rows > 0;
   if (!finding.wrong) return finding;
-  finding.saw += fmt::format("; no filter leaves out the other {}; {} don't say their rows",
-                             WithCommas(files.without_bounds), WithCommas(files.without_rows));
+  finding.saw += fmt::format("; no filter leaves out the other {}; {} {} say {} rows",
+                             WithCommas(files.without_bounds), WithCommas(files.without_rows),
+                             files.without_rows == 1 ? "doesn't" : "don't",
+                             files.without_rows == 1 ? "its" : "their");
   finding.spark = "OPTIMIZE " + SparkTable(folder);
   finding.delta_rs = DeltaRs(folder, "optimize.compact()");
   finding.note =
@@ -222,6 +225,7 @@ std::string LayoutText(const Layout& layout, size_t most) {
   for (const ColumnLayout& each : layout.columns) {
     if (IsAdded(each.column)) continue;
     if (shown++ == most) break;
+    if (layout.files == 1) return "there is 1 file, which every reader opens";
     const double share = 100 * each.files_opened / static_cast<double>(layout.files);
     text += text.empty()
                 ? fmt::format("one value of {} opens {:.1f} of {} ({:.0f} %)", each.column,

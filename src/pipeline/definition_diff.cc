@@ -254,11 +254,11 @@ std::vector<BrokenConsumer> BrokenBy(const PipelineDefinition& before,
         continue;
       }
       if (same->type != type)
-        consumer.retyped.push_back(fmt::format("{}: {}, was {}", name,
-                                               columns::NameOf(same->type), columns::NameOf(type)));
+        consumer.retyped.push_back(fmt::format("{}: {}, was {}", name, columns::NameOf(same->type),
+                                               columns::NameOf(type)));
       if (same->answered.shown != answered.shown)
-        consumer.renamed.push_back(fmt::format("{}: answered as {}, was {}", name,
-                                               same->answered.shown, answered.shown));
+        consumer.renamed.push_back(
+            fmt::format("{}: answered as {}, was {}", name, same->answered.shown, answered.shown));
     }
     if (!consumer.missing.empty() || !consumer.retyped.empty() || !consumer.renamed.empty())
       broken.push_back(std::move(consumer));

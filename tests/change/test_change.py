@@ -160,8 +160,9 @@ def test_changed_under_reads_killed_and_changed_again(tmp_path: Path) -> None:
         assert engine.wide() == wide
 
         # SIGKILL while it builds: the next start begins it again by itself, and says so.
-        (tmp_path / "wider.yaml").write_text(PIPELINE.format(over="[1h, 7d, 30d]"))
-        command = [BINARY, "apply", tmp_path / "wider.yaml", "--http", f"127.0.0.1:{engine.http}"]
+        wider = tmp_path / "wider.yaml"
+        wider.write_text(PIPELINE.format(over="[1h, 7d, 30d]"))
+        command = [str(BINARY), "apply", str(wider), "--http", f"127.0.0.1:{engine.http}"]
         applying = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         while engine.state() != "building":
             assert applying.poll() is None

@@ -237,6 +237,7 @@ TEST_F(RespServerTest, WhatIsKeptIsBoundedAndCharged) {
     Send(*stream, command + "\r\n");
     EXPECT_EQ(Read(*stream, answer.size()), answer);
   };
+  ask("echo a", "$1\r\na\r\n");  // from here on the connection itself is charged
   const uint64_t before = budget_.used_bytes();
   ask("keep " + std::string(15'000, 'x'), "+kept\r\n");
   ask("keep a", "+kept\r\n");

@@ -13,9 +13,14 @@ import pytest
 from engine_process import BINARY, ROOT, EngineProcess, serving_files
 
 PAGE = ROOT / "docs/how-to/first-pipeline.md"
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 PAYLOADS = "import json, sys; [print(row['payload']) for row in json.load(sys.stdin)]"
 
 REDIS_CLI = shutil.which("redis-cli") is not None
+
+
+def blocks_of(language: str) -> list[str]:
+    return [text for of, text in BLOCK.findall(PAGE.read_text()) if of == language]
 
 
 def commands(engine: EngineProcess) -> list[str]:
@@ -27,7 +32,7 @@ def commands(engine: EngineProcess) -> list[str]:
         (r"redis-cli ", f"redis-cli -p {engine.ports['resp']} " if REDIS_CLI else "# "),
         (r"jq -r '.*?'", f'{sys.executable} -c "{PAYLOADS}"'),
     )
-    blocks = re.findall(r"^```\n(.*?)^```", PAGE.read_text(), re.M | re.S)
+    blocks = blocks_of("")
     assert len(blocks) == 5 and "headrace serve" in blocks[0]
     for pattern, text in changes:
         blocks = [re.sub(pattern, text, block) for block in blocks]
@@ -36,8 +41,7 @@ def commands(engine: EngineProcess) -> list[str]:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the page's commands need curl")
 def test_the_page_runs(tmp_path: Path) -> None:
-    yaml = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.M | re.S)
-    contract, pipeline = yaml
+    contract, pipeline = blocks_of("yaml")
     files = {"orders.yaml": contract, "shop.yaml": pipeline, "pipeline.yaml": pipeline}
     with serving_files(tmp_path, files) as engine:
         first, push, refused, again = commands(engine)

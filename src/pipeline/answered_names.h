@@ -9,8 +9,8 @@
 namespace headrace::pipeline {
 
 struct AnsweredName {
-  std::string
-      full;  // the alias, "origin__mean_delay_6h", or the bare name of an on-request feature
+  // The alias, "origin__mean_delay_6h", or the bare name of an on-request feature.
+  std::string full;
   std::string shown;      // the alias, "mean_delay_6h", or `full`
   bool gave_way = false;  // `shown` is `full`: something else in the answer has the short name
 };

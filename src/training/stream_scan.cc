@@ -11,9 +11,11 @@
 
 #include "columns/conform.h"
 #include "columns/numbered_batches.h"
+#include "log/sequencer.h"
 #include "pipeline/streams/as_of_table.h"
 #include "pipeline/streams/first_rows.h"
 #include "pipeline/streams/interval_table.h"
+#include "pipeline/streams/unnest.h"
 
 namespace headrace::training {
 namespace {
@@ -115,10 +117,12 @@ class DerivedScan {
     if (derivation_.interval)
       return WithinTime(std::move(needed), std::move(joined), fields, visit);
     ScannedRows of_versions;
+    bool by_epoch = derivation_.unnest.has_value();
     if (derivation_.as_of) {
       needed.insert(derivation_.as_of->key.begin(), derivation_.as_of->key.end());
       HR_TRY(of_versions, ReadVersions(std::move(joined)));
       events_.emplace(JoiningOf(derivation_.source, Joining::Side::kEvents));
+      by_epoch |= versions_->MayFill(EpochRowsMax());
     }
     const tables::VisitRows make = [&](const PositionedRows& rows) -> Result<void> {
       PositionedRows derived = Make(rows, fields);
@@ -126,7 +130,7 @@ class DerivedScan {
       return visit(derived);
     };
     ScannedRows scanned;
-    if (derivation_.unnest) {
+    if (by_epoch) {
       HR_TRY(scanned, ByEpoch(needed, make));
     } else {
       HR_TRY(scanned, ScanStream(history_, definition_, derivation_.source,
@@ -136,8 +140,14 @@ class DerivedScan {
     return scanned;
   }
 
-  // The source's rows by whole epochs, in their order: several rows are made of one, and their
-  // numbers are those among their epoch's.
+  // Of the source's rows.
+  uint64_t EpochRowsMax() const {
+    return definition_.KeepsPositions(derivation_.source) ? log::LogOptions().epoch_rows_max
+                                                          : pipeline::kUnnestedRowsMax;
+  }
+
+  // The source's rows by whole epochs, in their order: an epoch has one room for texts, and where
+  // several rows are made of one their numbers are those among their epoch's.
   Result<ScannedRows> ByEpoch(const std::set<size_t>& fields, const tables::VisitRows& visit) {
     Ordered ordered;
     HR_TRY(const ScannedRows scanned, ReadOrdered(derivation_.source, fields, ordered));

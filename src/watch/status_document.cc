@@ -206,6 +206,7 @@ Json DerivedStreamsJson(const StatusFigures& figures) {
                        {"unmatched", stream.counts.as_of.unmatched},
                        {"null_keys", stream.counts.as_of.null_keys},
                        {"version_null_keys", stream.counts.as_of.version_null_keys},
+                       {"without_texts", stream.counts.as_of.without_texts},
                        {"keys", stream.kept.keys},
                        {"versions", stream.kept.rows},
                        {"bytes", stream.kept.bytes}};

@@ -160,12 +160,18 @@ struct AsOfTable::Keys {
   }
 };
 
-AsOfTable::AsOfTable(const Derivation& derivation, const columns::Schema& dimension)
+AsOfTable::AsOfTable(const Derivation& derivation, const columns::Schema& dimension,
+                     uint64_t text_max)
     : join_(*derivation.as_of),
       input_(derivation.input),
       layout_(dimension, join_.fields),
       wanted_(WantedColumns(derivation)),
-      keys_(std::make_unique<Keys>()) {}
+      text_max_(text_max),
+      keys_(std::make_unique<Keys>()) {
+  const size_t own = input_->size() - join_.fields.size();
+  for (const size_t field : WantedTexts(derivation))
+    if (field >= own) texts_.push_back(field - own);
+}
 
 AsOfTable::~AsOfTable() = default;
 
@@ -190,6 +196,7 @@ void AsOfTable::Insert(const JoiningRows& versions, AsOfCounts& counts) {
 
 void AsOfTable::Put(Key& key, Version version) {
   const uint64_t bytes = sizeof(Version) + version.values.size();
+  longest_text_ = std::max(longest_text_, layout_.TextBytes(version.values, texts_));
   if (!key.versions.Insert(std::move(version))) return;
   bytes_ += bytes;
   ++versions_;
@@ -220,40 +227,67 @@ const AsOfTable::Version* AsOfTable::Find(std::string_view key, int64_t time, ba
 
 DerivedRows AsOfTable::Join(const JoiningRows& events, AsOfCounts& counts) const {
   if (events.rows.rows() == 0) return {};  // such a batch may have no columns
+  std::vector<Match> matches = Matches(events, counts);
   std::vector<uint32_t> from;
-  std::vector<const Version*> found;
-  columns::KeyBytes bytes;
-  for (uint32_t row = 0; row < events.rows.rows(); ++row) {
-    const Version* version = nullptr;
-    if (AnyNull(events.rows, join_.key, row)) {
-      ++counts.null_keys;
-    } else {
-      columns::KeyOfRow(events.rows, join_.key, row, bytes);
-      const int64_t known_at =
-          events.known_at.empty() ? kKnowsAll : std::max(events.times[row], events.known_at[row]);
-      version = Find(bytes, events.times[row], events.positions[row].epoch(), known_at);
-      ++(version != nullptr ? counts.matched : counts.unmatched);
-    }
-    if (version == nullptr && join_.kind == JoinKind::kInner) continue;
-    from.push_back(row);
-    found.push_back(version);
-  }
-  const ColumnBatch kept = from.size() == events.rows.rows() ? events.rows : events.rows.Take(from);
+  for (uint32_t row = 0; row < matches.size(); ++row)
+    if (matches[row].version != nullptr || join_.kind == JoinKind::kLeft) from.push_back(row);
+  const bool all = from.size() == matches.size();
+  if (!all) std::erase_if(matches, [](const Match& match) { return match.version == nullptr; });
+  const ColumnBatch kept = all ? events.rows : events.rows.Take(from);
   std::vector<Column> columns = kept.columns();
   const size_t own = columns.size();
   for (size_t i = 0; i < join_.fields.size(); ++i)
-    columns.push_back(wanted_[own + i] ? JoinedColumn(i, found)
-                                       : columns::AllNullColumn(layout_.type(i), found.size()));
+    columns.push_back(wanted_[own + i] ? JoinedColumn(i, matches)
+                                       : columns::AllNullColumn(layout_.type(i), matches.size()));
   return {ColumnBatch(input_, from.size(), std::move(columns)), std::move(from)};
 }
 
-Column AsOfTable::JoinedColumn(size_t field, std::span<const Version* const> found) const {
+std::vector<AsOfTable::Match> AsOfTable::Matches(const JoiningRows& events,
+                                                 AsOfCounts& counts) const {
+  std::vector<Match> matches(events.rows.rows());
+  columns::KeyBytes bytes;
+  for (size_t row = 0; row < matches.size(); ++row) {
+    if (AnyNull(events.rows, join_.key, row)) {
+      ++counts.null_keys;
+      continue;
+    }
+    columns::KeyOfRow(events.rows, join_.key, row, bytes);
+    const int64_t known_at =
+        events.known_at.empty() ? kKnowsAll : std::max(events.times[row], events.known_at[row]);
+    matches[row].version = Find(bytes, events.times[row], events.positions[row].epoch(), known_at);
+    ++(matches[row].version != nullptr ? counts.matched : counts.unmatched);
+  }
+  if (MayFill(matches.size())) MakeRoom(events, matches, counts);
+  return matches;
+}
+
+void AsOfTable::MakeRoom(const JoiningRows& events, std::span<Match> matches,
+                         AsOfCounts& counts) const {
+  base::EpochId epoch;
+  uint64_t room = text_max_;
+  for (size_t row = 0; row < matches.size(); ++row) {
+    if (events.positions[row].epoch() != std::exchange(epoch, events.positions[row].epoch()))
+      room = text_max_;
+    if (matches[row].version == nullptr) continue;
+    const uint64_t text = layout_.TextBytes(matches[row].version->values, texts_);
+    matches[row].with_texts = text <= room;
+    if (text <= room) {
+      room -= text;
+    } else {
+      room = 0;
+      ++counts.without_texts;
+    }
+  }
+}
+
+Column AsOfTable::JoinedColumn(size_t field, std::span<const Match> matches) const {
   columns::ColumnBuilder builder(layout_.type(field));
-  for (const Version* version : found) {
-    if (version == nullptr) {
+  const bool is_text = columns::IsVariable(layout_.type(field));
+  for (const Match& match : matches) {
+    if (match.version == nullptr || (is_text && !match.with_texts)) {
       builder.AppendNull();
     } else {
-      layout_.AppendTo(builder, version->values, field);
+      layout_.AppendTo(builder, match.version->values, field);
     }
   }
   return builder.Finish();

@@ -34,16 +34,26 @@ namespace headrace::pipeline {
 // One thread at a time.
 class AsOfTable {
  public:
-  // `derivation` outlives it, and has such a join.
-  AsOfTable(const Derivation& derivation, const columns::Schema& dimension);
+  // Bytes of text that an epoch's events get from their versions, in the columns that anybody
+  // wants. An event whose version's texts have no room gets NULL for them, and its other columns;
+  // so do those behind it in the epoch.
+  static constexpr uint64_t kTextMax = uint64_t{1} << 29;
+
+  // `derivation` outlives it, and has such a join. `text_max` is kTextMax but in tests.
+  AsOfTable(const Derivation& derivation, const columns::Schema& dimension,
+            uint64_t text_max = kTextMax);
   ~AsOfTable();
   AsOfTable(const AsOfTable&) = delete;
 
   // Versions, in any order; one that is there already (a replay) is passed over, as is one with a
   // NULL in its key, which is counted.
   void Insert(const JoiningRows& versions, AsOfCounts& counts);
-  // The events with the columns of their versions; those that nobody wants are NULL.
+  // The events with the columns of their versions; those that nobody wants are NULL. An epoch's
+  // events come in one go, in their order, where MayFill.
   DerivedRows Join(const JoiningRows& events, AsOfCounts& counts) const;
+
+  // Whether an epoch of so many events may have no room for a text, with the versions so far.
+  bool MayFill(uint64_t events) const { return longest_text_ > text_max_ / events; }
 
   // No event before `watermark` comes any more.
   void SetWatermark(base::Timestamp watermark) { watermark_ = std::max(watermark_, watermark); }
@@ -69,6 +79,11 @@ class AsOfTable {
     int64_t known_at;
     std::string values;  // as the layout stores them
   };
+  // What an event gets.
+  struct Match {
+    const Version* version = nullptr;
+    bool with_texts = true;
+  };
   class Versions;
   struct Key;
   struct Keys;
@@ -76,12 +91,17 @@ class AsOfTable {
   void DropHidden(Key& key);
   const Version* Find(std::string_view key, int64_t time, base::EpochId epoch,
                       int64_t known_at) const;
-  columns::Column JoinedColumn(size_t field, std::span<const Version* const> found) const;
+  std::vector<Match> Matches(const JoiningRows& events, AsOfCounts& counts) const;
+  void MakeRoom(const JoiningRows& events, std::span<Match> matches, AsOfCounts& counts) const;
+  columns::Column JoinedColumn(size_t field, std::span<const Match> matches) const;
 
   const AsOfJoin& join_;
   const columns::SchemaRef& input_;
   const StoredRowLayout layout_;    // of the joined fields
   const std::vector<bool> wanted_;  // of `input_`
+  std::vector<size_t> texts_;       // those of them that are joined, by number in the layout
+  const uint64_t text_max_;
+  uint64_t longest_text_ = 0;  // of a version, in `texts_`
   std::unique_ptr<Keys> keys_;
   base::Timestamp watermark_ = base::Timestamp::Min();
   uint64_t versions_ = 0;

@@ -54,6 +54,19 @@ ColumnBatch Widened(const Derivation& derivation, const ColumnBatch& input,
   return {derivation.wide, input.rows(), std::move(columns)};
 }
 
+// The texts of `input` whose lengths decide what of `needed` an epoch has room for: elements,
+// pairs, texts of versions.
+std::vector<size_t> DecidingTexts(const Derivation& derivation, const std::set<size_t>& needed) {
+  std::vector<size_t> texts = WantedTexts(derivation);
+  if (derivation.unnest || derivation.interval) return texts;
+  if (!derivation.as_of) return {};
+  const size_t own = derivation.input->size() - derivation.as_of->fields.size();
+  std::erase_if(texts, [&](size_t field) { return field < own; });
+  const bool is_any_needed =
+      std::ranges::any_of(texts, [&](size_t field) { return needed.contains(field); });
+  return is_any_needed ? texts : std::vector<size_t>();
+}
+
 }  // namespace
 
 DerivationCounts CountsOf(const Derivation& derivation) {
@@ -123,9 +136,7 @@ std::vector<size_t> InputFieldsOf(const Derivation& derivation, const std::vecto
     needed.insert(derivation.unnest->list);
     needed.erase(derivation.input->size());  // the ordinal
   }
-  // How long they are decides which elements and pairs an epoch has room for.
-  if (derivation.unnest || derivation.interval)
-    for (const size_t field : WantedTexts(derivation)) needed.insert(field);
+  for (const size_t field : DecidingTexts(derivation, needed)) needed.insert(field);
   return {needed.begin(), needed.end()};
 }
 

@@ -101,6 +101,7 @@ struct AsOfCounts {
   uint64_t unmatched = 0;          // no version of the key was valid, or known
   uint64_t null_keys = 0;          // a NULL in the key matches nothing
   uint64_t version_null_keys = 0;  // of the dimension's rows, which are no versions then
+  uint64_t without_texts = 0;      // of `matched`: NULL for them, as the epoch had no room
   bool operator==(const AsOfCounts&) const = default;
 };
 

@@ -310,7 +310,8 @@ std::vector<DerivedStreamStatus> DerivedStreams::status() const {
 // Parts: u8 2, text identity, AsOfTable's bytes; u8 3, text identity, u32 PartNumber,
 // IntervalTable's bytes; u8 4, text identity, u32 PartNumber, FirstRows' bytes; at the end u8 1,
 // u32 streams, per stream counts, then u32 streams with an unnest, per stream text identity and its
-// counts, u64 each in their order.
+// counts, u64 each in their order, then u32 streams with a dimension, per stream text identity and
+// u64 events without texts.
 bool DerivedStreams::Encode(Cursor& cursor, base::EpochId epoch, size_t bytes,
                             std::vector<uint8_t>& out) const {
   columns::ByteWriter writer(out);
@@ -343,6 +344,7 @@ bool DerivedStreams::Encode(Cursor& cursor, base::EpochId epoch, size_t bytes,
   writer.U32(static_cast<uint32_t>(streams_.size()));
   for (const Stream& stream : streams_) EncodeCounts(stream, writer);
   EncodeUnnestCounts(writer);
+  EncodeWithoutTexts(writer);
   return true;
 }
 
@@ -383,6 +385,7 @@ base::Result<void> DerivedStreams::Restore(columns::ByteReader& in, base::EpochI
     HR_TRY(const uint32_t streams, in.U32());
     for (uint32_t i = 0; i < streams; ++i) HR_TRY_VOID(RestoreCounts(in));
     HR_TRY_VOID(RestoreUnnestCounts(in));
+    HR_TRY_VOID(RestoreWithoutTexts(in));
     SettleCharges();
     return {};
   }
@@ -517,6 +520,28 @@ base::Result<void> DerivedStreams::RestoreUnnestCounts(columns::ByteReader& in) 
     HR_TRY(counts.not_lists, in.U64());
     HR_TRY(counts.left_out, in.U64());
     if (Stream* stream = Identified(identity)) stream->counts.rows.unnest = counts;
+  }
+  return {};
+}
+
+void DerivedStreams::EncodeWithoutTexts(columns::ByteWriter& out) const {
+  const auto has_versions = [](const Stream& stream) { return stream.versions != nullptr; };
+  out.U32(static_cast<uint32_t>(std::ranges::count_if(streams_, has_versions)));
+  for (const Stream& stream : streams_) {
+    if (!has_versions(stream)) continue;
+    out.Text(stream.identity);
+    out.U64(stream.counts.as_of.without_texts);
+  }
+}
+
+// After RestoreUnnestCounts. Captures of before texts had a limit end there.
+base::Result<void> DerivedStreams::RestoreWithoutTexts(columns::ByteReader& in) {
+  if (in.remaining() == 0) return {};
+  HR_TRY(const uint32_t streams, in.U32());
+  for (uint32_t i = 0; i < streams; ++i) {
+    HR_TRY(const std::string_view identity, in.Text());
+    HR_TRY(const uint64_t without_texts, in.U64());
+    if (Stream* stream = Identified(identity)) stream->counts.as_of.without_texts = without_texts;
   }
   return {};
 }

@@ -151,6 +151,8 @@ class DerivedStreams {
   base::Result<void> RestoreCounts(columns::ByteReader& in);
   void EncodeUnnestCounts(columns::ByteWriter& out) const;
   base::Result<void> RestoreUnnestCounts(columns::ByteReader& in);
+  void EncodeWithoutTexts(columns::ByteWriter& out) const;
+  base::Result<void> RestoreWithoutTexts(columns::ByteReader& in);
   Stream* Identified(std::string_view identity);
 
   const PipelineDefinition& definition_;

@@ -145,6 +145,23 @@ TEST_F(AsOfTableTest, EachEventFindsItsVersionAmongThousands) {
 }
 
 // Those that the watermark hides go, and only those.
+// An epoch's room is its own; what has no text needs none.
+TEST_F(AsOfTableTest, AnEpochHasRoomForSoMuchText) {
+  const size_t text = std::to_string(columns::Position::Of({1}, 0).packed).size();
+  AsOfTable table(derivation_, *pipeline_->streams[1].schema(), 3 * text + 1);
+  Insert(table, 1, {100});
+  EXPECT_TRUE(table.MayFill(4));
+  EXPECT_FALSE(table.MayFill(3));
+  const std::string country = Naive(1, 100, 0);
+  const std::vector<std::string> has = {country, country, country, "", ""};
+  EXPECT_EQ(Join(table, 2, {100, 50, 100, 100, 100}),
+            (std::vector<std::string>{country, "", country, country, ""}));
+  EXPECT_EQ(counts_.without_texts, 1U);
+  EXPECT_EQ(Join(table, 3, {100, 100, 100, 101, 102}), has);
+  EXPECT_EQ(counts_.without_texts, 3U);
+  EXPECT_EQ(counts_.matched, 9U);
+}
+
 TEST_F(AsOfTableTest, HiddenVersionsGoAmongThousands) {
   std::mt19937_64 random(5);
   AsOfTable table(derivation_, *pipeline_->streams[1].schema());

@@ -192,6 +192,11 @@ void Arguments::Impl::AddServe() {
   AddListenAddress(command, "--flight", "Where to listen for Arrow Flight, likewise", serve.flight);
   AddListenAddress(command, "--resp", "Where to listen for clients of Redis, likewise", serve.resp);
   command.add_flag("--no-resp", serve.no_resp, "Do not listen for clients of Redis");
+  command
+      .add_option("--io-threads", serve.io_threads,
+                  "Threads that take and answer requests over HTTP and of clients of Redis")
+      ->type_name("N")
+      ->check(CLI::Range(1, 64).description(""));
   AddDuration(command, "--busy-poll",
               "Threads that take and answer requests look out for more for so long before they "
               "sleep (100us, 1ms): answers come sooner, and they take a core each while there is "

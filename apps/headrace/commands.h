@@ -67,6 +67,7 @@ struct ServeOptions {
   Address flight{.port = kDefaultFlightPort};
   Address resp{.port = kDefaultRespPort};
   bool no_resp = false;
+  size_t io_threads = 1;
   std::chrono::microseconds busy_poll{0};  // 0: off
   std::string ready_file;
   std::string answers;

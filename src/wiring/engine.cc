@@ -93,7 +93,7 @@ class RunningEngine final : public Engine {
   explicit RunningEngine(EngineOptions options)
       : options_(std::move(options)),
         environment_(env::MakeRealEnvironment()),
-        network_(env::MakeRealNetwork(environment_->clock())),
+        network_(env::MakeRealNetwork(environment_->clock(), options_.io_threads)),
         progress_(environment_->clock()),
         starting_gate_(progress_) {}
 

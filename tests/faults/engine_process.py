@@ -131,11 +131,13 @@ class EngineProcess:
 
 
 @contextlib.contextmanager
-def serving_files(folder: Path, files: dict[str, str]) -> Iterator[EngineProcess]:
+def serving_files(
+    folder: Path, files: dict[str, str], options: tuple[str, ...] = ()
+) -> Iterator[EngineProcess]:
     """An engine over a pipeline file and its contracts, which are put into the folder first."""
     for name, text in files.items():
         (folder / name).write_text(text)
-    process = EngineProcess(folder, folder / "data")
+    process = EngineProcess(folder, folder / "data", options=options)
     try:
         assert process.wait_ready(), process.printed()
         yield process

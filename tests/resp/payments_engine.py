@@ -52,8 +52,9 @@ schema:
 """
 
 
-def serving(folder: Path) -> AbstractContextManager[EngineProcess]:
-    return serving_files(folder, {"pipeline.yaml": PIPELINE, "payments.yaml": CONTRACT})
+def serving(folder: Path, *options: str) -> AbstractContextManager[EngineProcess]:
+    files = {"pipeline.yaml": PIPELINE, "payments.yaml": CONTRACT}
+    return serving_files(folder, files, options)
 
 
 def change(engine: EngineProcess, pipeline: str = PIPELINE, contract: str = CONTRACT) -> None:

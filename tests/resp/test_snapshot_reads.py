@@ -1,7 +1,8 @@
 """Millions of reads beside writes: none is torn, none goes back, none is older than its token.
 
 Each batch adds a payment to every card, and a payment counts in two views. So in one snapshot all
-cards have the same count in both views, whatever the epoch. HEADRACE_TEST_LONG=1 asks for ten
+cards have the same count in both views, whatever the epoch. Each reader's connection is on an I/O
+thread of its own. HEADRACE_TEST_LONG=1 asks for ten
 million; -s prints the figures.
 """
 
@@ -34,7 +35,7 @@ REVOKED = b"-TRYAGAIN"
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
     folder: Path = tmp_path_factory.mktemp("snapshots")
-    with serving(folder) as process:
+    with serving(folder, "--io-threads", "2") as process:
         yield process
 
 

@@ -6,14 +6,11 @@
 
 namespace headrace::app {
 
-training::EnginePauses::Said SayPauses(const CommandContext& context) {
-  return [err = context.err](const std::string& why) {
-    if (why.empty()) {
-      fmt::print(err, "going on\n");
-    } else {
-      fmt::print(err, "waiting for the engine, whose answers come first: {}\n", why);
-    }
-    std::fflush(err);
+training::EnginePauses::Said SayPauses(WorkNotice& notice) {
+  return [&notice](const std::string& why) {
+    notice.Say(why.empty()
+                   ? "going on"
+                   : fmt::format("waiting for the engine, whose answers come first: {}", why));
   };
 }
 

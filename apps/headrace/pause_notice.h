@@ -4,11 +4,12 @@
 #include "commands.h"
 #include "env/environment.h"
 #include "training/engine_pauses.h"
+#include "work_notice.h"
 
 namespace headrace::app {
 
-// Prints to `context.err`, which outlives the pauses.
-training::EnginePauses::Said SayPauses(const CommandContext& context);
+// By `notice`, which outlives the pauses.
+training::EnginePauses::Said SayPauses(WorkNotice& notice);
 // Seconds that this process's work waited, all its threads together.
 double WaitedSeconds(env::Environment& environment);
 // A line about that, when it waited at all.

@@ -20,7 +20,7 @@ double Seconds(base::Duration d) { return std::chrono::duration<double>(d).count
 
 void PrintJson(const CommandContext& context, const TrainOptions& options,
                const training::TrainReport& report, double waited_s) {
-  const training::ScannedRows& scanned = report.scanned;
+  const training::ScannedRows::OfStream scanned = report.scanned.total();
   const nlohmann::ordered_json json = {{"rows", report.rows},
                                        {"features", report.features},
                                        {"known", report.assumed ? "assumed" : "observed"},
@@ -31,8 +31,8 @@ void PrintJson(const CommandContext& context, const TrainOptions& options,
                                        {"files_of_others", scanned.files_of_others},
                                        {"labels_without_own_row", report.without_own_row},
                                        {"max_lag_not_applied", report.max_lag.has_value()},
-                                       {"table_version", scanned.table_version},
-                                       {"through_epoch", scanned.through.value},
+                                       {"table_version", report.scanned.table_version},
+                                       {"through_epoch", report.scanned.through.value},
                                        {"seconds",
                                         {{"read", Seconds(report.read)},
                                          {"prepare", Seconds(report.prepare)},
@@ -44,23 +44,23 @@ void PrintJson(const CommandContext& context, const TrainOptions& options,
 
 void PrintText(const CommandContext& context, const TrainOptions& options,
                const training::TrainReport& report) {
+  const training::ScannedRows::OfStream scanned = report.scanned.total();
   const base::Duration all = report.read + report.prepare + report.answer + report.write;
   fmt::print(context.out, "{} with {} each, in {:.1f} s: {}\n", base::Counted(report.rows, "label"),
              base::Counted(report.features, "feature"), Seconds(all), options.output);
   fmt::print(context.out, "  from    {} of the table, {} of the log after it, up to epoch {}\n",
-             base::Counted(report.scanned.from_table, "row"),
-             base::WithCommas(report.scanned.from_log),
-             base::WithCommas(report.scanned.through.value));
+             base::Counted(scanned.from_table, "row"), base::WithCommas(scanned.from_log),
+             report.scanned.through.value);
   fmt::print(context.out, "  known   {}\n",
              report.assumed
                  ? "assumed: the rows say when they arrived, or their event time stands for it"
                  : "observed: from when each epoch became visible");
-  if (report.scanned.of_unknown_time > 0)
+  if (scanned.of_unknown_time > 0)
     fmt::print(context.out,
                "  not in  {}: the log does not tell yet when they became visible (an engine that "
                "runs, or is stopped, has it told within a second or two)\n",
-               base::Counted(report.scanned.of_unknown_time, "row"));
-  if (const uint64_t others = report.scanned.files_of_others; others > 0)
+               base::Counted(scanned.of_unknown_time, "row"));
+  if (const uint64_t others = scanned.files_of_others; others > 0)
     fmt::print(context.out,
                "  not in  {} that other writers appended to the table: no history of the log\n",
                base::Counted(others, "data file"));
@@ -90,8 +90,13 @@ int RunTrain(const TrainOptions& options, CommandContext& context) {
   if (!options.exclude_column.empty()) train.exclude_column = options.exclude_column;
   if (!options.epoch_column.empty()) train.epoch_column = options.epoch_column;
   train.output = options.output;
-  const training::EnginePauses pauses(*environment, options.data, SayPauses(context));
-  const auto report = training::Train(*environment, train);
+  training::WorkProgress progress;
+  train.progress = &progress;
+  const auto report = [&] {
+    WorkNotice notice(context.err, progress);
+    const training::EnginePauses pauses(*environment, options.data, SayPauses(notice));
+    return training::Train(*environment, train);
+  }();
   if (!report) return ReportError(context, report.error());
   if (context.json()) {
     PrintJson(context, options, *report, WaitedSeconds(*environment));

@@ -53,6 +53,7 @@ ordered_json DifferenceJson(const Difference& difference) {
 }
 
 void PrintJson(const CommandContext& context, const VerifyReport& report, double waited_s) {
+  const training::ScannedRows::OfStream scanned = report.scanned.total();
   ordered_json json = {{"checked", report.checked},
                        {"values", report.values},
                        {"mismatches", report.mismatches},
@@ -60,9 +61,9 @@ void PrintJson(const CommandContext& context, const VerifyReport& report, double
                        {"damaged", report.damaged},
                        {"provisional", report.provisional},
                        {"other_log", report.other_log},
-                       {"rows_from_table", report.scanned.from_table},
-                       {"rows_from_log", report.scanned.from_log},
-                       {"files_of_others", report.scanned.files_of_others},
+                       {"rows_from_table", scanned.from_table},
+                       {"rows_from_log", scanned.from_log},
+                       {"files_of_others", scanned.files_of_others},
                        {"table_version", report.scanned.table_version},
                        {"seconds", Seconds(report.took)},
                        {"waited_s", waited_s},
@@ -83,6 +84,7 @@ void PrintDifference(const CommandContext& context, const Difference& difference
 }
 
 void PrintText(const CommandContext& context, const VerifyReport& report) {
+  const training::ScannedRows::OfStream scanned = report.scanned.total();
   fmt::print(context.out, "{}, {}: {}, in {:.1f} s\n", base::Counted(report.checked, "answer"),
              base::Counted(report.values, "value"),
              report.checked == 0      ? "nothing was verified"
@@ -91,9 +93,8 @@ void PrintText(const CommandContext& context, const VerifyReport& report) {
                                       : base::Counted(report.mismatches, "answer") + " differ",
              Seconds(report.took));
   fmt::print(context.out, "  from {} of the table and {} of the log after it\n",
-             base::Counted(report.scanned.from_table, "row"),
-             base::WithCommas(report.scanned.from_log));
-  if (const uint64_t others = report.scanned.files_of_others; others > 0)
+             base::Counted(scanned.from_table, "row"), base::WithCommas(scanned.from_log));
+  if (const uint64_t others = scanned.files_of_others; others > 0)
     fmt::print(context.out, "  left out: {} that other writers appended to the table\n",
                base::Counted(others, "data file"));
   if (report.unreadable > 0)
@@ -127,8 +128,13 @@ int RunVerify(const VerifyOptions& options, CommandContext& context) {
                                             "no answers were logged there: give `headrace serve` "
                                             "the same file with --answers, then ask")
                                     .With("file", verify.answers));
-  const training::EnginePauses pauses(*environment, options.data, SayPauses(context));
-  const auto report = training::Verify(*environment, verify);
+  training::WorkProgress progress;
+  verify.progress = &progress;
+  const auto report = [&] {
+    WorkNotice notice(context.err, progress);
+    const training::EnginePauses pauses(*environment, options.data, SayPauses(notice));
+    return training::Verify(*environment, verify);
+  }();
   if (!report) return ReportError(context, report.error());
   if (context.json()) {
     PrintJson(context, *report, WaitedSeconds(*environment));

@@ -27,7 +27,7 @@ columns::SchemaRef Selected(const columns::Schema& schema, const std::set<size_t
   return std::make_shared<const columns::Schema>(std::move(selected));
 }
 
-void CountUnknown(const tables::PositionedRows& rows, ScannedRows& scanned) {
+void CountUnknown(const tables::PositionedRows& rows, ScannedRows::OfStream& scanned) {
   scanned.of_unknown_time +=
       static_cast<uint64_t>(std::ranges::count(rows.known_at, base::Timestamp::Max().us));
 }
@@ -43,21 +43,30 @@ Result<void> LearnPlans(const log::Epoch& epoch, std::map<base::StreamId, EpochI
 
 }  // namespace
 
+ScannedRows::OfStream ScannedRows::total() const {
+  OfStream all;
+  for (const auto& [stream, rows] : streams) {
+    all.from_table += rows.from_table;
+    all.from_log += rows.from_log;
+    all.files_of_others += rows.files_of_others;
+    all.of_unknown_time += rows.of_unknown_time;
+  }
+  return all;
+}
+
 void ScannedRows::Add(const ScannedRows& more) {
-  from_table += more.from_table;
-  from_log += more.from_log;
+  for (const auto& [stream, rows] : more.streams) streams[stream] = rows;
   table_version = std::max(table_version, more.table_version);
-  files_of_others += more.files_of_others;
-  of_unknown_time += more.of_unknown_time;
   assumed_before = std::max(assumed_before, more.assumed_before);
 }
 
-History::History(env::Environment& environment, std::string data_folder)
-    : environment_(environment), data_folder_(std::move(data_folder)) {}
+History::History(env::Environment& environment, std::string data_folder, WorkProgress* progress)
+    : environment_(environment), data_folder_(std::move(data_folder)), progress_(progress) {}
 
 Result<std::unique_ptr<History>> History::Open(env::Environment& environment,
-                                               const std::string& data_folder) {
-  std::unique_ptr<History> history(new History(environment, data_folder));
+                                               const std::string& data_folder,
+                                               WorkProgress* progress) {
+  std::unique_ptr<History> history(new History(environment, data_folder, progress));
   HR_TRY(history->log_, log::LogReader::Open(environment, data_folder + "/log"));
   HR_TRY(history->newest_, history->log_->Newest());
   HR_TRY_VOID(history->ReadControls());
@@ -111,17 +120,19 @@ Result<ScannedRows> History::ScanRows(const pipeline::StreamDefinition& stream,
                                       const std::vector<size_t>& fields,
                                       const tables::VisitRows& visit_known) const {
   ScannedRows scanned;
+  ScannedRows::OfStream counts;
   const ArrivalRules rules = RulesOf(stream);
   std::set<size_t> wanted(fields.begin(), fields.end());
   wanted.merge(rules.Fields(stream));
   const auto visit = [&](const tables::PositionedRows& rows) -> Result<void> {
+    if (progress_ != nullptr) progress_->Note(rows.rows.rows());
     if (!rules.any_assumed()) {
-      CountUnknown(rows, scanned);
+      CountUnknown(rows, counts);
       return visit_known(rows);
     }
     tables::PositionedRows known = rows;
     scanned.assumed_before = std::max(scanned.assumed_before, rules.SetKnownAt(stream, known));
-    CountUnknown(known, scanned);
+    CountUnknown(known, counts);
     return visit_known(known);
   };
   const auto id = streams_.find(stream.name);
@@ -135,9 +146,10 @@ Result<ScannedRows> History::ScanRows(const pipeline::StreamDefinition& stream,
   HR_TRY(const EpochId after, tables::LogGoesOnAfter(*log_, published, table.marker, keeps));
   if (table.marker.value > 0) {
     scanned.table_version = table.reader->version();
-    HR_TRY_VOID(ScanTable(table, id->second, Selected(*stream.schema(), wanted), visit, scanned));
+    HR_TRY_VOID(ScanTable(table, id->second, Selected(*stream.schema(), wanted), visit, counts));
   }
-  HR_TRY_VOID(ScanTail(published, after, visit, scanned));
+  HR_TRY_VOID(ScanTail(published, after, visit, counts));
+  scanned.streams[id->second] = counts;
   scanned.through = std::max(newest_, table.marker);
   return scanned;
 }
@@ -186,7 +198,7 @@ Result<EpochId> History::PlannedThrough(base::StreamId stream, EpochId marker) c
 // twice, or is not in the table yet, is a row that somebody appended.
 Result<void> History::ScanTable(const Table& table, base::StreamId stream,
                                 const columns::SchemaRef& wanted, const tables::VisitRows& visit,
-                                ScannedRows& scanned) const {
+                                ScannedRows::OfStream& scanned) const {
   HR_TRY(const auto ours, table.reader->FindOurs(log(), stream));
   scanned.files_of_others = ours.of_others.size();
   std::vector<columns::Position> seen;
@@ -207,7 +219,8 @@ Result<void> History::ScanTable(const Table& table, base::StreamId stream,
 }
 
 Result<void> History::ScanTail(const tables::PublishedStream& stream, EpochId after,
-                               const tables::VisitRows& visit, ScannedRows& scanned) const {
+                               const tables::VisitRows& visit,
+                               ScannedRows::OfStream& scanned) const {
   auto pass = TrainingPass(environment_);
   const auto hand_out = [&](tables::EpochRows epoch) -> Result<void> {
     pass.Wait();

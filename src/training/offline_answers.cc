@@ -88,9 +88,12 @@ Result<void> OfflineAnswers::AddStream(env::Environment& environment, size_t wor
     return {};
   };
   const auto fields = FieldsOf(*definition_, definition, views, without);
+  WorkProgress* const progress = history.progress();
+  if (progress != nullptr) progress->Begin("reading " + definition.name, "row", std::nullopt);
   HR_TRY(const ScannedRows scanned, ScanStream(history, *definition_, stream, fields, keep));
   scanned_.Add(scanned);
   scanned_.through = scanned.through;
+  if (progress != nullptr) progress->Begin("sorting " + definition.name, "view", views.size());
   return InPieces(environment, workers, views.size(), [&](size_t i) -> Result<void> {
     const size_t view = views[i];
     auto driver =
@@ -107,6 +110,7 @@ Result<void> OfflineAnswers::AddStream(env::Environment& environment, size_t wor
     }
     driver->Prepare();
     drivers_[view] = std::move(driver);
+    if (progress != nullptr) progress->Note(1);
     return {};
   });
 }

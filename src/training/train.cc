@@ -78,6 +78,8 @@ class TrainingRun {
     HR_TRY_VOID(Timed(report_.prepare, [&] { return Prepare(); }));
     std::vector<ColumnBatch> slices((labels_.rows() + kSliceRows - 1) / kSliceRows);
     HR_TRY_VOID(Timed(report_.answer, [&] {
+      if (options_.progress != nullptr)
+        options_.progress->Begin("answering", "label", labels_.rows());
       return InPieces(environment_, options_.workers, slices.size(), [&](size_t i) {
         return AnswerSlice(i * kSliceRows, std::min(labels_.rows(), (i + 1) * kSliceRows),
                            slices[i]);
@@ -100,7 +102,7 @@ class TrainingRun {
 
   // Steps 1 and 2.
   Result<void> Bind() {
-    HR_TRY(history_, History::Open(environment_, options_.data_folder));
+    HR_TRY(history_, History::Open(environment_, options_.data_folder, options_.progress));
     HR_TRY(logged_, history_->Newest());
     definition_ = logged_.definition;
     const auto index = definition_->ServiceNamed(options_.service);
@@ -269,6 +271,7 @@ class TrainingRun {
       for (size_t i = 0; i < features; ++i) Append(builder.column(i), values[i]);
     }
     out = builder.Finish();
+    if (options_.progress != nullptr) options_.progress->Note(end - begin);
     return {};
   }
 

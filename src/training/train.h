@@ -24,6 +24,7 @@ struct TrainOptions {
   std::string output;                       // a Parquet file; replaced
   size_t workers = 2;                       // 0: this thread
   uint64_t labels_max = 50'000'000;         // more are kResourceExhausted: train in parts
+  WorkProgress* progress = nullptr;         // told how far it is; null: nobody asks
 };
 
 struct TrainReport {

@@ -138,6 +138,23 @@ ColumnBatch ReadOutput(Shop& shop) {
   return std::move(*rows);
 }
 
+// A stream with views of its own, and one that is derived of it, are read one after the other.
+TEST(ScannedRows, CountsAStreamThatIsReadTwiceOnce) {
+  ScannedRows all;
+  ScannedRows payments;
+  payments.streams[base::StreamId{1}] = {.from_table = 420, .from_log = 180, .files_of_others = 2};
+  payments.table_version = 3;
+  ScannedRows joined = payments;
+  joined.streams[base::StreamId{2}] = {.from_table = 7, .from_log = 1, .of_unknown_time = 1};
+  all.Add(payments);
+  all.Add(joined);
+  EXPECT_EQ(all.total().from_table, 427U);
+  EXPECT_EQ(all.total().from_log, 181U);
+  EXPECT_EQ(all.total().files_of_others, 2U);
+  EXPECT_EQ(all.total().of_unknown_time, 1U);
+  EXPECT_EQ(all.table_version, 3);
+}
+
 TEST(Train, EqualsANaiveRecomputation) {
   const uint64_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -157,12 +174,19 @@ TEST(Train, EqualsANaiveRecomputation) {
   }
   WriteLabels(shop, labels);
 
-  const auto report = Train(shop.machine, Options());
+  TrainOptions options = Options();
+  WorkProgress progress;
+  options.progress = &progress;
+  const auto report = Train(shop.machine, options);
   ASSERT_TRUE(report) << report.error().ToString();
   EXPECT_EQ(report->rows, labels.size());
+  EXPECT_EQ(progress.figures().doing, "answering");
+  EXPECT_EQ(progress.figures().done, labels.size());
+  EXPECT_EQ(progress.figures().total, labels.size());
+  EXPECT_EQ(progress.figures().number, 3U) << "reading, sorting, answering";
   EXPECT_TRUE(report->assumed);
-  EXPECT_EQ(report->scanned.from_table, 420U);
-  EXPECT_EQ(report->scanned.from_log, 180U);
+  EXPECT_EQ(report->scanned.total().from_table, 420U);
+  EXPECT_EQ(report->scanned.total().from_log, 180U);
 
   const ColumnBatch out = ReadOutput(shop);
   ASSERT_EQ(out.rows(), labels.size());
@@ -429,8 +453,8 @@ TEST(Train, LeavesRowsOutThatAnotherWriterAppended) {
   const auto report = Train(shop.machine, Options());
   ASSERT_TRUE(report) << report.error().ToString();
   EXPECT_EQ(Spend(shop).ToJson(), "30");
-  EXPECT_EQ(report->scanned.from_table, 2U);
-  EXPECT_EQ(report->scanned.files_of_others, 1U);
+  EXPECT_EQ(report->scanned.total().from_table, 2U);
+  EXPECT_EQ(report->scanned.total().files_of_others, 1U);
 }
 
 // Where they wrote our rows anew, nothing but their positions tells whose rows are whose.
@@ -480,7 +504,7 @@ TEST(Train, TakesATableWhosePlanIsTheLastOfALogThatLostPower) {
   const auto report = Train(shop.machine, Options());
   ASSERT_TRUE(report) << report.error().ToString();
   EXPECT_EQ(Spend(shop).ToJson(), "30");
-  EXPECT_EQ(report->scanned.from_table, 2U);
+  EXPECT_EQ(report->scanned.total().from_table, 2U);
 }
 
 TEST(Train, TakesALabelsDateForItsMidnight) {

@@ -184,7 +184,7 @@ class Verification {
     // The answers first: what they were given from is then in the log, also beside a running
     // engine.
     HR_TRY(const auto file, environment_.files().OpenForReading(options_.answers));
-    HR_TRY(history_, History::Open(environment_, options_.data_folder));
+    HR_TRY(history_, History::Open(environment_, options_.data_folder, options_.progress));
     LineParts parts(*file, options_.part_bytes);
     std::vector<std::string_view> lines;
     for (;;) {
@@ -220,11 +220,15 @@ class Verification {
       checks[i].served = &served[i];
       HR_TRY_VOID(Bind(checks[i]));
     }
+    if (options_.progress != nullptr && !comparing_)
+      options_.progress->Begin("comparing", "answer", std::nullopt);
+    comparing_ = true;
     const size_t pieces = (checks.size() + kPieceAnswers - 1) / kPieceAnswers;
     HR_TRY_VOID(InPieces(environment_, options_.workers, pieces, [&](size_t piece) -> Result<void> {
       const size_t end = std::min(checks.size(), (piece + 1) * kPieceAnswers);
       for (size_t i = piece * kPieceAnswers; i < end; ++i)
         if (!checks[i].difference) Check(checks[i]);
+      if (options_.progress != nullptr) options_.progress->Note(end - piece * kPieceAnswers);
       return {};
     }));
     for (CheckedAnswer& check : checks) Count(check);
@@ -262,6 +266,7 @@ class Verification {
     HR_TRY(pipeline::LoggedDefinition definition, history_->Named(served.definition, served.epoch));
     Recomputation& recomputation = recomputations_[{served.definition, definition.since}];
     if (recomputation.answers != nullptr) return &recomputation;
+    comparing_ = false;
     std::vector<size_t> views(definition.definition->views.size());
     std::iota(views.begin(), views.end(), size_t{0});
     HR_TRY(recomputation.answers,
@@ -305,6 +310,7 @@ class Verification {
   std::unique_ptr<History> history_;
   std::map<std::pair<base::DefinitionId, pipeline::ViewsSince>, Recomputation> recomputations_;
   uint64_t line_ = 0;
+  bool comparing_ = false;  // is what `progress` was told last
 };
 
 }  // namespace

@@ -21,6 +21,7 @@ struct VerifyOptions {
   size_t differences_max = 1000;  // described; all are counted
   uint64_t part_bytes =
       8ULL << 20;  // of the answers file, at once in memory; a longer line is unreadable
+  WorkProgress* progress = nullptr;  // told how far it is; null: nobody asks
 };
 
 // One feature that came out differently.

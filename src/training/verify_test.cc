@@ -51,12 +51,17 @@ TEST(Verify, FindsEveryAnswerEqual) {
   std::mt19937_64 random(seed);
   Shop shop(seed);
   Trade(shop, random, 200);
-  const VerifyReport report = Verified(shop);
+  VerifyOptions options = Options();
+  WorkProgress progress;
+  options.progress = &progress;
+  const VerifyReport report = Verified(shop, options);
+  EXPECT_EQ(progress.figures().doing, "comparing");
+  EXPECT_EQ(progress.figures().done, 220U);
   EXPECT_EQ(report.checked, 220U);
   EXPECT_EQ(report.values, 200U * 21 + 20 * 2);
   EXPECT_EQ(report.mismatches, 0U);
-  EXPECT_EQ(report.scanned.from_table, 505U);
-  EXPECT_EQ(report.scanned.from_log, 495U);
+  EXPECT_EQ(report.scanned.total().from_table, 505U);
+  EXPECT_EQ(report.scanned.total().from_log, 495U);
   for (const Difference& difference : report.differences)
     for (const DifferentFeature& feature : difference.features)
       ADD_FAILURE() << difference.key << " " << feature.feature << ": " << feature.served << ", "

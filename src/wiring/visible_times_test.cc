@@ -34,7 +34,7 @@ std::vector<int64_t> KnownAt(Lives& lives, uint64_t untold = 0) {
     };
     const auto scanned = (*history)->ScanRows(lives.definition_->streams[0], {0}, add);
     ASSERT_TRUE(scanned) << scanned.error().ToString();
-    EXPECT_EQ(scanned->of_unknown_time, untold);
+    EXPECT_EQ(scanned->total().of_unknown_time, untold);
   });
   return known;
 }

@@ -310,7 +310,7 @@ void Arguments::Impl::AddLooks() {
       ->type_name("EPOCH[.N]");
   AddCalled(letters, "--http", "The engine's HTTP address", dead_letters.http);
 
-  CLI::App& look = Add("status", "What a running engine says of itself",
+  CLI::App& look = Add("status", "Whether a running engine is well, and all that it says of itself",
                        [this](CommandContext& context) { return RunStatus(status, context); });
   AddCalled(look, "--http", "The engine's HTTP address", status.http);
 }

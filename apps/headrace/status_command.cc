@@ -12,8 +12,10 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// Null is what is not there yet.
-std::string Shown(const ordered_json& value) { return value.is_null() ? "-" : TextOf(value); }
+// Null is what is not there yet, an empty text what there is nothing to say of.
+std::string Shown(const ordered_json& value) {
+  return value.is_null() || value == "" ? "-" : TextOf(value);
+}
 
 bool IsFlat(const ordered_json& value) {
   for (const ordered_json& member : value)
@@ -30,6 +32,18 @@ std::string FlatText(const ordered_json& object) {
     line += Shown(value);
   }
   return line;
+}
+
+// "healthy: p99 is 9 ms of 150 ms ...", what helps where it is not, and what else there is.
+void PrintVerdict(std::FILE* out, const ordered_json& verdict) {
+  fmt::print(out, "{}: {}\n", verdict.value("state", ""), verdict.value("says", ""));
+  bool first = true;
+  for (const ordered_json& finding : verdict["findings"]) {
+    if (!first) fmt::print(out, "  also: {}\n", finding.value("what", ""));
+    fmt::print(out, "  {}{}\n", first ? "next: " : "      ", finding.value("next", ""));
+    first = false;
+  }
+  fmt::print(out, "\n");
 }
 
 // The document as an outline: the engine decides what is in it.
@@ -58,10 +72,15 @@ int RunStatus(const StatusOptions& options, CommandContext& context) {
     fmt::print(context.out, "{}\n", *text);
     return 0;
   }
-  const ordered_json status = ordered_json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  ordered_json status = ordered_json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (!status.is_object())
     return ReportError(context,
                        base::Error(base::ErrorCode::kInternal, "the answer is no status document"));
+  if (const auto verdict = status.find("verdict");
+      verdict != status.end() && verdict->is_object() && verdict->contains("findings")) {
+    PrintVerdict(context.out, *verdict);
+    status.erase("verdict");
+  }
   PrintOutline(context.out, status, 0);
   return 0;
 }

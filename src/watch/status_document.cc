@@ -4,11 +4,14 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include <fmt/format.h>
+
 #include "base/json_text.h"
 #include "base/zones/time_zone.h"
 #include "columns/key.h"
 #include "pipeline/restricted_features.h"
 #include "plan/budget.h"
+#include "watch/status_verdict.h"
 
 namespace headrace::watch {
 namespace {
@@ -44,11 +47,8 @@ Json VerdictJson(const plan::StageVerdict& verdict) {
   return json;
 }
 
-Json PromiseJson(const StatusFigures& figures) {
-  const plan::LatencyBudget budget = plan::DivideBudget(figures.definition.promise);
-  const plan::PromiseVerdict verdict = plan::Judge(
-      budget,
-      {&figures.durable_us, &figures.visible_us, &figures.serve_us, &figures.end_to_end_us});
+Json PromiseJson(const StatusFigures& figures, const plan::LatencyBudget& budget,
+                 const plan::PromiseVerdict& verdict) {
   Json stages = Json::object();
   for (size_t i = 0; i < plan::kStages; ++i)
     stages[std::string(plan::NameOf(static_cast<plan::Stage>(i)))] = VerdictJson(verdict.stages[i]);
@@ -58,6 +58,15 @@ Json PromiseJson(const StatusFigures& figures) {
           {"ours_ms", Milliseconds(budget.ours)},
           {"stages", std::move(stages)},
           {"together", VerdictJson(verdict.together)}};
+}
+
+Json VerdictJson(const StatusVerdict& verdict) {
+  Json json = {
+      {"state", NameOf(verdict.state)}, {"says", verdict.says}, {"findings", Json::array()}};
+  for (const StatusVerdict::Finding& finding : verdict.findings)
+    json["findings"].push_back(
+        {{"state", NameOf(finding.state)}, {"what", finding.what}, {"next", finding.next}});
+  return json;
 }
 
 Json LogJson(const StatusFigures& figures) {
@@ -378,20 +387,32 @@ Json RecoveryJson(const log::RecoveryFigures& recovery) {
   return json;
 }
 
+Json StartingVerdictJson(const log::RecoveryFigures& recovery) {
+  std::string says(log::Describe(recovery.phase));
+  if (recovery.left) says += fmt::format(", about {:.0f} s left", Seconds(*recovery.left));
+  return {{"state", "starting"}, {"says", std::move(says)}, {"findings", Json::array()}};
+}
+
 }  // namespace
 
 std::string StartingStatusJson(const std::string& pipeline, const log::RecoveryFigures& recovery) {
   return base::JsonText(Json{{"pipeline", pipeline},
                              {"state", "recovering"},
+                             {"verdict", StartingVerdictJson(recovery)},
                              {"uptime_s", Seconds(recovery.elapsed)},
                              {"recovery", RecoveryJson(recovery)}});
 }
 
 std::string StatusJson(const StatusFigures& figures) {
   const Json times = Times(figures.end_to_end_us);
+  const plan::LatencyBudget budget = plan::DivideBudget(figures.definition.promise);
+  const plan::PromiseVerdict promise = plan::Judge(
+      budget,
+      {&figures.durable_us, &figures.visible_us, &figures.serve_us, &figures.end_to_end_us});
   Json json = {
       {"pipeline", figures.definition.name},
       {"state", "ready"},
+      {"verdict", VerdictJson(VerdictOf(figures, promise))},
       {"definition", figures.definition.id.ToString()},
       {"clock", figures.definition.clock == log::ClockMode::kEvents ? "events" : "wall"},
       {"uptime_s", static_cast<double>(figures.uptime.count()) / 1e6},
@@ -410,7 +431,7 @@ std::string StatusJson(const StatusFigures& figures) {
         {"serve", Times(figures.serve_us)},
         {"visible", times},
         {"together", times}}},
-      {"promise", PromiseJson(figures)},
+      {"promise", PromiseJson(figures, budget, promise)},
       {"memory", MemoryJson(figures)},
       {"views", ViewsJson(figures)},
       {"derived_streams", DerivedStreamsJson(figures)},

@@ -1,5 +1,6 @@
 #include "watch/status_document.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -249,6 +250,68 @@ TEST_F(StatusDocumentTest, JudgesThePromise) {
   EXPECT_EQ(promise["together"]["verdict"], "kept");
   EXPECT_EQ(promise["stages"]["ingest"]["given_ms"], 50.0);
   EXPECT_EQ(promise["stages"]["serve"]["verdict"], "unmeasured");
+}
+
+TEST_F(StatusDocumentTest, BeginsWithAVerdict) {
+  const auto verdict = [](const StatusFigures& figures) {
+    return nlohmann::json::parse(StatusJson(figures))["verdict"];
+  };
+  StatusFigures figures = Figures();
+  figures.tables[0].lag = std::chrono::milliseconds(2'100);
+  figures.snapshots.recovery = std::chrono::seconds(30);
+  figures.snapshots.recovery_estimate = std::chrono::milliseconds(400);
+  const auto healthy = verdict(figures);
+  EXPECT_EQ(healthy["state"], "healthy");
+  EXPECT_TRUE(healthy["findings"].empty());
+  EXPECT_THAT(healthy["says"].get<std::string>(),
+              ::testing::MatchesRegex(
+                  "p99 is [0-9.]+ ms of 150 ms, 1 table 2.1 s behind, a start would take 400 ms of "
+                  "30.0 s"));
+}
+
+TEST_F(StatusDocumentTest, TheVerdictNamesTheWorstAndWhatHelps) {
+  for (int i = 0; i < 100; ++i) end_to_end_.Record(900'000);
+  for (int i = 0; i < 100; ++i) durable_.Record(880'000);
+  StatusFigures figures = Figures();
+  const auto verdict = [&] { return nlohmann::json::parse(StatusJson(figures))["verdict"]; };
+  const auto slipping = verdict();
+  EXPECT_EQ(slipping["state"], "slipping");
+  EXPECT_THAT(slipping["says"].get<std::string>(),
+              ::testing::MatchesRegex("p99 is [0-9]+ ms of 150 ms since the start, most of it in "
+                                      "ingest \\([0-9]+ ms of 50 ms\\)"));
+  EXPECT_THAT(slipping["findings"][0]["next"].get<std::string>(),
+              ::testing::HasSubstr("fdatasync"));
+
+  figures.snapshots.bound_holds = false;
+  figures.tables[0].state = "stopped";
+  figures.tables[0].reason = "somebody removed it";
+  const auto stopped = verdict();
+  EXPECT_EQ(stopped["state"], "stopped");
+  EXPECT_EQ(stopped["says"], "table flights is stopped, 0.0 ms behind: somebody removed it");
+  ASSERT_EQ(stopped["findings"].size(), 3U);
+  EXPECT_EQ(stopped["findings"][2]["state"], "slipping");
+}
+
+TEST_F(StatusDocumentTest, TheVerdictSeesAFullLogAndAReadOnlyOne) {
+  StatusFigures figures = Figures();
+  definition_.log.bytes_max = 1'000;
+  figures.log.log_bytes = 950;
+  figures.retention.held_by = "table flights";
+  const auto verdict = [&] { return nlohmann::json::parse(StatusJson(figures))["verdict"]; };
+  EXPECT_EQ(verdict()["says"], "the log has 95 % of its bytes_max, held by table flights");
+  figures.log.read_only = true;
+  figures.log.read_only_reason = "a sync failed";
+  EXPECT_EQ(verdict()["state"], "stopped");
+  EXPECT_EQ(verdict()["says"], "the log takes no rows: a sync failed");
+}
+
+TEST(StartingStatus, SaysThatItStarts) {
+  log::RecoveryFigures recovery;
+  recovery.phase = log::RecoveryPhase::kLog;
+  recovery.left = std::chrono::seconds(3);
+  const auto verdict = nlohmann::json::parse(StartingStatusJson("shop", recovery))["verdict"];
+  EXPECT_EQ(verdict["state"], "starting");
+  EXPECT_EQ(verdict["says"], "reading the log, about 3 s left");
 }
 
 TEST_F(StatusDocumentTest, WritesPrometheusText) {

@@ -209,6 +209,7 @@ def test_status_command_shows_the_progress(folder: Path) -> None:
         wait_for_reading(engine)
         done = run("status", "--http", f"127.0.0.1:{engine.http}")
         assert done.returncode == 0, done
+        assert done.stdout.startswith("starting: reading the log"), done.stdout
         assert "recovering" in done.stdout and "reading_log" in done.stdout, done.stdout
     finally:
         engine.stop(signal.SIGKILL)

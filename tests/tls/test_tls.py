@@ -248,6 +248,7 @@ def test_commands(secured: SecuredEngine, tmp_path: Path) -> None:
     tls = ("--tls-ca", secured.ca.cert)
     told = secured.headrace("status", "--http", secured.http_address, *tls)
     assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith(("healthy: ", "slipping: p99")), told.stdout
     assert "days_left" in told.stdout
     events = tmp_path / "events.ndjson"
     events.write_text(payment("from-cli", "s1", 4) + "\n")

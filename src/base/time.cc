@@ -22,6 +22,7 @@ constexpr std::array kUnits = {Unit{"us", 1},
                                Unit{"d", 86'400'000'000},
                                Unit{"w", 604'800'000'000}};
 constexpr int64_t kDayUs = 86'400'000'000;
+constexpr uint64_t kMinuteUs = 60'000'000;
 
 std::unexpected<Error> BadDuration(std::string_view text) {
   return Fail(
@@ -124,12 +125,17 @@ Result<Duration> ParseDuration(std::string_view text) {
 
 std::string FormatDuration(Duration d) {
   if (d.count() == 0) return "0s";
-  for (size_t i = kUnits.size(); i-- > 0;) {
-    if (kUnits[i].name == "w") continue;
-    if (d.count() % kUnits[i].us == 0)
-      return fmt::format("{}{}", d.count() / kUnits[i].us, kUnits[i].name);
+  std::string text = d.count() < 0 ? "-" : "";
+  uint64_t left =
+      d.count() < 0 ? 0 - static_cast<uint64_t>(d.count()) : static_cast<uint64_t>(d.count());
+  const bool short_one = left < kMinuteUs;
+  for (size_t i = kUnits.size(); i-- > 0 && left > 0;) {
+    const auto unit = static_cast<uint64_t>(kUnits[i].us);
+    if (kUnits[i].name == "w" || left < unit || (short_one && left % unit != 0)) continue;
+    text += fmt::format("{}{}", left / unit, kUnits[i].name);
+    left %= unit;
   }
-  return fmt::format("{}us", d.count());
+  return text;
 }
 
 Result<Timestamp> ParseTimestamp(std::string_view text) {

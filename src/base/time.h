@@ -39,7 +39,8 @@ struct Timestamp {
 // Errors: kInvalidInput, with the units there are.
 Result<Duration> ParseDuration(std::string_view text);
 
-// The shortest text that ParseDuration reads back: "1h", "90s", "1h30m" becomes "90m".
+// In the largest units that it is exact in: "7d", "1h30m", "1m30s"; of less than a minute one
+// number: "250ms". ParseDuration reads it back, unless it is negative: "-5s".
 std::string FormatDuration(Duration d);
 
 // Parses RFC 3339 ("2001-01-01T00:01:00Z", any offset, up to 6 fraction digits used; further digits

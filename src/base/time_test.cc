@@ -20,8 +20,18 @@ TEST(Duration, RefusesTheRest) {
 }
 
 TEST(Duration, FormatReadsBack) {
-  for (const char* text : {"0s", "15us", "250ms", "90s", "90m", "36h", "7d"})
+  for (const char* text : {"0s", "15us", "250ms", "1500ms", "59s", "1m30s", "1h30m", "7d", "7d10m",
+                           "400d1h2m3s4ms5us"})
     EXPECT_EQ(FormatDuration(*ParseDuration(text)), text);
+}
+
+TEST(Duration, FormatTakesTheLargestUnits) {
+  EXPECT_EQ(FormatDuration(std::chrono::minutes(10'090)), "7d10m");
+  EXPECT_EQ(FormatDuration(std::chrono::hours(36)), "1d12h");
+  EXPECT_EQ(FormatDuration(std::chrono::minutes(60)), "1h");
+  EXPECT_EQ(FormatDuration(Duration(61'500'000)), "1m1s500ms");
+  EXPECT_EQ(FormatDuration(std::chrono::seconds(-90)), "-1m30s");
+  EXPECT_EQ(FormatDuration(Duration::min()), "-106751991d4h54s775ms808us");
 }
 
 TEST(Timestamp, ReadsRfc3339) {

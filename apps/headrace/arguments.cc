@@ -423,7 +423,7 @@ void Arguments::Impl::AddScan() {
   CLI::App& command =
       Add("scan",
           "The rows of a stream as of one epoch, from its table and the log's tail together: as "
-          "JSON lines, or into a file",
+          "lines of JSON or CSV, or into a file",
           [this](CommandContext& context) { return RunScan(scan, context); });
   command.add_option("STREAM", scan.stream, "The stream")->required();
   command
@@ -437,7 +437,12 @@ void Arguments::Impl::AddScan() {
       ->type_name("EXPRESSION");
   command.add_option("--epoch", scan.epoch, "As of this epoch; by default the newest durable one")
       ->type_name("N");
-  command.add_option("-o,--output", scan.output, "The file to write: .parquet or .arrow")
+  command
+      .add_option("--limit", scan.limit,
+                  "At most this many rows, whichever come first: they have no order")
+      ->type_name("ROWS");
+  command.add_flag("--csv", scan.csv, "Lines of CSV, with a header, instead of JSON");
+  command.add_option("-o,--output", scan.output, "The file to write: .parquet, .arrow or .csv")
       ->type_name("FILE");
   AddCalled(command, "--flight", "The engine's Arrow Flight address", scan.flight);
 }

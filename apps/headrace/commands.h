@@ -200,7 +200,9 @@ struct ScanOptions {
   std::vector<std::string> columns;
   std::string where;
   std::optional<uint64_t> epoch;
-  std::string output;  // empty: JSON lines
+  std::string output;             // empty: lines
+  bool csv = false;               // as lines instead of JSON
+  std::optional<uint64_t> limit;  // rows
   Address flight{.port = kDefaultFlightPort};
 };
 int RunScan(const ScanOptions& options, CommandContext& context);

@@ -3,6 +3,9 @@
 #include <arrow/flight/client.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/key_value_metadata.h>
+
+#include <charconv>
 
 #include "flight_connection.h"
 
@@ -35,6 +38,17 @@ base::Result<std::unique_ptr<FlightScanner>> FlightScanner::Open(const Address& 
 }
 
 const std::shared_ptr<arrow::Schema>& FlightScanner::schema() const { return impl_->schema; }
+void FlightScanner::Stop() { impl_->reader->Cancel(); }
+
+uint64_t FlightScanner::epoch() const {
+  const auto& metadata = impl_->schema->metadata();
+  if (metadata == nullptr) return 0;
+  const std::string text = metadata->Get("headrace.epoch").ValueOr("");
+  uint64_t epoch = 0;
+  std::from_chars(text.data(), text.data() + text.size(), epoch);
+  return epoch;
+}
+
 const std::string& FlightScanner::summary() const { return impl_->summary; }
 
 base::Result<std::shared_ptr<arrow::RecordBatch>> FlightScanner::Next() {

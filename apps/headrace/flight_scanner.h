@@ -22,9 +22,12 @@ class FlightScanner {
   ~FlightScanner();
 
   const std::shared_ptr<arrow::Schema>& schema() const;
+  uint64_t epoch() const;  // whose rows they are, by the schema; 0: it does not say
   // The next rows; null when all were there, which the server says with a summary. A stream that
   // ends without one is kUnavailable.
   base::Result<std::shared_ptr<arrow::RecordBatch>> Next();
+  // Gives up the rest: nothing is asked of it any more.
+  void Stop();
   // What the server said of the scan: JSON. After the last batch.
   const std::string& summary() const;
 

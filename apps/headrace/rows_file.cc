@@ -24,29 +24,82 @@ using base::Fail;
 using base::Result;
 using Rows = std::shared_ptr<arrow::RecordBatch>;
 
-class JsonRows final : public RowsFile {
- public:
-  JsonRows(std::FILE* out, columns::SchemaRef schema) : out_(out), schema_(std::move(schema)) {}
+std::string JsonOf(const columns::ColumnBatch& rows) {
+  std::string text;
+  const columns::Schema& schema = *rows.schema();
+  for (size_t row = 0; row < rows.rows(); ++row) {
+    for (size_t field = 0; field < schema.size(); ++field) {
+      text += field == 0 ? '{' : ',';
+      columns::AppendJsonString(text, schema.field(field).name);
+      text += ':';
+      rows.column(field).At(row).AppendJson(text);
+    }
+    text += "}\n";
+  }
+  return text;
+}
 
+void AppendCsv(std::string_view field, std::string& out) {
+  if (!field.empty() && field.find_first_of(",\"\r\n") == std::string_view::npos) {
+    out += field;
+    return;
+  }
+  out += '"';
+  for (const char c : field) out.append(c == '"' ? 2 : 1, c);
+  out += '"';
+}
+
+// What is a text in JSON (times, dates, decimals, bytes) has nothing in it that JSON escapes.
+void AppendCsv(const columns::Value& value, std::string& out) {
+  if (value.is_null()) return;
+  if (value.type() == columns::Type::kString) return AppendCsv(value.as_text(), out);
+  const std::string json = value.ToJson();
+  std::string_view field = json;
+  if (field.size() >= 2 && field.front() == '"') field = field.substr(1, field.size() - 2);
+  AppendCsv(field, out);
+}
+
+std::string CsvHeader(const columns::Schema& schema) {
+  std::string text;
+  for (size_t field = 0; field < schema.size(); ++field) {
+    if (field > 0) text += ',';
+    AppendCsv(schema.field(field).name, text);
+  }
+  return text + '\n';
+}
+
+std::string CsvOf(const columns::ColumnBatch& rows) {
+  std::string text;
+  for (size_t row = 0; row < rows.rows(); ++row) {
+    for (size_t field = 0; field < rows.schema()->size(); ++field) {
+      if (field > 0) text += ',';
+      AppendCsv(rows.column(field).At(row), text);
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+class PrintedRows final : public RowsFile {
+ public:
+  PrintedRows(std::FILE* out, Lines lines, columns::SchemaRef schema)
+      : out_(out), lines_(lines), schema_(std::move(schema)) {}
+
+  Result<void> Begin() { return Print(lines_ == Lines::kCsv ? CsvHeader(*schema_) : ""); }
   Result<void> Write(const Rows& rows) override {
     HR_TRY(const columns::ColumnBatch batch, columns::FromArrow(*rows, schema_));
-    std::string text;
-    for (size_t row = 0; row < batch.rows(); ++row) {
-      for (size_t field = 0; field < schema_->size(); ++field) {
-        text += field == 0 ? '{' : ',';
-        columns::AppendJsonString(text, schema_->field(field).name);
-        text += ':';
-        batch.column(field).At(row).AppendJson(text);
-      }
-      text += "}\n";
-    }
-    if (std::fwrite(text.data(), 1, text.size(), out_) == text.size()) return {};
-    return Fail(ErrorCode::kIoError, "can't write the rows");
+    return Print(lines_ == Lines::kCsv ? CsvOf(batch) : JsonOf(batch));
   }
   Result<void> Finish() override { return {}; }
 
  private:
+  Result<void> Print(const std::string& text) const {
+    if (std::fwrite(text.data(), 1, text.size(), out_) == text.size()) return {};
+    return Fail(ErrorCode::kIoError, "can't write the rows");
+  }
+
   std::FILE* const out_;
+  const Lines lines_;
   const columns::SchemaRef schema_;
 };
 
@@ -139,20 +192,46 @@ class ArrowRowsFile final : public NewRowsFile {
   std::shared_ptr<arrow::ipc::RecordBatchWriter> writer_;
 };
 
+class CsvRowsFile final : public NewRowsFile {
+ public:
+  CsvRowsFile(std::string path, columns::SchemaRef schema)
+      : NewRowsFile(std::move(path)), schema_(std::move(schema)) {}
+
+ private:
+  arrow::Status OpenWriter(const std::shared_ptr<arrow::Schema>&) override {
+    return out_->Write(CsvHeader(*schema_));
+  }
+  arrow::Status Append(const arrow::RecordBatch& rows) override {
+    const auto batch = columns::FromArrow(rows, schema_);
+    if (!batch) return arrow::Status::Invalid(batch.error().message());
+    return out_->Write(CsvOf(*batch));
+  }
+  arrow::Status CloseWriter() override { return arrow::Status::OK(); }
+
+  const columns::SchemaRef schema_;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<RowsFile>> RowsFile::Open(const std::string& path, std::FILE* out,
+                                                 Lines lines,
                                                  const std::shared_ptr<arrow::Schema>& schema) {
   if (path.empty()) {
     HR_TRY(columns::SchemaRef ours, columns::FromArrowSchema(*schema));
-    return std::make_unique<JsonRows>(out, std::move(ours));
+    auto printed = std::make_unique<PrintedRows>(out, lines, std::move(ours));
+    HR_TRY_VOID(printed->Begin());
+    return printed;
   }
   std::unique_ptr<NewRowsFile> file;
   if (path.ends_with(".parquet")) file = std::make_unique<ParquetRowsFile>(path);
   if (path.ends_with(".arrow")) file = std::make_unique<ArrowRowsFile>(path);
+  if (path.ends_with(".csv")) {
+    HR_TRY(columns::SchemaRef ours, columns::FromArrowSchema(*schema));
+    file = std::make_unique<CsvRowsFile>(path, std::move(ours));
+  }
   if (file == nullptr)
-    return Fail(
-        Error(ErrorCode::kInvalidInput, "call the file .parquet or .arrow").With("file", path));
+    return Fail(Error(ErrorCode::kInvalidInput, "call the file .parquet, .arrow or .csv")
+                    .With("file", path));
   HR_TRY_VOID(file->Begin(schema));
   return file;
 }

@@ -1,5 +1,5 @@
 #pragma once
-// Where scanned rows go: a Parquet file, an Arrow IPC file, or lines of JSON.
+// Where scanned rows go: a Parquet file, an Arrow IPC file, CSV, or lines of JSON.
 
 #include <cstdio>
 #include <memory>
@@ -14,12 +14,17 @@ class Schema;
 
 namespace headrace::app {
 
-// Write, then Finish once. A file gets its name only with Finish: what breaks off leaves none.
+// CSV is RFC 4180's with a header line: NULL is nothing between the commas, an empty text is "",
+// and lists and structs are their JSON. Write, then Finish once. A file gets its name only with
+// Finish: what breaks off leaves none.
 class RowsFile {
  public:
-  // By the path's ending, .parquet or .arrow; an empty path is JSON lines to `out`. Errors:
-  // kInvalidInput for another ending or a column that JSON can't have; kIoError.
+  enum class Lines : uint8_t { kJson, kCsv };
+  // By the path's ending, .parquet, .arrow or .csv; an empty path is `lines` to `out`. Errors:
+  // kInvalidInput for another ending or a column that lines can't have; kNotFound for its folder;
+  // kIoError.
   static base::Result<std::unique_ptr<RowsFile>> Open(const std::string& path, std::FILE* out,
+                                                      Lines lines,
                                                       const std::shared_ptr<arrow::Schema>& schema);
   virtual ~RowsFile() = default;
   virtual base::Result<void> Write(const std::shared_ptr<arrow::RecordBatch>& rows) = 0;

@@ -368,7 +368,7 @@ def command(life: Life, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_headrace_scan_writes_lines_parquet_and_arrow(life: Life, tmp_path: Path) -> None:
+def test_headrace_scan_writes_lines_csv_parquet_and_arrow(life: Life, tmp_path: Path) -> None:
     record = Record()
     writer = Writer(life, record)
     for _ in range(30):
@@ -391,6 +391,19 @@ def test_headrace_scan_writes_lines_parquet_and_arrow(life: Life, tmp_path: Path
     assert command(life, "large", "-o", str(file)).returncode == 0
     with pa.ipc.open_file(file) as ipc:
         assert sorted(ipc.read_all().column("id").to_pylist()) == large
+
+    some = command(life, "payments", "--limit", "7", "--columns", "id,paid_at,_epoch", "--csv")
+    assert some.returncode == 0, some.stderr
+    header, *body = some.stdout.splitlines()
+    assert header == "id,paid_at,_epoch"
+    assert len({int(line.split(",")[0]) for line in body} & set(record.rows)) == 7
+    assert re.fullmatch(r"7 rows as of epoch \d+, as many as --limit allows\n", some.stderr)
+    file = tmp_path / "rows.csv"
+    assert command(life, "large", "-o", str(file)).returncode == 0
+    read = duckdb.sql(f"select id from read_csv('{file}')").fetchall()
+    assert sorted(number for (number,) in read) == large
+    both = command(life, "large", "--csv", "-o", str(file))
+    assert both.returncode != 0 and "when it is called .csv" in both.stderr
 
     refused = command(life, "payments", "--where", "amout > 5", "-o", str(tmp_path / "no.parquet"))
     assert refused.returncode != 0

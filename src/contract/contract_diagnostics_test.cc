@@ -237,6 +237,10 @@ TEST(Diagnostic, NearestNames) {
   EXPECT_EQ(NearestNames("piad_at", names), (std::vector<std::string>{"paid_at"}))
       << "neighbours swapped";
   EXPECT_TRUE(NearestNames("zzz", names).empty());
+  const std::vector<std::string> joined = {"id", "amount", "refunds.refund_id", "refunds.amount"};
+  EXPECT_EQ(NearestNames("refund_id", joined), (std::vector<std::string>{"refunds.refund_id"}));
+  EXPECT_EQ(NearestNames("ammount", joined),
+            (std::vector<std::string>{"amount", "refunds.amount"}));
 }
 
 TEST(DiagnosticCodes, TableIsSortedAndComplete) {

@@ -115,9 +115,15 @@ std::vector<std::string> NearestNames(std::string_view wanted, std::span<const s
   if (wanted.size() > kWantedMax) return {};
   const size_t distance_max = std::max<size_t>(1, wanted.size() / 3);
   std::vector<std::pair<size_t, const std::string*>> near;
+  const auto distance_to = [&](std::string_view name) {
+    if (name.size() > wanted.size() + distance_max) return distance_max + 1;
+    return Distance(wanted, name);
+  };
   for (const std::string& name : names) {
-    if (name.size() > wanted.size() + distance_max) continue;
-    const size_t distance = Distance(wanted, name);
+    size_t distance = distance_to(name);
+    const size_t dot = name.rfind('.');
+    if (distance > distance_max && dot != std::string::npos && !wanted.contains('.'))
+      distance = distance_to(std::string_view(name).substr(dot + 1));
     if (distance <= distance_max) near.emplace_back(distance, &name);
   }
   std::stable_sort(near.begin(), near.end(),

@@ -27,7 +27,7 @@ struct Diagnostic {
 std::string Render(const Diagnostic& diagnostic, std::string_view file_text);
 
 // The nearest of `names` to `wanted` by edit distance (at most a third of its length, at least 1),
-// nearest first, at most 3.
+// nearest first, at most 3. `refunds.refund_id` is near to what its last part is near to.
 std::vector<std::string> NearestNames(std::string_view wanted, std::span<const std::string> names);
 
 }  // namespace headrace::contract

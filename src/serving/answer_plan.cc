@@ -138,6 +138,17 @@ class PlanCompiler {
   std::vector<AnswerColumn> columns_;
 };
 
+// What a list of features may name.
+std::vector<std::string> NamedFeatures(const PipelineDefinition& definition) {
+  std::vector<std::string> names;
+  for (const pipeline::OnRequestFeature& feature : definition.on_request)
+    names.push_back(feature.name);
+  for (const pipeline::ViewDefinition& view : definition.views)
+    for (const pipeline::OutputFeature& output : view.outputs)
+      names.push_back(view.name + "." + output.name);
+  return names;
+}
+
 base::Result<void> AddNamed(const PipelineDefinition& definition, std::string_view name,
                             PlanCompiler& compiler) {
   for (size_t i = 0; i < definition.on_request.size(); ++i)
@@ -148,18 +159,16 @@ base::Result<void> AddNamed(const PipelineDefinition& definition, std::string_vi
   const auto view = definition.ViewNamed(view_name);
   if (mark == std::string_view::npos)
     return NotFound("feature", name,
-                    "no feature `" + std::string(name) + "`: name it as view:feature");
-  if (!view) return NotFound("view", view_name, "no view `" + std::string(view_name) + "`");
+                    "no feature `" + std::string(name) + "`: name it as view:feature",
+                    NamedFeatures(definition));
+  if (!view) return NoSuchView(definition, view_name);
   if (name.substr(mark + 1) == "*") {
     for (size_t i = 0; i < definition.views[*view].outputs.size(); ++i)
       HR_TRY_VOID(compiler.Add({FeatureReference::Kind::kView, *view, i, {}}));
     return {};
   }
   const auto reference = Qualified(definition, name);
-  if (!reference)
-    return NotFound("feature", name,
-                    "view `" + std::string(view_name) + "` has no feature `" +
-                        std::string(name.substr(mark + 1)) + "`");
+  if (!reference) return NoSuchFeature(definition.views[*view], name.substr(mark + 1));
   return compiler.Add(*reference);
 }
 

@@ -305,7 +305,7 @@ base::Result<AnswerPlanRef> CompiledDefinition::PlanFor(const FeatureQuery& quer
   if (query.service.empty()) return PlanForFeatures(query.features);
   const auto found = services_.find(query.service);
   if (found != services_.end()) return found->second;
-  return NotFound("service", query.service, "no service `" + query.service + "`");
+  return NoSuchService(*definition_, query.service);
 }
 
 base::Result<AnswerPlanRef> CompiledDefinition::PlanForFeatures(

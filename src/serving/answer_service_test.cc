@@ -168,9 +168,11 @@ TEST(AnswerServiceTest, NamesWhatIsWrong) {
     return query;
   };
   EXPECT_EQ(error(Ask("nope", {})), "NotFound: no service `nope` (object=service, name=nope)");
+  EXPECT_EQ(error(features({"orign:x"})),
+            "NotFound: no view `orign`: did you mean: origin? (object=view, name=orign)");
   EXPECT_EQ(error(features({"nope:x"})), "NotFound: no view `nope` (object=view, name=nope)");
   EXPECT_EQ(error(features({"origin:nope"})),
-            "NotFound: view `origin` has no feature `nope` (object=feature, name=origin:nope)");
+            "NotFound: view `origin` has no feature `nope` (object=feature, name=nope)");
   EXPECT_EQ(error(features({"nope"})),
             "NotFound: no feature `nope`: name it as view:feature (object=feature, name=nope)");
   EXPECT_EQ(error(features({})), "InvalidInput: name a service or some features (field=features)");

@@ -8,6 +8,7 @@
 
 #include "base/json_text.h"
 #include "contract/diagnostic.h"
+#include "contract/diagnostic_report.h"
 #include "log/reader.h"
 #include "pipeline/pipeline_file.h"
 #include "pipeline/pipeline_file_encoding.h"
@@ -189,9 +190,14 @@ class Planner {
   }
 
   void CheckNames() {
-    for (const std::string& view : request_.from_now)
-      if (!next().ViewNamed(view))
-        Refuse(fmt::format("--from now:{}: there is no such view in the new file", view));
+    std::vector<std::string> names;
+    for (const pipeline::ViewDefinition& view : next().views) names.push_back(view.name);
+    for (const std::string& view : request_.from_now) {
+      if (next().ViewNamed(view)) continue;
+      const std::string hint = contract::DidYouMean(view, names);
+      Refuse(fmt::format("--from now:{}: there is no such view in the new file{}{}", view,
+                         hint.empty() ? "" : ": ", hint));
+    }
   }
 
   static std::string Loses(const pipeline::BrokenConsumer& broken) {

@@ -65,6 +65,10 @@ TEST(DefinitionChanges, RefusedWhereTheHistoryIsGone) {
   EXPECT_NE(refused.error().message().find("--from now:card"), std::string::npos);
   EXPECT_EQ(lives.Answers(), before);
   ChangeRequest from_now = To(Text(kDay, Table::kNo, keep));
+  from_now.from_now = {"crad"};
+  const auto misspelt = lives.Begin(from_now);
+  ASSERT_FALSE(misspelt.has_value());
+  EXPECT_NE(misspelt.error().message().find("did you mean: card?"), std::string::npos);
   from_now.from_now = {"card"};
   EXPECT_EQ(lives.Apply(std::move(from_now)), "");
   lives.Send(10);

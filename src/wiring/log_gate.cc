@@ -2,6 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
+#include "base/next_step.h"
+#include "contract/diagnostic_report.h"
+
 namespace headrace::wiring {
 namespace {
 
@@ -29,9 +34,12 @@ base::Result<ingest::StreamHandle> LogGate::Find(std::string_view stream) const 
     std::vector<std::string> names;
     for (const pipeline::StreamDefinition& known : definition->streams)
       if (!known.derived()) names.push_back(known.name);
-    return base::Fail(base::ErrorCode::kNotFound,
+    base::Error error(base::ErrorCode::kNotFound,
                       fmt::format("no stream `{}` in pipeline {}; there are: {}", stream,
                                   definition->name, fmt::join(names, ", ")));
+    if (const std::string hint = contract::DidYouMean(stream, names); !hint.empty())
+      error.With(base::kNextStep, hint);
+    return base::Fail(std::move(error));
   }
   const pipeline::StreamDefinition& found = definition->streams[*index];
   HR_TRY(const base::StreamId id, core_.StreamNamed(found.name));

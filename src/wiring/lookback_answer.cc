@@ -11,6 +11,7 @@
 #include "serving/answer_plan.h"
 #include "serving/caller_rights.h"
 #include "serving/input_values.h"
+#include "serving/not_found.h"
 #include "serving/plan_values.h"
 #include "wiring/lookback.h"
 
@@ -82,10 +83,7 @@ Result<Lookback::Asked> Lookback::Compile(const PastRequest& request,
     HR_TRY(asked.plan, serving::CompileFeatures(definition, request.features, kFeaturesMax));
   } else {
     const auto service = definition.ServiceNamed(request.service);
-    if (!service)
-      return Fail(Error(ErrorCode::kNotFound, "no service `" + request.service + "`")
-                      .With("object", "service")
-                      .With("name", request.service));
+    if (!service) return serving::NoSuchService(definition, request.service);
     HR_TRY(asked.plan, serving::CompileService(definition, definition.services[*service]));
   }
   if (caller != nullptr)

@@ -143,7 +143,7 @@ Result<LastEvents> Lookback::EventsOfView(const EventsRequest& request,
   for (int pins = 0; pins < kPinsMax; ++pins) {
     const pipeline::LoggedDefinition logged = sources_.views.current();
     const auto index = logged.definition->ViewNamed(request.view);
-    if (!index) return serving::NotFound("view", request.view, "no view `" + request.view + "`");
+    if (!index) return serving::NoSuchView(*logged.definition, request.view);
     const ViewDefinition& view = logged.definition->views[*index];
     if (caller != nullptr) {
       HR_TRY_VOID(serving::CheckView(*caller, view));

@@ -119,16 +119,13 @@ Result<Explanation> Lookback::Explain(const ExplainRequest& request,
     explanation.logged = sources_.views.current();
     const pipeline::PipelineDefinition& definition = *explanation.logged.definition;
     const auto index = definition.ViewNamed(request.view);
-    if (!index) return serving::NotFound("view", request.view, "no view `" + request.view + "`");
+    if (!index) return serving::NoSuchView(definition, request.view);
     explanation.view = *index;
     const ViewDefinition& view = explanation.view_definition();
     if (caller != nullptr) HR_TRY_VOID(serving::CheckView(*caller, view));
     const auto output =
         std::ranges::find(view.outputs, request.feature, &pipeline::OutputFeature::name);
-    if (output == view.outputs.end())
-      return serving::NotFound(
-          "feature", request.feature,
-          fmt::format("view `{}` has no feature `{}`", view.name, request.feature));
+    if (output == view.outputs.end()) return serving::NoSuchFeature(view, request.feature);
     explanation.output = static_cast<size_t>(output - view.outputs.begin());
     if (caller != nullptr)
       HR_TRY_VOID(serving::CheckOutput(*caller, definition, pipeline::FindRestricted(definition),

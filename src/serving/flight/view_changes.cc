@@ -125,7 +125,7 @@ Result<std::unique_ptr<ViewChanges>> ViewChanges::Open(const ChangeSources& sour
   FeatureQuery query = QueryOf(request, caller.who);
   pipeline::PipelineRef definition = sources.serving.answers->definition();
   const auto view = definition->ViewNamed(request.view);
-  if (!view) return NotFound("view", request.view, "no view `" + request.view + "`");
+  if (!view) return NoSuchView(*definition, request.view);
   HR_TRY(auto plan, sources.serving.answers->PlanOf(query));
   if (caller.who != nullptr)
     HR_TRY_VOID(CheckKeys(*caller.who, *definition, pipeline::FindRestricted(*definition), *view));

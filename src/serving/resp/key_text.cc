@@ -9,7 +9,6 @@
 
 #include "base/hex.h"
 #include "columns/key.h"
-#include "contract/diagnostic_report.h"
 #include "serving/not_found.h"
 
 namespace headrace::serving {
@@ -17,18 +16,10 @@ namespace {
 
 using base::ErrorCode;
 
-// "did you mean: card?", with a blank in front, or nothing.
-std::string Hint(std::string_view wanted, const std::vector<std::string>& names) {
-  const std::string hint = contract::DidYouMean(wanted, names);
-  return hint.empty() ? hint : ": " + hint;
-}
-
 base::Result<size_t> ViewNamed(const pipeline::PipelineDefinition& definition,
                                std::string_view name) {
   if (const auto view = definition.ViewNamed(name)) return *view;
-  std::vector<std::string> names;
-  for (const pipeline::ViewDefinition& view : definition.views) names.push_back(view.name);
-  return NotFound("view", name, fmt::format("no view `{}`{}", name, Hint(name, names)));
+  return NoSuchView(definition, name);
 }
 
 // %3A and %25 and the like; other bytes are themselves.
@@ -106,11 +97,7 @@ base::Result<std::pair<std::string_view, std::string_view>> Cut(std::string_view
 base::Result<size_t> OutputNamed(const pipeline::ViewDefinition& view, std::string_view name) {
   for (size_t i = 0; i < view.outputs.size(); ++i)
     if (view.outputs[i].name == name) return i;
-  std::vector<std::string> names;
-  for (const pipeline::OutputFeature& output : view.outputs) names.push_back(output.name);
-  return NotFound(
-      "feature", name,
-      fmt::format("view `{}` has no feature `{}`{}", view.name, name, Hint(name, names)));
+  return NoSuchFeature(view, name);
 }
 
 base::Result<KeyQuestion> ReadKey(const pipeline::PipelineDefinition& definition,

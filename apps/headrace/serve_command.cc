@@ -15,6 +15,7 @@
 #include "commands.h"
 #include "env/allocator.h"
 #include "env/busy_polling.h"
+#include "env/process_end.h"
 #include "text_file.h"
 #include "wiring/engine.h"
 #include "wiring/starting.h"
@@ -209,6 +210,7 @@ int RunServe(const ServeOptions& options, CommandContext& context) {
   (*engine)->Stop();
   fmt::print(context.err, "stopped in {:.1f} s\n",
              std::chrono::duration<double>(steady_clock::now() - stop_begin).count());
+  env::EndWithoutDestructors(0);
   return 0;
 }
 

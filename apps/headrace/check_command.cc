@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 
+#include "base/size_unit.h"
 #include "columns/value.h"
 #include "commands.h"
 #include "contract/diagnostic.h"
@@ -103,8 +104,6 @@ std::string Plural(size_t count, std::string_view noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
-std::string Mebibytes(double bytes) { return fmt::format("{:.1f} MiB", bytes / 0x1p20); }
-
 // What each table is, costs, and who reads it.
 void PrintLayers(const CommandContext& context, const pipeline::CheckedPipeline& checked) {
   const std::vector<plan::Layer> layers = plan::LayersOf(*checked.definition);
@@ -119,8 +118,8 @@ void PrintLayers(const CommandContext& context, const pipeline::CheckedPipeline&
       fmt::print(context.out,
                  "; about {:.0f} files and {} written a day at the stated rate, {:.1f} bytes a row "
                  "({:.1f} times what large files take)",
-                 price.files_per_day, Mebibytes(price.bytes_per_day), price.bytes_per_row,
-                 price.write_amplification);
+                 price.files_per_day, base::SizeUnit(price.bytes_per_day).Text(price.bytes_per_day),
+                 price.bytes_per_row, price.write_amplification);
     if (!layer.readers.empty())
       fmt::print(context.out, "; read by {}", fmt::join(layer.readers, ", "));
     fmt::print(context.out, "\n");
@@ -138,11 +137,15 @@ void PrintSummary(const CommandContext& context, const CheckOptions& options,
              Plural(definition.streams.size(), "stream"), Plural(definition.views.size(), "view"),
              Plural(features, "feature"), Plural(definition.services.size(), "service"),
              Plural(definition.tables.size(), "table"));
+  double largest = 0;
+  for (const pipeline::StatePrice& price : checked.prices)
+    largest = std::max({largest, price.bytes, price.exact_bytes});
+  const base::SizeUnit unit(largest);
   for (const pipeline::StatePrice& price : checked.prices)
     fmt::print(context.out, "{} {}: {} {} of memory at the stated rate{}\n", KindOf(price),
-               price.name, price.is_certain ? "at least" : "up to", Mebibytes(price.bytes),
+               price.name, price.is_certain ? "at least" : "up to", unit.Text(price.bytes),
                price.bytes < price.exact_bytes
-                   ? fmt::format(", {} without `precision`", Mebibytes(price.exact_bytes))
+                   ? fmt::format(", {} without `precision`", unit.Text(price.exact_bytes))
                    : "");
   PrintLayers(context, checked);
 }

@@ -146,7 +146,10 @@ base::Result<std::string> HttpCalls::PostEvents(const std::string& stream, std::
 }
 
 std::string TextOf(const nlohmann::ordered_json& value) {
-  return value.is_string() ? value.get<std::string>() : base::JsonText(value);
+  if (!value.is_string()) return base::JsonText(value);
+  auto text = value.get<std::string>();
+  const bool shows = !text.empty() && text != "null" && text.front() != ' ' && text.back() != ' ';
+  return shows ? text : base::JsonText(value);
 }
 
 int WriteAnswer(CommandContext& context, const base::Result<std::string>& answer,

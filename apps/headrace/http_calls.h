@@ -53,7 +53,8 @@ class HttpCalls {
 // For answers of before: the rows of a table may have to be read.
 inline constexpr std::chrono::minutes kLookbackTimeout{10};
 
-// A member of an answer for people: texts without quotes.
+// A member of an answer for people: texts without quotes, but for those that would look like
+// nothing or like NULL ("", "null", blanks at an end).
 std::string TextOf(const nlohmann::ordered_json& value);
 // An answer as it came with --json, else as `print` writes it. The exit code.
 int WriteAnswer(CommandContext& context, const base::Result<std::string>& answer,

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <initializer_list>
 
+#include "base/size_unit.h"
 #include "contract/yaml_reading.h"
 #include "pipeline/aggregates/aggregate_plan.h"
 #include "pipeline/pipeline_file_reader.h"
@@ -33,11 +34,6 @@ constexpr double kRememberedBytes = 24 + 112;
 // texts) a guess.
 constexpr double kTileBytes = 8;
 constexpr double kTileBytesBeside = 64;
-
-std::string Sized(double bytes) {
-  return bytes < 0x1p28 ? fmt::format("{:.1f} MiB", bytes / 0x1p20)
-                        : fmt::format("{:.1f} GiB", bytes / 0x1p30);
-}
 
 AggregatePlan PlanOf(const ViewDefinition& view) {
   std::vector<columns::Type> types;
@@ -140,6 +136,7 @@ std::string PipelineReader::WhatFits(const ViewDefinition& view, double others) 
            "`precision` fits, or " +
            otherwise;
   const double now = PriceOf(view, view.precision).bytes;
+  const base::SizeUnit unit(now);
   std::optional<base::Duration> cheapest;
   double least = 0;
   using std::chrono::minutes;
@@ -154,8 +151,8 @@ std::string PipelineReader::WhatFits(const ViewDefinition& view, double others) 
     const double bytes = PriceOf(view, precision).bytes;
     if (others + bytes <= static_cast<double>(definition_.memory_bytes))
       return fmt::format("`precision: {}` in view {} fits: {} instead of {}; or {}",
-                         base::FormatDuration(precision), view.name, Sized(bytes), Sized(now),
-                         otherwise);
+                         base::FormatDuration(precision), view.name, unit.Text(bytes),
+                         unit.Text(now), otherwise);
     if (cheapest && bytes >= least) continue;
     cheapest = precision;
     least = bytes;
@@ -167,7 +164,7 @@ std::string PipelineReader::WhatFits(const ViewDefinition& view, double others) 
         "no `precision` helps view {}, whose tiles would take no less than its rows: {}", view.name,
         otherwise);
   return fmt::format("no `precision` in view {} fits: the cheapest, {}, takes {} instead of {}; {}",
-                     view.name, base::FormatDuration(*cheapest), Sized(least), Sized(now),
+                     view.name, base::FormatDuration(*cheapest), unit.Text(least), unit.Text(now),
                      otherwise);
 }
 
@@ -196,11 +193,12 @@ void PipelineReader::CheckMemory(const Node& root) {
   const bool of_view = largest.of == StatePrice::Of::kView;
   const bool all_views = std::ranges::all_of(
       counted, [](const StatePrice& price) { return price.of == StatePrice::Of::kView; });
+  const base::SizeUnit unit(total());
   const std::string what = fmt::format(
       "{} {} {}, memory is {}: {} alone takes {}", all_views ? "the views" : "views and streams",
-      is_certain ? "need at least" : "may need", Sized(total()), Sized(memory_bytes),
+      is_certain ? "need at least" : "may need", unit.Text(total()), unit.Text(memory_bytes),
       of_view ? "view " + largest.name : "stream " + largest.name + ", of rows that wait,",
-      Sized(largest.bytes));
+      unit.Text(largest.bytes));
   const std::string hint =
       of_view ? WhatFits(*std::ranges::find(definition_.views, largest.name, &ViewDefinition::name),
                          total() - largest.bytes)

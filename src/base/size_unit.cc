@@ -1,0 +1,22 @@
+#include "base/size_unit.h"
+
+#include <fmt/core.h>
+
+namespace headrace::base {
+
+SizeUnit::SizeUnit(double largest_bytes)
+    : bytes_(largest_bytes < 0x1p30   ? 0x1p20
+             : largest_bytes < 0x1p40 ? 0x1p30
+                                      : 0x1p40),
+      name_(largest_bytes < 0x1p30   ? "MiB"
+            : largest_bytes < 0x1p40 ? "GiB"
+                                     : "TiB") {}
+
+// What would be 0.0 gets the digits that it has.
+std::string SizeUnit::Text(double bytes) const {
+  const double size = bytes / bytes_;
+  if (size == 0 || size >= 0.1) return fmt::format("{:.1f} {}", size, name_);
+  return fmt::format("{:.2g} {}", size, name_);
+}
+
+}  // namespace headrace::base

@@ -15,6 +15,7 @@
 #include "base/counts.h"
 #include "base/json_text.h"
 #include "commands.h"
+#include "contract/no_such_name.h"
 #include "env/environment.h"
 #include "http_calls.h"
 #include "progress.h"
@@ -128,6 +129,21 @@ std::string ContractMeans(const ordered_json& stream) {
   return text.empty() ? "rules and descriptions of its contract" : text;
 }
 
+// "adds n_7d, spend_7d; removes last; alters n_1h; other where".
+std::string AlteredText(const ordered_json& view) {
+  const auto altered = view.find("altered");
+  if (altered == view.end()) return "";
+  std::string text;
+  for (const auto& [key, does] :
+       {std::pair("features_added", "adds"), std::pair("features_removed", "removes"),
+        std::pair("features_altered", "alters"), std::pair("keys", "other")}) {
+    const auto names = altered->value(key, std::vector<std::string>());
+    if (!names.empty())
+      text += fmt::format("{}{} {}", text.empty() ? "" : "; ", does, contract::Listed(names));
+  }
+  return text;
+}
+
 void PrintPlan(std::FILE* out, const ordered_json& plan) {
   const bool changes = plan.value("changes", false);
   if (!plan.value("possible", true)) {
@@ -137,7 +153,11 @@ void PrintPlan(std::FILE* out, const ordered_json& plan) {
     fmt::print(out, "{}: {}\n", Text(plan, "pipeline"),
                changes ? Summary(plan) : std::string("nothing changes"));
   }
-  for (const auto& view : plan["views"]) Line(out, "view", view, MeansOf(view));
+  for (const auto& view : plan["views"]) {
+    Line(out, "view", view, MeansOf(view));
+    if (const std::string altered = AlteredText(view); !altered.empty())
+      fmt::print(out, "{:45}{}\n", "", altered);
+  }
   const auto others = [&](const char* key, std::string_view kind, const std::string& means) {
     for (const auto& thing : plan[key])
       if (Text(thing, "change") != "unchanged") Line(out, kind, thing, means);

@@ -236,6 +236,62 @@ DefinitionDiff Compare(const PipelineDefinition& before, const PipelineDefinitio
           .settings = CompareNames(old.settings, now.settings, KeysOf(now.settings))};
 }
 
+namespace {
+
+// What a feature is, by what it is made of.
+std::string FeatureText(const ViewDefinition& view, const OutputFeature& output) {
+  const AggregateSpec& spec = view.features[output.feature];
+  const auto text = [&](const std::optional<size_t>& argument) {
+    return argument ? view.arguments[*argument].text() : std::string();
+  };
+  return fmt::format("{} {} ({}) where ({}) {} {} {} {} {} {}", static_cast<int>(spec.kind),
+                     columns::NameOf(output.type), text(spec.argument), text(spec.where),
+                     spec.quantile, spec.quantile_bits, spec.register_bits, output.elements_max,
+                     spec.half_life.count(),
+                     view.lifetime() ? "" : TextOf(view.windows[output.window]));
+}
+
+ByName FeaturesOf(const ViewDefinition& view) {
+  ByName texts;
+  for (const OutputFeature& output : view.outputs) texts[output.name] = FeatureText(view, output);
+  return texts;
+}
+
+// By the keys of the file.
+ByName KeysOf(const PipelineDefinition& definition, const ViewDefinition& view) {
+  const StreamDefinition& stream = definition.streams[view.stream];
+  std::string by;
+  for (const size_t field : view.by) by += stream.schema()->field(field).name + "\n";
+  return {{"from", stream.name},
+          {"by", by},
+          {"where", view.where ? view.where->text() : ""},
+          {"history", base::FormatDuration(view.history)},
+          {"ttl", view.ttl ? base::FormatDuration(*view.ttl) : ""},
+          {"self", std::to_string(static_cast<int>(view.self))}};
+}
+
+}  // namespace
+
+ViewDiff CompareView(const PipelineDefinition& before, const PipelineDefinition& after,
+                     const std::string& view) {
+  const auto old_view = before.ViewNamed(view);
+  const auto new_view = after.ViewNamed(view);
+  if (!old_view || !new_view) return {};
+  const ViewDefinition& was = before.views[*old_view];
+  const ViewDefinition& is = after.views[*new_view];
+  ViewDiff diff;
+  for (const auto& [name, difference] :
+       CompareNames(FeaturesOf(was), FeaturesOf(is), NamesOf(is.outputs))) {
+    if (difference == ChangeKind::kAdded) diff.added.push_back(name);
+    if (difference == ChangeKind::kRemoved) diff.removed.push_back(name);
+    if (difference == ChangeKind::kAltered) diff.altered.push_back(name);
+  }
+  const ByName old_keys = KeysOf(before, was);
+  for (const auto& [name, text] : KeysOf(after, is))
+    if (old_keys.at(name) != text) diff.keys.push_back(name);
+  return diff;
+}
+
 std::vector<BrokenConsumer> BrokenBy(const PipelineDefinition& before,
                                      const PipelineDefinition& after) {
   std::vector<BrokenConsumer> broken;

@@ -51,6 +51,16 @@ struct DefinitionDiff {
 };
 DefinitionDiff Compare(const PipelineDefinition& before, const PipelineDefinition& after);
 
+// Of a view that both have: what it answers, by name, and what else was written otherwise.
+struct ViewDiff {
+  std::vector<std::string> added;    // features, as "spend_7d"
+  std::vector<std::string> removed;  // likewise
+  std::vector<std::string> altered;  // another aggregate, argument, condition, window or type
+  std::vector<std::string> keys;     // of the view: "from", "by", "where", "history", "ttl", "self"
+};
+ViewDiff CompareView(const PipelineDefinition& before, const PipelineDefinition& after,
+                     const std::string& view);
+
 // A service whose readers miss something after the change.
 struct BrokenConsumer {
   std::string service;

@@ -212,6 +212,8 @@ class Planner {
     PlannedView& view = plan_.views.emplace_back();
     view.name = named.name;
     view.difference = named.difference;
+    if (named.difference == ChangeKind::kAltered)
+      view.altered = pipeline::CompareView(before_, next(), named.name);
     if (named.difference == ChangeKind::kRemoved) {
       view.means = "not answered any more; its state is kept for a way back, and then goes";
       return;
@@ -367,6 +369,11 @@ std::string ChangePlan::ToJson(const ChangeGround& ground) const {
     if (view.build == Build::kHistory)
       each.update({{"rows", view.rows}, {"seconds", view.seconds}, {"bytes", view.bytes}});
     if (!view.means.empty()) each["means"] = view.means;
+    if (view.difference == ChangeKind::kAltered)
+      each["altered"] = {{"features_added", view.altered.added},
+                         {"features_removed", view.altered.removed},
+                         {"features_altered", view.altered.altered},
+                         {"keys", view.altered.keys}};
   }
   json["on_request"] = DifferencesJson(diff.on_request);
   json["services"] = DifferencesJson(diff.services);

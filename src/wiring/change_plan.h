@@ -51,6 +51,7 @@ struct PlannedView {
   uint64_t bytes = 0;  // of state, about
   double seconds = 0;  // about
   std::string means;   // for people
+  pipeline::ViewDiff altered;
 };
 
 struct ChangePlan {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import signal
 import subprocess
 import threading
@@ -135,6 +136,7 @@ def test_changed_under_reads_killed_and_changed_again(tmp_path: Path) -> None:
         assert shown.returncode == 0 and "rebuilt from 600,000 rows of history" in shown.stdout, (
             shown
         )
+        assert re.search(r"^ +adds \w+_7d", shown.stdout, re.MULTILINE), shown.stdout
 
         # The change, under reads and new rows.
         with reading(engine) as wrong:

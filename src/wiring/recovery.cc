@@ -79,6 +79,7 @@ struct Loaded {
   Derived derived;
   log::SnapshotEnd end;
   std::vector<uint8_t> log_state;
+  base::MemoryCharge log_state_charge;
   std::vector<std::string> missing;  // views that it lacks
 };
 
@@ -141,10 +142,17 @@ class SnapshotLoader {
         publishers_.assign(block.payload.begin(), block.payload.end());
         return {};
       case SnapshotSection::kLogState:
+        ChargeLogState(block.payload.size());
         loaded_.log_state.assign(block.payload.begin(), block.payload.end());
         return {};
       default: return {};
     }
+  }
+
+  // As a capture is while it is made. A start is not refused for it.
+  void ChargeLogState(uint64_t bytes) {
+    budget_.Force(base::MemoryAccount::kLog, static_cast<int64_t>(bytes));
+    loaded_.log_state_charge = base::MemoryCharge(&budget_, base::MemoryAccount::kLog, bytes);
   }
 
   // Snapshots of earlier versions have the definition's id alone, behind the views.

@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <optional>
 #include <random>
 
@@ -13,6 +15,7 @@
 #include "columns/batch_builder.h"
 #include "columns/value.h"
 #include "env/simulated/environment.h"
+#include "log/recovery_progress.h"
 #include "log/snapshot_file.h"
 #include "pipeline/pipeline_file.h"
 
@@ -307,6 +310,52 @@ TEST_F(Recovery, TwoSnapshotsStay) {
     TakeSnapshot();
   }
   EXPECT_EQ(Snapshots().size(), 2U);
+}
+
+// Whoever reads it looks at something else, too.
+class LookingClock final : public env::Clock {
+ public:
+  LookingClock(const env::Clock& clock, std::function<void()> look)
+      : clock_(clock), look_(std::move(look)) {}
+  env::MonotonicTime Now() const override {
+    look_();
+    return clock_.Now();
+  }
+  base::Timestamp Wall() const override { return clock_.Wall(); }
+
+ private:
+  const env::Clock& clock_;
+  const std::function<void()> look_;
+};
+
+TEST_F(Recovery, TheLogsStateOfASnapshotIsChargedUntilItIsLearnt) {
+  ASSERT_TRUE(Start());
+  Send(50);
+  TakeSnapshot();
+  const base::LogId log = core_->log_status().log;
+  Die();
+  uint64_t state_bytes = 0;
+  auto reader = log::SnapshotReader::Open(machine_->files(), Snapshots().front().path, log);
+  ASSERT_TRUE(reader);
+  while (const auto block = *reader->Next())
+    if (block->section == log::SnapshotSection::kLogState) state_bytes = block->payload.size();
+  ASSERT_GT(state_bytes, 0U);
+
+  base::MemoryBudget budget(1ULL << 30);
+  const auto charged = [&] { return budget.used_bytes(base::MemoryAccount::kLog); };
+  uint64_t most_bytes = 0;
+  LookingClock clock(machine_->clock(), [&] { most_bytes = std::max(most_bytes, charged()); });
+  log::RecoveryProgress progress(clock);
+  uint64_t learnt_bytes = 0;
+  machine_->Run([&] {
+    CoreOptions options{
+        .definition = definition_, .data_folder = kData, .log = {}, .answers_file = {}};
+    options.progress = options.log.progress = &progress;
+    ASSERT_TRUE(RecoverCore(*machine_, budget, options));
+    learnt_bytes = charged();
+  });
+  EXPECT_GE(most_bytes, state_bytes);
+  EXPECT_EQ(learnt_bytes, 0U);
 }
 
 // Of the same epoch, so in the place of the newest: the one before stays.

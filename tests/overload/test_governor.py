@@ -1,11 +1,10 @@
-"""Training over everything, table commits and a burst at once, with and without the governor,
-and the same answers with no training beside them.
+"""Training beside a pressed engine waits, and says so; the same training without the governor, and
+one that a test holds back, do what they should.
 
-The answers' times are a client's; figures are printed (-s), not judged. The promise is so tight
-that a disk's sync presses it: training begins once the engine says that it is pressed, so that it
-must be told to wait, wait, and say so. Where even that does not press the engine the test is
-skipped, with the pressure that was seen. HEADRACE_TEST_LONG=1 measures for longer, three times
-each.
+Whether training waits is judged with a promise of 3 us, which no machine keeps: a timer alone is
+later than its share of it. With HEADRACE_TEST_LONG=1 the answers' times are measured as well, with
+a promise that a busy machine breaks, with and without training and governor, three times each;
+those figures are printed (-s), not judged.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine_under_load import BINARY, LONG, Engine, run
+from engine_under_load import BINARY, LONG, WITHIN_S, Engine, run
 
 ROWS = 4_000_000 if LONG else 300_000
 LABELS = 400_000 if LONG else 50_000
-SECONDS = 30.0 if LONG else 6.0
-ROUNDS = 3 if LONG else 1
-BUDGET_MS = 6.0  # of a stage: a third of the pipeline's promise
-PRESSED_SHARE = 0.7  # of a stage's budget: from there on work is paused
+SECONDS = 30.0
+ROUNDS = 3
+BUDGET_MS = 6.0  # of a stage, where answers are measured: a third of the pipeline's promise
+TIGHT = "3us"  # a promise of which every stage takes more than it may
 PRESSED_WITHIN_S = 5.0  # of the burst's beginning
 BEGIN_US = 1_767_261_600_000_000
 
@@ -45,10 +44,10 @@ def prepare(folder: Path) -> None:
     pq.write_table(labels, folder / "labels.parquet")
 
 
-def engine_with_rows(folder: Path, *options: str) -> Engine:
+def engine_with_rows(folder: Path, promise: str, *options: str) -> Engine:
     engine = Engine(folder, 2048, *options)
     pipeline = folder / "pipeline.yaml"
-    text = pipeline.read_text().replace("p99: 300ms", f"p99: {int(BUDGET_MS * 3)}ms")
+    text = pipeline.read_text().replace("p99: 300ms", f"p99: {promise}")
     pipeline.write_text(text.replace("commit: 500ms", "commit: 2s"))
     engine.start()
     engine.wait_ready()
@@ -96,18 +95,19 @@ def train(folder: Path, output: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def pressure_once_pressed(engine: Engine) -> tuple[float, str]:
-    """The highest share of its budget that a stage took, and which, until training is paused."""
-    most = (0.0, "nothing")
-    end = time.monotonic() + PRESSED_WITHIN_S
-    while time.monotonic() < end:
-        background = engine.status()["background"]
-        pressure = background["pressure"]
-        most = max(most, (pressure["share"], f"{pressure['stage']} {pressure['taken']}"))
-        if {each["work"]: each for each in background["classes"]}["training"]["state"] == "paused":
-            break
+def class_of(engine: Engine, work: str) -> dict[str, Any]:
+    classes = engine.status()["background"]["classes"]
+    return {each["work"]: each for each in classes}[work]
+
+
+def wait_until_paused(engine: Engine, within_s: float) -> bool:
+    """Whether training is told to wait by then."""
+    end = time.monotonic() + within_s
+    while class_of(engine, "training")["state"] != "paused":
+        if time.monotonic() > end:
+            return False
         time.sleep(0.02)
-    return most
+    return True
 
 
 def one_round(folder: Path, engine: Engine, output: str | None) -> dict[str, Any]:
@@ -119,26 +119,23 @@ def one_round(folder: Path, engine: Engine, output: str | None) -> dict[str, Any
     asking = Asking(engine, 200)
     ingest = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     asking.thread.start()
-    pressed = (0.0, "nobody looks")
     if "background" in engine.status():
-        pressed = pressure_once_pressed(engine)
+        wait_until_paused(engine, PRESSED_WITHIN_S)
     else:
         time.sleep(1)
     training = train(folder, output) if output else None
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        time.sleep(0.1)
+    time.sleep(SECONDS)
     asking.enough.set()
     asking.thread.join()
     background = engine.status().get("background")
     ingest.terminate()
     ingest.wait()
-    done = {"asking": asking, "background": background, "pressed": pressed}
+    done = {"asking": asking, "background": background}
     if training:
         engine.stop()  # whose notice goes with it, however busy this machine is
         out, err = training.communicate(timeout=900)
         assert training.returncode == 0, err
-        done |= {"report": json.loads(out.splitlines()[-1]), "said": err}
+        done["report"] = json.loads(out.splitlines()[-1])
     return done
 
 
@@ -149,9 +146,50 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_with_and_without(prepared: Path, tmp_path: Path) -> None:
+def link(prepared: Path, folder: Path) -> None:
     for name in ("events.parquet", "labels.parquet"):
-        (tmp_path / name).symlink_to(prepared / name)
+        (folder / name).symlink_to(prepared / name)
+
+
+@pytest.fixture
+def folder(prepared: Path, tmp_path: Path) -> Path:
+    link(prepared, tmp_path)
+    return tmp_path
+
+
+def test_training_waits_while_the_engine_is_pressed(folder: Path) -> None:
+    engine = engine_with_rows(folder, TIGHT)
+    try:
+        assert wait_until_paused(engine, WITHIN_S), engine.status()["background"]
+        training = train(folder, "pressed.parquet")
+        assert training.stderr is not None
+        said = training.stderr.readline()
+        assert "waiting for the engine" in said, said + training.stderr.read()
+        assert training.poll() is None
+        told = class_of(engine, "training")
+        assert told["pauses"] > 0 and told["paused_s"] > 0, told
+        assert "of its budget" in told["why"], told
+    finally:
+        engine.stop()
+    out, err = training.communicate(timeout=300)
+    assert training.returncode == 0, err
+    assert json.loads(out.splitlines()[-1])["waited_s"] > 0
+
+
+def test_training_does_not_wait_without_a_governor(folder: Path) -> None:
+    engine = engine_with_rows(folder, TIGHT, "--no-governor")
+    try:
+        assert "background" not in engine.status()
+        training = train(folder, "not_governed.parquet")
+        out, err = training.communicate(timeout=300)
+    finally:
+        engine.stop()
+    assert training.returncode == 0 and "waiting" not in err, err
+    assert json.loads(out.splitlines()[-1])["waited_s"] == 0
+
+
+@pytest.mark.at_length
+def test_answers_with_and_without(prepared: Path, tmp_path: Path) -> None:
     arms = {
         "no training     ": ((), None),
         "with governor   ": ((), "training.parquet"),
@@ -161,9 +199,8 @@ def test_with_and_without(prepared: Path, tmp_path: Path) -> None:
         for how, (options, output) in arms.items():
             folder = tmp_path / f"{number} {how.strip()}"
             folder.mkdir()
-            for name in ("events.parquet", "labels.parquet"):
-                (folder / name).symlink_to(prepared / name)
-            engine = engine_with_rows(folder, *options)
+            link(prepared, folder)
+            engine = engine_with_rows(folder, f"{int(BUDGET_MS * 3)}ms", *options)
             try:
                 done = one_round(folder, engine, output)
             finally:
@@ -173,38 +210,27 @@ def test_with_and_without(prepared: Path, tmp_path: Path) -> None:
             if options:
                 assert done["background"] is None and waited == 0
                 continue
-            classes = {each["work"]: each for each in done["background"]["classes"]}
-            for each in classes.values():
+            for each in done["background"]["classes"]:
                 if each["pauses"]:
                     print(f"  {each['work']}: {each['pauses']} pauses, {each['paused_s']:.1f} s")
-            share, what = done["pressed"]
-            print(f"  pressed: {what}, {share * 100:.0f} %")
-            if share < PRESSED_SHARE:
-                pytest.skip(f"nothing pressed the engine, at most: {what}, {share * 100:.0f} %")
-            training = classes["training"]
-            assert training["pauses"] > 0 and training["paused_s"] > 0, done["background"]
-            assert "of its budget" in training.get("why", training.get("last_why", "")), training
-            if output:
-                assert waited > 0, done["report"]
-                assert "waiting for the engine" in done["said"], done["said"]
 
 
-def test_training_waits_for_a_notice_and_goes_on_without_its_writer(prepared: Path) -> None:
+def test_training_waits_for_a_notice_and_goes_on_without_its_writer(folder: Path) -> None:
     """The notice is a file, so a test can be the pressed engine."""
-    engine = engine_with_rows(prepared)
+    engine = engine_with_rows(folder, "300ms")
     engine.stop()
-    notice = prepared / "data/PAUSED"
+    notice = folder / "data/PAUSED"
     valid_until_us = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1e6) + 4_000_000
     notice.write_text(
         f"headrace pause 1\nvalid_until_boot_us {valid_until_us}\nwhy a test says so\n"
     )
-    training = train(prepared, "waited.parquet")
+    training = train(folder, "waited.parquet")
     out, err = training.communicate(timeout=300)
     assert training.returncode == 0, err
     assert "waiting for the engine" in err and "a test says so" in err and "going on" in err, err
     assert json.loads(out.splitlines()[-1])["waited_s"] > 0
-    again = train(prepared, "at_once.parquet")
+    again = train(folder, "at_once.parquet")
     out, err = again.communicate(timeout=300)
     assert again.returncode == 0 and "waiting" not in err, err
-    waited = pq.read_table(prepared / "waited.parquet")
-    assert waited.equals(pq.read_table(prepared / "at_once.parquet"))
+    waited = pq.read_table(folder / "waited.parquet")
+    assert waited.equals(pq.read_table(folder / "at_once.parquet"))

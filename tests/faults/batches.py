@@ -156,7 +156,7 @@ schema:
       - {name: at, logicalType: timestamp, required: true}
 """
 
-WINDOWS_S = (5, 20)  # as in the pipeline
+WINDOWS_S = (5, 20)
 
 PIPELINE = """headrace: 1
 pipeline: faults
@@ -171,7 +171,7 @@ views:
   recent:
     from: events
     by: key
-    over: [5s, 20s]
+    over: [WINDOWS]
     features: {n: count(*), total: sum(value)}
   newest: {from: events, by: key, features: {value: last(value)}}
 tables: {events: {commit: COMMIT}}

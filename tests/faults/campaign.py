@@ -21,8 +21,9 @@ from record import Record, Violation
 
 DRAIN_WITHIN_S = 300.0
 TABLE_WITHIN_S = 300.0
-LETTING_GO_WITHIN_S = 4.0  # retention looks each second; the log is kept for two
-LIVES_UNTIL_RETENTION = 50  # a run of so many has the time to let a part of the log go
+LETTING_GO_WITHIN_S = 60.0  # retention looks each second; a slow machine fills no segment in that
+ROWS_OF_A_SEGMENT = 180_000  # of 8 MiB, at least
+LIVES_UNTIL_MET = 50  # a run of so many has the time for everything that it is to meet
 # None of these belongs into the life of an engine whose machine only lost power or time.
 WRONG_LINE = re.compile(r"^\S+ (error .*|warning wiring\.snapshot_not_used .*)$", re.MULTILINE)
 SEGMENT_LET_GO = re.compile(r" log\.segment_let_go ")
@@ -41,11 +42,15 @@ class Campaign:
         data: Path | None = None,
         commit: str = "200ms",
         log: str = "{keep: 2s}",
+        windows_s: tuple[int, ...] = batches.WINDOWS_S,
     ) -> None:
         assert BINARY.exists(), f"{BINARY} is missing: ./dev build makes it"
         folder.mkdir(parents=True, exist_ok=True)
+        windows = ", ".join(f"{window}s" for window in windows_s)
         (folder / "pipeline.yaml").write_text(
-            batches.PIPELINE.replace("COMMIT", commit).replace("LOG", log)
+            batches.PIPELINE.replace("COMMIT", commit)
+            .replace("LOG", log)
+            .replace("WINDOWS", windows)
         )
         (folder / "events.yaml").write_text(batches.CONTRACT)
         self.folder = folder
@@ -54,7 +59,8 @@ class Campaign:
         self.lives = Lives()
         self.log = LogFollower(self.data / "log", self.record)
         self.table = Follower("table", self.record)
-        self.served = Served(self.record)
+        self.duckdb = DuckDbTable(self.data / "tables/events")
+        self.served = Served(self.record, windows_s)
         self.engine: EngineProcess | None = None
         self.comparisons = 0
         self.log_comparisons = 0
@@ -73,6 +79,7 @@ class Campaign:
         self.lives.finish()
         for producer in self._producers:
             producer.join(10)
+        self.duckdb.close()
 
     def start(
         self,
@@ -109,12 +116,17 @@ class Campaign:
         if self.record.violations:
             raise Violation("; ".join(self.record.violations[:3]))
 
-    def wait_for_letting_go(self) -> None:
-        """Until the log lets a segment go: what stays of it appears, or it is gone."""
-        before = self._ends_of_log()
+    def wait_for_letting_go(self) -> bool:
+        """Until the log lets a segment go: what stays of it appears, or it is gone. The producers
+        fill segments meanwhile. False when none went in its time."""
+        before, rows = self._ends_of_log(), self.record.rows_acknowledged
         deadline = time.monotonic() + LETTING_GO_WITHIN_S
         while self._ends_of_log() == before and time.monotonic() < deadline:
-            time.sleep(0.001)
+            self.lives.in_a_hurry = self.record.rows_acknowledged < rows + ROWS_OF_A_SEGMENT
+            self.raise_violations()
+            time.sleep(0.002)
+        self.lives.in_a_hurry = False
+        return self._ends_of_log() != before
 
     def _ends_of_log(self) -> tuple[list[str], str]:
         names = sorted(path.name for path in (self.data / "log").iterdir())
@@ -131,10 +143,9 @@ class Campaign:
         assert self.engine is not None
         with self._drained(last):
             self._wait_for_table(self.engine)
-            with contextlib.closing(DuckDbTable(self.data / "tables/events")) as table:
-                newest = self.log.follow(table)
-                known = Batches(self.record)
-                self.table.take(table.rows(self.table.upto, newest), newest, known)
+            newest = self.log.follow(self.duckdb)
+            known = Batches(self.record)
+            self.table.take(self.duckdb.rows(self.table.upto, newest), newest, known)
             self.table.check_complete(known)
             self.served.check(self.engine, known)
             self._check_totals(self.engine, known)
@@ -142,18 +153,14 @@ class Campaign:
 
     def compare_log(self) -> None:
         """The log alone; of what it has let go, the table."""
-        with (
-            self._drained(last=False),
-            contextlib.closing(DuckDbTable(self.data / "tables/events")) as table,
-        ):
-            self.log.follow(table)
+        with self._drained(last=False):
+            self.log.follow(self.duckdb)
         self.log_comparisons += 1
 
     def check_with_delta_rs(self) -> None:
         rows, distinct = delta_rs_rows(self.data / "tables/events")
-        with contextlib.closing(DuckDbTable(self.data / "tables/events")) as table:
-            if (also := table.rows(0, 2**62).epoch.size) != rows:
-                raise Violation(f"delta-rs counts {rows} rows, DuckDB {also}")
+        if (also := len(self.duckdb.rows(0, 2**62))) != rows:
+            raise Violation(f"delta-rs counts {rows} rows, DuckDB {also}")
         if (rows, distinct) != (self.log.rows, self.log.rows):
             raise Violation(
                 f"delta-rs counts {rows} rows, {distinct} distinct; the log has {self.log.rows}"
@@ -194,12 +201,13 @@ class Campaign:
                 raise Violation(f"status counts {rows[name]} rows {name}, not {value}")
 
 
-def retention_failure(lives: int, epochs_let_go: int) -> str:
-    """What is wrong with a run that had the time for retention and never saw it, so that no start
-    was without the log's beginning. Empty when nothing is."""
-    if lives < LIVES_UNTIL_RETENTION or epochs_let_go > 0:
+def never_met(lives: int, counts: dict[str, int]) -> str:
+    """What is wrong with a run that had the time for everything in `counts` and never saw some of
+    it, so that it says nothing of that. Empty when nothing is."""
+    missing = [what for what, count in counts.items() if count == 0]
+    if lives < LIVES_UNTIL_MET or not missing:
         return ""
-    return f"no epoch of the log was let go in {lives} lives: the run says nothing of retention"
+    return f"{', '.join(missing)}: never met in {lives} lives, of which the run says nothing"
 
 
 def look_at(folder: Path) -> str:

@@ -229,14 +229,18 @@ def with_duckdb(table: Path, query: str) -> list[tuple[Any, ...]]:
 
 
 class DuckDbTable:
-    """DuckDB reads the Delta table."""
+    """DuckDB reads the Delta table: what is on the disk, each time. It begins, which takes half a
+    second, once it is asked."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.connection = duckdb_with_delta()
+        self.connection: Any = None
 
     def rows(self, after: int, last: int) -> FoundRows:
         """Of the epochs (after, last]."""
+        if self.connection is None:
+            self.connection = duckdb_with_delta()
+            self.connection.execute("SET enable_external_file_cache = false")
         found = self.connection.execute(
             f'SELECT producer, sequence, "row", "key", "value", epoch_us("at") AS "at", _epoch '
             f"FROM delta_scan('{self.folder}') WHERE _epoch > {after} AND _epoch <= {last} "
@@ -246,7 +250,8 @@ class DuckDbTable:
         return FoundRows(found, epoch)
 
     def close(self) -> None:
-        self.connection.close()
+        if self.connection is not None:
+            self.connection.close()
 
 
 def delta_rs_rows(folder: Path) -> tuple[int, int]:
@@ -266,12 +271,13 @@ def delta_rs_rows(folder: Path) -> tuple[int, int]:
 class Served:
     """Counts and sums per key and window, and each key's newest value, as the engine answers."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, windows_s: tuple[int, ...]) -> None:
         self.record = record
+        self.windows_s = windows_s
 
     def check(self, engine: EngineProcess, known: Batches) -> None:
         names = batches.KEY_NAMES.tolist()
-        features = [f"recent:{f}_{w}s" for w in batches.WINDOWS_S for f in ("n", "total")]
+        features = [f"recent:{f}_{w}s" for w in self.windows_s for f in ("n", "total")]
         query = {"features": [*features, "newest:value"], "entities": {"key": names}}
         code, text = engine.request("POST", "/get-online-features", json.dumps(query))
         if code != 200:
@@ -280,7 +286,7 @@ class Served:
         as_of = int(np.datetime64(answer["headrace"]["as_of"].rstrip("Z"), "us").astype(np.int64))
         rows = self._rows(known, as_of)
         by_name = dict(zip(answer["metadata"]["feature_names"], answer["results"], strict=True))
-        for seconds in batches.WINDOWS_S:
+        for seconds in self.windows_s:
             inside = rows.at > as_of - seconds * 1_000_000
             n = np.bincount(rows.key[inside], minlength=batches.KEYS)
             weights = rows.value[inside].astype(np.float64)
@@ -291,7 +297,7 @@ class Served:
 
     def _rows(self, known: Batches, as_of: int) -> batches.Rows:
         """All accepted rows that a window may hold, and some before them."""
-        longest_us = max(batches.WINDOWS_S) * 1_000_000
+        longest_us = max(self.windows_s) * 1_000_000
         oldest = as_of - batches.START_US - longest_us - batches.SPREAD_US
         chosen = np.flatnonzero((known.epoch != 0) & (known.moment >= oldest))
         rows = batches.rows_of_batches(

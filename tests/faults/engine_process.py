@@ -76,6 +76,9 @@ class EngineProcess:
     def alive(self) -> bool:
         return self.process.poll() is None
 
+    def ended(self) -> bool:
+        return not self.alive()
+
     def send_kill(self) -> None:
         """SIGKILL to the whole group."""
         if self.process.returncode is None:

@@ -55,6 +55,7 @@ class Lives:
         self._paused = False
         self._busy: set[int] = set()
         self.over = False
+        self.in_a_hurry = False  # Flight's producers send the largest batches, and do not pause
         self.errors_expected = False  # the machine fails: any error may be the answer
 
     def begin(self, ports: dict[str, Any]) -> None:
@@ -272,7 +273,7 @@ class Producer(threading.Thread):
         if len(answers) < len(sequences):
             self.connected_to = 0
             self._after_a_break(life)
-        elif self.traffic.pause_s > 0:
+        elif self.traffic.pause_s > 0 and not self._hurries():
             time.sleep(self.traffic.pause_s * self.random.uniform(0.5, 1.5))
 
     def _choose(self) -> tuple[list[int], list[batches.Rows]]:
@@ -285,10 +286,14 @@ class Producer(threading.Thread):
                 again = []
         sequences, rows = list(again), [self.record.rows_again(self.number, s) for s in again]
         while len(sequences) < self.sender.window and self.lives.may_begin_a_batch():
-            sequence, batch = self.record.new_batch(self.number, self.traffic.rows_mean)
+            rows_mean = None if self._hurries() else self.traffic.rows_mean
+            sequence, batch = self.record.new_batch(self.number, rows_mean)
             sequences.append(sequence)
             rows.append(batch)
         return sequences, rows
+
+    def _hurries(self) -> bool:
+        return self.lives.in_a_hurry and isinstance(self.sender, FlightSender)
 
     def _answered(self, sequence: int) -> bool:
         return self.record.producers[self.number].sent[sequence - 1].epoch != 0

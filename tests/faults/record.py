@@ -55,11 +55,13 @@ class Record:
         self.refusals: dict[str, int] = {}  # retryable refusals and errors, by status or code
         self.violations: list[str] = []
 
-    def new_batch(self, producer: int, rows_mean: int) -> tuple[int, batches.Rows]:
-        """The producer's next batch, now on record as sent."""
+    def new_batch(self, producer: int, rows_mean: int | None) -> tuple[int, batches.Rows]:
+        """The producer's next batch, now on record as sent; the largest without a mean."""
         record = self.producers[producer]
         sequence = len(record.sent) + 1
-        size = batches.batch_size(self.seed, producer, sequence, rows_mean)
+        size = batches.ROWS_MAX
+        if rows_mean is not None:
+            size = batches.batch_size(self.seed, producer, sequence, rows_mean)
         moment = (time.monotonic_ns() - self._began) // 1000
         rows = batches.rows_of_batch(self.seed, producer, sequence, size, moment)
         good = int((rows.flaw == batches.GOOD).sum())

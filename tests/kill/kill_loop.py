@@ -1,6 +1,6 @@
 """SIGKILL at any moment, again and again, with an independent record of acknowledgements.
 
-    kill_loop.py [--kills N] [--seconds S] [--seed X] [--folder DIR]
+    kill_loop.py [--kills N] [--workers N] [--seconds S] [--seed X] [--folder DIR]
 
 The seed decides what is sent, how each life ends and after how long. How far the engine has come
 by then is the machine's to say, so a seed that failed is likely, not certain, to fail again: the
@@ -26,7 +26,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "faults"))
 
-from campaign import Campaign, look_at, report, retention_failure, say
+import workers
+from campaign import Campaign, look_at, never_met, report, say
 from engine_process import EngineProcess
 from producers import Traffic
 from record import Violation
@@ -36,12 +37,14 @@ SHUTDOWN_MAX_S = 0.1
 LETTING_GO_MAX_S = 0.02
 FILES_WITHIN_S = 1.5
 REWRITING_SHARE = 0.4  # of the lives, during which table files are rewritten
+LETTING_GO = "letting go"
+LETTING_GO_EVERY = 20  # lives
+# How the others end, and how often.
 ENDINGS = {
     "running": 8,
     "new file": 6,
     "recovery": 3,
     "shutdown": 2,
-    "letting go": 1,
     "while stopping and busy": 1,
 }
 
@@ -73,11 +76,14 @@ class KillRound:
         self.random = random.Random(seed)
         self.life_max_s = life_max_s
         self.progress = progress
+        self.begun = 0  # lives
 
     def life(self) -> None:
         """One life of the engine, ended by SIGKILL."""
-        endings = list(ENDINGS)
-        ending = self.random.choices(endings, list(ENDINGS.values()))[0]
+        self.begun += 1
+        ending = self.random.choices(list(ENDINGS), list(ENDINGS.values()))[0]
+        if self.begun % LETTING_GO_EVERY == 0:
+            ending = LETTING_GO
         part = self.random.random()
         engine = self.campaign.start()
         if ending == "recovery":
@@ -105,7 +111,7 @@ class KillRound:
         elif ending == "new file":
             time.sleep(part * self.life_max_s / 2)
             self._wait_for_new_file()
-        elif ending == "letting go":
+        elif ending == LETTING_GO:
             self.campaign.wait_for_letting_go()
             time.sleep(part * LETTING_GO_MAX_S)
         else:
@@ -218,6 +224,7 @@ def line(p: Progress, options: argparse.Namespace) -> str:
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=5000)
+    parser.add_argument("--workers", type=int, default=1, help="at once, each on a log of its own")
     parser.add_argument("--seconds", type=float, default=8 * 3600.0, help="stop after so long")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
     parser.add_argument("--folder", type=Path, help="where the data goes; kept after a failure")
@@ -235,25 +242,30 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """The summary; `failure` is there when a promise was broken."""
+    if options.workers > 1:
+        return workers.run_workers(Path(__file__), options, arguments([]), "kills")
     folder = options.folder or Path(tempfile.mkdtemp(prefix="headrace-kill-"))
     say(f"kill loop: seed {options.seed}, {options.kills} kills, at most {options.seconds:.0f} s")
     deadline = options.begin + options.seconds
     p = Progress()
-    failure = ""
-    while p.kills < options.kills and time.monotonic() < deadline and not failure:
+    failure, ended = "", False
+    while p.kills < options.kills and time.monotonic() < deadline and not failure and not ended:
         kills = min(options.kills_per_round, options.kills - p.kills)
         home = folder / f"round-{p.rounds}"
         try:
             run_round(home, options.seed + p.rounds, kills, deadline, options, p)
             shutil.rmtree(home)
+        except workers.Ended:
+            ended = True
         except Violation as violation:
             failure = f"{violation}"
             say(
                 f"FAILED in round {p.rounds} (seed {options.seed}): {failure}\n"
                 f"data is kept; look at it: {look_at(home)}\n"
-                f"again: ./dev test --long kill --seed {options.seed} --kills {options.kills}"
+                f"again: {workers.again('kill', options, arguments([]))}"
             )
-    failure = failure or retention_failure(p.kills, p.epochs_let_go)
+    if not failure and not ended:
+        failure = never_met(p.kills, {"an epoch let go": p.epochs_let_go})
     seconds = time.monotonic() - options.begin
     complete = p.kills >= options.kills
     summary = {
@@ -270,6 +282,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    workers.end_at_sigterm()
     result = run(arguments())
     report(result)
     sys.exit("failure" in result)

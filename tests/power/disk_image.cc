@@ -248,12 +248,23 @@ void DiskImage::RememberDisk(Inode& file, uint64_t sector) {
   }
 }
 
+// Whether a write leaves a sector to be synced. The same bytes once more do not, such as the zeros
+// of a new segment, unless a failed sync has lost them.
+bool DiskImage::Dirties(const Inode& file, uint64_t sector, uint64_t offset,
+                        std::span<const uint8_t> bytes) {
+  const uint64_t begin = std::max(sector * kSectorBytes, offset);
+  const uint64_t end = std::min((sector + 1) * kSectorBytes, offset + bytes.size());
+  if (end > file.bytes.size() || file.lost.contains(sector)) return true;
+  const uint8_t* written = bytes.data() + (begin - offset);
+  return std::memcmp(file.bytes.data() + begin, written, end - begin) != 0;
+}
+
 void DiskImage::Write(InodeId id, uint64_t offset, std::span<const uint8_t> bytes) {
   if (bytes.empty()) return;
   Inode& file = inodes_.at(id);
   const uint64_t end = offset + bytes.size();
   for (uint64_t sector = offset / kSectorBytes; sector * kSectorBytes < end; ++sector)
-    RememberDisk(file, sector);
+    if (Dirties(file, sector, offset, bytes)) RememberDisk(file, sector);
   if (end > file.bytes.size()) file.bytes.resize(end, 0);
   std::memcpy(file.bytes.data() + offset, bytes.data(), bytes.size());
 }

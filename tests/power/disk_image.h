@@ -66,6 +66,7 @@ class DiskImage {
   void SyncFolder(InodeId id);
   // The Nth sync of a file from now on fails once; 0 is none.
   void FailSync(uint64_t nth, uint64_t seed);
+  bool fails_ahead() const { return syncs_until_failure_ > 0; }
 
   // The image is what survives; ids from before are of nothing.
   void CutHere(uint64_t seed);
@@ -126,6 +127,8 @@ class DiskImage {
                   std::map<InodeId, InodeId>& known);
   static uint64_t DifferentSectors(const Inode& file);
   static Sector SectorOf(const Inode& file, uint64_t sector);
+  static bool Dirties(const Inode& file, uint64_t sector, uint64_t offset,
+                      std::span<const uint8_t> bytes);
   void RememberDisk(Inode& file, uint64_t sector);
   void Store(InodeId folder, const std::string& path, Survivor& survivor,
              std::map<InodeId, std::string>& stored);

@@ -16,6 +16,7 @@
 //                      sync the seed says whether it was. 0: it does not
 //   wait MS            until time stands still, so long at most: still=0 or 1
 //   fail-sync N SEED   the Nth fsync or fdatasync of a file from now on fails with EIO, once
+//   wait-failed MS     until it has failed, so long at most: failed=0 or 1
 //   sync-delay US SEED a sync takes up to so long
 //   stat               syncs=N failed_syncs=N unsynced_sectors=N unsynced_log_sectors=N
 //                      unsynced_names=N; also what the cuts and flush answer, as of before
@@ -57,7 +58,8 @@ struct Disk {
   bool still = false;
   std::condition_variable stood_still;
   std::condition_variable went_on;
-  uint64_t until_still = 0;  // operations; 0: it goes on
+  std::condition_variable failed;  // the sync that was to fail
+  uint64_t until_still = 0;        // operations; 0: it goes on
   std::mt19937_64 random;
   uint64_t sync_delay_us = 0;
 
@@ -128,12 +130,14 @@ int ReadFolder(const char* path, void* buffer, fuse_fill_dir_t fill, off_t /*off
 int Open(const char* path, fuse_file_info* file) {
   return WithInode(path, nullptr, [&](DiskImage& image, InodeId id) {
     file->fh = id;
+    file->direct_io = 1;
     if ((file->flags & O_TRUNC) != 0) image.Resize(id, 0);
     return 0;
   });
 }
 
 int Create(const char* path, mode_t mode, fuse_file_info* file) {
+  file->direct_io = 1;
   return With([&](DiskImage& image) { return image.Make(path, S_IFREG | mode, &file->fh); });
 }
 
@@ -228,7 +232,12 @@ int Sync(const char* /*path*/, int /*data_only*/, fuse_file_info* file) {
   DiskImage& image = disk->image;
   if (!image.Has(Handle(file))) return -EIO;
   const DiskImage::Sync sync = image.BeginSync(Handle(file));
-  return FinishSync(lock, [&] { return image.Has(sync.id) ? image.EndSync(sync) : -EIO; });
+  return FinishSync(lock, [&] {
+    if (!image.Has(sync.id)) return -EIO;
+    const int result = image.EndSync(sync);
+    if (result != 0) disk->failed.notify_all();
+    return result;
+  });
 }
 
 int SyncFolder(const char* path, int /*data_only*/, fuse_file_info* /*file*/) {
@@ -252,10 +261,11 @@ int Space(const char* /*path*/, struct statvfs* out) {
   return ::statvfs(disk->backing.c_str(), out) == 0 ? 0 : -errno;
 }
 
-// Nothing is cached by names or attributes: what the image says is what is seen.
+// The kernel keeps no names and no bytes: what the image says is what is seen. Attributes, of which
+// every look at a name brings new ones, it may keep: else each read asked for them.
 void* Begin(fuse_conn_info* /*connection*/, fuse_config* config) {
   config->entry_timeout = 0;
-  config->attr_timeout = 0;
+  config->attr_timeout = 3600;
   config->negative_timeout = 0;
   config->use_ino = 1;
   config->hard_remove = 1;
@@ -325,6 +335,11 @@ std::string Obey(const std::string& line) {
   if (verb == "wait") {
     disk->stood_still.wait_for(lock, std::chrono::milliseconds(first), [] { return disk->still; });
     return std::string("still=") + (disk->still ? "1" : "0");
+  }
+  if (verb == "wait-failed") {
+    disk->failed.wait_for(lock, std::chrono::milliseconds(first),
+                          [&image] { return !image.fails_ahead(); });
+    return std::string("failed=") + (image.fails_ahead() ? "0" : "1");
   }
   if (verb == "cut") return CutPower([&] { image.Cut(first); });
   if (verb == "flush") return CutPower([&] { image.Flush(); });

@@ -28,7 +28,8 @@ def why_not() -> str:
 
 
 class PowerDisk:
-    """A mount at `home`/disk in front of `home`/backing. Cut ends it; mount again after."""
+    """A mount at `home`/disk in front of `home`/backing. Cut ends it; mount again after. In a
+    `with` it is mounted, and unmounted at the end."""
 
     def __init__(self, home: Path) -> None:
         self.backing = home / "backing"
@@ -37,6 +38,17 @@ class PowerDisk:
         self.process: subprocess.Popen[bytes] | None = None
         self.backing.mkdir(parents=True, exist_ok=True)
         self.disk.mkdir(exist_ok=True)
+
+    def __enter__(self) -> PowerDisk:
+        try:
+            self.mount()
+        except BaseException:
+            self.unmount()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unmount()
 
     def mount(self) -> Path:
         command = [str(DISK), str(self.backing), str(self.disk), str(self.socket)]
@@ -94,6 +106,10 @@ class PowerDisk:
 
     def fail_sync(self, nth: int, seed: int) -> None:
         self.command(f"fail-sync {nth} {seed}")
+
+    def sync_failed(self, within_s: float) -> bool:
+        """Waits for the sync that is to fail."""
+        return self.command(f"wait-failed {int(within_s * 1000)}") == "failed=1"
 
     def unmount(self) -> None:
         if self.process is None:

@@ -168,6 +168,18 @@ def test_a_sector_written_again_after_a_failed_sync_is_synced_again(disk: PowerD
     assert (disk.backing / "a").read_bytes() == b"n" * 4096
 
 
+def test_the_sync_that_is_to_fail_is_waited_for(disk: PowerDisk) -> None:
+    root = disk.mount()
+    disk.fail_sync(2, 1)
+    put(root / "a", b"1" * 512, sync=True)
+    assert not disk.sync_failed(0.01)
+    fd = os.open(root / "b", os.O_WRONLY | os.O_CREAT)
+    with pytest.raises(OSError, match="Input/output"):
+        os.fsync(fd)
+    os.close(fd)
+    assert disk.sync_failed(60)
+
+
 def test_shrinking_is_undone_too(disk: PowerDisk) -> None:
     def prepare(root: Path) -> None:
         put(root / "a", b"o" * 3000, sync=True)

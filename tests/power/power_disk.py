@@ -93,8 +93,10 @@ class PowerDisk:
         """As cut, and the disk stays mounted with what survived. `end` returns when the engine, to
         which SIGKILL was sent, is gone."""
         found = self.figures(f"cut-here {seed}")
-        end()
-        self.command("on")
+        try:
+            end()
+        finally:
+            self.command("on")
         return found
 
     def delay_syncs(self, max_us: int, seed: int) -> None:

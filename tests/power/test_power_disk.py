@@ -219,6 +219,21 @@ def test_a_cut_on_a_mounted_disk_leaves_what_survives(disk: PowerDisk) -> None:
     assert seen == {(1, True), (1, False), (2, True), (2, False)}
 
 
+def test_the_power_is_back_after_an_end_that_fails(disk: PowerDisk) -> None:
+    """What is kept after a failure is brought to the backing folder."""
+    root = disk.mount()
+    put(root / "a", b"1" * 512, sync=True)
+    sync_folder(root)
+
+    def end() -> None:
+        raise RuntimeError("what the engine printed")
+
+    with pytest.raises(RuntimeError, match="printed"):
+        disk.cut_here(1, end)
+    disk.flush()
+    assert (disk.backing / "a").read_bytes() == b"1" * 512
+
+
 def test_time_stands_still_at_the_nth_operation(disk: PowerDisk) -> None:
     """A process that is killed then sees nothing of the operation's end."""
     root = disk.mount()

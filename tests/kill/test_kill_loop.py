@@ -8,7 +8,7 @@ import kill_loop
 
 
 def test_no_acknowledged_row_is_lost_or_doubled(tmp_path: Path) -> None:
-    given = ["--kills", "100", "--seed", "20260101", "--folder", str(tmp_path)]
+    given = ["--kills", "100", "--workers", "2", "--seed", "20260101", "--folder", str(tmp_path)]
     given += ["--rows", "250", "--pause", "0.03", "--life", "0.5", "--commit", "200ms"]
     given += ["--kills-per-round", "50", "--compare-every", "13", "--log-bytes-max", "64MiB"]
     summary = kill_loop.run(kill_loop.arguments(given))

@@ -45,6 +45,15 @@ class Traffic:
         return [f"{kind}-{i}" for kind, count in kinds.items() for i in range(count)]
 
 
+@dataclasses.dataclass(frozen=True)
+class Up:
+    """An engine that is up."""
+
+    life: int
+    ports: dict[str, Any]
+    errors_expected: bool
+
+
 class Lives:
     """Which engine is up: life 1, 2, 3 ... with its ports."""
 
@@ -99,11 +108,13 @@ class Lives:
         with self._changed:
             return not self._busy
 
-    def wait_for_engine(self) -> tuple[int, dict[str, Any]] | None:
+    def wait_for_engine(self) -> Up | None:
         """Nothing when the run is over."""
         with self._changed:
             self._changed.wait_for(lambda: self._ports is not None or self.over)
-            return None if self._ports is None else (self._life, self._ports)
+            if self._ports is None:
+                return None
+            return Up(self._life, self._ports, self.errors_expected)
 
 
 class Sender(Protocol):
@@ -252,18 +263,17 @@ class Producer(threading.Thread):
         engine = self.lives.wait_for_engine()
         if engine is None:
             return
-        life, ports = engine
         sequences, rows = self._choose()
         if not sequences:
             return
         try:
-            if self.connected_to != life:
+            if self.connected_to != engine.life:
                 self.sender.close()
-                self.sender.connect(ports)
-                self.connected_to = life
+                self.sender.connect(engine.ports)
+                self.connected_to = engine.life
             answers = self.sender.send(sequences, rows)
         except Refused as refused:
-            self._refused(refused)
+            self._refused(refused, engine.errors_expected)
             answers = []
         except Exception:  # the connection broke: each library has errors of its own for that
             answers = []
@@ -272,7 +282,7 @@ class Producer(threading.Thread):
         self.unanswered = [s for s in sequences[len(answers) :] if not self._answered(s)]
         if len(answers) < len(sequences):
             self.connected_to = 0
-            self._after_a_break(life)
+            self._after_a_break(engine.life)
         elif self.traffic.pause_s > 0 and not self._hurries():
             time.sleep(self.traffic.pause_s * self.random.uniform(0.5, 1.5))
 
@@ -298,10 +308,11 @@ class Producer(threading.Thread):
     def _answered(self, sequence: int) -> bool:
         return self.record.producers[self.number].sent[sequence - 1].epoch != 0
 
-    def _refused(self, refused: Refused) -> None:
+    def _refused(self, refused: Refused, errors_expected: bool) -> None:
+        """`errors_expected` of the life that answered: by now the next one may have begun."""
         self.record.refused(refused.code)
         retryable = RETRYABLE | (FULL if self.traffic.may_fill else set())
-        if refused.code not in retryable and not self.lives.errors_expected:
+        if refused.code not in retryable and not errors_expected:
             self.record.violate(f"producer {self.number}: an unexpected answer: {refused}")
 
     def _after_a_break(self, life: int) -> None:
@@ -310,7 +321,7 @@ class Producer(threading.Thread):
         if not (self.may_abandon and self.unanswered):
             return
         engine = self.lives.wait_for_engine()
-        if engine is None or engine[0] == life:
+        if engine is None or engine.life == life:
             return
         sent = self.record.producers[self.number].sent[self.unanswered[0] - 1]
         if sent.good > 0 and self.random.random() < self.traffic.abandons:

@@ -97,7 +97,8 @@ def train(folder: Path, output: str) -> subprocess.Popen[str]:
 
 def class_of(engine: Engine, work: str) -> dict[str, Any]:
     classes = engine.status()["background"]["classes"]
-    return {each["work"]: each for each in classes}[work]
+    found: dict[str, Any] = {each["work"]: each for each in classes}[work]
+    return found
 
 
 def wait_until_paused(engine: Engine, within_s: float) -> bool:

@@ -236,16 +236,20 @@ class DuckDbTable:
         self.folder = folder
         self.connection: Any = None
 
-    def rows(self, after: int, last: int) -> FoundRows:
-        """Of the epochs (after, last]."""
+    def select(self, columns: str, rest: str = "") -> dict[str, Any]:
         if self.connection is None:
             self.connection = duckdb_with_delta()
             self.connection.execute("SET enable_external_file_cache = false")
-        found = self.connection.execute(
-            f'SELECT producer, sequence, "row", "key", "value", epoch_us("at") AS "at", _epoch '
-            f"FROM delta_scan('{self.folder}') WHERE _epoch > {after} AND _epoch <= {last} "
-            f"ORDER BY _epoch, _row"
-        ).fetchnumpy()
+        query = f"SELECT {columns} FROM delta_scan('{self.folder}') {rest}"
+        found: dict[str, Any] = self.connection.execute(query).fetchnumpy()
+        return found
+
+    def rows(self, after: int, last: int) -> FoundRows:
+        """Of the epochs (after, last]."""
+        found = self.select(
+            'producer, sequence, "row", "key", "value", epoch_us("at") AS "at", _epoch',
+            f"WHERE _epoch > {after} AND _epoch <= {last} ORDER BY _epoch, _row",
+        )
         epoch = np.asarray(found.pop("_epoch"), dtype=np.int64)
         return FoundRows(found, epoch)
 

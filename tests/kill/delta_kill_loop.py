@@ -182,8 +182,7 @@ class Round:
         self.campaign.compare(last)
         engine.kill()
         self.campaign.ended()
-        with contextlib.closing(DuckDbTable(self.table)) as table:
-            by_duckdb = with_rows(table)
+        by_duckdb = with_rows(self.campaign.duckdb)
         same("DuckDB and delta-rs", by_duckdb, by_delta_rs(self.table))
         if last and os.environ.get("HEADRACE_SPARK_JARS"):
             same("DuckDB and Spark", by_duckdb, by_spark(self.table))
@@ -194,11 +193,7 @@ SELECTED = 'producer, sequence, "row", "key", "value", "at", _epoch, _row'
 
 
 def with_rows(table: DuckDbTable) -> FoundRows:
-    query = SELECTED.replace('"at"', 'epoch_us("at") AS "at"')
-    found = table.connection.execute(
-        f"SELECT {query} FROM delta_scan('{table.folder}')"
-    ).fetchnumpy()
-    return in_order(found)
+    return in_order(table.select(SELECTED.replace('"at"', 'epoch_us("at") AS "at"')))
 
 
 def by_delta_rs(folder: Path) -> FoundRows:

@@ -59,7 +59,6 @@ class Campaign:
         self.lives = Lives()
         self.log = LogFollower(self.data / "log", self.record)
         self.table = Follower("table", self.record)
-        self.duckdb = DuckDbTable(self.data / "tables/events")
         self.served = Served(self.record, windows_s)
         self.engine: EngineProcess | None = None
         self.comparisons = 0
@@ -79,7 +78,6 @@ class Campaign:
         self.lives.finish()
         for producer in self._producers:
             producer.join(10)
-        self.duckdb.close()
 
     def start(
         self,
@@ -143,9 +141,10 @@ class Campaign:
         assert self.engine is not None
         with self._drained(last):
             self._wait_for_table(self.engine)
-            newest = self.log.follow(self.duckdb)
-            known = Batches(self.record)
-            self.table.take(self.duckdb.rows(self.table.upto, newest), newest, known)
+            with self.duckdb() as table:
+                newest = self.log.follow(table)
+                known = Batches(self.record)
+                self.table.take(table.rows(self.table.upto, newest), newest, known)
             self.table.check_complete(known)
             self.served.check(self.engine, known)
             self._check_totals(self.engine, known)
@@ -153,18 +152,24 @@ class Campaign:
 
     def compare_log(self) -> None:
         """The log alone; of what it has let go, the table."""
-        with self._drained(last=False):
-            self.log.follow(self.duckdb)
+        with self._drained(last=False), self.duckdb() as table:
+            self.log.follow(table)
         self.log_comparisons += 1
 
     def check_with_delta_rs(self) -> None:
         rows, distinct = delta_rs_rows(self.data / "tables/events")
-        if (also := len(self.duckdb.rows(0, 2**62))) != rows:
+        with self.duckdb() as table:
+            also = len(table.rows(0, 2**62))
+        if also != rows:
             raise Violation(f"delta-rs counts {rows} rows, DuckDB {also}")
         if (rows, distinct) != (self.log.rows, self.log.rows):
             raise Violation(
                 f"delta-rs counts {rows} rows, {distinct} distinct; the log has {self.log.rows}"
             )
+
+    def duckdb(self) -> contextlib.closing[DuckDbTable]:
+        """Anew each time: it remembers nothing of a table that a cut has changed."""
+        return contextlib.closing(DuckDbTable(self.data / "tables/events"))
 
     @contextlib.contextmanager
     def _drained(self, last: bool) -> Iterator[None]:

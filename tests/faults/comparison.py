@@ -241,7 +241,10 @@ class DuckDbTable:
             self.connection = duckdb_with_delta()
             self.connection.execute("SET enable_external_file_cache = false")
         query = f"SELECT {columns} FROM delta_scan('{self.folder}') {rest}"
-        found: dict[str, Any] = self.connection.execute(query).fetchnumpy()
+        try:
+            found: dict[str, Any] = self.connection.execute(query).fetchnumpy()
+        except Exception as refused:  # whatever it is, the table is kept to be looked at
+            raise fail("DuckDB", f"{refused}") from refused
         return found
 
     def rows(self, after: int, last: int) -> FoundRows:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import batches
 import numpy as np
 import pytest
 from campaign import LIVES_UNTIL_MET, never_met
-from comparison import FIELDS, Batches, Follower, FoundRows
+from comparison import FIELDS, Batches, DuckDbTable, Follower, FoundRows
 from record import Record, Violation
 
 SEED = 7
@@ -140,3 +141,8 @@ def test_a_run_that_never_met_what_it_is_to_meet_fails() -> None:
     assert "an epoch let go: never met" in failure
     assert not never_met(LIVES_UNTIL_MET, {"an epoch let go": 1, "a failed sync": 3})
     assert not never_met(LIVES_UNTIL_MET - 1, {"an epoch let go": 0}), "it had no time for it"
+
+
+def test_a_table_that_duckdb_cannot_read_is_a_violation(tmp_path: Path) -> None:
+    with pytest.raises(Violation, match="DuckDB: "):
+        DuckDbTable(tmp_path).rows(0, 1)

@@ -182,7 +182,8 @@ class Round:
         self.campaign.compare(last)
         engine.kill()
         self.campaign.ended()
-        by_duckdb = with_rows(self.campaign.duckdb)
+        with self.campaign.duckdb() as table:
+            by_duckdb = with_rows(table)
         same("DuckDB and delta-rs", by_duckdb, by_delta_rs(self.table))
         if last and os.environ.get("HEADRACE_SPARK_JARS"):
             same("DuckDB and Spark", by_duckdb, by_spark(self.table))

@@ -3,24 +3,30 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "base/counts.h"
+#include "base/time.h"
 
 namespace headrace::watch {
 namespace {
 
 using State = StatusVerdict::State;
 
-constexpr double kNearlyFull = 0.9;
+constexpr double kLogNearlyFull = 0.9;
+// Rows are refused from 7/8 of a small budget on, and from 29/32 of a large one.
+constexpr double kMemoryNearlyFull = 0.8;
+// Of fewer, a p99 is the slowest.
+constexpr uint64_t kLeastMeasured = 100;
 
-// "0.4 ms", "71 ms", "2.1 s", "3 min".
+// "0.4 ms", "71 ms", "2.1 s", "3m", "2h5m".
 std::string Span(base::Duration d) {
   const auto ms = static_cast<double>(d.count()) / 1000;
   if (ms < 10) return fmt::format("{:.1f} ms", ms);
   if (ms < 1000) return fmt::format("{:.0f} ms", ms);
   if (ms < 120'000) return fmt::format("{:.1f} s", ms / 1000);
-  return fmt::format("{:.0f} min", ms / 60'000);
+  return base::FormatDuration(std::chrono::round<std::chrono::minutes>(d));
 }
 
 double Share(uint64_t part, uint64_t whole) {
@@ -39,9 +45,12 @@ class Examination {
     LookAtPromise();
     LookAtSnapshots();
     LookAtRoom();
-    if (figures_.tls && !figures_.tls->problem.empty())
-      Add(State::kSlipping, "the TLS files are not in force: " + figures_.tls->problem,
-          "mend them; they are read again when they change");
+    LookAtClock();
+    if (figures_.tls) LookAtTls(*figures_.tls);
+    if (figures_.change.state == ChangeFigures::State::kFailed && figures_.change.error)
+      Add(State::kSlipping,
+          "the last change of the definition failed: " + figures_.change.error->ToString(),
+          "the definition before it is in force: mend the file, then apply it again");
     std::ranges::stable_sort(verdict_.findings, std::greater<>(), &StatusVerdict::Finding::state);
     if (verdict_.findings.empty()) {
       verdict_.says = Figures();
@@ -63,8 +72,7 @@ class Examination {
       Add(State::kStopped, "the log takes no rows: " + log.read_only_reason,
           "mend the disk, then start the engine again: every acknowledged row is there");
     if (!log.retention_error.empty())
-      Add(State::kSlipping, "the log lets nothing go: " + log.retention_error,
-          "headrace log check DATA");
+      Add(State::kSlipping, "the log's upkeep: " + log.retention_error, "headrace log check DATA");
   }
 
   void LookAtTables() {
@@ -74,7 +82,9 @@ class Examination {
             fmt::format("table {} is {}, {} behind: {}", table.name,
                         table.state == "stopped" ? "stopped" : "trying again", Span(table.lag),
                         table.reason),
-            "the log keeps its rows until they are in the table");
+            table.state == "stopped"
+                ? "mend that, then start the engine again: the log keeps its rows until then"
+                : "it goes on by itself once that is mended: the log keeps its rows until then");
   }
 
   void LookAtSources() {
@@ -87,26 +97,29 @@ class Examination {
   }
 
   void LookAtPromise() {
-    if (promise_.together.state != plan::StageVerdict::State::kSlipped) return;
-    // The stage that is furthest over what it is given.
-    size_t worst = 0;
-    double share = -1;
-    for (size_t i = 0; i < plan::kStages; ++i) {
-      const plan::StageVerdict& stage = promise_.stages[i];
-      const double of = static_cast<double>(stage.measured.count()) /
-                        static_cast<double>(std::max<int64_t>(1, stage.given.count()));
-      if (stage.state != plan::StageVerdict::State::kUnmeasured && of > share) {
-        worst = i;
-        share = of;
-      }
-    }
-    const plan::StageVerdict& stage = promise_.stages[worst];
+    using StageState = plan::StageVerdict::State;
+    if (promise_.together.state == StageState::kUnmeasured) return LookAtServe();
+    if (promise_.together.state != StageState::kSlipped) return;
+    if (figures_.end_to_end_us.count() < kLeastMeasured) return;
+    const auto longest =
+        std::ranges::max_element(promise_.stages, {}, &plan::StageVerdict::measured);
+    const auto stage = static_cast<plan::Stage>(longest - promise_.stages.begin());
     Add(State::kSlipping,
-        fmt::format("{} is {} of {} since the start, most of it in {} ({} of {})", Percentile(),
-                    Span(promise_.together.measured), Span(promise_.together.given),
-                    plan::NameOf(static_cast<plan::Stage>(worst)), Span(stage.measured),
-                    Span(stage.given)),
-        NextOf(static_cast<plan::Stage>(worst)));
+        fmt::format("{} is {} of {} since the start; the longest stage is {}, {} of {}",
+                    Percentile(), Span(promise_.together.measured), Span(promise_.together.given),
+                    plan::NameOf(stage), Span(longest->measured), Span(longest->given)),
+        NextOf(stage));
+  }
+
+  // Where no row came in since the start.
+  void LookAtServe() {
+    const plan::StageVerdict& serve = promise_.stages[static_cast<size_t>(plan::Stage::kServe)];
+    if (serve.state != plan::StageVerdict::State::kSlipped) return;
+    if (figures_.serve_us.count() < kLeastMeasured) return;
+    Add(State::kSlipping,
+        fmt::format("{} of an answer is {} of {} since the start", Percentile(),
+                    Span(serve.measured), Span(serve.given)),
+        NextOf(plan::Stage::kServe));
   }
 
   std::string NextOf(plan::Stage stage) const {
@@ -126,28 +139,38 @@ class Examination {
     if (!snapshots.reason.empty())
       Add(State::kSlipping, "the last snapshot failed: " + snapshots.reason,
           "it is tried again; a start reads the log since the one before");
-    if (!snapshots.bound_holds)
+    const char* const next = "allow a longer `recovery`, or give the disk less to do";
+    if (snapshots.recovery_estimate > snapshots.recovery)
       Add(State::kSlipping,
           fmt::format("a start would take {}, more than the {} of `recovery`",
                       Span(snapshots.recovery_estimate), Span(snapshots.recovery)),
-          "allow a longer `recovery`, or give the disk less to do");
+          next);
+    else if (!snapshots.bound_holds)
+      Add(State::kSlipping,
+          fmt::format("at the present rate snapshots can't keep a start within the {} of "
+                      "`recovery`",
+                      Span(snapshots.recovery)),
+          next);
   }
 
   void LookAtRoom() {
     const double log = Share(figures_.log.log_bytes, figures_.definition.log.bytes_max);
-    if (log > kNearlyFull)
+    if (log > kLogNearlyFull)
       Add(State::kSlipping,
           fmt::format("the log has {:.0f} % of its bytes_max{}{}", 100 * log,
-                      figures_.retention.held_by.empty() ? "" : ", held by ",
+                      figures_.retention.held_by.empty() ? "" : "; it keeps its rows because of: ",
                       figures_.retention.held_by),
           "at its limit rows are refused (507): raise `log: bytes_max`, or let what holds it go "
           "on");
     const double memory = Share(figures_.budget.used_bytes() + figures_.budget.uncharged_bytes(),
                                 figures_.budget.limit_bytes());
-    if (memory > kNearlyFull)
+    if (memory > kMemoryNearlyFull)
       Add(State::kSlipping, fmt::format("memory is {:.0f} % of its budget", 100 * memory),
-          "at its limit rows are refused (429): raise `memory`, or give long windows a "
+          "rows are refused (429) from some 90 % on: raise `memory`, or give long windows a "
           "`precision`");
+  }
+
+  void LookAtClock() {
     const bool apart = figures_.clock.behind_wall > log::LogClock::kStep ||
                        figures_.clock.behind_wall < -log::LogClock::kStep;
     if (apart && figures_.definition.clock == log::ClockMode::kWall)
@@ -155,6 +178,20 @@ class Examination {
           fmt::format("the wall clock has stepped, {} away from the log's",
                       Span(std::chrono::abs(figures_.clock.behind_wall))),
           "set the machine's clock right; the log's follows slowly");
+  }
+
+  void LookAtTls(const TlsFigures& tls) {
+    if (!tls.flight_problem.empty())
+      Add(State::kStopped, "nobody listens for Flight: " + tls.flight_problem,
+          "mend the TLS files; they are read again when they change");
+    if (!tls.problem.empty())
+      Add(State::kSlipping, "the TLS files are not in force: " + tls.problem,
+          "mend them; they are read again when they change");
+    if (tls.left < base::Duration(0))
+      Add(State::kStopped, "the TLS certificate has expired: clients refuse it",
+          "put a new one in its place");
+    else if (tls.left < tls.notice)
+      Add(State::kSlipping, "the TLS certificate expires soon", "put a new one in its place");
   }
 
   std::string Percentile() const {

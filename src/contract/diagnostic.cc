@@ -121,9 +121,10 @@ std::vector<std::string> NearestNames(std::string_view wanted, std::span<const s
   };
   for (const std::string& name : names) {
     size_t distance = distance_to(name);
-    const size_t dot = name.rfind('.');
-    if (distance > distance_max && dot != std::string::npos && !wanted.contains('.'))
-      distance = distance_to(std::string_view(name).substr(dot + 1));
+    const size_t mark = name.find_last_of(".:");
+    if (distance > distance_max && mark != std::string::npos &&
+        wanted.find_first_of(".:") == std::string_view::npos)
+      distance = distance_to(std::string_view(name).substr(mark + 1));
     if (distance <= distance_max) near.emplace_back(distance, &name);
   }
   std::stable_sort(near.begin(), near.end(),

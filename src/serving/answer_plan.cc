@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include <fmt/format.h>
+
+#include "contract/diagnostic_report.h"
 #include "pipeline/answered_names.h"
 #include "serving/not_found.h"
 
@@ -145,7 +148,7 @@ std::vector<std::string> NamedFeatures(const PipelineDefinition& definition) {
     names.push_back(feature.name);
   for (const pipeline::ViewDefinition& view : definition.views)
     for (const pipeline::OutputFeature& output : view.outputs)
-      names.push_back(view.name + "." + output.name);
+      names.push_back(view.name + ":" + output.name);
   return names;
 }
 
@@ -157,10 +160,12 @@ base::Result<void> AddNamed(const PipelineDefinition& definition, std::string_vi
   const size_t mark = name.find_first_of(".:");
   const std::string_view view_name = name.substr(0, mark);
   const auto view = definition.ViewNamed(view_name);
-  if (mark == std::string_view::npos)
-    return NotFound("feature", name,
-                    "no feature `" + std::string(name) + "`: name it as view:feature",
-                    NamedFeatures(definition));
+  if (mark == std::string_view::npos) {
+    const std::string hint = contract::DidYouMean(name, NamedFeatures(definition));
+    return NotFound(
+        "feature", name,
+        fmt::format("no feature `{}`: {}", name, hint.empty() ? "name it as view:feature" : hint));
+  }
   if (!view) return NoSuchView(definition, view_name);
   if (name.substr(mark + 1) == "*") {
     for (size_t i = 0; i < definition.views[*view].outputs.size(); ++i)

@@ -5,10 +5,8 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "base/result.h"
-#include "contract/diagnostic_report.h"
 #include "pipeline/definition.h"
 
 namespace headrace::serving {
@@ -21,35 +19,12 @@ inline std::unexpected<base::Error> NotFound(std::string_view object, std::strin
                         .With("name", std::string(name)));
 }
 
-// The same, with the nearest of `names` behind the message: "no view `crad`: did you mean: card?"
-inline std::unexpected<base::Error> NotFound(std::string_view object, std::string_view name,
-                                             std::string message,
-                                             const std::vector<std::string>& names) {
-  const std::string hint = contract::DidYouMean(name, names);
-  return NotFound(object, name, hint.empty() ? std::move(message) : message + ": " + hint);
-}
-
-inline std::unexpected<base::Error> NoSuchView(const pipeline::PipelineDefinition& definition,
-                                               std::string_view name) {
-  std::vector<std::string> names;
-  for (const pipeline::ViewDefinition& view : definition.views) names.push_back(view.name);
-  return NotFound("view", name, "no view `" + std::string(name) + "`", names);
-}
-
-inline std::unexpected<base::Error> NoSuchFeature(const pipeline::ViewDefinition& view,
-                                                  std::string_view name) {
-  std::vector<std::string> names;
-  for (const pipeline::OutputFeature& output : view.outputs) names.push_back(output.name);
-  return NotFound("feature", name,
-                  "view `" + view.name + "` has no feature `" + std::string(name) + "`", names);
-}
-
-inline std::unexpected<base::Error> NoSuchService(const pipeline::PipelineDefinition& definition,
-                                                  std::string_view name) {
-  std::vector<std::string> names;
-  for (const pipeline::ServiceDefinition& service : definition.services)
-    names.push_back(service.name);
-  return NotFound("service", name, "no service `" + std::string(name) + "`", names);
-}
+// With the nearest name behind it: "no view `crad`: did you mean: card?"
+std::unexpected<base::Error> NoSuchView(const pipeline::PipelineDefinition& definition,
+                                        std::string_view name);
+std::unexpected<base::Error> NoSuchFeature(const pipeline::ViewDefinition& view,
+                                           std::string_view name);
+std::unexpected<base::Error> NoSuchService(const pipeline::PipelineDefinition& definition,
+                                           std::string_view name);
 
 }  // namespace headrace::serving

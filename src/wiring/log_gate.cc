@@ -4,8 +4,7 @@
 
 #include <utility>
 
-#include "base/next_step.h"
-#include "contract/diagnostic_report.h"
+#include "contract/no_such_name.h"
 
 namespace headrace::wiring {
 namespace {
@@ -34,12 +33,8 @@ base::Result<ingest::StreamHandle> LogGate::Find(std::string_view stream) const 
     std::vector<std::string> names;
     for (const pipeline::StreamDefinition& known : definition->streams)
       if (!known.derived()) names.push_back(known.name);
-    base::Error error(base::ErrorCode::kNotFound,
-                      fmt::format("no stream `{}` in pipeline {}; there are: {}", stream,
-                                  definition->name, fmt::join(names, ", ")));
-    if (const std::string hint = contract::DidYouMean(stream, names); !hint.empty())
-      error.With(base::kNextStep, hint);
-    return base::Fail(std::move(error));
+    return base::Fail(
+        contract::NoSuchName("stream", stream, names, "pipeline " + definition->name));
   }
   const pipeline::StreamDefinition& found = definition->streams[*index];
   HR_TRY(const base::StreamId id, core_.StreamNamed(found.name));

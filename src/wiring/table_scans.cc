@@ -6,8 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "base/next_step.h"
-#include "contract/diagnostic_report.h"
+#include "contract/no_such_name.h"
 #include "tables/publish/plan.h"
 
 namespace headrace::wiring {
@@ -95,11 +94,7 @@ Result<TablePublishers::Described> TableScans::Find(const std::string& stream) c
   if (found == streams_.end()) {
     std::vector<std::string> names;
     for (const auto& [name, described] : streams_) names.push_back(name);
-    base::Error error(ErrorCode::kNotFound,
-                      fmt::format("no stream `{}`; there are: {}", stream, fmt::join(names, ", ")));
-    if (const std::string hint = contract::DidYouMean(stream, names); !hint.empty())
-      error.With(base::kNextStep, hint);
-    return Fail(std::move(error));
+    return Fail(contract::NoSuchName("stream", stream, names));
   }
   if (!found->second) return Fail(found->second.error());
   TablePublishers::Described described = *found->second;

@@ -12,11 +12,11 @@ SizeUnit::SizeUnit(double largest_bytes)
             : largest_bytes < 0x1p40 ? "GiB"
                                      : "TiB") {}
 
-// What would be 0.0 gets the digits that it has.
 std::string SizeUnit::Text(double bytes) const {
   const double size = bytes / bytes_;
   if (size == 0 || size >= 0.1) return fmt::format("{:.1f} {}", size, name_);
-  return fmt::format("{:.2g} {}", size, name_);
+  if (bytes < 0.1 * 0x1p20) return fmt::format("{:.1f} KiB", bytes / 1024);
+  return SizeUnit(bytes).Text(bytes);
 }
 
 }  // namespace headrace::base

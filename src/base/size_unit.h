@@ -7,7 +7,7 @@
 namespace headrace::base {
 
 // The unit in which the largest of some sizes is at least 1, from MiB on: sizes that are compared
-// are written in one. A value.
+// are written in one, but for those below a tenth of it. A value.
 class SizeUnit {
  public:
   explicit SizeUnit(double largest_bytes);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,10 +14,12 @@
 
 #include "columns/batch_builder.h"
 #include "env/simulated/environment.h"
+#include "log/reader.h"
 #include "log/sequencer.h"
 #include "pipeline/pipeline_file.h"
 #include "pipeline/streams/as_of_table.h"
 #include "pipeline/streams/derived_streams.h"
+#include "tables/publish/publisher.h"
 
 namespace headrace::training {
 namespace {
@@ -34,6 +37,7 @@ streams:
     drop: [shops.terms, shops.since]
 views:
   card: {from: placed, by: card, features: {size: sum(size)}}
+tables: {payments: {commit: 1h}}
 )";
 
 constexpr const char* kContract = R"(apiVersion: v3.1.0
@@ -64,10 +68,11 @@ std::string ContractOf(std::string name, std::string_view properties) {
   return text.append(properties);
 }
 
-// A payment of the card of its number, in each epoch; shop 1 has terms of half a MiB.
+// A payment of the card of its number, in each epoch; shop 1 has long terms. The payments are in a
+// table, which is read in parts of 65,536 rows.
 class Payments {
  public:
-  static constexpr size_t kTerms = 1 << 19;
+  static constexpr size_t kTerms = 8'000;
   static constexpr std::string_view kKind = "food";
   static constexpr size_t kWithTexts = pipeline::AsOfTable::kTextMax / (kTerms + kKind.size());
 
@@ -87,7 +92,24 @@ class Payments {
       const pipeline::StreamDefinition& of = definition->streams[stream];
       ids.push_back(*sequencer_->AddStream(of.name, of.schema(), of.timing));
     }
-    sequencer_->Start([this](const log::EpochRef& epoch) { Apply(*epoch); });
+    const pipeline::StreamDefinition& payments = definition->streams[0];
+    tables::PublisherOptions publish;
+    publish.folder = "data/tables/payments";
+    publish.commit = std::chrono::hours(1);
+    publisher_ = std::make_unique<tables::Publisher>(
+        machine, budget,
+        tables::PublishedStream{ids[0], payments.name, payments.schema(),
+                                payments.timing.event_time_field, payments.known_at},
+        publish);
+    sequencer_->Start([this](const log::EpochRef& epoch) {
+      EXPECT_TRUE(publisher_->NoteDurable(*epoch));
+      Apply(*epoch);
+      sequencer_->MarkVisible(epoch->id, machine.clock().Wall());
+    });
+    publisher_->Start(*log::LogReader::Open(machine, "data/log"),
+                      [this](log::ControlEntry entry, auto done) {
+                        sequencer_->Append(std::move(entry), std::move(done));
+                      });
     columns::BatchBuilder shops(definition->streams[1].schema());
     shops.column(0).AppendInt(1);
     shops.column(1).AppendText(std::string(kTerms, 't'));
@@ -105,6 +127,13 @@ class Payments {
       payments.column(2).AppendInt(2'000'000);
     }
     Submit(0, payments.Finish());
+  }
+
+  void Publish() {
+    std::optional<bool> done;
+    publisher_->Flush([&](const base::Result<void>& result) { done = result.has_value(); });
+    ASSERT_TRUE(machine.RunUntil([&] { return done.has_value(); }));
+    ASSERT_TRUE(*done);
   }
 
   size_t FieldOf(const char* name) const { return *definition->streams[2].schema()->IndexOf(name); }
@@ -142,12 +171,14 @@ class Payments {
 
   std::unique_ptr<pipeline::DerivedStreams> derived_;
   std::unique_ptr<log::Sequencer> sequencer_;
+  std::unique_ptr<tables::Publisher> publisher_;
 };
 
 TEST(StreamScan, GivesTextsOfVersionsAsFarAsTheyHadRoom) {
   Payments payments;
   payments.Pay(Payments::kWithTexts + 20);
   payments.Pay(3);
+  payments.Publish();
   EXPECT_EQ(payments.counts.matched, Payments::kWithTexts + 23);
   EXPECT_EQ(payments.counts.without_texts, 20U);
   const auto history = History::Open(payments.machine, "data");
@@ -169,6 +200,7 @@ TEST(StreamScan, GivesTextsOfVersionsAsFarAsTheyHadRoom) {
                      return {};
                    });
     ASSERT_TRUE(scanned) << scanned.error().ToString();
+    EXPECT_EQ(scanned->total().from_log, 1U);
     EXPECT_EQ(rows, Payments::kWithTexts + 23);
   }
 }

@@ -144,7 +144,6 @@ TEST_F(AsOfTableTest, EachEventFindsItsVersionAmongThousands) {
   }
 }
 
-// Those that the watermark hides go, and only those.
 // An epoch's room is its own; what has no text needs none.
 TEST_F(AsOfTableTest, AnEpochHasRoomForSoMuchText) {
   const size_t text = std::to_string(columns::Position::Of({1}, 0).packed).size();
@@ -162,6 +161,7 @@ TEST_F(AsOfTableTest, AnEpochHasRoomForSoMuchText) {
   EXPECT_EQ(counts_.matched, 9U);
 }
 
+// Those that the watermark hides go, and only those.
 TEST_F(AsOfTableTest, HiddenVersionsGoAmongThousands) {
   std::mt19937_64 random(5);
   AsOfTable table(derivation_, *pipeline_->streams[1].schema());

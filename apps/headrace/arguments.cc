@@ -194,7 +194,8 @@ void Arguments::Impl::AddServe() {
   command.add_flag("--no-resp", serve.no_resp, "Do not listen for clients of Redis");
   command
       .add_option("--io-threads", serve.io_threads,
-                  "Threads that take and answer requests over HTTP and of clients of Redis")
+                  "Threads that take and answer requests over HTTP and of clients of Redis; unless "
+                  "said one for every two cores, at most 8")
       ->type_name("N")
       ->check(CLI::Range(1, 64).description(""));
   AddDuration(command, "--busy-poll",

@@ -67,7 +67,7 @@ struct ServeOptions {
   Address flight{.port = kDefaultFlightPort};
   Address resp{.port = kDefaultRespPort};
   bool no_resp = false;
-  size_t io_threads = 1;
+  size_t io_threads = 0;                   // 0: as many as fit the machine
   std::chrono::microseconds busy_poll{0};  // 0: off
   std::string ready_file;
   std::string answers;

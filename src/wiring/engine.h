@@ -148,7 +148,9 @@ struct EngineOptions {
   ListenAddress http{.port = 6566};
   ListenAddress flight{.port = 8815};
   std::optional<ListenAddress> resp = ListenAddress{.port = 6379};  // nothing: not listened for
-  size_t io_threads = 1;  // for HTTP and the Redis protocol; connections are dealt to them in turn
+  // For HTTP and the Redis protocol; connections are dealt to them in turn. 0: one for every two
+  // cores, at most eight.
+  size_t io_threads = 0;
   std::string answers_file;
   std::string tokens_file;  // who may come in (access/access_list.h); empty: whoever connects
   std::optional<protocols::TlsFiles> tls = {};  // nothing: none is spoken on any port

@@ -1,9 +1,8 @@
 """Millions of reads beside writes: none is torn, none goes back, none is older than its token.
 
 Each batch adds a payment to every card, and a payment counts in two views. So in one snapshot all
-cards have the same count in both views, whatever the epoch. Each reader's connection is on an I/O
-thread of its own. HEADRACE_TEST_LONG=1 asks for ten
-million; -s prints the figures.
+cards have the same count in both views, whatever the epoch. There are two I/O threads, to which
+connections are dealt in turn. HEADRACE_TEST_LONG=1 asks for ten million; -s prints the figures.
 """
 
 from __future__ import annotations
@@ -115,6 +114,9 @@ def test_reads_beside_writes(engine: EngineProcess) -> None:
         told = own.execute_command(*asked, epoch, "DEADLINE", 60_000, *keys)
         stale += told["features"]["n_1h"] != batches
 
+    threads_of = Path(f"/proc/{engine.process.pid}/task").glob("*/comm")
+    names = [file.read_text().strip() for file in threads_of]
+    assert sum(name.startswith("hr-io-") for name in names) == 2, names
     pay_and_ask()
     readers = [Reader(engine.ports["resp"], seed) for seed in range(READERS)]
 

@@ -141,7 +141,8 @@ std::string AlteredText(const ordered_json& view) {
     if (!names.empty())
       text += fmt::format("{}{} {}", text.empty() ? "" : "; ", does, contract::Listed(names));
   }
-  return text;
+  return text.empty() ? "the same features, written otherwise or of a stream that is altered"
+                      : text;
 }
 
 void PrintPlan(std::FILE* out, const ordered_json& plan) {

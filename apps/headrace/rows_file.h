@@ -14,8 +14,9 @@ class Schema;
 
 namespace headrace::app {
 
-// CSV is RFC 4180's with a header line: NULL is nothing between the commas, an empty text is "",
-// and lists and structs are their JSON. Write, then Finish once. A file gets its name only with
+// CSV quotes as RFC 4180 has it and has a header line; lines end with LF. NULL is nothing between
+// the commas (an empty line where there is one column), an empty text is "", and lists and structs
+// are their JSON. Write, then Finish once. A file gets its name only with
 // Finish: what breaks off leaves none.
 class RowsFile {
  public:

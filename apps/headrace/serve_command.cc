@@ -176,6 +176,7 @@ base::Result<void> AnnounceReady(const ServeOptions& options, const CommandConte
 // Nothing was accepted yet, so there is nothing to make durable.
 int EndedWhileStarting(const CommandContext& context) {
   fmt::print(context.err, "stopped while starting: nothing is lost, the next start begins anew\n");
+  env::EndWithoutDestructors(0);
   return 0;
 }
 

@@ -64,8 +64,8 @@ TEST(WorkNotice, ShowsEachStepOnATerminal) {
 
 TEST(WorkNotice, IsSilentWhereWorkIsShort) {
   std::FILE* const out = std::tmpfile();
+  training::WorkProgress work;
   {
-    training::WorkProgress work;
     const WorkNotice notice(out, work);
     work.Begin("reading payments", "row", std::nullopt);
     work.Note(5'000);

@@ -148,6 +148,38 @@ ByName ViewsOf(const PipelineDefinition& definition) {
   return texts;
 }
 
+// What a feature is, by what it is made of.
+std::string FeatureText(const ViewDefinition& view, const OutputFeature& output) {
+  const AggregateSpec& spec = view.features[output.feature];
+  const auto text = [&](const std::optional<size_t>& argument) {
+    return argument ? view.arguments[*argument].text() : std::string();
+  };
+  return fmt::format("{} {} ({}) where ({}) {} {} {} {} {} {}", static_cast<int>(spec.kind),
+                     columns::NameOf(output.type), text(spec.argument), text(spec.where),
+                     spec.quantile, spec.quantile_bits, spec.register_bits, output.elements_max,
+                     spec.half_life.count(),
+                     view.lifetime() ? "" : TextOf(view.windows[output.window]));
+}
+
+ByName FeaturesOf(const ViewDefinition& view) {
+  ByName texts;
+  for (const OutputFeature& output : view.outputs) texts[output.name] = FeatureText(view, output);
+  return texts;
+}
+
+// By the keys of the file.
+ByName WrittenKeysOf(const PipelineDefinition& definition, const ViewDefinition& view) {
+  const StreamDefinition& stream = definition.streams[view.stream];
+  std::string by;
+  for (const size_t field : view.by) by += stream.schema()->field(field).name + "\n";
+  return {{"from", stream.name},
+          {"by", by},
+          {"where", view.where ? view.where->text() : ""},
+          {"history", base::FormatDuration(view.history)},
+          {"ttl", view.ttl ? base::FormatDuration(*view.ttl) : ""},
+          {"self", std::to_string(static_cast<int>(view.self))}};
+}
+
 struct AnsweredValue {
   std::string name;  // its alias, or "card.spend_7d"
   columns::Type type;
@@ -236,42 +268,6 @@ DefinitionDiff Compare(const PipelineDefinition& before, const PipelineDefinitio
           .settings = CompareNames(old.settings, now.settings, KeysOf(now.settings))};
 }
 
-namespace {
-
-// What a feature is, by what it is made of.
-std::string FeatureText(const ViewDefinition& view, const OutputFeature& output) {
-  const AggregateSpec& spec = view.features[output.feature];
-  const auto text = [&](const std::optional<size_t>& argument) {
-    return argument ? view.arguments[*argument].text() : std::string();
-  };
-  return fmt::format("{} {} ({}) where ({}) {} {} {} {} {} {}", static_cast<int>(spec.kind),
-                     columns::NameOf(output.type), text(spec.argument), text(spec.where),
-                     spec.quantile, spec.quantile_bits, spec.register_bits, output.elements_max,
-                     spec.half_life.count(),
-                     view.lifetime() ? "" : TextOf(view.windows[output.window]));
-}
-
-ByName FeaturesOf(const ViewDefinition& view) {
-  ByName texts;
-  for (const OutputFeature& output : view.outputs) texts[output.name] = FeatureText(view, output);
-  return texts;
-}
-
-// By the keys of the file.
-ByName KeysOf(const PipelineDefinition& definition, const ViewDefinition& view) {
-  const StreamDefinition& stream = definition.streams[view.stream];
-  std::string by;
-  for (const size_t field : view.by) by += stream.schema()->field(field).name + "\n";
-  return {{"from", stream.name},
-          {"by", by},
-          {"where", view.where ? view.where->text() : ""},
-          {"history", base::FormatDuration(view.history)},
-          {"ttl", view.ttl ? base::FormatDuration(*view.ttl) : ""},
-          {"self", std::to_string(static_cast<int>(view.self))}};
-}
-
-}  // namespace
-
 ViewDiff CompareView(const PipelineDefinition& before, const PipelineDefinition& after,
                      const std::string& view) {
   const auto old_view = before.ViewNamed(view);
@@ -286,8 +282,8 @@ ViewDiff CompareView(const PipelineDefinition& before, const PipelineDefinition&
     if (difference == ChangeKind::kRemoved) diff.removed.push_back(name);
     if (difference == ChangeKind::kAltered) diff.altered.push_back(name);
   }
-  const ByName old_keys = KeysOf(before, was);
-  for (const auto& [name, text] : KeysOf(after, is))
+  const ByName old_keys = WrittenKeysOf(before, was);
+  for (const auto& [name, text] : WrittenKeysOf(after, is))
     if (old_keys.at(name) != text) diff.keys.push_back(name);
   return diff;
 }

@@ -14,7 +14,6 @@ namespace headrace::app {
 namespace {
 
 using columns::Type;
-using columns::Value;
 
 // A row of each kind that CSV has to think about.
 std::shared_ptr<arrow::RecordBatch> Rows() {

@@ -14,7 +14,8 @@ using nlohmann::ordered_json;
 
 // Null is what is not there yet, an empty text what there is nothing to say of.
 std::string Shown(const ordered_json& value) {
-  return value.is_null() || value == "" ? "-" : TextOf(value);
+  const bool is_empty = value.is_string() && value.get_ref<const std::string&>().empty();
+  return value.is_null() || is_empty ? "-" : TextOf(value);
 }
 
 bool IsFlat(const ordered_json& value) {

@@ -125,7 +125,10 @@ class Network {
       const std::string& host, uint16_t port, std::chrono::milliseconds timeout) = 0;
 };
 
-// Sockets of this machine with `io_threads` threads (one serves well over 15,000 small requests a
+// One for every two cores of the machine, at most eight.
+inline constexpr size_t kIoThreadsByCores = 0;
+
+// Sockets of this machine with so many threads (one serves well over 15,000 small requests a
 // second); connections are dealt to them in turn.
 std::unique_ptr<Network> MakeRealNetwork(Clock& clock, size_t io_threads = 1);
 

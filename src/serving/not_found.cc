@@ -10,7 +10,8 @@ namespace headrace::serving {
 namespace {
 
 template <typename T>
-std::string WithNearest(std::string message, std::string_view name, const std::vector<T>& named) {
+std::string WithNearest(const std::string& message, std::string_view name,
+                        const std::vector<T>& named) {
   std::vector<std::string> names;
   for (const T& each : named) names.push_back(each.name);
   const std::string hint = contract::DidYouMean(name, names);

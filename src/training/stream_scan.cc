@@ -150,7 +150,7 @@ class DerivedScan {
   // several rows are made of one their numbers are those among their epoch's.
   Result<ScannedRows> ByEpoch(const std::set<size_t>& fields, const tables::VisitRows& visit) {
     Ordered ordered;
-    HR_TRY(const ScannedRows scanned, ReadOrdered(derivation_.source, fields, ordered));
+    HR_TRY(ScannedRows scanned, ReadOrdered(derivation_.source, fields, ordered));
     while (ordered.next < ordered.positions.size())
       HR_TRY_VOID(visit(TakeEpoch(ordered, ordered.positions[ordered.next].epoch())));
     return scanned;
@@ -165,7 +165,7 @@ class DerivedScan {
     needed.insert(derivation_.dedupe->by.begin(), derivation_.dedupe->by.end());
     needed.insert(stream.timing.event_time_field);
     Gathered gathered;
-    HR_TRY(const ScannedRows scanned,
+    HR_TRY(ScannedRows scanned,
            Scan({needed.begin(), needed.end()}, [&](const PositionedRows& rows) -> Result<void> {
              gathered.Add(schema, rows);
              return {};
@@ -216,7 +216,7 @@ class DerivedScan {
   };
   Result<ScannedRows> ReadOrdered(size_t stream, const std::set<size_t>& fields, Ordered& ordered) {
     Gathered gathered;
-    HR_TRY(const ScannedRows scanned,
+    HR_TRY(ScannedRows scanned,
            ScanStream(history_, definition_, stream, {fields.begin(), fields.end()},
                       [&](const PositionedRows& rows) -> Result<void> {
                         gathered.Add(definition_.streams[stream].schema(), rows);

@@ -61,7 +61,7 @@ constexpr const char* kShops =
     "      - {name: grade, logicalType: integer}\n"
     "      - {name: since, logicalType: timestamp, required: true}\n";
 
-std::string ContractOf(std::string name, std::string_view properties) {
+std::string ContractOf(std::string_view name, std::string_view properties) {
   std::string text = kContract;
   for (size_t at = text.find("{0}"); at != std::string::npos; at = text.find("{0}"))
     text.replace(at, 3, name);

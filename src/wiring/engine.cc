@@ -8,7 +8,6 @@
 #include <atomic>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -65,12 +64,6 @@ auto ListenOrMove(std::string_view what, const ListenAddress& address, Listen li
   return server;
 }
 
-size_t IoThreads(size_t asked) {
-  constexpr size_t kIoThreadsMax = 8;
-  if (asked > 0) return asked;
-  return std::clamp<size_t>(std::thread::hardware_concurrency() / 2, 1, kIoThreadsMax);
-}
-
 struct ConnectionShares {
   size_t each = 0;  // of HTTP and of the Redis protocol
   size_t flight = 0;
@@ -101,7 +94,7 @@ class RunningEngine final : public Engine {
   explicit RunningEngine(EngineOptions options)
       : options_(std::move(options)),
         environment_(env::MakeRealEnvironment()),
-        network_(env::MakeRealNetwork(environment_->clock(), IoThreads(options_.io_threads))),
+        network_(env::MakeRealNetwork(environment_->clock(), options_.io_threads)),
         progress_(environment_->clock()),
         starting_gate_(progress_) {}
 

@@ -14,6 +14,7 @@
 #include "columns/event_batch.h"
 #include "columns/key.h"
 #include "env/environment.h"
+#include "env/network.h"
 #include "log/recovery_progress.h"
 #include "log/sequencer.h"
 #include "pipeline/definition.h"
@@ -148,9 +149,7 @@ struct EngineOptions {
   ListenAddress http{.port = 6566};
   ListenAddress flight{.port = 8815};
   std::optional<ListenAddress> resp = ListenAddress{.port = 6379};  // nothing: not listened for
-  // For HTTP and the Redis protocol; connections are dealt to them in turn. 0: one for every two
-  // cores, at most eight.
-  size_t io_threads = 0;
+  size_t io_threads = env::kIoThreadsByCores;  // for HTTP and the Redis protocol
   std::string answers_file;
   std::string tokens_file;  // who may come in (access/access_list.h); empty: whoever connects
   std::optional<protocols::TlsFiles> tls = {};  // nothing: none is spoken on any port

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <thread>
 #include <vector>
 
 #include "base/log.h"
@@ -13,10 +14,16 @@
 namespace headrace::env {
 namespace {
 
+size_t IoThreads(size_t asked) {
+  constexpr size_t kMost = 8;
+  if (asked != kIoThreadsByCores) return asked;
+  return std::clamp<size_t>(std::thread::hardware_concurrency() / 2, 1, kMost);
+}
+
 class RealNetwork final : public Network {
  public:
   RealNetwork(Clock& clock, size_t io_threads) {
-    for (size_t i = 0; i < std::max<size_t>(1, io_threads); ++i) {
+    for (size_t i = 0; i < IoThreads(io_threads); ++i) {
       auto loop = real::IoLoop::Start(clock, "hr-io-" + std::to_string(i));
       HR_CHECK(loop.has_value(), "no descriptor for an I/O thread");
       loops_.push_back(*std::move(loop));

@@ -258,7 +258,7 @@ def test_last_events(payments: Explained) -> None:
     for wrong in ({"last": 0}, {"key": {"crad": "x"}}, {"stream": "payments"}, {"more": 1}):
         assert payments.post("/last-events", question | wrong)[0] == 422, wrong
     shown = payments.run("events", "card", "card=c=1", "--last", "3")
-    assert "the state keeps rows of the last 70m" in shown.stdout
+    assert "the state keeps rows of the last 1h10m" in shown.stdout
 
 
 def test_scopes(payments: Explained) -> None:

@@ -358,6 +358,26 @@ TEST_F(Recovery, TheLogsStateOfASnapshotIsChargedUntilItIsLearnt) {
   EXPECT_EQ(learnt_bytes, 0U);
 }
 
+// After a crash the next one is likeliest: until there is a snapshot again, it waits for nobody.
+TEST_F(Recovery, TheFirstSnapshotAfterALongReplayHurries) {
+  const std::string pipeline = std::string(kWithoutTable) + "recovery: 100ms\n";
+  const auto waited = [&] {
+    return machine_->background()
+        .Figures(env::WorkClass::kSnapshots, machine_->clock().Now())
+        .waited_total;
+  };
+  ASSERT_TRUE(Start(pipeline));
+  Send(30'000);  // 0.03 s to replay, as long as no start has shown how fast this machine is
+  Die();
+  ASSERT_TRUE(Start(pipeline));
+  machine_->background().Pause(env::WorkClass::kSnapshots, "ingest is pressed",
+                               machine_->clock().Now());
+  TakeSnapshot();
+  EXPECT_EQ(waited().count(), 0);
+  TakeSnapshot();
+  EXPECT_GT(waited().count(), 0);
+}
+
 // Of the same epoch, so in the place of the newest: the one before stays.
 TEST_F(Recovery, ASnapshotWithoutNewRowsLeavesTheOneBefore) {
   ASSERT_TRUE(Start(std::string(kWithoutTable)));

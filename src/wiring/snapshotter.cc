@@ -129,6 +129,8 @@ void Snapshotter::Start(const StartFigures& recovered) {
   if (status.bytes_replayed >= kReplayBytesMeasured)
     replay_bytes_per_s_ = std::max(replay_bytes_per_s_, static_cast<double>(status.bytes_replayed) /
                                                             SecondsOf(recovered.replay_time));
+  const Logged again{static_cast<double>(replayed), static_cast<double>(status.bytes_replayed)};
+  hurries_ = ReplaySeconds(again) > kLeastShareOfBound * Seconds(options_.recovery).count();
   bytes_seen_ = BytesLogged(status);
   rows_seen_ = RowsLogged(status);
   rows_at_snapshot_ = rows_seen_ - std::min(rows_seen_, replayed);
@@ -313,12 +315,14 @@ void Snapshotter::WritePieces() {
 
 // What a start now would leave of the bound, none: 0.
 double Snapshotter::Slack() const {
+  if (hurries_) return 0;
   const std::lock_guard lock(mutex_);
   return std::max(0.0, 1 - Seconds(figures_.recovery_estimate) / Seconds(options_.recovery));
 }
 
-// 1 when a snapshot begins in time. Less after crashes in quick succession, each before a snapshot
-// was whole: then the bound comes before the disk's quiet.
+// 1 when a snapshot begins in time. Less the later it is: then the bound comes before the disk's
+// quiet. None after a start that had much to replay, as after a crash the next one is likeliest, and
+// would have all of that to replay again and more.
 double Snapshotter::Calm() const { return std::min(1.0, Slack() / (1 - kShareOfBound)); }
 
 // False: the views are done.
@@ -369,10 +373,12 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
   HR_TRY(const log::SnapshotEnd end, task_->writer.Commit(task_->after, state.epoch));
   const env::MonotonicTime now = environment_.clock().Now();
   const env::MonotonicTime took = now - task_->begun;
+  const env::MonotonicTime left_out = hurries_ ? kPauseShare * task_->writing : env::MonotonicTime{0};
   if (end.bytes >= kLoadBytesMeasured)
-    write_bytes_per_s_ = static_cast<double>(end.bytes) / SecondsOf(took);
+    write_bytes_per_s_ = static_cast<double>(end.bytes) / SecondsOf(took + left_out);
   const Known known{end.after, log::SnapshotPath(options_.folder, end.through)};
   if (!task_->capture.IsCurrent()) return {};  // it lacks views by now: of no help
+  hurries_ = false;
   rows_at_snapshot_ = task_->rows;
   bytes_at_snapshot_ = task_->bytes;
   // Of the same epoch it took the place of the newest, and the one before stays.

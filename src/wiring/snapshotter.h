@@ -116,6 +116,7 @@ class Snapshotter {
   double replay_rows_per_s_;
   double replay_bytes_per_s_;
   double write_bytes_per_s_;  // pauses included
+  bool hurries_ = false;      // the start had much to replay, and no snapshot was taken since
   Logged per_s_;              // recent
   uint64_t rows_seen_ = 0;
   uint64_t bytes_seen_ = 0;

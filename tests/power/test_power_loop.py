@@ -8,7 +8,7 @@ import power_loop
 import pytest
 from power_disk import why_not
 
-CYCLES = 600
+CYCLES = 1_000
 
 
 @pytest.mark.skipif(bool(why_not()), reason=f"NOT RUN: {why_not()}")

@@ -7,16 +7,9 @@ namespace {
 
 using State = StageVerdict::State;
 
-base::Duration At(const base::Histogram& histogram, double quantile) {
-  return base::Duration(static_cast<int64_t>(histogram.Quantile(quantile)));
-}
-
-bool IsMeasured(const base::Histogram* histogram) {
-  return histogram != nullptr && histogram->count() > 0;
-}
-
-StageVerdict VerdictOf(base::Duration given, base::Duration measured) {
-  return {given, measured, measured <= given ? State::kKept : State::kSlipped};
+StageVerdict VerdictOf(base::Duration given, std::optional<base::Duration> measured) {
+  if (!measured) return {.given = given};
+  return {given, *measured, *measured <= given ? State::kKept : State::kSlipped};
 }
 
 }  // namespace
@@ -41,19 +34,12 @@ LatencyBudget DivideBudget(const pipeline::PromiseDefinition& promise) {
   return budget;
 }
 
-PromiseVerdict Judge(const LatencyBudget& budget, const StageMeasurements& measured) {
+PromiseVerdict Judge(const LatencyBudget& budget, const StageTimes& measured) {
+  const std::array stages = {measured.ingest, measured.transform, measured.serve};
   PromiseVerdict verdict;
-  const std::array<const base::Histogram*, kStages> stages = {measured.ingest, measured.transform,
-                                                              measured.serve};
-  for (size_t i = 0; i < kStages; ++i) {
-    verdict.stages[i].given = budget.given[i];
-    if (IsMeasured(stages[i]))
-      verdict.stages[i] = VerdictOf(budget.given[i], At(*stages[i], budget.quantile));
-  }
-  verdict.together.given = budget.ours;
-  if (!IsMeasured(measured.visible)) return verdict;
-  base::Duration together = At(*measured.visible, budget.quantile);
-  if (IsMeasured(measured.serve)) together += At(*measured.serve, budget.quantile);
+  for (size_t i = 0; i < kStages; ++i) verdict.stages[i] = VerdictOf(budget.given[i], stages[i]);
+  std::optional<base::Duration> together = measured.visible;
+  if (together && measured.serve) *together += *measured.serve;
   verdict.together = VerdictOf(budget.ours, together);
   return verdict;
 }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,14 +29,18 @@ struct LatencyBudget {
 };
 LatencyBudget DivideBudget(const pipeline::PromiseDefinition& promise);
 
-// Running measurements in microseconds. Pointers that are null, and empty histograms, are "not
-// measured".
+// Running measurements in microseconds; null: not measured.
 struct StageMeasurements {
   const base::Histogram* ingest = nullptr;
   const base::Histogram* transform = nullptr;
   const base::Histogram* serve = nullptr;
   const base::Histogram* visible =
       nullptr;  // accepted -> visible, per batch: ingest and transform as one
+};
+
+// At the promise's quantile, of what was recorded in some span; nothing: no event was.
+struct StageTimes {
+  std::optional<base::Duration> ingest, transform, serve, visible;
 };
 
 struct StageVerdict {
@@ -53,6 +58,6 @@ struct PromiseVerdict {
   // coincide.
   StageVerdict together;
 };
-PromiseVerdict Judge(const LatencyBudget& budget, const StageMeasurements& measured);
+PromiseVerdict Judge(const LatencyBudget& budget, const StageTimes& measured);
 
 }  // namespace headrace::plan

@@ -29,29 +29,26 @@ TEST(BudgetTest, NothingIsLeftWhenTheOutsideTakesAll) {
 }
 
 TEST(BudgetTest, JudgesEachStageAndTheWhole) {
-  base::Histogram ingest, transform, serve, visible;
-  for (int i = 0; i < 1000; ++i) {
-    ingest.Record(60'000);
-    transform.Record(1'000);
-    serve.Record(100);
-    visible.Record(61'000);
-  }
+  StageTimes times{.ingest = milliseconds(60),
+                   .transform = milliseconds(1),
+                   .serve = milliseconds(2),
+                   .visible = milliseconds(61)};
   const LatencyBudget budget = DivideBudget(Promise());
-  PromiseVerdict verdict = Judge(budget, {&ingest, &transform, &serve, &visible});
+  PromiseVerdict verdict = Judge(budget, times);
   EXPECT_EQ(verdict.stages[0].state, StageVerdict::State::kSlipped);
   EXPECT_EQ(verdict.stages[1].state, StageVerdict::State::kKept);
   EXPECT_EQ(verdict.stages[2].state, StageVerdict::State::kKept);
   EXPECT_EQ(verdict.together.state, StageVerdict::State::kKept)
       << "what one stage leaves over is the others'";
-  EXPECT_NEAR(static_cast<double>(verdict.together.measured.count()), 61'100, 2'000);
-  for (int i = 0; i < 100; ++i) visible.Record(180'000);
-  verdict = Judge(budget, {&ingest, &transform, &serve, &visible});
+  EXPECT_EQ(verdict.together.measured, milliseconds(63));
+  times.visible = milliseconds(149);
+  verdict = Judge(budget, times);
   EXPECT_EQ(verdict.together.state, StageVerdict::State::kSlipped);
 }
 
 TEST(BudgetTest, SaysWhenNothingWasMeasured) {
-  const base::Histogram empty;
-  const PromiseVerdict verdict = Judge(DivideBudget(Promise()), {&empty, nullptr, nullptr, &empty});
+  const PromiseVerdict verdict = Judge(DivideBudget(Promise()), {});
+  EXPECT_EQ(verdict.stages[0].given, milliseconds(50));
   EXPECT_EQ(verdict.stages[0].state, StageVerdict::State::kUnmeasured);
   EXPECT_EQ(verdict.together.state, StageVerdict::State::kUnmeasured);
   EXPECT_EQ(NameOf(verdict.together.state), "unmeasured");

@@ -35,29 +35,56 @@ Json Times(const base::Histogram& us) {
           {"max_ms", worst}};
 }
 
+// Without recent events there are no percentiles.
+Json Times(const RecentSamples& us) {
+  Json json = {{"count", us.count()}};
+  if (us.count() == 0) return json;
+  json["p50_ms"] = Milliseconds(us.Quantile(0.5));
+  json["p99_ms"] = Milliseconds(us.Quantile(0.99));
+  json["p999_ms"] = Milliseconds(us.Quantile(0.999));
+  json["worst_ms"] = Milliseconds(us.Quantile(1));
+  return json;
+}
+
+Json RecentJson(const StatusFigures& figures) {
+  const auto times = [&](const base::Histogram& us) { return Times(figures.recent.Of(us)); };
+  Json json = {{"span_s", Seconds(figures.recent.span)},
+               {"fdatasync", times(figures.sync_us)},
+               {"stages",
+                {{"ingest", times(figures.durable_us)},
+                 {"transform", times(figures.visible_us)},
+                 {"serve", times(figures.serve_us)},
+                 {"visible", times(figures.end_to_end_us)}}}};
+  if (figures.pushes) json["pushes"] = times(*figures.pushes->answered_us);
+  return json;
+}
+
 // Null under `clock: events` before the first event: there is no now yet.
 Json ClockJson(base::Timestamp clock) {
   return clock == base::Timestamp::Min() ? Json() : Json(base::FormatTimestamp(clock));
 }
 
-Json VerdictJson(const plan::StageVerdict& verdict) {
-  Json json = {{"given_ms", Milliseconds(verdict.given)}, {"verdict", plan::NameOf(verdict.state)}};
-  if (verdict.state != plan::StageVerdict::State::kUnmeasured)
-    json["measured_ms"] = Milliseconds(verdict.measured);
+Json VerdictJson(const plan::StageVerdict& recent, const plan::StageVerdict& since_start) {
+  using State = plan::StageVerdict::State;
+  Json json = {{"given_ms", Milliseconds(recent.given)}, {"verdict", plan::NameOf(recent.state)}};
+  if (recent.state != State::kUnmeasured) json["measured_ms"] = Milliseconds(recent.measured);
+  if (since_start.state != State::kUnmeasured)
+    json["since_start_ms"] = Milliseconds(since_start.measured);
   return json;
 }
 
 Json PromiseJson(const StatusFigures& figures, const plan::LatencyBudget& budget,
-                 const plan::PromiseVerdict& verdict) {
+                 const JudgedPromise& judged) {
   Json stages = Json::object();
   for (size_t i = 0; i < plan::kStages; ++i)
-    stages[std::string(plan::NameOf(static_cast<plan::Stage>(i)))] = VerdictJson(verdict.stages[i]);
+    stages[std::string(plan::NameOf(static_cast<plan::Stage>(i)))] =
+        VerdictJson(judged.recent.stages[i], judged.since_start.stages[i]);
   return {{"percentile", figures.definition.promise.percentile},
           {"budget_ms", Milliseconds(budget.promised)},
           {"outside_ms", Milliseconds(budget.outside)},
           {"ours_ms", Milliseconds(budget.ours)},
           {"stages", std::move(stages)},
-          {"together", VerdictJson(verdict.together)}};
+          {"together", VerdictJson(judged.recent.together, judged.since_start.together)}};
 }
 
 Json VerdictJson(const StatusVerdict& verdict) {
@@ -406,9 +433,7 @@ std::string StartingStatusJson(const std::string& pipeline, const log::RecoveryF
 std::string StatusJson(const StatusFigures& figures) {
   const Json times = Times(figures.end_to_end_us);
   const plan::LatencyBudget budget = plan::DivideBudget(figures.definition.promise);
-  const plan::PromiseVerdict promise = plan::Judge(
-      budget,
-      {&figures.durable_us, &figures.visible_us, &figures.serve_us, &figures.end_to_end_us});
+  const JudgedPromise promise = JudgePromise(figures, budget);
   Json json = {
       {"pipeline", figures.definition.name},
       {"state", "ready"},
@@ -424,6 +449,7 @@ std::string StatusJson(const StatusFigures& figures) {
         {"batches_repeated", figures.log.batches_repeated}}},
       {"log", LogJson(figures)},
       {"log_clock", ClockJson(figures.clock)},
+      {"recent", RecentJson(figures)},
       {"fdatasync", Times(figures.sync_us)},
       {"stages",
        {{"ingest", Times(figures.durable_us)},

@@ -23,6 +23,7 @@
 #include "watch/governor.h"
 #include "watch/metrics_text.h"
 #include "watch/push_figures.h"
+#include "watch/recent_times.h"
 #include "watch/source_figures.h"
 #include "watch/tls_figures.h"
 
@@ -86,12 +87,13 @@ struct StatusFigures {
   log::Durability durability = log::Durability::kFsync;
   base::EpochId visible;
   uint64_t backlog_rows = 0;  // durable, not yet visible
-  // Microseconds.
+  // Microseconds, since the start.
   const base::Histogram& sync_us;        // each fdatasync
   const base::Histogram& durable_us;     // accepted -> durable: ingest
   const base::Histogram& visible_us;     // durable -> visible: transform
   const base::Histogram& end_to_end_us;  // accepted -> visible, per batch
   const base::Histogram& serve_us;       // a request inside the engine
+  RecentFigures recent = {};             // of those, and of pushes' answers
   std::vector<pipeline::ViewStatus> views;
   pipeline::ViewsSince since;  // of views that do not begin with the log
   ChangeFigures change;

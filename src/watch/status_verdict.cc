@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "base/counts.h"
@@ -13,6 +14,7 @@ namespace headrace::watch {
 namespace {
 
 using State = StatusVerdict::State;
+using StageState = plan::StageVerdict::State;
 
 constexpr double kLogNearlyFull = 0.9;
 // Rows are refused from 7/8 of a small budget on, and from 29/32 of a large one.
@@ -35,7 +37,7 @@ double Share(uint64_t part, uint64_t whole) {
 
 class Examination {
  public:
-  Examination(const StatusFigures& figures, const plan::PromiseVerdict& promise)
+  Examination(const StatusFigures& figures, const JudgedPromise& promise)
       : figures_(figures), promise_(promise) {}
 
   StatusVerdict Run() {
@@ -97,36 +99,36 @@ class Examination {
   }
 
   void LookAtPromise() {
-    using StageState = plan::StageVerdict::State;
-    if (promise_.together.state == StageState::kUnmeasured) return LookAtServe();
-    if (promise_.together.state != StageState::kSlipped) return;
-    if (figures_.end_to_end_us.count() < kLeastMeasured) return;
-    const auto longest =
-        std::ranges::max_element(promise_.stages, {}, &plan::StageVerdict::measured);
-    const auto stage = static_cast<plan::Stage>(longest - promise_.stages.begin());
+    const plan::PromiseVerdict& recent = promise_.recent;
+    if (recent.together.state == StageState::kUnmeasured) return LookAtServe();
+    if (recent.together.state != StageState::kSlipped) return;
+    if (RecentBatches() < kLeastMeasured) return;
+    const auto longest = std::ranges::max_element(recent.stages, {}, &plan::StageVerdict::measured);
+    const auto stage = static_cast<plan::Stage>(longest - recent.stages.begin());
     Add(State::kSlipping,
-        fmt::format("{} is {} of {} since the start; the longest stage is {}, {} of {}",
-                    Percentile(), Span(promise_.together.measured), Span(promise_.together.given),
+        fmt::format("{}; the longest stage is {}, {} of {}", Measured("", recent.together),
                     plan::NameOf(stage), Span(longest->measured), Span(longest->given)),
         NextOf(stage));
   }
 
-  // Where no row came in since the start.
+  // Where no row came in lately.
   void LookAtServe() {
-    const plan::StageVerdict& serve = promise_.stages[static_cast<size_t>(plan::Stage::kServe)];
-    if (serve.state != plan::StageVerdict::State::kSlipped) return;
-    if (figures_.serve_us.count() < kLeastMeasured) return;
-    Add(State::kSlipping,
-        fmt::format("{} of an answer is {} of {} since the start", Percentile(),
-                    Span(serve.measured), Span(serve.given)),
-        NextOf(plan::Stage::kServe));
+    const plan::StageVerdict& serve =
+        promise_.recent.stages[static_cast<size_t>(plan::Stage::kServe)];
+    if (serve.state != StageState::kSlipped) return;
+    if (Recent(figures_.serve_us).count() < kLeastMeasured) return;
+    Add(State::kSlipping, Measured(" of an answer", serve), NextOf(plan::Stage::kServe));
   }
 
   std::string NextOf(plan::Stage stage) const {
     switch (stage) {
-      case plan::Stage::kIngest:
-        return fmt::format("a faster disk, or less beside it: fdatasync takes {} at p99",
-                           Span(base::Duration(figures_.sync_us.Quantile(0.99))));
+      case plan::Stage::kIngest: {
+        std::string next = "a faster disk, or less beside it";
+        if (const RecentSamples sync = Recent(figures_.sync_us); sync.count() > 0)
+          next +=
+              fmt::format(": fdatasync takes {} at p99", Span(base::Duration(sync.Quantile(0.99))));
+        return next;
+      }
       case plan::Stage::kTransform:
         return "look at hot_keys of the views below; a `precision` makes long windows cheaper";
       case plan::Stage::kServe: return "fewer keys a request, or fewer of them at once";
@@ -197,15 +199,34 @@ class Examination {
   std::string Percentile() const {
     return fmt::format("p{:g}", figures_.definition.promise.percentile);
   }
+  RecentSamples Recent(const base::Histogram& us) const { return figures_.recent.Of(us); }
+  uint64_t RecentBatches() const { return Recent(figures_.end_to_end_us).count(); }
+  // "p99 is 9 ms of 150 ms in the last 1m37s"
+  std::string Measured(std::string_view of, const plan::StageVerdict& recent) const {
+    using Seconds = std::chrono::seconds;
+    const Seconds span = std::max(Seconds(1), std::chrono::round<Seconds>(figures_.recent.span));
+    return fmt::format("{}{} is {} of {} in the last {}", Percentile(), of, Span(recent.measured),
+                       Span(recent.given), base::FormatDuration(span));
+  }
+
+  // Of the promise, when it is kept or can't be judged.
+  std::string PromiseFigures() const {
+    const plan::StageVerdict& recent = promise_.recent.together;
+    const plan::StageVerdict& ever = promise_.since_start.together;
+    if (recent.state == StageState::kSlipped)
+      return fmt::format("{} of {} recent {} is {} of {}, too few to judge by", Percentile(),
+                         RecentBatches(), RecentBatches() == 1 ? "batch" : "batches",
+                         Span(recent.measured), Span(recent.given));
+    if (recent.state == StageState::kKept) return Measured("", recent);
+    if (ever.state == StageState::kUnmeasured)
+      return fmt::format("nothing measured yet of the promised {}", Span(ever.given));
+    return fmt::format("no recent events; since the start {} is {} of {}", Percentile(),
+                       Span(ever.measured), Span(ever.given));
+  }
 
   // Of what is well.
   std::string Figures() const {
-    const plan::StageVerdict& together = promise_.together;
-    std::string text =
-        together.state == plan::StageVerdict::State::kUnmeasured
-            ? fmt::format("nothing measured yet of the promised {}", Span(together.given))
-            : fmt::format("{} is {} of {}", Percentile(), Span(together.measured),
-                          Span(together.given));
+    std::string text = PromiseFigures();
     if (!figures_.tables.empty()) {
       base::Duration lag{0};
       for (const TableFigures& table : figures_.tables) lag = std::max(lag, table.lag);
@@ -220,9 +241,25 @@ class Examination {
   }
 
   const StatusFigures& figures_;
-  const plan::PromiseVerdict& promise_;
+  const JudgedPromise& promise_;
   StatusVerdict verdict_;
 };
+
+// Nothing when there are none.
+template <typename Samples>
+std::optional<base::Duration> TimeAt(const Samples& us, double quantile) {
+  if (us.count() == 0) return std::nullopt;
+  return base::Duration(static_cast<int64_t>(us.Quantile(quantile)));
+}
+
+// `time` tells of a histogram.
+template <typename F>
+plan::StageTimes StageTimesOf(const StatusFigures& figures, F time) {
+  return {.ingest = time(figures.durable_us),
+          .transform = time(figures.visible_us),
+          .serve = time(figures.serve_us),
+          .visible = time(figures.end_to_end_us)};
+}
 
 }  // namespace
 
@@ -235,7 +272,16 @@ std::string_view NameOf(State state) {
   return "healthy";
 }
 
-StatusVerdict VerdictOf(const StatusFigures& figures, const plan::PromiseVerdict& promise) {
+JudgedPromise JudgePromise(const StatusFigures& figures, const plan::LatencyBudget& budget) {
+  const auto recent = [&](const base::Histogram& us) {
+    return TimeAt(figures.recent.Of(us), budget.quantile);
+  };
+  const auto since_start = [&](const base::Histogram& us) { return TimeAt(us, budget.quantile); };
+  return {plan::Judge(budget, StageTimesOf(figures, recent)),
+          plan::Judge(budget, StageTimesOf(figures, since_start))};
+}
+
+StatusVerdict VerdictOf(const StatusFigures& figures, const JudgedPromise& promise) {
   return Examination(figures, promise).Run();
 }
 

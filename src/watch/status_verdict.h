@@ -27,6 +27,13 @@ struct StatusVerdict {
 };
 std::string_view NameOf(StatusVerdict::State state);  // "healthy" ...
 
-StatusVerdict VerdictOf(const StatusFigures& figures, const plan::PromiseVerdict& promise);
+// The promise held against what was measured.
+struct JudgedPromise {
+  plan::PromiseVerdict recent;  // what the verdict goes by
+  plan::PromiseVerdict since_start;
+};
+JudgedPromise JudgePromise(const StatusFigures& figures, const plan::LatencyBudget& budget);
+
+StatusVerdict VerdictOf(const StatusFigures& figures, const JudgedPromise& promise);
 
 }  // namespace headrace::watch

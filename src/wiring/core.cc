@@ -16,6 +16,7 @@
 #include "log/reader.h"
 #include "pipeline/contract_change.h"
 #include "serving/flight/recent_epochs.h"
+#include "watch/recent_times.h"
 #include "watch/status_document.h"
 #include "wiring/answer_clock.h"
 #include "wiring/answer_file.h"
@@ -228,6 +229,10 @@ class RunningCore final : public Core {
         Snapshotter::Sources{.derived = derived_, .sequencer = *sequencer_, .definition = [this] {
                                return changes_->logged();
                              }});
+    const plan::StageMeasurements stages = this->stages();
+    recent_times_ = watch::RecentTimes::Make(
+        environment_, {&sequencer_->sync_us(), stages.ingest, stages.transform, stages.serve,
+                       stages.visible, pushes_->figures().answered_us});
     retention_ = std::make_unique<LogRetention>(
         environment_, LogRetention::Sources{.definition = *definition_,
                                             .publishers = *derived_.publishers,
@@ -324,6 +329,7 @@ class RunningCore final : public Core {
         .visible_us = applier_->visible_us(),
         .end_to_end_us = end_to_end_.visible_us(),
         .serve_us = answers_->serve_us(),
+        .recent = recent_times_->figures(),
         .views = derived_.views->status(),
         .since = derived_.views->current().since,
         .change = changes_->figures(),
@@ -559,6 +565,7 @@ class RunningCore final : public Core {
   // Last, as they call everything above; the destructor says how they end.
   std::unique_ptr<log::Sequencer> sequencer_;
   std::unique_ptr<Applier> applier_;
+  std::unique_ptr<watch::RecentTimes> recent_times_;  // reads what those measure
 };
 
 }  // namespace

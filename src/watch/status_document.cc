@@ -329,6 +329,7 @@ Json TablesJson(const StatusFigures& figures) {
                  {"committed_epoch", table.committed.value},
                  {"pending_rows", table.pending_rows},
                  {"lag_ms", Milliseconds(table.lag)},
+                 {"commit_every_ms", Milliseconds(table.commit_every)},
                  {"commits", table.commits},
                  {"files", table.files},
                  {"rows", table.rows},
@@ -443,6 +444,7 @@ std::string StatusJson(const StatusFigures& figures) {
       {"uptime_s", static_cast<double>(figures.uptime.count()) / 1e6},
       {"epoch", figures.visible.value},
       {"backlog_rows", figures.backlog_rows},
+      {"backlog_age_ms", Milliseconds(figures.backlog_age)},
       {"rows",
        {{"accepted", figures.log.rows_accepted},
         {"refused", figures.log.rows_refused},
@@ -562,6 +564,9 @@ std::string StatusMetrics(const StatusFigures& figures) {
              static_cast<double>(figures.visible.value));
   text.Gauge("headrace_pipeline_backlog_rows", "Rows durable and not yet visible.",
              static_cast<double>(figures.backlog_rows));
+  text.Gauge("headrace_pipeline_backlog_age_seconds",
+             "How long the oldest of what is durable and not yet visible has waited.",
+             Seconds(figures.backlog_age));
   for (const pipeline::ViewStatus& view : figures.views)
     text.Gauge("headrace_pipeline_view_keys", "Keys of a view.", static_cast<double>(view.keys),
                {{"view", view.name}});

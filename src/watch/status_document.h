@@ -37,7 +37,8 @@ struct TableFigures {
   std::string reason;  // why it stopped
   base::EpochId committed;
   uint64_t pending_rows = 0;
-  base::Duration lag{0};  // age of the oldest row that is not in the table
+  base::Duration lag{0};           // age of the oldest row that is not in the table
+  base::Duration commit_every{0};  // when there are rows
   uint64_t commits = 0, files = 0, rows = 0, bytes = 0;
   uint64_t log_bytes = 0;  // of commits, checkpoints and checksum files
   plan::LayerKind layer = plan::LayerKind::kRaw;
@@ -86,7 +87,9 @@ struct StatusFigures {
   log::ClockSteps clock;
   log::Durability durability = log::Durability::kFsync;
   base::EpochId visible;
-  uint64_t backlog_rows = 0;  // durable, not yet visible
+  uint64_t backlog_rows = 0;      // durable, not yet visible
+  base::Duration backlog_age{0};  // since the oldest epoch that is not visible became durable
+  base::Duration step_age{0};     // since the step that applies some began; 0: there is none
   // Microseconds, since the start.
   const base::Histogram& sync_us;        // each fdatasync
   const base::Histogram& durable_us;     // accepted -> durable: ingest

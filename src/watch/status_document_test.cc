@@ -406,6 +406,68 @@ TEST_F(StatusDocumentTest, TheVerdictSeesWhatTlsAndAChangeSay) {
   EXPECT_EQ(verdict()["says"], "nobody listens for Flight: a key that fits no certificate");
 }
 
+TEST_F(StatusDocumentTest, TheVerdictSeesWhatIsDurableAndNotVisible) {
+  StatusFigures figures = Figures();
+  const auto verdict = [&] { return nlohmann::json::parse(StatusJson(figures))["verdict"]; };
+  figures.backlog_rows = 1'200;
+  figures.backlog_age = std::chrono::milliseconds(5'000);
+  EXPECT_EQ(nlohmann::json::parse(StatusJson(figures))["backlog_age_ms"], 5'000.0);
+  EXPECT_NE(StatusMetrics(figures).find("headrace_pipeline_backlog_age_seconds 5\n"),
+            std::string::npos);
+  EXPECT_EQ(verdict()["state"], "healthy");
+  figures.backlog_age += std::chrono::milliseconds(100);
+  EXPECT_EQ(verdict()["state"], "slipping");
+  EXPECT_EQ(
+      verdict()["says"],
+      "what is durable has not been visible for 5.1 s, 1,200 rows wait: they come faster than "
+      "they are applied");
+  EXPECT_THAT(verdict()["findings"][0]["next"].get<std::string>(),
+              ::testing::HasSubstr("hot_keys"));
+  figures.change.state = ChangeFigures::State::kBuilding;
+  EXPECT_THAT(verdict()["says"].get<std::string>(),
+              ::testing::EndsWith("while views are built from their history"));
+  figures.step_age = std::chrono::milliseconds(5'050);
+  EXPECT_EQ(verdict()["state"], "stopped");
+  EXPECT_EQ(
+      verdict()["says"],
+      "what is durable has not been visible for 5.1 s, 1,200 rows wait: the step that applies "
+      "them began 5.0 s ago and does not end");
+  definition_.promise.budget = std::chrono::seconds(1);
+  EXPECT_EQ(verdict()["state"], "healthy") << "10 s are promised tenfold";
+}
+
+TEST_F(StatusDocumentTest, TheVerdictSeesATableThatIsFarBehind) {
+  StatusFigures figures = Figures();
+  const auto verdict = [&] { return nlohmann::json::parse(StatusJson(figures))["verdict"]; };
+  TableFigures& table = figures.tables[0];
+  figures.uptime = std::chrono::hours(1);
+  table.commit_every = std::chrono::seconds(1);
+  table.lag = std::chrono::minutes(5);
+  EXPECT_EQ(verdict()["state"], "healthy");
+  table.lag += std::chrono::seconds(1);
+  EXPECT_EQ(verdict()["state"], "slipping");
+  EXPECT_EQ(verdict()["says"],
+            "table flights is 5m behind, 2 rows wait, though a commit is due every 1s");
+  EXPECT_THAT(verdict()["findings"][0]["next"].get<std::string>(),
+              ::testing::HasSubstr("the disk of tables/flights"));
+  table.commit_p99_us = 70'000'000;
+  EXPECT_THAT(verdict()["says"].get<std::string>(),
+              ::testing::EndsWith("every 1s: one takes 70.0 s at p99"));
+  table.state = "starting";
+  EXPECT_THAT(verdict()["says"].get<std::string>(), ::testing::EndsWith(": it is not open yet"));
+  table.state = "retrying";
+  EXPECT_EQ(verdict()["findings"].size(), 1U) << "it says why already";
+  table.state = "running";
+  table.commit_every = std::chrono::minutes(1);
+  EXPECT_EQ(verdict()["state"], "healthy") << "10 of its intervals are 10 min";
+  table.commit_every = std::chrono::seconds(1);
+  figures.uptime = std::chrono::minutes(4);
+  EXPECT_EQ(verdict()["state"], "healthy") << "the rows are of the life before";
+  figures.uptime = std::chrono::hours(1);
+  table.pending_rows = 0;
+  EXPECT_EQ(verdict()["state"], "healthy");
+}
+
 // Of a few batches one slow one says nothing.
 TEST_F(StatusDocumentTest, TheVerdictWaitsForEnoughBatches) {
   end_to_end_.Reset();

@@ -19,6 +19,10 @@ using StageState = plan::StageVerdict::State;
 constexpr double kLogNearlyFull = 0.9;
 // Rows are refused from 7/8 of a small budget on, and from 29/32 of a large one.
 constexpr double kMemoryNearlyFull = 0.8;
+// What takes so many times longer than was promised, and this long, does not go on by itself.
+constexpr int64_t kFarBehind = 10;
+constexpr base::Duration kLeastBacklogAge = std::chrono::seconds(5);
+constexpr base::Duration kLeastTableLag = std::chrono::minutes(5);
 // Of fewer, a p99 is the slowest.
 constexpr uint64_t kLeastMeasured = 100;
 
@@ -42,6 +46,7 @@ class Examination {
 
   StatusVerdict Run() {
     LookAtLog();
+    LookAtApplier();
     LookAtTables();
     LookAtSources();
     LookAtPromise();
@@ -77,8 +82,33 @@ class Examination {
       Add(State::kSlipping, "the log's upkeep: " + log.retention_error, "headrace log check DATA");
   }
 
+  void LookAtApplier() {
+    const base::Duration limit =
+        std::max(kLeastBacklogAge, kFarBehind * figures_.definition.promise.budget);
+    if (figures_.backlog_age <= limit) return;
+    const std::string waiting =
+        fmt::format("what is durable has not been visible for {}, {} wait",
+                    Span(figures_.backlog_age), Rows(figures_.backlog_rows));
+    using Change = ChangeFigures::State;
+    const Change change = figures_.change.state;
+    const bool builds = change == Change::kBuilding || change == Change::kCuttingOver;
+    if (figures_.step_age > limit)
+      Add(State::kStopped,
+          fmt::format("{}: the step that applies them began {} ago and does not end", waiting,
+                      Span(figures_.step_age)),
+          "look whether the thread `applier` uses a CPU: if so, at hot_keys of the views below; if "
+          "not, start the engine again: every acknowledged row is in the log");
+    else
+      Add(State::kSlipping,
+          fmt::format("{}: they come faster than they are applied{}", waiting,
+                      builds ? " while views are built from their history" : ""),
+          builds ? "wait for the change below to be done, or send less until then"
+                 : NextOf(plan::Stage::kTransform));
+  }
+
   void LookAtTables() {
-    for (const TableFigures& table : figures_.tables)
+    for (const TableFigures& table : figures_.tables) {
+      LookAtLag(table);
       if (table.state == "stopped" || table.state == "retrying")
         Add(table.state == "stopped" ? State::kStopped : State::kSlipping,
             fmt::format("table {} is {}, {} behind: {}", table.name,
@@ -87,6 +117,30 @@ class Examination {
             table.state == "stopped"
                 ? "mend that, then start the engine again: the log keeps its rows until then"
                 : "it goes on by itself once that is mended: the log keeps its rows until then");
+    }
+  }
+
+  // Of a table that does not fail. Rows of earlier lives have waited for this one since its start.
+  void LookAtLag(const TableFigures& table) {
+    if (table.pending_rows == 0 || table.state == "stopped" || table.state == "retrying") return;
+    const base::Duration waited = std::min(table.lag, figures_.uptime);
+    if (waited <= std::max(kLeastTableLag, kFarBehind * table.commit_every)) return;
+    const std::string behind = fmt::format(
+        "table {} is {} behind, {} wait, though a commit is due every {}", table.name,
+        Span(table.lag), Rows(table.pending_rows), base::FormatDuration(table.commit_every));
+    const base::Duration commit(static_cast<int64_t>(table.commit_p99_us));
+    if (table.state == "starting")
+      Add(State::kSlipping, behind + ": it is not open yet",
+          fmt::format("look at the disk of {}, and at `tables.` in the engine's log",
+                      table.folder));
+    else if (commit > table.commit_every)
+      Add(State::kSlipping, fmt::format("{}: one takes {} at p99", behind, Span(commit)),
+          fmt::format("a faster disk for {}, or a longer `commit`", table.folder));
+    else
+      Add(State::kSlipping, behind,
+          fmt::format("look at `background` below, at the disk of {}, and at `tables.` in the "
+                      "engine's log",
+                      table.folder));
   }
 
   void LookAtSources() {
@@ -119,6 +173,8 @@ class Examination {
     if (Recent(figures_.serve_us).count() < kLeastMeasured) return;
     Add(State::kSlipping, Measured(" of an answer", serve), NextOf(plan::Stage::kServe));
   }
+
+  static std::string Rows(uint64_t rows) { return base::Counted(rows, "row"); }
 
   std::string NextOf(plan::Stage stage) const {
     switch (stage) {

@@ -1,7 +1,6 @@
 #include "wiring/applier.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "env/end_executor.h"
@@ -44,6 +43,22 @@ void Applier::TakeHistory(pipeline::HistoryRows rows, env::Task done) {
   Schedule();
 }
 
+Applier::Ages Applier::ages() const {
+  const std::lock_guard lock(mutex_);
+  const env::MonotonicTime now = environment_.clock().Now();
+  const auto since = [now](env::MonotonicTime then) {
+    return std::chrono::duration_cast<base::Duration>(now - then);
+  };
+  Ages ages;
+  if (step_taken_) {
+    ages.oldest = since(*step_taken_);
+  } else if (!waiting_.empty()) {
+    ages.oldest = since(waiting_.front().taken);
+  }
+  if (step_began_) ages.step = since(*step_began_);
+  return ages;
+}
+
 void Applier::Schedule() {
   {
     const std::lock_guard lock(mutex_);
@@ -69,12 +84,16 @@ void Applier::Run() {
       history = std::move(history_.front());
       history_.pop_front();
     }
+    if (!step.empty()) step_taken_ = step.front().taken;
+    if (!step.empty() || history) step_began_ = environment_.clock().Now();
   }
   if (!step.empty() || history) Step(step, history ? &history->rows : nullptr);
   if (history) history->done();
   bool again = false;
   {
     const std::lock_guard lock(mutex_);
+    step_taken_.reset();
+    step_began_.reset();
     again = !waiting_.empty() || !history_.empty();
     scheduled_ = again;
   }

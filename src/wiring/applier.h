@@ -6,9 +6,11 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/histogram.h"
+#include "base/time.h"
 #include "env/environment.h"
 #include "log/epoch.h"
 #include "pipeline/views/view_set.h"
@@ -38,6 +40,11 @@ class Applier {
   // Runs between two steps, on the applier's executor.
   void Between(env::Task task) { executor_->Post(std::move(task)); }
   uint64_t backlog_rows() const { return backlog_rows_.load(std::memory_order_relaxed); }
+  struct Ages {
+    base::Duration oldest{0};  // since the oldest epoch that is not visible was taken; 0: all are
+    base::Duration step{0};    // since the step under way began; 0: there is none
+  };
+  Ages ages() const;  // any thread
   bool IsBehind() const {
     return backlog_rows() > kBacklogRowsMax ||
            backlog_bytes_.load(std::memory_order_relaxed) > kBacklogBytesMax;
@@ -66,10 +73,12 @@ class Applier {
   base::Histogram visible_us_;
   std::atomic<uint64_t> backlog_rows_{0};
   std::atomic<uint64_t> backlog_bytes_{0};
-  std::mutex mutex_;  // guards the next three
+  mutable std::mutex mutex_;  // guards the next five
   std::vector<Waiting> waiting_;
   std::deque<History> history_;
   bool scheduled_ = false;
+  std::optional<env::MonotonicTime> step_taken_;  // the first epoch of the step under way
+  std::optional<env::MonotonicTime> step_began_;
   std::unique_ptr<env::Executor> executor_;  // last: its destructor runs what was posted
 };
 

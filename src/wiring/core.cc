@@ -316,6 +316,7 @@ class RunningCore final : public Core {
   }
 
   watch::StatusFigures Figures(const pipeline::PipelineDefinition& current) const {
+    const Applier::Ages ages = applier_->ages();
     return {
         .definition = current,
         .uptime = std::chrono::duration_cast<base::Duration>(environment_.clock().Now() - started_),
@@ -324,6 +325,8 @@ class RunningCore final : public Core {
         .durability = options_.log.durability,
         .visible = derived_.views->visible(),
         .backlog_rows = applier_->backlog_rows(),
+        .backlog_age = ages.oldest,
+        .step_age = ages.step,
         .sync_us = sequencer_->sync_us(),
         .durable_us = sequencer_->durable_us(),
         .visible_us = applier_->visible_us(),

@@ -39,5 +39,24 @@ TEST(Status, WhatWasMeasuredIsRecentForTwoMinutes) {
   EXPECT_THAT(status["verdict"]["says"].get<std::string>(), StartsWith("no recent events"));
 }
 
+TEST(Status, TellsHowLongRowsWaitToBeVisible) {
+  Lives lives(Text(kHour, Table::kYes));
+  lives.Send(10);
+  EXPECT_EQ(Status(lives)["backlog_age_ms"], 0.0);
+  EXPECT_EQ(Status(lives)["tables"][0]["commit_every_ms"], 1'000.0);
+  columns::BatchBuilder builder(lives.definition_->streams[0].schema());
+  builder.column(0).AppendInt(1);
+  builder.column(1).AppendDouble(1);
+  builder.column(2).AppendInt(lives.now_);
+  lives.machine_->Run([&] {
+    columns::EventBatch batch = lives.definition_->streams[0].contract->Enforce(builder.Finish());
+    batch.stream = *lives.core_->StreamNamed("payments");
+    lives.core_->Submit(std::move(batch), [](const auto& ack) { EXPECT_TRUE(ack); });
+  });
+  ASSERT_TRUE(lives.machine_->RunUntil(
+      [&] { return lives.core_->log_status().durable > lives.core_->visible(); }));
+  EXPECT_GT(Status(lives)["backlog_age_ms"], 0.0);
+}
+
 }  // namespace
 }  // namespace headrace::wiring

@@ -305,6 +305,7 @@ std::vector<watch::TableFigures> TablePublishers::Figures() const {
                    .committed = status.committed,
                    .pending_rows = status.pending_rows,
                    .lag = status.lag,
+                   .commit_every = table.commit,
                    .commits = status.commits,
                    .files = status.files,
                    .rows = status.rows,

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <tuple>
+
+#include <fmt/format.h>
 
 #include "columns/key.h"
 #include "contract/contract.h"
@@ -399,11 +402,29 @@ TEST_F(StatusDocumentTest, TheVerdictSeesWhatTlsAndAChangeSay) {
   EXPECT_THAT(verdict()["says"].get<std::string>(), ::testing::HasSubstr("no room"));
   figures.tls = TlsFigures{.left = std::chrono::hours(24), .notice = std::chrono::hours(48)};
   EXPECT_EQ(verdict()["findings"][0]["what"], "the TLS certificate expires soon");
+  EXPECT_EQ(nlohmann::json::parse(TlsJson(*figures.tls))["warning"],
+            "the TLS certificate expires soon; put a new one in its place");
   figures.tls->left = -std::chrono::hours(1);
   EXPECT_EQ(verdict()["state"], "stopped");
   figures.tls->left = std::chrono::hours(72);
   figures.tls->flight_problem = "a key that fits no certificate";
   EXPECT_EQ(verdict()["says"], "nobody listens for Flight: a key that fits no certificate");
+}
+
+TEST_F(StatusDocumentTest, TheVerdictTellsWhatStoppedFromWhatTriesAgain) {
+  StatusFigures figures = Figures();
+  figures.tables[0].reason = "no room";
+  figures.sources.push_back({.stream = "shops", .folder = "lake/shops", .reason = "gone"});
+  for (const auto& [state, word, verdict] :
+       {std::tuple("stopped", "stopped", "stopped"), {"retrying", "trying again", "slipping"}}) {
+    figures.tables[0].state = figures.sources[0].state = state;
+    const auto json = nlohmann::json::parse(StatusJson(figures))["verdict"];
+    EXPECT_EQ(json["state"], verdict);
+    ASSERT_EQ(json["findings"].size(), 2U);
+    EXPECT_EQ(json["findings"][0]["what"],
+              fmt::format("table flights is {}, 0.0 ms behind: no room", word));
+    EXPECT_EQ(json["findings"][1]["what"], fmt::format("the source of shops is {}: gone", word));
+  }
 }
 
 TEST_F(StatusDocumentTest, TheVerdictSeesWhatIsDurableAndNotVisible) {

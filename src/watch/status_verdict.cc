@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "base/counts.h"
@@ -37,6 +38,17 @@ std::string Span(base::Duration d) {
 
 double Share(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+// What does not go on, or not by itself, of a table or a source.
+struct Trouble {
+  State state;
+  std::string_view word;
+};
+std::optional<Trouble> TroubleOf(std::string_view state) {
+  if (state == "stopped") return Trouble{State::kStopped, "stopped"};
+  if (state == "retrying") return Trouble{State::kSlipping, "trying again"};
+  return std::nullopt;
 }
 
 class Examination {
@@ -108,21 +120,23 @@ class Examination {
 
   void LookAtTables() {
     for (const TableFigures& table : figures_.tables) {
-      LookAtLag(table);
-      if (table.state == "stopped" || table.state == "retrying")
-        Add(table.state == "stopped" ? State::kStopped : State::kSlipping,
-            fmt::format("table {} is {}, {} behind: {}", table.name,
-                        table.state == "stopped" ? "stopped" : "trying again", Span(table.lag),
-                        table.reason),
-            table.state == "stopped"
-                ? "mend that, then start the engine again: the log keeps its rows until then"
-                : "it goes on by itself once that is mended: the log keeps its rows until then");
+      const auto trouble = TroubleOf(table.state);
+      if (!trouble) {
+        LookAtLag(table);
+        continue;
+      }
+      Add(trouble->state,
+          fmt::format("table {} is {}, {} behind: {}", table.name, trouble->word, Span(table.lag),
+                      table.reason),
+          trouble->state == State::kStopped
+              ? "mend that, then start the engine again: the log keeps its rows until then"
+              : "it goes on by itself once that is mended: the log keeps its rows until then");
     }
   }
 
   // Of a table that does not fail. Rows of earlier lives have waited for this one since its start.
   void LookAtLag(const TableFigures& table) {
-    if (table.pending_rows == 0 || table.state == "stopped" || table.state == "retrying") return;
+    if (table.pending_rows == 0) return;
     const base::Duration waited = std::min(table.lag, figures_.uptime);
     if (waited <= std::max(kLeastTableLag, kFarBehind * table.commit_every)) return;
     const std::string behind = fmt::format(
@@ -145,10 +159,9 @@ class Examination {
 
   void LookAtSources() {
     for (const SourceFigures& source : figures_.sources)
-      if (source.state == "stopped" || source.state == "retrying")
-        Add(source.state == "stopped" ? State::kStopped : State::kSlipping,
-            fmt::format("the source of {} is {}: {}", source.stream,
-                        source.state == "stopped" ? "stopped" : "trying again", source.reason),
+      if (const auto trouble = TroubleOf(source.state))
+        Add(trouble->state,
+            fmt::format("the source of {} is {}: {}", source.stream, trouble->word, source.reason),
             fmt::format("look at the table in {}", source.folder));
   }
 
@@ -245,11 +258,9 @@ class Examination {
     if (!tls.problem.empty())
       Add(State::kSlipping, "the TLS files are not in force: " + tls.problem,
           "mend them; they are read again when they change");
-    if (tls.left < base::Duration(0))
-      Add(State::kStopped, "the TLS certificate has expired: clients refuse it",
-          "put a new one in its place");
-    else if (tls.left < tls.notice)
-      Add(State::kSlipping, "the TLS certificate expires soon", "put a new one in its place");
+    if (const auto ending = EndingOf(tls))
+      Add(tls.left < base::Duration(0) ? State::kStopped : State::kSlipping,
+          std::string(ending->what), std::string(ending->next));
   }
 
   std::string Percentile() const {

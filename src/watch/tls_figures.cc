@@ -3,9 +3,20 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include <fmt/format.h>
+
 #include "base/json_text.h"
 
 namespace headrace::watch {
+
+std::optional<CertificateEnding> EndingOf(const TlsFigures& figures) {
+  constexpr std::string_view kNext = "put a new one in its place";
+  if (figures.left < base::Duration(0))
+    return CertificateEnding{"the TLS certificate has expired: clients refuse it", kNext};
+  if (figures.left < figures.notice)
+    return CertificateEnding{"the TLS certificate expires soon", kNext};
+  return std::nullopt;
+}
 
 std::string TlsJson(const TlsFigures& figures) {
   using Days = std::chrono::duration<int64_t, std::ratio<86'400>>;
@@ -21,10 +32,8 @@ std::string TlsJson(const TlsFigures& figures) {
                                    {"failed", figures.failed},
                                    {"turned_away", figures.turned_away}}},
                                  {"plain_clients", figures.plain_clients}};
-  if (figures.left < base::Duration(0))
-    json["warning"] = "the certificate has expired: clients refuse it; put a new one in its place";
-  else if (figures.left < figures.notice)
-    json["warning"] = "the certificate expires soon: put a new one in its place";
+  if (const auto ending = EndingOf(figures))
+    json["warning"] = fmt::format("{}; {}", ending->what, ending->next);
   if (!figures.problem.empty()) json["problem"] = figures.problem;
   if (!figures.flight_problem.empty()) json["flight_problem"] = figures.flight_problem;
   return base::JsonText(json);

@@ -2,7 +2,9 @@
 // What the status document and the metrics say of TLS.
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/time.h"
 #include "watch/metrics_text.h"
@@ -23,6 +25,13 @@ struct TlsFigures {
   uint64_t turned_away = 0;  // over a limit
   uint64_t plain_clients = 0;
 };
+
+// Of a certificate that has expired, or will within `notice`; else nothing.
+struct CertificateEnding {
+  std::string_view what;
+  std::string_view next;  // what helps
+};
+std::optional<CertificateEnding> EndingOf(const TlsFigures& figures);
 
 // The member "tls" of the status document, as JSON.
 std::string TlsJson(const TlsFigures& figures);

@@ -31,6 +31,17 @@ uint32_t PartNumber(size_t part, size_t parts) {
   return static_cast<uint32_t>(parts << kPartsShift | part);
 }
 
+// u32 streams, per stream {text identity, what `write` appends}: of those of which `has` is true.
+template <typename Streams, typename Has, typename Write>
+void EncodeOf(const Streams& streams, Has has, Write write, columns::ByteWriter& out) {
+  out.U32(static_cast<uint32_t>(std::ranges::count_if(streams, has)));
+  for (const auto& stream : streams) {
+    if (!has(stream)) continue;
+    out.Text(stream.identity);
+    write(stream);
+  }
+}
+
 std::vector<std::string> ExpressionTexts(const Derivation& derivation) {
   std::vector<std::string> texts;
   for (const Expression& column : derivation.columns) texts.push_back(column.text());
@@ -494,17 +505,15 @@ void DerivedStreams::EncodeUnnestCounts(columns::ByteWriter& out) const {
   const auto unnests = [this](const Stream& stream) {
     return definition_.streams[stream.index].derivation->unnest.has_value();
   };
-  out.U32(static_cast<uint32_t>(std::ranges::count_if(streams_, unnests)));
-  for (const Stream& stream : streams_) {
-    if (!unnests(stream)) continue;
+  const auto write = [&out](const Stream& stream) {
     const UnnestCounts& counts = stream.counts.rows.unnest;
-    out.Text(stream.identity);
     out.U64(counts.elements);
     out.U64(counts.empty);
     out.U64(counts.null_lists);
     out.U64(counts.not_lists);
     out.U64(counts.left_out);
-  }
+  };
+  EncodeOf(streams_, unnests, write, out);
 }
 
 // After RestoreCounts. Captures of before there was an unnest end there.
@@ -526,12 +535,8 @@ base::Result<void> DerivedStreams::RestoreUnnestCounts(columns::ByteReader& in) 
 
 void DerivedStreams::EncodeWithoutTexts(columns::ByteWriter& out) const {
   const auto has_versions = [](const Stream& stream) { return stream.versions != nullptr; };
-  out.U32(static_cast<uint32_t>(std::ranges::count_if(streams_, has_versions)));
-  for (const Stream& stream : streams_) {
-    if (!has_versions(stream)) continue;
-    out.Text(stream.identity);
-    out.U64(stream.counts.as_of.without_texts);
-  }
+  const auto write = [&out](const Stream& stream) { out.U64(stream.counts.as_of.without_texts); };
+  EncodeOf(streams_, has_versions, write, out);
 }
 
 // After RestoreUnnestCounts. Captures of before texts had a limit end there.

@@ -4,32 +4,14 @@
 
 #include <fmt/core.h>
 
+#include "base/memory_shares.h"
+
 namespace headrace::base {
 
 std::string_view NameOf(MemoryAccount account) {
   constexpr std::array<std::string_view, static_cast<size_t>(MemoryAccount::kCount)> kNames = {
       "ingest", "log", "state", "tables", "replies", "connections", "arrow", "snapshots"};
   return kNames[static_cast<size_t>(account)];
-}
-
-// Answers, /health among them, go on when rows have filled the budget.
-constexpr uint64_t kAnsweringShare = 16;
-// So do tables and snapshots, which let the log go: what a table's writer holds, when there is so
-// much.
-constexpr uint64_t kLettingGoShare = 32;
-constexpr uint64_t kLettingGoBytes = 16ULL << 20;
-
-// What the account leaves to others.
-uint64_t KeptFrom(MemoryAccount account, uint64_t limit) {
-  const uint64_t answering = limit / kAnsweringShare;
-  switch (account) {
-    case MemoryAccount::kReplies:
-    case MemoryAccount::kConnections: return 0;
-    case MemoryAccount::kIngest:
-    case MemoryAccount::kArrow:
-      return answering + std::max(limit / kLettingGoShare, std::min(answering, kLettingGoBytes));
-    default: return answering;
-  }
 }
 
 MemoryCharge::MemoryCharge(MemoryCharge&& other) noexcept

@@ -377,6 +377,25 @@ TEST_F(StatusDocumentTest, TheVerdictSeesAFullLogAndAReadOnlyOne) {
   EXPECT_EQ(verdict()["says"], "the log takes no rows: a sync failed");
 }
 
+// Rows are refused from 29/32 of this budget on.
+TEST_F(StatusDocumentTest, TheVerdictKnowsWhenRowsAreRefused) {
+  const auto verdict = [&] { return nlohmann::json::parse(StatusJson(Figures()))["verdict"]; };
+  const auto hold = [&](double share) {
+    budget_.SetUncharged(static_cast<uint64_t>(share * (1U << 30)));
+  };
+  hold(0.815);
+  EXPECT_EQ(verdict()["state"], "healthy");
+  hold(0.82);
+  EXPECT_EQ(verdict()["state"], "slipping");
+  EXPECT_EQ(verdict()["says"],
+            "memory is 82.0 % of its budget: rows are refused from 90.6 % on (429)");
+  hold(0.905);
+  EXPECT_TRUE(budget_.TryCharge(base::MemoryAccount::kIngest, 1));
+  hold(0.907);
+  EXPECT_FALSE(budget_.TryCharge(base::MemoryAccount::kIngest, 1));
+  EXPECT_EQ(verdict()["says"], "memory is 90.7 % of its budget: rows are refused (429)");
+}
+
 TEST_F(StatusDocumentTest, TheVerdictTellsALateStartFromOneThatWillBe) {
   StatusFigures figures = Figures();
   const auto says = [&] {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/counts.h"
+#include "base/memory_shares.h"
 #include "base/time.h"
 
 namespace headrace::watch {
@@ -18,8 +19,7 @@ using State = StatusVerdict::State;
 using StageState = plan::StageVerdict::State;
 
 constexpr double kLogNearlyFull = 0.9;
-// Rows are refused from 7/8 of a small budget on, and from 29/32 of a large one.
-constexpr double kMemoryNearlyFull = 0.8;
+constexpr double kMemoryNearlyFull = 0.9;  // of what rows may take
 // What takes so many times longer than was promised, and this long, does not go on by itself.
 constexpr int64_t kFarBehind = 10;
 constexpr base::Duration kLeastBacklogAge = std::chrono::seconds(5);
@@ -233,12 +233,20 @@ class Examination {
                       figures_.retention.held_by),
           "at its limit rows are refused (507): raise `log: bytes_max`, or let what holds it go "
           "on");
-    const double memory = Share(figures_.budget.used_bytes() + figures_.budget.uncharged_bytes(),
-                                figures_.budget.limit_bytes());
-    if (memory > kMemoryNearlyFull)
-      Add(State::kSlipping, fmt::format("memory is {:.0f} % of its budget", 100 * memory),
-          "rows are refused (429) from some 90 % on: raise `memory`, or give long windows a "
-          "`precision`");
+    LookAtMemory();
+  }
+
+  void LookAtMemory() {
+    const uint64_t limit = figures_.budget.limit_bytes();
+    const uint64_t for_rows = limit - base::KeptFrom(base::MemoryAccount::kIngest, limit);
+    const uint64_t held = figures_.budget.used_bytes() + figures_.budget.uncharged_bytes();
+    if (Share(held, for_rows) <= kMemoryNearlyFull) return;
+    const double full = 100 * Share(for_rows, limit);
+    Add(State::kSlipping,
+        fmt::format("memory is {:.1f} % of its budget: {} (429)", 100 * Share(held, limit),
+                    held >= for_rows ? "rows are refused"
+                                     : fmt::format("rows are refused from {:.1f} % on", full)),
+        "raise `memory`, or give long windows a `precision`");
   }
 
   void LookAtClock() {

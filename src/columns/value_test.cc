@@ -109,6 +109,8 @@ TEST(Value, ShortestDigitsAreThoseOfToChars) {
       std::string text;
       AppendShortest(text, signed_value);
       ASSERT_EQ(text, general(signed_value));
+      const bool marked = text.find_first_of(".e") != std::string::npos;
+      ASSERT_EQ(Value::Float64(signed_value).ToJson(), marked ? text : text + ".0");
     }
   }
 }

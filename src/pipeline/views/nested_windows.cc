@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <type_traits>
 #include <utility>
 
 #include "pipeline/views/row_answers.h"
@@ -68,7 +69,9 @@ void NestedWindows<Answer>::Open() {
 // the window that is open.
 template <typename Answer>
 void NestedWindows<Answer>::TakeAhead() {
-  if (ahead_->times[0] > window_edge_) rows_.Add(*std::exchange(ahead_, nullptr), RowsBelow(1));
+  if (ahead_->times[0] <= window_edge_) return;
+  rows_.Add(*std::exchange(ahead_, nullptr), RowsBelow(1));
+  has_more_ = true;
 }
 
 template <typename Answer>
@@ -122,6 +125,7 @@ void NestedWindows<Answer>::Add(const RowBlock& block, uint32_t first, uint32_t 
                                ? first
                                : first + RowsUpTo(block.times + first, end - first, edge_);
     const auto [rows, begins] = PartInWindow(block, counted & RowsBetween(begin, end));
+    has_more_ = has_more_ || rows != 0;
     if (begin == first && end == all && rows == counted && partials.first != partials.end) {
       rows_.MergeRun(partials);
       if (plan_.rereads_rows()) rows_.AddWithoutPartial(block, counted);
@@ -142,6 +146,7 @@ void NestedWindows<Answer>::Add(const RowBlock& block, uint32_t first, uint32_t 
 template <typename Answer>
 void NestedWindows<Answer>::AddRun(const PartialRun& run) {
   rows_.MergeRun(run);
+  has_more_ = true;
   if (bound_ == Bound::kRows) taken_ += RowsInRun(plan_, run);
   CloseIfOldRowsDoNotMatter();
 }
@@ -160,9 +165,21 @@ void NestedWindows<Answer>::CloseIfOldRowsDoNotMatter() {
 
 template <typename Answer>
 void NestedWindows<Answer>::Close() {
-  if (!tiles_.empty()) tiles_.AddAfter(window_edge_, rows_);
-  outputs_.Write(windows_[next_++], rows_, answer_);
+  if (!tiles_.empty()) {
+    tiles_.AddAfter(window_edge_, rows_);
+    has_more_ = true;
+  }
+  WriteOutputs();
+  ++next_;
   if (!done()) Open();
+}
+
+template <typename Answer>
+void NestedWindows<Answer>::WriteOutputs() {
+  const bool has_more = std::exchange(has_more_, false);
+  if constexpr (std::is_same_v<Answer, ViewAnswer>)
+    if (!has_more) return outputs_.Repeat(windows_[next_ - 1], windows_[next_], rows_, answer_);
+  outputs_.Write(windows_[next_], rows_, answer_);
 }
 
 template class NestedWindows<ViewAnswer>;

@@ -63,9 +63,13 @@ class NestedWindows {
   // CloseFull is to follow when they are.
   void AddRun(const PartialRun& run);
   // Adds rows of such a block, in all slots or in those without partials.
-  void AddInside(const RowBlock& block, RowMask rows) { rows_.Add(block, rows); }
+  void AddInside(const RowBlock& block, RowMask rows) {
+    rows_.Add(block, rows);
+    has_more_ = true;
+  }
   void AddWithoutPartial(const RowBlock& block, RowMask rows) {
     rows_.AddWithoutPartial(block, rows);
+    has_more_ = true;
   }
   // Whether older rows than those that were added can change a slot without a partial.
   bool needs_older_rows() const { return counts_ahead_ || rows_.NeedsOlderRows(); }
@@ -92,6 +96,8 @@ class NestedWindows {
   Part PartInWindow(const RowBlock& block, RowMask rows);
   Part PartInSession(const RowBlock& block, RowMask rows);
   void CloseIfOldRowsDoNotMatter();
+  // Of the open window.
+  void WriteOutputs();
 
   const WindowOutputs& outputs_;
   const AggregatePlan& plan_;
@@ -106,6 +112,7 @@ class NestedWindows {
   const bool only_newest_;
   Bound bound_ = Bound::kTime;
   size_t next_ = 0;                    // of windows_, the one that is open
+  bool has_more_ = true;               // rows than the window before
   int64_t window_edge_ = 0;            // of the open window
   int64_t edge_ = 0;                   // the same, or where its rows are in tiles from
   uint64_t taken_ = 0;                 // rows so far; kRows only

@@ -41,6 +41,16 @@ std::vector<std::vector<size_t>> PassesOf(const ViewDefinition& view) {
   return passes;
 }
 
+// A rate is by the length of its window.
+bool AreRepeatable(const ViewDefinition& view, const std::vector<std::vector<size_t>>& outputs) {
+  const auto feature = [&](size_t output) { return view.outputs[output].feature; };
+  const auto is_rate = [](const AggregateSpec& spec) { return spec.kind == AggregateKind::kRate; };
+  return std::ranges::none_of(view.features, is_rate) &&
+         std::ranges::all_of(outputs, [&](const std::vector<size_t>& window) {
+           return std::ranges::equal(window, outputs.front(), {}, feature, feature);
+         });
+}
+
 }  // namespace
 
 AggregatePlan PlanOf(const ViewDefinition& view) {
@@ -59,6 +69,7 @@ WindowOutputs::WindowOutputs(const ViewDefinition& view)
       bounded_by_time_(view.lifetime() || std::ranges::none_of(view.windows, &EndsWithRows)) {
   for (size_t i = 0; i < view.outputs.size(); ++i)
     outputs_[view.lifetime() ? 0 : view.outputs[i].window].push_back(i);
+  repeatable_ = AreRepeatable(view, outputs_);
 }
 
 int64_t WindowOutputs::EndOf(size_t pass, base::Timestamp as_of) const {
@@ -89,6 +100,15 @@ void WindowOutputs::Write(size_t window, Accumulators& rows, ViewAnswer& answer)
     AggregateResult result = rows.Result(view_->outputs[output].feature, LengthOf(window));
     answer.statuses[output] = StatusOf(result);
     answer.values[output] = std::move(result.value);
+  }
+}
+
+void WindowOutputs::Repeat(size_t same, size_t window, Accumulators& rows,
+                           ViewAnswer& answer) const {
+  if (!repeatable_) return Write(window, rows, answer);
+  for (size_t i = 0; i < outputs_[window].size(); ++i) {
+    answer.statuses[outputs_[window][i]] = answer.statuses[outputs_[same][i]];
+    answer.values[outputs_[window][i]] = answer.values[outputs_[same][i]];
   }
 }
 

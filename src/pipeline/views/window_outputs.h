@@ -65,6 +65,8 @@ class WindowOutputs {
   // Fills the outputs of `window` from `rows`, which holds exactly the window's rows.
   void Write(size_t window, Accumulators& rows, ViewAnswer& answer) const;
   void Write(size_t window, Accumulators& rows, RowAnswers::Row& answer) const;
+  // The same for a window of the rows that `same`, which was written, has.
+  void Repeat(size_t same, size_t window, Accumulators& rows, ViewAnswer& answer) const;
   void Write(size_t window, const AdditiveSums& rows, WindowSums& sums) const {
     std::ranges::copy(rows.sums(), sums.Of(window));
     sums.fit &= rows.fit();
@@ -90,7 +92,8 @@ class WindowOutputs {
 
   const ViewDefinition* view_;
   std::vector<std::vector<size_t>> outputs_;  // by window
-  std::vector<std::vector<size_t>> passes_;   // their windows
+  bool repeatable_ = false;  // windows have the same features, whose results are of the rows alone
+  std::vector<std::vector<size_t>> passes_;  // their windows
   bool slides_;
   bool bounded_by_time_;
 };

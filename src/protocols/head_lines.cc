@@ -5,11 +5,14 @@
 namespace headrace::protocols {
 namespace {
 
-bool IsControl(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }
+// An object, so that searches have it in line.
+constexpr auto kIsControl = [](char c) {
+  return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
+};
 
 std::optional<std::string_view> CheckRequestLine(std::string_view line) {
   if (line.empty()) return "an empty request line";
-  if (std::any_of(line.begin(), line.end(), IsControl))
+  if (std::any_of(line.begin(), line.end(), kIsControl))
     return "a control character in the request line";
   const auto foreign = [](char c) { return static_cast<unsigned char>(c) >= 0x80 || c == '\t'; };
   if (std::any_of(line.begin(), line.end(), foreign))
@@ -27,7 +30,7 @@ bool IsTokenCharacter(char c) {
 }
 
 std::optional<std::string_view> CheckFieldLine(std::string_view line) {
-  if (std::any_of(line.begin(), line.end(), IsControl)) return "a control character in a field";
+  if (std::any_of(line.begin(), line.end(), kIsControl)) return "a control character in a field";
   if (line.starts_with(' ') || line.starts_with('\t')) return "a field continued on the next line";
   const size_t colon = line.find(':');
   if (colon == std::string_view::npos) return "a field without a colon";

@@ -91,10 +91,12 @@ class HttpResponseParser {
   std::unique_ptr<Impl> impl_;
 };
 
-// Head and body of a response. `date` is the value of the Date field; `keep_alive` false adds
-// Connection: close. For HEAD the length is that of the body, and the body is left out.
+// Head and body of a response. `date` is the value of the Date field; kClose adds Connection:
+// close. For HEAD the length is that of the body, and the body is left out.
 enum class BodyPart : uint8_t { kSend, kLeaveOut };
 enum class AfterResponse : uint8_t { kKeepAlive, kClose };
+void AppendHead(const HttpResponse& response, std::string_view date, AfterResponse after,
+                std::string& out);
 void AppendResponse(const HttpResponse& response, std::string_view date, BodyPart body,
                     AfterResponse after, std::string& out);
 

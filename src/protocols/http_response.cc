@@ -13,6 +13,7 @@ constexpr std::array<std::string_view, 7> kDays = {"Sun", "Mon", "Tue", "Wed", "
 constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 constexpr int64_t kDaySeconds = 86'400;
+constexpr size_t kHeadBytes = 256;  // of most heads
 
 void AppendNumber(std::string& out, uint64_t number) {
   const fmt::format_int text(number);
@@ -38,9 +39,8 @@ std::string HttpDate(int64_t unix_us) {
                      date.year, of_day / 3600, of_day / 60 % 60, of_day % 60);
 }
 
-void AppendResponse(const HttpResponse& response, std::string_view date, BodyPart body,
-                    AfterResponse after, std::string& out) {
-  out.reserve(out.size() + response.body.size() + 256);
+void AppendHead(const HttpResponse& response, std::string_view date, AfterResponse after,
+                std::string& out) {
   out += "HTTP/1.1 ";
   AppendNumber(out, static_cast<uint64_t>(response.status));
   out += ' ';
@@ -56,6 +56,12 @@ void AppendResponse(const HttpResponse& response, std::string_view date, BodyPar
     out += "\r\n";
   }
   out += "\r\n";
+}
+
+void AppendResponse(const HttpResponse& response, std::string_view date, BodyPart body,
+                    AfterResponse after, std::string& out) {
+  out.reserve(out.size() + response.body.size() + kHeadBytes);
+  AppendHead(response, date, after, out);
   if (body == BodyPart::kSend) out += response.body;
 }
 

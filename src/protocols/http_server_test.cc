@@ -271,6 +271,28 @@ TEST_F(HttpServerTest, LeavesTheBodyOutForHead) {
   EXPECT_TRUE(refused.ends_with("\r\n\r\n")) << refused;
 }
 
+TEST_F(HttpServerTest, LongBodiesComeBehindTheirHeadsInTurn) {
+  const std::string body(100'000, 'l');
+  router_.Add(HttpMethod::kGet, "/long",
+              [&](HttpRequest, HttpReply reply) { reply.Send(HttpResponse::Text(body)); });
+  Start();
+  const std::string host = " HTTP/1.1\r\nHost: h\r\n";
+  std::string text = Exchange("GET /long" + host + "\r\nHEAD /long" + host + "\r\nGET /hello" +
+                                  host + "\r\nGET /long" + host + "Connection: close\r\n\r\n",
+                              99);
+  for (size_t at = 0; (at = text.find("Date:", at)) != std::string::npos;)
+    text.erase(at, text.find('\n', at) + 1 - at);
+  const auto answer = [](const std::string& fields, const std::string& of) {
+    return "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n" + fields + "\r\n\r\n" +
+           of;
+  };
+  const std::string length = "Content-Length: 100000";
+  EXPECT_TRUE(text == answer(length, body) + answer(length, "") +
+                          answer("Content-Length: 5", "hello") +
+                          answer("Connection: close\r\n" + length, body))
+      << text.substr(0, 300) << " ... " << text.size();
+}
+
 TEST_F(HttpServerTest, GivesUpOnASlowHead) {
   HttpServerOptions options;
   options.header_time_max = milliseconds(100);

@@ -7,7 +7,8 @@
 namespace headrace::protocols {
 namespace {
 
-constexpr size_t kUncharged = 4096;  // smaller answers are covered by the connection's charge
+constexpr size_t kLongBody = 16U << 10;  // is not copied behind its head
+constexpr size_t kUncharged = 4096;      // smaller answers are covered by the connection's charge
 
 }  // namespace
 
@@ -169,13 +170,20 @@ void HttpSession::SendReady() {
   while (!slots_.empty() && slots_.front().response && !connection_.choked()) {
     Slot& slot = slots_.front();
     if (slots_.size() == 1 && draining_) slot.after = AfterResponse::kClose;
-    AppendResponse(*slot.response, Date(), slot.body, slot.after, out);
+    std::string body;
+    if (slot.body == BodyPart::kSend && slot.response->body.size() >= kLongBody) {
+      AppendHead(*slot.response, Date(), slot.after, out);
+      body = std::move(slot.response->body);
+    } else {
+      AppendResponse(*slot.response, Date(), slot.body, slot.after, out);
+    }
     const auto took = serving_.clock.Now() - slot.complete_at;
     serving_.serve_us.Record(static_cast<uint64_t>(std::max<int64_t>(0, took.count() / 1000)));
     const bool close = slot.after == AfterResponse::kClose;
     slots_.pop_front();
     ++first_slot_;
     connection_.Write(std::exchange(out, {}));
+    connection_.Write(std::move(body));
     if (!close) continue;
     input_closed_ = true;
     return connection_.CloseAfterWrites();

@@ -95,6 +95,55 @@ TEST_F(NetworkTest, SendsWhatIsQueuedBeforeItCloses) {
 }
 
 // Takes everything in and says nothing, so that only the end of the input tells it of the end.
+// Writes pieces of these lengths to who says anything.
+class PiecesSession final : public Session {
+ public:
+  PiecesSession(Connection& connection, const std::vector<std::string>& pieces)
+      : connection_(connection), pieces_(pieces) {}
+  void OnBytes(std::span<const uint8_t>) override {
+    size_t bytes = connection_.unsent_bytes();
+    for (const std::string& piece : pieces_) {
+      connection_.Write(piece);
+      bytes += piece.size();
+      EXPECT_EQ(connection_.unsent_bytes(), bytes);
+    }
+    connection_.CloseAfterWrites();
+  }
+  void OnEndOfInput() override {}
+  void OnTick(MonotonicTime) override {}
+  void OnDrain() override {}
+  void OnClosed() override {}
+
+ private:
+  Connection& connection_;
+  const std::vector<std::string>& pieces_;
+};
+
+TEST_F(NetworkTest, LongAndShortPiecesArriveInTheirOrder) {
+  std::vector<std::string> pieces;
+  std::string all;
+  for (size_t i = 0; i < 400; ++i) {
+    // Some of each together, and more than one call takes.
+    const size_t size = i % 7 < 3 ? 1 + i : (16U << 10) + i * 211;
+    pieces.emplace_back(size, static_cast<char>('a' + i % 26));
+    all += pieces.back();
+  }
+  base::MemoryBudget budget(256U << 20);
+  ConnectionLimits limits;
+  limits.budget = &budget;
+  auto listener = network_->Listen("127.0.0.1", 0, limits, [&](Connection& connection) {
+    return std::make_unique<PiecesSession>(connection, pieces);
+  });
+  ASSERT_TRUE(listener.has_value());
+  auto stream = Dial((*listener)->port());
+  Say(*stream, "go");
+  std::this_thread::sleep_for(milliseconds(50));  // until the socket takes no more
+  EXPECT_EQ(Hear(*stream, all.size() + 1), all);
+  stream.reset();
+  listener->reset();
+  EXPECT_EQ(budget.used_bytes(), 0U);
+}
+
 class SilentSession final : public Session {
  public:
   SilentSession(Connection& connection, std::atomic<int>& ended)

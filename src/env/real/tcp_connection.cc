@@ -3,13 +3,19 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstddef>
+#include <string_view>
 #include <utility>
 
 namespace headrace::env::real {
 namespace {
 
 constexpr size_t kSentKept = 64U << 10;   // sent bytes in front of unsent ones that are kept
+constexpr size_t kLongPiece = 16U << 10;  // is not copied to what is before it
+constexpr size_t kPiecesAtOnce = 16;      // in one system call
 constexpr size_t kUncharged = 16U << 10;  // unsent bytes of the turn that makes and sends them
 constexpr std::chrono::microseconds kLooksOutAfterAnswer{100};
 constexpr size_t kLastingRead = 4U << 10;  // so many bytes may be long work
@@ -102,6 +108,12 @@ void TcpConnection::Write(std::string bytes) {
     last_byte_out_ = loop_->now();
     out_ = std::move(bytes);
     out_sent_ = 0;
+  } else if (!behind_.empty() || bytes.size() >= kLongPiece) {
+    behind_bytes_ += bytes.size();
+    if (behind_.empty() || std::max(bytes.size(), behind_.back().size()) >= kLongPiece)
+      behind_.push_back(std::move(bytes));
+    else
+      behind_.back() += bytes;
   } else {
     if (out_sent_ > kSentKept) {  // a peer that always leaves something unsent
       out_.erase(0, out_sent_);
@@ -110,7 +122,7 @@ void TcpConnection::Write(std::string bytes) {
     out_ += bytes;
   }
   if (choked()) choked_ = true;
-  if (out_.size() > kUncharged) ChargeUnsent();
+  if (out_.size() + behind_bytes_ > kUncharged) ChargeUnsent();
 }
 
 void TcpConnection::ResumeReading() {
@@ -125,7 +137,8 @@ void TcpConnection::Close() {
   socket_ = FileDescriptor();
   if (session_) session_->OnClosed();
   std::string().swap(out_);  // assigning an empty string would keep the memory
-  out_sent_ = 0;
+  std::vector<std::string>().swap(behind_);
+  out_sent_ = behind_bytes_ = 0;
   ChargeUnsent();
   if (!charge_) listener_->refusals.fetch_sub(1);
   charge_ = base::MemoryCharge();
@@ -211,10 +224,9 @@ void TcpConnection::OnDue() {
 
 void TcpConnection::Flush() {
   while (unsent_bytes() > 0 && !unwritable_) {
-    const ssize_t count =
-        ::send(socket_.get(), out_.data() + out_sent_, unsent_bytes(), MSG_NOSIGNAL);
+    const ssize_t count = Send();
     if (count >= 0) {
-      out_sent_ += static_cast<size_t>(count);
+      TakeSent(static_cast<size_t>(count));
       last_byte_out_ = last_byte_ = loop_->now();
     } else if (errno == EAGAIN) {
       unwritable_ = true;
@@ -226,11 +238,40 @@ void TcpConnection::Flush() {
     if (choked()) choked_ = true;
   } else {
     std::string().swap(out_);  // assigning an empty string would keep the memory
+    std::vector<std::string>().swap(behind_);
     out_sent_ = 0;
     if (closing_ && !lingering_) Linger();
   }
   ChargeUnsent();
   Unchoke();
+}
+
+// As much as the socket takes; as ::send.
+ssize_t TcpConnection::Send() {
+  const std::string_view first = std::string_view(out_).substr(out_sent_);
+  if (behind_.empty()) return ::send(socket_.get(), first.data(), first.size(), MSG_NOSIGNAL);
+  std::array<iovec, kPiecesAtOnce> pieces;
+  const auto piece = [](std::string_view text) {
+    return iovec{const_cast<char*>(text.data()), text.size()};
+  };
+  pieces[0] = piece(first);
+  const size_t more = std::min(behind_.size(), kPiecesAtOnce - 1);
+  for (size_t i = 0; i < more; ++i) pieces[1 + i] = piece(behind_[i]);
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = 1 + more;
+  return ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+}
+
+void TcpConnection::TakeSent(size_t bytes) {
+  out_sent_ += bytes;
+  size_t gone = 0;
+  for (; gone < behind_.size() && out_sent_ >= out_.size(); ++gone) {
+    out_sent_ -= out_.size();
+    out_ = std::move(behind_[gone]);
+    behind_bytes_ -= out_.size();
+  }
+  behind_.erase(behind_.begin(), behind_.begin() + static_cast<std::ptrdiff_t>(gone));
 }
 
 void TcpConnection::Unchoke() {
@@ -248,7 +289,8 @@ void TcpConnection::Unchoke() {
 // What waits to be sent exists already, so it can't be refused: others are, until it is sent.
 void TcpConnection::ChargeUnsent() {
   base::MemoryBudget* const budget = listener_->limits.budget;
-  const uint64_t held = out_.empty() ? 0 : out_.capacity();
+  uint64_t held = out_.empty() ? 0 : out_.capacity();
+  for (const std::string& piece : behind_) held += piece.capacity();
   if (budget == nullptr || held == charged_unsent_) return;
   budget->Force(base::MemoryAccount::kReplies,
                 static_cast<int64_t>(held) - static_cast<int64_t>(charged_unsent_));

@@ -50,7 +50,7 @@ class TcpConnection final : public Connection, private IoLoop::Watcher {
 
   void Run(Task task) override;
   void Write(std::string bytes) override;
-  size_t unsent_bytes() const override { return out_.size() - out_sent_; }
+  size_t unsent_bytes() const override { return out_.size() - out_sent_ + behind_bytes_; }
   bool choked() const override { return unsent_bytes() > listener_->limits.unsent_bytes_max; }
   void PauseReading() override { paused_ = true; }
   void ResumeReading() override;
@@ -74,6 +74,8 @@ class TcpConnection final : public Connection, private IoLoop::Watcher {
 
   void FlushSoon();
   void Flush();
+  ssize_t Send();
+  void TakeSent(size_t bytes);
   void Unchoke();
   void ChargeUnsent();
   void Linger();
@@ -86,8 +88,10 @@ class TcpConnection final : public Connection, private IoLoop::Watcher {
   std::optional<base::MemoryCharge> charge_;
   std::unique_ptr<Session> session_;  // none for a refused one
   uint64_t charged_unsent_ = 0;
-  std::string out_;
+  std::string out_;  // waits to be sent
   size_t out_sent_ = 0;
+  std::vector<std::string> behind_;  // behind out_, which is not copied for a long piece
+  size_t behind_bytes_ = 0;
   int turns_ = 0;
   MonotonicTime last_byte_;
   MonotonicTime last_byte_out_{0};

@@ -25,6 +25,7 @@
 #include "pipeline/definition.h"
 #include "pipeline/views/answer.h"
 #include "pipeline/views/view_set.h"
+#include "serving/feature_names.h"
 
 namespace headrace::serving {
 
@@ -48,8 +49,8 @@ struct EventAhead {
 // A question about some entity rows. All input columns are equally long.
 struct FeatureQuery {
   std::string service;  // a service's name, or, when empty, features:
-  std::vector<std::string>
-      features;  // "view:feature", "view.feature", "view.*" or the name of an on-request feature
+  // "view:feature", "view.feature", "view.*" or the name of an on-request feature.
+  FeatureNames features;
   std::vector<InputColumn> inputs;
   size_t rows = 1;  // where what is asked needs no column; else they say it
   std::optional<base::Timestamp> as_of;

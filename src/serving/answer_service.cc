@@ -163,15 +163,15 @@ class CompiledDefinition {
   const pipeline::RestrictedFeatures& restricted() const { return restricted_; }
 
  private:
-  base::Result<AnswerPlanRef> PlanForFeatures(const std::vector<std::string>& features);
+  base::Result<AnswerPlanRef> PlanForFeatures(const FeatureNames& features);
 
   const pipeline::PipelineRef definition_;
   const pipeline::RestrictedFeatures restricted_;
   const AnswerLimits& limits_;
   std::unordered_map<std::string, AnswerPlanRef> services_;  // filled before the first request
   std::shared_mutex plans_mutex_;
-  std::unordered_map<std::string, AnswerPlanRef> plans_;  // by the features' names, a line each
-  size_t plan_columns_ = 0;                               // of all plans_
+  std::unordered_map<FeatureNames, AnswerPlanRef, FeatureNames::Hash> plans_;
+  size_t plan_columns_ = 0;  // of all plans_
 };
 using CompiledRef = std::shared_ptr<CompiledDefinition>;
 
@@ -308,25 +308,22 @@ base::Result<AnswerPlanRef> CompiledDefinition::PlanFor(const FeatureQuery& quer
   return NoSuchService(*definition_, query.service);
 }
 
-base::Result<AnswerPlanRef> CompiledDefinition::PlanForFeatures(
-    const std::vector<std::string>& features) {
+base::Result<AnswerPlanRef> CompiledDefinition::PlanForFeatures(const FeatureNames& features) {
   if (features.empty())
     return base::Fail(InputError("name a service or some features", "features"));
-  std::string key;
-  for (const std::string& feature : features) key.append(feature).append("\n");
   {
     std::shared_lock lock(plans_mutex_);
-    const auto found = plans_.find(key);
+    const auto found = plans_.find(features);
     if (found != plans_.end()) return found->second;
   }
-  HR_TRY(AnswerPlanRef plan, CompileFeatures(*definition_, features, limits_.features_max));
+  HR_TRY(AnswerPlanRef plan, CompileFeatures(*definition_, features.names(), limits_.features_max));
   std::unique_lock lock(plans_mutex_);
   const size_t columns = plan->columns->size();
   if (plans_.size() >= limits_.plans_max || plan_columns_ + columns > limits_.plan_columns_max) {
     plans_.clear();
     plan_columns_ = 0;
   }
-  if (plans_.emplace(std::move(key), plan).second) plan_columns_ += columns;
+  if (plans_.emplace(features, plan).second) plan_columns_ += columns;
   return plan;
 }
 
@@ -701,7 +698,7 @@ void PinnedAnswerService::AnswerWhenVisible(FeatureQuery query, Done done) {
   if (!query.min_epoch) return done(AnswerNow(query));
   const base::EpochId epoch = *query.min_epoch;
   const auto deadline = query.deadline;
-  const uint64_t held_bytes = HeldBytes(query.service, query.features, query.inputs);
+  const uint64_t held_bytes = HeldBytes(query.service, query.features.names(), query.inputs);
   WhenVisible(epoch, deadline, held_bytes,
               [this, query = std::move(query),
                done = std::move(done)](const base::Result<void>& visible) mutable {

@@ -115,7 +115,7 @@ uint64_t HeldBytes(const columns::Value& value) {
   return bytes;
 }
 
-uint64_t HeldBytes(const std::string& service, const std::vector<std::string>& features,
+uint64_t HeldBytes(const std::string& service, std::span<const std::string> features,
                    const std::vector<InputColumn>& inputs) {
   uint64_t bytes = service.size();
   for (const std::string& feature : features) bytes += sizeof(std::string) + feature.size();

@@ -2,6 +2,7 @@
 // Values as they come in a request, made values of the columns they are for.
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,7 @@ base::Result<const InputColumn*> InputNamed(const std::vector<InputColumn>& give
 // Bytes of a value, and of what it has on the heap.
 uint64_t HeldBytes(const columns::Value& value);
 // Of what a query names and brings.
-uint64_t HeldBytes(const std::string& service, const std::vector<std::string>& features,
+uint64_t HeldBytes(const std::string& service, std::span<const std::string> features,
                    const std::vector<InputColumn>& inputs);
 
 }  // namespace headrace::serving

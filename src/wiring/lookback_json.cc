@@ -320,7 +320,7 @@ Result<PastQuestion> ParsePastRequest(const protocols::HttpRequest& request) {
   timed.shape.full_feature_names = parsed->full_feature_names;
   timed.shape.view_metadata = parsed->view_metadata;
   timed.request.service = std::move(parsed->query.service);
-  timed.request.features = std::move(parsed->query.features);
+  timed.request.features = parsed->query.features.names();
   timed.request.inputs = std::move(parsed->query.inputs);
   timed.request.rows = parsed->query.rows;
   timed.request.as_of = parsed->query.as_of;

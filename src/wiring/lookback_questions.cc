@@ -61,7 +61,7 @@ void LookbackQuestions::LastEvents(std::string body, access::CallerRef caller, D
 
 void LookbackQuestions::FeaturesAt(At at, Features done) {
   PastRequest request{.service = std::move(at.query.service),
-                      .features = std::move(at.query.features),
+                      .features = at.query.features.names(),
                       .inputs = std::move(at.query.inputs),
                       .epoch = at.epoch,
                       .as_of = at.query.as_of};

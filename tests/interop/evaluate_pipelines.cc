@@ -257,7 +257,7 @@ class Run {
 
   Result<void> Ask(const json& step) {
     serving::FeatureQuery query;
-    for (const json& feature : step["ask"]) query.features.push_back(feature.get<std::string>());
+    query.features = step["ask"].get<std::vector<std::string>>();
     query.as_of = base::Timestamp{step["as_of"].get<int64_t>()};
     for (const auto& [name, text] : step["keys"].items()) {
       HR_TRY(columns::Value value, KeyValue(name, text));

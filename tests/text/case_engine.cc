@@ -207,16 +207,18 @@ Result<std::string> CaseEngine::Ingest(const CaseSection& section) {
 Result<std::string> CaseEngine::Get(const CaseSection& section) {
   HR_TRY_VOID(Start());
   serving::FeatureQuery query;
+  std::vector<std::string> views;
   std::vector<std::string> only;
   for (const std::string& word : section.words) {
     if (core_->definition()->ServiceNamed(word)) {
       query.service = word;
     } else if (core_->definition()->ViewNamed(word)) {
-      query.features.push_back(word + ".*");
+      views.push_back(word + ".*");
     } else {
       only.push_back(word);
     }
   }
+  query.features = std::move(views);
   if (query.service.empty() && query.features.empty()) query.features = std::exchange(only, {});
   for (const auto& [name, text] : section.options) {
     if (name == "as_of") {

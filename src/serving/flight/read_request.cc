@@ -40,10 +40,12 @@ Result<bool> TakeOfBatch(const std::string& name, const Json& value, FeatureQuer
 
 Result<void> TakeFeatures(const Json& value, FeatureQuery& query) {
   if (!value.is_array() || value.empty()) return Wrong("`features` is no list of names");
+  std::vector<std::string> names;
   for (const Json& feature : value) {
     if (!feature.is_string()) return Wrong("a feature's name is no text");
-    query.features.push_back(feature.get<std::string>());
+    names.push_back(feature.get<std::string>());
   }
+  query.features = std::move(names);
   return {};
 }
 

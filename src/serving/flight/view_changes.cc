@@ -65,9 +65,10 @@ FeatureQuery QueryOf(const ChangesRequest& request, const access::CallerRef& cal
   FeatureQuery query;
   query.caller = caller;
   query.lags = FeatureQuery::Lags::kOfEachView;
-  if (request.features.empty()) query.features = {request.view + ".*"};
-  for (const std::string& feature : request.features)
-    query.features.push_back(request.view + "." + feature);
+  std::vector<std::string> names;
+  for (const std::string& feature : request.features) names.push_back(request.view + "." + feature);
+  if (names.empty()) names.push_back(request.view + ".*");
+  query.features = std::move(names);
   return query;
 }
 

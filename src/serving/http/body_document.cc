@@ -46,17 +46,17 @@ class UsedParser {
 
 }  // namespace
 
-std::expected<void, FieldProblems> ForEachBodyField(const protocols::HttpRequest& request,
+std::expected<void, FieldProblems> ForEachBodyField(const std::string& body,
                                                     const BodyField& read) {
   constexpr size_t kToldMax = 64;  // a name may come again and again
   const auto wrong = [](const char* type, std::string message) {
     return std::unexpected(FieldProblems{{type, {}, std::move(message)}});
   };
-  if (request.body.empty()) return wrong("missing", "Field required");
+  if (body.empty()) return wrong("missing", "Field required");
   UsedParser parser;
   dom::element document;
-  const bool padded = request.body.capacity() >= request.body.size() + simdjson::SIMDJSON_PADDING;
-  const auto error = parser->parse(request.body.data(), request.body.size(), !padded).get(document);
+  const bool padded = body.capacity() >= body.size() + simdjson::SIMDJSON_PADDING;
+  const auto error = parser->parse(body.data(), body.size(), !padded).get(document);
   if (error)
     return wrong("json_invalid",
                  std::string("JSON decode error: ") + simdjson::error_message(error));

@@ -274,12 +274,12 @@ std::expected<FeastFrame, FieldProblems> ParseFeastFrame(const protocols::HttpRe
   FieldProblems problems;
   bool has_columns = false;
   bool has_target = false;
-  auto taken =
-      ForEachBodyField(request, [&](std::string_view name, const dom::element& element) -> Checked {
-        has_columns = has_columns || name == "df";
-        has_target = has_target || name == target;
-        return ReadField(name, element, frame);
-      });
+  auto taken = ForEachBodyField(request.body,
+                                [&](std::string_view name, const dom::element& element) -> Checked {
+                                  has_columns = has_columns || name == "df";
+                                  has_target = has_target || name == target;
+                                  return ReadField(name, element, frame);
+                                });
   if (!taken) problems = std::move(taken).error();
   if (problems.empty() || !problems.front().location.empty()) {
     if (!has_target) problems.push_back({"missing", {std::string(target)}, "Field required"});

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "serving/http/body_document.h"
+#include "serving/http/kept_features.h"
 
 namespace headrace::serving {
 namespace {
@@ -72,19 +73,19 @@ Checked ReadEntities(const dom::element& element, FeastRequest& out) {
 }
 
 // "view@latest:feature" is the feature as it is; other versions are not kept.
-Checked AddFeature(std::string_view name, FeastRequest& out) {
+Checked AddFeature(std::string_view name, std::vector<std::string>& out) {
   const size_t colon = name.find(':');
   const size_t at = name.substr(0, colon).find('@');
   if (colon == std::string_view::npos || at == std::string_view::npos) {
-    out.query.features.emplace_back(name);
+    out.emplace_back(name);
     return {};
   }
   if (name.substr(at, colon - at) != "@latest")
     return Wrong("value_error", {"features"},
                  "Version-qualified ref '" + std::string(name.substr(0, colon)) +
                      "' not supported: the definition in force is the only version that is served",
-                 out.query.features.size());
-  out.query.features.push_back(std::string(name.substr(0, at)) + std::string(name.substr(colon)));
+                 out.size());
+  out.push_back(std::string(name.substr(0, at)) + std::string(name.substr(colon)));
   return {};
 }
 
@@ -96,14 +97,15 @@ Checked ReadFeatures(const dom::element& element, FeastRequest& out) {
   if (features.size() > kLimits.features_max)
     return Wrong("value_error", {"features"},
                  "more than " + std::to_string(kLimits.features_max) + " features in one request");
-  out.query.features.reserve(features.size());
+  std::vector<std::string> names = out.query.features.names();  // of a list before this one
+  names.reserve(names.size() + features.size());
   for (const dom::element feature : features) {
     std::string_view name;
     if (feature.get(name))
-      return Wrong("string_type", {"features"}, "Input should be a valid string",
-                   out.query.features.size());
-    if (auto added = AddFeature(name, out); !added) return added;
+      return Wrong("string_type", {"features"}, "Input should be a valid string", names.size());
+    if (auto added = AddFeature(name, names); !added) return added;
   }
+  out.query.features = std::move(names);
   return {};
 }
 
@@ -203,12 +205,19 @@ std::expected<FeastRequest, FieldProblems> ParseFeastRequest(const protocols::Ht
   out.query.caller = request.caller;
   FieldProblems problems;
   bool entities = false;
-  auto taken =
-      ForEachBodyField(request, [&](std::string_view name, const dom::element& element) -> Checked {
-        if (name == "entities" && std::exchange(entities, true))
-          return Wrong("value_error", {"entities"}, "Named twice");
-        return ReadField(name, element, out);
-      });
+  size_t lists = 0;
+  thread_local KeptFeatures kept;
+  const auto known = kept.Find(request.body);
+  if (known) out.query.features = known->names;
+  auto taken = ForEachBodyField(known ? known->rest : request.body,
+                                [&](std::string_view name, const dom::element& element) -> Checked {
+                                  if (name == "entities" && std::exchange(entities, true))
+                                    return Wrong("value_error", {"entities"}, "Named twice");
+                                  if (name == "features") ++lists;
+                                  return ReadField(name, element, out);
+                                });
+  if (taken && !known && lists == 1 && !out.query.features.empty())
+    kept.Keep(request.body, out.query.features);
   if (!taken) problems = std::move(taken).error();
   const bool readable = problems.empty() || !problems.front().location.empty();
   if (readable && !entities) problems.push_back({"missing", {"entities"}, "Field required"});

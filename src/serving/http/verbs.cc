@@ -33,7 +33,7 @@ base::Result<void> ChargeHeld(base::MemoryBudget* budget, const FeatureQuery& qu
   charge.Release();
   if (query.min_epoch) return {};
   HR_TRY(charge, budget->TryCharge(base::MemoryAccount::kReplies,
-                                   HeldBytes(query.service, query.features, query.inputs)));
+                                   HeldBytes(query.service, query.features.names(), query.inputs)));
   return {};
 }
 

@@ -117,10 +117,15 @@ struct FeatureAnswer {
   // Row-major, rows x columns.
   std::vector<columns::Value> values;
   std::vector<pipeline::FeatureStatus> statuses;
-  std::vector<std::optional<base::Timestamp>>
-      event_times;  // of the key's newest row; of the newest input's, on request
+  // Of the key's newest row; of the newest input's, on request. One a row where that is the same
+  // for all its columns, else as the values.
+  std::vector<std::optional<base::Timestamp>> event_times;
 
   size_t At(size_t row, size_t column) const { return row * columns->size() + column; }
+  bool has_row_times() const { return event_times.size() == rows; }
+  std::optional<base::Timestamp> EventTime(size_t row, size_t column) const {
+    return event_times[has_row_times() ? row : At(row, column)];
+  }
 };
 
 // Named limits of the answer service.

@@ -68,11 +68,19 @@ class PlanCompiler {
       if (source.kind == PlanSource::Kind::kView)
         plan_.outputs_once =
             outputs.emplace(source.slot, source.output).second && plan_.outputs_once;
+    plan_.one_view = plan_.views.size() == 1 && plan_.on_request.empty();
+    plan_.whole_view = plan_.one_view && AreAllOutputs();
     plan_.columns = std::make_shared<const std::vector<AnswerColumn>>(std::move(columns_));
     return std::make_shared<const AnswerPlan>(std::move(plan_));
   }
 
  private:
+  bool AreAllOutputs() const {
+    const size_t outputs = definition_.views[plan_.views[0].view].outputs.size();
+    for (size_t i = 0; i < plan_.sources.size(); ++i)
+      if (plan_.sources[i].output != i) return false;
+    return plan_.sources.size() == outputs;
+  }
   void NameColumns() {
     std::vector<pipeline::AnsweredName> names = AnsweredNames(definition_, asked_);
     for (size_t i = 0; i < columns_.size(); ++i) {

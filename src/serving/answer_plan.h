@@ -54,6 +54,8 @@ struct AnswerPlan {
   std::vector<PlanSource> sources;  // one for each column; never kInput
   std::shared_ptr<const std::vector<AnswerColumn>> columns;
   bool outputs_once = true;  // no output of a view is in `sources` twice
+  bool one_view = false;     // all `sources` are of one
+  bool whole_view = false;   // they are all its outputs, in their order
   size_t row_values = 0;     // values that one row may have at most, elements of lists included
 };
 using AnswerPlanRef = std::shared_ptr<const AnswerPlan>;

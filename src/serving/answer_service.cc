@@ -7,6 +7,7 @@
 // is then looked up first, and the pin made a hold: the applier takes no version away any more, and
 // does not free the memory meanwhile.
 #include <algorithm>
+#include <iterator>
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
@@ -107,6 +108,18 @@ enum class Under : uint8_t { kPin, kHold };
 void KeepOnly(size_t output, pipeline::ViewAnswer& answer) {
   for (size_t i = 0; i < answer.values.size(); ++i)
     if (i != output) answer.values[i] = columns::Value();
+}
+
+// A row whose features are all outputs of one view.
+void AppendRow(pipeline::ViewAnswer view, FeatureAnswer& answer) {
+  if (answer.values.capacity() == 0) {
+    answer.values = std::move(view.values);
+    answer.statuses = std::move(view.statuses);
+    return;
+  }
+  answer.values.insert(answer.values.end(), std::make_move_iterator(view.values.begin()),
+                       std::make_move_iterator(view.values.end()));
+  answer.statuses.insert(answer.statuses.end(), view.statuses.begin(), view.statuses.end());
 }
 
 std::unexpected<base::Error> TooManyRows(size_t rows_max, const std::string& field) {
@@ -444,9 +457,11 @@ base::Result<bool> PinnedAnswerService::AnswerUnderPin(const AnswerPlan& plan,
   answer.values.clear();
   answer.statuses.clear();
   answer.event_times.clear();
-  answer.values.reserve(cells);
-  answer.statuses.reserve(cells);
-  answer.event_times.reserve(cells);
+  if (inputs.rows > 1 || !plan.whole_view) {  // else they are the view's own
+    answer.values.reserve(cells);
+    answer.statuses.reserve(cells);
+  }
+  answer.event_times.reserve(plan.one_view ? inputs.rows : cells);
   RowScratch scratch;
   if (under == Under::kHold) {
     HR_TRY(const bool held, FindAndHold(plan, inputs, pin, scratch));
@@ -521,6 +536,11 @@ base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const 
                        : sources_.views->Answer(pin, view, found, answer.as_of, query.own));
     views.push_back(std::move(got));
   }
+  if (plan.one_view) answer.event_times.push_back(views[0].event_time);
+  if (plan.whole_view) {
+    AppendRow(std::move(views[0]), answer);
+    return {};
+  }
   const auto read = [&](const PlanSource& source) -> FeatureValue {
     if (source.kind == PlanSource::Kind::kInput) {
       const columns::Value& value = inputs.values[source.slot][row];
@@ -549,7 +569,7 @@ base::Result<void> PinnedAnswerService::AnswerRow(const AnswerPlan& plan, const 
       else
         answer.values.push_back(value);
       answer.statuses.push_back(view.statuses[source.output]);
-      answer.event_times.push_back(view.event_time);
+      if (!plan.one_view) answer.event_times.push_back(view.event_time);
       continue;
     }
     const FeatureValue& value = on_request[source.slot];
@@ -688,7 +708,7 @@ base::Result<void> PinnedAnswerService::LogKeys(CompiledDefinition& compiled,
     answer.lag = answers.lag;
     answer.values = answers.views[i].values;
     answer.statuses = answers.views[i].statuses;
-    answer.event_times.assign(answer.values.size(), answers.views[i].event_time);
+    answer.event_times = {answers.views[i].event_time};
     Finish(compiled, *plan, query, std::move(inputs), answer);
   }
   return {};

@@ -54,8 +54,8 @@ TEST(AnswerServiceTest, AnswersAServiceFromOneEpoch) {
   EXPECT_EQ(answer.lag, base::Duration(0));
   EXPECT_EQ(answer.definition, trips.definition->id);
   EXPECT_EQ(answer.log.ToString(), "abababababababababababababababab");
-  EXPECT_EQ(answer.event_times[answer.At(0, 0)], Minute(100));
-  EXPECT_EQ(answer.event_times[answer.At(0, 5)], Minute(100)) << "of the newest input";
+  EXPECT_EQ(answer.EventTime(0, 0), Minute(100));
+  EXPECT_EQ(answer.EventTime(0, 5), Minute(100)) << "of the newest input";
   ASSERT_EQ(trips.answered.size(), 1) << "the answer log sees it";
   EXPECT_EQ(trips.answered[0].service, "trip");
 }

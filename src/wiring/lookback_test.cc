@@ -244,7 +244,8 @@ TEST(Lookback, AnswersEarlierEpochsAsTheyWereAnswered) {
             const size_t there = answer.At(i / columns, i % columns);
             EXPECT_TRUE(past->answer.values[i].SameBits(answer.values[there]) &&
                         past->answer.statuses[i] == answer.statuses[there] &&
-                        past->answer.event_times[i] == answer.event_times[there])
+                        past->answer.EventTime(i / columns, i % columns) ==
+                            answer.EventTime(i / columns, i % columns))
                 << (*past->answer.columns)[i % columns].Reference() << " at epoch "
                 << answer.epoch.value << ": " << past->answer.values[i].ToJson() << ", was "
                 << answer.values[there].ToJson();

@@ -1,11 +1,13 @@
 // 1. Each column is written in one go: room is made for all its rows, then statuses and times are
 //    copied and numbers printed in place; only texts and lists ask for room of their own.
-// 2. A time is formatted once for each row of a view, not for each of its features.
+// 2. A time is formatted once for each row of a view, not for each of its features; statuses and
+//    times that are those of the column before are copied from its text.
 // 3. The names at the end are the same for all answers of a plan: a thread keeps them as text.
 #include "serving/http/answer_json.h"
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -15,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "columns/number_text.h"
 #include "columns/value.h"
 #include "serving/http/json_bytes.h"
 
@@ -25,7 +28,7 @@ using columns::Type;
 using columns::Value;
 using pipeline::FeatureStatus;
 
-constexpr size_t kNumberBytes = 32;  // of any number, its comma included
+using columns::kNumberBytes;  // of any number, its comma included
 constexpr size_t kStatusBytes = 24;
 constexpr std::string_view kPresent = "\"PRESENT\",";
 
@@ -48,16 +51,6 @@ std::string& Scratch() {
   return scratch;
 }
 
-// As Value::AppendJson has it.
-void WriteDouble(JsonBytes& out, double value) {
-  std::string& text = Scratch();
-  columns::AppendShortest(text, value);
-  bool whole = true;
-  for (const char c : text) whole = whole && c != '.' && c != 'e';
-  out.Write(text);
-  if (whole) out.Write(".0");
-}
-
 void AppendList(std::string& out, const Value& list, StatusMode mode) {
   out += '[';
   for (const Value& element : list.as_list()) {
@@ -70,15 +63,39 @@ void AppendList(std::string& out, const Value& list, StatusMode mode) {
   out += ']';
 }
 
+// The number that each row had last: windows of a quiet key say the same one after the other.
+class RowNumbers {
+ public:
+  explicit RowNumbers(size_t rows) : rows_(rows) {}
+  // Needs room for kNumberBytes.
+  void Write(JsonBytes& out, size_t row, double value) {
+    Kept& kept = rows_[row];
+    const auto bits = std::bit_cast<uint64_t>(value);
+    if (kept.size > 0 && kept.bits == bits) return out.WriteAgain<kNumberBytes>(kept.at, kept.size);
+    const size_t at = out.used();
+    out.MoveTo(columns::WriteJsonNumber(out.at(), value));
+    kept = {.bits = bits, .at = at, .size = out.used() - at};
+  }
+
+ private:
+  struct Kept {
+    uint64_t bits = 0;
+    size_t at = 0;  // of its text
+    size_t size = 0;
+  };
+  std::vector<Kept> rows_;
+};
+
 // With its comma. Needs room for kNumberBytes.
-void WriteValue(JsonBytes& out, const Value& value, FeatureStatus shown, StatusMode mode) {
+void WriteValue(JsonBytes& out, const Value& value, size_t row, FeatureStatus shown,
+                StatusMode mode, RowNumbers& numbers) {
   const Type type = value.type();
   if (shown != FeatureStatus::kPresent || value.is_null()) {
     out.Write("null");
   } else if (type == Type::kInt64 || type == Type::kInt32) {
     WriteInt(out, value.as_int());
   } else if (columns::IsFloating(type) && std::isfinite(value.as_double())) {
-    WriteDouble(out, value.as_double());
+    numbers.Write(out, row, value.as_double());
   } else if (mode == StatusMode::kFeast && type == Type::kTimestamp) {
     WriteInt(out, WholeSeconds(value.as_int()));
   } else {
@@ -120,12 +137,12 @@ class RowTimes {
   std::vector<Kept> rows_;
 };
 
-void WriteKeyColumn(JsonBytes& out, const InputColumn& key) {
+void WriteKeyColumn(JsonBytes& out, const InputColumn& key, RowNumbers& numbers) {
   const size_t rows = key.values.size();
   out.Put("{\"values\":[");
-  for (const Value& value : key.values) {
+  for (size_t row = 0; row < rows; ++row) {
     out.Room(kNumberBytes);
-    WriteValue(out, value, FeatureStatus::kPresent, StatusMode::kStrict);
+    WriteValue(out, key.values[row], row, FeatureStatus::kPresent, StatusMode::kStrict, numbers);
   }
   out.Room(rows * (kPresent.size() + RowTimes::kNone.size()) + 64);
   out.CloseList();
@@ -145,27 +162,62 @@ void WriteStatus(JsonBytes& out, FeatureStatus shown) {
   out.Write("\",");
 }
 
-void WriteFeatureColumn(JsonBytes& out, const FeatureAnswer& answer, size_t column, StatusMode mode,
-                        RowTimes& times) {
-  const size_t columns = answer.columns->size();
-  const size_t cells = answer.rows * columns;
-  out.Put("{\"values\":[");
-  out.Room(answer.rows * kNumberBytes);
-  for (size_t at = column; at < cells; at += columns) {
-    out.Room(kNumberBytes);
-    WriteValue(out, answer.values[at], Shown(answer.statuses[at], mode), mode);
+// Statuses and times of all rows of a column: the end of its text, as it was last written.
+class ColumnEnds {
+ public:
+  ColumnEnds(const FeatureAnswer& answer, StatusMode mode)
+      : answer_(answer), mode_(mode), times_(answer.rows) {}
+
+  void Write(JsonBytes& out, size_t column) {
+    if (column > 0 && IsAsBefore(column)) {
+      out.DropComma();
+      return out.Repeat(begin_, bytes_);
+    }
+    const size_t columns = answer_.columns->size();
+    const size_t cells = answer_.rows * columns;
+    out.Room(answer_.rows * (kStatusBytes + RowTimes::kBytes) + 64);
+    out.CloseList();
+    begin_ = out.used() - 1;
+    out.Write(",\"statuses\":[");
+    for (size_t at = column; at < cells; at += columns)
+      WriteStatus(out, Shown(answer_.statuses[at], mode_));
+    out.CloseList();
+    out.Write(",\"event_timestamps\":[");
+    for (size_t row = 0; row < answer_.rows; ++row)
+      times_.Write(out, row, answer_.EventTime(row, column));
+    out.CloseList();
+    out.Write("},");
+    bytes_ = out.used() - begin_;
   }
-  out.Room(answer.rows * (kStatusBytes + RowTimes::kBytes) + 64);
-  out.CloseList();
-  out.Write(",\"statuses\":[");
-  for (size_t at = column; at < cells; at += columns)
-    WriteStatus(out, Shown(answer.statuses[at], mode));
-  out.CloseList();
-  out.Write(",\"event_timestamps\":[");
-  for (size_t at = column, row = 0; at < cells; at += columns, ++row)
-    times.Write(out, row, answer.event_times[at]);
-  out.CloseList();
-  out.Write("},");
+
+ private:
+  bool IsAsBefore(size_t column) const {
+    const size_t columns = answer_.columns->size();
+    const size_t cells = answer_.rows * columns;
+    const bool one_time = answer_.has_row_times();
+    for (size_t at = column; at < cells; at += columns)
+      if (Shown(answer_.statuses[at], mode_) != Shown(answer_.statuses[at - 1], mode_) ||
+          (!one_time && answer_.event_times[at] != answer_.event_times[at - 1]))
+        return false;
+    return true;
+  }
+
+  const FeatureAnswer& answer_;
+  const StatusMode mode_;
+  RowTimes times_;
+  size_t begin_ = 0;  // from the bracket that closes the values
+  size_t bytes_ = 0;
+};
+
+void WriteFeatureColumn(JsonBytes& out, const FeatureAnswer& answer, size_t column, StatusMode mode,
+                        RowNumbers& numbers, ColumnEnds& ends) {
+  out.Put("{\"values\":[");
+  for (size_t row = 0; row < answer.rows; ++row) {
+    out.Room(kNumberBytes);
+    const size_t at = answer.At(row, column);
+    WriteValue(out, answer.values[at], row, Shown(answer.statuses[at], mode), mode, numbers);
+  }
+  ends.Write(out, column);
 }
 
 std::vector<const InputColumn*> KeysOf(const FeatureAnswer& answer) {
@@ -284,10 +336,12 @@ std::string FeastAnswerJson(const FeatureAnswer& answer, const FeastRequest& req
   const std::vector<const InputColumn*> keys = KeysOf(answer);
   const size_t features = answer.columns->size();
   JsonBytes out(1024 + (keys.size() + features) * (96 + answer.rows * 48));
-  RowTimes times(answer.rows);
+  RowNumbers numbers(answer.rows);
+  ColumnEnds ends(answer, request.mode);
   out.Put("{\"results\":[");
-  for (const InputColumn* key : keys) WriteKeyColumn(out, *key);
-  for (size_t i = 0; i < features; ++i) WriteFeatureColumn(out, answer, i, request.mode, times);
+  for (const InputColumn* key : keys) WriteKeyColumn(out, *key, numbers);
+  for (size_t i = 0; i < features; ++i)
+    WriteFeatureColumn(out, answer, i, request.mode, numbers, ends);
   out.Room(2);
   out.CloseList();
   out.Write(',');

@@ -34,12 +34,20 @@ class Answers {
       const std::string name = "f\n" + std::to_string(i);
       columns->push_back({"v" + std::to_string(i % 3), name, Type::kInt64, name, "v__" + name});
     }
+    // Columns mostly say the same as the one before; rows may have one time each.
+    std::vector<bool> as_before;
+    for (size_t i = 0; i < columns->size(); ++i) as_before.push_back(i > 0 && dice_() % 2 == 0);
+    const bool row_times = dice_() % 2 == 0;
     for (size_t row = 0; row < answer.rows; ++row) {
       answer.inputs[0].values.push_back(Any());
+      if (row_times) answer.event_times.push_back(Time());
       for (size_t i = 0; i < columns->size(); ++i) {
-        answer.values.push_back(Any());
-        answer.statuses.push_back(kStatuses[dice_() % 3 == 0 ? dice_() % kStatuses.size() : 0]);
-        answer.event_times.push_back(Time());
+        const bool same_value = i > 0 && dice_() % 2 == 0;
+        answer.values.push_back(same_value ? answer.values.back() : Any());
+        const auto status = kStatuses[dice_() % 3 == 0 ? dice_() % kStatuses.size() : 0];
+        answer.statuses.push_back(as_before[i] ? answer.statuses.back() : status);
+        if (!row_times)
+          answer.event_times.push_back(as_before[i] ? answer.event_times.back() : Time());
       }
     }
     answer.columns = std::move(columns);
@@ -83,7 +91,7 @@ void ExpectColumn(const json& result, const FeatureAnswer& answer, size_t column
     if (mode == StatusMode::kFeast && wanted.is_string() && value.type() == Type::kTimestamp)
       wanted = static_cast<int64_t>(std::floor(static_cast<double>(value.as_int()) / 1e6));
     EXPECT_EQ(result["values"][row], wanted);
-    const auto time = answer.event_times[at];
+    const auto time = answer.EventTime(row, column);
     EXPECT_EQ(result["event_timestamps"][row],
               time ? base::FormatTimestamp(*time) : "1970-01-01T00:00:00Z");
   }
@@ -114,6 +122,34 @@ TEST(AnswerJsonTest, SaysWhatTheAnswerHolds) {
       EXPECT_EQ(told["headrace"]["as_of"], base::FormatTimestamp(answer.as_of));
     }
   }
+}
+
+// The bits say whether a number is that of the column before.
+TEST(AnswerJsonTest, WritesNumbersAtTheirEdges) {
+  const std::array numbers = {
+      0.0,      -0.0,     -0.0,   5e-324, 1e300, 1e300,          -1.7976931348623157e308,
+      12.0,     12.0,     1234.5, 0.1,    1e20,  123456789012.0, std::nan(""),
+      HUGE_VAL, -HUGE_VAL};
+  FeatureAnswer answer;
+  answer.rows = 1;
+  answer.event_times = {std::nullopt};
+  auto columns = std::make_shared<std::vector<AnswerColumn>>();
+  for (const double number : numbers) {
+    columns->push_back({"v", "f", Type::kFloat64, "f", "v__f"});
+    answer.values.push_back(Value::Float64(number));
+    answer.statuses.push_back(FeatureStatus::kPresent);
+  }
+  answer.columns = std::move(columns);
+  const std::string text = FeastAnswerJson(answer, {});
+  std::string told;
+  const std::string_view begin = R"({"values":[)";
+  for (size_t at = 0; (at = text.find(begin, at)) != std::string::npos;) {
+    at += begin.size();
+    told += text.substr(at, text.find(']', at) - at) + " ";
+  }
+  EXPECT_EQ(told,
+            "0.0 -0.0 -0.0 5e-324 1e+300 1e+300 -1.7976931348623157e+308 12.0 12.0 1234.5 0.1 "
+            "1e+20 123456789012.0 \"NaN\" \"Infinity\" \"-Infinity\" ");
 }
 
 }  // namespace

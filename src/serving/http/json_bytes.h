@@ -3,6 +3,7 @@
 // answer are written without a look at the room for each.
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstring>
 #include <string>
@@ -30,16 +31,33 @@ class JsonBytes {
     Room(text.size());
     Write(text);
   }
+  // Writes bytes again that were written before; `at` of them by the count of those before it.
+  // Makes room.
+  void Repeat(size_t at, size_t bytes) {
+    Room(bytes);
+    std::memcpy(at_, text_.data() + at, bytes);
+    at_ += bytes;
+  }
+  // The same of a piece of at most kMost bytes; needs room for kMost.
+  template <size_t kMost>
+  void WriteAgain(size_t at, size_t bytes) {
+    std::array<char, kMost> piece;
+    std::memcpy(piece.data(), text_.data() + at, kMost);
+    std::memcpy(at_, piece.data(), kMost);
+    at_ += bytes;
+  }
   // In a list whose elements end with commas: the last comma becomes the bracket. Needs room.
   void CloseList() {
-    if (at_[-1] == ',')
-      at_[-1] = ']';
-    else
-      *at_++ = ']';
+    DropComma();
+    *at_++ = ']';
+  }
+  void DropComma() {
+    if (at_[-1] == ',') --at_;
   }
   char* at() { return at_; }
   char* end() { return end_; }
   void MoveTo(char* at) { at_ = at; }
+  size_t used() const { return static_cast<size_t>(at_ - text_.data()); }
 
   std::string Take() {
     text_.resize(used());
@@ -47,7 +65,6 @@ class JsonBytes {
   }
 
  private:
-  size_t used() const { return static_cast<size_t>(at_ - text_.data()); }
   void Grow(size_t bytes) {
     const size_t before = used();
     Resize(std::max(2 * text_.size(), before + bytes));

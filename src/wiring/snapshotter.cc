@@ -321,8 +321,8 @@ double Snapshotter::Slack() const {
 }
 
 // 1 when a snapshot begins in time. Less the later it is: then the bound comes before the disk's
-// quiet. None after a start that had much to replay, as after a crash the next one is likeliest, and
-// would have all of that to replay again and more.
+// quiet. None after a start that had much to replay, as after a crash the next one is likeliest,
+// and would have all of that to replay again and more.
 double Snapshotter::Calm() const { return std::min(1.0, Slack() / (1 - kShareOfBound)); }
 
 // False: the views are done.
@@ -373,7 +373,8 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
   HR_TRY(const log::SnapshotEnd end, task_->writer.Commit(task_->after, state.epoch));
   const env::MonotonicTime now = environment_.clock().Now();
   const env::MonotonicTime took = now - task_->begun;
-  const env::MonotonicTime left_out = hurries_ ? kPauseShare * task_->writing : env::MonotonicTime{0};
+  const env::MonotonicTime left_out =
+      hurries_ ? kPauseShare * task_->writing : env::MonotonicTime{0};
   if (end.bytes >= kLoadBytesMeasured)
     write_bytes_per_s_ = static_cast<double>(end.bytes) / SecondsOf(took + left_out);
   const Known known{end.after, log::SnapshotPath(options_.folder, end.through)};

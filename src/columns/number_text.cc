@@ -16,7 +16,7 @@ char* WriteDecimal(char* at, double v) {
   constexpr double kEnd = 1e12;
   const double size = std::fabs(v);
   if (!(size >= kLeast && size < kEnd)) return nullptr;
-  const auto thousandths = static_cast<int64_t>(size * 1000 + 0.5);
+  const auto thousandths = static_cast<int64_t>(std::rint(size * 1000));
   if (static_cast<double>(thousandths) / 1000 != size) return nullptr;
   const int64_t whole = thousandths / 1000;
   auto part = static_cast<int>(thousandths % 1000);

@@ -92,7 +92,8 @@ class HttpResponseParser {
 };
 
 // Head and body of a response. `date` is the value of the Date field; kClose adds Connection:
-// close. For HEAD the length is that of the body, and the body is left out.
+// close. For HEAD the length is that of the body, and the body is left out. AppendHead is for
+// whoever sends the body from where it is.
 enum class BodyPart : uint8_t { kSend, kLeaveOut };
 enum class AfterResponse : uint8_t { kKeepAlive, kClose };
 void AppendHead(const HttpResponse& response, std::string_view date, AfterResponse after,

@@ -19,9 +19,8 @@ using BodyField = std::function<std::expected<void, FieldProblem>(
     std::string_view name, const simdjson::dom::element& value)>;
 
 // Each field in the order of the body; they are valid until it returns. The body should have 64
-// bytes of spare capacity. Errors: the problems of the
-// fields in that order, or one of the body as Feast tells it: "missing", "json_invalid", or that it
-// is no dictionary.
+// bytes of spare capacity. Errors: the problems of the fields in that order, or one of the body as
+// Feast tells it: "missing", "json_invalid", or that it is no dictionary.
 std::expected<void, FieldProblems> ForEachBodyField(const std::string& body, const BodyField& read);
 // Of all that was found, what is told; `model`: its fields.
 FieldProblems Told(FieldProblems found, std::span<const std::string_view> model);

@@ -31,6 +31,7 @@ class CountingFile final : public env::WritableFile {
   Result<void> Preallocate(uint64_t size, const std::atomic<bool>& hurry) override {
     return file_->Preallocate(size, hurry);
   }
+  Result<void> Truncate(uint64_t size) override { return file_->Truncate(size); }
 
  private:
   std::unique_ptr<env::WritableFile> file_;

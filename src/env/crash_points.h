@@ -73,6 +73,7 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("retain.after_forget"),
     // log: a snapshot on its way to its name
     std::string_view("snapshot.before_create"),
+    std::string_view("snapshot.after_create"),
     std::string_view("snapshot.after_block"),
     std::string_view("snapshot.before_sync"),
     std::string_view("snapshot.before_rename"),

@@ -36,6 +36,8 @@ class WritableFile {
   // Reserves [0, size), which reads as zeros, and writes zeros to it, so that later syncs need no
   // metadata write; synced on return. Once `hurry` is true it leaves the rest reserved only.
   virtual base::Result<void> Preallocate(uint64_t size, const std::atomic<bool>& hurry) = 0;
+  // Gives up what is behind `size`, if anything; durable with the next Sync.
+  virtual base::Result<void> Truncate(uint64_t size) = 0;
 };
 
 // A file open for reading. Thread-safe.

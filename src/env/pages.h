@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace headrace::env {
 
@@ -22,5 +23,22 @@ void* TakePages(size_t bytes, PageSize size = PageSize::kHuge);
 // spare. About a millisecond for each; others may read and write meanwhile.
 void MakePagesHuge(void* pages, size_t bytes);
 void GivePagesBack(void* pages, size_t bytes);
+
+// Takes `bytes` of huge pages, rounded down, and touches them, on a thread of its own, ahead of a
+// start that will ask for as many: TakePages hands them out first, one at a time. The memory of a
+// process that has just been killed is at hand for two seconds; after that a virtual machine's host
+// may have it back, and gives it out page by page, at a tenth of the pace. One at a time.
+class PagesAhead {
+ public:
+  explicit PagesAhead(uint64_t bytes);
+  // What nobody took goes back.
+  ~PagesAhead();
+  PagesAhead(const PagesAhead&) = delete;
+  PagesAhead& operator=(const PagesAhead&) = delete;
+
+ private:
+  struct Taker;
+  std::unique_ptr<Taker> taker_;
+};
 
 }  // namespace headrace::env

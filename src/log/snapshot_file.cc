@@ -1,6 +1,7 @@
 #include "log/snapshot_file.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <utility>
@@ -20,8 +21,9 @@ constexpr std::string_view kPrefix = "snapshot-";
 constexpr std::string_view kSuffix = ".state";
 constexpr std::string_view kWritingName = "writing.state";
 constexpr size_t kDigits = 20;
-constexpr std::string_view kFormatText = "headrace snapshot 1";
 constexpr std::string_view kFormatWords = "headrace snapshot ";
+constexpr std::string_view kFormatText = "headrace snapshot 2";
+constexpr std::string_view kFormatWithoutNumber = "headrace snapshot 1";
 
 constexpr uint32_t kBlockMagic = 0x31534248;  // "HBS1"
 constexpr uint64_t kHeadBytes = 24;
@@ -44,11 +46,15 @@ struct Head {
 };
 static_assert(sizeof(Head) == kHeadBytes);
 
-uint64_t ChecksumOf(base::LogId log, uint64_t number, uint32_t section,
+uint64_t ChecksumOf(base::LogId log, uint64_t own_number, uint64_t number, uint32_t section,
                     std::span<const uint8_t> payload) {
   uint64_t seed = base::Hash64(std::span<const uint8_t>(log.bytes), number);
-  seed = base::Mix64(seed ^ section) ^ payload.size();
+  seed = base::Mix64(seed ^ section) ^ own_number ^ payload.size();
   return base::Hash64(payload, seed);
+}
+
+std::string WritingPath(const std::string& folder) {
+  return folder + "/" + std::string(kWritingName);
 }
 
 }  // namespace
@@ -78,25 +84,42 @@ Result<std::vector<SnapshotName>> ListSnapshots(env::Files& files, const std::st
   return found;
 }
 
+Result<void> RetireSnapshot(env::Files& files, const std::string& folder,
+                            const std::string& path) {
+  HR_TRY(const bool has_room, files.Exists(WritingPath(folder)));
+  return has_room ? files.Remove(path) : files.Rename(path, WritingPath(folder));
+}
+
 Result<SnapshotWriter> SnapshotWriter::Create(env::Environment& environment, std::string folder,
                                               base::LogId log) {
   env::Files& files = environment.files();
   HR_TRY_VOID(files.CreateFolders(folder));
-  const std::string path = folder + "/" + std::string(kWritingName);
-  HR_TRY(const bool exists, files.Exists(path));
-  if (exists) HR_TRY_VOID(files.Remove(path));
+  const std::string path = WritingPath(folder);
+  HR_TRY(const bool has_room, files.Exists(path));
   environment.CrashPoint("snapshot.before_create");
-  HR_TRY(auto file, files.OpenForWriting(path, env::Files::Open::kCreateNew));
+  HR_TRY(auto file, env::OpenOrCreate(files, path));
+  // Before it is written over, the name that it had as a snapshot is gone for good.
+  if (has_room) HR_TRY_VOID(files.SyncFolder(folder));
+  environment.CrashPoint("snapshot.after_create");
   SnapshotWriter writer(environment, std::move(folder), log, std::move(file));
-  HR_TRY_VOID(
-      writer.Append(SnapshotSection::kFormat,
-                    {reinterpret_cast<const uint8_t*>(kFormatText.data()), kFormatText.size()}));
+  HR_TRY_VOID(writer.Begin());
   return writer;
+}
+
+Result<void> SnapshotWriter::Begin() {
+  std::array<uint8_t, sizeof(uint64_t)> random{};
+  environment_->Random(random);
+  std::vector<uint8_t> format(kFormatText.begin(), kFormatText.end());
+  format.insert(format.end(), random.begin(), random.end());
+  HR_TRY_VOID(Append(SnapshotSection::kFormat, format));
+  HR_TRY(own_number_, columns::ByteReader(random).U64());
+  return {};
 }
 
 Result<void> SnapshotWriter::Append(SnapshotSection section, std::span<const uint8_t> payload) {
   const auto number = static_cast<uint32_t>(section);
-  const Head head{kBlockMagic, number, payload.size(), ChecksumOf(log_, blocks_, number, payload)};
+  const Head head{kBlockMagic, number, payload.size(),
+                  ChecksumOf(log_, own_number_, blocks_, number, payload)};
   block_.resize(kHeadBytes);
   std::memcpy(block_.data(), &head, kHeadBytes);
   uint64_t at = offset_;
@@ -120,7 +143,7 @@ Result<void> SnapshotWriter::Sync() { return file_->Sync(); }
 
 void SnapshotWriter::Abandon() {
   file_.reset();
-  (void)environment_->files().Remove(folder_ + "/" + std::string(kWritingName));
+  (void)environment_->files().Remove(WritingPath(folder_));
 }
 
 Result<SnapshotEnd> SnapshotWriter::Commit(base::EpochId after, base::EpochId through) {
@@ -132,13 +155,13 @@ Result<SnapshotEnd> SnapshotWriter::Commit(base::EpochId after, base::EpochId th
   out.U64(end.blocks);
   out.U64(end.bytes);
   HR_TRY_VOID(Append(SnapshotSection::kEnd, payload));
+  HR_TRY_VOID(file_->Truncate(end.bytes));
   environment_->CrashPoint("snapshot.before_sync");
   HR_TRY_VOID(file_->Sync());
   file_.reset();
   environment_->CrashPoint("snapshot.before_rename");
   env::Files& files = environment_->files();
-  HR_TRY_VOID(
-      files.Rename(folder_ + "/" + std::string(kWritingName), SnapshotPath(folder_, through)));
+  HR_TRY_VOID(files.Rename(WritingPath(folder_), SnapshotPath(folder_, through)));
   environment_->CrashPoint("snapshot.after_rename");
   HR_TRY_VOID(files.SyncFolder(folder_));
   environment_->CrashPoint("snapshot.after_folder_sync");
@@ -158,6 +181,7 @@ Result<SnapshotReader> SnapshotReader::Open(env::Files& files, std::string path,
   const uint64_t end_bytes = kHeadBytes + kEndPayloadBytes;
   if (size < 2 * kHeadBytes + Aligned(kFormatText.size()) + kEndPayloadBytes)
     return reader.Damaged(size, "a snapshot ends too early");
+  HR_TRY_VOID(reader.ReadFormat());
 
   // The last block's number is in its own payload, which its checksum then covers.
   std::vector<uint8_t> last(end_bytes);
@@ -171,17 +195,25 @@ Result<SnapshotReader> SnapshotReader::Open(env::Files& files, std::string path,
   if (end.section != SnapshotSection::kEnd || end.payload.size() != kEndPayloadBytes ||
       reader.end_.bytes != size)
     return reader.Damaged(size - end_bytes, "a snapshot has no whole end");
+  return reader;
+}
 
-  HR_TRY(const auto first, reader.Next());
-  const std::string_view text(reinterpret_cast<const char*>(first->payload.data()),
-                              first->payload.size());
-  if (first->section != SnapshotSection::kFormat || !text.starts_with(kFormatWords))
-    return reader.Damaged(0, "this is no snapshot: the file does not begin as one");
-  if (text != kFormatText)
+Result<void> SnapshotReader::ReadFormat() {
+  HR_TRY(const Block first, ReadBlock(0, 0, file_->size()));
+  const std::string_view text(reinterpret_cast<const char*>(first.payload.data()),
+                              first.payload.size());
+  if (first.section != SnapshotSection::kFormat || !text.starts_with(kFormatWords))
+    return Damaged(0, "this is no snapshot: the file does not begin as one");
+  if (text.starts_with(kFormatText) && text.size() == kFormatText.size() + sizeof(own_number_)) {
+    HR_TRY(own_number_, columns::ByteReader(first.payload.subspan(kFormatText.size())).U64());
+  } else if (text != kFormatWithoutNumber) {
     return base::Fail(base::Error(ErrorCode::kUnsupported,
                                   "this snapshot was written by another version: it is not used")
-                          .With("file", reader.path_));
-  return reader;
+                          .With("file", path_));
+  }
+  offset_ = kHeadBytes + Aligned(first.payload.size());
+  number_ = 1;
+  return {};
 }
 
 Result<std::span<const uint8_t>> SnapshotReader::Bytes(uint64_t offset, uint64_t size) {
@@ -205,7 +237,7 @@ Result<SnapshotReader::Block> SnapshotReader::ReadBlock(uint64_t offset, uint64_
   HR_TRY(const auto whole, Bytes(offset, kHeadBytes + Aligned(head.bytes)));
   const auto payload = whole.subspan(kHeadBytes, head.bytes);
   const auto padding = whole.subspan(kHeadBytes + head.bytes);
-  if (ChecksumOf(log_, number, head.section, payload) != head.checksum ||
+  if (ChecksumOf(log_, own_number_, number, head.section, payload) != head.checksum ||
       std::ranges::any_of(padding, [](uint8_t byte) { return byte != 0; }))
     return Damaged(offset, "a snapshot's block is damaged: its checksum");
   return Block{static_cast<SnapshotSection>(head.section), payload};

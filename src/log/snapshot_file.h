@@ -4,12 +4,17 @@
 // of those who write them (docs/internals/snapshots.md).
 //
 //   snapshots/snapshot-<20 digits through>.state     whole, or it is not there under this name
-//   snapshots/writing.state                          the one under way; worthless after a crash
+//   snapshots/writing.state                          the one under way, or room for the next
 //
 // block := u32 magic, u32 section, u64 bytes, u64 checksum, payload, zeros up to a multiple of 8
-// The checksum is XXH3-64 of the payload under a seed made of log id, block number, section and
-// size, so that a block that was swapped, repeated or taken from another file is found. The first
-// block names the format, the last one, of fixed size, says what the file is a snapshot of.
+// The checksum is XXH3-64 of the payload under a seed made of log id, the snapshot's own number,
+// block number, section and size, so that a block that was swapped, repeated, taken from another
+// file or left over of an earlier one is found. The first block names the format and the number, the
+// last one, of fixed size, says what the file is a snapshot of.
+//
+// A snapshot is written over one that is not needed any more: its blocks on the disk need no new
+// room, and its pages in the system's cache are there. On a virtual machine whose host takes free
+// memory back, fresh pages come at a tenth of the pace (docs/internals/snapshots.md).
 
 #include <cstdint>
 #include <memory>
@@ -34,7 +39,7 @@ struct SnapshotEnd {
 
 // What wiring puts into a snapshot. Numbers are never given again.
 enum class SnapshotSection : uint32_t {
-  kFormat = 1,  // text: "headrace snapshot 1"
+  kFormat = 1,  // text: "headrace snapshot 2", u64 random number
   kEnd = 2,
   kDefinition = 3,          // the definition that the log names last: its entry's name and payload
   kViewLayout = 4,          // pipeline::ViewCapture::Layout
@@ -55,10 +60,16 @@ struct SnapshotName {
 };
 base::Result<std::vector<SnapshotName>> ListSnapshots(env::Files& files, const std::string& folder);
 
+// Makes room for the next snapshot out of one that is not needed any more; where there is room, it
+// removes it. The folder is not synced. Errors: as Files.
+base::Result<void> RetireSnapshot(env::Files& files, const std::string& folder,
+                                  const std::string& path);
+
 // Writes one. One thread. A writer that is dropped leaves nothing under a snapshot's name.
 class SnapshotWriter {
  public:
-  // Replaces what an earlier life left under way. Errors: as Files.
+  // Writes over what there is room in: a snapshot that was retired, or one that was under way.
+  // Errors: as Files.
   static base::Result<SnapshotWriter> Create(env::Environment& environment, std::string folder,
                                              base::LogId log);
 
@@ -69,7 +80,7 @@ class SnapshotWriter {
   base::Result<void> Sync();
   // Ends the file, syncs it, gives it its name and syncs the folder.
   base::Result<SnapshotEnd> Commit(base::EpochId after, base::EpochId through);
-  // Gives the space back; nothing else may follow.
+  // Gives the space back; nothing else may follow. A writer that is dropped keeps it for the next.
   void Abandon();
   uint64_t bytes() const { return offset_; }
 
@@ -77,11 +88,13 @@ class SnapshotWriter {
   SnapshotWriter(env::Environment& environment, std::string folder, base::LogId log,
                  std::unique_ptr<env::WritableFile> file)
       : environment_(&environment), folder_(std::move(folder)), log_(log), file_(std::move(file)) {}
+  base::Result<void> Begin();
 
   env::Environment* environment_;
   std::string folder_;
   base::LogId log_;
   std::unique_ptr<env::WritableFile> file_;
+  uint64_t own_number_ = 0;
   uint64_t offset_ = 0;
   uint64_t blocks_ = 0;
   std::vector<uint8_t> block_;
@@ -107,6 +120,7 @@ class SnapshotReader {
  private:
   SnapshotReader(std::unique_ptr<env::ReadableFile> file, std::string path, base::LogId log)
       : file_(std::move(file)), path_(std::move(path)), log_(log) {}
+  base::Result<void> ReadFormat();
   base::Result<Block> ReadBlock(uint64_t offset, uint64_t number, uint64_t limit);
   base::Result<std::span<const uint8_t>> Bytes(uint64_t offset, uint64_t size);
   std::unexpected<base::Error> Damaged(uint64_t offset, const char* what) const;
@@ -114,6 +128,7 @@ class SnapshotReader {
   std::unique_ptr<env::ReadableFile> file_;
   std::string path_;
   base::LogId log_;
+  uint64_t own_number_ = 0;
   SnapshotEnd end_;
   uint64_t offset_ = 0;
   uint64_t number_ = 0;

@@ -4,6 +4,8 @@
 
 #include <random>
 
+#include "base/hash.h"
+#include "columns/batch_codec.h"
 #include "env/simulated/environment.h"
 
 namespace headrace::log {
@@ -22,17 +24,18 @@ std::vector<uint8_t> RandomBytes(std::mt19937_64& random, size_t size) {
 
 using Blocks = std::vector<std::pair<SnapshotSection, std::vector<uint8_t>>>;
 
-Blocks WriteSample(SimulatedEnvironment& machine, uint64_t seed) {
+Blocks WriteSample(SimulatedEnvironment& machine, uint64_t seed, base::EpochId through = {9},
+                   int count = 20) {
   std::mt19937_64 random(seed);
   Blocks blocks;
   EXPECT_TRUE(machine.Run([&] {
     auto writer = SnapshotWriter::Create(machine, kFolder, kLog);
     ASSERT_TRUE(writer.has_value()) << writer.error().ToString();
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < count; ++i) {
       blocks.emplace_back(SnapshotSection::kViews, RandomBytes(random, random() % 500));
       ASSERT_TRUE(writer->Append(blocks.back().first, blocks.back().second).has_value());
     }
-    ASSERT_TRUE(writer->Commit({7}, {9}).has_value());
+    ASSERT_TRUE(writer->Commit({7}, through).has_value());
   }));
   return blocks;
 }
@@ -60,6 +63,81 @@ TEST(SnapshotFile, GivesBackWhatWasWritten) {
   const auto reader = SnapshotReader::Open(machine.files(), names->front().path, kLog);
   EXPECT_EQ(reader->end().after.value, 7U);
   EXPECT_EQ(reader->end().blocks, 21U);
+}
+
+TEST(SnapshotFile, IsWrittenOverOneThatIsNotNeeded) {
+  SimulatedEnvironment machine(5);
+  WriteSample(machine, 5, {9}, 40);
+  const env::simulated::DiskFileRef file = machine.disk().Find(SnapshotPath(kFolder, {9}));
+  const uint64_t bytes = file->size();
+  ASSERT_TRUE(RetireSnapshot(machine.files(), kFolder, SnapshotPath(kFolder, {9})));
+  EXPECT_TRUE(ListSnapshots(machine.files(), kFolder)->empty());
+
+  const Blocks written = WriteSample(machine, 6, {10});
+  EXPECT_EQ(machine.disk().Find(SnapshotPath(kFolder, {10})), file);
+  EXPECT_LT(file->size(), bytes);
+  EXPECT_EQ(*ReadBlocks(machine.files(), SnapshotPath(kFolder, {10})), written);
+
+  WriteSample(machine, 7, {11});
+  WriteSample(machine, 8, {12});
+  for (const uint64_t through : {10, 11})
+    ASSERT_TRUE(RetireSnapshot(machine.files(), kFolder, SnapshotPath(kFolder, {through})));
+  EXPECT_EQ(machine.disk().files().size(), 2U) << "there is room for one";
+}
+
+// One of the same log, of the same sizes.
+TEST(SnapshotFile, WhatIsLeftOfAnEarlierOneIsFound) {
+  SimulatedEnvironment machine(6);
+  WriteSample(machine, 6, {9});
+  WriteSample(machine, 6, {10});
+  const std::vector<uint8_t> earlier = *machine.files().ReadAll(SnapshotPath(kFolder, {9}));
+  const std::vector<uint8_t> later = *machine.files().ReadAll(SnapshotPath(kFolder, {10}));
+  ASSERT_EQ(earlier.size(), later.size());
+  auto file = *machine.files().OpenForWriting(SnapshotPath(kFolder, {10}),
+                                              env::Files::Open::kExisting);
+  for (uint64_t begin = 0; begin < later.size(); begin += 512) {
+    const size_t size = std::min<uint64_t>(512, later.size() - begin);
+    ASSERT_TRUE(file->WriteAt(begin, std::span(earlier).subspan(begin, size)));
+    EXPECT_FALSE(ReadBlocks(machine.files(), SnapshotPath(kFolder, {10}))) << begin;
+    ASSERT_TRUE(file->WriteAt(begin, std::span(later).subspan(begin, size)));
+  }
+  EXPECT_TRUE(ReadBlocks(machine.files(), SnapshotPath(kFolder, {10})));
+}
+
+// As they were before each had a number.
+TEST(SnapshotFile, OneOfTheFirstFormatIsRead) {
+  std::vector<uint8_t> file;
+  auto add = [&file, number = 0ULL](SnapshotSection section,
+                                          std::span<const uint8_t> payload) mutable {
+    const auto kind = static_cast<uint32_t>(section);
+    const uint64_t seed = base::Hash64(std::span<const uint8_t>(kLog.bytes), number++);
+    columns::ByteWriter out(file);
+    out.U32(0x31534248);
+    out.U32(kind);
+    out.U64(payload.size());
+    out.U64(base::Hash64(payload, base::Mix64(seed ^ kind) ^ payload.size()));
+    file.insert(file.end(), payload.begin(), payload.end());
+    file.resize((file.size() + 7) / 8 * 8, 0);
+  };
+  const std::string_view format = "headrace snapshot 1";
+  add(SnapshotSection::kFormat, {reinterpret_cast<const uint8_t*>(format.data()), format.size()});
+  std::mt19937_64 random(7);
+  const Blocks written{{SnapshotSection::kViews, RandomBytes(random, 300)}};
+  add(written[0].first, written[0].second);
+  std::vector<uint8_t> end;
+  columns::ByteWriter out(end);
+  out.U64(7);
+  out.U64(9);
+  out.U64(2);
+  out.U64(file.size() + 24 + 32);
+  add(SnapshotSection::kEnd, end);
+
+  SimulatedEnvironment machine(7);
+  ASSERT_TRUE(machine.files().CreateFolders(kFolder));
+  ASSERT_TRUE(env::PutIfAbsent(machine.files(), SnapshotPath(kFolder, {9}), file));
+  const auto read = ReadBlocks(machine.files(), SnapshotPath(kFolder, {9}));
+  ASSERT_TRUE(read.has_value()) << read.error().ToString();
+  EXPECT_EQ(*read, written);
 }
 
 // Those over 1 MiB are not copied first.
@@ -107,13 +185,20 @@ TEST(SnapshotFile, AnotherLogsSnapshotIsRefused) {
 // Whatever the crash leaves under a snapshot's name is whole.
 TEST(SnapshotFile, IsThereWholeOrNotAtAll) {
   for (const char* point :
-       {"snapshot.before_create", "snapshot.after_block", "snapshot.before_sync",
-        "snapshot.before_rename", "snapshot.after_rename", "snapshot.after_folder_sync"}) {
-    for (uint64_t seed = 1; seed <= 20; ++seed) {
-      auto machine = std::make_unique<SimulatedEnvironment>(
-          seed, env::simulated::Faults{.crash_point = point, .crash_hit = 1});
+       {"snapshot.before_create", "snapshot.after_create", "snapshot.after_block",
+        "snapshot.before_sync", "snapshot.before_rename", "snapshot.after_rename",
+        "snapshot.after_folder_sync"}) {
+    for (uint64_t seed = 1; seed <= 40; ++seed) {
+      auto machine = std::make_unique<SimulatedEnvironment>(seed);
+      // In every second life over an earlier one, longer or shorter.
+      const bool over = seed % 2 == 0;
+      const Blocks earlier =
+          over ? WriteSample(*machine, seed, {1}, static_cast<int>(seed)) : Blocks();
+      machine = machine->Reboot(seed, {.crash_point = point, .crash_hit = 1});
       Blocks written;
       const bool alive = machine->Run([&] {
+        if (over)
+          ASSERT_TRUE(RetireSnapshot(machine->files(), kFolder, SnapshotPath(kFolder, {1})));
         auto writer = SnapshotWriter::Create(*machine, kFolder, kLog);
         std::mt19937_64 random(seed);
         for (int i = 0; i < 5; ++i) {
@@ -129,7 +214,7 @@ TEST(SnapshotFile, IsThereWholeOrNotAtAll) {
       for (const SnapshotName& name : *names) {
         const auto read = ReadBlocks(machine->files(), name.path);
         ASSERT_TRUE(read.has_value()) << point << " seed " << seed << read.error().ToString();
-        EXPECT_EQ(*read, written);
+        EXPECT_EQ(*read, name.through.value == 1 ? earlier : written);
       }
       EXPECT_TRUE(std::string_view(point) != "snapshot.after_folder_sync" || names->size() == 1);
     }

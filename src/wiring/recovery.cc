@@ -1,6 +1,8 @@
 #include "wiring/recovery.h"
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -8,6 +10,7 @@
 
 #include "base/log.h"
 #include "columns/batch_codec.h"
+#include "env/pages.h"
 #include "log/catalogue.h"
 #include "log/log_folder.h"
 #include "log/snapshot_file.h"
@@ -249,10 +252,20 @@ class CoreRecovery {
     base::LogWarning("wiring.snapshot_not_used", {{"file", path}, {"reason", error.ToString()}});
   }
 
+  // The rows take about as much memory as the snapshot has bytes.
+  std::optional<env::PagesAhead> TakeAhead(uint64_t snapshot_bytes) const {
+    constexpr uint64_t kWorthwhileBytes = 64ULL << 20;
+    if (snapshot_bytes < kWorthwhileBytes) return std::nullopt;
+    const uint64_t used = budget_.used_bytes() + budget_.uncharged_bytes();
+    const uint64_t left = budget_.limit_bytes() - std::min(used, budget_.limit_bytes());
+    return std::optional<env::PagesAhead>(std::in_place, std::min(snapshot_bytes, left));
+  }
+
   Result<Recovered> FromSnapshot(const std::string& path, base::LogId log_id) {
     const env::MonotonicTime begin = environment_.clock().Now();
     loaded_whole_ = false;
     HR_TRY(auto reader, log::SnapshotReader::Open(environment_.files(), path, log_id));
+    const std::optional<env::PagesAhead> ahead = TakeAhead(reader.end().bytes);
     auto loaded = SnapshotLoader(environment_, budget_, options_, known_).Load(reader);
     if (!loaded) return Fail(std::move(loaded).error());
     loaded_whole_ = true;

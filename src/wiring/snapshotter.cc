@@ -277,7 +277,6 @@ void Snapshotter::Begin() {
 
 // Of other views by now. A moment later: in the middle of a cut-over it would find the same again.
 void Snapshotter::StartOver() {
-  task_->writer.Abandon();
   task_.reset();
   Post(&Snapshotter::BeginAnew, environment_.clock().Now() + env::BackgroundGate::kAskAgain);
 }
@@ -405,19 +404,19 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
   return before_ ? RemoveAllBut(known.path, before_->path) : Result<void>();
 }
 
-// Two stay: should the newest be damaged, the one before it does.
+// Two stay, should the newest be damaged; the next is written over the third.
 Result<void> Snapshotter::RemoveAllBut(const std::string& newest, const std::string& before) {
   HR_TRY(const auto snapshots, log::ListSnapshots(environment_.files(), options_.folder));
   for (const log::SnapshotName& snapshot : snapshots) {
     if (snapshot.path == newest || snapshot.path == before) continue;
     environment_.CrashPoint("snapshot.before_remove");
-    HR_TRY_VOID(environment_.files().Remove(snapshot.path));
+    HR_TRY_VOID(log::RetireSnapshot(environment_.files(), options_.folder, snapshot.path));
   }
   return {};
 }
 
 void Snapshotter::Finish(Result<void> result) {
-  if (!result && task_ != nullptr) task_->writer.Abandon();
+  if (!result && task_ != nullptr && !closed_) task_->writer.Abandon();
   task_.reset();
   {
     const std::lock_guard lock(mutex_);

@@ -144,6 +144,11 @@ int posix_fallocate(int fd, off_t offset, off_t size) {
   return FailsOn("posix_fallocate", fd) ? ThePlan().error : real(fd, offset, size);
 }
 
+int ftruncate(int fd, off_t size) noexcept {
+  REAL(ftruncate);
+  return FailsOn("ftruncate", fd) ? -1 : real(fd, size);
+}
+
 int rename(const char* from, const char* to) noexcept {
   REAL(rename);
   return Fails("rename", from) ? -1 : real(from, to);

@@ -46,6 +46,7 @@ CALLS = {
     "open": errno.EMFILE,
     "pread": errno.EIO,
     "posix_fallocate": errno.ENOSPC,
+    "ftruncate": errno.EIO,
     "rename": errno.EIO,
     "link": errno.EIO,
     "unlink": errno.EIO,

@@ -92,6 +92,15 @@ class LocalWritableFile final : public WritableFile {
     return {};
   }
 
+  base::Result<void> Truncate(uint64_t size) override {
+    struct stat found{};
+    if (::fstat(fd_.get(), &found) != 0) return base::Fail(SystemError("fstat", path_, errno));
+    if (static_cast<uint64_t>(found.st_size) <= size) return {};
+    if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0)
+      return base::Fail(SystemError("ftruncate", path_, errno));
+    return {};
+  }
+
  private:
   // How much of `bytes` was written: what is left, after an error too, is for the page cache, which
   // has the last word on whether the disk takes it.

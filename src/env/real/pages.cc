@@ -3,13 +3,38 @@
 #include <sys/mman.h>
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+#include <vector>
 
 #include "base/result.h"
 
 namespace headrace::env {
+namespace {
 
-void* TakePages(size_t bytes, PageSize size) {
-  HR_CHECK(bytes > 0 && bytes % kHugePageBytes == 0, "pages come in multiples of a huge page");
+// A huge page each, touched.
+struct Ready {
+  std::mutex mutex;
+  std::vector<void*> pages;
+};
+
+Ready& TheReady() {
+  static Ready ready;
+  return ready;
+}
+
+void* TakeReady() {
+  Ready& ready = TheReady();
+  const std::lock_guard lock(ready.mutex);
+  if (ready.pages.empty()) return nullptr;
+  void* const page = ready.pages.back();
+  ready.pages.pop_back();
+  return page;
+}
+
+void* MapPages(size_t bytes, PageSize size) {
   // What sticks out on both sides of an aligned part is given back at once.
   const size_t asked = bytes + kHugePageBytes;
   void* const mapped =
@@ -26,6 +51,22 @@ void* TakePages(size_t bytes, PageSize size) {
   return pages;
 }
 
+void Touch(void* pages) {
+  constexpr size_t kSmallPageBytes = 4096;  // the system may have no huge ones
+  auto* const bytes = static_cast<volatile char*>(pages);
+  for (size_t at = 0; at < kHugePageBytes; at += kSmallPageBytes) bytes[at] = 0;
+}
+
+}  // namespace
+
+void* TakePages(size_t bytes, PageSize size) {
+  HR_CHECK(bytes > 0 && bytes % kHugePageBytes == 0, "pages come in multiples of a huge page");
+  if (bytes == kHugePageBytes && size == PageSize::kHuge) {
+    if (void* const ready = TakeReady()) return ready;
+  }
+  return MapPages(bytes, size);
+}
+
 void MakePagesHuge(void* pages, size_t bytes) {
   constexpr int kCollapse = 25;  // MADV_COLLAPSE, Linux 6.1: newer than the headers
   (void)madvise(pages, bytes, MADV_HUGEPAGE);
@@ -33,5 +74,26 @@ void MakePagesHuge(void* pages, size_t bytes) {
 }
 
 void GivePagesBack(void* pages, size_t bytes) { munmap(pages, bytes); }
+
+struct PagesAhead::Taker {
+  explicit Taker(size_t count)
+      : thread([count](const std::stop_token& stop) {
+          for (size_t taken = 0; taken < count && !stop.stop_requested(); ++taken) {
+            void* const page = MapPages(kHugePageBytes, PageSize::kHuge);
+            Touch(page);
+            const std::lock_guard lock(TheReady().mutex);
+            TheReady().pages.push_back(page);
+          }
+        }) {}
+  std::jthread thread;
+};
+
+PagesAhead::PagesAhead(uint64_t bytes)
+    : taker_(std::make_unique<Taker>(static_cast<size_t>(bytes / kHugePageBytes))) {}
+
+PagesAhead::~PagesAhead() {
+  taker_.reset();
+  while (void* const page = TakeReady()) GivePagesBack(page, kHugePageBytes);
+}
 
 }  // namespace headrace::env

@@ -24,8 +24,20 @@ void DiskFile::Write(uint64_t offset, std::span<const uint8_t> bytes) {
   diverged_ = true;
 }
 
+void DiskFile::Truncate(uint64_t size) {
+  seen_.resize(size);
+  Sectors gone;
+  dirty_.ForEach([&](uint64_t sector) {
+    if (sector * kSectorBytes >= size) gone.Add(sector);
+  });
+  dirty_.Remove(gone);
+  cut_ = {cut_.write == 0 ? size : std::min(cut_.size, size), ++writes_};
+  diverged_ = true;
+}
+
 DiskFile::Syncing DiskFile::BeginSync() const {
   Syncing syncing;
+  syncing.cut_ = cut_;
   dirty_.ForEach([&](uint64_t sector) {
     const uint64_t begin = sector * kSectorBytes;
     const uint64_t size = std::min<uint64_t>(kSectorBytes, seen_.size() - begin);
@@ -33,6 +45,16 @@ DiskFile::Syncing DiskFile::BeginSync() const {
     syncing.bytes_.insert(syncing.bytes_.end(), seen_.data() + begin, seen_.data() + begin + size);
   });
   return syncing;
+}
+
+// What was written behind the end before it was cut must not come back.
+void DiskFile::PersistCut(const Syncing::Cut& cut) {
+  if (cut.write <= durable_cut_) return;
+  durable_cut_ = cut.write;
+  const uint64_t first = (cut.size + kSectorBytes - 1) / kSectorBytes;
+  for (uint64_t sector = first; sector < durable_writes_.size(); ++sector)
+    if (durable_writes_[sector] < cut.write) durable_writes_[sector] = cut.write;
+  if (durable_.size() > cut.size) durable_.resize(cut.size);
 }
 
 void DiskFile::PersistSector(const Syncing::Sector& sector, const uint8_t* bytes) {
@@ -49,9 +71,11 @@ void DiskFile::MarkClean(const Syncing& syncing) {
   for (const Syncing::Sector& sector : syncing.sectors_)
     if (seen_writes_[sector.number] == sector.write) clean.Add(sector.number);
   dirty_.Remove(clean);
+  if (cut_.write == syncing.cut_.write) cut_ = {};
 }
 
 void DiskFile::Persist(const Syncing& syncing) {
+  PersistCut(syncing.cut_);
   const uint8_t* bytes = syncing.bytes_.data();
   for (const Syncing::Sector& sector : syncing.sectors_) {
     PersistSector(sector, bytes);
@@ -61,6 +85,7 @@ void DiskFile::Persist(const Syncing& syncing) {
 }
 
 void DiskFile::PersistSome(const Syncing& syncing, std::mt19937_64& random) {
+  if (syncing.cut_.write > 0 && Coin(random)) PersistCut(syncing.cut_);
   const uint8_t* bytes = syncing.bytes_.data();
   for (const Syncing::Sector& sector : syncing.sectors_) {
     if (Coin(random)) PersistSector(sector, bytes);
@@ -74,12 +99,14 @@ void DiskFile::Crash(std::mt19937_64& random) {
   const uint64_t kept_of_eight = random() % 9;
   if (!diverged_) return;
   const Syncing unsynced = BeginSync();
+  if (cut_.write > 0 && random() % 8 < kept_of_eight) PersistCut(cut_);
   const uint8_t* bytes = unsynced.bytes_.data();
   for (const Syncing::Sector& sector : unsynced.sectors_) {
     if (random() % 8 < kept_of_eight) PersistSector(sector, bytes);
     bytes += sector.size;
   }
   dirty_.Clear();
+  cut_ = {};
   seen_writes_ = durable_writes_;
   seen_ = durable_;
   diverged_ = false;
@@ -95,6 +122,7 @@ void DiskFile::Settle() {
   durable_ = seen_;
   durable_writes_ = seen_writes_;
   dirty_.Clear();
+  cut_ = {};
   diverged_ = false;
 }
 

@@ -4,7 +4,8 @@
 // A file has what readers see (the page cache) and what is on stable storage. A write changes the
 // first and marks 512-byte sectors dirty; a sync makes them durable. Folder entries (create, link,
 // rename, remove, and folders themselves) are pending until their folder is synced. At a crash each
-// dirty sector is kept or lost on its own (torn writes), each pending entry as well, and everybody
+// dirty sector is kept or lost on its own (torn writes), a file's new end and each pending entry as
+// well, and everybody
 // sees what is left; a folder that is lost takes along what was in it. A sync is about what was
 // written before it began; what is written meanwhile stays dirty. A failed one leaves the
 // sectors clean though not all of them are durable, as Linux does, and of a folder the entries: a
@@ -31,6 +32,8 @@ class DiskFile {
   uint64_t size() const { return seen_.size(); }
   std::span<const uint8_t> bytes() const { return seen_; }
   void Write(uint64_t offset, std::span<const uint8_t> bytes);
+  // `size` is less than the present one.
+  void Truncate(uint64_t size);
   // The wall clock at the last write, or as it was set; metadata that no crash loses.
   void Touch(base::Timestamp at) { modified_at_ = at; }
   base::Timestamp modified_at() const { return modified_at_; }
@@ -42,6 +45,11 @@ class DiskFile {
       uint64_t write;  // the last one to it
       uint64_t size;   // in bytes; less than kSectorBytes where the file ends
     };
+    struct Cut {
+      uint64_t size = 0;
+      uint64_t write = 0;  // which it was; 0: there was none
+    };
+    Cut cut_;
     std::vector<Sector> sectors_;
     std::vector<uint8_t> bytes_;
   };
@@ -56,6 +64,7 @@ class DiskFile {
   void Settle();
 
  private:
+  void PersistCut(const Syncing::Cut& cut);
   // Unless a later sync was faster.
   void PersistSector(const Syncing::Sector& sector, const uint8_t* bytes);
   void MarkClean(const Syncing& syncing);
@@ -63,9 +72,11 @@ class DiskFile {
   std::vector<uint8_t> seen_;
   std::vector<uint8_t> durable_;
   Sectors dirty_;
+  Syncing::Cut cut_;  // the last one that is not durable
   uint64_t writes_ = 0;
   std::vector<uint64_t> seen_writes_;     // the last of each sector
   std::vector<uint64_t> durable_writes_;  // of what is durable
+  uint64_t durable_cut_ = 0;              // likewise
   base::Timestamp modified_at_;
   bool diverged_ = false;  // seen_ and durable_ may differ
 };

@@ -130,6 +130,50 @@ TEST(SimulatedDisk, ASyncThatBeganEarlierDoesNotUndoALaterOne) {
   EXPECT_EQ(kept, std::set<uint8_t>{2});
 }
 
+TEST(SimulatedDisk, AFileEndsWhereItWasCutOnceThatIsSynced) {
+  std::set<size_t> sizes;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    for (const bool synced : {false, true}) {
+      SimulatedEnvironment machine(seed);
+      ASSERT_TRUE(machine.files().CreateFolders("d"));
+      auto file = *machine.files().OpenForWriting("d/f", Files::Open::kCreateNew);
+      ASSERT_TRUE(file->WriteAt(0, Filled(3 * kSectorBytes, 1)));
+      ASSERT_TRUE(file->Sync());
+      ASSERT_TRUE(machine.files().SyncFolder("d"));
+      ASSERT_TRUE(file->WriteAt(2 * kSectorBytes, Filled(4 * kSectorBytes, 2)));
+      ASSERT_TRUE(file->Truncate(700));
+      ASSERT_TRUE(file->Truncate(5000)) << "it is shorter";
+      if (synced) ASSERT_TRUE(file->Sync());
+      machine.Crash();
+      const std::vector<uint8_t> bytes = *machine.Reboot(seed)->files().ReadAll("d/f");
+      EXPECT_EQ(bytes, Filled(bytes.size(), 1));
+      if (synced) {
+        EXPECT_EQ(bytes.size(), 700U);
+      } else {
+        sizes.insert(bytes.size());
+      }
+    }
+  }
+  EXPECT_EQ(sizes, (std::set<size_t>{700, 3 * kSectorBytes}));
+}
+
+TEST(SimulatedDisk, WhatIsWrittenBehindACutIsZerosAndItself) {
+  SimulatedEnvironment machine(1);
+  ASSERT_TRUE(machine.files().CreateFolders("d"));
+  auto file = *machine.files().OpenForWriting("d/f", Files::Open::kCreateNew);
+  ASSERT_TRUE(file->WriteAt(0, Filled(3 * kSectorBytes, 1)));
+  ASSERT_TRUE(file->Sync());
+  ASSERT_TRUE(machine.files().SyncFolder("d"));
+  ASSERT_TRUE(file->Truncate(kSectorBytes));
+  ASSERT_TRUE(file->WriteAt(2 * kSectorBytes, Filled(kSectorBytes, 3)));
+  ASSERT_TRUE(file->Sync());
+  machine.Crash();
+  std::vector<uint8_t> expected = Filled(kSectorBytes, 1);
+  expected.resize(2 * kSectorBytes, 0);
+  expected.resize(3 * kSectorBytes, 3);
+  EXPECT_EQ(*machine.Reboot(1)->files().ReadAll("d/f"), expected);
+}
+
 TEST(SimulatedDisk, AKilledProcessLosesNothingOnDisk) {
   SimulatedEnvironment machine(1);
   ASSERT_TRUE(machine.files().CreateFolders("d"));

@@ -23,7 +23,7 @@ enum class Operation : uint8_t {
   kOpen,          // for reading or writing, creation included
   kCreateFolder,  // each level that is missing
   kRead,
-  kWrite,       // WriteAt; the zeros of Preallocate
+  kWrite,       // WriteAt, Truncate; the zeros of Preallocate
   kSync,        // of a file: Sync, WriteAndSync, Preallocate
   kSyncFolder,  // of its entries
   kRename,

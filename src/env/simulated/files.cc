@@ -118,6 +118,16 @@ class SimulatedWritableFile final : public WritableFile {
     return Sync();
   }
 
+  Result<void> Truncate(uint64_t size) override {
+    if (life_->over()) return Dead(path_);
+    if (size >= file_->size()) return {};
+    if (!NoteChange(*life_)) return Dead(path_);
+    if (Fails(*life_, Operation::kWrite)) return Refused(Operation::kWrite, path_);
+    file_->Touch(life_->wall());
+    file_->Truncate(size);
+    return {};
+  }
+
  private:
   uint64_t FreeBytes() const {
     const uint64_t capacity = life_->faults.capacity_bytes;

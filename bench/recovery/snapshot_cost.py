@@ -58,17 +58,15 @@ class SnapshotWatch:
             time.sleep(LOOK_EVERY_S)
 
     def _look(self) -> None:
-        begin, size = 0.0, 0
+        begin = 0.0
         while not self._stop.wait(LOOK_EVERY_S):
-            try:
-                size_now = (self.folder / "writing.state").stat().st_size
-            except FileNotFoundError:
-                if begin:
-                    self.written.append(Written(begin, time.monotonic(), size))
-                begin = 0.0
+            if (self.folder / "writing.state").exists():
+                begin = begin or time.monotonic()
                 continue
-            begin = begin or time.monotonic()
-            size = size_now
+            newest = max(self.folder.glob("snapshot-*.state"), default=None)
+            if begin and newest:
+                self.written.append(Written(begin, time.monotonic(), newest.stat().st_size))
+            begin = 0.0
 
 
 def wait_for_first(folder: Path, within_s: float) -> None:

@@ -20,6 +20,7 @@ using base::Result;
 constexpr std::string_view kPrefix = "snapshot-";
 constexpr std::string_view kSuffix = ".state";
 constexpr std::string_view kWritingName = "writing.state";
+constexpr std::string_view kSpareName = "spare.state";
 constexpr size_t kDigits = 20;
 constexpr std::string_view kFormatWords = "headrace snapshot ";
 constexpr std::string_view kFormatText = "headrace snapshot 2";
@@ -57,6 +58,8 @@ std::string WritingPath(const std::string& folder) {
   return folder + "/" + std::string(kWritingName);
 }
 
+std::string SparePath(const std::string& folder) { return folder + "/" + std::string(kSpareName); }
+
 }  // namespace
 
 std::string SnapshotPath(const std::string& folder, base::EpochId through) {
@@ -86,8 +89,8 @@ Result<std::vector<SnapshotName>> ListSnapshots(env::Files& files, const std::st
 
 Result<void> RetireSnapshot(env::Files& files, const std::string& folder,
                             const std::string& path) {
-  HR_TRY(const bool has_room, files.Exists(WritingPath(folder)));
-  return has_room ? files.Remove(path) : files.Rename(path, WritingPath(folder));
+  HR_TRY(const bool has_spare, files.Exists(SparePath(folder)));
+  return has_spare ? files.Remove(path) : files.Rename(path, SparePath(folder));
 }
 
 Result<SnapshotWriter> SnapshotWriter::Create(env::Environment& environment, std::string folder,
@@ -95,11 +98,13 @@ Result<SnapshotWriter> SnapshotWriter::Create(env::Environment& environment, std
   env::Files& files = environment.files();
   HR_TRY_VOID(files.CreateFolders(folder));
   const std::string path = WritingPath(folder);
-  HR_TRY(const bool has_room, files.Exists(path));
+  HR_TRY(const bool left, files.Exists(path));
+  HR_TRY(const bool has_spare, files.Exists(SparePath(folder)));
   environment.CrashPoint("snapshot.before_create");
+  if (!left && has_spare) HR_TRY_VOID(files.Rename(SparePath(folder), path));
   HR_TRY(auto file, env::OpenOrCreate(files, path));
-  // Before it is written over, the name that it had as a snapshot is gone for good.
-  if (has_room) HR_TRY_VOID(files.SyncFolder(folder));
+  // Before a byte is written over, the name that it had as a snapshot is gone for good.
+  if (left || has_spare) HR_TRY_VOID(files.SyncFolder(folder));
   environment.CrashPoint("snapshot.after_create");
   SnapshotWriter writer(environment, std::move(folder), log, std::move(file));
   HR_TRY_VOID(writer.Begin());

@@ -4,7 +4,8 @@
 // of those who write them (docs/internals/snapshots.md).
 //
 //   snapshots/snapshot-<20 digits through>.state     whole, or it is not there under this name
-//   snapshots/writing.state                          the one under way, or room for the next
+//   snapshots/writing.state                          the one under way; worthless after a crash
+//   snapshots/spare.state                            one that was retired: room for the next
 //
 // block := u32 magic, u32 section, u64 bytes, u64 checksum, payload, zeros up to a multiple of 8
 // The checksum is XXH3-64 of the payload under a seed made of log id, the snapshot's own number,
@@ -60,7 +61,7 @@ struct SnapshotName {
 };
 base::Result<std::vector<SnapshotName>> ListSnapshots(env::Files& files, const std::string& folder);
 
-// Makes room for the next snapshot out of one that is not needed any more; where there is room, it
+// Keeps one that is not needed any more as room for the next; where there is a spare already, it
 // removes it. The folder is not synced. Errors: as Files.
 base::Result<void> RetireSnapshot(env::Files& files, const std::string& folder,
                                   const std::string& path);
@@ -68,8 +69,7 @@ base::Result<void> RetireSnapshot(env::Files& files, const std::string& folder,
 // Writes one. One thread. A writer that is dropped leaves nothing under a snapshot's name.
 class SnapshotWriter {
  public:
-  // Writes over what there is room in: a snapshot that was retired, or one that was under way.
-  // Errors: as Files.
+  // Writes over what an earlier life left under way, or else over the spare. Errors: as Files.
   static base::Result<SnapshotWriter> Create(env::Environment& environment, std::string folder,
                                              base::LogId log);
 

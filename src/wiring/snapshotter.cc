@@ -404,7 +404,7 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
   return before_ ? RemoveAllBut(known.path, before_->path) : Result<void>();
 }
 
-// Two stay, should the newest be damaged; the next is written over the third.
+// Two stay, should the newest be damaged; the third is room for the next.
 Result<void> Snapshotter::RemoveAllBut(const std::string& newest, const std::string& before) {
   HR_TRY(const auto snapshots, log::ListSnapshots(environment_.files(), options_.folder));
   for (const log::SnapshotName& snapshot : snapshots) {

@@ -87,8 +87,7 @@ Result<std::vector<SnapshotName>> ListSnapshots(env::Files& files, const std::st
   return found;
 }
 
-Result<void> RetireSnapshot(env::Files& files, const std::string& folder,
-                            const std::string& path) {
+Result<void> RetireSnapshot(env::Files& files, const std::string& folder, const std::string& path) {
   HR_TRY(const bool has_spare, files.Exists(SparePath(folder)));
   return has_spare ? files.Remove(path) : files.Rename(path, SparePath(folder));
 }

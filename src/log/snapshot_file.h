@@ -10,8 +10,8 @@
 // block := u32 magic, u32 section, u64 bytes, u64 checksum, payload, zeros up to a multiple of 8
 // The checksum is XXH3-64 of the payload under a seed made of log id, the snapshot's own number,
 // block number, section and size, so that a block that was swapped, repeated, taken from another
-// file or left over of an earlier one is found. The first block names the format and the number, the
-// last one, of fixed size, says what the file is a snapshot of.
+// file or left over of an earlier one is found. The first block names the format and the number,
+// the last one, of fixed size, says what the file is a snapshot of.
 //
 // A snapshot is written over one that is not needed any more: its blocks on the disk need no new
 // room, and its pages in the system's cache are there. On a virtual machine whose host takes free

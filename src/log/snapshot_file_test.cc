@@ -76,7 +76,9 @@ TEST(SnapshotFile, IsWrittenOverOneThatIsNotNeeded) {
   const Blocks written = WriteSample(machine, 6, {10});
   EXPECT_EQ(machine.disk().Find(SnapshotPath(kFolder, {10})), file);
   EXPECT_LT(file->size(), bytes);
-  EXPECT_EQ(*ReadBlocks(machine.files(), SnapshotPath(kFolder, {10})), written);
+  const auto read = ReadBlocks(machine.files(), SnapshotPath(kFolder, {10}));
+  ASSERT_TRUE(read.has_value()) << read.error().ToString();
+  EXPECT_EQ(*read, written);
 
   WriteSample(machine, 7, {11});
   WriteSample(machine, 8, {12});
@@ -93,8 +95,8 @@ TEST(SnapshotFile, WhatIsLeftOfAnEarlierOneIsFound) {
   const std::vector<uint8_t> earlier = *machine.files().ReadAll(SnapshotPath(kFolder, {9}));
   const std::vector<uint8_t> later = *machine.files().ReadAll(SnapshotPath(kFolder, {10}));
   ASSERT_EQ(earlier.size(), later.size());
-  auto file = *machine.files().OpenForWriting(SnapshotPath(kFolder, {10}),
-                                              env::Files::Open::kExisting);
+  auto file =
+      *machine.files().OpenForWriting(SnapshotPath(kFolder, {10}), env::Files::Open::kExisting);
   for (uint64_t begin = 0; begin < later.size(); begin += 512) {
     const size_t size = std::min<uint64_t>(512, later.size() - begin);
     ASSERT_TRUE(file->WriteAt(begin, std::span(earlier).subspan(begin, size)));
@@ -108,7 +110,7 @@ TEST(SnapshotFile, WhatIsLeftOfAnEarlierOneIsFound) {
 TEST(SnapshotFile, OneOfTheFirstFormatIsRead) {
   std::vector<uint8_t> file;
   auto add = [&file, number = 0ULL](SnapshotSection section,
-                                          std::span<const uint8_t> payload) mutable {
+                                    std::span<const uint8_t> payload) mutable {
     const auto kind = static_cast<uint32_t>(section);
     const uint64_t seed = base::Hash64(std::span<const uint8_t>(kLog.bytes), number++);
     columns::ByteWriter out(file);

@@ -1,6 +1,6 @@
 // A request, step by step:
 // 1. Its head is gathered up to the empty line, within the limits; HeadLines looks at each line as
-// it comes.
+// it comes. One that was read before is taken as it was (kept_heads.h).
 // 2. Beast's grammar reads the whole head (http_head.h); CheckFields and ParseTarget refuse what it
 // lets pass.
 // 3. The body is read by its length or by chunks (http_body.h).
@@ -14,6 +14,7 @@
 #include "protocols/head_rules.h"
 #include "protocols/http_body.h"
 #include "protocols/http_head.h"
+#include "protocols/kept_heads.h"
 #include "protocols/target.h"
 
 namespace headrace::protocols {
@@ -22,6 +23,11 @@ namespace {
 using base::ErrorCode;
 
 constexpr size_t kResponseHeadMax = 64U << 10;
+
+KeptHeads& HeadsOfThread() {
+  thread_local KeptHeads heads;
+  return heads;
+}
 
 // "HTTP/2.0" and its like, as opposed to what is no version at all. The request line has two
 // blanks.
@@ -100,6 +106,10 @@ class HttpRequestParser::Impl {
 
   // Head bytes are kept until the whole head is there; what is beyond it is given back.
   size_t FeedHead(std::string_view bytes) {
+    if (text_.empty()) {
+      const KeptHeads::Entry* const kept = HeadsOfThread().Find(bytes);
+      if (kept != nullptr && IsWithinLimits(*kept)) return TakeKept(*kept);
+    }
     const size_t before = text_.size();
     text_.append(bytes.substr(0, limits_.header_bytes_max + 1 - before));
     const auto wrong = lines_.Check(text_);
@@ -125,6 +135,20 @@ class HttpRequestParser::Impl {
                                           std::to_string(limits_.header_bytes_max) + " bytes");
   }
 
+  bool IsWithinLimits(const KeptHeads::Entry& kept) const {
+    return kept.text.size() <= limits_.header_bytes_max &&
+           kept.head.fields.size() <= limits_.header_fields_max &&
+           kept.head.target.size() <= limits_.target_bytes_max;
+  }
+  // Bytes of it.
+  size_t TakeKept(const KeptHeads::Entry& kept) {
+    head_ = kept.head;
+    target_ = kept.target;
+    asks_for_head_ = head_.method == HttpMethod::kHead;
+    if (JudgeSender()) BeginBody();
+    return kept.text.size();
+  }
+
   void HeadDone() {
     if (IsForeignVersion(text_))
       return Fail(505, "only HTTP/1.1 and HTTP/1.0 are spoken here", ErrorCode::kUnsupported);
@@ -135,13 +159,22 @@ class HttpRequestParser::Impl {
       return Fail(refusal->status, "malformed request: " + std::string(refusal->message));
     if (!head->method)
       return Fail(501, "a method that this server does not know", ErrorCode::kUnsupported);
-    if (const auto refusal = check_ ? check_(*head) : std::nullopt)
-      return Fail(refusal->status, std::string(refusal->message),
-                  refusal->status == 401 || refusal->status == 403 ? ErrorCode::kUnauthorized
-                                                                   : ErrorCode::kInvalidInput);
     head_ = std::move(*head);
+    if (!JudgeSender()) return;
     TakeTarget();
     if (state_ == State::kFailed) return;
+    HeadsOfThread().Keep(text_, head_, target_);
+    BeginBody();
+  }
+  bool JudgeSender() {
+    const auto refusal = check_ ? check_(head_) : std::nullopt;
+    if (!refusal) return true;
+    Fail(refusal->status, std::string(refusal->message),
+         refusal->status == 401 || refusal->status == 403 ? ErrorCode::kUnauthorized
+                                                          : ErrorCode::kInvalidInput);
+    return false;
+  }
+  void BeginBody() {
     keep_alive_ = head_.keep_alive;
     body_bytes_max_ = BodyBytesMax();
     const ChunkLimits limits{body_bytes_max_, limits_.chunk_line_bytes_max,

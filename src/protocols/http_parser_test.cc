@@ -58,6 +58,56 @@ TEST_F(HttpParserTest, ReadsARequestWhateverThePieces) {
   }
 }
 
+// The second time by its bytes (kept_heads.h).
+TEST_F(HttpParserTest, AHeadThatWasReadBeforeMeansTheSame) {
+  const auto text = [](int length, std::string_view body) {
+    return "PUT /views/a%20b?x=1 HTTP/1.1\r\nHost: h\r\nX-Of: this test\r\nContent-Length: " +
+           std::to_string(length) + "\r\n\r\n" + std::string(body);
+  };
+  HttpRequestParser parser(limits_, budget_);
+  for (const std::string_view body : {"1234", "5678", "12345", "90ab", "67890"}) {
+    const std::string request = text(static_cast<int>(body.size()), body);
+    EXPECT_EQ(FeedAll(parser, request), request.size());
+    ASSERT_EQ(parser.state(), State::kComplete) << parser.failure().ToString();
+    EXPECT_TRUE(parser.keep_alive());
+    const HttpRequest read = parser.Take();
+    EXPECT_EQ(read.method, HttpMethod::kPut);
+    EXPECT_EQ(read.path, "/views/a b");
+    EXPECT_EQ(read.Query("x"), "1");
+    EXPECT_EQ(read.fields.size(), 3U);
+    EXPECT_EQ(read.Field("x-of"), "this test");
+    EXPECT_EQ(read.body, body);
+  }
+}
+
+TEST_F(HttpParserTest, LimitsAndSendersAreLookedAtEachTime) {
+  const std::string text = "GET /status?of=everything HTTP/1.1\r\nHost: h\r\nX-Of: limits\r\n\r\n";
+  EXPECT_EQ(StatusOf(text), 0);
+  const HttpLimits usual = limits_;
+  limits_.header_bytes_max = text.size() - 1;
+  EXPECT_EQ(StatusOf(text), 431);
+  limits_ = usual;
+  limits_.header_fields_max = 1;
+  EXPECT_EQ(StatusOf(text), 431);
+  limits_ = usual;
+  limits_.target_bytes_max = 10;
+  EXPECT_EQ(StatusOf(text), 414);
+  limits_ = usual;
+  bool may = true;
+  HttpRequestParser parser(limits_, budget_, [&](const RequestHead&) -> std::optional<HeadRefusal> {
+    return may ? std::nullopt : std::optional(HeadRefusal{401, "not any more"});
+  });
+  FeedAll(parser, text);
+  ASSERT_EQ(parser.state(), State::kComplete);
+  (void)parser.Take();
+  may = false;
+  FeedAll(parser, text);
+  ASSERT_EQ(parser.state(), State::kFailed);
+  EXPECT_EQ(parser.failure_status(), 401);
+  limits_ = usual;
+  EXPECT_EQ(StatusOf(text), 0);
+}
+
 TEST_F(HttpParserTest, ReadsChunksWhateverThePieces) {
   const std::string text =
       "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -6,7 +6,7 @@
 // 1. the views, piece by piece, while they move (pipeline::ViewCapture);
 // 2. publishers, dead letters, definition: small, each of its own epoch;
 // 3. the log's own state, which is last: a log that reaches its epoch reaches those of all parts;
-// 4. the end, the name, the folder's sync; then older snapshots but one are removed.
+// 4. the end, the name, the folder's sync; then the third is room for the next one.
 // After each piece it syncs, and pauses three times as long as the disk took: it has the disk for
 // a quarter of the time at most, and so a quarter of its bandwidth. It does not pause while a start
 // would take longer than `recovery`.

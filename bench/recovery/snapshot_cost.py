@@ -58,15 +58,15 @@ class SnapshotWatch:
             time.sleep(LOOK_EVERY_S)
 
     def _look(self) -> None:
-        begin = 0.0
+        begin, before = 0.0, None
         while not self._stop.wait(LOOK_EVERY_S):
+            newest = max(self.folder.glob("snapshot-*.state"), default=None)
             if (self.folder / "writing.state").exists():
                 begin = begin or time.monotonic()
                 continue
-            newest = max(self.folder.glob("snapshot-*.state"), default=None)
-            if begin and newest:
+            if begin and newest and newest != before:
                 self.written.append(Written(begin, time.monotonic(), newest.stat().st_size))
-            begin = 0.0
+            begin, before = 0.0, newest
 
 
 def wait_for_first(folder: Path, within_s: float) -> None:

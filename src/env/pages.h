@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <thread>
 
 namespace headrace::env {
 
@@ -24,21 +25,24 @@ void* TakePages(size_t bytes, PageSize size = PageSize::kHuge);
 void MakePagesHuge(void* pages, size_t bytes);
 void GivePagesBack(void* pages, size_t bytes);
 
-// Takes `bytes` of huge pages, rounded down, and touches them, on a thread of its own, ahead of a
-// start that will ask for as many: TakePages hands them out first, one at a time. The memory of a
-// process that has just been killed is at hand for two seconds; after that a virtual machine's host
-// may have it back, and gives it out page by page, at a tenth of the pace. One at a time.
+// Takes huge pages and touches them, on a thread of its own, ahead of a start that will ask for as
+// many bytes: the memory of a process that was just killed is still at hand then, and comes at a
+// tenth of the pace once a virtual machine's host has it back (docs/internals/snapshots.md).
+// TakePages of one huge page takes these first; whatever else it gives meanwhile is taken off what
+// is still to come, so that both together are no more than `bytes`, or what was asked for. Where
+// the system has no memory left it stops. There is one of these at a time.
 class PagesAhead {
  public:
   explicit PagesAhead(uint64_t bytes);
-  // What nobody took goes back.
+  // What nobody asked for goes back.
   ~PagesAhead();
+  // Resident, and asked for by nobody yet. From any thread.
+  static uint64_t BytesAtHand();
   PagesAhead(const PagesAhead&) = delete;
   PagesAhead& operator=(const PagesAhead&) = delete;
 
  private:
-  struct Taker;
-  std::unique_ptr<Taker> taker_;
+  std::unique_ptr<std::jthread> taker_;
 };
 
 }  // namespace headrace::env

@@ -60,6 +60,16 @@ std::string WritingPath(const std::string& folder) {
 
 std::string SparePath(const std::string& folder) { return folder + "/" + std::string(kSpareName); }
 
+// The name that it had as a snapshot is gone for good before it gets another and is written over.
+// After a sync that failed a later one proves nothing: then it is not written over.
+Result<void> TakeSpare(env::Files& files, const std::string& folder) {
+  if (auto synced = files.SyncFolder(folder); !synced) {
+    (void)files.Remove(SparePath(folder));
+    return synced;
+  }
+  return files.Rename(SparePath(folder), WritingPath(folder));
+}
+
 }  // namespace
 
 std::string SnapshotPath(const std::string& folder, base::EpochId through) {
@@ -100,14 +110,14 @@ Result<SnapshotWriter> SnapshotWriter::Create(env::Environment& environment, std
   HR_TRY(const bool left, files.Exists(path));
   HR_TRY(const bool has_spare, files.Exists(SparePath(folder)));
   environment.CrashPoint("snapshot.before_create");
-  if (!left && has_spare) HR_TRY_VOID(files.Rename(SparePath(folder), path));
+  if (!left && has_spare) HR_TRY_VOID(TakeSpare(files, folder));
   HR_TRY(auto file, env::OpenOrCreate(files, path));
-  // Before a byte is written over, the name that it had as a snapshot is gone for good.
-  if (left || has_spare) HR_TRY_VOID(files.SyncFolder(folder));
   environment.CrashPoint("snapshot.after_create");
   SnapshotWriter writer(environment, std::move(folder), log, std::move(file));
-  HR_TRY_VOID(writer.Begin());
-  return writer;
+  auto begun = writer.Begin();
+  if (begun) return writer;
+  writer.Abandon();
+  return base::Fail(std::move(begun).error());
 }
 
 Result<void> SnapshotWriter::Begin() {

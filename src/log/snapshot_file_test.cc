@@ -87,6 +87,34 @@ TEST(SnapshotFile, IsWrittenOverOneThatIsNotNeeded) {
   EXPECT_EQ(machine.disk().files().size(), 2U) << "there is room for one";
 }
 
+// A spare that is in doubt is not written over, and room that can't be written is given back.
+TEST(SnapshotFile, ABeginningThatFailsLeavesNothingHalf) {
+  using env::simulated::Operation;
+  int gone = 0;
+  for (const Operation failing : {Operation::kSyncFolder, Operation::kWrite}) {
+    for (uint64_t number = 1; number <= 4; ++number) {
+      auto machine = std::make_unique<SimulatedEnvironment>(8);
+      WriteSample(*machine, 8, {9});
+      const env::simulated::DiskFileRef spare = machine->disk().Find(SnapshotPath(kFolder, {9}));
+      const std::vector<uint8_t> bytes(spare->bytes().begin(), spare->bytes().end());
+      ASSERT_TRUE(RetireSnapshot(machine->files(), kFolder, SnapshotPath(kFolder, {9})));
+      machine = machine->Reboot(8);
+      machine->faults()[failing].number = number;
+      if (SnapshotWriter::Create(*machine, kFolder, kLog)) continue;
+      // What fails before is of the folders above.
+      const auto names = *machine->files().List(kFolder);
+      if (!names.empty()) EXPECT_EQ(names, std::vector<std::string>{"spare.state"});
+      if (names.empty()) ++gone;
+      EXPECT_TRUE(failing == Operation::kWrite || std::ranges::equal(spare->bytes(), bytes));
+      const Blocks written = WriteSample(*machine, 9, {10});
+      const auto read = ReadBlocks(machine->files(), SnapshotPath(kFolder, {10}));
+      ASSERT_TRUE(read.has_value()) << read.error().ToString();
+      EXPECT_EQ(*read, written);
+    }
+  }
+  EXPECT_EQ(gone, 2);
+}
+
 // One of the same log, of the same sizes.
 TEST(SnapshotFile, WhatIsLeftOfAnEarlierOneIsFound) {
   SimulatedEnvironment machine(6);

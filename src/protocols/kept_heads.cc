@@ -16,7 +16,9 @@ const KeptHeads::Entry* KeptHeads::Find(std::string_view bytes) const {
 }
 
 void KeptHeads::Keep(std::string_view text, const RequestHead& head, const Target& target) {
-  if (text.size() <= kBytesMax) entries_[PlaceOf(text)] = {std::string(text), head, target};
+  const bool is_small =
+      text.size() <= kBytesMax && head.fields.size() + target.query.size() <= kPartsMax;
+  if (is_small) entries_[PlaceOf(text)] = {std::string(text), head, target};
 }
 
 }  // namespace headrace::protocols

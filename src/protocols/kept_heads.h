@@ -18,6 +18,7 @@ class KeptHeads {
  public:
   static constexpr size_t kHeadsMax = 64;    // a new one takes the place of another
   static constexpr size_t kBytesMax = 1024;  // a longer head is not kept
+  static constexpr size_t kPartsMax = 32;    // nor one with more fields and parts of a query
 
   struct Entry {
     std::string text;  // up to the empty line, and with it

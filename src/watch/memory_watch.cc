@@ -4,6 +4,7 @@
 
 #include "env/allocator.h"
 #include "env/end_executor.h"
+#include "env/pages.h"
 #include "env/process_memory.h"
 
 namespace headrace::watch {
@@ -28,7 +29,7 @@ class RunningMemoryWatch final : public MemoryWatch {
     // Charges first: what is freed between the two readings must not look uncharged.
     const uint64_t charged = budget_.used_bytes();
     const uint64_t resident = env::ResidentBytes();
-    const uint64_t expected = charged + at_start_;
+    const uint64_t expected = charged + at_start_ + env::PagesAhead::BytesAtHand();
     const uint64_t uncharged = resident > expected ? resident - expected : 0;
     if (uncharged >= highest_ || now >= highest_at_ + options_.forget_after) {
       highest_ = uncharged;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -252,21 +253,23 @@ class CoreRecovery {
     base::LogWarning("wiring.snapshot_not_used", {{"file", path}, {"reason", error.ToString()}});
   }
 
-  // The rows take about as much memory as the snapshot has bytes.
-  std::optional<env::PagesAhead> TakeAhead(uint64_t snapshot_bytes) const {
+  // The rows take about as much memory as the snapshot has bytes; half of what is left at most, as
+  // there is more than rows.
+  std::unique_ptr<env::PagesAhead> TakeAhead(uint64_t snapshot_bytes) const {
     constexpr uint64_t kWorthwhileBytes = 64ULL << 20;
-    if (snapshot_bytes < kWorthwhileBytes) return std::nullopt;
+    if (snapshot_bytes < kWorthwhileBytes) return nullptr;
     const uint64_t used = budget_.used_bytes() + budget_.uncharged_bytes();
     const uint64_t left = budget_.limit_bytes() - std::min(used, budget_.limit_bytes());
-    return std::optional<env::PagesAhead>(std::in_place, std::min(snapshot_bytes, left));
+    return std::make_unique<env::PagesAhead>(std::min(snapshot_bytes, left / 2));
   }
 
   Result<Recovered> FromSnapshot(const std::string& path, base::LogId log_id) {
     const env::MonotonicTime begin = environment_.clock().Now();
     loaded_whole_ = false;
     HR_TRY(auto reader, log::SnapshotReader::Open(environment_.files(), path, log_id));
-    const std::optional<env::PagesAhead> ahead = TakeAhead(reader.end().bytes);
+    auto ahead = TakeAhead(reader.end().bytes);
     auto loaded = SnapshotLoader(environment_, budget_, options_, known_).Load(reader);
+    ahead.reset();
     if (!loaded) return Fail(std::move(loaded).error());
     loaded_whole_ = true;
     figures_.snapshot = path;

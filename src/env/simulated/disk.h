@@ -5,10 +5,10 @@
 // first and marks 512-byte sectors dirty; a sync makes them durable. Folder entries (create, link,
 // rename, remove, and folders themselves) are pending until their folder is synced. At a crash each
 // dirty sector is kept or lost on its own (torn writes), a file's new end and each pending entry as
-// well, and everybody sees what is left; a folder that is lost takes along what was in it. A sync is
-// about what was written before it began; what is written meanwhile stays dirty. A failed one leaves
-// the sectors clean though not all of them are durable, as Linux does, and of a folder the entries:
-// a later sync that succeeds proves nothing.
+// well, and everybody sees what is left; a folder that is lost takes along what was in it. A sync
+// is about what was written before it began; what is written meanwhile stays dirty. A failed one
+// leaves the sectors clean though not all of them are durable, as Linux does, and of a folder the
+// entries: a later sync that succeeds proves nothing.
 
 #include <cstdint>
 #include <map>

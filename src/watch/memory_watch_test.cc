@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "env/environment.h"
+#include "env/pages.h"
 
 namespace headrace::watch {
 namespace {
@@ -49,6 +50,20 @@ TEST(MemoryWatchTest, WhatIsChargedDoesNotCountTwice) {
   const std::vector<char> beside(64U << 20, 'x');
   Await([&] { return budget.uncharged_bytes() > 0; });
   EXPECT_LT(budget.uncharged_bytes(), 80U << 20) << state.back() << beside.back();
+}
+
+// A start's pages (env/pages.h) are charged when the state takes them.
+TEST(MemoryWatchTest, WhatWasTakenAheadIsKnownOf) {
+  const auto environment = env::MakeRealEnvironment();
+  base::MemoryBudget budget(256U << 20);
+  const auto watch =
+      MemoryWatch::Make(*environment, budget, {.forget_after = std::chrono::milliseconds(20)});
+  constexpr uint64_t kAhead = 96U << 20;
+  const env::PagesAhead ahead(kAhead);
+  Await([&] { return env::PagesAhead::BytesAtHand() == kAhead; });
+  const std::vector<char> beside(64U << 20, 'x');
+  Await([&] { return budget.uncharged_bytes() > 0; });
+  EXPECT_LT(budget.uncharged_bytes(), 80U << 20) << beside.back();
 }
 
 }  // namespace

@@ -416,6 +416,7 @@ Result<void> Snapshotter::RemoveAllBut(const std::string& newest, const std::str
 }
 
 void Snapshotter::Finish(Result<void> result) {
+  // At a stop its room stays for the next life.
   if (!result && task_ != nullptr && !closed_) task_->writer.Abandon();
   task_.reset();
   {

@@ -13,15 +13,21 @@ using std::chrono::seconds;
 
 std::vector<uint8_t> Filled(size_t size, uint8_t byte) { return std::vector<uint8_t>(size, byte); }
 
+// "d/f", of ones, durable with its name.
+std::unique_ptr<WritableFile> MakeThreeSectors(SimulatedEnvironment& machine) {
+  EXPECT_TRUE(machine.files().CreateFolders("d"));
+  auto file = *machine.files().OpenForWriting("d/f", Files::Open::kCreateNew);
+  EXPECT_TRUE(file->WriteAt(0, Filled(3 * kSectorBytes, 1)));
+  EXPECT_TRUE(file->Sync());
+  EXPECT_TRUE(machine.files().SyncFolder("d"));
+  return file;
+}
+
 TEST(SimulatedDisk, ACrashKeepsWhatWasSyncedAndTearsTheRestAtSectors) {
   std::set<std::string> outcomes;
   for (uint64_t seed = 0; seed < 200; ++seed) {
     SimulatedEnvironment machine(seed);
-    ASSERT_TRUE(machine.files().CreateFolders("d"));
-    auto file = *machine.files().OpenForWriting("d/f", Files::Open::kCreateNew);
-    ASSERT_TRUE(file->WriteAt(0, Filled(3 * kSectorBytes, 1)));
-    ASSERT_TRUE(file->Sync());
-    ASSERT_TRUE(machine.files().SyncFolder("d"));
+    const auto file = MakeThreeSectors(machine);
     ASSERT_TRUE(file->WriteAt(kSectorBytes, Filled(2 * kSectorBytes, 2)));
     machine.Crash();
     EXPECT_FALSE(file->WriteAt(0, Filled(1, 9))) << "the dead can't write";
@@ -135,11 +141,7 @@ TEST(SimulatedDisk, AFileEndsWhereItWasCutOnceThatIsSynced) {
   for (uint64_t seed = 0; seed < 50; ++seed) {
     for (const bool synced : {false, true}) {
       SimulatedEnvironment machine(seed);
-      ASSERT_TRUE(machine.files().CreateFolders("d"));
-      auto file = *machine.files().OpenForWriting("d/f", Files::Open::kCreateNew);
-      ASSERT_TRUE(file->WriteAt(0, Filled(3 * kSectorBytes, 1)));
-      ASSERT_TRUE(file->Sync());
-      ASSERT_TRUE(machine.files().SyncFolder("d"));
+      const auto file = MakeThreeSectors(machine);
       ASSERT_TRUE(file->WriteAt(2 * kSectorBytes, Filled(4 * kSectorBytes, 2)));
       ASSERT_TRUE(file->Truncate(700));
       ASSERT_TRUE(file->Truncate(5000)) << "it is shorter";
@@ -159,11 +161,7 @@ TEST(SimulatedDisk, AFileEndsWhereItWasCutOnceThatIsSynced) {
 
 TEST(SimulatedDisk, WhatIsWrittenBehindACutIsZerosAndItself) {
   SimulatedEnvironment machine(1);
-  ASSERT_TRUE(machine.files().CreateFolders("d"));
-  auto file = *machine.files().OpenForWriting("d/f", Files::Open::kCreateNew);
-  ASSERT_TRUE(file->WriteAt(0, Filled(3 * kSectorBytes, 1)));
-  ASSERT_TRUE(file->Sync());
-  ASSERT_TRUE(machine.files().SyncFolder("d"));
+  const auto file = MakeThreeSectors(machine);
   ASSERT_TRUE(file->Truncate(kSectorBytes));
   ASSERT_TRUE(file->WriteAt(2 * kSectorBytes, Filled(kSectorBytes, 3)));
   ASSERT_TRUE(file->Sync());

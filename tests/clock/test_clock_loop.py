@@ -13,6 +13,6 @@ import pytest
 def test_no_window_breaks_and_nothing_expires_early(tmp_path: Path) -> None:
     given = ["--jumps", "6", "--every", "1.5", "--seed", "1", "--folder", str(tmp_path)]
     summary = clock_loop.run(clock_loop.arguments(given))
-    assert "failure" not in summary, summary
+    assert "failure" not in summary, summary["failure"]
     assert summary["jumps"] == 6 and summary["restarts"] > 0
     assert summary["repeats"] > 0 and summary["expired"] > 0

@@ -14,6 +14,6 @@ def test_nothing_in_doubt_is_acknowledged(tmp_path: Path) -> None:
     given = ["--seed", "3", "--folder", str(tmp_path), "--calls", "fdatasync", "--nth-max", "4"]
     given += ["--random", "20", "--life", "0.4", "--pause", "0.02"]
     summary = syscall_loop.run(syscall_loop.arguments(given))
-    assert "failure" not in summary, summary
+    assert "failure" not in summary, summary["failure"]
     assert summary["complete"] and summary["cases"] == 24
     assert summary["hit"] > 0 and summary["refusals"] > 0 and summary["rows"] > 0

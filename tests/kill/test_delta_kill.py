@@ -41,6 +41,6 @@ def test_readers_agree_after_a_kill_at_any_step(tmp_path: Path) -> None:
     given = ["--kills", "60", "--seed", "20261126", "--folder", str(tmp_path), "--pause", "0.03"]
     given += ["--kills-per-round", "30", "--compare-every", "16"]
     summary = delta_kill_loop.run(delta_kill_loop.arguments(given))
-    assert "failure" not in summary, summary
+    assert "failure" not in summary, summary["failure"]
     assert summary["kills"] >= 60 and summary["rows"] > 0
     assert summary["at_a_step"] > 30 and len(summary["steps"]) > 8, summary

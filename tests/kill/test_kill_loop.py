@@ -12,7 +12,7 @@ def test_no_acknowledged_row_is_lost_or_doubled(tmp_path: Path) -> None:
     given += ["--rows", "250", "--pause", "0.03", "--life", "0.5", "--commit", "200ms"]
     given += ["--kills-per-round", "50", "--compare-every", "13", "--log-bytes-max", "64MiB"]
     summary = kill_loop.run(kill_loop.arguments(given))
-    assert "failure" not in summary, summary
+    assert "failure" not in summary, summary["failure"]
     assert summary["kills"] >= 100 and summary["rows"] > 0
     assert summary["starts_from_snapshot"] > 0
     assert summary["segments_let_go"] > 0 and summary["epochs_let_go"] > 0

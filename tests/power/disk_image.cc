@@ -114,6 +114,7 @@ void DiskImage::Load(const std::string& folder, InodeId id, std::map<ino_t, Inod
     if (is_new) {
       Inode& inode = inodes_[next_++];
       inode.mode = found.st_mode;
+      inode.modified = found.st_mtim;
       if (inode.folder()) {
         Load(entry.path(), known->second, seen);
       } else {
@@ -154,6 +155,7 @@ void DiskImage::Describe(InodeId id, struct stat* out) const {
   out->st_ino = id;
   out->st_mode = inode.mode;
   out->st_nlink = 1;
+  out->st_mtim = out->st_ctim = inode.modified;
   out->st_size = static_cast<off_t>(inode.bytes.size());
   out->st_blocks = static_cast<blkcnt_t>((inode.bytes.size() + 511) / 512);
   out->st_blksize = 4096;
@@ -169,6 +171,7 @@ void DiskImage::Change(InodeId folder, NameChange change) {
   if (!change.gone.empty()) inode.entries.erase(change.gone);
   if (!change.name.empty()) inode.entries[change.name] = change.inode;
   inode.changes.push_back(std::move(change));
+  inode.modified = Now();
 }
 
 int DiskImage::Make(std::string_view path, mode_t mode, InodeId* made) {
@@ -177,6 +180,7 @@ int DiskImage::Make(std::string_view path, mode_t mode, InodeId* made) {
   if (inodes_.at(place->folder).entries.contains(place->name)) return -EEXIST;
   *made = next_++;
   inodes_[*made].mode = mode;
+  inodes_[*made].modified = Now();
   Change(place->folder, {.gone = "", .name = place->name, .inode = *made});
   return 0;
 }
@@ -219,6 +223,16 @@ int DiskImage::Rename(std::string_view from, std::string_view to, bool replace) 
 void DiskImage::Chmod(InodeId id, mode_t mode) {
   Inode& inode = inodes_.at(id);
   inode.mode = (inode.mode & S_IFMT) | (mode & ~static_cast<mode_t>(S_IFMT));
+}
+
+void DiskImage::SetModified(InodeId id, const timespec& at) {
+  if (at.tv_nsec != UTIME_OMIT) inodes_.at(id).modified = at.tv_nsec == UTIME_NOW ? Now() : at;
+}
+
+timespec DiskImage::Now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return now;
 }
 
 size_t DiskImage::Read(InodeId id, uint64_t offset, std::span<uint8_t> out) const {
@@ -267,6 +281,7 @@ void DiskImage::Write(InodeId id, uint64_t offset, std::span<const uint8_t> byte
     if (Dirties(file, sector, offset, bytes)) RememberDisk(file, sector);
   if (end > file.bytes.size()) file.bytes.resize(end, 0);
   std::memcpy(file.bytes.data() + offset, bytes.data(), bytes.size());
+  file.modified = Now();
 }
 
 void DiskImage::Resize(InodeId id, uint64_t size) {
@@ -275,6 +290,7 @@ void DiskImage::Resize(InodeId id, uint64_t size) {
   for (uint64_t sector = size / kSectorBytes; sector * kSectorBytes < before; ++sector)
     RememberDisk(file, sector);
   file.bytes.resize(size, 0);
+  file.modified = Now();
 }
 
 DiskImage::Sync DiskImage::BeginSync(InodeId id) const {
@@ -338,6 +354,7 @@ InodeId DiskImage::Survive(InodeId id, Survivor& survivor, std::map<InodeId, Ino
   Inode& before = inodes_.at(id);
   Inode& after = left[to];
   after.mode = before.mode;
+  after.modified = before.modified;
   if (before.folder()) {
     for (const auto& [name, inode] : survivor.NamesOf(before))
       after.entries[name] = Survive(inode, survivor, left, known);
@@ -375,6 +392,8 @@ void DiskImage::Store(InodeId folder, const std::string& path, Survivor& survivo
       fs::create_hard_link(first->second, target);
     } else {
       WriteWhole(target, survivor.BytesOf(inode));
+      const std::array times{inode.modified, inode.modified};
+      ::utimensat(AT_FDCWD, target.c_str(), times.data(), 0);
       stored.emplace(id, target);
     }
   }

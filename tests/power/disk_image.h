@@ -17,6 +17,7 @@
 
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include <array>
 #include <cstdint>
@@ -50,6 +51,8 @@ class DiskImage {
   int Remove(std::string_view path, bool folder);
   int Rename(std::string_view from, std::string_view to, bool replace);
   void Chmod(InodeId id, mode_t mode);
+  // As utimensat takes them; what was read last is not kept.
+  void SetModified(InodeId id, const timespec& at);
 
   size_t Read(InodeId id, uint64_t offset, std::span<uint8_t> out) const;
   void Write(InodeId id, uint64_t offset, std::span<const uint8_t> bytes);
@@ -100,6 +103,7 @@ class DiskImage {
 
   struct Inode {
     mode_t mode = 0;
+    timespec modified{};  // that of the backing folder; a cut keeps it
     // Files. `unsynced` and `lost` hold what the disk has where it differs from `bytes`; `lost` is
     // where a sync failed, and stays so until the sector is written again.
     std::vector<uint8_t> bytes;
@@ -126,6 +130,7 @@ class DiskImage {
   InodeId Survive(InodeId id, Survivor& survivor, std::map<InodeId, Inode>& left,
                   std::map<InodeId, InodeId>& known);
   static uint64_t DifferentSectors(const Inode& file);
+  static timespec Now();
   static Sector SectorOf(const Inode& file, uint64_t sector);
   static bool Dirties(const Inode& file, uint64_t sector, uint64_t offset,
                       std::span<const uint8_t> bytes);

@@ -253,8 +253,11 @@ int SyncFolder(const char* path, int /*data_only*/, fuse_file_info* /*file*/) {
   });
 }
 
-int SetTimes(const char* /*path*/, const timespec* /*times*/, fuse_file_info* /*file*/) {
-  return 0;
+int SetTimes(const char* path, const timespec* times, fuse_file_info* file) {
+  return WithInode(path, file, [&](DiskImage& image, InodeId id) {
+    image.SetModified(id, times[1]);
+    return 0;
+  });
 }
 
 int Space(const char* /*path*/, struct statvfs* out) {

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -232,6 +233,24 @@ def test_the_power_is_back_after_an_end_that_fails(disk: PowerDisk) -> None:
         disk.cut_here(1, end)
     disk.flush()
     assert (disk.backing / "a").read_bytes() == b"1" * 512
+
+
+def test_files_keep_the_time_of_their_last_write(disk: PowerDisk) -> None:
+    """Else all are of 1970, and as old as anything that lets files go would want."""
+    began = time.time()
+    root = disk.mount()
+    put(root / "a", b"1" * 512, sync=True)
+    put(root / "b", b"2" * 512, sync=True)
+    sync_folder(root)
+    os.utime(root / "b", (5, 7))
+    disk.cut_here(1, lambda: None)
+    assert began - 1 < (root / "a").stat().st_mtime < time.time() + 1
+    assert (root / "b").stat().st_mtime == 7
+    put(root / "b", b"3" * 512, sync=False)
+    assert (root / "b").stat().st_mtime > began - 1
+    written = (root / "a").stat().st_mtime
+    disk.flush()
+    assert disk.mount().joinpath("a").stat().st_mtime == written
 
 
 def test_time_stands_still_at_the_nth_operation(disk: PowerDisk) -> None:

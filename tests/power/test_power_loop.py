@@ -15,7 +15,7 @@ CYCLES = 1_000
 def test_no_acknowledged_row_is_lost_or_doubled(tmp_path: Path) -> None:
     given = ["--cycles", f"{CYCLES}", "--workers", "4", "--seed", "5", "--folder", str(tmp_path)]
     summary = power_loop.run(power_loop.arguments(given))
-    assert "failure" not in summary, summary
+    assert "failure" not in summary, summary["failure"]
     assert summary["cycles"] >= CYCLES and summary["rows"] > 0
     assert summary["unsynced_sectors"] > 0 and summary["unsynced_names"] > 0
     assert summary["cuts_at_operations"] > CYCLES / 3

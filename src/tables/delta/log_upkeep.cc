@@ -192,7 +192,7 @@ Result<std::optional<int64_t>> NewestOlderThan(env::Files& files, const std::str
   std::optional<int64_t> newest;
   for (const int64_t version : commits) {
     HR_TRY(const env::FileFacts facts, files.Facts(log + "/" + VersionedName(version, ".json")));
-    if (facts.modified_at > cutoff) break;
+    if (!IsAsOldAs(facts, cutoff)) break;
     newest = version;
   }
   return newest;
@@ -246,6 +246,10 @@ Result<size_t> CleanUpLog(env::Environment& environment, const std::string& fold
   // The sync of their names may have failed; nothing else has what is removed.
   for (const std::string& name : kept->names) HR_TRY_VOID(env::PutAgain(files, log + "/" + name));
   return RemoveBefore(environment, log, kept->version);
+}
+
+bool IsAsOldAs(const env::FileFacts& facts, base::Timestamp cutoff) {
+  return facts.modified_at.us > 0 && facts.modified_at <= cutoff;
 }
 
 std::optional<base::Duration> ParseInterval(std::string_view text) {

@@ -19,6 +19,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "env/environment.h"
+#include "env/files.h"
 #include "tables/delta/checkpoint_writer.h"
 #include "tables/delta/log_state.h"
 
@@ -62,6 +63,10 @@ base::Result<uint64_t> WriteChecksumFile(env::Environment& environment, const st
 // nothing is removed when it is damaged. Oldest first. Returns how many files went.
 base::Result<size_t> CleanUpLog(env::Environment& environment, const std::string& folder,
                                 const LogState& state, const UpkeepOptions& options);
+
+// Whether a file was last written at `cutoff` or before. One of 1970 was not: its file system keeps
+// no times, so that nobody knows.
+bool IsAsOldAs(const env::FileFacts& facts, base::Timestamp cutoff);
 
 // "interval 30 days", "interval 1 week 2 hours". Nothing for what is no such text.
 std::optional<base::Duration> ParseInterval(std::string_view text);

@@ -445,6 +445,18 @@ TEST_F(LogUpkeepTest, OldCommitsGoWhenACheckpointStandsForThem) {
   EXPECT_TRUE(Has(10, ".json"));
 }
 
+TEST_F(LogUpkeepTest, CommitsWithoutATimeStay) {
+  Append(10);
+  ASSERT_TRUE(Checkpoint(10));
+  for (int64_t version = 0; version <= 10; ++version)
+    ASSERT_TRUE(files().SetModifiedAt(kLog + "/" + VersionedName(version, ".json"), {0}));
+  machine_.StepWall(hours(24 * 40));
+  Append(1);
+  Read();
+  EXPECT_EQ(*CleanUpLog(machine_, kTable, state_, options_), 0U);
+  EXPECT_TRUE(Has(0, ".json"));
+}
+
 TEST_F(LogUpkeepTest, TheTableMaySayHowLongCommitsAreKept) {
   Append(10);
   ASSERT_TRUE(Checkpoint(10));

@@ -155,7 +155,7 @@ class Survey {
       bytes[*version] += facts->bytes;
       if (name != VersionedName(*version, ".json")) continue;  // a checkpoint, a compaction ...
       if (*version == listing.commits.back()) log.newest_at = facts->modified_at;
-      if (facts->modified_at <= cutoff) expired = version;
+      if (IsAsOldAs(*facts, cutoff)) expired = version;
       if (*version <= log.checkpoint.value_or(-1)) continue;
       ++log.since_checkpoint;
       log.since_checkpoint_bytes += facts->bytes;
@@ -210,7 +210,7 @@ class Survey {
           LookAtFolder(path, own, depth + 1).has_value())
         continue;
       const auto facts = files().Facts(folder_ + "/" + path);
-      if (!facts || !name.ends_with(".parquet") || facts->modified_at > old) continue;
+      if (!facts || !name.ends_with(".parquet") || !IsAsOldAs(*facts, old)) continue;
       const auto removed = counting_.removed.find(path);
       if (removed != counting_.removed.end() && removed->second > old.us / 1000) continue;
       ++survey_.files.unreferenced;

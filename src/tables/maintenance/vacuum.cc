@@ -85,7 +85,7 @@ Result<void> ReadForgotten(env::Files& files, const std::string& folder,
     pass.Wait();
     const auto facts =
         files.Facts(folder + "/_delta_log/" + delta::VersionedName(version, ".json"));
-    if (facts && facts->modified_at <= cutoff) return {};
+    if (facts && delta::IsAsOldAs(*facts, cutoff)) return {};
     const auto commit = delta::ReadCommit(files, folder, version);
     if (!commit && commit.error().code() != ErrorCode::kNotFound) return Fail(commit.error());
     if (!facts || !commit)
@@ -129,7 +129,7 @@ Result<VacuumReport> VacuumTable(env::Environment& environment, const std::strin
     if (!data || named.IsLive(name)) continue;
     const auto facts = files.Facts(folder + "/" + name);
     if (!facts) continue;  // a folder, or gone meanwhile
-    const bool young = is_planned(name) || facts->modified_at > cutoff;
+    const bool young = is_planned(name) || !delta::IsAsOldAs(*facts, cutoff);
     if (!young && !all_told) {
       HR_TRY_VOID(ReadForgotten(files, folder, state, cutoff, named, pass));
       all_told = true;

@@ -42,6 +42,25 @@ TEST(Vacuum, AFileOfAPlanThatIsYoungerThanTheQuestionStays) {
   EXPECT_TRUE(*machine.files().Exists("t/planned.parquet"));
 }
 
+TEST(Vacuum, AFileWithoutATimeStays) {
+  env::simulated::SimulatedEnvironment machine(1);
+  const auto schema = std::make_shared<const columns::Schema>(
+      std::vector<columns::Field>{{.id = 1, .name = "a", .type = columns::Type::kInt64}});
+  ASSERT_TRUE(delta::DeltaTable::OpenForAppend(machine, "t", "t", schema));
+  for (const char* name : {"t/old.parquet", "t/of-1970.parquet"})
+    ASSERT_TRUE(env::PutIfAbsent(machine.files(), name, std::vector<uint8_t>(10)));
+  ASSERT_TRUE(machine.files().SetModifiedAt("t/of-1970.parquet", {0}));
+  machine.RunFor(minutes(1));
+  env::BackgroundPass pass(machine, env::WorkClass::kMaintenance, "vacuum", minutes(10));
+  const auto report = VacuumTable(
+      machine, "t", {.retain = base::Duration(0), .floor = VacuumRequest::Floor::kWaived},
+      [](std::string_view) { return false; }, machine.clock().Wall(), pass);
+  ASSERT_TRUE(report) << report.error().ToString();
+  EXPECT_EQ(report->files, 1U);
+  EXPECT_EQ(report->kept_young, 1U);
+  EXPECT_TRUE(*machine.files().Exists("t/of-1970.parquet"));
+}
+
 // Another writer names it in another way than the folder does.
 TEST(Vacuum, ALiveFileStaysWhateverItsName) {
   env::simulated::SimulatedEnvironment machine(1);

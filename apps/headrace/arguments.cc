@@ -90,6 +90,7 @@ struct Arguments::Impl {
   GetOptions get;
   EventsOptions events;
   DeadLettersOptions dead_letters;
+  ReplayOptions replay;
   StatusOptions status;
   DiffOptions diff;
   ApplyOptions apply;
@@ -309,7 +310,20 @@ void Arguments::Impl::AddLooks() {
       .add_option("--after", dead_letters.after,
                   "Those behind this position: an epoch, or what the command before said")
       ->type_name("EPOCH[.N]");
+  letters.add_flag("--open", dead_letters.open, "Only those that have not come in since");
   AddCalled(letters, "--http", "The engine's HTTP address", dead_letters.http);
+
+  CLI::App& again = Add("replay",
+                        "Send refused rows again, once the contract or the pipeline file is "
+                        "mended: each comes in at most once",
+                        [this](CommandContext& context) { return RunReplay(replay, context); });
+  again.add_option("STREAM", replay.stream, "The stream whose rows they are")->required();
+  again.add_option("--rule", replay.rule, "Only those that were refused for this rule")
+      ->type_name("RULE");
+  again.add_option("--after", replay.after, "Those behind this position of `headrace deadletters`")
+      ->type_name("EPOCH[.N]");
+  again.add_flag("--dry-run", replay.dry_run, "Say what would come in, and let nothing in");
+  AddCalled(again, "--http", "The engine's HTTP address", replay.http);
 
   CLI::App& look = Add("status", "Whether a running engine is well, and all that it says of itself",
                        [this](CommandContext& context) { return RunStatus(status, context); });

@@ -129,9 +129,19 @@ struct DeadLettersOptions {
   std::string stream;  // empty: all
   uint64_t limit = 20;
   std::string after;  // EPOCH or EPOCH.N; empty: from the oldest
+  bool open = false;  // only those that have not come in since
   Address http{.port = kDefaultHttpPort};
 };
 int RunDeadLetters(const DeadLettersOptions& options, CommandContext& context);
+
+struct ReplayOptions {
+  std::string stream;
+  std::string rule;   // empty: whatever they were refused for
+  std::string after;  // as of DeadLettersOptions
+  bool dry_run = false;
+  Address http{.port = kDefaultHttpPort};
+};
+int RunReplay(const ReplayOptions& options, CommandContext& context);
 
 struct StatusOptions {
   Address http{.port = kDefaultHttpPort};

@@ -22,11 +22,14 @@ struct Page {
   std::string next;  // empty: nothing is left
 };
 
+enum class Which : uint8_t { kAll, kOpen };
+
 base::Result<Page> Ask(HttpCalls& calls, const std::string& stream, const std::string& after,
-                       uint64_t limit) {
+                       uint64_t limit, Which which) {
   std::string target = fmt::format("/deadletters?limit={}", std::min(limit, kAskedMax));
   if (!stream.empty()) target += "&stream=" + PercentEncode(stream);
   if (!after.empty()) target += "&after=" + PercentEncode(after);
+  if (which == Which::kOpen) target += "&open=true";
   HR_TRY(const protocols::HttpResponse answer, calls.GetWhole(target));
   Page page{.letters = json::parse(answer.body, nullptr, /*allow_exceptions=*/false), .next = {}};
   if (!page.letters.is_array())
@@ -46,6 +49,8 @@ void PrintLetter(const CommandContext& context, const json& letter) {
              field.empty() ? "" : field + " ", letter.value("rule", ""), letter.value("reason", ""),
              payload.is_string() ? payload.get<std::string>() : base::JsonText(payload),
              IsMasked(letter) ? "   (masked)" : "");
+  if (letter.value("replayed", false))
+    fmt::print(context.out, "  came in when it was sent again\n");
 }
 
 }  // namespace
@@ -57,7 +62,8 @@ int RunDeadLetters(const DeadLettersOptions& options, CommandContext& context) {
   uint64_t masked = 0;
   std::string after = options.after;
   do {
-    auto page = Ask(calls, options.stream, after, options.limit - shown);
+    auto page = Ask(calls, options.stream, after, options.limit - shown,
+                    options.open ? Which::kOpen : Which::kAll);
     if (!page) return ReportError(context, page.error());
     shown += page->letters.size();
     after = page->next;
@@ -71,9 +77,10 @@ int RunDeadLetters(const DeadLettersOptions& options, CommandContext& context) {
     }
   } while (shown < options.limit && !after.empty());
   const std::string more =
-      after.empty() ? ""
-                    : fmt::format("more: headrace deadletters {}{}--after {}", options.stream,
-                                  options.stream.empty() ? "" : " ", after);
+      after.empty()
+          ? ""
+          : fmt::format("more: headrace deadletters {}{}{}--after {}", options.stream,
+                        options.stream.empty() ? "" : " ", options.open ? "--open " : "", after);
   const std::string hidden =
       masked == 0 ? ""
                   : fmt::format(

@@ -161,6 +161,7 @@ std::string_view NameOf(log::ControlEntry::Kind kind) {
     case log::ControlEntry::Kind::kHeartbeat: return "heartbeat";
     case log::ControlEntry::Kind::kRewritePlan: return "rewrite_plan";
     case log::ControlEntry::Kind::kSourcePosition: return "source_position";
+    case log::ControlEntry::Kind::kReplay: return "replay";
   }
   return "";
 }

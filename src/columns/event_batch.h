@@ -32,6 +32,24 @@ struct BatchSource {
   std::optional<std::string> idempotency_key;  // instead of (producer, sequence)
 };
 
+// A row that an epoch refused: its number among all of that epoch, of whatever stream, from 0. For
+// good.
+struct DeadLetterId {
+  base::EpochId epoch;
+  uint32_t number = 0;
+  auto operator<=>(const DeadLetterId&) const = default;
+};
+
+// Refused rows that are sent again. One that is refused once more stays the dead letter that it is.
+struct Replay {
+  struct Letter {
+    DeadLetterId id;
+    uint64_t ordinal = 0;  // one more than the letter's before it in the log, if that is here, too
+  };
+  std::vector<Letter> letters;  // one a row, ascending; empty: the rows are new
+  enum class LateRows : uint8_t { kComeIn, kStay } late_rows = LateRows::kComeIn;
+};
+
 enum class Atomicity : uint8_t { kGoodRowsIn, kAllOrNone };
 
 // Movable, built once, then read-only.
@@ -44,6 +62,7 @@ struct EventBatch {
   Atomicity atomicity = Atomicity::kGoodRowsIn;
   std::string origin = {};  // where the rows stood, for the reasons of refused ones; may be empty
   JsonColumns json_columns = nullptr;  // of `rows`, for the payloads of those that are refused yet
+  Replay replay = {};                  // then `rejected` is empty, and there is no source
   size_t request_rows() const { return rows.rows() + rejected.size(); }
 };
 

@@ -49,6 +49,9 @@ Admission::Admission(const LogOptions& options) : gate_(options.clock), answers_
 std::vector<Verdict> Admission::Judge(const EventBatch& batch, const StreamTiming& timing,
                                       const ClockReading& now) {
   if (batch.rows.rows() == 0) return {};
+  if (!batch.replay.letters.empty())
+    return gate_.JudgeReplay(batch.stream, timing, batch.rows.column(timing.event_time_field),
+                             batch.replay.late_rows, now);
   return gate_.Judge(batch.stream, timing, batch.rows.column(timing.event_time_field), now);
 }
 
@@ -70,6 +73,11 @@ void Admission::Refuse(EventBatch& batch, const std::vector<Verdict>& verdicts,
                               columns::RowAsJson(batch.rows, row, batch.json_columns)});
   }
   batch.rows = batch.rows.Take(kept);
+  if (!batch.replay.letters.empty()) {
+    std::vector<columns::Replay::Letter> left;
+    for (const uint32_t row : kept) left.push_back(batch.replay.letters[row]);
+    batch.replay.letters = std::move(left);
+  }
   std::stable_sort(batch.rejected.begin(), batch.rejected.end(),
                    [](const RejectedRow& a, const RejectedRow& b) { return a.row < b.row; });
 }
@@ -85,6 +93,7 @@ bool Admission::WouldFollow(const EventBatch& batch, const StreamTiming& timing,
 
 Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, Place place,
                           base::EpochId durable, const ClockReading& now) {
+  const bool is_replay = !batch.replay.letters.empty();
   const bool all_or_none = batch.atomicity == Atomicity::kAllOrNone;
   const bool spoilt = all_or_none && !batch.rejected.empty();
   if (!spoilt) {
@@ -108,6 +117,7 @@ Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, Place p
     answer.first_time = {batch.rows.column(timing.event_time_field).Int64s()[0]};
   }
   answers_.Put(batch.stream, batch.source, answer, durable);
+  if (is_replay) batch.rejected.clear();
   return {std::move(batch.rows), std::move(batch.rejected), std::move(answer)};
 }
 

@@ -15,7 +15,8 @@
 
 namespace headrace::log {
 
-// What goes into the epoch for a batch that is no repeat.
+// What goes into the epoch for a batch that is no repeat. Of a replay nothing is refused anew: its
+// answer alone tells of the rows that stay dead letters.
 struct Admitted {
   columns::ColumnBatch rows;                   // may have none
   std::vector<columns::RejectedRow> rejected;  // by the contract and by time, ascending row number
@@ -41,7 +42,7 @@ class Admission {
     uint32_t first_row = kRowUnknown;
   };
   // Decides and remembers. FindRepeat said that the batch is none. Takes the batch's rows and
-  // rejects.
+  // rejects; of its replay the letters that came in are left.
   Admitted Admit(columns::EventBatch& batch, const StreamTiming& timing, Place place,
                  base::EpochId durable, const ClockReading& now);
   // The epoch of the decisions since the last call is sealed.

@@ -48,6 +48,7 @@ struct ControlEntry {
     kHeartbeat = 4,    // name: stream; payload empty: the source is alive and had nothing
     kRewritePlan = 5,  // name: table; payload: tables' own bytes
     kSourcePosition = 7,
+    kReplay = 8,  // name: stream; payload: EncodeReplay: dead letters that are rows of this epoch
   };
   Kind kind;
   std::string name;

@@ -86,7 +86,8 @@ Result<ControlEntry> DecodeControl(ByteReader& in) {
   HR_TRY(const uint8_t kind, in.U8());
   if ((kind < static_cast<uint8_t>(ControlEntry::Kind::kDefinition) ||
        kind > static_cast<uint8_t>(ControlEntry::Kind::kRewritePlan)) &&
-      kind != static_cast<uint8_t>(ControlEntry::Kind::kSourcePosition))
+      kind != static_cast<uint8_t>(ControlEntry::Kind::kSourcePosition) &&
+      kind != static_cast<uint8_t>(ControlEntry::Kind::kReplay))
     return Corrupt(fmt::format("no control entry has kind {}", kind));
   HR_TRY(const std::string_view name, in.Text());
   HR_TRY(const uint32_t size, in.U32());

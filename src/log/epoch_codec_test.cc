@@ -51,6 +51,7 @@ Epoch RandomEpoch(std::mt19937_64& random, Catalogue& catalogue) {
     epoch.outcomes.push_back(std::move(outcome));
   }
   epoch.controls.push_back({ControlEntry::Kind::kDefinition, RandomText(random), {1, 2, 3}});
+  epoch.controls.push_back({ControlEntry::Kind::kReplay, RandomText(random), {4, 5}});
   return epoch;
 }
 

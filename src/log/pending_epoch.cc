@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "log/replay_entry.h"
+
 namespace headrace::log {
 namespace {
 
@@ -31,7 +33,8 @@ bool HasSource(const columns::BatchSource& source) {
 }  // namespace
 
 uint64_t BytesOf(const columns::EventBatch& batch) {
-  return BytesOf(batch.rows, batch.rejected) + BytesOf(batch.source);
+  return BytesOf(batch.rows, batch.rejected) + BytesOf(batch.source) +
+         ReplayBytesMax(batch.replay.letters.size());
 }
 
 uint32_t PendingEpoch::RowsOf(base::StreamId stream) const {

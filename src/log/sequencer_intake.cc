@@ -10,6 +10,7 @@
 #include "log/epoch_codec.h"
 #include "log/log_sequencer.h"
 #include "log/record.h"
+#include "log/replay_entry.h"
 
 namespace headrace::log {
 
@@ -216,6 +217,8 @@ void LogSequencer::AdmitBatch(Submission submission, const Stream& stream) {
       admission_.Admit(submission.batch, stream.timing,
                        {pending_.id(), pending_.RowsOf(submission.batch.stream)}, durable_, now);
   lock.unlock();
+  if (const auto& letters = submission.batch.replay.letters; !letters.empty())
+    pending_.Add(EncodeReplay(stream.entry.name, letters), nullptr);
   pending_.Add(std::move(admitted), std::move(submission));
 }
 

@@ -99,6 +99,33 @@ std::vector<Verdict> TimeGate::Judge(base::StreamId stream, const StreamTiming& 
   return verdicts;
 }
 
+std::vector<Verdict> TimeGate::JudgeReplay(base::StreamId stream, const StreamTiming& timing,
+                                           const Column& times, columns::Replay::LateRows late,
+                                           const ClockReading& now) {
+  Timestamp& newest = NewestOf(stream);
+  std::vector<Verdict> verdicts(times.length());
+  for (size_t row = 0; row < times.length(); ++row) {
+    verdicts[row] = JudgeAgain(times, row, newest, timing, now);
+    if (verdicts[row] == Verdict::kLate && late == columns::Replay::LateRows::kComeIn)
+      verdicts[row] = Verdict::kAccept;
+    if (verdicts[row] != Verdict::kAccept) continue;
+    newest = std::max(newest, TimeAt(times, row));
+    newest_ = std::max(newest_, newest);
+  }
+  return verdicts;
+}
+
+Verdict TimeGate::JudgeAgain(const Column& times, size_t row, Timestamp newest,
+                             const StreamTiming& timing, const ClockReading& now) const {
+  if (times.IsNull(row)) return Verdict::kNoTime;
+  const Timestamp at = TimeAt(times, row);
+  const bool is_ahead = mode_ == ClockMode::kWall ? at > now.log + timing.max_ahead
+                                                  : at > now.wall || newest_ == Timestamp::Min() ||
+                                                        at > newest_ + timing.max_ahead;
+  if (is_ahead) return Verdict::kAhead;
+  return at < newest - timing.late ? Verdict::kLate : Verdict::kAccept;
+}
+
 void TimeGate::TakeBack(const TimeGate& before) {
   newest_ = before.newest_;
   newest_by_stream_ = before.newest_by_stream_;
@@ -157,8 +184,8 @@ std::string TimeGate::Reason(Verdict verdict, Timestamp at, base::StreamId strea
   if (verdict == Verdict::kNoTime) return "the row has no event time: send one";
   if (verdict == Verdict::kLate)
     return fmt::format(
-        "{} is more than {} behind {}, the newest event time of the stream: raise `late`, then "
-        "replay the row from the dead letters",
+        "{} is more than {} behind {}, the newest event time of the stream: raise `late`, or let "
+        "it in with `headrace replay`",
         time, base::FormatDuration(timing.late), shown(newest(stream)));
   if (mode_ == ClockMode::kWall)
     return fmt::format("{} is more than {} ahead of the log clock, {}: mend the sender's clock",

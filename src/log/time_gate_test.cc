@@ -34,6 +34,34 @@ TEST(TimeGate, LateIsMeasuredAgainstTheNewestSoFar) {
   EXPECT_EQ(Judge(gate, {1040, 1039}), "al");
 }
 
+// The same letters, of rows that were refused before.
+std::string JudgeReplay(TimeGate& gate, const std::vector<int64_t>& seconds,
+                        columns::Replay::LateRows late = columns::Replay::LateRows::kComeIn) {
+  std::vector<TestRow> rows;
+  for (const int64_t s : seconds) rows.push_back({s, 0});
+  std::string letters;
+  for (const Verdict verdict :
+       gate.JudgeReplay(kStream, TestTiming(), RowsOf(rows).column(0), late, kNow))
+    letters += verdict == Verdict::kAccept ? 'a' : verdict == Verdict::kLate ? 'l' : 'h';
+  return letters;
+}
+
+TEST(TimeGate, OfAReplayLateRowsComeIn) {
+  TimeGate gate(ClockMode::kEvents);
+  ASSERT_EQ(Judge(gate, {1000}), "a");
+  EXPECT_EQ(JudgeReplay(gate, {1, 1100, 2}), "aaa");
+  EXPECT_EQ(gate.newest().us, 1100 * 1'000'000);
+  EXPECT_EQ(JudgeReplay(gate, {1, 1100, 2}, columns::Replay::LateRows::kStay), "lal");
+}
+
+TEST(TimeGate, WhatIsSentAgainConfirmsNoJump) {
+  TimeGate gate(ClockMode::kEvents);
+  ASSERT_EQ(JudgeReplay(gate, {1000}), "h") << "the clock begins with a row that is new";
+  ASSERT_EQ(Judge(gate, {1000}), "a");
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(JudgeReplay(gate, {900 * kDay, 900 * kDay + 1}), "hh");
+  EXPECT_EQ(Judge(gate, {900 * kDay}), "h") << "none of them counts";
+}
+
 TEST(TimeGate, UnderTheWallAheadOfTheLogClockIsRefused) {
   TimeGate gate(ClockMode::kWall);
   const int64_t limit = 1'000 + kDay;

@@ -21,6 +21,7 @@
 #include "wiring/answer_clock.h"
 #include "wiring/answer_file.h"
 #include "wiring/applier.h"
+#include "wiring/dead_letter_replay.h"
 #include "wiring/dead_letters.h"
 #include "wiring/definition_changes.h"
 #include "wiring/end_to_end.h"
@@ -146,6 +147,11 @@ class RunningCore final : public Core {
         *reader_, [this](base::StreamId id) { return Described(id); }, query);
   }
 
+  void ReplayDeadLetters(ReplayRequest request, ReplayDone done) override {
+    derived_.dead_letters->ForgetBefore(sequencer_->status().refused_from);
+    replay_->Begin(std::move(request), std::move(done));
+  }
+
   Result<void> CorruptForDemonstration(const std::string& view,
                                        const columns::KeyBytes& key) override {
     const auto index = definition()->ViewNamed(view);
@@ -187,6 +193,7 @@ class RunningCore final : public Core {
     if (std::exchange(stopped_, true)) return;
     environment_.CrashPoint("stop.begin");
     sources_->Close();
+    replay_->Close();
     held_.Close();
     scans_->Close();
     changes_->Close();
@@ -269,6 +276,15 @@ class RunningCore final : public Core {
                                    .retention = *retention_,
                                    .snapshotter = *snapshotter_},
         derived_.logged);
+    replay_ = std::make_unique<DeadLetterReplay>(DeadLetterReplay::Parts{
+        .environment = environment_,
+        .budget = budget_,
+        .letters = *derived_.dead_letters,
+        .reader = *reader_,
+        .definition = [this] { return definition(); },
+        .stream_id = [this](const std::string& name) { return StreamNamed(name); },
+        .submit = [this](columns::EventBatch batch,
+                         log::AckCallback done) { Submit(std::move(batch), std::move(done)); }});
   }
 
   void OpenSources() {
@@ -294,6 +310,7 @@ class RunningCore final : public Core {
   // They call the sequencer.
   void CloseBackground() {
     if (sources_) sources_->Close();
+    if (replay_) replay_->Close();
     if (scans_) scans_->Close();
     if (changes_) changes_->Close();
     if (snapshotter_) snapshotter_->Close();
@@ -490,7 +507,8 @@ class RunningCore final : public Core {
 
   // Step 3, on the sequencer's executor.
   void OnDurable(log::EpochRef epoch) {
-    derived_.dead_letters->Note(*epoch);
+    if (const auto noted = derived_.dead_letters->Note(*epoch); !noted)
+      base::LogError("wiring.replay_not_read", {{"error", noted.error().ToString()}});
     if (const auto noted = derived_.sources->Note(*epoch); !noted)
       base::LogError("wiring.position_not_read", {{"error", noted.error().ToString()}});
     changes_->NoteDurable(*epoch);
@@ -565,6 +583,7 @@ class RunningCore final : public Core {
   std::unique_ptr<Lookback> lookback_;
   std::unique_ptr<DefinitionChanges> changes_;
   std::unique_ptr<TableSources> sources_;
+  std::unique_ptr<DeadLetterReplay> replay_;
   // Last, as they call everything above; the destructor says how they end.
   std::unique_ptr<log::Sequencer> sequencer_;
   std::unique_ptr<Applier> applier_;

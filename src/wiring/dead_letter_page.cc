@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "columns/value.h"
+
 namespace headrace::wiring {
 namespace {
 
@@ -32,6 +34,30 @@ base::Result<LetterPosition> LetterPosition::Parse(std::string_view text) {
 std::string LetterPosition::ToString() const {
   return letters == kWhole ? fmt::format("{}", epoch.value)
                            : fmt::format("{}.{}", epoch.value, letters);
+}
+
+std::string ReplayReport::ToJson() const {
+  std::string out = "{\"stream\":";
+  columns::AppendJsonString(out, stream);
+  fmt::format_to(std::back_inserter(out),
+                 ",\"dry_run\":{},\"replayed\":{},\"kept\":{},\"replayed_before\":{},\"epoch\":",
+                 run == ReplayRequest::Run::kDry, replayed, kept, replayed_before);
+  out += epoch.value == 0 ? "null" : fmt::format("{}", epoch.value);
+  out += ",\"listed\":[";
+  for (const Kept& letter : listed) {
+    if (out.back() != '[') out += ",\n ";
+    fmt::format_to(std::back_inserter(out),
+                   "{{\"epoch\":{},\"row\":{},\"field\":", letter.epoch.value, letter.row);
+    columns::AppendJsonString(out, letter.field);
+    out += ",\"rule\":";
+    columns::AppendJsonString(out, letter.rule);
+    out += ",\"reason\":";
+    columns::AppendJsonString(out, letter.reason);
+    out += '}';
+  }
+  out += "],\"next\":";
+  out += next ? fmt::format("\"{}\"", next->ToString()) : "null";
+  return out + "}\n";
 }
 
 }  // namespace headrace::wiring

@@ -21,10 +21,11 @@ std::string Masked(const DeadLetters::Stream& stream, const std::string& payload
   return stream.contract == nullptr ? kMask : stream.contract->MaskPayload(payload);
 }
 
-void AppendLetter(std::string& out, base::EpochId epoch, const DeadLetters::Stream& stream,
-                  const columns::RejectedRow& row, Payloads payloads) {
+void AppendLetter(std::string& out, const DeadLetters::Letter& letter,
+                  const DeadLetters::Stream& stream, Payloads payloads) {
+  const columns::RejectedRow& row = letter.row;
   if (out.size() > 1) out += ",\n ";
-  fmt::format_to(std::back_inserter(out), "{{\"epoch\":{},\"stream\":", epoch.value);
+  fmt::format_to(std::back_inserter(out), "{{\"epoch\":{},\"stream\":", letter.id.epoch.value);
   columns::AppendJsonString(out, stream.name);
   fmt::format_to(std::back_inserter(out), ",\"row\":{},\"field\":", row.row);
   columns::AppendJsonString(out, row.field);
@@ -38,6 +39,7 @@ void AppendLetter(std::string& out, base::EpochId epoch, const DeadLetters::Stre
   columns::AppendJsonString(out, shown);
   // A mask writes JSON anew: other blanks alone hide nothing.
   if (shown != row.payload && shown.find(kMask) != std::string::npos) out += ",\"masked\":true";
+  if (letter.is_replayed) out += ",\"replayed\":true";
   out += '}';
 }
 
@@ -61,15 +63,47 @@ void DeadLetters::Add(base::EpochId epoch, uint64_t& gap_max, std::vector<Range>
   }
 }
 
-void DeadLetters::Note(const log::Epoch& epoch) {
+base::Result<void> DeadLetters::Note(const log::Epoch& epoch) {
   const std::lock_guard lock(mutex_);
-  if (epoch.id <= noted_.through) return;
+  if (epoch.id <= noted_.through) return {};
   noted_.through = epoch.id;
-  if (epoch.rejects.empty()) return;
+  for (const log::ControlEntry& entry : epoch.controls) {
+    if (entry.kind != log::ControlEntry::Kind::kReplay) continue;
+    HR_TRY(const log::ReplayedLetters replayed, log::DecodeReplay(entry));
+    for (const log::LetterRange& range : replayed.ranges) AddReplayed(range, noted_.replayed);
+    noted_.replayed_rows[entry.name] += replayed.letters;
+  }
+  if (epoch.rejects.empty()) return {};
   Add(epoch.id, gap_max_, noted_.ranges);
   for (const log::StreamRejects& rejects : epoch.rejects)
     for (const columns::RejectedRow& row : rejects.rows)
       ++noted_.counts[rejects.stream.value][row.rule];
+  return {};
+}
+
+// Neighbours of one epoch become one range, as do those that overlap.
+void DeadLetters::AddReplayed(log::LetterRange range, decltype(Noted::replayed)& replayed) {
+  const auto touches = [](const columns::DeadLetterId& last, const columns::DeadLetterId& first) {
+    return first <= last || (first.epoch == last.epoch && first.number == last.number + 1);
+  };
+  auto next = replayed.upper_bound(range.first);
+  if (next != replayed.begin()) {
+    const auto before = std::prev(next);
+    if (touches(before->second, range.first)) {
+      range = {before->first, std::max(before->second, range.last)};
+      replayed.erase(before);
+    }
+  }
+  while (next != replayed.end() && touches(range.last, next->first)) {
+    range.last = std::max(range.last, next->second);
+    next = replayed.erase(next);
+  }
+  replayed[range.first] = range.last;
+}
+
+bool DeadLetters::IsIn(const decltype(Noted::replayed)& replayed, const columns::DeadLetterId& id) {
+  const auto next = replayed.upper_bound(id);
+  return next != replayed.begin() && id <= std::prev(next)->second;
 }
 
 void DeadLetters::ForgetBefore(base::EpochId from) {
@@ -78,11 +112,23 @@ void DeadLetters::ForgetBefore(base::EpochId from) {
   const auto kept = std::ranges::lower_bound(ranges, from, {}, &Range::last);
   ranges.erase(ranges.begin(), kept);
   if (!ranges.empty()) ranges.front().first = std::max(ranges.front().first, from);
+  while (!noted_.replayed.empty() && noted_.replayed.begin()->second.epoch < from)
+    noted_.replayed.erase(noted_.replayed.begin());
 }
 
 size_t DeadLetters::ranges() const {
   const std::lock_guard lock(mutex_);
   return noted_.ranges.size();
+}
+
+size_t DeadLetters::replayed_ranges() const {
+  const std::lock_guard lock(mutex_);
+  return noted_.replayed.size();
+}
+
+std::map<std::string, uint64_t> DeadLetters::replayed() const {
+  const std::lock_guard lock(mutex_);
+  return noted_.replayed_rows;
 }
 
 base::EpochId DeadLetters::Encode(std::vector<uint8_t>& bytes) const {
@@ -108,6 +154,17 @@ base::EpochId DeadLetters::Encode(std::vector<uint8_t>& bytes) const {
       out.Text(rule);
       out.U64(rows);
     }
+  out.U32(static_cast<uint32_t>(noted.replayed.size()));
+  for (const auto& [first, last] : noted.replayed)
+    for (const columns::DeadLetterId& id : {first, last}) {
+      out.U64(id.epoch.value);
+      out.U32(id.number);
+    }
+  out.U32(static_cast<uint32_t>(noted.replayed_rows.size()));
+  for (const auto& [stream, rows] : noted.replayed_rows) {
+    out.Text(stream);
+    out.U64(rows);
+  }
   return noted.through;
 }
 
@@ -143,6 +200,29 @@ base::Result<void> DeadLetters::Decode(std::span<const uint8_t> bytes) {
     HR_TRY(const std::string_view rule, in.Text());
     HR_TRY(noted_.counts[stream][std::string(rule)], in.U64());
   }
+  return in.remaining() == 0 ? base::Result<void>() : DecodeReplayed(in);
+}
+
+base::Result<void> DeadLetters::DecodeReplayed(columns::ByteReader& in) {
+  const auto read = [&in](columns::DeadLetterId& id) -> base::Result<void> {
+    HR_TRY(id.epoch.value, in.U64());
+    HR_TRY(id.number, in.U32());
+    return {};
+  };
+  HR_TRY(const uint32_t ranges, in.U32());
+  for (uint32_t i = 0; i < ranges; ++i) {
+    log::LetterRange range;
+    HR_TRY_VOID(read(range.first));
+    HR_TRY_VOID(read(range.last));
+    if (range.last < range.first)
+      return base::Fail(base::ErrorCode::kCorruption, "replayed dead letters out of their order");
+    AddReplayed(range, noted_.replayed);
+  }
+  HR_TRY(const uint32_t streams, in.U32());
+  for (uint32_t i = 0; i < streams; ++i) {
+    HR_TRY(const std::string_view stream, in.Text());
+    HR_TRY(noted_.replayed_rows[std::string(stream)], in.U64());
+  }
   return {};
 }
 
@@ -151,53 +231,73 @@ std::map<uint32_t, DeadLetters::RuleCounts> DeadLetters::counts() const {
   return noted_.counts;
 }
 
-base::Result<DeadLetterPage> DeadLetters::Page(
-    log::LogReader& reader, const std::function<Stream(base::StreamId)>& describe,
-    const DeadLetterQuery& query) const {
-  const LetterPosition after = query.after;
+base::Result<void> DeadLetters::Visit(log::LogReader& reader, LetterPosition after,
+                                      const std::function<bool(const Letter&)>& visit) const {
   constexpr LetterPosition kBehindAll{{UINT64_MAX}};
-  if (after == kBehindAll) return DeadLetterPage{.json = "[]", .next = std::nullopt};
+  if (after == kBehindAll) return {};
   const base::EpochId from =
       after.letters == LetterPosition::kWhole ? after.epoch.Next() : after.epoch;
   std::vector<Range> ranges;
+  decltype(Noted::replayed) replayed;
   {
     const std::lock_guard lock(mutex_);
     ranges.assign(std::ranges::lower_bound(noted_.ranges, from, {}, &Range::last),
                   noted_.ranges.end());
+    replayed = noted_.replayed;
   }
   if (!ranges.empty()) ranges.front().first = std::max(ranges.front().first, from);
-  DeadLetterPage page{.json = "[", .next = std::nullopt};
-  LetterPosition last = after;  // of the page
-  uint64_t count = 0;
-  const auto visit = [&](const log::EpochRef& epoch) -> base::Result<void> {
-    uint64_t passed = 0;  // of this epoch
+  uint64_t visited = 0;
+  bool goes_on = true;
+  const auto visit_epoch = [&](const log::EpochRef& epoch) -> base::Result<void> {
+    uint32_t number = 0;  // of this epoch
     for (const log::StreamRejects& rejects : epoch->rejects) {
-      const Stream of = describe(rejects.stream);
-      const bool asked = query.stream.empty() || of.name == query.stream;
       for (const columns::RejectedRow& row : rejects.rows) {
-        ++passed;
-        if (page.next || !asked || (epoch->id == after.epoch && passed <= after.letters)) continue;
-        if (count >= query.limit || page.json.size() >= kBytesMax) {
-          page.next = last;  // one is left
-          continue;
-        }
-        ++count;
-        AppendLetter(page.json, epoch->id, of, row, query.payloads);
-        last = {epoch->id, passed};
+        const columns::DeadLetterId id{epoch->id, number++};
+        if (!goes_on || (epoch->id == after.epoch && number <= after.letters)) continue;
+        goes_on = visit(Letter{.id = id,
+                               .ordinal = ++visited,
+                               .stream = rejects.stream,
+                               .row = row,
+                               .is_replayed = IsIn(replayed, id),
+                               .behind = {epoch->id, number}});
       }
     }
     return {};
   };
   uint64_t epochs = kEpochsPerScan;
-  for (size_t i = 0; i < ranges.size() && !page.next;) {
+  for (size_t i = 0; i < ranges.size() && goes_on;) {
     Range& range = ranges[i];
     const base::EpochId end = std::min(range.last, {range.first.value + epochs - 1});
-    const uint64_t before = count;
-    HR_TRY_VOID(reader.ScanRefused(range.first, end, visit));
-    epochs = count > before ? kEpochsPerScan : std::min(2 * epochs, kEpochsPerScanMax);
+    const uint64_t before = visited;
+    HR_TRY_VOID(reader.ScanRefused(range.first, end, visit_epoch));
+    epochs = visited > before ? kEpochsPerScan : std::min(2 * epochs, kEpochsPerScanMax);
     range.first = end.Next();
     if (end == range.last) ++i;
   }
+  return {};
+}
+
+base::Result<DeadLetterPage> DeadLetters::Page(
+    log::LogReader& reader, const std::function<Stream(base::StreamId)>& describe,
+    const DeadLetterQuery& query) const {
+  DeadLetterPage page{.json = "[", .next = std::nullopt};
+  LetterPosition last = query.after;  // of the page
+  uint64_t count = 0;
+  std::map<base::StreamId, Stream> streams;
+  HR_TRY_VOID(Visit(reader, query.after, [&](const Letter& letter) {
+    const auto [of, is_new] = streams.try_emplace(letter.stream);
+    if (is_new) of->second = describe(letter.stream);
+    if (!query.stream.empty() && of->second.name != query.stream) return true;
+    if (query.which == DeadLetterQuery::Which::kOpen && letter.is_replayed) return true;
+    if (count >= query.limit || page.json.size() >= kBytesMax) {
+      page.next = last;  // one is left
+      return false;
+    }
+    ++count;
+    AppendLetter(page.json, letter, of->second, query.payloads);
+    last = letter.behind;
+    return true;
+  }));
   page.json += ']';
   return page;
 }

@@ -112,6 +112,8 @@ class Core {
   virtual std::string MetricsText() const = 0;
   // Refused rows, oldest first.
   virtual base::Result<DeadLetterPage> DeadLetters(const DeadLetterQuery& query) const = 0;
+  // Sends refused rows again (wiring/dead_letter_replay.h).
+  virtual void ReplayDeadLetters(ReplayRequest request, ReplayDone done) = 0;
   // Demo only: see pipeline::ViewSet::CorruptForDemonstration.
   virtual base::Result<void> CorruptForDemonstration(const std::string& view,
                                                      const columns::KeyBytes& key) = 0;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "protocols/problem.h"
+#include "protocols/target.h"
 #include "serving/http/push_verb.h"
 #include "serving/http/verbs.h"
 #include "wiring/change_plan.h"
@@ -31,6 +32,7 @@ constexpr uint64_t kDeadLettersMax = 10'000;
 // A pipeline file and its contracts; read as a document of some 20 times their bytes at most.
 constexpr uint64_t kChangeBytesMax = 4U << 20;
 constexpr uint64_t kChangeBytesOfEach = 32;
+constexpr uint64_t kNoBodyBytesMax = 4096;  // where nothing is asked for in a body
 constexpr std::string_view kNextHeader = "Headrace-Next";
 
 base::Result<uint64_t> NumberFrom(const HttpRequest& request, std::string_view name,
@@ -45,10 +47,20 @@ base::Result<uint64_t> NumberFrom(const HttpRequest& request, std::string_view n
   return value;
 }
 
+base::Result<bool> FlagFrom(const HttpRequest& request, std::string_view name) {
+  const auto text = request.Query(name);
+  const auto flag = protocols::ReadFlag(text.value_or("false"));
+  if (flag) return *flag;
+  return base::Fail(base::ErrorCode::kInvalidInput,
+                    fmt::format("{} `{}` is neither true nor false: say which", name, *text));
+}
+
 base::Result<HttpResponse> DeadLetters(const HttpRequest& request, const Core& core) {
   DeadLetterQuery query{.stream = std::string(request.Query("stream").value_or("")), .after = {}};
   HR_TRY(query.limit, NumberFrom(request, "limit", kDeadLettersDefault));
   HR_TRY(query.after, LetterPosition::Parse(request.Query("after").value_or("0")));
+  HR_TRY(const bool open, FlagFrom(request, "open"));
+  if (open) query.which = DeadLetterQuery::Which::kOpen;
   if (query.limit > kDeadLettersMax)
     return base::Fail(
         base::ErrorCode::kInvalidInput,
@@ -64,6 +76,20 @@ base::Result<HttpResponse> DeadLetters(const HttpRequest& request, const Core& c
   return response;
 }
 
+base::Result<ReplayRequest> ReplayFrom(const HttpRequest& request) {
+  ReplayRequest replay{.stream = std::string(request.Query("stream").value_or("")),
+                       .rule = std::string(request.Query("rule").value_or("")),
+                       .after = {}};
+  if (replay.stream.empty())
+    return base::Fail(base::ErrorCode::kInvalidInput,
+                      "say whose rows are to be sent again: stream=NAME");
+  HR_TRY(replay.limit, NumberFrom(request, "limit", replay.limit));
+  HR_TRY(replay.after, LetterPosition::Parse(request.Query("after").value_or("0")));
+  HR_TRY(const bool dry, FlagFrom(request, "dry_run"));
+  if (dry) replay.run = ReplayRequest::Run::kDry;
+  return replay;
+}
+
 void MountOwn(protocols::HttpRouter& router, Core& core, ingest::StreamGate& gate,
               env::Executor& events) {
   router.Add(HttpMethod::kPost, "/streams/{stream}/events",
@@ -71,6 +97,18 @@ void MountOwn(protocols::HttpRouter& router, Core& core, ingest::StreamGate& gat
                  HttpRequest request, HttpReply reply) {
                intake->Take(std::move(request), std::move(reply));
              });
+  router.Add(HttpMethod::kPost, "/deadletters/replay",
+             [&core](const HttpRequest& request, HttpReply reply) {
+               auto replay = ReplayFrom(request);
+               if (!replay) return reply.Send(protocols::ProblemResponse(replay.error()));
+               core.ReplayDeadLetters(
+                   std::move(*replay),
+                   [reply = std::move(reply)](base::Result<ReplayReport> report) mutable {
+                     reply.Send(report ? HttpResponse::Json(report->ToJson())
+                                       : protocols::ProblemResponse(report.error()));
+                   });
+             });
+  router.LimitBody(HttpMethod::kPost, "/deadletters/replay", kNoBodyBytesMax);
   // They are read out of the log, which may take long: on a thread of their own.
   router.Add(
       HttpMethod::kGet, "/deadletters",

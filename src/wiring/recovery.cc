@@ -403,7 +403,7 @@ class CoreRecovery {
       HR_TRY(const log::StreamEntry stream, log::DecodeStreamEntry(entry.name, entry.payload));
       BindStream(stream.name, stream.id, derived);
     }
-    derived.dead_letters->Note(epoch);
+    HR_TRY_VOID(derived.dead_letters->Note(epoch));
     HR_TRY_VOID(derived.sources->Note(epoch));
     return derived.publishers->NoteDurable(epoch);
   }

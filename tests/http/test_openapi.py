@@ -96,6 +96,11 @@ REQUESTS: dict[str, list[tuple[int, str, Any]]] = {
     "optimizeTable": [(404, "", {})],
     "vacuumTable": [(404, "", {})],
     "listDeadLetters": [(200, "?stream=payments&limit=10&after=0", None), (422, "?limit=x", None)],
+    "replayDeadLetters": [
+        (200, "?stream=payments&dry_run=true", None),
+        (404, "?stream=nobody", None),
+        (422, "", None),
+    ],
     "diffDefinition": [(200, "", change(CHANGED)), (422, "", change("x")), (422, "", "x")],
     "applyDefinition": [(200, "", change(PIPELINE)), (422, "", change("x"))],
     "rollbackDefinition": [(412, "", None)],

@@ -107,16 +107,16 @@ CaseEngine::~CaseEngine() {
 
 const std::map<std::string, CaseEngine::Command>& CaseEngine::Commands() {
   static const std::map<std::string, Command> commands = {
-      {"check", &CaseEngine::Check},       {"ingest", &CaseEngine::Ingest},
-      {"get", &CaseEngine::Get},           {"explain", &CaseEngine::Explain},
-      {"http", &CaseEngine::Http},         {"deadletters", &CaseEngine::DeadLetters},
-      {"table", &CaseEngine::Table},       {"train", &CaseEngine::Train},
-      {"status", &CaseEngine::Status},     {"verify", &CaseEngine::Verify},
-      {"diff", &CaseEngine::Diff},         {"apply", &CaseEngine::Apply},
-      {"rollback", &CaseEngine::Rollback}, {"serve", &CaseEngine::Serve},
-      {"snapshot", &CaseEngine::Snapshot}, {"kill", &CaseEngine::Kill},
-      {"power-cut", &CaseEngine::Kill},    {"wait", &CaseEngine::Wait},
-      {"step-wall", &CaseEngine::StepWall}};
+      {"check", &CaseEngine::Check},   {"ingest", &CaseEngine::Ingest},
+      {"get", &CaseEngine::Get},       {"explain", &CaseEngine::Explain},
+      {"http", &CaseEngine::Http},     {"deadletters", &CaseEngine::DeadLetters},
+      {"replay", &CaseEngine::Replay}, {"table", &CaseEngine::Table},
+      {"train", &CaseEngine::Train},   {"status", &CaseEngine::Status},
+      {"verify", &CaseEngine::Verify}, {"diff", &CaseEngine::Diff},
+      {"apply", &CaseEngine::Apply},   {"rollback", &CaseEngine::Rollback},
+      {"serve", &CaseEngine::Serve},   {"snapshot", &CaseEngine::Snapshot},
+      {"kill", &CaseEngine::Kill},     {"power-cut", &CaseEngine::Kill},
+      {"wait", &CaseEngine::Wait},     {"step-wall", &CaseEngine::StepWall}};
   return commands;
 }
 
@@ -326,9 +326,31 @@ Result<std::string> CaseEngine::DeadLetters(const CaseSection& section) {
     if (!text.empty()) text += '\n';
     text += fmt::format("{} {} | {}{}", row.at("stream").get<std::string>(), ShowRefused(row),
                         row.at("payload").get<std::string>(),
-                        row.contains("masked") ? " (masked)" : "");
+                        row.contains("masked")     ? " (masked)"
+                        : row.contains("replayed") ? " (replayed)"
+                                                   : "");
   }
   return text.empty() ? std::string("none") : text;
+}
+
+// [replay STREAM RULE...]: sends refused rows again.
+Result<std::string> CaseEngine::Replay(const CaseSection& section) {
+  HR_TRY_VOID(Start());
+  if (section.words.empty()) return Fail(ErrorCode::kInvalidInput, "write [replay STREAM]");
+  wiring::ReplayRequest request{.stream = section.words[0], .rule = {}, .after = {}};
+  if (section.words.size() > 1) request.rule = section.words[1];
+  std::optional<Result<wiring::ReplayReport>> told;
+  machine_->Run([&] {
+    core_->ReplayDeadLetters(std::move(request), [&](auto report) { told = std::move(report); });
+  });
+  machine_->RunUntil([&] { return told.has_value(); });
+  if (!*told) return told->error().ToString();
+  std::string text = fmt::format("replayed {}, kept {}, before {}", (*told)->replayed,
+                                 (*told)->kept, (*told)->replayed_before);
+  for (const wiring::ReplayReport::Kept& letter : (*told)->listed)
+    text +=
+        fmt::format("\nrow {}: {} {}: {}", letter.row, letter.field, letter.rule, letter.reason);
+  return text;
 }
 
 // Rows in the order of their positions, without the positions themselves.

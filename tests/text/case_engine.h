@@ -40,6 +40,7 @@ class CaseEngine {
   base::Result<std::string> Explain(const CaseSection& section);
   base::Result<std::string> Http(const CaseSection& section);
   base::Result<std::string> DeadLetters(const CaseSection& section);
+  base::Result<std::string> Replay(const CaseSection& section);
   base::Result<std::string> Table(const CaseSection& section);
   base::Result<std::string> Train(const CaseSection& section);
   base::Result<std::string> Snapshot(const CaseSection& section);

@@ -1,0 +1,174 @@
+#include "wiring/dead_letter_replay.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "wiring/lives_fixture.h"
+
+namespace headrace::wiring {
+namespace {
+
+using namespace lives_fixture;  // NOLINT: the test is written in the fixture's words
+
+// Payments of one card, so many minutes behind the newest.
+void SendLate(Lives& lives, int rows, int minutes) {
+  columns::BatchBuilder builder(lives.definition_->streams[0].schema());
+  for (int row = 0; row < rows; ++row) {
+    builder.column(0).AppendInt(1);
+    builder.column(1).AppendDouble(1);
+    builder.column(2).AppendInt(lives.now_ - minutes * kMinute);
+  }
+  bool told = false;
+  lives.machine_->Run([&] {
+    auto batch = lives.definition_->streams[0].contract->Enforce(builder.Finish());
+    batch.stream = *lives.core_->StreamNamed("payments");
+    lives.core_->Submit(std::move(batch), [&](const auto& /*ack*/) { told = true; });
+  });
+  lives.machine_->RunUntil([&] { return told || lives.machine_->crashed(); });
+}
+
+// Nothing: the machine died before it was told.
+std::optional<base::Result<ReplayReport>> Replay(Lives& lives, ReplayRequest request) {
+  std::optional<base::Result<ReplayReport>> told;
+  lives.machine_->Run([&] {
+    lives.core_->ReplayDeadLetters(std::move(request),
+                                   [&](auto report) { told = std::move(report); });
+  });
+  lives.machine_->RunUntil([&] { return told || lives.machine_->crashed(); });
+  return told;
+}
+ReplayReport ReplayAll(Lives& lives) {
+  const auto told = Replay(lives, {.stream = "payments", .rule = {}, .after = {}});
+  if (told && *told) return **told;
+  ADD_FAILURE() << (told ? told->error().ToString() : "it died");
+  return {};
+}
+
+struct Letters {
+  size_t all = 0;
+  size_t replayed = 0;
+};
+Letters Look(Lives& lives, DeadLetterQuery::Which which = DeadLetterQuery::Which::kAll) {
+  Letters found;
+  lives.machine_->Run([&] {
+    const auto page =
+        lives.core_->DeadLetters({.stream = {}, .after = {}, .limit = 10'000, .which = which});
+    ASSERT_TRUE(page) << page.error().ToString();
+    for (const auto& letter : nlohmann::json::parse(page->json)) {
+      ++found.all;
+      found.replayed += letter.contains("replayed");
+    }
+  });
+  return found;
+}
+
+uint64_t RowsIn(Lives& lives) { return lives.core_->log_status().rows_accepted; }
+
+TEST(DeadLetterReplay, ALateRowComesInOnce) {
+  Lives lives(Text(kDay, Table::kNo));
+  lives.Send(5);
+  SendLate(lives, 3, 90);
+  ASSERT_EQ(RowsIn(lives), 5U);
+  const ReplayReport first = ReplayAll(lives);
+  EXPECT_EQ(first.replayed, 3U);
+  EXPECT_EQ(first.kept, 0U);
+  EXPECT_GT(first.epoch.value, 0U);
+  EXPECT_EQ(RowsIn(lives), 8U);
+  EXPECT_EQ(Look(lives).replayed, 3U);
+  EXPECT_EQ(Look(lives, DeadLetterQuery::Which::kOpen).all, 0U);
+  for (int life = 0; life < 3; ++life) {
+    const ReplayReport again = ReplayAll(lives);
+    EXPECT_EQ(again.replayed, 0U);
+    EXPECT_EQ(again.replayed_before, 3U);
+    EXPECT_EQ(again.epoch.value, 0U);
+    std::optional<base::Result<void>> snapshot;
+    lives.machine_->Run([&] { lives.core_->TakeSnapshot([&](auto done) { snapshot = done; }); });
+    lives.machine_->RunUntil([&] { return snapshot.has_value(); });
+    ASSERT_TRUE(*snapshot);
+    lives.Die();
+    ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+  }
+  EXPECT_EQ(RowsIn(lives), 8U);
+}
+
+TEST(DeadLetterReplay, GoesOnWhereItsLimitEndedIt) {
+  Lives lives(Text(kDay, Table::kNo));
+  lives.Send(5);
+  SendLate(lives, 2'500, 90);
+  ReplayRequest request{.stream = "payments", .rule = {}, .after = {}, .limit = 1'200};
+  uint64_t replayed = 0;
+  int parts = 0;
+  while (true) {
+    const auto told = Replay(lives, request);
+    ASSERT_TRUE(told && *told);
+    replayed += (*told)->replayed;
+    ++parts;
+    if (!(*told)->next) break;
+    request.after = *(*told)->next;
+  }
+  EXPECT_EQ(replayed, 2'500U);
+  EXPECT_EQ(parts, 3);
+  EXPECT_EQ(RowsIn(lives), 2'505U);
+}
+
+TEST(DeadLetterReplay, ADryRunLetsNothingIn) {
+  Lives lives(Text(kDay, Table::kNo));
+  lives.Send(5);
+  SendLate(lives, 3, 90);
+  const auto told = Replay(
+      lives, {.stream = "payments", .rule = {}, .after = {}, .run = ReplayRequest::Run::kDry});
+  ASSERT_TRUE(told && *told);
+  EXPECT_EQ((*told)->replayed, 3U);
+  EXPECT_EQ(RowsIn(lives), 5U);
+  EXPECT_EQ(Look(lives).replayed, 0U);
+}
+
+TEST(DeadLetterReplay, OneAtATimeAndOnlyOfAStreamThatIsThere) {
+  Lives lives(Text(kDay, Table::kNo));
+  lives.Send(5);
+  SendLate(lives, 3, 90);
+  std::vector<base::Result<ReplayReport>> told;
+  lives.machine_->Run([&] {
+    for (const char* stream : {"payments", "payments", "refunds"})
+      lives.core_->ReplayDeadLetters({.stream = stream, .rule = {}, .after = {}},
+                                     [&](auto report) { told.push_back(std::move(report)); });
+  });
+  lives.machine_->RunUntil([&] { return told.size() == 3; });
+  ASSERT_EQ(told.size(), 3U);
+  EXPECT_EQ(told[0].error().code(), base::ErrorCode::kConflict);
+  EXPECT_EQ(told[1].error().code(), base::ErrorCode::kNotFound);
+  ASSERT_TRUE(told[2]);
+  EXPECT_EQ(told[2]->replayed, 3U);
+}
+
+// Whatever dies, and whenever: each comes in once.
+TEST(DeadLetterReplay, ACrashLosesAndDoublesNothing) {
+  uint64_t died = 0;
+  for (const char* point : {"log.before_seal", "log.after_seal", "log.before_write",
+                            "log.after_write", "log.after_sync", "log.before_ack", "log.after_ack"})
+    for (uint64_t visit = 1; visit <= 4; ++visit) {
+      SCOPED_TRACE(std::string(point) + ", visit " + std::to_string(visit));
+      Lives lives(Text(kDay, Table::kNo));
+      lives.Send(5);
+      SendLate(lives, 1'500, 90);
+      ASSERT_EQ(RowsIn(lives), 5U);
+      lives.Die({.crash_point = point, .crash_hit = visit});
+      if (lives.machine_->crashed()) continue;  // in the start
+      const auto told = Replay(lives, {.stream = "payments", .rule = {}, .after = {}});
+      died += told ? 0 : 1;
+      lives.Die();
+      ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+      if (told && *told) {
+        EXPECT_EQ(RowsIn(lives), 1'505U);
+      }
+      const ReplayReport rest = ReplayAll(lives);
+      EXPECT_EQ(rest.replayed + rest.replayed_before, 1'500U);
+      EXPECT_EQ(RowsIn(lives), 1'505U);
+      EXPECT_EQ(Look(lives).replayed, 1'500U);
+    }
+  EXPECT_GT(died, 10U) << "no crash was met";
+}
+
+}  // namespace
+}  // namespace headrace::wiring

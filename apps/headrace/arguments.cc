@@ -299,9 +299,10 @@ void Arguments::Impl::AddGet() {
 }
 
 void Arguments::Impl::AddLooks() {
-  CLI::App& letters =
-      Add("deadletters", "The refused rows, with field, rule, reason and payload",
-          [this](CommandContext& context) { return RunDeadLetters(dead_letters, context); });
+  CLI::App& letters = Add(
+      "deadletters",
+      "The refused rows, with field, rule, reason and payload; `headrace replay` sends them again",
+      [this](CommandContext& context) { return RunDeadLetters(dead_letters, context); });
   letters.add_option("STREAM", dead_letters.stream, "Only of this stream");
   letters.add_option("--limit", dead_letters.limit, "At most this many rows, the oldest first")
       ->capture_default_str()

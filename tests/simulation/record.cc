@@ -40,6 +40,8 @@ Record::Finding Record::NoteAnswer(Batch& batch, const log::Acknowledgement& ack
       acknowledged_.insert(batch.rows[i].id);
     }
   }
+  for (const columns::RejectedRow& row : ack.refused)
+    if (row.rule == "late") late_.insert(batch.rows[row.row].id);
   batch.answer = std::move(answer);
   return std::nullopt;
 }
@@ -51,7 +53,7 @@ Record::Finding Record::CheckRows(const char* where, const std::vector<LoggedRow
     const Row& row = logged.row;
     if (!present.insert(row.id).second)
       return fmt::format("row {} is in the {} more than once", row.id, where);
-    if (refused_.contains(row.id))
+    if (refused_.contains(row.id) && !replays_)
       return fmt::format("row {} (paid {}, epoch {}) was refused and is in the {}", row.id,
                          row.paid_at_us, logged.epoch.value, where);
     const auto sent = sent_.find(row.id);
@@ -63,6 +65,9 @@ Record::Finding Record::CheckRows(const char* where, const std::vector<LoggedRow
   for (const int64_t id : acknowledged_)
     if (!present.contains(id))
       return fmt::format("row {} was acknowledged and is not in the {}", id, where);
+  for (const int64_t id : replayed_)
+    if (!present.contains(id))
+      return fmt::format("row {} was replayed and is not in the {}", id, where);
   return std::nullopt;
 }
 

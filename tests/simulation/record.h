@@ -61,12 +61,19 @@ class Record {
   void NoteSent(const Batch& batch);
   // The first answer to a batch, or a repeat of it.
   Finding NoteAnswer(Batch& batch, const log::Acknowledgement& ack);
+  // Refused rows are sent again: from now on those that were good may be there.
+  void NoteReplayBegun() { replays_ = true; }
+  // The rows that were refused as late, as far as their answers came.
+  const std::set<int64_t>& late() const { return late_; }
+  // A replay of all came to its end: these, late when it began, must be there exactly once.
+  void NoteReplayed(const std::set<int64_t>& late) { replayed_.insert(late.begin(), late.end()); }
   void NoteAsked(Asked asked) { asked_.push_back(std::move(asked)); }
   uint64_t acknowledged_rows() const { return acknowledged_.size(); }
   uint64_t asked() const { return asked_.size(); }
 
-  // Every acknowledged row once (unless `part`: some may be missing), no refused row, no other row
-  // twice, none that was never sent, each as it was sent.
+  // Every acknowledged row once (unless `part`: some may be missing), no refused row (but good ones
+  // that may have been replayed), no other row twice, none that was never sent, each as it was
+  // sent.
   enum class Whole : uint8_t { kYes, kPart };
   Finding CheckRows(const char* where, const std::vector<LoggedRow>& rows,
                     Whole whole = Whole::kYes) const;
@@ -82,7 +89,10 @@ class Record {
  private:
   std::map<int64_t, Row> sent_;     // every good row that was ever sent
   std::set<int64_t> acknowledged_;  // ids that must be there exactly once
-  std::map<int64_t, Row> refused_;  // must not be there
+  std::map<int64_t, Row> refused_;  // must not be there, unless they were replayed
+  std::set<int64_t> late_;          // of them
+  std::set<int64_t> replayed_;      // likewise; ids that must be there exactly once
+  bool replays_ = false;
   std::vector<LoggedRow> log_;
   std::vector<Asked> asked_;
 };

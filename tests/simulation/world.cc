@@ -254,6 +254,7 @@ void World::Turn() {
     case 7: return shape_.foreign_writer ? ForeignCommit() : Send(producer);
     case 9: return shape_.changes && random_() % 3 == 0 ? Change() : Send(producer);
     case 10: return shape_.vacuum && random_() % 4 == 0 ? Vacuum() : Send(producer);
+    case 11: return random_() % 5 == 0 ? Replay() : Send(producer);
     case 8: return shape_.bit_flips && random_() % 12 == 0 ? FlipBitOnCopy() : Send(producer);
     default: return Send(producer);
   }
@@ -358,6 +359,50 @@ void World::Vacuum() {
   });
 }
 
+// Somebody sends the refused rows again; those that are late come in, the broken ones do not.
+void World::Replay() {
+  if (machine_->crashed()) return;
+  ++outcome_.faults["replay of dead letters"];
+  record_.NoteReplayBegun();
+  machine_->Run([&] {
+    core_->ReplayDeadLetters(
+        {.stream = kStream, .rule = {}, .after = {}, .limit = 100'000},
+        [this, late = record_.late()](const base::Result<wiring::ReplayReport>& report) {
+          if (report) {
+            if (report->next) Fail("a replay ends before the last letter");
+            // The residue of a short log holds next to nothing.
+            if (!shape_.short_log) record_.NoteReplayed(late);
+            outcome_.faults["dead letter came in"] += report->replayed;
+            return;
+          }
+          if (machine_->crashed() || MayRefuse()) return;
+          const ErrorCode code = report.error().code();
+          if (code != ErrorCode::kConflict && code != ErrorCode::kUnavailable)
+            Fail("a replay failed: " + report.error().ToString());
+        });
+  });
+}
+
+void World::LastReplay() {
+  record_.NoteReplayBegun();
+  std::vector<base::Result<wiring::ReplayReport>> told;
+  for (size_t i = 0; i < 2 && !Failed(); ++i) {
+    machine_->Run([&] {
+      core_->ReplayDeadLetters({.stream = kStream, .rule = {}, .after = {}, .limit = 100'000},
+                               [&](auto report) { told.push_back(std::move(report)); });
+    });
+    Within([&] { return told.size() > i; });
+    if (told.size() == i) return Fail("a replay does not come to its end");
+    if (!told[i]) return Fail("the last replay failed: " + told[i].error().ToString());
+  }
+  if (!shape_.short_log) record_.NoteReplayed(record_.late());
+  if (told[1]->replayed != 0 ||
+      told[1]->replayed_before != told[0]->replayed + told[0]->replayed_before)
+    Fail(fmt::format("of {} rows that came in again, {} before, {} come in once more, {} before",
+                     told[0]->replayed, told[0]->replayed_before, told[1]->replayed,
+                     told[1]->replayed_before));
+}
+
 // Somebody applies another file, or goes back. What the service answers is the same of all.
 void World::Change() {
   if (machine_->crashed()) return;
@@ -431,6 +476,7 @@ void World::Drain() {
     }
   }
   machine_->RunUntilIdle();
+  if (!Failed()) LastReplay();
   std::optional<base::Result<void>> flushed;
   machine_->Run(
       [&] { core_->FlushTables([&](base::Result<void> result) { flushed = std::move(result); }); });

@@ -130,6 +130,8 @@ class World {
   void CheckChange();  // of the life under way: it did not fail for nothing
   void LastChange();
   void Vacuum();
+  void Replay();
+  void LastReplay();  // all that is late comes in, and nothing comes in again
   void ForeignCommit();
   void FlipBitOnCopy();
   // Runs what is no part of the engine: the machine's faults leave it alone.

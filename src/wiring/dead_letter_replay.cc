@@ -172,7 +172,7 @@ columns::EventBatch DeadLetterReplay::BatchOf(Piece& piece) {
   columns::EventBatch batch =
       ingest::ReadJsonBatch({.rows = rows, .readable_end = nullptr}, *task_->contract,
                             ingest::EventsLimits{}.row_bytes_max);
-  for (const columns::RejectedRow& row : batch.rejected) Keep(piece, row);
+  Keep(piece, batch.rejected.size(), batch.rejected);
   batch.rejected.clear();
   batch.stream = task_->stream;
   batch.replay.late_rows = task_->late_rows;
@@ -201,20 +201,23 @@ void DeadLetterReplay::TakeAnswer(const Piece& piece, const Result<log::Acknowle
   ReplayReport& report = task_->report;
   report.replayed += answer->accepted;
   if (answer->accepted > 0) report.epoch = std::max(report.epoch, answer->epoch);
-  for (const columns::RejectedRow& row : answer->refused) Keep(piece, row);
+  Keep(piece, answer->refused_rows, answer->refused);
   GoOn();
 }
 
 // A late one stays only where LateRowsOf says so.
-void DeadLetterReplay::Keep(const Piece& piece, const columns::RejectedRow& row) {
+void DeadLetterReplay::Keep(const Piece& piece, uint64_t rows,
+                            std::span<const columns::RejectedRow> first) {
   ReplayReport& report = task_->report;
-  ++report.kept;
-  if (report.listed.size() < kListedMax)
+  report.kept += rows;
+  for (const columns::RejectedRow& row : first) {
+    if (report.listed.size() >= kListedMax) return;
     report.listed.push_back({.epoch = piece.letters[row.row].id.epoch,
                              .row = piece.rows[row.row],
                              .field = row.field,
                              .rule = row.rule,
                              .reason = row.rule == "late" ? kWhyLateStays : row.reason});
+  }
 }
 
 void DeadLetterReplay::Finish(Result<void> result) {

@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,7 @@ class DeadLetterReplay {
  public:
   // Named limits.
   static constexpr uint64_t kLettersMax = 100'000;    // a request looks at
-  static constexpr size_t kBatchRowsMax = 1'000;      // of a piece
+  static constexpr size_t kBatchRowsMax = 8'192;      // of a piece
   static constexpr size_t kBatchBytesMax = 4U << 20;  // likewise, of payloads; and one
   static constexpr size_t kListedMax = 100;           // that did not come in
 
@@ -70,7 +71,8 @@ class DeadLetterReplay {
   columns::EventBatch BatchOf(Piece& piece);
   void Submit(std::unique_ptr<Piece> piece);
   void TakeAnswer(const Piece& piece, const base::Result<log::Acknowledgement>& answer);
-  void Keep(const Piece& piece, const columns::RejectedRow& row);
+  // So many stay; of the first ones it is known why.
+  void Keep(const Piece& piece, uint64_t rows, std::span<const columns::RejectedRow> first);
   void Finish(base::Result<void> result);
 
   const Parts parts_;

@@ -151,7 +151,7 @@ TEST(DeadLetterReplay, ACrashLosesAndDoublesNothing) {
       SCOPED_TRACE(std::string(point) + ", visit " + std::to_string(visit));
       Lives lives(Text(kDay, Table::kNo));
       lives.Send(5);
-      SendLate(lives, 1'500, 90);
+      SendLate(lives, 9'000, 90);
       ASSERT_EQ(RowsIn(lives), 5U);
       lives.Die({.crash_point = point, .crash_hit = visit});
       if (lives.machine_->crashed()) continue;  // in the start
@@ -160,12 +160,12 @@ TEST(DeadLetterReplay, ACrashLosesAndDoublesNothing) {
       lives.Die();
       ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
       if (told && *told) {
-        EXPECT_EQ(RowsIn(lives), 1'505U);
+        EXPECT_EQ(RowsIn(lives), 9'005U);
       }
       const ReplayReport rest = ReplayAll(lives);
-      EXPECT_EQ(rest.replayed + rest.replayed_before, 1'500U);
-      EXPECT_EQ(RowsIn(lives), 1'505U);
-      EXPECT_EQ(Look(lives).replayed, 1'500U);
+      EXPECT_EQ(rest.replayed + rest.replayed_before, 9'000U);
+      EXPECT_EQ(RowsIn(lives), 9'005U);
+      EXPECT_EQ(Look(lives).replayed, 9'000U);
     }
   EXPECT_GT(died, 10U) << "no crash was met";
 }

@@ -91,7 +91,8 @@ int RunReplay(const ReplayOptions& options, CommandContext& context) {
     auto part = AskPart(calls, options, after);
     if (!part) {
       if (total.Count("replayed") > 0)
-        fmt::print(context.err, "{} came in before that; replay the rest with the same command\n",
+        fmt::print(context.err,
+                   "{} and more came in before that; the same command goes on with the rest\n",
                    base::Counted(total.Count("replayed"), "row"));
       return ReportError(context, part.error());
     }

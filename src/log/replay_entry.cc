@@ -62,6 +62,17 @@ Result<ReplayedLetters> DecodeReplay(const ControlEntry& entry) {
   return found;
 }
 
+bool HasRowsOfSource(const Epoch& epoch, base::StreamId stream, std::string_view name) {
+  const columns::ColumnBatch* rows = epoch.RowsOf(stream);
+  if (rows == nullptr) return false;
+  uint64_t replayed = 0;
+  for (const ControlEntry& entry : epoch.controls) {
+    if (entry.kind != ControlEntry::Kind::kReplay || entry.name != name) continue;
+    if (const auto letters = columns::ByteReader(entry.payload).U32()) replayed += *letters;
+  }
+  return replayed == 0 || rows->rows() > replayed;
+}
+
 uint64_t ReplayBytesMax(size_t letters) { return letters * kRangeBytes; }
 
 }  // namespace headrace::log

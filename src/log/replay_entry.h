@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -31,6 +32,10 @@ ControlEntry EncodeReplay(const std::string& stream,
                           std::span<const columns::Replay::Letter> letters);
 // Errors: kCorruption.
 base::Result<ReplayedLetters> DecodeReplay(const ControlEntry& entry);
+
+// Whether some of a stream's rows are its source's, and not all of them were sent again: only those
+// say that the source is alive.
+bool HasRowsOfSource(const Epoch& epoch, base::StreamId stream, std::string_view name);
 
 // About what the entry of so many letters takes at most.
 uint64_t ReplayBytesMax(size_t letters);

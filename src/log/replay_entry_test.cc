@@ -73,6 +73,22 @@ TEST(ReplayEntry, IsOfTheEpochThatHasTheRows) {
             (std::vector<LetterRange>{{Id(1, 0), Id(1, 1)}, {Id(1, 3), Id(1, 3)}}));
 }
 
+TEST(ReplayEntry, DoesNotSayThatTheSourceIsAlive) {
+  SimulatedEnvironment machine(1);
+  TestLog log(machine);
+  ASSERT_TRUE(log.Open());
+  ASSERT_TRUE(log.Submit({{1'000, 1}}));
+  EXPECT_TRUE(HasRowsOfSource(*log.durable.back(), log.stream, "events"));
+  ASSERT_TRUE(log.Submit(ReplayOf(log.stream, {{5, 2}, {6, 3}})));
+  Epoch epoch = *log.durable.back();
+  EXPECT_FALSE(HasRowsOfSource(epoch, log.stream, "events"));
+  EXPECT_TRUE(HasRowsOfSource(epoch, log.stream, "others")) << "it says nothing of them";
+  epoch.controls.push_back(epoch.controls.front());
+  EXPECT_FALSE(HasRowsOfSource(epoch, log.stream, "events"));
+  epoch.controls = {EncodeReplay("events", std::vector<Replay::Letter>{{Id(1, 0), 1}})};
+  EXPECT_TRUE(HasRowsOfSource(epoch, log.stream, "events")) << "one of two is new";
+}
+
 TEST(ReplayEntry, OfNoRowThereIsNone) {
   SimulatedEnvironment machine(1);
   TestLog log(machine);

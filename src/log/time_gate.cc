@@ -103,27 +103,24 @@ std::vector<Verdict> TimeGate::JudgeReplay(base::StreamId stream, const StreamTi
                                            const Column& times, columns::Replay::LateRows late,
                                            const ClockReading& now) {
   Timestamp& newest = NewestOf(stream);
+  const Timestamp last = mode_ == ClockMode::kWall ? now.log + timing.max_ahead
+                         : newest_ == Timestamp::Min()
+                             ? newest_  // the clock begins with a row that is new
+                             : std::min(now.wall, newest_ + timing.max_ahead);
   std::vector<Verdict> verdicts(times.length());
   for (size_t row = 0; row < times.length(); ++row) {
-    verdicts[row] = JudgeAgain(times, row, newest, timing, now);
-    if (verdicts[row] == Verdict::kLate && late == columns::Replay::LateRows::kComeIn)
-      verdicts[row] = Verdict::kAccept;
-    if (verdicts[row] != Verdict::kAccept) continue;
-    newest = std::max(newest, TimeAt(times, row));
-    newest_ = std::max(newest_, newest);
+    if (times.IsNull(row)) {
+      verdicts[row] = Verdict::kNoTime;
+    } else if (const Timestamp at = TimeAt(times, row); at > last) {
+      verdicts[row] = Verdict::kAhead;
+    } else if (late == columns::Replay::LateRows::kStay && at < newest - timing.late) {
+      verdicts[row] = Verdict::kLate;
+    } else {
+      newest = std::max(newest, at);
+      newest_ = std::max(newest_, at);
+    }
   }
   return verdicts;
-}
-
-Verdict TimeGate::JudgeAgain(const Column& times, size_t row, Timestamp newest,
-                             const StreamTiming& timing, const ClockReading& now) const {
-  if (times.IsNull(row)) return Verdict::kNoTime;
-  const Timestamp at = TimeAt(times, row);
-  const bool is_ahead = mode_ == ClockMode::kWall ? at > now.log + timing.max_ahead
-                                                  : at > now.wall || newest_ == Timestamp::Min() ||
-                                                        at > newest_ + timing.max_ahead;
-  if (is_ahead) return Verdict::kAhead;
-  return at < newest - timing.late ? Verdict::kLate : Verdict::kAccept;
 }
 
 void TimeGate::TakeBack(const TimeGate& before) {

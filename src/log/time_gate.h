@@ -49,8 +49,8 @@ class TimeGate {
   // (the common case, found by minimum and maximum alone). `times` is a timestamp column.
   std::vector<Verdict> Judge(base::StreamId stream, const StreamTiming& timing,
                              const columns::Column& times, const ClockReading& now);
-  // The same for rows that were refused before: none is late, and what is ahead confirms nothing.
-  // A verdict a row.
+  // The same for rows that were refused before: late ones come in where `late` says so, and what is
+  // ahead, as of the begin of the batch, confirms nothing. A verdict a row.
   std::vector<Verdict> JudgeReplay(base::StreamId stream, const StreamTiming& timing,
                                    const columns::Column& times, columns::Replay::LateRows late,
                                    const ClockReading& now);
@@ -91,8 +91,6 @@ class TimeGate {
   static std::optional<Span> SpanOf(const columns::Column& times);
   bool AllPass(const Span& span, base::Timestamp newest, const StreamTiming& timing,
                const ClockReading& now) const;
-  Verdict JudgeAgain(const columns::Column& times, size_t row, base::Timestamp newest,
-                     const StreamTiming& timing, const ClockReading& now) const;
   Verdict JudgeRow(const columns::Column& times, size_t row, base::Timestamp newest,
                    const StreamTiming& timing, const ClockReading& now);
   bool IsAhead(const columns::Column& times, size_t row, const StreamTiming& timing,

@@ -54,6 +54,19 @@ TEST(TimeGate, OfAReplayLateRowsComeIn) {
   EXPECT_EQ(JudgeReplay(gate, {1, 1100, 2}, columns::Replay::LateRows::kStay), "lal");
 }
 
+TEST(TimeGate, OfAReplayRowsAheadOfTheLogClockStay) {
+  TimeGate gate(ClockMode::kWall);
+  const int64_t limit = 1'000 + kDay;
+  EXPECT_EQ(JudgeReplay(gate, {limit, limit + 1, 5}), "aha");
+  EXPECT_EQ(JudgeReplay(gate, {limit - 61, limit}, columns::Replay::LateRows::kStay), "la");
+}
+
+TEST(TimeGate, AReplayDoesNotClimbAJump) {
+  TimeGate gate(ClockMode::kEvents);
+  ASSERT_EQ(Judge(gate, {1000}), "a");
+  EXPECT_EQ(JudgeReplay(gate, {1000 + kDay, 1000 + 2 * kDay, 1000 + 3 * kDay}), "ahh");
+}
+
 TEST(TimeGate, WhatIsSentAgainConfirmsNoJump) {
   TimeGate gate(ClockMode::kEvents);
   ASSERT_EQ(JudgeReplay(gate, {1000}), "h") << "the clock begins with a row that is new";

@@ -468,6 +468,7 @@ std::string StatusJson(const StatusFigures& figures) {
       {"failed_expressions", FailedExpressionsJson(figures)},
       {"time_zones", base::TimeZone::Version()},
       {"dead_letters", figures.dead_letters},
+      {"dead_letters_replayed", figures.dead_letters_replayed},
       {"revoked_pins", figures.revoked_pins},
   };
   if (figures.pushes) json["pushes"] = Json::parse(PushesJson(*figures.pushes));

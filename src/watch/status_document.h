@@ -104,6 +104,7 @@ struct StatusFigures {
   std::vector<TableFigures> tables;
   std::vector<SourceFigures> sources = {};
   std::map<std::string, std::map<std::string, uint64_t>> dead_letters;  // stream -> rule -> rows
+  std::map<std::string, uint64_t> dead_letters_replayed;                // stream -> rows
   uint64_t revoked_pins = 0;
   std::optional<serving::PushFigures> pushes = {};
   std::optional<log::RecoveryFigures> recovery;  // of the start, when somebody looked

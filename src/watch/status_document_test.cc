@@ -62,6 +62,7 @@ class StatusDocumentTest : public testing::Test {
                               .visible_us = &sync_,
                               .optimize = {.bytes_made = 15'000}});
     figures.dead_letters["flights"]["range"] = 3;
+    figures.dead_letters_replayed["flights"] = 2;
     return figures;
   }
 
@@ -125,6 +126,7 @@ TEST_F(StatusDocumentTest, HasWhatTheDemoReads) {
   EXPECT_EQ(json["tables"][0]["committed_epoch"], 6);
   EXPECT_EQ(json["tables"][0]["pending_rows"], 2);
   EXPECT_EQ(json["dead_letters"]["flights"]["range"], 3);
+  EXPECT_EQ(json["dead_letters_replayed"]["flights"], 2);
 }
 
 TEST_F(StatusDocumentTest, SaysWhatALayerCosts) {

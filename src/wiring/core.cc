@@ -357,6 +357,7 @@ class RunningCore final : public Core {
         .tables = derived_.publishers->Figures(),
         .sources = sources_ ? sources_->Figures() : std::vector<watch::SourceFigures>(),
         .dead_letters = DeadLetterCounts(),
+        .dead_letters_replayed = derived_.dead_letters->replayed(),
         .revoked_pins = answers_->revoked_pins(),
         .pushes = pushes_->figures(),
         .recovery = options_.progress == nullptr ? std::nullopt

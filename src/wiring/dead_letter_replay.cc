@@ -23,6 +23,17 @@ constexpr const char* kWhyLateStays =
     "the row is late, and what joins this stream, or leaves its repeats out, has let go of what it "
     "would have met: raise `late`";
 
+// Why a letter that is not what came can't come in; nothing for others.
+const char* WhyNotWhole(const columns::RejectedRow& row) {
+  if (row.rule == "size")
+    return "the letter has the first part of the row only: send the row again";
+  // What came as columns is written as JSON, which has a sign in the place of what is no UTF-8.
+  if (row.rule == "type" && row.payload.find("\\ufffd") != std::string::npos)
+    return "a text of the row was no UTF-8, and the letter does not have its bytes: send the row "
+           "again";
+  return nullptr;
+}
+
 // Whether rows of one stream become, by whatever way, rows of another.
 bool Feeds(const pipeline::PipelineDefinition& definition, size_t from, size_t to) {
   if (from == to) return true;
@@ -52,12 +63,14 @@ struct DeadLetterReplay::Task {
   ReplayRequest request;
   ReplayDone done;
   base::StreamId stream;
-  contract::ContractRef contract;
   Replay::LateRows late_rows = Replay::LateRows::kComeIn;
   ReplayReport report;
   LetterPosition passed;
   uint64_t tried = 0;
+  uint64_t visited = 0;
   bool has_more = true;
+
+  bool is_over() const { return tried >= request.limit || visited >= kVisitedMax; }
 };
 
 // What is sent again at once.
@@ -103,7 +116,6 @@ void DeadLetterReplay::Begin(ReplayRequest request, ReplayDone done) {
     if (!index)
       return Fail(ErrorCode::kNotFound,
                   fmt::format("no stream `{}` in the definition in force", request.stream));
-    task->contract = definition->streams[*index].contract;
     task->late_rows = LateRowsOf(*definition, *index);
     task->passed = request.after;
     task->report.stream = request.stream;
@@ -125,29 +137,26 @@ void DeadLetterReplay::Begin(ReplayRequest request, ReplayDone done) {
 }
 
 void DeadLetterReplay::GoOn() {
-  if (!task_->has_more) return Finish({});
+  if (!task_->has_more || task_->is_over()) return Finish({});
   auto piece = Gather();
   if (!piece) return Finish(Fail(std::move(piece).error()));
-  if ((*piece)->letters.empty()) return Finish({});
+  if ((*piece)->letters.empty()) return Post([this] { GoOn(); });
   Submit(*std::move(piece));
 }
 
 Result<std::unique_ptr<DeadLetterReplay::Piece>> DeadLetterReplay::Gather() {
   auto piece = std::make_unique<Piece>();
   Task& task = *task_;
-  if (parts_.letters.replayed_ranges() + kBatchRowsMax > DeadLetters::kReplayedRangesMax)
-    return Fail(ErrorCode::kResourceExhausted,
-                fmt::format("{} ranges of letters that were replayed are remembered, as many as "
-                            "may be: they go as the log forgets the letters",
-                            parts_.letters.replayed_ranges()));
+  const uint64_t visited_before = task.visited;
   task.has_more = false;
   HR_TRY_VOID(
       parts_.letters.Visit(parts_.reader, task.passed, [&](const DeadLetters::Letter& letter) {
-        if (piece->letters.size() >= kBatchRowsMax || piece->bytes >= kBatchBytesMax ||
-            task.tried >= task.request.limit) {
+        if (closed_ || task.is_over() || task.visited - visited_before >= kVisitedAtOnce ||
+            piece->letters.size() >= kBatchRowsMax || piece->bytes >= kBatchBytesMax) {
           task.has_more = true;
           return false;
         }
+        ++task.visited;
         task.passed = letter.behind;
         if (letter.stream != task.stream) return true;
         if (!task.request.rule.empty() && letter.row.rule != task.request.rule) return true;
@@ -156,6 +165,13 @@ Result<std::unique_ptr<DeadLetterReplay::Piece>> DeadLetterReplay::Gather() {
           return true;
         }
         ++task.tried;
+        if (const char* why = WhyNotWhole(letter.row)) {
+          ++task.report.kept;
+          columns::RejectedRow told = letter.row;
+          told.reason = why;
+          List(letter.id.epoch, letter.row.row, told);
+          return true;
+        }
         piece->letters.push_back({letter.id, letter.ordinal});
         piece->rows.push_back(letter.row.row);
         piece->payloads.push_back(letter.row.payload);
@@ -167,11 +183,13 @@ Result<std::unique_ptr<DeadLetterReplay::Piece>> DeadLetterReplay::Gather() {
   return piece;
 }
 
-columns::EventBatch DeadLetterReplay::BatchOf(Piece& piece) {
+columns::EventBatch DeadLetterReplay::BatchOf(const Piece& piece) {
+  const pipeline::PipelineRef definition = parts_.definition();  // the contract may have changed
+  const auto stream = definition->StreamNamed(task_->request.stream);
   const std::vector<std::string_view> rows(piece.payloads.begin(), piece.payloads.end());
-  columns::EventBatch batch =
-      ingest::ReadJsonBatch({.rows = rows, .readable_end = nullptr}, *task_->contract,
-                            ingest::EventsLimits{}.row_bytes_max);
+  columns::EventBatch batch = ingest::ReadJsonBatch({.rows = rows, .readable_end = nullptr},
+                                                    *definition->streams[*stream].contract,
+                                                    ingest::EventsLimits{}.row_bytes_max);
   Keep(piece, batch.rejected.size(), batch.rejected);
   batch.rejected.clear();
   batch.stream = task_->stream;
@@ -208,16 +226,18 @@ void DeadLetterReplay::TakeAnswer(const Piece& piece, const Result<log::Acknowle
 // A late one stays only where LateRowsOf says so.
 void DeadLetterReplay::Keep(const Piece& piece, uint64_t rows,
                             std::span<const columns::RejectedRow> first) {
-  ReplayReport& report = task_->report;
-  report.kept += rows;
-  for (const columns::RejectedRow& row : first) {
-    if (report.listed.size() >= kListedMax) return;
-    report.listed.push_back({.epoch = piece.letters[row.row].id.epoch,
-                             .row = piece.rows[row.row],
-                             .field = row.field,
-                             .rule = row.rule,
-                             .reason = row.rule == "late" ? kWhyLateStays : row.reason});
+  task_->report.kept += rows;
+  for (columns::RejectedRow row : first) {
+    if (row.rule == "late") row.reason = kWhyLateStays;
+    List(piece.letters[row.row].id.epoch, piece.rows[row.row], row);
   }
+}
+
+void DeadLetterReplay::List(base::EpochId epoch, uint32_t row, const columns::RejectedRow& why) {
+  ReplayReport& report = task_->report;
+  if (report.listed.size() >= kListedMax) return;
+  report.listed.push_back(
+      {.epoch = epoch, .row = row, .field = why.field, .rule = why.rule, .reason = why.reason});
 }
 
 void DeadLetterReplay::Finish(Result<void> result) {

@@ -11,6 +11,7 @@
 // That a letter comes in once: one replay at a time decides by what the log says, and goes on
 // behind an answer only. Whatever ends it, the rest can be asked for again.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -34,7 +35,9 @@ namespace headrace::wiring {
 class DeadLetterReplay {
  public:
   // Named limits.
-  static constexpr uint64_t kLettersMax = 100'000;    // a request looks at
+  static constexpr uint64_t kLettersMax = 100'000;    // a request tries
+  static constexpr uint64_t kVisitedMax = 1'000'000;  // a request looks at, whosever they are
+  static constexpr uint64_t kVisitedAtOnce = 50'000;  // likewise, before it lets others in
   static constexpr size_t kBatchRowsMax = 8'192;      // of a piece
   static constexpr size_t kBatchBytesMax = 4U << 20;  // likewise, of payloads; and one
   static constexpr size_t kListedMax = 100;           // that did not come in
@@ -68,18 +71,19 @@ class DeadLetterReplay {
   void GoOn();
   base::Result<std::unique_ptr<Piece>> Gather();
   // Without those that the contract refuses.
-  columns::EventBatch BatchOf(Piece& piece);
+  columns::EventBatch BatchOf(const Piece& piece);
   void Submit(std::unique_ptr<Piece> piece);
   void TakeAnswer(const Piece& piece, const base::Result<log::Acknowledgement>& answer);
   // So many stay; of the first ones it is known why.
   void Keep(const Piece& piece, uint64_t rows, std::span<const columns::RejectedRow> first);
+  void List(base::EpochId epoch, uint32_t row, const columns::RejectedRow& why);
   void Finish(base::Result<void> result);
 
   const Parts parts_;
   std::mutex mutex_;                         // guards the next two
   std::unique_ptr<env::Executor> executor_;  // made with the first
-  bool closed_ = false;
-  std::unique_ptr<Task> task_;  // set under the mutex; the rest is the executor's
+  std::atomic<bool> closed_{false};          // set under the mutex
+  std::unique_ptr<Task> task_;               // set under the mutex; the rest is the executor's
 };
 
 }  // namespace headrace::wiring

@@ -142,6 +142,77 @@ TEST(DeadLetterReplay, OneAtATimeAndOnlyOfAStreamThatIsThere) {
   EXPECT_EQ(told[2]->replayed, 3U);
 }
 
+TEST(DeadLetterReplay, LeavesTheLettersOfOtherStreams) {
+  std::string text = Text(kDay, Table::kNo);
+  text.insert(text.find("views:\n"),
+              "  refunds: {contract: c.yaml, source: {http: push}, time: {event: paid_at, late: "
+              "1h}}\n");
+  Lives lives(text);
+  lives.Send(5);
+  lives.Send(5, "refunds");
+  size_t told = 0;
+  lives.machine_->Run([&] {  // one epoch
+    for (const char* stream : {"refunds", "payments", "refunds"}) {
+      columns::BatchBuilder builder(lives.definition_->streams[0].schema());
+      builder.column(0).AppendInt(1);
+      builder.column(1).AppendDouble(1);
+      builder.column(2).AppendInt(lives.now_ - 90 * kMinute);
+      auto batch = lives.definition_->streams[0].contract->Enforce(builder.Finish());
+      batch.stream = *lives.core_->StreamNamed(stream);
+      lives.core_->Submit(std::move(batch), [&](const auto& /*ack*/) { ++told; });
+    }
+  });
+  lives.machine_->RunUntil([&] { return told == 3; });
+  EXPECT_EQ(ReplayAll(lives).replayed, 1U);
+  EXPECT_EQ(Look(lives, DeadLetterQuery::Which::kOpen).all, 2U);
+  const auto others = Replay(lives, {.stream = "refunds", .rule = {}, .after = {}});
+  ASSERT_TRUE(others && *others);
+  EXPECT_EQ((*others)->replayed, 2U);
+  EXPECT_EQ(ReplayAll(lives).replayed_before, 1U);
+}
+
+TEST(DeadLetterReplay, AStopEndsIt) {
+  Lives lives(Text(kDay, Table::kNo));
+  lives.Send(5);
+  SendLate(lives, 3, 90);
+  std::optional<base::Result<ReplayReport>> told;
+  lives.machine_->Run([&] {
+    lives.core_->ReplayDeadLetters({.stream = "payments", .rule = {}, .after = {}},
+                                   [&](auto report) { told = std::move(report); });
+    lives.core_->Stop();
+  });
+  ASSERT_TRUE(told);
+  if (!*told) {
+    EXPECT_EQ(told->error().code(), base::ErrorCode::kUnavailable);
+  }
+  lives.Die();
+  EXPECT_EQ(ReplayAll(lives).replayed + Look(lives).replayed, *told ? 3U : 6U);
+  EXPECT_EQ(RowsIn(lives), 8U);
+}
+
+TEST(DeadLetterReplay, ALetterThatIsNotWhatCameStays) {
+  Lives lives(Text(kDay, Table::kNo));
+  lives.Send(5);
+  bool told = false;
+  lives.machine_->Run([&] {
+    columns::EventBatch batch;
+    batch.stream = *lives.core_->StreamNamed("payments");
+    batch.rows = columns::BatchBuilder(lives.definition_->streams[0].schema()).Finish();
+    const std::string row = R"({"card":1,"amount":1,"paid_at":"2026-01-01T00:00:00Z"})";
+    batch.rejected = {{0, "", "size", "too long", row},
+                      {1, "shop", "type", "not UTF-8", R"({"card":1,"shop":"\ufffd"})"}};
+    lives.core_->Submit(std::move(batch), [&](const auto& /*ack*/) { told = true; });
+  });
+  lives.machine_->RunUntil([&] { return told; });
+  const ReplayReport report = ReplayAll(lives);
+  EXPECT_EQ(report.replayed, 0U);
+  EXPECT_EQ(report.kept, 2U);
+  ASSERT_EQ(report.listed.size(), 2U);
+  for (const ReplayReport::Kept& kept : report.listed)
+    EXPECT_NE(kept.reason.find("send the row again"), std::string::npos) << kept.reason;
+  EXPECT_EQ(RowsIn(lives), 5U);
+}
+
 // Whatever dies, and whenever: each comes in once.
 TEST(DeadLetterReplay, ACrashLosesAndDoublesNothing) {
   uint64_t died = 0;

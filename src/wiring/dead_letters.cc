@@ -67,17 +67,16 @@ base::Result<void> DeadLetters::Note(const log::Epoch& epoch) {
   const std::lock_guard lock(mutex_);
   if (epoch.id <= noted_.through) return {};
   noted_.through = epoch.id;
+  if (!epoch.rejects.empty()) Add(epoch.id, gap_max_, noted_.ranges);
+  for (const log::StreamRejects& rejects : epoch.rejects)
+    for (const columns::RejectedRow& row : rejects.rows)
+      ++noted_.counts[rejects.stream.value][row.rule];
   for (const log::ControlEntry& entry : epoch.controls) {
     if (entry.kind != log::ControlEntry::Kind::kReplay) continue;
     HR_TRY(const log::ReplayedLetters replayed, log::DecodeReplay(entry));
     for (const log::LetterRange& range : replayed.ranges) AddReplayed(range, noted_.replayed);
     noted_.replayed_rows[entry.name] += replayed.letters;
   }
-  if (epoch.rejects.empty()) return {};
-  Add(epoch.id, gap_max_, noted_.ranges);
-  for (const log::StreamRejects& rejects : epoch.rejects)
-    for (const columns::RejectedRow& row : rejects.rows)
-      ++noted_.counts[rejects.stream.value][row.rule];
   return {};
 }
 
@@ -101,9 +100,10 @@ void DeadLetters::AddReplayed(log::LetterRange range, decltype(Noted::replayed)&
   replayed[range.first] = range.last;
 }
 
-bool DeadLetters::IsIn(const decltype(Noted::replayed)& replayed, const columns::DeadLetterId& id) {
-  const auto next = replayed.upper_bound(id);
-  return next != replayed.begin() && id <= std::prev(next)->second;
+bool DeadLetters::IsReplayed(const columns::DeadLetterId& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto next = noted_.replayed.upper_bound(id);
+  return next != noted_.replayed.begin() && id <= std::prev(next)->second;
 }
 
 void DeadLetters::ForgetBefore(base::EpochId from) {
@@ -238,12 +238,10 @@ base::Result<void> DeadLetters::Visit(log::LogReader& reader, LetterPosition aft
   const base::EpochId from =
       after.letters == LetterPosition::kWhole ? after.epoch.Next() : after.epoch;
   std::vector<Range> ranges;
-  decltype(Noted::replayed) replayed;
   {
     const std::lock_guard lock(mutex_);
     ranges.assign(std::ranges::lower_bound(noted_.ranges, from, {}, &Range::last),
                   noted_.ranges.end());
-    replayed = noted_.replayed;
   }
   if (!ranges.empty()) ranges.front().first = std::max(ranges.front().first, from);
   uint64_t visited = 0;
@@ -258,7 +256,7 @@ base::Result<void> DeadLetters::Visit(log::LogReader& reader, LetterPosition aft
                                .ordinal = ++visited,
                                .stream = rejects.stream,
                                .row = row,
-                               .is_replayed = IsIn(replayed, id),
+                               .is_replayed = IsReplayed(id),
                                .behind = {epoch->id, number}});
       }
     }

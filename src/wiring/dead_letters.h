@@ -99,7 +99,7 @@ class DeadLetters {
     std::map<columns::DeadLetterId, columns::DeadLetterId> replayed;  // first to last
     std::map<std::string, uint64_t> replayed_rows;
   };
-  static bool IsIn(const decltype(Noted::replayed)& replayed, const columns::DeadLetterId& id);
+  bool IsReplayed(const columns::DeadLetterId& id) const;
   static void AddReplayed(log::LetterRange range, decltype(Noted::replayed)& replayed);
   base::Result<void> DecodeReplayed(columns::ByteReader& in);
   static void Add(base::EpochId epoch, uint64_t& gap_max, std::vector<Range>& ranges);

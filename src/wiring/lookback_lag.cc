@@ -9,6 +9,7 @@
 #include <map>
 
 #include "log/reader.h"
+#include "log/replay_entry.h"
 #include "wiring/lookback.h"
 
 namespace headrace::wiring {
@@ -24,7 +25,7 @@ constexpr uint64_t kFirstPieceEpochs = 64;
 constexpr uint64_t kPieceEpochsMax = 16'384;
 
 bool IsHeard(const log::Epoch& epoch, const std::string& name, base::StreamId id) {
-  return epoch.RowsOf(id) != nullptr ||
+  return log::HasRowsOfSource(epoch, id, name) ||
          std::ranges::any_of(epoch.rejects, [&](const auto& of) { return of.stream == id; }) ||
          std::ranges::any_of(epoch.controls, [&](const log::ControlEntry& entry) {
            return entry.kind == log::ControlEntry::Kind::kHeartbeat && entry.name == name;

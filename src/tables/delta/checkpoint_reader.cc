@@ -193,7 +193,9 @@ Result<CheckpointHead> ReadCheckpoint(env::Files& files, const std::string& log_
   const std::string top = log_folder + "/" + checkpoint.names.front();
   CheckpointHead head;
   const auto facts = files.Facts(top);
-  head.forgotten_ms = facts ? facts->modified_at.us / 1000 : std::numeric_limits<int64_t>::max();
+  // Of 1970: the file system keeps no times.
+  head.forgotten_ms = facts && facts->modified_at.us > 0 ? facts->modified_at.us / 1000
+                                                         : std::numeric_limits<int64_t>::max();
   for (const std::string& name : checkpoint.names) {
     HR_TRY(const std::string path, InLog(files, log_folder, name));
     HR_TRY_VOID(InFile(name.ends_with(".json") ? ReadJson(files, path, head, sink)

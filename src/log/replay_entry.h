@@ -26,8 +26,7 @@ struct ReplayedLetters {
 };
 
 // An entry of kind kReplay: u32 letters, u32 ranges, each {u64 epoch, u32 number, u64 epoch, u32
-// number}.
-// `letters` ascend; neighbours by their ordinals are of one range.
+// number}. `letters` ascend; neighbours by their ordinals are of one range.
 ControlEntry EncodeReplay(const std::string& stream,
                           std::span<const columns::Replay::Letter> letters);
 // Errors: kCorruption.

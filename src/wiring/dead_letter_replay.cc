@@ -34,6 +34,10 @@ const char* WhyNotWhole(const columns::RejectedRow& row) {
   return nullptr;
 }
 
+base::Error NotInForce(const std::string& stream) {
+  return {ErrorCode::kNotFound, fmt::format("no stream `{}` in the definition in force", stream)};
+}
+
 // Whether rows of one stream become, by whatever way, rows of another.
 bool Feeds(const pipeline::PipelineDefinition& definition, size_t from, size_t to) {
   if (from == to) return true;
@@ -113,9 +117,7 @@ void DeadLetterReplay::Begin(ReplayRequest request, ReplayDone done) {
                               kLettersMax));
     const pipeline::PipelineRef definition = parts_.definition();
     const auto index = definition->StreamNamed(request.stream);
-    if (!index)
-      return Fail(ErrorCode::kNotFound,
-                  fmt::format("no stream `{}` in the definition in force", request.stream));
+    if (!index) return Fail(NotInForce(request.stream));
     task->late_rows = LateRowsOf(*definition, *index);
     task->passed = request.after;
     task->report.stream = request.stream;
@@ -183,9 +185,10 @@ Result<std::unique_ptr<DeadLetterReplay::Piece>> DeadLetterReplay::Gather() {
   return piece;
 }
 
-columns::EventBatch DeadLetterReplay::BatchOf(const Piece& piece) {
-  const pipeline::PipelineRef definition = parts_.definition();  // the contract may have changed
+Result<columns::EventBatch> DeadLetterReplay::BatchOf(const Piece& piece) {
+  const pipeline::PipelineRef definition = parts_.definition();  // a change may have come meanwhile
   const auto stream = definition->StreamNamed(task_->request.stream);
+  if (!stream) return Fail(NotInForce(task_->request.stream));
   const std::vector<std::string_view> rows(piece.payloads.begin(), piece.payloads.end());
   columns::EventBatch batch = ingest::ReadJsonBatch({.rows = rows, .readable_end = nullptr},
                                                     *definition->streams[*stream].contract,
@@ -201,7 +204,9 @@ columns::EventBatch DeadLetterReplay::BatchOf(const Piece& piece) {
 }
 
 void DeadLetterReplay::Submit(std::unique_ptr<Piece> piece) {
-  columns::EventBatch batch = BatchOf(*piece);
+  auto made = BatchOf(*piece);
+  if (!made) return Finish(Fail(std::move(made).error()));
+  columns::EventBatch batch = *std::move(made);
   const size_t rows = batch.rows.rows();
   if (task_->request.run == ReplayRequest::Run::kDry) task_->report.replayed += rows;
   if (rows == 0 || task_->request.run == ReplayRequest::Run::kDry) return Post([this] { GoOn(); });

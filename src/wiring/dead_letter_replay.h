@@ -71,7 +71,7 @@ class DeadLetterReplay {
   void GoOn();
   base::Result<std::unique_ptr<Piece>> Gather();
   // Without those that the contract refuses.
-  columns::EventBatch BatchOf(const Piece& piece);
+  base::Result<columns::EventBatch> BatchOf(const Piece& piece);
   void Submit(std::unique_ptr<Piece> piece);
   void TakeAnswer(const Piece& piece, const base::Result<log::Acknowledgement>& answer);
   // So many stay; of the first ones it is known why.

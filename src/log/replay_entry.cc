@@ -1,7 +1,5 @@
 #include "log/replay_entry.h"
 
-#include "columns/batch_codec.h"
-
 namespace headrace::log {
 
 using base::Result;
@@ -31,25 +29,17 @@ Result<DeadLetterId> ReadId(columns::ByteReader& in) {
 
 }  // namespace
 
-ControlEntry EncodeReplay(const std::string& stream, std::span<const Replay::Letter> letters) {
-  ControlEntry entry{.kind = ControlEntry::Kind::kReplay, .name = stream, .payload = {}};
-  const std::vector<LetterRange> ranges = RangesOf(letters);
-  columns::ByteWriter out(entry.payload);
-  out.U32(static_cast<uint32_t>(letters.size()));
+void EncodeRanges(std::span<const LetterRange> ranges, columns::ByteWriter& out) {
   out.U32(static_cast<uint32_t>(ranges.size()));
   for (const LetterRange& range : ranges)
     for (const DeadLetterId& id : {range.first, range.last}) {
       out.U64(id.epoch.value);
       out.U32(id.number);
     }
-  return entry;
 }
 
-Result<ReplayedLetters> DecodeReplay(const ControlEntry& entry) {
-  columns::ByteReader in(entry.payload);
-  ReplayedLetters found;
-  std::vector<LetterRange>& ranges = found.ranges;
-  HR_TRY(found.letters, in.U32());
+Result<std::vector<LetterRange>> DecodeRanges(columns::ByteReader& in) {
+  std::vector<LetterRange> ranges;
   HR_TRY(const uint32_t count, in.U32());
   for (uint32_t i = 0; i < count; ++i) {
     LetterRange range;
@@ -59,18 +49,23 @@ Result<ReplayedLetters> DecodeReplay(const ControlEntry& entry) {
       return base::Fail(base::ErrorCode::kCorruption, "replayed dead letters out of their order");
     ranges.push_back(range);
   }
-  return found;
+  return ranges;
 }
 
-bool HasRowsOfSource(const Epoch& epoch, base::StreamId stream, std::string_view name) {
-  const columns::ColumnBatch* rows = epoch.RowsOf(stream);
-  if (rows == nullptr) return false;
-  uint64_t replayed = 0;
-  for (const ControlEntry& entry : epoch.controls) {
-    if (entry.kind != ControlEntry::Kind::kReplay || entry.name != name) continue;
-    if (const auto letters = columns::ByteReader(entry.payload).U32()) replayed += *letters;
-  }
-  return replayed == 0 || rows->rows() > replayed;
+ControlEntry EncodeReplay(const std::string& stream, std::span<const Replay::Letter> letters) {
+  ControlEntry entry{.kind = ControlEntry::Kind::kReplay, .name = stream, .payload = {}};
+  columns::ByteWriter out(entry.payload);
+  out.U32(static_cast<uint32_t>(letters.size()));
+  EncodeRanges(RangesOf(letters), out);
+  return entry;
+}
+
+Result<ReplayedLetters> DecodeReplay(const ControlEntry& entry) {
+  columns::ByteReader in(entry.payload);
+  ReplayedLetters found;
+  HR_TRY(found.letters, in.U32());
+  HR_TRY(found.ranges, DecodeRanges(in));
+  return found;
 }
 
 uint64_t ReplayBytesMax(size_t letters) { return letters * kRangeBytes; }

@@ -4,10 +4,10 @@
 
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "columns/batch_codec.h"
 #include "columns/event_batch.h"
 #include "log/epoch.h"
 
@@ -25,16 +25,17 @@ struct ReplayedLetters {
   std::vector<LetterRange> ranges;  // ascending
 };
 
-// An entry of kind kReplay: u32 letters, u32 ranges, each {u64 epoch, u32 number, u64 epoch, u32
-// number}. `letters` ascend; neighbours by their ordinals are of one range.
+// u32 ranges, each {u64 epoch, u32 number, u64 epoch, u32 number}; they ascend. Errors:
+// kCorruption.
+void EncodeRanges(std::span<const LetterRange> ranges, columns::ByteWriter& out);
+base::Result<std::vector<LetterRange>> DecodeRanges(columns::ByteReader& in);
+
+// An entry of kind kReplay: u32 letters, ranges. `letters` ascend; neighbours by their ordinals are
+// of one range.
 ControlEntry EncodeReplay(const std::string& stream,
                           std::span<const columns::Replay::Letter> letters);
 // Errors: kCorruption.
 base::Result<ReplayedLetters> DecodeReplay(const ControlEntry& entry);
-
-// Whether some of a stream's rows are its source's, and not all of them were sent again: only those
-// say that the source is alive.
-bool HasRowsOfSource(const Epoch& epoch, base::StreamId stream, std::string_view name);
 
 // About what the entry of so many letters takes at most.
 uint64_t ReplayBytesMax(size_t letters);

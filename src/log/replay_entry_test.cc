@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "log/log_fixture.h"
+#include "log/sign_of_life.h"
 
 namespace headrace::log {
 namespace {
@@ -78,15 +79,15 @@ TEST(ReplayEntry, DoesNotSayThatTheSourceIsAlive) {
   TestLog log(machine);
   ASSERT_TRUE(log.Open());
   ASSERT_TRUE(log.Submit({{1'000, 1}}));
-  EXPECT_TRUE(HasRowsOfSource(*log.durable.back(), log.stream, "events"));
+  EXPECT_TRUE(IsHeardOf(*log.durable.back(), log.stream, "events"));
   ASSERT_TRUE(log.Submit(ReplayOf(log.stream, {{5, 2}, {6, 3}})));
   Epoch epoch = *log.durable.back();
-  EXPECT_FALSE(HasRowsOfSource(epoch, log.stream, "events"));
-  EXPECT_TRUE(HasRowsOfSource(epoch, log.stream, "others")) << "it says nothing of them";
+  EXPECT_FALSE(IsHeardOf(epoch, log.stream, "events"));
+  EXPECT_TRUE(IsHeardOf(epoch, log.stream, "others")) << "it says nothing of them";
   epoch.controls.push_back(epoch.controls.front());
-  EXPECT_FALSE(HasRowsOfSource(epoch, log.stream, "events"));
+  EXPECT_FALSE(IsHeardOf(epoch, log.stream, "events"));
   epoch.controls = {EncodeReplay("events", std::vector<Replay::Letter>{{Id(1, 0), 1}})};
-  EXPECT_TRUE(HasRowsOfSource(epoch, log.stream, "events")) << "one of two is new";
+  EXPECT_TRUE(IsHeardOf(epoch, log.stream, "events")) << "one of two is new";
 }
 
 TEST(ReplayEntry, OfNoRowThereIsNone) {

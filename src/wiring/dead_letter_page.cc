@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "columns/value.h"
+#include "ingest/outcome_json.h"
 
 namespace headrace::wiring {
 namespace {
@@ -46,13 +47,8 @@ std::string ReplayReport::ToJson() const {
   out += ",\"listed\":[";
   for (const Kept& letter : listed) {
     if (out.back() != '[') out += ",\n ";
-    fmt::format_to(std::back_inserter(out),
-                   "{{\"epoch\":{},\"row\":{},\"field\":", letter.epoch.value, letter.row);
-    columns::AppendJsonString(out, letter.field);
-    out += ",\"rule\":";
-    columns::AppendJsonString(out, letter.rule);
-    out += ",\"reason\":";
-    columns::AppendJsonString(out, letter.reason);
+    fmt::format_to(std::back_inserter(out), "{{\"epoch\":{},", letter.epoch.value);
+    ingest::AppendRefusal(out, letter.row, letter.field, letter.rule, letter.reason);
     out += '}';
   }
   out += "],\"next\":";

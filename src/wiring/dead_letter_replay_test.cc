@@ -11,19 +11,22 @@ namespace {
 
 using namespace lives_fixture;  // NOLINT: the test is written in the fixture's words
 
-// Payments of one card, so many minutes behind the newest.
-void SendLate(Lives& lives, int rows, int minutes) {
+// Submits rows of one card, so many minutes behind the newest.
+void SubmitLate(Lives& lives, const char* stream, int rows, int minutes, log::AckCallback done) {
   columns::BatchBuilder builder(lives.definition_->streams[0].schema());
   for (int row = 0; row < rows; ++row) {
     builder.column(0).AppendInt(1);
     builder.column(1).AppendDouble(1);
     builder.column(2).AppendInt(lives.now_ - minutes * kMinute);
   }
+  auto batch = lives.definition_->streams[0].contract->Enforce(builder.Finish());
+  batch.stream = *lives.core_->StreamNamed(stream);
+  lives.core_->Submit(std::move(batch), std::move(done));
+}
+void SendLate(Lives& lives, int rows, int minutes) {
   bool told = false;
   lives.machine_->Run([&] {
-    auto batch = lives.definition_->streams[0].contract->Enforce(builder.Finish());
-    batch.stream = *lives.core_->StreamNamed("payments");
-    lives.core_->Submit(std::move(batch), [&](const auto& /*ack*/) { told = true; });
+    SubmitLate(lives, "payments", rows, minutes, [&](const auto& /*ack*/) { told = true; });
   });
   lives.machine_->RunUntil([&] { return told || lives.machine_->crashed(); });
 }
@@ -152,15 +155,8 @@ TEST(DeadLetterReplay, LeavesTheLettersOfOtherStreams) {
   lives.Send(5, "refunds");
   size_t told = 0;
   lives.machine_->Run([&] {  // one epoch
-    for (const char* stream : {"refunds", "payments", "refunds"}) {
-      columns::BatchBuilder builder(lives.definition_->streams[0].schema());
-      builder.column(0).AppendInt(1);
-      builder.column(1).AppendDouble(1);
-      builder.column(2).AppendInt(lives.now_ - 90 * kMinute);
-      auto batch = lives.definition_->streams[0].contract->Enforce(builder.Finish());
-      batch.stream = *lives.core_->StreamNamed(stream);
-      lives.core_->Submit(std::move(batch), [&](const auto& /*ack*/) { ++told; });
-    }
+    for (const char* stream : {"refunds", "payments", "refunds"})
+      SubmitLate(lives, stream, 1, 90, [&](const auto& /*ack*/) { ++told; });
   });
   lives.machine_->RunUntil([&] { return told == 3; });
   EXPECT_EQ(ReplayAll(lives).replayed, 1U);

@@ -6,6 +6,7 @@
 
 #include "columns/batch_codec.h"
 #include "columns/value.h"
+#include "ingest/outcome_json.h"
 
 namespace headrace::wiring {
 namespace {
@@ -27,12 +28,8 @@ void AppendLetter(std::string& out, const DeadLetters::Letter& letter,
   if (out.size() > 1) out += ",\n ";
   fmt::format_to(std::back_inserter(out), "{{\"epoch\":{},\"stream\":", letter.id.epoch.value);
   columns::AppendJsonString(out, stream.name);
-  fmt::format_to(std::back_inserter(out), ",\"row\":{},\"field\":", row.row);
-  columns::AppendJsonString(out, row.field);
-  out += ",\"rule\":";
-  columns::AppendJsonString(out, row.rule);
-  out += ",\"reason\":";
-  columns::AppendJsonString(out, row.reason);
+  out += ',';
+  ingest::AppendRefusal(out, row.row, row.field, row.rule, row.reason);
   out += ",\"payload\":";
   const std::string shown =
       payloads == Payloads::kAsTheyCame ? row.payload : Masked(stream, row.payload);
@@ -74,14 +71,15 @@ base::Result<void> DeadLetters::Note(const log::Epoch& epoch) {
   for (const log::ControlEntry& entry : epoch.controls) {
     if (entry.kind != log::ControlEntry::Kind::kReplay) continue;
     HR_TRY(const log::ReplayedLetters replayed, log::DecodeReplay(entry));
-    for (const log::LetterRange& range : replayed.ranges) AddReplayed(range, noted_.replayed);
+    for (const log::LetterRange& range : replayed.ranges) AddReplayed(range);
     noted_.replayed_rows[entry.name] += replayed.letters;
   }
   return {};
 }
 
 // Neighbours of one epoch become one range, as do those that overlap.
-void DeadLetters::AddReplayed(log::LetterRange range, decltype(Noted::replayed)& replayed) {
+void DeadLetters::AddReplayed(log::LetterRange range) {
+  auto& replayed = noted_.replayed;
   const auto touches = [](const columns::DeadLetterId& last, const columns::DeadLetterId& first) {
     return first <= last || (first.epoch == last.epoch && first.number == last.number + 1);
   };
@@ -154,12 +152,9 @@ base::EpochId DeadLetters::Encode(std::vector<uint8_t>& bytes) const {
       out.Text(rule);
       out.U64(rows);
     }
-  out.U32(static_cast<uint32_t>(noted.replayed.size()));
-  for (const auto& [first, last] : noted.replayed)
-    for (const columns::DeadLetterId& id : {first, last}) {
-      out.U64(id.epoch.value);
-      out.U32(id.number);
-    }
+  std::vector<log::LetterRange> replayed;
+  for (const auto& [first, last] : noted.replayed) replayed.push_back({first, last});
+  log::EncodeRanges(replayed, out);
   out.U32(static_cast<uint32_t>(noted.replayed_rows.size()));
   for (const auto& [stream, rows] : noted.replayed_rows) {
     out.Text(stream);
@@ -204,20 +199,8 @@ base::Result<void> DeadLetters::Decode(std::span<const uint8_t> bytes) {
 }
 
 base::Result<void> DeadLetters::DecodeReplayed(columns::ByteReader& in) {
-  const auto read = [&in](columns::DeadLetterId& id) -> base::Result<void> {
-    HR_TRY(id.epoch.value, in.U64());
-    HR_TRY(id.number, in.U32());
-    return {};
-  };
-  HR_TRY(const uint32_t ranges, in.U32());
-  for (uint32_t i = 0; i < ranges; ++i) {
-    log::LetterRange range;
-    HR_TRY_VOID(read(range.first));
-    HR_TRY_VOID(read(range.last));
-    if (range.last < range.first)
-      return base::Fail(base::ErrorCode::kCorruption, "replayed dead letters out of their order");
-    AddReplayed(range, noted_.replayed);
-  }
+  HR_TRY(const std::vector<log::LetterRange> ranges, log::DecodeRanges(in));
+  for (const log::LetterRange& range : ranges) AddReplayed(range);
   HR_TRY(const uint32_t streams, in.U32());
   for (uint32_t i = 0; i < streams; ++i) {
     HR_TRY(const std::string_view stream, in.Text());

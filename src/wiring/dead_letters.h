@@ -100,7 +100,7 @@ class DeadLetters {
     std::map<std::string, uint64_t> replayed_rows;
   };
   bool IsReplayed(const columns::DeadLetterId& id) const;
-  static void AddReplayed(log::LetterRange range, decltype(Noted::replayed)& replayed);
+  void AddReplayed(log::LetterRange range);  // under the mutex
   base::Result<void> DecodeReplayed(columns::ByteReader& in);
   static void Add(base::EpochId epoch, uint64_t& gap_max, std::vector<Range>& ranges);
 

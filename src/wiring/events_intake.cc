@@ -1,14 +1,12 @@
 #include "wiring/events_intake.h"
 
-#include <fmt/format.h>
-
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "ingest/http/events_endpoint.h"
 #include "protocols/problem.h"
-#include "protocols/target.h"
+#include "wiring/query_flag.h"
 
 namespace headrace::wiring {
 namespace {
@@ -23,14 +21,8 @@ std::optional<std::string> FieldOf(const HttpRequest& request, std::string_view 
 }
 
 base::Result<columns::Atomicity> AtomicityOf(const HttpRequest& request) {
-  const auto text = request.Query("atomic");
-  const auto atomic = protocols::ReadFlag(text.value_or("false"));
-  if (!atomic)
-    return base::Fail(
-        base::Error(base::ErrorCode::kInvalidInput,
-                    fmt::format("atomic `{}` is neither true nor false: say which", *text))
-            .With("field", "atomic"));
-  return *atomic ? columns::Atomicity::kAllOrNone : columns::Atomicity::kGoodRowsIn;
+  HR_TRY(const bool atomic, QueryFlag(request, "atomic"));
+  return atomic ? columns::Atomicity::kAllOrNone : columns::Atomicity::kGoodRowsIn;
 }
 
 ingest::EventsRequest ToEvents(HttpRequest& request, columns::Atomicity atomicity) {

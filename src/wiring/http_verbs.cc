@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "protocols/problem.h"
-#include "protocols/target.h"
 #include "serving/http/push_verb.h"
 #include "serving/http/verbs.h"
 #include "wiring/change_plan.h"
@@ -17,6 +16,7 @@
 #include "wiring/http_routes.h"
 #include "wiring/lookback_questions.h"
 #include "wiring/lookback_verbs.h"
+#include "wiring/query_flag.h"
 #include "wiring/table_verbs.h"
 
 namespace headrace::wiring {
@@ -47,19 +47,11 @@ base::Result<uint64_t> NumberFrom(const HttpRequest& request, std::string_view n
   return value;
 }
 
-base::Result<bool> FlagFrom(const HttpRequest& request, std::string_view name) {
-  const auto text = request.Query(name);
-  const auto flag = protocols::ReadFlag(text.value_or("false"));
-  if (flag) return *flag;
-  return base::Fail(base::ErrorCode::kInvalidInput,
-                    fmt::format("{} `{}` is neither true nor false: say which", name, *text));
-}
-
 base::Result<HttpResponse> DeadLetters(const HttpRequest& request, const Core& core) {
   DeadLetterQuery query{.stream = std::string(request.Query("stream").value_or("")), .after = {}};
   HR_TRY(query.limit, NumberFrom(request, "limit", kDeadLettersDefault));
   HR_TRY(query.after, LetterPosition::Parse(request.Query("after").value_or("0")));
-  HR_TRY(const bool open, FlagFrom(request, "open"));
+  HR_TRY(const bool open, QueryFlag(request, "open"));
   if (open) query.which = DeadLetterQuery::Which::kOpen;
   if (query.limit > kDeadLettersMax)
     return base::Fail(
@@ -85,7 +77,7 @@ base::Result<ReplayRequest> ReplayFrom(const HttpRequest& request) {
                       "say whose rows are to be sent again: stream=NAME");
   HR_TRY(replay.limit, NumberFrom(request, "limit", replay.limit));
   HR_TRY(replay.after, LetterPosition::Parse(request.Query("after").value_or("0")));
-  HR_TRY(const bool dry, FlagFrom(request, "dry_run"));
+  HR_TRY(const bool dry, QueryFlag(request, "dry_run"));
   if (dry) replay.run = ReplayRequest::Run::kDry;
   return replay;
 }

@@ -9,7 +9,7 @@
 #include <map>
 
 #include "log/reader.h"
-#include "log/replay_entry.h"
+#include "log/sign_of_life.h"
 #include "wiring/lookback.h"
 
 namespace headrace::wiring {
@@ -23,14 +23,6 @@ namespace {
 
 constexpr uint64_t kFirstPieceEpochs = 64;
 constexpr uint64_t kPieceEpochsMax = 16'384;
-
-bool IsHeard(const log::Epoch& epoch, const std::string& name, base::StreamId id) {
-  return log::HasRowsOfSource(epoch, id, name) ||
-         std::ranges::any_of(epoch.rejects, [&](const auto& of) { return of.stream == id; }) ||
-         std::ranges::any_of(epoch.controls, [&](const log::ControlEntry& entry) {
-           return entry.kind == log::ControlEntry::Kind::kHeartbeat && entry.name == name;
-         });
-}
 
 }  // namespace
 
@@ -59,7 +51,7 @@ Result<base::Duration> Lookback::LagAt(const pipeline::PipelineDefinition& defin
     const auto scanned = reader->Scan(first, last, [&](const log::EpochRef& epoch) -> Result<void> {
       if (!std::exchange(any, true)) oldest = std::min(oldest, epoch->clock);
       for (const auto& [name, id] : missing)
-        if (IsHeard(*epoch, name, id)) heard[name] = epoch->clock;
+        if (log::IsHeardOf(*epoch, id, name)) heard[name] = epoch->clock;
       return {};
     });
     if (!scanned)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine_process import BINARY, EngineProcess
+from engine_process import BINARY, EngineProcess, serving_files
 from payments_engine import CONTRACT, PIPELINE
 
 ROWS = 30_000
@@ -50,16 +50,12 @@ def command(engine: EngineProcess, *words: str) -> str:
     return done.stdout
 
 
-def files(folder: Path) -> None:
-    assert STRICT != CONTRACT
-    (folder / "pipeline.yaml").write_text(PIPELINE)
-    (folder / "payments.yaml").write_text(STRICT)
+FILES = {"pipeline.yaml": PIPELINE, "payments.yaml": STRICT}
+assert STRICT != CONTRACT
 
 
 def test_the_command_tells_what_came_in_and_what_did_not(tmp_path: Path) -> None:
-    files(tmp_path)
-    engine = start(tmp_path)
-    try:
+    with serving_files(tmp_path, FILES) as engine:
         assert send(engine, range(99, 104))["refused_rows"] == 3
         send(engine, range(2000, 2001))
         assert "no refused row of payments came in" in command(engine, "replay", "payments")
@@ -76,13 +72,11 @@ def test_the_command_tells_what_came_in_and_what_did_not(tmp_path: Path) -> None
         left = command(engine, "deadletters", "payments", "--open")
         assert left.splitlines()[-1] == "1 refused row", left
         assert engine.status()["rows"]["accepted"] == 5
-        assert engine.stop() == 0
-    finally:
-        engine.kill()
 
 
 def test_each_comes_in_once_whatever_is_killed(tmp_path: Path) -> None:
-    files(tmp_path)
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
     engine = start(tmp_path)
     try:
         for begin in range(101, 901, 100):
@@ -122,9 +116,7 @@ def ask_for_part(engine: EngineProcess) -> None:
 
 
 def test_what_cannot_be_asked_is_said(tmp_path: Path) -> None:
-    files(tmp_path)
-    engine = start(tmp_path)
-    try:
+    with serving_files(tmp_path, FILES) as engine:
         for query, status, says in [
             ("", 422, "stream=NAME"),
             ("stream=pyments", 404, "payments"),
@@ -134,6 +126,3 @@ def test_what_cannot_be_asked_is_said(tmp_path: Path) -> None:
         ]:
             code, text = engine.request("POST", f"/deadletters/replay?{query}")
             assert code == status and says in json.loads(text)["detail"], (query, code, text)
-        assert engine.stop() == 0
-    finally:
-        engine.kill()

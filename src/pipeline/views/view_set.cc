@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 #include "columns/conform.h"
-#include "log/replay_entry.h"
+#include "log/sign_of_life.h"
 #include "pipeline/views/view_set_impl.h"
 
 namespace headrace::pipeline {
@@ -94,21 +94,10 @@ void ViewSet::Impl::NoteInForce(const log::Epoch& epoch) {
   }
 }
 
-// A source that sends what is refused is alive, too; one whose refused rows somebody sends again is
-// not.
 void ViewSet::Impl::NoteHeard(const log::Epoch& epoch) {
-  const auto is_of = [&](base::StreamId id, const std::string& name) {
-    return log::HasRowsOfSource(epoch, id, name) ||
-           std::ranges::any_of(epoch.rejects, [&](const auto& of) { return of.stream == id; });
-  };
-  const auto is_alive = [&](const std::string& name) {
-    return std::ranges::any_of(epoch.controls, [&](const log::ControlEntry& entry) {
-      return entry.kind == log::ControlEntry::Kind::kHeartbeat && entry.name == name;
-    });
-  };
   for (size_t stream = 0; stream < streams.size(); ++stream) {
     const StreamOfRows& of = streams[stream];
-    if (!of.derived && ((of.id && is_of(*of.id, of.name)) || is_alive(of.name)))
+    if (!of.derived && log::IsHeardOf(epoch, of.id, of.name))
       heard_us[stream] = std::max(heard_us[stream], epoch.clock.us);
   }
 }

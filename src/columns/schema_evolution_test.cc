@@ -91,7 +91,7 @@ TEST(SchemaEvolution, RowsAreReadAsTheWiderType) {
       OneColumn(Type::kInt32, {Value(Type::kInt32, kMin), Value(Type::kInt32, kMax), Value()});
   EXPECT_THAT(As(Type::kInt64, int32), ElementsAre("-2147483648", "2147483647", "null"));
   EXPECT_THAT(As(Type::kFloat64, int32), ElementsAre("-2147483648.0", "2147483647.0", "null"));
-  const auto float32 = OneColumn(Type::kFloat32, {Value(Type::kFloat32, 0.1F), Value()});
+  const auto float32 = OneColumn(Type::kFloat32, {Value(Type::kFloat32, double{0.1F}), Value()});
   EXPECT_THAT(As(Type::kFloat64, float32), ElementsAre("0.10000000149011612", "null"));
   EXPECT_THAT(As(Type::kString, int32), ElementsAre("null", "null", "null"));
 }

@@ -123,19 +123,39 @@ void AppendJsonString(std::string& out, std::string_view text) {
   out += '"';
 }
 
+Value::Value(Type type, std::string v)
+    : Value(type, Kind::kText, {.text = new std::string(std::move(v))}) {}
+
+Value Value::List(Type element, Elements elements) {
+  return Value(ListOf(element), Kind::kList, {.list = new Elements(std::move(elements))});
+}
+
+Value::Held Value::CopyOfApart() const {
+  if (kind_ == Kind::kText) return {.text = new std::string(as_text())};
+  return {.list = new Elements(as_list())};
+}
+
+void Value::DropApart() {
+  if (kind_ == Kind::kText)
+    delete held_.text;
+  else
+    delete held_.list;
+}
+
 bool Value::SameBits(const Value& other) const {
-  if (type_ != other.type_ || payload_.index() != other.payload_.index()) return false;
-  if (const auto* v = std::get_if<double>(&payload_))
-    return std::bit_cast<uint64_t>(*v) == std::bit_cast<uint64_t>(std::get<double>(other.payload_));
-  if (const auto* v = std::get_if<bool>(&payload_)) return *v == std::get<bool>(other.payload_);
-  if (const auto* v = std::get_if<int64_t>(&payload_))
-    return *v == std::get<int64_t>(other.payload_);
-  if (const auto* v = std::get_if<std::string>(&payload_))
-    return *v == std::get<std::string>(other.payload_);
-  if (const auto* v = std::get_if<Elements>(&payload_))
-    return std::ranges::equal(*v, other.as_list(),
-                              [](const Value& a, const Value& b) { return a.SameBits(b); });
-  return true;  // both are null
+  if (type_ != other.type_ || kind_ != other.kind_) return false;
+  switch (kind_) {
+    case Kind::kNull: return true;
+    case Kind::kBool:
+    case Kind::kInt: return held_.integer == other.held_.integer;
+    case Kind::kDouble:
+      return std::bit_cast<uint64_t>(held_.number) == std::bit_cast<uint64_t>(other.held_.number);
+    case Kind::kText: return as_text() == other.as_text();
+    case Kind::kList:
+      return std::ranges::equal(as_list(), other.as_list(),
+                                [](const Value& a, const Value& b) { return a.SameBits(b); });
+  }
+  return false;
 }
 
 void AppendShortest(std::string& out, double v) {
@@ -150,27 +170,25 @@ std::string Value::ToJson() const {
 }
 
 void Value::AppendJson(std::string& out) const {
-  if (is_null()) {
-    out += "null";
-  } else if (const auto* b = std::get_if<bool>(&payload_)) {
-    out += *b ? "true" : "false";
-  } else if (const auto* i = std::get_if<int64_t>(&payload_)) {
-    AppendInt(out, type_, *i);
-  } else if (const auto* d = std::get_if<double>(&payload_)) {
-    AppendDouble(out, *d);  // float32 is answered widened, as Feast does
-  } else if (const auto* list = std::get_if<Elements>(&payload_)) {
-    out += '[';
-    for (size_t at = 0; at < list->size(); ++at) {
-      if (at > 0) out += ',';
-      (*list)[at].AppendJson(out);
-    }
-    out += ']';
-  } else if (type_ == Type::kBytes) {
-    out += '"';
-    base::AppendBase64(out, as_text());
-    out += '"';
-  } else {
-    AppendJsonString(out, as_text());
+  switch (kind_) {
+    case Kind::kNull: out += "null"; return;
+    case Kind::kBool: out += as_bool() ? "true" : "false"; return;
+    case Kind::kInt: return AppendInt(out, type_, as_int());
+    case Kind::kDouble: return AppendDouble(out, as_double());  // float32 is widened, as Feast does
+    case Kind::kText:
+      if (type_ != Type::kBytes) return AppendJsonString(out, as_text());
+      out += '"';
+      base::AppendBase64(out, as_text());
+      out += '"';
+      return;
+    case Kind::kList:
+      out += '[';
+      for (const Value& element : as_list()) {
+        if (&element != &as_list().front()) out += ',';
+        element.AppendJson(out);
+      }
+      out += ']';
+      return;
   }
 }
 

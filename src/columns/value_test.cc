@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -40,6 +42,36 @@ TEST(Value, ListsAreComparedAndWrittenElementByElement) {
   EXPECT_FALSE(one(0.0).SameBits(one(-0.0)));
   EXPECT_TRUE(one(std::nan("")).SameBits(one(std::nan(""))));
   EXPECT_FALSE(Value::FromText(ListOf(Type::kInt64), "[1]").has_value());
+}
+
+TEST(Value, CopiesAreTheirOwnAndWhatWasMovedFromIsNull) {
+  const std::vector<Value> kinds = {
+      Value(),
+      Value::Bool(true),
+      Value::Int64(-7),
+      Value::Float64(0.5),
+      Value::String(std::string(100, 'a')),
+      Value::List(Type::kString, {Value::String("b"), Value::String(std::string(100, 'c'))})};
+  for (const Value& from : kinds) {
+    for (const Value& to : kinds) {
+      Value copied = to;
+      copied = from;
+      EXPECT_TRUE(copied.SameBits(from));
+      Value moved = to;
+      moved = std::move(copied);
+      EXPECT_TRUE(moved.SameBits(from));
+      const Value made = std::move(moved);
+      EXPECT_TRUE(made.SameBits(from));
+      EXPECT_TRUE(moved.is_null());  // NOLINT(bugprone-use-after-move): what is tested
+    }
+    Value same = from;
+    const Value& itself = same;
+    same = itself;
+    EXPECT_TRUE(same.SameBits(from));
+  }
+  std::vector<Value> grown(kinds.begin(), kinds.end());
+  grown.insert(grown.begin(), kinds.begin(), kinds.end());
+  for (size_t i = 0; i < grown.size(); ++i) EXPECT_TRUE(grown[i].SameBits(kinds[i % kinds.size()]));
 }
 
 TEST(Value, JsonStringsEscapeAndMendBadUtf8) {

@@ -109,9 +109,11 @@ base::Result<const InputColumn*> InputNamed(const std::vector<InputColumn>& give
 uint64_t HeldBytes(const columns::Value& value) {
   uint64_t bytes = sizeof(value);
   if (value.is_null()) return bytes;
-  if (columns::IsVariable(value.type())) bytes += value.as_text().size();
-  if (columns::IsList(value.type()))
+  if (columns::IsVariable(value.type())) bytes += sizeof(std::string) + value.as_text().size();
+  if (columns::IsList(value.type())) {
+    bytes += sizeof(columns::Value::Elements);
     for (const columns::Value& element : value.as_list()) bytes += HeldBytes(element);
+  }
   return bytes;
 }
 

@@ -199,7 +199,6 @@ ViewAnswer OnlineView::Answer(const RowImage& image, base::Timestamp as_of,
   if (image.first_time > as_of.us) return NotFound();
   std::vector<ArgumentBlock> arguments(store_.layout().arguments());
   Accumulators scratch(plan_);
-  ViewAnswer answer = NotFound();
   FoundRow found;
   if (without) {
     const TilesBack tiles = store_.TilesOf(image);
@@ -207,16 +206,18 @@ ViewAnswer OnlineView::Answer(const RowImage& image, base::Timestamp as_of,
                         *without);
   }
   if (found.where == FoundRow::Where::kUnclear) {
+    ViewAnswer answer = NotFound();
     std::ranges::fill(answer.statuses, FeatureStatus::kInvalid);
     return answer;
   }
+  ViewAnswer answer = outputs_.Unwritten();
   if (found.where == FoundRow::Where::kNowhere || without->time > as_of.us) {
     Fill(image, as_of, scratch, arguments.data(), answer);
     return answer;
   }
   const int64_t newest =
       std::max(NewestWithout(image, as_of, found, without->time), image.dropped_time);
-  if (newest == RowImage::kNever) return answer;
+  if (newest == RowImage::kNever) return NotFound();
   Fill(image, as_of, scratch, arguments.data(), answer, &found);
   outputs_.WriteEventTime({newest}, as_of, answer);
   return answer;
@@ -224,12 +225,12 @@ ViewAnswer OnlineView::Answer(const RowImage& image, base::Timestamp as_of,
 
 std::optional<ViewAnswer> OnlineView::AnswerAhead(const RowImage& image, base::Timestamp as_of,
                                                   const AheadRow& ahead) const {
-  ViewAnswer answer = outputs_.NotFound();
-  if (std::min(image.first_time, ahead.time()) > as_of.us) return answer;
+  if (std::min(image.first_time, ahead.time()) > as_of.us) return NotFound();
   if (!outputs_.bounded_by_time() && NewestUpTo(store_.layout(), image, as_of.us) > ahead.time())
     return std::nullopt;
   std::vector<ArgumentBlock> arguments(store_.layout().arguments());
   Accumulators scratch(plan_);
+  ViewAnswer answer = outputs_.Unwritten();
   Fill(image, as_of, scratch, arguments.data(), answer, nullptr, &ahead);
   return answer;
 }

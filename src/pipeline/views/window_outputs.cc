@@ -106,9 +106,11 @@ void WindowOutputs::Write(size_t window, Accumulators& rows, ViewAnswer& answer)
 void WindowOutputs::Repeat(size_t same, size_t window, Accumulators& rows,
                            ViewAnswer& answer) const {
   if (!repeatable_) return Write(window, rows, answer);
-  for (size_t i = 0; i < outputs_[window].size(); ++i) {
-    answer.statuses[outputs_[window][i]] = answer.statuses[outputs_[same][i]];
-    answer.values[outputs_[window][i]] = answer.values[outputs_[same][i]];
+  const std::span<const size_t> from = outputs_[same];
+  const std::span<const size_t> to = outputs_[window];
+  for (size_t i = 0; i < to.size(); ++i) {
+    answer.statuses[to[i]] = answer.statuses[from[i]];
+    answer.values[to[i]] = answer.values[from[i]];
   }
 }
 

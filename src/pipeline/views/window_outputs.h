@@ -62,6 +62,13 @@ class WindowOutputs {
 
   // Null values and NOT_FOUND for every output.
   ViewAnswer NotFound() const;
+  // Room for every output, each of which is to be written.
+  ViewAnswer Unwritten() const {
+    ViewAnswer answer;
+    answer.values.resize(view_->outputs.size());
+    answer.statuses.resize(view_->outputs.size());
+    return answer;
+  }
   // Fills the outputs of `window` from `rows`, which holds exactly the window's rows.
   void Write(size_t window, Accumulators& rows, ViewAnswer& answer) const;
   void Write(size_t window, Accumulators& rows, RowAnswers::Row& answer) const;

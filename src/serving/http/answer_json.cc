@@ -1,7 +1,7 @@
 // 1. Each column is written in one go: room is made for all its rows, then statuses and times are
 //    copied and numbers printed in place; only texts and lists ask for room of their own.
-// 2. A time is formatted once for each row of a view, not for each of its features; statuses and
-//    times that are those of the column before are copied from its text.
+// 2. A time is formatted once for each row of a view, not for each of its features; what is that of
+//    the column before, all of it or statuses and times, is copied from its text.
 // 3. The names at the end are the same for all answers of a plan: a thread keeps them as text.
 #include "serving/http/answer_json.h"
 
@@ -162,22 +162,46 @@ void WriteStatus(JsonBytes& out, FeatureStatus shown) {
   out.Write("\",");
 }
 
-// Statuses and times of all rows of a column: the end of its text, as it was last written.
-class ColumnEnds {
+// The columns of the features. One that says what the column before it said is its text again, as
+// windows of a quiet key are; so are statuses and times that are those of the column before.
+class FeatureColumns {
  public:
-  ColumnEnds(const FeatureAnswer& answer, StatusMode mode)
+  FeatureColumns(const FeatureAnswer& answer, StatusMode mode)
       : answer_(answer), mode_(mode), times_(answer.rows) {}
 
-  void Write(JsonBytes& out, size_t column) {
-    if (column > 0 && IsAsBefore(column)) {
+  void Write(JsonBytes& out, size_t column, RowNumbers& numbers) {
+    const bool same_end = column > 0 && EndsAsBefore(column);
+    if (same_end && HasValuesOfBefore(column)) return out.Repeat(begin_, end_ - begin_);
+    const size_t begin = out.used();
+    WriteValues(out, column, numbers);
+    if (same_end) {
       out.DropComma();
-      return out.Repeat(begin_, bytes_);
+      const size_t values_end = out.used();
+      out.Repeat(values_end_, end_ - values_end_);
+      values_end_ = values_end;
+    } else {
+      WriteEnd(out, column);
     }
+    begin_ = begin;
+    end_ = out.used();
+  }
+
+ private:
+  void WriteValues(JsonBytes& out, size_t column, RowNumbers& numbers) const {
+    out.Put("{\"values\":[");
+    for (size_t row = 0; row < answer_.rows; ++row) {
+      out.Room(kNumberBytes);
+      const size_t at = answer_.At(row, column);
+      WriteValue(out, answer_.values[at], row, Shown(answer_.statuses[at], mode_), mode_, numbers);
+    }
+  }
+  // From the bracket that closes the values.
+  void WriteEnd(JsonBytes& out, size_t column) {
     const size_t columns = answer_.columns->size();
     const size_t cells = answer_.rows * columns;
     out.Room(answer_.rows * (kStatusBytes + RowTimes::kBytes) + 64);
     out.CloseList();
-    begin_ = out.used() - 1;
+    values_end_ = out.used() - 1;
     out.Write(",\"statuses\":[");
     for (size_t at = column; at < cells; at += columns)
       WriteStatus(out, Shown(answer_.statuses[at], mode_));
@@ -187,38 +211,37 @@ class ColumnEnds {
       times_.Write(out, row, answer_.EventTime(row, column));
     out.CloseList();
     out.Write("},");
-    bytes_ = out.used() - begin_;
   }
-
- private:
-  bool IsAsBefore(size_t column) const {
+  // Whether a column is as the one before it at each of its places in the answer.
+  template <typename Same>
+  bool IsAsBefore(size_t column, Same same) const {
     const size_t columns = answer_.columns->size();
     const size_t cells = answer_.rows * columns;
-    const bool one_time = answer_.has_row_times();
     for (size_t at = column; at < cells; at += columns)
-      if (Shown(answer_.statuses[at], mode_) != Shown(answer_.statuses[at - 1], mode_) ||
-          (!one_time && answer_.event_times[at] != answer_.event_times[at - 1]))
-        return false;
+      if (!same(at, at - 1)) return false;
     return true;
+  }
+  bool EndsAsBefore(size_t column) const {
+    const bool one_time = answer_.has_row_times();
+    return IsAsBefore(column, [&](size_t at, size_t before) {
+      return Shown(answer_.statuses[at], mode_) == Shown(answer_.statuses[before], mode_) &&
+             (one_time || answer_.event_times[at] == answer_.event_times[before]);
+    });
+  }
+  bool HasValuesOfBefore(size_t column) const {
+    return IsAsBefore(column, [&](size_t at, size_t before) {
+      return answer_.values[at].SameBits(answer_.values[before]);
+    });
   }
 
   const FeatureAnswer& answer_;
   const StatusMode mode_;
   RowTimes times_;
-  size_t begin_ = 0;  // from the bracket that closes the values
-  size_t bytes_ = 0;
+  // Where the text of the column before is.
+  size_t begin_ = 0;
+  size_t values_end_ = 0;
+  size_t end_ = 0;
 };
-
-void WriteFeatureColumn(JsonBytes& out, const FeatureAnswer& answer, size_t column, StatusMode mode,
-                        RowNumbers& numbers, ColumnEnds& ends) {
-  out.Put("{\"values\":[");
-  for (size_t row = 0; row < answer.rows; ++row) {
-    out.Room(kNumberBytes);
-    const size_t at = answer.At(row, column);
-    WriteValue(out, answer.values[at], row, Shown(answer.statuses[at], mode), mode, numbers);
-  }
-  ends.Write(out, column);
-}
 
 std::vector<const InputColumn*> KeysOf(const FeatureAnswer& answer) {
   std::vector<const InputColumn*> keys;
@@ -337,11 +360,10 @@ std::string FeastAnswerJson(const FeatureAnswer& answer, const FeastRequest& req
   const size_t features = answer.columns->size();
   JsonBytes out(1024 + (keys.size() + features) * (96 + answer.rows * 48));
   RowNumbers numbers(answer.rows);
-  ColumnEnds ends(answer, request.mode);
+  FeatureColumns columns(answer, request.mode);
   out.Put("{\"results\":[");
   for (const InputColumn* key : keys) WriteKeyColumn(out, *key, numbers);
-  for (size_t i = 0; i < features; ++i)
-    WriteFeatureColumn(out, answer, i, request.mode, numbers, ends);
+  for (size_t i = 0; i < features; ++i) columns.Write(out, i, numbers);
   out.Room(2);
   out.CloseList();
   out.Write(',');

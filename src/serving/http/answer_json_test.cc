@@ -34,15 +34,19 @@ class Answers {
       const std::string name = "f\n" + std::to_string(i);
       columns->push_back({"v" + std::to_string(i % 3), name, Type::kInt64, name, "v__" + name});
     }
-    // Columns mostly say the same as the one before; rows may have one time each.
-    std::vector<bool> as_before;
-    for (size_t i = 0; i < columns->size(); ++i) as_before.push_back(i > 0 && dice_() % 2 == 0);
+    // Columns mostly say the same as the one before, all of it or some; rows may have one time
+    // each.
+    std::vector<bool> as_before, values_as_before;
+    for (size_t i = 0; i < columns->size(); ++i) {
+      as_before.push_back(i > 0 && dice_() % 2 == 0);
+      values_as_before.push_back(i > 0 && dice_() % 3 == 0);
+    }
     const bool row_times = dice_() % 2 == 0;
     for (size_t row = 0; row < answer.rows; ++row) {
       answer.inputs[0].values.push_back(Any());
       if (row_times) answer.event_times.push_back(Time());
       for (size_t i = 0; i < columns->size(); ++i) {
-        const bool same_value = i > 0 && dice_() % 2 == 0;
+        const bool same_value = values_as_before[i] || (i > 0 && dice_() % 2 == 0);
         answer.values.push_back(same_value ? answer.values.back() : Any());
         const auto status = kStatuses[dice_() % 3 == 0 ? dice_() % kStatuses.size() : 0];
         answer.statuses.push_back(as_before[i] ? answer.statuses.back() : status);

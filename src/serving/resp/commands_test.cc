@@ -251,7 +251,7 @@ TEST_F(Resp, AnAnswerHasABound) {
 // However long the lists of their views may be.
 TEST_F(Resp, KeysAreChargedForWhatTheyHave) {
   const auto charge =
-      trips.budget.TryCharge(base::MemoryAccount::kReplies, (1U << 30) - (8U << 20));
+      trips.budget.TryCharge(base::MemoryAccount::kReplies, (1U << 30) - (3U << 20));
   ASSERT_TRUE(charge);
   // One that keeps no record of its answers.
   auto service = AnswerService::Make({.views = trips.views.get(),

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "serving/caller_rights.h"
 #include "serving/resp/key_text.h"
@@ -254,8 +255,15 @@ base::Result<const FeatureCommands::FieldList*> FeatureCommands::FieldsOf(
 
 void FeatureCommands::WriteValue(const ViewAnswer& answer, size_t output, RespWriter& out) {
   if (answer.statuses[output] != FeatureStatus::kPresent) return out.Null();
-  text_.clear();
-  AppendValueText(answer.values[output], text_);
+  const columns::Value& value = answer.values[output];
+  std::optional<uint64_t> number;
+  if (columns::IsFloating(value.type())) number = std::bit_cast<uint64_t>(value.as_double());
+  // Windows of a quiet key say the same one after the other.
+  if (!number || number != number_) {
+    text_.clear();
+    AppendValueText(value, text_);
+  }
+  number_ = number;
   out.Bulk(text_);
 }
 

@@ -16,7 +16,7 @@ namespace headrace::columns {
 // Null, a bool, an integer (also dates and timestamps), a float, a text (also bytes) or a list, in
 // 16 bytes: texts and lists are apart, so that an answer's numbers lie side by side and cost
 // nothing to move or to let go of. The type is carried beside it, as a date and an int32 are held
-// alike. A value that was moved from is null.
+// alike. One that was moved from may hold anything.
 class Value {
  public:
   using Elements = std::vector<Value>;

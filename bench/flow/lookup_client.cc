@@ -11,15 +11,18 @@
 //         or of "/path?query {body}", a POST each; behind a +, with an idempotency key of its own
 // Prints one JSON line: answered, errors, p50_ms, p99_ms, p999_ms, worst_ms, per_s.
 
-#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
 #include <fstream>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -93,9 +96,14 @@ std::vector<std::string> MakeRequests(const std::string& keys_file) {
 class OpenLoop {
  public:
   OpenLoop(const Options& options, std::vector<std::string> requests)
-      : options_(options), requests_(std::move(requests)), dice_(2001) {
+      : options_(options),
+        requests_(std::move(requests)),
+        dice_(2001),
+        epoll_(epoll_create1(EPOLL_CLOEXEC)) {
     for (int i = 0; i < options.connections; ++i) Connect();
   }
+  ~OpenLoop() { close(epoll_); }
+  OpenLoop(const OpenLoop&) = delete;
 
   Outcome Run() {
     const auto count = static_cast<uint64_t>(options_.rate * options_.seconds);
@@ -130,19 +138,23 @@ class OpenLoop {
 
   void Connect() {
     HttpConnection connection("127.0.0.1", options_.port);
-    if (connection.open()) lanes_.push_back(Lane{.connection = std::move(connection), .due = {}});
+    if (!connection.open()) return;
+    auto lane = std::make_unique<Lane>(Lane{.connection = std::move(connection), .due = {}});
+    epoll_event readable{.events = EPOLLIN, .data = {.ptr = lane.get()}};
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, lane->connection.fd(), &readable);
+    lanes_.push_back(std::move(lane));
   }
 
   void SendWaiting() {
-    for (size_t i = 0; i < lanes_.size() && !waiting_.empty(); ++i) {
-      Lane& lane = lanes_[i];
-      if (lane.busy) continue;
-      lane.due = waiting_.front();
+    for (const auto& lane : lanes_) {
+      if (waiting_.empty()) return;
+      if (lane->busy) continue;
+      lane->due = waiting_.front();
       waiting_.pop_front();
       std::string& request = requests_[dice_() % requests_.size()];
       WriteKey(request, ++sent_);
-      lane.busy = lane.connection.Send(request);
-      if (!lane.busy) ++outcome_.errors;
+      lane->busy = lane->connection.Send(request);
+      if (!lane->busy) ++outcome_.errors;
     }
     if (!lanes_.empty()) return;
     outcome_.errors += waiting_.size();  // nobody left to send with
@@ -150,23 +162,19 @@ class OpenLoop {
   }
 
   void WaitUntil(Clock::time_point next) {
-    std::vector<pollfd> polled;
-    polled.reserve(lanes_.size());
-    for (const Lane& lane : lanes_)
-      polled.push_back({.fd = lane.connection.fd(), .events = POLLIN, .revents = 0});
     const auto left = std::max(Clock::duration::zero(), next - Clock::now());
     const auto whole = std::chrono::duration_cast<std::chrono::seconds>(left);
     const timespec timeout{
         .tv_sec = whole.count(),
         .tv_nsec = std::chrono::duration_cast<std::chrono::nanoseconds>(left - whole).count()};
-    if (ppoll(polled.data(), polled.size(), &timeout, nullptr) <= 0) return;
-    for (size_t i = polled.size(); i-- > 0;) {
-      if (polled[i].revents != 0) Receive(i);
-    }
+    std::array<epoll_event, 64> ready;
+    const int count =
+        epoll_pwait2(epoll_, ready.data(), static_cast<int>(ready.size()), &timeout, nullptr);
+    for (int i = 0; i < count; ++i)
+      Receive(*static_cast<Lane*>(ready[static_cast<size_t>(i)].data.ptr));
   }
 
-  void Receive(size_t i) {
-    Lane& lane = lanes_[i];
+  void Receive(Lane& lane) {
     int status = 0;
     const HttpConnection::Progress progress = lane.connection.Receive(status);
     if (progress == HttpConnection::Progress::kWaiting) return;
@@ -177,15 +185,8 @@ class OpenLoop {
       ++outcome_.errors;
     }
     lane.busy = false;
-    if (progress == HttpConnection::Progress::kBroken) Replace(i);
-  }
-
-  void Replace(size_t i) {
-    std::vector<Lane> kept;
-    for (size_t j = 0; j < lanes_.size(); ++j) {
-      if (j != i) kept.push_back(std::move(lanes_[j]));
-    }
-    lanes_.swap(kept);
+    if (progress != HttpConnection::Progress::kBroken) return;
+    std::erase_if(lanes_, [&](const auto& of) { return of.get() == &lane; });
     Connect();
   }
 
@@ -193,7 +194,8 @@ class OpenLoop {
   std::vector<std::string> requests_;
   std::mt19937_64 dice_;
   uint64_t sent_ = 0;
-  std::vector<Lane> lanes_;
+  const int epoll_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
   std::deque<Clock::time_point> waiting_;
   Outcome outcome_;
 };

@@ -543,6 +543,14 @@ std::string StatusMetrics(const StatusFigures& figures) {
                log.rows_accepted);
   text.Counter("headrace_log_rows_refused_total", "Rows refused since the log began.",
                log.rows_refused);
+  for (const auto& [stream, rules] : figures.dead_letters)
+    for (const auto& [rule, rows] : rules)
+      text.Counter("headrace_log_dead_letters_total", "Rows refused by a rule since the log began.",
+                   rows, {{"stream", stream}, {"rule", rule}});
+  for (const auto& [stream, rows] : figures.dead_letters_replayed)
+    text.Counter("headrace_log_dead_letters_replayed_total",
+                 "Refused rows that came in when they were sent again, since the log began.", rows,
+                 {{"stream", stream}});
   text.Counter("headrace_log_batches_repeated_total", "Batches that were repeats, since the start.",
                log.batches_repeated);
   text.Gauge("headrace_log_durable_epoch", "The newest durable epoch.",

@@ -540,6 +540,10 @@ TEST_F(StatusDocumentTest, WritesPrometheusText) {
       text.find(
           "# TYPE headrace_log_rows_accepted_total counter\nheadrace_log_rows_accepted_total 10\n"),
       std::string::npos);
+  EXPECT_NE(text.find("headrace_log_dead_letters_total{stream=\"flights\",rule=\"range\"} 3\n"),
+            std::string::npos);
+  EXPECT_NE(text.find("headrace_log_dead_letters_replayed_total{stream=\"flights\"} 2\n"),
+            std::string::npos);
   EXPECT_NE(text.find("headrace_pipeline_view_keys{view=\"origin\"} 5\n"), std::string::npos);
   EXPECT_NE(text.find("headrace_log_fdatasync_seconds_count 100\n"), std::string::npos);
   EXPECT_NE(text.find("headrace_tables_pending_rows{table=\"flights\"} 2\n"), std::string::npos);

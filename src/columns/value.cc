@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <charconv>
 #include <cmath>
 
@@ -142,20 +141,10 @@ void Value::DropApart() {
     delete held_.list;
 }
 
-bool Value::SameBits(const Value& other) const {
-  if (type_ != other.type_ || kind_ != other.kind_) return false;
-  switch (kind_) {
-    case Kind::kNull: return true;
-    case Kind::kBool:
-    case Kind::kInt: return held_.integer == other.held_.integer;
-    case Kind::kDouble:
-      return std::bit_cast<uint64_t>(held_.number) == std::bit_cast<uint64_t>(other.held_.number);
-    case Kind::kText: return as_text() == other.as_text();
-    case Kind::kList:
-      return std::ranges::equal(as_list(), other.as_list(),
-                                [](const Value& a, const Value& b) { return a.SameBits(b); });
-  }
-  return false;
+bool Value::IsSameApart(const Value& other) const {
+  if (kind_ == Kind::kText) return as_text() == other.as_text();
+  return std::ranges::equal(as_list(), other.as_list(),
+                            [](const Value& a, const Value& b) { return a.SameBits(b); });
 }
 
 void AppendShortest(std::string& out, double v) {

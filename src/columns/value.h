@@ -2,6 +2,7 @@
 // One value of any type, or null: for single rows, keys, answers and errors; never on a columnar
 // path.
 
+#include <bit>
 #include <concepts>
 #include <cstdint>
 #include <string>
@@ -68,7 +69,11 @@ class Value {
   const Elements& as_list() const { return *HeldAs(Kind::kList).list; }
 
   // Same type and same bits (NaN equals the same NaN, 0.0 differs from -0.0).
-  bool SameBits(const Value& other) const;
+  bool SameBits(const Value& other) const {
+    if (type_ != other.type_ || kind_ != other.kind_) return false;
+    if (is_apart()) return IsSameApart(other);
+    return is_null() || std::bit_cast<uint64_t>(held_) == std::bit_cast<uint64_t>(other.held_);
+  }
 
   // JSON as in the type table: numbers, "text", RFC 3339 times, base64 bytes,
   // "NaN"/"Infinity"/"-Infinity", null, [lists]. Doubles are printed with the fewest digits that
@@ -96,6 +101,7 @@ class Value {
     return held_;
   }
   Held CopyOfApart() const;
+  bool IsSameApart(const Value& other) const;  // of the same kind
   void DropApart();
 
   Type type_ = Type::kInt64;

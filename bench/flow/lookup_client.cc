@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -100,6 +101,7 @@ class OpenLoop {
         requests_(std::move(requests)),
         dice_(2001),
         epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+    Check(epoll_, "epoll_create1");
     for (int i = 0; i < options.connections; ++i) Connect();
   }
   ~OpenLoop() { close(epoll_); }
@@ -129,6 +131,11 @@ class OpenLoop {
     Clock::time_point due;
   };
 
+  static void Check(int result, const char* call) {
+    if (result >= 0) return;
+    std::perror(call);
+    std::exit(1);
+  }
   static Clock::duration Seconds(double seconds) {
     return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   }
@@ -141,7 +148,7 @@ class OpenLoop {
     if (!connection.open()) return;
     auto lane = std::make_unique<Lane>(Lane{.connection = std::move(connection), .due = {}});
     epoll_event readable{.events = EPOLLIN, .data = {.ptr = lane.get()}};
-    epoll_ctl(epoll_, EPOLL_CTL_ADD, lane->connection.fd(), &readable);
+    Check(epoll_ctl(epoll_, EPOLL_CTL_ADD, lane->connection.fd(), &readable), "epoll_ctl");
     lanes_.push_back(std::move(lane));
   }
 
@@ -170,6 +177,7 @@ class OpenLoop {
     std::array<epoll_event, 64> ready;
     const int count =
         epoll_pwait2(epoll_, ready.data(), static_cast<int>(ready.size()), &timeout, nullptr);
+    if (count < 0 && errno != EINTR) Check(count, "epoll_pwait2");
     for (int i = 0; i < count; ++i)
       Receive(*static_cast<Lane*>(ready[static_cast<size_t>(i)].data.ptr));
   }

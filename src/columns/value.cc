@@ -129,19 +129,19 @@ Value Value::List(Type element, Elements elements) {
   return Value(ListOf(element), Kind::kList, {.list = new Elements(std::move(elements))});
 }
 
-Value::Held Value::CopyOfApart() const {
+Value::Held Value::CopyOnHeap() const {
   if (kind_ == Kind::kText) return {.text = new std::string(as_text())};
   return {.list = new Elements(as_list())};
 }
 
-void Value::DropApart() {
+void Value::FreeHeap() {
   if (kind_ == Kind::kText)
     delete held_.text;
   else
     delete held_.list;
 }
 
-bool Value::IsSameApart(const Value& other) const {
+bool Value::IsSameOnHeap(const Value& other) const {
   if (kind_ == Kind::kText) return as_text() == other.as_text();
   return std::ranges::equal(as_list(), other.as_list(),
                             [](const Value& a, const Value& b) { return a.SameBits(b); });
@@ -172,9 +172,9 @@ void Value::AppendJson(std::string& out) const {
       return;
     case Kind::kList:
       out += '[';
-      for (const Value& element : as_list()) {
-        if (&element != &as_list().front()) out += ',';
-        element.AppendJson(out);
+      for (size_t i = 0; i < as_list().size(); ++i) {
+        if (i > 0) out += ',';
+        as_list()[i].AppendJson(out);
       }
       out += ']';
       return;

@@ -15,9 +15,9 @@
 namespace headrace::columns {
 
 // Null, a bool, an integer (also dates and timestamps), a float, a text (also bytes) or a list, in
-// 16 bytes: texts and lists are apart, so that an answer's numbers lie side by side and cost
+// 16 bytes: texts and lists are on the heap, so that an answer's numbers lie side by side and cost
 // nothing to move or to let go of. The type is carried beside it, as a date and an int32 are held
-// alike. One that was moved from may hold anything.
+// alike. One that was moved from may hold anything, also the text that the other one had.
 class Value {
  public:
   using Elements = std::vector<Value>;
@@ -39,11 +39,11 @@ class Value {
   Value(const Value& other)
       : type_(other.type_),
         kind_(other.kind_),
-        held_(other.is_apart() ? other.CopyOfApart() : other.held_) {}
+        held_(other.is_on_heap() ? other.CopyOnHeap() : other.held_) {}
   Value(Value&& other) noexcept
       : type_(other.type_), kind_(std::exchange(other.kind_, Kind::kNull)), held_(other.held_) {}
   Value& operator=(const Value& other) {
-    if (is_apart() || other.is_apart()) return *this = Value(other);
+    if (is_on_heap() || other.is_on_heap()) return *this = Value(other);
     type_ = other.type_;
     kind_ = other.kind_;
     held_ = other.held_;
@@ -56,7 +56,7 @@ class Value {
     return *this;
   }
   ~Value() {
-    if (is_apart()) DropApart();
+    if (is_on_heap()) FreeHeap();
   }
 
   Type type() const { return type_; }
@@ -71,7 +71,7 @@ class Value {
   // Same type and same bits (NaN equals the same NaN, 0.0 differs from -0.0).
   bool SameBits(const Value& other) const {
     if (type_ != other.type_ || kind_ != other.kind_) return false;
-    if (is_apart()) return IsSameApart(other);
+    if (is_on_heap()) return IsSameOnHeap(other);
     return is_null() || std::bit_cast<uint64_t>(held_) == std::bit_cast<uint64_t>(other.held_);
   }
 
@@ -95,14 +95,14 @@ class Value {
   };
 
   Value(Type type, Kind kind, Held held) : type_(type), kind_(kind), held_(held) {}
-  bool is_apart() const { return kind_ >= Kind::kText; }
+  bool is_on_heap() const { return kind_ >= Kind::kText; }
   const Held& HeldAs(Kind kind) const {
     HR_CHECK(kind_ == kind, "a value is asked for what it is not");
     return held_;
   }
-  Held CopyOfApart() const;
-  bool IsSameApart(const Value& other) const;  // of the same kind
-  void DropApart();
+  Held CopyOnHeap() const;
+  bool IsSameOnHeap(const Value& other) const;  // of the same kind
+  void FreeHeap();
 
   Type type_ = Type::kInt64;
   Kind kind_ = Kind::kNull;

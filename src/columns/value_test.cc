@@ -68,6 +68,9 @@ TEST(Value, CopiesAreTheirOwn) {
     same = itself;
     EXPECT_TRUE(same.SameBits(from));
   }
+  Value list = kinds.back();
+  list = list.as_list()[1];
+  EXPECT_EQ(list.as_text(), std::string(100, 'c'));
   std::vector<Value> grown(kinds.begin(), kinds.end());
   grown.insert(grown.begin(), kinds.begin(), kinds.end());
   for (size_t i = 0; i < grown.size(); ++i) EXPECT_TRUE(grown[i].SameBits(kinds[i % kinds.size()]));

@@ -624,7 +624,7 @@ base::Result<bool> PinnedAnswerService::AnswerKeysUnderPin(pipeline::Pin& pin,
     if (question.only && !sources_.on_answer) KeepOnly(*question.only, *got);
     answers.views.push_back(std::move(*got));
     if (questions.size() == 1) continue;
-    for (const columns::Value& value : answers.views.back().values) bytes += HeldBytes(value);
+    bytes += HeldBytes(answers.views.back());
     HR_TRY_VOID(ChargeKeys(bytes, answers));
   }
   return !pin.revoked();

@@ -117,6 +117,13 @@ uint64_t HeldBytes(const columns::Value& value) {
   return bytes;
 }
 
+uint64_t HeldBytes(const pipeline::ViewAnswer& answer) {
+  constexpr uint64_t kOfTwoAllocations = 32;
+  uint64_t bytes = sizeof(answer) + kOfTwoAllocations + answer.statuses.size();
+  for (const columns::Value& value : answer.values) bytes += HeldBytes(value);
+  return bytes;
+}
+
 uint64_t HeldBytes(const std::string& service, std::span<const std::string> features,
                    const std::vector<InputColumn>& inputs) {
   uint64_t bytes = service.size();

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "columns/value.h"
+#include "pipeline/views/answer.h"
 #include "serving/answer.h"
 
 namespace headrace::serving {
@@ -24,6 +25,7 @@ base::Result<const InputColumn*> InputNamed(const std::vector<InputColumn>& give
 
 // Bytes of a value, and of what it has on the heap.
 uint64_t HeldBytes(const columns::Value& value);
+uint64_t HeldBytes(const pipeline::ViewAnswer& answer);
 // Of what a query names and brings.
 uint64_t HeldBytes(const std::string& service, std::span<const std::string> features,
                    const std::vector<InputColumn>& inputs);

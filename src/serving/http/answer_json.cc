@@ -171,7 +171,7 @@ class FeatureColumns {
 
   void Write(JsonBytes& out, size_t column, RowNumbers& numbers) {
     const bool same_end = column > 0 && EndsAsBefore(column);
-    if (same_end && HasValuesOfBefore(column)) return out.Repeat(begin_, end_ - begin_);
+    if (same_end && ValuesAsBefore(column)) return out.Repeat(begin_, end_ - begin_);
     const size_t begin = out.used();
     WriteValues(out, column, numbers);
     if (same_end) {
@@ -212,9 +212,9 @@ class FeatureColumns {
     out.CloseList();
     out.Write("},");
   }
-  // Whether a column is as the one before it at each of its places in the answer.
+  // Whether `same(at, before)` of each row's places in a column and in the one before it.
   template <typename Same>
-  bool IsAsBefore(size_t column, Same same) const {
+  bool OfAllRows(size_t column, Same same) const {
     const size_t columns = answer_.columns->size();
     const size_t cells = answer_.rows * columns;
     for (size_t at = column; at < cells; at += columns)
@@ -223,13 +223,13 @@ class FeatureColumns {
   }
   bool EndsAsBefore(size_t column) const {
     const bool one_time = answer_.has_row_times();
-    return IsAsBefore(column, [&](size_t at, size_t before) {
+    return OfAllRows(column, [&](size_t at, size_t before) {
       return Shown(answer_.statuses[at], mode_) == Shown(answer_.statuses[before], mode_) &&
              (one_time || answer_.event_times[at] == answer_.event_times[before]);
     });
   }
-  bool HasValuesOfBefore(size_t column) const {
-    return IsAsBefore(column, [&](size_t at, size_t before) {
+  bool ValuesAsBefore(size_t column) const {
+    return OfAllRows(column, [&](size_t at, size_t before) {
       return answer_.values[at].SameBits(answer_.values[before]);
     });
   }

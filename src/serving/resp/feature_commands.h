@@ -88,8 +88,8 @@ class FeatureCommands final : public protocols::RespHandler {
   std::vector<ExpectedKey> expected_;
   std::vector<KeyQuestion> questions_;
   KeyAnswers answers_;
-  std::string text_;                // of a value, and
-  std::optional<uint64_t> number_;  // the bits of the float that it says
+  std::string text_;                // of the value that was written last
+  std::optional<uint64_t> number_;  // the bits of that value, if it is a float
 };
 
 }  // namespace headrace::serving

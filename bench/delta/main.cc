@@ -101,7 +101,7 @@ columns::ColumnBatch Rows(const columns::SchemaRef& schema, int64_t first, int64
 Result<tables::DataFile> PutRows(env::Files& files, const std::string& folder, uint64_t epoch,
                                  const columns::SchemaRef& schema,
                                  const columns::ColumnBatch& rows) {
-  HR_TRY(const auto writer, tables::ParquetWriter::Make(schema));
+  const auto writer = tables::ParquetWriter::Make(schema);
   std::vector<int64_t> known_at(rows.rows(), 1'750'000'000'000'000);
   HR_TRY_VOID(writer->Write(tables::ToTableRows(schema, {epoch}, rows, std::move(known_at))));
   HR_TRY(tables::EncodedFile file, writer->Finish());

@@ -74,12 +74,11 @@ EncodedFile Encode(const columns::SchemaRef& schema, const columns::ColumnBatch&
   for (size_t begin = 0; begin < flights.rows(); begin += epoch_rows) {
     const auto rows = flights.Slice(begin, std::min(flights.rows(), begin + epoch_rows));
     const auto landed = rows.column(2).Int64s();
-    HR_CHECK((*writer)
-                 ->Write(ToTableRows(schema, {++epoch}, rows, {landed.begin(), landed.end()}))
+    HR_CHECK(writer->Write(ToTableRows(schema, {++epoch}, rows, {landed.begin(), landed.end()}))
                  .has_value(),
              "flights can be encoded");
   }
-  auto file = (*writer)->Finish();
+  auto file = writer->Finish();
   HR_CHECK(file.has_value(), "flights can be encoded");
   return std::move(*file);
 }

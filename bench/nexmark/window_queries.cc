@@ -107,7 +107,7 @@ class HotItems final : public AskedAtEnds {
 
  private:
   void Ask(int64_t end) override {
-    const auto answer = views_.Ask("market", Value(columns::Type::kInt64, 1), end);
+    const auto answer = views_.Ask("market", Value::Int64(1), end);
     if (answer.statuses[0] != FeatureStatus::kPresent) return;
     const auto& auctions = answer.values[0].as_list();
     const auto& bids = answer.values[1].as_list();
@@ -129,7 +129,7 @@ class HighestBid final : public AskedAtEnds {
 
  private:
   void Ask(int64_t end) override {
-    const auto highest = views_.Ask("market", Value(columns::Type::kInt64, 1), end);
+    const auto highest = views_.Ask("market", Value::Int64(1), end);
     if (highest.statuses[0] != FeatureStatus::kPresent) return;
     const Value& price = highest.values[0];
     const auto bids = views_.Ask("price", price, end);

@@ -19,11 +19,11 @@ Result<std::unique_ptr<NewDataFile>> NewDataFile::Begin(env::Files& files,
   HR_TRY(env::NewFile file, env::NewFile::Create(files, path));
   std::unique_ptr<NewDataFile> made(
       new NewDataFile(files, schema, std::move(path), std::move(file), points));
-  HR_TRY(made->writer_,
-         ParquetWriter::Make(schema, [data_file = made.get()](std::span<const uint8_t> bytes) {
-           data_file->hash_.Add(bytes);
-           return data_file->file_.Append(bytes);
-         }));
+  made->writer_ =
+      ParquetWriter::Make(schema, [data_file = made.get()](std::span<const uint8_t> bytes) {
+        data_file->hash_.Add(bytes);
+        return data_file->file_.Append(bytes);
+      });
   return made;
 }
 

@@ -323,7 +323,7 @@ class TrainingRun {
 
   // Step 5.
   Result<void> Write(const std::vector<ColumnBatch>& slices) const {
-    HR_TRY(const auto writer, tables::ParquetWriter::Make(output_schema_));
+    const auto writer = tables::ParquetWriter::Make(output_schema_);
     size_t begin = 0;
     for (const ColumnBatch& slice : slices) {
       std::vector<Column> columns = labels_.Slice(begin, begin + slice.rows()).columns();

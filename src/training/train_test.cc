@@ -50,8 +50,8 @@ SchemaRef LabelSchema() {
 
 void WriteParquet(Shop& shop, const ColumnBatch& rows, const std::string& path) {
   const auto writer = tables::ParquetWriter::Make(rows.schema());
-  ASSERT_TRUE((*writer)->Write(rows));
-  const auto file = (*writer)->Finish();
+  ASSERT_TRUE(writer->Write(rows));
+  const auto file = writer->Finish();
   ASSERT_TRUE(file);
   ASSERT_TRUE(env::PutAtomically(shop.machine.files(), path, file->bytes.bytes()));
 }

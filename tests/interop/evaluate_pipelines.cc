@@ -295,7 +295,7 @@ class Run {
   }
 
   Result<void> TrainWith(const ColumnBatch& labels, const std::string& service) {
-    HR_TRY(const auto writer, tables::ParquetWriter::Make(labels.schema()));
+    const auto writer = tables::ParquetWriter::Make(labels.schema());
     HR_TRY_VOID(writer->Write(labels));
     HR_TRY(const tables::EncodedFile file, writer->Finish());
     HR_TRY_VOID(env::PutAtomically(machine_->files(), kLabels, file.bytes.bytes()));

@@ -100,7 +100,7 @@ Result<void> WriteTable(const Wanted& wanted) {
     const base::EpochId epoch{static_cast<uint64_t>(version) + 1};
     const auto rows = RowsFrom(stream, version * kRowsPerVersion);
     std::vector<int64_t> known_at(rows.rows(), 5 + version);
-    HR_TRY(const auto writer, tables::ParquetWriter::Make(schema));
+    const auto writer = tables::ParquetWriter::Make(schema);
     HR_TRY_VOID(writer->Write(tables::ToTableRows(schema, epoch, rows, std::move(known_at))));
     HR_TRY(tables::EncodedFile file, writer->Finish());
     const std::string name = "part " + std::to_string(version) + "%.parquet";  // must be escaped

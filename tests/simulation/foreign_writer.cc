@@ -53,7 +53,7 @@ Result<bool> AppendForeignRow(env::Environment& environment, const std::string& 
   HR_TRY(const int64_t version, NextVersion(files, log));
   if (version == 0) return false;
   HR_TRY(const columns::ColumnBatch rows, OneRow(stream, id));
-  HR_TRY(auto writer, tables::ParquetWriter::Make(rows.schema()));
+  const auto writer = tables::ParquetWriter::Make(rows.schema());
   HR_TRY_VOID(writer->Write(rows));
   HR_TRY(const tables::EncodedFile file, writer->Finish());
   const std::string name = fmt::format("somebody-{}.parquet", -id);
@@ -74,7 +74,7 @@ Result<bool> CompactForeign(env::Environment& environment, const std::string& ta
   if (!reader && reader.error().code() == base::ErrorCode::kNotFound) return false;
   if (!reader) return base::Fail(reader.error());
   HR_TRY(const columns::SchemaRef schema, tables::TableSchema(*stream));
-  HR_TRY(auto writer, tables::ParquetWriter::Make(schema));
+  const auto writer = tables::ParquetWriter::Make(schema);
   std::string commit = R"({"commitInfo":{"timestamp":0,"operation":"OPTIMIZE"}})"
                        "\n";
   for (const tables::delta::AddFile& file : (*reader)->files()) {

@@ -89,8 +89,8 @@ class ForeignTable {
       builder.column(2).AppendText(row.note);
     }
     auto writer = ParquetWriter::Make(schema_);
-    HR_CHECK(writer && (*writer)->Write(builder.Finish()), "the test writes no file");
-    const auto file = (*writer)->Finish();
+    HR_CHECK(writer->Write(builder.Finish()), "the test writes no file");
+    const auto file = writer->Finish();
     const std::string name = fmt::format("part-{}.parquet", files_++);
     HR_CHECK(env::PutIfAbsent(machine.files(), folder_ + "/" + name, file->bytes.bytes()),
              "the test writes no file");

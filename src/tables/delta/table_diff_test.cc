@@ -29,7 +29,7 @@ class TableDiffTest : public testing::Test {
       rows.column(0).AppendInt(n);
       rows.column(1).AppendInt(n * 10);
     }
-    auto writer = *ParquetWriter::Make(schema);
+    const auto writer = ParquetWriter::Make(schema);
     ASSERT_TRUE(writer->Write(rows.Finish()));
     const auto file = writer->Finish();
     ASSERT_TRUE(env::PutIfAbsent(machine_.files(), std::string(kTable) + "/f.parquet",

@@ -1,9 +1,12 @@
+#include <arrow/buffer.h>
 #include <arrow/io/memory.h>
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 #include <arrow/util/key_value_metadata.h>
 #include <gtest/gtest.h>
 #include <parquet/arrow/writer.h>
+#include <parquet/file_reader.h>
+#include <parquet/metadata.h>
 
 #include <cmath>
 #include <random>
@@ -68,9 +71,8 @@ ColumnBatch RandomRows(std::mt19937_64& random, const SchemaRef& schema, size_t 
 
 EncodedFile Encode(const SchemaRef& schema, const std::vector<ColumnBatch>& parts) {
   auto writer = ParquetWriter::Make(schema);
-  EXPECT_TRUE(writer) << writer.error().ToString();
-  for (const ColumnBatch& part : parts) EXPECT_TRUE((*writer)->Write(part));
-  auto file = (*writer)->Finish();
+  for (const ColumnBatch& part : parts) EXPECT_TRUE(writer->Write(part));
+  auto file = writer->Finish();
   EXPECT_TRUE(file) << file.error().ToString();
   return std::move(*file);
 }
@@ -176,14 +178,13 @@ TEST_F(ParquetTest, WideRowsPassThroughInBoundedMemory) {
   };
   std::vector<ColumnBatch> parts;
   for (size_t i = 0; i < kBatches; ++i) parts.push_back(WideRows(random_, kRows));
-  auto writer = ParquetWriter::Make(parts[0].schema(), append);
-  ASSERT_TRUE(writer);
+  const auto writer = ParquetWriter::Make(parts[0].schema(), append);
   uint64_t held_max = 0;
   for (const ColumnBatch& part : parts) {
-    ASSERT_TRUE((*writer)->Write(part));
-    held_max = std::max(held_max, (*writer)->held_bytes());
+    ASSERT_TRUE(writer->Write(part));
+    held_max = std::max(held_max, writer->held_bytes());
   }
-  const auto file = (*writer)->Finish();
+  const auto file = writer->Finish();
   ASSERT_TRUE(file);
   EXPECT_GT(bytes.size(), 2 * ParquetWriter::kRowGroupBytes) << "several row groups";
   EXPECT_LT(held_max, 2 * ParquetWriter::kRowGroupBytes);
@@ -276,7 +277,7 @@ TEST_F(ParquetTest, LongTextsThatRepeatAreReadInSmallerParts) {
       std::vector<Field>{{1, "n", Type::kInt64}, {2, "s", Type::kString}});
   constexpr int64_t kShort = 70'000, kRows = kShort + 40'000, kBatchRows = 1000;
   const std::string text(16 << 10, 'x');
-  auto writer = *ParquetWriter::Make(schema);
+  auto writer = ParquetWriter::Make(schema);
   for (int64_t begin = 0; begin < kRows; begin += kBatchRows) {
     BatchBuilder builder(schema);
     for (int64_t n = begin; n < begin + kBatchRows; ++n) {
@@ -300,14 +301,51 @@ TEST_F(ParquetTest, LongTextsThatRepeatAreReadInSmallerParts) {
   EXPECT_EQ(next, kRows);
 }
 
+// By column: whether a file of these rows has it compressed.
+std::vector<bool> Compressed(const ColumnBatch& rows) {
+  const EncodedFile file = Encode(rows.schema(), {rows});
+  const auto reader = parquet::ParquetFileReader::Open(std::make_shared<arrow::io::BufferReader>(
+      std::make_shared<arrow::Buffer>(file.bytes.data(), static_cast<int64_t>(file.bytes.size()))));
+  const auto group = reader->metadata()->RowGroup(0);
+  std::vector<bool> compressed;
+  for (int i = 0; i < group->num_columns(); ++i) {
+    const auto codec = group->ColumnChunk(i)->compression();
+    EXPECT_TRUE(codec == arrow::Compression::ZSTD || codec == arrow::Compression::UNCOMPRESSED);
+    compressed.push_back(codec == arrow::Compression::ZSTD);
+  }
+  return compressed;
+}
+
+// By what they hold where they are not null, whatever lies under a null.
+TEST_F(ParquetTest, SmallColumnsAreNotCompressed) {
+  const auto schema = std::make_shared<const Schema>(
+      std::vector<Field>{{.id = 1, .name = "n", .type = Type::kInt64},
+                         {.id = 2, .name = "flag", .type = Type::kBool},
+                         {.id = 3, .name = "note", .type = Type::kString},
+                         {.id = 4, .name = "seldom", .type = Type::kString}});
+  const auto rows = [&](int64_t count) {
+    BatchBuilder builder(schema);
+    for (int64_t n = 0; n < count; ++n) {
+      builder.column(0).AppendInt(n);
+      builder.column(1).AppendBool(n % 2 == 0);
+      builder.column(2).AppendText("0123456789");
+      n == 0 ? builder.column(3).AppendText("once") : builder.column(3).AppendNull();
+    }
+    return builder.Finish();
+  };
+  EXPECT_EQ(Compressed(rows(50)), std::vector({false, false, false, false}));
+  EXPECT_EQ(Compressed(rows(110)), std::vector({false, false, true, false}));
+  EXPECT_EQ(Compressed(rows(200)), std::vector({true, false, true, false}));
+  EXPECT_EQ(Compressed(rows(20'000)), std::vector({true, true, true, false}));
+}
+
 TEST_F(ParquetTest, WhatTheDiskSaysComesThrough) {
   const ColumnBatch rows = WideRows(random_, 100);
   auto writer = ParquetWriter::Make(rows.schema(), [](std::span<const uint8_t>) {
     return base::Result<void>(base::Fail(base::ErrorCode::kStorageFull, "no room"));
   });
-  ASSERT_TRUE(writer);
   base::Result<void> written;
-  for (int i = 0; i < 10 && written; ++i) written = (*writer)->Write(rows);
+  for (int i = 0; i < 10 && written; ++i) written = writer->Write(rows);
   ASSERT_FALSE(written);
   EXPECT_EQ(written.error().code(), base::ErrorCode::kStorageFull) << written.error().ToString();
 }

@@ -4,6 +4,7 @@
 #include <arrow/memory_pool.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/compression.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/exception.h>
 #include <parquet/properties.h>
@@ -26,10 +27,28 @@ using base::Result;
 using columns::Type;
 
 // Fixed, so that the bytes of a file do not change with a release that encodes alike.
-constexpr const char* kCreatedBy = "headrace parquet 1";
+constexpr const char* kCreatedBy = "headrace parquet 2";
 constexpr int kZstdLevel = 1;
 
+// A column that has fewer bytes in its file is not compressed: what it would save is worth less
+// than a reader's and a writer's way into zstd (ADR 12).
+constexpr size_t kCompressedFrom = 1024;
+
+// By the values alone, so that the same rows make the same file.
+bool IsSmall(const columns::Column& column) {
+  if (columns::IsList(column.type())) return false;
+  if (!columns::IsVariable(column.type()))
+    return column.length() * std::max<size_t>(1, columns::RowOf(column.type()).width) <
+           kCompressedFrom;
+  size_t bytes = 0;
+  for (size_t row = 0; row < column.length() && bytes < kCompressedFrom; ++row)
+    if (!column.IsNull(row)) bytes += column.Text(row).size();
+  return bytes < kCompressedFrom;
+}
+
+// Of a file of these rows, or that begins with them.
 std::shared_ptr<parquet::WriterProperties> Settings(const columns::Schema& schema,
+                                                    const columns::ColumnBatch& rows,
                                                     arrow::MemoryPool* pool) {
   parquet::WriterProperties::Builder builder;
   builder.created_by(kCreatedBy)
@@ -40,7 +59,12 @@ std::shared_ptr<parquet::WriterProperties> Settings(const columns::Schema& schem
       ->compression_level(kZstdLevel)
       ->max_row_group_length(ParquetWriter::kRowGroupRows)
       ->disable_dictionary();
-  for (const columns::Field& field : schema.fields()) {
+  for (size_t i = 0; i < schema.size(); ++i) {
+    const columns::Field& field = schema.field(i);
+    if (rows.rows() == 0 || IsSmall(rows.column(i))) {
+      builder.compression(field.name, parquet::Compression::UNCOMPRESSED)
+          ->compression_level(field.name, arrow::util::kUseDefaultCompressionLevel);
+    }
     if (columns::IsVariable(field.type)) {
       builder.enable_dictionary(field.name);
     } else if (field.type != Type::kBool && !columns::IsList(field.type) &&
@@ -88,15 +112,6 @@ class Writer final : public ParquetWriter {
   Writer(columns::SchemaRef schema, Append append)
       : append_(std::move(append)), schema_(std::move(schema)), finite_(schema_->size(), true) {}
 
-  Result<void> Open() {
-    sink_ = StreamForArrow([this](std::span<const uint8_t> bytes) { return Take(bytes); });
-    auto writer = parquet::arrow::FileWriter::Open(*columns::ToArrowSchema(*schema_), pool_.get(),
-                                                   sink_, Settings(*schema_, pool_.get()));
-    HR_TRY_VOID(Checked(writer.status()));
-    writer_ = std::move(writer).ValueUnsafe();
-    return {};
-  }
-
   Result<void> Write(const columns::ColumnBatch& rows) override {
     if (rows.rows() == 0) return {};
     NoteFinite(rows);
@@ -117,6 +132,7 @@ class Writer final : public ParquetWriter {
 
   Result<EncodedFile> Finish() override {
     HR_TRY_VOID(Encode());
+    if (writer_ == nullptr) HR_TRY_VOID(Open({}));
     try {
       HR_TRY_VOID(Checked(writer_->Close()));
       HR_TRY_VOID(HandOn());
@@ -135,10 +151,21 @@ class Writer final : public ParquetWriter {
   // A dictionary, a page, its growth and its compressed form, of rows that are encoded at once.
   static constexpr uint64_t kEncodingBytes = 2 * kGatheredBytes;
 
+  // The settings of a file are those of its first rows: all of them, where it is small.
+  Result<void> Open(const columns::ColumnBatch& rows) {
+    sink_ = StreamForArrow([this](std::span<const uint8_t> bytes) { return Take(bytes); });
+    auto writer = parquet::arrow::FileWriter::Open(*columns::ToArrowSchema(*schema_), pool_.get(),
+                                                   sink_, Settings(*schema_, rows, pool_.get()));
+    HR_TRY_VOID(Checked(writer.status()));
+    writer_ = std::move(writer).ValueUnsafe();
+    return {};
+  }
+
   Result<void> Encode() {
     if (gathered_rows_ == 0) return {};
     const auto rows = columns::ColumnBatch::Concat(gathered_);
     gathered_.clear();
+    if (writer_ == nullptr) HR_TRY_VOID(Open(rows));
     HR_TRY(const auto batch, columns::ToArrow(rows));
     try {
       for (size_t begin = 0; begin < rows.rows();) {
@@ -230,15 +257,12 @@ class Writer final : public ParquetWriter {
 
 }  // namespace
 
-Result<std::unique_ptr<ParquetWriter>> ParquetWriter::Make(columns::SchemaRef schema) {
+std::unique_ptr<ParquetWriter> ParquetWriter::Make(columns::SchemaRef schema) {
   return Make(std::move(schema), nullptr);
 }
 
-Result<std::unique_ptr<ParquetWriter>> ParquetWriter::Make(columns::SchemaRef schema,
-                                                           Append append) {
-  auto writer = std::make_unique<Writer>(std::move(schema), std::move(append));
-  HR_TRY_VOID(writer->Open());
-  return writer;
+std::unique_ptr<ParquetWriter> ParquetWriter::Make(columns::SchemaRef schema, Append append) {
+  return std::make_unique<Writer>(std::move(schema), std::move(append));
 }
 
 }  // namespace headrace::tables

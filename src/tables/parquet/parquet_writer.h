@@ -43,12 +43,10 @@ class ParquetWriter {
   static constexpr size_t kGatheredRows = 1U << 14;
   static constexpr size_t kGatheredBytes = 4U << 20;
 
-  // The whole file stays in memory. Errors: kInternal when Arrow refuses the schema (it holds no
-  // type that it could).
-  static base::Result<std::unique_ptr<ParquetWriter>> Make(columns::SchemaRef schema);
+  // The whole file stays in memory.
+  static std::unique_ptr<ParquetWriter> Make(columns::SchemaRef schema);
   // No more of it than a row group does.
-  static base::Result<std::unique_ptr<ParquetWriter>> Make(columns::SchemaRef schema,
-                                                           Append append);
+  static std::unique_ptr<ParquetWriter> Make(columns::SchemaRef schema, Append append);
   virtual ~ParquetWriter() = default;
 
   // Appends rows of the writer's schema. Errors: kInternal, kInvalidInput from Arrow, those of

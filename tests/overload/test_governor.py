@@ -30,6 +30,7 @@ ROUNDS = 3
 BUDGET_MS = 6.0  # of a stage, where answers are measured: a third of the pipeline's promise
 TIGHT = "3us"  # a promise of which every stage takes more than it may
 PRESSED_WITHIN_S = 5.0  # of the burst's beginning
+HELD_S = 2.0  # longer than training takes here if nothing holds it
 BEGIN_US = 1_767_261_600_000_000
 
 
@@ -166,6 +167,7 @@ def test_training_waits_while_the_engine_is_pressed(folder: Path) -> None:
         assert training.stderr is not None
         said = training.stderr.readline()
         assert "waiting for the engine" in said, said + training.stderr.read()
+        time.sleep(HELD_S)  # it comes to where it waits, and does not end
         assert training.poll() is None
         told = class_of(engine, "training")
         assert told["pauses"] > 0 and told["paused_s"] > 0, told

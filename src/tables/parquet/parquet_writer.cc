@@ -46,9 +46,9 @@ bool IsSmall(const columns::Column& column) {
   return bytes < kCompressedFrom;
 }
 
-// Of a file of these rows, or that begins with them.
+// `all`: the rows of a file that is small; null of one that is not.
 std::shared_ptr<parquet::WriterProperties> Settings(const columns::Schema& schema,
-                                                    const columns::ColumnBatch& rows,
+                                                    const columns::ColumnBatch* all,
                                                     arrow::MemoryPool* pool) {
   parquet::WriterProperties::Builder builder;
   builder.created_by(kCreatedBy)
@@ -61,7 +61,7 @@ std::shared_ptr<parquet::WriterProperties> Settings(const columns::Schema& schem
       ->disable_dictionary();
   for (size_t i = 0; i < schema.size(); ++i) {
     const columns::Field& field = schema.field(i);
-    if (rows.rows() == 0 || IsSmall(rows.column(i))) {
+    if (all != nullptr && (all->rows() == 0 || IsSmall(all->column(i)))) {
       builder.compression(field.name, parquet::Compression::UNCOMPRESSED)
           ->compression_level(field.name, arrow::util::kUseDefaultCompressionLevel);
     }
@@ -131,8 +131,12 @@ class Writer final : public ParquetWriter {
   }
 
   Result<EncodedFile> Finish() override {
+    if (writer_ == nullptr) {
+      if (gathered_.size() > 1) gathered_ = {columns::ColumnBatch::Concat(gathered_)};
+      const columns::ColumnBatch none;
+      HR_TRY_VOID(Open(gathered_.empty() ? &none : gathered_.data()));
+    }
     HR_TRY_VOID(Encode());
-    if (writer_ == nullptr) HR_TRY_VOID(Open({}));
     try {
       HR_TRY_VOID(Checked(writer_->Close()));
       HR_TRY_VOID(HandOn());
@@ -151,11 +155,11 @@ class Writer final : public ParquetWriter {
   // A dictionary, a page, its growth and its compressed form, of rows that are encoded at once.
   static constexpr uint64_t kEncodingBytes = 2 * kGatheredBytes;
 
-  // The settings of a file are those of its first rows: all of them, where it is small.
-  Result<void> Open(const columns::ColumnBatch& rows) {
+  // `all` as for Settings.
+  Result<void> Open(const columns::ColumnBatch* all) {
     sink_ = StreamForArrow([this](std::span<const uint8_t> bytes) { return Take(bytes); });
     auto writer = parquet::arrow::FileWriter::Open(*columns::ToArrowSchema(*schema_), pool_.get(),
-                                                   sink_, Settings(*schema_, rows, pool_.get()));
+                                                   sink_, Settings(*schema_, all, pool_.get()));
     HR_TRY_VOID(Checked(writer.status()));
     writer_ = std::move(writer).ValueUnsafe();
     return {};
@@ -165,7 +169,7 @@ class Writer final : public ParquetWriter {
     if (gathered_rows_ == 0) return {};
     const auto rows = columns::ColumnBatch::Concat(gathered_);
     gathered_.clear();
-    if (writer_ == nullptr) HR_TRY_VOID(Open(rows));
+    if (writer_ == nullptr) HR_TRY_VOID(Open(nullptr));
     HR_TRY(const auto batch, columns::ToArrow(rows));
     try {
       for (size_t begin = 0; begin < rows.rows();) {

@@ -46,7 +46,7 @@ bool IsSmall(const columns::Column& column) {
   return bytes < kCompressedFrom;
 }
 
-// `all`: the rows of a file that is small; null of one that is not.
+// `all`: the rows of a file that is small; null of one that is not, or has none.
 std::shared_ptr<parquet::WriterProperties> Settings(const columns::Schema& schema,
                                                     const columns::ColumnBatch* all,
                                                     arrow::MemoryPool* pool) {
@@ -61,7 +61,7 @@ std::shared_ptr<parquet::WriterProperties> Settings(const columns::Schema& schem
       ->disable_dictionary();
   for (size_t i = 0; i < schema.size(); ++i) {
     const columns::Field& field = schema.field(i);
-    if (all != nullptr && (all->rows() == 0 || IsSmall(all->column(i)))) {
+    if (all != nullptr && IsSmall(all->column(i))) {
       builder.compression(field.name, parquet::Compression::UNCOMPRESSED)
           ->compression_level(field.name, arrow::util::kUseDefaultCompressionLevel);
     }
@@ -133,8 +133,7 @@ class Writer final : public ParquetWriter {
   Result<EncodedFile> Finish() override {
     if (writer_ == nullptr) {
       if (gathered_.size() > 1) gathered_ = {columns::ColumnBatch::Concat(gathered_)};
-      const columns::ColumnBatch none;
-      HR_TRY_VOID(Open(gathered_.empty() ? &none : gathered_.data()));
+      HR_TRY_VOID(Open(gathered_.empty() ? nullptr : gathered_.data()));
     }
     HR_TRY_VOID(Encode());
     try {

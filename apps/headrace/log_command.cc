@@ -71,11 +71,11 @@ ordered_json FileJson(const log::SurveyedFile& file) {
           {"refused", file.refused}, {"controls", file.controls}};
 }
 
-ordered_json DamagesJson(const log::LogSurvey& survey) {
-  ordered_json damages = ordered_json::array();
-  for (const log::Damage& damage : survey.damages)
-    damages.push_back({{"file", damage.path}, {"offset", damage.offset}, {"what", damage.what}});
-  return damages;
+ordered_json PlacesJson(const std::vector<log::Damage>& places) {
+  ordered_json json = ordered_json::array();
+  for (const log::Damage& place : places)
+    json.push_back({{"file", place.path}, {"offset", place.offset}, {"what", place.what}});
+  return json;
 }
 
 bool HasEpochs(const log::LogSurvey& survey) { return survey.last >= survey.first; }
@@ -101,7 +101,8 @@ ordered_json SurveyJson(const log::LogSurvey& survey, const std::vector<std::str
   }
   json["torn_bytes"] = survey.torn_bytes;
   json["snapshots"] = snapshots;
-  json["damages"] = DamagesJson(survey);
+  json["damages"] = PlacesJson(survey.damages);
+  json["strays"] = PlacesJson(survey.strays);
   return json;
 }
 
@@ -116,8 +117,20 @@ void PrintFiles(const CommandContext& context, const char* what,
 }
 
 void PrintDamages(const CommandContext& context, const log::LogSurvey& survey) {
-  for (const log::Damage& damage : survey.damages)
-    fmt::print(context.out, "damage    {} at {}: {}\n", damage.path, damage.offset, damage.what);
+  const auto print = [&](const char* word, const std::vector<log::Damage>& places) {
+    for (const log::Damage& place : places)
+      fmt::print(context.out, "{:<9} {} at {}: {}\n", word, place.path, place.offset, place.what);
+  };
+  print("damage", survey.damages);
+  print("stray", survey.strays);
+}
+
+// In one line.
+std::string VerdictOf(const log::LogSurvey& survey) {
+  if (!survey.damages.empty()) return base::Counted(survey.damages.size(), "damaged place");
+  if (!survey.strays.empty())
+    return "every epoch is what was written; the disk changed bytes that nobody reads: look at it";
+  return "every byte is what was written";
 }
 
 void PrintSurvey(const CommandContext& context, const log::LogSurvey& survey,
@@ -297,13 +310,12 @@ int RunLogCheck(const LogCheckOptions& options, CommandContext& context) {
                      {"files", files},
                      {"bytes", bytes},
                      {"torn_bytes", survey->torn_bytes},
-                     {"damages", DamagesJson(*survey)}}));
+                     {"damages", PlacesJson(survey->damages)},
+                     {"strays", PlacesJson(survey->strays)}}));
   } else {
     PrintDamages(context, *survey);
     fmt::print(context.out, "{} in {}, epochs to {}: {}\n", Size(bytes),
-               base::Counted(files, "file"), survey->last.value,
-               survey->damages.empty() ? "every byte is what was written"
-                                       : base::Counted(survey->damages.size(), "damaged place"));
+               base::Counted(files, "file"), survey->last.value, VerdictOf(*survey));
     if (survey->torn_bytes > 0)
       fmt::print(
           context.out,

@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "base/counts.h"
 #include "log/durable_mark.h"
 #include "log/epoch_codec.h"
 #include "log/log_folder.h"
@@ -135,8 +136,8 @@ class Surveyor {
       SurveyedFile file{
           .path = segment.path, .first = segment.first, .last = EpochId{segment.first.value - 1}};
       const bool is_last = &segment == &segments.back();
-      HR_TRY_VOID(Judge(LookAtSegment(file, is_last)));
       if (!is_last) expected = (&segment)[1].first;
+      HR_TRY_VOID(Judge(LookAtSegment(file, is_last ? std::nullopt : std::optional(expected))));
       if (!is_last && file.last.Next() != expected) {
         previous_checksum_.reset();
         if (survey_.damages.empty() || survey_.damages.back().path != segment.path)
@@ -149,7 +150,8 @@ class Surveyor {
     return {};
   }
 
-  Result<void> LookAtSegment(SurveyedFile& file, bool is_last) {
+  // `next`: with which epoch the segment behind it begins; nothing: there is none.
+  Result<void> LookAtSegment(SurveyedFile& file, std::optional<EpochId> next) {
     HR_TRY(SegmentCursor cursor, SegmentCursor::Open(files_, file.path, survey_.log));
     file.file_bytes = cursor.size();
     Catalogue catalogue;
@@ -176,7 +178,7 @@ class Surveyor {
       Tell(cursor.offset() - std::exchange(told, cursor.offset()));
     }
     for (const StreamEntry& entry : catalogue.entries()) catalogue_.Put(entry);
-    HR_TRY_VOID(LookBehind(cursor, file, is_last));
+    HR_TRY_VOID(LookBehind(cursor, file, next));
     Tell(file.file_bytes - told);
     return {};
   }
@@ -187,7 +189,8 @@ class Surveyor {
   }
 
   // What is no record, and not nothing.
-  Result<void> LookBehind(SegmentCursor& cursor, const SurveyedFile& file, bool is_last) {
+  Result<void> LookBehind(SegmentCursor& cursor, const SurveyedFile& file,
+                          std::optional<EpochId> next) {
     HR_TRY(const uint64_t end_of_dirt, cursor.EndOfDirt());
     if (end_of_dirt == cursor.offset()) return {};
     HR_TRY(const auto later, cursor.FindLater(file.last.Next()));
@@ -201,8 +204,13 @@ class Surveyor {
       HR_TRY(const auto still, again.FindLater(file.last.Next()));
       if (whole_by_now || !still) return {};  // an engine went on writing
       Add(file.path, cursor.offset(), fmt::format("epoch {} is damaged", file.last.value + 1));
-    } else if (!is_last) {
+    } else if (next && *next != file.last.Next()) {
       Add(file.path, cursor.offset(), fmt::format("epoch {} is damaged", file.last.value + 1));
+    } else if (next) {
+      survey_.strays.push_back(
+          {file.path, cursor.offset(),
+           fmt::format("{} behind epoch {} that were zero; no epoch is missing",
+                       base::Counted(end_of_dirt - cursor.offset(), "byte"), file.last.value)});
     } else {
       survey_.torn_bytes = end_of_dirt - cursor.offset();
     }

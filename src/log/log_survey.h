@@ -50,6 +50,9 @@ struct LogSurvey {
   base::Timestamp clock_last = base::Timestamp::Min();
   uint64_t torn_bytes = 0;  // behind the last record: being written, or left by a crash
   std::vector<Damage> damages;
+  // Behind the records of a segment that has a successor, where zeros were: no epoch is missing,
+  // and a start goes on.
+  std::vector<Damage> strays;
 };
 
 // Told from time to time how many bytes of how many were looked at.

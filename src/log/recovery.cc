@@ -268,11 +268,22 @@ Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, con
   return tail.last_bytes == 0 ? NameAnew(environment, cursor.path()) : Result<void>();
 }
 
-// A segment with a successor must be whole to its end.
-Result<void> CheckSealed(SegmentCursor& cursor) {
+// A segment with a successor, which begins with epoch `next`, was whole and blank behind its
+// records. What is there now is a damaged record; or, when none is missing, a disk that does not
+// keep what it has.
+Result<void> CheckSealed(SegmentCursor& cursor, base::EpochId last, base::EpochId next) {
   HR_TRY(const uint64_t end_of_dirt, cursor.EndOfDirt());
   if (end_of_dirt == cursor.offset()) return {};
-  return Corrupt(cursor, cursor.offset(), "a record is damaged, and a later segment follows");
+  HR_TRY(const auto later, cursor.FindLater(last.Next()));
+  if (later || next != last.Next())
+    return Corrupt(cursor, cursor.offset(), "a record is damaged, and a later segment follows");
+  base::LogWarning("log.not_blank_behind_records",
+                   {{"file", cursor.path()},
+                    {"offset", std::to_string(cursor.offset())},
+                    {"bytes", std::to_string(end_of_dirt - cursor.offset())},
+                    {"after_epoch", std::to_string(last.value)},
+                    {"why", "the disk changed what was zero there; no epoch is missing"}});
+  return {};
 }
 
 // The sync of its name may have failed. On a full disk it is believed: only what goes makes room.
@@ -427,7 +438,8 @@ Result<LogTail> Recover(env::Environment& environment, const std::string& folder
     HR_TRY_VOID(ReadRecords(cursor, reading));
     const bool is_last = i + 1 == segments.size();
     environment.CrashPoint("recovery.after_segment");
-    HR_TRY_VOID(is_last ? CloseTail(environment, cursor, reading, log, mark) : CheckSealed(cursor));
+    HR_TRY_VOID(is_last ? CloseTail(environment, cursor, reading, log, mark)
+                        : CheckSealed(cursor, tail.last, segments[i + 1].first));
     tail.segment = cursor.path();
     tail.offset = cursor.offset();
   }

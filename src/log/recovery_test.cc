@@ -1,5 +1,7 @@
 #include "log/recovery.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "base/log.h"
@@ -19,9 +21,11 @@ using env::simulated::SimulatedEnvironment;
 class Recovery : public testing::Test {
  protected:
   void SetUp() override {
-    base::SetLogSink([](const base::LogLine&) {});
+    base::SetLogSink([this](const base::LogLine& line) { told_.push_back(line.event); });
   }
   void TearDown() override { base::SetLogSink({}); }
+
+  std::vector<std::string> told_;  // the events of what was logged
 };
 
 std::string ContextOf(const base::Error& error, std::string_view name) {
@@ -51,6 +55,15 @@ std::vector<uint64_t> RecordOffsets(SimulatedEnvironment& machine) {
     if (!record || !*record) return offsets;
     offsets.push_back((*record)->offset);
   }
+}
+
+// Of the first segment.
+uint64_t EndOfRecords(SimulatedEnvironment& machine) {
+  auto cursor =
+      *SegmentCursor::Open(machine.files(), SegmentsOf(machine).at(0),
+                           *ReadLogId(machine.files(), "data"), RecordOffsets(machine).back());
+  EXPECT_TRUE(*cursor.Next());
+  return cursor.offset();
 }
 
 // Whole, with its checksum right, but of another history.
@@ -234,13 +247,14 @@ TEST_F(Recovery, ADamagedLastRecordThatWasDurableIsRefused) {
   }
 }
 
-TEST_F(Recovery, EveryBitOfASealedSegmentIsGuarded) {
+TEST_F(Recovery, EveryBitOfTheRecordsOfASealedSegmentIsGuarded) {
   const auto clean = LogOf(150, 99);
   const auto segments = SegmentsOf(*clean);
   ASSERT_GE(segments.size(), 2U);
+  const uint64_t end = EndOfRecords(*clean);
   std::mt19937_64 random(5);
   for (int i = 0; i < 300; ++i) {
-    const uint64_t offset = random() % clean->disk().Find(segments[0])->size();
+    const uint64_t offset = random() % end;
     const int bit = static_cast<int>(random() % 8);
     SCOPED_TRACE(offset);
     clean->disk().FlipBit(segments[0], offset, bit);
@@ -253,6 +267,52 @@ TEST_F(Recovery, EveryBitOfASealedSegmentIsGuarded) {
   TestLog log(*clean);
   ASSERT_TRUE(log.Open());
   EXPECT_FALSE(log.error);
+}
+
+// The next segment goes on with the very next epoch, so that no row can have been there.
+TEST_F(Recovery, WhatIsNotZeroBehindTheRecordsOfASealedSegmentIsReportedAndKept) {
+  const auto machine = LogOf(150, 99);
+  const std::string segment = SegmentsOf(*machine).at(0);
+  const uint64_t end = EndOfRecords(*machine);
+  const uint64_t size = machine->disk().Find(segment)->size();
+  ASSERT_LT(end, size);
+  for (const uint64_t offset : {end, size - 1}) {
+    SCOPED_TRACE(offset);
+    machine->disk().FlipBit(segment, offset, 5);
+    const auto before = *machine->files().ReadAll(segment);
+    const auto survey = SurveyLog(*machine, "data", {});
+    ASSERT_TRUE(survey);
+    EXPECT_TRUE(survey->damages.empty());
+    ASSERT_EQ(survey->strays.size(), 1U);
+    EXPECT_EQ(survey->strays[0].path, segment);
+    EXPECT_EQ(survey->strays[0].offset, end);
+    {
+      TestLog log(*machine);
+      ASSERT_TRUE(log.Open());
+      ASSERT_FALSE(log.error) << log.error->ToString();
+      EXPECT_EQ(log.recovered_ids.size(), 150U);
+      EXPECT_EQ(std::ranges::count(told_, "log.not_blank_behind_records"), 1);
+    }
+    EXPECT_EQ(*machine->files().ReadAll(segment), before);
+    machine->disk().FlipBit(segment, offset, 5);
+    told_.clear();
+  }
+}
+
+// A whole record of a later epoch says that one was there, whatever the segments' names say.
+TEST_F(Recovery, ARecordBehindTheRecordsOfASealedSegmentIsDamage) {
+  const auto machine = LogOf(150, 99);
+  const std::string segment = SegmentsOf(*machine).at(0);
+  const uint64_t end = EndOfRecords(*machine);
+  RecordHeader header{.epoch = {1'000}, .log = *ReadLogId(machine->files(), "data")};
+  std::vector<uint8_t> record(kRecordAlignment);
+  SealRecord(header, record);
+  machine->disk().Find(segment)->Write(end, record);
+  TestLog log(*machine);
+  ASSERT_TRUE(log.Open());
+  ASSERT_TRUE(log.error);
+  EXPECT_EQ(log.error->code(), ErrorCode::kCorruption);
+  EXPECT_EQ(ContextOf(*log.error, "offset"), std::to_string(end));
 }
 
 TEST_F(Recovery, AMissingSegmentIsRefused) {

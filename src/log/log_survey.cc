@@ -209,7 +209,7 @@ class Surveyor {
     } else if (next) {
       survey_.strays.push_back(
           {file.path, cursor.offset(),
-           fmt::format("{} behind epoch {} that were zero; no epoch is missing",
+           fmt::format("within the {} behind epoch {} some are not zero; no epoch is missing",
                        base::Counted(end_of_dirt - cursor.offset(), "byte"), file.last.value)});
     } else {
       survey_.torn_bytes = end_of_dirt - cursor.offset();

@@ -204,15 +204,15 @@ class Surveyor {
       HR_TRY(const auto still, again.FindLater(file.last.Next()));
       if (whole_by_now || !still) return {};  // an engine went on writing
       Add(file.path, cursor.offset(), fmt::format("epoch {} is damaged", file.last.value + 1));
-    } else if (next && *next != file.last.Next()) {
-      Add(file.path, cursor.offset(), fmt::format("epoch {} is damaged", file.last.value + 1));
-    } else if (next) {
+    } else if (!next) {
+      survey_.torn_bytes = end_of_dirt - cursor.offset();
+    } else if (*next == file.last.Next()) {
       survey_.strays.push_back(
           {file.path, cursor.offset(),
            fmt::format("within the {} behind epoch {} some are not zero; no epoch is missing",
                        base::Counted(end_of_dirt - cursor.offset(), "byte"), file.last.value)});
     } else {
-      survey_.torn_bytes = end_of_dirt - cursor.offset();
+      Add(file.path, cursor.offset(), fmt::format("epoch {} is damaged", file.last.value + 1));
     }
     return {};
   }

@@ -269,8 +269,8 @@ Result<void> CloseTail(env::Environment& environment, SegmentCursor& cursor, con
 }
 
 // A segment with a successor, which begins with epoch `next`, was whole and blank behind its
-// records. What is there now is a damaged record; or, when none is missing, a disk that does not
-// keep what it has.
+// records. What is there now is a damaged record; or, when no epoch is missing, zeros that the disk
+// changed.
 Result<void> CheckSealed(SegmentCursor& cursor, base::EpochId last, base::EpochId next) {
   HR_TRY(const uint64_t end_of_dirt, cursor.EndOfDirt());
   if (end_of_dirt == cursor.offset()) return {};

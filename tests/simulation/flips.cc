@@ -112,7 +112,7 @@ std::optional<std::string> WhatElseChanged(const std::map<std::string, Bytes>& b
   return std::nullopt;
 }
 
-// Behind the records of a segment nobody reads; a start that comes by says so.
+// Where the records of a segment end. Nobody reads what is behind, and a start that comes by warns.
 uint64_t EndOfRecords(const Bytes& segment) {
   uint64_t end = 0;
   while (end + log::kRecordAlignment <= segment.size()) {

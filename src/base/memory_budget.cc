@@ -7,6 +7,12 @@
 #include "base/memory_shares.h"
 
 namespace headrace::base {
+namespace {
+
+// What is spare may turn out to be of other sizes than are wanted.
+constexpr uint64_t kStaysBesideSpare = 3;
+
+}  // namespace
 
 std::string_view NameOf(MemoryAccount account) {
   constexpr std::array<std::string_view, static_cast<size_t>(MemoryAccount::kCount)> kNames = {
@@ -42,20 +48,31 @@ Result<MemoryCharge> MemoryBudget::TryCharge(MemoryAccount account, uint64_t byt
                 fmt::format("Flight messages hold {} bytes and want {} more: over half of the "
                             "memory budget of {}",
                             used_bytes(account), bytes, limit_bytes_));
-  const uint64_t uncharged = uncharged_bytes();
-  const uint64_t left = KeptFrom(account, limit_bytes_);
-  const uint64_t kept = left == 0 ? 0 : left + uncharged;
-  const uint64_t available = limit_bytes_ - std::min(limit_bytes_, kept);
   uint64_t used = used_.load(std::memory_order_relaxed);
   do {
-    if (bytes > available || used > available - bytes)
+    if (bytes > RoomBeside(used, account))
       return Fail(ErrorCode::kResourceExhausted,
                   fmt::format("the memory budget is used up: {} wants {} bytes; of {}, {} are in "
                               "use and the process holds {} beside them",
-                              NameOf(account), bytes, limit_bytes_, used, uncharged));
+                              NameOf(account), bytes, limit_bytes_, used, uncharged_bytes()));
   } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
   accounts_[static_cast<size_t>(account)].fetch_add(bytes, std::memory_order_relaxed);
   return MemoryCharge(this, account, bytes);
+}
+
+uint64_t MemoryBudget::RoomBeside(uint64_t used, MemoryAccount account) const {
+  const uint64_t left = KeptFrom(account, limit_bytes_);
+  const uint64_t uncharged = left == 0 ? 0 : uncharged_bytes();
+  const auto room = [&](uint64_t in_use, uint64_t stays) {
+    const uint64_t taken = in_use + stays + uncharged;
+    return limit_bytes_ - std::min(limit_bytes_, taken);
+  };
+  const uint64_t spare = std::min(used, spare_bytes());
+  return std::min(room(used - spare, left), room(used, left / kStaysBesideSpare));
+}
+
+void MemoryBudget::AddSpare(int64_t bytes) {
+  spare_.fetch_add(static_cast<uint64_t>(bytes), std::memory_order_relaxed);
 }
 
 void MemoryBudget::Force(MemoryAccount account, int64_t bytes) {

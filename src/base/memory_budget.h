@@ -53,12 +53,20 @@ class MemoryBudget {
   // A sixteenth of the limit is kept for replies and connections, and what is uncharged is taken
   // from the other accounts only. Rows on their way in (kIngest, kArrow) leave another
   // thirty-second, but 16 MiB when a sixteenth is that much, to tables and snapshots, by which
-  // memory and log become free again; messages inside Arrow have at most half of the limit. Errors:
-  // kResourceExhausted when the budget can't hold `bytes` more; nothing is charged then.
+  // memory and log become free again; messages inside Arrow have at most half of the limit. What is
+  // spare counts as free, so far that a third of all that stays. Errors: kResourceExhausted when
+  // the budget can't hold `bytes` more; nothing is charged then.
   Result<MemoryCharge> TryCharge(MemoryAccount account, uint64_t bytes);
   // For bytes that exist already and can't be refused (state under replay); may pass the limit, so
   // that later charges fail.
   void Force(MemoryAccount account, int64_t bytes);
+  // So many more bytes that are charged are of no use at the moment, and will be taken before more
+  // are: free memory that the state keeps.
+  void AddSpare(int64_t bytes);
+  // What a charge to the account may have now.
+  uint64_t RoomFor(MemoryAccount account) const { return RoomBeside(used_bytes(), account); }
+  // Rows find hardly any room, or none.
+  bool IsNearlyFull() const { return RoomFor(MemoryAccount::kIngest) < limit_bytes_ / 64; }
   // What the process was measured to hold beside its charges: leaves that much less to charge.
   void SetUncharged(uint64_t bytes) { uncharged_.store(bytes, std::memory_order_relaxed); }
 
@@ -66,12 +74,15 @@ class MemoryBudget {
   uint64_t used_bytes() const { return used_.load(std::memory_order_relaxed); }
   uint64_t used_bytes(MemoryAccount account) const;
   uint64_t uncharged_bytes() const { return uncharged_.load(std::memory_order_relaxed); }
+  uint64_t spare_bytes() const { return spare_.load(std::memory_order_relaxed); }
 
  private:
+  uint64_t RoomBeside(uint64_t used, MemoryAccount account) const;
   friend class MemoryCharge;
   const uint64_t limit_bytes_;
   std::atomic<uint64_t> used_{0};
   std::atomic<uint64_t> uncharged_{0};
+  std::atomic<uint64_t> spare_{0};
   std::array<std::atomic<uint64_t>, static_cast<size_t>(MemoryAccount::kCount)> accounts_{};
 };
 

@@ -41,6 +41,24 @@ TEST(MemoryBudgetTest, WhatIsUnchargedIsTakenFromRowsOnly) {
   EXPECT_FALSE(budget.TryCharge(MemoryAccount::kIngest, 1));
 }
 
+TEST(MemoryBudgetTest, WhatIsSpareIsFreeForRowsAndTables) {
+  MemoryBudget budget(1600);
+  budget.Force(MemoryAccount::kState, 1450);
+  EXPECT_FALSE(budget.TryCharge(MemoryAccount::kIngest, 1));
+  budget.AddSpare(100);
+  EXPECT_EQ(budget.RoomFor(MemoryAccount::kIngest), 50U);
+  EXPECT_TRUE(budget.TryCharge(MemoryAccount::kIngest, 50));
+  EXPECT_FALSE(budget.TryCharge(MemoryAccount::kIngest, 51));
+  budget.AddSpare(1000);
+  EXPECT_TRUE(budget.TryCharge(MemoryAccount::kIngest, 150 - 200 / 3));
+  EXPECT_FALSE(budget.TryCharge(MemoryAccount::kIngest, 151 - 200 / 3)) << "answers keep some";
+  EXPECT_TRUE(budget.TryCharge(MemoryAccount::kTables, 150 - 100 / 3));
+  EXPECT_TRUE(budget.TryCharge(MemoryAccount::kReplies, 150));
+  EXPECT_FALSE(budget.TryCharge(MemoryAccount::kReplies, 151)) << "what is charged is there";
+  budget.AddSpare(-1100);
+  EXPECT_FALSE(budget.TryCharge(MemoryAccount::kIngest, 1));
+}
+
 TEST(MemoryBudgetTest, ArrowHasHalf) {
   MemoryBudget budget(1600);
   const auto messages = budget.TryCharge(MemoryAccount::kArrow, 800);

@@ -141,6 +141,7 @@ Json MemoryJson(const StatusFigures& figures) {
           {"charged_mb", Megabytes(figures.budget.used_bytes())},
           {"uncharged_mb", Megabytes(figures.budget.uncharged_bytes())},
           {"state_mb", Megabytes(figures.budget.used_bytes(base::MemoryAccount::kState))},
+          {"state_spare_mb", Megabytes(figures.budget.spare_bytes())},
           {"accounts_mb", std::move(accounts)}};
 }
 

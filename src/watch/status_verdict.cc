@@ -239,14 +239,17 @@ class Examination {
   void LookAtMemory() {
     const uint64_t limit = figures_.budget.limit_bytes();
     const uint64_t for_rows = limit - base::KeptFrom(base::MemoryAccount::kIngest, limit);
+    const bool refused = figures_.budget.RoomFor(base::MemoryAccount::kIngest) == 0;
     const uint64_t held = figures_.budget.used_bytes() + figures_.budget.uncharged_bytes();
-    if (Share(held, for_rows) <= kMemoryNearlyFull) return;
+    const uint64_t in_use = held - std::min(held, figures_.budget.spare_bytes());
+    if (!refused && Share(in_use, for_rows) <= kMemoryNearlyFull) return;
     const double full = 100 * Share(for_rows, limit);
     Add(State::kSlipping,
-        fmt::format("memory is {:.1f} % of its budget: {} (429)", 100 * Share(held, limit),
-                    held >= for_rows ? "rows are refused"
-                                     : fmt::format("rows are refused from {:.1f} % on", full)),
-        "raise `memory`, or give long windows a `precision`");
+        fmt::format(
+            "memory is {:.1f} % of its budget: {} (429)",
+            100 * Share(refused ? held : in_use, limit),
+            refused ? "rows are refused" : fmt::format("rows are refused from {:.1f} % on", full)),
+        "raise `memory`, give long windows a `precision`, or keys that come and go a `ttl`");
   }
 
   void LookAtClock() {

@@ -13,6 +13,7 @@ StateMemory::~StateMemory() {
   Collect(~Step{0});
   HR_CHECK(bytes_in_use_ == 0, "state memory was neither retired nor freed");
   for (const Slab& slab : slabs_) FreeSlab(slab);
+  slab_bytes_ = 0;
   SettleCharges();
   HR_CHECK(charged_bytes_ == 0, "state memory was charged and not given back");
 }
@@ -77,6 +78,7 @@ void* StateMemory::FromSlab(size_t bytes) {
 void* StateMemory::Allocate(size_t bytes) {
   bytes_in_use_ += bytes;
   if (!Pooled(bytes)) return System(bytes);
+  pooled_in_use_ += ClassOf(bytes) * kClassBytes;
   FreeBlock*& free = free_[ClassOf(bytes)];
   if (free == nullptr) return FromSlab(ClassOf(bytes) * kClassBytes);
   FreeBlock* const taken = std::exchange(free, free->next);
@@ -88,6 +90,7 @@ void* StateMemory::Allocate(size_t bytes) {
 void StateMemory::Free(void* memory, size_t bytes) {
   bytes_in_use_ -= bytes;
   if (Pooled(bytes)) {
+    pooled_in_use_ -= ClassOf(bytes) * kClassBytes;
     FreeBlock*& free = free_[ClassOf(bytes)];
     free = new (memory) FreeBlock{free};
     return;
@@ -107,6 +110,10 @@ void StateMemory::Collect(Step oldest_pinned) {
 }
 
 void StateMemory::SettleCharges() {
+  const size_t spare = slab_bytes_ - pooled_in_use_;
+  if (spare != told_spare_)
+    budget_.AddSpare(static_cast<int64_t>(spare) - static_cast<int64_t>(told_spare_));
+  told_spare_ = spare;
   if (unsettled_bytes_ == 0) return;
   budget_.Force(base::MemoryAccount::kState, unsettled_bytes_);
   charged_bytes_ += unsettled_bytes_;

@@ -18,7 +18,8 @@ using Step = uint64_t;
 
 // Sizes up to kPooledMax come from slabs with a free list per 16 bytes of size: the state allocates
 // and frees the same few sizes at the pace of the rows. Slabs stay until the end, so what is
-// charged is the most that was ever in use per size. Applier thread only. Memory that was retired
+// charged is the most that was ever in use per size; what of it is free, the budget knows as spare.
+// Applier thread only. Memory that was retired
 // and not collected is freed with it; memory that was not retired is its owner's.
 class StateMemory final : public TextMemory {
  public:
@@ -93,6 +94,8 @@ class StateMemory final : public TextMemory {
   size_t slab_left_ = 0;
   std::deque<Retired> retired_;  // ascending step
   uint64_t bytes_in_use_ = 0;
+  size_t pooled_in_use_ = 0;  // of slab_bytes_
+  size_t told_spare_ = 0;
   int64_t unsettled_bytes_ = 0;
   int64_t charged_bytes_ = 0;
 };

@@ -1,5 +1,7 @@
 #include "pipeline/state/state_memory.h"
 
+#include <vector>
+
 #include <gtest/gtest.h>
 
 namespace headrace::pipeline {
@@ -44,6 +46,25 @@ TEST(StateMemory, SmallSizesAreReused) {
   for (int i = 0; i < 100'000; ++i) memory.Free(memory.Allocate(1000), 1000);
   memory.SettleCharges();
   EXPECT_LE(budget.used_bytes(), 1U << 20);
+}
+
+TEST(StateMemory, TheBudgetKnowsWhatIsFreeInIt) {
+  base::MemoryBudget budget(1ULL << 30);
+  {
+    StateMemory memory(budget);
+    std::vector<void*> blocks;
+    for (int i = 0; i < 10'000; ++i) blocks.push_back(memory.Allocate(100));
+    memory.SettleCharges();
+    const uint64_t before = budget.spare_bytes();
+    const uint64_t charged = budget.used_bytes();
+    for (void* block : blocks) memory.Free(block, 100);
+    memory.SettleCharges();
+#if !defined(__SANITIZE_ADDRESS__)
+    EXPECT_EQ(budget.used_bytes(), charged);
+    EXPECT_EQ(budget.spare_bytes(), before + 10'000 * 112);
+#endif
+  }
+  EXPECT_EQ(budget.spare_bytes(), 0U);
 }
 
 }  // namespace

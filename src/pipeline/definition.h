@@ -117,12 +117,20 @@ struct ViewDefinition {
   base::Duration history = std::chrono::minutes(10);
   std::optional<base::Duration> ttl;
   bool lifetime() const { return windows.empty(); }
-  // Rows with an event time at or before `clock - horizon()` may be forgotten, but for the newest
-  // last_rows() of them.
-  base::Duration horizon() const {
+  // How far behind as_of a row of any window may be, but for the last_rows().
+  base::Duration reach() const {
     base::Duration reach{0};
     for (const Window& window : windows) reach = std::max(reach, ReachOf(window));
-    return reach + history;
+    return reach;
+  }
+  // Rows with an event time at or before `clock - horizon()` may be forgotten, but for the newest
+  // last_rows() of them.
+  base::Duration horizon() const { return reach() + history; }
+  // A key whose newest event at or before as_of is so long before it, or longer, is not known any
+  // more: NOT_FOUND. Nothing: it is known for ever.
+  std::optional<base::Duration> forgets_after() const {
+    if (!ttl || lifetime() || last_rows() > 0) return std::nullopt;
+    return reach() + *ttl;
   }
   // Every window ends so long before as_of.
   base::Duration ending() const {

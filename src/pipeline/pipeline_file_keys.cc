@@ -311,7 +311,9 @@ constexpr std::array kKeys = {
     KeyRow{kView, "features", kMapOfText,
            "Names and aggregates: count(*), sum(amount) where status = 'paid'.",
            "{flights: count(*)}"},
-    KeyRow{kView, "ttl", kDuration, "A key whose newest event is older answers OUTSIDE_MAX_AGE.",
+    KeyRow{kView, "ttl", kDuration,
+           "A key whose newest event is older answers OUTSIDE_MAX_AGE; older by the longest window "
+           "as well, it is forgotten: NOT_FOUND (not without windows, nor with `last`).",
            "7d"},
     KeyRow{kView, "history", kDuration,
            "How far back an earlier epoch is answered from memory; 10m unless said.", "10m"},

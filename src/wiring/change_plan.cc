@@ -277,7 +277,9 @@ class Planner {
         rows = std::min(history,
                         static_cast<uint64_t>(longer * static_cast<double>(ground_.views[i].rows)));
       }
-      if (known.entity == view.entity) keys = ground_.views[i].keys;
+      // One that forgets keys says little of how many there ever were.
+      if (known.entity == view.entity && (view.forgets_after() || !known.forgets_after()))
+        keys = ground_.views[i].keys;
     }
     if (view.lifetime()) rows = std::min(rows, keys * kRowsPerTotal);
     return rows * (kRowBytes + kArgumentBytes * view.arguments.size()) + keys * kKeyBytes;

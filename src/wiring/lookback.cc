@@ -36,6 +36,8 @@ std::string WhyNotState(const ViewDefinition& view, const Result<KeyRows>& rows,
   if (rows->tiles_until != KeyRows::kNever)
     return "the state keeps tiles in the place of these rows";
   if (!answer) return "as_of is before the history of view " + view.name;
+  if (view.forgets_after())
+    return "the state lets rows and keys go, and can't tell whether there were earlier ones";
   return earlier ? "the state has let rows go that the epoch may have seen"
                  : "the state has let rows go";
 }

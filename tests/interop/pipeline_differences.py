@@ -122,10 +122,14 @@ class Duck:
 def expected_of(view: View, row: tuple[Any, ...]) -> list[tuple[Expected, str]]:
     """What each output is, and its status."""
     as_of_us, newest, *asked = row
+    forgets_after_us = view.forgets_after_us
+    known = newest is not None and (
+        forgets_after_us is None or as_of_us - newest < forgets_after_us
+    )
     expected = []
     for _, feature, number in view.outputs():
         values, asked = asked[: len(feature.asks)], asked[len(feature.asks) :]
-        if newest is None:
+        if not known:
             expected.append((Expected(None), "NOT_FOUND"))
             continue
         window = view.window_of(number)

@@ -37,6 +37,13 @@ class View:
     ttl_us: int | None
     self_rule: str | None  # whether a row counts itself
 
+    @property
+    def forgets_after_us(self) -> int | None:
+        """How long a key is known without an event; None: for ever."""
+        if self.ttl_us is None or self.windows.last or not self.windows.named:
+            return None
+        return max(window.reach_us for window in self.windows.named) + self.ttl_us
+
     def yaml(self, sources: list[Source]) -> str:
         source = sources[self.stream]
         lines = [f"  {self.name}:", f"    from: {source.inline or source.name}"]

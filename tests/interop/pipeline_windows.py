@@ -43,6 +43,10 @@ def in_ms(us: int) -> int:
     return -(-us // MS) * MS
 
 
+# A day may be an hour longer, and midnight be left out.
+ZONE_SLACK_US = 25 * 3600 * SECOND
+
+
 @dataclass(frozen=True)
 class Window:
     key: str  # of the pipeline file
@@ -57,6 +61,17 @@ class Window:
     @property
     def has_fixed_length(self) -> bool:
         return self.key in ("over", "hopping")
+
+    @property
+    def reach_us(self) -> int:
+        """How far behind as_of a row inside may be."""
+        length = self.length_us
+        if self.key == "tumbling":
+            length = length * (2 if self.which == "previous" else 1) + 1
+            length += ZONE_SLACK_US if self.zone is not None else 0
+        if self.key == "hopping":
+            length += self.step_us + 1
+        return self.ending_us + length
 
     @property
     def text(self) -> str:

@@ -1,12 +1,18 @@
 #include "pipeline/state/entity_index.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 
 #include "base/hash.h"
 
 namespace headrace::pipeline {
+namespace {
+
+constexpr size_t kLinesAhead = 16;  // about as many as a core waits for
+
+}  // namespace
 
 EntityIndex::EntityIndex(StateMemory& memory) : memory_(memory), table_(nullptr) {
   table_ = NewTable(kFirstSlots - 1);
@@ -14,9 +20,15 @@ EntityIndex::EntityIndex(StateMemory& memory) : memory_(memory), table_(nullptr)
 
 EntityIndex::~EntityIndex() {
   Table* table = table_.load(std::memory_order_relaxed);
+  for (uint64_t i = 0; i <= table->mask; ++i) {
+    const uint64_t slot = table->slots[i].load(std::memory_order_relaxed);
+    if (!HasKey(slot)) continue;
+    const Record* record = RecordOf(slot);
+    memory_.Free(const_cast<Record*>(record), Record::Bytes(record->key()));
+  }
   memory_.Free(table->slots, table->slot_bytes());
   memory_.Free(table, sizeof(Table));
-  for (const Block& block : arena_) memory_.Free(block.memory, block.bytes);
+  while (free_ != nullptr) memory_.Free(std::exchange(free_, free_->next), sizeof(FreeNumber));
 }
 
 uint64_t EntityIndex::HashOf(std::string_view key) { return base::Hash64(key); }
@@ -33,8 +45,9 @@ std::optional<uint32_t> EntityIndex::FindHashed(std::string_view key, uint64_t h
   const Table* table = table_.load(std::memory_order_acquire);
   for (uint64_t i = hash & table->mask;; i = (i + 1) & table->mask) {
     const uint64_t slot = table->slots[i].load(std::memory_order_acquire);
-    if (slot == 0) return std::nullopt;
-    if (slot >> 48 == hash >> 48 && RecordOf(slot)->key() == key) return RecordOf(slot)->number();
+    if (slot == kEmpty) return std::nullopt;
+    if (slot >> 48 == hash >> 48 && HasKey(slot) && RecordOf(slot)->key() == key)
+      return RecordOf(slot)->number();
   }
 }
 
@@ -46,20 +59,41 @@ void EntityIndex::Prefetch(uint64_t hash) const {
 void EntityIndex::PrefetchRecord(uint64_t hash) const {
   const Table* table = table_.load(std::memory_order_acquire);
   const uint64_t slot = table->slots[hash & table->mask].load(std::memory_order_acquire);
-  if (slot != 0) __builtin_prefetch(RecordOf(slot));
+  if (HasKey(slot)) __builtin_prefetch(RecordOf(slot));
 }
 
 uint32_t EntityIndex::FindOrAdd(std::string_view key, uint64_t hash, Step step) {
   if (const auto found = FindHashed(key, hash)) return *found;
-  const uint32_t count = size_.load(std::memory_order_relaxed);
-  HR_CHECK(count < ~uint32_t{0}, "an entity has 2^32 keys");
-  AddRecord(key, hash, count, step);
-  return count;
+  const uint32_t number = NextNumber();
+  ++added_;
+  AddRecord(key, hash, number, step);
+  return number;
+}
+
+uint32_t EntityIndex::NextNumber() {
+  if (free_ != nullptr) {
+    FreeNumber* first = std::exchange(free_, free_->next);
+    const uint32_t number = first->number;
+    memory_.Free(first, sizeof(FreeNumber));
+    bytes_.fetch_sub(sizeof(FreeNumber), std::memory_order_relaxed);
+    return number;
+  }
+  const uint32_t number = size_.load(std::memory_order_relaxed);
+  HR_CHECK(number < ~uint32_t{0}, "an entity has 2^32 keys");
+  return number;
+}
+
+void EntityIndex::SetFree(uint32_t number) {
+  free_ = new (memory_.Allocate(sizeof(FreeNumber))) FreeNumber{number, free_};
+  bytes_.fetch_add(sizeof(FreeNumber), std::memory_order_relaxed);
 }
 
 void EntityIndex::AddRecord(std::string_view key, uint64_t hash, uint32_t number, Step step) {
-  if ((++records_) * 2 > table_.load(std::memory_order_relaxed)->mask) Grow(step);
-  Insert(*table_.load(std::memory_order_relaxed), NewRecord(key, number), hash);
+  ++records_;
+  const uint64_t mask = table_.load(std::memory_order_relaxed)->mask;
+  // At most half full; where most of that was removed, the next is no larger.
+  if ((records_ + removed_) * 2 > mask) MoveTo((mask + 1) * (records_ * 4 > mask ? 2 : 1), step);
+  if (Insert(*table_.load(std::memory_order_relaxed), NewRecord(key, number), hash)) --removed_;
   size_.store(std::max(size_.load(std::memory_order_relaxed), number + 1),
               std::memory_order_release);
 }
@@ -69,6 +103,22 @@ base::Result<void> EntityIndex::Restore(std::string_view key, uint32_t number) {
   if (number == ~uint32_t{0} || FindHashed(key, hash))
     return base::Fail(base::ErrorCode::kCorruption, "a captured key is there twice");
   AddRecord(key, hash, number, 0);
+  return {};
+}
+
+base::Result<void> EntityIndex::FinishRestore() {
+  std::vector<bool> has_key(size());
+  const Table& table = *table_.load(std::memory_order_relaxed);
+  for (uint64_t i = 0; i <= table.mask; ++i) {
+    const uint64_t slot = table.slots[i].load(std::memory_order_relaxed);
+    if (!HasKey(slot)) continue;
+    const uint32_t number = RecordOf(slot)->number();
+    if (has_key[number])
+      return base::Fail(base::ErrorCode::kCorruption, "two captured keys have one number");
+    has_key[number] = true;
+  }
+  for (uint32_t number = 0; number < has_key.size(); ++number)
+    if (!has_key[number]) SetFree(number);
   return {};
 }
 
@@ -82,29 +132,77 @@ bool EntityIndex::VisitKeys(Walk& walk, size_t slots,
   const uint64_t stop = std::min<uint64_t>(table->mask + 1, walk.position + slots);
   for (; walk.position < stop; ++walk.position) {
     const uint64_t slot = table->slots[walk.position].load(std::memory_order_acquire);
-    if (slot == 0) continue;
+    if (!HasKey(slot)) continue;
     const Record* record = RecordOf(slot);
     if (record->number() < walk.end) visit(record->number(), record->key());
   }
   return walk.position <= table->mask;
 }
 
-void EntityIndex::Insert(Table& table, const Record* record, uint64_t hash) {
+bool EntityIndex::Insert(Table& table, const Record* record, uint64_t hash) {
   uint64_t i = hash & table.mask;
-  while (table.slots[i].load(std::memory_order_relaxed) != 0) i = (i + 1) & table.mask;
+  while (HasKey(table.slots[i].load(std::memory_order_relaxed))) i = (i + 1) & table.mask;
   const auto address = reinterpret_cast<uint64_t>(record);
   HR_CHECK((address & ~kAddressMask) == 0, "a heap address has more than 48 bits");
+  const bool was_removed = table.slots[i].load(std::memory_order_relaxed) == kRemoved;
   table.slots[i].store((hash >> 48) << 48 | address, std::memory_order_release);
+  return was_removed;
 }
 
-void EntityIndex::Grow(Step step) {
-  Table* old = table_.load(std::memory_order_relaxed);
-  Table* grown = NewTable(old->mask * 2 + 1);
-  for (uint64_t i = 0; i <= old->mask; ++i) {
-    const uint64_t slot = old->slots[i].load(std::memory_order_relaxed);
-    if (slot != 0) Insert(*grown, RecordOf(slot), HashOf(RecordOf(slot)->key()));
+void EntityIndex::RemoveUnused(size_t slots, Step step, const UnusedOf& unused_of) {
+  constexpr size_t kAtOnce = kLinesAhead;
+  const Table* table = table_.load(std::memory_order_relaxed);
+  std::array<uint64_t, kAtOnce> at;
+  std::array<uint32_t, kAtOnce> numbers;
+  for (slots = std::min(slots, table->mask + 1); slots > 0;) {
+    size_t count = 0;
+    for (; slots > 0 && count < kAtOnce; --slots) {
+      looked_at_ = (looked_at_ + 1) & table->mask;
+      const uint64_t slot = table->slots[looked_at_].load(std::memory_order_relaxed);
+      if (!HasKey(slot)) continue;
+      __builtin_prefetch(RecordOf(slot));
+      at[count++] = looked_at_;
+    }
+    for (size_t i = 0; i < count; ++i)
+      numbers[i] = RecordOf(table->slots[at[i]].load(std::memory_order_relaxed))->number();
+    const uint64_t unused = unused_of({numbers.data(), count});
+    for (size_t i = 0; i < count; ++i)
+      if ((unused >> i & 1) != 0) Remove(at[i], step);
   }
-  table_.store(grown, std::memory_order_release);
+  const uint64_t slots_now = table->mask + 1;
+  if (slots_now / 4 >= kFirstSlots && records_ * kShrinkAt < slots_now) MoveTo(slots_now / 4, step);
+}
+
+// A slot that a search need not pass is empty again, and so are the removed ones before it.
+void EntityIndex::Remove(uint64_t slot, Step step) {
+  Table& table = *table_.load(std::memory_order_relaxed);
+  const auto at = [&](uint64_t i) -> std::atomic<uint64_t>& { return table.slots[i & table.mask]; };
+  const Record* record = RecordOf(at(slot).load(std::memory_order_relaxed));
+  SetFree(record->number());
+  const size_t bytes = Record::Bytes(record->key());
+  bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  at(slot).store(kRemoved, std::memory_order_release);
+  --records_;
+  ++removed_;
+  if (at(slot + 1).load(std::memory_order_relaxed) == kEmpty) {
+    for (; at(slot).load(std::memory_order_relaxed) == kRemoved; --slot, --removed_)
+      at(slot).store(kEmpty, std::memory_order_release);
+  }
+  memory_.Retire(const_cast<Record*>(record), bytes, step);
+}
+
+void EntityIndex::MoveTo(uint64_t slots, Step step) {
+  Table* old = table_.load(std::memory_order_relaxed);
+  Table* moved = NewTable(slots - 1);
+  for (uint64_t i = 0; i <= old->mask; ++i) {
+    const uint64_t ahead =
+        old->slots[(i + kLinesAhead) & old->mask].load(std::memory_order_relaxed);
+    if (HasKey(ahead)) __builtin_prefetch(RecordOf(ahead));
+    const uint64_t slot = old->slots[i].load(std::memory_order_relaxed);
+    if (HasKey(slot)) Insert(*moved, RecordOf(slot), HashOf(RecordOf(slot)->key()));
+  }
+  removed_ = 0;
+  table_.store(moved, std::memory_order_release);
   bytes_.fetch_sub(BytesOf(*old), std::memory_order_relaxed);
   memory_.Retire(old->slots, old->slot_bytes(), step);
   memory_.Retire(old, sizeof(Table), step);
@@ -129,17 +227,8 @@ EntityIndex::Record::Record(std::string_view key, uint32_t number)
 
 const EntityIndex::Record* EntityIndex::NewRecord(std::string_view key, uint32_t number) {
   const size_t bytes = Record::Bytes(key);
-  if (bytes > arena_left_) {
-    const size_t block = std::max(bytes, kArenaBlockBytes);
-    arena_.push_back({memory_.Allocate(block), block});
-    arena_next_ = static_cast<char*>(arena_.back().memory);
-    arena_left_ = block;
-    bytes_.fetch_add(block, std::memory_order_relaxed);
-  }
-  auto* record = new (arena_next_) Record(key, number);
-  arena_next_ += bytes;
-  arena_left_ -= bytes;
-  return record;
+  bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  return new (memory_.Allocate(bytes)) Record(key, number);
 }
 
 }  // namespace headrace::pipeline

@@ -248,6 +248,7 @@ base::Result<void> RowStore::RestoreKey(uint32_t number, columns::ByteReader& in
   if (first) {
     HR_TRY(image.first_time, in.I64());
     HR_TRY(image.dropped_time, in.I64());
+    if (image.is_nothing()) return Broken("a captured key has no event");
   }
   // The key is changed when all that the piece has was read.
   if ((flags & kWithTiles) != 0) {

@@ -184,11 +184,12 @@ std::optional<RowImage> RowStore::Find(uint32_t number, Step step) const {
 
 std::optional<RowImage> RowStore::Newest(uint32_t number) const {
   const StateRow* row = RowAt(number);
-  if (row == nullptr || row->newest_step() == 0) return std::nullopt;
+  if (row == nullptr || row->is_nothing()) return std::nullopt;
   return row->Newest(layout_, tiled());
 }
 
 const KeyPast* RowStore::PastOf(const RowImage& image, const KeyPast* before) {
+  if (image.is_nothing()) return nullptr;
   const bool in_rows = image.tree.empty() && image.tiles == nullptr && !image.empty() &&
                        image.dropped_time == RowImage::kNever &&
                        image.first_time == image.open->times(layout_)[0];
@@ -221,7 +222,7 @@ int64_t RowStore::OldestUntil(const RowImage& image) {
 RowImage RowStore::Append(uint32_t number, const BatchRows& batch, std::span<const uint32_t> rows,
                           base::Timestamp clock, Step step) {
   StateRow* row = RowFor(number, step);
-  if (row->newest_step() == 0) keys_.fetch_add(1, std::memory_order_relaxed);
+  if (row->is_nothing()) keys_.fetch_add(1, std::memory_order_relaxed);
   Edit edit{row->Newest(layout_, tiled()), clock.us, step};
   edit.image.first_time = std::min(edit.image.first_time, batch.times[rows.front()]);
   rows = SkipForgotten(edit, batch, rows);
@@ -336,18 +337,32 @@ void RowStore::DropChunk(Edit& edit) {
   image.oldest_until = OldestUntil(image);
 }
 
-void RowStore::Sweep(size_t keys, base::Timestamp clock, Step step) {
+bool RowStore::Forget(Edit& edit) {
+  if (!retention_.keys || !edit.image.empty() || edit.image.tiles != nullptr) return false;
+  if (edit.image.dropped_time > (base::Timestamp{edit.clock} - *retention_.keys).us) return false;
+  edit.image = {};
+  keys_.fetch_sub(1, std::memory_order_relaxed);
+  return true;
+}
+
+size_t RowStore::Sweep(size_t keys, base::Timestamp clock, Step step) {
+  size_t forgotten = 0;
   for (size_t i = 0; i < std::min<size_t>(keys, numbers_); ++i) {
     sweep_next_ = sweep_next_ + 1 < numbers_ ? sweep_next_ + 1 : 0;
     PrefetchOldest(sweep_next_ + kSweptAhead);
     auto* row = const_cast<StateRow*>(RowAt(sweep_next_));
-    if (row == nullptr || row->newest_step() == 0) continue;
+    if (row == nullptr || row->is_nothing()) continue;
     Edit edit{row->Newest(layout_, tiled()), clock.us, step};
     bool changed = DropOld(edit);
+    if (Forget(edit)) {
+      ++forgotten;
+      changed = true;
+    }
     // Keys that fell silent have no full chunk any more that would have their rows folded.
     if (tiles_ && !retention_.horizon) changed = Fold(edit) || changed;
     if (changed) Publish(*row, edit.image, step);
   }
+  return forgotten;
 }
 
 RowChunk* RowStore::NewChunk(uint32_t capacity) {

@@ -39,6 +39,9 @@ struct Retention {
     std::optional<base::Duration> precision;  // nothing: one tile for all time
   };
   std::optional<Tiles> tiles = {};
+  // A key without a row with event time > clock - keys is forgotten. At least the horizon; nothing:
+  // none ever is.
+  std::optional<base::Duration> keys = {};
 
   // Whether an old row is needed depends on time alone.
   bool by_time_alone() const { return newest_rows == 0; }
@@ -83,8 +86,15 @@ class RowStore {
   void PrefetchNewest(uint32_t number, Step step) const;
   // The same for what that has asked for: the root of the key's tree, or its tiles.
   void PrefetchTree(uint32_t number, Step step) const;
-  // Writer: drops what is not needed any more of the next `keys` keys, round and round.
-  void Sweep(size_t keys, base::Timestamp clock, Step step);
+  // Writer: drops what is not needed any more of the next `keys` keys, round and round, and
+  // forgets those whose time has come. How many that were.
+  size_t Sweep(size_t keys, base::Timestamp clock, Step step);
+  bool forgets_keys() const { return retention_.keys.has_value(); }
+  // Whether readers of `step` and every later one find nothing of the key. Writer.
+  bool IsUnused(uint32_t number, Step step) const {
+    const StateRow* row = RowAt(number);
+    return row == nullptr || (row->is_nothing() && row->newest_step() <= step);
+  }
 
   // row_bytes.cc: a key as bytes, for snapshots.
   // Where the encoding of a key's image stands: large keys are written in several pieces.
@@ -154,6 +164,8 @@ class RowStore {
   void SealOpen(Edit& edit);
   // Whether it dropped a chunk.
   bool DropOld(Edit& edit);
+  // Whether nothing is left of the key, and it is forgotten.
+  bool Forget(Edit& edit);
   void DropChunk(Edit& edit);
   // Event time of the last row of the first chunk.
   static int64_t OldestUntil(const RowImage& image);

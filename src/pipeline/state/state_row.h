@@ -27,15 +27,18 @@ struct RowImage {
   RowChunk* open = nullptr;  // has rows; null: the key has none
   uint32_t open_count = 0;
   uint32_t fold_wait = 0;  // full chunks before rows that took less than their tiles are looked at
-  int64_t first_time = std::numeric_limits<int64_t>::max();  // earliest event time the key ever had
-  int64_t dropped_time = kNever;  // latest event time among rows that were dropped
-  int64_t newest_time = kNever;   // of the last row, if there is one
+  int64_t first_time =
+      std::numeric_limits<int64_t>::max();  // earliest event time of the key since it is known
+  int64_t dropped_time = kNever;            // latest event time among rows that were dropped
+  int64_t newest_time = kNever;             // of the last row, if there is one
   // Of the last row of the first chunk: when it can be dropped. Of a view with tiles it is looked
   // up when it is needed: the version has the tiles in its place.
   int64_t oldest_until = kNever;
   const TileRun* tiles = nullptr;
 
   bool empty() const { return open == nullptr; }
+  // No event of the key is known.
+  bool is_nothing() const { return first_time == std::numeric_limits<int64_t>::max(); }
 };
 
 // Whether a view's versions have tiles.
@@ -57,6 +60,10 @@ struct KeyPast {
 class StateRow {
  public:
   Step newest_step() const { return StepOf(head_.load(std::memory_order_relaxed)); }
+  // The newest version has nothing: the key had no row, or is forgotten. Applier only.
+  bool is_nothing() const {
+    return open_.load(std::memory_order_relaxed) == 0 && past_.load(std::memory_order_relaxed) == 0;
+  }
   // The newest version. Applier only.
   RowImage Newest(const ChunkLayout& layout, Tiled tiled) const {
     return ImageOf(Version(), layout, tiled);
@@ -85,11 +92,11 @@ class StateRow {
     head_.store(step << kCountBits | open_count, std::memory_order_release);
   }
 
-  // The version that readers of `step` see. Nothing when the key has none there, or (only for a
-  // revoked pin) when it is gone.
+  // The version that readers of `step` see. Nothing when the key has none there, is forgotten, or
+  // (only for a revoked pin) when it is gone.
   std::optional<RowImage> Find(Step step, const ChunkLayout& layout, Tiled tiled) const {
     const auto version = VersionAt(step);
-    if (!version) return std::nullopt;
+    if (!version || (version->open == 0 && version->past == 0)) return std::nullopt;
     return ImageOf(*version, layout, tiled);
   }
   // The same without looking at what it names.

@@ -36,7 +36,8 @@ class HotKeys {
 
   explicit HotKeys(std::vector<size_t> by) : by_(std::move(by)) {}
 
-  // One of the two, always the same. `numbers` gives, by row number, the keys of `rows` of the
+  // One of the two, always the same. A key that was forgotten within the period, and the one that
+  // has its number now, count as one. `numbers` gives, by row number, the keys of `rows` of the
   // batch.
   void Note(const columns::ColumnBatch& batch, std::span<const uint32_t> rows,
             std::span<const uint32_t> numbers, env::MonotonicTime now);

@@ -396,6 +396,8 @@ inline ViewAnswer NaiveAnswer(const ViewDefinition& view, const std::vector<Feat
   std::sort(known.begin(), known.end(), [](const Event& a, const Event& b) {
     return std::tie(a.at, a.position) < std::tie(b.at, b.position);
   });
+  const auto forgets = view.forgets_after();
+  if (forgets && !known.empty() && as_of - known.back().at >= forgets->count()) known.clear();
   ViewAnswer answer;
   if (!known.empty()) answer.event_time = base::Timestamp{known.back().at};
   for (const OutputFeature& output : view.outputs) {

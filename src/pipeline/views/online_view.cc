@@ -13,6 +13,8 @@ namespace {
 Retention RetentionOf(const ViewDefinition& view) {
   Retention retention{.horizon = view.horizon(), .newest_rows = view.last_rows()};
   if (view.lifetime()) retention.horizon = std::nullopt;
+  // So that answers within the history don't depend on what is forgotten.
+  if (const auto after = view.forgets_after()) retention.keys = *after + view.history;
   if (view.lifetime() || view.precision)
     retention.tiles = {.settled = view.history + view.ending(), .precision = view.precision};
   return retention;
@@ -235,8 +237,14 @@ std::optional<ViewAnswer> OnlineView::AnswerAhead(const RowImage& image, base::T
   return answer;
 }
 
-base::Result<KeyRows> OnlineView::RowsOf(uint32_t number, Step step, size_t rows_max) const {
-  return CopyRows(store_, store_.Find(number, step).value_or(RowImage{}), rows_max);
+base::Result<KeyRows> OnlineView::RowsOf(std::optional<uint32_t> number, Step step,
+                                         base::Timestamp clock, size_t rows_max) const {
+  const auto image = number ? store_.Find(*number, step) : std::nullopt;
+  HR_TRY(KeyRows rows, CopyRows(store_, image.value_or(RowImage{}), rows_max));
+  // The key may have been known before, and forgotten.
+  if (const auto after = view_.forgets_after())
+    rows.complete_after = std::max(rows.complete_after, (clock - *after - view_.history).us);
+  return rows;
 }
 
 OnlineView::Kept OnlineView::KeptOf(const LeftOutRow& row, base::Timestamp clock) const {
@@ -272,8 +280,8 @@ void OnlineView::Fill(const RowImage& image, base::Timestamp as_of, Accumulators
   outputs_.WriteEventTime({newest}, as_of, answer);
 }
 
-bool OnlineView::FlipBit(uint32_t number) {
-  const auto image = store_.Newest(number);
+bool OnlineView::FlipBit(uint32_t number, Step step) {
+  const auto image = store_.Find(number, step);
   if (!image || image->empty()) return false;
   const ChunkLayout& layout = store_.layout();
   const RowChunk& chunk = *image->open;

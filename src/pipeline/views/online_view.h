@@ -53,13 +53,15 @@ class OnlineView {
   // The keys of this page (RowStore::kPageRows numbers) have the rows of epochs up to `epoch`
   // already: Apply leaves those out. Pages in ascending order.
   void NoteCaptured(uint32_t page, base::EpochId epoch);
+  // The latest of those epochs: up to it, rows of some keys may not be applied again. Writer.
+  base::EpochId captured_through() const { return captured_through_; }
   base::Result<void> RestoreKey(uint32_t number, columns::ByteReader& in, Step step) {
     return store_.RestoreKey(number, in, step);
   }
-  // Drops rows that no answer needs any more, of some keys.
-  void Sweep(size_t keys, base::Timestamp clock, Step step) {
-    store_.Sweep(keys, clock, step);
+  // As RowStore::Sweep.
+  size_t Sweep(size_t keys, base::Timestamp clock, Step step) {
     NoteClock(clock);
+    return store_.Sweep(keys, clock, step);
   }
   // Rows may have been dropped that nobody needs at this clock.
   void NoteClock(base::Timestamp clock) { clock_ = std::max(clock_, clock); }
@@ -73,8 +75,10 @@ class OnlineView {
   // can't be told: there are newer rows, and windows that are not bounded by time alone.
   std::optional<ViewAnswer> AnswerAhead(const RowImage& image, base::Timestamp as_of,
                                         const AheadRow& ahead) const;
-  // The key's rows that are not in tiles. Errors: those of CopyRows.
-  base::Result<KeyRows> RowsOf(uint32_t number, Step step, size_t rows_max) const;
+  // The key's rows that are not in tiles; without a number those of a key that is not known.
+  // `clock`: of the step. Errors: those of CopyRows.
+  base::Result<KeyRows> RowsOf(std::optional<uint32_t> number, Step step, base::Timestamp clock,
+                               size_t rows_max) const;
   // Whether the view has this row, if it is of the view at all, as a row of its own at this clock:
   // it may have been dropped, or added up with others.
   enum class Kept : uint8_t {
@@ -83,9 +87,9 @@ class OnlineView {
     kPerhapsNot,
   };
   Kept KeptOf(const LeftOutRow& row, base::Timestamp clock) const;
-  // Flips the lowest bit of the newest row's first argument that has one. False when there is no
-  // such row.
-  bool FlipBit(uint32_t number);
+  // Flips the lowest bit of the first argument that has one, of the newest row that readers of this
+  // step see. False when there is no such row.
+  bool FlipBit(uint32_t number, Step step);
 
  private:
   // What is needed to answer rows as they are applied.

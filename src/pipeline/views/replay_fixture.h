@@ -23,10 +23,11 @@ class ManualClock final : public env::Clock {
 
 class Replay {
  public:
-  Replay(uint64_t seed, size_t keys)
+  Replay(uint64_t seed, size_t keys,
+         std::shared_ptr<PipelineDefinition> pipeline = EventsPipeline())
       : random_(seed),
         keys_(keys),
-        pipeline_(EventsPipeline()),
+        pipeline_(std::move(pipeline)),
         views_(pipeline_, budget_, clock_) {
     views_.BindStream(0, kStream);
   }
@@ -40,6 +41,7 @@ class Replay {
       std::vector<Event> events;
       for (uint64_t row = random_() % (rows_max + 1); row > 0; --row) {
         Event event = RandomEvent(random_, keys_);
+        if (births_every_ != 0) event.key = RandomKey(keys_);
         event.at = now_ - static_cast<int64_t>(random_() % 2) * kSecond;
         if (random_() % 10 == 0) event.at = now_ - static_cast<int64_t>(random_() % 120) * kSecond;
         if (random_() % 50 == 0) event.at = now_ - static_cast<int64_t>(random_() % 1200) * kSecond;
@@ -61,26 +63,35 @@ class Replay {
   };
   Question RandomQuestion() {
     const size_t view = random_() % pipeline_->views.size();
-    Question question{.view = view,
-                      .key = "key-" + std::to_string(random_() % (keys_ + 1)),
-                      .region = {},
-                      .as_of = {now_}};
+    Question question{.view = view, .key = RandomKey(keys_ + 1), .region = {}, .as_of = {now_}};
     if (random_() % 4 != 0) question.region = static_cast<int64_t>(random_() % 3);
     if (random_() % 2 == 0)
       question.as_of.us += (static_cast<int64_t>(random_() % 60) - 20) * kSecond;
     return question;
   }
+  // Of so many; once new ones are born also one that was.
+  std::string RandomKey(size_t of_keys) {
+    if (births_every_ == 0) return "key-" + std::to_string(random_() % of_keys);
+    const auto born = static_cast<uint64_t>((now_ - kBegin) / births_every_);
+    const uint64_t number = random_() % 12 == 0 ? random_() % (born + 1) : born;
+    return "key-" + std::to_string(number + random_() % of_keys);
+  }
   // What the view set answers differently from the oracle; empty when nothing.
   std::string Check(const Question& question) { return Check(question, views_); }
   // The same for another one that was given the same epochs.
   std::string Check(const Question& question, ViewSet& views) {
-    const ViewDefinition& view = pipeline_->views[question.view];
     const auto pin = views.PinNewest();
     if (!pin) return pin.error().ToString();
+    return Check(question, views, *pin, rows_);
+  }
+  // The same of the pinned epoch, which has these rows.
+  std::string Check(const Question& question, ViewSet& views, const Pin& pin,
+                    const std::vector<Event>& rows) {
+    const ViewDefinition& view = pipeline_->views[question.view];
     const auto answer =
-        views.Get(*pin, question.view, KeyOf(view, question.key, question.region), question.as_of);
+        views.Get(pin, question.view, KeyOf(view, question.key, question.region), question.as_of);
     if (!answer) return answer.error().ToString();
-    const ViewAnswer naive = NaiveAnswer(view, FeaturesOf(question.view), rows_, question.key,
+    const ViewAnswer naive = NaiveAnswer(view, FeaturesOf(question.view), rows, question.key,
                                          question.region, question.as_of.us);
     const std::string difference = Difference(view, *answer, naive);
     return difference.empty() ? "" : view.name + " " + question.key + " " + difference;
@@ -94,7 +105,9 @@ class Replay {
   ViewSet views_;
   std::vector<Event> rows_;
   std::vector<log::EpochRef> epochs_;
-  int64_t now_ = 1'000'000 * kSecond;
+  static constexpr int64_t kBegin = 1'000'000 * kSecond;
+  int64_t now_ = kBegin;
+  int64_t births_every_ = 0;  // µs; then the oldest key gets no more rows, but now and then
   uint64_t epoch_ = 0;
 };
 

@@ -55,7 +55,7 @@ class RowAnswers {
     void SetEventTime(base::Timestamp time) { answers_.times_[row_] = time.us; }
     // The key's newest row is older than the view's ttl; values stay.
     void SetOutsideMaxAge() { answers_.SetOutsideMaxAge(row_); }
-    // The key has no row.
+    // The key has no row, or is forgotten.
     void SetNotFound() { answers_.SetNotFound(row_); }
 
    private:

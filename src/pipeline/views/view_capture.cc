@@ -63,7 +63,25 @@ struct ViewCapture::Page {
   RowStore::EncodeCursor cursor;
 };
 
+// As long as it lives no key is removed.
+class ViewCapture::KeyWalk {
+ public:
+  explicit KeyWalk(ViewSet::Impl& views) : walks_(views.key_walks) {
+    const std::lock_guard lock(walks_.mutex);
+    ++walks_.under_way;
+  }
+  ~KeyWalk() {
+    const std::lock_guard lock(walks_.mutex);
+    --walks_.under_way;
+  }
+  KeyWalk(const KeyWalk&) = delete;
+
+ private:
+  ViewSet::Impl::KeyWalks& walks_;
+};
+
 struct ViewCapture::Keys {
+  std::unique_ptr<KeyWalk> stay;
   Pin hold;
   EntityIndex::Walk walk;
 };
@@ -105,10 +123,14 @@ base::Result<Pin> ViewCapture::PinSame() {
 // One that is kept up takes the rows of the pinned step if it is still there afterwards.
 base::Result<Pin> ViewCapture::PinFor(size_t view) {
   HR_TRY(Pin pin, PinSame());
-  if (view >= table_->views.size() && !views_.impl_->IsSpare(taken_[view]))
-    return base::Fail(base::ErrorCode::kConflict,
-                      "a view that was kept up was let go while the state was captured");
+  HR_TRY_VOID(CheckKeptUp(view));
   return pin;
+}
+
+base::Result<void> ViewCapture::CheckKeptUp(size_t view) const {
+  if (view < table_->views.size() || views_.impl_->IsSpare(taken_[view])) return {};
+  return base::Fail(base::ErrorCode::kConflict,
+                    "a view that was kept up was let go while the state was captured");
 }
 
 void ViewCapture::NoteEpoch(const Pin& pin) {
@@ -221,10 +243,14 @@ base::Result<bool> ViewCapture::WriteKeys(std::vector<uint8_t>& out, size_t unti
   const EntityIndex& index =
       std::next(keys_of_.begin(), static_cast<ptrdiff_t>(entity_))->second->index;
   if (keys_ == nullptr) {
+    auto stay = std::make_unique<KeyWalk>(*views_.impl_);
     HR_TRY(Pin pin, PinSame());
+    // Of a view that was let go before, keys may be gone whose rows are written.
+    for (size_t view = 0; view < taken_.size(); ++view) HR_TRY_VOID(CheckKeptUp(view));
     pin.TurnIntoHold();  // a table is whole, of whichever step
     NoteEpoch(pin);
-    keys_ = std::make_unique<Keys>(Keys{.hold = std::move(pin), .walk = {}});
+    keys_ =
+        std::make_unique<Keys>(Keys{.stay = std::move(stay), .hold = std::move(pin), .walk = {}});
   }
   Part part(kKeysPart, entity_, out);
   part.BeginKeys();
@@ -246,7 +272,10 @@ base::Result<bool> ViewCapture::WriteKeys(std::vector<uint8_t>& out, size_t unti
 base::Result<bool> ViewCapture::Next(std::vector<uint8_t>& out) {
   const size_t begin = out.size();
   const size_t until = begin + piece_bytes_;
-  while (out.size() < until) {
+  // A page that is begun is held, with all memory that is retired meanwhile, until it is written:
+  // if there is room, before whatever the caller waits for between two pieces.
+  const size_t begun_until = begin + piece_bytes_ / 2;
+  while (out.size() < (page_ != nullptr ? until : begun_until)) {
     HR_TRY(const bool wrote_heard, WriteHeard(out));
     if (wrote_heard) continue;
     HR_TRY(const bool wrote_derived, WriteDerived(out));

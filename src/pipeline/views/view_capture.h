@@ -66,6 +66,7 @@ class ViewCapture {
   base::Timestamp after_clock() const { return after_clock_; }
 
  private:
+  class KeyWalk;
   struct Page;
   struct Keys;
   base::Result<bool> WriteHeard(std::vector<uint8_t>& out);
@@ -78,6 +79,7 @@ class ViewCapture {
   base::Result<Pin> PinSame();
 
   base::Result<Pin> PinFor(size_t view);
+  base::Result<void> CheckKeptUp(size_t view) const;
   void TakeTable();
 
   ViewSet& views_;

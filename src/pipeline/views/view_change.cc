@@ -86,6 +86,15 @@ void ViewSet::Impl::RenewKeyings() {
   if (kept) add(kept->views);
   if (change) add(change->next.views);
   RenewSpare();
+  by_entity.clear();
+  for (const auto& view : active) {
+    const auto same = std::ranges::find(by_entity, &view->keys->index, &ViewsOfKeys::index);
+    if (same != by_entity.end()) {
+      same->views.push_back(view.get());
+    } else {
+      by_entity.push_back({&view->keys->index, {view.get()}});
+    }
+  }
   keyings.clear();
   for (const auto& view : active) {
     const auto same = std::ranges::find_if(

@@ -1,5 +1,7 @@
 #include "pipeline/views/view_layout.h"
 
+#include <charconv>
+
 #include <fmt/format.h>
 
 #include "columns/batch_codec.h"
@@ -22,8 +24,28 @@ std::string KeyText(const ViewDefinition& view, const columns::Schema& schema) {
   return text;
 }
 
+// Behind the kept text of a view that forgets keys, in µs.
+constexpr std::string_view kKeysTtl = "ttl of keys ";
+
 std::string IndexText(const std::optional<size_t>& index) {
   return index ? std::to_string(*index) : "-";
+}
+
+base::Result<ViewLayout::View> ParseView(std::string_view text) {
+  ViewLayout::View view{.name = {}, .kept = std::string(text)};
+  if (!text.ends_with('\n')) return view;
+  const size_t line = text.rfind('\n', text.size() - 2) + 1;
+  std::string_view last = text.substr(line);
+  if (!last.starts_with(kKeysTtl)) return view;
+  last.remove_prefix(kKeysTtl.size());
+  last.remove_suffix(1);
+  int64_t ttl = 0;
+  const auto parsed = std::from_chars(last.begin(), last.end(), ttl);
+  if (parsed.ec != std::errc() || parsed.ptr != last.end())
+    return base::Fail(base::ErrorCode::kCorruption, "the ttl of captured keys can't be read");
+  view.kept.resize(line);
+  view.keys_ttl = base::Duration(ttl);
+  return view;
 }
 
 }  // namespace
@@ -69,7 +91,13 @@ ViewLayout::View LayoutOf(const PipelineDefinition& definition, const ViewDefini
                           base::EpochId since) {
   std::string kept = KeptText(definition, view);
   if (since.value != 0) kept += fmt::format("since {}\n", since.value);
-  return {view.name, std::move(kept)};
+  return {view.name, std::move(kept), view.forgets_after() ? view.ttl : std::nullopt};
+}
+
+bool IsStateOf(const ViewLayout::View& captured, const ViewLayout::View& view) {
+  if (captured.kept != view.kept) return false;
+  if (!captured.keys_ttl) return true;
+  return view.keys_ttl && *view.keys_ttl <= *captured.keys_ttl;
 }
 
 ViewLayout LayoutOf(const PipelineDefinition& definition, const ViewsSince& since) {
@@ -91,7 +119,8 @@ std::vector<uint8_t> EncodeLayout(const ViewLayout& layout) {
   out.U32(static_cast<uint32_t>(layout.views.size()));
   for (const ViewLayout::View& view : layout.views) {
     out.Text(view.name);
-    out.Text(view.kept);
+    out.Text(view.keys_ttl ? fmt::format("{}{}{}\n", view.kept, kKeysTtl, view.keys_ttl->count())
+                           : view.kept);
   }
   out.U32(static_cast<uint32_t>(layout.entities.size()));
   for (const std::string& entity : layout.entities) out.Text(entity);
@@ -110,7 +139,9 @@ base::Result<ViewLayout> DecodeLayout(std::span<const uint8_t> bytes) {
   for (uint32_t i = 0; i < views; ++i) {
     HR_TRY(const std::string_view name, in.Text());
     HR_TRY(const std::string_view kept, in.Text());
-    layout.views.push_back({std::string(name), std::string(kept)});
+    HR_TRY(ViewLayout::View view, ParseView(kept));
+    view.name = name;
+    layout.views.push_back(std::move(view));
   }
   HR_TRY(const uint32_t entities, in.U32());
   for (uint32_t i = 0; i < entities; ++i) {

@@ -3,6 +3,7 @@
 // whose views have the same text here have the same state, whatever else is different.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +18,8 @@ struct ViewLayout {
   struct View {
     std::string name;
     std::string kept;  // its stream, key, condition, arguments, accumulated things and horizon
+    // Of a view that forgets keys: how long beyond its horizon they are kept.
+    std::optional<base::Duration> keys_ttl = {};
   };
   std::vector<View> views;            // in the order of their numbers in captured pieces
   std::vector<std::string> entities;  // likewise
@@ -29,6 +32,9 @@ ViewLayout::View LayoutOf(const PipelineDefinition& definition, const ViewDefini
                           base::EpochId since);
 // `since`: views that do not begin with the log.
 ViewLayout LayoutOf(const PipelineDefinition& definition, const ViewsSince& since);
+// Whether state that was kept as `captured` is state of `view`: it is, and no key was forgotten
+// sooner.
+bool IsStateOf(const ViewLayout::View& captured, const ViewLayout::View& view);
 std::vector<uint8_t> EncodeLayout(const ViewLayout& layout);
 // Errors: kCorruption; kUnsupported when it was written by another version of this code.
 base::Result<ViewLayout> DecodeLayout(std::span<const uint8_t> bytes);

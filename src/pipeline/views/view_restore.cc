@@ -30,7 +30,7 @@ base::Result<ViewRestore> ViewRestore::Begin(ViewSet& views, std::span<const uin
   ViewRestore restore(views);
   for (const ViewLayout::View& view : captured.views) {
     const auto same = std::find_if(ours.views.begin(), ours.views.end(), [&](const auto& each) {
-      return each.name == view.name && each.kept == view.kept;
+      return each.name == view.name && IsStateOf(view, each);
     });
     std::optional<size_t> number;
     if (same != ours.views.end()) number = static_cast<size_t>(same - ours.views.begin());
@@ -135,7 +135,13 @@ base::Result<void> ViewRestore::AddHeard(columns::ByteReader in) {
 
 base::Result<void> ViewRestore::Finish(base::EpochId after, base::Timestamp clock) {
   HR_TRY_VOID(views_->impl_->derived.CheckRestored());
-  for (const auto& kept : views_->impl_->table->views) kept->view.NoteClock(clock);
+  for (const ViewSet::Impl::ViewsOfKeys& of : views_->impl_->by_entity)
+    HR_TRY_VOID(of.index->FinishRestore());
+  base::EpochId& captured_through = views_->impl_->captured_through;
+  for (const auto& kept : views_->impl_->table->views) {
+    captured_through = std::max(captured_through, kept->view.captured_through());
+    kept->view.NoteClock(clock);
+  }
   views_->impl_->Publish(after, clock, kRestoredStep);
   return {};
 }

@@ -20,8 +20,11 @@ namespace {
 
 static_assert(PinTable::kSlots == ViewSet::kPinsMax);
 
-constexpr size_t kSweepMin = 16;        // keys looked at per step, at least
+constexpr size_t kSweepMin = 16;  // keys looked at per step, at least
+constexpr size_t kSweepWhenFull = 1 << 15;
 constexpr size_t kRowsPerSweptKey = 8;  // and one more per so many rows applied
+constexpr size_t kSweptPerKey = 4;      // that came, where keys are forgotten
+constexpr size_t kSlotsPerKey = 4;      // of an index, about
 
 base::Error TooOldToLeaveOut(const OnlineView& view) {
   return base::Error(base::ErrorCode::kFailedPrecondition,
@@ -202,6 +205,47 @@ void ViewSet::Impl::ApplyBatch(const StreamBatch& of, Into into, Step step) {
   }
 }
 
+// Where keys are forgotten, more of them than come in must be looked at: with four for one there
+// are at most a third more than need be. Likewise of those that may be removed.
+void ViewSet::Impl::Sweep(base::EpochId last, base::Timestamp log_clock, Step step) {
+  const size_t least = budget.IsNearlyFull() ? kSweepWhenFull : kSweepMin;
+  const size_t by_rows = least + rows_applied / kRowsPerSweptKey;
+  for (const ViewsOfKeys& of : by_entity) {
+    const size_t with_new = by_rows + of.index->TakeAdded() * kSweptPerKey;
+    bool forgets = false;
+    size_t forgotten = 0;
+    for (KeptView* view : of.views) {
+      const bool too = view->view.store().forgets_keys();
+      forgotten += view->view.Sweep(too ? with_new : by_rows, log_clock, step);
+      forgets = forgets || too;
+    }
+    if (!forgets || last < captured_through) continue;
+    RemoveUnusedKeys(of, (by_rows + forgotten * kSweptPerKey) * kSlotsPerKey, step);
+  }
+}
+
+// Of what was forgotten in a step before this one: readers of the visible step see nothing of it,
+// those of earlier ones were revoked or have what they read. When its number goes to another key,
+// rows that a capture may have written of it are behind whatever a question can reach, and so count
+// for nothing with that one.
+void ViewSet::Impl::RemoveUnusedKeys(const ViewsOfKeys& of, size_t looked_at, Step step) {
+  const std::lock_guard lock(key_walks.mutex);
+  if (key_walks.under_way > 0) return;
+  const Step seen = visible.load(std::memory_order_relaxed);
+  of.index->RemoveUnused(looked_at, step, [&](std::span<const uint32_t> numbers) {
+    for (const KeptView* view : of.views)
+      for (const uint32_t number : numbers) view->view.store().PrefetchRow(number);
+    uint64_t unused = 0;
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      const bool none = std::ranges::all_of(of.views, [&](const KeptView* view) {
+        return view->view.store().IsUnused(numbers[i], seen);
+      });
+      if (none) unused |= uint64_t{1} << i;
+    }
+    return unused;
+  });
+}
+
 void ViewSet::Impl::Publish(base::EpochId last, base::Timestamp log_clock, Step step) {
   StepEpoch& of_step = step_epochs[step % kStepEpochs];
   of_step.epoch.store(last.value, std::memory_order_relaxed);
@@ -282,10 +326,14 @@ void ViewSet::Apply(std::span<const log::EpochRef> epochs, const HistoryRows* hi
     last = epochs.back()->id;
     clock = epochs.back()->clock;
   }
-  const size_t sweep = kSweepMin + impl_->rows_applied / kRowsPerSweptKey;
-  for (const auto& view : impl_->active) view->view.Sweep(sweep, clock, step);
+  impl_->Sweep(last, clock, step);
   impl_->Publish(last, clock, step);
   impl_->Collect(step);
+  impl_->derived.SettleCharges();
+}
+
+void ViewSet::FreeRetired() {
+  impl_->Collect(impl_->visible.load(std::memory_order_relaxed));
   impl_->derived.SettleCharges();
 }
 
@@ -435,9 +483,8 @@ base::Result<KeyRows> ViewSet::RowsOf(const Pin& pin, size_t view, std::string_v
                                       size_t rows_max) const {
   HR_CHECK(view < pin.table_->views.size(), "no such view");
   const KeptView& kept = *pin.table_->views[view];
-  const auto number = kept.keys->index.Find(key);
-  if (!number) return CopyRows(kept.view.store(), RowImage{}, rows_max);
-  return kept.view.RowsOf(*number, impl_->pins.StepOfSlot(pin.slot_), rows_max);
+  return kept.view.RowsOf(kept.keys->index.Find(key), impl_->pins.StepOfSlot(pin.slot_),
+                          pin.clock(), rows_max);
 }
 
 base::Timestamp ViewSet::ProgressOf(const Pin& pin, size_t view) const {
@@ -484,11 +531,11 @@ bool ViewSet::IsVisible(const PipelineDefinition& definition) const {
 }
 
 base::Result<void> ViewSet::CorruptForDemonstration(size_t view, std::string_view key) {
-  const ViewTableRef table = impl_->Table();
-  HR_CHECK(view < table->views.size(), "no such view");
-  KeptView& kept = *table->views[view];
+  HR_TRY(const Pin pin, PinNewest());  // what is found stays meanwhile
+  HR_CHECK(view < pin.table_->views.size(), "no such view");
+  KeptView& kept = *pin.table_->views[view];
   const auto number = kept.keys->index.Find(key);
-  if (!number || !kept.view.FlipBit(*number))
+  if (!number || !kept.view.FlipBit(*number, impl_->pins.StepOfSlot(pin.slot_)))
     return base::Fail(base::ErrorCode::kNotFound, "the key has no stored argument in this view");
   return {};
 }

@@ -78,7 +78,7 @@ class Pin {
 
 struct ViewStatus {
   std::string name;
-  uint64_t keys = 0;
+  uint64_t keys = 0;  // that are known: those that were forgotten are not among them
   uint64_t rows = 0;
   uint64_t bytes = 0;
   std::vector<HotKey> hot_keys;
@@ -235,6 +235,9 @@ class ViewSet {
   LoggedDefinition current() const;
   // Whether `definition` is that one, at the price of a look. Any thread.
   bool IsVisible(const PipelineDefinition& definition) const;
+  // Frees what no reader can see any more, as each Apply does: it may have been held by one that is
+  // gone. Applier.
+  void FreeRetired();
   // Demo and tests only: flips the lowest bit of a stored argument of the key's newest row, so that
   // verification has something to find. kNotFound when the key has no rows.
   base::Result<void> CorruptForDemonstration(size_t view, std::string_view key);

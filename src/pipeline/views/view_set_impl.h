@@ -91,6 +91,11 @@ struct ViewSet::Impl {
     HotKeys* hot_keys;
     std::vector<KeptView*> views;
   };
+  // The keys of an entity, and all views of it.
+  struct ViewsOfKeys {
+    EntityIndex* index;
+    std::vector<KeptView*> views;
+  };
   // A batch of one stream, on its way into views.
   struct StreamBatch {
     size_t stream;
@@ -134,6 +139,8 @@ struct ViewSet::Impl {
   void ApplyAside(std::span<const log::EpochRef> epochs, Step step);
   static bool Takes(const KeptView& view, Into into, const StreamBatch& batch);
   std::span<const uint32_t> WantedRows(const std::vector<KeptView*>& of_views, size_t batch_rows);
+  void Sweep(base::EpochId last, base::Timestamp log_clock, Step step);
+  void RemoveUnusedKeys(const ViewsOfKeys& of, size_t looked_at, Step step);
   void Publish(base::EpochId last, base::Timestamp log_clock, Step step);
   void Collect(Step step);
   const StepEpoch& VisibleStep() const {
@@ -177,6 +184,7 @@ struct ViewSet::Impl {
   std::vector<std::shared_ptr<KeptView>> spare;
   std::optional<Change> change;
   std::vector<std::shared_ptr<KeptView>> active;  // of table, kept and change
+  std::vector<ViewsOfKeys> by_entity;             // these
   std::deque<Keying> keyings;
   DerivedStreams derived;
   std::vector<std::pair<size_t, DerivedReader>> derived_readers;  // by stream
@@ -190,6 +198,17 @@ struct ViewSet::Impl {
   std::vector<uint8_t> wanted;
   std::vector<uint32_t> wanted_rows;
   size_t rows_applied = 0;
+
+  // While a capture writes keys none is removed: one that came again would be met twice.
+  struct KeyWalks {
+    std::mutex mutex;
+    int under_way = 0;
+  };
+  KeyWalks key_walks;
+  // The latest epoch of a page that was restored. Until it is applied no key is removed: one that
+  // came after its page was taken looks as if nothing were left of it, and with another number,
+  // of a page that was taken later, its rows would be taken for restored ones.
+  base::EpochId captured_through;
 
   PinTable pins;
   std::atomic<Step> visible{0};

@@ -66,7 +66,8 @@ WindowOutputs::WindowOutputs(const ViewDefinition& view)
       outputs_(std::max<size_t>(1, view.windows.size())),
       passes_(PassesOf(view)),
       slides_(!view.lifetime() && std::ranges::all_of(view.windows, &EndsAtAsOfAndSlides)),
-      bounded_by_time_(view.lifetime() || std::ranges::none_of(view.windows, &EndsWithRows)) {
+      bounded_by_time_(view.lifetime() || std::ranges::none_of(view.windows, &EndsWithRows)),
+      forgets_after_(view.forgets_after()) {
   for (size_t i = 0; i < view.outputs.size(); ++i)
     outputs_[view.lifetime() ? 0 : view.outputs[i].window].push_back(i);
   repeatable_ = AreRepeatable(view, outputs_);
@@ -142,6 +143,10 @@ void WindowOutputs::WriteSums(size_t window, std::span<const AdditiveFeature> fe
 
 void WindowOutputs::WriteEventTime(base::Timestamp newest, base::Timestamp as_of,
                                    ViewAnswer& answer) const {
+  if (IsForgotten(newest, as_of)) {
+    answer = NotFound();
+    return;
+  }
   answer.event_time = newest;
   if (!view_->ttl || newest + *view_->ttl >= as_of) return;
   std::fill(answer.statuses.begin(), answer.statuses.end(), FeatureStatus::kOutsideMaxAge);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -83,16 +84,20 @@ class WindowOutputs {
   void WriteSums(size_t window, std::span<const AdditiveFeature> features, const SlotPartial* sums,
                  RowAnswers::Row& answer) const;
   // Sets the event time of the key's newest row, and OUTSIDE_MAX_AGE when it is older than the
-  // view's ttl.
+  // view's ttl; of a key that is forgotten (ViewDefinition::forgets_after) nothing and NOT_FOUND.
   void WriteEventTime(base::Timestamp newest, base::Timestamp as_of, ViewAnswer& answer) const;
 
   void WriteEventTime(base::Timestamp newest, base::Timestamp as_of,
                       RowAnswers::Row& answer) const {
+    if (IsForgotten(newest, as_of)) return answer.SetNotFound();
     answer.SetEventTime(newest);
     if (view_->ttl && newest + *view_->ttl < as_of) answer.SetOutsideMaxAge();
   }
 
  private:
+  bool IsForgotten(base::Timestamp newest, base::Timestamp as_of) const {
+    return forgets_after_ && newest + *forgets_after_ <= as_of;
+  }
   int64_t EdgeOfAnyKind(size_t window, base::Timestamp as_of) const;
   // 0 without a window.
   base::Duration LengthOf(size_t window) const;
@@ -103,6 +108,7 @@ class WindowOutputs {
   std::vector<std::vector<size_t>> passes_;  // their windows
   bool slides_;
   bool bounded_by_time_;
+  std::optional<base::Duration> forgets_after_;
 };
 
 // The plan of a view's features over its arguments.

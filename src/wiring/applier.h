@@ -39,6 +39,10 @@ class Applier {
   void TakeHistory(pipeline::HistoryRows rows, env::Task done);
   // Runs between two steps, on the applier's executor.
   void Between(env::Task task) { executor_->Post(std::move(task)); }
+  // Frees memory that readers held, though no epoch comes.
+  void FreeRetired() {
+    executor_->Post([this] { views_.FreeRetired(); });
+  }
   uint64_t backlog_rows() const { return backlog_rows_.load(std::memory_order_relaxed); }
   struct Ages {
     base::Duration oldest{0};  // since the oldest epoch that is not visible was taken; 0: all are

@@ -26,6 +26,7 @@
 #include "wiring/definition_changes.h"
 #include "wiring/end_to_end.h"
 #include "wiring/engine.h"
+#include "wiring/expiry.h"
 #include "wiring/held_batches.h"
 #include "wiring/log_gate.h"
 #include "wiring/log_retention.h"
@@ -88,6 +89,7 @@ class RunningCore final : public Core {
     MakeBackground();
     visible_times_->Start(LogFolder(options_), log_clock_->Now());
     sequencer_->Start([this](log::EpochRef epoch) { OnDurable(std::move(epoch)); });
+    expiry_ = std::make_unique<Expiry>(environment_, *sequencer_, *applier_, budget_, *definition_);
     environment_.CrashPoint("start.accepting");
     changes_->LogStarted(standing_);
     changes_->GoOn();
@@ -199,6 +201,7 @@ class RunningCore final : public Core {
     changes_->Close();
     snapshotter_->Close();
     retention_->Close();
+    expiry_->Close();
     environment_.Await([this](std::function<void()> done) {
       WhenVisible(sequencer_->status().durable, std::move(done));
     });
@@ -316,6 +319,7 @@ class RunningCore final : public Core {
     if (snapshotter_) snapshotter_->Close();
     if (retention_) retention_->Close();
     if (visible_times_) visible_times_->Close();
+    if (expiry_) expiry_->Close();
     if (derived_.publishers) derived_.publishers->Close();
   }
 
@@ -581,6 +585,7 @@ class RunningCore final : public Core {
   std::unique_ptr<LogRetention> retention_;
   std::unique_ptr<TableScans> scans_;
   std::unique_ptr<VisibleTimes> visible_times_;
+  std::unique_ptr<Expiry> expiry_;
   std::unique_ptr<Lookback> lookback_;
   std::unique_ptr<DefinitionChanges> changes_;
   std::unique_ptr<TableSources> sources_;

@@ -41,6 +41,13 @@ inline std::string Text(const std::string& view, Table table, const std::string&
          view + "\n" + (table == Table::kYes ? "tables: {payments: {commit: 1s}}\n" : "");
 }
 
+// By the wall clock.
+inline std::string OnTheWall() {
+  std::string text = Text(kHour, Table::kNo);
+  const std::string_view events = "clock: events\n";
+  return text.erase(text.find(events), events.size());
+}
+
 // With the view's stream made of another, or not.
 inline constexpr std::string_view kLarge = "  large: {from: payments, where: amount > 50}\n";
 // What it keeps is not made again of rows that are gone.

@@ -15,12 +15,6 @@ namespace {
 
 using namespace lives_fixture;  // NOLINT: the test is written in the fixture's words
 
-std::string OnTheWall() {
-  std::string text = Text(kHour, Table::kNo);
-  const std::string_view events = "clock: events\n";
-  return text.erase(text.find(events), events.size());
-}
-
 // When the rows became known, in the order of the log, as training reads it beside the engine or
 // without one; `untold`: of so many nothing tells.
 std::vector<int64_t> KnownAt(Lives& lives, uint64_t untold = 0) {

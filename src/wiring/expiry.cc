@@ -1,0 +1,49 @@
+#include "wiring/expiry.h"
+
+#include <algorithm>
+
+#include "tables/publish/plan.h"
+
+namespace headrace::wiring {
+namespace {
+
+std::string StreamOf(const pipeline::PipelineDefinition& definition) {
+  return std::ranges::find_if_not(definition.streams, &pipeline::StreamDefinition::derived)->name;
+}
+
+}  // namespace
+
+Expiry::Expiry(env::Environment& environment, log::Sequencer& sequencer, Applier& applier,
+               const base::MemoryBudget& budget, const pipeline::PipelineDefinition& definition)
+    : environment_(environment),
+      sequencer_(sequencer),
+      applier_(applier),
+      budget_(budget),
+      stream_(definition.clock == log::ClockMode::kEvents ? "" : StreamOf(definition)),
+      executor_(environment.NewExecutor("expiry", env::Priority::kBackground)) {
+  const std::lock_guard lock(mutex_);
+  LookAgain();
+}
+
+Expiry::~Expiry() { Close(); }
+
+void Expiry::Close() {
+  std::unique_ptr<env::Executor> ending;
+  const std::lock_guard lock(mutex_);
+  ending = std::move(executor_);
+}
+
+void Expiry::LookAgain() {
+  executor_->PostAt(environment_.clock().Now() + kEvery, [this] {
+    if (budget_.IsNearlyFull()) MakeRoom();
+    const std::lock_guard lock(mutex_);
+    if (executor_ != nullptr) LookAgain();
+  });
+}
+
+void Expiry::MakeRoom() {
+  if (stream_.empty()) return applier_.FreeRetired();
+  sequencer_.Append(tables::SealingEntry(stream_), [](const base::Result<base::EpochId>&) {});
+}
+
+}  // namespace headrace::wiring

@@ -239,7 +239,7 @@ class Examination {
   void LookAtMemory() {
     const uint64_t limit = figures_.budget.limit_bytes();
     const uint64_t for_rows = limit - base::KeptFrom(base::MemoryAccount::kIngest, limit);
-    const bool refused = figures_.budget.RoomFor(base::MemoryAccount::kIngest) == 0;
+    const bool refused = figures_.budget.IsNearlyFull();
     const uint64_t held = figures_.budget.used_bytes() + figures_.budget.uncharged_bytes();
     const uint64_t in_use = held - std::min(held, figures_.budget.spare_bytes());
     if (!refused && Share(in_use, for_rows) <= kMemoryNearlyFull) return;

@@ -34,8 +34,12 @@ void Expiry::Close() {
 }
 
 void Expiry::LookAgain() {
-  executor_->PostAt(environment_.clock().Now() + kEvery, [this] {
-    if (budget_.IsNearlyFull()) MakeRoom();
+  executor_->PostAt(environment_.clock().Now() + wait_, [this] {
+    const uint64_t spare = budget_.spare_bytes();
+    const bool is_full = budget_.IsNearlyFull();
+    wait_ = is_full && spare <= spare_ ? std::min(2 * wait_, kSeldom) : kEvery;
+    spare_ = is_full ? spare : 0;
+    if (is_full) MakeRoom();
     const std::lock_guard lock(mutex_);
     if (executor_ != nullptr) LookAgain();
   });

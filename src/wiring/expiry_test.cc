@@ -22,10 +22,10 @@ TEST(Expiry, TimeGoesOnWhileMemoryIsFull) {
   lives.machine_->RunFor(std::chrono::seconds(5));
   const uint64_t before = Sealed(lives);
   Fill(lives, 1);
-  lives.machine_->RunFor(std::chrono::seconds(30));
+  lives.machine_->RunFor(std::chrono::minutes(10));
   const uint64_t full = Sealed(lives);
-  EXPECT_GE(full, before + 28);
-  EXPECT_LE(full, before + 31);
+  EXPECT_GE(full, before + 10);
+  EXPECT_LE(full, before + 20) << "it went on though nothing was freed by it";
   EXPECT_EQ(lives.core_->visible().value, full);
   Fill(lives, -1);
   lives.machine_->RunFor(std::chrono::hours(1));

@@ -117,7 +117,8 @@ base::Result<void> EntityIndex::FinishRestore() {
       return base::Fail(base::ErrorCode::kCorruption, "two captured keys have one number");
     has_key[number] = true;
   }
-  for (uint32_t number = 0; number < has_key.size(); ++number)
+  // So that the smallest are given first.
+  for (auto number = static_cast<uint32_t>(has_key.size()); number-- > 0;)
     if (!has_key[number]) SetFree(number);
   return {};
 }

@@ -2,8 +2,10 @@
 // the keys of one time take, however many come.
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -231,6 +233,54 @@ struct Crowd {
   std::map<std::string, std::vector<Event>> of_keys;
 };
 
+// A piece that can't get a pin any more has what it wrote before.
+TEST(Forgetting, APieceThatFailsHalfWayIsWritten) {
+  constexpr size_t kKeys = 5'000;
+  Crowd crowd;
+  crowd.Apply(0, kKeys);
+  std::atomic<bool> stop = false;
+  std::thread readers([&] {
+    while (!stop) {
+      std::vector<Pin> pins;
+      while (true) {
+        auto pin = crowd.views.PinNewest();
+        if (!pin) break;
+        pins.push_back(std::move(*pin));
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+      pins.clear();
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+  });
+  Captured captured;
+  bool half_way = false;
+  for (int attempt = 0; attempt < 1'000 && !half_way; ++attempt) {
+    ViewCapture capture(crowd.views, 1 << 20);
+    captured = {
+        .layout = capture.Layout(), .pieces = {}, .after = {}, .through = {}, .after_clock = {}};
+    bool is_short = false;  // the piece before
+    for (bool more = true; more;) {
+      std::vector<uint8_t> piece;
+      const auto wrote = capture.Next(piece);
+      more = !wrote || *wrote;
+      const bool has_page = piece.size() > (1U << 14);
+      half_way = half_way || (is_short && has_page) || (!wrote && has_page);
+      if (!piece.empty()) is_short = has_page && piece.size() < (1U << 18);
+      if (wrote && more) captured.pieces.push_back(std::move(piece));
+    }
+    captured.after = capture.after();
+    captured.after_clock = capture.after_clock();
+  }
+  stop = true;
+  readers.join();
+  ASSERT_TRUE(half_way);
+
+  ViewSet restored(crowd.pipeline, crowd.budget, crowd.clock);
+  restored.BindStream(0, kStream);
+  Restore(restored, captured, crowd.epochs);
+  EXPECT_EQ(crowd.WrongAnswer(restored, 0, kKeys), "");
+}
+
 // While pages are taken keys come and are given the numbers of forgotten ones, on pages that were
 // taken already. Until a replay gets there, such a key looks like one of which nothing is left.
 TEST(Forgetting, KeysThatCameDuringACaptureAreThereAfterAReplay) {
@@ -290,6 +340,12 @@ TEST(Forgetting, RowsThatWereCapturedOfAForgottenKeyCountForNoOther) {
 
   restored.Apply(std::span(crowd.epochs).subspan(captured.after.value));
   EXPECT_EQ(crowd.WrongAnswer(restored, 0, 2 * kKeys), "");
+  const auto pin = restored.PinNewest();
+  for (const auto& [key, events] : crowd.of_keys) {
+    const auto rows = restored.RowsOf(*pin, 0, KeyOf(crowd.pipeline->views[0], key, {}), 1'000);
+    for (const columns::Position position : rows->positions)
+      EXPECT_EQ(std::ranges::count(events, position.packed, &Event::position), 1) << key;
+  }
 }
 
 TEST(Forgetting, WhatAReaderHeldIsFreedThoughNoEpochComes) {

@@ -30,16 +30,21 @@ std::vector<columns::Type> ArgumentTypes(const ViewDefinition& view) {
 // Copies chunks of a key, oldest first.
 class ChunkCopy {
  public:
-  explicit ChunkCopy(const ChunkLayout& layout)
+  ChunkCopy(const ChunkLayout& layout, int64_t tiles_until, int64_t after)
       : layout_(layout),
+        tiles_until_(tiles_until),
+        after_(after),
         arguments_(layout.arguments()),
         builder_(ArgumentSchema(layout.plan().argument_types())) {}
 
-  // Rows before `from` stay out.
-  void Add(const RowChunk& chunk, uint32_t count, int64_t from) {
+  void Add(const RowChunk& chunk, uint32_t count) {
     const RowBlock block = chunk.Block(layout_, arguments_.data());
     for (uint32_t row = 0; row < count; ++row) {
-      if (block.times[row] < from) continue;
+      if (block.times[row] < tiles_until_) continue;
+      if (block.times[row] <= after_) {
+        rows_.dropped_time = std::max(rows_.dropped_time, block.times[row]);
+        continue;
+      }
       rows_.times.push_back(block.times[row]);
       rows_.positions.push_back({block.positions[row]});
       for (size_t i = 0; i < layout_.arguments(); ++i) AddArgument(i, row);
@@ -65,6 +70,8 @@ class ChunkCopy {
   }
 
   const ChunkLayout& layout_;
+  const int64_t tiles_until_;
+  const int64_t after_;
   std::vector<ArgumentBlock> arguments_;
   columns::BatchBuilder builder_;
   KeyRows rows_;
@@ -72,7 +79,8 @@ class ChunkCopy {
 
 }  // namespace
 
-base::Result<KeyRows> CopyRows(const RowStore& store, const RowImage& image, size_t rows_max) {
+base::Result<KeyRows> CopyRows(const RowStore& store, const RowImage& image, int64_t after,
+                               size_t rows_max) {
   size_t count = image.open_count;
   for (LeafCursor at = LeafCursor::First(image.tree); !at.at_end(); at.Next()) {
     count += at.chunk()->count();
@@ -83,14 +91,15 @@ base::Result<KeyRows> CopyRows(const RowStore& store, const RowImage& image, siz
                       "the key has more rows than are copied out of the state at once");
   const TilesBack tiles = store.TilesOf(image);
   const int64_t from = tiles.empty() ? KeyRows::kNever : tiles.until();
-  ChunkCopy copy(store.layout());
+  ChunkCopy copy(store.layout(), from, after);
   for (LeafCursor at = LeafCursor::First(image.tree); !at.at_end(); at.Next())
-    copy.Add(*at.chunk(), at.chunk()->count(), from);
-  if (!image.empty()) copy.Add(*image.open, image.open_count, from);
+    copy.Add(*at.chunk(), at.chunk()->count());
+  if (!image.empty()) copy.Add(*image.open, image.open_count);
   KeyRows rows = copy.Finish();
-  rows.dropped_time = image.dropped_time;
+  rows.dropped_time = std::max(rows.dropped_time, image.dropped_time);
   rows.tiles_until = from;
-  rows.complete_after = std::max(image.dropped_time, from == KeyRows::kNever ? from : from - 1);
+  rows.complete_after =
+      std::max({image.dropped_time, after, from == KeyRows::kNever ? from : from - 1});
   return rows;
 }
 

@@ -38,9 +38,11 @@ struct KeyRows {
   size_t size() const { return times.size(); }
 };
 
-// The rows of a version of a key that are not in tiles. Beside the applier, under a hold of the
-// image's step. Errors: kResourceExhausted when they are more than `rows_max`.
-base::Result<KeyRows> CopyRows(const RowStore& store, const RowImage& image, size_t rows_max);
+// The rows of a version of a key that are not in tiles, and later than `after`: others may be let
+// go. Beside the applier, under a hold of the image's step. Errors: kResourceExhausted when they
+// are more than `rows_max`.
+base::Result<KeyRows> CopyRows(const RowStore& store, const RowImage& image, int64_t after,
+                               size_t rows_max);
 
 // Gathers the rows of one key out of batches of the view's stream, in any order.
 class KeyRowsBuilder {

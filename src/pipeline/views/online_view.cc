@@ -240,11 +240,10 @@ std::optional<ViewAnswer> OnlineView::AnswerAhead(const RowImage& image, base::T
 base::Result<KeyRows> OnlineView::RowsOf(std::optional<uint32_t> number, Step step,
                                          base::Timestamp clock, size_t rows_max) const {
   const auto image = number ? store_.Find(*number, step) : std::nullopt;
-  HR_TRY(KeyRows rows, CopyRows(store_, image.value_or(RowImage{}), rows_max));
-  // The key may have been known before, and forgotten.
-  if (const auto after = view_.forgets_after())
-    rows.complete_after = std::max(rows.complete_after, (clock - *after - view_.history).us);
-  return rows;
+  // The key may have been known before, and forgotten; and what is there may be of another.
+  int64_t after = KeyRows::kNever;
+  if (const auto forgets = view_.forgets_after()) after = (clock - *forgets - view_.history).us;
+  return CopyRows(store_, image.value_or(RowImage{}), after, rows_max);
 }
 
 OnlineView::Kept OnlineView::KeptOf(const LeftOutRow& row, base::Timestamp clock) const {

@@ -276,19 +276,25 @@ base::Result<bool> ViewCapture::Next(std::vector<uint8_t>& out) {
   // if there is room, before whatever the caller waits for between two pieces.
   const size_t begun_until = begin + piece_bytes_ / 2;
   while (out.size() < (page_ != nullptr ? until : begun_until)) {
-    HR_TRY(const bool wrote_heard, WriteHeard(out));
-    if (wrote_heard) continue;
-    HR_TRY(const bool wrote_derived, WriteDerived(out));
-    if (wrote_derived) continue;
-    if (page_ == nullptr && keys_ == nullptr) HR_TRY_VOID(TakePage());
-    if (page_ != nullptr) {
-      WritePage(out, until);
-      continue;
-    }
-    HR_TRY(const bool wrote, WriteKeys(out, until));
-    if (!wrote) break;
+    const auto wrote = WriteSome(out, until);
+    // What is written is not written again: the error comes with the next piece.
+    if (!wrote && out.size() > begin) return true;
+    if (!wrote) return base::Fail(wrote.error());
+    if (!*wrote) break;
   }
   return out.size() > begin;
+}
+
+// False: all is written.
+base::Result<bool> ViewCapture::WriteSome(std::vector<uint8_t>& out, size_t until) {
+  HR_TRY(const bool wrote_heard, WriteHeard(out));
+  if (wrote_heard) return true;
+  HR_TRY(const bool wrote_derived, WriteDerived(out));
+  if (wrote_derived) return true;
+  if (page_ == nullptr && keys_ == nullptr) HR_TRY_VOID(TakePage());
+  if (page_ == nullptr) return WriteKeys(out, until);
+  WritePage(out, until);
+  return true;
 }
 
 }  // namespace headrace::pipeline

@@ -69,6 +69,7 @@ class ViewCapture {
   class KeyWalk;
   struct Page;
   struct Keys;
+  base::Result<bool> WriteSome(std::vector<uint8_t>& out, size_t until);
   base::Result<bool> WriteHeard(std::vector<uint8_t>& out);
   base::Result<bool> WriteDerived(std::vector<uint8_t>& out);
   base::Result<bool> TakePage();

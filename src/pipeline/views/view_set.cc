@@ -208,7 +208,7 @@ void ViewSet::Impl::ApplyBatch(const StreamBatch& of, Into into, Step step) {
 // Where keys are forgotten, more of them than come in must be looked at: with four for one there
 // are at most a third more than need be. Likewise of those that may be removed.
 void ViewSet::Impl::Sweep(base::EpochId last, base::Timestamp log_clock, Step step) {
-  const size_t least = budget.IsNearlyFull() ? kSweepWhenFull : kSweepMin;
+  const size_t least = rows_applied == 0 && budget.IsNearlyFull() ? kSweepWhenFull : kSweepMin;
   const size_t by_rows = least + rows_applied / kRowsPerSweptKey;
   for (const ViewsOfKeys& of : by_entity) {
     const size_t with_new = by_rows + of.index->TakeAdded() * kSweptPerKey;

@@ -147,12 +147,15 @@ TEST(AnswerServiceTest, TheLogClockIsNowUnderWall) {
 
 TEST(AnswerServiceTest, TtlExpiresAKey) {
   ServedTrips trips;
-  trips.Apply({{0, "ORD", "ATL", 1, 10}, {200, "ORD", "ATL", 2, 10}});
+  trips.Apply({{0, "ORD", "ATL", 1, 10}, {150, "ORD", "ATL", 2, 10}});
   FeatureQuery query =
       Ask("", {{"driver", Value::String("1")}});  // text that reads as the key's type
   query.features = {"driver.*"};
   const FeatureAnswer answer = Must(trips.service->Answer(query));
   EXPECT_EQ(answer.statuses[0], FeatureStatus::kOutsideMaxAge);
+  // The ttl is 2 h, and the window 1 h.
+  trips.Apply({{180, "ORD", "ATL", 2, 10}});
+  EXPECT_EQ(Must(trips.service->Answer(query)).statuses[0], FeatureStatus::kNotFound);
 }
 
 TEST(AnswerServiceTest, NamesWhatIsWrong) {
@@ -483,7 +486,8 @@ TEST_F(WaitingTest, WhatWaitsIsChargedForWhatItHolds) {
   EXPECT_EQ(outcomes_, std::vector<std::string>{"DeadlineExceeded"});
   EXPECT_EQ(trips_->budget.used_bytes(base::MemoryAccount::kReplies), 0U);
   const uint64_t limit = trips_->budget.limit_bytes();
-  const uint64_t free = limit - limit / 16 - trips_->budget.used_bytes();
+  const uint64_t free =
+      limit - limit / 16 - trips_->budget.used_bytes() + trips_->budget.spare_bytes();
   const auto others = trips_->budget.TryCharge(base::MemoryAccount::kReplies, free - kLeft);
   ASSERT_TRUE(others);
   ask(kLeft / sizeof(Value));

@@ -194,7 +194,7 @@ TEST_F(Resp, NamesThatAreNone) {
 }
 
 TEST_F(Resp, ValuesThatAreTooOldAreNull) {
-  trips.Apply({{300, "ATL", "SFO", 9, 5}});  // driver 7 was last seen at minute 30, ttl 2 h
+  trips.Apply({{200, "ATL", "SFO", 9, 5}});  // driver 7 was last seen at minute 30, ttl 2 h
   EXPECT_EQ(ask("hmget driver:7 late_1h _status"), "*2 $-1 $15 OUTSIDE_MAX_AGE");
   EXPECT_EQ(ask("hmget driver:7 _status"), "*1 $15 OUTSIDE_MAX_AGE");
   EXPECT_EQ(ask("hexists driver:7 late_1h"), ":0");

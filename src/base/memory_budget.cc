@@ -60,6 +60,10 @@ Result<MemoryCharge> MemoryBudget::TryCharge(MemoryAccount account, uint64_t byt
   return MemoryCharge(this, account, bytes);
 }
 
+uint64_t MemoryBudget::WithoutSpare(uint64_t used) const {
+  return used - std::min(used, spare_bytes());
+}
+
 uint64_t MemoryBudget::RoomBeside(uint64_t used, MemoryAccount account) const {
   const uint64_t left = KeptFrom(account, limit_bytes_);
   const uint64_t uncharged = left == 0 ? 0 : uncharged_bytes();
@@ -67,8 +71,7 @@ uint64_t MemoryBudget::RoomBeside(uint64_t used, MemoryAccount account) const {
     const uint64_t taken = in_use + stays + uncharged;
     return limit_bytes_ - std::min(limit_bytes_, taken);
   };
-  const uint64_t spare = std::min(used, spare_bytes());
-  return std::min(room(used - spare, left), room(used, left / kStaysBesideSpare));
+  return std::min(room(WithoutSpare(used), left), room(used, left / kStaysBesideSpare));
 }
 
 void MemoryBudget::AddSpare(int64_t bytes) {

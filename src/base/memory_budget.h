@@ -66,7 +66,9 @@ class MemoryBudget {
   // What a charge to the account may have now.
   uint64_t RoomFor(MemoryAccount account) const { return RoomBeside(used_bytes(), account); }
   // Rows find hardly any room, or none.
-  bool IsNearlyFull() const { return RoomFor(MemoryAccount::kIngest) < limit_bytes_ / 64; }
+  bool IsNearlyFull() const {
+    return RoomFor(MemoryAccount::kIngest) < limit_bytes_ / kNearlyFullShare;
+  }
   // What the process was measured to hold beside its charges: leaves that much less to charge.
   void SetUncharged(uint64_t bytes) { uncharged_.store(bytes, std::memory_order_relaxed); }
 
@@ -75,8 +77,12 @@ class MemoryBudget {
   uint64_t used_bytes(MemoryAccount account) const;
   uint64_t uncharged_bytes() const { return uncharged_.load(std::memory_order_relaxed); }
   uint64_t spare_bytes() const { return spare_.load(std::memory_order_relaxed); }
+  // Without what is spare.
+  uint64_t in_use_bytes() const { return WithoutSpare(used_bytes()); }
 
  private:
+  static constexpr uint64_t kNearlyFullShare = 64;
+  uint64_t WithoutSpare(uint64_t used) const;
   uint64_t RoomBeside(uint64_t used, MemoryAccount account) const;
   friend class MemoryCharge;
   const uint64_t limit_bytes_;

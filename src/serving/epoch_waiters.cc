@@ -1,7 +1,5 @@
 #include "serving/epoch_waiters.h"
 
-#include <algorithm>
-
 namespace headrace::serving {
 
 base::Result<void> EpochWaiters::Wait(base::EpochId epoch, std::chrono::milliseconds deadline,
@@ -37,9 +35,7 @@ base::Result<void> EpochWaiters::Wait(base::EpochId epoch, std::chrono::millisec
 
 base::Result<base::MemoryCharge> EpochWaiters::Charge(uint64_t bytes) {
   if (budget_ == nullptr) return base::MemoryCharge();
-  const uint64_t used = budget_->used_bytes();
-  const uint64_t in_use = used - std::min(used, budget_->spare_bytes());
-  if (in_use + bytes + limits_.left_bytes > budget_->limit_bytes())
+  if (budget_->in_use_bytes() + bytes + limits_.left_bytes > budget_->limit_bytes())
     return base::Fail(base::ErrorCode::kResourceExhausted,
                       "no memory is left for a request that waits: ask again");
   return budget_->TryCharge(base::MemoryAccount::kReplies, bytes);

@@ -240,8 +240,9 @@ class Examination {
     const uint64_t limit = figures_.budget.limit_bytes();
     const uint64_t for_rows = limit - base::KeptFrom(base::MemoryAccount::kIngest, limit);
     const bool refused = figures_.budget.IsNearlyFull();
-    const uint64_t held = figures_.budget.used_bytes() + figures_.budget.uncharged_bytes();
-    const uint64_t in_use = held - std::min(held, figures_.budget.spare_bytes());
+    const uint64_t uncharged = figures_.budget.uncharged_bytes();
+    const uint64_t held = figures_.budget.used_bytes() + uncharged;
+    const uint64_t in_use = figures_.budget.in_use_bytes() + uncharged;
     if (!refused && Share(in_use, for_rows) <= kMemoryNearlyFull) return;
     const double full = 100 * Share(for_rows, limit);
     Add(State::kSlipping,

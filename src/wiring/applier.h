@@ -41,7 +41,7 @@ class Applier {
   void Between(env::Task task) { executor_->Post(std::move(task)); }
   // Frees memory that readers held, though no epoch comes.
   void FreeRetired() {
-    executor_->Post([this] { views_.FreeRetired(); });
+    Between([this] { views_.FreeRetired(); });
   }
   uint64_t backlog_rows() const { return backlog_rows_.load(std::memory_order_relaxed); }
   struct Ages {

@@ -544,8 +544,8 @@ void DefinitionChanges::LookAtKept() {
     const std::lock_guard lock(mutex_);
     if (!figures_.kept || figures_.state != State::kDone) return;
     const base::MemoryBudget& budget = sources_.budget;
-    const uint64_t held = budget.used_bytes() + budget.uncharged_bytes();
-    const bool full = (held - std::min(held, budget.spare_bytes())) / 3 > budget.limit_bytes() / 4;
+    const bool full =
+        (budget.in_use_bytes() + budget.uncharged_bytes()) / 3 > budget.limit_bytes() / 4;
     if (!full && environment_.clock().Now() < figures_.ended_at + kKeep) {
       executor_ == nullptr
           ? void()

@@ -8,11 +8,6 @@
 #include "base/hash.h"
 
 namespace headrace::pipeline {
-namespace {
-
-constexpr size_t kLinesAhead = 16;  // about as many as a core waits for
-
-}  // namespace
 
 EntityIndex::EntityIndex(StateMemory& memory) : memory_(memory), table_(nullptr) {
   table_ = NewTable(kFirstSlots - 1);
@@ -151,7 +146,6 @@ bool EntityIndex::Insert(Table& table, const Record* record, uint64_t hash) {
 }
 
 void EntityIndex::RemoveUnused(size_t slots, Step step, const UnusedOf& unused_of) {
-  constexpr size_t kAtOnce = kLinesAhead;
   const Table* table = table_.load(std::memory_order_relaxed);
   std::array<uint64_t, kAtOnce> at;
   std::array<uint32_t, kAtOnce> numbers;
@@ -196,8 +190,7 @@ void EntityIndex::MoveTo(uint64_t slots, Step step) {
   Table* old = table_.load(std::memory_order_relaxed);
   Table* moved = NewTable(slots - 1);
   for (uint64_t i = 0; i <= old->mask; ++i) {
-    const uint64_t ahead =
-        old->slots[(i + kLinesAhead) & old->mask].load(std::memory_order_relaxed);
+    const uint64_t ahead = old->slots[(i + kAtOnce) & old->mask].load(std::memory_order_relaxed);
     if (HasKey(ahead)) __builtin_prefetch(RecordOf(ahead));
     const uint64_t slot = old->slots[i].load(std::memory_order_relaxed);
     if (HasKey(slot)) Insert(*moved, RecordOf(slot), HashOf(RecordOf(slot)->key()));

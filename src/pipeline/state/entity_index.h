@@ -25,6 +25,9 @@ namespace headrace::pipeline {
 // a later step knows: state rows decide visibility.
 class EntityIndex {
  public:
+  // Keys that are looked at side by side: about as many lines as a core waits for.
+  static constexpr size_t kAtOnce = 16;
+
   explicit EntityIndex(StateMemory& memory);
   ~EntityIndex();
   EntityIndex(const EntityIndex&) = delete;

@@ -89,7 +89,8 @@ class RowStore {
   // Writer: drops what is not needed any more of the next `keys` keys, round and round, and
   // forgets those whose time has come. How many that were.
   size_t Sweep(size_t keys, base::Timestamp clock, Step step);
-  bool forgets_keys() const { return retention_.keys.has_value(); }
+  // As Retention::keys.
+  std::optional<base::Duration> keys_kept() const { return retention_.keys; }
   // Whether readers of `step` and every later one find nothing of the key. Writer.
   bool IsUnused(uint32_t number, Step step) const {
     const StateRow* row = RowAt(number);

@@ -19,8 +19,8 @@ using Step = uint64_t;
 // Sizes up to kPooledMax come from slabs with a free list per 16 bytes of size: the state allocates
 // and frees the same few sizes at the pace of the rows. Slabs stay until the end, so what is
 // charged is the most that was ever in use per size; what of it is free, the budget knows as spare.
-// Applier thread only. Memory that was retired
-// and not collected is freed with it; memory that was not retired is its owner's.
+// Applier thread only. Memory that was retired and not collected is freed with it; memory that was
+// not retired is its owner's.
 class StateMemory final : public TextMemory {
  public:
   explicit StateMemory(base::MemoryBudget& budget) : budget_(budget) {}

@@ -22,15 +22,15 @@ namespace headrace::pipeline {
 // One version of a key's rows: tiles, then a tree of sealed chunks, and behind them the open one.
 struct RowImage {
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::min();
+  static constexpr int64_t kNoEvent = std::numeric_limits<int64_t>::max();
 
   RowTree tree;
   RowChunk* open = nullptr;  // has rows; null: the key has none
   uint32_t open_count = 0;
   uint32_t fold_wait = 0;  // full chunks before rows that took less than their tiles are looked at
-  int64_t first_time =
-      std::numeric_limits<int64_t>::max();  // earliest event time of the key since it is known
-  int64_t dropped_time = kNever;            // latest event time among rows that were dropped
-  int64_t newest_time = kNever;             // of the last row, if there is one
+  int64_t first_time = kNoEvent;  // earliest event time of the key since it is known
+  int64_t dropped_time = kNever;  // latest event time among rows that were dropped
+  int64_t newest_time = kNever;   // of the last row, if there is one
   // Of the last row of the first chunk: when it can be dropped. Of a view with tiles it is looked
   // up when it is needed: the version has the tiles in its place.
   int64_t oldest_until = kNever;
@@ -38,7 +38,7 @@ struct RowImage {
 
   bool empty() const { return open == nullptr; }
   // No event of the key is known.
-  bool is_nothing() const { return first_time == std::numeric_limits<int64_t>::max(); }
+  bool is_nothing() const { return first_time == kNoEvent; }
 };
 
 // Whether a view's versions have tiles.

@@ -20,15 +20,20 @@ struct Captured {
   base::Timestamp after_clock;
 };
 
+// What to do when too many are reading for another pin.
+enum class WhenFull : uint8_t { kFail, kAskAgain };
+
 // Takes a capture; `between` runs after each piece.
-inline Captured CaptureAll(ViewSet& views, size_t piece_bytes,
-                           const std::function<void()>& between) {
+inline Captured CaptureAll(ViewSet& views, size_t piece_bytes, const std::function<void()>& between,
+                           WhenFull when_full = WhenFull::kFail) {
   ViewCapture capture(views, piece_bytes);
   Captured captured{
       .layout = capture.Layout(), .pieces = {}, .after = {}, .through = {}, .after_clock = {}};
   while (true) {
     std::vector<uint8_t> piece;
     const auto more = capture.Next(piece);
+    const bool is_full = !more && more.error().code() == base::ErrorCode::kResourceExhausted;
+    if (is_full && when_full == WhenFull::kAskAgain) continue;
     HR_CHECK(more.has_value(), more.error().ToString());
     if (!*more) break;
     captured.pieces.push_back(std::move(piece));

@@ -2,7 +2,6 @@
 // the keys of one time take, however many come.
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <set>
 #include <utility>
@@ -223,6 +222,18 @@ struct Crowd {
     return "";
   }
 
+  // How many rows keys have in the first view that are not theirs.
+  int RowsOfOthers(ViewSet& restored) {
+    const auto pin = restored.PinNewest();
+    int count = 0;
+    for (const auto& [key, events] : of_keys) {
+      const auto rows = restored.RowsOf(*pin, 0, KeyOf(pipeline->views[0], key, {}), 1'000);
+      for (const columns::Position position : rows->positions)
+        count += std::ranges::count(events, position.packed, &Event::position) == 1 ? 0 : 1;
+    }
+    return count;
+  }
+
   std::shared_ptr<PipelineDefinition> pipeline = ForgettingPipeline();
   ManualClock clock;
   base::MemoryBudget budget{1ULL << 40};
@@ -233,59 +244,36 @@ struct Crowd {
   std::map<std::string, std::vector<Event>> of_keys;
 };
 
-class HookedClock final : public env::Clock {
- public:
-  env::MonotonicTime Now() const override {
-    if (hook) hook();
-    return env::MonotonicTime(1'000'000'000);
-  }
-  base::Timestamp Wall() const override { return {0}; }
-  std::function<void()> hook;
-};
-
 // Others have all pins each seventh time, mostly in the middle of a piece: what it has by then is
 // written.
 TEST(Forgetting, APieceThatFailsHalfWayIsWritten) {
+  constexpr size_t kKeys = 3'000;
   Crowd crowd;
-  crowd.Apply(0, 3'000);
-  HookedClock clock;
-  ViewSet views(crowd.pipeline, crowd.budget, clock);
-  views.BindStream(0, kStream);
-  views.Apply(crowd.epochs);
-  ViewCapture capture(views, 1 << 20);
+  crowd.Apply(0, kKeys);
   std::vector<Pin> of_others;
   bool is_inside = false;
   int asked = 0;
-  clock.hook = [&] {
+  crowd.clock.when_asked = [&] {
     if (std::exchange(is_inside, true)) return;
     of_others.clear();
     for (bool more = ++asked % 7 == 0; more;) {
-      auto pin = views.PinNewest();
+      auto pin = crowd.views.PinNewest();
       more = pin.has_value();
       if (pin) of_others.push_back(std::move(*pin));
     }
     is_inside = false;
   };
-  Captured captured{
-      .layout = capture.Layout(), .pieces = {}, .after = {}, .through = {}, .after_clock = {}};
-  for (bool more = true; more;) {
-    std::vector<uint8_t> piece;
-    const auto wrote = capture.Next(piece);
-    more = !wrote || *wrote;
-    if (wrote && more) captured.pieces.push_back(std::move(piece));
-  }
-  clock.hook = nullptr;
-  EXPECT_GT(asked, 50);
-  captured.after = capture.after();
-  captured.after_clock = capture.after_clock();
+  const Captured captured = CaptureAll(crowd.views, 1 << 20, [] {}, WhenFull::kAskAgain);
+  crowd.clock.when_asked = nullptr;
   of_others.clear();
+  EXPECT_GT(asked, 50);
 
   ViewSet restored(crowd.pipeline, crowd.budget, crowd.clock);
   restored.BindStream(0, kStream);
   Restore(restored, captured, crowd.epochs);
   for (size_t view = 0; view < crowd.pipeline->views.size(); ++view)
-    EXPECT_EQ(restored.status()[view].rows, views.status()[view].rows);
-  EXPECT_EQ(crowd.WrongAnswer(restored, 0, 3'000), "");
+    EXPECT_EQ(restored.status()[view].rows, crowd.views.status()[view].rows);
+  EXPECT_EQ(crowd.WrongAnswer(restored, 0, kKeys), "");
 }
 
 // While pages are taken keys come and are given the numbers of forgotten ones, on pages that were
@@ -305,18 +293,7 @@ TEST(Forgetting, KeysThatCameDuringACaptureAreThereAfterAReplay) {
   ViewSet restored(crowd.pipeline, crowd.budget, crowd.clock);
   restored.BindStream(0, kStream);
   Restore(restored, captured, crowd.epochs);
-  const auto pin = restored.PinNewest();
-  for (size_t key = kOldKeys; key < keys; ++key) {
-    const std::vector<Event>& events = crowd.of_keys.at("key-" + std::to_string(key));
-    for (size_t view = 0; view < crowd.pipeline->views.size(); ++view) {
-      const ViewDefinition& of = crowd.pipeline->views[view];
-      const Event& event = events.front();
-      const auto answer = restored.Get(*pin, view, KeyOf(of, event.key, event.region), {crowd.now});
-      const ViewAnswer naive =
-          NaiveAnswer(of, FeaturesOf(view), events, event.key, event.region, crowd.now);
-      ASSERT_EQ(Difference(of, *answer, naive), "") << of.name << " " << event.key;
-    }
-  }
+  EXPECT_EQ(crowd.WrongAnswer(restored, kOldKeys, keys), "");
 }
 
 // The numbers of forgotten keys go to others while pages have rows of the former.
@@ -336,23 +313,11 @@ TEST(Forgetting, RowsThatWereCapturedOfAForgottenKeyCountForNoOther) {
   ViewSet restored(crowd.pipeline, crowd.budget, crowd.clock);
   restored.BindStream(0, kStream);
   Restore(restored, captured, {});
-  const auto early = restored.PinNewest();
-  int of_others = 0;
-  for (const auto& [key, events] : crowd.of_keys) {
-    const auto rows = restored.RowsOf(*early, 0, KeyOf(crowd.pipeline->views[0], key, {}), 1'000);
-    for (const columns::Position position : rows->positions)
-      of_others += std::ranges::count(events, position.packed, &Event::position) == 0 ? 1 : 0;
-  }
-  EXPECT_GT(of_others, 100) << "or else this tests nothing";
+  EXPECT_GT(crowd.RowsOfOthers(restored), 100) << "or else this tests nothing";
 
   restored.Apply(std::span(crowd.epochs).subspan(captured.after.value));
   EXPECT_EQ(crowd.WrongAnswer(restored, 0, 2 * kKeys), "");
-  const auto pin = restored.PinNewest();
-  for (const auto& [key, events] : crowd.of_keys) {
-    const auto rows = restored.RowsOf(*pin, 0, KeyOf(crowd.pipeline->views[0], key, {}), 1'000);
-    for (const columns::Position position : rows->positions)
-      EXPECT_EQ(std::ranges::count(events, position.packed, &Event::position), 1) << key;
-  }
+  EXPECT_EQ(crowd.RowsOfOthers(restored), 0);
 }
 
 TEST(Forgetting, WhatAReaderHeldIsFreedThoughNoEpochComes) {

@@ -242,7 +242,7 @@ base::Result<KeyRows> OnlineView::RowsOf(std::optional<uint32_t> number, Step st
   const auto image = number ? store_.Find(*number, step) : std::nullopt;
   // The key may have been known before, and forgotten; and what is there may be of another.
   int64_t after = KeyRows::kNever;
-  if (const auto forgets = view_.forgets_after()) after = (clock - *forgets - view_.history).us;
+  if (const auto kept = store_.keys_kept()) after = (clock - *kept).us;
   return CopyRows(store_, image.value_or(RowImage{}), after, rows_max);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // For tests: a view set that is fed random epochs, with all rows kept for the oracle.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <random>
@@ -16,9 +17,13 @@ namespace headrace::pipeline::fixture {
 
 class ManualClock final : public env::Clock {
  public:
-  env::MonotonicTime Now() const override { return now; }
+  env::MonotonicTime Now() const override {
+    if (when_asked) when_asked();
+    return now;
+  }
   base::Timestamp Wall() const override { return {0}; }
   env::MonotonicTime now{1'000'000'000};
+  std::function<void()> when_asked;  // view sets ask for each pin
 };
 
 class Replay {

@@ -215,9 +215,9 @@ void ViewSet::Impl::Sweep(base::EpochId last, base::Timestamp log_clock, Step st
     bool forgets = false;
     size_t forgotten = 0;
     for (KeptView* view : of.views) {
-      const bool too = view->view.store().forgets_keys();
-      forgotten += view->view.Sweep(too ? with_new : by_rows, log_clock, step);
-      forgets = forgets || too;
+      const bool keys_go = view->view.store().keys_kept().has_value();
+      forgotten += view->view.Sweep(keys_go ? with_new : by_rows, log_clock, step);
+      forgets = forgets || keys_go;
     }
     if (!forgets || last < captured_through) continue;
     RemoveUnusedKeys(of, (by_rows + forgotten * kSweptPerKey) * kSlotsPerKey, step);
@@ -385,7 +385,7 @@ base::EpochId ViewSet::visible() const {
 }
 
 void ViewSet::Prefetch(const Pin& pin, std::span<const ViewKey> keys) const {
-  constexpr size_t kAtOnce = 16;  // about as many lines as a core waits for
+  constexpr size_t kAtOnce = EntityIndex::kAtOnce;
   std::array<uint64_t, kAtOnce> hashes;
   std::array<std::optional<uint32_t>, kAtOnce> numbers;
   const Step step = impl_->pins.StepOfSlot(pin.slot_);

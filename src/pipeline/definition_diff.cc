@@ -140,9 +140,23 @@ std::vector<std::string> KeysOf(const ByName& texts) {
   return names;
 }
 
-ByName ViewsOf(const PipelineDefinition& definition) {
+// `written`: what TextsOf says of its views.
+std::vector<std::string> IdentitiesOf(const PipelineDefinition& definition, const ByName& written) {
+  std::vector<std::string> identities;
+  for (const ViewDefinition& view : definition.views) {
+    std::string& identity =
+        identities.emplace_back(fmt::format("view {} {}", view.name, KeptText(definition, view)));
+    for (const OutputFeature& output : view.outputs)
+      identity += fmt::format("output {} {} {}\n", output.name, columns::NameOf(output.type),
+                              output.elements_max);
+    if (const auto text = written.find(view.name); text != written.end()) identity += text->second;
+  }
+  return identities;
+}
+
+ByName ViewsOf(const PipelineDefinition& definition, const ByName& written) {
   ByName texts;
-  const std::vector<std::string> identities = IdentitiesOf(definition);
+  const std::vector<std::string> identities = IdentitiesOf(definition, written);
   for (size_t i = 0; i < definition.views.size(); ++i)
     texts[definition.views[i].name] = identities[i];
   return texts;
@@ -234,18 +248,7 @@ DefinitionTexts TextsOf(const PipelineDefinition& definition) {
 }
 
 std::vector<std::string> IdentitiesOf(const PipelineDefinition& definition) {
-  const ByName texts = TextsOf(definition).views;
-  std::vector<std::string> identities;
-  for (const ViewDefinition& view : definition.views) {
-    std::string& identity =
-        identities.emplace_back(fmt::format("view {} {}", view.name, KeptText(definition, view)));
-    for (const OutputFeature& output : view.outputs)
-      identity += fmt::format("output {} {} {}\n", output.name, columns::NameOf(output.type),
-                              output.elements_max);
-    if (const auto written = texts.find(view.name); written != texts.end())
-      identity += written->second;
-  }
-  return identities;
+  return IdentitiesOf(definition, TextsOf(definition).views);
 }
 
 std::string_view NameOf(ChangeKind difference) {
@@ -262,7 +265,8 @@ DefinitionDiff Compare(const PipelineDefinition& before, const PipelineDefinitio
   const DefinitionTexts old = TextsOf(before);
   const DefinitionTexts now = TextsOf(after);
   return {.streams = CompareNames(old.streams, now.streams, NamesOf(after.streams)),
-          .views = CompareNames(ViewsOf(before), ViewsOf(after), NamesOf(after.views)),
+          .views = CompareNames(ViewsOf(before, old.views), ViewsOf(after, now.views),
+                                NamesOf(after.views)),
           .on_request = CompareNames(old.on_request, now.on_request, NamesOf(after.on_request)),
           .services = CompareNames(old.services, now.services, NamesOf(after.services)),
           .settings = CompareNames(old.settings, now.settings, KeysOf(now.settings))};

@@ -183,8 +183,10 @@ void MountVerbs(protocols::HttpRouter& router, Core& core, ingest::StreamGate& g
                }});
   MountChanges(router, core, events);
   router.Add(HttpMethod::kGet, "/openapi.json",
-             [document = OpenApiJson()](const HttpRequest& /*request*/, HttpReply reply) {
-               reply.Send(HttpResponse::Json(document));
+             [](const HttpRequest& /*request*/, HttpReply reply) {
+               // Takes milliseconds: not of every start.
+               static const std::string kDocument = OpenApiJson();
+               reply.Send(HttpResponse::Json(kDocument));
              });
   MountTableVerbs(router, core);
   if (questions == nullptr) questions = std::make_shared<LookbackQuestions>(core.lookback());

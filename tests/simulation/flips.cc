@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -65,13 +66,6 @@ std::string KindOf(const Disk& disk, const std::string& path) {
   return name;  // LOG, DURABLE ...
 }
 
-std::map<std::string, Bytes> Contents(const Disk& disk) {
-  std::map<std::string, Bytes> contents;
-  for (const auto& [path, file] : disk.files())
-    contents[path] = Bytes(file->bytes().begin(), file->bytes().end());
-  return contents;
-}
-
 bool Names(const std::string& text, const Flip& flip) {
   return text.find(flip.path.substr(flip.path.rfind('/') + 1)) != std::string::npos;
 }
@@ -93,30 +87,31 @@ bool IsLetGo(const Disk& disk, const std::string& path) {
   });
 }
 
-// Other files: none of ours is gone; a start that refused has changed none.
-std::optional<std::string> WhatElseChanged(const std::map<std::string, Bytes>& before,
-                                           const Disk& before_disk, const Disk& after,
-                                           const Flip& flip, bool started) {
-  for (const auto& [path, bytes] : before) {
-    const std::string kind = KindOf(before_disk, path);
-    if (path == flip.path || kind.empty() || kind == "DURABLE") continue;
+// Other files than those `set_aside`: none of ours is gone; a start that refused has changed none.
+std::optional<std::string> WhatElseChanged(const Disk& before,
+                                           const std::set<std::string>& set_aside,
+                                           const Disk& after, const Flip& flip, bool started) {
+  for (const auto& [path, original] : before.files()) {
+    const std::string kind = KindOf(before, path);
+    if (path == flip.path || set_aside.contains(path) || kind.empty() || kind == "DURABLE")
+      continue;
     const auto file = after.Find(path);
     // A core that runs takes snapshots, removes those that are too many, and lets segments go.
     if (file == nullptr && started && (kind == "snapshot" || IsLetGo(after, path))) continue;
     const bool tended = kind == "commit" || kind == "checkpoint";
     if (file == nullptr && started && tended && HasNewerCheckpoint(after, path)) continue;
     if (file == nullptr) return fmt::format("{} is gone", path);
-    if (!started && !std::ranges::equal(file->bytes(), bytes))
+    if (!started && !std::ranges::equal(file->bytes(), original->bytes()))
       return fmt::format("{} was changed by a start that refused", path);
   }
   return std::nullopt;
 }
 
 // Where the records of a segment end. Nobody reads what is behind, and a start that comes by warns.
-uint64_t EndOfRecords(const Bytes& segment) {
+uint64_t EndOfRecords(std::span<const uint8_t> segment) {
   uint64_t end = 0;
   while (end + log::kRecordAlignment <= segment.size()) {
-    const auto header = log::ParseRecordHeader(std::span(segment).subspan(end));
+    const auto header = log::ParseRecordHeader(segment.subspan(end));
     if (!header) break;
     end += log::RecordBytes(header->payload_bytes);
   }
@@ -124,7 +119,7 @@ uint64_t EndOfRecords(const Bytes& segment) {
 }
 
 // What is read of both is the same.
-bool ReadsTheSame(const Flip& flip, const Bytes& original, const Bytes& damaged) {
+bool ReadsTheSame(const Flip& flip, std::span<const uint8_t> original, const Bytes& damaged) {
   if (flip.path.ends_with(".log")) return flip.offset >= EndOfRecords(original);
   if (!IsCommit(flip.path)) return false;
   const auto a = tables::delta::ParseCommit(original);
@@ -172,24 +167,24 @@ std::optional<Flip> DrawFlip(const Disk& disk, const std::set<std::string>& unre
 namespace {
 
 // A start reads the newest snapshot; the others matter when those after them are gone.
-void RemoveNewerSnapshots(Disk& disk, const Flip& flip) {
-  if (KindOf(disk, flip.path) != "snapshot") return;
-  std::vector<std::string> newer;
+std::set<std::string> SnapshotsAfter(const Disk& disk, const Flip& flip) {
+  std::set<std::string> newer;
+  if (KindOf(disk, flip.path) != "snapshot") return newer;
   for (const auto& [path, file] : disk.files())
-    if (path > flip.path && KindOf(disk, path) == "snapshot") newer.push_back(path);
-  for (const std::string& path : newer) disk.Remove(path);
+    if (path > flip.path && KindOf(disk, path) == "snapshot") newer.insert(path);
+  return newer;
 }
 
 }  // namespace
 
 FlipVerdict TryFlip(World& world, const Flip& flip, uint64_t seed) {
+  const Disk& before = world.machine().disk();  // at rest: only the copy goes on
   const auto copy = world.machine().Copy(seed);
-  RemoveNewerSnapshots(copy->disk(), flip);
-  const auto original = copy->disk().Copy();
-  const auto before = Contents(*original);
-  const Bytes& intact = before.at(flip.path);
+  const std::set<std::string> set_aside = SnapshotsAfter(before, flip);
+  for (const std::string& path : set_aside) copy->disk().Remove(path);
+  const std::span<const uint8_t> intact = before.Find(flip.path)->bytes();
   copy->disk().FlipBit(flip.path, flip.offset, flip.bit);
-  Bytes damaged = intact;
+  Bytes damaged(intact.begin(), intact.end());
   damaged[flip.offset] ^= static_cast<uint8_t>(1 << flip.bit);
   const World::Inspection found = world.Inspect(*copy);
 
@@ -206,7 +201,7 @@ FlipVerdict TryFlip(World& world, const Flip& flip, uint64_t seed) {
                           [&](const std::string& line) { return Names(line, flip); });
   if (!found.refusals.empty() && !named)
     return wrong("refused without its name: " + found.refusals.front().ToString());
-  if (const auto changed = WhatElseChanged(before, *original, copy->disk(), flip, found.started))
+  if (const auto changed = WhatElseChanged(before, set_aside, copy->disk(), flip, found.started))
     return wrong(*changed);
   if (named) return verdict;
   const auto file = copy->disk().Find(flip.path);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -48,12 +49,13 @@ Record::Finding Record::NoteAnswer(Batch& batch, const log::Acknowledgement& ack
 
 Record::Finding Record::CheckRows(const char* where, const std::vector<LoggedRow>& rows,
                                   Whole whole) const {
-  std::set<int64_t> present;
+  std::unordered_set<int64_t> present;
+  present.reserve(rows.size());
   for (const LoggedRow& logged : rows) {
     const Row& row = logged.row;
     if (!present.insert(row.id).second)
       return fmt::format("row {} is in the {} more than once", row.id, where);
-    if (refused_.contains(row.id) && !replays_)
+    if (!replays_ && refused_.contains(row.id))
       return fmt::format("row {} (paid {}, epoch {}) was refused and is in the {}", row.id,
                          row.paid_at_us, logged.epoch.value, where);
     const auto sent = sent_.find(row.id);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "columns/value.h"
@@ -87,11 +88,11 @@ class Record {
   Finding CheckAllAsked() const;
 
  private:
-  std::map<int64_t, Row> sent_;     // every good row that was ever sent
-  std::set<int64_t> acknowledged_;  // ids that must be there exactly once
-  std::map<int64_t, Row> refused_;  // must not be there, unless they were replayed
-  std::set<int64_t> late_;          // of them
-  std::set<int64_t> replayed_;      // likewise; ids that must be there exactly once
+  std::unordered_map<int64_t, Row> sent_;  // every good row that was ever sent
+  std::set<int64_t> acknowledged_;         // ids that must be there exactly once
+  std::map<int64_t, Row> refused_;         // must not be there, unless they were replayed
+  std::set<int64_t> late_;                 // of them
+  std::set<int64_t> replayed_;             // likewise; ids that must be there exactly once
   bool replays_ = false;
   std::vector<LoggedRow> log_;
   std::vector<Asked> asked_;

@@ -112,7 +112,7 @@ class World {
   void BeginScan();
   void ReadScan();
   void EndScan();  // of this life, however far it is
-  void CheckScans(const std::vector<LoggedRow>& table);
+  void CheckScans(std::vector<LoggedRow> table);
   void Drain();
 
   Batch MakeBatch(Producer& producer);

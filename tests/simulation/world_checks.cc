@@ -1,5 +1,6 @@
 // World: what is read, and how it is held against the record.
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -167,7 +168,7 @@ void World::CheckTable() {
   if (foreign != static_cast<uint64_t>(foreign_rows_))
     Fail(fmt::format("of {} rows of another writer {} are in the table", foreign_rows_, foreign));
   CheckKnownAt(*rows);
-  CheckScans(*rows);
+  CheckScans(std::move(*rows));
 }
 
 // Live rows became known in the order of their epochs, whatever the wall clock did.

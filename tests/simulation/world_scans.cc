@@ -97,13 +97,13 @@ void World::ReadScan() {
 void World::EndScan() { scan_ = {}; }
 
 // `table` has every row that there is.
-void World::CheckScans(const std::vector<LoggedRow>& table) {
+void World::CheckScans(std::vector<LoggedRow> table) {
+  std::ranges::sort(table, Before);
   for (ScanRun& run : scans_) {
     std::vector<LoggedRow> expected;
     for (const LoggedRow& row : table)
       if (row.epoch <= run.epoch && (!run.card || row.row.card == *run.card))
         expected.push_back(row);
-    std::ranges::sort(expected, Before);
     std::ranges::sort(run.rows, Before);
     const auto [a, b] = std::ranges::mismatch(
         expected, run.rows, [](const auto& x, const auto& y) { return Facts(x) == Facts(y); });

@@ -296,6 +296,7 @@ class RunningCore final : public Core {
                             .budget = budget_,
                             .definition = *definition_,
                             .ids = stream_ids_,
+                            .current = [this] { return definition(); },
                             .pipeline_folder = options_.pipeline_folder,
                             .positions = *derived_.sources},
         tables::TableSource::Log{

@@ -8,6 +8,17 @@ std::string FolderFrom(const std::string& pipeline_folder, const std::string& fo
                                                             : pipeline_folder + "/" + folder;
 }
 
+std::function<tables::TableSourceOptions::InForce()> InForce(
+    const std::function<pipeline::PipelineRef()>& current, const std::string& stream) {
+  return [current, stream]() -> tables::TableSourceOptions::InForce {
+    const pipeline::PipelineRef definition = current();
+    const auto index = definition->StreamNamed(stream);
+    HR_CHECK(index.has_value(), "no change of a running engine takes a source away");
+    const pipeline::StreamDefinition& now = definition->streams[*index];
+    return {now.contract, now.timing.event_time_field};
+  };
+}
+
 }  // namespace
 
 TableSources::TableSources(const Parts& parts, const tables::TableSource::Log& log) {
@@ -21,8 +32,7 @@ TableSources::TableSources(const Parts& parts, const tables::TableSource::Log& l
              parts.environment, parts.budget,
              tables::TableSourceOptions{.stream = stream.name,
                                         .id = parts.ids[i],
-                                        .contract = stream.contract,
-                                        .event_time_field = stream.timing.event_time_field,
+                                        .in_force = InForce(parts.current, stream.name),
                                         .folder = folder,
                                         .definition = *stream.table},
              log, parts.positions.Of(stream.name))});

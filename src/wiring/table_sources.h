@@ -24,6 +24,8 @@ class TableSources {
     base::MemoryBudget& budget;
     const pipeline::PipelineDefinition& definition;
     std::vector<base::StreamId> ids;  // of the definition's streams
+    // The one in force, which has the same sources; from any thread.
+    std::function<pipeline::PipelineRef()> current;
     std::string pipeline_folder;      // that relative folders are meant from
     const SourcePositions& positions;
   };

@@ -16,6 +16,7 @@
 #include "log/reader.h"
 #include "pipeline/pipeline_file.h"
 #include "tables/delta/foreign_table.h"
+#include "wiring/definition_changes.h"
 #include "wiring/engine.h"
 
 namespace headrace::wiring {
@@ -30,25 +31,42 @@ using tables::foreign_table::kBegin;
 using tables::foreign_table::Row;
 using tables::foreign_table::Rows;
 
-pipeline::PipelineRef Define() {
+// The contract before it got its last field, which the table has.
+std::string WithoutNote() {
+  const std::string text(tables::foreign_table::kContract);
+  return text.substr(0, text.find("      - {name: note"));
+}
+
+pipeline::PipelineRef Define(const std::string& streams_and_views, const std::string& contract) {
   auto checked = pipeline::CheckPipeline(
       "pipeline.yaml",
       "headrace: 1\npipeline: p\npromise: {budget: {p99: 200ms}}\nclock: events\nstreams:\n"
       "  shops: {contract: c.yaml, source: {delta: shops, every: 1s}, time: {event: at, late: "
-      "1h}}\n"
-      "  noted: {from: shops, where: note is not null}\n"
-      "views:\n  note: {from: noted, by: note, over: [1h], features: {n: count(*)}}\n",
-      [](const std::string&) {
-        return base::Result<std::string>(std::string(tables::foreign_table::kContract));
-      });
+      "1h}}\n" +
+          streams_and_views,
+      [&](const std::string&) { return base::Result<std::string>(contract); });
   HR_CHECK(checked.definition != nullptr, "the test's pipeline is broken");
   return checked.definition;
 }
 
+pipeline::PipelineRef DefineNotes() {
+  return Define(
+      "  noted: {from: shops, where: note is not null}\n"
+      "views:\n  note: {from: noted, by: note, over: [1h], features: {n: count(*)}}\n",
+      std::string(tables::foreign_table::kContract));
+}
+
+pipeline::PipelineRef DefineShops(const std::string& contract) {
+  return Define("views:\n  shop: {from: shops, by: id, over: [1h], features: {n: count(*)}}\n",
+                contract);
+}
+
 class World {
  public:
-  explicit World(uint64_t seed)
-      : random_(seed), machine_(std::make_unique<SimulatedEnvironment>(seed)) {
+  explicit World(uint64_t seed, pipeline::PipelineRef definition = DefineNotes())
+      : random_(seed),
+        machine_(std::make_unique<SimulatedEnvironment>(seed)),
+        definition_(std::move(definition)) {
     table_.Create(*machine_, "t-1");
   }
   ~World() {
@@ -78,6 +96,31 @@ class World {
     table_.Append(*machine_, Rows(next_, rows));
     next_ += rows;
   }
+  void Apply(const pipeline::PipelineRef& next) {
+    machine_->Run([&] {
+      core_->changes().Apply({.next = next, .from_now = {}, .since = {}}, [](const auto& begun) {
+        ASSERT_TRUE(begun) << begun.error().ToString();
+      });
+    });
+    machine_->RunFor(seconds(2));
+    ASSERT_EQ(core_->changes().figures().state, watch::ChangeFigures::State::kDone);
+  }
+  std::vector<Row> InLog() {
+    std::vector<Row> rows;
+    machine_->Run([&] {
+      const auto reader = log::LogReader::Open(*machine_, "data/log");
+      ASSERT_TRUE(reader) << reader.error().ToString();
+      const auto scanned =
+          (*reader)->Scan({1}, {~0ULL}, [&](const log::EpochRef& epoch) -> base::Result<void> {
+            for (const log::StreamRows& of_stream : epoch->streams)
+              for (Row& row : tables::foreign_table::RowsOf(of_stream.rows))
+                rows.push_back(std::move(row));
+            return {};
+          });
+      ASSERT_TRUE(scanned) << scanned.error().ToString();
+    });
+    return rows;
+  }
   void Snapshot() {
     machine_->Run([&] { core_->TakeSnapshot([](const auto& /*taken*/) {}); });
   }
@@ -97,8 +140,8 @@ class World {
 
   std::mt19937_64 random_;
   std::unique_ptr<SimulatedEnvironment> machine_;
-  const pipeline::PipelineRef definition_ = Define();
-  ForeignTable table_{"lake/shops", definition_->streams[0].schema()};
+  const pipeline::PipelineRef definition_;  // of every start
+  ForeignTable table_{"lake/shops", DefineNotes()->streams[0].schema()};
   std::unique_ptr<Core> core_;
   int64_t next_ = 0;
 };
@@ -154,6 +197,30 @@ TEST(TableSources, TheStatusAndTheDeadLettersTellOfIt) {
                   " (version 2 of table shops, file part-1.parquet)"),
               std::string::npos)
         << text;
+}
+
+// The field that it adds is read of the table, and the rule that it brings holds, of the next
+// version on, and after a start with the file of before.
+TEST(TableSources, GoOnByTheContractThatIsInForce) {
+  World world(1, DefineShops(WithoutNote()));
+  world.Append(10);
+  world.Start();
+  world.Settle();
+  std::string contract(tables::foreign_table::kContract);
+  constexpr std::string_view kRule = "minimum: 0";
+  contract.replace(contract.find(kRule), kRule.size(), "minimum: 15");
+  world.Apply(DefineShops(contract));
+  world.Append(10);
+  world.Settle();
+  world.Die(CrashKind::kPowerCut);
+  world.table_.Append(*world.machine_, {{3, kBegin + 1, "too small"}, {40, kBegin + 2, "last"}});
+  world.Settle();
+  std::vector<Row> wanted = Rows(0, 10);
+  for (Row& row : wanted) row.note.clear();
+  std::ranges::copy(Rows(15, 5), std::back_inserter(wanted));
+  wanted.push_back({40, kBegin + 2, "last"});
+  EXPECT_EQ(world.InLog(), wanted);
+  EXPECT_EQ(world.core_->log_status().rows_refused, 6U);
 }
 
 }  // namespace

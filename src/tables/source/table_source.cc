@@ -319,7 +319,7 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
     Enter(State::kWaiting);
     columns::EventBatch heartbeat;
     heartbeat.stream = options_.id;
-    heartbeat.rows = columns::BatchBuilder(options_.contract->schema()).Finish();
+    heartbeat.rows = columns::BatchBuilder(options_.in_force().contract->schema()).Finish();
     log_.submit(std::move(heartbeat), Answered([](Actor& self, const auto& answer) {
                   if (answer) self.Note([](TableSourceStatus& status) { ++status.heartbeats; });
                   self.PostAfter(self.options_.definition.every, &Actor::Look);
@@ -402,8 +402,10 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
 
   Result<void> OpenRows() {
     const bool resumes = position_->piece_rows != 0;
-    WantedRows wanted{.schema = options_.contract->schema(),
-                      .event_time_field = options_.event_time_field,
+    const TableSourceOptions::InForce held_to = options_.in_force();
+    contract_ = held_to.contract;
+    WantedRows wanted{.schema = contract_->schema(),
+                      .event_time_field = held_to.event_time_field,
                       .limits = {.rows = options_.piece_rows, .bytes = options_.piece_bytes}};
     for (const columns::Field& field : wanted.schema->fields())
       wanted.limits.fields.push_back(field.name);
@@ -497,6 +499,10 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
     if (!pass_->MayGoOn())
       return PostAfter(std::chrono::duration_cast<base::Duration>(env::BackgroundGate::kAskAgain),
                        &Actor::Send);
+    if (options_.in_force().contract != contract_) {
+      TakePlace();
+      return Open();
+    }
     if (sequence_ - position_->base >= options_.pieces_per_position) {
       TakePlace();
       return LogPosition(&Actor::Send);
@@ -505,7 +511,7 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
     if (!piece) return RowsFailed(piece.error(), &Actor::Look);
     if (!*piece) return EndVersion();
     columns::EventBatch batch =
-        options_.contract->Enforce((*piece)->rows, std::move((*piece)->row_numbers), {});
+        contract_->Enforce((*piece)->rows, std::move((*piece)->row_numbers), {});
     batch.stream = options_.id;
     batch.source = {.producer = SourceProducer(options_.stream, id_), .sequence = sequence_ + 1};
     batch.origin = fmt::format("version {} of table {}, file {}", position_->version,
@@ -568,6 +574,7 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
   int64_t checked_ = -1;                  // the version by which the table was looked at
   int64_t first_ = 0;                     // the oldest commit that is there
   std::optional<delta::LogState> state_;  // of the version that was read last
+  contract::ContractRef contract_;        // that rows_ are read for
   std::unique_ptr<VersionRows> rows_;
   std::unique_ptr<env::BackgroundPass> pass_;
   uint64_t sequence_ = 0;              // the last that the log has

@@ -37,8 +37,13 @@ namespace headrace::tables {
 struct TableSourceOptions {
   std::string stream;
   base::StreamId id;
-  contract::ContractRef contract;
-  size_t event_time_field = 0;
+  // What the rows are held to now. Asked on the source's executor; a change is taken up between two
+  // pieces.
+  struct InForce {
+    contract::ContractRef contract;
+    size_t event_time_field = 0;
+  };
+  std::function<InForce()> in_force;
   std::string folder;  // of the table, as it is opened
   pipeline::TableSourceDefinition definition;
   // Rows of a piece, at most: an epoch that the real-time producers wait for grows by that much.

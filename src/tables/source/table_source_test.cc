@@ -95,15 +95,15 @@ class World {
       sequencer_->Start([](const log::EpochRef& /*epoch*/) {});
       source_ = std::make_unique<TableSource>(
           *machine_, budget_,
-          TableSourceOptions{.stream = "shops",
-                             .id = *id,
-                             .contract = contract_,
-                             .event_time_field = 1,
-                             .folder = kTable,
-                             .definition = definition_,
-                             .piece_rows = piece_rows_,
-                             .piece_bytes = piece_bytes_,
-                             .pieces_per_position = pieces_per_position_},
+          TableSourceOptions{
+              .stream = "shops",
+              .id = *id,
+              .in_force = [this] { return TableSourceOptions::InForce{contract_, 1}; },
+              .folder = kTable,
+              .definition = definition_,
+              .piece_rows = piece_rows_,
+              .piece_bytes = piece_bytes_,
+              .pieces_per_position = pieces_per_position_},
           TableSource::Log{.submit =
                                [this](columns::EventBatch batch, log::AckCallback done) {
                                  sequencer_->Submit(std::move(batch), std::move(done));
@@ -216,7 +216,7 @@ class World {
   std::optional<uint64_t> queue_bytes_max_;
   bool columns_unknown_ = false;  // positions as builds before logged them
   base::StreamId stream_;
-  contract::ContractRef contract_;  // of the lives to come
+  contract::ContractRef contract_;  // in force
   ForeignTable table_;
   delta::AddFile last_;
   std::vector<columns::RejectedRow> refused_;
@@ -363,6 +363,35 @@ TEST(TableSource, ANewFieldInTheMidstOfAVersion) {
   EXPECT_LT(without, 3000U);
   for (Row& row : rows) row.note = "n" + std::to_string(row.id % 3);
   EXPECT_EQ(rows, Rows(0, 3000));
+}
+
+// What is applied while it runs holds for the pieces that are sent from then on, each row once.
+TEST(TableSource, ARuleInTheMidstOfAVersion) {
+  World world;
+  const contract::ContractRef before = world.contract_;
+  std::string text(foreign_table::kContract);
+  constexpr std::string_view kRule = "minimum: 0";
+  world.piece_rows_ = 100;
+  world.pieces_per_position_ = 4;
+  world.Append(Rows(0, 3000));
+  world.Start();
+  world.RunUntilPieces(10);
+  world.contract_ = ShopsContract(text.replace(text.find(kRule), kRule.size(), "minimum: 1000000"));
+  world.RunUntilPieces(20);
+  const std::vector<Row> accepted = world.InLog();
+  EXPECT_GE(accepted.size(), 1000U);
+  EXPECT_LT(accepted.size(), 1500U);
+  EXPECT_EQ(accepted, Rows(0, static_cast<int64_t>(accepted.size())));
+  world.contract_ = before;
+  world.Settle();
+  world.refused_.clear();
+  std::vector<Row> rows = world.InLog();
+  const size_t refused = world.refused_.size();
+  EXPECT_GE(refused, 500U);
+  EXPECT_EQ(rows.size() + refused, 3000U);
+  EXPECT_EQ(rows.back(), Rows(2999, 1).front());
+  const auto [twice, end] = std::ranges::unique(rows);
+  EXPECT_EQ(twice, end);
 }
 
 // Of a rewriting too, whose new rows are told by the fields that the contract had when it was

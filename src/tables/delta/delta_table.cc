@@ -161,7 +161,7 @@ Result<std::unique_ptr<DeltaTable>> DeltaTable::OpenForAppend(
     return SameColumns(*table->snapshot_.schema, *each);
   });
   table->appended_ = known == earlier.end() ? schema : *known;
-  HR_TRY_VOID(table->CheckAppendable(*table->appended_));
+  HR_TRY_VOID(table->CheckAppendable(table->snapshot_, *table->appended_));
   HR_TRY_VOID(table->MakeDurable());
   return table;
 }
@@ -180,11 +180,16 @@ Commit DeltaTable::NewCommit(const char* operation) {
   return commit;
 }
 
-Result<void> DeltaTable::Load() {
+Result<Snapshot> DeltaTable::Read() const {
   Snapshot fresh;
   IntoSnapshot sink(fresh);
   HR_TRY(static_cast<LogState&>(fresh), ReplayLog(environment_.files(), folder_, std::nullopt,
                                                   keep_ == Keep::kFiles ? &sink : nullptr));
+  HR_TRY_VOID(Understand(fresh));
+  return fresh;
+}
+
+void DeltaTable::Adopt(Snapshot fresh) {
   snapshot_ = std::move(fresh);
   if (!sync_failed_ || durable_ >= snapshot_.version) durable_ = snapshot_.version - 1;
   doubted_ = snapshot_.newest_ours;
@@ -196,25 +201,31 @@ Result<void> DeltaTable::Load() {
     const std::lock_guard lock(counted_->mutex);
     counted_->newest.reset();
   }
-  HR_TRY_VOID(CheckState(PathOf(snapshot_.version)));
   const int64_t every = upkeep_.checkpoint_every;
   next_checkpoint_ = (snapshot_.checkpoint.value_or(0) / every + 1) * every;
   seen_at_ = environment_.clock().Now();
+}
+
+Result<void> DeltaTable::Load() {
+  HR_TRY(Snapshot fresh, Read());
+  Adopt(std::move(fresh));
   return {};
 }
 
-// Whether we understand protocol and metadata; their schema.
-Result<void> DeltaTable::CheckState(const std::string& file) {
-  const auto at = [&](base::Error error) { return Fail(std::move(error).With("file", file)); };
-  if (auto readable = CheckReadable(*snapshot_.protocol); !readable)
+// Whether we understand its protocol and metadata; their schema.
+Result<void> DeltaTable::Understand(Snapshot& snapshot) const {
+  const auto at = [&](base::Error error) {
+    return Fail(std::move(error).With("file", PathOf(snapshot.version)));
+  };
+  if (auto readable = CheckReadable(*snapshot.protocol); !readable)
     return at(std::move(readable).error());
-  if (auto plain = CheckPlain(*snapshot_.metadata); !plain) return at(std::move(plain).error());
-  auto schema = ParseSchema(snapshot_.metadata->schema_string);
+  if (auto plain = CheckPlain(*snapshot.metadata); !plain) return at(std::move(plain).error());
+  auto schema = ParseSchema(snapshot.metadata->schema_string);
   if (!schema) return at(std::move(schema).error());
-  snapshot_.schema = *schema;
-  auto first = ParseSchema(snapshot_.metadata->schema_string, ColumnTypes::kFirst);
+  snapshot.schema = *schema;
+  auto first = ParseSchema(snapshot.metadata->schema_string, ColumnTypes::kFirst);
   if (!first) return at(std::move(first).error());
-  snapshot_.first_schema = *first;
+  snapshot.first_schema = *first;
   return {};
 }
 
@@ -223,22 +234,24 @@ Result<void> DeltaTable::CheckState(const std::string& file) {
 Result<void> DeltaTable::ReloadIfStale() {
   const env::MonotonicTime age = environment_.clock().Now() - seen_at_;
   if (appended_ == nullptr || age < upkeep_.log_retention_min / 2) return {};
-  const Snapshot before = snapshot_;
-  HR_TRY_VOID(Load());
-  bool moved = snapshot_.version < before.version;
-  for (const auto& [application, txn] : before.transactions) {
+  HR_TRY(Snapshot fresh, Read());
+  bool moved = fresh.version < snapshot_.version;
+  for (const auto& [application, txn] : snapshot_.transactions) {
     if (!application.starts_with("headrace/")) continue;
-    const auto now = snapshot_.transactions.find(application);
-    moved |= now == snapshot_.transactions.end() || now->second.version != txn.version;
+    const auto now = fresh.transactions.find(application);
+    moved |= now == fresh.transactions.end() || now->second.version != txn.version;
   }
   // A put of our own whose outcome is not known may have moved it.
   if (moved && unsettled_.empty())
     return Fail(base::Error(ErrorCode::kConflict,
                             "while this writer slept its marker in the table was moved")
                     .With("table", folder_)
-                    .With("version", std::to_string(snapshot_.version)));
-  if (evolving_ != nullptr && SameColumns(*snapshot_.schema, *evolving_)) appended_ = evolving_;
-  HR_TRY_VOID(CheckAppendable(*appended_));
+                    .With("version", std::to_string(fresh.version)));
+  const bool evolved = evolving_ != nullptr && SameColumns(*fresh.schema, *evolving_);
+  const columns::SchemaRef appended = evolved ? evolving_ : appended_;
+  HR_TRY_VOID(CheckAppendable(fresh, *appended));
+  Adopt(std::move(fresh));
+  appended_ = appended;
   return MakeDurable();
 }
 
@@ -256,18 +269,19 @@ Result<void> DeltaTable::Create(const std::string& name, const columns::Schema& 
   environment_.CrashPoint("delta.before_create");
   HR_TRY(const Put put, PutCommit(commit));
   environment_.CrashPoint("delta.after_create");
-  return put == Put::kDone ? Apply(commit) : Refresh();
+  return put == Put::kDone ? Apply(commit, Whose::kOurs) : Refresh();
 }
 
-Result<void> DeltaTable::CheckAppendable(const columns::Schema& schema) const {
-  HR_TRY_VOID(CheckWritable(*snapshot_.protocol, *snapshot_.metadata));
-  if (SameColumns(*snapshot_.schema, schema)) return {};
+Result<void> DeltaTable::CheckAppendable(const Snapshot& snapshot,
+                                         const columns::Schema& schema) const {
+  HR_TRY_VOID(CheckWritable(*snapshot.protocol, *snapshot.metadata));
+  if (SameColumns(*snapshot.schema, schema)) return {};
   return Fail(
       base::Error(
           ErrorCode::kConflict,
           fmt::format("the table has other columns than the stream: it has [{}], the stream gives "
                       "[{}]; move the table away, or name another folder",
-                      Describe(*snapshot_.schema), Describe(schema)))
+                      Describe(*snapshot.schema), Describe(schema)))
           .With("table", folder_));
 }
 
@@ -285,9 +299,21 @@ Result<std::optional<Commit>> DeltaTable::ReadNext() {
   return Fail(std::move(commit).error());
 }
 
-Result<void> DeltaTable::Apply(const Commit& commit) {
-  const std::string path = PathOf(snapshot_.version + 1);
+// A version that this writer may not follow is not taken over: publisher and rewriter share the
+// table, and whichever of them comes by next must meet it, too.
+Result<void> DeltaTable::Apply(const Commit& commit, Whose whose) {
+  if (commit.protocol || commit.metadata) {
+    Snapshot next;
+    static_cast<LogState&>(next) = snapshot_;
+    next.LogState::Apply(commit);
+    HR_TRY_VOID(Understand(next));
+    if (whose == Whose::kOthers && appended_ != nullptr)
+      HR_TRY_VOID(CheckAppendable(next, *appended_));
+    snapshot_.schema = next.schema;
+    snapshot_.first_schema = next.first_schema;
+  }
   snapshot_.LogState::Apply(commit);
+  unsettled_.clear();  // each was of this version, which has its commit
   seen_at_ = environment_.clock().Now();
   if (!commit.ours && !(commit.adds.empty() && commit.removes.empty())) ++uncounted_;
   for (const AddFile& add : commit.adds) {
@@ -300,7 +326,7 @@ Result<void> DeltaTable::Apply(const Commit& commit) {
   }
   if (snapshot_.version % upkeep_.checkpoint_every == 0)
     mark_ = {snapshot_.version, added_, uncounted_};
-  return commit.protocol || commit.metadata ? CheckState(path) : Result<void>();
+  return {};
 }
 
 // The sums that the last checkpoint counted, with the commits of ours after it.
@@ -353,10 +379,7 @@ Result<void> DeltaTable::ApplyForeign(const Commit& commit) {
             .With("table", folder_)
             .With("version", std::to_string(snapshot_.version + 1)));
   }
-  const bool changed = commit.protocol || commit.metadata;
-  HR_TRY_VOID(Apply(commit));
-  if (changed && appended_ != nullptr) HR_TRY_VOID(CheckAppendable(*appended_));
-  return {};
+  return Apply(commit, Whose::kOthers);
 }
 
 // What is decided from commits that were read here may outlive a power cut, and then they must as
@@ -392,7 +415,7 @@ Result<void> DeltaTable::Refresh() {
                       std::ranges::find(unsettled_, next->transaction_id) != unsettled_.end();
     if (ours && appended_ != nullptr)
       HR_TRY_VOID(env::PutAgain(environment_.files(), PathOf(snapshot_.version + 1)));
-    HR_TRY_VOID(ours ? Apply(*next) : ApplyForeign(*next));
+    HR_TRY_VOID(ours ? Apply(*next, Whose::kOurs) : ApplyForeign(*next));
     if (ours && appended_ != nullptr && next->metadata) appended_ = evolving_;
   }
 }
@@ -438,7 +461,7 @@ Result<void> DeltaTable::Append(std::span<const DataFile> files, const Marker& m
     if (commit.metadata) environment_.CrashPoint("delta.after_evolving");
     environment_.CrashPoint("delta.after_put");
     if (put == Put::kDone) {
-      HR_TRY_VOID(Apply(commit));
+      HR_TRY_VOID(Apply(commit, Whose::kOurs));
       if (commit.metadata) appended_ = evolving_;
       return {};
     }
@@ -532,7 +555,7 @@ Result<Replaced> DeltaTable::Replace(const Replacement& replacement) {
     HR_TRY(const Put put, PutCommit(commit));
     environment_.CrashPoint("delta.after_replace");
     if (put == Put::kDone) {
-      HR_TRY_VOID(Apply(commit));
+      HR_TRY_VOID(Apply(commit, Whose::kOurs));
       if (commit.metadata) appended_ = evolving_;
       return Replaced::kDone;
     }

@@ -71,17 +71,20 @@ class DeltaTable final : public TableFormat {
 
  private:
   DeltaTable(env::Environment& environment, std::string folder, Keep keep);
+  base::Result<Snapshot> Read() const;
+  void Adopt(Snapshot fresh);
   base::Result<void> Load();
-  base::Result<void> CheckState(const std::string& file);
+  base::Result<void> Understand(Snapshot& snapshot) const;
   base::Result<void> ReloadIfStale();
   void TakeSums();
   base::Result<void> Create(const std::string& name, const columns::Schema& schema);
-  base::Result<void> CheckAppendable(const columns::Schema& schema) const;
+  base::Result<void> CheckAppendable(const Snapshot& snapshot, const columns::Schema& schema) const;
   // Of all commits that were read; nothing is decided from them, nor put after them, before.
   base::Result<void> MakeDurable();
   // Reads the commit after the newest that was seen, if there is one.
   base::Result<std::optional<Commit>> ReadNext();
-  base::Result<void> Apply(const Commit& commit);
+  enum class Whose : uint8_t { kOurs, kOthers };
+  base::Result<void> Apply(const Commit& commit, Whose whose);
   base::Result<void> ApplyForeign(const Commit& commit);
   enum class Put : uint8_t { kDone, kTaken };
   base::Result<Put> PutCommit(const Commit& commit);

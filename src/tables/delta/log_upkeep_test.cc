@@ -489,6 +489,37 @@ TEST_F(LogUpkeepTest, AWriterThatSleptDoesNotReviveAnOldVersion) {
   EXPECT_EQ(Read().adds.size(), 4U);
 }
 
+// It begins anew, and meets what it does not know as often as it is asked.
+TEST_F(LogUpkeepTest, AWriterThatSleptTakesNothingOverThatItDoesNotKnow) {
+  Append(3);
+  PutForeign(
+      R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["columnMapping"],"writerFeatures":["columnMapping"]}})",
+      Seen::kNo);
+  machine_.RunFor(hours(13));
+  for (int i = 0; i < 3; ++i) {
+    const auto refused = table_->Append({}, {"headrace/l/s", 99});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), ErrorCode::kUnsupported);
+    EXPECT_EQ(table_->snapshot().version, 3);
+    EXPECT_EQ(table_->first_columns().size(), 1U);
+  }
+}
+
+// Another's version that came first once is no reason to believe a marker that went back.
+TEST_F(LogUpkeepTest, AWriterThatSleptStopsWhereItsMarkerWasMoved) {
+  Append(2);
+  PutForeign(
+      R"({"add":{"path":"h.parquet","partitionValues":{},"size":8,"modificationTime":6,"dataChange":true}})",
+      Seen::kNo);
+  Append(1);  // goes behind it
+  machine_.RunFor(hours(13));
+  PutForeign(R"({"txn":{"appId":"headrace/l/s","version":1000}})", Seen::kNo);
+  const auto refused = table_->Append({}, {"headrace/l/s", 7});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kConflict);
+  EXPECT_NE(refused.error().message().find("slept"), std::string::npos);
+}
+
 TEST(ParseInterval, ReadsWhatDeltaWrites) {
   EXPECT_EQ(ParseInterval("interval 30 days"), hours(720));
   EXPECT_EQ(ParseInterval("INTERVAL 1 week 2 hours"), hours(170));

@@ -431,6 +431,21 @@ TEST_F(ForeignCommits, AnotherSchemaEndsTheRewriting) {
   EXPECT_EQ(report.error().code(), ErrorCode::kConflict);
 }
 
+// Publisher and rewriter share the table: what the one may not follow is met by the other, too.
+TEST_F(ForeignCommits, WhatEndsTheRewritingStopsThePublisher) {
+  const auto report = OptimizeWith([&] {
+    Put(R"({"protocol":{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["rowTracking"]}})"
+        "\n");
+  });
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code(), ErrorCode::kUnsupported);
+  const auto theirs = delta::ListLog(machine_.files(), kLog)->newest();
+  Work(machine_, *life_, next_, 10);
+  EXPECT_EQ(life_->publisher->status().state, PublisherStatus::State::kStopped);
+  EXPECT_NE(life_->publisher->status().reason.find("rowTracking"), std::string::npos);
+  EXPECT_EQ(delta::ListLog(machine_.files(), kLog)->newest(), theirs);
+}
+
 // Rows that come, files that are packed, put in order and vacuumed, and lives that end: in any
 // order.
 TEST(Rewriting, RandomHistoriesEqualTheLog) {

@@ -501,6 +501,7 @@ class TableSource::Actor : public std::enable_shared_from_this<Actor> {
                        &Actor::Send);
     if (options_.in_force().contract != contract_) {
       TakePlace();
+      rows_.reset();
       return Open();
     }
     if (sequence_ - position_->base >= options_.pieces_per_position) {

@@ -184,9 +184,12 @@ ViewAnswer BatchDriver::Answer(const Question& question) const {
   HR_CHECK(impl_->prepared, "a question before Prepare");
   const PreparedRows::Range range = impl_->rows.RangeOf(question.key);
   ViewAnswer answer = impl_->outputs.NotFound();
-  if (question.cut.without_row && impl_->rows.CountOf(range, *question.cut.without_row) > 1) {
-    std::ranges::fill(answer.statuses, FeatureStatus::kInvalid);
-    return answer;
+  if (const auto& row = question.cut.without_row) {
+    const size_t told_apart = row->or_later ? 0 : 1;
+    if (impl_->rows.CountOf(range, *row, question.cut.epoch_max) > told_apart) {
+      std::ranges::fill(answer.statuses, FeatureStatus::kInvalid);
+      return answer;
+    }
   }
   const std::optional<int64_t> newest = impl_->NewestCounted(question, range);
   if (!newest) return answer;

@@ -5,7 +5,7 @@
 namespace headrace::pipeline {
 namespace {
 
-// Rows of one event time, chunk by chunk.
+// Rows of one event time, or from one on, chunk by chunk.
 class Search {
  public:
   Search(const ChunkLayout& layout, const LeftOutRow& wanted) : layout_(layout), wanted_(wanted) {}
@@ -15,7 +15,7 @@ class Search {
     const int64_t* times = chunk.times(layout_);
     const uint64_t* positions = chunk.positions(layout_);
     uint32_t row = RowsUpTo(times, count, wanted_.time - 1);
-    for (; row < count && times[row] == wanted_.time; ++row) {
+    for (; row < count && (wanted_.or_later || times[row] == wanted_.time); ++row) {
       ++same_time_;
       if (!wanted_.Is(columns::Position{positions[row]}, times[row])) continue;
       ++candidates_;
@@ -29,7 +29,8 @@ class Search {
   FoundRow Finish() {
     found_.alone = same_time_ == 1;
     if (candidates_ > 0)
-      found_.where = candidates_ == 1 ? FoundRow::Where::kThere : FoundRow::Where::kUnclear;
+      found_.where = candidates_ == 1 && !wanted_.or_later ? FoundRow::Where::kThere
+                                                           : FoundRow::Where::kUnclear;
     return found_;
   }
 

@@ -1,13 +1,28 @@
 #include "pipeline/views/own_row.h"
 
+#include <algorithm>
+
 namespace headrace::pipeline {
+namespace {
+
+bool IsMadeWithinATime(const PipelineDefinition& definition, size_t stream) {
+  for (; definition.streams[stream].derived();
+       stream = definition.streams[stream].derivation->source)
+    if (definition.streams[stream].derivation->interval) return true;
+  return false;
+}
+
+}  // namespace
 
 std::optional<LeftOutRow> LeftOutOf(const PipelineDefinition& definition,
                                     const ViewDefinition& view, const OwnRow& own) {
   if (view.self != SelfRule::kExcluded) return std::nullopt;
-  if (definition.streams[definition.RootOf(view.stream)].name != own.stream) return std::nullopt;
+  const std::vector<size_t> sources = definition.SourcesOf(view.stream);
+  const auto is_own = [&](size_t source) { return definition.streams[source].name == own.stream; };
+  if (std::ranges::none_of(sources, is_own)) return std::nullopt;
   const bool has_its_position = definition.KeepsPositions(view.stream);
-  return LeftOutRow{own.epoch, own.time.us, has_its_position ? own.row : std::nullopt};
+  return LeftOutRow{own.epoch, own.time.us, has_its_position ? own.row : std::nullopt,
+                    IsMadeWithinATime(definition, view.stream)};
 }
 
 }  // namespace headrace::pipeline

@@ -27,17 +27,21 @@ struct OwnRow {
 // The same as a view looks for it among the rows of a key: by event time and epoch, and by its
 // number where positions of the view's stream are those of the event's. Without a number it must be
 // alone of its epoch and time among the key's rows, or it can't be told from another one.
+// A row of a join within a time is dated by whichever of the two came later, and made with it: none
+// of that time and epoch or later ones can be told from it.
 struct LeftOutRow {
   base::EpochId epoch;
   int64_t time;
   std::optional<uint32_t> row;
+  bool or_later = false;
 
   bool Is(columns::Position position, int64_t event_time) const {
+    if (or_later) return event_time >= time && position.epoch() >= epoch;
     return event_time == time && position.epoch() == epoch && (!row || position.row() == *row);
   }
 };
 
-// What the view leaves out; nothing for a view that counts it, or that is made of another stream.
+// What the view leaves out; nothing for a view that counts it, or that is made of other streams.
 std::optional<LeftOutRow> LeftOutOf(const PipelineDefinition& definition,
                                     const ViewDefinition& view, const OwnRow& own);
 

@@ -221,12 +221,15 @@ RowMask PreparedRows::WithoutRow(size_t block, const LeftOutRow& row, RowMask ro
   });
 }
 
-size_t PreparedRows::CountOf(Range range, const LeftOutRow& row) const {
+size_t PreparedRows::CountOf(Range range, const LeftOutRow& row,
+                             std::optional<base::EpochId> epoch_max) const {
   size_t count = 0;
   const int64_t* end = times_.data() + range.end;
   const int64_t* at = std::lower_bound(times_.data() + range.begin, end, row.time);
-  for (; at != end && *at == row.time; ++at)
-    count += row.Is(columns::Position{positions_[static_cast<size_t>(at - times_.data())]}, *at);
+  for (; at != end && (row.or_later || *at == row.time); ++at) {
+    const columns::Position position{positions_[static_cast<size_t>(at - times_.data())]};
+    if (!epoch_max || position.epoch() <= *epoch_max) count += row.Is(position, *at);
+  }
   return count;
 }
 

@@ -56,8 +56,8 @@ class PreparedRows {
   RowMask KnownBy(size_t block, int64_t known_at_max, RowMask rows) const;
   RowMask Without(size_t block, const columns::Value& value, RowMask rows) const;
   RowMask WithoutRow(size_t block, const LeftOutRow& row, RowMask rows) const;
-  // How many rows of a key it may be.
-  size_t CountOf(Range range, const LeftOutRow& row) const;
+  // How many rows of a key it may be, of those up to an epoch.
+  size_t CountOf(Range range, const LeftOutRow& row, std::optional<base::EpochId> epoch_max) const;
 
  private:
   struct ArgumentColumn {

@@ -51,11 +51,11 @@ bool IsIota(const std::vector<uint32_t>& numbers) {
 }  // namespace
 
 void Contract::Check(const columns::ColumnBatch& rows, std::vector<uint32_t>& accepted,
-                     std::vector<columns::RejectedRow>& rejected, ShapeOfRows shape) const {
+                     std::vector<columns::RejectedRow>& rejected, RowsFrom from) const {
   HR_CHECK(rows.columns().size() == impl_->fields.size(),
            "batch does not have the contract's schema");
   std::map<uint32_t, ShapeFailure> misshapen;
-  if (shape == ShapeOfRows::kUnknown) misshapen = impl_->shape_check.Failures(rows);
+  if (from == RowsFrom::kColumns) misshapen = impl_->shape_check.Failures(rows);
   std::vector<uint16_t> failures = FirstFailures(impl_->fields, rows);
   if (failures.empty() && misshapen.empty()) {
     const size_t begin = accepted.size();
@@ -63,13 +63,16 @@ void Contract::Check(const columns::ColumnBatch& rows, std::vector<uint32_t>& ac
     std::iota(accepted.begin() + static_cast<std::ptrdiff_t>(begin), accepted.end(), 0U);
     return;
   }
+  const auto payload = [&](uint32_t row) {
+    return from == RowsFrom::kColumns ? columns::RowAsJson(rows, row, impl_->json_columns)
+                                      : std::string();
+  };
   failures.resize(rows.rows(), kNoFailure);
   for (uint32_t row = 0; row < rows.rows(); ++row) {
     if (const auto found = misshapen.find(row); found != misshapen.end()) {
       auto& [field, failure] = found->second;
       rejected.push_back({row, impl_->fields[field].name, std::string(failure.rule),
-                          std::move(failure.reason),
-                          columns::RowAsJson(rows, row, impl_->json_columns)});
+                          std::move(failure.reason), payload(row)});
       continue;
     }
     if (failures[row] == kNoFailure) {
@@ -78,8 +81,8 @@ void Contract::Check(const columns::ColumnBatch& rows, std::vector<uint32_t>& ac
     }
     const FieldRules& field = impl_->fields[failures[row] - 1];
     RuleFailure failure = field.Explain(rows.column(failures[row] - 1), row);
-    rejected.push_back({row, field.name, std::string(failure.rule), std::move(failure.reason),
-                        columns::RowAsJson(rows, row, impl_->json_columns)});
+    rejected.push_back(
+        {row, field.name, std::string(failure.rule), std::move(failure.reason), payload(row)});
   }
 }
 
@@ -89,13 +92,13 @@ columns::EventBatch Contract::Enforce(columns::ColumnBatch rows) const {
 
 columns::EventBatch Contract::Enforce(columns::ColumnBatch rows, std::vector<uint32_t> row_numbers,
                                       std::vector<columns::RejectedRow> untyped,
-                                      ShapeOfRows shape) const {
+                                      RowsFrom from) const {
   HR_CHECK(row_numbers.empty() || row_numbers.size() == rows.rows(),
            "a number for each row, or none");
   columns::EventBatch batch;
   batch.json_columns = impl_->json_columns;
   std::vector<uint32_t> accepted;
-  Check(rows, accepted, batch.rejected, shape);
+  Check(rows, accepted, batch.rejected, from);
   const bool all = accepted.size() == rows.rows();
   if (!row_numbers.empty()) {
     for (columns::RejectedRow& row : batch.rejected) row.row = row_numbers[row.row];

@@ -25,9 +25,9 @@ struct ParsedContract {
   std::vector<Diagnostic> diagnostics;
 };
 
-// Whether rows are known to have the shape of an event (shape_check.h): the reader of JSON gives no
-// others.
-enum class ShapeOfRows : uint8_t { kUnknown, kKnown };
+// The reader of JSON gives no rows but of the shape of an event (shape_check.h), and has their
+// texts: what is refused of those gets no payload here.
+enum class RowsFrom : uint8_t { kColumns, kJson };
 
 // Immutable; any thread may check with it.
 class Contract {
@@ -52,8 +52,7 @@ class Contract {
   // each, payload as JSON), their numbers in request order; `accepted` gets the numbers of the good
   // rows. The batch has this contract's schema.
   void Check(const columns::ColumnBatch& rows, std::vector<uint32_t>& accepted,
-             std::vector<columns::RejectedRow>& rejected,
-             ShapeOfRows shape = ShapeOfRows::kUnknown) const;
+             std::vector<columns::RejectedRow>& rejected, RowsFrom from = RowsFrom::kColumns) const;
 
   // Splits the batch into an EventBatch (stream and source are left to the caller).
   columns::EventBatch Enforce(columns::ColumnBatch rows) const;
@@ -61,7 +60,7 @@ class Contract {
   // number. `row_numbers[i]` is the request's number of row i of `rows`.
   columns::EventBatch Enforce(columns::ColumnBatch rows, std::vector<uint32_t> row_numbers,
                               std::vector<columns::RejectedRow> untyped,
-                              ShapeOfRows shape = ShapeOfRows::kUnknown) const;
+                              RowsFrom from = RowsFrom::kColumns) const;
 
  private:
   friend class ContractParser;

@@ -169,6 +169,37 @@ TEST(ContractDiagnostics, RulesThatCannotBeKept) {
   for (const Case& c : cases) EXPECT_EQ(Rendered(Property(c.property)), c.rendered) << c.property;
 }
 
+// What would change the meaning of a value, or refuse one, and is not done here.
+TEST(ContractDiagnostics, OptionsThatAreNotKept) {
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"{name: x, logicalType: timestamp, logicalTypeOptions: {defaultTimezone: UTC}}", ""},
+      {"{name: x, logicalType: timestamp, logicalTypeOptions: {defaultTimezone: Europe/Berlin}}",
+       "field x: `defaultTimezone` is `Europe/Berlin`: times without a zone are read as UTC"},
+      {"{name: x, logicalType: timestamp, logicalTypeOptions: {timezone: no}}", "error[HR0113]"},
+      {"{name: x, logicalType: timestamp, physicalType: timestamp, logicalTypeOptions: {timezone: "
+       "false}}",
+       "physicalType timestamp contradicts its logicalTypeOptions, which say timestamp_ntz"},
+      {"{name: x, logicalType: integer, logicalTypeOptions: {format: u16}}", ""},
+      {"{name: x, logicalType: integer, logicalTypeOptions: {format: u64}}",
+       "field x: `format` is `u64`, which is none here"},
+      {"{name: x, logicalType: number, logicalTypeOptions: {format: i32}}",
+       "field x: `format` is `i32`, which is none here"},
+      {"{name: x, logicalType: string, logicalTypeOptions: {format: email}}", ""},
+      {"{name: o, logicalType: object, quality: [{metric: nullValues, mustBe: 0}], properties: "
+       "[{name: x, logicalType: string}]}",
+       "warning[HR0141] c.yaml:10:49  field o: `quality` is not enforced at ingest"},
+      {"{name: o, logicalType: object, logicalTypeOptions: {required: [x]}, properties: [{name: x, "
+       "logicalType: string}]}",
+       "field o: `logicalTypeOptions` is not enforced at ingest"}};
+  for (const auto& [property, says] : cases) {
+    const std::string rendered = Rendered(Property(property));
+    if (says.empty())
+      EXPECT_EQ(rendered, "") << property;
+    else
+      EXPECT_NE(rendered.find(says), std::string::npos) << property << "\n" << rendered;
+  }
+}
+
 TEST(ContractDiagnostics, FilesThatAreNoContract) {
   EXPECT_EQ(Rendered(""), "error[HR0107] c.yaml  the file is empty\n");
   EXPECT_EQ(

@@ -229,6 +229,10 @@ void ContractParser::Object(const YamlNode& object, Contract::Impl& impl) {
     report_.Warning(DiagnosticCode::kRuleNotEnforced, quality->place,
                     "quality of the whole object is not enforced at ingest",
                     "events are checked one by one");
+  if (const YamlNode* options = object.Find("logicalTypeOptions"))
+    report_.Warning(DiagnosticCode::kRuleNotEnforced, options->place,
+                    "`logicalTypeOptions` of an object is not enforced at ingest",
+                    "say `required: true` at each property that is");
   const YamlNode* properties = Require(object, "properties", "schema object", report_);
   if (properties == nullptr || !ExpectList(*properties, "`properties`", report_)) return;
   if (properties->items.empty() || properties->items.size() > kFieldsMax) {
@@ -307,9 +311,15 @@ std::optional<Type> ContractParser::PropertyType(const YamlNode& property,
                                                      : "carry it as a string");
     return std::nullopt;
   }
-  if (!ours)
-    return NarrowedByOptions(
-        property, *row->type);  // another system's name for its column: not ours to judge
+  const Type by_options = NarrowedByOptions(property, *row->type);
+  if (!ours) return by_options;  // another system's name for its column: not ours to judge
+  if (by_options != *row->type && by_options != *ours) {
+    report_.Error(DiagnosticCode::kTypeContradiction, physical->place,
+                  fmt::format("field {}: physicalType {} contradicts its logicalTypeOptions, which "
+                              "say {}",
+                              name, columns::NameOf(*ours), columns::NameOf(by_options)));
+    return std::nullopt;
+  }
   if (Refines(*ours, text)) return ours;
   report_.Error(DiagnosticCode::kTypeContradiction, physical->place,
                 fmt::format("field {}: physicalType {} contradicts logicalType {}", name,
@@ -342,9 +352,8 @@ void ContractParser::WarnOfRulesNotEnforced(const YamlNode& property, const std:
       !(primary != nullptr && ReadBool(*primary, "`primaryKey`", report_).value_or(false)))
     warn("unique");
   if (kind == Member::Kind::kValue) return;
-  for (const std::string_view key :
-       {"logicalTypeOptions", "enum", "items", "properties", "quality"})
-    warn(key);
+  for (const std::string_view key : {"logicalTypeOptions", "enum", "items", "quality"}) warn(key);
+  if (kind != Member::Kind::kObject) warn("properties");
 }
 
 void ContractParser::NestedObject(const YamlNode& properties, const std::string& name,
@@ -383,6 +392,7 @@ void ContractParser::Property(const YamlNode& property, const Around& around,
     member.required = rules.required;
     impl.shape.objects[around.object].members.push_back(std::move(member));
     impl.shape.objects.push_back({name, around.object, rules.restricted, {}});
+    WarnOfRulesNotEnforced(property, name, Member::Kind::kObject);
     return NestedObject(
         *properties, name,
         {impl.shape.objects.size() - 1, around.required && rules.required, rules.restricted}, impl);

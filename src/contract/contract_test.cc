@@ -132,6 +132,17 @@ TEST(Contract, EveryPhysicalTypeThatRefines) {
         << text;
 }
 
+TEST(Contract, AFormatOfIntegersIsABound) {
+  const ContractRef contract =
+      Parsed(With("      - {name: x, logicalType: integer, logicalTypeOptions: {format: u8}}\n"));
+  columns::BatchBuilder builder(contract->schema());
+  for (const int64_t value : {-1, 0, 255, 256}) builder.column(0).AppendInt(value);
+  const columns::EventBatch batch = contract->Enforce(builder.Finish());
+  EXPECT_EQ(batch.rows.rows(), 2U);
+  ASSERT_EQ(batch.rejected.size(), 2U);
+  EXPECT_EQ(batch.rejected[0].rule, "range");
+}
+
 TEST(Contract, SaysWhatIsWrongAndHowToMendIt) {
   EXPECT_EQ(Reason({}), "");
   EXPECT_EQ(Reason({.id = std::nullopt}), "id required: id is missing; the contract requires it");

@@ -33,6 +33,8 @@ class RuleParser {
  private:
   void Option(const YamlNode& key, const YamlNode& value);
   void Bound(const YamlNode& key, const YamlNode& value);
+  void Format(const YamlNode& value);
+  void DefaultTimezone(const YamlNode& value);
   void IntegerBound(std::string_view name, const YamlNode& value);
   void FloatBound(std::string_view name, const YamlNode& value);
   void Length(std::string_view name, const YamlNode& value);
@@ -119,8 +121,12 @@ void RuleParser::Option(const YamlNode& key, const YamlNode& value) {
   if (key.text == "pattern")
     return rules_.type == Type::kString ? Pattern(value) : Unfit(key, key.text);
   if (key.text == "multipleOf") return whole_number() ? MultipleOf(value) : Unfit(key, key.text);
-  if (key.text == "format" || key.text == "timezone" || key.text == "defaultTimezone")
-    return;  // the type's, read with it
+  if (key.text == "format") return Format(value);
+  if (key.text == "timezone") {  // the type's, read with it
+    ReadBool(value, What("timezone"), report_);
+    return;
+  }
+  if (key.text == "defaultTimezone") return DefaultTimezone(value);
   static const std::vector<std::string> kKnown = {
       "minimum",   "maximum",   "exclusiveMinimum", "exclusiveMaximum",
       "minLength", "maxLength", "pattern",          "multipleOf",
@@ -128,6 +134,47 @@ void RuleParser::Option(const YamlNode& key, const YamlNode& value) {
   report_.Error(DiagnosticCode::kUnknownRule, key.place,
                 fmt::format("field {}: no rule `{}`", rules_.name, key.text),
                 DidYouMean(key.text, kKnown, fmt::format("rules: {}", fmt::join(kKnown, ", "))));
+}
+
+// Of a number the type that it is to fit; formats of texts and times say how others write them.
+void RuleParser::Format(const YamlNode& value) {
+  struct Fits {
+    std::string_view name;
+    int64_t minimum;
+    int64_t maximum;
+  };
+  static constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
+  static constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
+  static constexpr std::array<Fits, 7> kIntegers = {{{"i8", -128, 127},
+                                                     {"i16", -32'768, 32'767},
+                                                     {"i32", kMin, kMax},
+                                                     {"i64", kMin, kMax},
+                                                     {"u8", 0, 255},
+                                                     {"u16", 0, 65'535},
+                                                     {"u32", 0, UINT32_MAX}}};
+  const bool floating = columns::IsFloating(rules_.type);
+  if (!floating && !whole_number()) return;
+  const auto text = ReadText(value, What("format"), report_);
+  if (!text || (floating && (*text == "f32" || *text == "f64"))) return;
+  const auto* fits = std::ranges::find(kIntegers, *text, &Fits::name);
+  if (!floating && fits != kIntegers.end()) {
+    rules_.integers.minimum = std::max(rules_.integers.minimum, fits->minimum);
+    rules_.integers.maximum = std::min(rules_.integers.maximum, fits->maximum);
+    return;
+  }
+  report_.Error(DiagnosticCode::kUnknownRule, value.place,
+                fmt::format("{} is `{}`, which is none here", What("format"), *text),
+                floating ? "one of: f32, f64" : "one of: i8, i16, i32, i64, u8, u16, u32");
+}
+
+void RuleParser::DefaultTimezone(const YamlNode& value) {
+  const auto text = ReadText(value, What("defaultTimezone"), report_);
+  if (!text || *text == "UTC" || *text == "Etc/UTC") return;
+  report_.Error(
+      DiagnosticCode::kUnknownRule, value.place,
+      fmt::format("{} is `{}`: times without a zone are read as UTC", What("defaultTimezone"),
+                  *text),
+      "send times with their offset, 2001-01-31T10:15:00+01:00, or say `timezone: false`");
 }
 
 void RuleParser::Bound(const YamlNode& key, const YamlNode& value) {

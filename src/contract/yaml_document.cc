@@ -129,6 +129,14 @@ class TreeBuilder : public YAML::EventHandler {
     return open == 0 ? end : i + 1;
   }
 
+  // As it stands in the file: in an expression "a" is a column and 'a' a text.
+  static std::string Written(const YamlNode& key) {
+    if (key.quote == 0) return key.text;
+    std::string text(1, key.quote);
+    for (const char c : key.text) text.append(c == key.quote ? 2 : 1, c);
+    return text + key.quote;
+  }
+
   // Keeps the blanks of the file where both stand on one line, so that places inside the text stay
   // true.
   static void Append(YamlNode& text, const YamlNode& key) {
@@ -137,8 +145,7 @@ class TreeBuilder : public YAML::EventHandler {
     const size_t end = text.text_column + text.text.size();
     const size_t blanks = one_line && key.text_column > end + 1 ? key.text_column - end - 1 : 1;
     if (!one_line) text.text_column = 0;
-    text.text += "," + std::string(blanks, ' ') +
-                 (key.style == YamlNode::Style::kQuoted ? "'" + key.text + "'" : key.text);
+    text.text += "," + std::string(blanks, ' ') + Written(key);
     text.place.length = std::max(text.place.length, text.text.size());
     if (key.style == YamlNode::Style::kQuoted) text.text_column = 0;
   }
@@ -168,7 +175,9 @@ class TreeBuilder : public YAML::EventHandler {
 
   void Locate(const YAML::Mark& mark, YamlNode& node) const {
     const size_t quote = node.style == YamlNode::Style::kQuoted ? 1 : 0;
-    const auto at = static_cast<size_t>(std::max(mark.pos, 0)) + quote;
+    const auto begin = static_cast<size_t>(std::max(mark.pos, 0));
+    const auto at = begin + quote;
+    if (quote == 1) node.quote = begin < text_.size() && text_[begin] == '"' ? '"' : '\'';
     const bool one_line = node.text.find('\n') == std::string::npos;
     if (one_line && at <= text_.size() && text_.substr(at).starts_with(node.text)) {
       node.text_column = node.place.column + quote;

@@ -22,6 +22,7 @@ struct YamlNode {
   Style style = Style::kPlain;
   bool flow = false;     // a list or map written with brackets
   bool in_flow = false;  // inside one
+  char quote = 0;        // ' or ", around a scalar
   std::string text;      // of a scalar
   Place place;
   // Where `text` itself begins when it stands in one piece on one line; 0 when it does not (folded,

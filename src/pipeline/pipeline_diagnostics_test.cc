@@ -340,6 +340,26 @@ TEST(PipelineDiagnostics, TextsInBracesMayHoldCommas) {
             "                           ^^^^^^^^^^^^^^  quote the whole expression: \"...\"\n");
 }
 
+// In an expression "a" is a column and 'a' a text, in braces as elsewhere.
+TEST(PipelineDiagnostics, QuotedPiecesInBracesStayWhatTheyAre) {
+  const auto last_argument = [](const std::string& features) {
+    const CheckedPipeline checked =
+        Check(With("{flights: count(*), mean_delay: avg(delay)}", features));
+    return checked.definition == nullptr
+               ? std::string("refused")
+               : checked.definition->views[*checked.definition->ViewNamed("route")]
+                     .arguments.back()
+                     .text();
+  };
+  EXPECT_EQ(last_argument("{flights: count(*), mean_delay: avg(coalesce(delay, \"delay\", 0))}"),
+            "coalesce(delay,  \"delay\", 0)");
+  EXPECT_EQ(last_argument("{flights: count(*), mean_delay: avg(coalesce(delay, \"nothing\", 0))}"),
+            "refused");
+  EXPECT_EQ(last_argument(
+                "{flights: count(*), mean_delay: avg(length(concat(origin, '''', destination)))}"),
+            "length(concat(origin,  '''', destination))");
+}
+
 TEST(PipelineDiagnostics, InputsOfTheRequest) {
   std::string text =
       With("origin.mean_delay_1h - origin.mean_delay_24h", "origin.mean_delay_1h * distance");

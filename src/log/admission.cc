@@ -46,13 +46,13 @@ ColumnBatch NoRows(const ColumnBatch& rows) { return rows.rows() == 0 ? rows : r
 
 Admission::Admission(const LogOptions& options) : gate_(options.clock), answers_(options) {}
 
-std::vector<Verdict> Admission::Judge(const EventBatch& batch, const StreamTiming& timing,
-                                      const ClockReading& now) {
+std::vector<Verdict> Admission::Judge(TimeGate& gate, const EventBatch& batch,
+                                      const StreamTiming& timing, const ClockReading& now) {
   if (batch.rows.rows() == 0) return {};
   if (!batch.replay.letters.empty())
-    return gate_.JudgeReplay(batch.stream, timing, batch.rows.column(timing.event_time_field),
-                             batch.replay.late_rows, now);
-  return gate_.Judge(batch.stream, timing, batch.rows.column(timing.event_time_field), now);
+    return gate.JudgeReplay(batch.stream, timing, batch.rows.column(timing.event_time_field),
+                            batch.replay.late_rows, now);
+  return gate.Judge(batch.stream, timing, batch.rows.column(timing.event_time_field), now);
 }
 
 // Moves the rows that did not pass from `batch.rows` to `batch.rejected`.
@@ -91,6 +91,13 @@ bool Admission::WouldFollow(const EventBatch& batch, const StreamTiming& timing,
   return gate_.WouldPass(batch.stream, timing, batch.rows.column(timing.event_time_field), now);
 }
 
+size_t Admission::WouldRefuse(const EventBatch& batch, const StreamTiming& timing,
+                              const ClockReading& now) const {
+  TimeGate tried = gate_;
+  const std::vector<Verdict> verdicts = Judge(tried, batch, timing, now);
+  return verdicts.size() - static_cast<size_t>(std::ranges::count(verdicts, Verdict::kAccept));
+}
+
 Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, Place place,
                           base::EpochId durable, const ClockReading& now) {
   const bool is_replay = !batch.replay.letters.empty();
@@ -99,7 +106,7 @@ Admitted Admission::Admit(EventBatch& batch, const StreamTiming& timing, Place p
   if (!spoilt) {
     const std::optional<TimeGate> before =
         all_or_none ? std::optional<TimeGate>(gate_) : std::nullopt;
-    const std::vector<Verdict> verdicts = Judge(batch, timing, now);
+    const std::vector<Verdict> verdicts = Judge(gate_, batch, timing, now);
     if (!verdicts.empty()) {
       Refuse(batch, verdicts, timing, now);
       if (before) gate_.TakeBack(*before);  // no row of it came in

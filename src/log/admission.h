@@ -32,6 +32,9 @@ class Admission {
   base::Result<std::optional<StoredAnswer>> FindRepeat(const columns::EventBatch& batch) const {
     return answers_.Find(batch.stream, batch.source);
   }
+  // How many of its rows would not pass now.
+  size_t WouldRefuse(const columns::EventBatch& batch, const StreamTiming& timing,
+                     const ClockReading& now) const;
   // Whether the batch was admitted to an epoch after `epoch`, or is no repeat and all its rows
   // would pass now.
   bool WouldFollow(const columns::EventBatch& batch, const StreamTiming& timing,
@@ -66,8 +69,8 @@ class Admission {
   AnswerBook& answers() { return answers_; }
 
  private:
-  std::vector<Verdict> Judge(const columns::EventBatch& batch, const StreamTiming& timing,
-                             const ClockReading& now);
+  static std::vector<Verdict> Judge(TimeGate& gate, const columns::EventBatch& batch,
+                                    const StreamTiming& timing, const ClockReading& now);
   void Refuse(columns::EventBatch& batch, const std::vector<Verdict>& verdicts,
               const StreamTiming& timing, const ClockReading& now);
 

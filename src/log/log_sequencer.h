@@ -118,8 +118,12 @@ class LogSequencer final : public Sequencer {
   bool FitsPending(const Submission& submission, uint64_t bytes) const;
   // Why nothing is taken, whatever its size.
   std::optional<base::Error> Closed() const;
+  // Of those rows of the batch that would not pass: as texts, with the names of all columns.
+  uint64_t BytesAsTexts(const columns::EventBatch& batch, const Stream& stream);
+  base::Result<void> ChargeTexts(Submission& submission, uint64_t texts);
   // kTaken with nothing: there is room now.
   std::optional<base::Error> RefusalForRoom(uint64_t bytes, SegmentStore::Use use, Step& step);
+  ClockReading ClockNow();
   void AdmitBatch(Submission submission, const Stream& stream);
   void AnswerRepeat(Submission submission, const StoredAnswer& answer);
 
@@ -199,7 +203,8 @@ class LogSequencer final : public Sequencer {
   std::optional<InFlight> in_flight_;
   std::unique_ptr<Capture> capture_;
   uint64_t captures_ = 0;
-  std::vector<uint8_t> record_;  // bytes of the record in flight; its memory is used again
+  // Bytes of the record in flight. Its memory is used again, unless it was unusually long.
+  std::vector<uint8_t> record_;
   base::EpochId durable_;
   uint64_t last_checksum_ = 0;
   uint64_t log_bytes_ = 0;      // records written, the one in flight included

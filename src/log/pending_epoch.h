@@ -23,6 +23,7 @@ struct Submission {
   env::MonotonicTime submitted_at{0};
   uint64_t bytes = 0;  // charged to the queue
   base::MemoryCharge charge;
+  base::MemoryCharge texts_charge;  // of rows that become texts, as they are refused
 };
 
 // Whoever is told when the epoch is durable.

@@ -78,6 +78,7 @@ Result<void> LogSequencer::Recover(const ResumePoint& resume,
   status_.log = log_;
   status_.durable = durable_;
   status_.log_bytes = log_bytes_;
+  status_.log_bytes_max = options_.log_bytes_max;
   status_.bytes_replayed = tail.visited_bytes;
   ChargeAdmissionState();
 

@@ -116,6 +116,7 @@ struct LogStatus {
   base::EpochId durable;
   base::Timestamp clock;
   uint64_t log_bytes = 0;       // of segments
+  uint64_t log_bytes_max = 0;   // at which rows are refused
   uint64_t bytes_written = 0;   // of records, since the start: never falls
   uint64_t bytes_replayed = 0;  // of records that the start handed to `on_recovered`
   base::EpochId first{1};       // the first whose rows are held

@@ -108,11 +108,14 @@ LogSequencer::Step LogSequencer::AdmitFront() {
   }
   if (!refusal) {
     // It takes more than when it was charged if it got the columns of a newer schema.
-    const uint64_t bytes = std::max(front.bytes, BytesOf(front.batch));
+    const uint64_t texts = BytesAsTexts(front.batch, *stream);
+    const uint64_t bytes = std::max({front.bytes, BytesOf(front.batch), texts});
     if (!FitsPending(front, bytes)) return Step::kWait;
     Step step = Step::kTaken;
     refusal = RefusalForRoom(bytes, SegmentStore::Use::kRows, step);
     if (step == Step::kWait) return step;
+    if (!refusal)
+      if (auto charged = ChargeTexts(front, texts); !charged) refusal = std::move(charged).error();
   }
   if (refusal) {
     RefuseBatch(take(), *std::move(refusal));
@@ -120,6 +123,34 @@ LogSequencer::Step LogSequencer::AdmitFront() {
     AdmitBatch(take(), *stream);
   }
   return Step::kTaken;
+}
+
+// Looked at only where it may be much. A batch that the contract spoilt is refused as it is.
+uint64_t LogSequencer::BytesAsTexts(const EventBatch& batch, const Stream& stream) {
+  constexpr uint64_t kBesideName = 8;   // quotes, colon, comma, null
+  constexpr uint64_t kBesideRow = 256;  // its reason, and what holds it
+  const bool spoilt = batch.atomicity == columns::Atomicity::kAllOrNone && !batch.rejected.empty();
+  const uint64_t rows = batch.rows.rows();
+  if (rows == 0 || spoilt) return 0;
+  uint64_t row = kBesideRow + batch.origin.size() + batch.rows.ByteSize() / rows;
+  for (const columns::Field& field : stream.entry.schema->fields())
+    row += field.name.size() + kBesideName;
+  if (rows * row <= options_.epoch_bytes_max) return 0;
+  return row * admission_.WouldRefuse(batch, stream.timing, ClockNow());
+}
+
+Result<void> LogSequencer::ChargeTexts(Submission& submission, uint64_t texts) {
+  if (texts <= submission.bytes + submission.texts_charge.bytes()) return {};
+  if (texts > options_.queue_bytes_max)
+    return Fail(base::Error(ErrorCode::kInvalidInput,
+                            "the rows of the batch that are too late or too early may be larger, "
+                            "as the texts that they are kept as, than log.queue_bytes_max: split "
+                            "it")
+                    .With("bytes", std::to_string(texts))
+                    .With("queue_bytes_max", std::to_string(options_.queue_bytes_max)));
+  HR_TRY(submission.texts_charge,
+         budget_.TryCharge(base::MemoryAccount::kLog, texts - submission.bytes));
+  return {};
 }
 
 bool LogSequencer::FitsPending(const Submission& submission, uint64_t bytes) const {
@@ -207,11 +238,14 @@ Result<void> LogSequencer::EvolveStreams(const std::vector<StreamSpec>& streams)
   return {};
 }
 
+ClockReading LogSequencer::ClockNow() {
+  const base::Timestamp steady = ReadClock();
+  return {options_.clock == ClockMode::kWall ? steady : base::Timestamp::Min(), steady};
+}
+
 void LogSequencer::AdmitBatch(Submission submission, const Stream& stream) {
   if (submission.batch.request_rows() == 0) pending_.AddHeartbeat(stream.entry.name);
-  const base::Timestamp steady = ReadClock();
-  const ClockReading now{options_.clock == ClockMode::kWall ? steady : base::Timestamp::Min(),
-                         steady};
+  const ClockReading now = ClockNow();
   std::unique_lock lock(state_mutex_);
   Admitted admitted =
       admission_.Admit(submission.batch, stream.timing,

@@ -621,5 +621,35 @@ TEST(Sequencer, WhatCameBehindAnEpochThatGetsNoSpaceIsRefused) {
   EXPECT_GT(without_space, 0U);
 }
 
+// Refused rows are kept as texts, which name every column: how many come in at once is bounded by
+// what they are then.
+TEST(Sequencer, ABatchThatWouldBeTooLargeAsTextsIsRefused) {
+  SimulatedEnvironment machine(1);
+  LogOptions options = TestOptions();
+  options.queue_bytes_max = 1U << 20;
+  options.epoch_bytes_max = 16U << 10;
+  TestLog log(machine, options);
+  ASSERT_TRUE(log.Open());
+  ASSERT_TRUE(log.Submit({{100'000, 0}}));
+  std::vector<TestRow> rows;
+  for (int64_t id = 1; id <= 6'000; ++id) rows.push_back({100'000, id});
+  const auto in_time = log.Submit(rows);
+  ASSERT_TRUE(in_time) << in_time.error().ToString();
+  EXPECT_EQ(in_time->accepted, 6'000U);
+  rows.front().at_s = 10;
+  const auto one = log.Submit(rows);
+  ASSERT_TRUE(one) << one.error().ToString();
+  EXPECT_EQ(one->refused_rows, 1U);
+  for (TestRow& row : rows) row.at_s = 10;
+  const auto refused = log.Submit(rows);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), base::ErrorCode::kInvalidInput);
+  EXPECT_NE(refused.error().message().find("split it"), std::string::npos);
+  rows.resize(1'000);
+  const auto split = log.Submit(rows);
+  ASSERT_TRUE(split) << split.error().ToString();
+  EXPECT_EQ(split->refused_rows, 1'000U);
+}
+
 }  // namespace
 }  // namespace headrace::log

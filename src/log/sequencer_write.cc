@@ -129,6 +129,9 @@ void LogSequencer::EncodeRecord() {
   const bool begins_segment = segments_->offset() == 0;
   const auto preface = begins_segment ? std::span<const StreamEntry>(catalogue_.entries())
                                       : std::span<const StreamEntry>();
+  const uint64_t kept_max = 2 * options_.epoch_bytes_max;
+  if (record_.capacity() > kept_max && in_flight_->bytes_max <= kept_max)
+    record_ = std::vector<uint8_t>();
   record_.clear();
   record_.reserve(in_flight_->bytes_max);
   record_.resize(kRecordHeaderBytes, 0);

@@ -102,7 +102,7 @@ Json LogJson(const StatusFigures& figures) {
                {"epoch", log.durable.value},
                {"clock", ClockJson(log.clock)},
                {"bytes", log.log_bytes},
-               {"bytes_max", figures.definition.log.bytes_max},
+               {"bytes_max", log.log_bytes_max},
                {"first_epoch", log.first.value},
                {"segments", log.segments},
                {"residue_bytes", log.residue_bytes},

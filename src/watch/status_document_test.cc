@@ -367,7 +367,7 @@ TEST_F(StatusDocumentTest, TheVerdictNamesTheWorstAndWhatHelps) {
 
 TEST_F(StatusDocumentTest, TheVerdictSeesAFullLogAndAReadOnlyOne) {
   StatusFigures figures = Figures();
-  definition_.log.bytes_max = 1'000;
+  figures.log.log_bytes_max = 1'000;
   figures.log.log_bytes = 950;
   figures.retention.held_by = "table flights";
   const auto verdict = [&] { return nlohmann::json::parse(StatusJson(figures))["verdict"]; };

@@ -225,14 +225,14 @@ class Examination {
   }
 
   void LookAtRoom() {
-    const double log = Share(figures_.log.log_bytes, figures_.definition.log.bytes_max);
+    const double log = Share(figures_.log.log_bytes, figures_.log.log_bytes_max);
     if (log > kLogNearlyFull)
       Add(State::kSlipping,
           fmt::format("the log has {:.0f} % of its bytes_max{}{}", 100 * log,
                       figures_.retention.held_by.empty() ? "" : "; it keeps its rows because of: ",
                       figures_.retention.held_by),
-          "at its limit rows are refused (507): raise `log: bytes_max`, or let what holds it go "
-          "on");
+          "at its limit rows are refused (507): start with a larger `log: bytes_max`, or let what "
+          "holds it go on");
     LookAtMemory();
   }
 

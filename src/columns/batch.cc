@@ -1,5 +1,6 @@
 #include "columns/batch.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/result.h"
@@ -194,6 +195,16 @@ ColumnBatch ColumnBatch::Concat(std::span<const ColumnBatch> batches) {
   for (size_t i = 0; i < batches.front().columns().size(); ++i)
     columns.push_back(ConcatColumn(batches, i, rows));
   return {batches.front().schema(), rows, std::move(columns)};
+}
+
+uint64_t BytesOfNulls(const Schema& schema, uint64_t rows) {
+  uint64_t bits = 0;
+  for (const Field& field : schema.fields()) {
+    const bool has_offsets = IsVariable(field.type) || IsList(field.type);
+    const size_t width = has_offsets ? sizeof(int32_t) : RowOf(field.type).width;
+    bits += 1 + std::max<size_t>(8 * width, 1);
+  }
+  return rows * bits / 8;
 }
 
 }  // namespace headrace::columns

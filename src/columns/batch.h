@@ -37,4 +37,7 @@ class ColumnBatch {
   std::vector<Column> columns_;
 };
 
+// What rows without any value take in columns, about: what no rows of the schema take less than.
+uint64_t BytesOfNulls(const Schema& schema, uint64_t rows);
+
 }  // namespace headrace::columns

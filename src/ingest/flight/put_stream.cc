@@ -144,10 +144,14 @@ base::Result<void> PutStream::Take(const arrow::RecordBatch& record, std::string
   }
   // The contract may be another one by now.
   HR_TRY(stream_, gate_.Find(stream_.name));
-  HR_TRY(columns::ColumnBatch imported, columns::FromArrow(record, stream_.contract->schema()));
+  const columns::SchemaRef schema = stream_.contract->schema();
+  // Before they are made: a batch may leave most columns out.
+  HR_TRY(base::MemoryCharge charge, Charge(columns::BytesOfNulls(*schema, rows)));
+  HR_TRY(columns::ColumnBatch imported, columns::FromArrow(record, schema));
   const uint64_t bytes = imported.ByteSize();
   HR_TRY_VOID(ChargeMessages(bytes));
-  HR_TRY(base::MemoryCharge charge, Charge(bytes));
+  charge.Release();
+  HR_TRY(charge, Charge(bytes));
   columns::EventBatch batch = stream_.contract->Enforce(std::move(imported));
   batch.stream = stream_.id;
   batch.source = {.producer = producer_, .sequence = sequence};

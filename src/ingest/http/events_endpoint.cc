@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 
+#include "columns/batch.h"
 #include "ingest/http/body_rows.h"
 #include "ingest/http/json_batch.h"
 #include "ingest/outcome_json.h"
@@ -93,7 +94,8 @@ base::Result<void> CheckSourceName(std::string_view header, std::string_view nam
 }
 
 base::Result<columns::EventBatch> ReadEvents(EventsRequest& request, const StreamGate& gate,
-                                             const EventsLimits& limits) {
+                                             const EventsLimits& limits,
+                                             const ChargeColumns& charge_columns) {
   HR_TRY(const StreamHandle stream, gate.Find(request.stream));
   HR_TRY(columns::BatchSource source, ReadSource(request));
   if (const size_t bytes = BytesOf(request); bytes > limits.body_bytes_max) {
@@ -111,6 +113,8 @@ base::Result<columns::EventBatch> ReadEvents(EventsRequest& request, const Strea
     return Fail(ErrorCode::kInvalidInput,
                 "the request has no rows: send one JSON object a line, or a JSON array of them; [] "
                 "says that the source is alive and has nothing");
+  if (charge_columns)
+    HR_TRY_VOID(charge_columns(columns::BytesOfNulls(*stream.contract->schema(), rows.size())));
   // Readable, whatever it holds; of rows of their own nothing behind the last is known to be.
   const char* end = request.rows.empty() ? request.body.data() + request.body.capacity() : nullptr;
   columns::EventBatch batch =
@@ -133,13 +137,20 @@ void SubmitEvents(EventsRequest request, StreamGate& gate, base::MemoryBudget& b
   // they grow. The text is charged by whoever received it.
   auto charge = budget.TryCharge(base::MemoryAccount::kIngest, 2 * BytesOf(request));
   if (!charge) return done(Fail(std::move(charge).error()));
-  auto batch = ReadEvents(request, gate, limits);
-  if (!batch) return done(Fail(std::move(batch).error()));
-  gate.Submit(std::move(*batch), [done = std::move(done), charge = std::move(*charge)](
-                                     base::Result<IngestOutcome> outcome) mutable {
-    charge.Release();
-    done(std::move(outcome));
+  base::MemoryCharge beyond_text;
+  auto batch = ReadEvents(request, gate, limits, [&](uint64_t bytes) -> base::Result<void> {
+    if (bytes <= charge->bytes()) return {};
+    HR_TRY(beyond_text, budget.TryCharge(base::MemoryAccount::kIngest, bytes - charge->bytes()));
+    return {};
   });
+  if (!batch) return done(Fail(std::move(batch).error()));
+  gate.Submit(std::move(*batch),
+              [done = std::move(done), charge = std::move(*charge),
+               beyond_text = std::move(beyond_text)](base::Result<IngestOutcome> outcome) mutable {
+                charge.Release();
+                beyond_text.Release();
+                done(std::move(outcome));
+              });
 }
 
 void HandleEvents(EventsRequest request, StreamGate& gate, base::MemoryBudget& budget,

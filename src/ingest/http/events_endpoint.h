@@ -47,11 +47,26 @@ struct EventsRequest {
   columns::Atomicity atomicity = columns::Atomicity::kGoodRowsIn;  // ?atomic=true
 };
 
+// Is told what the columns of rows take at least, before they are made: more than the rows' texts,
+// where these leave most columns out.
+using ChargeColumns = std::function<base::Result<void>(uint64_t bytes)>;
+
+// Is told what the columns of rows take at least, before they are made: more than the rows' texts,
+// where these leave most columns out.
+using ChargeColumns = std::function<base::Result<void>(uint64_t bytes)>;
+
 // The request's rows, typed and held to the contract, for StreamGate::Submit. Parsing happens on
 // the caller's thread; the body is not needed any more when this returns. Errors: kNotFound
-// (stream), kInvalidInput (headers, limits, an array that is not closed).
+// (stream), kInvalidInput (headers, limits, an array that is not closed), those of
+// `charge_columns`.
+
+// The request's rows, typed and held to the contract, for StreamGate::Submit. Parsing happens on
+// the caller's thread; the body is not needed any more when this returns. Errors: kNotFound
+// (stream), kInvalidInput (headers, limits, an array that is not closed), those of
+// `charge_columns`.
 base::Result<columns::EventBatch> ReadEvents(EventsRequest& request, const StreamGate& gate,
-                                             const EventsLimits& limits);
+                                             const EventsLimits& limits,
+                                             const ChargeColumns& charge_columns = {});
 
 struct EventsReply {
   int status = 200;  // 422 when rows were refused and none accepted

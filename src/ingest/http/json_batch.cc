@@ -51,7 +51,7 @@ columns::EventBatch ReadJsonBatch(const JsonRows& json, const contract::Contract
                        .payload = std::string(row)});
   }
   columns::EventBatch batch = contract.Enforce(typed.Finish(), std::move(numbers),
-                                               std::move(untyped), contract::ShapeOfRows::kKnown);
+                                               std::move(untyped), contract::RowsFrom::kJson);
   // What the contract refused is kept as it came, too: a replay after mending the contract starts
   // from the sender's own text.
   for (columns::RejectedRow& rejected : batch.rejected) {

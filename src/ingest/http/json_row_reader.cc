@@ -11,7 +11,6 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include <cfloat>
 #include <cmath>
 #include <unordered_map>
 
@@ -257,7 +256,8 @@ std::optional<RowProblem> JsonRowReader::Impl::ReadNumber(const Field& field, co
   if (!columns::IsFloating(field.type)) return WrongValue(field, member, raw);
   if (value.get_double().get(cell.floating) != simdjson::SUCCESS)
     return WrongValue(field, member, raw);
-  if (field.type == Type::kFloat32 && std::fabs(cell.floating) > FLT_MAX)
+  // The largest is written a little larger than it is.
+  if (field.type == Type::kFloat32 && std::isinf(static_cast<float>(cell.floating)))
     return WrongValue(field, member, raw);
   cell.kind = Cell::Kind::kDouble;
   return std::nullopt;

@@ -96,7 +96,7 @@ Result<std::string> DecimalOf(std::string_view text, int scale) {
   integer += digits;
   int zeros = scale + exponent - static_cast<int>(after.size());
   for (; zeros < 0; ++zeros) {  // only those that say nothing may go
-    if (integer.size() > 1 && !integer.ends_with('0')) return NoDecimal(text, scale);
+    if (!integer.ends_with('0')) return NoDecimal(text, scale);
     if (integer != "0") integer.pop_back();
     if (integer.empty() || integer == "-") integer = "0";
   }

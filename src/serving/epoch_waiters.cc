@@ -1,5 +1,7 @@
 #include "serving/epoch_waiters.h"
 
+#include <vector>
+
 namespace headrace::serving {
 
 base::Result<void> EpochWaiters::Wait(base::EpochId epoch, std::chrono::milliseconds deadline,
@@ -16,8 +18,12 @@ base::Result<void> EpochWaiters::Wait(base::EpochId epoch, std::chrono::millisec
       return base::Fail(base::ErrorCode::kResourceExhausted,
                         "too many requests wait for an epoch: ask again without min_epoch");
     key = {epoch, next_++};
-    waiters_.emplace(key, Waiter{std::move(charge), std::move(woken)});
+    std::optional<env::MonotonicTime> until;
+    if (deadline != std::chrono::milliseconds::max()) until = clock_.Now() + deadline;
+    waiters_.emplace(key, Waiter{std::move(charge), std::move(woken), until});
     waiting_.store(waiters_.size());
+    if (until) deadlines_.emplace(*until, key);
+    if (until) SetTimer(*until);
   }
   // MarkVisible stores first and counts then; this counts first and looks then: one of the two sees
   // the other.
@@ -25,12 +31,30 @@ base::Result<void> EpochWaiters::Wait(base::EpochId epoch, std::chrono::millisec
     Wake(key, Outcome::kStopped);
   } else if (visible_.load() >= epoch.value) {
     Wake(key, Outcome::kVisible);
-  } else if (deadline != std::chrono::milliseconds::max()) {
-    executor_.PostAt(clock_.Now() + deadline, [weak = weak_from_this(), key] {
-      if (const auto self = weak.lock()) self->Wake(key, Outcome::kTooLate);
-    });
   }
   return {};
+}
+
+// One that is posted for no later than `at` looks then.
+void EpochWaiters::SetTimer(env::MonotonicTime at) {
+  if (!timers_.empty() && *timers_.begin() <= at) return;
+  timers_.insert(at);
+  executor_.PostAt(at, [weak = weak_from_this(), at] {
+    if (const auto self = weak.lock()) self->OnTimer(at);
+  });
+}
+
+void EpochWaiters::OnTimer(env::MonotonicTime at) {
+  std::vector<Key> due;
+  {
+    const std::lock_guard lock(mutex_);
+    timers_.erase(at);
+    const env::MonotonicTime now = clock_.Now();
+    auto next = deadlines_.begin();
+    for (; next != deadlines_.end() && next->first <= now; ++next) due.push_back(next->second);
+    if (next != deadlines_.end()) SetTimer(next->first);
+  }
+  for (const Key& key : due) Wake(key, Outcome::kTooLate);
 }
 
 base::Result<base::MemoryCharge> EpochWaiters::Charge(uint64_t bytes) {
@@ -63,6 +87,7 @@ void EpochWaiters::Wake(const Key& key, Outcome outcome) {
     waiting_.store(waiters_.size());
     if (node.empty()) return;
     waiter = std::move(node.mapped());
+    if (waiter.until) deadlines_.erase({*waiter.until, key});
   }
   executor_.Post([self = shared_from_this(), waiter = std::move(waiter), outcome]() mutable {
     self->Run(std::move(waiter), outcome);
@@ -81,6 +106,7 @@ void EpochWaiters::Stop() {
   {
     std::lock_guard lock(mutex_);
     left.swap(waiters_);
+    deadlines_.clear();
     waiting_.store(0);
   }
   for (auto& [key, waiter] : left) waiter.woken(Outcome::kStopped);

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/ids.h"
@@ -50,10 +51,13 @@ class EpochWaiters : public std::enable_shared_from_this<EpochWaiters> {
   struct Waiter {
     base::MemoryCharge charge;
     Woken woken;
+    std::optional<env::MonotonicTime> until;
   };
   base::Result<base::MemoryCharge> Charge(uint64_t bytes);
   void Wake(const Key& key, Outcome outcome);
   void Run(Waiter waiter, Outcome outcome);
+  void SetTimer(env::MonotonicTime at);  // mutex_ is held
+  void OnTimer(env::MonotonicTime at);
 
   env::Executor& executor_;
   env::Clock& clock_;
@@ -61,8 +65,10 @@ class EpochWaiters : public std::enable_shared_from_this<EpochWaiters> {
   const Limits limits_;
   std::atomic<uint64_t> visible_{0};
   std::atomic<size_t> waiting_{0};
-  std::mutex mutex_;               // guards the next two
-  std::map<Key, Waiter> waiters_;  // by epoch
+  std::mutex mutex_;                                        // guards the next four
+  std::map<Key, Waiter> waiters_;                           // by epoch
+  std::set<std::pair<env::MonotonicTime, Key>> deadlines_;  // of waiters_
+  std::set<env::MonotonicTime> timers_;  // that were posted: each earlier than those before it
   uint64_t next_ = 0;
   std::mutex running_;  // held while a woken request is answered
   std::atomic<bool> stopped_{false};

@@ -26,6 +26,8 @@ bool FitsInt32(int64_t value) {
          value <= std::numeric_limits<int32_t>::max();
 }
 
+base::Result<Value> FromDouble(const Value& given, Type wanted);
+
 base::Result<Value> FromInteger(const Value& given, Type wanted) {
   const int64_t value = given.as_int();
   switch (wanted) {
@@ -38,7 +40,7 @@ base::Result<Value> FromInteger(const Value& given, Type wanted) {
     case Type::kFloat32:
     case Type::kFloat64:
       if (value > kExactIntegers || value < -kExactIntegers) return Refuse(given, wanted);
-      return Value(wanted, static_cast<double>(value));
+      return FromDouble(Value::Float64(static_cast<double>(value)), wanted);
     default: return Refuse(given, wanted);
   }
 }

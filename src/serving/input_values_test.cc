@@ -21,6 +21,7 @@ TEST(InputValuesTest, ConvertsWhatLosesNothing) {
   EXPECT_EQ(Converted(Value::Float64(5.0), Type::kInt64), "5");
   EXPECT_EQ(Converted(Value::Int64(5), Type::kFloat64), "5.0");
   EXPECT_EQ(Converted(Value::Int64(5), Type::kInt32), "5");
+  EXPECT_EQ(Converted(Value::Int64(16'777'217), Type::kFloat32), "16777216.0") << "as a row has it";
   EXPECT_EQ(Converted(Value::String("5"), Type::kInt64), "5");
   EXPECT_EQ(Converted(Value::String("2001-01-01T00:00:00Z"), Type::kTimestamp),
             "\"2001-01-01T00:00:00Z\"");

@@ -97,6 +97,7 @@ def test_a_deadline_that_is_over(engine: EngineProcess) -> None:
                 continue  # it was quicker
             assert row["own__n__status"] == status
             assert row["own__n"] == (1 if status == "DEFAULT" else None)
+            assert row["card"] == ("late" if status == "DEFAULT" else None)
             assert row["_token"] or row["_event"] == "durable"
     assert states & {"defaults", "none"}
 

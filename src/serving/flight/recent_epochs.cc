@@ -1,6 +1,19 @@
 #include "serving/flight/recent_epochs.h"
 
 namespace headrace::serving {
+namespace {
+
+// Followers need no more, and what was refused may be many times as large.
+log::EpochRef WithRowsAlone(const log::EpochRef& epoch) {
+  if (epoch->rejects.empty() && epoch->outcomes.empty() && epoch->controls.empty()) return epoch;
+  auto alone = std::make_shared<log::Epoch>();
+  alone->id = epoch->id;
+  alone->clock = epoch->clock;
+  alone->streams = epoch->streams;
+  return alone;
+}
+
+}  // namespace
 
 void RecentEpochs::Note(const log::EpochRef& epoch) {
   if (followers_.load(std::memory_order_relaxed) == 0) return;
@@ -10,7 +23,7 @@ void RecentEpochs::Note(const log::EpochRef& epoch) {
     epochs_.clear();
     bytes_ = 0;
   }
-  epochs_.push_back(epoch);
+  epochs_.push_back(WithRowsAlone(epoch));
   bytes_ += epoch->row_bytes();
   while (!epochs_.empty() && (bytes_ > kBytesMax || epochs_.size() > kEpochsMax)) {
     bytes_ -= epochs_.front()->row_bytes();

@@ -22,7 +22,7 @@ class RecentEpochs {
 
   // Every epoch, in order. Costs a look at a number when nobody follows.
   void Note(const log::EpochRef& epoch);
-  // Those of [first, last], if all are here; else none.
+  // Those of [first, last], if all are here; else none. They have their id, clock and rows.
   std::vector<log::EpochRef> Find(base::EpochId first, base::EpochId last) const;
 
   // Epochs are kept while one of these lives.

@@ -53,6 +53,27 @@ TEST(RecentEpochsTest, TheOldestAreLetGoAtTheLimit) {
   EXPECT_EQ(recent.Find(EpochId{11}, EpochId{last}).size(), RecentEpochs::kEpochsMax);
 }
 
+// What was refused is of no use to followers, and may be many times as large as the rows.
+TEST(RecentEpochsTest, KeepsRowsAlone) {
+  RecentEpochs recent;
+  const RecentEpochs::Follower follower(recent);
+  auto epoch = std::make_shared<log::Epoch>();
+  epoch->id = EpochId{1};
+  epoch->clock = {5};
+  epoch->streams.push_back({base::StreamId{3}, {}});
+  epoch->rejects.push_back({base::StreamId{3}, {{.row = 0, .payload = std::string(1 << 20, 'x')}}});
+  epoch->controls.push_back(
+      {.kind = log::ControlEntry::Kind::kHeartbeat, .name = "s", .payload = {}});
+  recent.Note(epoch);
+  const auto found = recent.Find(EpochId{1}, EpochId{1});
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0]->clock.us, 5);
+  EXPECT_EQ(found[0]->streams.size(), 1U);
+  EXPECT_TRUE(found[0]->rejects.empty());
+  EXPECT_TRUE(found[0]->controls.empty());
+  EXPECT_EQ(epoch.use_count(), 1);
+}
+
 TEST(ChangedKeysTest, KeysOfAnEpochsRowsOnceEach) {
   const testing::ServedTrips trips;
   const size_t view = *trips.definition->ViewNamed("route");

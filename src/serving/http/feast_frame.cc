@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 #include <optional>
+#include <unordered_set>
 
 #include "columns/value.h"
 #include "serving/http/body_document.h"
@@ -32,9 +33,12 @@ std::unexpected<FieldProblem> Wrong(std::string type, std::vector<std::string> l
 Checked ReadColumns(const dom::element& element, FeastFrame& out) {
   dom::object frame;
   if (element.get(frame)) return Wrong("dict_type", {"df"}, "Input should be a valid dictionary");
+  std::unordered_set<std::string_view> names;
   for (const auto& [name, given] : frame) {
     if (out.columns.size() == kFrameColumnsMax)
       return Wrong("too_long", {"df"}, fmt::format("more than {} columns", kFrameColumnsMax));
+    if (!names.insert(name).second)
+      return Wrong("value_error", {"df", std::string(name)}, "Named twice");
     FrameColumn& column = out.columns.emplace_back(FrameColumn{std::string(name), {}});
     dom::array values;
     if (given.get(values))
@@ -287,6 +291,24 @@ std::expected<FeastFrame, FieldProblems> ParseFeastFrame(const protocols::HttpRe
   }
   if (problems.empty()) return frame;
   return std::unexpected(Told(std::move(problems), model));
+}
+
+uint64_t FeastFrame::held_bytes() const {
+  uint64_t bytes = 0;
+  for (const FrameColumn& column : columns)
+    for (const std::string& value : column.values) bytes += sizeof(value) + value.capacity();
+  return bytes;
+}
+
+// A time has 30 bytes where its number had 10.
+uint64_t FeastFrame::row_bytes() const {
+  constexpr uint64_t kBesideValue = 32;
+  uint64_t bytes = 0;
+  for (const FrameColumn& column : columns) {
+    bytes += column.values.size() * (column.name.size() + kBesideValue);
+    for (const std::string& value : column.values) bytes += value.size();
+  }
+  return bytes;
 }
 
 std::vector<std::string_view> FrameRows::Views() const {

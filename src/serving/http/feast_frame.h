@@ -23,12 +23,14 @@ struct FrameColumn {
   std::vector<std::string> values;  // each as JSON text
 };
 
-// A value. All columns are equally long.
+// A value. All columns are equally long, and no two have one name.
 struct FeastFrame {
   FrameVerb verb = FrameVerb::kPush;
   std::string target;  // push_source_name or feature_view_name
   std::vector<FrameColumn> columns;
   size_t rows() const { return columns.empty() ? 0 : columns.front().values.size(); }
+  uint64_t held_bytes() const;
+  uint64_t row_bytes() const;  // of its rows as texts, about
 };
 
 // Named limits of a frame; more of either is refused.

@@ -11,6 +11,7 @@
 //  6. An event that nobody knew of yet when its push was answered is noted under a token.
 #include "serving/push/push.h"
 
+#include <algorithm>
 #include <atomic>
 #include <limits>
 #include <map>
@@ -23,6 +24,7 @@
 #include "columns/conform.h"
 #include "ingest/scoped_gate.h"
 #include "serving/answer_plan.h"
+#include "serving/input_values.h"
 #include "serving/push/event_inputs.h"
 #include "serving/push/push_tokens.h"
 
@@ -191,7 +193,13 @@ Result<Pushes::Begun> Pushes::Begin(PushRequest request) {
   } else {
     HR_TRY(push->charge, sources_.budget->TryCharge(base::MemoryAccount::kIngest,
                                                     2 * ingest::BytesOf(request.event)));
-    HR_TRY(batch, ingest::ReadEvents(request.event, allowed, limits_.events));
+    base::MemoryCharge columns;  // there may be many rows, which is found out then
+    HR_TRY(batch, ingest::ReadEvents(
+                      request.event, allowed, limits_.events, [&](uint64_t bytes) -> Result<void> {
+                        HR_TRY(columns,
+                               sources_.budget->TryCharge(base::MemoryAccount::kIngest, bytes));
+                        return {};
+                      }));
   }
   if (batch.request_rows() != 1)
     return Fail(ErrorCode::kInvalidInput,
@@ -459,6 +467,12 @@ FeatureAnswer Pushes::DefaultsOf(const PushUnderWay& push) {
   features.rows = 1;
   features.columns = push.plan->columns;
   features.values = push.defaults;
+  for (const PlanInput& input : push.plan->inputs) {
+    const auto given = std::ranges::find(push.query.inputs, input.name, &InputColumn::name);
+    if (given == push.query.inputs.end()) continue;
+    auto value = ConvertInput(given->values.front(), input.type);
+    if (value) features.inputs.push_back({input.name, {std::move(*value)}, input.use});
+  }
   return features;
 }
 

@@ -20,6 +20,9 @@ using protocols::RespWriter;
 
 constexpr std::string_view kStatusOf = "_status:";
 constexpr AnswerLimits kLimits;
+// Of a command, for the next one.
+constexpr size_t kFieldsKept = 256;
+constexpr size_t kKeysKept = 64;
 
 // How far from a value: what stands for several features is the worst.
 int Badness(FeatureStatus status) {
@@ -128,6 +131,8 @@ void FeatureCommands::Run(RespCall& call) {
     Dispatch(*command, call);
   }
   if (answers_.charge.bytes() > 0) answers_ = {};
+  if (fields_.names.size() > kFieldsKept) fields_ = {};
+  if (questions_.capacity() > kKeysKept) questions_ = std::vector<KeyQuestion>();
   NoteCaller();
 }
 
@@ -152,6 +157,7 @@ void FeatureCommands::Expect(std::span<const std::span<const std::string_view>> 
 void FeatureCommands::NoteCaller() {
   if (verbs_.access == nullptr) return;
   access::CallerRef now = connection_.caller();
+  if (now == nullptr) now = access::Nobody();
   if (now == caller_) return;
   caller_ = std::move(now);
   fields_ = {};  // another one may not read them

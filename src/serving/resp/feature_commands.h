@@ -23,7 +23,9 @@ class FeatureCommands final : public protocols::RespHandler {
   bool MayOverlap(std::span<const std::string_view> arguments) const override {
     return IsPush(arguments[0]);
   }
-  bool authenticated() const override { return verbs_.access == nullptr || caller_ != nullptr; }
+  bool authenticated() const override {
+    return verbs_.access == nullptr || (caller_ != nullptr && caller_ != access::Nobody());
+  }
 
  private:
   // A field of a hash: a feature, or what the answer says of itself.
@@ -76,7 +78,7 @@ class FeatureCommands final : public protocols::RespHandler {
   Transactions transactions_;
   PushCommands pushes_;
   PastCommands past_;
-  access::CallerRef caller_;  // null: nobody, or access is not controlled
+  access::CallerRef caller_;  // null: access is not controlled, or no command came yet
   pipeline::PipelineRef definition_;
   pipeline::RestrictedFeatures restricted_;  // of definition_, where access is controlled
   FieldList fields_;

@@ -141,6 +141,9 @@ void DeadLetterReplay::Begin(ReplayRequest request, ReplayDone done) {
 void DeadLetterReplay::GoOn() {
   if (!task_->has_more || task_->is_over()) return Finish({});
   auto piece = Gather();
+  const bool is_full = !piece && piece.error().code() == ErrorCode::kResourceExhausted;
+  // Who goes on behind what came in is told.
+  if (is_full && task_->report.replayed > 0) return Finish({});
   if (!piece) return Finish(Fail(std::move(piece).error()));
   if ((*piece)->letters.empty()) return Post([this] { GoOn(); });
   Submit(*std::move(piece));
@@ -149,6 +152,12 @@ void DeadLetterReplay::GoOn() {
 Result<std::unique_ptr<DeadLetterReplay::Piece>> DeadLetterReplay::Gather() {
   auto piece = std::make_unique<Piece>();
   Task& task = *task_;
+  const bool real = task.request.run == ReplayRequest::Run::kReal;
+  if (real && parts_.letters.replayed_ranges() + kBatchRowsMax > DeadLetters::kReplayedRangesMax)
+    return Fail(ErrorCode::kResourceExhausted,
+                fmt::format("{} ranges of letters that were replayed are remembered, as many as "
+                            "may be: they go as the log forgets the letters",
+                            parts_.letters.replayed_ranges()));
   const uint64_t visited_before = task.visited;
   task.has_more = false;
   HR_TRY_VOID(

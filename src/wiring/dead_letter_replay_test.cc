@@ -95,6 +95,40 @@ TEST(DeadLetterReplay, ALateRowComesInOnce) {
   EXPECT_EQ(RowsIn(lives), 8U);
 }
 
+// Every other letter of the log came in: each is a range of its own.
+TEST(DeadLetterReplay, IsRefusedWhenItWouldBeToldOfTooManyRanges) {
+  Lives lives(Text(kDay, Table::kNo));
+  std::vector<columns::Replay::Letter> apart;
+  for (uint32_t i = 0; i < DeadLetters::kReplayedRangesMax; ++i)
+    apart.push_back({{{1}, 2 * i}, 2 * i});
+  log::Epoch epoch;
+  epoch.id = {2};
+  epoch.controls.push_back(log::EncodeReplay("payments", apart));
+  DeadLetters letters;
+  letters.Note(epoch);
+  const auto run = [&](ReplayRequest::Run how) {
+    std::optional<base::Result<ReplayReport>> told;
+    lives.machine_->Run([&] {
+      DeadLetterReplay replay(
+          {.environment = *lives.machine_,
+           .budget = lives.core_->budget(),
+           .letters = letters,
+           .reader = lives.core_->log_reader(),
+           .definition = [&] { return lives.core_->definition(); },
+           .stream_id = [&](const auto& name) { return lives.core_->StreamNamed(name); },
+           .submit = {}});
+      replay.Begin({.stream = "payments", .rule = {}, .after = {}, .run = how},
+                   [&](auto report) { told = std::move(report); });
+      lives.machine_->RunUntil([&] { return told.has_value(); });
+    });
+    return *told;
+  };
+  const auto real = run(ReplayRequest::Run::kReal);
+  ASSERT_FALSE(real);
+  EXPECT_EQ(real.error().code(), base::ErrorCode::kResourceExhausted);
+  EXPECT_TRUE(run(ReplayRequest::Run::kDry));
+}
+
 TEST(DeadLetterReplay, GoesOnWhereItsLimitEndedIt) {
   Lives lives(Text(kDay, Table::kNo));
   lives.Send(5);

@@ -53,6 +53,14 @@ TEST(DefinitionChanges, BuiltFromTheTableWhereTheLogLetRowsGo) {
   EXPECT_EQ(lives.Answers(), fresh);
 }
 
+// Limits of the log are those of the start, whatever is applied; so is what is told of them.
+TEST(DefinitionChanges, TheLimitOfTheLogStaysThatOfTheStart) {
+  Lives lives(Text(kHour, Table::kNo, "log: {bytes_max: 1GiB}\n"));
+  lives.Send(1);
+  EXPECT_EQ(lives.Apply(To(Text(kHour, Table::kNo, "log: {bytes_max: 2GiB}\n"))), "");
+  EXPECT_EQ(nlohmann::json::parse(lives.core_->StatusJson())["log"]["bytes_max"], 1ULL << 30);
+}
+
 TEST(DefinitionChanges, RefusedWhereTheHistoryIsGone) {
   const std::string keep = "log: {keep: 1m}\n";
   Lives lives(Text(kHour, Table::kNo, keep));

@@ -3,23 +3,16 @@
 #include <algorithm>
 
 #include "tables/publish/plan.h"
+#include "wiring/root_stream.h"
 
 namespace headrace::wiring {
-namespace {
-
-std::string StreamOf(const pipeline::PipelineDefinition& definition) {
-  return std::ranges::find_if_not(definition.streams, &pipeline::StreamDefinition::derived)->name;
-}
-
-}  // namespace
-
 Expiry::Expiry(env::Environment& environment, log::Sequencer& sequencer, Applier& applier,
                const base::MemoryBudget& budget, const pipeline::PipelineDefinition& definition)
     : environment_(environment),
       sequencer_(sequencer),
       applier_(applier),
       budget_(budget),
-      stream_(definition.clock == log::ClockMode::kEvents ? "" : StreamOf(definition)),
+      stream_(definition.clock == log::ClockMode::kEvents ? "" : RootStreamOf(definition)),
       executor_(environment.NewExecutor("expiry", env::Priority::kBackground)) {
   const std::lock_guard lock(mutex_);
   LookAgain();

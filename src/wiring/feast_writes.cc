@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "columns/batch.h"
 #include "ingest/http/events_endpoint.h"
 #include "ingest/http/json_batch.h"
 #include "protocols/problem.h"
@@ -22,6 +23,10 @@ using serving::StatusMode;
 
 // A frame of at most these bytes is typed at once (EventsIntake says why).
 constexpr size_t kTypedAtOnceBytes = 2048;
+
+// Of each byte of a body, while it is read: a document of some 14 times its bytes, and texts of 32
+// for each value, which may be two of them.
+constexpr uint64_t kReadingBytes = 32;
 
 base::Result<columns::EventBatch> ReadBatch(const serving::FrameRows& rows,
                                             const ingest::StreamHandle& stream,
@@ -58,12 +63,22 @@ class FeastWrites {
  private:
   static void Write(const FeastWriteSources& sources, FrameVerb verb, StatusMode mode,
                     HttpRequest request, HttpReply reply) {
+    if (kReadingBytes * request.body.size() > sources.budget->limit_bytes() / 2)
+      return reply.Send(protocols::ProblemResponse(
+          {base::ErrorCode::kInvalidInput,
+           "reading this frame takes half of `memory` or more: send several frames"}));
+    const auto charged = [&](uint64_t bytes) {
+      return sources.budget->TryCharge(base::MemoryAccount::kIngest, bytes);
+    };
+    auto charge = charged(kReadingBytes * request.body.size());
+    if (!charge) return reply.Send(protocols::ProblemResponse(charge.error()));
     const auto frame = serving::ParseFeastFrame(request, verb);
     if (!frame) return reply.Send(serving::RequestProblemResponse(frame.error(), mode));
-    // The columns as texts, then as rows, then typed: each about the size of the body.
-    auto charge = sources.budget->TryCharge(base::MemoryAccount::kIngest, 4 * request.body.size());
+    charge->Release();
+    // The columns as texts, then as rows, then typed.
+    charge = charged(frame->held_bytes() + 2 * frame->row_bytes());
     if (!charge) return reply.Send(protocols::ProblemResponse(charge.error()));
-    auto batch = BatchOf(sources, *frame, request);
+    auto batch = BatchOf(sources, *frame, request, *charge);
     if (!batch) return reply.Send(serving::WriteErrorResponse(batch.error(), mode));
     if (frame->rows() == 0) return reply.Send(serving::WrittenResponse(verb, std::nullopt));
     sources.gate->Submit(
@@ -76,9 +91,16 @@ class FeastWrites {
   }
   static base::Result<columns::EventBatch> BatchOf(const FeastWriteSources& sources,
                                                    const serving::FeastFrame& frame,
-                                                   const HttpRequest& request) {
+                                                   const HttpRequest& request,
+                                                   base::MemoryCharge& charge) {
     HR_TRY(const serving::FrameRows rows, serving::RowsOf(frame, *sources.definition()));
     HR_TRY(const ingest::StreamHandle stream, sources.gate->Find(rows.stream));
+    // A frame may leave most of the stream's columns out.
+    const uint64_t columns = columns::BytesOfNulls(*stream.contract->schema(), frame.rows());
+    if (columns > charge.bytes()) {
+      charge.Release();
+      HR_TRY(charge, sources.budget->TryCharge(base::MemoryAccount::kIngest, columns));
+    }
     return ReadBatch(rows, stream, request);
   }
   static HttpResponse AnswerOf(FrameVerb verb, StatusMode mode,
@@ -99,13 +121,16 @@ class FeastWrites {
 void MountFeastWrites(protocols::HttpRouter& router, FeastWriteSources sources) {
   const auto writes = std::make_shared<FeastWrites>(std::move(sources));
   for (const StatusMode mode : {StatusMode::kStrict, StatusMode::kFeast})
-    for (const FrameVerb verb : {FrameVerb::kPush, FrameVerb::kWrite})
-      router.Add(protocols::HttpMethod::kPost,
-                 fmt::format("{}{}", serving::PrefixOf(mode),
-                             verb == FrameVerb::kPush ? "/push" : "/write-to-online-store"),
+    for (const FrameVerb verb : {FrameVerb::kPush, FrameVerb::kWrite}) {
+      const std::string path =
+          fmt::format("{}{}", serving::PrefixOf(mode),
+                      verb == FrameVerb::kPush ? "/push" : "/write-to-online-store");
+      router.Add(protocols::HttpMethod::kPost, path,
                  [writes, verb, mode](HttpRequest request, HttpReply reply) {
                    writes->Take(verb, mode, std::move(request), std::move(reply));
                  });
+      router.LimitBody(protocols::HttpMethod::kPost, path, ingest::EventsLimits{}.body_bytes_max);
+    }
 }
 
 }  // namespace headrace::wiring

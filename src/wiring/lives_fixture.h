@@ -114,7 +114,8 @@ class Lives {
     Start();
   }
 
-  void Send(int rows, const std::string& stream = "payments") {
+  // Until they are visible; false: they were refused.
+  bool Send(int rows, const std::string& stream = "payments") {
     columns::BatchBuilder builder(definition_->streams[0].schema());
     for (int i = 0; i < rows; ++i) {
       builder.column(0).AppendInt(static_cast<int64_t>(random_() % 5));
@@ -127,8 +128,11 @@ class Lives {
       batch.stream = *core_->StreamNamed(stream);
       core_->Submit(std::move(batch), [&](auto ack) { answer = std::move(ack); });
     });
-    machine_->RunUntil(
-        [&] { return machine_->crashed() || (answer && core_->visible() >= (*answer)->epoch); });
+    const auto refused = [&] { return answer && !*answer; };
+    machine_->RunUntil([&] {
+      return machine_->crashed() || refused() || (answer && core_->visible() >= (*answer)->epoch);
+    });
+    return !refused();
   }
 
   // Asks for everything; "" when a read failed.

@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "tables/publish/plan.h"
+#include "wiring/root_stream.h"
+
 namespace headrace::wiring {
 namespace {
 
@@ -139,15 +142,31 @@ watch::RetentionFigures LogRetention::Needed() {
 // Of what the last one allows all is gone, and nothing else holds the rows.
 bool LogRetention::WaitsForSnapshot(base::EpochId needed_from) {
   const log::LogStatus status = sources_.sequencer.status();
-  if (std::exchange(first_, status.first) != status.first || needed_from > told_) return false;
+  if (std::exchange(first_, status.first) != status.first) {
+    sealed_ = 0;
+    return false;
+  }
+  if (needed_from > told_) return false;
   if (!IsFull(status) || IsHeld()) return false;
   const base::EpochId safe = sources_.snapshotter.SafeAfter();
   return safe.value == 0 || needed_from == safe.Next();
 }
 
+// A snapshot is of an epoch, and two are needed: where rows are refused none would come any more.
+void LogRetention::SealForSnapshot() {
+  constexpr int kSealedMax = 2;
+  const base::EpochId through = sources_.snapshotter.figures().through;
+  if (sources_.sequencer.status().durable > through || sealed_ == kSealedMax) return;
+  ++sealed_;
+  sources_.sequencer.Append(tables::SealingEntry(RootStreamOf(sources_.definition)),
+                            [](const base::Result<base::EpochId>&) {});
+}
+
 void LogRetention::Tick() {
   watch::RetentionFigures needed = Needed();
-  sources_.snapshotter.NoteLogWaits(WaitsForSnapshot(needed.needed_from));
+  const bool waits = WaitsForSnapshot(needed.needed_from);
+  sources_.snapshotter.NoteLogWaits(waits);
+  if (waits) SealForSnapshot();
   if (needed.needed_from > told_) {
     told_ = needed.needed_from;
     sources_.sequencer.Retain(told_);

@@ -90,6 +90,7 @@ class LogRetention {
   bool IsFull(const log::LogStatus& status) const;
   watch::RetentionFigures Needed();
   bool WaitsForSnapshot(base::EpochId needed_from);
+  void SealForSnapshot();
   // The last epoch that is older than `keep`; 0 when none is known to be.
   base::EpochId OlderThan(base::Duration keep);
   void Unpin(uint64_t number);
@@ -104,6 +105,7 @@ class LogRetention {
   const Sources sources_;
   base::EpochId told_;        // on the executor
   base::EpochId first_;       // likewise: what the log held at the last look
+  int sealed_ = 0;            // likewise: epochs for snapshots, since it let the last ones go
   mutable std::mutex mutex_;  // guards from here
   std::deque<Mark> marks_;
   bool held_ = false;

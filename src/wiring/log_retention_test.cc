@@ -79,6 +79,27 @@ TEST(LogRetention, AFullLogIsLetGoOnceItsTableCanBeWritten) {
   EXPECT_TRUE(Taken(lives, kManyRows));
 }
 
+// Nor do snapshots of another definition count, and there is no new epoch to take two of.
+TEST(LogRetention, AFullLogIsLetGoThoughTheFileIsAnotherOne) {
+  Lives lives(Text(kHour, Table::kYes, kSmallLog));
+  const std::string folder = std::string(kData) + "/tables/payments/_delta_log";
+  const std::string in_the_way = folder + "/00000000000000000000.json";
+  ASSERT_TRUE(lives.machine_->files().CreateFolders(folder));
+  ASSERT_TRUE(env::PutIfAbsent(lives.machine_->files(), in_the_way, {}));
+  while (Taken(lives, kManyRows)) lives.machine_->RunFor(std::chrono::seconds(3));
+  while (Taken(lives, kFewRows)) lives.machine_->RunFor(std::chrono::seconds(1));
+  ASSERT_TRUE(lives.machine_->files().Remove(in_the_way));
+  ASSERT_TRUE(lives.machine_->files().SyncFolder(folder));
+  lives.definition_ = Define(Text(kDay, Table::kYes, kSmallLog));
+  lives.Die();
+  ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
+  lives.machine_->RunFor(std::chrono::seconds(60));
+  EXPECT_TRUE(Taken(lives, kManyRows));
+  const base::EpochId durable = lives.core_->log_status().durable;
+  lives.machine_->RunFor(std::chrono::seconds(60));
+  EXPECT_LE(lives.core_->log_status().durable.value, durable.value + 3) << "a log with room writes";
+}
+
 // The two on disk are as good as if they had been taken in this life.
 TEST(LogRetention, GoesOnWithTheSnapshotsOfTheLifeBefore) {
   const std::string pipeline = Text(kHour, Table::kYes, "log: {keep: 1m}\n");

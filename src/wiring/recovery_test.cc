@@ -248,6 +248,21 @@ TEST_F(Recovery, AViewThatASnapshotLacksIsBuiltFromItsHistory) {
   EXPECT_EQ(Answers(), from_history);
 }
 
+TEST_F(Recovery, AViewThatAStartBuiltIsInASnapshotSoonAfter) {
+  ASSERT_TRUE(Start());
+  Send(100);
+  TakeSnapshot();
+  Die();
+  std::string wider(kPipeline);
+  wider.replace(wider.find("[1h, 6h]"), 8, "[1h, 9h]");
+  ASSERT_TRUE(Start(wider));
+  EXPECT_EQ(core_->started_from().built_views, std::vector<std::string>{"card"});
+  machine_->RunFor(std::chrono::seconds(5));
+  Die();
+  ASSERT_TRUE(Start(wider));
+  EXPECT_TRUE(core_->started_from().built_views.empty());
+}
+
 // What is kept of the rows is the same: no replay.
 TEST_F(Recovery, ASnapshotServesNewFeaturesOverTheSameRows) {
   ASSERT_TRUE(Start());

@@ -145,6 +145,8 @@ void Snapshotter::Start(const StartFigures& recovered) {
     if (auto found = FindBefore(recovered.snapshot); !found)
       base::LogWarning("wiring.snapshot_before_not_read", {{"error", found.error().ToString()}});
   }
+  lacks_views_ = !recovered.built_views.empty();
+  hurries_ = hurries_ || lacks_views_;
   Post(&Snapshotter::Tick, seen_at_ + options_.check_every);
 }
 
@@ -171,7 +173,11 @@ Result<void> Snapshotter::FindBefore(const std::string& newest) {
 void Snapshotter::NoteChange() {
   const std::lock_guard lock(mutex_);
   safe_after_ = {};
-  if (executor_ != nullptr) executor_->Post([this] { newest_ = before_ = {}; });
+  if (executor_ == nullptr) return;
+  executor_->Post([this] {
+    newest_ = before_ = {};
+    lacks_views_ = true;
+  });
 }
 
 void Snapshotter::TakeNow(std::function<void(Result<void>)> done) {
@@ -208,7 +214,8 @@ base::EpochId Snapshotter::SafeAfter() const {
 
 void Snapshotter::Tick() {
   const env::MonotonicTime now = environment_.clock().Now();
-  if (IsDue() && task_ == nullptr && now >= not_before_) Begin();
+  const bool due = IsDue() || lacks_views_;
+  if (due && task_ == nullptr && now >= not_before_) Begin();
   Post(&Snapshotter::Tick, now + options_.check_every);
 }
 
@@ -378,7 +385,7 @@ Result<void> Snapshotter::End(const log::StateCapture& state) {
     write_bytes_per_s_ = static_cast<double>(end.bytes) / SecondsOf(took + left_out);
   const Known known{end.after, log::SnapshotPath(options_.folder, end.through)};
   if (!task_->capture.IsCurrent()) return {};  // it lacks views by now: of no help
-  hurries_ = false;
+  hurries_ = lacks_views_ = false;
   rows_at_snapshot_ = task_->rows;
   bytes_at_snapshot_ = task_->bytes;
   // Of the same epoch it took the place of the newest, and the one before stays.

@@ -117,7 +117,9 @@ class Snapshotter {
   double replay_bytes_per_s_;
   double write_bytes_per_s_;  // pauses included
   bool hurries_ = false;      // the start had much to replay, and no snapshot was taken since
-  Logged per_s_;              // recent
+  // A start, or a change, built views that no snapshot has: the next start would build them again.
+  bool lacks_views_ = false;
+  Logged per_s_;  // recent
   uint64_t rows_seen_ = 0;
   uint64_t bytes_seen_ = 0;
   env::MonotonicTime seen_at_{0};

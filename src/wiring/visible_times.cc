@@ -119,7 +119,16 @@ void VisibleTimes::Tell(std::function<void()> done) {
 // The epoch of an empty entry says when those before it became visible.
 void VisibleTimes::Seal(std::function<void()> done) {
   sequencer_.Append(tables::SealingEntry(stream_),
-                    [done = std::move(done)](const Result<EpochId>&) { done(); });
+                    [this, done = std::move(done)](const Result<EpochId>& sealed) {
+                      if (!sealed) AskAgain();
+                      done();
+                    });
+}
+
+void VisibleTimes::AskAgain() {
+  const std::lock_guard lock(mutex_);
+  asked_for_ = told_;
+  LookAt(environment_.clock().Now() + kQuiet);
 }
 
 }  // namespace headrace::wiring

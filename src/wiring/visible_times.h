@@ -24,7 +24,7 @@ class VisibleTimes {
  public:
   static constexpr env::MonotonicTime kQuiet = std::chrono::seconds(1);
 
-  // The environment and the sequencer outlive it.
+  // The environment and the sequencer outlive it, and it lives until the sequencer has stopped.
   VisibleTimes(env::Environment& environment, log::Sequencer& sequencer,
                const pipeline::PipelineDefinition& definition);
   ~VisibleTimes();
@@ -45,6 +45,7 @@ class VisibleTimes {
   void Look();
   void LookAtLog(const std::string& log_folder, base::EpochId newest);
   void Seal(std::function<void()> done);
+  void AskAgain();
 
   env::Environment& environment_;
   log::Sequencer& sequencer_;

@@ -94,6 +94,71 @@ TEST(VisibleTimes, OfRowsBeforeACrashAreTheStart) {
   EXPECT_EQ(lives.core_->log_status().durable, told) << "every start writes";
 }
 
+// Takes no entry while it is full.
+class FullLog final : public log::Sequencer {
+ public:
+  base::Result<base::StreamId> AddStream(const std::string& /*name*/, columns::SchemaRef /*schema*/,
+                                         log::StreamTiming /*timing*/) override {
+    return base::StreamId{1};
+  }
+  void Start(DurableCallback /*on_durable*/) override {}
+  void Submit(columns::EventBatch /*batch*/, log::AckCallback /*done*/) override {}
+  bool WouldFollow(const columns::EventBatch& /*batch*/, const log::StreamTiming& /*timing*/,
+                   base::EpochId /*epoch*/) const override {
+    return false;
+  }
+  void Append(log::ControlEntry /*entry*/,
+              std::move_only_function<void(base::Result<base::EpochId>)> done) override {
+    ++asked;
+    if (full) return done(base::Fail(base::ErrorCode::kStorageFull, "no room"));
+    done(base::EpochId{100});
+  }
+  void AppendEvolving(
+      std::vector<log::StreamSpec> /*streams*/, log::ControlEntry /*entry*/,
+      std::move_only_function<void(base::Result<base::EpochId>)> /*done*/) override {}
+  void MarkVisible(base::EpochId /*epoch*/, base::Timestamp /*at*/) override {}
+  void CaptureState(log::CaptureCallback /*done*/) override {}
+  void Retain(base::EpochId /*from*/) override {}
+  void Hold(std::move_only_function<void(base::EpochId)> /*done*/) override {}
+  void LetGo() override {}
+  uint64_t LastSequence(base::StreamId /*stream*/, const std::string& /*producer*/) const override {
+    return 0;
+  }
+  log::LogStatus status() const override { return {}; }
+  const base::Histogram& sync_us() const override { return times_; }
+  const base::Histogram& durable_us() const override { return times_; }
+  void Stop() override {}
+
+  bool full = true;
+  int asked = 0;
+
+ private:
+  base::Histogram times_;
+};
+
+// No further rows come once it has room.
+TEST(VisibleTimes, AreToldOnceTheLogHasRoomAgain) {
+  SimulatedEnvironment machine(1);
+  FullLog sequencer;
+  const pipeline::PipelineRef definition = Define(OnTheWall());
+  VisibleTimes times(machine, sequencer, *definition);
+  log::Epoch epoch{.id = {5}};
+  columns::BatchBuilder rows(definition->streams[0].schema());
+  rows.column(0).AppendInt(1);
+  rows.column(1).AppendDouble(1);
+  rows.column(2).AppendInt(1);
+  epoch.streams.push_back({{1}, rows.Finish()});
+  times.NoteDurable(epoch);
+  times.NoteVisible({5});
+  machine.RunFor(std::chrono::seconds(10));
+  EXPECT_GE(sequencer.asked, 5);
+  sequencer.full = false;
+  machine.RunFor(std::chrono::seconds(3));
+  const int asked = sequencer.asked;
+  machine.RunFor(std::chrono::minutes(1));
+  EXPECT_EQ(sequencer.asked, asked);
+}
+
 TEST(VisibleTimes, AreNotToldWhereRowsSayIt) {
   Lives lives(Text(kHour, Table::kNo));
   lives.Send(1);

@@ -8,7 +8,10 @@
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <string>
 #include <utility>
 
 #include "base/next_step.h"
@@ -90,12 +93,15 @@ class PrintedRows final : public RowsFile {
     HR_TRY(const columns::ColumnBatch batch, columns::FromArrow(*rows, schema_));
     return Print(lines_ == Lines::kCsv ? CsvOf(batch) : JsonOf(batch));
   }
-  Result<void> Finish() override { return {}; }
+  Result<void> Finish() override { return Checked(std::fflush(out_) == 0); }
 
  private:
   Result<void> Print(const std::string& text) const {
-    if (std::fwrite(text.data(), 1, text.size(), out_) == text.size()) return {};
-    return Fail(ErrorCode::kIoError, "can't write the rows");
+    return Checked(std::fwrite(text.data(), 1, text.size(), out_) == text.size());
+  }
+  static Result<void> Checked(bool written) {
+    if (written) return {};
+    return Fail(ErrorCode::kIoError, std::string("can't write the rows: ") + std::strerror(errno));
   }
 
   std::FILE* const out_;

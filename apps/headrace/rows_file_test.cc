@@ -66,6 +66,19 @@ std::string Written(const std::string& path) {
 
 TEST(RowsFile, WritesCsvThatReadsBack) { EXPECT_EQ(Written(""), kCsv); }
 
+TEST(RowsFile, SaysThatWhatItPrintedWasNotWritten) {
+  const auto rows = Rows();
+  std::FILE* const full = std::fopen("/dev/full", "w");
+  ASSERT_NE(full, nullptr);
+  const auto file = RowsFile::Open("", full, RowsFile::Lines::kCsv, rows->schema());
+  ASSERT_TRUE(file);
+  EXPECT_TRUE((*file)->Write(rows));  // into stdio's buffer
+  const auto finished = (*file)->Finish();
+  ASSERT_FALSE(finished);
+  EXPECT_EQ(finished.error().ToString(), "IoError: can't write the rows: No space left on device");
+  std::fclose(full);
+}
+
 TEST(RowsFile, IsCsvByItsName) {
   const auto path = std::filesystem::temp_directory_path() / "headrace_rows_file_test.csv";
   EXPECT_EQ(Written(path.string()), "");

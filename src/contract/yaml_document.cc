@@ -225,6 +225,8 @@ void ParseInto(std::string_view text, TreeBuilder& builder) {
 
 std::optional<YamlNode> ParseYaml(std::string_view text, DiagnosticReport& report) {
   if (RefuseBytes(text, report)) return std::nullopt;
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // yaml-cpp does not count it
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   TreeBuilder builder(text);
   try {
     ParseInto(text, builder);

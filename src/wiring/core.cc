@@ -91,9 +91,9 @@ class RunningCore final : public Core {
     sequencer_->Start([this](log::EpochRef epoch) { OnDurable(std::move(epoch)); });
     expiry_ = std::make_unique<Expiry>(environment_, *sequencer_, *applier_, budget_, *definition_);
     environment_.CrashPoint("start.accepting");
+    snapshotter_->Start(started_from_);  // before a change that goes on says what snapshots lack
     changes_->LogStarted(standing_);
     changes_->GoOn();
-    snapshotter_->Start(started_from_);
     retention_->Start();
     OpenSources();
     return {};

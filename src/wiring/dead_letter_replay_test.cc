@@ -105,7 +105,7 @@ TEST(DeadLetterReplay, IsRefusedWhenItWouldBeToldOfTooManyRanges) {
   epoch.id = {2};
   epoch.controls.push_back(log::EncodeReplay("payments", apart));
   DeadLetters letters;
-  letters.Note(epoch);
+  ASSERT_TRUE(letters.Note(epoch));
   const auto run = [&](ReplayRequest::Run how) {
     std::optional<base::Result<ReplayReport>> told;
     lives.machine_->Run([&] {

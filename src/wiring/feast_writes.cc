@@ -78,28 +78,29 @@ class FeastWrites {
     // The columns as texts, then as rows, then typed.
     charge = charged(frame->held_bytes() + 2 * frame->row_bytes());
     if (!charge) return reply.Send(protocols::ProblemResponse(charge.error()));
-    auto batch = BatchOf(sources, *frame, request, *charge);
+    base::MemoryCharge beside;
+    auto batch = BatchOf(sources, *frame, request, beside);
     if (!batch) return reply.Send(serving::WriteErrorResponse(batch.error(), mode));
     if (frame->rows() == 0) return reply.Send(serving::WrittenResponse(verb, std::nullopt));
-    sources.gate->Submit(
-        std::move(*batch),
-        [verb, mode, reply = std::move(reply), charge = std::move(*charge),
-         body = std::move(request.charge)](base::Result<ingest::IngestOutcome> outcome) mutable {
-          charge.Release();
-          reply.Send(AnswerOf(verb, mode, outcome));
-        });
+    sources.gate->Submit(std::move(*batch),
+                         [verb, mode, reply = std::move(reply), charge = std::move(*charge),
+                          beside = std::move(beside), body = std::move(request.charge)](
+                             base::Result<ingest::IngestOutcome> outcome) mutable {
+                           charge.Release();
+                           beside.Release();
+                           reply.Send(AnswerOf(verb, mode, outcome));
+                         });
   }
   static base::Result<columns::EventBatch> BatchOf(const FeastWriteSources& sources,
                                                    const serving::FeastFrame& frame,
                                                    const HttpRequest& request,
-                                                   base::MemoryCharge& charge) {
+                                                   base::MemoryCharge& beside) {
     HR_TRY(const serving::FrameRows rows, serving::RowsOf(frame, *sources.definition()));
     HR_TRY(const ingest::StreamHandle stream, sources.gate->Find(rows.stream));
-    // A frame may leave most of the stream's columns out.
+    // Beside what was charged for the rows that it has: it may leave most columns out.
     const uint64_t columns = columns::BytesOfNulls(*stream.contract->schema(), frame.rows());
-    if (columns > charge.bytes()) {
-      charge.Release();
-      HR_TRY(charge, sources.budget->TryCharge(base::MemoryAccount::kIngest, columns));
+    if (columns > frame.row_bytes()) {
+      HR_TRY(beside, sources.budget->TryCharge(base::MemoryAccount::kIngest, columns));
     }
     return ReadBatch(rows, stream, request);
   }

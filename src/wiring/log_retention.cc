@@ -157,9 +157,12 @@ void LogRetention::SealForSnapshot() {
   constexpr int kSealedMax = 2;
   const base::EpochId through = sources_.snapshotter.figures().through;
   if (sources_.sequencer.status().durable > through || sealed_ == kSealedMax) return;
-  ++sealed_;
-  sources_.sequencer.Append(tables::SealingEntry(RootStreamOf(sources_.definition)),
-                            [](const base::Result<base::EpochId>&) {});
+  if (sealing_.exchange(true)) return;
+  const auto told = [this](const base::Result<base::EpochId>& sealed) {
+    sealed_ += sealed ? 1 : 0;
+    sealing_ = false;
+  };
+  sources_.sequencer.Append(tables::SealingEntry(RootStreamOf(sources_.definition)), told);
 }
 
 void LogRetention::Tick() {

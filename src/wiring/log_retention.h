@@ -7,6 +7,7 @@
 // Rows of a stream without a table are nowhere else, and of one that the pipeline lacks nobody
 // knows whether its table has them: they stay, unless `log.keep` says that they may go.
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -103,9 +104,10 @@ class LogRetention {
 
   env::Environment& environment_;
   const Sources sources_;
-  base::EpochId told_;        // on the executor
-  base::EpochId first_;       // likewise: what the log held at the last look
-  int sealed_ = 0;            // likewise: epochs for snapshots, since it let the last ones go
+  base::EpochId told_;           // on the executor
+  base::EpochId first_;          // likewise: what the log held at the last look
+  std::atomic<int> sealed_ = 0;  // epochs for snapshots, since the log let the last rows go
+  std::atomic<bool> sealing_ = false;
   mutable std::mutex mutex_;  // guards from here
   std::deque<Mark> marks_;
   bool held_ = false;

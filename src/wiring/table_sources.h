@@ -26,7 +26,7 @@ class TableSources {
     std::vector<base::StreamId> ids;  // of the definition's streams
     // The one in force, which has the same sources; from any thread.
     std::function<pipeline::PipelineRef()> current;
-    std::string pipeline_folder;      // that relative folders are meant from
+    std::string pipeline_folder;  // that relative folders are meant from
     const SourcePositions& positions;
   };
   TableSources(const Parts& parts, const tables::TableSource::Log& log);

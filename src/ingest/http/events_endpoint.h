@@ -51,15 +51,6 @@ struct EventsRequest {
 // where these leave most columns out.
 using ChargeColumns = std::function<base::Result<void>(uint64_t bytes)>;
 
-// Is told what the columns of rows take at least, before they are made: more than the rows' texts,
-// where these leave most columns out.
-using ChargeColumns = std::function<base::Result<void>(uint64_t bytes)>;
-
-// The request's rows, typed and held to the contract, for StreamGate::Submit. Parsing happens on
-// the caller's thread; the body is not needed any more when this returns. Errors: kNotFound
-// (stream), kInvalidInput (headers, limits, an array that is not closed), those of
-// `charge_columns`.
-
 // The request's rows, typed and held to the contract, for StreamGate::Submit. Parsing happens on
 // the caller's thread; the body is not needed any more when this returns. Errors: kNotFound
 // (stream), kInvalidInput (headers, limits, an array that is not closed), those of

@@ -186,7 +186,8 @@ ViewAnswer BatchDriver::Answer(const Question& question) const {
   ViewAnswer answer = impl_->outputs.NotFound();
   if (const auto& row = question.cut.without_row) {
     const size_t told_apart = row->or_later ? 0 : 1;
-    if (impl_->rows.CountOf(range, *row, question.cut.epoch_max) > told_apart) {
+    const PreparedRows::Range known = row->or_later ? impl_->UpTo(range, question.as_of.us) : range;
+    if (impl_->rows.CountOf(known, *row, question.cut.epoch_max) > told_apart) {
       std::ranges::fill(answer.statuses, FeatureStatus::kInvalid);
       return answer;
     }

@@ -28,8 +28,8 @@ struct FoundRow {
   }
 };
 
-// `tiles_until`: rows before it are in tiles.
+// `tiles_until`: rows before it are in tiles. Rows behind `as_of` count in no answer.
 FoundRow FindLeftOut(const ChunkLayout& layout, const RowImage& image, int64_t tiles_until,
-                     const LeftOutRow& wanted);
+                     const LeftOutRow& wanted, int64_t as_of);
 
 }  // namespace headrace::pipeline

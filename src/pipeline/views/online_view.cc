@@ -205,7 +205,7 @@ ViewAnswer OnlineView::Answer(const RowImage& image, base::Timestamp as_of,
   if (without) {
     const TilesBack tiles = store_.TilesOf(image);
     found = FindLeftOut(store_.layout(), image, tiles.empty() ? RowImage::kNever : tiles.until(),
-                        *without);
+                        *without, as_of.us);
   }
   if (found.where == FoundRow::Where::kUnclear) {
     ViewAnswer answer = NotFound();

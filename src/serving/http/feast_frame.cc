@@ -296,7 +296,7 @@ std::expected<FeastFrame, FieldProblems> ParseFeastFrame(const protocols::HttpRe
 uint64_t FeastFrame::held_bytes() const {
   uint64_t bytes = 0;
   for (const FrameColumn& column : columns)
-    for (const std::string& value : column.values) bytes += sizeof(value) + value.capacity();
+    for (const std::string& value : column.values) bytes += sizeof(std::string) + value.capacity();
   return bytes;
 }
 

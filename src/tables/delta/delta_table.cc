@@ -250,6 +250,7 @@ Result<void> DeltaTable::ReloadIfStale() {
   const bool evolved = evolving_ != nullptr && SameColumns(*fresh.schema, *evolving_);
   const columns::SchemaRef appended = evolved ? evolving_ : appended_;
   HR_TRY_VOID(CheckAppendable(fresh, *appended));
+  if (fresh.version > snapshot_.version) unsettled_.clear();
   Adopt(std::move(fresh));
   appended_ = appended;
   return MakeDurable();

@@ -41,7 +41,8 @@ TEST(DecimalText, ReadsEveryWayToWriteANumber) {
 }
 
 TEST(DecimalText, RefusesWhatIsNone) {
-  for (const char* text : {"", "-", ".", "x", "1e", "1e+", "1.2.3", "--1", "1e999", "0.123", ".005", "5e-3", " 1"})
+  for (const char* text :
+       {"", "-", ".", "x", "1e", "1e+", "1.2.3", "--1", "1e999", "0.123", ".005", "5e-3", " 1"})
     EXPECT_FALSE(DecimalOf(text, 2)) << text;
 }
 

@@ -55,15 +55,31 @@ TEST(LogRetention, RowsComeInForEverThoughTheLogIsNoLargerThanASegment) {
   }
 }
 
+// A table that can't be written, and rows until the log takes no more.
+class TableInTheWay {
+ public:
+  explicit TableInTheWay(Lives& lives) : lives_(lives) {
+    env::Files& files = lives.machine_->files();
+    HR_CHECK(files.CreateFolders(log_) && env::PutIfAbsent(files, first_, {}), "no table");
+    while (Taken(lives, kManyRows)) lives.machine_->RunFor(std::chrono::seconds(3));
+    while (Taken(lives, kFewRows)) lives.machine_->RunFor(std::chrono::seconds(1));
+  }
+  void MakeRoom() {
+    env::Files& files = lives_.machine_->files();
+    ASSERT_TRUE(files.Remove(first_));
+    ASSERT_TRUE(files.SyncFolder(log_));
+  }
+
+ private:
+  const std::string log_ = std::string(kData) + "/tables/payments/_delta_log";
+  const std::string first_ = log_ + "/00000000000000000000.json";
+  Lives& lives_;
+};
+
 // Its snapshots were taken in lives before, and there are no new rows that ask for another.
 TEST(LogRetention, AFullLogIsLetGoOnceItsTableCanBeWritten) {
   Lives lives(Text(kHour, Table::kYes, kSmallLog));
-  const std::string folder = std::string(kData) + "/tables/payments/_delta_log";
-  const std::string in_the_way = folder + "/00000000000000000000.json";
-  ASSERT_TRUE(lives.machine_->files().CreateFolders(folder));
-  ASSERT_TRUE(env::PutIfAbsent(lives.machine_->files(), in_the_way, {}));
-  while (Taken(lives, kManyRows)) lives.machine_->RunFor(std::chrono::seconds(3));
-  while (Taken(lives, kFewRows)) lives.machine_->RunFor(std::chrono::seconds(1));
+  TableInTheWay table(lives);
   for (int life = 0; life < 2; ++life) {
     lives.Die();
     ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
@@ -71,8 +87,7 @@ TEST(LogRetention, AFullLogIsLetGoOnceItsTableCanBeWritten) {
   }
   EXPECT_EQ(lives.core_->started_from().replayed_rows, 0U);
   EXPECT_FALSE(Taken(lives, kManyRows));
-  ASSERT_TRUE(lives.machine_->files().Remove(in_the_way));
-  ASSERT_TRUE(lives.machine_->files().SyncFolder(folder));
+  table.MakeRoom();
   lives.Die();
   ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();
   lives.machine_->RunFor(std::chrono::seconds(60));
@@ -82,14 +97,8 @@ TEST(LogRetention, AFullLogIsLetGoOnceItsTableCanBeWritten) {
 // Nor do snapshots of another definition count, and there is no new epoch to take two of.
 TEST(LogRetention, AFullLogIsLetGoThoughTheFileIsAnotherOne) {
   Lives lives(Text(kHour, Table::kYes, kSmallLog));
-  const std::string folder = std::string(kData) + "/tables/payments/_delta_log";
-  const std::string in_the_way = folder + "/00000000000000000000.json";
-  ASSERT_TRUE(lives.machine_->files().CreateFolders(folder));
-  ASSERT_TRUE(env::PutIfAbsent(lives.machine_->files(), in_the_way, {}));
-  while (Taken(lives, kManyRows)) lives.machine_->RunFor(std::chrono::seconds(3));
-  while (Taken(lives, kFewRows)) lives.machine_->RunFor(std::chrono::seconds(1));
-  ASSERT_TRUE(lives.machine_->files().Remove(in_the_way));
-  ASSERT_TRUE(lives.machine_->files().SyncFolder(folder));
+  TableInTheWay table(lives);
+  table.MakeRoom();
   lives.definition_ = Define(Text(kDay, Table::kYes, kSmallLog));
   lives.Die();
   ASSERT_TRUE(lives.started_) << lives.started_.error().ToString();

@@ -122,6 +122,16 @@ class Recovery : public ::testing::Test {
     ASSERT_TRUE(taken->has_value()) << taken->error().ToString();
   }
 
+  // Of a life that has died; the file of the next, whose view it lacks.
+  std::string SnapshotBeforeAWiderWindow() {
+    EXPECT_TRUE(Start());
+    Send(100);
+    TakeSnapshot();
+    Die();
+    std::string wider(kPipeline);
+    return wider.replace(wider.find("[1h, 6h]"), 8, "[1h, 9h]");
+  }
+
   // Everything that can be asked, as text.
   std::string Answers() {
     std::string all;
@@ -230,12 +240,7 @@ TEST_F(Recovery, WithoutAnyUsableSnapshotTheLogIsReadWhole) {
 }
 
 TEST_F(Recovery, AViewThatASnapshotLacksIsBuiltFromItsHistory) {
-  ASSERT_TRUE(Start());
-  Send(100);
-  TakeSnapshot();
-  Die();
-  std::string wider(kPipeline);
-  wider.replace(wider.find("[1h, 6h]"), 8, "[1h, 9h]");
+  const std::string wider = SnapshotBeforeAWiderWindow();
   ASSERT_TRUE(Start(wider));
   EXPECT_FALSE(core_->started_from().snapshot.empty());
   EXPECT_EQ(core_->started_from().built_views, std::vector<std::string>{"card"});
@@ -249,12 +254,7 @@ TEST_F(Recovery, AViewThatASnapshotLacksIsBuiltFromItsHistory) {
 }
 
 TEST_F(Recovery, AViewThatAStartBuiltIsInASnapshotSoonAfter) {
-  ASSERT_TRUE(Start());
-  Send(100);
-  TakeSnapshot();
-  Die();
-  std::string wider(kPipeline);
-  wider.replace(wider.find("[1h, 6h]"), 8, "[1h, 9h]");
+  const std::string wider = SnapshotBeforeAWiderWindow();
   ASSERT_TRUE(Start(wider));
   EXPECT_EQ(core_->started_from().built_views, std::vector<std::string>{"card"});
   machine_->RunFor(std::chrono::seconds(5));

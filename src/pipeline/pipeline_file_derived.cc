@@ -6,6 +6,7 @@
 
 #include "contract/yaml_reading.h"
 #include "pipeline/pipeline_file_reader.h"
+#include "pipeline/streams/interval_join.h"
 
 namespace headrace::pipeline {
 
@@ -80,13 +81,6 @@ void PipelineReader::AddDerived(std::string name, Derivation derivation) {
   stream.table.reset();
   stream.derivation = std::make_shared<const Derivation>(std::move(derivation));
   definition_.streams.push_back(std::move(stream));
-}
-
-bool PipelineReader::MadeByIntervalJoin(size_t stream) const {
-  for (; definition_.streams[stream].derived();
-       stream = definition_.streams[stream].derivation->source)
-    if (definition_.streams[stream].derivation->interval) return true;
-  return false;
 }
 
 bool PipelineReader::MadeByUnnest(size_t stream) const {
@@ -236,7 +230,8 @@ bool PipelineReader::CanBeJoined(const Node& from, const FromClause::Join& join,
   if (!join.within && definition_.DependsOnOtherRows(other))
     return fail(join.stream, fmt::format("`{}` is made by a join, or without repeats", name),
                 "join to a stream that comes in, or to one that only filters and computes");
-  if (MadeByIntervalJoin(derivation.source) || MadeByIntervalJoin(other))
+  if (IsMadeByIntervalJoin(definition_, derivation.source) ||
+      IsMadeByIntervalJoin(definition_, other))
     return fail(join.stream, "rows of a join within a time come out of order, and can't be joined",
                 "join the dimension first, then within a time");
   if (join.within && join.within->from > join.within->to)
@@ -417,7 +412,7 @@ bool PipelineReader::DedupeOf(const Node& node, const std::string& what, Derivat
                         ? std::nullopt
                         : contract::ReadDuration(*within, part + ": `within`", report_);
   if (!names || !span || TooMany(*by, names->size(), kKeyFieldsMax, "key fields")) return false;
-  if (derivation.interval || MadeByIntervalJoin(derivation.source)) {
+  if (derivation.interval || IsMadeByIntervalJoin(definition_, derivation.source)) {
     report_.Error(DiagnosticCode::kDerivedStream, node.place,
                   fmt::format("{}: rows of a join within a time come out of order", part),
                   "leave repeats out before the join");

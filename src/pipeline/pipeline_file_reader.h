@@ -95,7 +95,6 @@ class PipelineReader {
   bool JoinKey(const Node& from, const Token& column, const std::string& what, size_t source,
                size_t other, std::vector<size_t>& key, std::vector<size_t>& other_key);
   void AddDerived(std::string name, Derivation derivation);
-  bool MadeByIntervalJoin(size_t stream) const;
   bool MadeByUnnest(size_t stream) const;
   bool UnnestOf(const Node& node, const std::string& what, Derivation& derivation);
   bool Computed(const Node& node, const std::string& what, Derivation& derivation);

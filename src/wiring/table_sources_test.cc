@@ -13,9 +13,9 @@
 #include <nlohmann/json.hpp>
 
 #include "env/simulated/environment.h"
-#include "log/reader.h"
 #include "pipeline/pipeline_file.h"
 #include "tables/delta/foreign_table.h"
+#include "tables/source/logged_rows.h"
 #include "wiring/definition_changes.h"
 #include "wiring/engine.h"
 
@@ -104,22 +104,6 @@ class World {
     });
     machine_->RunFor(seconds(2));
     ASSERT_EQ(core_->changes().figures().state, watch::ChangeFigures::State::kDone);
-  }
-  std::vector<Row> InLog() {
-    std::vector<Row> rows;
-    machine_->Run([&] {
-      const auto reader = log::LogReader::Open(*machine_, "data/log");
-      ASSERT_TRUE(reader) << reader.error().ToString();
-      const auto scanned =
-          (*reader)->Scan({1}, {~0ULL}, [&](const log::EpochRef& epoch) -> base::Result<void> {
-            for (const log::StreamRows& of_stream : epoch->streams)
-              for (Row& row : tables::foreign_table::RowsOf(of_stream.rows))
-                rows.push_back(std::move(row));
-            return {};
-          });
-      ASSERT_TRUE(scanned) << scanned.error().ToString();
-    });
-    return rows;
   }
   void Snapshot() {
     machine_->Run([&] { core_->TakeSnapshot([](const auto& /*taken*/) {}); });
@@ -219,7 +203,7 @@ TEST(TableSources, GoOnByTheContractThatIsInForce) {
   for (Row& row : wanted) row.note.clear();
   std::ranges::copy(Rows(15, 5), std::back_inserter(wanted));
   wanted.push_back({40, kBegin + 2, "last"});
-  EXPECT_EQ(world.InLog(), wanted);
+  EXPECT_EQ(tables::foreign_table::RowsInLog(*world.machine_).rows, wanted);
   EXPECT_EQ(world.core_->log_status().rows_refused, 6U);
 }
 

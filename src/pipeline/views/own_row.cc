@@ -2,17 +2,9 @@
 
 #include <algorithm>
 
+#include "pipeline/streams/interval_join.h"
+
 namespace headrace::pipeline {
-namespace {
-
-bool IsMadeWithinATime(const PipelineDefinition& definition, size_t stream) {
-  for (; definition.streams[stream].derived();
-       stream = definition.streams[stream].derivation->source)
-    if (definition.streams[stream].derivation->interval) return true;
-  return false;
-}
-
-}  // namespace
 
 std::optional<LeftOutRow> LeftOutOf(const PipelineDefinition& definition,
                                     const ViewDefinition& view, const OwnRow& own) {
@@ -22,7 +14,7 @@ std::optional<LeftOutRow> LeftOutOf(const PipelineDefinition& definition,
   if (std::ranges::none_of(sources, is_own)) return std::nullopt;
   const bool has_its_position = definition.KeepsPositions(view.stream);
   return LeftOutRow{own.epoch, own.time.us, has_its_position ? own.row : std::nullopt,
-                    IsMadeWithinATime(definition, view.stream)};
+                    IsMadeByIntervalJoin(definition, view.stream)};
 }
 
 }  // namespace headrace::pipeline

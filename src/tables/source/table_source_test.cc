@@ -13,8 +13,8 @@
 #include <random>
 
 #include "env/simulated/environment.h"
-#include "log/reader.h"
 #include "tables/delta/foreign_table.h"
+#include "tables/source/logged_rows.h"
 
 namespace headrace::tables {
 namespace {
@@ -176,21 +176,9 @@ class World {
     if (!machine_->crashed()) ADD_FAILURE() << "no rest: " << source_->status().reason;
   }
   std::vector<Row> InLog() {
-    std::vector<Row> rows;
-    machine_->Run([&] {
-      const auto reader = log::LogReader::Open(*machine_, "data/log");
-      ASSERT_TRUE(reader) << reader.error().ToString();
-      const auto scanned =
-          (*reader)->Scan({1}, {~0ULL}, [&](const log::EpochRef& epoch) -> base::Result<void> {
-            for (const log::StreamRows& of_stream : epoch->streams)
-              for (Row& row : foreign_table::RowsOf(of_stream.rows)) rows.push_back(std::move(row));
-            for (const log::StreamRejects& rejects : epoch->rejects)
-              refused_.insert(refused_.end(), rejects.rows.begin(), rejects.rows.end());
-            return {};
-          });
-      ASSERT_TRUE(scanned) << scanned.error().ToString();
-    });
-    return rows;
+    foreign_table::LoggedRows logged = foreign_table::RowsInLog(*machine_);
+    refused_.insert(refused_.end(), logged.refused.begin(), logged.refused.end());
+    return std::move(logged.rows);
   }
   void ExpectAllOnce() {
     std::vector<Row> rows = InLog();
